@@ -1,0 +1,14 @@
+"""The domain and the spine: records, journal, selection, decisions.
+
+records     what the world reports, one definition each
+network     which posts there are, and who faces whom
+identifiers plates, containers, VINs: folding and check digits as signals
+errors      what can go wrong, as facts a caller can act on
+ports       what the engine asks of the layers above it
+store       one engine for SQLite and PostgreSQL, one writer's lock
+journal     the append-only, hash-chained record of everything; receipts; verify
+draws       seeds nobody can steer, one number in [0, 1) for each purpose
+selection   from probabilities and draws to a channel and its propensity
+decision    a decision as data, and what each role may see of it
+targeting   the path of a declaration, one screen
+"""

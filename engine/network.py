@@ -1,0 +1,82 @@
+"""Which posts there are, and which post across the line each one faces.
+
+The network file is TOML: ``[[posts]]`` with code, name, country, pair and optionally
+``[posts.roster]``; ``synthetic = true`` at its top says that nothing in it is real. Pairs must agree: where A names B, B names A or nobody.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from engine.errors import HomeError, UnknownPostError
+from engine.records import Country, PostCode, Record, faults
+
+
+class Post(Record):
+    """One border post."""
+
+    code: PostCode
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    country: Country
+    pair: PostCode | None = None
+    roster: dict[str, float] = Field(default_factory=dict)
+    """Inspection minutes of a shift, by method."""
+
+
+class _NetworkFile(Record):
+    synthetic: bool = False
+    posts: Annotated[tuple[Post, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The posts of one deployment, by code. An empty network knows no post and no pair."""
+
+    posts: Mapping[str, Post] = field(default_factory=lambda: MappingProxyType({}))
+    synthetic: bool = False
+    """True for a made-up network: whatever shows its figures must say so."""
+
+    def post(self, code: str) -> Post:
+        """Return one post; raises ``UnknownPostError``."""
+        try:
+            return self.posts[code]
+        except KeyError:
+            raise UnknownPostError(code) from None
+
+    def pair(self, code: str) -> str | None:
+        """Return the code of the post across the line, None where there is none or it is unknown."""
+        post = self.posts.get(code)
+        return None if post is None else post.pair
+
+
+def read_network(path: Path) -> Network:
+    """Read a network file; raises ``HomeError`` naming the field and the rule."""
+    try:
+        raw: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        found = _NetworkFile.model_validate(raw, strict=False)
+    except FileNotFoundError:
+        raise HomeError(path.name, "no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HomeError(path.name, f"not a TOML file: {error}") from None
+    except ValidationError as error:
+        where, rule, why = faults(error)[0]
+        raise HomeError(path.name, f"{'.'.join(map(str, where))}: {why} ({rule})") from None
+    return Network(MappingProxyType(_paired(path, found.posts)), found.synthetic)
+
+
+def _paired(path: Path, posts: tuple[Post, ...]) -> dict[str, Post]:
+    known = {post.code: post for post in posts}
+    if len(known) != len(posts):
+        raise HomeError(path.name, "posts: two posts have the same code (duplicate_id)")
+    for post in posts:
+        other = known.get(post.pair or "")
+        if post.pair is not None and other is None:
+            raise HomeError(path.name, f"posts.pair: {post.pair} is not in this file (orphan)")
+        if other is not None and other.pair not in (None, post.code):
+            raise HomeError(path.name, f"posts.pair: {post.code} and {other.code} disagree (pair)")
+    return known

@@ -1,0 +1,100 @@
+"""What the engine asks of the layers above it: four Protocols, and the data that passes through them.
+
+``features`` implements Features and a Projection (the counters), ``models`` implements Scorer,
+tests bring their own Clock. The engine imports none of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from engine.journal import Draft, Entry
+from engine.records import Arrival, Crossing
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRows:
+    """Features of some arrivals as known at one instant."""
+
+    names: tuple[str, ...]
+    values: Rows
+    """Shape (n_arrivals, n_features); NaN where nothing was known."""
+    events: tuple[Any, ...]
+    """What the counters will append for each arrival; opaque here, rides on ``Draft.extra``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Calibrated probabilities, each of shape (n,)."""
+
+    p_seizure: Floats
+    p_discrepancy: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one feature added to the risk of one arrival, in log-odds, with what it was compared to."""
+
+    feature: str
+    value: float
+    """The feature's value; NaN where unknown."""
+    normal: float
+    """The usual value among comparable crossings; NaN where none is known."""
+    log_odds: float
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> int:
+        """Return UTC microseconds."""
+        ...
+
+
+class Features(Protocol):
+    """Turns arrivals into numbers, from what was known strictly before ``as_of``."""
+
+    names: tuple[str, ...]
+    digest: str
+    """Digest of the definitions; a bundle fitted on others must not score these."""
+
+    def read(
+        self, connection: Connection, arrivals: Sequence[Arrival], *, as_of: Sequence[int]
+    ) -> FeatureRows:
+        """Return one row an arrival; ``as_of`` (UTC microseconds) has one cut an arrival."""
+        ...
+
+    def record(self, crossing: Crossing, declaration: Any) -> Any:
+        """Return the event of a crossing that is recorded without a decision."""
+        ...
+
+
+class Scorer(Protocol):
+    """A model in force."""
+
+    version: str
+    definitions: str
+    """Digest of the feature definitions it was fitted on."""
+
+    def score(self, values: Rows) -> Scores:
+        """Return probabilities for rows of shape (n, n_features)."""
+        ...
+
+    def explain(self, row: Rows, *, vehicle_class: str) -> Sequence[Contribution]:
+        """Return the contributions to one row of shape (n_features,), largest magnitude first."""
+        ...
+
+
+class Projection(Protocol):
+    """Something derived from the journal, written in the same transaction as its records."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write what these records change; an exception undoes the records too."""
+        ...

@@ -1,0 +1,34 @@
+"""One clock face: UTC microseconds since 1970 as integers, datetimes only at the edges."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+def micros(moment: datetime) -> int:
+    """Return UTC microseconds of an aware datetime, exactly."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment(instant: int) -> datetime:
+    """Return the UTC datetime of an instant in microseconds."""
+    return _EPOCH + timedelta(microseconds=instant)
+
+
+def rfc3339(instant: int) -> str:
+    """Return an instant as RFC 3339 text in UTC."""
+    return moment(instant).isoformat().replace("+00:00", "Z")
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> int:
+        """Return UTC microseconds."""
+        return time.time_ns() // 1000

@@ -1,0 +1,1 @@
+"""Runs: the synthetic network, backtests, benchmarks against peers, fault runs."""
