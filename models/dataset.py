@@ -1,0 +1,125 @@
+"""What does a model see? One row a crossing: its features as known at arrival, and its label if it has one.
+
+Assumes point-in-time features: a row's values use only what was known strictly before its ``as_of``.
+Labels are selected (only searched vehicles have them), so every row also says how it was selected.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Target = Literal["seizure", "discrepancy"]
+TARGETS: tuple[Target, ...] = ("seizure", "discrepancy")
+
+NEVER: int = int(np.iinfo(np.int64).max)
+"""``label_known_at`` of a row that has no label."""
+
+_ROWWISE_EXCEPT = frozenset({"names", "definitions", "synthetic"})
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Arrays of n rows, entries and exits alike, ordered by ``as_of``.
+
+    Attributes
+    ----------
+    crossing_id, post, vehicle_class, direction, plate_country : object array of shape (n,)
+        Text; ``plate_country`` is None where it was not read.
+    arrived_at, as_of : int64 array of shape (n,)
+        UTC microseconds: the event, and the cut of the features.
+    names : tuple of str
+        The f features, in the order of the columns of ``values``.
+    definitions : str
+        Digest of the feature definitions.
+    values : float32 array of shape (n, f)
+        NaN where nothing was known.
+    seizure, discrepancy : int8 array of shape (n,)
+        1, 0, or -1 where there is no label.
+    label_known_at : int64 array of shape (n,)
+        UTC microseconds at which the label became known; ``NEVER`` where there is none.
+    basis : object array of shape (n,)
+        Why the crossing was inspected; None where it was not.
+    propensity : float64 array of shape (n,)
+        Logged probability of selection in (0, 1]; NaN where unknown.
+    is_full : bool array of shape (n,)
+        Whether an act could have found something: not documents or weighing alone.
+    synthetic : bool
+        Whether the data were generated; said wherever a figure from them is shown.
+    """
+
+    crossing_id: NDArray[np.object_]
+    post: NDArray[np.object_]
+    vehicle_class: NDArray[np.object_]
+    direction: NDArray[np.object_]
+    plate_country: NDArray[np.object_]
+    arrived_at: NDArray[np.int64]
+    as_of: NDArray[np.int64]
+    names: tuple[str, ...]
+    definitions: str
+    values: NDArray[np.float32]
+    seizure: NDArray[np.int8]
+    discrepancy: NDArray[np.int8]
+    label_known_at: NDArray[np.int64]
+    basis: NDArray[np.object_]
+    propensity: NDArray[np.float64]
+    is_full: NDArray[np.bool_]
+    synthetic: bool
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not belong together: a shifted label would go unseen otherwise."""
+        n = len(self.crossing_id)
+        if self.values.shape != (n, len(self.names)) or self.values.dtype != np.float32:
+            raise ValueError("values must be float32 of shape (n rows, n names)")
+        wrong = [name for name in self._rowwise() if len(getattr(self, name)) != n]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: one value a row is needed")
+        if n and np.any(np.diff(self.as_of) < 0):
+            raise ValueError("rows must be ordered by as_of")
+
+    def __len__(self) -> int:
+        return len(self.crossing_id)
+
+    def take(self, rows: NDArray[Any]) -> Self:
+        """Return the rows of a mask or of ascending indices, in their order."""
+        picked = {name: getattr(self, name)[rows] for name in self._rowwise()}
+        return replace(self, **picked)
+
+    def label(self, target: Target) -> NDArray[np.int8]:
+        """Return the labels of one target: 1, 0, or -1 where there is none."""
+        return self.seizure if target == "seizure" else self.discrepancy
+
+    @property
+    def inspected(self) -> NDArray[np.bool_]:
+        """Rows that an act looked at; finds linked back to released vehicles are not among them."""
+        return cast("NDArray[np.bool_]", np.not_equal(self.basis, None) & (self.discrepancy >= 0))
+
+    def evidence(self, target: Target) -> NDArray[np.bool_]:
+        """Return the inspected rows whose label is evidence: a find, or a full act that found none.
+
+        Papers alone show nothing about what a vehicle carried, so a clear act of documents or
+        weighing is no negative.
+        """
+        label = self.label(target)
+        return self.inspected & ((label == 1) | ((label == 0) & self.is_full))
+
+    def digest(self) -> str:
+        """Return a SHA-256 over names, definitions and every row, for the record of a training run."""
+        total = hashlib.sha256(repr((self.names, self.definitions, self.synthetic)).encode())
+        for name in self._rowwise():
+            column = getattr(self, name)
+            total.update(name.encode())
+            total.update(_text(column) if column.dtype == object else column.tobytes())
+        return total.hexdigest()
+
+    @classmethod
+    def _rowwise(cls) -> Iterable[str]:
+        return [field.name for field in fields(cls) if field.name not in _ROWWISE_EXCEPT]
+
+
+def _text(column: NDArray[np.object_]) -> bytes:
+    """Encode a text column so that no two different columns look alike."""
+    return "\x1f".join("\x00" if value is None else str(value) for value in column).encode()
