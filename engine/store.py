@@ -1,0 +1,149 @@
+"""Where do records rest, who may write, and what does a reader see?
+
+One SQLAlchemy engine for SQLite and PostgreSQL. A reader gets one snapshot for as long as it reads; a
+writer gets the store to itself, whichever process it lives in, before it looks at anything. When
+``write`` ends the commit is durable, assuming that the disk keeps what it was told to flush.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from engine.errors import StoreUnavailableError
+
+METADATA = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "uq": "%(table_name)s_%(column_0_N_name)s_uq",
+        "ix": "%(table_name)s_%(column_0_N_name)s_ix",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fk",
+        "ck": "%(table_name)s_%(constraint_name)s_ck",
+    }
+)
+"""Every layer declares its tables here; ``api.migrations`` creates them."""
+
+Int64 = BigInteger().with_variant(Integer, "sqlite")
+"""A 64-bit integer on both stores; SQLite keeps a rowid only under the name INTEGER."""
+
+PATIENCE_SECONDS = 5
+"""How long a writer waits for another one's lock before the store counts as unavailable."""
+
+_STATEMENT_FAULTS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
+"""What a statement can be guilty of; every other driver error is the store's."""
+
+_ADVISORY_LOCK = 0x64617276_6F7A61
+_POSTGRES_LOCK = f"""
+SELECT set_config('lock_timeout', '{PATIENCE_SECONDS}s', true),
+       set_config('idle_in_transaction_session_timeout', '{2 * PATIENCE_SECONDS}s', true),
+       CASE WHEN current_setting('synchronous_commit') = 'off'
+            THEN set_config('synchronous_commit', 'on', true) END,
+       pg_advisory_xact_lock({_ADVISORY_LOCK})
+"""
+"""One statement, because each is a round trip on the way of every decision. A writer that stops
+talking is cut off, so that it cannot keep the lock; a server set to answer before its log is flushed
+is overruled, one set to do more than flush is left alone."""
+
+
+class CommitUnknownError(StoreUnavailableError):
+    """The store failed while it committed: the batch may be in or not."""
+
+
+class Store:
+    """One database, told apart by its URL alone."""
+
+    def __init__(self, url: str) -> None:
+        self.dialect = make_url(url).get_backend_name()
+        is_sqlite = self.dialect == "sqlite"
+        self.engine = _sqlite(url) if is_sqlite else _postgresql(url)
+        self._lock = None if is_sqlite else _POSTGRES_LOCK
+        self._reading = self.engine.execution_options(**({} if is_sqlite else _POSTGRES_READ))
+        self._writing = self.engine.execution_options(
+            **({"begin": "BEGIN IMMEDIATE"} if is_sqlite else _POSTGRES_WRITE)
+        )
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One snapshot, fixed by its first statement; nothing written in it stays."""
+        with _translated(), self._reading.connect() as connection:
+            connection.begin()
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """The store to itself, from before the first statement until the durable commit.
+
+        Raises ``StoreUnavailableError``, and then nothing was written, or its subclass
+        ``CommitUnknownError``. Faults of a statement pass through; they undo everything too.
+        """
+        with _translated(), self._writing.connect() as connection:
+            transaction = connection.begin()
+            if self._lock is not None:
+                connection.exec_driver_sql(self._lock)
+            yield connection
+            with _translated(CommitUnknownError):
+                transaction.commit()
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _translated(error: type[StoreUnavailableError] = StoreUnavailableError) -> Iterator[None]:
+    try:
+        yield
+    except _STATEMENT_FAULTS:
+        raise
+    except DBAPIError as found:
+        # The driver's words name tables and files, and may quote values: its class is enough here.
+        raise error(type(found.orig).__name__) from found
+    except PoolTimeoutError as found:
+        raise error("no free connection") from found
+
+
+_POSTGRES_READ: dict[str, Any] = {
+    "isolation_level": "REPEATABLE READ",
+    "postgresql_readonly": True,
+}
+_POSTGRES_WRITE: dict[str, Any] = {"isolation_level": "READ COMMITTED"}
+"""Each statement sees the newest commit: the head is read after the lock, so it is the last one."""
+
+
+def _postgresql(url: str) -> Engine:
+    return create_engine(
+        url,
+        pool_pre_ping=True,  # one short round trip, so that a restarted server costs no request
+        connect_args={"connect_timeout": PATIENCE_SECONDS},
+    )
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(raw: sqlite3.Connection, _record: object) -> None:
+    raw.isolation_level = None  # transactions begin where we say, not where the driver guesses
+    raw.execute(f"PRAGMA busy_timeout = {PATIENCE_SECONDS * 1000}")
+    if raw.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raise StoreUnavailableError("SQLite cannot keep a write-ahead log here")
+    raw.execute("PRAGMA synchronous = FULL")
+    raw.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
