@@ -1,0 +1,92 @@
+"""Nobody can draw again, and nobody can foresee a draw."""
+
+import secrets
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.draws import RANDOM, SCORE, ShiftPlan, commitment, draw, movement_key
+from engine.records import Crossing
+from engine.times import DAY, HOUR, MINUTE
+
+PLAN = ShiftPlan()
+NOON = 20_000 * DAY + 7 * HOUR
+SHIFT = PLAN.shift("OYB", NOON)
+
+
+def crossing(**changed: object) -> Crossing:
+    known = {
+        "crossing_id": "c1",
+        "post": "OYB",
+        "direction": "entry",
+        "arrived_at": "2026-03-01T10:00:00+05:00",
+        "vehicle_class": "truck",
+        "plate": "01 A 123 BC",
+    }
+    return Crossing.model_validate(known | changed)
+
+
+def test_a_shift_runs_from_eight_to_eight_local_time() -> None:
+    assert (SHIFT.opens_at, SHIFT.closes_at) == (NOON - 4 * HOUR, NOON + 8 * HOUR)
+    assert PLAN.shift("OYB", SHIFT.closes_at - 1) == SHIFT
+    assert PLAN.shift("OYB", SHIFT.closes_at).opens_at == SHIFT.closes_at
+
+
+@given(st.integers(0, 40_000 * DAY))
+def test_every_instant_is_in_exactly_one_shift(instant: int) -> None:
+    shift = PLAN.shift("OYB", instant)
+    assert shift.opens_at <= instant < shift.closes_at
+    assert shift.closes_at - shift.opens_at == PLAN.length
+
+
+def test_a_new_id_or_another_spelling_of_the_plate_draws_the_same() -> None:
+    first = movement_key(crossing(), SHIFT)
+    again = (movement_key(crossing(crossing_id=f"c{n}"), SHIFT) for n in range(100))
+    assert set(again) == {first}
+    assert movement_key(crossing(plate="01а123вс"), SHIFT) == first  # Cyrillic look-alikes
+
+
+def test_another_post_direction_plate_or_shift_draws_anew() -> None:
+    changed = [{"post": "FOT"}, {"direction": "exit"}, {"plate": "01A124BC"}]
+    keys = {movement_key(crossing(**change), SHIFT) for change in changed}
+    keys |= {movement_key(crossing(), PLAN.shift("OYB", SHIFT.closes_at))}
+    assert len(keys | {movement_key(crossing(), SHIFT)}) == 5
+
+
+def test_without_a_plate_the_crossing_itself_is_the_movement() -> None:
+    one = movement_key(crossing(plate=None, crossing_id="a"), SHIFT)
+    two = movement_key(crossing(plate="-", crossing_id="b"), SHIFT)
+    assert one != two
+    assert one != movement_key(crossing(plate="a", crossing_id="z"), SHIFT)
+
+
+@given(st.text(max_size=8), st.text(max_size=8), st.binary(min_size=32, max_size=32))
+def test_purposes_do_not_share_a_number(one: str, other: str, seed: bytes) -> None:
+    drawn = [draw(seed, purpose, movement=b"m") for purpose in (one, other)]
+    assert (drawn[0] == drawn[1]) == (one == other)
+
+
+def test_draws_are_uniform_and_independent() -> None:
+    seed = secrets.token_bytes(32)
+    n = 20_000
+    pairs = [
+        (draw(seed, RANDOM, movement=b"%d" % k), draw(seed, SCORE, movement=b"%d" % k))
+        for k in range(n)
+    ]
+    below = [sum(u < 0.03 for u, _ in pairs), sum(v < 0.5 for _, v in pairs)]
+    both = sum(u < 0.5 and v < 0.5 for u, v in pairs)
+    # Five standard deviations: one false alarm in about a million runs.
+    for seen, share in zip([*below, both], [0.03, 0.5, 0.25], strict=True):
+        assert abs(seen - n * share) < 5 * (n * share * (1 - share)) ** 0.5
+
+
+def test_a_commitment_binds_seed_and_head() -> None:
+    seed, head = secrets.token_bytes(32), secrets.token_bytes(32)
+    other = secrets.token_bytes(32)
+    assert commitment(seed, head) == commitment(seed, head)
+    assert len({commitment(seed, head), commitment(other, head), commitment(seed, other)}) == 3
+
+
+def test_a_shift_can_be_configured() -> None:
+    plan = ShiftPlan(utc_offset=6 * HOUR, starts=7 * HOUR + 30 * MINUTE, length=8 * HOUR)
+    assert plan.shift("X", 90 * MINUTE).opens_at == 90 * MINUTE
