@@ -1,24 +1,29 @@
-"""What happened, in which order, and can anybody have changed it since?
+"""What happened, in which order, so that nobody can change it unseen.
 
-Everything that happens is one record of one append-only journal. Bodies rest in a table of their own,
-so that one can be erased one day without breaking the chain: a record's ``leaf`` commits to its salted
-body, its ``chain`` to the leaf, to all that is said about the record, and to every record before it.
-
-A chain alone catches whoever edits and does not recompute; receipts (:mod:`engine.receipts`) held
-elsewhere catch whoever does. ``known_at`` rises strictly, so "known before" is a total order.
+Everything that happens is one record of one append-only journal. Bodies rest in a table of their
+own, so that one can be erased one day without breaking the chain (:mod:`engine.chain`). A chain
+alone catches whoever edits and does not recompute; receipts (:mod:`engine.receipts`) held elsewhere
+catch whoever does. ``known_at`` rises strictly, so that "known before" is a total order.
 """
 
 import json
-import secrets
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Column, Connection, LargeBinary, String, Table, UniqueConstraint
+from sqlalchemy import (
+    Column,
+    Connection,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+    insert,
+    select,
+)
 
-from engine.errors import NotFoundError, RecordError
+from engine.chain import GENESIS, canonical, chain_of, leaf_of, new_salt
+from engine.errors import NotFoundError, StoreUnavailableError
 from engine.store import METADATA, CommitUnknownError, Int64, Store
 from engine.times import SECOND, SystemClock
 
@@ -54,13 +59,18 @@ IDENTITY = Table(
 )
 """One row, made with the tables: which journal this is."""
 
-GENESIS = bytes(32)
-"""What the first record is chained to."""
-SALT_BYTES = 16
 TICK = "tick"
 """Kind of a record that says only that time went by."""
 ERASURE = "erasure"
 """Kind of a record whose body names, in ``sequences``, earlier records whose bodies were erased."""
+
+
+# Text and not expressions: the head is read with every decision and every batch.
+_LOOK = """
+SELECT i.journal_id, j.seq, j.known_at, j.chain, {now}
+FROM journal_identity i LEFT JOIN journal j ON j.seq = (SELECT max(seq) FROM journal)
+"""
+_POSTGRES_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +130,168 @@ class Journal:
         clock: "Clock | None" = None,
     ) -> None:
         """Without a clock PostgreSQL's is used, one for all processes; on SQLite the machine's."""
-        raise NotImplementedError
+        self._store = store
+        self._projections = tuple(projections)
+        self._clock = clock or (SystemClock() if store.dialect == "sqlite" else None)
+        self._look = _LOOK.format(now="0" if self._clock else _POSTGRES_NOW)
 
     def append(self, drafts: Sequence[Draft]) -> list[Entry]:
-        """Record all of them or none, durably, with what the projections make of them."""
-        raise NotImplementedError
+        """Record all of them or none, durably, with what the projections make of them.
+
+        Raises ``StoreUnavailableError`` where the store did not take them. Whatever else is raised
+        is the fault of a draft, and undoes all of them.
+        """
+        return self._append(drafts)
 
     def head(self, connection: Connection) -> Head:
         """Return the last record that this connection's snapshot sees."""
-        raise NotImplementedError
+        return self._head(connection)[0]
 
     def entry(self, connection: Connection, seq: int) -> Entry:
         """Return a record; raises ``NotFoundError``."""
-        raise NotImplementedError
+        journal = JOURNAL.c
+        query = select(
+            IDENTITY.c.journal_id,
+            journal.seq,
+            journal.known_at,
+            journal.kind,
+            journal.subject,
+            journal.post,
+            journal.leaf,
+            journal.chain,
+        ).where(journal.seq == seq)
+        found = connection.execute(query).one_or_none()
+        if found is None:
+            raise NotFoundError("record", str(seq))
+        return Entry(*found)
 
     def body(self, connection: Connection, seq: int) -> dict[str, Any]:
         """Return a record's body; raises ``NotFoundError``, also where it was erased."""
-        raise NotImplementedError
+        found = connection.scalar(select(BODIES.c.body).where(BODIES.c.seq == seq))
+        if found is None:
+            raise NotFoundError("record", str(seq))
+        return cast("dict[str, Any]", json.loads(found))
 
     def ensure_recent(self) -> None:
-        """Append a ``tick`` where the head lies more than a second back, so that windows move on."""
-        raise NotImplementedError
+        """Append a ``tick`` where the head lies over a second back, so that windows move on."""
+        with self._store.read() as connection:
+            is_stale = self._is_stale(*self._head(connection))
+        if is_stale:
+            self._append([Draft(TICK, "", "", {})], only_if_stale=True)
+
+    def _append(self, drafts: Sequence[Draft], *, only_if_stale: bool = False) -> list[Entry]:
+        sealed = [_seal(draft) for draft in drafts]  # before the lock: others need not wait for it
+        if not sealed:
+            return []
+        entries: list[Entry] = []
+        try:
+            with self._store.write() as connection:
+                head, now = self._head(connection)
+                if only_if_stale and not self._is_stale(head, now):
+                    return []
+                entries = _chained(head, now, sealed)
+                self._insert(connection, entries, sealed)
+        except CommitUnknownError:
+            if not self._holds(entries[-1]):
+                raise
+        return entries
+
+    def _head(self, connection: Connection) -> tuple[Head, int]:
+        """Return the head, and the time by the clock that goes with this store."""
+        found = connection.exec_driver_sql(self._look).one_or_none()
+        if found is None:
+            raise StoreUnavailableError("it holds no journal yet")
+        journal_id, seq, known_at, chain, now = found
+        head = Head(journal_id, seq or 0, known_at or 0, GENESIS if seq is None else bytes(chain))
+        return head, self._clock.now() if self._clock else now
+
+    @staticmethod
+    def _is_stale(head: Head, now: int) -> bool:
+        return now - head.known_at > SECOND
+
+    def _insert(
+        self, connection: Connection, entries: list[Entry], sealed: "list[_Sealed]"
+    ) -> None:
+        connection.execute(
+            insert(BODIES),
+            [
+                {"seq": entry.seq, "salt": seal.salt, "body": seal.body}
+                for entry, seal in zip(entries, sealed, strict=True)
+            ],
+        )
+        connection.execute(
+            insert(JOURNAL),
+            [
+                {
+                    "seq": entry.seq,
+                    "known_at": entry.known_at,
+                    "kind": entry.kind,
+                    "subject": entry.subject,
+                    "post": entry.post,
+                    "origin": seal.draft.origin,
+                    "origin_seq": seal.draft.origin_seq,
+                    "leaf": entry.leaf,
+                    "chain": entry.chain,
+                }
+                for entry, seal in zip(entries, sealed, strict=True)
+            ],
+        )
+        pairs = [(entry, seal.draft) for entry, seal in zip(entries, sealed, strict=True)]
+        for projection in self._projections:
+            projection.apply(connection, pairs)
+
+    def _holds(self, last: Entry) -> bool:
+        """Tell whether a batch got in whose commit was not answered.
+
+        The salt makes its chain value unique. The lock waits for whoever still holds it, so that
+        the batch cannot get in after we looked.
+        """
+        with self._store.write() as connection:
+            query = select(JOURNAL.c.chain).where(JOURNAL.c.seq == last.seq)
+            return connection.scalar(query) == last.chain
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    draft: Draft
+    salt: bytes
+    body: bytes
+    leaf: bytes
+
+
+def _seal(draft: Draft) -> _Sealed:
+    salt, body = new_salt(), canonical(draft.body)
+    return _Sealed(draft, salt, body, leaf_of(salt, body))
+
+
+def _chained(head: Head, now: int, sealed: Sequence[_Sealed]) -> list[Entry]:
+    """Return the drafts' entries, numbered from the head on; time never stands still."""
+    entries, chain = [], head.chain
+    first = max(now, head.as_of)
+    for offset, seal in enumerate(sealed):
+        draft, seq, known_at = seal.draft, head.seq + 1 + offset, first + offset
+        chain = chain_of(
+            chain,
+            journal_id=head.journal_id,
+            seq=seq,
+            known_at=known_at,
+            kind=draft.kind,
+            subject=draft.subject,
+            post=draft.post,
+            origin=draft.origin,
+            origin_seq=draft.origin_seq,
+            leaf=seal.leaf,
+        )
+        entries.append(
+            Entry(
+                head.journal_id,
+                seq,
+                known_at,
+                draft.kind,
+                draft.subject,
+                draft.post,
+                seal.leaf,
+                chain,
+            )
+        )
+    return entries

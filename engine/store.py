@@ -1,7 +1,7 @@
-"""Where do records rest, who may write, and what does a reader see?
+"""Where records rest, who may write, and what a reader sees.
 
-One SQLAlchemy engine for SQLite and PostgreSQL. A reader gets one snapshot for as long as it reads; a
-writer gets the store to itself, whichever process it lives in, before it looks at anything. When
+One SQLAlchemy engine for SQLite and PostgreSQL. A reader gets one snapshot for as long as it reads;
+a writer gets the store to itself, whichever process it lives in, before it looks at anything. When
 ``write`` ends the commit is durable, assuming that the disk keeps what it was told to flush.
 """
 
@@ -52,8 +52,8 @@ SELECT set_config('lock_timeout', '{PATIENCE_SECONDS}s', true),
        pg_advisory_xact_lock({_ADVISORY_LOCK})
 """
 """One statement, because each is a round trip on the way of every decision. A writer that stops
-talking is cut off, so that it cannot keep the lock; a server set to answer before its log is flushed
-is overruled, one set to do more than flush is left alone."""
+talking is cut off, so that it cannot keep the lock; a server set to answer before its log is
+flushed is overruled, one set to do more than flush is left alone."""
 
 
 class CommitUnknownError(StoreUnavailableError):
@@ -75,14 +75,14 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One snapshot, fixed by its first statement; nothing written in it stays."""
+        """Hold one snapshot, fixed by its first statement; nothing written in it stays."""
         with _translated(), self._reading.connect() as connection:
             connection.begin()
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """The store to itself, from before the first statement until the durable commit.
+        """Hold the store alone, from before the first statement until the durable commit.
 
         Raises ``StoreUnavailableError``, and then nothing was written, or its subclass
         ``CommitUnknownError``. Faults of a statement pass through; they undo everything too.

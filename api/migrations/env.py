@@ -1,0 +1,6 @@
+"""How Alembic reaches the store: over the connection that ``upgrade`` holds, in its transaction."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"])
+context.run_migrations()

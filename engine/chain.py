@@ -1,0 +1,73 @@
+"""What a record of the journal commits to, byte by byte.
+
+``leaf`` commits to the salted body, ``chain`` to the leaf, to all that is said about the record and
+to every record before it. Both assume that nobody finds two inputs of one SHA-256.
+"""
+
+import json
+import secrets
+import struct
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from engine.errors import RecordError
+
+GENESIS = bytes(32)
+"""What the first record is chained to."""
+SALT_BYTES = 16
+"""One length for all: otherwise a byte could move from the salt to the body unseen."""
+
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+_INT = struct.Struct(">q")
+_LENGTHS = struct.Struct(">10I")
+
+
+def new_salt() -> bytes:
+    """Return what keeps a short body from being guessed once it is erased."""
+    return secrets.token_bytes(SALT_BYTES)
+
+
+def canonical(body: Mapping[str, Any]) -> bytes:
+    """Return the one spelling of a JSON object: sorted keys, no spaces, UTF-8; refuses NaN."""
+    try:
+        return _ENCODER.encode(body if isinstance(body, dict) else dict(body)).encode()
+    except (TypeError, ValueError) as error:
+        raise RecordError("journal", "body", "not_json", "holds a value JSON cannot") from error
+
+
+def leaf_of(salt: bytes, body: bytes) -> bytes:
+    """Commit to a body."""
+    return sha256(salt + body).digest()
+
+
+def chain_of(
+    previous: bytes,
+    *,
+    journal_id: str,
+    seq: int,
+    known_at: int,
+    kind: str,
+    subject: str,
+    post: str,
+    origin: str,
+    origin_seq: int | None,
+    leaf: bytes,
+) -> bytes:
+    """Commit to a record and to every record before it; raises where a value has not its type."""
+    parts = (
+        previous,
+        journal_id.encode(),
+        _INT.pack(seq),
+        _INT.pack(known_at),
+        kind.encode(),
+        subject.encode(),
+        post.encode(),
+        origin.encode(),
+        b"" if origin_seq is None else _INT.pack(origin_seq),
+        leaf,
+    )
+    # The lengths first: otherwise a character could move from one field to the next unseen.
+    return sha256(_LENGTHS.pack(*map(len, parts)) + b"".join(parts)).digest()
