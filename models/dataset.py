@@ -1,13 +1,13 @@
-"""What does a model see? One row a crossing: its features as known at arrival, and its label if it has one.
+"""What does a model see? One row a crossing: features as known at arrival, a label if there is one.
 
-Assumes point-in-time features: a row's values use only what was known strictly before its ``as_of``.
-Labels are selected (only searched vehicles have them), so every row also says how it was selected.
+Assumes point-in-time features: a row's values use only what was known strictly before ``as_of``.
+Labels are selected (only searched vehicles have them), so every row says how it was selected.
 """
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +95,12 @@ class Dataset:
     @property
     def inspected(self) -> NDArray[np.bool_]:
         """Rows that an act looked at; finds linked back to released vehicles are not among them."""
-        return cast("NDArray[np.bool_]", np.not_equal(self.basis, None) & (self.discrepancy >= 0))
+        return self.basis.astype(np.bool_) & (self.discrepancy >= 0)
+
+    @property
+    def linked(self) -> NDArray[np.bool_]:
+        """Released rows to which a later find was linked back: a stream of its own."""
+        return np.asarray(~self.basis.astype(np.bool_) & (self.discrepancy == 1), np.bool_)
 
     def evidence(self, target: Target) -> NDArray[np.bool_]:
         """Return the inspected rows whose label is evidence: a find, or a full act that found none.
@@ -104,10 +109,11 @@ class Dataset:
         weighing is no negative.
         """
         label = self.label(target)
-        return self.inspected & ((label == 1) | ((label == 0) & self.is_full))
+        usable = (label == 1) | ((label == 0) & self.is_full)
+        return np.asarray(self.inspected & usable, np.bool_)
 
     def digest(self) -> str:
-        """Return a SHA-256 over names, definitions and every row, for the record of a training run."""
+        """Return a SHA-256 over names, definitions and every row, to name the data of a run."""
         total = hashlib.sha256(repr((self.names, self.definitions, self.synthetic)).encode())
         for name in self._rowwise():
             column = getattr(self, name)

@@ -1,4 +1,4 @@
-"""A small world for the models' tests: numbers drawn here, with a known truth behind every label."""
+"""A small world for the models' tests: drawn here, with a known truth behind every label."""
 
 import numpy as np
 

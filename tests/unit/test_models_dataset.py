@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tests.unit.models_world import small_world
 
 from models.dataset import NEVER, Dataset
+from tests.unit.models_world import small_world
 
 
 def test_take_slices_every_column_alike() -> None:
@@ -29,7 +29,7 @@ def test_papers_alone_are_no_negative_but_a_find_counts() -> None:
 
 def test_a_find_linked_back_is_no_evidence_of_an_act() -> None:
     data = small_world(4000, seed=3)
-    linked = np.equal(data.basis, None) & (data.seizure == 1)
+    linked = data.linked
 
     assert linked.any()
     assert not data.evidence("seizure")[linked].any()

@@ -1,0 +1,87 @@
+"""Which choices make a training run? All are here, each with a default, and all are recorded.
+
+Assumes that the defaults must serve a network with few finds: the trees are shallow, their leaves
+large, and nothing is stopped early on a handful of positives.
+"""
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from engine.times import DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """Gradient-boosted trees of one target, in scikit-learn's words."""
+
+    iterations: int = 200
+    learning_rate: float = 0.06
+    depth: int = 5
+    """At most 6: the tables of exact explanations double with every level."""
+    leaves: int = 24
+    smallest_leaf: int = 30
+    ridge: float = 5.0
+    share_of_features: float = 0.5
+    """Features tried at each split: decorrelates trees, and halves the time."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be explained or fitted."""
+        if not 1 <= self.depth <= 6:
+            raise ValueError("depth must be between 1 and 6")
+        if not 0.0 < self.share_of_features <= 1.0:
+            raise ValueError("share_of_features must be in (0, 1]")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One training run, repeatable to the bit together with the data's digest."""
+
+    seed: int = 20240301
+    discrepancy: Trees = field(default_factory=Trees)
+    seizure: Trees = field(
+        default_factory=lambda: Trees(
+            iterations=120, learning_rate=0.05, depth=3, leaves=8, smallest_leaf=40, ridge=10.0
+        )
+    )
+    label_delay_days: float = 3.0
+    """Gap between a period and the next: the labels of its last days must have had time to come."""
+    test_days: float = 56.0
+    """Last period, kept for the report alone; at most a third of the history."""
+    folds: int = 4
+    """Temporal folds whose out-of-time margins calibrate."""
+    capacity: float = 0.05
+    """Share of a post's daily entries that can be inspected: what the report is about."""
+    severity: float = 10.0
+    """How many discrepancies a seizure weighs, in the risk that ranks."""
+    monotone: tuple[tuple[str, int], ...] = ()
+    """Features whose direction the field knows: (name, 1 rising or -1 falling)."""
+    few_positives: int = 30
+    """Below this many positives, a target's own trees are not fitted at all."""
+    jobs: int = 2
+    """Processes over which fits are spread; each fit is single-threaded, so that bits repeat."""
+
+    @property
+    def label_delay(self) -> int:
+        """The gap in microseconds."""
+        return round(self.label_delay_days * DAY)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every choice, for the record."""
+        return asdict(self)
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Self:
+        """Read a configuration file; what it leaves out keeps its default, unknown keys refuse."""
+        given: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        known = {entry.name for entry in fields(cls)}
+        if unknown := sorted(set(given) - known):
+            raise ValueError(f"unknown setting {', '.join(unknown)} in the training configuration")
+        defaults = cls()
+        for target in ("discrepancy", "seizure"):
+            if target in given:
+                given[target] = Trees(**asdict(getattr(defaults, target)) | given[target])
+        if "monotone" in given:
+            given["monotone"] = tuple((str(name), int(sign)) for name, sign in given["monotone"])
+        return cls(**given)

@@ -1,0 +1,110 @@
+"""How do margins become a risk? The small arithmetic that training and serving share.
+
+Assumes that more margin never means less risk: every map here is strictly increasing, so ranking by
+probability is ranking by margin and ties stay ties. Nothing here needs a training library.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.dataset import Target
+
+Floats = NDArray[np.float64]
+
+FARTHEST = 16.0
+"""Calibrated log-odds never leave +-16 (a chance of 1e-7): no sample here can tell more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knots:
+    """A strictly increasing piecewise-linear map, straight on beyond its outer knots."""
+
+    margin: tuple[float, ...]
+    log_odds: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a map that could reverse or merge two margins."""
+        rising = all(
+            all(low < high for low, high in pairwise(values))
+            for values in (self.margin, self.log_odds)
+        )
+        if len(self.margin) < 2 or len(self.margin) != len(self.log_odds) or not rising:
+            raise ValueError("knots must be at least two, and strictly increasing on both axes")
+
+    def __call__(self, margin: ArrayLike) -> Floats:
+        """Return calibrated log-odds of margins of any shape."""
+        x, y = np.array(self.margin), np.array(self.log_odds)
+        asked = np.asarray(margin, np.float64)
+        slopes = np.diff(y) / np.diff(x)
+        segment = np.clip(np.searchsorted(x, asked, side="right") - 1, 0, len(slopes) - 1)
+        mapped = y[segment] + slopes[segment] * (asked - x[segment])
+        return np.asarray(np.clip(mapped, -FARTHEST, FARTHEST), np.float64)
+
+    def as_dict(self) -> dict[str, list[float]]:
+        """Return the knots as JSON keeps them."""
+        return {"margin": list(self.margin), "log_odds": list(self.log_odds)}
+
+    @classmethod
+    def straight(cls, shift: float, slope: float = 1.0) -> Self:
+        """Return the map of one straight line."""
+        return cls((-1.0, 1.0), (shift - slope, shift + slope))
+
+
+def probability(log_odds: ArrayLike) -> Floats:
+    """Return the chance that log-odds say."""
+    # np.exp of -log_odds would overflow far below; the knots' bound makes that impossible.
+    return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(log_odds, np.float64))), np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One target: a blend of the ensembles' margins, then its calibration."""
+
+    blend: tuple[tuple[Target, float], ...]
+    """Ensemble and weight; weights are positive and sum to 1."""
+    knots: Knots
+
+    def margin(self, margins: Mapping[Target, Floats]) -> Floats:
+        """Return the blended log-odds before calibration, of the shape of the margins."""
+        first, *others = (weight * margins[name] for name, weight in self.blend)
+        return sum(others, start=first)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the head as JSON keeps it."""
+        return {"blend": dict(self.blend), "knots": self.knots.as_dict()}
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Self:
+        """Read what :meth:`as_dict` wrote."""
+        knots = Knots(tuple(kept["knots"]["margin"]), tuple(kept["knots"]["log_odds"]))
+        return cls(tuple((name, float(weight)) for name, weight in kept["blend"].items()), knots)
+
+
+def risk(p_seizure: Floats, p_discrepancy: Floats, *, severity: float) -> Floats:
+    """Return the severity-weighted risk in [0, 1], strictly increasing in both probabilities.
+
+    A seizure counts as ``severity`` discrepancies; dividing by their sum keeps the risk in [0, 1]
+    without changing any order.
+    """
+    return (p_discrepancy + severity * p_seizure) / (1.0 + severity)
+
+
+PERCENTILES = np.linspace(0.0, 1.0, 101)
+"""The shares at which a table of score quantiles is kept."""
+
+
+def percentile(table: Floats, value: float) -> float:
+    """Return the share of past scores below a value, by a table of 101 ascending quantiles.
+
+    Equal quantiles are a step: a value on it gets the step's middle.
+    """
+    low = np.searchsorted(table, value, side="left")
+    high = np.searchsorted(table, value, side="right")
+    if high > low:
+        return float(PERCENTILES[low] + PERCENTILES[high - 1]) / 2
+    return float(np.interp(value, table, PERCENTILES))
