@@ -1,0 +1,169 @@
+"""From a score and draws to a channel, with the probability that it could have come out so.
+
+Everything that may select a crossing is a ``Chance``: the random stream, the score near its cut, an
+indicator rule. Each purpose draws one number of its own, so chances of different purposes are
+independent, and the propensity of a channel is 1 - prod(1 - p_k) over the purposes that lead to
+that channel or a stricter one.
+
+The shares assume that scores are spread as in the table of the post's last 28 days: a percentile is
+then uniform, and a cut at 1 - share selects that share.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from engine.draws import RANDOM, SCORE
+
+RANDOM_SHARE = (0.03, 0.10)
+"""Below, blind spots stay blind; above, random checks cost too many minutes."""
+
+
+class Channel(IntEnum):
+    """Where a crossing goes, in rising order of intervention."""
+
+    GREEN = 0
+    BLUE = 1
+    YELLOW = 2
+    RED = 3
+
+    @property
+    def code(self) -> str:
+        """The channel's name in records and answers."""
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, code: str) -> "Channel":
+        """Return the channel with this name."""
+        return cls[code.upper()]
+
+
+INSPECTED = (Channel.YELLOW, Channel.RED)
+"""Channels that send a crossing to officers; a propensity is kept for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The fixed shares of a post, and what a find is worth. Shares are of all decisions."""
+
+    red_share: float = 0.04
+    """Picked for physical inspection by score."""
+    yellow_share: float = 0.08
+    """Picked for documents and scan by score, beside the red ones."""
+    random_share: float = 0.03
+    """Drawn by lot for physical inspection, whatever the score."""
+    blur: float = 0.25
+    """Half width of the randomised band at each cut, as a part of the share above the cut."""
+    seizure_weight: float = 20.0
+    """What one seizure is worth, in discrepancies."""
+
+    def __post_init__(self) -> None:
+        """Refuse shares that cannot be shares."""
+        low, high = RANDOM_SHARE
+        if not low <= self.random_share <= high:
+            raise ValueError(f"random_share must lie in [{low}, {high}]")
+        if min(self.red_share, self.yellow_share) <= 0:
+            raise ValueError("red_share and yellow_share must be above 0")
+        if self.red_share + self.yellow_share > 0.5:
+            raise ValueError("red_share and yellow_share together must not exceed 0.5")
+        if not (0 <= self.blur <= 1 and self.seizure_weight > 0):
+            raise ValueError("blur must lie in [0, 1], seizure_weight above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """One way into a channel: selected when the number drawn for ``purpose`` is below it."""
+
+    purpose: str
+    channel: Channel
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the draws made of the chances."""
+
+    channel: Channel
+    basis: str | None
+    """random, profile or score; None where nothing selected the crossing."""
+    is_random: bool
+    """Member of the random stream, whatever else selected it."""
+    fired: tuple[str, ...]
+    """Purposes that selected it."""
+    propensities: Mapping[Channel, float]
+    """For each inspected channel, the probability of that channel or a stricter one."""
+
+
+def risk(p_seizure: float, p_discrepancy: float, *, seizure_weight: float) -> float:
+    """Return the severity-weighted mean of the two probabilities, in [0, 1]."""
+    return (seizure_weight * p_seizure + p_discrepancy) / (seizure_weight + 1.0)
+
+
+def ramp(percentile: float, share: float, *, blur: float) -> float:
+    """Return the probability of being above a cut at ``1 - share``: smooth, with mean ``share``."""
+    cut, half = 1.0 - share, blur * share
+    if half == 0.0:
+        return 1.0 if percentile >= cut else 0.0
+    return min(1.0, max(0.0, (percentile - (cut - half)) / (2.0 * half)))
+
+
+def place_among_picks(drawn: float, share: float, *, blur: float) -> float:
+    """Return the percentile of a scored pick drawn at random: the inverse of ``ramp``'s mass.
+
+    A random pick queues at such a place: by its own score it would come last and be skipped, and an
+    officer could tell it from the others.
+    """
+    cut, half = 1.0 - share, blur * share
+    mass = drawn * share
+    if mass < half:
+        return cut - half + 2.0 * math.sqrt(half * mass)
+    return cut + mass
+
+
+def scored(policy: Policy, percentile: float) -> tuple[Chance, ...]:
+    """Return what the score alone may do to a crossing at this percentile of its post."""
+    red = ramp(percentile, policy.red_share, blur=policy.blur)
+    yellow = ramp(percentile, policy.red_share + policy.yellow_share, blur=policy.blur)
+    return (
+        Chance(SCORE, Channel.RED, red),
+        Chance(SCORE, Channel.YELLOW, max(red, yellow)),
+    )
+
+
+def lot(policy: Policy) -> Chance:
+    """Return the random stream, which covers every crossing."""
+    return Chance(RANDOM, Channel.RED, policy.random_share)
+
+
+def select(chances: Sequence[Chance], draws: Mapping[str, float]) -> Selection:
+    """Apply the draws; ``draws`` has one number in [0, 1) for each purpose."""
+    hits = [chance for chance in chances if draws[chance.purpose] < chance.probability]
+    fired = tuple(dict.fromkeys(chance.purpose for chance in hits))
+    return Selection(
+        channel=max((chance.channel for chance in hits), default=Channel.GREEN),
+        basis=_basis(fired),
+        is_random=RANDOM in fired,
+        fired=fired,
+        propensities={channel: propensity(chances, channel) for channel in INSPECTED},
+    )
+
+
+def propensity(chances: Iterable[Chance], channel: Channel) -> float:
+    """Return the probability that these chances lead to ``channel`` or a stricter one."""
+    most: dict[str, float] = {}
+    for chance in chances:
+        if (
+            chance.channel >= channel
+        ):  # one number a purpose: its chances are nested, not independent
+            most[chance.purpose] = max(most.get(chance.purpose, 0.0), chance.probability)
+    return 1.0 - math.prod(1.0 - probability for probability in most.values())
+
+
+def _basis(fired: tuple[str, ...]) -> str | None:
+    """A member of the random stream counts as random, else the stream is no fair sample."""
+    if RANDOM in fired:
+        return "random"
+    if SCORE in fired:
+        return "score"
+    return "profile" if fired else None

@@ -1,0 +1,155 @@
+"""Shares hold, propensities are exact, and a channel never gets milder as a probability rises."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.draws import RANDOM, SCORE
+from engine.selection import (
+    Chance,
+    Channel,
+    Policy,
+    lot,
+    place_among_picks,
+    propensity,
+    ramp,
+    risk,
+    scored,
+    select,
+)
+
+share = st.floats(0, 1)
+number = st.floats(0, 1, exclude_max=True)
+policies = st.builds(
+    Policy,
+    red_share=st.floats(0.001, 0.2),
+    yellow_share=st.floats(0.001, 0.3),
+    random_share=st.floats(0.03, 0.1),
+    blur=share,
+)
+chances = st.lists(
+    st.builds(
+        Chance,
+        st.sampled_from(["rule.a", "rule.b", SCORE, RANDOM]),
+        st.sampled_from(Channel),
+        share,
+    ),
+    max_size=6,
+)
+draws = st.fixed_dictionaries(dict.fromkeys(["rule.a", "rule.b", SCORE, RANDOM], number))
+
+
+def test_channels_are_ordered_and_named() -> None:
+    assert min(Channel) is Channel.GREEN and max(Channel) is Channel.RED
+    assert [Channel.of(c.code) for c in Channel] == list(Channel)
+
+
+@given(policies, st.tuples(share, share), draws)
+def test_a_higher_percentile_never_gets_a_milder_channel(
+    policy: Policy, levels: tuple[float, float], drawn: dict[str, float]
+) -> None:
+    mild, severe = (
+        select([*scored(policy, q), lot(policy)], drawn).channel for q in sorted(levels)
+    )
+    assert mild <= severe
+
+
+@given(st.tuples(share, share), share, st.floats(0.1, 100))
+def test_risk_rises_with_each_probability(
+    p: tuple[float, float], other: float, weight: float
+) -> None:
+    low, high = sorted(p)
+    assert risk(low, other, seizure_weight=weight) <= risk(high, other, seizure_weight=weight)
+    assert risk(other, low, seizure_weight=weight) <= risk(other, high, seizure_weight=weight)
+    assert 0 <= risk(low, high, seizure_weight=weight) <= 1
+
+
+@given(chances, st.integers(0, 5), share, draws)
+def test_a_higher_chance_never_gives_a_milder_channel(
+    found: list[Chance], which: int, more: float, drawn: dict[str, float]
+) -> None:
+    if which >= len(found):
+        return
+    before = found[which]
+    risen = Chance(before.purpose, before.channel, max(before.probability, more))
+    after = [risen if at == which else chance for at, chance in enumerate(found)]
+    assert select(found, drawn).channel <= select(after, drawn).channel
+
+
+@given(policies, share, draws)
+def test_everybody_is_covered_by_the_random_stream(
+    policy: Policy, level: float, drawn: dict[str, float]
+) -> None:
+    made = select([*scored(policy, level), lot(policy)], drawn)
+    assert policy.random_share - 1e-12 <= made.propensities[Channel.RED] <= 1
+    assert made.propensities[Channel.RED] <= made.propensities[Channel.YELLOW] <= 1
+    assert made.is_random == (drawn[RANDOM] < policy.random_share)
+    assert (made.basis == "random") == made.is_random
+
+
+def test_membership_of_the_random_stream_is_kept_beside_a_certain_hit() -> None:
+    found = [Chance("rule.a", Channel.RED, 1.0), Chance(RANDOM, Channel.RED, 0.03)]
+    made = select(found, {"rule.a": 0.9, RANDOM: 0.01})
+    assert (made.basis, made.is_random, made.fired) == ("random", True, ("rule.a", RANDOM))
+    assert made.propensities[Channel.RED] == 1.0
+
+
+def test_propensity_multiplies_over_purposes_and_nests_within_one() -> None:
+    found = [
+        Chance(SCORE, Channel.RED, 0.2),
+        Chance(SCORE, Channel.YELLOW, 0.5),
+        Chance("rule.a", Channel.YELLOW, 0.4),
+        Chance(RANDOM, Channel.RED, 0.03),
+    ]
+    assert propensity(found, Channel.RED) == pytest.approx(1 - 0.8 * 0.97)
+    assert propensity(found, Channel.YELLOW) == pytest.approx(1 - 0.5 * 0.6 * 0.97)
+
+
+def test_inclusion_matches_the_logged_propensity() -> None:
+    policy = Policy()
+    rng = np.random.default_rng(7)
+    n = 40_000
+    level, u_score, u_random = rng.random((3, n))
+    made = [
+        select([*scored(policy, q), lot(policy)], {SCORE: s, RANDOM: r})
+        for q, s, r in zip(level, u_score, u_random, strict=True)
+    ]
+    for channel in (Channel.YELLOW, Channel.RED):
+        logged = np.array([m.propensities[channel] for m in made])
+        went = np.array([m.channel >= channel for m in made])
+        for decile in np.array_split(np.argsort(logged, kind="stable"), 10):
+            spread = np.sqrt((logged[decile] * (1 - logged[decile])).sum())
+            assert abs(went[decile].sum() - logged[decile].sum()) <= 5 * spread + 1e-9
+
+
+@given(st.floats(0.001, 0.5), share)
+def test_a_blurred_cut_selects_its_share(of: float, blur: float) -> None:
+    level = (np.arange(20_000) + 0.5) / 20_000
+    mean = np.mean([ramp(q, of, blur=blur) for q in level])
+    assert mean == pytest.approx(of, abs=1e-4)
+
+
+def test_a_random_pick_queues_where_scored_picks_do() -> None:
+    of, blur = 0.04, 0.25
+    drawn = (np.arange(4000) + 0.5) / 4000
+    places = np.array([place_among_picks(u, of, blur=blur) for u in drawn])
+    levels = np.linspace(0.9, 1, 200_001)
+    weights = np.array([ramp(q, of, blur=blur) for q in levels])
+    expected = np.interp(drawn, np.cumsum(weights) / weights.sum(), levels)
+    assert np.abs(places - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"random_share": 0.0},
+        {"random_share": 0.2},
+        {"red_share": 0.0},
+        {"yellow_share": 0.5},
+        {"blur": 2.0},
+    ],
+)
+def test_impossible_shares_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Policy(**wrong)
