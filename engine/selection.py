@@ -103,7 +103,7 @@ def risk(p_seizure: float, p_discrepancy: float, *, seizure_weight: float) -> fl
 def ramp(percentile: float, share: float, *, blur: float) -> float:
     """Return the probability of being above a cut at ``1 - share``: smooth, with mean ``share``."""
     cut, half = 1.0 - share, blur * share
-    if half == 0.0:
+    if half < 1e-9:  # as sharp as a percentile can tell
         return 1.0 if percentile >= cut else 0.0
     return min(1.0, max(0.0, (percentile - (cut - half)) / (2.0 * half)))
 
@@ -161,7 +161,7 @@ def propensity(chances: Iterable[Chance], channel: Channel) -> float:
 
 
 def _basis(fired: tuple[str, ...]) -> str | None:
-    """A member of the random stream counts as random, else the stream is no fair sample."""
+    """Name why: a random member counts as random before all, else the stream is no fair sample."""
     if RANDOM in fired:
         return "random"
     if SCORE in fired:
