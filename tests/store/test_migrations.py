@@ -1,0 +1,39 @@
+"""One set of versions makes, on both stores, exactly the tables that the layers declare."""
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Column, Integer, MetaData, Table
+
+from api.migrations.upgrade import upgrade
+from engine.journal import Journal
+from engine.store import METADATA, Store
+
+
+def differences(store: Store, metadata: MetaData) -> list[object]:
+    with store.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+
+def test_migrated_tables_are_the_declared_ones(store: Store) -> None:
+    assert differences(store, METADATA) == []
+
+
+def test_a_table_without_a_migration_is_found(store: Store) -> None:
+    planted = MetaData(naming_convention=METADATA.naming_convention)
+    for table in METADATA.tables.values():
+        table.to_metadata(planted)
+    Table("forgotten", planted, Column("a", Integer, primary_key=True))
+
+    assert len(differences(store, planted)) == 1
+
+
+def test_migrating_again_changes_nothing(store: Store) -> None:
+    def identity() -> str:
+        with store.read() as connection:
+            return Journal(store).head(connection).journal_id
+
+    before = identity()
+    upgrade(store)
+
+    assert identity() == before
