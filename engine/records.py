@@ -272,6 +272,16 @@ RULES: Mapping[str, str] = {
     "too_long": "too_long",
     "string_too_short": "missing_key",
     "extra_forbidden": "unknown_field",
+    "float_type": "not_a_number",
+    "float_parsing": "not_a_number",
+    "int_type": "not_a_whole_number",
+    "int_parsing": "not_a_whole_number",
+    "int_parsing_size": "not_a_whole_number",
+    "int_from_float": "not_a_whole_number",
+    "bool_type": "not_a_boolean",
+    "bool_parsing": "not_a_boolean",
+    "string_type": "not_text",
+    "string_unicode": "bad_encoding",
 }
 """pydantic's error types under the names of our rules; any other type is its own name."""
 
