@@ -1,0 +1,242 @@
+"""Whether the journal still is what it was when its records were acknowledged.
+
+Walks the journal in order, in one snapshot and bounded memory, computes every leaf and chain anew,
+and holds receipts against what stands. Without receipts it finds whoever edited and did not
+recompute. A recomputed chain or a cut tail shows only against receipts kept elsewhere, and only up
+to the last one kept: what came after it has to be believed.
+"""
+
+import json
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Connection, Row, column, select, table
+
+from engine.chain import GENESIS, SALT_BYTES, chain_of, leaf_of
+from engine.journal import ERASURE
+from engine.receipts import Receipt, is_signed, key_id_of
+from engine.store import Store
+
+FAULTS_KEPT = 1000
+"""A journal with more faults needs no longer list."""
+_AT_ONCE = 1000
+
+# Without types, because a forger may have left any: what comes is what the driver found.
+_JOURNAL = table(
+    "journal",
+    *map(column, ("seq", "known_at", "kind", "subject", "post")),
+    *map(column, ("origin", "origin_seq", "leaf", "chain")),
+)
+_BODIES = table("journal_bodies", column("seq"), column("salt"), column("body"))
+_IDENTITY = table("journal_identity", column("journal_id"))
+_WITH_BODIES = _JOURNAL.outerjoin(_BODIES, _BODIES.c.seq == _JOURNAL.c.seq)
+_RECORDS = (
+    select(*_JOURNAL.c, _BODIES.c.salt, _BODIES.c.body)
+    .select_from(_WITH_BODIES)
+    .order_by(_JOURNAL.c.seq)
+)
+_ERASURES = (
+    select(_JOURNAL.c.seq, _BODIES.c.body)
+    .select_from(_WITH_BODIES)
+    .where(_JOURNAL.c.kind == ERASURE)
+)
+_ORPHANS = (
+    select(_BODIES.c.seq)
+    .select_from(_BODIES.outerjoin(_JOURNAL, _BODIES.c.seq == _JOURNAL.c.seq))
+    .where(_JOURNAL.c.seq.is_(None))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that does not stand as it should."""
+
+    seq: int
+    """Where; 0 for the journal as a whole."""
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found."""
+
+    checked: int
+    """Records walked."""
+    receipts: int
+    """Receipts held against them."""
+    found: int
+    """Faults in all; ``faults`` holds the first ``FAULTS_KEPT``."""
+    faults: tuple[Fault, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether all stands as it should."""
+        return self.found == 0
+
+
+def verify(
+    store: Store,
+    receipts: Iterable[Receipt] = (),
+    *,
+    public_key: Ed25519PublicKey | None = None,
+) -> Verdict:
+    """Check the whole journal as it stands now, and receipts (of this key) against it."""
+    with store.read() as connection:
+        return check(connection, receipts, public_key=public_key)
+
+
+def check(
+    connection: Connection,
+    receipts: Iterable[Receipt] = (),
+    *,
+    public_key: Ed25519PublicKey | None = None,
+) -> Verdict:
+    """Check what one connection's snapshot sees."""
+    names = connection.scalars(select(_IDENTITY.c.journal_id)).all()
+    walk = _Walk(names[0] if names else "", _erased(connection))
+    held = _Held(connection, walk.journal_id, public_key)
+    found, faults = 0, []
+    for fault in chain(
+        _identity(names), walk.faults(connection), _orphans(connection), held.faults(receipts)
+    ):
+        found += 1
+        if found <= FAULTS_KEPT:
+            faults.append(fault)
+    return Verdict(walk.checked, held.checked, found, tuple(faults))
+
+
+def _identity(names: Sequence[object]) -> Iterator[Fault]:
+    if len(names) != 1:
+        yield Fault(0, "identity", f"the store names {len(names)} journals, not one")
+
+
+def _orphans(connection: Connection) -> Iterator[Fault]:
+    for seq in _streamed(connection, _ORPHANS):
+        yield Fault(seq[0], "orphan", "a body without a record")
+
+
+def _erased(connection: Connection) -> frozenset[int]:
+    """Return what erasures name; one that was forged is found on the walk itself."""
+    erased: set[int] = set()
+    for seq, body in connection.execute(_ERASURES):
+        try:
+            erased.update(number for number in json.loads(body)["sequences"] if number < seq)
+        except (TypeError, ValueError, KeyError):
+            continue
+    return frozenset(erased)
+
+
+def _streamed(connection: Connection, query: Any) -> Iterator[Row[Any]]:
+    return iter(connection.execute(query, execution_options={"yield_per": _AT_ONCE}))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Where the walk stands: what the record before this one left."""
+
+    journal_id: str
+    erased: frozenset[int]
+    checked: int = 0
+    seq: int = 0
+    known_at: int = -(1 << 63)
+    chain: Any = GENESIS
+
+    def faults(self, connection: Connection) -> Iterator[Fault]:
+        for row in _streamed(connection, _RECORDS):
+            yield from self._sequence(row)
+            yield from self._known_at(row)
+            yield from self._leaf(row)
+            yield from self._chain(row)
+            self.checked += 1
+
+    def _sequence(self, row: Row[Any]) -> Iterator[Fault]:
+        if row.seq != self.seq + 1:
+            yield Fault(self.seq + 1, "sequence", f"the next record is {row.seq}")
+        self.seq = row.seq
+
+    def _known_at(self, row: Row[Any]) -> Iterator[Fault]:
+        if type(row.known_at) is not int or row.known_at <= self.known_at:
+            yield Fault(row.seq, "known_at", "not known after the record before it")
+        else:
+            self.known_at = row.known_at
+
+    def _leaf(self, row: Row[Any]) -> Iterator[Fault]:
+        if row.salt is None and row.body is None:
+            if row.seq not in self.erased:
+                yield Fault(row.seq, "body_missing", "no body, and no erasure names it")
+        elif not _fits(row):
+            yield Fault(row.seq, "leaf", "the body is not the recorded one")
+
+    def _chain(self, row: Row[Any]) -> Iterator[Fault]:
+        try:
+            value = chain_of(
+                self.chain,
+                journal_id=self.journal_id,
+                seq=row.seq,
+                known_at=row.known_at,
+                kind=row.kind,
+                subject=row.subject,
+                post=row.post,
+                origin=row.origin,
+                origin_seq=row.origin_seq,
+                leaf=row.leaf,
+            )
+        except (TypeError, AttributeError, ValueError, struct.error):
+            value = None
+        if value is None or value != row.chain:
+            yield Fault(
+                row.seq, "chain", "what it says of itself, or the record before it, changed"
+            )
+        self.chain = row.chain  # as it stands: one edit is one fault, not one a record after it
+
+
+def _fits(row: Row[Any]) -> bool:
+    if not isinstance(row.salt, bytes) or not isinstance(row.body, bytes):
+        return False
+    return len(row.salt) == SALT_BYTES and leaf_of(row.salt, row.body) == row.leaf
+
+
+@dataclass(slots=True)
+class _Held:
+    """Receipts against the records that they name."""
+
+    connection: Connection
+    journal_id: str
+    key: Ed25519PublicKey | None
+    checked: int = 0
+    key_id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.key_id = "" if self.key is None else key_id_of(self.key)
+
+    def faults(self, receipts: Iterable[Receipt]) -> Iterator[Fault]:
+        waiting = iter(receipts)
+        while some := list(islice(waiting, _AT_ONCE)):
+            standing = self._standing([receipt.sequence for receipt in some])
+            for receipt in some:
+                self.checked += 1
+                yield from self._of(receipt, standing)
+
+    def _standing(self, sequences: Sequence[int]) -> dict[int, tuple[Any, Any]]:
+        possible = [number for number in sequences if 0 < number < 1 << 63]
+        columns = _JOURNAL.c
+        query = select(columns.seq, columns.leaf, columns.chain).where(columns.seq.in_(possible))
+        return {seq: (leaf, link) for seq, leaf, link in self.connection.execute(query)}
+
+    def _of(self, receipt: Receipt, standing: dict[int, tuple[Any, Any]]) -> Iterator[Fault]:
+        seq = receipt.sequence
+        if self.key is None or receipt.key_id != self.key_id:
+            yield Fault(seq, "receipt_key", "signed with a key that is not this journal's")
+        elif not is_signed(receipt, self.key):
+            yield Fault(seq, "receipt_signature", "the signature does not fit the receipt")
+        elif receipt.journal_id != self.journal_id:
+            yield Fault(seq, "receipt_journal", "a receipt of another journal")
+        elif seq not in standing:
+            yield Fault(seq, "receipt_record", "the record it was given for is gone")
+        elif standing[seq] != (bytes.fromhex(receipt.leaf), bytes.fromhex(receipt.chain)):
+            yield Fault(seq, "receipt_chain", "history up to here is not the one acknowledged")
