@@ -1,0 +1,238 @@
+"""Whoever edits the journal is found, also where the chain is recomputed after the edit."""
+
+import os
+import random
+from collections.abc import Callable
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, delete, select, text, update
+
+import engine.journal
+import engine.verify
+from engine.chain import canonical, leaf_of
+from engine.journal import BODIES, ERASURE, JOURNAL, Draft, Entry, Journal
+from engine.receipts import Receipt, Signer
+from engine.store import Store
+from engine.verify import FAULTS_KEPT, Verdict, check, verify
+from tests.store.forging import (
+    RECORDS,
+    drop_body,
+    edit,
+    fill,
+    forge,
+    orphan,
+    other_identity,
+    remove,
+    replace_salt,
+    second_identity,
+    set_record,
+    undone,
+)
+
+EDITS = 3000 if os.environ.get("DARVOZA_PROOF") else 300
+KINDS = ("body", "known_at", "kind", "subject", "post", "origin", "order", "deletion")
+SIGNER = Signer(Ed25519PrivateKey.generate())
+
+
+def every_third(entries: list[Entry]) -> list[Receipt]:
+    return [SIGNER.sign(entry) for entry in entries if entry.seq % 3 == 0]
+
+
+def judge(connection: Connection, receipts: list[Receipt]) -> Verdict:
+    return check(connection, receipts, public_key=SIGNER.public_key)
+
+
+def test_an_untouched_journal_stands(store: Store) -> None:
+    entries = fill(store)
+
+    verdict = verify(store, every_third(entries), public_key=SIGNER.public_key)
+
+    assert verdict == Verdict(checked=RECORDS, receipts=RECORDS // 3, found=0, faults=())
+    assert verdict.ok
+
+
+def test_every_random_edit_is_found(store: Store) -> None:
+    """Receipts reach to the last record: an edit after the last one held could escape.
+
+    Without receipts the last record is spared, because deleting it is cutting the tail (below).
+    """
+    receipts, dice, missed = every_third(fill(store)), random.Random(20_240_311), []
+    for trial in range(EDITS):
+        kind, is_forged = KINDS[trial % len(KINDS)], trial // len(KINDS) % 2 == 1
+        seq = dice.randint(1, RECORDS if is_forged else RECORDS - 1)
+        with undone(store) as connection:
+            edit(connection, kind, seq=seq, dice=dice)
+            if is_forged:
+                forge(connection)
+                assert judge(connection, []).ok, "a forger who leaves traces proves nothing"
+            if judge(connection, receipts if is_forged else []).ok:
+                missed.append((kind, seq, is_forged))
+
+    assert missed == []
+    assert verify(store).ok
+
+
+def test_a_cut_tail_is_proved_by_a_receipt(store: Store) -> None:
+    entries = fill(store)
+    last = SIGNER.sign(entries[-1])
+    with undone(store) as connection:
+        for entry in entries[-7:]:
+            remove(connection, entry.seq)
+
+        assert judge(connection, []).ok, "what is cut cannot be missed without a witness"
+        assert [fault.rule for fault in judge(connection, [last]).faults] == ["receipt_record"]
+
+
+def test_after_the_last_receipt_a_forger_is_believed(store: Store) -> None:
+    """What receipts cannot prove, so that nobody promises it."""
+    entries = fill(store)
+    with undone(store) as connection:
+        set_record(connection, RECORDS, kind="edited")
+        forge(connection)
+
+        assert judge(connection, [SIGNER.sign(entries[RECORDS // 2])]).ok
+
+
+def body_alone(previous: bytes, *, leaf: bytes, **_: object) -> bytes:
+    """Chain the bodies and nothing that is said about them: the mistake to be caught."""
+    return leaf_of(previous, leaf)
+
+
+@pytest.mark.parametrize("field", ["known_at", "kind", "subject", "post", "origin"])
+def test_a_chain_over_bodies_alone_would_miss_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    for module in (engine.journal, engine.verify):
+        monkeypatch.setattr(module, "chain_of", body_alone)
+    last = fill(store)[-1]
+    with undone(store) as connection:
+        set_record(
+            connection, last.seq, **{field: last.known_at + 1 if field == "known_at" else "x"}
+        )
+
+        assert judge(connection, []).ok
+
+
+@pytest.mark.parametrize(
+    ("attack", "rule"),
+    [
+        (replace_salt, "leaf"),
+        (orphan, "orphan"),
+        (second_identity, "identity"),
+        (other_identity, "chain"),
+        (drop_body, "body_missing"),
+    ],
+)
+def test_other_ways_to_tamper(
+    store: Store, attack: Callable[[Connection], None], rule: str
+) -> None:
+    fill(store)
+    with undone(store) as connection:
+        attack(connection)
+
+        assert rule in {fault.rule for fault in judge(connection, []).faults}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("known_at", "cast(known_at AS REAL) + 0.5"), ("kind", "x'00ff'"), ("leaf", "'text'")],
+)
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_values_of_another_type_are_found(store: Store, column: str, value: str) -> None:
+    """SQLite lets a forger put a fraction where we keep microseconds."""
+    fill(store)
+    with undone(store) as connection:
+        connection.execute(
+            update(JOURNAL).where(JOURNAL.c.seq == RECORDS).values({column: text(value)})
+        )
+
+        assert not judge(connection, []).ok
+
+
+def test_one_edit_is_one_fault(store: Store) -> None:
+    fill(store)
+    with undone(store) as connection:
+        set_record(connection, 5, kind="edited")
+
+        assert [(fault.seq, fault.rule) for fault in judge(connection, []).faults] == [(5, "chain")]
+
+
+def test_a_body_that_an_erasure_names_may_be_gone(store: Store) -> None:
+    entries = fill(store)
+    Journal(store).append([Draft(ERASURE, "", "", {"sequences": [5, 12]})])
+    with undone(store) as connection:
+        connection.execute(delete(BODIES).where(BODIES.c.seq.in_((5, 12))))
+
+        assert judge(connection, every_third(entries)).ok
+        connection.execute(delete(BODIES).where(BODIES.c.seq == 13))
+        assert [fault.seq for fault in judge(connection, []).faults] == [13]
+
+
+def test_an_erasure_cannot_erase_what_comes_after_it(store: Store) -> None:
+    Journal(store).append([Draft(ERASURE, "", "", {"sequences": [1, 5]})])
+    fill(store)
+    with undone(store) as connection:
+        connection.execute(delete(BODIES).where(BODIES.c.seq == 5))
+
+        assert [fault.rule for fault in judge(connection, []).faults] == ["body_missing"]
+
+
+def test_receipts_that_are_not_ours_are_found(store: Store) -> None:
+    good = SIGNER.sign(fill(store)[8])
+    stranger = Signer(Ed25519PrivateKey.generate())
+    fakes: dict[str, list[dict[str, object]]] = {
+        "receipt_key": [{"key_id": stranger.key_id}],
+        "receipt_signature": [
+            {"sequence": good.sequence + 1},
+            {"leaf": "00" * 32},
+            {"chain": "00" * 32},
+            {"chain": "not hex"},
+            {"journal_id": "other"},
+            {"sequence": 1 << 70},
+            {"signature": ""},
+        ],
+    }
+    for rule, changes in fakes.items():
+        for change in changes:
+            fake = Receipt.from_json(good.to_json() | change)
+            verdict = verify(store, [fake], public_key=SIGNER.public_key)
+            assert [fault.rule for fault in verdict.faults] == [rule], change
+    assert verify(store, [good]).faults[0].rule == "receipt_key"
+
+
+def test_a_receipt_of_another_journal_is_found(store: Store) -> None:
+    entry = fill(store)[8]
+    other = Entry("other", 9, entry.known_at, "kind0", "s", "OYB", entry.leaf, entry.chain)
+
+    verdict = verify(store, [SIGNER.sign(other)], public_key=SIGNER.public_key)
+
+    assert [fault.rule for fault in verdict.faults] == ["receipt_journal"]
+
+
+def test_the_list_of_faults_is_bounded_but_not_their_number(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.verify, "FAULTS_KEPT", 10)
+    fill(store)
+    with undone(store) as connection:
+        other_identity(connection)
+        verdict = judge(connection, [])
+
+    assert FAULTS_KEPT > len(verdict.faults) == 10
+    assert verdict.found == RECORDS
+
+
+def test_an_empty_journal_stands(store: Store) -> None:
+    assert verify(store) == Verdict(checked=0, receipts=0, found=0, faults=())
+
+
+def test_canonical_bodies_are_stored_as_written(store: Store) -> None:
+    body = {"б": [1.5, None, True], "a": {"z": "Ойбек", "y": -0.0}}
+    entry = Journal(store).append([Draft("kind", "s", "OYB", body)])[0]
+    with store.read() as connection:
+        kept = connection.execute(select(BODIES).where(BODIES.c.seq == entry.seq)).one()
+
+        assert kept.body == canonical(body)
+        assert leaf_of(kept.salt, kept.body) == entry.leaf
+        assert Journal(store).body(connection, entry.seq) == body
