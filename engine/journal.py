@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     insert,
     select,
+    true,
 )
 
 from engine.chain import GENESIS, canonical, chain_of, leaf_of, new_salt
@@ -70,6 +71,10 @@ _LOOK = """
 SELECT i.journal_id, j.seq, j.known_at, j.chain, {now}
 FROM journal_identity i LEFT JOIN journal j ON j.seq = (SELECT max(seq) FROM journal)
 """
+_ENTRY = select(
+    IDENTITY.c.journal_id,
+    *(JOURNAL.c[name] for name in ("seq", "known_at", "kind", "subject", "post", "leaf", "chain")),
+).join_from(JOURNAL, IDENTITY, true())
 _POSTGRES_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
@@ -149,17 +154,7 @@ class Journal:
 
     def entry(self, connection: Connection, seq: int) -> Entry:
         """Return a record; raises ``NotFoundError``."""
-        journal = JOURNAL.c
-        query = select(
-            IDENTITY.c.journal_id,
-            journal.seq,
-            journal.known_at,
-            journal.kind,
-            journal.subject,
-            journal.post,
-            journal.leaf,
-            journal.chain,
-        ).where(journal.seq == seq)
+        query = _ENTRY.where(JOURNAL.c.seq == seq)
         found = connection.execute(query).one_or_none()
         if found is None:
             raise NotFoundError("record", str(seq))

@@ -1,0 +1,285 @@
+"""Records are appended whole, in order, in one transaction with what is made of them."""
+
+import math
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import IntegrityError
+
+import engine.store
+from engine.chain import GENESIS
+from engine.errors import NotFoundError, RecordError, StoreUnavailableError
+from engine.journal import BODIES, JOURNAL, TICK, Draft, Entry, Head, Journal
+from engine.store import CommitUnknownError, Store
+from engine.times import DAY, SECOND, SystemClock
+from engine.verify import verify
+
+NOON = 1_710_158_400_000_000
+
+
+@dataclass
+class Clock:
+    """A clock set by hand."""
+
+    time: int = NOON
+
+    def now(self) -> int:
+        return self.time
+
+
+@dataclass
+class Seen:
+    """A projection that keeps what it was told."""
+
+    pairs: list[tuple[Entry, Draft]] = field(default_factory=list)
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        self.pairs.extend(entries)
+
+
+class Spoilt:
+    """A projection that breaks after it wrote something."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        connection.execute(JOURNAL.update().values(post="spoilt"))
+        raise KeyError("spoilt")
+
+
+class Twice:
+    """A projection that takes a number which is taken."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        connection.execute(BODIES.insert().values(seq=entries[0][0].seq, salt=b"", body=b""))
+
+
+def draft(number: int = 0) -> Draft:
+    return Draft("kind", f"subject{number}", "OYB", {"n": number}, extra=number)
+
+
+def head(store: Store) -> Head:
+    with store.read() as connection:
+        return Journal(store).head(connection)
+
+
+def count(store: Store) -> tuple[int, int]:
+    with store.read() as connection:
+        return (
+            connection.scalars(select(func.count()).select_from(JOURNAL)).one(),
+            connection.scalars(select(func.count()).select_from(BODIES)).one(),
+        )
+
+
+def test_records_stand_as_they_were_acknowledged(store: Store) -> None:
+    seen = Seen()
+    journal = Journal(store, [seen], Clock())
+    empty = head(store)
+
+    entries = journal.append([draft(1), draft(2)]) + journal.append([draft(3)])
+
+    assert empty == Head(empty.journal_id, 0, 0, GENESIS)
+    assert [entry.seq for entry in entries] == [1, 2, 3]
+    assert [entry.known_at - NOON for entry in entries] == [0, 1, 2]
+    assert head(store) == Head(empty.journal_id, 3, NOON + 2, entries[-1].chain)
+    assert head(store).as_of == NOON + 3
+    assert seen.pairs == list(zip(entries, [draft(1), draft(2), draft(3)], strict=True))
+    with store.read() as connection:
+        assert [journal.entry(connection, seq) for seq in (1, 2, 3)] == entries
+        assert [journal.body(connection, seq)["n"] for seq in (1, 2, 3)] == [1, 2, 3]
+        with pytest.raises(NotFoundError):
+            journal.entry(connection, 4)
+        with pytest.raises(NotFoundError):
+            journal.body(connection, 4)
+    assert verify(store).ok
+
+
+def test_nothing_to_record_is_no_batch(store: Store) -> None:
+    assert Journal(store).append([]) == []
+    assert head(store).seq == 0
+
+
+@pytest.mark.parametrize("jump", [2 * DAY, -2 * DAY, 0])
+def test_order_survives_a_clock_that_jumps(store: Store, jump: int) -> None:
+    clock = Clock()
+    journal = Journal(store, clock=clock)
+    before = journal.append([draft(1), draft(2)])
+    clock.time += jump
+    during = journal.append([draft(3)])
+    clock.time -= jump
+    after = journal.append([draft(4)])
+
+    times = [entry.known_at for entry in before + during + after]
+    assert times == sorted(set(times))
+    assert times[2] == max(NOON + jump, NOON + 2)
+    assert verify(store).ok
+
+
+def test_without_a_clock_the_time_is_now(store: Store) -> None:
+    early = SystemClock().now()
+    entry = Journal(store).append([draft()])[0]
+
+    assert early - SECOND < entry.known_at < SystemClock().now() + SECOND
+
+
+def test_a_tick_moves_time_on_a_quiet_night(store: Store) -> None:
+    clock = Clock()
+    journal = Journal(store, clock=clock)
+    journal.append([draft()])
+
+    clock.time = NOON + SECOND
+    journal.ensure_recent()
+    assert head(store).seq == 1, "a second is recent enough"
+
+    clock.time = NOON + SECOND + 1
+    journal.ensure_recent()
+    journal.ensure_recent()
+    assert head(store) == Head(head(store).journal_id, 2, clock.time, head(store).chain)
+    with store.read() as connection:
+        assert journal.entry(connection, 2).kind == TICK
+
+
+def test_one_tick_serves_all_who_saw_the_journal_asleep(store: Store) -> None:
+    """Another process ticks between this one's look and its lock."""
+    journal = Journal(store, clock=Clock())
+    other = Journal(store, clock=Clock())
+
+    class Late(Clock):
+        def now(self) -> int:
+            if self.time == NOON:
+                self.time += 1
+                other.ensure_recent()
+            return self.time
+
+    journal = Journal(store, clock=Late())
+    journal.ensure_recent()
+
+    assert head(store).seq == 1
+
+
+def test_a_reader_keeps_its_snapshot(store: Store) -> None:
+    journal = Journal(store)
+    journal.append([draft(1)])
+    with store.read() as connection:
+        first = journal.head(connection)
+        journal.append([draft(2)])
+
+        assert journal.head(connection) == first
+    assert head(store).seq == 2
+
+
+def test_what_a_reader_writes_does_not_stay(store: Store) -> None:
+    Journal(store).append([draft()])
+    try:
+        with store.read() as connection:
+            connection.execute(JOURNAL.update().values(post="spoilt"))
+    except StoreUnavailableError:
+        assert store.dialect == "postgresql", "which refuses at once"
+    assert verify(store).ok
+
+
+def test_a_projection_that_breaks_undoes_the_records(store: Store) -> None:
+    Journal(store).append([draft(1)])
+    with pytest.raises(KeyError):
+        Journal(store, [Seen(), Spoilt()]).append([draft(2)])
+
+    assert count(store) == (1, 1)
+    assert verify(store).ok
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, {1, 2}, "\ud800"])
+def test_what_json_cannot_hold_is_refused_unechoed(store: Store, value: object) -> None:
+    with pytest.raises(RecordError, match="not_json") as caught:
+        Journal(store).append([draft(1), Draft("kind", "s", "OYB", {"a": value})])
+
+    assert repr(value) not in str(caught.value)
+    assert count(store) == (0, 0)
+
+
+def test_a_statement_at_fault_is_not_called_an_unavailable_store(store: Store) -> None:
+    with pytest.raises(IntegrityError):
+        Journal(store, [Twice()]).append([draft()])
+    assert count(store) == (0, 0)
+
+
+def failing_commit(store: Store, *, first: str) -> Callable[[object], None]:
+    """Return a commit whose answer gets lost, after it took place or not."""
+    driver = sqlite3 if store.dialect == "sqlite" else psycopg
+
+    def commit(connection: object) -> None:
+        getattr(connection, first)()
+        raise driver.OperationalError("the answer got lost")
+
+    return commit
+
+
+@pytest.mark.parametrize(("first", "records"), [("commit", 2), ("rollback", 0)])
+def test_a_commit_without_an_answer_is_looked_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch, first: str, records: int
+) -> None:
+    journal = Journal(store)
+    dialect, lost = store.engine.dialect, failing_commit(store, first=first)
+    commit = dialect.do_commit
+
+    def once(connection: object) -> None:
+        monkeypatch.setattr(dialect, "do_commit", commit)
+        lost(connection)
+
+    monkeypatch.setattr(dialect, "do_commit", once)
+    if records:
+        assert [entry.seq for entry in journal.append([draft(1), draft(2)])] == [1, 2]
+    else:
+        with pytest.raises(CommitUnknownError):
+            journal.append([draft(1), draft(2)])
+
+    assert count(store) == (records, records)
+    assert verify(store).ok
+
+
+def test_another_batch_in_our_place_is_not_ours(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours is lost, and before we look somebody else takes the number."""
+    journal, dialect = Journal(store), store.engine.dialect
+    commit, lost = dialect.do_commit, failing_commit(store, first="rollback")
+
+    def once(connection: object) -> None:
+        monkeypatch.setattr(dialect, "do_commit", commit)
+        try:
+            lost(connection)
+        finally:
+            Journal(store).append([draft(2)])
+
+    monkeypatch.setattr(dialect, "do_commit", once)
+    with pytest.raises(CommitUnknownError):
+        journal.append([draft(1)])
+
+    assert count(store) == (1, 1)
+
+
+def test_a_store_without_a_journal_says_so(store_url: str) -> None:
+    store = Store(store_url)
+    with store.write() as connection:
+        connection.exec_driver_sql("DELETE FROM journal_identity")
+    with pytest.raises(StoreUnavailableError, match="no journal"):
+        Journal(store).append([draft()])
+    store.dispose()
+
+
+def test_a_lock_that_is_never_freed_makes_the_store_unavailable(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.store, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(
+        engine.store, "_POSTGRES_LOCK", engine.store._POSTGRES_LOCK.replace("'5s'", "'50ms'")
+    )
+    holder, store = Store(store_url), Store(store_url)
+    with holder.write(), pytest.raises(StoreUnavailableError):
+        Journal(store).append([draft()])
+    Journal(store).append([draft()])
+
+    assert head(store).seq == 1
+    holder.dispose()
+    store.dispose()

@@ -1,0 +1,101 @@
+"""What a record commits to: one spelling of a body, and everything that is said about it."""
+
+import json
+import math
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from engine.chain import GENESIS, canonical, chain_of, leaf_of, new_salt
+from engine.errors import RecordError
+
+characters = st.characters(exclude_categories=["Cs"])  # a lone surrogate has no UTF-8
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(characters),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(characters), inner),
+    max_leaves=20,
+)  # fmt: skip
+bodies = st.dictionaries(st.text(characters), values)
+numbers = st.integers(-(1 << 63), (1 << 63) - 1)
+fields = st.fixed_dictionaries(
+    {
+        "previous": st.binary(min_size=32, max_size=32),
+        "journal_id": st.text(characters),
+        "seq": numbers,
+        "known_at": numbers,
+        "kind": st.text(characters),
+        "subject": st.text(characters),
+        "post": st.text(characters),
+        "origin": st.text(characters),
+        "origin_seq": st.none() | numbers,
+        "leaf": st.binary(min_size=32, max_size=32),
+    }
+)
+
+
+def link(record: dict[str, object]) -> bytes:
+    return chain_of(**record)  # type: ignore[arg-type]
+
+
+@given(bodies)
+def test_a_canonical_body_reads_back_and_has_one_spelling(body: dict[str, object]) -> None:
+    written = canonical(body)
+
+    assert json.loads(written) == body
+    assert canonical(json.loads(written)) == written
+    assert canonical(dict(reversed(body.items()))) == written
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, b"bytes", {1}, "\ud800", object(), [math.nan], {"a": -math.inf}]
+)
+def test_what_json_cannot_hold_is_refused_without_an_echo(value: object) -> None:
+    with pytest.raises(RecordError, match="not_json") as caught:
+        canonical({"field": value})
+
+    assert repr(value) not in str(caught.value)
+
+
+@given(fields, fields)
+def test_the_chain_changes_with_any_field(
+    record: dict[str, object], other: dict[str, object]
+) -> None:
+    for name in record:
+        changed = record | {name: other[name]}
+        assert (link(changed) == link(record)) == (changed == record), name
+
+
+@given(st.text(characters), st.text(characters), st.integers(0, 20))
+def test_nothing_moves_between_fields_unseen(kind: str, subject: str, cut: int) -> None:
+    whole = kind + subject
+    assume(whole[:cut] != kind)
+    record: dict[str, object] = {
+        "previous": GENESIS, "journal_id": "j", "seq": 1, "known_at": 1, "post": "p",
+        "origin": "", "origin_seq": None, "leaf": bytes(32),
+    }  # fmt: skip
+
+    assert link(record | {"kind": kind, "subject": subject}) != link(
+        record | {"kind": whole[:cut], "subject": whole[cut:]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("known_at", 1.0), ("seq", "1"), ("kind", None), ("leaf", "text"), ("origin_seq", 0.5)],
+)
+def test_another_type_is_never_the_same_record(name: str, value: object) -> None:
+    record: dict[str, object] = {
+        "previous": GENESIS, "journal_id": "j", "seq": 1, "known_at": 1, "kind": "k",
+        "subject": "s", "post": "p", "origin": "", "origin_seq": None, "leaf": bytes(32),
+    }  # fmt: skip
+
+    with pytest.raises(Exception, match=r".+"):
+        link(record | {name: value})
+
+
+def test_equal_bodies_have_unequal_leaves() -> None:
+    body = canonical({"outcome": "clear"})
+
+    assert leaf_of(new_salt(), body) != leaf_of(new_salt(), body)
