@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from engine.journal import Draft, Entry
-from engine.records import Arrival, Crossing
+from engine.records import Arrival, Crossing, Inspection, Seizure
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.float32]
@@ -73,6 +73,14 @@ class Features(Protocol):
 
     def record(self, crossing: Crossing, declaration: Any) -> Any:
         """Return the event of a crossing that is recorded without a decision."""
+        ...
+
+    def act(self, act: Inspection) -> Any:
+        """Return the event of an inspection act."""
+        ...
+
+    def find(self, connection: Connection, seizure: Seizure) -> Any:
+        """Return the event of goods found elsewhere; None where they belong to no crossing."""
         ...
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +37,7 @@ class SetClock:
         return self.time
 
 
-Step = tuple[int, int, object]
+Step = tuple[int, int, Any]
 """(when, what first at equal times, the record)."""
 
 
@@ -65,19 +66,19 @@ class Replay:
         with self.store.read() as connection:
             cut = self.journal.head(connection).as_of
             if crossings:
-                arrivals = [Arrival(crossing=c, declaration=d) for c, d in crossings]  # type: ignore[misc]
+                arrivals = [Arrival(crossing=c, declaration=d) for c, d in crossings]
                 read = self.features.read(connection, arrivals, as_of=[cut] * len(arrivals))
             drafts, at = [], 0
             for _, kind, record in batch:
                 if kind == 0:
-                    self.rows[record[0].crossing_id] = (cut, read.values[at])  # type: ignore[index]
-                    drafts.append(self._draft(record[0].crossing_id, read.events[at]))  # type: ignore[index]
+                    self.rows[record[0].crossing_id] = (cut, read.values[at])
+                    drafts.append(self._draft(record[0].crossing_id, read.events[at]))
                     at += 1
                 elif kind == 1:
-                    drafts.append(self._draft(record.inspection_id, self.features.act(record)))  # type: ignore[attr-defined, arg-type]
+                    drafts.append(self._draft(record.inspection_id, self.features.act(record)))
                 else:
-                    event = FindEvent(record.crossing_id, int(np.rint(record.quantity_g or 0)))  # type: ignore[attr-defined]
-                    drafts.append(self._draft(record.seizure_id, event))  # type: ignore[attr-defined]
+                    event = FindEvent(record.crossing_id, int(np.rint(record.quantity_g or 0)))
+                    drafts.append(self._draft(record.seizure_id, event))
         for entry in self.journal.append(drafts):
             self.known[entry.subject] = entry.known_at
 
@@ -100,7 +101,9 @@ def as_bulk(found: History, replay: Replay) -> Rows:
     )
     made = tables(again)
     cuts = [replay.rows[c][0] for c in made.crossings["crossing_id"].to_pylist()]
-    made = replace(made, crossings=made.crossings.append_column("as_of", pa.array(cuts, pa.int64())))
+    made = replace(
+        made, crossings=made.crossings.append_column("as_of", pa.array(cuts, pa.int64()))
+    )
     return matrix(read_log(made, PLAN), PLAN).values
 
 
@@ -126,12 +129,12 @@ def test_a_counter_that_forgets_a_tie_is_caught(
 ) -> None:
     """Planted: a batch that adds up each entity from the stored state alone."""
 
-    def forgetful(connection: object, increments: object) -> None:
-        for increment in increments:  # type: ignore[attr-defined]
+    def forgetful(connection: Any, increments: Any) -> None:
+        for increment in increments:
             if increment.layout.sums and increment.sums[0] > 0:
-                counters.append(connection, [replace(increment, sums=increment.sums * 0 + 1)])  # type: ignore[arg-type]
+                counters.append(connection, [replace(increment, sums=increment.sums * 0 + 1)])
             else:
-                counters.append(connection, [increment])  # type: ignore[arg-type]
+                counters.append(connection, [increment])
 
     monkeypatch.setattr(online, "append", forgetful)
     assert differing(history(5, 120, step=HOUR), Replay(store), 7) > 0

@@ -1,0 +1,157 @@
+"""What inspection acts and finds say about a crossing, and when it became known.
+
+One label a crossing: the maximum over its acts, known when the deciding act was recorded. A clear
+act of documents or weighing alone is no evidence that a vehicle carried nothing, so it is no event
+and no label. Finds linked back to a crossing from elsewhere are a stream of their own for features;
+as a label they count, since the vehicle did carry something.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from features.history import Tables
+from features.steps import GRAMS_MOST, Label, act_step, is_full
+
+Ints = NDArray[np.int64]
+NEVER = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What was known about each of n crossings before some time.
+
+    Attributes
+    ----------
+    seizure, discrepancy : int8 array of shape (n,)
+        1, 0, or -1 where nothing is known.
+    known_at : int64 array of shape (n,)
+        UTC microseconds of the deciding record; ``NEVER`` where there is no label.
+    basis : object array of shape (n,)
+        Why the first act took place; None where there was none.
+    propensity : float64 array of shape (n,)
+        As logged with the first act, NaN where unknown.
+    is_full : bool array of shape (n,)
+        Whether any act could have found something.
+    """
+
+    seizure: NDArray[np.int8]
+    discrepancy: NDArray[np.int8]
+    known_at: Ints
+    basis: NDArray[np.object_]
+    propensity: NDArray[np.float64]
+    is_full: NDArray[np.bool_]
+
+
+def act_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
+    """Return times, crossing rows and measures of the inspection stream.
+
+    ``n`` is 1 with the first act that says anything about a crossing and 0 with later ones, so that
+    a second act corrects the counters and does not count the vehicle twice.
+    """
+    state: dict[int, Label] = defaultdict(lambda: (0, 0, 0))
+    events: list[tuple[int, int, int, int, int]] = []
+    for row, known_at, act in _acts(tables):
+        before = state[row]
+        after = act_step(before, act["outcome"], full=is_full(act["methods"]))
+        if after != before:
+            n, hit, seizure = (new - old for new, old in zip(after, before, strict=True))
+            events.append((known_at, row, n, hit, seizure))
+            state[row] = after
+    columns = np.array(events, np.int64).reshape(len(events), 5).T
+    return columns[0], columns[1], {"n": columns[2], "hit": columns[3], "seizure": columns[4]}
+
+
+def find_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
+    """Return times, crossing rows and measures of the stream of finds made elsewhere."""
+    found = tables.seizures.filter(
+        pc.and_(
+            pc.is_null(tables.seizures["inspection_id"]),
+            pc.is_valid(tables.seizures["linked_crossing_id"]),
+        )
+    )
+    row = _rows(tables, found["linked_crossing_id"])
+    grams = np.nan_to_num(found["quantity_g"].to_numpy().astype(np.float64), nan=0.0)
+    return (
+        np.asarray(found["known_at"].to_numpy(), np.int64),
+        row,
+        {"grams": np.rint(np.minimum(grams, GRAMS_MOST)).astype(np.int64)},
+    )
+
+
+def labels(tables: Tables, *, before: int = NEVER, delay: int = 0) -> Labels:
+    """Return what was known about every crossing strictly before a time.
+
+    Parameters
+    ----------
+    tables : Tables
+    before : int, default=never
+        UTC microseconds; records known at or after it do not count.
+    delay : int, default=0
+        Microseconds by which each record becomes known later than it was entered.
+
+    Returns
+    -------
+    Labels
+        n = number of crossings, in their order.
+    """
+    n = tables.crossings.num_rows
+    out = Labels(
+        np.full(n, -1, np.int8),
+        np.full(n, -1, np.int8),
+        np.full(n, NEVER),
+        np.full(n, None, object),
+        np.full(n, np.nan),
+        np.zeros(n, np.bool_),
+    )
+    for row, known_at, act in _acts(tables):
+        if known_at + delay < before:
+            _apply_act(out, row, known_at + delay, act)
+    rows = _rows(tables, tables.seizures["linked_crossing_id"])
+    for row, known_at in zip(rows, tables.seizures["known_at"].to_pylist(), strict=True):
+        if row >= 0 and known_at + delay < before:
+            _raise(out, row, known_at + delay, seizure=1, discrepancy=1)
+    return out
+
+
+def _apply_act(out: Labels, row: int, known_at: int, act: dict[str, Any]) -> None:
+    if out.basis[row] is None:
+        out.basis[row] = act["basis"]
+        out.propensity[row] = np.nan if act["propensity"] is None else act["propensity"]
+    full = is_full(act["methods"])
+    out.is_full[row] |= full
+    if full or act["outcome"] != "clear":
+        _raise(
+            out,
+            row,
+            known_at,
+            seizure=int(act["outcome"] == "seizure"),
+            discrepancy=int(act["outcome"] != "clear"),
+        )
+
+
+def _raise(out: Labels, row: int, known_at: int, *, seizure: int, discrepancy: int) -> None:
+    """Lift a label; the record that lifts it is the one that decides when it was known."""
+    if seizure > out.seizure[row] or discrepancy > out.discrepancy[row]:
+        out.seizure[row] = max(out.seizure[row], seizure)
+        out.discrepancy[row] = max(out.discrepancy[row], discrepancy)
+        out.known_at[row] = known_at
+
+
+def _rows(tables: Tables, crossing_ids: Any) -> Ints:
+    """Return the row of each crossing, -1 where there is none."""
+    places = pc.fill_null(pc.index_in(crossing_ids, tables.crossings["crossing_id"]), -1)
+    return np.asarray(places.to_numpy(), np.int64)
+
+
+def _acts(tables: Tables) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Yield (crossing row, known_at, act) in the order in which acts became known."""
+    names = ["outcome", "methods", "basis", "propensity"]
+    acts = tables.inspections.select(names).to_pylist()
+    rows = _rows(tables, tables.inspections["crossing_id"]).tolist()
+    return zip(rows, tables.inspections["known_at"].to_pylist(), acts, strict=True)

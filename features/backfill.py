@@ -1,0 +1,94 @@
+"""A loaded history, into the counters of the store.
+
+The rows are the same that one append after another would have written: cumulative sums by entity
+in the order of becoming known, ties in time folded into one row.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, delete
+
+from features.counters import COUNTERS, Layout, copy, layouts
+from features.encode import FACTS
+from features.log import Events, Log
+from features.online import PASSAGES
+from features.plan import Plan
+
+Ints = NDArray[np.int64]
+_ARRIVED, _ENTRY = FACTS.index("arrived_at"), FACTS.index("is_entry")
+_CHUNK = 20_000
+
+
+def backfill(connection: Connection, log: Log, plan: Plan) -> None:
+    """Replace counters and passages by those of a history, inside one writer's transaction."""
+    connection.execute(delete(COUNTERS))
+    connection.execute(delete(PASSAGES))
+    for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
+        keys = log.event_keys[plan.bys.index(group.by)]
+        copy(connection, _rows(log, log.streams[group.stream], keys, layout))
+    label = _labels(log)
+    for begin in range(0, len(log), _CHUNK):
+        connection.execute(PASSAGES.insert(), list(_passages(log, label, begin)))
+
+
+def _rows(
+    log: Log, events: Events, keys: Ints, layout: Layout
+) -> Iterator[tuple[int, int, int, bytes]]:
+    entity = keys[events.row]
+    order = np.lexsort((events.known_at, entity))
+    order = order[entity[order] != 0]
+    if not len(order):
+        return
+    entity, known_at, row = entity[order], events.known_at[order], events.row[order]
+    starts = np.flatnonzero(np.r_[True, entity[1:] != entity[:-1]])
+    lasts = np.flatnonzero(
+        np.r_[(entity[1:] != entity[:-1]) | (known_at[1:] != known_at[:-1]), True]
+    )
+    packed = np.empty((len(lasts), layout.width), "<i8")
+    for place, measure in enumerate(layout.sums):
+        packed[:, place] = _cumulative(events, measure, order, starts)[lasts]
+    for place, name in enumerate(layout.carried, len(layout.sums)):
+        carried = known_at if name == "known_at" else log.facts[FACTS.index(name)][row]
+        packed[:, place] = carried[lasts].astype("<f8").view("<i8")
+    width, states = 8 * layout.width, packed.tobytes()
+    for at, (who, when) in enumerate(
+        zip(entity[lasts].tolist(), known_at[lasts].tolist(), strict=True)
+    ):
+        yield layout.number, who, when, states[at * width : (at + 1) * width]
+
+
+def _cumulative(events: Events, measure: str, order: Ints, starts: Ints) -> Ints:
+    """Sum within each entity: the running total less what it was before its first event."""
+    if measure == "n" and "n" not in events.measures:
+        amounts = np.ones(len(order), np.int64)
+    else:
+        amounts = events.measures[measure][order]
+    running = np.cumsum(amounts)
+    before = (running - amounts)[starts]
+    return running - np.repeat(before, np.diff(np.r_[starts, len(order)]))
+
+
+def _labels(log: Log) -> Ints:
+    """What acts have said so far about each crossing: (inspected, hit, seizure) of shape (3, n)."""
+    acts = log.streams["inspections"]
+    label = np.zeros((3, len(log)), np.int64)
+    for place, measure in enumerate(("n", "hit", "seizure")):
+        np.add.at(label[place], acts.row, acts.measures[measure])
+    return label
+
+
+def _passages(log: Log, label: Ints, begin: int) -> Iterator[dict[str, object]]:
+    for row in range(begin, min(begin + _CHUNK, len(log))):
+        yield {
+            "crossing_id": log.crossing_id[row],
+            "plate_key": int(log.plate_key[row]),
+            "is_entry": bool(log.facts[_ENTRY, row]),
+            "arrived_at": int(log.facts[_ARRIVED, row]),
+            "known_at": int(log.known_at[row]),
+            "event_keys": log.event_keys[:, row].astype("<i8").tobytes(),
+            "inspected": int(label[0, row]),
+            "hit": int(label[1, row]),
+            "seizure": int(label[2, row]),
+        }

@@ -1,0 +1,184 @@
+"""The features.
+
+One line declares one feature, for training, for the service and for every engine;
+``docs/features.md`` is generated from here. Families say what kind of fact a reason is about.
+``proxy`` marks what could stand in for a person's origin: every evaluation reports on their joint
+effect.
+"""
+
+from dataclasses import replace
+
+from features.definitions import (
+    Feature,
+    against,
+    change,
+    count,
+    days_since,
+    declared,
+    differs,
+    first_seen,
+    previous,
+    ratio,
+    relative,
+    share,
+    smoothed_rate,
+)
+from features.streams import CROSSINGS, FINDS, INSPECTIONS
+
+CATALOGUE: dict[str, Feature] = {}
+
+
+def feature(family: str, name: str, definition: Feature, *, proxy: bool = False) -> None:
+    """Put one feature into the catalogue; a name can be taken once."""
+    if name in CATALOGUE:
+        raise ValueError(f"feature {name} is declared twice")
+    CATALOGUE[name] = replace(definition, family=family, proxy=proxy)
+
+
+# The crossing itself, as declared, measured and checked.
+for fact, unit, meaning in (
+    ("hour", "hour of day", "hour of arrival, local"),
+    ("weekday", "0 is Monday", "day of the week of arrival"),
+    ("night", "flag", "arrived between 22:00 and 06:00 local"),
+):
+    feature("timing", fact, declared(fact, unit, meaning))
+for fact, unit, meaning in (
+    ("is_entry", "flag", "enters the country"),
+    ("class_car", "flag", "is a car"),
+    ("class_van", "flag", "is a van"),
+    ("class_bus", "flag", "is a bus"),
+    ("class_truck", "flag", "is a truck"),
+    ("class_rail_wagon", "flag", "is a rail wagon"),
+    ("weighed_mass_kg", "kg", "mass on the weighbridge"),
+    ("is_empty", "flag", "said to be empty"),
+    ("trailer_missing", "flag", "no trailer plate was read"),
+):
+    feature("conveyance", fact, declared(fact, unit, meaning))
+for fact, unit, meaning in (
+    ("has_declaration", "flag", "came with a declaration"),
+    ("bad_container", "containers", "container numbers whose check digit fails"),
+    ("bad_vin", "flag", "the VIN's check digit fails (binding only in North America and China)"),
+    ("plate_missing", "flag", "no plate was read"),
+    ("driver_missing", "flag", "no driver reference came"),
+    ("carrier_missing", "flag", "no carrier was named"),
+    ("seals", "seals", "seal numbers given"),
+    ("has_tir", "flag", "under a TIR carnet"),
+    ("has_cmr", "flag", "with a CMR note"),
+    ("lodged_hours_before", "hours", "declared this long before arrival"),
+    ("empty_but_declared", "flag", "said to be empty, yet came with a declaration"),
+    ("laden_undeclared", "flag", "said to be laden, yet came without a declaration"),
+):
+    feature("documents", fact, declared(fact, unit, meaning))
+for fact, unit, meaning in (
+    ("items", "items", "goods items declared"),
+    ("chapters", "chapters", "different HS chapters declared"),
+    ("origins", "countries", "different countries of origin of the goods"),
+    ("customs_value_usd", "USD", "statistical value declared"),
+    ("net_mass_kg", "kg", "net mass declared"),
+    ("gross_mass_kg", "kg", "gross mass declared"),
+    ("packages", "packages", "packages declared"),
+    ("value_per_kg", "USD/kg", "value for each kg of net mass"),
+    ("mass_per_package", "kg", "net mass of a package"),
+    ("gross_per_net", "ratio", "gross over net mass"),
+    ("duty_rate", "share", "duty rate of the main goods item"),
+    ("main_value_share", "share", "share of the main goods item in the value"),
+    ("hs_digits", "digits", "length of the main HS code"),
+    ("hs_chapter", "chapter", "HS chapter of the main goods item"),
+    ("weighed_less_gross_kg", "kg", "weighbridge mass less declared gross mass"),
+):
+    feature("declared", fact, declared(fact, unit, meaning))
+
+# How often, how long ago, how well it went: the conveyance and the parties.
+for who in ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant"):
+    family = "conveyance" if who in ("plate", "trailer") else "parties"
+    feature(family, f"{who}_crossings_30d", count(CROSSINGS, who, 30))
+    feature(family, f"{who}_crossings_365d", count(CROSSINGS, who, 365))
+    feature(family, f"{who}_days_since", days_since(CROSSINGS, who))
+    feature(family, f"{who}_inspections_365d", count(INSPECTIONS, who, 365))
+    feature(family, f"{who}_hit_rate", smoothed_rate(INSPECTIONS, "hit", who, 365, 10.0))
+    feature("links", f"{who}_finds_elsewhere", count(FINDS, who, 365))
+for who in ("plate", "driver", "carrier", "consignee"):
+    feature("links", f"{who}_seizure_rate", smoothed_rate(INSPECTIONS, "seizure", who, 365, 20.0))
+feature("conveyance", "plate_empty_share_365d", ratio(CROSSINGS, "empty", "plate", 365))
+feature("conveyance", "plate_night_share_365d", ratio(CROSSINGS, "night", "plate", 365))
+feature("conveyance", "plate_usual_mass", ratio(CROSSINGS, "weighed_kg", "plate", 365, "weighed"))
+feature(
+    "conveyance",
+    "mass_over_usual",
+    against("weighed_mass_kg", CROSSINGS, "weighed_kg", ("plate", "direction"), 365, "weighed"),
+)
+feature("links", "new_driver_for_plate", first_seen(CROSSINGS, ("plate", "driver")))
+feature("links", "new_trailer_for_plate", first_seen(CROSSINGS, ("plate", "trailer")))
+feature("links", "new_consignee_for_carrier", first_seen(CROSSINGS, ("carrier", "consignee")))
+feature("links", "new_plate_for_carrier", first_seen(CROSSINGS, ("carrier", "plate")))
+feature("links", "carrier_driver_changed", differs(CROSSINGS, "driver_key", "plate"))
+
+# Route and mirror: against the record of the paired post, known before this one.
+MIRROR, PAIRED = ("plate", "post", "direction"), ("plate", "pair", "opposite")
+feature("mirror", "mirror_days", days_since(CROSSINGS, MIRROR, PAIRED))
+feature("mirror", "transit_us", change(CROSSINGS, "arrived_at", MIRROR, PAIRED, "microseconds"))
+feature("mirror", "mirror_mass_ratio", relative(CROSSINGS, "weighed_mass_kg", MIRROR, PAIRED))
+feature("mirror", "mirror_mass_gap", change(CROSSINGS, "weighed_mass_kg", MIRROR, PAIRED, "kg"))
+feature("mirror", "mirror_trailer_differs", differs(CROSSINGS, "trailer_key", MIRROR, PAIRED))
+feature("mirror", "mirror_driver_differs", differs(CROSSINGS, "driver_key", MIRROR, PAIRED))
+feature("mirror", "mirror_seals_differ", differs(CROSSINGS, "seals_key", MIRROR, PAIRED))
+feature("mirror", "mirror_was_empty", previous(CROSSINGS, "is_empty", MIRROR, PAIRED, "flag"))
+feature("mirror", "mirror_consignee_differs", differs(CROSSINGS, "consignee_key", MIRROR, PAIRED))
+feature("route", "post_share_of_plate", share(CROSSINGS, ("plate", "post"), 365, "plate"))
+feature("route", "post_share_of_carrier", share(CROSSINGS, ("carrier", "post"), 365, "carrier"))
+feature("route", "post_changed", differs(CROSSINGS, "post_key", "plate"))
+feature("route", "route_crossings_90d", count(CROSSINGS, ("dispatch", "destination", "post"), 90))
+feature("route", "post_crossings_1d", count(CROSSINGS, ("post", "direction"), 1))
+feature("route", "post_hit_rate", smoothed_rate(INSPECTIONS, "hit", "post", 365, 50.0))
+feature("timing", "day_part_share", share(CROSSINGS, ("plate", "day_part"), 365, "plate"))
+feature(
+    "timing",
+    "post_day_part_hit_rate",
+    smoothed_rate(INSPECTIONS, "hit", ("post", "day_part"), 365, 50.0),
+)
+
+# Goods: how they did before, and how they compare with what is usual for them.
+for goods in ("hs2", "hs4", "hs6"):
+    feature("goods", f"{goods}_hit_rate", smoothed_rate(INSPECTIONS, "hit", goods, 365, 20.0))
+for name, pair in (
+    ("hs4_origin", ("hs4", "origin")),
+    ("hs6_origin", ("hs6", "origin")),
+    ("hs2_post", ("hs2", "post")),
+    ("hs4_carrier", ("hs4", "carrier")),
+):
+    feature("goods", f"{name}_hit_rate", smoothed_rate(INSPECTIONS, "hit", pair, 365, 10.0))
+feature("goods", "hs4_crossings_90d", count(CROSSINGS, ("hs4", "post"), 90))
+feature("goods", "hs4_origin_crossings_365d", count(CROSSINGS, ("hs4", "origin"), 365))
+feature("goods", "consignee_goods_new", first_seen(CROSSINGS, ("consignee", "hs4")))
+feature("goods", "carrier_goods_share", share(CROSSINGS, ("carrier", "hs2"), 365, "carrier"))
+VALUE = ("value_usd", "net_kg")
+feature(
+    "goods", "value_over_usual", against("value_per_kg", CROSSINGS, VALUE[0], "hs6", 365, VALUE[1])
+)
+feature(
+    "goods",
+    "value_over_usual_of_origin",
+    against("value_per_kg", CROSSINGS, VALUE[0], ("hs4", "origin"), 365, VALUE[1]),
+)
+
+# Who comes from where, as the papers say it: kept apart and reported on.
+feature("route", "origin_hit_rate", smoothed_rate(INSPECTIONS, "hit", "origin", 365), proxy=True)
+feature(
+    "route", "dispatch_hit_rate", smoothed_rate(INSPECTIONS, "hit", "dispatch", 365), proxy=True
+)
+for name in ("procedure", "mode", "payment", "nature", "preference", "marking"):
+    feature("documents", f"{name}_hit_rate", smoothed_rate(INSPECTIONS, "hit", name, 365))
+
+# Fingerprints: the same goods on the same terms, more and more alike.
+TERMS = ("hs6", "dispatch", "origin", "preference", "rate")
+ALIKE: tuple[tuple[str, tuple[str, ...], float], ...] = (
+    ("terms", TERMS, 5.0),
+    ("terms_mass", (*TERMS, "mass"), 1.0),
+    ("terms_marking", (*TERMS, "marking", "mode"), 3.0),
+)
+for name, by, strength in ALIKE:
+    feature(
+        "fingerprints", f"{name}_hit_rate", smoothed_rate(INSPECTIONS, "hit", by, 365, strength)
+    )
+    feature("fingerprints", f"{name}_inspections", count(INSPECTIONS, by, 365))
+feature("fingerprints", "terms_crossings_365d", count(CROSSINGS, TERMS, 365))

@@ -1,0 +1,261 @@
+"""The counters online: one table, one grouped read a decision, one grouped append a batch.
+
+A row says what a group had counted for one entity once everything known at ``known_at`` was in: the
+cumulative sums as int64, then what the last event carried as float64, packed into one ``state`` of
+fixed width. The state before a cut is then one seek in the primary key, and a window is the
+difference of two; how many events the entity has makes no difference.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Column, Connection, Integer, LargeBinary, Table
+
+from engine.store import METADATA, Int64
+from engine.times import DAY
+from features.definitions import FAR, Floats
+from features.plan import Group, Plan
+
+Ints = NDArray[np.int64]
+
+COUNTERS = Table(
+    "counters",
+    METADATA,
+    Column("grp", Integer, primary_key=True, autoincrement=False),
+    Column("entity", Int64, primary_key=True, autoincrement=False),
+    Column("known_at", Int64, primary_key=True, autoincrement=False),
+    Column("state", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+_LATEST = (
+    "SELECT state FROM counters WHERE grp = q.g AND entity = q.e AND known_at < q.t "
+    "ORDER BY known_at DESC LIMIT 1"
+)
+_POSTGRESQL = (
+    "SELECT (" + _LATEST + ") FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) "  # noqa: S608
+    "WITH ORDINALITY AS q(g, e, t, i) ORDER BY q.i"
+)
+_SQLITE = "WITH q(g, e, t) AS (VALUES {values}) SELECT (" + _LATEST + ") FROM q"  # noqa: S608
+_AT_ONCE = 8_192
+"""Look-ups in one statement: SQLite takes 32,766 parameters."""
+
+Lookup = tuple[int, int, int]
+"""(group number, entity key, cut): the state known strictly before the cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one group's state is packed."""
+
+    group: Group
+    number: int
+    """Identifies the group and its layout in the table, whatever the catalogue's order."""
+    sums: tuple[str, ...]
+    carried: tuple[str, ...]
+
+    @property
+    def empty(self) -> bytes:
+        """The state of an entity without events: nothing counted, nothing carried."""
+        return self.pack(np.zeros(len(self.sums), np.int64), np.full(len(self.carried), np.nan))
+
+    @staticmethod
+    def pack(sums: Ints, carried: Floats) -> bytes:
+        """Pack a state, little-endian."""
+        return sums.astype("<i8").tobytes() + carried.astype("<f8").tobytes()
+
+    @property
+    def width(self) -> int:
+        """Number of 8-byte places."""
+        return len(self.sums) + len(self.carried)
+
+
+def layouts(plan: Plan) -> dict[Group, Layout]:
+    """Return each group's layout; raises ``ValueError`` should two numbers collide."""
+    found = {}
+    for group in plan.groups:
+        reads = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
+        sums = tuple(sorted({read.measure for read in reads if not read.is_last}))
+        carried = tuple(sorted({read.measure for read in reads if read.is_last}))
+        text = repr((group.stream, group.by, sums, carried)).encode()
+        number = int.from_bytes(blake2b(text, digest_size=4).digest(), "big") >> 1
+        found[group] = Layout(group, number, sums, carried)
+    if len({layout.number for layout in found.values()}) != len(found):
+        raise ValueError("two counter groups have the same number: rename an entity")
+    return found
+
+
+def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[bytes | None]:
+    """Return the state before each cut, None where the entity had no event, in one statement."""
+    if len(lookups) > _AT_ONCE:
+        parts = [lookups[i : i + _AT_ONCE] for i in range(0, len(lookups), _AT_ONCE)]
+        return [state for part in parts for state in latest(connection, part)]
+    if not lookups:
+        return []
+    if connection.dialect.name == "sqlite":
+        values = ",".join(["(?,?,?)"] * len(lookups))
+        flat = tuple(value for lookup in lookups for value in lookup)
+        rows = connection.exec_driver_sql(_SQLITE.format(values=values), flat)
+    else:
+        columns = tuple(list(column) for column in zip(*lookups, strict=True))
+        rows = connection.exec_driver_sql(_POSTGRESQL, columns)
+    return [cast("bytes | None", state) for (state,) in rows]
+
+
+class Reader:
+    """The reads of a plan, as look-ups and as positions in the states they return."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._layouts = layouts(plan)
+        self._lookups = self._wanted()
+        starts: dict[tuple[Group, tuple[str, ...], int], int] = {}
+        at = 0
+        for group, of, days in self._lookups:
+            starts[group, of, days] = at
+            at += self._layouts[group].width
+        # One more place, always zero, stands for "before everything".
+        self._width, self._zero = at + 1, at
+        self._empties = [self._layouts[group].empty for group, _, _ in self._lookups]
+        self._of = [plan.ofs.index((of, group.by)) for group, of, _ in self._lookups]
+        self._back = [0 if days >= FAR else days * DAY for _, _, days in self._lookups]
+        self._numbers = [self._layouts[group].number for group, _, _ in self._lookups]
+        self._place(starts)
+
+    def _wanted(self) -> list[tuple[Group, tuple[str, ...], int]]:
+        wanted = set()
+        for read in self._plan.reads:
+            group = Group(read.stream, read.by)
+            wanted.add((group, read.of, FAR))
+            if not read.is_last and read.days < FAR:
+                wanted.add((group, read.of, read.days))
+        return sorted(wanted)
+
+    def _place(self, starts: Mapping[tuple[Group, tuple[str, ...], int], int]) -> None:
+        sums, lasts = [], []
+        for column, read in enumerate(self._plan.reads):
+            group = Group(read.stream, read.by)
+            layout, now = self._layouts[group], starts[group, read.of, FAR]
+            if read.is_last:
+                lasts.append((column, now + len(layout.sums) + layout.carried.index(read.measure)))
+                continue
+            offset = layout.sums.index(read.measure)
+            then = self._zero if read.days >= FAR else starts[group, read.of, read.days] + offset
+            sums.append((column, now + offset, then))
+        self._sum_columns, self._now, self._then = _columns(sums, 3)
+        self._last_columns, self._last = _columns(lasts, 2)
+        ofs = self._plan.ofs
+        self._read_of = np.array([ofs.index((read.of, read.by)) for read in self._plan.reads])
+
+    def read(
+        self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
+    ) -> Floats:
+        """Compute every read of the plan for some arrivals, in one grouped read.
+
+        Parameters
+        ----------
+        connection : Connection
+            Holds one snapshot.
+        keys : sequence of shape (n, n_ofs)
+            Keys looked up, 0 where not known.
+        as_of : sequence of shape (n,)
+            UTC microseconds, one cut an arrival.
+
+        Returns
+        -------
+        float64 array of shape (n, n_reads)
+            Exact integers, NaN where the entity looked up is not known.
+        """
+        lookups, places = [], []
+        for row, (looked_up, cut) in enumerate(zip(keys, as_of, strict=True)):
+            base = row * len(self._lookups)
+            for place, of in enumerate(self._of):
+                if entity := looked_up[of]:
+                    lookups.append((self._numbers[place], entity, cut - self._back[place]))
+                    places.append(base + place)
+        states = self._empties * len(keys)
+        for position, state in zip(places, latest(connection, lookups), strict=True):
+            if state is not None:
+                states[position] = state
+        return self._differences(states, np.array(keys, np.int64).reshape(len(keys), -1))
+
+    def _differences(self, states: list[bytes], keys: Ints) -> Floats:
+        n = len(keys)
+        found = np.zeros((n, self._width), "<i8")
+        found[:, : self._zero] = np.frombuffer(b"".join(states), "<i8").reshape(n, self._zero)
+        out = np.empty((n, len(self._plan.reads)), np.float64)
+        out[:, self._sum_columns] = found[:, self._now] - found[:, self._then]
+        out[:, self._last_columns] = found.view("<f8")[:, self._last]
+        out[keys[:, self._read_of] == 0] = np.nan
+        return out
+
+
+def _columns(rows: Sequence[tuple[int, ...]], width: int) -> tuple[Ints, ...]:
+    return tuple(np.array(rows, np.int64).reshape(len(rows), width).T)
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """What one event adds to one entity of one group."""
+
+    layout: Layout
+    entity: int
+    known_at: int
+    sums: Ints
+    carried: Floats
+
+
+def append(connection: Connection, increments: Iterable[Increment]) -> None:
+    """Add events to the counters: one grouped read of where they stand, one grouped insert.
+
+    The increments come in the order in which they became known, inside the writer's transaction,
+    so that nothing moves between the read and the insert. Hot entities are summed in memory.
+    """
+    found = list(increments)
+    touched = {(inc.layout.number, inc.entity): inc.layout for inc in found}
+    stand = latest(connection, [(number, entity, _END) for number, entity in touched])
+    states: dict[tuple[int, int], Ints] = {}
+    for (place, layout), state in zip(touched.items(), stand, strict=True):
+        packed = layout.empty if state is None else state
+        states[place] = np.frombuffer(packed, "<i8", len(layout.sums)).astype(np.int64)
+    rows: dict[tuple[int, int, int], bytes] = {}
+    for inc in found:
+        place = (inc.layout.number, inc.entity)
+        states[place] = states[place] + inc.sums
+        rows[(*place, inc.known_at)] = Layout.pack(states[place], inc.carried)
+    insert(connection, ((*place, state) for place, state in rows.items()))
+
+
+_END = int(np.iinfo(np.int64).max)
+_INSERT = "INSERT INTO counters (grp, entity, known_at, state) VALUES ({0}, {0}, {0}, {0})"
+_COPY = "COPY counters (grp, entity, known_at, state) FROM STDIN (FORMAT BINARY)"
+_CHUNK = 50_000
+
+
+def insert(connection: Connection, rows: Iterator[tuple[int, int, int, bytes]]) -> None:
+    """Insert rows, a chunk at a time."""
+    sql = _INSERT.format("?" if connection.dialect.name == "sqlite" else "%s")
+    chunk: list[tuple[int, int, int, bytes]] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == _CHUNK:
+            connection.exec_driver_sql(sql, chunk)
+            chunk = []
+    if chunk:
+        connection.exec_driver_sql(sql, chunk)
+
+
+def copy(connection: Connection, rows: Iterator[tuple[int, int, int, bytes]]) -> None:
+    """Insert a whole history: PostgreSQL's COPY, on SQLite the same as ``insert``."""
+    if connection.dialect.name == "sqlite":
+        return insert(connection, rows)
+    driver = connection.connection.cursor()
+    with driver.copy(_COPY) as target:
+        target.set_types(["int4", "int8", "int8", "bytea"])
+        for row in rows:
+            target.write_row(row)
+    return None

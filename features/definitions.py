@@ -1,0 +1,231 @@
+"""The operators a feature is declared with.
+
+A feature is made of facts of the crossing at hand and of reads of what was known before it. A read
+is the difference of two as-of values of a cumulative integer counter, ``counter(as_of) -
+counter(as_of - window)``, strict ``<`` on the time at which each event became known: integers give
+the same bits on every engine and in every order. ``as_of`` is not an argument of any operator, so
+nobody can ask for the future.
+
+Finishers work on float64 with the four correctly rounded operations alone and are cast once to
+float32; unknown stays NaN.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.times import DAY
+
+Floats = NDArray[np.float64]
+FAR = 36_500
+"""Days that stand for "ever": a window longer than any history."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Read:
+    """One as-of read: a counter's difference over a window, or what the last event carried."""
+
+    stream: str
+    by: tuple[str, ...]
+    """Entities under which events are counted; empty means all events together."""
+    of: tuple[str, ...]
+    """Entities of the crossing at hand that are looked up; not ``by`` for the paired post."""
+    measure: str
+    """A measure of the stream, or ``n``; for the last event ``known_at`` or a fact."""
+    days: int = FAR
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fact:
+    """A fact of the crossing at hand."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One feature as declared; compiled by :mod:`features.plan`."""
+
+    operator: str
+    inputs: tuple[Read | Fact, ...]
+    parameters: tuple[float, ...] = ()
+    unit: str = ""
+    meaning: str = ""
+    family: str = ""
+    proxy: bool = False
+    """True where it could stand in for a person's origin: reported on in every evaluation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Events of one kind; ``measures`` maps each name to the fact it sums and its integer scale."""
+
+    name: str
+    plural: str
+    measures: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+
+    def scale(self, measure: str) -> int:
+        """Return how many units of the counter make one unit of the measure."""
+        return 1 if measure == "n" else self.measures[measure][1]
+
+
+By = str | tuple[str, ...]
+
+
+def _by(by: By) -> tuple[str, ...]:
+    return (by,) if isinstance(by, str) else by
+
+
+def _read(stream: Stream, measure: str, by: By, of: By | None, days: int) -> Read:
+    names = _by(by)
+    return Read(stream.name, names, names if of is None else _by(of), measure, days)
+
+
+def _last(stream: Stream, fact: str, by: By, of: By | None) -> Read:
+    names = _by(by)
+    return Read(stream.name, names, names if of is None else _by(of), fact, FAR, is_last=True)
+
+
+def _whose(by: By) -> str:
+    return " and ".join(name.replace("_", " ") for name in _by(by)) or "all posts"
+
+
+def _within(days: int) -> str:
+    return "ever" if days >= FAR else f"within {days} days"
+
+
+def declared(fact: str, unit: str, meaning: str) -> Feature:
+    """A fact of the crossing itself, as declared, measured or checked."""
+    return Feature("value", (Fact(fact),), (), unit, meaning)
+
+
+def count(stream: Stream, by: By, days: int, of: By | None = None) -> Feature:
+    """Number of events of the same entity within the window."""
+    meaning = f"{stream.plural} of the same {_whose(by)} {_within(days)}"
+    return Feature("scaled", (_read(stream, "n", by, of, days),), (1.0,), "events", meaning)
+
+
+def total(stream: Stream, measure: str, by: By, days: int, of: By | None = None) -> Feature:
+    """Sum of a measure over the events of the same entity within the window."""
+    meaning = f"total {measure} over {stream.plural} of the same {_whose(by)} {_within(days)}"
+    read = _read(stream, measure, by, of, days)
+    return Feature("scaled", (read,), (float(stream.scale(measure)),), measure, meaning)
+
+
+def ratio(stream: Stream, part: str, by: By, days: int, per: str = "n") -> Feature:
+    """Sum of one measure per unit of another; NaN where the second is zero."""
+    meaning = f"{part} per {per} of the same {_whose(by)} {_within(days)}"
+    reads = (_read(stream, part, by, None, days), _read(stream, per, by, None, days))
+    scale = stream.scale(part) / stream.scale(per)
+    return Feature("ratio", reads, (scale,), f"{part} per {per}", meaning)
+
+
+def share(stream: Stream, by: By, days: int, within: By) -> Feature:
+    """Share of the wider entity's events that also have the narrower one; NaN where it has none."""
+    wider = f"of the same {_whose(within)} {_within(days)}"
+    meaning = f"share of {stream.plural} {wider} with the same {_whose(by)}"
+    reads = (_read(stream, "n", by, None, days), _read(stream, "n", within, None, days))
+    return Feature("ratio", reads, (1.0,), "share", meaning)
+
+
+def smoothed_rate(
+    stream: Stream, measure: str, by: By, days: int, strength: float = 20.0
+) -> Feature:
+    """Rate of a measure, shrunk by ``strength`` events towards the rate of all events ever known.
+
+    The base rate is itself an as-of read, so a rate needs no constant from any model: one hit in
+    one search does not outrank forty in a hundred, and nothing later can move it.
+    """
+    meaning = (
+        f"{measure} rate of {stream.plural} of the same {_whose(by)} {_within(days)}, smoothed"
+    )
+    reads = (
+        _read(stream, measure, by, None, days),
+        _read(stream, "n", by, None, days),
+        _read(stream, measure, (), None, FAR),
+        _read(stream, "n", (), None, FAR),
+    )
+    return Feature("rate", reads, (strength,), "share", meaning)
+
+
+def days_since(stream: Stream, by: By, of: By | None = None) -> Feature:
+    """Days since the entity's last event became known; NaN where there was none."""
+    meaning = f"days since the last of the {stream.plural} of the same {_whose(by)}"
+    return Feature("since", (Fact("as_of"), _last(stream, "known_at", by, of)), (), "days", meaning)
+
+
+def first_seen(stream: Stream, by: By) -> Feature:
+    """1 where the entity has no event yet, else 0."""
+    meaning = f"none of the {stream.plural} so far had the same {_whose(by)}"
+    return Feature("is_zero", (_read(stream, "n", by, None, FAR),), (), "flag", meaning)
+
+
+def previous(stream: Stream, fact: str, by: By, of: By | None = None, unit: str = "") -> Feature:
+    """A fact of the entity's last event."""
+    meaning = f"{fact} at the last of the {stream.plural} of the same {_whose(by)}"
+    return Feature("value", (_last(stream, fact, by, of),), (), unit, meaning)
+
+
+def change(stream: Stream, fact: str, by: By, of: By | None = None, unit: str = "") -> Feature:
+    """The fact now less the fact at the entity's last event."""
+    meaning = f"{fact} less that at the last of the {stream.plural} of the same {_whose(by)}"
+    return Feature("difference", (Fact(fact), _last(stream, fact, by, of)), (), unit, meaning)
+
+
+def relative(stream: Stream, fact: str, by: By, of: By | None = None) -> Feature:
+    """The fact now over the fact at the entity's last event."""
+    meaning = f"{fact} over that at the last of the {stream.plural} of the same {_whose(by)}"
+    return Feature("quotient", (Fact(fact), _last(stream, fact, by, of)), (), "ratio", meaning)
+
+
+def differs(stream: Stream, fact: str, by: By, of: By | None = None) -> Feature:
+    """1 where the fact is not as at the entity's last event, 0 where it is, NaN where unknown."""
+    what = fact.removesuffix("_key")
+    meaning = f"{what} other than at the last of the {stream.plural} of the same {_whose(by)}"
+    return Feature("differs", (Fact(fact), _last(stream, fact, by, of)), (), "flag", meaning)
+
+
+def against(fact: str, stream: Stream, part: str, by: By, days: int, per: str = "n") -> Feature:
+    """The fact over what is usual for the entity: its sum of ``part`` per unit of ``per``."""
+    meaning = f"{fact} over the usual of the same {_whose(by)} {_within(days)}"
+    reads = (_read(stream, part, by, None, days), _read(stream, per, by, None, days))
+    scale = stream.scale(part) / stream.scale(per)
+    return Feature("against", (Fact(fact), *reads), (scale,), "ratio", meaning)
+
+
+def _divide(part: Floats, whole: Floats) -> Floats:
+    """Quotient, NaN where the divisor is not positive; elementwise and free of warnings."""
+    out = np.full(np.shape(part), np.nan)
+    np.divide(part, whole, out=out, where=whole > 0.0)
+    return out
+
+
+def _differs(now: Floats, then: Floats) -> Floats:
+    unknown = np.isnan(now) | np.isnan(then)
+    return np.where(unknown, np.nan, (now != then).astype(np.float64))
+
+
+def _rate(hits: Floats, events: Floats, all_hits: Floats, all_events: Floats, s: Any) -> Floats:
+    # One hit in fifty is where a base rate starts from before anything is known.
+    base = (all_hits + 1.0) / (all_events + 50.0)
+    rate: Floats = (hits + s * base) / (events + s)
+    return rate
+
+
+OPERATORS: Mapping[str, Callable[..., Floats]] = {
+    "value": lambda x: x,
+    "scaled": lambda x, scale: x / scale,
+    "ratio": lambda x, y, scale: _divide(x / scale, y),
+    "rate": _rate,
+    "since": lambda now, then: (now - then) / float(DAY),
+    "is_zero": lambda x: np.where(np.isnan(x), np.nan, (x == 0.0).astype(np.float64)),
+    "difference": lambda now, then: now - then,
+    "quotient": _divide,
+    "differs": _differs,
+    "against": lambda fact, x, y, scale: _divide(fact, _divide(x / scale, y)),
+}
+"""Elementwise finishers: inputs, then parameters, broadcast; float64 in, float64 out."""

@@ -1,0 +1,270 @@
+"""One crossing with its declaration, as entities (who and what) and facts (how much and when).
+
+There is one encoder, used record by record both for a whole history and for the arrival at the
+barrier, so that no feature differs between training and service because two pieces of code read a
+record in two ways. It takes anything with the attributes of :class:`engine.records.Crossing` and
+:class:`engine.records.Declaration`: history has them as rows of columns, the wire as records.
+
+Entities are strings, hashed to 63-bit keys: the same key on every engine, in every process, without
+a table of codes to agree on (see docs/decisions/0002-features.md). Facts are float64, NaN where the
+record says nothing. Nothing here looks at a person: a driver is the sender's pseudonym.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from engine.identifiers import FOLDING_VERSION, container_is_valid, fold, vin_is_valid
+from engine.network import Network
+from engine.records import Crossing
+from engine.times import HOUR, micros
+
+ENCODING_VERSION = (1, FOLDING_VERSION)
+"""Changes whenever an entity or a fact below changes its meaning."""
+
+NAN = math.nan
+_CLASSES = ("car", "van", "bus", "truck", "rail_wagon")
+_OPPOSITE = {"entry": "exit", "exit": "entry"}
+_fold = lru_cache(maxsize=1 << 16)(fold)
+
+Entities = dict[str, str | None]
+Facts = dict[str, float]
+
+
+@lru_cache(maxsize=1 << 18)
+def key(kind: str, *values: str) -> int:
+    """Return the 63-bit key of an entity; never 0, which stands for "not known"."""
+    text = "\x1f".join((kind, *values)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1 or 1
+
+
+def key_of(entities: Mapping[str, str | None], names: Sequence[str], kind: str) -> int:
+    """Return the key of a combination of entities, 0 where one of them is not known."""
+    values = [value for name in names if (value := entities[name]) is not None]
+    return key(kind, *values) if len(values) == len(names) else 0
+
+
+def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities, Facts]:
+    """Return the entities and facts of one crossing.
+
+    Parameters
+    ----------
+    crossing : object with the attributes of ``engine.records.Crossing``
+    declaration : object with the attributes of ``engine.records.Declaration``, or None
+    network : Network
+        Says which post faces which; an unknown post has no pair.
+
+    Returns
+    -------
+    entities : dict of str to str or None
+        Every name of ``ENTITIES``; plates, containers and VINs folded.
+    facts : dict of str to float
+        Every name of ``FACTS``; masses in kg, values in USD, times in hours or microseconds as the
+        name says, flags 0 or 1, NaN where unknown.
+    """
+    entities = _conveyance(crossing, network)
+    facts = _crossing_facts(crossing, entities)
+    items = declaration.items if declaration is not None else ()
+    main = max(items, key=_weight, default=None)
+    entities.update(_consignment(declaration, main))
+    facts.update(_goods_facts(items, main))
+    facts.update(_gap_facts(crossing, declaration, facts))
+    for fact, entity in _REMEMBERED.items():
+        value = entities[entity]
+        facts[fact] = NAN if value is None else float(key(entity, value))
+    return entities, facts
+
+
+def _folded(raw: str | None) -> str | None:
+    return (_fold(raw) or None) if raw else None
+
+
+def _joined(values: Sequence[str] | None) -> str | None:
+    return "+".join(sorted(filter(None, map(_fold, values)))) or None if values else None
+
+
+def _conveyance(crossing: Any, network: Network) -> Entities:
+    pair = network.pair(crossing.post)
+    hour = _local_hour(crossing.arrived_at)
+    return {
+        "post": crossing.post,
+        "pair": pair,
+        "direction": crossing.direction,
+        "opposite": _OPPOSITE[crossing.direction],
+        "plate": _folded(crossing.plate),
+        "plate_country": crossing.plate_country,
+        "vehicle_class": crossing.vehicle_class,
+        "trailer": _folded(crossing.trailer_plate),
+        "vin": _folded(crossing.vin),
+        "containers": _joined(crossing.container_numbers),
+        "seals": _joined(crossing.seal_numbers),
+        "driver": crossing.driver_ref,
+        "carrier": crossing.carrier_id,
+        "day_part": str(hour // 4),
+    }
+
+
+def _crossing_facts(crossing: Any, entities: Entities) -> Facts:
+    hour = _local_hour(crossing.arrived_at)
+    containers = crossing.container_numbers or ()
+    facts = {
+        "arrived_at": float(micros(crossing.arrived_at)),
+        "hour": float(hour),
+        "weekday": float(crossing.arrived_at.weekday()),
+        "night": float(hour < 6 or hour >= 22),
+        "is_entry": float(crossing.direction == "entry"),
+        "weighed_mass_kg": _number(crossing.weighed_mass_kg),
+        "is_weighed": float(crossing.weighed_mass_kg is not None),
+        "is_empty": _number(crossing.is_empty),
+        "containers": float(len(containers)),
+        "seals": float(len(crossing.seal_numbers or ())),
+        "bad_container": float(sum(not container_is_valid(c) for c in containers)),
+        "bad_vin": NAN if crossing.vin is None else float(not vin_is_valid(crossing.vin)),
+        "plate_missing": float(entities["plate"] is None),
+        "trailer_missing": float(entities["trailer"] is None),
+        "driver_missing": float(entities["driver"] is None),
+        "carrier_missing": float(entities["carrier"] is None),
+    }
+    for name in _CLASSES:
+        facts[f"class_{name}"] = float(crossing.vehicle_class == name)
+    return facts
+
+
+def _consignment(declaration: Any, main: Any) -> Entities:
+    head = (
+        _HEAD
+        if declaration is None
+        else _HEAD
+        | {
+            "declarant": declaration.declarant_id,
+            "consignor": declaration.consignor_id,
+            "consignee": declaration.consignee_id,
+            "procedure": declaration.procedure,
+            "dispatch": declaration.dispatch_country,
+            "destination": declaration.destination_country,
+            "tir": _folded(declaration.tir_carnet),
+            "cmr": _folded(declaration.cmr_number),
+            "mode": declaration.transport_mode,
+            "nature": declaration.nature_of_transaction,
+            "payment": declaration.payment_type,
+        }
+    )
+    if main is None:
+        return head | _ITEM
+    code = main.hs_code
+    return head | {
+        "hs2": code[:2],
+        "hs4": code[:4] if len(code) >= 4 else None,
+        "hs6": code[:6] if len(code) >= 6 else None,
+        "origin": main.origin_country,
+        "preference": main.preference_code,
+        "marking": main.origin_marking,
+        "rate": None if main.duty_rate is None else repr(float(main.duty_rate)),
+        "mass": None if main.net_mass_kg is None else repr(float(main.net_mass_kg)),
+    }
+
+
+_HEAD: Entities = dict.fromkeys(
+    (
+        "declarant", "consignor", "consignee", "procedure", "dispatch", "destination",
+        "tir", "cmr", "mode", "nature", "payment",
+    )
+)  # fmt: skip
+_ITEM: Entities = dict.fromkeys(
+    ("hs2", "hs4", "hs6", "origin", "preference", "marking", "rate", "mass")
+)
+
+
+def _weight(item: Any) -> tuple[float, float, int]:
+    """The main item is the most valuable one; where values are unknown or equal, the heaviest."""
+    return item.customs_value_usd or 0.0, item.net_mass_kg or 0.0, -item.item_no
+
+
+def _goods_facts(items: Sequence[Any], main: Any) -> Facts:
+    value = _total(item.customs_value_usd for item in items)
+    net = _total(item.net_mass_kg for item in items)
+    gross = _total(item.gross_mass_kg for item in items)
+    packages = _total(item.packages for item in items)
+    chapters = {item.hs_code[:2] for item in items}
+    origins = {item.origin_country for item in items if item.origin_country is not None}
+    return {
+        "has_declaration": float(bool(items)),
+        "items": float(len(items)),
+        "chapters": float(len(chapters)) if items else NAN,
+        "origins": float(len(origins)) if items else NAN,
+        "customs_value_usd": value,
+        "net_mass_kg": net,
+        "gross_mass_kg": gross,
+        "packages": packages,
+        "norm_value_usd": value if net > 0.0 else NAN,
+        "norm_net_kg": net if value == value else NAN,
+        "value_per_kg": _quotient(value, net),
+        "mass_per_package": _quotient(net, packages),
+        "gross_per_net": _quotient(gross, net),
+        "duty_rate": NAN if main is None else _number(main.duty_rate),
+        "main_value_share": NAN
+        if main is None
+        else _quotient(_number(main.customs_value_usd), value),
+        "hs_digits": NAN if main is None else float(len(main.hs_code)),
+        "hs_chapter": NAN if main is None else float(main.hs_code[:2]),
+    }
+
+
+def _gap_facts(crossing: Any, declaration: Any, facts: Facts) -> Facts:
+    lodged = None if declaration is None else declaration.lodged_at
+    return {
+        "weighed_less_gross_kg": facts["weighed_mass_kg"] - facts["gross_mass_kg"],
+        "lodged_hours_before": NAN
+        if lodged is None
+        else (micros(crossing.arrived_at) - micros(lodged)) / HOUR,
+        "has_tir": NAN if declaration is None else float(declaration.tir_carnet is not None),
+        "has_cmr": NAN if declaration is None else float(declaration.cmr_number is not None),
+        "empty_but_declared": float(bool(crossing.is_empty) and declaration is not None),
+        "laden_undeclared": float(crossing.is_empty is False and declaration is None),
+    }
+
+
+def _total(values: Any) -> float:
+    """Sum of what is known, exactly rounded whatever the order of items; NaN where nothing is."""
+    known = [float(value) for value in values if value is not None]
+    return math.fsum(known) if known else NAN
+
+
+def _quotient(part: float, whole: float) -> float:
+    return part / whole if whole > 0.0 else NAN
+
+
+def _number(value: float | None) -> float:
+    return NAN if value is None else float(value)
+
+
+def _local_hour(moment: datetime) -> int:
+    """Hour of the day at the posts, which lie between UTC+4:30 and +6."""
+    return (moment.hour + 5) % 24
+
+
+_REMEMBERED: Mapping[str, str] = {
+    "driver_key": "driver",
+    "carrier_key": "carrier",
+    "trailer_key": "trailer",
+    "seals_key": "seals",
+    "consignee_key": "consignee",
+    "post_key": "post",
+    "hs4_key": "hs4",
+    "containers_key": "containers",
+}
+"""Entities kept as facts of a crossing, so that the next one can say whether they are the same."""
+
+
+_PROBE = Crossing(
+    crossing_id="-",
+    post="-",
+    direction="entry",
+    arrived_at=datetime(2024, 3, 7, tzinfo=UTC),
+    vehicle_class="other",
+)
+ENTITIES, FACTS = (tuple(names) for names in encode(_PROBE, None, Network()))
+"""The names of all entities and all facts, in the order of the encoder."""

@@ -1,0 +1,169 @@
+"""A history as one event log: every crossing encoded once, every stream as arrays of integers.
+
+Stands on the tables of :mod:`features.history`: validated, with a ``known_at`` for each record. An
+event is visible to a crossing when it became known strictly before that crossing's ``as_of``; rows
+with equal times do not see each other.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine.times import moment
+from features.acts import act_events, find_events
+from features.encode import FACTS, encode, key
+from features.history import Tables
+from features.plan import Plan
+from features.steps import crossing_measures
+
+Ints = NDArray[np.int64]
+CHUNK = 20_000
+_TIMES = frozenset({"arrived_at", "recorded_at", "lodged_at"})
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """One stream's events, in the order in which they became known.
+
+    Attributes
+    ----------
+    known_at : int64 array of shape (m,)
+        UTC microseconds, ascending.
+    row : int64 array of shape (m,)
+        The crossing each event belongs to, whose entities it is counted under.
+    measures : mapping of str to int64 array of shape (m,)
+        What each event adds to each counter, scaled.
+    """
+
+    known_at: Ints
+    row: Ints
+    measures: Mapping[str, Ints]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """All crossings of a history and all streams, ready for the bulk kernel.
+
+    Attributes
+    ----------
+    crossing_id : object array of shape (n,)
+    known_at, as_of : int64 array of shape (n,)
+        When each crossing became known, and the cut of its features; ascending in ``known_at``.
+    event_keys : int64 array of shape (n_bys, n)
+        Keys each crossing's events are counted under, 0 where not known.
+    query_keys : int64 array of shape (n_ofs, n)
+        Keys each crossing looks up.
+    facts : float64 array of shape (n_facts, n)
+        NaN where unknown.
+    plate_key : int64 array of shape (n,)
+        Key of the folded plate, 0 where none was read.
+    streams : mapping of str to Events
+    """
+
+    crossing_id: NDArray[np.object_]
+    known_at: Ints
+    as_of: Ints
+    event_keys: Ints
+    query_keys: Ints
+    facts: NDArray[np.float64]
+    plate_key: Ints
+    streams: Mapping[str, Events]
+
+    def __len__(self) -> int:
+        return len(self.crossing_id)
+
+
+def read_log(tables: Tables, plan: Plan) -> Log:
+    """Encode a history.
+
+    Parameters
+    ----------
+    tables : Tables
+        Crossings sorted by ``known_at``; a column ``as_of`` says where features were cut earlier
+        than the record became known, as it is for decisions of the running service.
+    plan : Plan
+        Which combinations of entities are wanted.
+
+    Returns
+    -------
+    Log
+        n = number of crossings.
+    """
+    n = tables.crossings.num_rows
+    event_keys = np.zeros((len(plan.bys), n), np.int64)
+    query_keys = np.zeros((len(plan.ofs), n), np.int64)
+    facts = np.full((len(FACTS), n), np.nan)
+    plate_key = np.zeros(n, np.int64)
+    for row, (crossing, declaration) in enumerate(arrivals(tables)):
+        entities, known = encode(crossing, declaration, tables.network)
+        event_keys[:, row] = plan.event_keys(entities)
+        query_keys[:, row] = plan.query_keys(entities)
+        facts[:, row] = plan.fact_row(known)
+        plate_key[row] = 0 if entities["plate"] is None else key("plate", entities["plate"])
+    known_at = ints(tables.crossings["known_at"])
+    names = tables.crossings.column_names
+    as_of = ints(tables.crossings["as_of"]) if "as_of" in names else known_at
+    crossings = Events(known_at, np.arange(n), crossing_measures(facts))
+    return Log(
+        tables.crossings["crossing_id"].to_numpy().astype(object),
+        known_at,
+        as_of,
+        event_keys,
+        query_keys,
+        facts,
+        plate_key,
+        {
+            "crossings": crossings,
+            "inspections": Events(*act_events(tables)),
+            "finds": Events(*find_events(tables)),
+        },
+    )
+
+
+def ints(column: Any) -> Ints:
+    """Return an int64 column without nulls as an array."""
+    return np.asarray(column.to_numpy(), np.int64)
+
+
+def arrivals(tables: Tables) -> Iterator[tuple[Any, Any]]:
+    """Yield each crossing with its declaration, None where it has none; in the tables' order."""
+    declared = pc.index_in(
+        tables.crossings["declaration_id"], tables.declarations["declaration_id"]
+    )
+    owner = pc.index_in(tables.goods_items["declaration_id"], tables.declarations["declaration_id"])
+    starts = np.searchsorted(owner.to_numpy(), np.arange(tables.declarations.num_rows + 1))
+    for begin in range(0, tables.crossings.num_rows, CHUNK):
+        crossings = _records(tables.crossings.slice(begin, CHUNK))
+        wanted = declared.slice(begin, CHUNK)
+        places = pc.unique(pc.drop_null(wanted)).to_numpy()
+        heads = dict(zip(places, _declarations(tables, places, starts), strict=True))
+        for crossing, place in zip(crossings, wanted.to_pylist(), strict=True):
+            yield crossing, None if place is None else heads[place]
+
+
+def _declarations(tables: Tables, places: Ints, starts: Ints) -> Iterator[Any]:
+    firsts, lasts = starts[places], starts[places + 1]
+    wanted = [np.arange(a, b) for a, b in zip(firsts, lasts, strict=True)]
+    rows = pa.array(np.concatenate(wanted) if wanted else np.empty(0, np.int64))
+    items = iter(list(_records(tables.goods_items.take(rows))))
+    heads = _records(tables.declarations.take(pa.array(places)))
+    for head, count in zip(heads, lasts - firsts, strict=True):
+        head.items = [next(items) for _ in range(count)]
+        yield head
+
+
+def _records(table: pa.Table) -> Iterator[Any]:
+    """Yield a table's rows as objects with its columns as attributes, times as datetimes."""
+    names = table.column_names
+    columns = [table[name].to_pylist() for name in names]
+    for place, name in enumerate(names):
+        if name in _TIMES:
+            columns[place] = [None if t is None else moment(t) for t in columns[place]]
+    for values in zip(*columns, strict=True):
+        yield SimpleNamespace(**dict(zip(names, values, strict=True)))

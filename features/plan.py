@@ -1,0 +1,175 @@
+"""The catalogue, compiled: which entities to look up, which counters to read, how to finish.
+
+Slots are the columns that finishers work on: first the facts, then ``as_of``, then one column for
+each distinct read. Features with one operator are finished together, so that a single row costs a
+handful of numpy calls and a million rows cost the same operations column by column.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.definitions import FAR, OPERATORS, Fact, Feature, Floats, Read
+from features.encode import ENCODING_VERSION, FACTS, Entities, Facts, key_of
+from features.streams import CROSSINGS, STREAMS
+
+Rows = NDArray[np.float32]
+Keys = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Group:
+    """Events of one stream counted under one combination of entities."""
+
+    stream: str
+    by: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """The kind of its entity keys."""
+        return "+".join(self.by)
+
+
+@dataclass(frozen=True, slots=True)
+class Finisher:
+    """All features of one operator: where each input and each result stands."""
+
+    operator: str
+    inputs: tuple[NDArray[np.intp], ...]
+    parameters: tuple[Floats, ...]
+    results: NDArray[np.intp]
+
+
+class Plan:
+    """A catalogue of features, ready to be computed.
+
+    Parameters
+    ----------
+    catalogue : mapping of str to Feature
+        Names in the order of the matrix's columns.
+
+    Raises
+    ------
+    ValueError
+        If a feature names a stream, measure or fact that does not exist.
+    """
+
+    def __init__(self, catalogue: Mapping[str, Feature]) -> None:
+        self.catalogue = dict(catalogue)
+        self.names = tuple(catalogue)
+        inputs = [item for feature in catalogue.values() for item in feature.inputs]
+        self.reads = tuple(sorted({item for item in inputs if isinstance(item, Read)}))
+        self.groups = tuple(sorted({Group(read.stream, read.by) for read in self.reads}))
+        self.facts = (*FACTS, "as_of")
+        for name, feature in catalogue.items():
+            _check(name, feature, self.facts)
+
+    @cached_property
+    def bys(self) -> tuple[tuple[str, ...], ...]:
+        """Combinations of entities that events are counted under, one key column each."""
+        return tuple(sorted({group.by for group in self.groups}))
+
+    @cached_property
+    def ofs(self) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+        """(of, by) pairs that are looked up, one key column each."""
+        return tuple(sorted({(read.of, read.by) for read in self.reads}))
+
+    @cached_property
+    def remembered(self) -> tuple[str, ...]:
+        """Facts that the last event of an entity must carry."""
+        return tuple(
+            sorted({r.measure for r in self.reads if r.is_last and r.measure != "known_at"})
+        )
+
+    @cached_property
+    def slot(self) -> Mapping[Read | Fact, int]:
+        """The column of each fact and each read."""
+        facts = {Fact(name): place for place, name in enumerate(self.facts)}
+        return facts | {read: len(facts) + place for place, read in enumerate(self.reads)}
+
+    @cached_property
+    def finishers(self) -> tuple[Finisher, ...]:
+        """Features by operator, in the order of their first appearance."""
+        by_operator: dict[str, list[str]] = {}
+        for name, feature in self.catalogue.items():
+            by_operator.setdefault(feature.operator, []).append(name)
+        return tuple(self._finisher(op, names) for op, names in by_operator.items())
+
+    def _finisher(self, operator: str, names: Sequence[str]) -> Finisher:
+        features = [self.catalogue[name] for name in names]
+        columns = zip(*(feature.inputs for feature in features), strict=True)
+        parameters = zip(*(feature.parameters for feature in features), strict=True)
+        return Finisher(
+            operator,
+            tuple(np.array([self.slot[item] for item in column], np.intp) for column in columns),
+            tuple(np.array(column, np.float64) for column in parameters),
+            np.array([self.names.index(name) for name in names], np.intp),
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of everything that gives a feature its value; 64 hexadecimal digits."""
+        features = {
+            name: [feature.operator, [asdict(item) for item in feature.inputs], feature.parameters]
+            for name, feature in self.catalogue.items()
+        }
+        scales = {name: dict(stream.measures) for name, stream in STREAMS.items()}
+        text = json.dumps([ENCODING_VERSION, scales, features], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def event_keys(self, entities: Entities) -> list[int]:
+        """Return the keys a crossing's events are counted under, in the order of ``bys``."""
+        return [key_of(entities, by, "+".join(by)) for by in self.bys]
+
+    def query_keys(self, entities: Entities) -> list[int]:
+        """Return the keys a crossing looks up, in the order of ``ofs``."""
+        return [key_of(entities, of, "+".join(by)) for of, by in self.ofs]
+
+    def fact_row(self, facts: Facts) -> list[float]:
+        """Return the facts of a crossing in the order of ``FACTS``."""
+        return [facts[name] for name in FACTS]
+
+    def finish(self, slots: Floats) -> Rows:
+        """Turn slots into features.
+
+        Parameters
+        ----------
+        slots : float64 array of shape (n, n_slots)
+            Facts, ``as_of`` and reads in the order of ``slot``; NaN where unknown.
+
+        Returns
+        -------
+        float32 array of shape (n, n_features)
+            Each value cast once from a correctly rounded float64.
+        """
+        out = np.empty((len(slots), len(self.names)), np.float32)
+        for finisher in self.finishers:
+            columns = [slots[:, places] for places in finisher.inputs]
+            out[:, finisher.results] = OPERATORS[finisher.operator](*columns, *finisher.parameters)
+        return out
+
+
+def _check(name: str, feature: Feature, facts: Sequence[str]) -> None:
+    for item in feature.inputs:
+        if isinstance(item, Fact):
+            if item.name not in facts:
+                raise ValueError(f"feature {name}: no fact {item.name!r}")
+            continue
+        stream = STREAMS.get(item.stream)
+        if stream is None:
+            raise ValueError(f"feature {name}: no stream {item.stream!r}")
+        if item.is_last:
+            fits = item.measure == "known_at" or (stream is CROSSINGS and item.measure in facts)
+        else:
+            fits = item.measure == "n" or item.measure in stream.measures
+        if not fits or not 0 < item.days <= FAR:
+            raise ValueError(
+                f"feature {name}: no {item.measure!r} over {item.days} days of {stream.name}"
+            )
+        if len(item.by) != len(item.of):
+            raise ValueError(f"feature {name}: looks up {item.of} under {item.by}")

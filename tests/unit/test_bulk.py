@@ -1,0 +1,153 @@
+"""Bulk features against counting by hand, and the past against the future."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.times import DAY, HOUR
+from features import bulk
+from features.acts import labels
+from features.bulk import matrix, reads
+from features.catalogue import CATALOGUE
+from features.definitions import Read
+from features.encode import FACTS
+from features.history import Tables
+from features.log import Log, read_log
+from features.plan import Plan
+from tests.histories import START, history, tables
+
+PLAN = Plan(CATALOGUE)
+steps = st.sampled_from((HOUR, 12 * HOUR, 3 * DAY))
+
+
+def by_hand(log: Log, plan: Plan, read: Read, row: int) -> float:
+    """One read for one crossing, event by event."""
+    looked_up = log.query_keys[plan.ofs.index((read.of, read.by)), row]
+    if looked_up == 0:
+        return math.nan
+    events, cut = log.streams[read.stream], int(log.as_of[row])
+    keys = log.event_keys[plan.bys.index(read.by)]
+    seen = [
+        at
+        for at, (known_at, owner) in enumerate(zip(events.known_at, events.row, strict=True))
+        if keys[owner] == looked_up and cut - read.days * DAY <= known_at < cut
+    ]
+    if not read.is_last:
+        amounts = events.measures.get(read.measure, np.ones(len(events.row), np.int64))
+        return float(sum(int(amounts[at]) for at in seen))
+    if not seen:
+        return math.nan
+    if read.measure == "known_at":
+        return float(events.known_at[seen[-1]])
+    return float(log.facts[FACTS.index(read.measure), events.row[seen[-1]]])
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 40), steps)
+def test_every_read_is_what_counting_by_hand_gives(seed: int, size: int, step: int) -> None:
+    log = read_log(tables(history(seed, size, step=step)), PLAN)
+    for read, column in reads(log, PLAN).items():
+        expected = [by_hand(log, PLAN, read, row) for row in range(len(log))]
+        np.testing.assert_array_equal(column, np.array(expected), err_msg=str(read))
+
+
+def known_before(found: Tables, cut: int) -> Tables:
+    """Remove every crossing, act and find known at or after a time."""
+    crossings, inspections, seizures = (
+        table.filter(pc.less(table["known_at"], cut))
+        for table in (found.crossings, found.inspections, found.seizures)
+    )
+    return replace(found, crossings=crossings, inspections=inspections, seizures=seizures)
+
+
+def changed_by_the_future(found: Tables, cut: int) -> int:
+    """Count earlier rows that move when everything from ``cut`` on is removed."""
+    whole = matrix(read_log(found, PLAN), PLAN)
+    past = matrix(read_log(known_before(found, cut), PLAN), PLAN)
+    earlier = whole.values[: len(past.values)]
+    assert list(whole.crossing_id[: len(earlier)]) == list(past.crossing_id)
+    return int((earlier.view(np.int32) != past.values.view(np.int32)).any(axis=1).sum())
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 400), steps)
+def test_the_future_moves_no_feature(seed: int, days: int, step: int) -> None:
+    found = tables(history(seed, 150, step=step))
+    assert changed_by_the_future(found, START + days * DAY) == 0
+
+
+def test_a_leak_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: a cut that sees what became known at its own time."""
+
+    def leaky(self: bulk.Line, cut: bulk.Ints) -> bulk.Ints:
+        rank = np.searchsorted(self.times, cut, side="right")
+        return np.searchsorted(self.place, self.start + rank, side="left")
+
+    found = tables(history(1, 400, step=12 * HOUR))
+    cut = int(np.median(found.crossings["known_at"].to_numpy()))
+    assert changed_by_the_future(found, cut) == 0
+    monkeypatch.setattr(bulk.Line, "before", leaky)
+    log = read_log(found, PLAN)
+    first_of_plate = reads(log, PLAN)[Read("crossings", ("plate",), ("plate",), "n", 30)]
+    assert np.nanmin(first_of_plate) >= 1.0  # every crossing now counts itself
+
+
+def test_an_earlier_record_does_move_features() -> None:
+    """The canary must be able to sing: without the first half, the second half changes."""
+    found = tables(history(2, 300))
+    cut = int(np.median(found.crossings["known_at"].to_numpy()))
+    whole = matrix(read_log(found, PLAN), PLAN)
+    late = replace(
+        found, crossings=found.crossings.filter(pc.greater(found.crossings["known_at"], cut))
+    )
+    kept = set(late.crossings["crossing_id"].to_pylist())
+    acts = found.inspections.filter(
+        pc.is_in(found.inspections["crossing_id"], late.crossings["crossing_id"])
+    )
+    finds = found.seizures.filter(
+        pc.is_in(found.seizures["linked_crossing_id"], late.crossings["crossing_id"])
+    )
+    without = matrix(read_log(replace(late, inspections=acts, seizures=finds), PLAN), PLAN)
+    rows = np.isin(whole.crossing_id.astype(str), sorted(kept))
+    moved = whole.values[rows].view(np.int32) != without.values.view(np.int32)
+    reading = [
+        place
+        for place, name in enumerate(PLAN.names)
+        if any(isinstance(item, Read) and item.by for item in CATALOGUE[name].inputs)
+        and not np.isnan(whole.values[rows][:, place]).all()
+    ]
+    assert moved[:, reading].any(axis=0).mean() > 0.9
+
+
+def test_labels_take_the_maximum_and_the_time_of_the_deciding_act() -> None:
+    found = tables(history(3, 400))
+    everything = labels(found)
+    assert set(everything.discrepancy.tolist()) == {-1, 0, 1}
+    for row, crossing_id in enumerate(found.crossings["crossing_id"].to_pylist()):
+        acts = [a for a in found.inspections.to_pylist() if a["crossing_id"] == crossing_id]
+        finds = [s for s in found.seizures.to_pylist() if s["linked_crossing_id"] == crossing_id]
+        full = [
+            a
+            for a in acts
+            if not a["methods"] or not {"documents", "weighing"} >= set(a["methods"])
+        ]
+        hit = any(a["outcome"] != "clear" for a in acts) or bool(finds)
+        expected = 1 if hit else (0 if full else -1)
+        assert everything.discrepancy[row] == expected
+
+
+@given(st.integers(0, 10**6), st.integers(0, 450))
+@settings(max_examples=10, deadline=None)
+def test_labels_before_a_time_know_nothing_later(seed: int, days: int) -> None:
+    found, cut = tables(history(seed, 60)), START + days * DAY
+    at_cut = labels(found, before=cut)
+    past = known_before(found, cut)
+    removed = replace(found, inspections=past.inspections, seizures=past.seizures)
+    again = labels(removed)
+    for name in ("seizure", "discrepancy", "known_at", "basis", "is_full"):
+        np.testing.assert_array_equal(getattr(at_cut, name), getattr(again, name))
