@@ -1,0 +1,59 @@
+"""What a synthetic world is made from: four numbers, and the same four make the same bytes.
+
+Every part of the generator draws from its own stream, named after it, so that a change in one part
+leaves the draws of the others alone.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.times import DAY
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Size, seed and span of a world."""
+
+    crossings: int
+    seed: int
+    end: int
+    """UTC microseconds; nothing in the files is known at or after it."""
+    days: int
+
+    def __post_init__(self) -> None:
+        if self.crossings < 1 or self.days < 1 or self.seed < 0:
+            raise ValueError("crossings and days must be at least 1, the seed at least 0")
+
+    def rng(self, part: str) -> np.random.Generator:
+        """Return the random stream of one part of the generator."""
+        name = zlib.crc32(part.encode())
+        return np.random.default_rng([self.seed, self.crossings, self.days, name])
+
+    @property
+    def first_midnight(self) -> int:
+        """UTC microseconds of the midnight at which day 0 begins."""
+        return (self.end // DAY - self.days) * DAY
+
+    def months(self) -> Ints:
+        """Return the month (0 to 11) of each day of the span, shape (days + 1,)."""
+        dates = np.datetime64(self.first_midnight // DAY, "D") + np.arange(self.days + 1)
+        return dates.astype("datetime64[M]").astype(np.int64) % 12
+
+    @property
+    def years(self) -> float:
+        """Length of the span, in years."""
+        return self.days / 365.0
+
+
+def pick(weights: Floats, u: Floats) -> Ints:
+    """Return indices drawn with the given weights, one for each uniform number."""
+    total = np.cumsum(weights, dtype=np.float64)
+    found = np.searchsorted(total / total[-1], u, side="right")
+    return np.minimum(found, len(weights) - 1).astype(np.int64)

@@ -1,0 +1,95 @@
+"""What was seized, at the post and inland.
+
+A load that no search found may surface inland within weeks: then the record names the plate, rarely
+the crossing, and comes late. A vehicle is caught inland before it crosses again, so a plate and a
+time lead back to one crossing. Some inland seizures belong to no crossing of this network.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.times import DAY, HOUR
+from experiments.synth import search
+from experiments.synth.config import Bools, Floats, Ints
+from experiments.synth.plan import Plan
+
+SURFACES = 0.032
+"""Chance that an undetected load is seized inland: about three finds in ten [assumed]."""
+UNRELATED = 0.04
+"""Inland seizures of vehicles that never crossed here, per inland seizure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seizures:
+    """One entry a seizure."""
+
+    row: Ints
+    """The trip of the plan that carried it, -1 for a vehicle that never crossed here."""
+    act: Ints
+    """Index of the inspection act, -1 inland."""
+    names_crossing: Bools
+    seized_at: Ints
+    recorded_at: Ints
+    quantity_g: Floats
+
+
+class Inland:
+    """Loads that surface inland."""
+
+    def __init__(self, plan: Plan) -> None:
+        rng = plan.config.rng("inland")
+        n = len(plan.calls.vehicle)
+        self.plan = plan
+        self.surfaces = plan.loads.carries & (rng.random(n) < SURFACES)
+        at = plan.habits.entry_at
+        wait = (rng.uniform(0.1, 9.0, n) * DAY).astype(np.int64)
+        self.seized_at = at + np.minimum(wait, (0.8 * (_next_trip(plan) - at)).astype(np.int64))
+        self.rows: list[int] = []
+
+    def surface(self, rows: Ints, acts: search.Acts) -> list[tuple[int, int]]:
+        """Return (trip, time) of loads among the day's arrivals that will be seized inland."""
+        found = acts.row[acts.outcome == search.SEIZURE]
+        missed = rows[self.surfaces[rows] & ~np.isin(rows, found)].tolist()
+        self.rows += missed
+        return [(row, int(self.seized_at[row])) for row in missed]
+
+
+def _next_trip(plan: Plan) -> Ints:
+    """Return when each trip's vehicle could next be on the road: its next departure or arrival."""
+    vehicle, at = plan.calls.vehicle, plan.habits.entry_at
+    order = np.lexsort((at, vehicle))
+    following = np.full(len(order), np.iinfo(np.int64).max // 4)
+    same = vehicle[order[1:]] == vehicle[order[:-1]]
+    following[order[:-1]] = np.where(same, plan.habits.exit_at[order[1:]], following[order[:-1]])
+    return np.maximum(following, at + HOUR)
+
+
+def collect(plan: Plan, acts: search.Acts, inland: Inland) -> Seizures:
+    """Return all seizures: those of acts, those inland, and some of strangers."""
+    rng = plan.config.rng("seizures")
+    made = np.flatnonzero(acts.outcome == search.SEIZURE)
+    later = np.array(sorted(inland.rows), dtype=np.int64)
+    strangers = rng.poisson(UNRELATED * len(later) + 0.3)
+    span = plan.config.days * DAY
+    elsewhere = plan.config.first_midnight + (rng.random(strangers) * span).astype(np.int64)
+    row = np.concatenate([acts.row[made], later, np.full(strangers, -1)])
+    seized = np.concatenate([acts.completed_at[made], inland.seized_at[later], elsewhere])
+    act = np.concatenate([made, np.full(len(later) + strangers, -1)])
+    at_post = act >= 0
+    lag = np.where(
+        at_post,
+        rng.lognormal(np.log(6 * HOUR), 1.0, len(row)),
+        rng.uniform(3 * DAY, 45 * DAY, len(row)),
+    ).astype(np.int64)
+    known = np.maximum(seized + lag, np.where(at_post, acts.recorded_at[act], 0))
+    quantity = plan.loads.quantity_g[row] * np.where(at_post, 1.0, rng.uniform(0.3, 1.0, len(row)))
+    second = 1_000_000
+    return Seizures(
+        row=row,
+        act=act,
+        names_crossing=at_post | ((rng.random(len(row)) < 0.25) & (row >= 0)),
+        seized_at=seized // second * second,
+        recorded_at=known // second * second,
+        quantity_g=np.round(quantity, 1),
+    )

@@ -1,0 +1,168 @@
+"""What happens, day by day.
+
+A policy chooses among the day's arrivals, acts find or miss, and circles react: after a seizure a
+circle goes quiet, loses the vehicle and the driver, and often comes back with another front. Plans
+are fixed before; the same plan can be unfolded under any policy, with the same luck.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from engine.times import DAY
+from experiments.synth import finds, search
+from experiments.synth.circles import FRONTS
+from experiments.synth.config import Bools, Floats, Ints
+from experiments.synth.officers import Policy, Results
+from experiments.synth.plan import Plan
+from experiments.synth.trips import DRY_RUNS, ESCORT, ORDINARY, RUN
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A plan, and what became of it."""
+
+    plan: Plan
+    happens: Bools
+    """Per trip of the plan."""
+    p_seizure: Floats
+    """True probability of carrying, given who controls whom, the circle's state and all signs."""
+    propensity: Floats
+    """Per trip: what the policy gave it; NaN where it never arrived."""
+    acts: search.Acts
+    seizures: finds.Seizures
+
+
+class Underworld:
+    """The state of the circles while days go by."""
+
+    def __init__(self, plan: Plan) -> None:
+        rng = plan.config.rng("underworld")
+        self.plan = plan
+        n = len(plan.calls.vehicle)
+        self.working = np.zeros(plan.circles.count, np.int64)
+        self.quiet_until = np.zeros(plan.circles.count, np.int64)
+        self.gone = np.zeros(len(plan.vehicles.carrier), dtype=np.bool_)
+        self.arrested = np.zeros(int(plan.habits.driver.max()) + 1, dtype=np.bool_)
+        self.takes_place = np.full(n, -1, np.int8)
+        self.u_stays_home, self.u_switch = rng.random((2, n))
+        self.pause_days = 7.0 + rng.exponential(24.0, n)
+        self.p_run = np.zeros(n)
+
+    def resolve(self, rows: Ints, now: int) -> Bools:
+        """Say which of the day's trips take place; decides runs that are still open."""
+        plan = self.plan
+        front = plan.front[rows]
+        circle = np.maximum(front, 0) // FRONTS
+        works = (front >= 0) & (self.working[circle] == front % FRONTS)
+        is_quiet = (front >= 0) & (self.quiet_until[circle] > now)
+        event = plan.event[rows]
+        open_ = (event >= 0) & (self.takes_place[event] < 0)
+        goes = works & ~is_quiet & ~self.arrested[plan.habits.driver[np.maximum(event, 0)]]
+        self.takes_place[event[open_]] = goes[open_]
+        self._suspect(rows, works & ~is_quiet)
+        role = plan.calls.role[rows]
+        ran = (event >= 0) & (self.takes_place[event] == 1)
+        happens = np.where(role == ORDINARY, ~ran, ran)
+        trades = works | (plan.circles.established[front] == 1)
+        at_home = is_quiet & (self.u_stays_home[rows] < 0.8)
+        stays = (role == ORDINARY) & (front >= 0) & (~trades | at_home)
+        return happens & ~stays & ~self.gone[plan.calls.vehicle[rows]]
+
+    def _suspect(self, rows: Ints, goes: Bools) -> None:
+        """Note how likely each trip of a working front is a run, given all its signs."""
+        plan = self.plan
+        front = plan.front[rows]
+        suits = goes & (
+            plan.circles.road[front] == plan.calls.pair[rows] * 2 + plan.calls.direction[rows]
+        )
+        suits &= plan.calls.role[rows] != ESCORT
+        rate = plan.circles.load_rate[np.maximum(front, 0) // FRONTS]
+        odds = rate / (1 - rate) * np.exp(np.clip(plan.habits.evidence[rows], -30, 30))
+        self.p_run[rows] = np.where(suits, odds / (1 + odds), 0.0)
+
+    def react(self, rows: Ints, now: int) -> None:
+        """Let the owners of seized loads react."""
+        plan = self.plan
+        self.gone[plan.calls.vehicle[rows]] = True
+        self.arrested[plan.habits.driver[rows]] = True
+        for row in rows[plan.front[rows] >= 0].tolist():
+            circle = int(plan.front[row]) // FRONTS
+            self.quiet_until[circle] = now + int(self.pause_days[row] * DAY)
+            if self.u_switch[row] < 0.6 and self.working[circle] == plan.front[row] % FRONTS:
+                self.working[circle] = (self.working[circle] + 1) % FRONTS
+
+
+def unfold(plan: Plan, policy: Policy, *, progress: Progress | None = None) -> World:
+    """Let the days go by under a policy."""
+    n, config = len(plan.calls.vehicle), plan.config
+    below, inland = Underworld(plan), finds.Inland(plan)
+    rng = config.rng("search")
+    happens, propensity = np.zeros(n, dtype=np.bool_), np.full(n, np.nan)
+    first = config.first_midnight - DAY
+    edges = np.searchsorted(
+        plan.habits.entry_at, first + DAY * np.arange(config.days + 4, dtype=np.int64)
+    )
+    acts: list[search.Acts] = []
+    known: defaultdict[int, list[search.Acts]] = defaultdict(list)
+    lost: defaultdict[int, list[int]] = defaultdict(list)
+    for day, (low, high) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
+        now = first + day * DAY
+        below.react(np.array(sorted(lost.pop(day, [])), dtype=np.int64), now)
+        policy.learn(_merge(known.pop(day, [])))
+        happens[low:high] = below.resolve(np.arange(low, high), now)
+        rows = np.flatnonzero(happens[low:high] & (plan.entry_post[low:high] >= 0)) + low
+        choice = policy.choose(rows)
+        propensity[rows] = choice.propensity
+        chosen = choice.basis >= 0
+        done = search.search(
+            plan, rng, rows=rows[chosen], given=(choice.basis[chosen], choice.propensity[chosen])
+        )
+        acts.append(done)
+        for part, late in _by_day(done, first):
+            known[late].append(part)
+        below.react(done.row[done.outcome == search.SEIZURE], now)
+        for row, when in inland.surface(rows, done):
+            lost[(when - first) // DAY + 1].append(row)
+        if progress is not None:
+            progress(day + 1, len(edges) - 1)
+    everything = join(acts)
+    p_seizure = 1 - (1 - plan.loads.prior) * (1 - below.p_run * (1 - DRY_RUNS))
+    return World(
+        plan, happens, p_seizure, propensity, everything, finds.collect(plan, everything, inland)
+    )
+
+
+def _by_day(acts: search.Acts, first: int) -> list[tuple[search.Acts, int]]:
+    """Split acts by the morning on which their results are known."""
+    day = (acts.recorded_at - first) // DAY + 1
+    return [(take(acts, np.flatnonzero(day == one)), int(one)) for one in np.unique(day)]
+
+
+def _merge(parts: list[search.Acts]) -> Results:
+    if not parts:
+        return Results(np.zeros(0, np.int64), np.zeros(0, dtype=np.bool_))
+    rows = np.concatenate([part.row for part in parts])
+    return Results(rows, np.concatenate([part.outcome for part in parts]) > search.CLEAR)
+
+
+def take(acts: search.Acts, which: Ints | Bools) -> search.Acts:
+    """Return some of the acts."""
+    return search.Acts(**{f.name: getattr(acts, f.name)[which] for f in fields(search.Acts)})
+
+
+def join(parts: list[search.Acts]) -> search.Acts:
+    """Return the acts of all days."""
+    return search.Acts(
+        **{
+            f.name: np.concatenate([getattr(part, f.name) for part in parts])
+            for f in fields(search.Acts)
+        }
+    )
+
+
+assert (ORDINARY, RUN) == (0, 1)  # noqa: S101
