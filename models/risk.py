@@ -92,19 +92,3 @@ def risk(p_seizure: Floats, p_discrepancy: Floats, *, severity: float) -> Floats
     without changing any order.
     """
     return (p_discrepancy + severity * p_seizure) / (1.0 + severity)
-
-
-PERCENTILES = np.linspace(0.0, 1.0, 101)
-"""The shares at which a table of score quantiles is kept."""
-
-
-def percentile(table: Floats, value: float) -> float:
-    """Return the share of past scores below a value, by a table of 101 ascending quantiles.
-
-    Equal quantiles are a step: a value on it gets the step's middle.
-    """
-    low = np.searchsorted(table, value, side="left")
-    high = np.searchsorted(table, value, side="right")
-    if high > low:
-        return float(PERCENTILES[low] + PERCENTILES[high - 1]) / 2
-    return float(np.interp(value, table, PERCENTILES))

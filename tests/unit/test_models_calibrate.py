@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.calibrate import fit_blend, fit_knots
 from models.dataset import Target
-from models.risk import FARTHEST, Head, Knots, percentile, probability, risk
+from models.risk import FARTHEST, Head, Knots, probability, risk
 
 
 def drawn(n: int, *, seed: int, level: float = -1.0, slope: float = 0.6) -> tuple[np.ndarray, ...]:
@@ -95,11 +95,3 @@ def test_risk_never_falls_when_a_chance_rises(
     assert 0 <= at(seizure, discrepancy) <= 1
     assert at(seizure, min(1.0, discrepancy + step)) >= at(seizure, discrepancy)
     assert at(min(1.0, seizure + step), discrepancy) >= at(seizure, discrepancy)
-
-
-def test_percentile_of_a_table() -> None:
-    table = np.concatenate((np.zeros(51), np.linspace(0.1, 1.0, 50)))
-    assert percentile(table, 0.0) == pytest.approx(0.25)
-    assert percentile(table, 1.0) == 1.0
-    assert percentile(table, 2.0) == 1.0
-    assert 0.5 < percentile(table, 0.15) < 0.6

@@ -1,0 +1,49 @@
+"""What is a fitted model? Ensembles of trees and, for each target, how margins become a chance.
+
+Assumes scikit-learn's estimators: this is the analysts' side. What serves is the same trees and
+the same heads as data, in a bundle.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from engine.ports import Scores
+from models.dataset import Target
+from models.risk import Floats, Head, probability, risk
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Fitted ensembles with their heads; what a bundle is written from."""
+
+    names: tuple[str, ...]
+    definitions: str
+    ensembles: Mapping[Target, HistGradientBoostingClassifier]
+    heads: Mapping[Target, Head]
+    severity: float
+    evidence: Mapping[Target, tuple[int, int]]
+    """Rows and positives that each target's labels gave."""
+    calibrated_on: Mapping[Target, tuple[int, int]]
+    """Out-of-time rows and positives behind each calibration."""
+
+    def margins(self, values: NDArray[np.float32]) -> dict[Target, Floats]:
+        """Return each ensemble's log-odds for rows of shape (n, f)."""
+        return {name: trees.decision_function(values) for name, trees in self.ensembles.items()}
+
+    def score(self, values: NDArray[np.float32]) -> Scores:
+        """Return calibrated probabilities for rows of shape (n, f)."""
+        margins = self.margins(values)
+        chance = {
+            target: probability(head.knots(head.margin(margins)))
+            for target, head in self.heads.items()
+        }
+        return Scores(p_seizure=chance["seizure"], p_discrepancy=chance["discrepancy"])
+
+    def risk(self, values: NDArray[np.float32]) -> Floats:
+        """Return the severity-weighted risk of rows, in [0, 1]."""
+        scores = self.score(values)
+        return risk(scores.p_seizure, scores.p_discrepancy, severity=self.severity)
