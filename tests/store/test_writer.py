@@ -1,0 +1,161 @@
+"""Many threads share commits; what breaks one record never costs another."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection
+
+from engine.errors import RecordError, StoreUnavailableError
+from engine.journal import Draft, Entry, Journal
+from engine.store import Store
+from engine.verify import verify
+from engine.writer import LARGEST_BATCH, Writer
+
+SECONDS = 20
+
+
+def draft(subject: str) -> Draft:
+    return Draft("kind", subject, "OYB", {"subject": subject})
+
+
+class Picky:
+    """A projection that cannot stand some subjects."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        if any(entry.subject.startswith("bad") for entry, _ in entries):
+            raise KeyError("bad")
+
+
+class Counting(Journal):
+    """A journal that counts its batches and can be held."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, [Picky()])
+        self.sizes: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+
+    def append(self, drafts: Sequence[Draft]) -> list[Entry]:
+        self.entered.set()
+        self.gate.wait(SECONDS)
+        self.sizes.append(len(drafts))
+        return super().append(drafts)
+
+
+@contextmanager
+def held(journal: Counting) -> Iterator[Writer]:
+    """Lend a writer that is busy with a first record until the block ends."""
+    writer = Writer(journal)
+    journal.gate.clear()
+    writer.submit(draft("first"))
+    journal.entered.wait(SECONDS)
+    yield writer
+    journal.gate.set()
+    writer.close()
+
+
+def test_what_waits_shares_one_commit(store: Store) -> None:
+    journal = Counting(store)
+    with held(journal) as writer:
+        futures = [writer.submit(draft(f"s{number}")) for number in range(50)]
+
+    assert journal.sizes == [1, 50]
+    assert [future.result().subject for future in futures] == [f"s{n}" for n in range(50)]
+    assert [future.result().seq for future in futures] == list(range(2, 52))
+    assert verify(store).ok
+
+
+def test_a_batch_is_bounded(store: Store) -> None:
+    journal = Counting(store)
+    with held(journal) as writer:
+        for number in range(LARGEST_BATCH + 1):
+            writer.submit(draft(f"s{number}"))
+
+    assert journal.sizes == [1, LARGEST_BATCH, 1]
+
+
+def test_records_that_break_their_batch_are_taken_out_of_it(store: Store) -> None:
+    bad = {3, 4, 17, 31}
+    with held(Counting(store)) as writer:
+        futures = [
+            writer.submit(draft(f"{'bad' if number in bad else 'good'}{number}"))
+            for number in range(32)
+        ]
+        unspeakable = writer.submit(Draft("kind", "s", "OYB", {"value": float("nan")}))
+
+    for number, future in enumerate(futures):
+        if number in bad:
+            assert isinstance(future.exception(), KeyError)
+        else:
+            assert future.result().subject == f"good{number}"
+    assert isinstance(unspeakable.exception(), RecordError)
+    assert verify(store).checked == 1 + 32 - len(bad)
+    assert verify(store).ok
+
+
+def test_a_store_that_is_down_is_no_fault_of_a_record(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are refused at once, without trying each alone, and the next is written."""
+    journal = Counting(store)
+
+    def down(drafts: Sequence[Draft]) -> list[Entry]:
+        journal.gate.wait(SECONDS)
+        journal.sizes.append(len(drafts))
+        raise StoreUnavailableError("down")
+
+    with held(journal) as writer:
+        monkeypatch.setattr(journal, "append", down)
+        futures = [writer.submit(draft(f"s{number}")) for number in range(10)]
+        journal.gate.set()
+        errors = [type(future.exception(SECONDS)) for future in futures]
+        monkeypatch.undo()
+        after = writer.submit(draft("after")).result(SECONDS)
+
+    assert errors == [StoreUnavailableError] * 10
+    assert journal.sizes == [1, 10, 1]
+    assert after.seq == 2
+
+
+def test_many_threads_lose_and_double_nothing(store: Store) -> None:
+    writer = Writer(Journal(store))
+    seen: list[Entry] = []
+
+    def send(sender: int) -> None:
+        subjects = [f"{sender}-{number}" for number in range(25)]
+        seen.extend(writer.submit(draft(subject)).result(SECONDS) for subject in subjects)
+
+    senders = [threading.Thread(target=send, args=(sender,)) for sender in range(8)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    writer.close()
+
+    assert {entry.subject for entry in seen} == {f"{s}-{n}" for s in range(8) for n in range(25)}
+    assert sorted(entry.seq for entry in seen) == list(range(1, 201))
+    assert verify(store).ok
+
+
+def test_a_request_that_went_away_before_its_turn_is_not_written(store: Store) -> None:
+    with held(Counting(store)) as writer:
+        gone, stays = writer.submit(draft("gone")), writer.submit(draft("stays"))
+        assert gone.cancel()
+
+    assert stays.result().seq == 2
+    assert verify(store).checked == 2
+
+
+def test_closing_writes_what_waits_and_takes_no_more(store: Store) -> None:
+    journal = Counting(store)
+    with held(journal) as writer:
+        futures = [writer.submit(draft(f"s{number}")) for number in range(LARGEST_BATCH + 5)]
+    writer.close()
+
+    assert all(future.done() for future in futures)
+    with pytest.raises(StoreUnavailableError):
+        writer.submit(draft("late"))
+    assert verify(store).checked == LARGEST_BATCH + 6
