@@ -111,7 +111,7 @@ feature("links", "new_driver_for_plate", first_seen(CROSSINGS, ("plate", "driver
 feature("links", "new_trailer_for_plate", first_seen(CROSSINGS, ("plate", "trailer")))
 feature("links", "new_consignee_for_carrier", first_seen(CROSSINGS, ("carrier", "consignee")))
 feature("links", "new_plate_for_carrier", first_seen(CROSSINGS, ("carrier", "plate")))
-feature("links", "carrier_driver_changed", differs(CROSSINGS, "driver_key", "plate"))
+feature("links", "driver_changed", differs(CROSSINGS, "driver_key", "plate"))
 
 # Route and mirror: against the record of the paired post, known before this one.
 MIRROR, PAIRED = ("plate", "post", "direction"), ("plate", "pair", "opposite")

@@ -1,0 +1,96 @@
+"""From a history to what models see: features as of each arrival, labels as of a cut.
+
+Features never depend on the label cut given here: they read what was known at each arrival. A
+frozen history (``labels_before``) forgets later acts for both, as if the backtest's day had come.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.acts import NEVER, Labels, labels
+from features.bulk import Matrix, matrix
+from features.history import Tables
+from features.log import read_log
+from features.plan import Plan
+from models.dataset import Dataset
+
+Progress = Callable[[int, int], None]
+
+
+def frozen(tables: Tables, *, labels_before: int, delay: int = 0) -> Tables:
+    """Return a history in which acts and finds become known ``delay`` later, and none after a cut.
+
+    Parameters
+    ----------
+    tables : Tables
+    labels_before : int
+        UTC microseconds; acts and finds known at or after it are removed.
+    delay : int, default=0
+        Microseconds.
+    """
+
+    def known(table: pa.Table) -> pa.Table:
+        place = table.column_names.index("known_at")
+        later = pc.add(table["known_at"], delay)
+        return table.set_column(place, table.field("known_at"), later).filter(
+            pc.less(later, labels_before)
+        )
+
+    return replace(tables, inspections=known(tables.inspections), seizures=known(tables.seizures))
+
+
+def assemble(
+    tables: Tables, plan: Plan, *, labels_before: int = NEVER, progress: Progress | None = None
+) -> Dataset:
+    """Build the dataset of a history.
+
+    Parameters
+    ----------
+    tables : Tables
+    plan : Plan
+        The compiled catalogue.
+    labels_before : int, default=never
+        UTC microseconds: labels known at or after it are not given; features keep their own cuts.
+    progress : callable, optional
+        Told how many rows are done, and how many there are.
+
+    Returns
+    -------
+    Dataset
+        One row a crossing, ordered by ``as_of``.
+    """
+    made = matrix(read_log(tables, plan), plan, progress)
+    return dataset(tables, made, labels(tables, before=labels_before))
+
+
+def dataset(tables: Tables, made: Matrix, known: Labels) -> Dataset:
+    """Put a feature matrix and labels side by side, ordered by ``as_of``."""
+
+    def text(name: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+        return np.array(tables.crossings[name].to_pylist(), object)
+
+    built = Dataset(
+        crossing_id=made.crossing_id,
+        post=text("post"),
+        vehicle_class=text("vehicle_class"),
+        direction=text("direction"),
+        plate_country=text("plate_country"),
+        arrived_at=np.asarray(tables.crossings["arrived_at"].to_numpy(), np.int64),
+        as_of=np.sort(made.as_of),
+        names=made.names,
+        definitions=made.definitions,
+        values=made.values,
+        seizure=known.seizure,
+        discrepancy=known.discrepancy,
+        label_known_at=known.known_at,
+        basis=known.basis,
+        propensity=known.propensity,
+        is_full=known.is_full,
+        synthetic=tables.network.synthetic,
+    )
+    # Decisions are cut before their record is known, so this order may differ from the journal's.
+    return built.take(np.argsort(made.as_of, kind="stable"))

@@ -1,0 +1,83 @@
+"""The catalogue says what it means, in code, on its page, and in what it leaves out."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from features.catalogue import CATALOGUE, feature
+from features.definitions import count, declared, total
+from features.document import markdown
+from features.encode import ENTITIES, FACTS
+from features.export import export
+from features.log import read_log
+from features.plan import Plan
+from features.streams import CROSSINGS, INSPECTIONS
+from tests.histories import history, tables
+
+PAGE = Path(__file__).parents[2] / "docs" / "features.md"
+PERSONAL = re.compile("national|ethnic|religio|sex|gender|(^|_)age$|birth|name$")
+
+
+def test_the_page_is_the_catalogue() -> None:
+    assert PAGE.read_text("utf-8") == markdown(Plan(CATALOGUE))
+
+
+def test_every_feature_says_its_unit_meaning_and_family() -> None:
+    assert len(CATALOGUE) >= 120
+    for name, found in CATALOGUE.items():
+        assert found.unit and found.meaning and found.family, name
+
+
+def test_nothing_about_a_person_is_an_entity_or_a_fact() -> None:
+    assert not [name for name in (*ENTITIES, *FACTS, *CATALOGUE) if PERSONAL.search(name)]
+
+
+def test_a_name_is_taken_once() -> None:
+    with pytest.raises(ValueError, match="declared twice"):
+        feature("timing", "hour", declared("hour", "hour", "again"))
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (declared("nothing", "", ""), "no fact"),
+        (count(replace(CROSSINGS, name="rumours"), "plate", 30), "no stream"),
+        (total(replace(INSPECTIONS, measures={"kg": ("x", 1)}), "kg", "plate", 30), "no 'kg'"),
+        (count(CROSSINGS, "plate", 0), "over 0 days"),
+        (count(CROSSINGS, ("plate", "post"), 30, ("plate",)), "looks up"),
+    ],
+)
+def test_a_feature_of_what_does_not_exist_is_refused(bad: object, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Plan({"bad": bad})  # type: ignore[dict-item]
+
+
+def test_one_line_makes_a_feature() -> None:
+    """A new combination of entities needs nothing but its declaration."""
+    plan = Plan({"seen_together": count(CROSSINGS, ("carrier", "driver", "hs2"), 90)})
+    log = read_log(tables(history(1, 60)), plan)
+    assert plan.bys == (("carrier", "driver", "hs2"),)
+    assert log.event_keys.any()
+
+
+def test_the_digest_is_that_of_the_definitions() -> None:
+    plan = Plan(CATALOGUE)
+    renamed = {f"{name}_": found for name, found in CATALOGUE.items()}
+    longer = CATALOGUE | {"plate_crossings_30d": count(CROSSINGS, "plate", 31)}
+    reworded = CATALOGUE | {"hour": replace(CATALOGUE["hour"], meaning="in other words")}
+    digests = [Plan(each).digest for each in (renamed, longer, reworded)]
+    assert [digest == plan.digest for digest in digests] == [False, False, True]
+
+
+def test_an_export_holds_the_matrix_and_what_it_was_made_from(tmp_path: Path) -> None:
+    plan, found = Plan(CATALOGUE), tables(history(4, 200))
+    made = export(found, plan, tmp_path / "matrix.parquet")
+    written = pq.read_table(tmp_path / "matrix.parquet")
+    assert written.column_names == ["crossing_id", "as_of", *plan.names]
+    assert written.schema.metadata[b"definitions"].decode() == plan.digest
+    columns = np.array([written[name].to_numpy() for name in plan.names]).T
+    np.testing.assert_array_equal(columns, made.values)
