@@ -90,9 +90,18 @@ class Scorer(Protocol):
     version: str
     definitions: str
     """Digest of the feature definitions it was fitted on."""
+    severity: float
+    """What one seizure is worth, in discrepancies: weighs the two into the risk that ranks."""
 
     def score(self, values: Rows) -> Scores:
         """Return probabilities for rows of shape (n, n_features)."""
+        ...
+
+    def quantiles(self, post: str) -> Sequence[float]:
+        """Return 101 ascending quantiles of the risk, of this post's entries or else of all.
+
+        They seed the post's percentiles until its own decisions under this model outnumber them.
+        """
         ...
 
     def explain(self, row: Rows, *, vehicle_class: str) -> Sequence[Contribution]:

@@ -45,7 +45,7 @@ INSPECTED = (Channel.YELLOW, Channel.RED)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The fixed shares of a post, and what a find is worth. Shares are of all decisions."""
+    """The fixed shares of a post, each a share of all its decisions."""
 
     red_share: float = 0.04
     """Picked for physical inspection by score."""
@@ -55,8 +55,6 @@ class Policy:
     """Drawn by lot for physical inspection, whatever the score."""
     blur: float = 0.25
     """Half width of the randomised band at each cut, as a part of the share above the cut."""
-    seizure_weight: float = 20.0
-    """What one seizure is worth, in discrepancies."""
 
     def __post_init__(self) -> None:
         """Refuse shares that cannot be shares."""
@@ -67,8 +65,8 @@ class Policy:
             raise ValueError("red_share and yellow_share must be above 0")
         if self.red_share + self.yellow_share > 0.5:
             raise ValueError("red_share and yellow_share together must not exceed 0.5")
-        if not (0 <= self.blur <= 1 and self.seizure_weight > 0):
-            raise ValueError("blur must lie in [0, 1], seizure_weight above 0")
+        if not 0 <= self.blur <= 1:
+            raise ValueError("blur must lie in [0, 1]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +93,9 @@ class Selection:
     """For each inspected channel, the probability of that channel or a stricter one."""
 
 
-def risk(p_seizure: float, p_discrepancy: float, *, seizure_weight: float) -> float:
-    """Return the severity-weighted mean of the two probabilities, in [0, 1]."""
-    return (seizure_weight * p_seizure + p_discrepancy) / (seizure_weight + 1.0)
+def risk(p_seizure: float, p_discrepancy: float, *, severity: float) -> float:
+    """Return the mean of the two probabilities in [0, 1], a seizure weighing ``severity`` times."""
+    return (p_discrepancy + severity * p_seizure) / (1.0 + severity)
 
 
 def ramp(percentile: float, share: float, *, blur: float) -> float:

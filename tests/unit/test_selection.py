@@ -60,9 +60,9 @@ def test_risk_rises_with_each_probability(
     p: tuple[float, float], other: float, weight: float
 ) -> None:
     low, high = sorted(p)
-    assert risk(low, other, seizure_weight=weight) <= risk(high, other, seizure_weight=weight)
-    assert risk(other, low, seizure_weight=weight) <= risk(other, high, seizure_weight=weight)
-    assert 0 <= risk(low, high, seizure_weight=weight) <= 1
+    assert risk(low, other, severity=weight) <= risk(high, other, severity=weight)
+    assert risk(other, low, severity=weight) <= risk(other, high, severity=weight)
+    assert 0 <= risk(low, high, severity=weight) <= 1
 
 
 @given(chances, st.integers(0, 5), share, draws)

@@ -1,0 +1,110 @@
+"""Whether this was asked before, and what was answered then.
+
+A sender that got no answer asks again. A claim names what is asked (an identifier, and the sender's
+idempotency key where it gave one) and binds it to a fingerprint of the validated content; it is
+part of the record, so the same transaction that records the answer takes the names. Assumes that
+an identifier means one thing in the whole network.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Column, Connection, LargeBinary, String, Table, insert, select
+
+from engine.errors import ConflictError
+from engine.journal import Draft, Entry
+from engine.records import Record
+from engine.store import METADATA, Int64
+
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("post", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("seq", Int64, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The names one request takes, and the content they are bound to."""
+
+    kind: str
+    post: str
+    names: tuple[str, ...]
+    fingerprint: str
+    """SHA-256 in hex."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the claim as a record's body keeps it."""
+        return {"names": list(self.names), "fingerprint": self.fingerprint}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What took a name."""
+
+    name: str
+    post: str
+    kind: str
+    fingerprint: bytes
+    seq: int
+
+
+def claim(kind: str, record: Record, *, post: str, name: str, key: str | None = None) -> Claim:
+    """Return the claim of one request; ``key`` is the sender's idempotency key."""
+    content = hashlib.sha256(kind.encode() + b"\0" + record.model_dump_json().encode())
+    names = [name]
+    if key is not None:  # hashed, because a header may hold anything and of any length
+        scoped = "\0".join((post, kind, key)).encode()
+        names.insert(0, f"key:{hashlib.sha256(scoped).hexdigest()}")
+    return Claim(kind, post, tuple(names), content.hexdigest())
+
+
+def crossing_name(crossing_id: str) -> str:
+    """Return the name that a crossing takes, whichever way it is reported."""
+    return f"crossing:{crossing_id}"
+
+
+def taken(connection: Connection, names: Iterable[str]) -> dict[str, Answer]:
+    """Return what took these names, by name."""
+    query = select(ANSWERS).where(ANSWERS.c.name.in_(set(names)))
+    return {row.name: Answer(*row) for row in connection.execute(query)}
+
+
+def answered(asked: Claim, known: Mapping[str, Answer]) -> int | None:
+    """Return the journal's number of the answer given before, None for a new question.
+
+    Raises ``ConflictError`` where a name was taken with other content, or at another post.
+    """
+    for name in asked.names:
+        if (found := known.get(name)) is not None:
+            same_post = found.post == asked.post
+            if not same_post or found.fingerprint != bytes.fromhex(asked.fingerprint):
+                raise ConflictError(asked.kind, name, "the identifier is taken by other content")
+            return found.seq
+    return None
+
+
+class AnswerProjection:
+    """Keeps what was claimed; a name taken twice breaks its record."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Take the names of these records."""
+        rows = [
+            {
+                "name": name,
+                "post": entry.post,
+                "kind": entry.kind,
+                "fingerprint": bytes.fromhex(draft.body["claim"]["fingerprint"]),
+                "seq": entry.seq,
+            }
+            for entry, draft in entries
+            if "claim" in draft.body
+            for name in draft.body["claim"]["names"]
+        ]
+        if rows:
+            connection.execute(insert(ANSWERS), rows)

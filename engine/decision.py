@@ -1,0 +1,207 @@
+"""A decision as data, the pure function that makes it, and what each role may see of it.
+
+``decide`` assumes that its ``Inputs`` hold everything that cannot be read as of a time: with the
+arrival's features and scores they give the same decision on any machine, on any later day.
+
+What a role may see of it stands in :mod:`engine.views`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from engine.draws import PLACE, RANDOM
+from engine.facts import Fact, data_gaps, facts
+from engine.percentiles import at, percentile
+from engine.places import Search, search_order
+from engine.ranking import place_of
+from engine.records import Arrival
+from engine.rules import ruled, weight
+from engine.selection import (
+    INSPECTED,
+    Chance,
+    Channel,
+    Policy,
+    Selection,
+    lot,
+    place_among_picks,
+    risk,
+    scored,
+    select,
+)
+
+Mode = Literal["model", "last_good", "rules_only"]
+Band = Literal["low", "medium", "high"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a decision stands on that cannot be read from the journal as of a time."""
+
+    decision_id: str
+    as_of: int
+    """UTC microseconds: features saw records known strictly before."""
+    epoch: str
+    """Digest of the loaded history that the counters started from."""
+    shift_id: str
+    """Whose seed was drawn from."""
+    draws: Mapping[str, float]
+    """One number in [0, 1) for each purpose."""
+    policy: Policy
+    mode: Mode
+    model_version: str | None
+    definitions: str
+    """Digest of the feature definitions."""
+    table_sequence: int | None
+    """The journal's record of ``table``; None without a model."""
+    table: tuple[float, ...]
+    """Quantiles of the risk at this post; empty without a model."""
+    severity: float
+    """What one seizure is worth, in discrepancies; belongs to the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An arrival as the models saw it."""
+
+    arrival: Arrival
+    features: Mapping[str, float]
+    """By name; NaN where nothing was known."""
+    p_seizure: float | None = None
+    """Calibrated; None without a model."""
+    p_discrepancy: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """A place in the queue of a post: 1 is searched first; ``of`` counts the vehicle itself."""
+
+    position: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """How the model saw it."""
+
+    percentile: float | None
+    """Share of the post's last 28 days below it, in [0, 1]; None without a model."""
+    band: Band
+    p_seizure: float | None
+    p_discrepancy: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that speaks for or against, with the fact and what is usual."""
+
+    code: str
+    text: str
+    fact: str
+    comparison: str
+    contribution: float
+    """In log-odds of the risk; 0 where it is not the model's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where one arrival goes, and everything that is to be known about why."""
+
+    decision_id: str
+    crossing_id: str
+    post: str
+    as_of: int
+    channel: Channel
+    selection: Selection
+    risk: Risk
+    place: int
+    """Orders the queue: higher is searched first."""
+    search_order: tuple[Search, ...]
+    facts: tuple[Fact, ...]
+    data_gaps: tuple[str, ...]
+    mode: Mode
+    model_version: str | None
+    rank: Rank | None = None
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def is_referred(self) -> bool:
+        """Tell whether it goes to officers, and is owed reasons."""
+        return self.channel in INSPECTED
+
+    @property
+    def propensity(self) -> float:
+        """Probability with which the engine could have sent it to officers at all."""
+        return self.selection.propensities[Channel.YELLOW]
+
+
+def decide(inputs: Inputs, seen: Seen) -> Decision:
+    """Return the decision on one arrival, without its rank and its reasons."""
+    crossing, policy = seen.arrival.crossing, inputs.policy
+    value = _risk(seen, inputs.severity)
+    level = None if value is None else percentile(inputs.table, value)
+    picked = _picked(policy, level, seen)
+    by_merit = select(picked, inputs.draws)
+    selection = select((*picked, lot(policy)), inputs.draws)
+    ranks_by = weight(seen.features) if value is None else value
+    if selection.is_random and by_merit.channel is not Channel.RED:
+        ranks_by = max(ranks_by, _among_picks(inputs))
+    return Decision(
+        decision_id=inputs.decision_id,
+        crossing_id=crossing.crossing_id,
+        post=crossing.post,
+        as_of=inputs.as_of,
+        channel=selection.channel,
+        selection=selection,
+        risk=Risk(level, _band(level, by_merit, policy), seen.p_seizure, seen.p_discrepancy),
+        place=place_of(selection.channel, ranks_by, vehicle_class=crossing.vehicle_class),
+        search_order=search_order(crossing) if selection.channel is Channel.RED else (),
+        facts=facts(seen.arrival, seen.features),
+        data_gaps=data_gaps(seen.arrival, seen.features),
+        mode=inputs.mode,
+        model_version=inputs.model_version,
+    )
+
+
+def explained(decision: Decision, reasons: Sequence[Reason]) -> Decision:
+    """Return the decision with its reasons; a pick of the lot alone says first that it is one."""
+    if decision.selection.fired == (RANDOM,):
+        share = decision.selection.propensities[Channel.RED]
+        drawn = Reason(
+            code="random_check",
+            text="Drawn by lot as a random check, not picked by its risk.",
+            fact="member of the random stream",
+            comparison=f"any vehicle like it is sent to red with a chance of {share:.1%}",
+            contribution=0.0,
+        )
+        reasons = (drawn, *reasons)
+    return replace(decision, reasons=tuple(reasons))
+
+
+def _risk(seen: Seen, severity: float) -> float | None:
+    if seen.p_seizure is None or seen.p_discrepancy is None:
+        return None
+    return risk(seen.p_seizure, seen.p_discrepancy, severity=severity)
+
+
+def _picked(policy: Policy, level: float | None, seen: Seen) -> tuple[Chance, ...]:
+    return ruled(seen.features) if level is None else scored(policy, level)
+
+
+def _among_picks(inputs: Inputs) -> float:
+    """Return the risk of a scored pick drawn at random, for a random pick to queue with."""
+    drawn = inputs.draws[PLACE]
+    if not inputs.table:
+        return drawn
+    policy = inputs.policy
+    return at(inputs.table, place_among_picks(drawn, policy.red_share, blur=policy.blur))
+
+
+def _band(level: float | None, by_merit: Selection, policy: Policy) -> Band:
+    """Say the risk in one word; without a model, what the rules made of it."""
+    if level is None:
+        bands: dict[Channel, Band] = {Channel.RED: "high", Channel.YELLOW: "medium"}
+        return bands.get(by_merit.channel, "low")
+    if level >= 1.0 - policy.red_share:
+        return "high"
+    return "medium" if level >= 1.0 - policy.red_share - policy.yellow_share else "low"

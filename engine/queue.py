@@ -1,0 +1,190 @@
+"""What was decided at a post, what still waits there, and in which order.
+
+A referred vehicle waits until its inspection act is filed, it is released, or a day has passed: by
+then it has left, whatever was recorded. The order is :func:`engine.ranking.place_of`, highest
+first; of equal ones the earlier comes first.
+"""
+
+from bisect import bisect_right, insort
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Index,
+    SmallInteger,
+    String,
+    Table,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from engine.decision import Decision, Rank
+from engine.errors import NotFoundError
+from engine.journal import Draft, Entry
+from engine.store import METADATA, Int64
+from engine.times import DAY
+
+DECISIONS = Table(
+    "decisions",
+    METADATA,
+    Column("decision_id", String, primary_key=True),
+    Column("seq", Int64, nullable=False, unique=True),
+    Column("crossing_id", String, nullable=False, index=True),
+    Column("post", String, nullable=False),
+    Column("known_at", Int64, nullable=False),
+    Column("channel", SmallInteger, nullable=False),
+    Column("place", Int64, nullable=False),
+    Column("risk", Float(53)),
+    Column("model_version", String),
+    Column("waiting", Boolean, nullable=False),
+    Column("act_seq", Int64),
+)
+_D = DECISIONS.c
+Index(
+    "decisions_waiting_ix", _D.post, _D.place, sqlite_where=_D.waiting, postgresql_where=_D.waiting
+)
+Index("decisions_recent_ix", _D.post, _D.known_at)
+
+DECISION, INSPECTION, RELEASE = "decision", "inspection", "release"
+"""Kinds of the records that move the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A decision as the queue knows it."""
+
+    decision_id: str
+    seq: int
+    crossing_id: str
+    post: str
+    known_at: int
+    place: int
+    act_seq: int | None
+    """The record of its first inspection act, None while there is none."""
+
+
+_FILED = select(_D.decision_id, _D.seq, _D.crossing_id, _D.post, _D.known_at, _D.place, _D.act_seq)
+
+
+def ranks(connection: Connection, decisions: Sequence[Decision], *, as_of: int) -> list[Rank]:
+    """Return each decision's place among those waiting at its post, earlier ones of the batch too.
+
+    A vehicle that is not referred gets the place behind all of them.
+    """
+    waiting = _waiting_places(connection, {decision.post for decision in decisions}, as_of)
+    found = []
+    for decision in decisions:
+        places = waiting[decision.post]
+        if decision.is_referred:
+            ahead = bisect_right(places, -decision.place)
+            insort(places, -decision.place)
+            found.append(Rank(ahead + 1, len(places)))
+        else:
+            found.append(Rank(len(places) + 1, len(places) + 1))
+    return found
+
+
+def _waiting_places(connection: Connection, posts: set[str], as_of: int) -> dict[str, list[int]]:
+    """Return the negated places of what waits at each post: ascending, as the search goes."""
+    query = (
+        select(_D.post, _D.place)
+        .where(_D.post.in_(posts), _D.waiting, _D.known_at >= as_of - DAY)
+        .order_by(_D.post, _D.place.desc())
+    )
+    places: dict[str, list[int]] = defaultdict(list)
+    for post, place in connection.execute(query):
+        places[post].append(-place)
+    return places
+
+
+def waiting(connection: Connection, post: str, *, as_of: int) -> list[Filed]:
+    """Return what waits at a post, in the order of the search."""
+    query = _FILED.where(_D.post == post, _D.waiting, _D.known_at >= as_of - DAY).order_by(
+        _D.place.desc(), _D.seq
+    )
+    return [Filed(*row) for row in connection.execute(query)]
+
+
+def listed(
+    connection: Connection,
+    *,
+    posts: Sequence[str] | None,
+    channel: int | None,
+    since: int,
+    most: int,
+) -> list[Filed]:
+    """Return the newest decisions first; ``posts`` None means all."""
+    query = _FILED.where(_D.known_at >= since).order_by(_D.known_at.desc()).limit(most)
+    if posts is not None:
+        query = query.where(_D.post.in_(posts))
+    if channel is not None:
+        query = query.where(_D.channel == channel)
+    return [Filed(*row) for row in connection.execute(query)]
+
+
+def filed(connection: Connection, decision_id: str) -> Filed:
+    """Return one decision; raises ``NotFoundError``."""
+    row = connection.execute(_FILED.where(_D.decision_id == decision_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("decision", decision_id)
+    return Filed(*row)
+
+
+def last_of_crossing(connection: Connection, crossing_id: str) -> Filed | None:
+    """Return the last decision on a crossing, None where it was only recorded."""
+    query = _FILED.where(_D.crossing_id == crossing_id).order_by(_D.seq.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Filed(*row)
+
+
+def recent_risks(
+    connection: Connection, post: str, *, model_version: str, since: int, most: int = 20_000
+) -> list[float]:
+    """Return the risks of a post's last decisions under one model."""
+    query = (
+        select(_D.risk)
+        .where(_D.post == post, _D.known_at >= since, _D.model_version == model_version)
+        .order_by(_D.known_at.desc())
+        .limit(most)
+    )
+    return [risk for (risk,) in connection.execute(query) if risk is not None]
+
+
+class QueueProjection:
+    """Keeps what was decided and what waits."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Let decisions join the queue, then acts and releases leave it."""
+        decided = [_row(entry, draft.body) for entry, draft in entries if entry.kind == DECISION]
+        if decided:
+            connection.execute(insert(DECISIONS), decided)
+        for kind, leave in ((INSPECTION, _ACT), (RELEASE, _RELEASE)):
+            left = [
+                {"crossing": draft.body["crossing_id"], "act": entry.seq}
+                for entry, draft in entries
+                if entry.kind == kind
+            ]
+            if left:
+                connection.execute(leave, left)
+
+
+_ACT = (
+    update(DECISIONS)
+    .where(_D.crossing_id == bindparam("crossing"))
+    .values(waiting=False, act_seq=func.coalesce(_D.act_seq, bindparam("act")))
+)
+_RELEASE = update(DECISIONS).where(_D.crossing_id == bindparam("crossing")).values(waiting=False)
+
+
+def _row(entry: Entry, body: Mapping[str, Any]) -> dict[str, Any]:
+    where: dict[str, Any] = body["queue"]
+    return {"seq": entry.seq, "post": entry.post, "known_at": entry.known_at} | where

@@ -1,0 +1,204 @@
+"""Which seed and which table of percentiles are in force at a post, the same for every process.
+
+A shift opens with the first arrival that falls into it: a seed is made, kept secret in a table of
+its own, and its commitment is journalled. Where two processes open the same shift, one record wins
+and both draw from its seed. Twelve hours after a shift's end, when its acts have to be filed, the
+seed is revealed by ``shift_closed``, so that anybody can compute its draws again.
+
+For each shift and model the table of percentiles is journalled too: decisions name its record.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from engine.draws import SEED_BYTES, Shift, ShiftPlan, commitment
+from engine.journal import Draft, Entry, Journal
+from engine.percentiles import blended
+from engine.ports import Scorer
+from engine.queue import recent_risks
+from engine.store import METADATA, Int64, Store
+from engine.times import DAY, HOUR, micros, rfc3339
+
+GRACE = 12 * HOUR
+"""How long after a shift's end its acts may still be filed."""
+WINDOW = 28 * DAY
+"""How far back a percentile looks."""
+OPENED, CLOSED, PERCENTILES = "shift_opened", "shift_closed", "percentiles"
+
+SHIFTS = Table(
+    "shifts",
+    METADATA,
+    Column("shift_id", String, primary_key=True),
+    Column("post", String, nullable=False),
+    Column("closes_at", Int64, nullable=False),
+    Column("seed", LargeBinary, nullable=False),
+    Column("opened_seq", Int64, nullable=False),
+    Column("closed_seq", Int64),
+    Index("shifts_post_ix", "post", "closes_at"),
+)
+TABLES = Table(
+    "percentile_tables",
+    METADATA,
+    Column("seq", Int64, primary_key=True, autoincrement=False),
+    Column("shift_id", String, nullable=False),
+    Column("model_version", String, nullable=False),
+    UniqueConstraint("shift_id", "model_version"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What holds at a post for the length of a shift, under one model."""
+
+    shift: Shift
+    seed: bytes
+    table_sequence: int | None
+    """The journal's record of the table; None without a model."""
+    table: tuple[float, ...]
+
+
+class Shifts:
+    """Opens shifts, and remembers what holds in them."""
+
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        submit: Callable[[Draft], "Future[Entry]"],
+        plan: ShiftPlan,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._submit = submit
+        self._plan = plan
+        self._known: dict[tuple[str, str | None], Standing] = {}
+
+    def standing(self, post: str, now: int, *, scorer: Scorer | None) -> Standing:
+        """Return what holds at a post; opens the shift and makes its table where it is first."""
+        shift = self._plan.shift(post, now)
+        version = None if scorer is None else scorer.version
+        known = self._known.get((post, version))
+        if known is None or known.shift != shift:
+            known = self._open(shift, scorer)
+            self._known[post, version] = known
+        return known
+
+    def _open(self, shift: Shift, scorer: Scorer | None) -> Standing:
+        seed = self._seed(shift) or self._make_seed(shift)
+        if scorer is None:
+            return Standing(shift, seed, None, ())
+        sequence = self._table(shift, scorer.version) or self._make_table(shift, scorer)
+        with self._store.read() as connection:
+            body = self._journal.body(connection, sequence)
+        return Standing(shift, seed, sequence, tuple(body["quantiles"]))
+
+    def _seed(self, shift: Shift) -> bytes | None:
+        query = select(SHIFTS.c.seed).where(SHIFTS.c.shift_id == shift.shift_id)
+        with self._store.read() as connection:
+            seed = connection.scalar(query)
+        return None if seed is None else bytes(seed)
+
+    def _make_seed(self, shift: Shift) -> bytes:
+        self._close_old(shift)
+        with self._store.read() as connection:
+            head = self._journal.head(connection)
+        seed = secrets.token_bytes(SEED_BYTES)
+        body = {
+            "shift": shift.shift_id,
+            "opens_at": rfc3339(shift.opens_at),
+            "closes_at": rfc3339(shift.closes_at),
+            "commitment": commitment(seed, head.chain),
+            "head_sequence": head.seq,
+            "head_chain": head.chain.hex(),
+        }
+        try:
+            self._submit(Draft(OPENED, shift.shift_id, shift.post, body, extra=seed)).result()
+        except IntegrityError:  # another process was first: draw from its seed
+            return self._seed(shift) or seed
+        return seed
+
+    def _close_old(self, shift: Shift) -> None:
+        """Reveal the seeds of this post's shifts whose time for filing acts has passed."""
+        query = select(SHIFTS.c.shift_id, SHIFTS.c.seed).where(
+            SHIFTS.c.post == shift.post,
+            SHIFTS.c.closed_seq.is_(None),
+            SHIFTS.c.closes_at <= shift.opens_at - GRACE,
+        )
+        with self._store.read() as connection:
+            old = connection.execute(query).all()
+        for shift_id, seed in old:
+            body = {"shift": shift_id, "seed": bytes(seed).hex()}
+            self._submit(Draft(CLOSED, shift_id, shift.post, body)).result()
+
+    def _table(self, shift: Shift, version: str) -> int | None:
+        query = select(TABLES.c.seq).where(
+            TABLES.c.shift_id == shift.shift_id, TABLES.c.model_version == version
+        )
+        with self._store.read() as connection:
+            return connection.scalar(query)
+
+    def _make_table(self, shift: Shift, scorer: Scorer) -> int:
+        since = shift.opens_at - WINDOW
+        with self._store.read() as connection:
+            recent = recent_risks(connection, shift.post, model_version=scorer.version, since=since)
+        body = {
+            "shift": shift.shift_id,
+            "model_version": scorer.version,
+            "decisions": len(recent),
+            "quantiles": list(blended(scorer.quantiles(shift.post), recent)),
+        }
+        try:
+            return self._submit(Draft(PERCENTILES, shift.shift_id, shift.post, body)).result().seq
+        except IntegrityError:
+            found = self._table(shift, scorer.version)
+            if found is None:
+                raise
+            return found
+
+
+class ShiftProjection:
+    """Keeps seeds and tables; the second record of a shift, or of its table, is refused."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write what these records say about shifts."""
+        for entry, draft in entries:
+            if entry.kind == OPENED:
+                connection.execute(insert(SHIFTS), [_shift(entry, draft)])
+            elif entry.kind == CLOSED:
+                closed = update(SHIFTS).where(SHIFTS.c.shift_id == entry.subject)
+                connection.execute(closed.values(closed_seq=entry.seq))
+            elif entry.kind == PERCENTILES:
+                row = {
+                    "seq": entry.seq,
+                    "shift_id": entry.subject,
+                    "model_version": draft.body["model_version"],
+                }
+                connection.execute(insert(TABLES), [row])
+
+
+def _shift(entry: Entry, draft: Draft) -> dict[str, object]:
+    closes_at = draft.body["closes_at"]
+    return {
+        "shift_id": entry.subject,
+        "post": entry.post,
+        "closes_at": micros(datetime.fromisoformat(closes_at)),
+        "seed": draft.extra,
+        "opened_seq": entry.seq,
+    }
