@@ -10,13 +10,19 @@ Times are int64 UTC microseconds, lists are list<string>, quantities float64, co
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from types import MappingProxyType, NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from engine.network import Network
+from engine.home import Home
+from engine.network import Network, read_network
 from engine.records import Crossing, DeclarationHead, GoodsItemRow, Inspection, Record, Seizure
+from features.intake_links import known
 
 MODELS: Mapping[str, type[Record]] = MappingProxyType(
     {
@@ -39,6 +45,14 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The columns whose values together are unique in each table."""
+
+ORDER: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        name: (("known_at",) if name in ("crossings", "inspections", "seizures") else ()) + key
+        for name, key in KEYS.items()
+    }
+)
+"""The columns by which each table of a history is sorted."""
 
 _SCALARS = {
     str: pa.string(),
@@ -135,3 +149,110 @@ class Tables:
             "inspections": self.inspections,
             "seizures": self.seizures,
         }[name]
+
+
+def arranged(name: str, table: Any) -> Any:
+    """Return a table with the columns and in the order of its history."""
+    table = table.select(SCHEMAS[name].names).cast(SCHEMAS[name])
+    return table.sort_by([(column, "ascending") for column in ORDER[name]]).combine_chunks()
+
+
+def content_digest(tables: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the values of some tables, whatever their layout in memory or on disk.
+
+    Parameters
+    ----------
+    tables : mapping of str to Table
+        Hashed by name, then column by column; the order of rows counts.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    state = sha256()
+    for name in sorted(tables):
+        for field in tables[name].schema:
+            state.update(f"{name}.{field.name}:{field.type}:{tables[name].num_rows}\n".encode())
+            for part in _buffers(tables[name][field.name].combine_chunks()):
+                state.update(part)
+    return state.hexdigest()
+
+
+def _buffers(column: Any) -> list[Any]:
+    """Return a column's validity and its values: text as lengths and UTF-8, else little-endian."""
+    valid = np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).tobytes()
+    if pa.types.is_list(column.type):
+        lengths = pc.fill_null(pc.list_value_length(column), 0)
+        return [valid, _numbers(lengths), *_buffers(pc.list_flatten(column))]
+    if pa.types.is_string(column.type):
+        text = pc.fill_null(column, "")
+        return [valid, _numbers(pc.binary_length(text)), _characters(text)]
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    return [valid, _numbers(pc.fill_null(column, 0))]
+
+
+def _numbers(column: Any) -> bytes:
+    values = column.to_numpy()
+    little: bytes = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    return little
+
+
+def _characters(text: Any) -> Any:
+    """Return the bytes of a text column without copying them."""
+    _, offsets, characters = text.buffers()
+    if len(text) == 0 or characters is None:
+        return b""
+    ends = np.frombuffer(offsets, np.int32)[text.offset : text.offset + len(text) + 1]
+    return memoryview(characters)[ends[0] : ends[-1]]
+
+
+def loads(home: Home) -> tuple[str, ...]:
+    """Return the digests of the loads that brought a row into a home, in alphabetical order."""
+    if not home.history.is_dir():
+        return ()
+    found = sorted(path for path in home.history.iterdir() if not path.name.startswith("."))
+    return tuple(p.name for p in found if any((p / name).is_dir() for name in SCHEMAS))
+
+
+def read_history(home: Home) -> Tables:
+    """Read all loads of a home as one history.
+
+    Parameters
+    ----------
+    home : Home
+        Its ``history`` folder has one folder for each load.
+
+    Returns
+    -------
+    Tables
+        As if all had been loaded at once: seizures with a plate alone are linked anew where there
+        are several loads, because a later load may bring the entry. Empty for an empty home.
+        ``digest`` is the SHA-256 of the loads' digests.
+
+    Raises
+    ------
+    HomeError
+        Where the home's network file cannot be read.
+    """
+    found = loads(home)
+    rows = {name: _read(home, found, name=name) for name in SCHEMAS}
+    if len(found) > 1:
+        rows = known(rows)
+    network = read_network(home.network) if home.network.exists() else Network()
+    return Tables(
+        **{name: arranged(name, table) for name, table in rows.items()},
+        network=network,
+        digest=sha256("\n".join(found).encode()).hexdigest(),
+    )
+
+
+def _read(home: Home, digests: tuple[str, ...], *, name: str) -> Any:
+    files = [
+        path
+        for digest in digests
+        for path in sorted((home.history / digest / name).glob("*.parquet"))
+    ]
+    read = [pq.ParquetFile(path, memory_map=True).read().cast(SCHEMAS[name]) for path in files]
+    return pa.concat_tables([SCHEMAS[name].empty_table(), *read])

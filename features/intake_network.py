@@ -1,0 +1,68 @@
+"""Which posts a load may name, and how its network file joins the home's.
+
+Stands on the rule that one home has one network: files may bring further posts, but a post means
+the same in every one of them, and made-up posts never stand beside real ones.
+"""
+
+import json
+import os
+from pathlib import Path
+from tempfile import mkstemp
+from types import MappingProxyType
+
+from engine.errors import HomeError
+from engine.home import Home
+from engine.network import Network, Post, read_network
+
+FILE = "network.toml"
+
+
+def joined(folder: Path, network: Network) -> Network:
+    """Return a network and the posts of a folder's file; raises ``HomeError`` on conflict."""
+    if not (folder / FILE).exists():
+        return network
+    found = read_network(folder / FILE)
+    if not network.posts:
+        return found
+    if found.synthetic != network.synthetic:
+        raise HomeError(FILE, "synthetic: a made-up network and a real one do not share a home")
+    for code, post in found.posts.items():
+        if network.posts.get(code, post) != post:
+            raise HomeError(FILE, f"posts: {code} differs from the post of this code in the home")
+    return Network(MappingProxyType({**network.posts, **found.posts}), network.synthetic)
+
+
+def keep(home: Home, folder: Path, *, network: Network) -> None:
+    """Make a network the home's, as the folder's file where that says all of it."""
+    held = read_network(home.network) if home.network.exists() else Network()
+    if network == held or not network.posts:
+        return
+    source = folder / FILE
+    is_whole = source.exists() and read_network(source) == network
+    handle, name = mkstemp(prefix=".network-", dir=home.root)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(source.read_text("utf-8") if is_whole else _toml(network))
+        file.flush()
+        os.fsync(handle)
+    Path(name).chmod(0o644)
+    Path(name).replace(home.network)
+
+
+def _toml(network: Network) -> str:
+    head = "synthetic = true\n" if network.synthetic else ""
+    return head + "".join(_post(post) for post in network.posts.values())
+
+
+def _post(post: Post) -> str:
+    values = {"code": post.code, "name": post.name, "country": post.country, "pair": post.pair}
+    lines = ["", "[[posts]]"]
+    lines += [f"{key} = {_string(value)}" for key, value in values.items() if value is not None]
+    if post.roster:
+        lines.append("[posts.roster]")
+        lines += [f"{_string(method)} = {minutes}" for method, minutes in post.roster.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _string(value: str) -> str:
+    # JSON's escapes are TOML's, except for DEL, which TOML wants escaped too.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
