@@ -28,6 +28,9 @@ ANSWERS = Table(
 )
 
 
+TAKEN = "the identifier is taken by other content"
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """The names one request takes, and the content they are bound to."""
@@ -37,6 +40,11 @@ class Claim:
     names: tuple[str, ...]
     fingerprint: str
     """SHA-256 in hex."""
+
+    @property
+    def content(self) -> tuple[str, str]:
+        """What has to be the same for two requests to be one."""
+        return self.post, self.fingerprint
 
     def as_dict(self) -> dict[str, object]:
         """Return the claim as a record's body keeps it."""
@@ -82,9 +90,8 @@ def answered(asked: Claim, known: Mapping[str, Answer]) -> int | None:
     """
     for name in asked.names:
         if (found := known.get(name)) is not None:
-            same_post = found.post == asked.post
-            if not same_post or found.fingerprint != bytes.fromhex(asked.fingerprint):
-                raise ConflictError(asked.kind, name, "the identifier is taken by other content")
+            if (found.post, found.fingerprint.hex()) != asked.content:
+                raise ConflictError(asked.kind, name, TAKEN)
             return found.seq
     return None
 

@@ -15,6 +15,7 @@ from engine.facts import Fact, data_gaps, facts
 from engine.percentiles import at, percentile
 from engine.places import Search, search_order
 from engine.ranking import place_of
+from engine.reasons import Reason
 from engine.records import Arrival
 from engine.rules import ruled, weight
 from engine.selection import (
@@ -92,18 +93,6 @@ class Risk:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """One thing that speaks for or against, with the fact and what is usual."""
-
-    code: str
-    text: str
-    fact: str
-    comparison: str
-    contribution: float
-    """In log-odds of the risk; 0 where it is not the model's."""
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
     """Where one arrival goes, and everything that is to be known about why."""
 
@@ -114,6 +103,8 @@ class Decision:
     channel: Channel
     selection: Selection
     risk: Risk
+    merit: float | None
+    """The severity-weighted risk in [0, 1]; None without a model."""
     place: int
     """Orders the queue: higher is searched first."""
     search_order: tuple[Search, ...]
@@ -154,6 +145,7 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
         channel=selection.channel,
         selection=selection,
         risk=Risk(level, _band(level, by_merit, policy), seen.p_seizure, seen.p_discrepancy),
+        merit=value,
         place=place_of(selection.channel, ranks_by, vehicle_class=crossing.vehicle_class),
         search_order=search_order(crossing) if selection.channel is Channel.RED else (),
         facts=facts(seen.arrival, seen.features),

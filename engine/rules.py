@@ -10,10 +10,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from engine.reasons import Reason
 from engine.selection import Chance, Channel
 
 RULES_VERSION = "rules-1"
 """Changes whenever a rule below changes; kept with every decision."""
+
+REASONS = 3
+"""Sentences given at least, so that a referral without a fired rule says what was checked."""
 
 Known = Callable[[str], float]
 
@@ -116,6 +120,20 @@ RULES: tuple[Rule, ...] = (
         "The vehicle is not new to this network.",
     ),
 )
+
+
+def sentences(features: Mapping[str, float]) -> tuple[Reason, ...]:
+    """Return what the rules say of an arrival: those that fire first, then those that do not."""
+    fired = firing(features)
+    quiet = (rule for rule in RULES if rule not in fired)
+    return tuple(
+        [_reason(rule, rule.fired, f"selects {rule.probability:.0%} of such") for rule in fired]
+        + [_reason(rule, rule.quiet, "speaks neither for nor against") for rule in quiet]
+    )[: max(REASONS, len(fired))]
+
+
+def _reason(rule: Rule, text: str, comparison: str) -> Reason:
+    return Reason(rule.code, text, "indicator rule", comparison, 0.0)
 
 
 def purpose(rule: Rule) -> str:

@@ -1,0 +1,77 @@
+"""Whether a stored decision comes out the same when it is made again from the journal.
+
+Features are read anew as of the decision's time, scored by the model that was in force, and decided
+with the recorded inputs. The rank is an input by value: what waited then has long left the queue.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.considering import reasons, seen
+from engine.decision import Inputs, Rank, decide, explained
+from engine.filing import digest_of, read_back
+from engine.journal import Journal
+from engine.ports import FeatureRows, Features, Scorer
+from engine.reasons import Sentences
+from engine.records import Arrival
+from engine.views import outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """A decision as it stands and as it comes out again."""
+
+    stored: dict[str, Any]
+    again: dict[str, Any]
+    same_features: bool
+
+    @property
+    def is_identical(self) -> bool:
+        """Tell whether features and decision are the same, to the bit."""
+        return self.same_features and self.stored == self.again
+
+
+class Recompute:
+    """Makes stored decisions again."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        features: Features,
+        *,
+        scorer: Callable[[str], Scorer],
+        sentences: Sentences,
+    ) -> None:
+        """``scorer`` returns a model by its version."""
+        self._journal = journal
+        self._features = features
+        self._scorer = scorer
+        self._sentences = sentences
+
+    def decision(self, connection: Connection, seq: int) -> Recomputed:
+        """Make the decision of a record again."""
+        filing = read_back(self._journal.body(connection, seq))
+        inputs, stored = self._with_table(connection, filing.inputs), filing.decision
+        rows = self.features(connection, filing.arrival, as_of=inputs.as_of)
+        scorer = None if inputs.model_version is None else self._scorer(inputs.model_version)
+        scores = None if scorer is None else scorer.score(rows.values)
+        one = seen(filing.arrival, rows, scores, index=0)
+        decision = replace(decide(inputs, one), rank=Rank(**stored["rank"]))
+        if decision.is_referred:
+            found = reasons(one, rows.values[0], scorer, sentences=self._sentences)
+            decision = explained(decision, found)
+        is_same = digest_of(rows.values[0]) == filing.features
+        return Recomputed(stored, outcome(decision), is_same)
+
+    def features(self, connection: Connection, arrival: Arrival, *, as_of: int) -> FeatureRows:
+        """Return the features of one arrival as of a time."""
+        return self._features.read(connection, [arrival], as_of=[as_of])
+
+    def _with_table(self, connection: Connection, inputs: Inputs) -> Inputs:
+        if inputs.table_sequence is None:
+            return inputs
+        table = self._journal.body(connection, inputs.table_sequence)["quantiles"]
+        return replace(inputs, table=tuple(table))

@@ -1,0 +1,140 @@
+"""What else the world reports: crossings without a decision, inspection acts, seizures, releases.
+
+Each is one record, once. Why a vehicle was inspected is not the reporter's to say: where the engine
+referred it, basis and propensity are the engine's, so that nobody can talk a pick out of the random
+stream. Only for a vehicle the engine let go does the reporter's word (officer or counterpart) count.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Literal
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from engine.answers import Answer, Claim, answered, crossing_name, taken
+from engine.errors import ConflictError, NotFoundError
+from engine.inflight import Recorded, recorded
+from engine.journal import Draft, Entry, Journal
+from engine.ports import Features
+from engine.queue import DECISION, INSPECTION, RELEASE, last_of_crossing
+from engine.records import Arrival, Inspection, InspectionAct, Seizure
+from engine.store import Store
+
+CROSSING, SEIZURE = "crossing", "seizure"
+SaidBasis = Literal["officer", "counterpart"]
+
+
+class Recording:
+    """Records what is reported; each call waits for the durable commit."""
+
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        *,
+        submit: Callable[[Draft], "Future[Entry]"],
+        features: Features,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._submit = submit
+        self._features = features
+
+    def crossing(self, arrival: Arrival, claim: Claim) -> Recorded:
+        """Record a crossing that asks for no decision."""
+        crossing = arrival.crossing
+        event = self._features.record(crossing, arrival.declaration)
+
+        def draft(_: Connection) -> Draft:
+            body = {"arrival": arrival.model_dump(mode="json", exclude_none=True)}
+            return _draft(CROSSING, crossing.crossing_id, claim, body, event)
+
+        return self._once(claim, draft)
+
+    def inspection(self, act: InspectionAct, claim: Claim, *, said: SaidBasis | None) -> Recorded:
+        """Record an inspection act, with the engine's own basis and propensity."""
+
+        def draft(connection: Connection) -> Draft:
+            self._reported(connection, act.crossing_id, post=claim.post)
+            basis, propensity = self._basis(connection, act.crossing_id, said)
+            known = act.model_dump(include=set(InspectionAct.model_fields))
+            full = Inspection(**known, basis=basis, propensity=propensity)
+            body = {
+                "crossing_id": act.crossing_id,
+                "inspection": full.model_dump(mode="json", exclude_none=True),
+            }
+            return _draft(INSPECTION, act.inspection_id, claim, body, self._features.act(full))
+
+        return self._once(claim, draft)
+
+    def seizure(self, seizure: Seizure, claim: Claim) -> Recorded:
+        """Record goods taken, at a post or inland."""
+
+        def draft(connection: Connection) -> Draft:
+            if seizure.crossing_id is not None:
+                self._reported(connection, seizure.crossing_id, post=claim.post)
+            if seizure.inspection_id is not None:
+                name = inspection_name(seizure.inspection_id)
+                if not taken(connection, [name]):
+                    raise NotFoundError("inspection", seizure.inspection_id)
+            body = {"seizure": seizure.model_dump(mode="json", exclude_none=True)}
+            event = self._features.find(connection, seizure)
+            return _draft(SEIZURE, seizure.seizure_id, claim, body, event)
+
+        return self._once(claim, draft)
+
+    def release(self, crossing_id: str, claim: Claim) -> Recorded:
+        """Record that a vehicle has left the queue."""
+
+        def draft(connection: Connection) -> Draft:
+            if self._reported(connection, crossing_id, post=claim.post).kind != DECISION:
+                raise NotFoundError("decision", crossing_id)
+            return _draft(RELEASE, crossing_id, claim, {"crossing_id": crossing_id}, None)
+
+        return self._once(claim, draft)
+
+    def post_of(self, crossing_id: str) -> str:
+        """Return the post that reported a crossing; raises ``NotFoundError``."""
+        with self._store.read() as connection:
+            return self._reported(connection, crossing_id, post=None).post
+
+    def _once(self, claim: Claim, draft: Callable[[Connection], Draft]) -> Recorded:
+        """Record, or return what was recorded before; another process may win the race once."""
+        for _ in range(2):
+            with self._store.read() as connection:
+                seq = answered(claim, taken(connection, claim.names))
+                if seq is not None:
+                    return recorded(connection, self._journal, seq)
+                wanted = draft(connection)
+            try:
+                return Recorded(self._submit(wanted).result(), dict(wanted.body))
+            except IntegrityError:
+                continue
+        raise ConflictError(claim.kind, claim.names[-1], "it is being recorded by somebody else")
+
+    def _reported(self, connection: Connection, crossing_id: str, *, post: str | None) -> Answer:
+        name = crossing_name(crossing_id)
+        found = taken(connection, [name]).get(name)
+        if found is None or post not in (None, found.post):
+            raise NotFoundError("crossing", crossing_id)
+        return found
+
+    def _basis(
+        self, connection: Connection, crossing_id: str, said: SaidBasis | None
+    ) -> tuple[Any, float | None]:
+        filed = last_of_crossing(connection, crossing_id)
+        if filed is not None:
+            decision = self._journal.body(connection, filed.seq)["decision"]
+            if decision["basis"] is not None:
+                return decision["basis"], decision["propensity"]
+        return said or "officer", None
+
+
+def inspection_name(inspection_id: str) -> str:
+    """Return the name that an inspection act takes."""
+    return f"inspection:{inspection_id}"
+
+
+def _draft(kind: str, subject: str, claim: Claim, body: dict[str, Any], event: Any) -> Draft:
+    return Draft(kind, subject, claim.post, {"claim": claim.as_dict()} | body, extra=event)

@@ -1,0 +1,83 @@
+"""The path of an arrival: from what a checkpoint sends to a decision that stands in the journal.
+
+Arrivals that wait are decided together: one snapshot, one read of features, one call of the model,
+one durable commit. They do not see each other, as records known at the same instant never do. An
+answer is given only once its record is durable, so the order below is also the order of promises.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from engine.answers import Claim
+from engine.considering import Considered, Considering
+from engine.decision import Decision, decide
+from engine.filing import written
+from engine.inflight import Asked, Desk, Recorded, unanswered
+from engine.journal import Draft, Entry, Journal
+from engine.ports import Features
+from engine.queue import DECISION, ranks
+from engine.records import Arrival
+from engine.store import Store
+
+TRIES = 3
+"""A decision that another process recorded first is looked up; it cannot be lost so often."""
+
+
+class Targeting:
+    """Decides on arrivals."""
+
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        *,
+        submit: Callable[[Draft], "Future[Entry]"],
+        features: Features,
+        considering: Considering,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._submit = submit
+        self._features = features
+        self._considering = considering
+        self._desk: Desk[Arrival] = Desk(self._decide, name="targeting")
+        self.close = self._desk.close
+
+    def decide(self, arrival: Arrival, claim: Claim) -> "Future[Recorded]":
+        """Return what will hold the recorded decision on an arrival, or the stored one."""
+        return self._desk.ask(arrival, claim)
+
+    def _decide(self, asked: Sequence[Asked[Arrival]]) -> None:
+        self._journal.ensure_recent()
+        with self._store.read() as snapshot:
+            as_of = self._journal.head(snapshot).as_of
+            asked = unanswered(snapshot, self._journal, asked)
+            if not asked:
+                return
+            arrivals = [one.what for one in asked]
+            rows = self._features.read(snapshot, arrivals, as_of=[as_of] * len(arrivals))
+            considered = self._considering.all(arrivals, rows, as_of=as_of)
+            decisions = [decide(one.inputs, one.seen) for one in considered]
+            places = ranks(snapshot, decisions, as_of=as_of)
+        for one, read, decision, rank in zip(asked, considered, decisions, places, strict=True):
+            decision = self._considering.explain(replace(decision, rank=rank), read)
+            self._record(one, read, decision)
+
+    def _record(self, asked: Asked[Arrival], read: Considered, decision: Decision) -> None:
+        body = written(decision, read.inputs, arrival=asked.what, row=read.row, claim=asked.claim)
+        draft = Draft(DECISION, decision.decision_id, decision.post, body, extra=read.event)
+        self._submit(draft).add_done_callback(partial(self._answer, asked, body))
+
+    def _answer(self, asked: Asked[Arrival], body: dict[str, Any], done: "Future[Entry]") -> None:
+        error = done.exception()
+        if error is None:
+            asked.answer.set_result(Recorded(done.result(), body))
+        elif isinstance(error, IntegrityError) and asked.tries < TRIES:
+            self._desk.again(asked)  # another process decided it first: answer with its record
+        else:
+            asked.answer.set_exception(error)
