@@ -1,19 +1,19 @@
 """All reads of a whole history at once, and the feature matrix made of them.
 
-The reference is in numpy: events and cuts are sorted onto one integer line (entity, rank of time),
-where an as-of read is a binary search and a difference of two cumulative sums. It is exact because
-everything is int64, and it is leak-free because the search is strict.
+Group by group, the kernel turns a stream's events and the crossings' cuts into reads. Exact because
+everything is int64, and leak-free because an event counts only strictly before the cut.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.times import DAY
-from features.definitions import Floats, Read
+from features.definitions import FAR, Floats, Read
 from features.encode import FACTS
+from features.kernel import group_reads
 from features.log import Events, Log
 from features.plan import Group, Plan, Rows
 
@@ -43,79 +43,63 @@ class Matrix:
     definitions: str
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Events of one group and cuts of all queries on one integer line.
-
-    Attributes
-    ----------
-    order : int64 array of shape (m,)
-        Events by (entity, known_at, order of becoming known).
-    place : int64 array of shape (m,)
-        Where each ordered event stands on the line.
-    start : int64 array of shape (n,)
-        Where the queried entity begins; ``width`` times its code, -1 where it has no event.
-    times : int64 array of shape (k,)
-        Distinct event times, ascending.
-    """
-
-    order: Ints
-    place: Ints
-    start: Ints
-    times: Ints
-
-    def before(self, cut: Ints) -> Ints:
-        """Return, for each query, how many ordered events stand before its entity's cut."""
-        rank = np.searchsorted(self.times, cut, side="left")
-        return np.searchsorted(self.place, self.start + rank, side="left")
+Kernel = Callable[..., Ints]
+"""Computes the reads of one group; see :func:`features.kernel.group_reads`."""
 
 
-def line(event_key: Ints, known_at: Ints, query_key: Ints) -> Line:
-    """Lay events and queries of one group on one line; events must ascend in ``known_at``."""
-    entities, code = np.unique(event_key, return_inverse=True)
-    times, rank = np.unique(known_at, return_inverse=True)
-    width = len(times) + 1
-    place = code * width + rank
-    order = np.argsort(place, kind="stable")
-    if not len(entities):
-        return Line(order, place, np.full(len(query_key), -1), times)
-    found = np.minimum(np.searchsorted(entities, query_key), len(entities) - 1)
-    start = np.where(entities[found] == query_key, found * width, -1)
-    return Line(order, place[order], start, times)
-
-
-def reads(log: Log, plan: Plan) -> dict[Read, Floats]:
+def reads(log: Log, plan: Plan, kernel: Kernel = group_reads) -> dict[Read, Floats]:
     """Compute every read of the plan for every crossing.
+
+    Parameters
+    ----------
+    log : Log of n crossings
+    plan : Plan
+    kernel : Kernel, default=the numba kernel
+        ``features.reference.group_reads`` is its numpy twin.
 
     Returns
     -------
     dict of Read to float64 array of shape (n,)
         Exact integers; NaN where the entity looked up is not known, or has no last event.
     """
+    # The journal's decisions are cut before they are known, so cuts need not ascend with rows.
+    order = np.argsort(log.as_of, kind="stable")
     out: dict[Read, Floats] = {}
     for group in plan.groups:
         wanted = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
         for of in sorted({read.of for read in wanted}):
-            out |= _group_reads(log, plan, group, [read for read in wanted if read.of == of])
+            asked = [read for read in wanted if read.of == of]
+            out |= _group_reads(log, plan, group, asked, order=order, kernel=kernel)
     return out
 
 
-def _group_reads(log: Log, plan: Plan, group: Group, wanted: list[Read]) -> dict[Read, Floats]:
+def _group_reads(
+    log: Log, plan: Plan, group: Group, wanted: Sequence[Read], *, order: Ints, kernel: Kernel
+) -> dict[Read, Floats]:
     events = log.streams[group.stream]
-    key = log.event_keys[plan.bys.index(group.by)][events.row]
-    known = key != 0
     query = log.query_keys[plan.ofs.index((wanted[0].of, group.by))]
-    laid = line(key[known], events.known_at[known], query)
-    upto = laid.before(log.as_of)
+    sums = [read for read in wanted if not read.is_last]
+    measures = sorted({read.measure for read in sums})
+    days = sorted({read.days for read in sums}) or [FAR]
+    found = kernel(
+        log.event_keys[plan.bys.index(group.by)][events.row],
+        events.known_at,
+        np.array([_amounts(events, name) for name in measures], np.int64).reshape(
+            len(measures), len(events.row)
+        ),
+        query[order],
+        log.as_of[order],
+        np.array([0 if span >= FAR else span * DAY for span in days]),
+        np.array([measures.index(read.measure) for read in sums], np.int64),
+        np.array([days.index(read.days) for read in sums], np.int64),
+    )
     out = {}
     for read in wanted:
-        if read.is_last:
-            values = _last(log, events, np.flatnonzero(known)[laid.order], laid, upto, read)
-        else:
-            since = laid.before(log.as_of - read.days * DAY)
-            amounts = _amounts(events, read.measure)[known][laid.order]
-            sums = np.concatenate(([0], np.cumsum(amounts)))
-            values = np.where(laid.start < 0, 0, sums[upto] - sums[since]).astype(np.float64)
+        values = np.empty(len(log))
+        carried = (
+            found[sums.index(read)] if not read.is_last else _last(log, events, found[-1], read)
+        )
+        values[order] = carried
         out[read] = np.where(query == 0, np.nan, values)
     return out
 
@@ -126,17 +110,15 @@ def _amounts(events: Events, measure: str) -> Ints:
     return events.measures[measure]
 
 
-def _last(log: Log, events: Events, order: Ints, laid: Line, upto: Ints, read: Read) -> Floats:
-    """Return what each entity's last event before the cut carries; NaN where there is none."""
-    if not len(order):
-        return np.full(len(log), np.nan)
-    first = np.searchsorted(laid.place, laid.start, side="left")
-    event = order[np.maximum(upto - 1, 0)]
+def _last(log: Log, events: Events, last: Ints, read: Read) -> Floats:
+    """Return what the last events carry; NaN where there is none."""
+    if not len(events.row):
+        return np.full(len(last), np.nan)
     if read.measure == "known_at":
-        carried = events.known_at[event].astype(np.float64)
+        carried = events.known_at[last].astype(np.float64)
     else:
-        carried = log.facts[FACTS.index(read.measure)][events.row[event]]
-    return np.where((laid.start >= 0) & (upto > first), carried, np.nan)
+        carried = log.facts[FACTS.index(read.measure)][events.row[last]]
+    return np.where(last < 0, np.nan, carried)
 
 
 def matrix(log: Log, plan: Plan, progress: Callable[[int, int], None] | None = None) -> Matrix:
