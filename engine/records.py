@@ -27,6 +27,9 @@ from pydantic_core import PydanticCustomError
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?P<offset>[Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
+_COUNTRY = re.compile("[A-Z]{2}")
+_HS_CODE = re.compile("[0-9]{2,10}")
+_PLACE = re.compile(r"[a-z_]{1,31}(\.[a-z_0-9]{1,32})?")
 
 
 def _time(value: object) -> object:
@@ -53,19 +56,19 @@ def _printable(value: str) -> str:
 
 
 def _country(value: str) -> str:
-    if re.fullmatch("[A-Z]{2}", value) is None:
+    if _COUNTRY.fullmatch(value) is None:
         raise PydanticCustomError("malformed_country", "two capital letters (ISO 3166-1 alpha-2)")
     return value
 
 
 def _hs_code(value: str) -> str:
-    if re.fullmatch("[0-9]{2,10}", value) is None:
+    if _HS_CODE.fullmatch(value) is None:
         raise PydanticCustomError("malformed_hs_code", "2 to 10 digits")
     return value
 
 
 def _place(value: str) -> str:
-    if re.fullmatch(r"[a-z_]{1,31}(\.[a-z_0-9]{1,32})?", value) is None:
+    if _PLACE.fullmatch(value) is None:
         raise PydanticCustomError("malformed_place", "a lower-case group, or group.part")
     return value
 
@@ -149,7 +152,9 @@ class Crossing(Record):
     @property
     def known_at(self) -> datetime:
         """When this network could know it: never before it arrived."""
-        return self.arrived_at if self.recorded_at is None else max(self.arrived_at, self.recorded_at)
+        return (
+            self.arrived_at if self.recorded_at is None else max(self.arrived_at, self.recorded_at)
+        )
 
 
 class GoodsItem(Record):
@@ -292,4 +297,3 @@ def faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str, str
         (found["loc"], RULES.get(found["type"], found["type"]), found["msg"])
         for found in error.errors(include_url=False, include_input=False, include_context=False)
     ]
-

@@ -181,10 +181,11 @@ def _faults(parts: Parts) -> list[Fault]:
 
 def _accounted(parts: Parts, seen: Mapping[str, int], faults: Sequence[Fault]) -> dict[str, int]:
     """Return the rows accepted of each file; what was read must be there or have a fault."""
-    # The records of one KCS row share its place: a row counts once.
-    places = pa.concat_tables([part.where for part in parts.values()])
-    kept = places.group_by(["file", "line"]).aggregate([])["file"].value_counts()
-    accepted = Counter({row["values"]: row["counts"] for row in kept.to_pylist()})
+    accepted: Counter[str] = Counter()
+    for part in parts.values():
+        for row in part.where["file"].value_counts().to_pylist():
+            # The records of one KCS row share its place: a row counts once.
+            accepted[row["values"]] = max(accepted[row["values"]], row["counts"])
     quarantined = Counter(fault.file for fault in faults)
     for file, rows in seen.items():
         if rows != accepted[file] + quarantined[file]:
