@@ -186,9 +186,8 @@ class Journal:
                     return []
                 entries = _chained(head, now, sealed)
                 self._insert(connection, entries, sealed)
-        except CommitUnknownError:
-            if not self._holds(entries[-1]):
-                raise
+        except CommitUnknownError as unknown:
+            self._settle(entries[-1], unknown)
         return entries
 
     def _head(self, connection: Connection) -> tuple[Head, int]:
@@ -235,15 +234,19 @@ class Journal:
         for projection in self._projections:
             projection.apply(connection, pairs)
 
-    def _holds(self, last: Entry) -> bool:
-        """Tell whether a batch got in whose commit was not answered.
+    def _settle(self, last: Entry, unknown: CommitUnknownError) -> None:
+        """Find out whether a batch got in whose commit was not answered; raises where it did not.
 
         The salt makes its chain value unique. The lock waits for whoever still holds it, so that
         the batch cannot get in after we looked.
         """
-        with self._store.write() as connection:
-            query = select(JOURNAL.c.chain).where(JOURNAL.c.seq == last.seq)
-            return connection.scalar(query) == last.chain
+        try:
+            with self._store.write() as connection:
+                chain = connection.scalar(select(JOURNAL.c.chain).where(JOURNAL.c.seq == last.seq))
+        except StoreUnavailableError:
+            raise unknown from None
+        if chain != last.chain:
+            raise StoreUnavailableError(unknown.why) from unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,8 +231,9 @@ def test_a_commit_without_an_answer_is_looked_up(
     if records:
         assert [entry.seq for entry in journal.append([draft(1), draft(2)])] == [1, 2]
     else:
-        with pytest.raises(CommitUnknownError):
+        with pytest.raises(StoreUnavailableError) as caught:
             journal.append([draft(1), draft(2)])
+        assert not isinstance(caught.value, CommitUnknownError)
 
     assert count(store) == (records, records)
     assert verify(store).ok
@@ -253,8 +254,18 @@ def test_another_batch_in_our_place_is_not_ours(
             Journal(store).append([draft(2)])
 
     monkeypatch.setattr(dialect, "do_commit", once)
-    with pytest.raises(CommitUnknownError):
+    with pytest.raises(StoreUnavailableError):
         journal.append([draft(1)])
+
+    assert count(store) == (1, 1)
+
+
+def test_a_commit_that_cannot_be_looked_up_is_called_unknown(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store.engine.dialect, "do_commit", failing_commit(store, first="commit"))
+    with pytest.raises(CommitUnknownError):
+        Journal(store).append([draft(1)])
 
     assert count(store) == (1, 1)
 
