@@ -34,3 +34,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("crossing_id", name="passages_pk"),
     )
     op.create_index("passages_plate_ix", "passages", ["plate_key", "arrived_at"])
+    op.create_table(
+        "counter_epoch",
+        sa.Column("one", sa.SmallInteger, autoincrement=False, nullable=False),
+        sa.Column("epoch", sa.String, nullable=False),
+        sa.Column("definitions", sa.String, nullable=False),
+        sa.PrimaryKeyConstraint("one", name="counter_epoch_pk"),
+    )

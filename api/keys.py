@@ -1,0 +1,58 @@
+"""Keys of machines and passwords of people: made once, shown once, kept as digests.
+
+A key is 256 random bits, so one HMAC with a pepper that is not in the database is enough: a dump of
+the database alone holds nothing to call with, and nothing to guess. A password is guessable, so it
+is kept as argon2id.
+"""
+
+import hashlib
+import hmac
+import secrets
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from engine.errors import HomeError
+from engine.home import Home
+from engine.secretfiles import read_secret
+
+PREFIX = "dz_"
+PEPPER_FILE = "pepper"
+_BYTES = 32
+_HASHER = PasswordHasher()  # argon2id, the library's recommended cost (RFC 9106, low memory)
+
+
+def new_key() -> str:
+    """Return a new key: 256 random bits, with a prefix that scanners for leaked keys can find."""
+    return PREFIX + secrets.token_urlsafe(_BYTES)
+
+
+def new_password() -> str:
+    """Return a new password of 96 random bits, in groups a person can read out."""
+    return "-".join(secrets.token_hex(3) for _ in range(4))
+
+
+def digest(key: str, pepper: bytes) -> bytes:
+    """Return what is kept of a key."""
+    return hmac.digest(pepper, key.encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+
+def hashed(password: str) -> str:
+    """Return what is kept of a password."""
+    return _HASHER.hash(password)
+
+
+def is_password(password: str, kept: str) -> bool:
+    """Tell whether a password is the one that was kept."""
+    try:
+        return _HASHER.verify(kept, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def open_pepper(home: Home) -> bytes:
+    """Read this home's pepper, made on first use; raises ``HomeError``."""
+    pepper = read_secret(home.keys / PEPPER_FILE, lambda: secrets.token_bytes(_BYTES))
+    if len(pepper) != _BYTES:
+        raise HomeError(PEPPER_FILE, f"must hold {_BYTES} bytes")
+    return pepper

@@ -1,0 +1,28 @@
+"""Secrets of a home as files: made whole or not at all, readable by their owner alone."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+
+from engine.errors import HomeError
+
+
+def read_secret(path: Path, make: Callable[[], bytes]) -> bytes:
+    """Return a secret file's bytes, made on first use; raises ``HomeError`` where others can read.
+
+    Where two processes make it at once, one wins and both read the same.
+    """
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(make())
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+    if path.stat().st_mode & 0o077:
+        raise HomeError(path.name, "others can read this file: chmod 600, or replace it")
+    return path.read_bytes()
