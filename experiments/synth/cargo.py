@@ -25,7 +25,7 @@ NOISE = 0.15
 """Standard deviation of the log of an honest value around its lane's level."""
 UNDERVALUE = (0.8, 0.3)
 MISVALUE = (0.3, 0.3)
-PRIVATE_TRADER = 0.05
+PRIVATE_TRADER = 0.045
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _rates(config: Config, calls: Calls, lanes: Lanes, given: tuple[Ints, Ints, 
     lane, kind, declared = given
     rng = config.rng("traders")
     vehicles = int(calls.vehicle.max()) + 1 if len(calls.vehicle) else 1
-    trades = np.where(rng.random(vehicles) < PRIVATE_TRADER, rng.beta(2.5, 4.0, vehicles), 0.008)
+    trades = np.where(rng.random(vehicles) < PRIVATE_TRADER, rng.beta(2.5, 4.0, vehicles), 0.006)
     started = calls.day >= lanes.fraud_from[lane]
     by_lane = np.where(started, lanes.fraud[lane], np.minimum(lanes.fraud[lane], 0.012))
     by_vehicle = trades[calls.vehicle] * np.where(kind <= 2, 1.0, 0.25)

@@ -14,7 +14,7 @@ from experiments.synth import search
 from experiments.synth.config import Bools, Floats, Ints
 from experiments.synth.plan import Plan
 
-SURFACES = 0.032
+SURFACES = 0.04
 """Chance that an undetected load is seized inland: about three finds in ten [assumed]."""
 UNRELATED = 0.04
 """Inland seizures of vehicles that never crossed here, per inland seizure."""
@@ -45,6 +45,8 @@ class Inland:
         at = plan.habits.entry_at
         wait = (rng.uniform(0.1, 9.0, n) * DAY).astype(np.int64)
         self.seized_at = at + np.minimum(wait, (0.8 * (_next_trip(plan) - at)).astype(np.int64))
+        lag = rng.uniform(3 * DAY, 45 * DAY, n).astype(np.int64)
+        self.recorded_at = self.seized_at + lag
         self.rows: list[int] = []
 
     def surface(self, rows: Ints, acts: search.Acts) -> list[tuple[int, int]]:
@@ -77,12 +79,9 @@ def collect(plan: Plan, acts: search.Acts, inland: Inland) -> Seizures:
     seized = np.concatenate([acts.completed_at[made], inland.seized_at[later], elsewhere])
     act = np.concatenate([made, np.full(len(later) + strangers, -1)])
     at_post = act >= 0
-    lag = np.where(
-        at_post,
-        rng.lognormal(np.log(6 * HOUR), 1.0, len(row)),
-        rng.uniform(3 * DAY, 45 * DAY, len(row)),
-    ).astype(np.int64)
-    known = np.maximum(seized + lag, np.where(at_post, acts.recorded_at[act], 0))
+    lag = rng.lognormal(np.log(6 * HOUR), 1.0, len(row)).astype(np.int64)
+    known = np.where(at_post, np.maximum(seized + lag, acts.recorded_at[act]), seized + 9 * DAY)
+    known = np.where(~at_post & (row >= 0), inland.recorded_at[row], known)
     quantity = plan.loads.quantity_g[row] * np.where(at_post, 1.0, rng.uniform(0.3, 1.0, len(row)))
     second = 1_000_000
     return Seizures(

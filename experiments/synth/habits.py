@@ -78,7 +78,7 @@ def adopt(
     mess = np.where(owner >= 0, carriers.mess[owner], 0.15)
     front = circles.vehicle_front[calls.vehicle]
     signs = Signs(rng, calls.role == RUN)
-    night = signs.draw(NIGHT[kind] + 0.25 * mess, 0.45)
+    night = signs.draw(NIGHT[kind] + 0.25 * mess, 0.34)
     entry_at = _entry_times(config, rng, calls, (night, kind, owner))
     driver = _drivers(signs, calls, (vehicles, pool, mess, front))
     lane = _lanes(signs, calls, (lanes, circles, kind, owner, front), places=places, season=season)
@@ -86,16 +86,16 @@ def adopt(
     one_sided = absent >= 1.0
     absent = np.minimum(0.9, absent + 0.1 * (mess - 0.17))
     mirror = ~signs.draw(absent, np.minimum(absent + 0.13, 0.95)) & ~one_sided
-    slow = signs.draw(0.05 + 0.1 * mess, 0.3, where=mirror)
+    slow = signs.draw(0.05 + 0.1 * mess, 0.36, where=mirror)
     transit = np.array([pair.transit_hours for pair in PAIRS])[calls.pair] * HOUR
     transit = transit * np.exp(rng.normal(0, 0.35, len(kind))) * np.where(kind == CAR, 0.6, 1.0)
     transit = transit * np.where(slow, rng.uniform(1.8, 4.5, len(kind)), 1.0)
     has_trailer = (kind == TRUCK) & (rng.random(len(kind)) < 0.93)
-    swapped = signs.draw(0.02 + 0.12 * mess, 0.14, where=mirror & has_trailer)
+    swapped = signs.draw(0.02 + 0.12 * mess, 0.2, where=mirror & has_trailer)
     trailer = np.where(has_trailer, _own_or_lent(rng, calls.vehicle, pool, 0.03 + 0.1 * mess), -1)
     before = np.where(swapped, pool.member(calls.vehicle, rng.random(len(kind))), trailer)
     sealed = (lane >= 0) & (rng.random(len(kind)) < np.where(kind == WAGON, 0.9, 0.62))
-    changed = signs.draw(0.02 + 0.12 * mess, 0.2, where=mirror & sealed)
+    changed = signs.draw(0.02 + 0.12 * mess, 0.26, where=mirror & sealed)
     return Habits(
         entry_at=entry_at,
         exit_at=entry_at - np.maximum(transit, 10 * MINUTE).astype(np.int64),
@@ -177,7 +177,7 @@ def _drivers(signs: Signs, calls: Calls, given: tuple[Vehicles, Pool, Floats, In
     other = np.where(is_private, n + calls.vehicle, colleague)
     in_circle = front >= 0
     key = signs.draw(
-        np.where(in_circle, 0.12, 0.5), np.where(in_circle, 0.65, 0.5), where=in_circle
+        np.where(in_circle, 0.12, 0.5), np.where(in_circle, 0.75, 0.5), where=in_circle
     )
     member = 2 * n + front // FRONTS * KEY_DRIVERS + signs.rng.integers(0, KEY_DRIVERS, len(main))
     return np.where(key, member, np.where(lent, other, main))
@@ -191,13 +191,16 @@ def _lanes(
     places: Floats,
     season: Floats,
 ) -> Ints:
-    """Draw what is carried (``season`` is by line and day): a contract of the carrier, the spot market, or a cover lane."""
+    """Draw what is carried: a contract of the carrier, the spot market, or a cover lane.
+
+    ``season`` is by line and day.
+    """
     lanes, circles, kind, owner, front = given
     rng, n = signs.rng, len(kind)
     usual = np.array([pair.loaded for pair in PAIRS])[calls.pair, calls.direction]
     usual = np.clip(usual * LESS_LOADED[kind], 0.001, 0.97)
     can_load = np.isin(kind, (VAN, TRUCK, WAGON))
-    loaded = signs.draw(usual, np.where(can_load, 0.85, usual), where=can_load)
+    loaded = signs.draw(usual, np.minimum(usual + 0.1, 0.975), where=can_load)
     group = calls.pair * 2 + calls.direction
     contract = places[np.maximum(owner, 0), calls.direction, rng.integers(0, places.shape[2], n)]
     u = np.where((rng.random(n) < 0.72) & (owner >= 0), contract, rng.random(n))
@@ -207,8 +210,8 @@ def _lanes(
         lane = np.where(off, find_lanes(lanes, group, rng.random(n)), lane)
     controls = (front >= 0) & loaded
     cover = signs.draw(np.full(n, 0.3), 0.8, where=controls)
-    own = circles.lane[front] + rng.integers(0, COVER_LANES, n)
-    suits = circles.road[front] == group
+    own = circles.vehicle_lane[calls.vehicle] + rng.integers(0, COVER_LANES, n)
+    suits = circles.vehicle_road[calls.vehicle] == group
     return np.where(loaded, np.where(cover & suits, own, lane), -1)
 
 

@@ -10,27 +10,7 @@ import numpy as np
 
 from experiments.synth.config import Floats, Ints
 
-COUNTRIES = tuple(
-    [
-        "UZ",
-        "KZ",
-        "KG",
-        "TJ",
-        "TM",
-        "AF",
-        "CN",
-        "RU",
-        "TR",
-        "IR",
-        "IN",
-        "AE",
-        "PK",
-        "DE",
-        "KR",
-        "PL",
-        "BY",
-    ]
-)
+COUNTRIES = (*"UZ KZ KG TJ TM AF CN RU TR IR IN AE PK DE KR PL BY".split(),)
 CLASSES = ("car", "van", "bus", "truck", "rail_wagon")
 CAR, VAN, BUS, TRUCK, WAGON = range(5)
 GOODS_CLASSES = (VAN, TRUCK, WAGON)

@@ -20,10 +20,12 @@ from experiments.synth.trips import RUN
 BASES = ("random", "score", "officer", "counterpart")
 RANDOM, SCORE, OFFICER, COUNTERPART = range(4)
 RANDOM_SHARE = 0.02
-CAPACITY_SHARE = 0.04
+CAPACITY_SHARE = 0.045
 """Of a post's entries a day; posts differ by half."""
 MAX_SCORE_PICK = 0.75
-MEMORY_DAYS = 30.0
+MEMORY_DAYS = 60.0
+HEAT = np.array([0.0, 0.35, 2.0])
+"""How much a clear act, a discrepancy and a seizure stay in mind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Results:
     """What became known: rows of the plan, and what the acts found."""
 
     rows: Ints
-    is_hit: Bools
+    outcome: Ints
+    """0 clear, 1 discrepancy, 2 seizure."""
 
 
 class Policy(Protocol):
@@ -65,7 +68,7 @@ class Historical:
         self.plan = plan
         self.looks = _looks(plan) + rng.normal(0, 0.9, n)
         self.u_random, self.u_score, self.u_other = rng.random((3, n))
-        self.is_tipped = rng.random(n) < np.where(plan.calls.role == RUN, 0.025, 0.0004)
+        self.is_tipped = rng.random(n) < np.where(plan.calls.role == RUN, 0.045, 0.0004)
         self.capacity = CAPACITY_SHARE * rng.uniform(0.6, 1.5, len(POSTS))
         self.mean = np.full((2, len(POSTS)), 1e-9)
         vehicles = len(plan.vehicles.carrier)
@@ -93,11 +96,12 @@ class Historical:
         """Remember vehicles, carriers and consignees with a hit; memories fade."""
         for heat in (self.heat_vehicle, self.heat_carrier, self.heat_party):
             heat *= 1.0 - 1.0 / MEMORY_DAYS
-        hits = results.rows[results.is_hit]
-        vehicle = self.plan.calls.vehicle[hits]
-        np.add.at(self.heat_vehicle, vehicle, 1.0)
-        np.add.at(self.heat_carrier, self.plan.vehicles.carrier[vehicle], 1.0)
-        np.add.at(self.heat_party, self._party(hits), 1.0)
+        hits = np.flatnonzero(results.outcome > 0)
+        weight = HEAT[results.outcome[hits]]
+        vehicle = self.plan.calls.vehicle[results.rows[hits]]
+        np.add.at(self.heat_vehicle, vehicle, weight)
+        np.add.at(self.heat_carrier, self.plan.vehicles.carrier[vehicle], weight)
+        np.add.at(self.heat_party, self._party(results.rows[hits]), weight)
         self.heat_carrier[-1] = self.heat_party[-1] = 0.0
 
     def _party(self, rows: Ints) -> Ints:
@@ -107,9 +111,9 @@ class Historical:
     def _weights(self, rows: Ints) -> Floats:
         vehicle = self.plan.calls.vehicle[rows]
         carrier = self.plan.vehicles.carrier[vehicle]
-        heat = 1.1 * np.minimum(self.heat_vehicle[vehicle], 1.0)
-        heat += 0.6 * np.minimum(self.heat_carrier[carrier], 1.5)
-        heat += 0.5 * np.minimum(self.heat_party[self._party(rows)], 1.5)
+        heat = 1.0 * np.minimum(self.heat_vehicle[vehicle], 1.0)
+        heat += 0.9 * np.minimum(self.heat_carrier[carrier], 2.0)
+        heat += 0.6 * np.minimum(self.heat_party[self._party(rows)], 2.0)
         score = self.looks[rows] + heat + 0.45 * ~self.seen[vehicle]
         return np.exp(np.clip(score, -4.0, 3.5))
 
@@ -131,8 +135,8 @@ def _looks(plan: Plan) -> Floats:
     local = (ways.entry_at // 3_600_000_000 + 5) % 24
     threat = np.array([list(pair.threat) for pair in PAIRS])[plan.calls.pair, plan.calls.direction]
     known = np.nan_to_num(loads.exit_kg / loads.entry_kg, nan=1.0)
-    score = 0.35 * ((local >= 22) | (local < 6)) + 0.5 * ways.seal_changed
-    score = score + 0.35 * (ways.trailer != ways.exit_trailer) * ways.has_mirror
+    score = 0.35 * ((local >= 22) | (local < 6)) + 0.7 * ways.seal_changed
+    score = score + 0.5 * (ways.trailer != ways.exit_trailer) * ways.has_mirror
     score = score + 0.6 * (np.abs(known - 1.0) > 0.03)
     score = score + 0.3 * (ways.entry_at - ways.exit_at > 4 * 3_600_000_000 * 3) * ways.has_mirror
     score = score + 0.7 * (cargo.is_declared & (cargo.value_shift < -0.5))

@@ -56,7 +56,7 @@ def trade(config: Config, trips: float, carriers: int) -> tuple[Lanes, Contracts
     scale = trips / max(config.years, 0.25) ** 0.5
     volume = np.repeat([pair.volume for pair in PAIRS], 2)
     loaded = np.array([share for pair in PAIRS for share in pair.loaded])
-    sizes = np.maximum(3, np.round(scale * 0.5 * volume * loaded / 9)).astype(np.int64)
+    sizes = np.maximum(3, np.round(scale * 0.5 * volume * loaded / 18)).astype(np.int64)
     group = np.repeat(np.arange(2 * len(PAIRS)), sizes)
     line, roads = np.empty(len(group), np.int64), []
     for index in range(2 * len(PAIRS)):
@@ -97,7 +97,7 @@ def _lanes(config: Config, rng: np.random.Generator, given: tuple[Ints, Ints, In
 
 def _heavy(rng: np.random.Generator, n: int, pool: int) -> Ints:
     """Assign members of a pool, a few of them to many (Zipf-like)."""
-    return pick((np.arange(pool) + 3.0) ** -0.9, rng.random(n))
+    return pick((np.arange(pool) + 3.0) ** -0.95, rng.random(n))
 
 
 def _side_lines(rng: np.random.Generator, consignee: Ints) -> Ints:
@@ -120,21 +120,21 @@ def cheating(
 ) -> tuple[Floats, Floats]:
     """Draw how often each lane's declarations are wrong, and since when.
 
-    Most consignees are careless at worst (1 to 2 %), one in nine cheats often; some declarants
+    Most consignees are careless at worst (1 to 2 %), one in seven cheats often; some declarants
     help. A third of the cheats start within the span.
     """
     parties, helpers = int(consignee.max()) + 1, int(declarant.max()) + 1
-    cheat = rng.random(parties) < 0.11
+    cheat = rng.random(parties) < 0.15
     rate = np.where(cheat, rng.beta(3.0, 2.6, parties), rng.beta(1.0, 55.0, parties))
     since = np.where(cheat & (rng.random(parties) < 0.35), rng.random(parties) * config.days, -1.0)
-    helps = np.where(rng.random(helpers) < 0.12, 1.8, 0.95)
+    helps = np.where(rng.random(helpers) < 0.15, 2.2, 0.85)
     return rate[consignee] * helps[declarant], since[consignee]
 
 
 def cover_lines(rng: np.random.Generator, road: int, count: int) -> Ints:
     """Return goods that hide a load well and are plausible on this road (group)."""
     start = COUNTRIES[countries_of(road // 2, road % 2)[0]]
-    return pick((affinity(start) + 0.03) * COVER**3, rng.random(count))
+    return pick((affinity(start) + 0.03) * COVER**1.5, rng.random(count))
 
 
 def join(parts: list[Lanes]) -> Lanes:

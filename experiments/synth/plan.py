@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from experiments.synth import catalogue, circles, fleet, habits, parties, trips
+from experiments.synth import catalogue, circles, fleet, fronts, habits, parties, trips
 from experiments.synth.cargo import Cargo, Items, load
 from experiments.synth.config import Bools, Config, Floats, Ints
 from experiments.synth.network import (
@@ -22,7 +22,7 @@ from experiments.synth.network import (
     leaving_and_entering,
 )
 
-LONE = np.array([0.0013, 0.0017, 0.0034, 0.0019, 0.0005])
+LONE = np.array([0.0010, 0.0012, 0.0016, 0.0012, 0.0005])
 """Chance that a lone opportunist carries, by vehicle class: nothing that is recorded tells."""
 REPEATERS = 0.004
 """Share of private and passenger vehicles that carry again and again, once in fifteen trips."""
@@ -72,9 +72,8 @@ def plan(config: Config, trips_wanted: float) -> Plan:
     """Draw a world of about ``trips_wanted`` trips."""
     vehicles, carriers = fleet.grow(config, trips_wanted)
     lanes, contracts = parties.trade(config, trips_wanted, len(carriers.mess))
-    ring, vehicles, carriers, lanes = circles.enlist(
-        config, trips_wanted, (vehicles, carriers, lanes)
-    )
+    ring, lawful = fronts.enlist(config, trips_wanted, (vehicles, carriers, lanes))
+    vehicles, carriers, lanes = lawful
     pool = fleet.pools(vehicles)
     calls = trips.call(config, (vehicles, carriers, ring, pool), target=trips_wanted)
     more = config.rng("contracts").random((ring.count * circles.FRONTS, 2, parties.CONTRACTS))
@@ -128,7 +127,7 @@ def lone_rate(config: Config, calls: trips.Calls, vehicles: fleet.Vehicles) -> F
     pull = np.array([list(pair.threat) for pair in PAIRS])[calls.pair, calls.direction]
     repeats = rng.random(len(vehicles.carrier)) < REPEATERS
     again = repeats[calls.vehicle] & (kind <= 2)
-    return np.asarray(LONE[kind] * (0.55 + 0.9 * pull) + np.where(again, 1 / 15, 0.0))
+    return np.asarray(LONE[kind] * (0.8 + 0.45 * pull) + np.where(again, 1 / 15, 0.0))
 
 
 def _loads(
@@ -147,7 +146,7 @@ def _loads(
     prior = np.where(is_run, 0.0, lone_rate(config, calls, vehicles))
     carries = np.where(is_run, ~calls.dry, rng.random(n) < prior)
     usual = is_run & (rng.random(n) < 0.85)
-    hiding = np.where(usual, ring.concealment[front], circles.hideouts(rng, kind))
+    hiding = np.where(usual, ring.vehicle_hiding[calls.vehicle], circles.hideouts(rng, kind))
     median = np.where(is_run, ring.quantity_g[front], np.where(kind == CAR, 700.0, 1500.0))
     quantity = np.minimum(median * np.exp(rng.normal(0, 0.8, n)), 775_000.0)
     hidden = np.where(carries, quantity / 1000 * 1.25 + np.where(is_run, 25.0, 0.0), 0.0)

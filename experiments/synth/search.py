@@ -46,7 +46,7 @@ COVERS = np.array(
 """Chance that a method covers a place, by group."""
 NOTICES = np.array(
     [
-        [0.0, 0.55, 0.45, 0.20, 0.10],
+        [0.0, 0.70, 0.55, 0.30, 0.10],
         [0.0, 0.0, 0.0, 0.85, 0.0],
         [0.0, 0.05, 0.35, 0.30, 0.45],
         [0.0, 0.0, 0.05, 0.0, 0.10],
@@ -137,7 +137,7 @@ def _methods(
     post = plan.entry_post[rows]
     scanner = np.array([p.has_scanner for p in POSTS])[post]
     scale = np.array([p.has_scale for p in POSTS])[post]
-    papers_only = (rng.random(n) < 0.16) & (basis != RANDOM)
+    papers_only = (rng.random(n) < 0.12) & (basis != RANDOM)
     u = rng.random((n, 4))
     methods = np.zeros((n, len(METHODS)), dtype=np.bool_)
     methods[:, DOCUMENTS] = (u[:, 0] < 0.9) | papers_only
@@ -145,7 +145,7 @@ def _methods(
     methods[:, XRAY] = scanner & (u[:, 2] < np.where(kind == TRUCK, 0.65, 0.3)) & ~papers_only
     methods[:, CANINE] = (u[:, 3] < 0.5) & ~papers_only
     weak = ~methods[:, XRAY] & ~methods[:, CANINE]
-    physical = np.where(weak, 1.0, np.where(basis == RANDOM, 0.75, 0.55))
+    physical = np.where(weak, 1.0, np.where(basis == RANDOM, 0.8, 0.7))
     methods[:, PHYSICAL] = (rng.random(n) < physical) & ~papers_only
     return methods
 

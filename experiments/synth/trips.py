@@ -20,7 +20,7 @@ from experiments.synth.network import GOODS_CLASSES, PAIRS
 ORDINARY, RUN, ESCORT = range(3)
 DRY_RUNS = 0.2
 """Share of runs that carry nothing: rehearsals, or a load that did not come."""
-ESCORTED = 0.35
+ESCORTED = 0.45
 
 GOODS_MONTHS = np.array([0.74, 0.78, 0.92, 0.97, 1.0, 1.06, 1.1, 1.14, 1.2, 1.16, 1.04, 0.89])
 PEOPLE_MONTHS = np.array([0.8, 0.78, 0.95, 1.0, 1.04, 1.1, 1.26, 1.28, 1.02, 0.96, 0.9, 0.91])
@@ -100,7 +100,7 @@ def call(
     is_rail = np.array([pair.is_rail for pair in PAIRS])[vehicles.pair[vehicle]]
     strays = (rng.random(len(vehicle)) < 0.09) & (owner >= 0) & (front < 0) & ~is_rail
     pair = np.where(strays, carriers.second_pair[owner], vehicles.pair[vehicle])
-    suits = (front >= 0) & (circles.road[front] == pair * 2 + direction)
+    suits = (front >= 0) & (circles.vehicle_road[vehicle] == pair * 2 + direction)
     rate = circles.load_rate[np.maximum(front, 0) // FRONTS]
     twin = np.flatnonzero(suits & (rng.random(len(vehicle)) < rate))
     n, runs = len(vehicle), len(twin)

@@ -17,9 +17,10 @@ from experiments.synth.circles import FRONTS
 from experiments.synth.config import Bools, Floats, Ints
 from experiments.synth.officers import Policy, Results
 from experiments.synth.plan import Plan
-from experiments.synth.trips import DRY_RUNS, ESCORT, ORDINARY, RUN
+from experiments.synth.trips import DRY_RUNS, ESCORT, ORDINARY
 
 Progress = Callable[[int, int], None]
+DRIVER_HELD_DAYS = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,10 @@ class Underworld:
         self.working = np.zeros(plan.circles.count, np.int64)
         self.quiet_until = np.zeros(plan.circles.count, np.int64)
         self.gone = np.zeros(len(plan.vehicles.carrier), dtype=np.bool_)
-        self.arrested = np.zeros(int(plan.habits.driver.max()) + 1, dtype=np.bool_)
+        self.held_until = np.zeros(int(plan.habits.driver.max()) + 1, np.int64)
         self.takes_place = np.full(n, -1, np.int8)
         self.u_stays_home, self.u_switch = rng.random((2, n))
-        self.pause_days = 7.0 + rng.exponential(24.0, n)
+        self.pause_days = 4.0 + rng.exponential(15.0, n)
         self.p_run = np.zeros(n)
 
     def resolve(self, rows: Ints, now: int) -> Bools:
@@ -62,7 +63,7 @@ class Underworld:
         is_quiet = (front >= 0) & (self.quiet_until[circle] > now)
         event = plan.event[rows]
         open_ = (event >= 0) & (self.takes_place[event] < 0)
-        goes = works & ~is_quiet & ~self.arrested[plan.habits.driver[np.maximum(event, 0)]]
+        goes = works & ~is_quiet & (self.held_until[plan.habits.driver[event]] <= now)
         self.takes_place[event[open_]] = goes[open_]
         self._suspect(rows, works & ~is_quiet)
         role = plan.calls.role[rows]
@@ -78,7 +79,8 @@ class Underworld:
         plan = self.plan
         front = plan.front[rows]
         suits = goes & (
-            plan.circles.road[front] == plan.calls.pair[rows] * 2 + plan.calls.direction[rows]
+            plan.circles.vehicle_road[plan.calls.vehicle[rows]]
+            == plan.calls.pair[rows] * 2 + plan.calls.direction[rows]
         )
         suits &= plan.calls.role[rows] != ESCORT
         rate = plan.circles.load_rate[np.maximum(front, 0) // FRONTS]
@@ -89,11 +91,11 @@ class Underworld:
         """Let the owners of seized loads react."""
         plan = self.plan
         self.gone[plan.calls.vehicle[rows]] = True
-        self.arrested[plan.habits.driver[rows]] = True
+        self.held_until[plan.habits.driver[rows]] = now + DRIVER_HELD_DAYS * DAY
         for row in rows[plan.front[rows] >= 0].tolist():
             circle = int(plan.front[row]) // FRONTS
             self.quiet_until[circle] = now + int(self.pause_days[row] * DAY)
-            if self.u_switch[row] < 0.6 and self.working[circle] == plan.front[row] % FRONTS:
+            if self.u_switch[row] < 0.3 and self.working[circle] == plan.front[row] % FRONTS:
                 self.working[circle] = (self.working[circle] + 1) % FRONTS
 
 
@@ -108,7 +110,7 @@ def unfold(plan: Plan, policy: Policy, *, progress: Progress | None = None) -> W
         plan.habits.entry_at, first + DAY * np.arange(config.days + 4, dtype=np.int64)
     )
     acts: list[search.Acts] = []
-    known: defaultdict[int, list[search.Acts]] = defaultdict(list)
+    known: defaultdict[int, list[Results]] = defaultdict(list)
     lost: defaultdict[int, list[int]] = defaultdict(list)
     for day, (low, high) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
         now = first + day * DAY
@@ -128,6 +130,8 @@ def unfold(plan: Plan, policy: Policy, *, progress: Progress | None = None) -> W
         below.react(done.row[done.outcome == search.SEIZURE], now)
         for row, when in inland.surface(rows, done):
             lost[(when - first) // DAY + 1].append(row)
+            late = int(inland.recorded_at[row] - first) // DAY + 1
+            known[late].append(Results(np.array([row]), np.array([search.SEIZURE])))
         if progress is not None:
             progress(day + 1, len(edges) - 1)
     everything = join(acts)
@@ -137,22 +141,22 @@ def unfold(plan: Plan, policy: Policy, *, progress: Progress | None = None) -> W
     )
 
 
-def _by_day(acts: search.Acts, first: int) -> list[tuple[search.Acts, int]]:
-    """Split acts by the morning on which their results are known."""
+def _by_day(acts: search.Acts, first: int) -> list[tuple[Results, int]]:
+    """Split results by the morning on which they are known."""
     day = (acts.recorded_at - first) // DAY + 1
-    return [(take(acts, np.flatnonzero(day == one)), int(one)) for one in np.unique(day)]
+    outcome = acts.outcome.astype(np.int64)
+    return [
+        (Results(acts.row[day == one], outcome[day == one]), one) for one in np.unique(day).tolist()
+    ]
 
 
-def _merge(parts: list[search.Acts]) -> Results:
-    if not parts:
-        return Results(np.zeros(0, np.int64), np.zeros(0, dtype=np.bool_))
-    rows = np.concatenate([part.row for part in parts])
-    return Results(rows, np.concatenate([part.outcome for part in parts]) > search.CLEAR)
-
-
-def take(acts: search.Acts, which: Ints | Bools) -> search.Acts:
-    """Return some of the acts."""
-    return search.Acts(**{f.name: getattr(acts, f.name)[which] for f in fields(search.Acts)})
+def _merge(parts: list[Results]) -> Results:
+    none = Results(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    parts = [none, *parts]
+    return Results(
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.outcome for part in parts]),
+    )
 
 
 def join(parts: list[search.Acts]) -> search.Acts:
@@ -163,6 +167,3 @@ def join(parts: list[search.Acts]) -> search.Acts:
             for f in fields(search.Acts)
         }
     )
-
-
-assert (ORDINARY, RUN) == (0, 1)  # noqa: S101
