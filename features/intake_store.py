@@ -74,7 +74,7 @@ class Loaded:
 def exclusively(home: Home) -> Iterator[None]:
     """Let one process at a time load into a home; clear what a killed one left."""
     home.history.mkdir(parents=True, exist_ok=True)
-    with (home.history / ".lock").open("w") as lock:
+    with (home.history / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for left in home.history.glob(".load-*"):
             shutil.rmtree(left)
