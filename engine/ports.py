@@ -1,4 +1,4 @@
-"""What the engine asks of the layers above it: four Protocols, and the data that passes through them.
+"""What the engine asks of the layers above it: four Protocols, and the data passing through them.
 
 ``features`` implements Features and a Projection (the counters), ``models`` implements Scorer,
 tests bring their own Clock. The engine imports none of them.
@@ -28,6 +28,8 @@ class FeatureRows:
     """Shape (n_arrivals, n_features); NaN where nothing was known."""
     events: tuple[Any, ...]
     """What the counters will append for each arrival; opaque here, rides on ``Draft.extra``."""
+    epoch: str = ""
+    """Digest of the loaded history that the counters started from; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one feature added to the risk of one arrival, in log-odds, with what it was compared to."""
+    """What one feature added to one arrival's risk, in log-odds, and what it was compared to."""
 
     feature: str
     value: float

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete
 from features.counters import COUNTERS, Layout, copy, layouts
 from features.encode import FACTS
 from features.log import Events, Log
-from features.online import PASSAGES
+from features.passages import PASSAGES
 from features.plan import Plan
 
 Ints = NDArray[np.int64]

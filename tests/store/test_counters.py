@@ -13,13 +13,15 @@ from engine.journal import Draft, Journal
 from engine.records import Arrival
 from engine.store import Store
 from engine.times import HOUR
-from features import counters, online
+from features import counters, projection
 from features.backfill import backfill
 from features.bulk import matrix
 from features.catalogue import CATALOGUE
 from features.log import read_log
-from features.online import CounterProjection, FindEvent, OnlineFeatures
+from features.online import OnlineFeatures
+from features.passages import FindEvent
 from features.plan import Plan, Rows
+from features.projection import CounterProjection
 from tests.histories import NETWORK, History, history, tables
 
 PLAN = Plan(CATALOGUE)
@@ -52,10 +54,10 @@ def steps(found: History) -> list[Step]:
 class Replay:
     """A service without HTTP: reads features for each entry, records everything."""
 
-    def __init__(self, store: Store, projection: CounterProjection | None = None) -> None:
+    def __init__(self, store: Store) -> None:
         self.store, self.clock = store, SetClock()
         self.features = OnlineFeatures(PLAN, NETWORK)
-        self.journal = Journal(store, [projection or CounterProjection(PLAN)], self.clock)
+        self.journal = Journal(store, [CounterProjection(PLAN)], self.clock)
         self.known: dict[str, int] = {}
         self.rows: dict[str, tuple[int, Rows]] = {}
 
@@ -136,7 +138,7 @@ def test_a_counter_that_forgets_a_tie_is_caught(
             else:
                 counters.append(connection, [increment])
 
-    monkeypatch.setattr(online, "append", forgetful)
+    monkeypatch.setattr(projection, "append", forgetful)
     assert differing(history(5, 120, step=HOUR), Replay(store), 7) > 0
 
 

@@ -1,0 +1,96 @@
+"""A load, made known: its digest in the journal, and counters that start from it.
+
+Both are one transaction under the writer's lock, so that a decision's ``epoch`` always says which
+history its counters held. A history that joins later opens a new epoch: everything is counted
+anew, the journal's own records among it. What a running service records while the history is being
+encoded is counted on top, under the same lock.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert
+
+from engine.home import Home
+from engine.journal import Draft, Entry, Journal
+from engine.records import Arrival, Inspection, Seizure
+from engine.store import Store
+from features.backfill import backfill
+from features.event_log import read_event_log, records
+from features.log import Log, read_log
+from features.online import OnlineFeatures
+from features.passages import EPOCH, found_elsewhere
+from features.plan import Plan
+from features.projection import CounterProjection
+
+HISTORY = "history"
+"""Kind of the record that anchors a history."""
+Recorded = tuple[int, int, str, dict[str, Any]]
+"""(seq, known_at, kind, body) of one record."""
+
+
+def open_epoch(
+    home: Home, store: Store, plan: Plan, *, about: dict[str, object], said: Callable[[str], None]
+) -> Entry:
+    """Count a home's whole history anew and anchor its digest in the journal.
+
+    Parameters
+    ----------
+    home : Home
+        With the history as it is to be known from now on.
+    store : Store
+    plan : Plan
+        The compiled catalogue.
+    about : dict
+        What the record says besides the digests: counts of the load, notes.
+    said : callable
+        Told in a few words what goes on.
+
+    Returns
+    -------
+    Entry
+        The record that opened the epoch.
+    """
+    said("reading the history")
+    with store.read() as connection:
+        upto = Journal(store).head(connection).seq
+        tables = read_event_log(home, connection)
+    said(f"encoding {tables.crossings.num_rows:,} crossings")
+    log = read_log(tables, plan)
+    said("filling the counters")
+    opening = _Opening(log, plan, OnlineFeatures(plan, tables.network), tables.digest, upto)
+    body = {"epoch": tables.digest, "definitions": plan.digest, **about}
+    return Journal(store, [opening]).append([Draft(HISTORY, tables.digest, "", body)])[0]
+
+
+class _Opening:
+    """Replaces the counters in the transaction that records the load."""
+
+    def __init__(
+        self, log: Log, plan: Plan, features: OnlineFeatures, epoch: str, upto: int
+    ) -> None:
+        self._log, self._plan, self._features = log, plan, features
+        self._epoch, self._upto = epoch, upto
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Fill the counters from the log, then count what was recorded after it was read."""
+        backfill(connection, self._log, self._plan)
+        late = [self._counted(record) for record in records(connection, after=self._upto)]
+        CounterProjection(self._plan).apply(connection, late)
+        connection.execute(delete(EPOCH))
+        row = {"one": 1, "epoch": self._epoch, "definitions": self._plan.digest}
+        connection.execute(insert(EPOCH), row)
+
+    def _counted(self, record: Recorded) -> tuple[Entry, Draft]:
+        seq, known_at, kind, body = record
+        entry = Entry("", seq, known_at, kind, "", "", b"", b"")
+        return entry, Draft(kind, "", "", {}, extra=self._event(kind, body))
+
+    def _event(self, kind: str, body: dict[str, Any]) -> object:
+        if kind == "inspection":
+            return self._features.act(Inspection.model_validate(body["inspection"], strict=False))
+        if kind == "seizure":
+            found = Seizure.model_validate(body["seizure"], strict=False)
+            return found_elsewhere(found, body["linked_crossing_id"])
+        arrival = Arrival.model_validate(body["arrival"], strict=False)
+        return self._features.record(arrival.crossing, arrival.declaration)

@@ -1,0 +1,146 @@
+"""What the store remembers of every crossing, and the events that move the counters.
+
+A later act or find names a crossing alone; the keys it is counted under are those of the crossing
+as it was first told.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    select,
+)
+
+from engine.errors import StoreUnavailableError
+from engine.identifiers import fold
+from engine.records import Seizure
+from engine.store import METADATA, Int64
+from engine.times import DAY, micros
+from features.definitions import Floats
+from features.encode import key
+from features.steps import GRAMS_MOST, Label
+
+LINK_DAYS = 30
+"""A find that names a plate alone belongs to its last entry within this many days before."""
+
+PASSAGES = Table(
+    "passages",
+    METADATA,
+    Column("crossing_id", String, primary_key=True),
+    Column("plate_key", Int64, nullable=False),
+    Column("is_entry", Boolean, nullable=False),
+    Column("arrived_at", Int64, nullable=False),
+    Column("known_at", Int64, nullable=False),
+    Column("event_keys", LargeBinary, nullable=False),
+    Column("inspected", SmallInteger, nullable=False, server_default="0"),
+    Column("hit", SmallInteger, nullable=False, server_default="0"),
+    Column("seizure", SmallInteger, nullable=False, server_default="0"),
+    Index("passages_plate_ix", "plate_key", "arrived_at"),
+)
+"""Every crossing known: under which keys later acts and finds are counted, and what acts found."""
+
+
+EPOCH = Table(
+    "counter_epoch",
+    METADATA,
+    Column("one", SmallInteger, primary_key=True, autoincrement=False),
+    Column("epoch", String, nullable=False),
+    Column("definitions", String, nullable=False),
+)
+"""One row: which history the counters started from, and whose definitions they serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossingEvent:
+    """A crossing, ready to be counted."""
+
+    crossing_id: str
+    plate_key: int
+    is_entry: bool
+    arrived_at: int
+    keys: tuple[int, ...]
+    facts: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class ActEvent:
+    """What an inspection act says about a crossing."""
+
+    crossing_id: str
+    outcome: str
+    is_full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FindEvent:
+    """Goods found elsewhere, linked back to a crossing."""
+
+    crossing_id: str
+    grams: int
+
+
+def found_elsewhere(seizure: Seizure, crossing_id: str | None) -> FindEvent | None:
+    """Return the event of a seizure linked to a crossing, None for one that is no event.
+
+    A seizure made during an inspection is that act's outcome and no event of its own.
+    """
+    if crossing_id is None or seizure.inspection_id is not None:
+        return None
+    grams = min(seizure.quantity_g or 0.0, float(GRAMS_MOST))
+    return FindEvent(crossing_id, int(np.rint(grams)))
+
+
+def passage_row(event: CrossingEvent, known_at: int, label: Label) -> dict[str, object]:
+    """Return the row that remembers a crossing."""
+    return {
+        "crossing_id": event.crossing_id,
+        "plate_key": event.plate_key,
+        "is_entry": event.is_entry,
+        "arrived_at": event.arrived_at,
+        "known_at": known_at,
+        "event_keys": np.array(event.keys, "<i8").tobytes(),
+        "inspected": label[0],
+        "hit": label[1],
+        "seizure": label[2],
+    }
+
+
+def link(connection: Connection, seizure: Seizure) -> str | None:
+    """Return the last entry of the seizure's plate within 30 days before it, or None."""
+    folded = fold(seizure.plate or "")
+    if not folded:
+        return None
+    at = micros(seizure.seized_at or seizure.recorded_at)
+    passage = PASSAGES.c
+    query = (
+        select(passage.crossing_id)
+        .where(passage.plate_key == key("plate", folded), passage.is_entry)
+        .where(passage.arrived_at < at, passage.arrived_at >= at - LINK_DAYS * DAY)
+        .order_by(passage.arrived_at.desc(), passage.crossing_id.desc())
+        .limit(1)
+    )
+    return connection.scalar(query)
+
+
+_LOOK = select(EPOCH.c.epoch, EPOCH.c.definitions)
+
+
+def epoch(connection: Connection, definitions: str) -> str:
+    """Return the epoch of the counters, empty before any load.
+
+    Raises ``StoreUnavailableError`` where they were filled for other definitions.
+    """
+    found = connection.execute(_LOOK).one_or_none()
+    if found is None:
+        return ""
+    if found.definitions != definitions:
+        raise StoreUnavailableError("its counters serve other feature definitions")
+    return str(found.epoch)
