@@ -1,0 +1,160 @@
+"""How sure may we be of a figure? Estimates with intervals, and the right not to know.
+
+Assumes independent rows within a figure. Where the interval is too wide to act on, or nothing was
+counted, the answer is "not yet knowable", with the reason: a figure that cannot be told is worse
+than none.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import beta
+
+Floats = NDArray[np.float64]
+
+LEVEL = 0.95
+DRAWS = 400
+WIDEST = 0.25
+"""A share whose 95 % interval is wider than this supports no decision."""
+FEWEST = 5
+"""A ratio or a ranking figure over fewer positives than this is noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its 95 % interval, or why it cannot be known yet."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    positives: int
+    knowable: bool
+    why: str = ""
+    """Why not, where it is not knowable."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the estimate as JSON keeps it."""
+        return asdict(self)
+
+
+def unknown(n: int, positives: int, why: str) -> Estimate:
+    """Return the answer "not yet knowable"."""
+    return Estimate(None, None, None, n, positives, knowable=False, why=why)
+
+
+def clopper_pearson(hits: int, n: int) -> tuple[float, float]:
+    """Return the exact binomial interval of a share (Clopper and Pearson, 1934).
+
+    Parameters
+    ----------
+    hits, n : int
+        0 <= hits <= n, and n > 0.
+
+    Returns
+    -------
+    low, high : float
+        In [0, 1]; covers the truth in at least 95 % of samples. With no hit in n the upper end is
+        1 - 0.025^(1/n), about 3.7 / n (the rule of three, made two-sided).
+    """
+    if not 0 <= hits <= n or n == 0:
+        raise ValueError("a share needs 0 <= hits <= n and n > 0")
+    tail = (1 - LEVEL) / 2
+    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, n - hits + 1))
+    high = 1.0 if hits == n else float(beta.ppf(1 - tail, hits + 1, n - hits))
+    return low, high
+
+
+def share(hits: int, n: int) -> Estimate:
+    """Return a share with its exact interval; not knowable when the interval is too wide.
+
+    Zero hits are an answer where n is large: the upper end says how much they still allow.
+    """
+    if n == 0:
+        return unknown(0, 0, "nothing was counted")
+    low, high = clopper_pearson(hits, n)
+    wide = high - low > WIDEST
+    why = f"the interval is wider than {WIDEST:.2f}" if wide else ""
+    return Estimate(hits / n, low, high, n, hits, knowable=not wide, why=why)
+
+
+def bootstrap(
+    statistic: Callable[[Floats], ArrayLike], n: int, *, seed: int, draws: int = DRAWS
+) -> tuple[Floats, Floats]:
+    """Return the 95 % percentile intervals of figures of row weights (Efron, 1979).
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes float64 weights of shape (n,), how often each row was drawn, and returns k figures;
+        NaN draws (no positive in the draw) are left out. Two figures under the same weights make a
+        paired difference.
+    n : int
+        Rows.
+    seed : int
+        Of the draws: the same seed gives the same interval.
+
+    Returns
+    -------
+    low, high : float64 arrays of shape (k,)
+        NaN where no draw gave a figure.
+    """
+    random, one = np.random.default_rng(seed), np.float64(1.0)
+    figures = np.array(
+        [
+            np.atleast_1d(statistic(np.bincount(random.integers(0, n, n), minlength=n) * one))
+            for _ in range(draws)
+        ]
+    )
+    low, high = np.full(figures.shape[1], np.nan), np.full(figures.shape[1], np.nan)
+    for column, drawn in enumerate(figures.T):
+        if np.isfinite(drawn).any():
+            ends = np.quantile(drawn[np.isfinite(drawn)], ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+            low[column], high[column] = ends
+    return low, high
+
+
+def estimates(
+    statistics: Mapping[str, Callable[[Floats], float]],
+    label: NDArray[np.int8],
+    *,
+    weight: Floats | None = None,
+    seed: int,
+    draws: int = DRAWS,
+) -> dict[str, Estimate]:
+    """Return figures of labelled rows with their bootstrap intervals, all from the same draws.
+
+    Parameters
+    ----------
+    statistics : mapping of name to callable
+        Row weights of shape (n,) to a figure.
+    label : int8 array of shape (n,)
+        1 or 0; fewer than ``FEWEST`` of either are "not yet knowable".
+    weight : float64 array of shape (n,), optional
+        Weight that every draw multiplies, such as the inverse of a propensity.
+    """
+    n, positives = len(label), int(label.sum())
+    if min(positives, n - positives) < FEWEST:
+        why = f"fewer than {FEWEST} finds, or than {FEWEST} inspections without one"
+        return dict.fromkeys(statistics, unknown(n, positives, why))
+    weight = np.ones(n) if weight is None else weight
+
+    def every(drawn: Floats) -> Floats:
+        return np.array([figure(drawn * weight) for figure in statistics.values()])
+
+    low, high = bootstrap(every, n, seed=seed, draws=draws)
+    made = {}
+    plain = every(np.ones(n)).tolist()
+    for name, value, floor, ceiling in zip(
+        statistics, plain, low.tolist(), high.tolist(), strict=True
+    ):
+        known = bool(np.isfinite((value, floor, ceiling)).all())
+        made[name] = (
+            Estimate(value, floor, ceiling, n, positives, knowable=True)
+            if known
+            else unknown(n, positives, "no find within reach of the figure")
+        )
+    return made

@@ -1,0 +1,188 @@
+"""How good is a ranking, at a post that can search a few vehicles in a hundred.
+
+Assumes a capacity: a share of each post's daily entries. Figures about chances (calibration) and
+about order (AP, AUC) are computed by weight, so that bootstrap and inverse propensity use the very
+same code as the plain figure.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.times import DAY
+from models.intervals import Floats
+
+Labels = NDArray[np.int8]
+
+
+def _ranked(score: Floats, label: Labels) -> Callable[[Floats], tuple[Floats, Floats]]:
+    """Sort once; return a function of weights to cumulative hits and misses at distinct scores."""
+    order = np.argsort(-score, kind="stable")
+    ordered = score[order]
+    last = np.flatnonzero(np.append(np.diff(ordered) != 0, True))  # ties count together
+    hit = label[order] == 1
+
+    def cumulated(weight: Floats) -> tuple[Floats, Floats]:
+        sorted_weight = weight[order]
+        hits = np.cumsum(np.where(hit, sorted_weight, 0.0))[last]
+        return hits, np.cumsum(sorted_weight)[last] - hits
+
+    return cumulated
+
+
+def average_precision(score: Floats, label: Labels) -> Callable[[Floats], float]:
+    """Return AP as a function of row weights.
+
+    Parameters
+    ----------
+    score : float64 array of shape (n,)
+        Higher is riskier; ties are one step, so no order within them can flatter.
+    label : int8 array of shape (n,)
+        1 or 0.
+
+    Returns
+    -------
+    callable
+        Weights of shape (n,) to the mean of precision over recall, NaN without positives.
+    """
+    cumulated = _ranked(score, label)
+
+    def figure(weight: Floats) -> float:
+        hits, misses = cumulated(weight)
+        if not len(hits) or hits[-1] == 0:
+            return float("nan")
+        seen = np.maximum(hits + misses, np.finfo(float).tiny)
+        return float(np.sum(np.diff(hits, prepend=0.0) * hits / seen) / hits[-1])
+
+    return figure
+
+
+def auc(score: Floats, label: Labels) -> Callable[[Floats], float]:
+    """Return the area under the ROC curve as a function of row weights; ties count half."""
+    cumulated = _ranked(score, label)
+
+    def figure(weight: Floats) -> float:
+        hits, misses = cumulated(weight)
+        if not len(hits) or hits[-1] == 0 or misses[-1] == 0:
+            return float("nan")
+        steps = np.diff(misses, prepend=0.0)
+        before = np.concatenate(([0.0], hits[:-1]))
+        return float(np.sum(steps * (hits + before) / 2) / (hits[-1] * misses[-1]))
+
+    return figure
+
+
+def brier(chance: Floats, label: Labels) -> float:
+    """Return the mean squared distance of chance and outcome."""
+    return float(np.mean((chance - label) ** 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """What was said and what came, in bins of equal count."""
+
+    said: tuple[float, ...]
+    came: tuple[float, ...]
+    counts: tuple[int, ...]
+    error: float
+    """Expected calibration error: mean distance of said and came, weighted by count."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the bins as JSON keeps them."""
+        return {
+            "said": list(self.said),
+            "came": list(self.came),
+            "counts": list(self.counts),
+            "error": self.error,
+        }
+
+
+def reliability(chance: Floats, label: Labels, *, bins: int = 15) -> Reliability:
+    """Compare chances with outcomes in bins of equal count.
+
+    Parameters
+    ----------
+    chance : float64 array of shape (n,)
+        Probabilities.
+    label : int8 array of shape (n,)
+        1 or 0.
+    bins : int
+        Equal-count bins, so that a rare target does not fall into the first one whole.
+    """
+    order = np.argsort(chance, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    said = tuple(float(chance[part].mean()) for part in parts)
+    came = tuple(float(label[part].mean()) for part in parts)
+    counts = tuple(len(part) for part in parts)
+    gaps = [abs(s - c) * n for s, c, n in zip(said, came, counts, strict=True)]
+    return Reliability(said, came, counts, sum(gaps) / max(1, len(chance)))
+
+
+def within_capacity(
+    risk: Floats,
+    post: NDArray[np.object_],
+    arrived_at: NDArray[np.int64],
+    *,
+    capacity: float,
+    seed: int,
+) -> NDArray[np.bool_]:
+    """Return the rows that a post would inspect: the riskiest share of each of its days.
+
+    Parameters
+    ----------
+    risk : float64 array of shape (n,)
+        Rows that may be inspected; ties are broken by lot, never by arrival.
+    post : object array of shape (n,)
+    arrived_at : int64 array of shape (n,)
+        UTC microseconds; days are UTC days.
+    capacity : float
+        Share of arrivals. What a day's rounding leaves over is carried to the post's next day, so
+        that small posts get their share as well.
+    seed : int
+        Of the lot.
+
+    Returns
+    -------
+    bool array of shape (n,)
+    """
+    chosen = np.zeros(len(risk), np.bool_)
+    _, posts = np.unique(post.astype(str), return_inverse=True)
+    lot = np.random.default_rng(seed).random(len(risk))
+    days = arrived_at // DAY
+    order = np.lexsort((lot, -risk, days, posts))
+    key = posts[order] * (np.int64(days.max(initial=0)) + 1) + days[order]
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    ends = np.append(starts[1:], len(order))
+    owed, at = 0.0, -1
+    for start, end in zip(starts, ends, strict=True):
+        if posts[order[start]] != at:
+            owed, at = 0.0, int(posts[order[start]])
+        owed += capacity * (end - start)
+        take = min(int(owed + 1e-9), int(end - start))
+        owed -= take
+        chosen[order[start : start + take]] = True
+    return chosen
+
+
+def capture_curve(
+    risk: Floats, label: Labels, weight: Floats, *, points: int = 50
+) -> dict[str, list[float]]:
+    """Return the share of finds caught by inspecting the riskiest share, for a plot.
+
+    ``capacity`` and ``caught`` are weighted shares in [0, 1]; a random choice catches its capacity.
+    """
+    order = np.argsort(-risk, kind="stable")
+    searched = np.cumsum(weight[order])
+    caught = np.cumsum(np.where(label[order] == 1, weight[order], 0.0))
+    if not len(order) or caught[-1] == 0:
+        return {"capacity": [], "caught": []}
+    shares = np.linspace(0, 1, points + 1)
+    at = np.interp(
+        shares,
+        np.concatenate(([0.0], searched / searched[-1])),
+        np.concatenate(([0.0], caught / caught[-1])),
+    )
+    return {"capacity": shares.tolist(), "caught": at.tolist()}
