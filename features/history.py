@@ -244,8 +244,13 @@ def read_history(home: Home) -> Tables:
     return Tables(
         **{name: arranged(name, table) for name, table in rows.items()},
         network=network,
-        digest=sha256("\n".join(found).encode()).hexdigest(),
+        digest=epoch(home),
     )
+
+
+def epoch(home: Home) -> str:
+    """Return the digest of all that was loaded into a home: the SHA-256 of the loads' digests."""
+    return sha256("\n".join(loads(home)).encode()).hexdigest()
 
 
 def _read(home: Home, digests: tuple[str, ...], *, name: str) -> Any:

@@ -6,7 +6,7 @@ anew, the journal's own records among it. What a running service records while t
 encoded is counted on top, under the same lock.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert
@@ -30,7 +30,12 @@ Recorded = tuple[int, int, str, dict[str, Any]]
 
 
 def open_epoch(
-    home: Home, store: Store, plan: Plan, *, about: dict[str, object], said: Callable[[str], None]
+    home: Home,
+    store: Store,
+    plan: Plan,
+    *,
+    about: Mapping[str, object],
+    said: Callable[[str], None],
 ) -> Entry:
     """Count a home's whole history anew and anchor its digest in the journal.
 
@@ -41,7 +46,7 @@ def open_epoch(
     store : Store
     plan : Plan
         The compiled catalogue.
-    about : dict
+    about : mapping
         What the record says besides the digests: counts of the load, notes.
     said : callable
         Told in a few words what goes on.

@@ -144,3 +144,8 @@ def epoch(connection: Connection, definitions: str) -> str:
     if found.definitions != definitions:
         raise StoreUnavailableError("its counters serve other feature definitions")
     return str(found.epoch)
+
+
+def is_current(connection: Connection, history: str, definitions: str) -> bool:
+    """Tell whether the counters started from this history and serve these definitions."""
+    return connection.execute(_LOOK).one_or_none() == (history, definitions)

@@ -1,0 +1,39 @@
+"""The command line: ``darvoza COMMAND``.
+
+Exit status: 0 done, 1 a check failed or a refusal, 2 wrong usage. Results go to standard output,
+everything else to standard error.
+"""
+
+import os
+
+# One thread for numerics, before numpy is imported: two would fight over two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import sys
+from collections.abc import Callable
+
+import typer
+
+from api.commands import data
+from api.commands.common import ERR
+from engine.errors import RiskError
+
+app = typer.Typer(
+    name="darvoza",
+    help="Risk scoring for cargo and vehicle inspection targeting.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+COMMANDS: tuple[Callable[..., None], ...] = (data.synth, data.load, data.features, data.verify)
+for command in COMMANDS:
+    app.command()(command)
+
+
+def main() -> None:
+    """Run a command; a refusal is one sentence on standard error."""
+    try:
+        app()
+    except RiskError as error:
+        ERR.print(f"[bold red]refused[/bold red] {error}", highlight=False)
+        sys.exit(1)

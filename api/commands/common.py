@@ -1,0 +1,77 @@
+"""What all commands share: the home, JSON on standard output, progress on standard error."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from api.migrations.upgrade import upgrade
+from engine.home import Home
+from engine.store import Store
+
+OUT = Console()
+ERR = Console(stderr=True)
+
+
+def default_home() -> Path:
+    """The home where none is named: the environment's, else ``./var``."""
+    return Path(os.environ.get("DARVOZA_HOME") or "var")
+
+
+HomeOption = Annotated[
+    Path,
+    typer.Option("--home", help="The home directory.", default_factory=default_home, metavar="DIR"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")]
+
+
+@contextmanager
+def opened(home: Path) -> Iterator[tuple[Home, Store]]:
+    """Open a home and its store, made and migrated where they are missing."""
+    found = Home(home).prepare()
+    store = Store(found.database_url)
+    try:
+        upgrade(store)
+        yield found, store
+    finally:
+        store.dispose()
+
+
+def emit(result: Mapping[str, Any], *, as_json: bool, text: Callable[[], None]) -> None:
+    """Print a result: as one JSON object, or as ``text`` prints it."""
+    if as_json:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+    else:
+        text()
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Draw one bar a stage on standard error; call the result with (stage, done, total)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,}/{task.total:,}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=ERR, transient=not ERR.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def told(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield told
+
+
+def say(what: str) -> None:
+    """Say on standard error what goes on."""
+    ERR.print(f"[dim]{what}[/dim]", highlight=False)
