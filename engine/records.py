@@ -96,7 +96,8 @@ Minutes = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
 
 def _absent(value: object) -> object:
     """Read null as an empty list: missing is absent, null or an empty cell."""
-    return () if value is None else value
+    # Behind this function pydantic no longer knows that a list came from JSON, where it is a tuple.
+    return () if value is None else tuple(value) if isinstance(value, list) else value
 
 
 Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=64), BeforeValidator(_absent)]

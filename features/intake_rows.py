@@ -211,8 +211,9 @@ class _Lines:
 def _physical(text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
     """Yield (line, cells); an unclosed quote costs its own line only, not all that it swallows.
 
-    A row over several lines that has not as many cells as the header is taken for an unclosed
-    quote: its first line is yielded without cells, and reading resumes on the next line.
+    A row over several lines is taken for an unclosed quote where it has not as many cells as the
+    header, or where one of its further lines is a row by itself: its first line is yielded without
+    cells, and reading resumes on the next line.
     """
     lines = _Lines(text)
     reader = csv.reader(iter(lines))
@@ -225,7 +226,7 @@ def _physical(text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
         except csv.Error:  # a cell beyond the reader's limit of 131,072 characters
             row = []
         width = width or len(row)
-        if len(row) != width and (len(lines.taken) > 1 or (not row and lines.taken[0].strip())):
+        if _is_broken(row, width, taken=lines.taken):
             lines.rewind()
             reader = csv.reader(iter(lines))
             yield number, []
@@ -233,6 +234,19 @@ def _physical(text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
             yield number, row
         number += len(lines.taken)
         lines.taken.clear()
+
+
+def _is_broken(row: Sequence[str], width: int, *, taken: Sequence[str]) -> bool:
+    if len(taken) == 1:
+        return not row and bool(taken[0].strip())
+    return len(row) != width or any(_cells(line) == width for line in taken[1:])
+
+
+def _cells(line: str) -> int:
+    try:
+        return len(next(csv.reader([line]), ()))
+    except csv.Error:
+        return 0
 
 
 def _present(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:

@@ -1,0 +1,105 @@
+"""Bytes of a file become rows, each with the physical line where it starts, whatever is wrong."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.errors import HomeError
+from features.intake_rows import Layout, Rows
+
+LAYOUT = Layout(("id", "tags", "flag", "note"), frozenset({"id"}), lists=("tags",), flags=("flag",))
+Found = tuple[list[tuple[int, dict[str, object]]], list[tuple[int, str]]]
+
+
+def _read(path: Path, content: bytes, *, ignored: tuple[str, ...] = ()) -> Found:
+    path.write_bytes(content)
+    rows = Rows(path, LAYOUT, ignored=ignored)
+    found = [pair for lines, chunk in rows for pair in zip(lines, chunk, strict=True)]
+    assert rows.seen == len(found) + len(rows.faults)
+    return found, [(fault.line, fault.rule) for fault in rows.faults]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "rows.csv"
+
+
+def test_cells_lists_and_flags(path: Path) -> None:
+    found, faults = _read(path, b"id,tags,flag,note\na,x;y,TRUE,\nb,,0,hm\nc,z,yes,\n")
+    assert found == [
+        (2, {"id": "a", "tags": ["x", "y"], "flag": True}),
+        (3, {"id": "b", "flag": False, "note": "hm"}),
+        (4, {"id": "c", "tags": ["z"], "flag": "neither"}),
+    ]
+    assert faults == []
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_line_ends_and_a_byte_order_mark(path: Path, end: bytes) -> None:
+    found, _ = _read(path, end.join([b"\xef\xbb\xbfid,note", b"a,1", b"", b"b,2"]))
+    assert found == [(2, {"id": "a", "note": "1"}), (4, {"id": "b", "note": "2"})]
+
+
+def test_the_line_is_where_the_row_starts(path: Path) -> None:
+    found, _ = _read(path, b'id,note\na,"one\ntwo\nthree"\nb,x\n')
+    assert found == [(2, {"id": "a", "note": "one\ntwo\nthree"}), (5, {"id": "b", "note": "x"})]
+
+
+def test_rows_with_too_few_or_too_many_cells_are_kept_apart(path: Path) -> None:
+    found, faults = _read(path, b"id,note\na\nb,x,y\nc,z\n")
+    assert found == [(4, {"id": "c", "note": "z"})]
+    assert faults == [(2, "ragged"), (3, "ragged")]
+
+
+def test_an_unclosed_quote_costs_its_own_line_only(path: Path) -> None:
+    good = b"".join(b"g%d,x\n" % number for number in range(20_000))
+    found, faults = _read(path, b'id,note\na,"5 inch\nb,y\n' + good + b'c,"\nd,z\n')
+    assert faults == [(2, "ragged"), (20_004, "ragged")]
+    assert [line for line, _ in found] == [3, *range(4, 20_004), 20_005]
+
+
+def test_a_cell_without_end_is_one_bad_row(path: Path) -> None:
+    found, faults = _read(path, b"id,note\na," + b"x" * 200_000 + b"\nb,y\n")
+    assert found == [(3, {"id": "b", "note": "y"})]
+    assert faults == [(2, "ragged")]
+
+
+def test_bytes_that_are_not_utf8_do_not_stop_the_reading(path: Path) -> None:
+    found, _ = _read(path, b"id,note\na,\xff\xfe\nb,\xd1\x8f\n")
+    assert found == [(2, {"id": "a", "note": "\udcff\udcfe"}), (3, {"id": "b", "note": "я"})]
+
+
+def test_a_header_that_cannot_be_trusted_stops_it(path: Path) -> None:
+    for header, why in [
+        (b"id,colour\n", "column 'colour' is not part of the record"),
+        (b"note\n", "required columns are missing: id"),
+        (b"id,note,id\n", "column 'id' is there twice"),
+        (b"", "required columns are missing: id"),
+        ("id\n".encode("utf-16"), "is not part of the record"),
+    ]:
+        with pytest.raises(HomeError, match=why):
+            _read(path, header)
+
+
+def test_ignored_columns_are_not_read(path: Path) -> None:
+    found, _ = _read(path, b"id,colour,note\na,red,x\n", ignored=("colour",))
+    assert found == [(2, {"id": "a", "note": "x"})]
+
+
+LINES = [b"a,b,c,d\n", b'"a,b,c,d\n', b'a,b,c,"\n', b'"",b,c,d\n', b"\n", b"a\n", b'"x\ny",b,c,d\n']
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(LINES), max_size=12))
+def test_whatever_the_quotes_do_a_good_line_is_never_lost(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "lines.csv"
+    found, faults = _read(path, b"id,tags,flag,note\n" + b"".join(lines))
+    starts = [line for line, _ in found] + [line for line, _ in faults]
+    assert len(set(starts)) == len(starts)
+    physical = b"".join(lines).splitlines()
+    good = {2 + at for at, line in enumerate(physical) if line == b"a,b,c,d"}
+    assert good <= {line for line, _ in found}
