@@ -116,7 +116,11 @@ def _message(journal_id: str, sequence: int, leaf: bytes, chain_value: bytes) ->
 
 def open_signer(home: Home) -> Signer:
     """Read this home's receipt key, made on first use; raises ``HomeError``."""
-    path = home.keys / KEY_FILE
+    return Signer(open_key(home.keys / KEY_FILE))
+
+
+def open_key(path: Path) -> Ed25519PrivateKey:
+    """Read a signing key, made on first use and closed to others; raises ``HomeError``."""
     if not path.exists():
         _create(path)
     if path.stat().st_mode & 0o077:
@@ -127,7 +131,7 @@ def open_signer(home: Home) -> Signer:
         raise HomeError(path.name, "not a PEM private key") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise HomeError(path.name, "not an Ed25519 key")
-    return Signer(key)
+    return key
 
 
 def _create(path: Path) -> None:
