@@ -187,7 +187,8 @@ class Journal:
                 entries = _chained(head, now, sealed)
                 self._insert(connection, entries, sealed)
         except CommitUnknownError as unknown:
-            self._settle(entries[-1], unknown)
+            if entries:
+                self._settle(entries[-1], unknown)
         return entries
 
     def _head(self, connection: Connection) -> tuple[Head, int]:

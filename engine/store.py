@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool
 
 from engine.errors import StoreUnavailableError
 
@@ -38,15 +39,17 @@ Int64 = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit integer on both stores; SQLite keeps a rowid only under the name INTEGER."""
 
 PATIENCE_SECONDS = 5
-"""How long a writer waits for another one's lock before the store counts as unavailable."""
+"""How long a request waits for a lock or a connection before the store counts as unavailable."""
+STALLED_SECONDS = 60
+"""How long a writer may hold the lock without a word; a load thinks between two statements."""
 
 _STATEMENT_FAULTS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
 """What a statement can be guilty of; every other driver error is the store's."""
 
-_ADVISORY_LOCK = 0x64617276_6F7A61
+_ADVISORY_LOCK = int.from_bytes(b"darvoza")
 _POSTGRES_LOCK = f"""
 SELECT set_config('lock_timeout', '{PATIENCE_SECONDS}s', true),
-       set_config('idle_in_transaction_session_timeout', '{2 * PATIENCE_SECONDS}s', true),
+       set_config('idle_in_transaction_session_timeout', '{STALLED_SECONDS}s', true),
        CASE WHEN current_setting('synchronous_commit') = 'off'
             THEN set_config('synchronous_commit', 'on', true) END,
        pg_advisory_xact_lock({_ADVISORY_LOCK})
@@ -107,8 +110,9 @@ def _translated(error: type[StoreUnavailableError] = StoreUnavailableError) -> I
     except _STATEMENT_FAULTS:
         raise
     except DBAPIError as found:
-        # The driver's words name tables and files, and may quote values: its class is enough here.
-        raise error(type(found.orig).__name__) from found
+        # The driver's words may quote values: what it calls the error is enough.
+        name = getattr(found.orig, "sqlite_errorname", type(found.orig).__name__)
+        raise error(name) from found
     except PoolTimeoutError as found:
         raise error("no free connection") from found
 
@@ -121,16 +125,25 @@ _POSTGRES_WRITE: dict[str, Any] = {"isolation_level": "READ COMMITTED"}
 """Each statement sees the newest commit: the head is read after the lock, so it is the last one."""
 
 
+_POOL: dict[str, Any] = {
+    "pool_size": 16,
+    "max_overflow": 24,  # a web server's worker has up to 40 threads
+    "pool_timeout": PATIENCE_SECONDS,
+    "pool_use_lifo": True,  # a few warm connections rather than many cold ones
+}
+
+
 def _postgresql(url: str) -> Engine:
     return create_engine(
         url,
         pool_pre_ping=True,  # one short round trip, so that a restarted server costs no request
         connect_args={"connect_timeout": PATIENCE_SECONDS},
+        **_POOL,
     )
 
 
 def _sqlite(url: str) -> Engine:
-    engine = create_engine(url)
+    engine = create_engine(url, poolclass=QueuePool, **_POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -8,9 +8,10 @@ import time
 import pytest
 from sqlalchemy import event, func, select
 
+import engine.store
 from engine.errors import StoreUnavailableError
 from engine.journal import JOURNAL, Draft, Entry, Journal
-from engine.store import Store
+from engine.store import STALLED_SECONDS, Store
 from engine.verify import verify
 from engine.writer import Writer
 from tests.store.postgres import Cluster
@@ -47,7 +48,7 @@ def test_a_full_disk_refuses_and_a_freed_one_takes_again(store: Store) -> None:
     journal = Journal(store)
     journal.append([draft("before")])
     limit[0] = 1  # SQLite takes it as: not one page more
-    with pytest.raises(StoreUnavailableError):
+    with pytest.raises(StoreUnavailableError, match="SQLITE_FULL"):
         journal.append([draft(f"full{number}", size=10_000) for number in range(50)])
     assert count(store) == 1
 
@@ -118,3 +119,20 @@ def test_a_server_that_dies_loses_and_doubles_nothing(store: Store, cluster: Clu
     assert refused != []
     assert slowest < 5
     assert verify(store).ok
+
+
+@only_postgresql
+def test_a_writer_that_stalls_does_not_keep_the_lock(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = engine.store._POSTGRES_LOCK.replace(f"'{STALLED_SECONDS}s'", "'100ms'")
+    monkeypatch.setattr(engine.store, "_POSTGRES_LOCK", short)
+    stalled = Store(store_url)
+    monkeypatch.undo()
+    store = Store(store_url)
+
+    with pytest.raises(StoreUnavailableError), stalled.write() as connection:
+        Journal(store).append([draft("after")])  # waits for the lock, and gets it
+        connection.exec_driver_sql("SELECT 1")
+    stalled.dispose()
+    store.dispose()
