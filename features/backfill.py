@@ -26,7 +26,7 @@ def backfill(connection: Connection, log: Log, plan: Plan) -> None:
     connection.execute(delete(COUNTERS))
     connection.execute(delete(PASSAGES))
     for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
-        keys = log.event_keys[plan.bys.index(group.by)]
+        keys = log.keys[plan.column[group.by, group.by]]
         copy(connection, _rows(log, log.streams[group.stream], keys, layout))
     label = _labels(log)
     for begin in range(0, len(log), _CHUNK):
@@ -87,7 +87,7 @@ def _passages(log: Log, label: Ints, begin: int) -> Iterator[dict[str, object]]:
             "is_entry": bool(log.facts[_ENTRY, row]),
             "arrived_at": int(log.facts[_ARRIVED, row]),
             "known_at": int(log.known_at[row]),
-            "event_keys": log.event_keys[:, row].astype("<i8").tobytes(),
+            "entity_keys": log.keys[:, row].astype("<i8").tobytes(),
             "inspected": int(label[0, row]),
             "hit": int(label[1, row]),
             "seizure": int(label[2, row]),

@@ -77,12 +77,12 @@ def _group_reads(
     log: Log, plan: Plan, group: Group, wanted: Sequence[Read], *, order: Ints, kernel: Kernel
 ) -> dict[Read, Floats]:
     events = log.streams[group.stream]
-    query = log.query_keys[plan.ofs.index((wanted[0].of, group.by))]
+    query = log.keys[plan.column[wanted[0].of, group.by]]
     sums = [read for read in wanted if not read.is_last]
     measures = sorted({read.measure for read in sums})
     days = sorted({read.days for read in sums}) or [FAR]
     found = kernel(
-        log.event_keys[plan.bys.index(group.by)][events.row],
+        log.keys[plan.column[group.by, group.by]][events.row],
         events.known_at,
         np.array([_amounts(events, name) for name in measures], np.int64).reshape(
             len(measures), len(events.row)

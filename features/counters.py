@@ -121,7 +121,7 @@ class Reader:
         # One more place, always zero, stands for "before everything".
         self._width, self._zero = at + 1, at
         self._empties = [self._layouts[group].empty for group, _, _ in self._lookups]
-        self._of = [plan.ofs.index((of, group.by)) for group, of, _ in self._lookups]
+        self._of = [plan.column[of, group.by] for group, of, _ in self._lookups]
         self._back = [0 if days >= FAR else days * DAY for _, _, days in self._lookups]
         self._numbers = [self._layouts[group].number for group, _, _ in self._lookups]
         self._place(starts)
@@ -148,8 +148,8 @@ class Reader:
             sums.append((column, now + offset, then))
         self._sum_columns, self._now, self._then = _columns(sums, 3)
         self._last_columns, self._last = _columns(lasts, 2)
-        ofs = self._plan.ofs
-        self._read_of = np.array([ofs.index((read.of, read.by)) for read in self._plan.reads])
+        places = self._plan.column
+        self._read_of = np.array([places[read.of, read.by] for read in self._plan.reads], np.intp)
 
     def read(
         self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
@@ -160,7 +160,7 @@ class Reader:
         ----------
         connection : Connection
             Holds one snapshot.
-        keys : sequence of shape (n, n_ofs)
+        keys : sequence of shape (n, n_lookups)
             Keys looked up, 0 where not known.
         as_of : sequence of shape (n,)
             UTC microseconds, one cut an arrival.

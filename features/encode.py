@@ -43,8 +43,8 @@ def key(kind: str, *values: str) -> int:
 
 def key_of(entities: Mapping[str, str | None], names: Sequence[str], kind: str) -> int:
     """Return the key of a combination of entities, 0 where one of them is not known."""
-    values = [value for name in names if (value := entities[name]) is not None]
-    return key(kind, *values) if len(values) == len(names) else 0
+    values = [entities[name] for name in names]
+    return 0 if None in values else key(kind, *values)
 
 
 def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities, Facts]:

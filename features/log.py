@@ -55,10 +55,8 @@ class Log:
     crossing_id : object array of shape (n,)
     known_at, as_of : int64 array of shape (n,)
         When each crossing became known, and the cut of its features; ascending in ``known_at``.
-    event_keys : int64 array of shape (n_bys, n)
-        Keys each crossing's events are counted under, 0 where not known.
-    query_keys : int64 array of shape (n_ofs, n)
-        Keys each crossing looks up.
+    keys : int64 array of shape (n_lookups, n)
+        Keys each crossing is counted under and looks up, 0 where not known.
     facts : float64 array of shape (n_facts, n)
         NaN where unknown.
     plate_key : int64 array of shape (n,)
@@ -69,8 +67,7 @@ class Log:
     crossing_id: NDArray[np.object_]
     known_at: Ints
     as_of: Ints
-    event_keys: Ints
-    query_keys: Ints
+    keys: Ints
     facts: NDArray[np.float64]
     plate_key: Ints
     streams: Mapping[str, Events]
@@ -96,14 +93,12 @@ def read_log(tables: Tables, plan: Plan) -> Log:
         n = number of crossings.
     """
     n = tables.crossings.num_rows
-    event_keys = np.zeros((len(plan.bys), n), np.int64)
-    query_keys = np.zeros((len(plan.ofs), n), np.int64)
+    keys = np.zeros((len(plan.lookups), n), np.int64)
     facts = np.full((len(FACTS), n), np.nan)
     plate_key = np.zeros(n, np.int64)
     for row, (crossing, declaration) in enumerate(arrivals(tables)):
         entities, known = encode(crossing, declaration, tables.network)
-        event_keys[:, row] = plan.event_keys(entities)
-        query_keys[:, row] = plan.query_keys(entities)
+        keys[:, row] = plan.keys(entities)
         facts[:, row] = plan.fact_row(known)
         plate_key[row] = 0 if entities["plate"] is None else key("plate", entities["plate"])
     known_at = ints(tables.crossings["known_at"])
@@ -114,8 +109,7 @@ def read_log(tables: Tables, plan: Plan) -> Log:
         tables.crossings["crossing_id"].to_numpy().astype(object),
         known_at,
         as_of,
-        event_keys,
-        query_keys,
+        keys,
         facts,
         plate_key,
         {

@@ -6,7 +6,7 @@ The same encoder, plan and finishers as for a history; only the reads come from 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, select
 
 from engine.network import Network
 from engine.ports import FeatureRows
@@ -15,9 +15,18 @@ from engine.times import micros
 from features.counters import Reader
 from features.definitions import Floats
 from features.encode import encode, key
-from features.passages import ActEvent, CrossingEvent, FindEvent, found_elsewhere, link
+from features.passages import (
+    PASSAGES,
+    ActEvent,
+    CrossingEvent,
+    FindEvent,
+    found_elsewhere,
+    link,
+)
 from features.passages import epoch as counted
 from features.plan import Plan
+
+_KNOWS = select(PASSAGES.c.crossing_id).where(PASSAGES.c.crossing_id == bindparam("which"))
 
 
 class OnlineFeatures:
@@ -55,39 +64,51 @@ class OnlineFeatures:
         """
         epoch = counted(connection, self.digest)
         encoded = [encode(a.crossing, a.declaration, self._network) for a in arrivals]
-        keys = [self._plan.query_keys(entities) for entities, _ in encoded]
+        keys = [self._plan.keys(entities) for entities, _ in encoded]
         facts = np.array([self._plan.fact_row(known) for _, known in encoded], np.float64)
         cuts = np.array(as_of, np.float64)[:, None]
         reads = self._reader.read(connection, keys, as_of)
         values = self._plan.finish(np.concatenate((facts, cuts, reads), axis=1))
         events = tuple(
-            self._event(arrival.crossing, entities, row)
-            for arrival, (entities, _), row in zip(arrivals, encoded, facts, strict=True)
+            _event(arrival.crossing, entities, found, row)
+            for arrival, (entities, _), found, row in zip(
+                arrivals, encoded, keys, facts, strict=True
+            )
         )
         return FeatureRows(self.names, values, events, epoch)
 
     def record(self, crossing: Crossing, declaration: Declaration | None) -> CrossingEvent:
         """Return the event of a crossing that is recorded without a decision."""
         entities, facts = encode(crossing, declaration, self._network)
-        return self._event(crossing, entities, np.array(self._plan.fact_row(facts)))
-
-    def _event(
-        self, crossing: Crossing, entities: Mapping[str, str | None], facts: Floats
-    ) -> CrossingEvent:
-        plate = entities["plate"]
-        return CrossingEvent(
-            crossing.crossing_id,
-            0 if plate is None else key("plate", plate),
-            crossing.direction == "entry",
-            micros(crossing.arrived_at),
-            tuple(self._plan.event_keys(dict(entities))),
-            facts,
-        )
+        row = np.array(self._plan.fact_row(facts))
+        return _event(crossing, entities, self._plan.keys(entities), row)
 
     def act(self, act: Inspection) -> ActEvent:
         """Return the event of an inspection act."""
         return ActEvent(act.crossing_id, act.outcome, act.is_full)
 
+    def knows(self, connection: Connection, crossing_id: str) -> bool:
+        """Tell whether a crossing of this id was recorded or loaded."""
+        return connection.scalar(_KNOWS, {"which": crossing_id}) is not None
+
+    def link(self, connection: Connection, seizure: Seizure) -> str | None:
+        """Return the crossing that a seizure belongs to, None where there is none."""
+        return seizure.crossing_id or link(connection, seizure)
+
     def find(self, connection: Connection, seizure: Seizure) -> FindEvent | None:
         """Return the event of a seizure made elsewhere; None where it belongs to no crossing."""
-        return found_elsewhere(seizure, seizure.crossing_id or link(connection, seizure))
+        return found_elsewhere(seizure, self.link(connection, seizure))
+
+
+def _event(
+    crossing: Crossing, entities: Mapping[str, str | None], keys: Sequence[int], facts: Floats
+) -> CrossingEvent:
+    plate = entities["plate"]
+    return CrossingEvent(
+        crossing.crossing_id,
+        0 if plate is None else key("plate", plate),
+        crossing.direction == "entry",
+        micros(crossing.arrived_at),
+        tuple(keys),
+        facts,
+    )

@@ -19,7 +19,8 @@ from features.encode import ENCODING_VERSION, FACTS, Entities, Facts, key_of
 from features.streams import CROSSINGS, STREAMS
 
 Rows = NDArray[np.float32]
-Keys = NDArray[np.int64]
+Lookup = tuple[tuple[str, ...], tuple[str, ...]]
+"""(of, by): the entities of a crossing whose key is looked up among those counted ``by``."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,11 +29,6 @@ class Group:
 
     stream: str
     by: tuple[str, ...]
-
-    @property
-    def kind(self) -> str:
-        """The kind of its entity keys."""
-        return "+".join(self.by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +66,19 @@ class Plan:
             _check(name, feature, self.facts)
 
     @cached_property
-    def bys(self) -> tuple[tuple[str, ...], ...]:
-        """Combinations of entities that events are counted under, one key column each."""
-        return tuple(sorted({group.by for group in self.groups}))
+    def lookups(self) -> tuple[Lookup, ...]:
+        """What a crossing is counted under and what it looks up, one key column each."""
+        counted = {(group.by, group.by) for group in self.groups}
+        return tuple(sorted(counted | {(read.of, read.by) for read in self.reads}))
 
     @cached_property
-    def ofs(self) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
-        """(of, by) pairs that are looked up, one key column each."""
-        return tuple(sorted({(read.of, read.by) for read in self.reads}))
+    def column(self) -> Mapping[Lookup, int]:
+        """The key column of each look-up; events are counted under ``(by, by)``."""
+        return {lookup: place for place, lookup in enumerate(self.lookups)}
 
     @cached_property
-    def remembered(self) -> tuple[str, ...]:
-        """Facts that the last event of an entity must carry."""
-        return tuple(
-            sorted({r.measure for r in self.reads if r.is_last and r.measure != "known_at"})
-        )
+    def _kinds(self) -> tuple[tuple[tuple[str, ...], str], ...]:
+        return tuple((of, "+".join(by)) for of, by in self.lookups)
 
     @cached_property
     def slot(self) -> Mapping[Read | Fact, int]:
@@ -122,13 +116,9 @@ class Plan:
         text = json.dumps([ENCODING_VERSION, scales, features], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def event_keys(self, entities: Entities) -> list[int]:
-        """Return the keys a crossing's events are counted under, in the order of ``bys``."""
-        return [key_of(entities, by, "+".join(by)) for by in self.bys]
-
-    def query_keys(self, entities: Entities) -> list[int]:
-        """Return the keys a crossing looks up, in the order of ``ofs``."""
-        return [key_of(entities, of, "+".join(by)) for of, by in self.ofs]
+    def keys(self, entities: Entities) -> list[int]:
+        """Return the keys of a crossing in the order of ``lookups``, 0 where not known."""
+        return [key_of(entities, of, kind) for of, kind in self._kinds]
 
     def fact_row(self, facts: Facts) -> list[float]:
         """Return the facts of a crossing in the order of ``FACTS``."""

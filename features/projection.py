@@ -26,7 +26,7 @@ class CounterProjection:
     def __init__(self, plan: Plan) -> None:
         self._layouts: dict[str, list[tuple[Layout, int]]] = {}
         for group, layout in layouts(plan).items():
-            place = plan.bys.index(group.by)
+            place = plan.column[group.by, group.by]
             self._layouts.setdefault(group.stream, []).append((layout, place))
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
@@ -100,7 +100,7 @@ class _Passage:
 
     @classmethod
     def of(cls, row: Any) -> "_Passage":
-        keys = np.frombuffer(row.event_keys, "<i8").tolist()
+        keys = np.frombuffer(row.entity_keys, "<i8").tolist()
         label = (row.inspected, row.hit, row.seizure)
         return cls(keys, label, was=label)
 

@@ -27,11 +27,11 @@ steps = st.sampled_from((HOUR, 12 * HOUR, 3 * DAY))
 
 def by_hand(log: Log, plan: Plan, read: Read, row: int) -> float:
     """One read for one crossing, event by event."""
-    looked_up = log.query_keys[plan.ofs.index((read.of, read.by)), row]
+    looked_up = log.keys[plan.column[read.of, read.by], row]
     if looked_up == 0:
         return math.nan
     events, cut = log.streams[read.stream], int(log.as_of[row])
-    keys = log.event_keys[plan.bys.index(read.by)]
+    keys = log.keys[plan.column[read.by, read.by]]
     seen = [
         at
         for at, (known_at, owner) in enumerate(zip(events.known_at, events.row, strict=True))

@@ -60,8 +60,9 @@ def test_one_line_makes_a_feature() -> None:
     """A new combination of entities needs nothing but its declaration."""
     plan = Plan({"seen_together": count(CROSSINGS, ("carrier", "driver", "hs2"), 90)})
     log = read_log(tables(history(1, 60)), plan)
-    assert plan.bys == (("carrier", "driver", "hs2"),)
-    assert log.event_keys.any()
+    by = ("carrier", "driver", "hs2")
+    assert plan.lookups == ((by, by),)
+    assert log.keys.any()
 
 
 def test_the_digest_is_that_of_the_definitions() -> None:

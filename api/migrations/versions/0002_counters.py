@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column("is_entry", sa.Boolean, nullable=False),
         sa.Column("arrived_at", INT64, nullable=False),
         sa.Column("known_at", INT64, nullable=False),
-        sa.Column("event_keys", sa.LargeBinary, nullable=False),
+        sa.Column("entity_keys", sa.LargeBinary, nullable=False),
         sa.Column("inspected", sa.SmallInteger, server_default="0", nullable=False),
         sa.Column("hit", sa.SmallInteger, server_default="0", nullable=False),
         sa.Column("seizure", sa.SmallInteger, server_default="0", nullable=False),
