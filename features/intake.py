@@ -184,8 +184,9 @@ def _accounted(parts: Parts, seen: Mapping[str, int], faults: Sequence[Fault]) -
     accepted: Counter[str] = Counter()
     for part in parts.values():
         for row in part.where["file"].value_counts().to_pylist():
-            # The records of one KCS row share its place: a row counts once.
-            accepted[row["values"]] = max(accepted[row["values"]], row["counts"])
+            # The records of one KCS row share its place: it counts once, and only if all are there.
+            file, count = row["values"], row["counts"]
+            accepted[file] = min(accepted.get(file, count), count)
     quarantined = Counter(fault.file for fault in faults)
     for file, rows in seen.items():
         if rows != accepted[file] + quarantined[file]:
