@@ -131,8 +131,13 @@ def test_a_writer_that_stalls_does_not_keep_the_lock(
     monkeypatch.undo()
     store = Store(store_url)
 
-    with pytest.raises(StoreUnavailableError), stalled.write() as connection:
-        Journal(store).append([draft("after")])  # waits for the lock, and gets it
-        connection.exec_driver_sql("SELECT 1")
+    def stall() -> None:
+        with stalled.write() as connection:
+            Journal(store).append([draft("after")])  # waits for the lock, and gets it
+            connection.exec_driver_sql("SELECT 1")
+
+    with pytest.raises(StoreUnavailableError):
+        stall()
+    assert count(store) == 1
     stalled.dispose()
     store.dispose()
