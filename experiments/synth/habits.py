@@ -132,12 +132,16 @@ def _entry_times(
 
 def _apart(at: Ints, vehicle: Ints, gap_hours: Floats) -> Ints:
     """Push trips of one vehicle at least a gap apart, later ones later."""
+    if len(at) == 0:
+        return at
+    second = 1_000_000  # whole seconds, so that vehicles times span stays far below 2**63
     rank = np.arange(len(at)) - np.searchsorted(vehicle, vehicle, side="left")
-    shift = rank * (gap_hours * HOUR).astype(np.int64)
-    lane = vehicle * np.int64(3 * 10**14)  # longer than any span: vehicles cannot push each other
-    base = int(at.min()) if len(at) else 0
-    pushed = np.maximum.accumulate(at - base - shift + lane) - lane + shift + base
-    return np.asarray(pushed, dtype=np.int64)
+    shift = rank * (gap_hours * HOUR / second).astype(np.int64)
+    base = int(at.min())
+    since = (at - base) // second - shift
+    lane = vehicle * np.int64(since.max() - since.min() + 1)  # vehicles cannot push each other
+    pushed = np.maximum.accumulate(since + lane) - lane + shift
+    return np.asarray(base + pushed * second, dtype=np.int64)
 
 
 def _convoys(rng: np.random.Generator, at: Ints, vehicle: Ints, owner: Ints, calls: Calls) -> Ints:

@@ -120,11 +120,11 @@ def cheating(
 ) -> tuple[Floats, Floats]:
     """Draw how often each lane's declarations are wrong, and since when.
 
-    Most consignees are careless at worst (1 to 2 %), one in seven cheats often; some declarants
+    Most consignees are careless at worst (1 to 2 %), one in six cheats often; some declarants
     help. A third of the cheats start within the span.
     """
     parties, helpers = int(consignee.max()) + 1, int(declarant.max()) + 1
-    cheat = rng.random(parties) < 0.15
+    cheat = rng.random(parties) < 0.18
     rate = np.where(cheat, rng.beta(3.0, 2.6, parties), rng.beta(1.0, 55.0, parties))
     since = np.where(cheat & (rng.random(parties) < 0.35), rng.random(parties) * config.days, -1.0)
     helps = np.where(rng.random(helpers) < 0.15, 2.2, 0.85)
