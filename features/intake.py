@@ -83,6 +83,8 @@ def read_folder(
     HomeError
         Where a file as a whole cannot be read, or where rows were neither accepted nor quarantined.
     """
+    if not folder.is_dir():
+        raise HomeError(str(folder), "no such folder")
     now = SystemClock().now() if now is None else now
     holding = Held(held)
     if format == "kcs":
