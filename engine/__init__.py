@@ -6,7 +6,11 @@ identifiers plates, containers, VINs: folding and check digits as signals
 errors      what can go wrong, as facts a caller can act on
 ports       what the engine asks of the layers above it
 store       one engine for SQLite and PostgreSQL, one writer's lock
-journal     the append-only, hash-chained record of everything; receipts; verify
+chain       what a record commits to, byte by byte
+journal     the append-only, hash-chained record of everything
+writer      many requests, one durable commit
+receipts    what a sender can hold against a rewritten journal
+verify      whether the journal still is what was acknowledged
 draws       seeds nobody can steer, one number in [0, 1) for each purpose
 selection   from probabilities and draws to a channel and its propensity
 decision    a decision as data, and what each role may see of it

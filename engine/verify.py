@@ -85,7 +85,10 @@ def verify(
     *,
     public_key: Ed25519PublicKey | None = None,
 ) -> Verdict:
-    """Check the whole journal as it stands now, and receipts (of this key) against it."""
+    """Check the whole journal as it stands now, and receipts (of this key) against it.
+
+    Raises ``StoreUnavailableError`` where a record is too spoilt for the store to hand out.
+    """
     with store.read() as connection:
         return check(connection, receipts, public_key=public_key)
 

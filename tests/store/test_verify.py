@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, select, text, update
 import engine.journal
 import engine.verify
 from engine.chain import canonical, leaf_of
+from engine.errors import StoreUnavailableError
 from engine.journal import BODIES, ERASURE, JOURNAL, Draft, Entry, Journal
 from engine.receipts import Receipt, Signer
 from engine.store import Store
@@ -148,6 +149,17 @@ def test_values_of_another_type_are_found(store: Store, column: str, value: str)
         )
 
         assert not judge(connection, []).ok
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_record_that_cannot_be_read_never_passes(store: Store) -> None:
+    fill(store)
+    with store.write() as connection:
+        spoilt = update(JOURNAL).where(JOURNAL.c.seq == 5)
+        connection.execute(spoilt.values(kind=text("cast(x'ff' AS TEXT)")))
+
+    with pytest.raises(StoreUnavailableError):
+        verify(store)
 
 
 def test_one_edit_is_one_fault(store: Store) -> None:
