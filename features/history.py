@@ -237,7 +237,7 @@ def read_history(home: Home) -> Tables:
         Where the home's network file cannot be read.
     """
     found = loads(home)
-    rows = {name: _read(home, found, name=name) for name in SCHEMAS}
+    rows = {name: read_table(home, found, name=name) for name in SCHEMAS}
     if len(found) > 1:
         rows = known(rows)
     network = read_network(home.network) if home.network.exists() else Network()
@@ -253,7 +253,8 @@ def epoch(home: Home) -> str:
     return sha256("\n".join(loads(home)).encode()).hexdigest()
 
 
-def _read(home: Home, digests: tuple[str, ...], *, name: str) -> Any:
+def read_table(home: Home, digests: tuple[str, ...], *, name: str) -> Any:
+    """Return the rows of one table that some loads brought, in no particular order."""
     files = [
         path
         for digest in digests

@@ -7,7 +7,6 @@ wire. A bad row never stops a load; a header or a network file that cannot be tr
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +23,7 @@ from features.intake_links import known
 from features.intake_network import joined, keep
 from features.intake_parts import Builder, read_part
 from features.intake_rows import Fault, Progress
-from features.intake_store import Loaded, exclusively, find, write
+from features.intake_store import Loaded, exclusively, find, load_digest, write
 
 Format = Literal["contract", "kcs"]
 
@@ -220,7 +219,7 @@ def _offered(parts: Parts) -> str:
 
 def _record(home: Home, intake: Intake, *, format: Format) -> Loaded:  # noqa: A002
     tables = intake.tables
-    digest = sha256(f"{intake.offered}\n{tables.digest}\n".encode()).hexdigest()
+    digest = load_digest(intake.offered, tables.digest)
     known_at: Any = tables.crossings["known_at"]
     return Loaded(
         digest=digest,

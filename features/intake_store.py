@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, fields
+from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -23,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.home import Home
-from features.history import SCHEMAS, Tables
+from features.history import SCHEMAS, Tables, arranged, content_digest, read_table
 from features.intake_rows import Fault, Progress
 
 _RECORD = "load.json"
@@ -68,6 +69,22 @@ class Loaded:
             "quarantined": dict(self.quarantined),
             "quarantine_file": str(self.quarantine_file),
         }
+
+
+def load_digest(offered: str, content: str) -> str:
+    """Return the name of a load: what was offered to the home, and what it took of that."""
+    return sha256(f"{offered}\n{content}\n".encode()).hexdigest()
+
+
+def is_intact(home: Home, digest: str) -> bool:
+    """Tell whether a load on disk still is what its digest, as the journal holds it, says."""
+    try:
+        record = json.loads((home.history / digest / _RECORD).read_text("utf-8"))
+        rows = {name: read_table(home, (digest,), name=name) for name in SCHEMAS}
+        content = content_digest({name: arranged(name, table) for name, table in rows.items()})
+        return load_digest(record["offered"], content) == digest
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        return False
 
 
 @contextmanager

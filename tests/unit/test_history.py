@@ -20,6 +20,7 @@ from features import history
 from features.history import MODELS, ORDER, SCHEMAS, Tables, content_digest, read_history
 from features.intake import load, read_folder
 from features.intake_links import REACH, known
+from features.intake_store import is_intact
 from tests.unit import intake_folders as folders
 from tests.unit.intake_folders import NOW, START
 
@@ -203,6 +204,25 @@ def test_two_loads_say_the_same_in_either_order(tmp_path: Path) -> None:
 def _seized(plate: str, at: int) -> folders.Row:
     when = {"seized_at": rfc3339(at), "recorded_at": rfc3339(at + HOUR)}
     return folders.seizure(0, crossing_id="", plate=plate) | when
+
+
+def test_a_changed_byte_of_a_load_is_seen(tmp_path: Path, home: Home) -> None:
+    folders.write(folders.clean(300), tmp_path / "in")
+    digest = load(home, tmp_path / "in", now=NOW).digest
+    assert is_intact(home, digest)
+    path = next((home.history / digest / "inspections").iterdir())
+    whole = path.read_bytes()
+    table = pq.read_table(path)
+    at = table.column_names.index("outcome")
+    pq.write_table(table.set_column(at, "outcome", pa.array(["seizure"] * len(table))), path)
+    assert not is_intact(home, digest)
+    path.write_bytes(whole[:-9])
+    assert not is_intact(home, digest)
+    path.unlink()
+    assert not is_intact(home, digest)
+    path.write_bytes(whole)
+    assert is_intact(home, digest)
+    assert not is_intact(home, "0" * 64)
 
 
 @settings(deadline=None)
