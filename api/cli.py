@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import typer
 
-from api.commands import data
+from api.commands import data, learning
 from api.commands.common import ERR
 from engine.errors import RiskError
 
@@ -25,7 +25,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-COMMANDS: tuple[Callable[..., None], ...] = (data.synth, data.load, data.features, data.verify)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    data.synth,
+    data.load,
+    data.features,
+    learning.backtest,
+    data.verify,
+)
 for command in COMMANDS:
     app.command()(command)
 

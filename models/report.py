@@ -63,7 +63,7 @@ def report(
     fitted_until : int
         UTC microseconds: what the model may have seen.
     peers : mapping of name to Estimate, optional
-        Differences of average precision to simpler methods.
+        Average precision of discrepancies beside simpler methods, and differences to them.
 
     Returns
     -------

@@ -77,7 +77,7 @@ def _figures(report: Mapping[str, Any]) -> str:
         for name, figure in report["peers"].items()
     )
     if peers:
-        made.append(f"<h2>Average precision above simpler methods</h2><table>{peers}</table>")
+        made.append(f"<h2>Average precision beside simpler methods</h2><table>{peers}</table>")
     return "".join(made)
 
 

@@ -77,5 +77,5 @@ def page(report: Mapping[str, Any]) -> str:
         error = views["inspected"]["reliability"]["error"]
         lines.append(f"    {'calibration error':24}{error:.4f}")
     for name, figure in report.get("peers", {}).items():
-        lines.append(f"average precision above {name}: {said(figure, share=False)}")
+        lines.append(f"average precision, {name}: {said(figure, share=False)}")
     return "\n".join(lines) + "\n"

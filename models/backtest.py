@@ -1,0 +1,186 @@
+"""A backtest: what would this configuration have said, with what was known then.
+
+Point in time throughout: features are cut at each arrival, labels at the fit. ``frozen`` labels
+stop at the start of the test period, as for a system that is switched on and never told anything;
+``streaming`` labels arrive as they were recorded, or days later, and the model may be fitted anew.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import NotEnoughDataError
+from engine.ports import Scores
+from features.acts import NEVER, labels
+from features.bulk import matrix
+from features.history import Tables
+from features.log import Log, read_log
+from features.plan import Plan
+from models.assemble import dataset, frozen
+from models.config import TrainConfig
+from models.dataset import Dataset
+from models.fit import fit
+from models.intervals import Estimate, estimates
+from models.lookup import back_off
+from models.metrics import average_precision
+from models.report import report
+from models.risk import Floats, risk
+
+LOOKUP: tuple[tuple[tuple[str, ...], float], ...] = (
+    (("hs2",), 50.0),
+    (("hs6",), 20.0),
+    (("hs6", "origin"), 10.0),
+    (("hs6", "dispatch", "origin", "preference", "rate"), 3.0),
+    (("hs6", "dispatch", "origin", "preference", "rate", "mass"), 0.1),
+)
+"""The look-up table's keys from general to particular, and how much the more general one weighs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The cuts of a backtest, in UTC microseconds; each includes its start and not its end."""
+
+    train_until: int
+    test_from: int
+    test_until: int = NEVER
+    labels: Literal["frozen", "streaming"] = "frozen"
+    label_delay: int = 0
+    """How much later than recorded a label becomes known."""
+    refit: int = 0
+    """Fit anew after each such span; 0 never does."""
+
+    def __post_init__(self) -> None:
+        """Refuse a test that starts before the training ends."""
+        if not self.train_until <= self.test_from < self.test_until:
+            raise ValueError("train-until <= test-from < test-until is needed")
+        if self.refit and self.labels == "frozen":
+            raise ValueError("refit-days needs streaming labels: frozen ones teach nothing new")
+
+    def fits(self, last: int) -> Iterator[tuple[int, int, int]]:
+        """Yield (train until, score from, score until) of each fit, up to a last arrival."""
+        start, until, end = self.test_from, self.train_until, min(self.test_until, last + 1)
+        while start < end:
+            stop = min(start + self.refit, end) if self.refit else end
+            yield until, start, stop
+            start = until = stop
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """Scores of the n crossings that arrived in the test period, in the order of the history."""
+
+    crossing_id: NDArray[np.object_]
+    p_seizure: Floats
+    p_discrepancy: Floats
+    risk: Floats
+    report: dict[str, Any]
+
+
+def backtest(
+    tables: Tables,
+    plan: Plan,
+    config: TrainConfig,
+    period: Period,
+    *,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Backtest:
+    """Score a test period with what was known before each arrival.
+
+    Parameters
+    ----------
+    tables : Tables
+        The whole history; what lies after each cut is hidden from features and fits.
+    plan : Plan
+        The compiled catalogue.
+    config : TrainConfig
+    period : Period
+    progress : callable, optional
+        Told the stage, how much is done, how much there is.
+
+    Returns
+    -------
+    Backtest
+
+    Raises
+    ------
+    NotEnoughDataError
+        Where nothing arrived in the test period, or too little was known to fit.
+    """
+    told = progress or (lambda _stage, _done, _of: None)
+    cut = period.test_from if period.labels == "frozen" else NEVER
+    known = frozen(tables, labels_before=cut, delay=period.label_delay)
+    log = read_log(known, plan)
+    made = matrix(log, plan, lambda done, of: told("features", done, of))
+    seen = dataset(known, made, labels(known))
+    arrived = seen.arrived_at
+    tested = np.flatnonzero((arrived >= period.test_from) & (arrived < period.test_until))
+    if not len(tested):
+        raise NotEnoughDataError("a backtest", "no crossing arrived in the test period")
+    scores = _scored(seen, config, period, int(arrived.max()), told)
+    test = dataset(tables, made, labels(tables)).take(tested)
+    judged = Scores(scores.p_seizure[tested], scores.p_discrepancy[tested])
+    peers = _against_lookup(
+        log, plan, seen, test, judged, tested=tested, period=period, seed=config.seed
+    )
+    return Backtest(
+        test.crossing_id,
+        judged.p_seizure,
+        judged.p_discrepancy,
+        risk(judged.p_seizure, judged.p_discrepancy, severity=config.severity),
+        report(test, judged, config=config, fitted_until=period.train_until, peers=peers),
+    )
+
+
+def _scored(
+    seen: Dataset,
+    config: TrainConfig,
+    period: Period,
+    last: int,
+    told: Callable[[str, int, int], None],
+) -> Scores:
+    """Score each stretch of the test period with the model fitted before it; NaN elsewhere."""
+    p_seizure, p_discrepancy = np.full(len(seen), np.nan), np.full(len(seen), np.nan)
+    fits = list(period.fits(last))
+    for done, (until, start, stop) in enumerate(fits):
+        told("fits", done, len(fits))
+        model = fit(seen, config, until=until, known_before=start)
+        rows = (seen.arrived_at >= start) & (seen.arrived_at < stop)
+        scores = model.score(seen.values[rows])
+        p_seizure[rows], p_discrepancy[rows] = scores.p_seizure, scores.p_discrepancy
+    told("fits", len(fits), len(fits))
+    return Scores(p_seizure, p_discrepancy)
+
+
+def _against_lookup(
+    log: Log,
+    plan: Plan,
+    seen: Dataset,
+    test: Dataset,
+    scores: Scores,
+    *,
+    tested: NDArray[np.intp],
+    period: Period,
+    seed: int,
+) -> dict[str, Estimate]:
+    """Compare average precision of discrepancies with a look-up table taught the same labels."""
+    keys = [log.keys[plan.column[by, by]] for by, _ in LOOKUP if (by, by) in plan.column]
+    strengths = np.array([weight for by, weight in LOOKUP if (by, by) in plan.column])
+    taught = (seen.arrived_at < period.train_until) & (seen.label_known_at < period.test_from)
+    taught &= seen.evidence("discrepancy")
+    said = back_off(keys, seen.discrepancy, taught=taught, strengths=strengths)[tested]
+    judged = test.evidence("discrepancy")
+    label = test.discrepancy[judged]
+    ours = average_precision(scores.p_discrepancy[judged], label)
+    theirs = average_precision(said[judged], label)
+    return estimates(
+        {
+            "this model": ours,
+            "a look-up table with back-off": theirs,
+            "this model less the look-up table": lambda w: ours(w) - theirs(w),
+        },
+        label,
+        seed=seed,
+    )
