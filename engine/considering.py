@@ -1,4 +1,4 @@
-"""All that is read for an arrival before it is decided on: scores, draws, the standing of its post."""
+"""All that is read for an arrival before it is decided on: scores, draws, its post's standing."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -51,14 +51,12 @@ class Considering:
         *,
         in_force: Callable[[], InForce],
         definitions: str,
-        epoch: Callable[[], str],
         sentences: Sentences,
     ) -> None:
         self._shifts = shifts
         self._policy = policy
         self._in_force = in_force
         self._definitions = definitions
-        self._epoch = epoch
         self._sentences = sentences
 
     def all(
@@ -72,7 +70,7 @@ class Considering:
                 row=rows.values[index],
                 event=rows.events[index],
                 seen=seen(arrival, rows, scores, index=index),
-                inputs=self._inputs(arrival, in_force, as_of=as_of),
+                inputs=self._inputs(arrival, in_force, as_of=as_of, epoch=rows.epoch),
                 scorer=in_force.scorer,
             )
             for index, arrival in enumerate(arrivals)
@@ -85,14 +83,14 @@ class Considering:
         found = reasons(one.seen, one.row, one.scorer, sentences=self._sentences)
         return explained(decision, found)
 
-    def _inputs(self, arrival: Arrival, in_force: InForce, *, as_of: int) -> Inputs:
+    def _inputs(self, arrival: Arrival, in_force: InForce, *, as_of: int, epoch: str) -> Inputs:
         scorer = in_force.scorer
         standing = self._shifts.standing(arrival.crossing.post, as_of, scorer=scorer)
         movement = movement_key(arrival.crossing, standing.shift)
         return Inputs(
             decision_id=f"dec-{secrets.token_hex(12)}",
             as_of=as_of,
-            epoch=self._epoch(),
+            epoch=epoch,
             shift_id=standing.shift.shift_id,
             draws={p: draw(standing.seed, p, movement=movement) for p in PURPOSES},
             policy=self._policy,

@@ -66,7 +66,7 @@ class Seen:
     """An arrival as the models saw it."""
 
     arrival: Arrival
-    features: Mapping[str, float]
+    features: dict[str, float]
     """By name; NaN where nothing was known."""
     p_seizure: float | None = None
     """Calibrated; None without a model."""

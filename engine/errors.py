@@ -146,3 +146,26 @@ class HomeError(RiskError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.why}"
+
+
+class BodyTooLargeError(RiskError):
+    """A request body is longer than this service reads."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"the body is longer than {self.limit} bytes"
+
+
+class MalformedBodyError(RiskError):
+    """A request body is no JSON this service reads, or breaks the rules of its record."""
+
+    def __init__(self, why: str, fields: tuple[dict[str, str], ...] = ()) -> None:
+        super().__init__(why, fields)
+        self.why = why
+        self.fields = fields
+
+    def __str__(self) -> str:
+        return self.why

@@ -81,6 +81,14 @@ class Features(Protocol):
         """Return the event of an inspection act."""
         ...
 
+    def knows(self, connection: Connection, crossing_id: str) -> bool:
+        """Tell whether a crossing of this id was recorded or loaded."""
+        ...
+
+    def link(self, connection: Connection, seizure: Seizure) -> str | None:
+        """Return the crossing a seizure names, else its plate's last entry before it."""
+        ...
+
     def find(self, connection: Connection, seizure: Seizure) -> Any:
         """Return the event of goods found elsewhere; None where they belong to no crossing."""
         ...

@@ -117,15 +117,15 @@ def waiting(connection: Connection, post: str, *, as_of: int) -> list[Filed]:
 def listed(
     connection: Connection,
     *,
-    posts: Sequence[str] | None,
+    post: str | None,
     channel: int | None,
     since: int,
     most: int,
 ) -> list[Filed]:
-    """Return the newest decisions first; ``posts`` None means all."""
+    """Return the newest decisions first; ``post`` None means all."""
     query = _FILED.where(_D.known_at >= since).order_by(_D.known_at.desc()).limit(most)
-    if posts is not None:
-        query = query.where(_D.post.in_(posts))
+    if post is not None:
+        query = query.where(_D.post == post)
     if channel is not None:
         query = query.where(_D.channel == channel)
     return [Filed(*row) for row in connection.execute(query)]

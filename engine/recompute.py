@@ -4,7 +4,7 @@ Features are read anew as of the decision's time, scored by the model that was i
 with the recorded inputs. The rank is an input by value: what waited then has long left the queue.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,11 +12,10 @@ from sqlalchemy import Connection
 
 from engine.considering import reasons, seen
 from engine.decision import Inputs, Rank, decide, explained
-from engine.filing import digest_of, read_back
+from engine.filing import Filing, digest_of, read_back
 from engine.journal import Journal
 from engine.ports import FeatureRows, Features, Scorer
-from engine.reasons import Sentences
-from engine.records import Arrival
+from engine.reasons import Reason, Sentences
 from engine.views import outcome
 
 
@@ -53,22 +52,33 @@ class Recompute:
 
     def decision(self, connection: Connection, seq: int) -> Recomputed:
         """Make the decision of a record again."""
-        filing = read_back(self._journal.body(connection, seq))
-        inputs, stored = self._with_table(connection, filing.inputs), filing.decision
-        rows = self.features(connection, filing.arrival, as_of=inputs.as_of)
-        scorer = None if inputs.model_version is None else self._scorer(inputs.model_version)
+        filing, rows, scorer = self._again(connection, seq)
+        inputs = self._with_table(connection, filing.inputs)
         scores = None if scorer is None else scorer.score(rows.values)
         one = seen(filing.arrival, rows, scores, index=0)
-        decision = replace(decide(inputs, one), rank=Rank(**stored["rank"]))
+        decision = replace(decide(inputs, one), rank=Rank(**filing.decision["rank"]))
         if decision.is_referred:
             found = reasons(one, rows.values[0], scorer, sentences=self._sentences)
             decision = explained(decision, found)
         is_same = digest_of(rows.values[0]) == filing.features
-        return Recomputed(stored, outcome(decision), is_same)
+        return Recomputed(filing.decision, outcome(decision), is_same)
 
-    def features(self, connection: Connection, arrival: Arrival, *, as_of: int) -> FeatureRows:
-        """Return the features of one arrival as of a time."""
-        return self._features.read(connection, [arrival], as_of=[as_of])
+    def features(self, connection: Connection, seq: int) -> tuple[int, dict[str, float]]:
+        """Return the time of a decision (UTC microseconds) and its features by name."""
+        filing, rows, _ = self._again(connection, seq)
+        return filing.inputs.as_of, seen(filing.arrival, rows, None, index=0).features
+
+    def reasons(self, connection: Connection, seq: int) -> Sequence[Reason]:
+        """Return what speaks for and against the arrival of a record, whatever its channel."""
+        filing, rows, scorer = self._again(connection, seq)
+        one = seen(filing.arrival, rows, None, index=0)
+        return reasons(one, rows.values[0], scorer, sentences=self._sentences)
+
+    def _again(self, connection: Connection, seq: int) -> tuple[Filing, FeatureRows, Scorer | None]:
+        filing = read_back(self._journal.body(connection, seq))
+        rows = self._features.read(connection, [filing.arrival], as_of=[filing.inputs.as_of])
+        version = filing.inputs.model_version
+        return filing, rows, None if version is None else self._scorer(version)
 
     def _with_table(self, connection: Connection, inputs: Inputs) -> Inputs:
         if inputs.table_sequence is None:

@@ -2,7 +2,7 @@
 
 Each is one record, once. Why a vehicle was inspected is not the reporter's to say: where the engine
 referred it, basis and propensity are the engine's, so that nobody can talk a pick out of the random
-stream. Only for a vehicle the engine let go does the reporter's word (officer or counterpart) count.
+stream. Only for a vehicle that the engine let go does the reporter's word count.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,17 @@ from engine.inflight import Recorded, recorded
 from engine.journal import Draft, Entry, Journal
 from engine.ports import Features
 from engine.queue import DECISION, INSPECTION, RELEASE, last_of_crossing
-from engine.records import Arrival, Inspection, InspectionAct, Seizure
+from engine.records import Arrival, Identifier, Inspection, InspectionAct, Record, Seizure
 from engine.store import Store
 
 CROSSING, SEIZURE = "crossing", "seizure"
 SaidBasis = Literal["officer", "counterpart"]
+
+
+class Release(Record):
+    """That a vehicle has left the queue."""
+
+    crossing_id: Identifier
 
 
 class Recording:
@@ -56,7 +62,6 @@ class Recording:
         """Record an inspection act, with the engine's own basis and propensity."""
 
         def draft(connection: Connection) -> Draft:
-            self._reported(connection, act.crossing_id, post=claim.post)
             basis, propensity = self._basis(connection, act.crossing_id, said)
             known = act.model_dump(include=set(InspectionAct.model_fields))
             full = Inspection(**known, basis=basis, propensity=propensity)
@@ -72,13 +77,11 @@ class Recording:
         """Record goods taken, at a post or inland."""
 
         def draft(connection: Connection) -> Draft:
-            if seizure.crossing_id is not None:
-                self._reported(connection, seizure.crossing_id, post=claim.post)
-            if seizure.inspection_id is not None:
-                name = inspection_name(seizure.inspection_id)
-                if not taken(connection, [name]):
-                    raise NotFoundError("inspection", seizure.inspection_id)
-            body = {"seizure": seizure.model_dump(mode="json", exclude_none=True)}
+            self._check(connection, seizure)
+            body = {
+                "seizure": seizure.model_dump(mode="json", exclude_none=True),
+                "linked_crossing_id": self._features.link(connection, seizure),
+            }
             event = self._features.find(connection, seizure)
             return _draft(SEIZURE, seizure.seizure_id, claim, body, event)
 
@@ -88,16 +91,23 @@ class Recording:
         """Record that a vehicle has left the queue."""
 
         def draft(connection: Connection) -> Draft:
-            if self._reported(connection, crossing_id, post=claim.post).kind != DECISION:
+            found = _reported(connection, crossing_id)
+            if found is None or found.kind != DECISION:
                 raise NotFoundError("decision", crossing_id)
             return _draft(RELEASE, crossing_id, claim, {"crossing_id": crossing_id}, None)
 
         return self._once(claim, draft)
 
-    def post_of(self, crossing_id: str) -> str:
-        """Return the post that reported a crossing; raises ``NotFoundError``."""
+    def post_of(self, crossing_id: str) -> str | None:
+        """Return the post that reported a crossing; None for one that was loaded as history.
+
+        Raises ``NotFoundError``.
+        """
         with self._store.read() as connection:
-            return self._reported(connection, crossing_id, post=None).post
+            found = _reported(connection, crossing_id)
+            if found is None and not self._features.knows(connection, crossing_id):
+                raise NotFoundError("crossing", crossing_id)
+        return None if found is None else found.post
 
     def _once(self, claim: Claim, draft: Callable[[Connection], Draft]) -> Recorded:
         """Record, or return what was recorded before; another process may win the race once."""
@@ -113,12 +123,12 @@ class Recording:
                 continue
         raise ConflictError(claim.kind, claim.names[-1], "it is being recorded by somebody else")
 
-    def _reported(self, connection: Connection, crossing_id: str, *, post: str | None) -> Answer:
-        name = crossing_name(crossing_id)
-        found = taken(connection, [name]).get(name)
-        if found is None or post not in (None, found.post):
-            raise NotFoundError("crossing", crossing_id)
-        return found
+    def _check(self, connection: Connection, seizure: Seizure) -> None:
+        """Refuse a seizure in an act nobody filed: its find would count nowhere."""
+        if seizure.inspection_id is not None:
+            name = inspection_name(seizure.inspection_id)
+            if not taken(connection, [name]):
+                raise NotFoundError("inspection", seizure.inspection_id)
 
     def _basis(
         self, connection: Connection, crossing_id: str, said: SaidBasis | None
@@ -134,6 +144,11 @@ class Recording:
 def inspection_name(inspection_id: str) -> str:
     """Return the name that an inspection act takes."""
     return f"inspection:{inspection_id}"
+
+
+def _reported(connection: Connection, crossing_id: str) -> Answer | None:
+    name = crossing_name(crossing_id)
+    return taken(connection, [name]).get(name)
 
 
 def _draft(kind: str, subject: str, claim: Claim, body: dict[str, Any], event: Any) -> Draft:

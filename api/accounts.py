@@ -1,0 +1,82 @@
+"""How keys and users come to be: each is a record, its secret is returned once."""
+
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from api.keys import digest, hashed, is_password, new_key, new_password
+from api.roles import BOUND, Role
+from api.tables import KEY_CREATED, KEY_REVOKED, KEYS, USER_CREATED, USERS, AccountProjection
+from engine.errors import ConflictError, NotAllowedError, NotAuthenticatedError, NotFoundError
+from engine.journal import Draft, Journal
+from engine.network import Network
+from engine.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new key or user, with the secret that is shown once."""
+
+    name: str
+    role: Role
+    post: str | None
+    secret: str
+
+
+class Accounts:
+    """Makes and revokes keys, makes users and checks their passwords."""
+
+    def __init__(self, store: Store, network: Network) -> None:
+        self._store = store
+        self._network = network
+        self._journal = Journal(store, [AccountProjection()])
+
+    def create_key(self, role: Role, post: str | None, *, pepper: bytes) -> Made:
+        """Make a key; raises ``NotAllowedError`` where the role needs a post and none is named."""
+        self._check(role, post)
+        made = Made(f"key-{secrets.token_hex(6)}", role, post, new_key())
+        body = {"role": role.value}
+        draft = Draft(KEY_CREATED, made.name, post or "", body, extra=digest(made.secret, pepper))
+        self._journal.append([draft])
+        return made
+
+    def revoke_key(self, key_id: str) -> None:
+        """Revoke a key; raises ``NotFoundError``."""
+        with self._store.read() as connection:
+            post = connection.execute(
+                select(KEYS.c.post).where(KEYS.c.key_id == key_id)
+            ).one_or_none()
+        if post is None:
+            raise NotFoundError("key", key_id)
+        self._journal.append([Draft(KEY_REVOKED, key_id, post[0] or "", {})])
+
+    def create_user(self, name: str, role: Role, *, post: str | None = None) -> Made:
+        """Make a user with a new password; raises ``ConflictError`` where the name is taken."""
+        self._check(role, post)
+        made = Made(name, role, post, new_password())
+        body = {"role": role.value}
+        draft = Draft(USER_CREATED, name, post or "", body, extra=hashed(made.secret))
+        try:
+            self._journal.append([draft])
+        except IntegrityError:
+            raise ConflictError("user", name, "the name is taken") from None
+        return made
+
+    def sign_in(self, name: str, password: str) -> Role:
+        """Return the role of a user who knows the password; raises ``NotAuthenticatedError``."""
+        query = select(USERS.c.password, USERS.c.role).where(USERS.c.name == name)
+        with self._store.read() as connection:
+            found = connection.execute(query).one_or_none()
+        # An unknown name takes as long as a wrong password, so that names cannot be tried out.
+        kept = hashed(new_password()) if found is None else found.password
+        if not is_password(password, kept) or found is None:
+            raise NotAuthenticatedError
+        return Role(found.role)
+
+    def _check(self, role: Role, post: str | None) -> None:
+        if post is not None and self._network.posts:
+            self._network.post(post)
+        if role in BOUND and post is None:
+            raise NotAllowedError(f"the role {role} is for one post: name it")

@@ -1,0 +1,45 @@
+"""How routes document themselves and answer: JSON made once, problems for everything refused."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from fastapi import Response
+
+from api.problems import MEDIA_TYPE
+from api.schemas import Problem
+from engine.records import Record
+
+_PROBLEMS: Mapping[int, str] = {
+    401: "No valid key came with the request.",
+    403: "The caller's role or post does not reach this.",
+    404: "Nothing of this kind has this identifier, or the caller may not know that it does.",
+    409: "The identifier is taken by other content.",
+    413: "The body is longer than this service reads.",
+    422: "The request is malformed; fields say where and which rule.",
+    503: "The store did not take the record; nothing was acknowledged. Try again.",
+}
+
+
+def answer(content: object, status: int = 200) -> Response:
+    """Return an answer as JSON; sorted keys, so that the same answer is the same bytes again."""
+    body = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return Response(body, status, media_type="application/json")
+
+
+def said(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what the OpenAPI document says of these problems."""
+    return {
+        status: {
+            "description": _PROBLEMS[status],
+            "model": Problem,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def takes(model: type[Record]) -> dict[str, Any]:
+    """Return what the OpenAPI document says of a body that the route reads itself."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

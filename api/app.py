@@ -1,0 +1,73 @@
+"""The service: one FastAPI application, made by a function, with nothing done on import.
+
+What is imported from here must stay lean: no training library, no pickle loader, no experiment
+(held by import-linter). Several processes may serve one store.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from api import problems
+from api.bodies import ReportedAct
+from api.home import home_of
+from api.metrics import Timed
+from api.models import HomeModels
+from api.routes import acts, crossings, decisions, health, queues
+from api.runtime import Runtime, open_runtime
+from api.settings import Settings
+from engine.records import Arrival, Record, Seizure
+
+BODIES: tuple[type[Record], ...] = (Arrival, ReportedAct, Seizure)
+"""Records that routes read from a request's body themselves."""
+
+
+def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
+    """Return the application; ``open_service`` puts the service together when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        runtime = (open_service or default_service)()
+        app.state.runtime = runtime
+        yield
+        runtime.close()
+
+    app = FastAPI(
+        title="Darvoza",
+        summary="Risk scoring for inspection targeting. It advises; people decide.",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,  # its pages load scripts from elsewhere; the document itself is complete
+        redoc_url=None,
+    )
+    app.add_middleware(Timed)
+    problems.install(app)
+    for module in (decisions, crossings, acts, queues, health):
+        app.include_router(module.router)
+    app.openapi = lambda: _documented(app)  # type: ignore[method-assign]
+    return app
+
+
+def default_service() -> Runtime:
+    """Put together the service of the home that the environment names."""
+    home = home_of(None)
+    return open_runtime(home, Settings(), HomeModels(home))
+
+
+def _documented(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document, with the bodies that routes read themselves."""
+    if app.openapi_schema is None:
+        found = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, routes=app.routes
+        )
+        _, bodies = models_json_schema(
+            [(model, "validation") for model in BODIES],
+            ref_template="#/components/schemas/{model}",
+        )
+        found["components"]["schemas"].update(bodies["$defs"])
+        app.openapi_schema = found
+    return app.openapi_schema

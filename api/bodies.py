@@ -1,0 +1,112 @@
+"""Request bodies: bounded before they are read, checked before they are parsed into a record.
+
+JSON lets one text mean two things: a key given twice, numbers that are none, half a character. Such
+a body is refused, because two readers of the record could otherwise disagree on what was said.
+"""
+
+import json
+import re
+from collections.abc import Callable, Coroutine
+from functools import cache
+from typing import Any, Literal, NoReturn, TypeVar
+
+from fastapi import Request
+from pydantic import ValidationError
+
+from engine.errors import BodyTooLargeError, MalformedBodyError
+from engine.records import InspectionAct, Record, faults
+
+DEEPEST = 32
+"""Levels of nesting; no record has more than four."""
+FAULTS_SAID = 20
+"""Faults named in one answer."""
+
+Model = TypeVar("Model", bound=Record)
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_BRACKETS = re.compile(rb"[\[\]{}]")
+
+
+class ReportedAct(InspectionAct):
+    """An inspection act as it is reported: the sender may say officer or counterpart, no more."""
+
+    basis: Literal["officer", "counterpart"] | None = None
+
+
+def body_of(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
+    """Return a dependency that reads the request's body as this record.
+
+    Raises ``BodyTooLargeError`` and ``MalformedBodyError``; the latter names field and rule.
+    """
+
+    async def read(request: Request) -> Model:
+        return parsed(await read_bounded(request), model)
+
+    return read
+
+
+async def read_bounded(request: Request) -> bytes:
+    """Return the body; refuse it as soon as it is, or says it is, longer than the limit."""
+    limit: int = request.app.state.runtime.settings.body_limit_bytes
+    said = request.headers.get("content-length", "0")
+    if not said.isascii() or not said.isdigit() or len(said) > 15 or int(said) > limit:
+        raise BodyTooLargeError(limit)
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLargeError(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def parsed(raw: bytes, model: type[Model]) -> Model:
+    """Return the record that a body holds."""
+    check(raw)
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        fields = tuple(
+            {"at": _where(where, _names(model)), "rule": rule, "why": why}
+            for where, rule, why in faults(error)[:FAULTS_SAID]
+        )
+        raise MalformedBodyError("the body does not fit its record", fields) from None
+
+
+def check(raw: bytes) -> None:
+    """Refuse what JSON's readers disagree on: depth, doubled keys, NaN, NUL, broken text."""
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _depth(raw) > DEEPEST:
+        raise MalformedBodyError(f"the body nests deeper than {DEEPEST} levels")
+    try:
+        json.loads(raw, object_pairs_hook=_pairs, parse_constant=_not_a_number)
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+        raise MalformedBodyError("the body is not JSON") from None
+
+
+def _depth(raw: bytes) -> int:
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", raw)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise MalformedBodyError("the body gives a key twice")
+
+
+def _not_a_number(_: str) -> NoReturn:
+    raise MalformedBodyError("the body holds a number that JSON does not have")
+
+
+def _where(where: tuple[int | str, ...], known: frozenset[str]) -> str:
+    """Name a field; a key that no record defines is the sender's own text and is not repeated."""
+    return ".".join(str(part) if part in known or isinstance(part, int) else "?" for part in where)
+
+
+@cache
+def _names(model: type[Record]) -> frozenset[str]:
+    """Return every field name of a record and of the records inside it."""
+    schema = model.model_json_schema()
+    inner = schema.get("$defs", {}).values()
+    return frozenset(name for part in (schema, *inner) for name in part.get("properties", {}))

@@ -1,0 +1,86 @@
+"""Who calls, and what they may reach.
+
+A key that was looked up is believed for a few seconds, so that a decision costs no extra read; a
+revoked key is refused at most that much later. Assumes that keys are few: each is kept in memory.
+"""
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from api.keys import PREFIX, digest
+from api.roles import MAY, Role
+from api.tables import KEYS
+from engine.errors import NotAllowedError, NotAuthenticatedError
+from engine.store import Store
+
+_LONGEST_KEY = 100
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A machine or a person that showed a valid secret."""
+
+    name: str
+    role: Role
+    post: str | None
+    """The one post it reaches; None means every post."""
+
+    def reaches(self, post: str) -> bool:
+        """Tell whether this caller may act for a post."""
+        return self.post is None or self.post == post
+
+    def must_reach(self, post: str) -> None:
+        """Raise ``NotAllowedError`` where it may not."""
+        if not self.reaches(post):
+            raise NotAllowedError("this key is for another post")
+
+    def must_be_allowed(self, method: str, path: str) -> None:
+        """Raise ``NotAllowedError`` where the caller's role may not call this route."""
+        if self.role not in MAY[method, path]:
+            raise NotAllowedError(f"the role {self.role} may not call this")
+
+
+class Callers:
+    """Finds the caller behind a key."""
+
+    def __init__(self, store: Store, pepper: bytes, *, believed_seconds: float) -> None:
+        self._store = store
+        self._pepper = pepper
+        self._believed = believed_seconds
+        self._known: dict[bytes, tuple[float, Caller]] = {}
+
+    def remembered(self, header: str | None) -> Caller | None:
+        """Return the caller of an ``Authorization`` header without a read, None where it needs one.
+
+        Raises ``NotAuthenticatedError`` for what cannot be a key.
+        """
+        found = self._known.get(self._digest(header))
+        return found[1] if found is not None and found[0] > time.monotonic() else None
+
+    def look_up(self, header: str | None) -> Caller:
+        """Return the caller of a header; raises ``NotAuthenticatedError``."""
+        kept = self._digest(header)
+        column = KEYS.c
+        query = select(column.key_id, column.role, column.post).where(
+            column.digest == kept, column.revoked_at.is_(None)
+        )
+        until = time.monotonic() + self._believed  # before the read: it is as old as that
+        with self._store.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            self._known.pop(kept, None)
+            raise NotAuthenticatedError
+        caller = Caller(row.key_id, Role(row.role), row.post)
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[kept] = (until, caller)
+        return caller
+
+    def _digest(self, header: str | None) -> bytes:
+        scheme, _, key = (header or "").partition(" ")
+        if scheme.lower() != "bearer" or not key.startswith(PREFIX) or len(key) > _LONGEST_KEY:
+            raise NotAuthenticatedError
+        return digest(key, self._pepper)

@@ -1,0 +1,57 @@
+"""What routes ask for: the running service, the caller, the sender's idempotency key."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+from fastapi.security import HTTPBearer
+
+from api.callers import Caller
+from api.runtime import Runtime
+from engine.errors import MalformedBodyError
+
+LONGEST_IDEMPOTENCY_KEY = 255
+_NAMES = "Names the request, so that sending it again changes nothing."
+_BEARER = HTTPBearer(auto_error=False, description="A key made by `darvoza keys create`.")
+
+
+def runtime_of(request: Request) -> Runtime:
+    """Return the running service."""
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+RunningService = Annotated[Runtime, Depends(runtime_of)]
+
+
+async def caller_of(
+    request: Request, runtime: RunningService, _: Annotated[object, Depends(_BEARER)]
+) -> Caller:
+    """Return who calls, if they may call this route at all; runs before any body is read."""
+    header = request.headers.get("authorization")
+    caller = runtime.callers.remembered(header)
+    if caller is None:
+        caller = await asyncio.to_thread(runtime.callers.look_up, header)
+    caller.must_be_allowed(request.method, request.scope["route"].path)
+    return caller
+
+
+TheCaller = Annotated[Caller, Depends(caller_of)]
+
+
+def idempotency_key(
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description=_NAMES,
+        ),
+    ] = None,
+) -> str | None:
+    """Return the sender's key for this request, None where it gave none."""
+    if key is not None and not 0 < len(key) <= LONGEST_IDEMPOTENCY_KEY:
+        raise MalformedBodyError(f"Idempotency-Key needs 1 to {LONGEST_IDEMPOTENCY_KEY} characters")
+    return key
+
+
+IdempotencyKey = Annotated[str | None, Depends(idempotency_key)]

@@ -1,0 +1,40 @@
+"""The models of a home: which one is in force, and its signed bundle."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from sqlalchemy import Connection
+
+from engine.home import Home
+from engine.ports import Contribution, Scorer
+from engine.reasons import Reason
+from engine.records import Arrival
+from models.bundle import signing_key
+from models.scorer import Scorer as BundleScorer
+
+_KEPT = 4
+"""Bundles kept loaded: the one in force, the last good one, and what explanations ask for."""
+
+
+class HomeModels:
+    """Implements ``api.runtime.Models`` on a home's bundles."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._key = signing_key(home).public_key()
+        self.load = lru_cache(maxsize=_KEPT)(self._load)
+
+    def wanted(self, connection: Connection) -> str | None:
+        """Return the version in force, None where there is none."""
+        from models.promotion import in_force
+
+        return in_force(connection)
+
+    def sentences(self, found: Sequence[Contribution], arrival: Arrival, /) -> Sequence[Reason]:
+        """Return contributions as reasons, the strongest first."""
+        from models.reasons import sentences
+
+        return sentences(found, arrival)
+
+    def _load(self, version: str) -> Scorer:
+        return BundleScorer.load(self._home.bundles / version, key=self._key)

@@ -1,0 +1,116 @@
+"""One place where an error becomes an HTTP problem (RFC 9457), never repeating what was sent."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from engine import errors
+from engine.errors import RiskError
+from engine.store import CommitUnknownError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 2
+"""How long a caller waits before it asks a service again that could not take the record."""
+
+STATUS: dict[type[RiskError], HTTPStatus] = {
+    errors.RecordError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.UnknownPostError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotFoundError: HTTPStatus.NOT_FOUND,
+    errors.ConflictError: HTTPStatus.CONFLICT,
+    errors.StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    CommitUnknownError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TamperedBundleError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NoModelError: HTTPStatus.NOT_FOUND,
+    errors.PromotionRefusedError: HTTPStatus.CONFLICT,
+    errors.NotEnoughDataError: HTTPStatus.CONFLICT,
+    errors.NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
+    errors.NotAllowedError: HTTPStatus.FORBIDDEN,
+    errors.HomeError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.MalformedBodyError: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""Every error of the domain and its status; a test finds the one that is missing."""
+
+TITLES: dict[int, str] = {
+    400: "BadRequest",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    413: "BodyTooLarge",
+    415: "UnsupportedMediaType",
+    422: "Malformed",
+    500: "Internal",
+    503: "StoreUnavailable",
+}
+"""Titles of problems that are no error of the domain."""
+
+
+class ProblemResponse(JSONResponse):
+    """A response body of type ``application/problem+json``."""
+
+    media_type = MEDIA_TYPE
+
+
+def install(app: FastAPI) -> None:
+    """Teach ``app`` to answer every refusal as a problem."""
+    app.add_exception_handler(RiskError, _refused)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _broken)
+
+
+async def _refused(request: Request, error: Exception) -> ProblemResponse:
+    if not isinstance(error, RiskError):
+        return await _broken(request, error)
+    status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    title = type(error).__name__.removesuffix("Error")
+    fields = getattr(error, "fields", None)
+    more = {"fields": fields} if fields else {}
+    return problem(status, title, str(error), instance=_instance(request), **more)
+
+
+async def _malformed(request: Request, error: Exception) -> ProblemResponse:
+    """Say where a path, query or header is at fault and why, never what it was."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    fields = [{"at": ".".join(map(str, e["loc"])), "rule": e["type"]} for e in found]
+    detail = "the request does not fit the schema"
+    return problem(422, TITLES[422], detail, instance=_instance(request), fields=fields)
+
+
+async def _http(request: Request, error: Exception) -> ProblemResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    title = TITLES.get(status, HTTPStatus(status).phrase.title().replace(" ", ""))
+    found = problem(status, title, HTTPStatus(status).phrase, instance=_instance(request))
+    found.headers.update(headers or {})
+    return found
+
+
+async def _broken(request: Request, error: Exception) -> ProblemResponse:
+    """A fault of ours: the log has it, the caller does not."""
+    return problem(500, TITLES[500], "the service failed", instance=_instance(request))
+
+
+def _instance(request: Request) -> str:
+    """Name the route: the path itself holds identifiers, which no problem repeats."""
+    return getattr(request.scope.get("route"), "path", "/")
+
+
+def problem(status: int, title: str, detail: str, *, instance: str, **more: Any) -> ProblemResponse:
+    """Return a problem; what may be tried again says when."""
+    headers = {}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(RETRY_SECONDS)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    body = {
+        "type": f"/problems/{title}",
+        "title": title,
+        "status": int(status),
+        "detail": detail,
+        "instance": instance,
+    }
+    return ProblemResponse(body | more, status_code=int(status), headers=headers)

@@ -1,0 +1,110 @@
+"""Decisions read back, each as its reader may see it.
+
+A caller bound to a post learns nothing of another post's decisions, not even that they exist. A
+checkpoint sees its own blind until its inspection act is filed, and may read neither features nor
+reasons before.
+"""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection
+
+from api.callers import Caller
+from api.roles import Role
+from api.runtime import Runtime
+from engine.errors import NotAllowedError, NotFoundError, UnknownPostError
+from engine.inflight import recorded
+from engine.queue import Filed, filed, listed, waiting
+from engine.times import rfc3339
+
+
+def check_post(runtime: Runtime, caller: Caller, post: str) -> None:
+    """Refuse a post that the caller does not reach or the network does not know."""
+    caller.must_reach(post)
+    if runtime.network.posts and post not in runtime.network.posts:
+        raise UnknownPostError(post)
+
+
+def post_of(runtime: Runtime, caller: Caller, crossing_id: str) -> str:
+    """Return the post of a crossing that the caller reaches; raises ``NotFoundError``.
+
+    A crossing that was loaded as history belongs to no post here: only callers that are bound to
+    none reach it.
+    """
+    post = runtime.recording.post_of(crossing_id)
+    if not (caller.post is None or caller.post == post):
+        raise NotFoundError("crossing", crossing_id)
+    return post or ""
+
+
+class Reading:
+    """Reads decisions for one request, each call in one snapshot."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def decision(self, decision_id: str, caller: Caller) -> dict[str, Any]:
+        """Return one decision; raises ``NotFoundError``."""
+        with self._runtime.store.read() as connection:
+            known = self._reachable(connection, decision_id, caller)
+            return self._view(connection, known, is_blind=_is_blind(known, caller))
+
+    def listed(
+        self, post: str | None, *, channel: int | None, since: int, most: int
+    ) -> list[dict[str, Any]]:
+        """Return decisions, the newest first."""
+        with self._runtime.store.read() as connection:
+            known = listed(connection, post=post, channel=channel, since=since, most=most)
+            return [self._view(connection, one, is_blind=False) for one in known]
+
+    def queue(self, post: str, caller: Caller) -> dict[str, Any]:
+        """Return what waits at a post, ranked as of now."""
+        with self._runtime.store.read() as connection:
+            as_of = self._runtime.journal.head(connection).as_of
+            known = waiting(connection, post, as_of=as_of)
+            views = [
+                self._view(connection, one, is_blind=_is_blind(one, caller))
+                | {"rank": {"position": position, "of": len(known)}}
+                for position, one in enumerate(known, 1)
+            ]
+        return {"post": post, "as_of": rfc3339(as_of), "waiting": views}
+
+    def features(self, decision_id: str, caller: Caller) -> dict[str, Any]:
+        """Return the features of a decision by name."""
+        with self._runtime.store.read() as connection:
+            known = self._open(connection, decision_id, caller)
+            as_of, found = self._runtime.recompute.features(connection, known.seq)
+        values = {name: None if math.isnan(value) else value for name, value in found.items()}
+        return {"decision_id": decision_id, "as_of": rfc3339(as_of), "features": values}
+
+    def explanation(self, decision_id: str, caller: Caller) -> dict[str, Any]:
+        """Return the reasons for and against a decision."""
+        with self._runtime.store.read() as connection:
+            known = self._open(connection, decision_id, caller)
+            reasons = self._runtime.recompute.reasons(connection, known.seq)
+        return {
+            "decision_id": decision_id,
+            "reasons": [asdict(reason) for reason in reasons],
+        }
+
+    def _reachable(self, connection: Connection, decision_id: str, caller: Caller) -> Filed:
+        known = filed(connection, decision_id)
+        if not caller.reaches(known.post):
+            raise NotFoundError("decision", decision_id)
+        return known
+
+    def _open(self, connection: Connection, decision_id: str, caller: Caller) -> Filed:
+        known = self._reachable(connection, decision_id, caller)
+        if _is_blind(known, caller):
+            raise NotAllowedError("shown to a checkpoint once its inspection act is filed")
+        return known
+
+    def _view(self, connection: Connection, known: Filed, *, is_blind: bool) -> dict[str, Any]:
+        found = recorded(connection, self._runtime.journal, known.seq)
+        return self._runtime.answer(found, is_blind=is_blind)
+
+
+def _is_blind(known: Filed, caller: Caller) -> bool:
+    return caller.role is Role.CHECKPOINT and known.act_seq is None

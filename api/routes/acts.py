@@ -1,0 +1,57 @@
+"""Inspection acts and seizures."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from api.answering import answer, said, takes
+from api.bodies import ReportedAct, body_of
+from api.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.reading import post_of
+from api.schemas import Acknowledged, AcknowledgedAct
+from engine.answers import claim
+from engine.queue import INSPECTION
+from engine.recording import SEIZURE, inspection_name
+from engine.records import Seizure
+
+router = APIRouter(prefix="/v1", tags=["acts"], responses=said(401, 403, 404, 409, 413, 422, 503))
+
+
+@router.post(
+    "/inspections",
+    status_code=201,
+    response_model=AcknowledgedAct,
+    openapi_extra=takes(ReportedAct),
+)
+async def inspect(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    act: Annotated[ReportedAct, Depends(body_of(ReportedAct))],
+) -> Response:
+    """File an inspection act; why it took place is the engine's to say where it referred."""
+    post = await asyncio.to_thread(post_of, runtime, caller, act.crossing_id)
+    name = inspection_name(act.inspection_id)
+    asked = claim(INSPECTION, act, post=post, name=name, key=key)
+    found = await asyncio.to_thread(runtime.recording.inspection, act, asked, said=act.basis)
+    return answer(runtime.acknowledged_act(found), 201)
+
+
+@router.post(
+    "/seizures", status_code=201, response_model=Acknowledged, openapi_extra=takes(Seizure)
+)
+async def seize(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    seizure: Annotated[Seizure, Depends(body_of(Seizure))],
+) -> Response:
+    """Record goods taken; a plate alone is linked to its last entry within 30 days before."""
+    post = caller.post or ""
+    if seizure.crossing_id is not None:
+        post = await asyncio.to_thread(post_of, runtime, caller, seizure.crossing_id)
+    name = f"{SEIZURE}:{seizure.seizure_id}"
+    asked = claim(SEIZURE, seizure, post=post, name=name, key=key)
+    found = await asyncio.to_thread(runtime.recording.seizure, seizure, asked)
+    return answer(runtime.acknowledged(found, identifier=seizure.seizure_id), 201)

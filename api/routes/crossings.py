@@ -1,0 +1,57 @@
+"""Crossings that ask for no decision, and vehicles that have left."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from api.answering import answer, said, takes
+from api.bodies import body_of
+from api.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.reading import check_post, post_of
+from api.schemas import Acknowledged
+from engine.answers import claim, crossing_name
+from engine.queue import RELEASE
+from engine.recording import CROSSING, Release
+from engine.records import Arrival, Identifier
+
+router = APIRouter(prefix="/v1/crossings", tags=["crossings"], responses=said(401, 403, 422, 503))
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Acknowledged,
+    responses=said(409, 413),
+    openapi_extra=takes(Arrival),
+)
+async def record(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    arrival: Annotated[Arrival, Depends(body_of(Arrival))],
+) -> Response:
+    """Record a crossing: an exit, a record of the paired post, a late one."""
+    crossing = arrival.crossing
+    check_post(runtime, caller, crossing.post)
+    name = crossing_name(crossing.crossing_id)
+    asked = claim(CROSSING, arrival, post=crossing.post, name=name, key=key)
+    found = await asyncio.to_thread(runtime.recording.crossing, arrival, asked)
+    return answer(runtime.acknowledged(found, identifier=crossing.crossing_id), 201)
+
+
+@router.post(
+    "/{crossing_id}/release", status_code=201, response_model=Acknowledged, responses=said(404, 409)
+)
+def release(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    crossing_id: Annotated[Identifier, Path()],
+) -> Response:
+    """Record that a vehicle has left the queue."""
+    post = post_of(runtime, caller, crossing_id)
+    content = Release(crossing_id=crossing_id)
+    asked = claim(RELEASE, content, post=post, name=f"{RELEASE}:{crossing_id}", key=key)
+    found = runtime.recording.release(crossing_id, asked)
+    return answer(runtime.acknowledged(found, identifier=crossing_id), 201)

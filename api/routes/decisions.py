@@ -1,0 +1,96 @@
+"""Ask for a decision, and read it again."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from api.answering import answer, said, takes
+from api.bodies import body_of
+from api.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.reading import Reading, check_post
+from api.schemas import (
+    ChannelCode,
+    CheckpointView,
+    Decisions,
+    Explanation,
+    FeatureValues,
+    SupervisorView,
+)
+from engine.answers import claim, crossing_name
+from engine.queue import DECISION
+from engine.records import Arrival, PostCode, Time
+from engine.selection import Channel
+from engine.times import micros
+
+router = APIRouter(prefix="/v1/decisions", tags=["decisions"], responses=said(401, 403, 422, 503))
+
+MOST_LISTED = 1000
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=CheckpointView,
+    responses=said(409, 413),
+    openapi_extra=takes(Arrival),
+)
+async def decide(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    arrival: Annotated[Arrival, Depends(body_of(Arrival))],
+) -> Response:
+    """Decide on an arrival; sent again, it gets the same answer.
+
+    The answer leaves only when its record is durable.
+    """
+    crossing = arrival.crossing
+    check_post(runtime, caller, crossing.post)
+    name = crossing_name(crossing.crossing_id)
+    asked = claim(DECISION, arrival, post=crossing.post, name=name, key=key)
+    found = await asyncio.wrap_future(runtime.targeting.decide(arrival, asked))
+    runtime.metrics.decided(found)
+    return answer(runtime.answer(found, is_blind=True), 201)
+
+
+@router.get("", response_model=Decisions)
+def decisions(
+    caller: TheCaller,
+    runtime: RunningService,
+    post: Annotated[PostCode | None, Query()] = None,
+    channel: Annotated[ChannelCode | None, Query()] = None,
+    since: Annotated[Time | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
+) -> Response:
+    """List decisions, the newest first; ``since`` is a time with an offset."""
+    if post is not None:
+        caller.must_reach(post)
+    level = None if channel is None else int(Channel.of(channel))
+    known = Reading(runtime).listed(
+        post or caller.post, channel=level, since=_instant(since), most=limit
+    )
+    return answer({"decisions": known})
+
+
+@router.get("/{decision_id}", response_model=SupervisorView | CheckpointView, responses=said(404))
+def decision(caller: TheCaller, runtime: RunningService, decision_id: str) -> Response:
+    """Return one decision; a checkpoint sees why once its inspection act is filed."""
+    return answer(Reading(runtime).decision(decision_id, caller))
+
+
+@router.get("/{decision_id}/features", response_model=FeatureValues, responses=said(404))
+def features(caller: TheCaller, runtime: RunningService, decision_id: str) -> Response:
+    """Return the features of a decision, read anew as of its time."""
+    return answer(Reading(runtime).features(decision_id, caller))
+
+
+@router.get("/{decision_id}/explanation", response_model=Explanation, responses=said(404))
+def explanation(caller: TheCaller, runtime: RunningService, decision_id: str) -> Response:
+    """Return what speaks for and against, worked out anew for any channel."""
+    return answer(Reading(runtime).explanation(decision_id, caller))
+
+
+def _instant(since: datetime | None) -> int:
+    return 0 if since is None else micros(since)

@@ -1,0 +1,171 @@
+"""The service put together: the only place that knows every part.
+
+One runtime is one process: it commits its own batches, decides on its own thread, and shares the
+store with other processes and with the command line.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from api.callers import Callers
+from api.keys import open_pepper
+from api.metrics import Metrics
+from api.migrations.upgrade import upgrade
+from api.serving import ModelWatch
+from api.settings import Settings
+from api.tables import AccountProjection
+from engine.answers import AnswerProjection
+from engine.considering import Considering
+from engine.home import Home
+from engine.inflight import Recorded
+from engine.journal import Journal
+from engine.network import Network, read_network
+from engine.ports import Contribution, Projection, Scorer
+from engine.queue import QueueProjection
+from engine.reasons import Reason
+from engine.receipts import Signer, open_signer
+from engine.recompute import Recompute
+from engine.recording import Recording
+from engine.records import Arrival
+from engine.shifts import ShiftProjection, Shifts
+from engine.store import Store
+from engine.targeting import Targeting
+from engine.times import rfc3339
+from engine.views import view
+from engine.writer import Writer
+from features.catalogue import CATALOGUE
+from features.online import OnlineFeatures
+from features.plan import Plan
+from features.projection import CounterProjection
+
+
+class Models(Protocol):
+    """Where models come from: which one is in force, and its bundle."""
+
+    def wanted(self, connection: Connection) -> str | None:
+        """Return the version in force, None where there is none."""
+        ...
+
+    def load(self, version: str) -> Scorer:
+        """Return a model; raises ``TamperedBundleError`` or ``NoModelError``."""
+        ...
+
+    def sentences(self, found: Sequence[Contribution], arrival: Arrival, /) -> Sequence[Reason]:
+        """Return contributions as reasons, the strongest first."""
+        ...
+
+
+def projections(plan: Plan) -> Sequence[Projection]:
+    """Return everything that is derived from the journal in its own transactions."""
+    return (
+        AnswerProjection(),
+        QueueProjection(),
+        ShiftProjection(),
+        AccountProjection(),
+        CounterProjection(plan),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Every part of a running service."""
+
+    settings: Settings
+    network: Network
+    store: Store
+    journal: Journal
+    writer: Writer
+    signer: Signer
+    callers: Callers
+    watch: ModelWatch
+    targeting: Targeting
+    recording: Recording
+    recompute: Recompute
+    metrics: Metrics
+
+    def answer(self, found: Recorded, *, is_blind: bool) -> dict[str, Any]:
+        """Return a decision as one reader may see it, with its receipt."""
+        return view(
+            found.body["decision"],
+            decided_at=found.entry.known_at,
+            receipt=self.signer.sign(found.entry),
+            is_blind=is_blind,
+        )
+
+    def acknowledged(self, found: Recorded, *, identifier: str) -> dict[str, Any]:
+        """Return that a record stands, with its receipt."""
+        return {"kind": found.entry.kind, "id": identifier} | self._stands(found)
+
+    def acknowledged_act(self, found: Recorded) -> dict[str, Any]:
+        """Return that an inspection act stands, with the engine's reason for it."""
+        act: dict[str, Any] = found.body["inspection"]
+        names = ("inspection_id", "crossing_id", "basis", "propensity")
+        return {name: act.get(name) for name in names} | self._stands(found)
+
+    def _stands(self, found: Recorded) -> dict[str, Any]:
+        receipt = self.signer.sign(found.entry).to_json()
+        return {"recorded_at": rfc3339(found.entry.known_at), "receipt": receipt}
+
+    def close(self) -> None:
+        """Answer what was asked, record what was decided, then let go of the store."""
+        self.targeting.close()
+        self.writer.close()
+        self.watch.close()
+        self.store.dispose()
+
+
+def open_store(home: Home) -> Store:
+    """Open a home's store, its tables brought to the newest version."""
+    store = Store(home.prepare().database_url)
+    upgrade(store)
+    return store
+
+
+def open_network(home: Home) -> Network:
+    """Return a home's network; one without a file knows no post, and then any post may report."""
+    return read_network(home.network) if home.network.exists() else Network()
+
+
+def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
+    """Put a service together and start its threads."""
+    store, plan, network = open_store(home), Plan(CATALOGUE), open_network(home)
+    journal = Journal(store, projections(plan))
+    writer = Writer(journal)
+    features = OnlineFeatures(plan, network)
+    watch = _watch(store, models, definitions=plan.digest, seconds=settings.model_seconds)
+    considering = Considering(
+        Shifts(store, journal, writer.submit, settings.shifts),
+        settings.policy,
+        in_force=watch.in_force,
+        definitions=plan.digest,
+        sentences=models.sentences,
+    )
+    submit = writer.submit
+    watch.start()
+    return Runtime(
+        settings=settings,
+        network=network,
+        store=store,
+        journal=journal,
+        writer=writer,
+        signer=open_signer(home),
+        callers=Callers(store, open_pepper(home), believed_seconds=settings.key_seconds),
+        watch=watch,
+        targeting=Targeting(
+            store, journal, submit=submit, features=features, considering=considering
+        ),
+        recording=Recording(store, journal, submit=submit, features=features),
+        recompute=Recompute(journal, features, scorer=models.load, sentences=models.sentences),
+        metrics=Metrics(),
+    )
+
+
+def _watch(store: Store, models: Models, *, definitions: str, seconds: float) -> ModelWatch:
+    def wanted() -> str | None:
+        with store.read() as connection:
+            return models.wanted(connection)
+
+    return ModelWatch(wanted=wanted, load=models.load, definitions=definitions, seconds=seconds)

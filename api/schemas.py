@@ -1,0 +1,129 @@
+"""The answers of the service as data: what OpenAPI says, and what tests hold them to."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from engine.decision import Mode, Rank, Risk
+from engine.facts import Fact
+from engine.places import Search
+from engine.reasons import Reason
+from engine.receipts import Receipt
+from engine.records import Basis
+
+ChannelCode = Literal["green", "blue", "yellow", "red"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointView:
+    """A decision as its checkpoint sees it before the inspection act is filed."""
+
+    decision_id: str
+    crossing_id: str
+    post: str
+    decided_at: datetime
+    as_of: datetime
+    channel: ChannelCode
+    """Release; release with audit afterwards; documents and scan; physical inspection."""
+    rank: Rank
+    search_order: list[Search]
+    """Where to look first; on red."""
+    facts: list[Fact]
+    data_gaps: list[str]
+    mode: Mode
+    advisory: Literal[True]
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisorView(CheckpointView):
+    """A decision with why it was made."""
+
+    risk: Risk
+    propensity: float
+    """Probability with which the engine could have sent it to officers at all."""
+    propensities: dict[ChannelCode, float]
+    """For each inspected channel, the probability of that channel or a stricter one."""
+    basis: Basis | None
+    is_random: bool
+    """Member of the random stream, whatever else selected it."""
+    profiles: list[str]
+    reasons: list[Reason]
+    model_version: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """What waits at a post, in the order of the search; each with its rank as of now."""
+
+    post: str
+    as_of: datetime
+    waiting: list[SupervisorView | CheckpointView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """Decisions, the newest first."""
+
+    decisions: list[SupervisorView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureValues:
+    """The features of a decision, read anew as of its time; null where nothing was known."""
+
+    decision_id: str
+    as_of: datetime
+    features: dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What speaks for and against, the strongest first, for any channel."""
+
+    decision_id: str
+    reasons: list[Reason]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged:
+    """A crossing, seizure or release that stands in the journal."""
+
+    kind: Literal["crossing", "seizure", "release"]
+    id: str
+    """Of the crossing or the seizure."""
+    recorded_at: datetime
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedAct:
+    """An inspection act that stands in the journal, with the engine's reason for it."""
+
+    inspection_id: str
+    crossing_id: str
+    basis: Basis
+    propensity: float | None
+    recorded_at: datetime
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldFault:
+    """Where a body breaks which rule."""
+
+    at: str
+    rule: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A refusal (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    fields: list[FieldFault] | None = None

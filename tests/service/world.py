@@ -1,0 +1,157 @@
+"""A small made-up post, a model whose scores are uniform, and a service in this process."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection
+from starlette.testclient import TestClient
+
+from api.accounts import Accounts
+from api.app import create_app
+from api.keys import open_pepper
+from api.roles import BOUND, Role
+from api.runtime import Runtime, open_network, open_runtime, open_store
+from api.settings import Settings
+from engine.errors import NoModelError
+from engine.home import Home
+from engine.ports import Contribution, Rows, Scorer, Scores
+from engine.reasons import Reason
+from engine.records import Arrival
+from features.catalogue import CATALOGUE
+from features.plan import Plan
+
+POST, OTHER = "OYB", "FOT"
+NETWORK = """
+synthetic = true
+[[posts]]
+code = "OYB"
+name = "Oybek"
+country = "UZ"
+pair = "FOT"
+[[posts]]
+code = "FOT"
+name = "Fotehobod"
+country = "TJ"
+pair = "OYB"
+"""
+
+
+class UniformScorer:
+    """Draws a chance from the row's own bytes: uniform, repeatable, and its quantiles are exact."""
+
+    severity = 10.0
+
+    def __init__(self, version: str, plan: Plan) -> None:
+        self.version = version
+        self.definitions = plan.digest
+        self.names = plan.names
+
+    def score(self, values: Rows) -> Scores:
+        drawn = [hashlib.sha256(self.version.encode() + row.tobytes()).digest() for row in values]
+        chance = np.array([int.from_bytes(d[:8], "big") / 2**64 for d in drawn])
+        return Scores(chance, chance)
+
+    def quantiles(self, post: str) -> Sequence[float]:
+        return np.linspace(0.0, 1.0, 101).tolist()
+
+    def explain(self, row: Rows, *, vehicle_class: str) -> Sequence[Contribution]:
+        order = np.argsort(-np.abs(np.nan_to_num(row)), kind="stable")[:5]
+        return [Contribution(self.names[i], float(row[i]), 0.0, float(row[i])) for i in order]
+
+
+@dataclass
+class FakeModels:
+    """Models in memory; ``broken`` versions cannot be loaded."""
+
+    version: str | None = "m1"
+    broken: frozenset[str] = frozenset()
+
+    def wanted(self, connection: Connection) -> str | None:
+        return self.version
+
+    def load(self, version: str) -> Scorer:
+        if version in self.broken:
+            raise NoModelError(version)
+        return UniformScorer(version, Plan(CATALOGUE))
+
+    @staticmethod
+    def sentences(found: Sequence[Contribution], arrival: Arrival) -> Sequence[Reason]:
+        return [
+            Reason(one.feature, f"{one.feature} matters.", "fact", "usual", one.log_odds)
+            for one in found
+        ]
+
+
+@dataclass
+class World:
+    """A running service and a key for every role."""
+
+    home: Home
+    models: FakeModels
+    client: TestClient
+    runtime: Runtime
+    keys: Mapping[Role, str]
+    other: str
+    """A checkpoint key of another post."""
+
+    def headers(self, role: Role = Role.CHECKPOINT, **more: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.keys[role]}"} | more
+
+    def decide(self, body: Mapping[str, Any], **headers: str) -> Any:
+        return self.client.post("/v1/decisions", json=body, headers=self.headers() | headers)
+
+    def get(self, path: str, role: Role = Role.SUPERVISOR) -> Any:
+        return self.client.get(path, headers=self.headers(role))
+
+    def post(self, path: str, body: Any, role: Role = Role.CHECKPOINT) -> Any:
+        return self.client.post(path, json=body, headers=self.headers(role))
+
+
+def arrival(number: int = 1, **crossing: Any) -> dict[str, Any]:
+    """Return the body of one arrival; every third comes without a declaration."""
+    known = {
+        "crossing_id": f"c-{number}",
+        "post": POST,
+        "direction": "entry",
+        "arrived_at": (datetime.now(UTC) - timedelta(seconds=number % 50)).isoformat(),
+        "vehicle_class": ("truck", "van", "car")[number % 3],
+        "plate": f"01A{number:04d}BC",
+        "plate_country": "TJ",
+        "driver_ref": f"d-{number % 7}",
+        "carrier_id": f"k-{number % 5}",
+        "weighed_mass_kg": 8000.0 + 37 * (number % 100),
+        "is_empty": number % 4 == 0,
+    }
+    if number % 3 == 0:
+        return {"crossing": known | crossing, "declaration": None}
+    item = {"item_no": 1, "hs_code": f"{10 + number % 80}0190", "net_mass_kg": 100.0 * number}
+    declaration = {"declaration_id": f"e-{number}", "procedure": "import", "items": [item]}
+    return {"crossing": known | crossing, "declaration": declaration}
+
+
+def make_home(folder: Path) -> Home:
+    home = Home(folder).prepare()
+    home.network.write_text(NETWORK, "utf-8")
+    return home
+
+
+def make_keys(home: Home) -> tuple[dict[Role, str], str]:
+    store = open_store(home)
+    accounts, pepper = Accounts(store, open_network(home)), open_pepper(home)
+    keys = {
+        role: accounts.create_key(role, POST if role in BOUND else None, pepper=pepper).secret
+        for role in Role
+    }
+    other = accounts.create_key(Role.CHECKPOINT, OTHER, pepper=pepper).secret
+    store.dispose()
+    return keys, other
+
+
+def open_world(home: Home, models: FakeModels, settings: Settings) -> tuple[TestClient, Any]:
+    app = create_app(lambda: open_runtime(home, settings, models))
+    return TestClient(app, raise_server_exceptions=False), app
