@@ -1,0 +1,65 @@
+"""What should somebody know before approving a model? Its card, for machines and for people.
+
+Assumes the facts of a training run; the judgement is the approver's.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.times import rfc3339
+from models.report_text import paragraph
+from models.train import Trained
+
+USE = "Ranks crossings for inspection at border posts. It advises; people decide."
+NOT_FOR = "Not for judging a person, and not for any measure other than whether to inspect."
+LIMITS = (
+    "Only inspected crossings have labels, so it knows least about what was never searched.",
+    "It is fitted on the past: after an abrupt change it is wrong until it is fitted again.",
+    "Where seizures are few, their chances lean on those of discrepancies.",
+)
+
+
+def card(trained: Trained, *, version: str) -> dict[str, Any]:
+    """Return the card as JSON keeps it."""
+    model = trained.model
+    return {
+        "version": version,
+        "use": USE,
+        "not_for": NOT_FOR,
+        "limits": list(LIMITS),
+        "synthetic": trained.synthetic,
+        "known_until": rfc3339(trained.cutoff),
+        "data_digest": trained.data_digest,
+        "definitions": model.definitions,
+        "features": len(model.names),
+        "config": trained.config.as_dict(),
+        "targets": {
+            target: {
+                "rows": model.evidence[target][0],
+                "finds": model.evidence[target][1],
+                "calibrated_on_rows": model.calibrated_on[target][0],
+                "calibrated_on_finds": model.calibrated_on[target][1],
+                "blend": dict(head.blend),
+            }
+            for target, head in model.heads.items()
+        },
+        "summary": paragraph(trained.report),
+    }
+
+
+def card_text(kept: Mapping[str, Any]) -> str:
+    """Return the card as Markdown."""
+    lines = [f"# Model {kept['version']}", "", kept["use"], "", kept["not_for"], ""]
+    lines += [kept["summary"], "", "## What it was fitted on", ""]
+    lines.append(f"What was known before {kept['known_until']}; {kept['features']} features.")
+    lines.append("")
+    for target, facts in kept["targets"].items():
+        blend = ", ".join(f"{share:.0%} {name}" for name, share in facts["blend"].items())
+        lines.append(
+            f"- {target}: {facts['rows']:,} inspected crossings, {facts['finds']:,} finds; "
+            f"calibrated on {facts['calibrated_on_rows']:,} later ones with "
+            f"{facts['calibrated_on_finds']:,} finds; trees: {blend}"
+        )
+    lines += ["", "## Limits", "", *(f"- {limit}" for limit in kept["limits"]), ""]
+    lines += [f"Data {kept['data_digest']}", "", f"Definitions {kept['definitions']}", ""]
+    return "\n".join(lines)

@@ -1,0 +1,145 @@
+"""The path of a training run: judge a twin on the last weeks, then fit what serves on everything.
+
+Assumes that the newest weeks matter both for judging and for learning, and that they cannot do both
+in one model. The report's figures are those of a twin with the same choices, fitted on what was
+known before the test period; the model of the bundle is then fitted on all that was known at the
+cut-off, and the report and the card say so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import NotEnoughDataError
+from engine.percentiles import LEVELS
+from engine.times import DAY, rfc3339
+from models.config import TrainConfig
+from models.dataset import Dataset
+from models.fit import fit
+from models.model import Model
+from models.report import SYNTHETIC, report
+from models.risk import Floats
+
+ALL = "*"
+CHECKED = 20_000
+"""Rows on which a bundle's engine is compared with scikit-learn."""
+RECENT_DAYS = 28
+FEWEST_ROWS = 50
+"""Below this many rows a post's quantiles, or a class's usual values, are those of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """All that a bundle and its record are written from."""
+
+    model: Model
+    config: TrainConfig
+    report: Mapping[str, Any]
+    data_digest: str
+    cutoff: int
+    norms: Mapping[str, Floats]
+    quantiles: Mapping[str, Floats]
+    checked: NDArray[np.float32]
+    """Rows of shape (at most ``CHECKED``, f) on which engine and scikit-learn must agree."""
+    synthetic: bool
+
+
+def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
+    """Train, judge and describe a model from what was known at a cut-off.
+
+    Parameters
+    ----------
+    dataset : Dataset of n rows
+        Features as of each arrival; rows and labels known at or after ``cutoff`` are not used.
+    config : TrainConfig
+        Every choice; the same data and choices give the same bytes.
+    cutoff : int
+        UTC microseconds.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    NotEnoughDataError
+        When the history cannot teach a model of discrepancies.
+    """
+    seen = dataset.take(dataset.arrived_at < cutoff)
+    if not len(seen):
+        raise NotEnoughDataError("a model", "no crossing arrived before the cut-off")
+    model = fit(seen, config, until=cutoff, known_before=cutoff)
+    rows = np.unique(np.linspace(0, len(seen) - 1, min(CHECKED, len(seen))).astype(np.intp))
+    return Trained(
+        model=model,
+        config=config,
+        report=_judged(seen, config, cutoff=cutoff),
+        data_digest=seen.digest(),
+        cutoff=cutoff,
+        norms=norms(seen),
+        quantiles=quantiles(seen, model),
+        checked=seen.values[rows],
+        synthetic=seen.synthetic,
+    )
+
+
+def _judged(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any]:
+    """Return the report of a twin that saw nothing of the test period."""
+    span = cutoff - int(seen.arrived_at[0])
+    test_from = cutoff - min(round(config.test_days * DAY), span // 3)
+    until = test_from - config.label_delay
+    # Labels that had not come by the cut-off are not known to this run, in the test either.
+    known = seen.label_known_at < cutoff
+    test = seen.take((seen.arrived_at >= test_from) & (known | ~seen.inspected))
+    try:
+        twin = fit(seen, config, until=until, known_before=test_from)
+    except NotEnoughDataError as error:
+        return {
+            "synthetic": seen.synthetic,
+            "notice": SYNTHETIC if seen.synthetic else "",
+            "targets": {},
+            "cannot_tell": [f"Not yet knowable, {error}."],
+        }
+    judged = report(test, twin.score(test.values), config=config, fitted_until=test_from)
+    return judged | {"refitted_until": rfc3339(cutoff)}
+
+
+def norms(dataset: Dataset) -> dict[str, Floats]:
+    """Return what is usual: each feature's median by vehicle class, and ``*`` for all.
+
+    Taken over crossings that were searched and clear, or over all where these are too few; NaN
+    where a feature was never known.
+    """
+    clear = dataset.evidence("discrepancy") & (dataset.discrepancy == 0)
+    usual = {ALL: _medians(dataset.values, clear)}
+    for name in np.unique(dataset.vehicle_class.astype(str)):
+        here = dataset.vehicle_class == name
+        if int(here.sum()) >= FEWEST_ROWS:
+            usual[str(name)] = _medians(dataset.values[here], clear[here])
+    return usual
+
+
+def _medians(values: NDArray[np.float32], clear: NDArray[np.bool_]) -> Floats:
+    rows = values[clear] if int(clear.sum()) >= FEWEST_ROWS else values
+    usual = np.full(values.shape[1], np.nan)
+    known = ~np.isnan(rows).all(axis=0)
+    usual[known] = np.nanmedian(rows[:, known], axis=0)
+    return usual
+
+
+def quantiles(dataset: Dataset, model: Model) -> dict[str, Floats]:
+    """Return 101 quantiles of the risk of the last 28 days' entries, by post and ``*`` for all."""
+    recent = dataset.arrived_at >= dataset.arrived_at[-1] - RECENT_DAYS * DAY
+    entries = recent & (dataset.direction == "entry")
+    last = dataset.take(entries if entries.any() else recent)
+    risk = model.risk(last.values)
+    shares = np.linspace(0, 1, LEVELS)
+    made = {ALL: np.quantile(risk, shares)}
+    for post in np.unique(last.post.astype(str)):
+        here = last.post == post
+        if int(here.sum()) >= FEWEST_ROWS:
+            made[str(post)] = np.quantile(risk[here], shares)
+    return made
