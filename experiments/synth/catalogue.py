@@ -115,7 +115,7 @@ def season() -> Floats:
     for line in LINES:
         away = np.minimum((month - line.peak_month + 1) % 12, (line.peak_month - 1 - month) % 12)
         rows.append(np.exp(-0.5 * (away / 2.2) ** 2) if line.peak_month else np.ones(12))
-    return np.maximum(np.array(rows), 0.04)
+    return np.asarray(np.maximum(np.array(rows), 0.04), dtype=np.float64)
 
 
 def affinity(country: str) -> Floats:

@@ -19,7 +19,7 @@ ROADS = 2
 """Roads that a front works on, each with its own cover lanes."""
 LOADS_A_YEAR = 75.0
 CIRCLE_LOADS = 0.0078
-"""Circle loads as a share of entries: far above life, so that 100,000 crossings teach."""
+"""Circle loads as a share of entries: far above life, so that 100,000 teach."""
 
 CONCEALMENTS = (
     ("among_goods", "cargo.among", "TW", 3.0),
@@ -43,7 +43,7 @@ CONCEALMENTS = (
     ("engine_bay", "engine.bay", "C", 0.5),
     ("body", "person", "BC", 0.8),
 )
-"""Free code, place code, vehicle classes (first letters) and weight: DOMAIN 1's cases as a prior."""
+"""Free code, place code, vehicle classes (first letters), weight; public cases as a prior."""
 
 SUBSTANCES = (
     ("opium", "narcotic", 1.0),
@@ -91,7 +91,7 @@ def hideouts(rng: np.random.Generator, vehicle_class: Ints) -> Ints:
     fit = np.array([[w * (c in kinds) for _, _, kinds, w in CONCEALMENTS] for c in letters])
     total = np.cumsum(fit, axis=1)
     u = rng.random(len(vehicle_class)) * total[vehicle_class, -1]
-    return (total[vehicle_class] <= u[:, None]).sum(axis=1).astype(np.int64)
+    return np.asarray((total[vehicle_class] <= u[:, None]).sum(axis=1), dtype=np.int64)
 
 
 def substances(rng: np.random.Generator, count: int) -> Ints:

@@ -56,4 +56,18 @@ def pick(weights: Floats, u: Floats) -> Ints:
     """Return indices drawn with the given weights, one for each uniform number."""
     total = np.cumsum(weights, dtype=np.float64)
     found = np.searchsorted(total / total[-1], u, side="right")
-    return np.minimum(found, len(weights) - 1).astype(np.int64)
+    return np.asarray(np.minimum(found, len(weights) - 1), dtype=np.int64)
+
+
+def pick_within(weights: Floats, group_of: Ints, *, group: Ints, u: Floats) -> Ints:
+    """Return options drawn within each one's group; ``group_of`` is sorted.
+
+    Where a group has no option, the nearest option of another group is returned.
+    """
+    running = np.append(0.0, np.cumsum(weights, dtype=np.float64))
+    first = np.searchsorted(group_of, group, side="left")
+    last = np.searchsorted(group_of, group, side="right")
+    goal = running[first] + u * (running[last] - running[first])
+    found = np.searchsorted(running, goal, side="right") - 1
+    found = np.clip(found, first, np.maximum(last - 1, first))
+    return np.asarray(np.minimum(found, len(weights) - 1), dtype=np.int64)

@@ -34,7 +34,7 @@ def misread(rng: np.random.Generator, readings: pa.Array, *, share: float = MISR
     if len(rows) == 0:
         return readings
     places = rng.random(len(rows))
-    wrong = []
+    wrong: list[str | None] = []
     for text, place in zip(readings.take(pa.array(rows)).to_pylist(), places.tolist(), strict=True):
         if text is None:
             wrong.append(None)

@@ -64,7 +64,7 @@ def _next_trip(plan: Plan) -> Ints:
     following = np.full(len(order), np.iinfo(np.int64).max // 4)
     same = vehicle[order[1:]] == vehicle[order[:-1]]
     following[order[:-1]] = np.where(same, plan.habits.exit_at[order[1:]], following[order[:-1]])
-    return np.maximum(following, at + HOUR)
+    return np.asarray(np.maximum(following, at + HOUR), dtype=np.int64)
 
 
 def collect(plan: Plan, acts: search.Acts, inland: Inland) -> Seizures:

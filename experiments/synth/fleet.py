@@ -1,8 +1,8 @@
 """Who owns the vehicles, and who drives them.
 
-Activity is heavy-tailed: a few vehicles commute, most are rarely seen. Carriers are born and retire.
-A vehicle's main driver, relief driver and trailer are numbered after it, so that the pool of a
-carrier is the drivers of its vehicles: vehicles of one carrier stand side by side.
+Activity is heavy-tailed: a few vehicles commute, most are rarely seen. Carriers are born and
+retire. A vehicle's main driver, relief driver and trailer are numbered after it, so that the pool
+of a carrier is the drivers of its vehicles: vehicles of one carrier stand side by side.
 """
 
 from dataclasses import dataclass, fields
@@ -10,11 +10,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.synth.config import Config, Floats, Ints, pick
+from experiments.synth.config import Config, Floats, Ints, pick, pick_within
 from experiments.synth.network import (
     CAR,
     CLASSES,
-    COUNTRIES,
     PAIRS,
     class_volumes,
     countries_of,
@@ -100,12 +99,13 @@ def grow(config: Config, trips: float) -> tuple[Vehicles, Carriers]:
 
 def _owners(rng: np.random.Generator, share: Floats, count: int, home: Ints) -> tuple[Ints, Ints]:
     """Give each vehicle a pair and a carrier; big carriers get most (Pareto)."""
+    pair = np.sort(pick(share, rng.random(count)))
     if len(home) == 0:
-        return np.sort(pick(share, rng.random(count))), np.full(count, -1, np.int64)
-    carrier_pair = pick(share, rng.random(len(home)))
+        return pair, np.full(count, -1, np.int64)
+    at = np.sort(pick(share, rng.random(len(home))))
     size = rng.pareto(1.5, len(home)) + 0.4
-    chosen = np.sort(pick(size * share[carrier_pair].clip(1e-9) ** 0, rng.random(count)))
-    return carrier_pair[chosen], home[chosen]
+    chosen = np.sort(pick_within(size, at, group=pair, u=rng.random(count)))
+    return at[chosen], home[chosen]
 
 
 def _countries(rng: np.random.Generator, pair: Ints) -> Ints:
@@ -170,8 +170,3 @@ def pools(vehicles: Vehicles) -> Pool:
     which = np.cumsum(fresh) - 1
     counts = np.diff(np.append(starts, n))
     return Pool(starts[which], counts[which])
-
-
-def index_of(code: str) -> int:
-    """Return a country's index."""
-    return COUNTRIES.index(code)

@@ -1,7 +1,7 @@
 """How circles come into a lawful world: with carriers, vehicles and trade relations of their own.
 
 A front is a small carrier like others: vehicles of several classes, on two roads, with lawful trips
-between its runs. Some fronts trade before their circle uses them, others appear when they are needed.
+between its runs. Some fronts trade before their circle uses them, others appear when needed.
 """
 
 from dataclasses import replace
@@ -15,6 +15,7 @@ from experiments.synth.network import BUS, CAR, PAIRS, TRUCK, VAN, WAGON, countr
 
 World = tuple[fleet.Vehicles, fleet.Carriers, parties.Lanes]
 CLASS_MIX = np.array([0.16, 0.18, 0.06, 0.60])
+FEWEST = 4
 TRIPS_A_YEAR = 30.0
 VEHICLES = (5, 12)
 """Vehicles of a front: at least, and fewer than."""
@@ -25,13 +26,16 @@ def enlist(config: Config, entries: float, world: World) -> tuple[Circles, World
     vehicles, carriers, lanes = world
     rng = config.rng("circles")
     loads = entries * circles.CIRCLE_LOADS
-    count = max(3, round(loads / (circles.LOADS_A_YEAR * config.years * 0.8)))
+    each = circles.LOADS_A_YEAR * config.years * 0.8
+    count = max(FEWEST, round(loads / each))
     fronts = count * FRONTS
     size = rng.integers(*VEHICLES, fronts)
     front = np.repeat(np.arange(fronts), size)
     roads = _roads(rng, fronts)
     route = front * ROADS + (rng.random(len(front)) < 0.4)
     added = _vehicles(config, rng, (len(carriers.mess) + front, roads[route]))
+    pace = min(1.0, loads / (count * each))  # a small world has small circles
+    added = replace(added, yearly_trips=pace * added.yearly_trips)
     lawful = np.full(len(vehicles.carrier), -1)
     ring = Circles(
         load_rate=rng.beta(6, 4, count),

@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.times import DAY, HOUR, MINUTE
 from experiments.synth.circles import COVER_LANES, FRONTS, KEY_DRIVERS, Circles
-from experiments.synth.config import Bools, Config, Floats, Ints
+from experiments.synth.config import Bools, Config, Floats, Ints, pick_within
 from experiments.synth.fleet import Carriers, Pool, Vehicles
 from experiments.synth.network import CAR, PAIRS, POSTS, TRUCK, VAN, WAGON, leaving_and_entering
 from experiments.synth.parties import Lanes
@@ -82,14 +82,7 @@ def adopt(
     entry_at = _entry_times(config, rng, calls, (night, kind, owner))
     driver = _drivers(signs, calls, (vehicles, pool, mess, front))
     lane = _lanes(signs, calls, (lanes, circles, kind, owner, front), places=places, season=season)
-    absent = np.array([pair.mirror_absent for pair in PAIRS])[calls.pair]
-    one_sided = absent >= 1.0
-    absent = np.minimum(0.9, absent + 0.1 * (mess - 0.17))
-    mirror = ~signs.draw(absent, np.minimum(absent + 0.13, 0.95)) & ~one_sided
-    slow = signs.draw(0.05 + 0.1 * mess, 0.36, where=mirror)
-    transit = np.array([pair.transit_hours for pair in PAIRS])[calls.pair] * HOUR
-    transit = transit * np.exp(rng.normal(0, 0.35, len(kind))) * np.where(kind == CAR, 0.6, 1.0)
-    transit = transit * np.where(slow, rng.uniform(1.8, 4.5, len(kind)), 1.0)
+    mirror, transit = _mirrors(signs, calls, (kind, mess))
     has_trailer = (kind == TRUCK) & (rng.random(len(kind)) < 0.93)
     swapped = signs.draw(0.02 + 0.12 * mess, 0.2, where=mirror & has_trailer)
     trailer = np.where(has_trailer, _own_or_lent(rng, calls.vehicle, pool, 0.03 + 0.1 * mess), -1)
@@ -98,7 +91,7 @@ def adopt(
     changed = signs.draw(0.02 + 0.12 * mess, 0.26, where=mirror & sealed)
     return Habits(
         entry_at=entry_at,
-        exit_at=entry_at - np.maximum(transit, 10 * MINUTE).astype(np.int64),
+        exit_at=entry_at - transit,
         has_mirror=mirror,
         driver=driver,
         trailer=trailer,
@@ -108,6 +101,21 @@ def adopt(
         seal_changed=changed,
         evidence=signs.evidence,
     )
+
+
+def _mirrors(signs: Signs, calls: Calls, given: tuple[Ints, Floats]) -> tuple[Bools, Ints]:
+    """Draw whether the exit record came, and how long the trip took between the posts."""
+    kind, mess = given
+    rng, n = signs.rng, len(kind)
+    absent = np.array([pair.mirror_absent for pair in PAIRS])[calls.pair]
+    one_sided = absent >= 1.0
+    absent = np.minimum(0.9, absent + 0.1 * (mess - 0.17))
+    mirror = ~signs.draw(absent, np.minimum(absent + 0.13, 0.95)) & ~one_sided
+    slow = signs.draw(0.05 + 0.1 * mess, 0.36, where=mirror)
+    hours = np.array([pair.transit_hours for pair in PAIRS])[calls.pair]
+    hours = hours * np.exp(rng.normal(0, 0.35, n)) * np.where(kind == CAR, 0.6, 1.0)
+    hours = hours * np.where(slow, rng.uniform(1.8, 4.5, n), 1.0)
+    return mirror, np.maximum(hours * HOUR, 10 * MINUTE).astype(np.int64)
 
 
 def _entry_times(
@@ -123,11 +131,12 @@ def _entry_times(
     at = at // 1_000_000 * 1_000_000
     plain = np.flatnonzero(calls.role == ORDINARY)  # these stand first, sorted by vehicle and day
     at[plain] = _apart(at[plain], calls.vehicle[plain], GAP_HOURS[kind[plain]])
-    at[plain] = _convoys(rng, at[plain], calls.vehicle[plain], owner[plain], calls)
+    road = (calls.pair * 2 + calls.direction)[plain]
+    at[plain] = _convoys(rng, at[plain], (calls.vehicle[plain], owner[plain], road))
     escorts = np.flatnonzero(calls.role == ESCORT)
     ahead = rng.integers(3 * 60, 25 * 60, len(escorts)) * 1_000_000
     at[escorts] = at[calls.partner[escorts]] - ahead
-    return at
+    return np.asarray(at, dtype=np.int64)
 
 
 def _apart(at: Ints, vehicle: Ints, gap_hours: Floats) -> Ints:
@@ -144,9 +153,9 @@ def _apart(at: Ints, vehicle: Ints, gap_hours: Floats) -> Ints:
     return np.asarray(base + pushed * second, dtype=np.int64)
 
 
-def _convoys(rng: np.random.Generator, at: Ints, vehicle: Ints, owner: Ints, calls: Calls) -> Ints:
+def _convoys(rng: np.random.Generator, at: Ints, given: tuple[Ints, Ints, Ints]) -> Ints:
     """Let some lawful trips of one carrier cross minutes apart, where their own plans allow it."""
-    road = calls.pair[: len(at)] * 2 + calls.direction[: len(at)]
+    vehicle, owner, road = given
     order = np.lexsort((at, road, owner))
     mine, lead = order[1:], order[:-1]
     wanted = at[lead] + rng.integers(2 * 60, 25 * 60, len(mine)) * 1_000_000
@@ -222,12 +231,4 @@ def _lanes(
 def find_lanes(lanes: Lanes, group: Ints, u: Floats) -> Ints:
     """Return a lane of each trip's group, at place ``u`` of the group's weights."""
     ordinary = np.count_nonzero(lanes.weight)  # cover lanes come last and weigh nothing
-    weight = lanes.weight[:ordinary]
-    groups = lanes.group[:ordinary]
-    totals = np.bincount(groups, weight, minlength=2 * len(PAIRS))
-    running = np.cumsum(weight)
-    base = np.append(0.0, np.cumsum(totals))[:-1]
-    found = np.searchsorted(running, base[group] + u * totals[group], side="right")
-    first = np.searchsorted(groups, group, side="left")
-    last = np.searchsorted(groups, group, side="right") - 1
-    return np.clip(found, first, last)
+    return pick_within(lanes.weight[:ordinary], lanes.group[:ordinary], group=group, u=u)

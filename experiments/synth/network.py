@@ -1,6 +1,6 @@
 """Which posts there are, how busy, and what they have to work with.
 
-Names, countries and pairs are public (DOMAIN 1); volumes, equipment and delays are assumed, see
+Names, countries and pairs are public; volumes, equipment and delays are assumed, see
 docs/synthetic.md. A trip from A to B leaves at A's post and enters at B's.
 """
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from experiments.synth.config import Floats, Ints
 
-COUNTRIES = (*"UZ KZ KG TJ TM AF CN RU TR IR IN AE PK DE KR PL BY".split(),)
+_CODES = "UZ KZ KG TJ TM AF CN RU TR IR IN AE PK DE KR PL BY"
+COUNTRIES = tuple(_CODES.split())
 CLASSES = ("car", "van", "bus", "truck", "rail_wagon")
 CAR, VAN, BUS, TRUCK, WAGON = range(5)
 GOODS_CLASSES = (VAN, TRUCK, WAGON)

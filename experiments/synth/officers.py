@@ -12,7 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.synth.config import Bools, Floats, Ints
+from engine.times import HOUR
+from experiments.synth.config import Floats, Ints
 from experiments.synth.network import PAIRS, POSTS, TRUCK, VAN
 from experiments.synth.plan import Plan
 from experiments.synth.trips import RUN
@@ -60,7 +61,7 @@ class Policy(Protocol):
 
 
 class Historical:
-    """The policy of the past: a random stream, an officer's score, some picks by eye and by word."""
+    """The policy of the past: a random stream, an officer's score, picks by eye and by word."""
 
     def __init__(self, plan: Plan) -> None:
         rng = plan.config.rng("officers")
@@ -115,7 +116,7 @@ class Historical:
         heat += 0.9 * np.minimum(self.heat_carrier[carrier], 2.0)
         heat += 0.6 * np.minimum(self.heat_party[self._party(rows)], 2.0)
         score = self.looks[rows] + heat + 0.45 * ~self.seen[vehicle]
-        return np.exp(np.clip(score, -4.0, 3.5))
+        return np.asarray(np.exp(np.clip(score, -4.0, 3.5)), dtype=np.float64)
 
     def _typical(self, post: Ints, weight: Floats) -> Floats:
         """Return each post's mean weight over the last weeks, before today where there were any."""
@@ -132,13 +133,13 @@ def _looks(plan: Plan) -> Floats:
     """Add up what an officer can see on arrival, with an officer's weights."""
     ways, cargo, loads = plan.habits, plan.cargo, plan.loads
     kind = plan.vehicles.vehicle_class[plan.calls.vehicle]
-    local = (ways.entry_at // 3_600_000_000 + 5) % 24
+    local = (ways.entry_at // HOUR + 5) % 24
     threat = np.array([list(pair.threat) for pair in PAIRS])[plan.calls.pair, plan.calls.direction]
     known = np.nan_to_num(loads.exit_kg / loads.entry_kg, nan=1.0)
     score = 0.35 * ((local >= 22) | (local < 6)) + 0.7 * ways.seal_changed
     score = score + 0.5 * (ways.trailer != ways.exit_trailer) * ways.has_mirror
     score = score + 0.6 * (np.abs(known - 1.0) > 0.03)
-    score = score + 0.3 * (ways.entry_at - ways.exit_at > 4 * 3_600_000_000 * 3) * ways.has_mirror
+    score = score + 0.3 * (ways.entry_at - ways.exit_at > 12 * HOUR) * ways.has_mirror
     score = score + 0.7 * (cargo.is_declared & (cargo.value_shift < -0.5))
     score = score + 0.5 * np.minimum(threat, 1.2) + 0.25 * ~ways.has_mirror
     score = (

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.records import PLACES
-from engine.times import DAY, HOUR
+from engine.times import HOUR
 from experiments.synth import dirt, search, tables
 from experiments.synth.catalogue import DUTY, LINES
 from experiments.synth.circles import CONCEALMENTS, SUBSTANCES
@@ -157,51 +157,49 @@ def _joined(options: tuple[str, ...], chosen: Bools) -> pa.Array:
     """Return the chosen options of each row as one cell; null where there are none."""
     cells = [";".join(n for n, c in zip(options, row, strict=True) if c) for row in chosen.tolist()]
     found = pa.array(cells, pa.string())
-    return dirt.blank(found, ~chosen.any(axis=1))
+    return dirt.blank(found, np.asarray(~chosen.any(axis=1)))
 
 
 def seizures(world: World, kept: Rows, *, act_number: Ints) -> pa.Table:
     """Return the seizures known before the end."""
     plan, found = world.plan, world.seizures
     rng = plan.config.rng("seizure fields")
-    place, _ = _entry_place(world, kept)
-    crossing = np.where(found.row >= 0, place[found.row], -1)
-    act = np.where(found.act >= 0, act_number[found.act], -1)
-    here = np.where(found.act >= 0, act >= 0, (found.row < 0) | (crossing >= 0))
-    begins = int(kept.arrived_at[0])
-    keep = here & (found.recorded_at < plan.config.end) & (found.seized_at > begins)
-    at = np.flatnonzero(keep)
-    at = at[np.argsort(found.recorded_at[at], kind="stable")]
+    at, act, crossing = _known_seizures(world, kept, act_number)
     row, n = found.row[at], len(at)
     hiding, substance = plan.loads.concealment[row], plan.loads.substance[row]
     strangers = text(rng.integers(100, 10**4, n), "ZZ", 4)
     plate = pa.array(tables.plate_texts(world)).take(pa.array(plan.calls.vehicle[row]))
     plate = pc.if_else(pa.array(row < 0), strangers, plate)
-    names_plate = ~found.names_crossing[at] | dirt.some(rng, n, 0.5)
-    cited = np.where(found.names_crossing[at], crossing[at], -1)
+    names_plate = (crossing < 0) | dirt.some(rng, n, 0.5)
+    number = text(np.maximum(act, 0), f"i{plan.config.seed}-", 7)
+    what = names([name for name, _, _ in SUBSTANCES], substance)
+    where = names([place for _, place, _, _ in CONCEALMENTS], hiding)
+    how = names([code for code, _, _, _ in CONCEALMENTS], hiding)
     return pa.table(
         {
             "seizure_id": text(np.arange(n), f"z{plan.config.seed}-", 6),
-            "inspection_id": dirt.blank(
-                text(np.maximum(act[at], 0), f"i{plan.config.seed}-", 7), act[at] < 0
-            ),
-            "crossing_id": tables.crossing_ids(world, cited),
+            "inspection_id": dirt.blank(number, act < 0),
+            "crossing_id": tables.crossing_ids(world, crossing),
             "plate": dirt.blank(dirt.misread(rng, plate, share=0.01), ~names_plate),
             "seized_at": times(found.seized_at[at]),
             "recorded_at": times(found.recorded_at[at]),
             "substance_class": names([kind for _, kind, _ in SUBSTANCES], substance),
-            "substance": dirt.blank(
-                names([name for name, _, _ in SUBSTANCES], substance), dirt.some(rng, n, 0.05)
-            ),
+            "substance": dirt.blank(what, dirt.some(rng, n, 0.05)),
             "quantity_g": pa.array(found.quantity_g[at]),
-            "place": dirt.blank(
-                names([place for _, place, _, _ in CONCEALMENTS], hiding), dirt.some(rng, n, 0.08)
-            ),
-            "concealment": dirt.blank(
-                names([code for code, _, _, _ in CONCEALMENTS], hiding), dirt.some(rng, n, 0.12)
-            ),
+            "place": dirt.blank(where, dirt.some(rng, n, 0.08)),
+            "concealment": dirt.blank(how, dirt.some(rng, n, 0.12)),
         }
     )
 
 
-LINK_DAYS = 30 * DAY
+def _known_seizures(world: World, kept: Rows, act_number: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return which seizures are known, each one's act, and the crossing that it names (or -1)."""
+    found = world.seizures
+    place, _ = _entry_place(world, kept)
+    crossing = np.where(found.row >= 0, place[found.row], -1)
+    act = np.where(found.act >= 0, act_number[found.act], -1)
+    here = np.where(found.act >= 0, act >= 0, (found.row < 0) | (crossing >= 0))
+    here &= (found.recorded_at < world.plan.config.end) & (found.seized_at > kept.arrived_at[0])
+    at = np.flatnonzero(here)
+    at = at[np.argsort(found.recorded_at[at], kind="stable")]
+    return at, act[at], np.where(found.names_crossing, crossing, -1)[at]

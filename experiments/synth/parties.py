@@ -97,7 +97,8 @@ def _lanes(config: Config, rng: np.random.Generator, given: tuple[Ints, Ints, In
 
 def _heavy(rng: np.random.Generator, n: int, pool: int) -> Ints:
     """Assign members of a pool, a few of them to many (Zipf-like)."""
-    return pick((np.arange(pool) + 3.0) ** -0.95, rng.random(n))
+    weights = np.asarray((np.arange(pool) + 3.0) ** -0.95, dtype=np.float64)
+    return pick(weights, rng.random(n))
 
 
 def _side_lines(rng: np.random.Generator, consignee: Ints) -> Ints:

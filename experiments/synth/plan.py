@@ -5,7 +5,7 @@ population, the trips with their runs and escorts, habits, cargo, loads, masses.
 is for :mod:`experiments.synth.unfold` to say, day by day.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -85,16 +85,10 @@ def plan(config: Config, trips_wanted: float) -> Plan:
         places=np.concatenate([contracts.places, more]),
         season=season,
     )
-    order = np.argsort(ways.entry_at, kind="stable")
-    calls, ways = _reorder(calls, order), _reorder(ways, order)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    partner = np.where(calls.partner >= 0, place[calls.partner], -1)
+    calls, ways = _by_arrival(calls, ways)
     cargo, items = load(config, calls, (ways, vehicles, lanes))
     exit_post, entry_post = leaving_and_entering(calls.pair, calls.direction)
     posts = (exit_post, entry_post)
-    loads = _loads(config, calls, (vehicles, ring, ways, cargo), posts=posts)
-    is_run = calls.role == trips.RUN
     return Plan(
         config=config,
         vehicles=vehicles,
@@ -105,12 +99,22 @@ def plan(config: Config, trips_wanted: float) -> Plan:
         habits=ways,
         cargo=cargo,
         items=items,
-        loads=loads,
+        loads=_loads(config, calls, (vehicles, ring, ways, cargo), posts=posts),
         exit_post=exit_post,
         entry_post=entry_post,
         front=ring.vehicle_front[calls.vehicle],
-        event=np.where(is_run, np.arange(len(order)), partner),
+        event=np.where(calls.role == trips.RUN, np.arange(len(calls.role)), calls.partner),
     )
+
+
+def _by_arrival(calls: trips.Calls, ways: habits.Habits) -> tuple[trips.Calls, habits.Habits]:
+    """Sort trips by arrival; partners keep pointing at each other."""
+    order = np.argsort(ways.entry_at, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    moved = _reorder(calls, order)
+    partner = np.where(moved.partner >= 0, place[moved.partner], -1)
+    return replace(moved, partner=partner), _reorder(ways, order)
 
 
 def _reorder(columns: Columns, order: Ints) -> Columns:

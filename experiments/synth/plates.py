@@ -1,6 +1,6 @@
 """What is painted, stamped and welded on a conveyance: plates, VINs, container numbers.
 
-Formats of Uzbek, Kazakh, Kyrgyz and Tajik plates are public (DOMAIN 1); Turkmen, Afghan and trailer
+Formats of Uzbek, Kazakh, Kyrgyz and Tajik plates are public; Turkmen, Afghan and trailer
 formats are assumed. Numbers are made up. Check digits are right in most VINs and containers.
 """
 

@@ -123,7 +123,7 @@ def search(
         completed_at=completed,
         recorded_at=recorded,
         methods=methods,
-        places=covered.any(axis=1),
+        places=np.asarray(covered.any(axis=1)),
         minutes=np.round(minutes, 1),
         outcome=outcome,
     )

@@ -72,7 +72,7 @@ class Underworld:
         trades = works | (plan.circles.established[front] == 1)
         at_home = is_quiet & (self.u_stays_home[rows] < 0.8)
         stays = (role == ORDINARY) & (front >= 0) & (~trades | at_home)
-        return happens & ~stays & ~self.gone[plan.calls.vehicle[rows]]
+        return np.asarray(happens & ~stays & ~self.gone[plan.calls.vehicle[rows]])
 
     def _suspect(self, rows: Ints, goes: Bools) -> None:
         """Note how likely each trip of a working front is a run, given all its signs."""
