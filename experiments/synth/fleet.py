@@ -22,6 +22,8 @@ from experiments.synth.network import (
 TRIPS_A_YEAR = np.array([7.0, 11.0, 34.0, 11.0, 3.5])
 """Mean one-way trips a year by vehicle class [assumed]."""
 FLEET_SIZE = np.array([1.0, 2.2, 3.0, 4.5, 40.0])
+NEW_PLATES = 0.03
+"""Share of lawful vehicles that get another plate within the span: sold or registered anew."""
 TARE_KG = np.array([1450.0, 2300.0, 13200.0, 15600.0, 23500.0])
 TARE_SPREAD = np.array([0.12, 0.15, 0.08, 0.07, 0.04])
 
@@ -41,6 +43,8 @@ class Vehicles:
     retired: Floats
     new_driver_from: Floats
     """Day on which the relief driver becomes the main one."""
+    new_plate_from: Floats
+    """Day from which it runs under another plate; its VIN stays."""
     tare_kg: Floats
     is_company: NDArray[np.bool_]
 
@@ -124,7 +128,10 @@ def _vehicles(
     spread = 1.25 if kind == CAR else 0.9
     own_start = np.where(rng.random(n) < 0.75, -1.0, rng.random(n) * config.days)
     own_end = np.where(rng.random(n) < 0.85, np.inf, rng.random(n) * 1.3 * config.days)
-    switch = np.where(rng.random(n) < 0.25, rng.random(n) * config.days, np.inf)
+    switch, replated = (
+        np.where(rng.random(n) < share, rng.random(n) * config.days, np.inf)
+        for share in (0.25, NEW_PLATES)
+    )
     return Vehicles(
         carrier=owner,
         vehicle_class=np.full(n, kind, np.int64),
@@ -134,6 +141,7 @@ def _vehicles(
         born=np.maximum(start, own_start),
         retired=np.minimum(end, own_end),
         new_driver_from=switch,
+        new_plate_from=replated,
         tare_kg=TARE_KG[kind] * np.exp(rng.normal(0, TARE_SPREAD[kind], n)),
         is_company=np.full(n, kind != CAR) & (rng.random(n) < 0.9),
     )

@@ -28,14 +28,12 @@ def enlist(config: Config, entries: float, world: World) -> tuple[Circles, World
     loads = entries * circles.CIRCLE_LOADS
     each = circles.LOADS_A_YEAR * config.years * 0.8
     count = max(FEWEST, round(loads / each))
+    pace = min(1.0, loads / (count * each))  # a small world has small circles
     fronts = count * FRONTS
-    size = rng.integers(*VEHICLES, fronts)
-    front = np.repeat(np.arange(fronts), size)
+    front = np.repeat(np.arange(fronts), rng.integers(*VEHICLES, fronts))
     roads = _roads(rng, fronts)
     route = front * ROADS + (rng.random(len(front)) < 0.4)
-    added = _vehicles(config, rng, (len(carriers.mess) + front, roads[route]))
-    pace = min(1.0, loads / (count * each))  # a small world has small circles
-    added = replace(added, yearly_trips=pace * added.yearly_trips)
+    added = _vehicles(config, rng, (len(carriers.mess) + front, roads[route]), pace=pace)
     lawful = np.full(len(vehicles.carrier), -1)
     ring = Circles(
         load_rate=rng.beta(6, 4, count),
@@ -47,13 +45,17 @@ def enlist(config: Config, entries: float, world: World) -> tuple[Circles, World
         vehicle_lane=np.append(lawful, len(lanes.group) + COVER_LANES * route),
         vehicle_hiding=np.append(lawful, circles.hideouts(rng, added.vehicle_class)),
     )
-    owners = fleet.Carriers(
-        country=np.append(carriers.country, _ends(roads[::ROADS])[:, 0]),
-        mess=np.append(carriers.mess, rng.beta(1.4, 5.0, fronts)),
-        second_pair=np.append(carriers.second_pair, roads[::ROADS] // 2),
-    )
+    owners = _owners(rng, carriers, roads[::ROADS])
     covers = _cover_lanes(rng, lanes, roads)
     return ring, (fleet.join([vehicles, added]), owners, parties.join([lanes, covers]))
+
+
+def _owners(rng: np.random.Generator, carriers: fleet.Carriers, road: Ints) -> fleet.Carriers:
+    return fleet.Carriers(
+        country=np.append(carriers.country, _ends(road)[:, 0]),
+        mess=np.append(carriers.mess, rng.beta(1.4, 5.0, len(road))),
+        second_pair=np.append(carriers.second_pair, road // 2),
+    )
 
 
 def _roads(rng: np.random.Generator, fronts: int) -> Ints:
@@ -71,7 +73,9 @@ def _ends(road: Ints) -> Ints:
     return np.asarray(table[road], dtype=np.int64)
 
 
-def _vehicles(config: Config, rng: np.random.Generator, given: tuple[Ints, Ints]) -> fleet.Vehicles:
+def _vehicles(
+    config: Config, rng: np.random.Generator, given: tuple[Ints, Ints], *, pace: float
+) -> fleet.Vehicles:
     carrier, road = given
     n = len(carrier)
     rail = np.array([pair.is_rail for pair in PAIRS])[road // 2]
@@ -83,10 +87,11 @@ def _vehicles(config: Config, rng: np.random.Generator, given: tuple[Ints, Ints]
         vehicle_class=kind,
         country=np.where(rng.random(n) < 0.65, ends[:, 0], ends[:, 1]),
         pair=road // 2,
-        yearly_trips=TRIPS_A_YEAR * rng.lognormal(-0.12, 0.5, n),
+        yearly_trips=pace * TRIPS_A_YEAR * rng.lognormal(-0.12, 0.5, n),
         born=np.where(rng.random(n) < 0.35, rng.random(n) * config.days, -1.0),
         retired=np.full(n, np.inf),
         new_driver_from=np.full(n, np.inf),
+        new_plate_from=np.where(rng.random(n) < 0.2, rng.random(n) * config.days, np.inf),
         tare_kg=fleet.TARE_KG[kind] * np.exp(rng.normal(0, 0.07, n)),
         is_company=kind != CAR,
     )

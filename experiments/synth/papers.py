@@ -168,7 +168,7 @@ def seizures(world: World, kept: Rows, *, act_number: Ints) -> pa.Table:
     row, n = found.row[at], len(at)
     hiding, substance = plan.loads.concealment[row], plan.loads.substance[row]
     strangers = text(rng.integers(100, 10**4, n), "ZZ", 4)
-    plate = pa.array(tables.plate_texts(world)).take(pa.array(plan.calls.vehicle[row]))
+    plate = pa.array(tables.painted_plates(world)).take(pa.array(tables.plate_numbers(world, row)))
     plate = pc.if_else(pa.array(row < 0), strangers, plate)
     names_plate = (crossing < 0) | dirt.some(rng, n, 0.5)
     number = text(np.maximum(act, 0), f"i{plan.config.seed}-", 7)

@@ -157,10 +157,11 @@ def _marks(
     rng, post = given
     plan, n = world.plan, len(kept.trip)
     vehicle = plan.calls.vehicle[kept.trip]
-    fleet, count = plan.vehicles, len(plan.vehicles.carrier)
-    make = plan.config.rng("plates")
-    all_plates = pa.array(plates.styled(plates.plates(make, fleet.country, fleet.is_company)))
-    reading = all_plates.take(pa.array(dirt.styles(rng, post) * count + vehicle))
+    count, make = len(plan.vehicles.carrier), plan.config.rng("marks")
+    painted = painted_plates(world)
+    which = plate_numbers(world, kept.trip)
+    all_plates = pa.array(plates.styled(painted))
+    reading = all_plates.take(pa.array(dirt.styles(rng, post) * len(painted) + which))
     plate = dirt.blank(dirt.misread(rng, reading), dirt.some(rng, n, dirt.NO_PLATE))
     towed = np.where(
         kept.is_entry, plan.habits.trailer[kept.trip], plan.habits.exit_trailer[kept.trip]
@@ -173,10 +174,22 @@ def _marks(
     return plate, trailer, vin
 
 
-def plate_texts(world: World) -> list[str]:
-    """Return every vehicle's plate as painted."""
+def painted_plates(world: World) -> list[str]:
+    """Return every vehicle's plate as painted, then the later plates of those that got another."""
     fleet = world.plan.vehicles
-    return plates.plates(world.plan.config.rng("plates"), fleet.country, fleet.is_company)
+    again = np.flatnonzero(np.isfinite(fleet.new_plate_from))
+    owners = np.append(np.arange(len(fleet.carrier)), again)
+    rng = world.plan.config.rng("plates")
+    return plates.plates(rng, fleet.country[owners], fleet.is_company[owners])
+
+
+def plate_numbers(world: World, trip: Ints) -> Ints:
+    """Return which of the painted plates each trip ran under."""
+    fleet, calls = world.plan.vehicles, world.plan.calls
+    changes = np.isfinite(fleet.new_plate_from)
+    later = len(changes) + np.cumsum(changes) - 1
+    vehicle = calls.vehicle[trip]
+    return np.where(calls.day[trip] >= fleet.new_plate_from[vehicle], later[vehicle], vehicle)
 
 
 def _drivers(world: World, trip: Ints, rng: np.random.Generator) -> pa.Array:
