@@ -239,7 +239,9 @@ def _physical(text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
 def _is_broken(row: Sequence[str], width: int, *, taken: Sequence[str]) -> bool:
     if len(taken) == 1:
         return not row and bool(taken[0].strip())
-    return len(row) != width or any(_cells(line) == width for line in taken[1:])
+    # A line within a cell that is quoted as it should be seldom has the commas of a whole row; its
+    # last line has the closing quote.
+    return len(row) != width or any('"' not in ln and _cells(ln) == width for ln in taken[1:])
 
 
 def _cells(line: str) -> int:

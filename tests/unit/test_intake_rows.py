@@ -1,5 +1,7 @@
 """Bytes of a file become rows, each with the physical line where it starts, whatever is wrong."""
 
+import csv
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,21 @@ def test_whatever_the_quotes_do_a_good_line_is_never_lost(
     physical = b"".join(lines).splitlines()
     good = {2 + at for at, line in enumerate(physical) if line == b"a,b,c,d"}
     assert good <= {line for line, _ in found}
+
+
+CELLS = st.text('a,"\n\r', max_size=4)  # too short to hold a line that looks like a row of four
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS, CELLS), max_size=6))
+def test_whatever_a_writer_quotes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "quoted.csv"
+    out = StringIO(newline="")
+    names = ("id", "note", "more", "last")
+    csv.writer(out).writerows([names, *rows])
+    path.write_bytes(out.getvalue().encode())
+    read = Rows(path, Layout(names, frozenset({"id"})))
+    found = [tuple(cells.get(name, "") for name in names) for _, chunk in read for cells in chunk]
+    assert (found, read.faults) == (rows, [])
