@@ -10,6 +10,8 @@ from engine.ports import Contribution, Scorer
 from engine.reasons import Reason
 from engine.records import Arrival
 from models.bundle import signing_key
+from models.promotions import in_force
+from models.reasons import sentences
 from models.scorer import Scorer as BundleScorer
 
 _KEPT = 4
@@ -26,14 +28,10 @@ class HomeModels:
 
     def wanted(self, connection: Connection) -> str | None:
         """Return the version in force, None where there is none."""
-        from models.promotion import in_force
-
         return in_force(connection)
 
     def sentences(self, found: Sequence[Contribution], arrival: Arrival, /) -> Sequence[Reason]:
         """Return contributions as reasons, the strongest first."""
-        from models.reasons import sentences
-
         return sentences(found, arrival)
 
     def _load(self, version: str) -> Scorer:

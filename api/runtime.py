@@ -40,6 +40,7 @@ from features.catalogue import CATALOGUE
 from features.online import OnlineFeatures
 from features.plan import Plan
 from features.projection import CounterProjection
+from models.promotions import PromotionProjection
 
 
 class Models(Protocol):
@@ -65,6 +66,7 @@ def projections(plan: Plan) -> Sequence[Projection]:
         QueueProjection(),
         ShiftProjection(),
         AccountProjection(),
+        PromotionProjection(),
         CounterProjection(plan),
     )
 

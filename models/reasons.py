@@ -11,6 +11,7 @@ from typing import Protocol
 from engine.ports import Contribution
 from engine.reasons import Reason
 from engine.records import Arrival
+from features.catalogue import CATALOGUE
 
 MOST = 6
 FEWEST = 3
@@ -19,6 +20,8 @@ A_FAMILY = 2
 """Most reasons of one family: five ways to say the same are one reason."""
 SMALLEST = 0.02
 """Log-odds below which a contribution moves no chance that anybody could notice."""
+_IN_THE_MEANING = frozenset({"", "events", "ratio", "hour of day", "0 is Monday", "chapter"})
+"""Units that the meaning says already."""
 
 
 class Described(Protocol):
@@ -119,7 +122,7 @@ def _amount(described: Described, value: float) -> str:
             return f"{value:.1%}"
         case "microseconds":
             return f"{_number(value / 3.6e9)} hours"
-        case "":
+        case unit if unit in _IN_THE_MEANING or unit.endswith(" per n"):
             return _number(value)
         case unit:
             return f"{_number(value)} {unit}"
@@ -130,3 +133,11 @@ def _number(value: float) -> str:
     if abs(value) >= 100 or value == round(value):
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def sentences(contributions: Sequence[Contribution], arrival: Arrival) -> tuple[Reason, ...]:
+    """Return contributions of the catalogue's features as reasons, the strongest first."""
+    return _OF_CATALOGUE(contributions, arrival)
+
+
+_OF_CATALOGUE = Sentences(CATALOGUE)
