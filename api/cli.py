@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import typer
 
-from api.commands import data, learning
+from api.commands import bench, data, learning
 from api.commands.common import ERR
 from engine.errors import RiskError
 
@@ -31,6 +31,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     data.features,
     learning.backtest,
     data.verify,
+    bench.bench,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -9,9 +9,9 @@ import statistics
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from engine.home import Home
+from experiments.benching import Row, row
 from experiments.synth.write import write
 from features.intake import Format, load
 
@@ -20,7 +20,7 @@ REPEATS = 5
 MUST = 50_000
 
 
-def run(data: Path | None) -> list[dict[str, Any]]:
+def run(data: Path | None) -> list[Row]:
     """Return the rows of ``bench intake``; without ``data`` on a synthetic network of its own."""
     with TemporaryDirectory(prefix="bench-intake-") as name:
         scratch = Path(name)
@@ -31,16 +31,9 @@ def run(data: Path | None) -> list[dict[str, Any]]:
         write(scratch / "small", crossings=500, seed=2)
         load(Home(scratch / "warm"), scratch / "small")
         rates = [_rate(folder, Home(scratch / f"home-{n}")) for n in range(REPEATS)]
-    seen = round(statistics.median(rates))
-    return [
-        {
-            "name": "bulk intake, all files counted, full validation, to Parquet on disk",
-            "unit": "rows per second of one core",
-            "seen": seen,
-            "must": f">= {MUST}",
-            "holds": seen >= MUST,
-        }
-    ]
+    what = "bulk intake, all files counted, full validation, to Parquet on disk"
+    seen = statistics.median(rates)
+    return [row(what, "rows per second of one core", seen, f">= {MUST}")]
 
 
 def _rate(folder: Path, home: Home) -> float:

@@ -1,0 +1,37 @@
+"""``darvoza bench``: ratios against peers, each in one run."""
+
+import importlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from api.commands.common import OUT, JsonOption, emit, say
+
+Bench = Literal["features", "lookup", "serving", "explain", "intake", "quality"]
+
+
+def bench(
+    name: Annotated[Bench, typer.Argument(help="Which benchmark.")],
+    data: Annotated[Path | None, typer.Option(help="Data to use instead of synthetic.")] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure against peers; exit status 1 where a ratio does not hold."""
+    from experiments.benching import result
+
+    say(f"bench {name}: contestants take turns, medians of ratios are shown")
+    made = result(name, importlib.import_module(f"experiments.bench_{name}").run(data))
+
+    def text() -> None:
+        table = Table("what", "unit", "seen", "must", "holds", title=f"bench {name}")
+        for found in made["rows"]:
+            holds = "[green]yes[/green]" if found["holds"] else "[red]no[/red]"
+            cells = (found["name"], found["unit"], f"{found['seen']:,}", found["must"], holds)
+            table.add_row(*cells)
+        OUT.print(table)
+
+    emit(made, as_json=as_json, text=text)
+    if not made["holds"]:
+        raise typer.Exit(1)

@@ -1,0 +1,63 @@
+"""How benchmarks are run: interleaved, in one process, as medians of ratios.
+
+Machines are noisy: what is compared takes turns, so that a slow moment hits all of them, and only
+ratios of one run are claimed.
+"""
+
+import operator
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+_OPERATORS = {">=": operator.ge, "<=": operator.le}
+
+
+def row(name: str, unit: str, seen: float, must: str) -> Row:
+    """Return one line of a benchmark; ``must`` is an operator, a space and a decimal."""
+    sign, bound = must.split(" ")
+    holds = bool(_OPERATORS[sign](seen, float(bound)))
+    return {"name": name, "unit": unit, "seen": round(seen, 3), "must": must, "holds": holds}
+
+
+def result(bench: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return a benchmark's result as the command prints it."""
+    machine = {
+        "cores": os.cpu_count(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
+    return {
+        "bench": bench,
+        "machine": machine,
+        "rows": list(rows),
+        "holds": all(found["holds"] for found in rows),
+    }
+
+
+def timed(what: Callable[[], object]) -> float:
+    """Return the seconds of one call."""
+    started = time.perf_counter()
+    what()
+    return time.perf_counter() - started
+
+
+def interleaved(
+    contestants: Mapping[str, Callable[[], object]], rounds: int
+) -> dict[str, list[float]]:
+    """Let each take its turn, some rounds over; return the seconds of every turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, contestant in contestants.items():
+            seconds[name].append(timed(contestant))
+    return seconds
+
+
+def times_faster(seconds: Mapping[str, Sequence[float]], ours: str, peer: str) -> float:
+    """Return the median over rounds of a peer's time over ours."""
+    rounds = zip(seconds[peer], seconds[ours], strict=True)
+    return statistics.median(theirs / mine for theirs, mine in rounds)
