@@ -41,6 +41,7 @@ from features.online import OnlineFeatures
 from features.plan import Plan
 from features.projection import CounterProjection
 from models.promotions import PromotionProjection
+from models.promotions import PromotionProjection
 
 
 class Models(Protocol):
@@ -66,6 +67,7 @@ def projections(plan: Plan) -> Sequence[Projection]:
         QueueProjection(),
         ShiftProjection(),
         AccountProjection(),
+        PromotionProjection(),
         PromotionProjection(),
         CounterProjection(plan),
     )

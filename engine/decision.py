@@ -135,7 +135,7 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
     by_merit = select(picked, inputs.draws)
     selection = select((*picked, lot(policy)), inputs.draws)
     ranks_by = weight(seen.features) if value is None else value
-    if selection.is_random and by_merit.channel is not Channel.RED:
+    if selection.is_random:
         ranks_by = max(ranks_by, _among_picks(inputs))
     return Decision(
         decision_id=inputs.decision_id,

@@ -57,7 +57,7 @@ class UniformScorer:
         return Scores(chance, chance)
 
     def quantiles(self, post: str) -> Sequence[float]:
-        return np.linspace(0.0, 1.0, 101).tolist()
+        return [level / 100 for level in range(101)]
 
     def explain(self, row: Rows, *, vehicle_class: str) -> Sequence[Contribution]:
         order = np.argsort(-np.abs(np.nan_to_num(row)), kind="stable")[:5]

@@ -1,0 +1,155 @@
+"""A decision is a pure function of its inputs, and never milder as a probability rises."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.considering import PURPOSES
+from engine.decision import Inputs, Rank, Seen, decide, explained
+from engine.draws import PLACE, RANDOM, SCORE
+from engine.filing import read_back, written
+from engine.reasons import Reason
+from engine.records import Arrival
+from engine.selection import Channel, Policy
+from engine.views import BLIND, outcome, view
+from tests.unit.receipts import RECEIPT
+
+UNIFORM = tuple(level / 100 for level in range(101))
+number = st.floats(0, 1, exclude_max=True)
+chance = st.floats(0, 1)
+draws = st.fixed_dictionaries(dict.fromkeys(PURPOSES, number))
+NEVER = dict.fromkeys(PURPOSES, 0.999999)
+
+
+def arrival(**crossing: Any) -> Arrival:
+    known = {
+        "crossing_id": "c1",
+        "post": "OYB",
+        "direction": "entry",
+        "arrived_at": "2026-03-01T10:00:00+05:00",
+        "vehicle_class": "truck",
+        "plate": "01A123BC",
+    }
+    return Arrival.model_validate({"crossing": known | crossing})
+
+
+def inputs(drawn: dict[str, float], **more: Any) -> Inputs:
+    known: dict[str, Any] = {
+        "decision_id": "dec-1",
+        "as_of": 1_700_000_000_000_000,
+        "epoch": "e",
+        "shift_id": "OYB@2026-03-01T03:00:00Z",
+        "draws": drawn,
+        "policy": Policy(),
+        "mode": "model",
+        "model_version": "m1",
+        "definitions": "d",
+        "table_sequence": 3,
+        "table": UNIFORM,
+        "severity": 10.0,
+    }
+    return Inputs(**known | more)
+
+
+def seen(p_seizure: float | None, p_discrepancy: float | None, **features: float) -> Seen:
+    return Seen(arrival(), dict(features), p_seizure, p_discrepancy)
+
+
+WITHOUT = {"mode": "rules_only", "model_version": None, "table_sequence": None, "table": ()}
+
+
+@given(draws, st.tuples(chance, chance), chance)
+def test_a_higher_chance_never_gets_a_milder_channel_or_a_later_place(
+    drawn: dict[str, float], chances: tuple[float, float], other: float
+) -> None:
+    low, high = sorted(chances)
+    for mild, severe in (
+        (seen(low, other), seen(high, other)),
+        (seen(other, low), seen(other, high)),
+    ):
+        before, after = decide(inputs(drawn), mild), decide(inputs(drawn), severe)
+        assert before.channel <= after.channel
+        assert before.place <= after.place
+
+
+@given(draws, chance, chance)
+def test_the_same_inputs_give_the_same_decision(
+    drawn: dict[str, float], p_seizure: float, p_discrepancy: float
+) -> None:
+    one = seen(p_seizure, p_discrepancy)
+    assert decide(inputs(drawn), one) == decide(inputs(dict(drawn)), one)
+
+
+def test_the_lot_sends_anybody_to_a_search_and_hides_it() -> None:
+    scored = decide(inputs(NEVER | {SCORE: 0.0}), seen(1.0, 1.0))
+    drawn = decide(inputs(NEVER | {RANDOM: 0.0, PLACE: 0.5}), seen(0.0, 0.0))
+    assert scored.channel is drawn.channel is Channel.RED
+    assert (scored.selection.basis, drawn.selection.basis) == ("score", "random")
+    views = [
+        view(outcome(replace(d, rank=Rank(1, 1))), decided_at=0, receipt=RECEIPT, is_blind=True)
+        for d in (scored, drawn)
+    ]
+    assert views[0] == views[1], "a checkpoint cannot tell the two apart"
+    assert set(views[0]) == {*BLIND, "decided_at", "receipt"}
+
+
+def test_a_random_pick_queues_among_the_scored_picks() -> None:
+    red = Policy().red_share
+    reds = [decide(inputs(NEVER | {SCORE: 0.0}), seen(p, p)).place for p in (1 - 1.25 * red, 1.0)]
+    for drawn in (0.0, 0.3, 0.7, 0.99):
+        lot = decide(inputs(NEVER | {RANDOM: 0.0, PLACE: drawn}), seen(0.0, 0.0))
+        assert reds[0] <= lot.place <= reds[1]
+
+
+def test_a_scored_pick_that_is_drawn_too_counts_as_random() -> None:
+    both = decide(inputs(NEVER | {RANDOM: 0.0, SCORE: 0.0}), seen(1.0, 1.0))
+    assert both.selection.is_random and both.selection.basis == "random"
+    assert both.propensity == 1.0
+    assert explained(both, [REASON]).reasons == (REASON,)
+
+
+REASON = Reason("x", "x", "x", "x", 0.1)
+
+
+def test_a_pick_of_the_lot_alone_says_so_first() -> None:
+    lot = decide(inputs(NEVER | {RANDOM: 0.0}), seen(0.0, 0.0))
+    assert [reason.code for reason in explained(lot, [REASON]).reasons] == ["random_check", "x"]
+
+
+def test_without_a_model_rules_and_the_lot_decide() -> None:
+    quiet = decide(inputs(NEVER, **WITHOUT), seen(None, None))
+    assert quiet.channel is Channel.GREEN and quiet.risk.percentile is None
+    fired = decide(
+        inputs(NEVER | {"rule:seal_changed": 0.1}, **WITHOUT),
+        seen(None, None, mirror_seals_differ=1.0),
+    )
+    assert fired.channel is Channel.RED and fired.selection.basis == "profile"
+    assert fired.selection.propensities[Channel.RED] == pytest.approx(1 - 0.7 * 0.97)
+    assert outcome(fired)["profiles"] == ["seal_changed"]
+    unknown = seen(None, None, mirror_seals_differ=float("nan"))
+    assert decide(inputs(NEVER | {"rule:seal_changed": 0.1}, **WITHOUT), unknown).channel == 0
+    lot = decide(inputs(NEVER | {RANDOM: 0.0}, **WITHOUT), seen(None, None))
+    assert lot.channel is Channel.RED
+
+
+@given(draws, chance, chance)
+def test_a_record_reads_back_as_it_was_written(
+    drawn: dict[str, float], p_seizure: float, p_discrepancy: float
+) -> None:
+    import numpy as np
+
+    from engine.answers import claim
+
+    given_, one = inputs(drawn), seen(p_seizure, p_discrepancy)
+    decision = decide(given_, one)
+    asked = claim("decision", one.arrival, post="OYB", name="crossing:c1")
+    row = np.array([1.0, np.nan], np.float32)
+    body = written(decision, given_, arrival=one.arrival, row=row, claim=asked)
+    back = read_back(json.loads(json.dumps(body)))
+    assert back.arrival == one.arrival
+    assert replace(back.inputs, table=UNIFORM) == given_
+    assert decide(replace(back.inputs, table=UNIFORM), one) == decision
