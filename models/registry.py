@@ -1,0 +1,146 @@
+"""Where can analysts see every training run? MLflow, in the home; the only module that knows it.
+
+Assumes SQLite and files of this home alone: no server, no telemetry, nothing leaves the machine. It
+is a notebook for people: what serves comes from the signed bundle, and nothing breaks when this
+store is lost.
+"""
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.home import Home
+from models.dataset import TARGETS
+from models.report_html import report_html
+from models.report_text import page
+
+# Read when mlflow is imported, so they are set before it is.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+
+EXPERIMENT = "darvoza"
+MODEL = "darvoza"
+_FIGURES = ("hit_rate_at_capacity", "recall_at_capacity", "lift", "average_precision", "auc")
+
+
+def tracking_uri(home: Home) -> str:
+    """Return the address of the home's MLflow store, for ``darvoza mlflow``."""
+    return f"sqlite:///{home.tracking / 'mlflow.db'}"
+
+
+def register(home: Home, bundle: Path, report: Mapping[str, Any]) -> str:
+    """Record a training run and register its bundle as a model version.
+
+    Parameters
+    ----------
+    home : Home
+    bundle : Path
+        A bundle's folder; its card names data, definitions and every choice.
+    report : mapping
+        As :func:`models.report.report` made it.
+
+    Returns
+    -------
+    str
+        MLflow's run id; a bundle that was recorded before keeps its run.
+    """
+    card = json.loads((bundle / "card.json").read_bytes())
+    with _quiet():
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        client = MlflowClient(tracking_uri(home), tracking_uri(home))
+        found = client.get_experiment_by_name(EXPERIMENT)
+        experiment = (
+            found.experiment_id
+            if found
+            else client.create_experiment(EXPERIMENT, (home.tracking / "artifacts").as_uri())
+        )
+        query = f"tags.version = '{bundle.name}'"
+        if before := client.search_runs([experiment], query, max_results=1):
+            return str(before[0].info.run_id)
+        run = client.create_run(experiment, run_name=bundle.name, tags=_tags(bundle.name, card))
+        _record(client, run.info.run_id, card, report)
+        for name in ("manifest.json", "card.json", "card.md", "report.json", "calibration.json"):
+            client.log_artifact(run.info.run_id, str(bundle / name), "bundle")
+        client.set_terminated(run.info.run_id)
+        try:
+            client.create_registered_model(MODEL)
+        except MlflowException:
+            client.get_registered_model(MODEL)  # it exists; any other trouble shows here
+        client.create_model_version(
+            MODEL, source=bundle.as_uri(), run_id=run.info.run_id, tags={"version": bundle.name}
+        )
+        return str(run.info.run_id)
+
+
+def _tags(version: str, card: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "version": version,
+        "data_digest": card["data_digest"],
+        "definitions": card["definitions"],
+        "known_until": card["known_until"],
+        "synthetic": str(card["synthetic"]).lower(),
+    }
+
+
+def _record(client: Any, run_id: str, card: Mapping[str, Any], report: Mapping[str, Any]) -> None:
+    """Write parameters, metrics and the readable reports of a run."""
+    from mlflow.entities import Metric, Param
+
+    params = [Param(name, text) for name, text in _flat("", card["config"])]
+    stamp = 0  # figures of one run have no time of their own; the run has
+    metrics = [
+        Metric(name, value, stamp, 0) for name, value in _metrics(card, report) if value is not None
+    ]
+    client.log_batch(run_id, metrics=metrics, params=params)
+    client.log_text(run_id, page(report), "report.txt")
+    client.log_text(run_id, report_html(report, title=card["version"]), "report.html")
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield each choice by its dotted name."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _flat(f"{prefix}.{name}" if prefix else name, inner)
+    else:
+        yield prefix, json.dumps(value)
+
+
+def _metrics(
+    card: Mapping[str, Any], report: Mapping[str, Any]
+) -> Iterator[tuple[str, float | None]]:
+    """Yield each knowable figure by target and view; what is not knowable is not a number."""
+    for target in TARGETS:
+        yield f"{target}.finds", float(card["targets"][target]["finds"])
+    for target, views in report.get("targets", {}).items():
+        yield f"{target}.calibration_error", views["inspected"]["reliability"]["error"]
+        yield f"{target}.brier", views["inspected"]["brier"]
+        for view in ("random_stream", "inverse_propensity", "inspected"):
+            for name in _FIGURES:
+                figure = views[view][name]
+                yield f"{target}.{view}.{name}", figure["value"] if figure["knowable"] else None
+
+
+def runs(home: Home) -> list[dict[str, str]]:
+    """Return the recorded runs' tags, the newest first."""
+    with _quiet():
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri(home), tracking_uri(home))
+        found = client.get_experiment_by_name(EXPERIMENT)
+        kept = client.search_runs([found.experiment_id]) if found else []
+        return [dict(run.data.tags) | {"run_id": run.info.run_id} for run in kept]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the warnings that MLflow raises against itself from the user."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
