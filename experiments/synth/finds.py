@@ -80,7 +80,9 @@ def collect(plan: Plan, acts: search.Acts, inland: Inland) -> Seizures:
     act = np.concatenate([made, np.full(len(later) + strangers, -1)])
     at_post = act >= 0
     lag = rng.lognormal(np.log(6 * HOUR), 1.0, len(row)).astype(np.int64)
-    known = np.where(at_post, np.maximum(seized + lag, acts.recorded_at[act]), seized + 9 * DAY)
+    known = np.where(
+        at_post, np.maximum(seized + lag, np.append(acts.recorded_at, 0)[act]), seized + 9 * DAY
+    )
     known = np.where(~at_post & (row >= 0), inland.recorded_at[row], known)
     quantity = plan.loads.quantity_g[row] * np.where(at_post, 1.0, rng.uniform(0.3, 1.0, len(row)))
     second = 1_000_000

@@ -27,7 +27,7 @@ _VIN_ALPHABET = np.frombuffer(b"0123456789ABCDEFGHJKLMNPRSTUVWXYZ", np.uint8)
 _VIN_VALUE = np.array([*range(10), *map(int, "12345678123457923456789")])
 _VIN_WEIGHT = np.array([8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2])
 _MAKERS = (b"XTC", b"LZZ", b"WDB", b"YV2", b"XWB", b"VF6", b"LGA", b"KMF", b"JTE", b"X9F")
-_OWNERS = (b"MSCU", b"TGHU", b"CXIC", b"TCNU", b"RZDU", b"TKRU", b"SEGU", b"UZTU")
+_OWNERS = (b"MSCU", b"TGHU", b"CXDU", b"TCNU", b"RZDU", b"TKRU", b"SEGU", b"UZTU")
 
 
 def _letters(number: int, count: int) -> str:

@@ -194,7 +194,7 @@ def plate_numbers(world: World, trip: Ints) -> Ints:
 
 def _drivers(world: World, trip: Ints, rng: np.random.Generator) -> pa.Array:
     driver = world.plan.habits.driver
-    keys = world.plan.config.rng("drivers").integers(0, 1 << 48, int(driver.max()) + 1)
+    keys = world.plan.config.rng("drivers").integers(0, 1 << 48, int(driver.max(initial=0)) + 1)
     refs = pa.array([f"drv-{key:012x}" for key in keys.tolist()])
     return dirt.blank(refs.take(pa.array(driver[trip])), dirt.some(rng, len(trip), 0.05))
 

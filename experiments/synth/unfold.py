@@ -48,7 +48,7 @@ class Underworld:
         self.working = np.zeros(plan.circles.count, np.int64)
         self.quiet_until = np.zeros(plan.circles.count, np.int64)
         self.gone = np.zeros(len(plan.vehicles.carrier), dtype=np.bool_)
-        self.held_until = np.zeros(int(plan.habits.driver.max()) + 1, np.int64)
+        self.held_until = np.zeros(int(plan.habits.driver.max(initial=0)) + 1, np.int64)
         self.takes_place = np.full(n, -1, np.int8)
         self.u_stays_home, self.u_switch = rng.random((2, n))
         self.pause_days = 4.0 + rng.exponential(15.0, n)

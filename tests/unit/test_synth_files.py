@@ -1,0 +1,240 @@
+"""The folder that ``synth`` writes: repeatable to the byte, valid row by row, its truth apart."""
+
+import csv
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from engine.identifiers import fold
+from engine.network import read_network
+from engine.records import Crossing, DeclarationHead, GoodsItemRow, Inspection, Record, Seizure
+from experiments.synth.write import Summary, write
+from features.intake import read_folder
+
+RECORDS: dict[str, type[Record]] = {
+    "crossings": Crossing,
+    "declarations": DeclarationHead,
+    "goods_items": GoodsItemRow,
+    "inspections": Inspection,
+    "seizures": Seizure,
+}
+FILES = [*(f"{name}.csv" for name in RECORDS), "network.toml", "truth.csv"]
+SIZE, SEED, DAYS = 6_000, 11, 120
+END = datetime(2025, 8, 3, 9, 30, tzinfo=UTC)
+PERSONAL = {
+    "nationality",
+    "ethnic",
+    "religion",
+    "sex",
+    "gender",
+    "age",
+    "birth",
+    "name",
+    "passport",
+}
+NUMBERS = {
+    "weighed_mass_kg",
+    "net_mass_kg",
+    "gross_mass_kg",
+    "customs_value_usd",
+    "duty_rate",
+    "propensity",
+    "minutes",
+    "quantity_g",
+}
+LISTS = {"container_numbers", "seal_numbers", "methods", "places_searched"}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
+    folder = tmp_path_factory.mktemp("synth")
+    return folder, write(folder, crossings=SIZE, seed=SEED, days=DAYS, end=END)
+
+
+def rows(folder: Path, name: str) -> Iterator[dict[str, str]]:
+    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def column(folder: Path, name: str, key: str) -> list[str]:
+    return [row[key] for row in rows(folder, name)]
+
+
+def cast(field: str, cell: str) -> object:
+    if field in LISTS:
+        return tuple(cell.split(";"))
+    if field in ("item_no", "packages"):
+        return int(cell)
+    if field == "is_empty":
+        return {"true": True, "false": False}[cell]
+    return float(cell) if field in NUMBERS else cell
+
+
+def parsed(folder: Path, name: str) -> list[Record]:
+    """Read a file's rows as records; raises at the first that breaks the contract."""
+    found: list[Record] = []
+    for row in rows(folder, name):
+        cells = {field: cast(field, cell) for field, cell in row.items() if cell}
+        found.append(RECORDS[name].model_validate(cells))
+    return found
+
+
+def test_same_inputs_make_the_same_bytes(written: tuple[Path, Summary], tmp_path: Path) -> None:
+    folder, summary = written
+    again = write(tmp_path, crossings=SIZE, seed=SEED, days=DAYS, end=END)
+
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert again.rows == summary.rows
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("change", [{"seed": 12}, {"days": 121}, {"crossings": SIZE + 1}])
+def test_another_input_makes_another_world(
+    written: tuple[Path, Summary], tmp_path: Path, change: dict[str, int]
+) -> None:
+    write(tmp_path, **{"crossings": SIZE, "seed": SEED, "days": DAYS, "end": END} | change)  # type: ignore[arg-type]
+
+    for name in ("crossings.csv", "goods_items.csv", "inspections.csv", "truth.csv"):
+        assert (tmp_path / name).read_bytes() != (written[0] / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_every_row_keeps_the_contract(written: tuple[Path, Summary], name: str) -> None:
+    folder, summary = written
+
+    assert len(parsed(folder, name)) == summary.rows[name] > 0
+
+
+def test_a_row_that_breaks_the_contract_is_noticed(
+    written: tuple[Path, Summary], tmp_path: Path
+) -> None:
+    text = (written[0] / "crossings.csv").read_text("utf-8")
+    (tmp_path / "crossings.csv").write_text(text.replace(",truck,", ",lorry,", 1), "utf-8")
+
+    with pytest.raises(ValueError, match="vehicle_class"):
+        parsed(tmp_path, "crossings")
+
+
+def test_intake_quarantines_nothing_and_nobody_reads_the_truth(
+    written: tuple[Path, Summary], tmp_path: Path
+) -> None:
+    folder, summary = written
+    for name in FILES[:-1]:
+        shutil.copy(folder / name, tmp_path / name)
+    intake, bare = read_folder(folder), read_folder(tmp_path)
+
+    assert list(intake.quarantine) == []
+    assert intake.accepted["crossings.csv"] == summary.rows["crossings"] == SIZE
+    assert intake.tables.digest == bare.tables.digest
+    assert intake.tables.network.synthetic
+
+
+def test_nothing_is_known_before_it_happened_or_after_the_end(
+    written: tuple[Path, Summary],
+) -> None:
+    folder, _ = written
+    crossings = {c.crossing_id: c for c in parsed(folder, "crossings") if isinstance(c, Crossing)}
+    acts = [act for act in parsed(folder, "inspections") if isinstance(act, Inspection)]
+    seizures = [found for found in parsed(folder, "seizures") if isinstance(found, Seizure)]
+
+    known = [c.known_at for c in crossings.values()]
+    late = [act.recorded_at for act in acts] + [found.recorded_at for found in seizures]
+    assert max(known + late) < END
+    assert END - max(known) < timedelta(hours=12)
+    assert max(known) - min(known) > timedelta(days=0.9 * DAYS)
+    assert all(act.recorded_at >= crossings[act.crossing_id].known_at for act in acts)
+    assert all(crossings[act.crossing_id].direction == "entry" for act in acts)
+    assert len({act.crossing_id for act in acts}) == len(acts)
+
+
+def test_declarations_belong_to_one_crossing_and_are_lodged_before_it(
+    written: tuple[Path, Summary],
+) -> None:
+    folder, _ = written
+    crossings = [c for c in parsed(folder, "crossings") if isinstance(c, Crossing)]
+    declared = [c for c in crossings if c.declaration_id is not None]
+    heads = {
+        d.declaration_id: d
+        for d in parsed(folder, "declarations")
+        if isinstance(d, DeclarationHead)
+    }
+    items = [item for item in parsed(folder, "goods_items") if isinstance(item, GoodsItemRow)]
+
+    assert len(heads) == len(declared)
+    assert {item.declaration_id for item in items} == set(heads)
+    assert len({(item.declaration_id, item.item_no) for item in items}) == len(items)
+    for crossing in declared:
+        lodged = heads[str(crossing.declaration_id)].lodged_at
+        assert lodged is None or lodged < crossing.arrived_at
+
+
+def test_no_field_speaks_of_a_person(written: tuple[Path, Summary]) -> None:
+    for name in [*RECORDS, "truth"]:
+        columns = next(rows(written[0], name)).keys()
+        words = {word for column in columns for word in column.split("_")}
+        assert words.isdisjoint(PERSONAL), name
+
+
+def test_truth_has_one_row_a_crossing_and_records_do_not_hold_it(
+    written: tuple[Path, Summary],
+) -> None:
+    folder, summary = written
+    truth = list(rows(folder, "truth"))
+    hidden = {"carries", "p_seizure", "p_discrepancy", "circle", "role", "is_lone", "wrong"}
+
+    assert [row["crossing_id"] for row in truth] == [
+        row["crossing_id"] for row in rows(folder, "crossings")
+    ]
+    assert hidden <= truth[0].keys()
+    for name, record in RECORDS.items():
+        columns = next(rows(folder, name)).keys()
+        assert hidden.isdisjoint(columns)
+        assert set(columns) <= set(record.model_fields)
+    entries = {
+        row["crossing_id"] for row in rows(folder, "crossings") if row["direction"] == "entry"
+    }
+    carrying = sum(int(row["carries"]) for row in truth if row["crossing_id"] in entries)
+    assert carrying == summary.carrying
+
+
+def test_a_trip_is_seen_at_both_posts_of_its_pair(written: tuple[Path, Summary]) -> None:
+    folder, _ = written
+    network = read_network(folder / "network.toml")
+    trips = dict(
+        zip(*(column(folder, "truth", key) for key in ("crossing_id", "trip")), strict=True)
+    )
+    exits, alike, seen = {}, 0, 0
+    for crossing in parsed(folder, "crossings"):
+        assert isinstance(crossing, Crossing)
+        trip = trips[crossing.crossing_id]
+        if crossing.direction == "exit":
+            exits[trip] = crossing
+        elif (left := exits.get(trip)) is not None:
+            seen += 1
+            alike += fold(left.plate or "") == fold(crossing.plate or "-")
+            assert left.arrived_at < crossing.arrived_at
+            assert left.post == network.pair(crossing.post)
+            assert left.vehicle_class == crossing.vehicle_class
+
+    assert seen > 0.3 * SIZE
+    assert 0.9 < alike / seen < 1.0, "readers err now and then"
+
+
+def test_the_network_file_says_that_it_is_synthetic(written: tuple[Path, Summary]) -> None:
+    network = read_network(written[0] / "network.toml")
+
+    assert network.synthetic
+    assert len(network.posts) == 21
+    assert network.pair("UZ-OYB") == "TJ-FOT"
+    assert all(network.pair(network.pair(code) or code) in (code, None) for code in network.posts)
+
+
+def test_a_tiny_world_is_a_world(tmp_path: Path) -> None:
+    summary = write(tmp_path, crossings=1, seed=0, days=3)
+
+    assert summary.rows["crossings"] == summary.rows["truth"] == 1
+    assert read_folder(tmp_path).quarantined["crossings.csv"] == 0
