@@ -29,7 +29,11 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     data.synth,
     data.load,
     data.features,
+    learning.train,
+    learning.evaluate,
+    learning.promote,
     learning.backtest,
+    learning.mlflow,
     data.verify,
     bench.bench,
 )

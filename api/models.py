@@ -12,8 +12,6 @@ from engine.records import Arrival
 from models.bundle import signing_key
 from models.promotions import in_force
 from models.reasons import sentences
-from models.promotions import in_force
-from models.reasons import sentences
 from models.scorer import Scorer as BundleScorer
 
 _KEPT = 4

@@ -41,7 +41,6 @@ from features.online import OnlineFeatures
 from features.plan import Plan
 from features.projection import CounterProjection
 from models.promotions import PromotionProjection
-from models.promotions import PromotionProjection
 
 
 class Models(Protocol):
@@ -67,7 +66,6 @@ def projections(plan: Plan) -> Sequence[Projection]:
         QueueProjection(),
         ShiftProjection(),
         AccountProjection(),
-        PromotionProjection(),
         PromotionProjection(),
         CounterProjection(plan),
     )

@@ -38,6 +38,11 @@ class Home:
         return self.root / "keys"
 
     @property
+    def reports(self) -> Path:
+        """Evaluation pages, one folder for each version."""
+        return self.root / "reports"
+
+    @property
     def tracking(self) -> Path:
         """The analysts' MLflow store."""
         return self.root / "mlflow"

@@ -7,6 +7,8 @@ store is lost.
 
 import json
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -136,6 +138,14 @@ def runs(home: Home) -> list[dict[str, str]]:
         found = client.get_experiment_by_name(EXPERIMENT)
         kept = client.search_runs([found.experiment_id]) if found else []
         return [dict(run.data.tags) | {"run_id": run.info.run_id} for run in kept]
+
+
+def serve_pages(home: Home, *, port: int) -> None:
+    """Serve MLflow's own pages on the loopback address until interrupted."""
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    store = ["--backend-store-uri", tracking_uri(home), "--port", str(port), "--workers", "1"]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # its job runners take 600 MB
+    subprocess.run([*command, *store], env=os.environ | quiet, check=False)
 
 
 @contextmanager

@@ -1,15 +1,18 @@
-"""Commands of the analysts: backtest, and what they share with train and evaluate."""
+"""Commands of the analysts: train, evaluate, promote, backtest, mlflow."""
 
+import getpass
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from api.commands.common import JsonOption, emit, progress
+from api.commands.common import HomeOption, JsonOption, emit, opened, progress
 from api.commands.data import FormatOption
 from engine.errors import HomeError
+from engine.home import Home
 from engine.times import DAY, micros
 
 if TYPE_CHECKING:
@@ -71,6 +74,90 @@ def backtest(
     _write_scores(made, out / "scores.csv")
     (out / "report.json").write_text(json.dumps(made.report, indent=1), "utf-8")
     emit(made.report, as_json=as_json, text=lambda: _said(made.report))
+
+
+def train(
+    home: HomeOption,
+    config: Annotated[Path | None, typer.Argument(help="Configuration, TOML.")] = None,
+    by: Annotated[str, typer.Option("--as", help="Who trains; may not approve.")] = "",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a candidate from the home's history, with its evaluation report."""
+    from features.catalogue import CATALOGUE
+    from features.plan import Plan
+    from models.candidate import make_candidate
+    from models.config import TrainConfig
+
+    settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
+    who = by or getpass.getuser()
+    with opened(home) as (found, store), progress() as told:
+        made = make_candidate(found, store, Plan(CATALOGUE), settings, by=who, progress=told)
+
+    def text() -> None:
+        typer.echo(f"candidate {made.version}, trained by {who}")
+        _said(dict(made.report))
+
+    emit({"version": made.version, "metrics": dict(made.report)}, as_json=as_json, text=text)
+
+
+def evaluate(
+    home: HomeOption,
+    version: Annotated[str, typer.Argument(help="Model version.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the stored report of a model, and write report.html beside the home's bundles."""
+    from models.bundle import load_bundle, signing_key
+    from models.report_html import report_html
+
+    found = Home(home).prepare()
+    report = dict(load_bundle(found.bundles / version, signing_key(found).public_key()).report)
+    page = found.reports / version / "report.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(report_html(report, title=f"Evaluation of {version}"), "utf-8")
+
+    def text() -> None:
+        _said(report)
+        typer.echo(f"with plots: {page}")
+
+    emit(report | {"version": version, "report_html": str(page)}, as_json=as_json, text=text)
+
+
+def promote(
+    home: HomeOption,
+    version: Annotated[str, typer.Argument(help="Model version.")],
+    by: Annotated[str, typer.Option("--as", help="Who approves.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Approve a model, with your password; two people put it into force."""
+    from api.accounts import Accounts
+    from api.promoting import approved
+    from api.runtime import open_network
+
+    password = os.environ.get("DARVOZA_PASSWORD") or getpass.getpass(f"password of {by}: ")
+    with opened(home) as (found, store):
+        role = Accounts(store, open_network(found)).sign_in(by, password)
+        standing = approved(found, store, version, by=by, role=role).models[version]
+    result = {
+        "version": version,
+        "role": standing.role,
+        "approvals": list(standing.approvals),
+    }
+
+    def text() -> None:
+        typer.echo(f"{version} is {standing.role.replace('_', ' ')}")
+        typer.echo(f"approved by {', '.join(standing.approvals)}")
+
+    emit(result, as_json=as_json, text=text)
+
+
+def mlflow(home: HomeOption, port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
+    """Show the analysts' MLflow pages, on this machine only."""
+    from models.registry import serve_pages
+
+    serve_pages(Home(home).prepare(), port=port)
 
 
 def _write_scores(made: "Backtest", path: Path) -> None:

@@ -1,0 +1,98 @@
+"""From a home's history to a registered candidate: the path of a training run.
+
+history + journal -> point-in-time matrix -> fit, judge -> signed bundle -> journal and MLflow.
+Nothing it makes decides anything: a candidate comes into force by two people's approval.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import NotEnoughDataError
+from engine.home import Home
+from engine.journal import Journal
+from engine.store import Store
+from features.event_log import read_event_log
+from features.plan import Plan
+from models.assemble import assemble
+from models.bundle import signing_key
+from models.bundle_write import write_bundle
+from models.config import TrainConfig
+from models.promotion import register
+from models.promotions import PromotionProjection, read_state
+from models.registry import register as record_run
+from models.train import train
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A registered candidate."""
+
+    version: str
+    bundle: Path
+    run_id: str
+    report: Mapping[str, Any]
+
+
+def make_candidate(
+    home: Home, store: Store, plan: Plan, config: TrainConfig, *, by: str, progress: Progress
+) -> Candidate:
+    """Train on everything a home knows and register the result.
+
+    Parameters
+    ----------
+    home : Home
+    store : Store
+    plan : Plan
+        The compiled catalogue.
+    config : TrainConfig
+    by : str
+        Who trains: may not approve.
+    progress : callable
+        Told the stage, how much is done, how much there is.
+
+    Returns
+    -------
+    Candidate
+
+    Raises
+    ------
+    NotEnoughDataError
+        Where the home holds no history, or too few finds.
+    """
+    with store.read() as connection:
+        tables = read_event_log(home, connection)
+    if not tables.crossings.num_rows:
+        raise NotEnoughDataError("a model", "the home holds no history: darvoza load FOLDER")
+    made = assemble(tables, plan, progress=lambda done, of: progress("features", done, of))
+    # A label that became known after the last crossing counts as known with it.
+    last_label = made.label_known_at[made.discrepancy >= 0].max(initial=0)
+    cutoff = max(int(made.as_of[-1]), int(last_label)) + 1
+    progress("training", 0, 1)
+    trained = train(made, config, cutoff=cutoff)
+    bundle = write_bundle(home.bundles, trained, signing_key(home))
+    progress("training", 1, 1)
+    digests = {name: file_digest(bundle / name) for name in ("manifest.json", "report.json")}
+    with store.read() as connection:
+        now = read_state(connection)
+    Journal(store, [PromotionProjection()]).append(
+        register(
+            now,
+            bundle.name,
+            by=by,
+            manifest=digests["manifest.json"],
+            evaluation=digests["report.json"],
+            card=file_digest(bundle / "card.json"),
+        )
+    )
+    run_id = record_run(home, bundle, trained.report)
+    return Candidate(bundle.name, bundle, run_id, trained.report)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
