@@ -40,7 +40,7 @@ def skeleton(folded: str) -> str:
 
 
 def container_is_valid(raw: str) -> bool:
-    """Tell whether a container number has four letters, seven digits and its check digit (ISO 6346)."""
+    """Tell whether a container number is of the form of ISO 6346, with its check digit."""
     try:
         iso6346.validate(fold(raw))
     except NumberError:

@@ -1,7 +1,8 @@
 """Which posts there are, and which post across the line each one faces.
 
 The network file is TOML: ``[[posts]]`` with code, name, country, pair and optionally
-``[posts.roster]``; ``synthetic = true`` at its top says that nothing in it is real. Pairs must agree: where A names B, B names A or nobody.
+``[posts.roster]``; ``synthetic = true`` at its top says that nothing in it is real. Pairs must
+agree: where A names B, B names A or nobody.
 """
 
 import tomllib
@@ -49,7 +50,7 @@ class Network:
             raise UnknownPostError(code) from None
 
     def pair(self, code: str) -> str | None:
-        """Return the code of the post across the line, None where there is none or it is unknown."""
+        """Return the code of the post across the line, None where none is known."""
         post = self.posts.get(code)
         return None if post is None else post.pair
 

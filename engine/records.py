@@ -1,8 +1,8 @@
 """What the world reports: one definition of each record, for the wire, the files and the engine.
 
 A record is what somebody saw or declared, not what is true: a failed check digit or an HS code that
-no nomenclature knows is a signal for the features, never a reason to refuse. What is refused is what
-cannot be read: a missing key, a time without an offset, an infinite mass, a field nobody defined.
+no nomenclature knows is a signal for the features, never a reason to refuse. Refused is what cannot
+be read: a missing key, a time without an offset, an infinite mass, a field nobody defined.
 
 No record holds a person's nationality, ethnicity, religion, sex, age or birthplace. A driver is a
 pseudonym made by the sender.
@@ -111,13 +111,16 @@ Outcome = Literal["clear", "discrepancy", "seizure"]
 SubstanceClass = Literal["narcotic", "psychotropic", "precursor", "other"]
 Methods = Annotated[tuple[Method, ...], Field(max_length=16), BeforeValidator(_absent)]
 
-PLACES: tuple[str, ...] = tuple(
-    "cab.seat cab.dash cab.roof cab.bunk cab.bags engine.bay fuel.tank fuel.false_tank "
-    "chassis.frame chassis.underbody chassis.spare_wheel chassis.tyre chassis.axle "
-    "chassis.air_tank trailer.front_wall trailer.floor trailer.roof trailer.doors trailer.sides "
-    "trailer.refrigeration cargo.among cargo.inside cargo.packaging cargo.disguised person".split()
-)
-"""Where in a conveyance; a finer code may be any ``group.part``, unknown parts count for their group."""
+PLACES: tuple[str, ...] = (
+    "cab.seat", "cab.dash", "cab.roof", "cab.bunk", "cab.bags",
+    "engine.bay",
+    "fuel.tank", "fuel.false_tank",
+    "chassis.frame", "chassis.underbody", "chassis.spare_wheel", "chassis.tyre", "chassis.axle", "chassis.air_tank",
+    "trailer.front_wall", "trailer.floor", "trailer.roof", "trailer.doors", "trailer.sides", "trailer.refrigeration",
+    "cargo.among", "cargo.inside", "cargo.packaging", "cargo.disguised",
+    "person",
+)  # fmt: skip
+"""Where in a conveyance; a finer code may be any ``group.part``, unknown parts count as group."""
 
 
 class Record(BaseModel):
@@ -207,7 +210,7 @@ class Declaration(DeclarationHead):
 
 
 class InspectionAct(Record):
-    """An inspection act as a checkpoint reports it; why the vehicle was picked is the engine's to say."""
+    """An inspection act as a checkpoint reports it; why it took place is the engine's to say."""
 
     inspection_id: Identifier
     crossing_id: Identifier
@@ -262,7 +265,7 @@ class Seizure(Record):
 
 
 class Arrival(Record):
-    """What a checkpoint sends for a decision: the crossing, and its declaration where there is one."""
+    """What a checkpoint sends for a decision: the crossing, and its declaration if there is one."""
 
     crossing: Crossing
     declaration: Declaration | None = None
