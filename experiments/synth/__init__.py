@@ -5,7 +5,8 @@ network     the posts and pairs, how busy they are, what they are equipped with
 catalogue   goods: value, mass, season and duty by HS code
 fleet       carriers, vehicles, drivers, trailers, and their life cycles
 parties     who sends what to whom, and who declares it
-circles     smuggling circles: fronts, key drivers, cover loads, places
+circles     smuggling circles: what they control, how they hide and what
+fronts      how circles come into a lawful world
 trips       who crosses when, and the runs that circles plan
 habits      hours, drivers, seals, trailers, transit: lawful quirks and the signs of a run
 cargo       what is loaded, what is declared, and where the two differ
@@ -16,6 +17,8 @@ search      how a vehicle is searched, and what that finds
 finds       seizures at the post and inland
 plates      plates, VINs and container numbers
 dirt        how records come to be imperfect
-tables      the world as the records of a bulk folder
+tables      the crossings as records
+papers      declarations, goods items, inspection acts and seizures as records
+truth       what is true of each crossing
 write       the folder on disk, and the truth kept apart
 """

@@ -41,10 +41,11 @@ class Inland:
         rng = plan.config.rng("inland")
         n = len(plan.calls.vehicle)
         self.plan = plan
-        self.surfaces = plan.loads.carries & (rng.random(n) < SURFACES)
         at = plan.habits.entry_at
+        free = _next_trip(plan) - at
+        self.surfaces = plan.loads.carries & (rng.random(n) < SURFACES) & (free > 2 * HOUR)
         wait = (rng.uniform(0.1, 9.0, n) * DAY).astype(np.int64)
-        self.seized_at = at + np.minimum(wait, (0.8 * (_next_trip(plan) - at)).astype(np.int64))
+        self.seized_at = at + np.minimum(wait, (0.8 * free).astype(np.int64))
         lag = rng.uniform(3 * DAY, 45 * DAY, n).astype(np.int64)
         self.recorded_at = self.seized_at + lag
         self.rows: list[int] = []
@@ -58,13 +59,23 @@ class Inland:
 
 
 def _next_trip(plan: Plan) -> Ints:
-    """Return when each trip's vehicle could next be on the road: its next departure or arrival."""
+    """Return when each trip's vehicle could next be on the road: its next departure.
+
+    A run and the ordinary trip whose place it takes never both happen.
+    """
     vehicle, at = plan.calls.vehicle, plan.habits.entry_at
     order = np.lexsort((at, vehicle))
-    following = np.full(len(order), np.iinfo(np.int64).max // 4)
-    same = vehicle[order[1:]] == vehicle[order[:-1]]
-    following[order[:-1]] = np.where(same, plan.habits.exit_at[order[1:]], following[order[:-1]])
-    return np.asarray(np.maximum(following, at + HOUR), dtype=np.int64)
+    never = np.iinfo(np.int64).max // 4
+    following = np.full((2, len(order)), never)
+    ahead = np.full(len(order), -1)
+    for step in (1, 2):
+        here, then = order[:-step], order[step:]
+        same = vehicle[here] == vehicle[then]
+        following[step - 1, here] = np.where(same, plan.habits.exit_at[then], never)
+        if step == 1:
+            ahead[here] = np.where(same, then, -1)
+    is_twin = (ahead >= 0) & (plan.calls.partner == ahead)
+    return np.asarray(np.where(is_twin, following[1], following[0]), dtype=np.int64)
 
 
 def collect(plan: Plan, acts: search.Acts, inland: Inland) -> Seizures:
