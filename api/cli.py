@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import typer
 
-from api.commands import bench, data, learning
+from api.commands import bench, data, learning, service
 from api.commands.common import ERR
 from engine.errors import RiskError
 
@@ -34,11 +34,14 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     learning.promote,
     learning.backtest,
     learning.mlflow,
+    service.serve,
     data.verify,
     bench.bench,
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(service.keys, name="keys")
+app.add_typer(service.users, name="users")
 
 
 def main() -> None:

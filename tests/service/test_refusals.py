@@ -37,7 +37,9 @@ def routes(world: World) -> set[tuple[str, str]]:
 
 
 def test_every_error_has_a_status() -> None:
-    ours = {e for e in subclasses(RiskError) if e.__module__.split(".")[0] != "tests"}
+    # Errors of training and experiments are raised where no service runs.
+    served = ("engine", "features", "api")
+    ours = {e for e in subclasses(RiskError) if e.__module__.split(".")[0] in served}
     assert ours == set(STATUS)
 
 

@@ -1,0 +1,88 @@
+"""Commands that run the service and say who may call it: serve, keys, users."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from api.commands.common import HomeOption, JsonOption, emit, opened, say
+from api.home import VARIABLE
+from api.roles import Role
+
+PostOption = Annotated[str | None, typer.Option(help="The one post it reaches.")]
+RoleOption = Annotated[Role, typer.Option(help="What it may do.")]
+
+keys = typer.Typer(help="Keys of machines.", no_args_is_help=True)
+users = typer.Typer(help="People who approve and review.", no_args_is_help=True)
+
+
+def serve(
+    home: HomeOption,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, on PostgreSQL.")] = 1,
+) -> None:
+    """Run the service until it is stopped."""
+    import uvicorn
+
+    os.environ[VARIABLE] = str(home)  # what each worker process reads
+    with opened(home) as (_, store):
+        is_sqlite = store.dialect == "sqlite"
+    if workers > 1 and is_sqlite:
+        raise typer.BadParameter("several workers need PostgreSQL: set DARVOZA_DATABASE_URL")
+    say(f"serving {home} on http://{host}:{port}")
+    uvicorn.run(
+        "api.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        access_log=False,  # a path may hold an identifier: nothing of a request is logged
+        log_level="warning",
+        server_header=False,
+    )
+
+
+@keys.command("create")
+def create_key(
+    home: HomeOption, role: RoleOption, post: PostOption = None, *, as_json: JsonOption = False
+) -> None:
+    """Make a key and print it; it is not shown again."""
+    from api.accounts import Accounts
+    from api.keys import open_pepper
+    from api.runtime import open_network
+
+    with opened(home) as (found, store):
+        accounts = Accounts(store, open_network(found))
+        made = accounts.create_key(role, post, pepper=open_pepper(found))
+    result = {"key_id": made.name, "role": made.role, "post": made.post, "key": made.secret}
+    emit(result, as_json=as_json, text=lambda: typer.echo(made.secret))
+
+
+@keys.command("revoke")
+def revoke_key(home: HomeOption, key_id: Annotated[str, typer.Argument()]) -> None:
+    """Revoke a key; services refuse it within five seconds."""
+    from api.accounts import Accounts
+    from api.runtime import open_network
+
+    with opened(home) as (found, store):
+        Accounts(store, open_network(found)).revoke_key(key_id)
+
+
+@users.command("create")
+def create_user(
+    home: HomeOption,
+    name: Annotated[str, typer.Argument(help="How the person signs in.")],
+    role: RoleOption,
+    post: PostOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a user and print the password; it is not shown again."""
+    from api.accounts import Accounts
+    from api.runtime import open_network
+
+    with opened(home) as (found, store):
+        made = Accounts(store, open_network(found)).create_user(name, role, post=post)
+    result = {"name": made.name, "role": made.role, "post": made.post, "password": made.secret}
+    emit(result, as_json=as_json, text=lambda: typer.echo(made.secret))
