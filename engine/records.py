@@ -113,12 +113,12 @@ Methods = Annotated[tuple[Method, ...], Field(max_length=16), BeforeValidator(_a
 
 PLACES: tuple[str, ...] = (
     "cab.seat", "cab.dash", "cab.roof", "cab.bunk", "cab.bags",
-    "engine.bay",
-    "fuel.tank", "fuel.false_tank",
-    "chassis.frame", "chassis.underbody", "chassis.spare_wheel", "chassis.tyre", "chassis.axle", "chassis.air_tank",
-    "trailer.front_wall", "trailer.floor", "trailer.roof", "trailer.doors", "trailer.sides", "trailer.refrigeration",
-    "cargo.among", "cargo.inside", "cargo.packaging", "cargo.disguised",
-    "person",
+    "engine.bay", "fuel.tank", "fuel.false_tank",
+    "chassis.frame", "chassis.underbody", "chassis.spare_wheel", "chassis.tyre", "chassis.axle",
+    "chassis.air_tank",
+    "trailer.front_wall", "trailer.floor", "trailer.roof", "trailer.doors", "trailer.sides",
+    "trailer.refrigeration",
+    "cargo.among", "cargo.inside", "cargo.packaging", "cargo.disguised", "person",
 )  # fmt: skip
 """Where in a conveyance; a finer code may be any ``group.part``, unknown parts count as group."""
 

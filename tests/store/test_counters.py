@@ -25,7 +25,7 @@ from features.projection import CounterProjection
 from tests.histories import NETWORK, History, history, tables
 
 PLAN = Plan(CATALOGUE)
-SIZE = 8_000 if os.environ.get("DARVOZA_PROOF") else 500
+SIZE = 8_000 if os.environ.get("DARVOZA_PROOF") else 250
 """Crossings: with their acts and finds about twice as many events."""
 
 
