@@ -1,0 +1,128 @@
+"""A history as relations, for engines that speak SQL: which columns there are, and what fills them.
+
+``crossings`` numbers the crossings in the order in which they became known and holds for each the
+cut of its features (``as_of``), the keys it looks up and is counted under (0 where not known), what
+it adds to each counter and what it carries. Every other stream is a relation of its own, one row an
+event, under the keys of its crossing. Nothing else is needed to read features as of a time.
+
+Stands on one assumption: whatever happened to a crossing is in the same part as the crossing. A
+history may then be encoded part by part, in the memory of one part.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from features.definitions import FAR, Read
+from features.encode import FACTS
+from features.history import Tables
+from features.log import Events, Log, read_log
+from features.plan import Plan
+from features.streams import CROSSINGS, STREAMS
+
+Relations = Mapping[str, pa.Table]
+
+
+def key_column(of: tuple[str, ...], by: tuple[str, ...]) -> str:
+    """Return the column that holds the key of ``of``, to be looked up among those of ``by``."""
+    counted = "by_" + ("__".join(by) or "all")
+    return counted if of == by else "of_" + "__".join(of) + "_" + counted
+
+
+def read_column(read: Read) -> str:
+    """Return the column in which a query answers a read."""
+    if read.is_last:
+        return f"last_{read.measure}"
+    return f"{read.measure}_ever" if read.days >= FAR else f"{read.measure}_{read.days}d"
+
+
+def relations(log: Log, plan: Plan, *, first: int = 0) -> dict[str, pa.Table]:
+    """Lay out an encoded history as relations.
+
+    Parameters
+    ----------
+    log : Log of n crossings
+    plan : Plan
+        Which keys are looked up, and which events are counted under which.
+    first : int, default=0
+        Number of the first crossing: how many there are in earlier parts.
+
+    Returns
+    -------
+    dict of str to pyarrow.Table
+        ``crossings`` with n rows: ``crossing`` (int64, ascending), ``crossing_id``, ``known_at``,
+        ``as_of`` (int64, UTC microseconds), ``by_*`` and ``of_*`` (int64 keys), ``add_*`` (int64)
+        and ``fact_*`` (float64, NaN where unknown). The other streams: ``known_at``, ``by_*`` and
+        ``add_*``.
+    """
+    keys = {key_column(*lookup): log.keys[place] for lookup, place in plan.column.items()}
+    crossings = {
+        "crossing": np.arange(first, first + len(log)),
+        "crossing_id": pa.array(log.crossing_id, pa.string()),
+        "known_at": log.known_at,
+        "as_of": log.as_of,
+        **keys,
+        **_added(log.streams[CROSSINGS.name]),
+        **{f"fact_{name}": log.facts[place] for place, name in enumerate(FACTS)},
+    }
+    out = {CROSSINGS.name: pa.table(crossings)}
+    for name, events in log.streams.items():
+        if name != CROSSINGS.name:
+            counted = {
+                key_column(group.by, group.by) for group in plan.groups if group.stream == name
+            }
+            under = {column: keys[column][events.row] for column in sorted(counted)}
+            out[name] = pa.table({"known_at": events.known_at} | under | _added(events))
+    return out
+
+
+def _added(events: Events) -> dict[str, NDArray[np.int64]]:
+    ones = {"n": np.ones(len(events.row), np.int64)}
+    return {f"add_{name}": amounts for name, amounts in (ones | dict(events.measures)).items()}
+
+
+def encode(tables: Tables, plan: Plan, folder: Path, *, rows: int = 1_000_000) -> int:
+    """Write a history's relations as Parquet, part by part.
+
+    Parameters
+    ----------
+    tables : Tables
+    plan : Plan
+    folder : Path
+        Gets one folder a relation, one file a part in each.
+    rows : int, default=1,000,000
+        Crossings in a part; about 1 kB each are held in memory.
+
+    Returns
+    -------
+    int
+        Number of crossings.
+    """
+    for name in STREAMS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for first, part in parts(tables, rows):
+        for name, relation in relations(read_log(part, plan), plan, first=first).items():
+            pq.write_table(
+                relation, folder / name / f"part-{first:012d}.parquet", compression="zstd"
+            )
+    return int(tables.crossings.num_rows)
+
+
+def parts(tables: Tables, rows: int) -> Iterator[tuple[int, Tables]]:
+    """Yield (number of the first crossing, part): some crossings and whatever happened to them."""
+    for first in range(0, max(tables.crossings.num_rows, 1), rows):
+        crossings = tables.crossings.slice(first, rows)
+        owners = {"inspections": "crossing_id", "seizures": "linked_crossing_id"}
+        theirs = {
+            name: tables.table(name).filter(
+                pc.is_in(tables.table(name)[owner], crossings["crossing_id"])
+            )
+            for name, owner in owners.items()
+        }
+        yield first, replace(tables, crossings=crossings, **theirs)
