@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import typer
 
-from api.commands import bench, data, learning, service
+from api.commands import bench, data, demo, learning, service
 from api.commands.common import ERR
 from engine.errors import RiskError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
+    demo.demo,
     data.synth,
     data.load,
     data.features,

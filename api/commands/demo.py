@@ -1,0 +1,219 @@
+"""``darvoza demo``: from nothing to a ranked queue, on made-up data."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from api.client import Client
+from api.commands.common import ERR, OUT, HomeOption, opened, progress, say
+from api.roles import Role
+from api.subservice import HOST, free_port, serving
+from engine.errors import HomeError
+from engine.home import DATABASE_VARIABLE, Home
+from engine.times import HOUR, SystemClock, moment
+
+if TYPE_CHECKING:
+    from experiments.shift import Shift
+
+CROSSINGS, DAYS, SEED = 60_000, 90, 7
+SHIFT = 12 * HOUR
+MARK = "demo"
+"""Marks a home that a demonstration made and may empty again."""
+COLOURS = {"red": "bold red", "yellow": "yellow"}
+
+Told = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the demonstration made for people and machines."""
+
+    supervisor: str
+    checkpoints: Mapping[str, str]
+    """A key for each post."""
+    people: Mapping[str, str]
+    """Passwords of the two who promoted the model."""
+
+
+def demo(
+    home: HomeOption,
+    once: Annotated[bool, typer.Option("--once", help="Stop after the print.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
+) -> None:
+    """From nothing to a ranked queue: made-up history, a model, the service, one shift."""
+    os.environ.pop(DATABASE_VARIABLE, None)  # a demonstration never writes to another store
+    started = time.monotonic()
+    found = _emptied(home)
+    say("everything in this demonstration is SYNTHETIC: no person, vehicle or find is real")
+    with progress() as told:
+        shift = _history(found, told)
+        version, people = _model(found, told)
+        credentials = _credentials(found, shift, people)
+        port = port or free_port()
+        say(f"starting the service on port {port}")
+        with serving(found.root, port):
+            _send(shift, credentials, port, told=told)
+            queues = _queues(credentials, port)
+            _show(queues, seconds=time.monotonic() - started, version=version)
+            if not once:
+                _stay(port, credentials)
+
+
+def _emptied(home: Path) -> Home:
+    """Return an empty home; one that holds anything but an earlier demonstration is refused."""
+    if home.exists() and any(home.iterdir()):
+        if not (home / MARK).exists():
+            raise HomeError(str(home), "holds data already: name an empty directory with --home")
+        shutil.rmtree(home)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / MARK).write_text("made by darvoza demo; emptied when it runs again\n", "utf-8")
+    return Home(home).prepare()
+
+
+def _history(home: Home, told: Told) -> "Shift":
+    """Make up a network whose history ends now, load all but its last shift, return that."""
+    from experiments.shift import cut
+    from experiments.synth.write import write
+    from features.catalogue import CATALOGUE
+    from features.intake import load
+    from features.loading import open_epoch
+    from features.plan import Plan
+
+    now = SystemClock().now()
+    folder = home.root / "synthetic"
+    write(
+        folder / "all",
+        crossings=CROSSINGS,
+        seed=SEED,
+        end=moment(now),
+        days=DAYS,
+        progress=lambda done, of: told("making up a border network", done, of),
+    )
+    shift = cut(folder / "all", folder / "history", opens_at=now - SHIFT)
+    loaded = load(home, shift.history, progress=lambda _, done, of: told("loading", done, of))
+    with opened(home.root) as (_, store):
+        about: dict[str, object] = {
+            "load": loaded.digest,
+            "rows": dict(loaded.rows),
+            "note": loaded.note,
+        }
+        open_epoch(home, store, Plan(CATALOGUE), about=about, said=say)
+    return shift
+
+
+def _model(home: Home, told: Told) -> tuple[str, dict[str, str]]:
+    """Train a model and let two people, who did not train it, put it into force."""
+    from api.accounts import Accounts
+    from api.promoting import approved
+    from api.runtime import open_network
+    from features.catalogue import CATALOGUE
+    from features.plan import Plan
+    from models.candidate import make_candidate
+    from models.config import TrainConfig
+
+    people = {}
+    with opened(home.root) as (_, store):
+        made = make_candidate(
+            home, store, Plan(CATALOGUE), TrainConfig(), by="demo-analyst", progress=told
+        )
+        accounts = Accounts(store, open_network(home))
+        for name in ("dilnoza", "rustam"):
+            people[name] = accounts.create_user(name, Role.SUPERVISOR).secret
+            role = accounts.sign_in(name, people[name])
+            approved(home, store, made.version, by=name, role=role)
+    say(f"model {made.version}: evaluated, approved by {' and '.join(people)}, in force")
+    return made.version, people
+
+
+def _credentials(home: Home, shift: "Shift", people: Mapping[str, str]) -> Credentials:
+    from api.accounts import Accounts
+    from api.keys import open_pepper
+    from api.runtime import open_network
+
+    posts = sorted({arrival["crossing"]["post"] for arrival in shift.arrivals})
+    pepper = open_pepper(home)
+    with opened(home.root) as (_, store):
+        accounts = Accounts(store, open_network(home))
+        checkpoints = {
+            post: accounts.create_key(Role.CHECKPOINT, post, pepper=pepper).secret for post in posts
+        }
+        supervisor = accounts.create_key(Role.SUPERVISOR, None, pepper=pepper).secret
+    return Credentials(supervisor, checkpoints, people)
+
+
+def _send(shift: "Shift", credentials: Credentials, port: int, *, told: Told) -> None:
+    """Send the shift's arrivals in their order: entries ask for a decision, exits are recorded."""
+    clients = {post: Client(HOST, port, key) for post, key in credentials.checkpoints.items()}
+    total = len(shift.arrivals)
+    for sent, arrival in enumerate(shift.arrivals, 1):
+        crossing: Mapping[str, Any] = arrival["crossing"]
+        client = clients[crossing["post"]]
+        if crossing["direction"] == "entry":
+            client.decide(arrival)
+        else:
+            client.record(arrival)
+        told("one shift's arrivals", sent, total)
+
+
+def _queues(credentials: Credentials, port: int) -> dict[str, list[dict[str, Any]]]:
+    with Client(HOST, port, credentials.supervisor) as client:
+        queues = {post: client.queue(post) for post in credentials.checkpoints}
+    return {post: waiting for post, waiting in queues.items() if waiting}
+
+
+def _show(
+    queues: Mapping[str, Sequence[Mapping[str, Any]]], *, seconds: float, version: str
+) -> None:
+    """Print what waits, in the order of the search, busiest post first."""
+    waiting = sum(map(len, queues.values()))
+    table = Table(
+        title=f"SYNTHETIC: {waiting} vehicles wait for officers at {len(queues)} posts",
+        caption=f"model {version} · {seconds:.0f} s from nothing · it advises, people decide",
+        expand=True,
+    )
+    table.add_column("post")
+    table.add_column("rank", justify="right")
+    table.add_column("plate", no_wrap=True)
+    table.add_column("channel")
+    table.add_column("first reason", ratio=1)
+    for post, vehicles in sorted(queues.items(), key=lambda pair: -len(pair[1])):
+        for one in vehicles:
+            channel = one["channel"]
+            table.add_row(
+                post,
+                str(one["rank"]["position"]),
+                _plate(one),
+                f"[{COLOURS[channel]}]{channel}[/]",
+                one["reasons"][0]["text"],
+                end_section=one is vehicles[-1],
+            )
+    OUT.print(table)
+
+
+def _plate(decision: Mapping[str, Any]) -> str:
+    """Return the plate as the first fact says it."""
+    return str(decision["facts"][0]["text"].partition(",")[0])
+
+
+def _stay(port: int, credentials: Credentials) -> None:
+    """Say where the service is and with what to call it, then leave it up until stopped."""
+    post, key = next(iter(credentials.checkpoints.items()))
+    OUT.print(f"\nThe service is up: http://{HOST}:{port}  (its document: /openapi.json)")
+    OUT.print(f"  supervisor key            {credentials.supervisor}")
+    OUT.print(f"  checkpoint key of {post:<8}{key}")
+    for name, password in credentials.people.items():
+        OUT.print(f"  password of {name:<14}{password}")
+    OUT.print(f"  curl -H 'Authorization: Bearer KEY' http://{HOST}:{port}/v1/posts/{post}/queue")
+    ERR.print("stop with Ctrl-C")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        say("stopping")

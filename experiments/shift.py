@@ -1,0 +1,126 @@
+"""One shift cut off the end of a bulk folder: its past as history, its arrivals as request bodies.
+
+What was known before the shift began is the history. Of what came after, only the crossings are
+kept, with their declarations, in the order in which they arrived: nobody knows yet what would have
+been found. Reads no truth.
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from engine.records import Arrival
+from engine.times import moment
+
+Row = dict[str, str]
+_LISTS = ("container_numbers", "seal_numbers")
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A shift's arrivals as bodies of requests, in the order in which they came."""
+
+    history: Path
+    """Bulk folder of what was known when the shift began."""
+    arrivals: tuple[Mapping[str, Any], ...]
+
+
+def cut(folder: Path, history: Path, *, opens_at: int) -> Shift:
+    """Write a folder's history before an instant (UTC microseconds) and return what came after."""
+    history.mkdir(parents=True)
+    (history / "network.toml").write_bytes((folder / "network.toml").read_bytes())
+    opens = moment(opens_at)
+    past: set[str] = set()
+    later: list[Row] = []
+
+    def is_past(row: Row) -> bool:
+        if _read_time(row["recorded_at"] or row["arrived_at"]) >= opens:
+            later.append(row)
+            return False
+        past.add(row["declaration_id"])
+        return True
+
+    def was_recorded(row: Row) -> bool:
+        return _read_time(row["recorded_at"]) < opens
+
+    _filter(folder, history, name="crossings.csv", keep=is_past)
+    for name in ("inspections.csv", "seizures.csv"):
+        _filter(folder, history, name=name, keep=was_recorded)
+    later.sort(key=lambda row: row["recorded_at"] or row["arrived_at"])
+    declared = _declared(
+        folder, history, past=past, wanted={row["declaration_id"] for row in later}
+    )
+    return Shift(history, tuple(_bodies(later, *declared)))
+
+
+def _declared(
+    folder: Path, history: Path, *, past: set[str], wanted: set[str]
+) -> tuple[dict[str, Row], dict[str, list[Row]]]:
+    """Write the past's declarations; return those wanted later (an exit and an entry share one)."""
+    heads: dict[str, Row] = {}
+    items: dict[str, list[Row]] = defaultdict(list)
+
+    def is_past_head(row: Row) -> bool:
+        if row["declaration_id"] in wanted:
+            heads[row["declaration_id"]] = row
+        return row["declaration_id"] in past or row["declaration_id"] not in wanted
+
+    def is_past_item(row: Row) -> bool:
+        if row["declaration_id"] in wanted:
+            items[row["declaration_id"]].append(row)
+        return row["declaration_id"] in past or row["declaration_id"] not in wanted
+
+    _filter(folder, history, name="declarations.csv", keep=is_past_head)
+    _filter(folder, history, name="goods_items.csv", keep=is_past_item)
+    return heads, items
+
+
+def _filter(folder: Path, out: Path, *, name: str, keep: Callable[[Row], bool]) -> None:
+    with (folder / name).open(newline="") as source, (out / name).open("w", newline="") as target:
+        rows = csv.DictReader(source)
+        writer = csv.DictWriter(target, rows.fieldnames or [])
+        writer.writeheader()
+        writer.writerows(row for row in rows if keep(row))
+
+
+def _bodies(
+    crossings: list[Row], heads: Mapping[str, Row], items: Mapping[str, list[Row]]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield each crossing as a body; a row that is no record (dirty data) is left out."""
+    for row in crossings:
+        head = heads.get(row["declaration_id"])
+        declaration = None
+        if head is not None and (goods := items.get(row["declaration_id"])):
+            listed = [_known(item, "declaration_id") for item in goods]
+            declaration = _known(head) | {"items": listed}
+        try:
+            arrival = Arrival.model_validate(
+                {"crossing": _known(row), "declaration": declaration}, strict=False
+            )
+        except ValidationError:
+            continue
+        yield arrival.model_dump(mode="json", exclude_none=True)
+
+
+def _known(row: Row, *without: str) -> dict[str, Any]:
+    """Return a row's cells that are not empty; lists are split."""
+    return {
+        name: cell.split(";") if name in _LISTS else cell
+        for name, cell in row.items()
+        if cell and name not in without
+    }
+
+
+def _read_time(text: str) -> datetime:
+    """Read a time; one that cannot be read is history's to quarantine."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
