@@ -121,15 +121,34 @@ def _last(log: Log, events: Events, last: Ints, read: Read) -> Floats:
     return np.where(last < 0, np.nan, carried)
 
 
-def matrix(log: Log, plan: Plan, progress: Callable[[int, int], None] | None = None) -> Matrix:
+Engine = Callable[[Log, Plan], dict[Read, Floats]]
+"""Computes every read of a plan for every crossing; see :func:`reads`."""
+
+
+def matrix(
+    log: Log,
+    plan: Plan,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    engine: Engine = reads,
+) -> Matrix:
     """Compute the feature matrix of a history.
+
+    Parameters
+    ----------
+    log : Log of n crossings
+    plan : Plan
+    progress : callable, optional
+        Told how many rows are done, and how many there are.
+    engine : Engine, default=the numba kernel
+        ``features.duck.reads`` is an independent one, of equal bits.
 
     Returns
     -------
     Matrix
         One row a crossing, cut at its own ``as_of``.
     """
-    columns = reads(log, plan)
+    columns = engine(log, plan)
     values = np.empty((len(log), len(plan.names)), np.float32)
     block = 8192
     for begin in range(0, len(log), block):
