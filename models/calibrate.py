@@ -108,4 +108,4 @@ def fit_blend(own: Floats, other: Floats, label: NDArray[np.int8]) -> float:
         log_odds = fit_knots(z, label, segments=1)(z)
         loss = float(np.sum(np.logaddexp(0.0, log_odds) - label * log_odds))
         costs.append(loss + _EVEN * (share - 0.5) ** 2)
-    return float(_BLENDS[int(np.argmin(costs))])
+    return round(float(_BLENDS[int(np.argmin(costs))]), 2)

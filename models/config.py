@@ -57,8 +57,10 @@ class TrainConfig:
     """How many discrepancies a seizure weighs, in the risk that ranks."""
     monotone: tuple[tuple[str, int], ...] = ()
     """Features whose direction the field knows: (name, 1 rising or -1 falling)."""
-    few_positives: int = 30
-    """Below this many positives, a target's own trees are not fitted at all."""
+    few_discrepancies: int = 30
+    """Below this many finds, or clear inspections, there is no model at all."""
+    few_seizures: int = 8
+    """Below this many, seizures get no trees of their own and lean on discrepancies alone."""
     jobs: int = 2
     """Processes over which fits are spread; each fit is single-threaded, so that bits repeat."""
 

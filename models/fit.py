@@ -58,7 +58,7 @@ def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int)
     Raises
     ------
     NotEnoughDataError
-        When fewer than ``config.few_positives`` inspected rows hold a discrepancy, or hold none.
+        When fewer than ``config.few_discrepancies`` inspected rows hold a find, or hold none.
     """
     known = (dataset.arrived_at < until) & (dataset.label_known_at < known_before)
     _enough(dataset, known, config)
@@ -96,10 +96,10 @@ def _enough(dataset: Dataset, known: NDArray[np.bool_], config: TrainConfig) -> 
     """Refuse a history that cannot teach even the dense target."""
     label = dataset.discrepancy[known & dataset.evidence("discrepancy")]
     positives = int(label.sum())
-    if min(positives, len(label) - positives) < config.few_positives:
+    if min(positives, len(label) - positives) < config.few_discrepancies:
         raise NotEnoughDataError(
             "a model of discrepancies",
-            f"{config.few_positives} inspections with a find and as many without are needed; "
+            f"{config.few_discrepancies} inspections with a find and as many without are needed; "
             f"{positives} and {len(label) - positives} were known in time",
         )
 
@@ -112,8 +112,9 @@ def _task(
     label = dataset.label(target)[rows]
     if target == "seizure":
         rows, label = _with_linked(dataset, rows, fold=fold, seed=config.seed)
+    few = config.few_seizures if target == "seizure" else config.few_discrepancies
     positives = int(label.sum())
-    if min(positives, len(label) - positives) < config.few_positives:
+    if min(positives, len(label) - positives) < few:
         return None
     return _Task(target, rows, label, fold.later)
 

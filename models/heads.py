@@ -13,6 +13,8 @@ from models.calibrate import fit_blend, fit_knots
 from models.dataset import Dataset, Target
 from models.risk import Floats, Head, Knots, probability
 
+BLENDED_POSITIVES = 3
+"""From this many out-of-time positives on, own trees are blended in; few keep the blend even."""
 SCALED_POSITIVES = 10
 """Below this many out-of-time positives a target gets a level, not a scale of its own."""
 
@@ -52,10 +54,13 @@ def seizure_head(
     own = margins["seizure"][usable]
     counted = len(label), int(label.sum())
     both = ~np.isnan(own)
-    if "seizure" in fitted and int(label[both].sum()) >= SCALED_POSITIVES:
+    if "seizure" in fitted and int(label[both].sum()) >= BLENDED_POSITIVES:
         share = fit_blend(own[both], dense[both], label[both])
         z = share * own[both] + (1 - share) * dense[both]
-        parts: tuple[tuple[Target, float], ...] = (("seizure", share), ("discrepancy", 1 - share))
+        parts: tuple[tuple[Target, float], ...] = (
+            ("seizure", share),
+            ("discrepancy", round(1 - share, 2)),
+        )
         head = Head(tuple(part for part in parts if part[1] > 0), fit_knots(z, label[both]))
         return head, (int(both.sum()), int(label[both].sum()))
     if counted[1] >= SCALED_POSITIVES:

@@ -20,7 +20,7 @@ PLAN = Plan({name: CATALOGUE[name] for name in ("plate_hit_rate", "hs2_hit_rate"
 SMALL = TrainConfig(
     discrepancy=Trees(iterations=10, smallest_leaf=5),
     seizure=Trees(iterations=5, depth=2, smallest_leaf=5),
-    few_positives=10,
+    few_discrepancies=10,
     folds=2,
     jobs=1,
 )

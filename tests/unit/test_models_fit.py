@@ -90,7 +90,7 @@ def test_few_seizures_lean_on_discrepancies() -> None:
     data = small_world(6000, seed=5)
     grave = np.flatnonzero(data.seizure == 1)
     fewer = data.seizure.copy()
-    fewer[grave[12:]] = 0
+    fewer[grave[5:]] = 0
     model = fitted(replace(data, seizure=fewer))
 
     assert [name for name, _ in model.heads["seizure"].blend] == ["discrepancy"]
