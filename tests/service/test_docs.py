@@ -1,0 +1,42 @@
+"""The page on the service names every route, role, problem, setting and data gap."""
+
+from pathlib import Path
+
+import pytest
+
+from api.problems import STATUS, TITLES
+from api.roles import MAY, OPEN
+from api.settings import Settings
+from engine.facts import data_gaps
+from engine.records import Arrival
+from tests.service.world import arrival
+
+PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+ROWS = {line.split("|")[1].strip(): line for line in PAGE.splitlines() if line.startswith("| `")}
+
+
+@pytest.mark.parametrize("route", sorted({*MAY, *OPEN}), ids=" ".join)
+def test_every_route_and_its_roles_are_documented(route: tuple[str, str]) -> None:
+    row = ROWS[f"`{route[0]} {route[1]}`"]
+    for role in MAY.get(route, ()):
+        assert role in row
+
+
+def test_every_problem_is_documented_with_its_status() -> None:
+    for error, status in STATUS.items():
+        name = error.__name__.removesuffix("Error")
+        assert f"| {int(status)} |" in ROWS[f"`/problems/{name}`"]
+    for title in ("Malformed", "MethodNotAllowed", "Internal"):
+        assert title in TITLES.values() and f"`/problems/{title}`" in ROWS
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    for name, field in Settings.model_fields.items():
+        row = ROWS[f"`DARVOZA_{name.upper()}`"]
+        assert float(row.split("|")[2]) == float(field.default)
+
+
+def test_every_data_gap_is_documented() -> None:
+    bare = Arrival.model_validate(arrival(3, plate=None), strict=False)
+    for code in data_gaps(bare, {}):
+        assert f"`{code}`" in PAGE
