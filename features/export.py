@@ -1,6 +1,6 @@
 """The feature matrix of a bulk folder or a home, as one Parquet file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,18 +36,21 @@ def export(
         What was written.
     """
     made = matrix(read_log(tables, plan), plan, progress)
+    synthetic = str(tables.network.synthetic).lower()
+    write([made], plan, out, {"history": tables.digest, "synthetic": synthetic})
+    return made
+
+
+def write(matrices: Iterable[Matrix], plan: Plan, out: Path, metadata: Mapping[str, str]) -> None:
+    """Write the rows of some matrices, one after the other; see :func:`export`."""
     schema = pa.schema(
         [("crossing_id", pa.string()), ("as_of", pa.int64())]
-        + [(name, pa.float32()) for name in made.names],
-        metadata={
-            "definitions": made.definitions,
-            "history": tables.digest,
-            "synthetic": str(tables.network.synthetic).lower(),
-        },
+        + [(name, pa.float32()) for name in plan.names],
+        metadata={"definitions": plan.digest} | dict(metadata),
     )
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
-        for begin in range(0, len(made.as_of), _ROWS_AT_ONCE):
-            rows = slice(begin, begin + _ROWS_AT_ONCE)
-            columns = [made.crossing_id[rows], made.as_of[rows], *made.values[rows].T]
-            writer.write_table(pa.table(dict(zip(schema.names, columns, strict=True)), schema))
-    return made
+        for made in matrices:
+            for begin in range(0, len(made.as_of), _ROWS_AT_ONCE):
+                rows = slice(begin, begin + _ROWS_AT_ONCE)
+                columns = [made.crossing_id[rows], made.as_of[rows], *made.values[rows].T]
+                writer.write_table(pa.table(dict(zip(schema.names, columns, strict=True)), schema))

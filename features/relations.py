@@ -106,8 +106,14 @@ def encode(tables: Tables, plan: Plan, folder: Path, *, rows: int = 1_000_000) -
     """
     for name in STREAMS:
         (folder / name).mkdir(parents=True, exist_ok=True)
+    metadata = {
+        "definitions": plan.digest,
+        "history": tables.digest,
+        "synthetic": str(tables.network.synthetic).lower(),
+    }
     for first, part in parts(tables, rows):
-        for name, relation in relations(read_log(part, plan), plan, first=first).items():
+        for name, made in relations(read_log(part, plan), plan, first=first).items():
+            relation = made.replace_schema_metadata(metadata)
             pq.write_table(
                 relation, folder / name / f"part-{first:012d}.parquet", compression="zstd"
             )

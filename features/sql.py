@@ -185,6 +185,16 @@ _CARRIED = """WITH line AS (
 {answer}"""
 
 
+def split(question: Question, hot_entities: Sequence[int], *, bucket: int = DAY) -> str:
+    """Write a question with carried counters for hot entities and with frames for all others."""
+    if not hot_entities:
+        return frames(question)
+    listed = ", ".join(map(str, hot_entities))
+    cold = frames(question, only=f"entity NOT IN ({listed})")
+    warm = carried(question, only=f"entity IN ({listed})", bucket=bucket)
+    return f"SELECT * FROM (\n{cold}\n) AS cold\nUNION ALL\nSELECT * FROM (\n{warm}\n) AS hot"
+
+
 def hot(question: Question, *, above: int) -> str:
     """Write which entities have more than so many events and cuts together: ``entity``."""
     return f"""WITH line AS (

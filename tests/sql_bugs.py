@@ -1,0 +1,28 @@
+"""Texts with a planted bug each, which every test of the SQL engines must catch."""
+
+from engine.times import DAY
+from features.sql import Question, carried, frames
+
+OVERLAP = 40 * DAY
+
+
+def leaky(question: Question) -> str:
+    """``<=`` for ``<``: a crossing sees what became known with it."""
+    return frames(question).replace("AND 1 PRECEDING", "AND CURRENT ROW")
+
+
+def counted_twice(question: Question) -> str:
+    """A bucket carries forward what it counts itself."""
+    earlier = "ROWS BETWEEN UNBOUNDED PRECEDING AND "
+    return carried(question).replace(f"{earlier}1 PRECEDING", f"{earlier}CURRENT ROW")
+
+
+def overlapping(question: Question, *, width: int = OVERLAP) -> str:
+    """Hot entities split by overlap: each bucket also gets the events of the one before it."""
+    bucket = f"moment - moment % {width}"
+    doubled = (
+        f"(SELECT line.*, {bucket} AS bucket FROM line UNION ALL "  # noqa: S608
+        f"SELECT line.*, {bucket} + {width} FROM line WHERE asks IS NULL) AS line"
+    )
+    text = frames(question).replace("FROM line WHERE", f"FROM {doubled} WHERE")
+    return text.replace("PARTITION BY entity", "PARTITION BY entity, bucket")
