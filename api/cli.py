@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import typer
 
-from api.commands import bench, data, demo, learning, service
+from api.commands import bench, data, demo, faults, learning, service
 from api.commands.common import ERR
 from engine.errors import RiskError
 
@@ -38,6 +38,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     service.serve,
     data.verify,
     bench.bench,
+    faults.faults,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -1,0 +1,8 @@
+"""Faults done to a real service, with the counts of what was lost, doubled or failed.
+
+service     a service in a process of its own, started and killed over and over
+senders     checkpoints that send until they are answered, and keep what they were told
+audit       what was acknowledged against what stands
+kill        kill -9 at random moments
+planted     the bugs that the runs must catch
+"""

@@ -1,0 +1,105 @@
+"""What was acknowledged against what stands: nothing lost, nothing twice, the journal whole."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import select
+
+from engine.journal import BODIES, JOURNAL
+from engine.queue import DECISION, DECISIONS
+from engine.receipts import Receipt
+from engine.store import Store
+from engine.verify import verify
+from experiments.faults.senders import Book
+
+_GONE = frozenset({"receipt_record", "receipt_chain"})
+"""Rules of the journal's check that a lost record breaks; it is counted as lost already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a fault run comes to."""
+
+    fault: str
+    trials: int
+    acknowledged: int
+    """Decisions that a sender was told."""
+    lost: int
+    """Of these, those that do not stand as they were told."""
+    doubled: int
+    """Decisions beyond the first on one crossing."""
+    failed: int
+    """Answers that contradict an earlier one, refusals, and faults of the journal."""
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether nothing went wrong, and anything happened at all."""
+        return self.acknowledged > 0 and not (self.lost or self.doubled or self.failed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts as the command prints them."""
+        names = ("fault", "trials", "acknowledged", "lost", "doubled", "failed", "holds")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    decision_id: str
+    crossing_id: str
+    leaf: str
+    chain: str
+
+
+def audit(
+    book: Book, store: Store, public_key: Ed25519PublicKey, *, fault: str, trials: int
+) -> Counts:
+    """Hold every answer that was given against the journal."""
+    standing, queued = _decisions(store)
+    answers = {crossing: json.loads(raw) for crossing, raw in book.acknowledged.items()}
+    receipts = [Receipt.from_json(answer) for answer in answers.values()]
+    lost = sum(
+        standing.get(answer["receipt"]["sequence"]) != _told(crossing, answer)
+        for crossing, answer in answers.items()
+    )
+    verdict = verify(store, receipts, public_key=public_key)
+    faults = [fault for fault in verdict.faults if fault.rule not in _GONE]
+    decided = Counter(found.crossing_id for found in standing.values())
+    return Counts(
+        fault=fault,
+        trials=trials,
+        acknowledged=len(answers),
+        lost=lost,
+        doubled=sum(times - 1 for times in decided.values()),
+        failed=len(book.changed)
+        + sum(book.refused.values())
+        + len(faults)
+        + len(queued.symmetric_difference(standing)),
+    )
+
+
+def _told(crossing_id: str, answer: dict[str, Any]) -> _Standing:
+    receipt = answer["receipt"]
+    return _Standing(answer["decision_id"], crossing_id, receipt["leaf"], receipt["chain"])
+
+
+def _decisions(store: Store) -> tuple[dict[int, _Standing], set[int]]:
+    """Return the decisions that stand by their sequence, and the sequences the queue knows."""
+    query = (
+        select(JOURNAL.c.seq, JOURNAL.c.subject, JOURNAL.c.leaf, JOURNAL.c.chain, BODIES.c.body)
+        .join_from(JOURNAL, BODIES, JOURNAL.c.seq == BODIES.c.seq)
+        .where(JOURNAL.c.kind == DECISION)
+    )
+    with store.read() as connection:
+        found = {
+            row.seq: _Standing(
+                row.subject,
+                json.loads(row.body)["crossing_id"],
+                bytes(row.leaf).hex(),
+                bytes(row.chain).hex(),
+            )
+            for row in connection.execute(query)
+        }
+        return found, set(connection.scalars(select(DECISIONS.c.seq)))

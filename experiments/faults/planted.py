@@ -1,0 +1,38 @@
+"""The bugs that the fault runs must catch; nothing of the product imports this."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from sqlalchemy import Connection
+
+from engine.journal import Draft, Entry, Journal
+from engine.writer import Writer
+
+DELAY_SECONDS = 0.03
+"""A commit that takes its time, as on a slow disk: what was answered stands open to a kill."""
+
+
+class HastyWriter(Writer):
+    """Answers before the commit: from within the transaction, as its last projection."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._unanswered: dict[int, Future[Entry]] = {}
+        journal._projections = (*journal._projections, self)
+        super().__init__(journal)
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Answer, then take a while to commit; a tick is nobody's and asks for no answer."""
+        hasty = [(draft, entry) for entry, draft in entries if id(draft) in self._unanswered]
+        for draft, entry in hasty:
+            self._unanswered.pop(id(draft)).set_result(entry)
+        if hasty:
+            time.sleep(DELAY_SECONDS)
+
+    def _write(self, batch: Sequence[tuple[Draft, "Future[Entry]"]]) -> None:
+        self._unanswered = {id(draft): future for draft, future in batch}
+        try:
+            self._journal.append([draft for draft, _ in batch])
+        except Exception as error:  # what was answered stays answered: that is the bug
+            for future in self._unanswered.values():
+                future.set_exception(error)

@@ -1,0 +1,77 @@
+"""Checkpoints that send until they are answered, and keep every word they were told.
+
+A barrier that got no answer asks again; one that lost the answer it got asks again as well. Both
+must be told what was decided the first time.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from experiments.arrivals import Sent
+from experiments.wire import BROKEN, Line, post
+
+CREATED, UNAVAILABLE = 201, 503
+PATH = "/v1/decisions"
+PAUSE_SECONDS = 0.01
+"""Between two attempts while nobody answers."""
+
+
+@dataclass
+class Book:
+    """All that was heard, from the senders' side."""
+
+    acknowledged: dict[str, bytes] = field(default_factory=dict)
+    """The first answer on each crossing."""
+    changed: set[str] = field(default_factory=set)
+    """Crossings that were answered again, otherwise."""
+    refused: Counter[int] = field(default_factory=Counter)
+    """Answers that neither decide nor ask for patience, by status."""
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by every answer; whoever waits for the next one clears it."""
+    is_closing: bool = False
+
+    def note(self, crossing_id: str, status: int, raw: bytes) -> None:
+        """Keep one answer."""
+        self.heard.set()
+        if status != CREATED:
+            self.refused[status] += 1
+        elif self.acknowledged.setdefault(crossing_id, raw) != raw:
+            self.changed.add(crossing_id)
+
+
+class Sender:
+    """One checkpoint with one connection."""
+
+    def __init__(self, port: int, book: Book, *, keys: Mapping[str, str]) -> None:
+        """``keys`` has the key of each post."""
+        self._line = Line(port)
+        self._book = book
+        self._keys = keys
+        self._was_cut = False
+
+    async def run(self, waiting: Iterator[Sent]) -> None:
+        """Send one after the other until the book closes; what was sent is always answered."""
+        last: Sent | None = None
+        async with self._line:
+            while not self._book.is_closing:
+                sent = next(waiting)
+                await self._send(sent)
+                if self._was_cut and last is not None:
+                    self._was_cut = False
+                    await self._send(last)
+                last = sent
+
+    async def _send(self, sent: Sent) -> None:
+        request = post(PATH, sent.body, key=self._keys[sent.post])
+        while True:
+            try:
+                status, raw = await self._line.ask(request)
+            except BROKEN:
+                self._was_cut = True
+            else:
+                if status != UNAVAILABLE:
+                    self._book.note(sent.crossing_id, status, raw)
+                    return
+            await asyncio.sleep(PAUSE_SECONDS)
