@@ -1,13 +1,18 @@
 """Learning, judging, keeping.
 
-dataset     feature matrix, labels, splits by time
-train       two calibrated targets from a point-in-time matrix
-calibrate   strictly increasing knots from scores to probabilities
-metrics     hit rate, recall at capacity, calibration error, with intervals
-report      what a model is worth, for machines and people
-bundle      a model as signed data files
-scorer      a bundle in force: probabilities and contributions for one row
-explain     exact Shapley contributions of the trees, and the sentences made of them
-registry    candidates and their history in MLflow
-promotion   who approved what, and what is in force
+dataset      what models see: features as of arrival, labels, how each row was selected
+assemble     from a history to a dataset
+splits       which rows teach, calibrate and judge: periods cut by time
+config       every choice of a training run
+fit          both targets from what was known at a cut; heads: how a rare one gets probabilities
+calibrate    strictly increasing knots from margins to log-odds; risk: what serving shares of it
+train        a twin to judge, a model to serve; candidate: from a home to a registered bundle
+metrics      hit rate at capacity, order, calibration; intervals: how sure we may be
+report       what a model is worth, for machines; report_text and report_html for people; card
+backtest     point-in-time scores of a past period; lookup: the table they must beat
+bundle       a model as signed data files, verified; bundle_write makes them
+scorer       a bundle in force: probabilities and contributions
+explain      exact Shapley contributions of the trees; reasons: the sentences made of them
+registry     training runs in MLflow, which only this module knows
+promotion    who approved what, as a state machine; promotions: the records it reads
 """

@@ -121,7 +121,8 @@ def _metrics(
     for target in TARGETS:
         yield f"{target}.finds", float(card["targets"][target]["finds"])
     for target, views in report.get("targets", {}).items():
-        yield f"{target}.calibration_error", views["inspected"]["reliability"]["error"]
+        if views["inspected"]["rows"]:
+            yield f"{target}.calibration_error", views["inspected"]["reliability"]["error"]
         yield f"{target}.brier", views["inspected"]["brier"]
         for view in ("random_stream", "inverse_propensity", "inspected"):
             for name in _FIGURES:

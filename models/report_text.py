@@ -49,8 +49,10 @@ def paragraph(report: Mapping[str, Any]) -> str:
         often = f"Of the riskiest {capacity} at each post, {said(rate, share=True)} held a {target}"
         times = f", {lift['value']:.1f} times the rate over all" if lift["knowable"] else ""
         parts.append(f"{often}{times} ({VIEWS[name]}).")
-    error = report["targets"]["discrepancy"]["inspected"]["reliability"]["error"]
-    parts.append(f"A stated chance of a discrepancy is off by {error:.1%} on average.")
+    seen = report["targets"]["discrepancy"]["inspected"]
+    if seen["rows"]:
+        error = seen["reliability"]["error"]
+        parts.append(f"A stated chance of a discrepancy is off by {error:.1%} on average.")
     parts += report["cannot_tell"]
     if report["notice"]:
         parts.append(report["notice"])
@@ -71,11 +73,15 @@ def page(report: Mapping[str, Any]) -> str:
     for target, views in report.get("targets", {}).items():
         for view, title in VIEWS.items():
             kept = views[view]
+            if not kept["rows"]:
+                lines.append(f"{target}, {title}: no rows, so not yet knowable")
+                continue
             lines.append(f"{target}, {title}: {kept['rows']:,} rows, {kept['finds']:,} finds")
             for key, name in FIGURES.items():
                 lines.append(f"    {name:24}{said(kept[key], share=key in _SHARES)}")
-        error = views["inspected"]["reliability"]["error"]
-        lines.append(f"    {'calibration error':24}{error:.4f}")
+        if views["inspected"]["rows"]:
+            error = views["inspected"]["reliability"]["error"]
+            lines.append(f"    {'calibration error':24}{error:.4f}")
     for name, figure in report.get("peers", {}).items():
         lines.append(f"average precision, {name}: {said(figure, share=False)}")
     return "\n".join(lines) + "\n"

@@ -63,6 +63,8 @@ def test_without_any_label_nothing_is_claimed() -> None:
     data.seizure[:] = -1
     made = judged(data)
     assert "not yet knowable" in page(made)
+    assert "is off by" not in paragraph(made)
+    assert "calibration error" not in page(made)
     assert "nan" not in report_html(made).lower().replace("finance", "")
 
 
