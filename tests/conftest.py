@@ -13,7 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from engine.store import Store
-    from tests.store.postgres import Cluster
+    from experiments.postgres import Cluster
 
 HERE = Path(__file__).parent
 
@@ -43,7 +43,7 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def cluster() -> "Iterator[Cluster]":
     """Run one PostgreSQL server for the session; under xdist, one for each worker."""
-    from tests.store.postgres import Cluster
+    from experiments.postgres import Cluster
 
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as home:  # socket paths are short
         server = Cluster(Path(home))

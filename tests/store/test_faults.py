@@ -14,7 +14,7 @@ from engine.journal import JOURNAL, Draft, Entry, Journal
 from engine.store import STALLED_SECONDS, Store
 from engine.verify import verify
 from engine.writer import Writer
-from tests.store.postgres import Cluster
+from experiments.postgres import Cluster
 
 SECONDS = 20
 only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

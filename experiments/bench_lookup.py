@@ -1,0 +1,183 @@
+"""Online counters against the store's own floor: the same number of primary-key gets, `select 1`.
+
+Real stores with a synthetic history backfilled. SQLite: all reads of a decision and the append of
+its event, against as many single gets by primary key as it makes look-ups. PostgreSQL: 42 look-ups
+in one statement against the shortest round trip. Hot and cold: the entities with the longest and
+the shortest history. What commits is the journal's own and not timed here.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from sqlalchemy import Connection
+
+from engine.journal import Draft, Entry
+from engine.store import METADATA, Store
+from engine.times import DAY
+from experiments.benching import Row, interleaved, row, times_faster
+from experiments.postgres import Cluster
+from experiments.synth.write import write
+from features.backfill import backfill
+from features.catalogue import CATALOGUE
+from features.counters import Lookup, Reader, latest, layouts
+from features.intake import read_folder
+from features.log import Log, read_log
+from features.passages import CrossingEvent
+from features.plan import Group, Plan
+from features.projection import CounterProjection
+
+CROSSINGS = 30_000
+DECISIONS = 60
+ROUNDS = 15
+TOGETHER = 42
+"""Look-ups in PostgreSQL's one statement."""
+_GET = "SELECT state FROM counters WHERE grp = ? AND entity = ? AND known_at = ?"
+
+
+def run(data: Path | None) -> list[Row]:
+    """Return the rows of ``bench lookup``, on the history in ``data`` or a synthetic one."""
+    plan = Plan(CATALOGUE)
+    with (
+        TemporaryDirectory(prefix="bench-lookup-") as name,
+        TemporaryDirectory(prefix="pg-", dir="/tmp") as server,  # socket paths are short
+    ):
+        scratch = Path(name)
+        if data is None:
+            data = scratch / "network"
+            write(data, crossings=CROSSINGS, seed=1)
+        log = read_log(read_folder(data).tables, plan)
+        with _filled(f"sqlite:///{scratch / 'bench.sqlite'}", log, plan) as store:
+            rows = _sqlite(store, log, plan)
+        cluster = Cluster(Path(server))
+        try:
+            with cluster.database() as url, _filled(url, log, plan) as store:
+                rows += _postgresql(store, log, plan)
+        finally:
+            cluster.stop()
+        return rows
+
+
+@contextmanager
+def _filled(url: str, log: Log, plan: Plan) -> Iterator[Store]:
+    """Open a store with a history in its counters."""
+    store = Store(url)
+    METADATA.create_all(store.engine)
+    with store.write() as connection:
+        backfill(connection, log, plan)
+    yield store
+    store.dispose()
+
+
+def _sqlite(store: Store, log: Log, plan: Plan) -> list[Row]:
+    reader, projection = Reader(plan), CounterProjection(plan)
+    drawn = np.random.default_rng(1).choice(len(log), DECISIONS, replace=False)
+    keys, cut = log.keys[:, drawn].T.tolist(), int(log.known_at[-1]) + 1
+    events = [_event(log, at, f"bench-{at}") for at in drawn]
+    places = _places(plan, keys, cut)
+    with store.write() as connection:  # everything in it is undone: the store stays as it was
+        nested = [connection.begin_nested()]
+        found = [_rows_before(connection, wanted) for wanted in places]
+
+        def ours() -> None:
+            for number, (looked_up, event) in enumerate(zip(keys, events, strict=True)):
+                reader.read(connection, [looked_up], [cut])
+                entry = Entry("", number, cut + number, "", "", "", b"", b"")
+                projection.apply(connection, [(entry, Draft("", "", "", {}, extra=event))])
+            nested[0].rollback()
+            nested[0] = connection.begin_nested()
+
+        def gets() -> None:
+            raw = connection.connection.cursor()
+            for rows in found:
+                for place in rows:
+                    raw.execute(_GET, place).fetchone()
+
+        seconds = interleaved({"ours": ours, "gets": gets}, ROUNDS)
+    count = sum(map(len, places)) // DECISIONS
+    ratio = 1 / times_faster(seconds, "ours", "gets")
+    name = f"SQLite: read {len(plan.reads)} counters and append, against {count} primary-key gets"
+    return [row(name, "times as long", ratio, "<= 2")]
+
+
+def _postgresql(store: Store, log: Log, plan: Plan) -> list[Row]:
+    cut = int(log.known_at[-1]) + 1
+    drawn = np.random.default_rng(2).choice(len(log), DECISIONS, replace=False)
+    wanted = [_places(plan, [log.keys[:, at].tolist()], cut)[0][:TOGETHER] for at in drawn]
+    hot, cold = _extremes(log, plan, cut)
+    with store.read() as connection:
+
+        def asking(lookups: Sequence[Sequence[Lookup]]) -> Callable[[], object]:
+            return lambda: [latest(connection, some) for some in lookups]
+
+        def ones() -> None:
+            for _ in wanted:
+                connection.exec_driver_sql("SELECT 1").scalar()
+
+        contestants = {
+            "ours": asking(wanted),
+            "select 1": ones,
+            "hot": asking([hot] * DECISIONS),
+            "cold": asking([cold] * DECISIONS),
+        }
+        interleaved(contestants, 3)
+        seconds = interleaved(contestants, ROUNDS)
+    return [
+        row(
+            f"PostgreSQL: {TOGETHER} look-ups in one statement, against select 1",
+            "times as long",
+            1 / times_faster(seconds, "ours", "select 1"),
+            "<= 9",
+        ),
+        row(
+            f"PostgreSQL: {len(hot)} look-ups of the hottest key, against the coldest",
+            "times as long",
+            1 / times_faster(seconds, "hot", "cold"),
+            "<= 1.5",
+        ),
+    ]
+
+
+def _event(log: Log, at: int, name: str) -> CrossingEvent:
+    return CrossingEvent(name, 0, True, 0, tuple(log.keys[:, at].tolist()), log.facts[:, at].copy())
+
+
+def _places(plan: Plan, keys: Sequence[Sequence[int]], cut: int) -> list[list[Lookup]]:
+    """Return every look-up of some decisions: each window's two ends, once."""
+    numbers = {group: layout.number for group, layout in layouts(plan).items()}
+    wanted = {
+        (Group(read.stream, read.by), plan.column[read.of, read.by], back)
+        for read in plan.reads
+        for back in {0, read.days * DAY if read.days < 36_500 else 0}
+    }
+    return [
+        [(numbers[group], row[at], cut - back) for group, at, back in sorted(wanted) if row[at]]
+        for row in keys
+    ]
+
+
+def _rows_before(connection: Connection, wanted: Sequence[Lookup]) -> list[Lookup]:
+    """Return the primary keys that the look-ups find; where there is none, the cut itself."""
+    sql = "SELECT max(known_at) FROM counters WHERE grp = ? AND entity = ? AND known_at < ?"
+    found = [connection.exec_driver_sql(sql, place).scalar() for place in wanted]
+    return [
+        (group, entity, cut if known_at is None else known_at)
+        for (group, entity, cut), known_at in zip(wanted, found, strict=True)
+    ]
+
+
+def _extremes(log: Log, plan: Plan, cut: int) -> tuple[list[Lookup], list[Lookup]]:
+    """Return look-ups over many windows of the vehicle seen most, and of one seen once."""
+    by = ("plate",)
+    counted = Counter(log.keys[plan.column[by, by]].tolist())
+    counted.pop(0, None)
+    ranked = counted.most_common()
+    number = layouts(plan)[Group("crossings", by)].number
+    hot, cold = (
+        [(number, entity, cut - back * DAY) for back in range(TOGETHER)]
+        for entity in (ranked[0][0], ranked[-1][0])
+    )
+    return hot, cold
