@@ -6,10 +6,13 @@ fixed width. The state before a cut is then one seek in the primary key, and a w
 difference of two; how many events the entity has makes no difference.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import cast
+from itertools import islice
+from math import nan
+from operator import add
+from struct import Struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +47,8 @@ _SQLITE = "WITH q(g, e, t) AS (VALUES {values}) SELECT (" + _LATEST + ") FROM q"
 _AT_ONCE = 8_192
 """Look-ups in one statement: SQLite takes 32,766 parameters."""
 
+Row = tuple[int, int, int, bytes]
+"""(group number, entity key, known_at, state)."""
 Lookup = tuple[int, int, int]
 """(group number, entity key, cut): the state known strictly before the cut."""
 
@@ -58,15 +63,13 @@ class Layout:
     sums: tuple[str, ...]
     carried: tuple[str, ...]
 
+    packing: Struct
+    """Little-endian: the sums, then what is carried."""
+
     @property
     def empty(self) -> bytes:
         """The state of an entity without events: nothing counted, nothing carried."""
-        return self.pack(np.zeros(len(self.sums), np.int64), np.full(len(self.carried), np.nan))
-
-    @staticmethod
-    def pack(sums: Ints, carried: Floats) -> bytes:
-        """Pack a state, little-endian."""
-        return sums.astype("<i8").tobytes() + carried.astype("<f8").tobytes()
+        return self.packing.pack(*[0] * len(self.sums), *[nan] * len(self.carried))
 
     @property
     def width(self) -> int:
@@ -83,7 +86,8 @@ def layouts(plan: Plan) -> dict[Group, Layout]:
         carried = tuple(sorted({read.measure for read in reads if read.is_last}))
         text = repr((group.stream, group.by, sums, carried)).encode()
         number = int.from_bytes(blake2b(text, digest_size=4).digest(), "big") >> 1
-        found[group] = Layout(group, number, sums, carried)
+        packing = Struct(f"<{len(sums)}q{len(carried)}d")
+        found[group] = Layout(group, number, sums, carried, packing)
     if len({layout.number for layout in found.values()}) != len(found):
         raise ValueError("two counter groups have the same number: rename an entity")
     return found
@@ -103,7 +107,7 @@ def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[bytes | No
     else:
         columns = tuple(list(column) for column in zip(*lookups, strict=True))
         rows = connection.exec_driver_sql(_POSTGRESQL, columns)
-    return [cast("bytes | None", state) for (state,) in rows]
+    return [state for (state,) in rows.fetchall()]
 
 
 class Reader:
@@ -205,8 +209,8 @@ class Increment:
     layout: Layout
     entity: int
     known_at: int
-    sums: Ints
-    carried: Floats
+    sums: Sequence[int]
+    carried: Sequence[float]
 
 
 def append(connection: Connection, increments: Iterable[Increment]) -> None:
@@ -216,18 +220,18 @@ def append(connection: Connection, increments: Iterable[Increment]) -> None:
     so that nothing moves between the read and the insert. Hot entities are summed in memory.
     """
     found = list(increments)
-    touched = {(inc.layout.number, inc.entity): inc.layout for inc in found}
-    stand = latest(connection, [(number, entity, _END) for number, entity in touched])
-    states: dict[tuple[int, int], Ints] = {}
-    for (place, layout), state in zip(touched.items(), stand, strict=True):
-        packed = layout.empty if state is None else state
-        states[place] = np.frombuffer(packed, "<i8", len(layout.sums)).astype(np.int64)
+    layout = {(inc.layout.number, inc.entity): inc.layout for inc in found}
+    before = latest(connection, [(number, entity, _END) for number, entity in layout])
+    sums: dict[tuple[int, int], Sequence[int]] = {}
+    for (place, how), state in zip(layout.items(), before, strict=True):
+        packed = how.empty if state is None else state
+        sums[place] = how.packing.unpack(packed)[: len(how.sums)]
     rows: dict[tuple[int, int, int], bytes] = {}
     for inc in found:
         place = (inc.layout.number, inc.entity)
-        states[place] = states[place] + inc.sums
-        rows[(*place, inc.known_at)] = Layout.pack(states[place], inc.carried)
-    insert(connection, ((*place, state) for place, state in rows.items()))
+        sums[place] = list(map(add, sums[place], inc.sums))
+        rows[(*place, inc.known_at)] = inc.layout.packing.pack(*sums[place], *inc.carried)
+    insert(connection, [(*place, state) for place, state in rows.items()])
 
 
 _END = int(np.iinfo(np.int64).max)
@@ -236,20 +240,15 @@ _COPY = "COPY counters (grp, entity, known_at, state) FROM STDIN (FORMAT BINARY)
 _CHUNK = 50_000
 
 
-def insert(connection: Connection, rows: Iterator[tuple[int, int, int, bytes]]) -> None:
+def insert(connection: Connection, rows: Iterable[Row]) -> None:
     """Insert rows, a chunk at a time."""
     sql = _INSERT.format("?" if connection.dialect.name == "sqlite" else "%s")
-    chunk: list[tuple[int, int, int, bytes]] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == _CHUNK:
-            connection.exec_driver_sql(sql, chunk)
-            chunk = []
-    if chunk:
+    pending = iter(rows)
+    while chunk := list(islice(pending, _CHUNK)):
         connection.exec_driver_sql(sql, chunk)
 
 
-def copy(connection: Connection, rows: Iterator[tuple[int, int, int, bytes]]) -> None:
+def copy(connection: Connection, rows: Iterable[Row]) -> None:
     """Insert a whole history: PostgreSQL's COPY, on SQLite the same as ``insert``."""
     if connection.dialect.name == "sqlite":
         return insert(connection, rows)

@@ -20,7 +20,7 @@ from features.acts import act_events, find_events
 from features.encode import FACTS, encode, key
 from features.history import Tables
 from features.plan import Plan
-from features.steps import crossing_measures
+from features.steps import MEASURES, crossing_measures
 
 Ints = NDArray[np.int64]
 CHUNK = 20_000
@@ -104,7 +104,9 @@ def read_log(tables: Tables, plan: Plan) -> Log:
     known_at = ints(tables.crossings["known_at"])
     names = tables.crossings.column_names
     as_of = ints(tables.crossings["as_of"]) if "as_of" in names else known_at
-    crossings = Events(known_at, np.arange(n), crossing_measures(facts))
+    crossings = Events(
+        known_at, np.arange(n), dict(zip(MEASURES, crossing_measures(facts), strict=True))
+    )
     return Log(
         tables.crossings["crossing_id"].to_numpy().astype(object),
         known_at,

@@ -17,7 +17,7 @@ from features.definitions import Floats
 from features.encode import FACTS
 from features.passages import PASSAGES, ActEvent, CrossingEvent, FindEvent, passage_row
 from features.plan import Plan
-from features.steps import Label, act_step, crossing_measures
+from features.steps import MEASURES, Label, act_step, crossing_measures
 
 
 class CounterProjection:
@@ -56,7 +56,8 @@ class CounterProjection:
         if isinstance(event, CrossingEvent):
             if event.crossing_id not in known:
                 known[event.crossing_id] = _Passage(event.keys, (0, 0, 0), event, known_at)
-                measures: dict[str, Any] = {"n": 1} | dict(crossing_measures(event.facts))
+                added = crossing_measures(event.facts).tolist()
+                measures: dict[str, int] = {"n": 1} | dict(zip(MEASURES, added, strict=True))
                 yield from self._counted("crossings", event.keys, known_at, measures, event.facts)
         elif isinstance(event, ActEvent) and (passage := known.get(event.crossing_id)):
             label = act_step(passage.label, event.outcome, full=event.is_full)
@@ -74,14 +75,14 @@ class CounterProjection:
         stream: str,
         keys: Sequence[int],
         known_at: int,
-        measures: Mapping[str, Any],
+        measures: Mapping[str, int],
         facts: Floats | None,
     ) -> Iterator[Increment]:
         for layout, place in self._layouts.get(stream, ()):
             if entity := keys[place]:
-                sums = np.array([measures[name] for name in layout.sums], np.int64)
+                sums = [measures[name] for name in layout.sums]
                 carried = [_carried(name, known_at, facts) for name in layout.carried]
-                yield Increment(layout, entity, known_at, sums, np.array(carried, np.float64))
+                yield Increment(layout, entity, known_at, sums, carried)
 
 
 def _carried(name: str, known_at: int, facts: Floats | None) -> float:

@@ -134,7 +134,7 @@ def test_a_counter_that_forgets_a_tie_is_caught(
     def forgetful(connection: Any, increments: Any) -> None:
         for increment in increments:
             if increment.layout.sums and increment.sums[0] > 0:
-                counters.append(connection, [replace(increment, sums=increment.sums * 0 + 1)])
+                counters.append(connection, [replace(increment, sums=[1] * len(increment.sums))])
             else:
                 counters.append(connection, [increment])
 
