@@ -4,13 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 UV     := .tools/bin/uv
 READY  := $(VENV)/.ready
+SPARK  ?= .venv-spark
 ARGS   ?=
 BENCHES ?= features lookup serving explain intake quality
 
 export UV_SYSTEM_CERTS ?= true
 export VIRTUAL_ENV := $(abspath $(VENV))
 
-.PHONY: help setup demo test proof check format bench lock clean
+.PHONY: help setup demo test proof spark check format bench lock clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,6 +26,10 @@ test: $(READY)  ## Every test, at small sizes
 
 proof: $(READY)  ## The tests at the sizes that the claims state (up to an hour)
 	DARVOZA_PROOF=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 $(ARGS)
+
+spark: $(SPARK)/.ready  ## Spark against numpy, in an environment of its own; needs Java 17 or later
+	PYSPARK_PYTHON=$(abspath $(SPARK))/bin/python PYSPARK_DRIVER_PYTHON=$(abspath $(SPARK))/bin/python \
+		SPARK_LOCAL_IP=127.0.0.1 $(SPARK)/bin/python -m pytest tests/spark --timeout 1200 $(ARGS)
 
 check: $(READY)  ## Lint, types, layers, and no registry host in any tracked file
 	$(BIN)/ruff check .
@@ -48,6 +53,10 @@ lock: $(UV)  ## Choose new versions (the only thing that moves pins)
 	$(COMPILE) --output-file requirements.lock pyproject.toml
 	$(COMPILE) --output-file requirements-dev.lock --constraint requirements.lock \
 		--extra train --group dev --group bench pyproject.toml
+	$(COMPILE) --output-file requirements-spark.lock --constraint requirements-dev.lock \
+		--extra spark --group spark pyproject.toml
+	echo setuptools | $(COMPILE) --output-file requirements-build.lock \
+		--constraint requirements-spark.lock -
 	echo uv | $(COMPILE) --output-file requirements-uv.lock -
 
 $(READY): requirements-dev.lock pyproject.toml | $(UV)
@@ -56,10 +65,20 @@ $(READY): requirements-dev.lock pyproject.toml | $(UV)
 	$(UV) pip install --quiet --no-deps --no-index --editable .
 	touch $@
 
+# pyspark is built here from its source, by the setuptools of the lock: no unhashed build back end.
+$(SPARK)/.ready: requirements-spark.lock requirements-build.lock pyproject.toml | $(UV)
+	$(UV) venv --quiet --clear --no-project --python $(PYTHON) $(SPARK)
+	VIRTUAL_ENV=$(abspath $(SPARK)) $(UV) pip install --quiet --no-deps --no-build --require-hashes \
+		--requirement requirements-build.lock
+	VIRTUAL_ENV=$(abspath $(SPARK)) $(UV) pip sync --quiet --require-hashes --no-build-isolation \
+		requirements-spark.lock
+	VIRTUAL_ENV=$(abspath $(SPARK)) $(UV) pip install --quiet --no-deps --no-index --editable .
+	touch $@
+
 $(UV): requirements-uv.lock
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
 		--upgrade --require-hashes --target .tools --requirement requirements-uv.lock
 	touch $@
 
 clean:  ## Remove what set-up made
-	rm -rf $(VENV) .tools
+	rm -rf $(VENV) $(SPARK) .tools

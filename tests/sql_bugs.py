@@ -1,9 +1,12 @@
 """Texts with a planted bug each, which every test of the SQL engines must catch."""
 
+from collections.abc import Callable
+
 from engine.times import DAY
 from features.sql import Question, carried, frames
 
 OVERLAP = 40 * DAY
+Bug = Callable[[Question], str]
 
 
 def leaky(question: Question) -> str:

@@ -1,0 +1,118 @@
+"""Spark against numpy, on the whole catalogue, with hot entities split; and what must be caught."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.errors import ConflictError
+from engine.times import HOUR
+from features import catalogue, reference
+from features.bulk import matrix, reads
+from features.definitions import count, previous, smoothed_rate
+from features.history import Tables
+from features.log import Log, read_log
+from features.plan import Plan, Rows
+from features.relations import encode
+from features.spark import Split, answer, finish, session
+from features.sql import Question, questions, split
+from features.streams import CROSSINGS, INSPECTIONS
+from tests import sql_bugs
+from tests.histories import history, tables
+
+CROSSINGS_OF_20_000_EVENTS = 13_000
+HERE = "127.0.0.1"
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """Start one Spark on this machine alone."""
+    settings = {
+        "spark.master": "local[2]",
+        "spark.driver.host": HERE,
+        "spark.driver.bindAddress": HERE,
+        "spark.driver.memory": "1g",
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "2",
+    }
+    found = session("tests", **settings)
+    found.sparkContext.setLogLevel("ERROR")
+    yield found
+    found.stop()
+
+
+def by_numpy(log: Log, plan: Plan) -> Rows:
+    return matrix(log, plan, engine=partial(reads, kernel=reference.group_reads)).values
+
+
+def by_spark(
+    spark: Any, found: Tables, plan: Plan, folder: Path, *, above: int, text: Split = split
+) -> Rows:
+    relations, answers = folder / "relations", folder / "answers"
+    encode(found, plan, relations, rows=1 + found.crossings.num_rows // 3)
+    answer(spark, str(relations), plan, str(answers), above=above, text=text)
+    made = list(finish(relations, answers, plan, rows=2_500))
+    assert [name for part in made for name in part.crossing_id] == (
+        found.crossings["crossing_id"].to_pylist()
+    )
+    return np.concatenate([part.values for part in made])
+
+
+def test_spark_equals_numpy_on_20_000_events(spark: Any, tmp_path: Path) -> None:
+    """Every bit of every feature, with some entities of nearly every group hot and some not."""
+    plan, found = (
+        Plan(catalogue.CATALOGUE),
+        tables(history(1, CROSSINGS_OF_20_000_EVENTS, step=HOUR)),
+    )
+    log = read_log(found, plan)
+    assert sum(len(events.row) for events in log.streams.values()) >= 20_000
+    split_up: list[tuple[str, int]] = []
+
+    def watched(question: Question, entities: Sequence[int]) -> str:
+        split_up.append((question.name, len(entities)))
+        return split(question, entities)
+
+    served = by_spark(spark, found, plan, tmp_path, above=4_000, text=watched)
+    assert sum(hot > 0 for _, hot in split_up) > len(questions(plan)) // 3
+    assert sum(hot == 0 for _, hot in split_up) > len(questions(plan)) // 5
+    assert int((served.view(np.int32) != by_numpy(log, plan).view(np.int32)).sum()) == 0
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """Declare three features of the same entities, one line each."""
+    monkeypatch.setattr(catalogue, "CATALOGUE", {})
+    by = ("carrier", "driver")
+    catalogue.feature("links", "seen_together", count(CROSSINGS, by, 90))
+    catalogue.feature("links", "found_together", smoothed_rate(INSPECTIONS, "hit", by, 200))
+    catalogue.feature("links", "mass_before", previous(CROSSINGS, "weighed_mass_kg", by))
+    return Plan(catalogue.CATALOGUE)
+
+
+def differing(spark: Any, plan: Plan, folder: Path, text: Split) -> int:
+    found = tables(history(2, 1_500, step=12 * HOUR))
+    served = by_spark(spark, found, plan, folder, above=100, text=text)
+    expected = by_numpy(read_log(found, plan), plan)
+    assert (np.nanmax(expected, axis=0) > np.nanmin(expected, axis=0)).all()
+    return int((served.view(np.int32) != expected.view(np.int32)).sum())
+
+
+def test_one_line_makes_a_feature_for_spark(spark: Any, tmp_path: Path, small: Plan) -> None:
+    assert differing(spark, small, tmp_path, split) == 0
+
+
+@pytest.mark.parametrize("bug", [sql_bugs.leaky, sql_bugs.counted_twice, sql_bugs.overlapping])
+def test_a_planted_bug_of_the_text_is_caught(
+    spark: Any, tmp_path: Path, small: Plan, bug: sql_bugs.Bug
+) -> None:
+    assert differing(spark, small, tmp_path, lambda question, hot: bug(question)) > 0
+
+
+def test_what_was_encoded_for_other_definitions_is_refused(tmp_path: Path, small: Plan) -> None:
+    encode(tables(history(3, 20)), small, tmp_path)
+    other = Plan({"seen": count(CROSSINGS, "plate", 30)})
+    with pytest.raises(ConflictError, match="other definitions"):
+        next(finish(tmp_path, tmp_path, other))
