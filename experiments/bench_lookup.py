@@ -1,7 +1,7 @@
 """Online counters against the store's own floor: the same number of primary-key gets, `select 1`.
 
 Real stores with a synthetic history backfilled. SQLite: all reads of a decision and the append of
-its event, against as many single gets by primary key as it makes look-ups. PostgreSQL: 42 look-ups
+its event, against one get by primary key for each state read and each state written. PostgreSQL: 42 look-ups
 in one statement against the shortest round trip. Hot and cold: the entities with the longest and
 the shortest history. What commits is the journal's own and not timed here.
 """
@@ -80,7 +80,11 @@ def _sqlite(store: Store, log: Log, plan: Plan) -> list[Row]:
     places = _places(plan, keys, cut)
     with store.write() as connection:  # everything in it is undone: the store stays as it was
         nested = [connection.begin_nested()]
-        found = [_rows_before(connection, wanted) for wanted in places]
+        written = [_written(plan, event, cut) for event in events]
+        found = [
+            _rows_before(connection, [*read, *added])
+            for read, added in zip(places, written, strict=True)
+        ]
 
         def ours() -> None:
             for number, (looked_up, event) in enumerate(zip(keys, events, strict=True)):
@@ -97,7 +101,7 @@ def _sqlite(store: Store, log: Log, plan: Plan) -> list[Row]:
                     raw.execute(_GET, place).fetchone()
 
         seconds = interleaved({"ours": ours, "gets": gets}, ROUNDS)
-    count = sum(map(len, places)) // DECISIONS
+    count = sum(map(len, found)) // DECISIONS
     ratio = 1 / times_faster(seconds, "ours", "gets")
     name = f"SQLite: read {len(plan.reads)} counters and append, against {count} primary-key gets"
     return [row(name, "times as long", ratio, "<= 2")]
@@ -156,6 +160,15 @@ def _places(plan: Plan, keys: Sequence[Sequence[int]], cut: int) -> list[list[Lo
     return [
         [(numbers[group], row[at], cut - back) for group, at, back in sorted(wanted) if row[at]]
         for row in keys
+    ]
+
+
+def _written(plan: Plan, event: CrossingEvent, cut: int) -> list[Lookup]:
+    """Return the states that recording a crossing replaces."""
+    return [
+        (layout.number, entity, cut)
+        for group, layout in layouts(plan).items()
+        if group.stream == "crossings" and (entity := event.keys[plan.column[group.by, group.by]])
     ]
 
 

@@ -19,6 +19,8 @@ from features.passages import PASSAGES, ActEvent, CrossingEvent, FindEvent, pass
 from features.plan import Plan
 from features.steps import MEASURES, Label, act_step, crossing_measures
 
+_PLACE = {name: place for place, name in enumerate(FACTS)}
+
 
 class CounterProjection:
     """Keeps passages and counters; implements ``engine.ports.Projection``."""
@@ -47,8 +49,8 @@ class CounterProjection:
         }
         if not wanted:
             return {}
-        query = select(PASSAGES).where(PASSAGES.c.crossing_id.in_(wanted))
-        return {row.crossing_id: _Passage.of(row) for row in connection.execute(query)}
+        rows = connection.execute(_KNOWN, {"wanted": list(wanted)})
+        return {row.crossing_id: _Passage.of(row) for row in rows.fetchall()}
 
     def _increments(
         self, known: "dict[str, _Passage]", known_at: int, event: object
@@ -88,7 +90,7 @@ class CounterProjection:
 def _carried(name: str, known_at: int, facts: Floats | None) -> float:
     if name == "known_at" or facts is None:
         return float(known_at)
-    return float(facts[FACTS.index(name)])
+    return float(facts[_PLACE[name]])
 
 
 @dataclass(slots=True)
@@ -106,6 +108,15 @@ class _Passage:
         return cls(keys, label, was=label)
 
 
+# Built once: what SQLAlchemy spends on building a statement is as much as SQLite on running it.
+_KNOWN = select(
+    PASSAGES.c.crossing_id,
+    PASSAGES.c.entity_keys,
+    PASSAGES.c.inspected,
+    PASSAGES.c.hit,
+    PASSAGES.c.seizure,
+).where(PASSAGES.c.crossing_id.in_(bindparam("wanted", expanding=True)))
+_NEW = PASSAGES.insert()
 _LABEL = (
     PASSAGES.update()
     .where(PASSAGES.c.crossing_id == bindparam("which"))
@@ -116,7 +127,7 @@ _LABEL = (
 def _keep(connection: Connection, known: Mapping[str, _Passage]) -> None:
     new = [passage_row(p.new, p.known_at, p.label) for p in known.values() if p.new is not None]
     if new:
-        connection.execute(PASSAGES.insert(), new)
+        connection.execute(_NEW, new)
     changed = [
         {"which": crossing_id, "i": p.label[0], "h": p.label[1], "s": p.label[2]}
         for crossing_id, p in known.items()
