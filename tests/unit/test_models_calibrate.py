@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine import selection
 from models.calibrate import fit_blend, fit_knots
 from models.dataset import Target
 from models.risk import FARTHEST, Head, Knots, probability, risk
@@ -93,5 +94,6 @@ def test_risk_never_falls_when_a_chance_rises(
         return float(risk(*chances, severity=severity)[0])
 
     assert 0 <= at(seizure, discrepancy) <= 1
+    assert at(seizure, discrepancy) == selection.risk(seizure, discrepancy, severity=severity)
     assert at(seizure, min(1.0, discrepancy + step)) >= at(seizure, discrepancy)
     assert at(min(1.0, seizure + step), discrepancy) >= at(seizure, discrepancy)
