@@ -15,8 +15,10 @@ from engine.rules import sentences as rule_sentences
 from engine.selection import Policy
 from engine.shifts import Shifts
 
-PURPOSES = (RANDOM, SCORE, PLACE, *map(purpose, RULES))
-"""What every arrival draws a number for, whether it is needed or not."""
+BY_MODEL = (RANDOM, SCORE, PLACE)
+"""What an arrival draws a number for, whether it is needed or not."""
+BY_RULES = (RANDOM, PLACE, *map(purpose, RULES))
+"""The same without a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +89,13 @@ class Considering:
         scorer = in_force.scorer
         standing = self._shifts.standing(arrival.crossing.post, as_of, scorer=scorer)
         movement = movement_key(arrival.crossing, standing.shift)
+        purposes = BY_RULES if scorer is None else BY_MODEL
         return Inputs(
             decision_id=f"dec-{secrets.token_hex(12)}",
             as_of=as_of,
             epoch=epoch,
             shift_id=standing.shift.shift_id,
-            draws={p: draw(standing.seed, p, movement=movement) for p in PURPOSES},
+            draws={p: draw(standing.seed, p, movement=movement) for p in purposes},
             policy=self._policy,
             mode=in_force.mode,
             model_version=None if scorer is None else scorer.version,

@@ -5,7 +5,6 @@ then it has left, whatever was recorded. The order is :func:`engine.ranking.plac
 first; of equal ones the earlier comes first.
 """
 
-from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,30 +79,38 @@ def ranks(connection: Connection, decisions: Sequence[Decision], *, as_of: int) 
 
     A vehicle that is not referred gets the place behind all of them.
     """
-    waiting = _waiting_places(connection, {decision.post for decision in decisions}, as_of)
+    since = as_of - DAY
+    joined: dict[str, list[int]] = defaultdict(list)
+    total = _waiting_at(connection, {decision.post for decision in decisions}, since)
     found = []
     for decision in decisions:
-        places = waiting[decision.post]
+        before, here = joined[decision.post], total.get(decision.post, 0)
+        ahead = of = here + len(before)
         if decision.is_referred:
-            ahead = bisect_right(places, -decision.place)
-            insort(places, -decision.place)
-            found.append(Rank(ahead + 1, len(places)))
-        else:
-            found.append(Rank(len(places) + 1, len(places) + 1))
+            ahead = _ahead(connection, decision, since)
+            ahead += sum(place >= decision.place for place in before)
+            before.append(decision.place)
+        found.append(Rank(ahead + 1, of + 1))
     return found
 
 
-def _waiting_places(connection: Connection, posts: set[str], as_of: int) -> dict[str, list[int]]:
-    """Return the negated places of what waits at each post: ascending, as the search goes."""
-    query = (
-        select(_D.post, _D.place)
-        .where(_D.post.in_(posts), _D.waiting, _D.known_at >= as_of - DAY)
-        .order_by(_D.post, _D.place.desc())
-    )
-    places: dict[str, list[int]] = defaultdict(list)
-    for post, place in connection.execute(query):
-        places[post].append(-place)
-    return places
+def _waiting_at(connection: Connection, posts: set[str], since: int) -> dict[str, int]:
+    query = _COUNTED.where(_D.post.in_(posts), _D.known_at >= since)
+    return {row.post: row.waiting for row in connection.execute(query)}
+
+
+def _ahead(connection: Connection, decision: Decision, since: int) -> int:
+    asked = {"post": decision.post, "place": decision.place, "since": since}
+    return connection.scalar(_AHEAD, asked) or 0
+
+
+_COUNTED = select(_D.post, func.count().label("waiting")).where(_D.waiting).group_by(_D.post)
+_AHEAD = select(func.count()).where(
+    _D.post == bindparam("post"),
+    _D.waiting,
+    _D.place >= bindparam("place"),
+    _D.known_at >= bindparam("since"),
+)
 
 
 def waiting(connection: Connection, post: str, *, as_of: int) -> list[Filed]:

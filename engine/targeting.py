@@ -5,6 +5,7 @@ one durable commit. They do not see each other, as records known at the same ins
 answer is given only once its record is durable, so the order below is also the order of promises.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -26,6 +27,8 @@ from engine.store import Store
 
 TRIES = 3
 """A decision that another process recorded first is looked up; it cannot be lost so often."""
+RECENT_SECONDS = 0.5
+"""While decisions were recorded so lately, the head needs no tick."""
 
 
 class Targeting:
@@ -45,6 +48,8 @@ class Targeting:
         self._submit = submit
         self._features = features
         self._considering = considering
+        self._clock = time.monotonic
+        self._recorded = -RECENT_SECONDS
         self._desk: Desk[Arrival] = Desk(self._decide, name="targeting")
         self.close = self._desk.close
 
@@ -53,7 +58,8 @@ class Targeting:
         return self._desk.ask(arrival, claim)
 
     def _decide(self, asked: Sequence[Asked[Arrival]]) -> None:
-        self._journal.ensure_recent()
+        if self._clock() - self._recorded > RECENT_SECONDS:
+            self._journal.ensure_recent()
         with self._store.read() as snapshot:
             as_of = self._journal.head(snapshot).as_of
             asked = unanswered(snapshot, self._journal, asked)
@@ -76,6 +82,7 @@ class Targeting:
     def _answer(self, asked: Asked[Arrival], body: dict[str, Any], done: "Future[Entry]") -> None:
         error = done.exception()
         if error is None:
+            self._recorded = self._clock()
             asked.answer.set_result(Recorded(done.result(), body))
         elif isinstance(error, IntegrityError) and asked.tries < TRIES:
             self._desk.again(asked)  # another process decided it first: answer with its record

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.considering import PURPOSES
+from engine.considering import BY_MODEL, BY_RULES
 from engine.decision import Inputs, Rank, Seen, decide, explained
 from engine.draws import PLACE, RANDOM, SCORE
 from engine.filing import read_back, written
@@ -18,6 +18,7 @@ from engine.selection import Channel, Policy
 from engine.views import BLIND, outcome, view
 from tests.unit.receipts import RECEIPT
 
+PURPOSES = tuple(dict.fromkeys((*BY_MODEL, *BY_RULES)))
 UNIFORM = tuple(level / 100 for level in range(101))
 number = st.floats(0, 1, exclude_max=True)
 chance = st.floats(0, 1)
