@@ -151,7 +151,8 @@ def estimates(
     for name, value, floor, ceiling in zip(
         statistics, plain, low.tolist(), high.tolist(), strict=True
     ):
-        known = bool(np.isfinite((value, floor, ceiling)).all())
+        # Draws that never differ have seen no find within reach: that is no certainty.
+        known = bool(np.isfinite((value, floor, ceiling)).all()) and floor < ceiling
         made[name] = (
             Estimate(value, floor, ceiling, n, positives, knowable=True)
             if known

@@ -76,6 +76,17 @@ def test_bootstrap_repeats_and_brackets_the_figure() -> None:
     assert not nothing.knowable
 
 
+def test_draws_that_never_differ_are_no_certainty() -> None:
+    """Twenty rows within capacity and no find among them: zero, surely, is not what was learnt."""
+    label = np.zeros(600, np.int8)
+    label[500:520] = 1
+    chosen = np.arange(600) < 20
+    figure = {"rate": lambda weight: float(weight @ (chosen & (label == 1)) / weight.sum())}
+    made = intervals.estimates(figure, label, seed=4, draws=50)["rate"]
+    assert not made.knowable
+    assert made.value is None
+
+
 def test_capacity_is_kept_at_every_post_and_its_riskiest_are_taken() -> None:
     draw = np.random.default_rng(4)
     n = 4000
