@@ -53,8 +53,12 @@ class Home:
         return os.environ.get(DATABASE_VARIABLE) or f"sqlite:///{self.root / 'darvoza.sqlite'}"
 
     def prepare(self) -> "Home":
-        """Create the directories that are missing; the keys are closed to others."""
-        for folder in (self.root, self.history, self.bundles, self.tracking):
+        """Create the directories that are missing, and return the home by its full path.
+
+        The keys are closed to others.
+        """
+        home = Home(self.root.absolute())
+        for folder in (home.root, home.history, home.bundles, home.tracking):
             folder.mkdir(parents=True, exist_ok=True)
-        self.keys.mkdir(mode=0o700, exist_ok=True)
-        return self
+        home.keys.mkdir(mode=0o700, exist_ok=True)
+        return home
