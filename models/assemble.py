@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from features.acts import NEVER, Labels, labels
 from features.bulk import Matrix, matrix
@@ -69,28 +70,28 @@ def assemble(
 
 def dataset(tables: Tables, made: Matrix, known: Labels) -> Dataset:
     """Put a feature matrix and labels side by side, ordered by ``as_of``."""
+    # Decisions are cut before their record is known, so this order may differ from the journal's.
+    order = np.argsort(made.as_of, kind="stable")
 
-    def text(name: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-        return np.array(tables.crossings[name].to_pylist(), object)
+    def text(name: str) -> NDArray[np.object_]:
+        return np.array(tables.crossings[name].to_pylist(), object)[order]
 
-    built = Dataset(
-        crossing_id=made.crossing_id,
+    return Dataset(
+        crossing_id=made.crossing_id[order],
         post=text("post"),
         vehicle_class=text("vehicle_class"),
         direction=text("direction"),
         plate_country=text("plate_country"),
-        arrived_at=np.asarray(tables.crossings["arrived_at"].to_numpy(), np.int64),
-        as_of=np.sort(made.as_of),
+        arrived_at=np.asarray(tables.crossings["arrived_at"].to_numpy(), np.int64)[order],
+        as_of=made.as_of[order],
         names=made.names,
         definitions=made.definitions,
-        values=made.values,
-        seizure=known.seizure,
-        discrepancy=known.discrepancy,
-        label_known_at=known.known_at,
-        basis=known.basis,
-        propensity=known.propensity,
-        is_full=known.is_full,
+        values=made.values[order],
+        seizure=known.seizure[order],
+        discrepancy=known.discrepancy[order],
+        label_known_at=known.known_at[order],
+        basis=known.basis[order],
+        propensity=known.propensity[order],
+        is_full=known.is_full[order],
         synthetic=tables.network.synthetic,
     )
-    # Decisions are cut before their record is known, so this order may differ from the journal's.
-    return built.take(np.argsort(made.as_of, kind="stable"))
