@@ -1,0 +1,127 @@
+"""The event log of a home repeats, to the bit, what its service computed at each decision."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from engine.filing import digest_of
+from engine.journal import Journal
+from experiments.synth.write import write
+from features.bulk import matrix
+from features.catalogue import CATALOGUE
+from features.counters import COUNTERS
+from features.event_log import read_event_log, records
+from features.history import epoch
+from features.intake import load
+from features.loading import open_epoch
+from features.log import read_log
+from features.passages import PASSAGES
+from features.plan import Plan
+from tests.service.test_acts import act
+from tests.service.world import World, arrival
+
+PLAN = Plan(CATALOGUE)
+DECISIONS = 40
+
+
+@pytest.fixture(scope="module")
+def lived(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A service that decided, inspected and recorded on top of a loaded history."""
+    for number in range(DECISIONS):
+        decided = world.decide(arrival(number, plate=f"01A{number % 9:04d}BC"))
+        assert decided.status_code == 201
+        if number % 4 == 0:
+            assert world.post("/v1/inspections", act(number, f"c-{number}")).status_code == 201
+        if number % 5 == 0:
+            only = arrival(1000 + number, direction="exit", plate=f"01A{number % 9:04d}BC")
+            assert world.post("/v1/crossings", only).status_code == 201
+    return world
+
+
+def logged(world: World) -> dict[str, str]:
+    """Digest of the features of each decision, as its record has it."""
+    with world.runtime.store.read() as connection:
+        return {
+            body["crossing_id"]: body["features"]
+            for _, _, kind, body in records(connection)
+            if kind == "decision"
+        }
+
+
+def again(world: World) -> dict[str, str]:
+    """The same digests, from the matrix of all that the home knows."""
+    with world.runtime.store.read() as connection:
+        tables = read_event_log(world.home, connection)
+    made = matrix(read_log(tables, PLAN), PLAN)
+    rows = zip(made.crossing_id, made.values, strict=True)
+    return {name: digest_of(row) for name, row in rows}
+
+
+def kept(world: World) -> tuple[Any, Any]:
+    """Every counter and every passage, in order."""
+    with world.runtime.store.read() as connection:
+        counters = connection.execute(
+            select(COUNTERS).order_by(COUNTERS.c.grp, COUNTERS.c.entity, COUNTERS.c.known_at)
+        ).all()
+        passages = connection.execute(select(PASSAGES).order_by(PASSAGES.c.crossing_id)).all()
+        return counters, passages
+
+
+def test_the_matrix_of_a_home_repeats_what_was_decided(lived: World) -> None:
+    features, repeated = logged(lived), again(lived)
+    assert len(features) >= DECISIONS
+    assert {name: repeated[name] for name in features} == features
+
+
+def test_counting_anew_gives_the_same_counters(lived: World) -> None:
+    before = kept(lived)
+    open_epoch(lived.home, lived.runtime.store, PLAN, about={}, said=lambda _: None)
+    after = kept(lived)
+    assert len(before[0]) > 500
+    assert after == before
+
+
+def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
+    lived: World, tmp_path: Path
+) -> None:
+    end = datetime.now(UTC) - timedelta(days=1)
+    write(tmp_path / "late", crossings=400, seed=3, end=end, days=30)
+    _only_our_posts(tmp_path / "late")
+    before = lived.decide(arrival(5000)).json()
+    loaded = load(lived.home, tmp_path / "late")
+    store = lived.runtime.store
+    about = {"load": loaded.digest}
+    entry = open_epoch(lived.home, store, PLAN, about=about, said=lambda _: None)
+    assert lived.decide(arrival(5001)).status_code == 201
+    with store.read() as connection:
+        bodies = {b["crossing_id"]: b for _, _, k, b in records(connection) if k == "decision"}
+        anchored = Journal(store).body(connection, entry.seq)
+    assert bodies["c-5000"]["inputs"]["epoch"] != bodies["c-5001"]["inputs"]["epoch"]
+    assert bodies["c-5001"]["inputs"]["epoch"] == anchored["epoch"] == epoch(lived.home)
+    assert logged(lived)["c-5001"] == again(lived)["c-5001"]
+    assert before["crossing_id"] == "c-5000"
+
+
+def _only_our_posts(folder: Path) -> None:
+    """Drop the network file: the home has its own, and a later history may name other posts."""
+    (folder / "network.toml").unlink()
+    crossings = (folder / "crossings.csv").read_text("utf-8").splitlines()
+    header = crossings[0].split(",")
+    place = header.index("post")
+    kept_lines = [line.split(",") for line in crossings[1:]]
+    for number, cells in enumerate(kept_lines):
+        cells[place] = ("OYB", "FOT")[number % 2]
+    lines = [",".join(cells) for cells in [header, *kept_lines]]
+    (folder / "crossings.csv").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def test_the_log_is_in_the_order_of_knowledge(lived: World) -> None:
+    with lived.runtime.store.read() as connection:
+        tables = read_event_log(lived.home, connection)
+    known, cut = (tables.crossings[name].to_numpy() for name in ("known_at", "as_of"))
+    assert (np.diff(known) >= 0).all()
+    assert (cut <= known).all()
