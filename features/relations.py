@@ -9,7 +9,7 @@ Stands on one assumption: whatever happened to a crossing is in the same part as
 history may then be encoded part by part, in the memory of one part.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,14 +19,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from engine.errors import ConflictError
 from features.definitions import FAR, Read
 from features.encode import FACTS
 from features.history import Tables
 from features.log import Events, Log, read_log
 from features.plan import Plan
-from features.streams import CROSSINGS, STREAMS
+from features.streams import CROSSINGS
 
-Relations = Mapping[str, pa.Table]
+ENCODED = "encoded"
+"""The relation that says in one row what was encoded, and that all of it was."""
 
 
 def key_column(of: tuple[str, ...], by: tuple[str, ...]) -> str:
@@ -95,7 +97,8 @@ def encode(tables: Tables, plan: Plan, folder: Path, *, rows: int = 1_000_000) -
     tables : Tables
     plan : Plan
     folder : Path
-        Gets one folder a relation, one file a part in each.
+        Empty or not there yet; gets one folder a relation, one file a part in each. The relation
+        ``encoded`` comes last: what was encoded, in one row.
     rows : int, default=1,000,000
         Crossings in a part; about 1 kB each are held in memory.
 
@@ -103,21 +106,31 @@ def encode(tables: Tables, plan: Plan, folder: Path, *, rows: int = 1_000_000) -
     -------
     int
         Number of crossings.
+
+    Raises
+    ------
+    ConflictError
+        If the folder holds anything: parts of two histories would be read as one.
     """
-    for name in STREAMS:
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    metadata = {
-        "definitions": plan.digest,
-        "history": tables.digest,
-        "synthetic": str(tables.network.synthetic).lower(),
-    }
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ConflictError("folder", folder.name, "it is not empty")
     for first, part in parts(tables, rows):
-        for name, made in relations(read_log(part, plan), plan, first=first).items():
-            relation = made.replace_schema_metadata(metadata)
-            pq.write_table(
-                relation, folder / name / f"part-{first:012d}.parquet", compression="zstd"
-            )
+        for name, relation in relations(read_log(part, plan), plan, first=first).items():
+            _write(relation, folder / name / f"part-{first:012d}.parquet")
+    about = {
+        "definitions": [plan.digest],
+        "history": [tables.digest],
+        "synthetic": [str(tables.network.synthetic).lower()],
+        "crossings": [int(tables.crossings.num_rows)],
+    }
+    _write(pa.table(about), folder / ENCODED / "part-0.parquet")
     return int(tables.crossings.num_rows)
+
+
+def _write(relation: pa.Table, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(relation, path, compression="zstd")
 
 
 def parts(tables: Tables, rows: int) -> Iterator[tuple[int, Tables]]:

@@ -1,23 +1,30 @@
 """Spark against numpy, on the whole catalogue, with hot entities split; and what must be caught."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import ConflictError
 from engine.times import HOUR
 from features import catalogue, reference
+from features.answers import finish
 from features.bulk import matrix, reads
 from features.definitions import count, previous, smoothed_rate
 from features.history import Tables
 from features.log import Log, read_log
 from features.plan import Plan, Rows
 from features.relations import encode
-from features.spark import Split, answer, finish, session
+from features.spark import Split, answer, session
 from features.sql import Question, questions, split
 from features.streams import CROSSINGS, INSPECTIONS
 from tests import sql_bugs
@@ -25,6 +32,12 @@ from tests.histories import history, tables
 
 CROSSINGS_OF_20_000_EVENTS = 13_000
 HERE = "127.0.0.1"
+ROOT = Path(__file__).parents[2]
+SMALL = "--conf spark.sql.shuffle.partitions=2 --conf spark.ui.enabled=false pyspark-shell"
+ONE_MACHINE = os.environ | {
+    "SPARK_LOCAL_IP": HERE,
+    "PYSPARK_SUBMIT_ARGS": f"--master local[2] {SMALL}",
+}
 
 
 @pytest.fixture(scope="session")
@@ -111,8 +124,39 @@ def test_a_planted_bug_of_the_text_is_caught(
     assert differing(spark, small, tmp_path, lambda question, hot: bug(question)) > 0
 
 
-def test_what_was_encoded_for_other_definitions_is_refused(tmp_path: Path, small: Plan) -> None:
-    encode(tables(history(3, 20)), small, tmp_path)
+def test_answers_to_something_else_are_refused(spark: Any, tmp_path: Path, small: Plan) -> None:
+    one, two, answers = (tmp_path / name for name in ("one", "two", "answers"))
+    for seed, folder in enumerate((one, two)):
+        encode(replace(tables(history(seed, 20)), digest=str(seed)), small, folder)
+    answer(spark, str(one), small, str(answers))
+    assert sum(len(part.as_of) for part in finish(one, answers, small)) == 20
     other = Plan({"seen": count(CROSSINGS, "plate", 30)})
+    for relations, plan in ((two, small), (one, other)):
+        with pytest.raises(ConflictError, match="other definitions"):
+            next(finish(relations, answers, plan))
     with pytest.raises(ConflictError, match="other definitions"):
-        next(finish(tmp_path, tmp_path, other))
+        answer(spark, str(one), other, str(tmp_path / "more"))
+    with pytest.raises(ConflictError, match="not empty"):
+        encode(tables(history(3, 20)), small, one)
+
+
+def test_the_three_steps_write_what_the_command_line_writes(tmp_path: Path) -> None:
+    """From a home to the matrix, each step a process of its own, as on a cluster."""
+    home, bulk, whole, parted = (tmp_path / name for name in ("home", "in", "whole", "parted"))
+    relations, answers = tmp_path / "relations", tmp_path / "answers"
+    darvoza = [Path(sys.executable).with_name("darvoza")]
+    national = [sys.executable, "-m", "experiments.national"]
+    for command in (
+        [*darvoza, "synth", bulk, "--crossings", "2000", "--seed", "3"],
+        [*darvoza, "load", bulk, "--home", home],
+        [*darvoza, "features", home, "--out", whole],
+        [*national, "encode", home, relations, "--rows", "700"],
+        [*national, "answer", relations, answers, "--hot", "400"],
+        [*national, "finish", relations, answers, parted],
+    ):
+        subprocess.run([*map(str, command)], check=True, cwd=ROOT, env=ONE_MACHINE)
+    one, other = pq.read_table(whole), pq.read_table(parted)
+    assert one.schema.equals(other.schema, check_metadata=True)
+    assert one.num_rows == other.num_rows == 2000
+    for name in one.column_names:
+        assert one[name].cast(pa.string()) == other[name].cast(pa.string()), name

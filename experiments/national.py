@@ -1,0 +1,87 @@
+"""A history that one machine does not hold: encoded here, read on a cluster, finished here.
+
+Three steps, each a command of its own, since they run on different machines; the last one writes
+the same file as ``darvoza features HOME``. See "A national history" in docs/operations.md.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.home import Home
+from engine.store import Store
+from features.answers import encoded, finish
+from features.catalogue import CATALOGUE
+from features.event_log import read_event_log
+from features.export import write
+from features.plan import Plan
+from features.relations import encode
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run one step and print what it did, as one JSON object."""
+    given = _parser().parse_args(arguments)
+    plan = Plan(CATALOGUE)
+    if given.step == "encode":
+        done = {"crossings": _encode(given.home, given.relations, plan, rows=given.rows)}
+    elif given.step == "answer":
+        done = {"hot": _answer(given.relations, given.answers, plan, above=given.hot)}
+    else:
+        done = {"crossings": _finish(given.relations, given.answers, plan, out=given.out)}
+    sys.stdout.write(json.dumps(done | {"definitions": plan.digest}) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="national", description=__doc__)
+    steps = parser.add_subparsers(dest="step", required=True)
+    step = steps.add_parser("encode", help="all that a home knows, as Parquet")
+    step.add_argument("home", type=Path)
+    step.add_argument("relations", type=Path)
+    step.add_argument("--rows", type=int, default=1_000_000, help="crossings in one part")
+    step = steps.add_parser("answer", help="every read of the catalogue, on Spark")
+    step.add_argument("relations", help="where Spark finds what was encoded")
+    step.add_argument("answers", help="where Spark puts its answers")
+    step.add_argument("--hot", type=int, default=10_000, help="events that make an entity hot")
+    step = steps.add_parser("finish", help="the feature matrix")
+    step.add_argument("relations", type=Path)
+    step.add_argument("answers", type=Path)
+    step.add_argument("out", type=Path)
+    return parser
+
+
+def _encode(home: Path, relations: Path, plan: Plan, *, rows: int) -> int:
+    found = Home(home)
+    store = Store(found.database_url)
+    try:
+        with store.read() as connection:
+            tables = read_event_log(found, connection)
+    finally:
+        store.dispose()
+    return encode(tables, plan, relations, rows=rows)
+
+
+def _answer(relations: str, answers: str, plan: Plan, *, above: int) -> int:
+    from features.spark import answer, session  # the other steps need no Spark
+
+    spark = session("darvoza: a national history")
+    try:
+        return answer(spark, relations, plan, answers, above=above, progress=_told)
+    finally:
+        spark.stop()
+
+
+def _told(done: int, of: int) -> None:
+    sys.stderr.write(f"{done} of {of} questions answered\n")
+
+
+def _finish(relations: Path, answers: Path, plan: Plan, *, out: Path) -> int:
+    about = encoded(relations)
+    metadata = {name: about[name] for name in ("history", "synthetic")}
+    write(finish(relations, answers, plan), plan, out, metadata)
+    return int(about["crossings"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
