@@ -9,6 +9,7 @@ effect.
 from dataclasses import replace
 
 from features.definitions import (
+    FAR,
     Feature,
     against,
     change,
@@ -22,6 +23,7 @@ from features.definitions import (
     relative,
     share,
     smoothed_rate,
+    total,
 )
 from features.streams import CROSSINGS, FINDS, INSPECTIONS
 
@@ -169,11 +171,12 @@ feature(
 for name in ("procedure", "mode", "payment", "nature", "preference", "marking"):
     feature("documents", f"{name}_hit_rate", smoothed_rate(INSPECTIONS, "hit", name, 365))
 
-# Fingerprints: the same goods on the same terms, more and more alike.
+# Fingerprints: the same goods on the same terms, more and more alike. The most alike are believed
+# almost at their word, and never forgotten.
 TERMS = ("hs6", "dispatch", "origin", "preference", "rate")
 ALIKE: tuple[tuple[str, tuple[str, ...], float], ...] = (
     ("terms", TERMS, 5.0),
-    ("terms_mass", (*TERMS, "mass"), 1.0),
+    ("terms_mass", (*TERMS, "mass"), 0.1),
     ("terms_marking", (*TERMS, "marking", "mode"), 3.0),
 )
 for name, by, strength in ALIKE:
@@ -181,4 +184,13 @@ for name, by, strength in ALIKE:
         "fingerprints", f"{name}_hit_rate", smoothed_rate(INSPECTIONS, "hit", by, 365, strength)
     )
     feature("fingerprints", f"{name}_inspections", count(INSPECTIONS, by, 365))
+SAME = (*TERMS, "mass")
+feature("fingerprints", "terms_mass_hits_ever", total(INSPECTIONS, "hit", SAME, FAR))
+for name, by, strength in (
+    ("terms_mass", SAME, 0.1),
+    ("hs6_mass", ("hs6", "mass"), 0.5),
+    ("origin_rate_mass", ("origin", "rate", "mass"), 0.5),
+):
+    rate = smoothed_rate(INSPECTIONS, "hit", by, FAR, strength)
+    feature("fingerprints", f"{name}_hit_rate_ever", rate)
 feature("fingerprints", "terms_crossings_365d", count(CROSSINGS, TERMS, 365))

@@ -118,10 +118,11 @@ def total(stream: Stream, measure: str, by: By, days: int, of: By | None = None)
 
 def ratio(stream: Stream, part: str, by: By, days: int, per: str = "n") -> Feature:
     """Sum of one measure per unit of another; NaN where the second is zero."""
-    meaning = f"{part} per {per} of the same {_whose(by)} {_within(days)}"
+    over = f"over the {stream.plural}" if per == "n" else f"per {per} over the {stream.plural}"
+    meaning = f"mean {part} {over} of the same {_whose(by)} {_within(days)}"
     reads = (_read(stream, part, by, None, days), _read(stream, per, by, None, days))
     scale = stream.scale(part) / stream.scale(per)
-    return Feature("ratio", reads, (scale,), f"{part} per {per}", meaning)
+    return Feature("ratio", reads, (scale,), part if per == "n" else f"{part} per {per}", meaning)
 
 
 def share(stream: Stream, by: By, days: int, within: By) -> Feature:
