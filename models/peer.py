@@ -1,0 +1,55 @@
+"""Our model as plain ``mlflow models serve`` takes it: the peer of the serving benchmark.
+
+One of the bundle's two ensembles, without calibration, features, selection or a record: the peer is
+asked for less than the service does, so a ratio against it flatters nobody.
+"""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+from engine.home import Home
+from models.bundle import load_bundle, read_verified, signing_key
+
+TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
+"""All that the analysts' file of a bundle may hold beside scikit-learn's public types."""
+
+
+def save(home: Home, version: str, out: Path) -> tuple[str, ...]:
+    """Write an MLflow model of a bundle's discrepancy ensemble; return the columns it takes.
+
+    Parameters
+    ----------
+    home : Home
+    version : str
+        Of a bundle; verified first.
+    out : Path
+        Folder that does not exist yet.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import skops.io
+
+    key = signing_key(home).public_key()
+    names = load_bundle(home.bundles / version, key).names
+    _, files = read_verified(home.bundles / version, key)
+    estimators = skops.io.loads(files["model.skops"], trusted=TRUSTED)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow.sklearn
+
+        chosen = estimators["discrepancy"]
+        mlflow.sklearn.save_model(chosen, str(out), skops_trusted_types=TRUSTED)
+    return names
+
+
+def command(model: Path, *, port: int) -> list[str]:
+    """Return the command that serves a saved model on this machine only."""
+    serve = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(model)]
+    return [*serve, "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+
+
+def environment() -> dict[str, str]:
+    """Return what that command needs: it looks for its server on the path."""
+    paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return os.environ | {"PATH": paths, "MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1"}
