@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from api.commands.common import OUT, JsonOption, emit, say
+from api.commands.common import OUT, JsonOption, UnusedHomeOption, emit, say
 
 Bench = Literal["features", "lookup", "serving", "explain", "intake", "quality"]
 
@@ -16,6 +16,7 @@ def bench(
     name: Annotated[Bench, typer.Argument(help="Which benchmark.")],
     data: Annotated[Path | None, typer.Option(help="Data to use instead of synthetic.")] = None,
     *,
+    _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
     """Measure against peers; exit status 1 where a ratio does not hold."""

@@ -29,6 +29,15 @@ HomeOption = Annotated[
     Path,
     typer.Option("--home", help="The home directory.", default_factory=default_home, metavar="DIR"),
 ]
+UnusedHomeOption = Annotated[
+    Path,
+    typer.Option(
+        "--home",
+        help="Taken by every command; this one touches no home.",
+        default_factory=default_home,
+        metavar="DIR",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")]
 
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from api.commands.common import HomeOption, JsonOption, emit, opened, progress, say
+from api.commands.common import (
+    HomeOption,
+    JsonOption,
+    UnusedHomeOption,
+    emit,
+    opened,
+    progress,
+    say,
+)
 from engine.errors import HomeError
 
 if TYPE_CHECKING:
@@ -25,6 +33,7 @@ def synth(
     seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 1,
     end: Annotated[datetime | None, typer.Option(help="UTC instant the history ends at.")] = None,
     *,
+    _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
     """Write a synthetic border network as a bulk folder, with its truth kept apart."""
@@ -97,6 +106,7 @@ def features(
     out: Annotated[Path, typer.Option(help="Parquet file to write.")],
     *,
     format: FormatOption = "contract",  # noqa: A002 - the option's name
+    _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
     """Write the feature matrix of a bulk folder or a home, each row as of its crossing."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from api.commands.common import JsonOption, emit, progress, say
+from api.commands.common import JsonOption, UnusedHomeOption, emit, progress, say
 
 if TYPE_CHECKING:
     from experiments.faults.audit import Counts
@@ -22,6 +22,7 @@ def faults(
     planted: Annotated[
         bool, typer.Option("--planted", help="Run the twin with the bug, which must be caught.")
     ] = False,
+    _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
     """Do something bad to a real service; exit status 1 where a promise was broken."""

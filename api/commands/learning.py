@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from api.commands.common import HomeOption, JsonOption, emit, opened, progress
+from api.commands.common import HomeOption, JsonOption, UnusedHomeOption, emit, opened, progress
 from api.commands.data import FormatOption
 from engine.errors import HomeError
 from engine.home import Home
@@ -42,6 +42,7 @@ def backtest(
     config: Annotated[Path | None, typer.Option(help="Training configuration, TOML.")] = None,
     *,
     format: FormatOption = "contract",  # noqa: A002 - the option's name
+    _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
     """Score every crossing of a test period with what was known then."""
@@ -167,7 +168,10 @@ def _write_scores(made: "Backtest", path: Path) -> None:
     names = ("p_seizure", "p_discrepancy", "risk")
     columns: dict[str, Any] = {"crossing_id": made.crossing_id}
     columns |= {name: getattr(made, name) for name in names}
-    pyarrow.csv.write_csv(pa.table(columns), path)
+    with path.open("wb") as file:  # the header by hand: pyarrow would put its names in quotes
+        file.write((",".join(columns) + "\n").encode())
+        plain = pyarrow.csv.WriteOptions(include_header=False)
+        pyarrow.csv.write_csv(pa.table(columns), file, plain)
 
 
 def _said(report: dict[str, Any]) -> None:

@@ -1,0 +1,54 @@
+"""Every command takes ``--home``, so one script can name it everywhere; some touch no home."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from api.cli import app
+from api.commands.learning import _write_scores
+
+if TYPE_CHECKING:
+    from models.backtest import Backtest
+
+
+def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield path, command
+        return
+    for name, found in inner.items():
+        yield from _leaves(found, (*path, name))
+
+
+LEAVES = dict(_leaves(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_every_command_takes_a_home(path: tuple[str, ...]) -> None:
+    assert "--home" in {name for given in LEAVES[path].params for name in given.opts}
+
+
+def test_a_command_that_touches_no_home_makes_none(tmp_path: Path) -> None:
+    home, out = tmp_path / "home", tmp_path / "out"
+    asked = ["synth", str(out), "--crossings", "50", "--home", str(home), "--json"]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    assert (out / "crossings.csv").exists()
+    assert not home.exists()
+
+
+def test_the_header_of_the_scores_is_plain(tmp_path: Path) -> None:
+    class Made:
+        crossing_id = np.array(['a"b', "c"], dtype=object)
+        p_seizure = p_discrepancy = risk = np.array([0.25, 1.0])
+
+    _write_scores(cast("Backtest", Made()), tmp_path / "scores.csv")
+    assert (tmp_path / "scores.csv").read_text().splitlines() == [
+        "crossing_id,p_seizure,p_discrepancy,risk",
+        '"a""b",0.25,0.25,0.25',
+        '"c",1,1,1',
+    ]
