@@ -43,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     step = steps.add_parser("answer", help="every read of the catalogue, on Spark")
     step.add_argument("relations", help="where Spark finds what was encoded")
     step.add_argument("answers", help="where Spark puts its answers")
-    step.add_argument("--hot", type=int, default=10_000, help="events that make an entity hot")
+    step.add_argument(
+        "--hot", type=int, default=5_000, help="events and cuts that make an entity hot"
+    )
     step = steps.add_parser("finish", help="the feature matrix")
     step.add_argument("relations", type=Path)
     step.add_argument("answers", type=Path)

@@ -7,6 +7,11 @@ streams     which events there are, what they measure, by whom they are counted
 definitions the operators an analyst declares features with
 catalogue   the features
 plan        the catalogue, compiled to reads and finishers
-bulk        all reads of a whole history at once
+bulk        all reads of a whole history at once, by a compiled kernel or its numpy twin
+sql         the same reads as SQL, by frames or by counters carried forward
+duck        that SQL on DuckDB: the independent checker
+relations   a history laid out for SQL engines
+spark       that SQL on a cluster, for a history that one machine does not hold
+answers     what it answered, finished into features
 counters    the same reads online, on the store
 """

@@ -20,8 +20,8 @@ from features.relations import ENCODED
 from features.sql import Question, hot, questions, split
 from features.streams import STREAMS
 
-HOT = 10_000
-"""Events and cuts above which an entity is hot."""
+HOT = 5_000
+"""Events and cuts above which an entity is hot: under a second of sliding frames for a core."""
 Split = Callable[[Question, Sequence[int]], str]
 
 
@@ -54,7 +54,7 @@ def answer(
         The one that was encoded.
     answers : str
         Where to put one folder a question; used once, so that no two runs can mix.
-    above : int, default=10,000
+    above : int, default=5,000
         Entities with more events and cuts than this are hot.
     text : Split, default=features.sql.split
         Writes a question, given its hot entities.
