@@ -15,7 +15,7 @@ from pydantic.json_schema import models_json_schema
 from api import problems
 from api.bodies import ReportedAct
 from api.home import home_of
-from api.metrics import Timed
+from api.metrics import Guard
 from api.models import HomeModels
 from api.routes import acts, crossings, decisions, health, queues
 from api.runtime import Runtime, open_runtime
@@ -44,7 +44,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
         docs_url=None,  # its pages load scripts from elsewhere; the document itself is complete
         redoc_url=None,
     )
-    app.add_middleware(Timed)
+    app.add_middleware(Guard)
     problems.install(app)
     for module in (decisions, crossings, acts, queues, health):
         app.include_router(module.router)

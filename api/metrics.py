@@ -6,6 +6,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.logs import fault
+from api.problems import broken
 from engine.inflight import Recorded
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -45,18 +47,18 @@ class Metrics:
             self.random.inc()
 
 
-class Timed:
-    """Times every request; pure ASGI, so that it costs no task and no copy."""
+class Guard:
+    """Times every request and answers faults of ours; pure ASGI: it costs no task and no copy."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request through and take its time."""
+        """Pass a request through; what nobody handled is a fault, logged by kind and answered."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status = time.perf_counter(), 0
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -66,12 +68,20 @@ class Timed:
 
         try:
             await self._app(scope, receive, noted)
+        except Exception as error:
+            fault(error, route=_route(scope))
+            if status:
+                raise  # the answer has begun: it can only be broken off
+            await broken(_route(scope))(scope, receive, noted)
         finally:
             metrics: Metrics = scope["app"].state.runtime.metrics
-            route = getattr(scope.get("route"), "path", NO_ROUTE)
             method = scope["method"] if scope["method"] in _METHODS else NO_ROUTE
             seconds = time.perf_counter() - began
-            metrics.requests.labels(method, route, str(status)).observe(seconds)
+            metrics.requests.labels(method, _route(scope), str(status)).observe(seconds)
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", NO_ROUTE)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -1,7 +1,7 @@
 """One place where an error becomes an HTTP problem (RFC 9457), never repeating what was sent."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -59,13 +59,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RiskError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _broken)
 
 
 async def _refused(request: Request, error: Exception) -> ProblemResponse:
-    if not isinstance(error, RiskError):
-        return await _broken(request, error)
-    status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    status = STATUS.get(cast("type[RiskError]", type(error)), HTTPStatus.INTERNAL_SERVER_ERROR)
     title = type(error).__name__.removesuffix("Error")
     fields = getattr(error, "fields", None)
     more = {"fields": fields} if fields else {}
@@ -89,9 +86,9 @@ async def _http(request: Request, error: Exception) -> ProblemResponse:
     return found
 
 
-async def _broken(request: Request, error: Exception) -> ProblemResponse:
-    """A fault of ours: the log has it, the caller does not."""
-    return problem(500, TITLES[500], "the service failed", instance=_instance(request))
+def broken(route: str) -> ProblemResponse:
+    """Return the answer to a fault of ours: the log has its kind, the caller has nothing."""
+    return problem(500, TITLES[500], "the service failed", instance=route)
 
 
 def _instance(request: Request) -> str:

@@ -25,11 +25,14 @@ def serve(
     """Run the service until it is stopped."""
     import uvicorn
 
+    from api.logs import configure
+
     os.environ[VARIABLE] = str(home)  # what each worker process reads
     with opened(home) as (_, store):
         is_sqlite = store.dialect == "sqlite"
     if workers > 1 and is_sqlite:
         raise typer.BadParameter("several workers need PostgreSQL: set DARVOZA_DATABASE_URL")
+    configure()
     say(f"serving {home} on http://{host}:{port}")
     uvicorn.run(
         "api.app:create_app",

@@ -162,13 +162,16 @@ def test_what_no_route_knows_is_a_problem(world: World) -> None:
 
 
 def test_a_fault_of_ours_is_a_problem_without_details(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError(SECRET)
 
     monkeypatch.setattr(type(world.runtime.recording), "crossing", broken)
     assert is_problem(world.post("/v1/crossings", arrival(26)), 500)
+    logged = capsys.readouterr()
+    assert "ZeroDivisionError" in logged.out + logged.err
+    assert SECRET not in logged.out + logged.err
 
 
 def test_a_store_that_is_down_says_when_to_try_again(
