@@ -100,7 +100,7 @@ def encode(tables: Tables, plan: Plan, folder: Path, *, rows: int = 1_000_000) -
         Empty or not there yet; gets one folder a relation, one file a part in each. The relation
         ``encoded`` comes last: what was encoded, in one row.
     rows : int, default=1,000,000
-        Crossings in a part; about 1 kB each are held in memory.
+        Crossings in a part; about 1.6 kB each are held in memory.
 
     Returns
     -------
