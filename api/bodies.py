@@ -14,7 +14,7 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from engine.errors import BodyTooLargeError, MalformedBodyError
-from engine.records import InspectionAct, Record, faults
+from engine.records import Arrival, Crossing, InspectionAct, Record, faults
 
 DEEPEST = 32
 """Levels of nesting; no record has more than four."""
@@ -30,6 +30,16 @@ class ReportedAct(InspectionAct):
     """An inspection act as it is reported: the sender may say officer or counterpart, no more."""
 
     basis: Literal["officer", "counterpart"] | None = None
+
+
+async def reported_arrival(request: Request) -> Arrival:
+    """Read a crossing with its declaration, or a bare crossing, which has none."""
+    raw = await read_bounded(request)
+    check(raw)
+    found = json.loads(raw)
+    if isinstance(found, dict) and "crossing_id" in found:
+        return Arrival(crossing=parsed(raw, Crossing))
+    return parsed(raw, Arrival)
 
 
 def body_of(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:

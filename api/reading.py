@@ -28,15 +28,11 @@ def check_post(runtime: Runtime, caller: Caller, post: str) -> None:
 
 
 def post_of(runtime: Runtime, caller: Caller, crossing_id: str) -> str:
-    """Return the post of a crossing that the caller reaches; raises ``NotFoundError``.
-
-    A crossing that was loaded as history belongs to no post here: only callers that are bound to
-    none reach it.
-    """
+    """Return the post of a crossing that the caller reaches; raises ``NotFoundError``."""
     post = runtime.recording.post_of(crossing_id)
-    if not (caller.post is None or caller.post == post):
+    if caller.post not in (None, post):
         raise NotFoundError("crossing", crossing_id)
-    return post or ""
+    return post
 
 
 class Reading:

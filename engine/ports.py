@@ -81,8 +81,8 @@ class Features(Protocol):
         """Return the event of an inspection act."""
         ...
 
-    def knows(self, connection: Connection, crossing_id: str) -> bool:
-        """Tell whether a crossing of this id was recorded or loaded."""
+    def post_of(self, connection: Connection, crossing_id: str) -> str | None:
+        """Return the post of a crossing that was recorded or loaded; None for a stranger."""
         ...
 
     def link(self, connection: Connection, seizure: Seizure) -> str | None:

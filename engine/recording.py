@@ -98,16 +98,13 @@ class Recording:
 
         return self._once(claim, draft)
 
-    def post_of(self, crossing_id: str) -> str | None:
-        """Return the post that reported a crossing; None for one that was loaded as history.
-
-        Raises ``NotFoundError``.
-        """
+    def post_of(self, crossing_id: str) -> str:
+        """Return the post of a crossing, reported or loaded; raises ``NotFoundError``."""
         with self._store.read() as connection:
-            found = _reported(connection, crossing_id)
-            if found is None and not self._features.knows(connection, crossing_id):
-                raise NotFoundError("crossing", crossing_id)
-        return None if found is None else found.post
+            post = self._features.post_of(connection, crossing_id)
+        if post is None:
+            raise NotFoundError("crossing", crossing_id)
+        return post
 
     def _once(self, claim: Claim, draft: Callable[[Connection], Draft]) -> Recorded:
         """Record, or return what was recorded before; another process may win the race once."""

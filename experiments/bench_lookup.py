@@ -146,7 +146,9 @@ def _postgresql(store: Store, log: Log, plan: Plan) -> list[Row]:
 
 
 def _event(log: Log, at: int, name: str) -> CrossingEvent:
-    return CrossingEvent(name, 0, True, 0, tuple(log.keys[:, at].tolist()), log.facts[:, at].copy())
+    return CrossingEvent(
+        name, "", 0, True, 0, tuple(log.keys[:, at].tolist()), log.facts[:, at].copy()
+    )
 
 
 def _places(plan: Plan, keys: Sequence[Sequence[int]], cut: int) -> list[list[Lookup]]:

@@ -83,6 +83,7 @@ def _passages(log: Log, label: Ints, begin: int) -> Iterator[dict[str, object]]:
     for row in range(begin, min(begin + _CHUNK, len(log))):
         yield {
             "crossing_id": log.crossing_id[row],
+            "post": log.post[row],
             "plate_key": int(log.plate_key[row]),
             "is_entry": bool(log.facts[_ENTRY, row]),
             "arrived_at": int(log.facts[_ARRIVED, row]),

@@ -52,7 +52,7 @@ class Log:
 
     Attributes
     ----------
-    crossing_id : object array of shape (n,)
+    crossing_id, post : object array of shape (n,)
     known_at, as_of : int64 array of shape (n,)
         When each crossing became known, and the cut of its features; ascending in ``known_at``.
     keys : int64 array of shape (n_lookups, n)
@@ -65,6 +65,7 @@ class Log:
     """
 
     crossing_id: NDArray[np.object_]
+    post: NDArray[np.object_]
     known_at: Ints
     as_of: Ints
     keys: Ints
@@ -109,6 +110,7 @@ def read_log(tables: Tables, plan: Plan) -> Log:
     )
     return Log(
         tables.crossings["crossing_id"].to_numpy().astype(object),
+        tables.crossings["post"].to_numpy().astype(object),
         known_at,
         as_of,
         keys,

@@ -26,7 +26,7 @@ from features.passages import (
 from features.passages import epoch as counted
 from features.plan import Plan
 
-_KNOWS = select(PASSAGES.c.crossing_id).where(PASSAGES.c.crossing_id == bindparam("which"))
+_POST = select(PASSAGES.c.post).where(PASSAGES.c.crossing_id == bindparam("which"))
 
 
 class OnlineFeatures:
@@ -87,9 +87,9 @@ class OnlineFeatures:
         """Return the event of an inspection act."""
         return ActEvent(act.crossing_id, act.outcome, act.is_full)
 
-    def knows(self, connection: Connection, crossing_id: str) -> bool:
-        """Tell whether a crossing of this id was recorded or loaded."""
-        return connection.scalar(_KNOWS, {"which": crossing_id}) is not None
+    def post_of(self, connection: Connection, crossing_id: str) -> str | None:
+        """Return the post of a crossing that was recorded or loaded; None for a stranger."""
+        return connection.scalar(_POST, {"which": crossing_id})
 
     def link(self, connection: Connection, seizure: Seizure) -> str | None:
         """Return the crossing that a seizure belongs to, None where there is none."""
@@ -106,6 +106,7 @@ def _event(
     plate = entities["plate"]
     return CrossingEvent(
         crossing.crossing_id,
+        crossing.post,
         0 if plate is None else key("plate", plate),
         crossing.direction == "entry",
         micros(crossing.arrived_at),

@@ -35,6 +35,7 @@ PASSAGES = Table(
     "passages",
     METADATA,
     Column("crossing_id", String, primary_key=True),
+    Column("post", String, nullable=False),
     Column("plate_key", Int64, nullable=False),
     Column("is_entry", Boolean, nullable=False),
     Column("arrived_at", Int64, nullable=False),
@@ -63,6 +64,7 @@ class CrossingEvent:
     """A crossing, ready to be counted."""
 
     crossing_id: str
+    post: str
     plate_key: int
     is_entry: bool
     arrived_at: int
@@ -102,6 +104,7 @@ def passage_row(event: CrossingEvent, known_at: int, label: Label) -> dict[str, 
     """Return the row that remembers a crossing."""
     return {
         "crossing_id": event.crossing_id,
+        "post": event.post,
         "plate_key": event.plate_key,
         "is_entry": event.is_entry,
         "arrived_at": event.arrived_at,

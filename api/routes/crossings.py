@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from api.answering import answer, said, takes
-from api.bodies import body_of
+from api.bodies import reported_arrival
 from api.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.reading import check_post, post_of
 from api.schemas import Acknowledged
@@ -29,9 +29,9 @@ async def record(
     caller: TheCaller,
     runtime: RunningService,
     key: IdempotencyKey,
-    arrival: Annotated[Arrival, Depends(body_of(Arrival))],
+    arrival: Annotated[Arrival, Depends(reported_arrival)],
 ) -> Response:
-    """Record a crossing: an exit, a record of the paired post, a late one."""
+    """Record a crossing, bare or with its declaration: an exit, the paired post's, a late one."""
     crossing = arrival.crossing
     check_post(runtime, caller, crossing.post)
     name = crossing_name(crossing.crossing_id)

@@ -142,3 +142,13 @@ def test_a_recorded_crossing_is_known_to_the_next_decision(world: World) -> None
     decision = world.decide(arrival(START + 4000)).json()
     known = world.get(f"/v1/decisions/{decision['decision_id']}/features").json()["features"]
     assert known["plate_crossings_365d"] == 1
+
+
+def test_a_bare_crossing_is_recorded_as_one_without_a_declaration(world: World) -> None:
+    whole = arrival(970, direction="exit") | {"declaration": None}
+    assert world.post("/v1/crossings", whole["crossing"]).status_code == 201
+    assert world.post("/v1/crossings", whole).status_code == 201  # the same crossing, once
+    wrong = whole["crossing"] | {"direction": "up"}
+    refused = world.post("/v1/crossings", wrong)
+    assert refused.status_code == 422
+    assert refused.json()["fields"][0]["rule"] == "unknown_enumeration"

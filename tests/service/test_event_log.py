@@ -104,6 +104,13 @@ def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
     assert bodies["c-5001"]["inputs"]["epoch"] == anchored["epoch"] == epoch(lived.home)
     assert logged(lived)["c-5001"] == again(lived)["c-5001"]
     assert before["crossing_id"] == "c-5000"
+    # Last night's vehicles, known from the load alone, are searched by the post they came to.
+    with store.read() as connection:
+        query = select(PASSAGES.c.crossing_id, PASSAGES.c.post)
+        loaded = {post: name for name, post in connection.execute(query) if name not in bodies}
+    ours = lived.post("/v1/inspections", act(7001, loaded["OYB"]))
+    theirs = lived.post("/v1/inspections", act(7002, loaded["FOT"]))
+    assert (ours.status_code, theirs.status_code) == (201, 404)
 
 
 def _only_our_posts(folder: Path) -> None:

@@ -23,6 +23,7 @@ def upgrade() -> None:
     op.create_table(
         "passages",
         sa.Column("crossing_id", sa.String, nullable=False),
+        sa.Column("post", sa.String, nullable=False),
         sa.Column("plate_key", INT64, nullable=False),
         sa.Column("is_entry", sa.Boolean, nullable=False),
         sa.Column("arrived_at", INT64, nullable=False),
