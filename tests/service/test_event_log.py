@@ -1,5 +1,6 @@
 """The event log of a home repeats, to the bit, what its service computed at each decision."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from api.settings import Settings
 from engine.filing import digest_of
 from engine.journal import Journal
 from experiments.synth.write import write
@@ -22,15 +24,31 @@ from features.log import read_log
 from features.passages import PASSAGES
 from features.plan import Plan
 from tests.service.test_acts import act
-from tests.service.world import World, arrival
+from tests.service.world import (
+    FakeModels,
+    World,
+    arrival,
+    make_home,
+    make_keys,
+    open_world,
+)
 
 PLAN = Plan(CATALOGUE)
 DECISIONS = 40
 
 
-@pytest.fixture(scope="module")
-def lived(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A service that decided, inspected and recorded on top of a loaded history."""
+@pytest.fixture
+def lived(tmp_path: Path) -> Iterator[World]:
+    """A service of its own that decided, inspected and recorded."""
+    home = make_home(tmp_path / "home")
+    keys, other = make_keys(home)
+    models = FakeModels()
+    client, app = open_world(home, models, Settings(key_seconds=0.2, model_seconds=0.05))
+    with client:
+        yield _lived(World(home, models, client, app.state.runtime, keys, other))
+
+
+def _lived(world: World) -> World:
     for number in range(DECISIONS):
         decided = world.decide(arrival(number, plate=f"01A{number % 9:04d}BC"))
         assert decided.status_code == 201
