@@ -125,9 +125,9 @@ def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
     # Last night's vehicles, known from the load alone, are searched by the post they came to.
     with store.read() as connection:
         query = select(PASSAGES.c.crossing_id, PASSAGES.c.post)
-        loaded = {post: name for name, post in connection.execute(query) if name not in bodies}
-    ours = lived.post("/v1/inspections", act(7001, loaded["OYB"]))
-    theirs = lived.post("/v1/inspections", act(7002, loaded["FOT"]))
+        ids = {post: name for name, post in connection.execute(query) if name not in bodies}
+    ours = lived.post("/v1/inspections", act(7001, ids["OYB"]))
+    theirs = lived.post("/v1/inspections", act(7002, ids["FOT"]))
     assert (ours.status_code, theirs.status_code) == (201, 404)
 
 
