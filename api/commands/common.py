@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.migrations.upgrade import upgrade
+from engine.errors import HomeError
 from engine.home import Home
 from engine.store import Store
 
@@ -39,6 +40,13 @@ UnusedHomeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")]
+
+
+def existing(home: Path) -> Path:
+    """Return a home that is there; raises ``HomeError``, so that a slip of the pen makes none."""
+    if not home.is_dir():
+        raise HomeError(home.name, "no such home")
+    return home
 
 
 @contextmanager

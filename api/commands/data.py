@@ -12,6 +12,7 @@ from api.commands.common import (
     JsonOption,
     UnusedHomeOption,
     emit,
+    existing,
     opened,
     progress,
     say,
@@ -75,6 +76,8 @@ def load(
     from features.passages import is_current
     from features.plan import Plan
 
+    if not folder.is_dir():
+        raise HomeError(folder.name, "no such folder")
     plan = Plan(CATALOGUE)
     with opened(home) as (found, store):
         with progress() as told:
@@ -164,7 +167,7 @@ def verify(
     from engine.receipts import open_signer, read_receipts
     from engine.verify import verify as check
 
-    with opened(home) as (found, store):
+    with opened(existing(home)) as (found, store):
         held = [] if receipts is None else list(read_receipts(receipts))
         verdict = check(store, receipts=held, public_key=open_signer(found).public_key)
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from api.commands.common import HomeOption, JsonOption, UnusedHomeOption, emit, opened, progress
+from api.commands.common import (
+    HomeOption,
+    JsonOption,
+    UnusedHomeOption,
+    emit,
+    existing,
+    opened,
+    progress,
+)
 from api.commands.data import FormatOption
 from engine.errors import HomeError
 from engine.home import Home
@@ -92,7 +100,7 @@ def train(
 
     settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
     who = by or getpass.getuser()
-    with opened(home) as (found, store), progress() as told:
+    with opened(existing(home)) as (found, store), progress() as told:
         made = make_candidate(found, store, Plan(CATALOGUE), settings, by=who, progress=told)
 
     def text() -> None:
@@ -112,7 +120,7 @@ def evaluate(
     from models.bundle import load_bundle, signing_key
     from models.report_html import report_html
 
-    found = Home(home).prepare()
+    found = Home(existing(home)).prepare()
     report = dict(load_bundle(found.bundles / version, signing_key(found).public_key()).report)
     page = found.reports / version / "report.html"
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -137,8 +145,9 @@ def promote(
     from api.promoting import approved
     from api.runtime import open_network
 
+    there = existing(home)
     password = os.environ.get("DARVOZA_PASSWORD") or getpass.getpass(f"password of {by}: ")
-    with opened(home) as (found, store):
+    with opened(there) as (found, store):
         role = Accounts(store, open_network(found)).sign_in(by, password)
         standing = approved(found, store, version, by=by, role=role).models[version]
     result = {

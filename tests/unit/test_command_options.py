@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from api.commands.learning import _write_scores
+from engine.errors import HomeError
 
 if TYPE_CHECKING:
     from models.backtest import Backtest
@@ -52,3 +53,19 @@ def test_the_header_of_the_scores_is_plain(tmp_path: Path) -> None:
         '"a""b",0.25,0.25,0.25',
         '"c",1,1,1',
     ]
+
+
+@pytest.mark.parametrize(
+    "words", [["verify"], ["train"], ["evaluate", "m1"], ["promote", "m1", "--as", "ann"]]
+)
+def test_a_home_that_is_not_there_is_not_made(words: list[str], tmp_path: Path) -> None:
+    """A slip of the pen in --home is refused, and leaves nothing behind."""
+    with pytest.raises(HomeError, match="no such home"):
+        app([*words, "--home", str(tmp_path / "typo")], standalone_mode=False)
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_folder_that_is_not_there_is_not_loaded(tmp_path: Path) -> None:
+    with pytest.raises(HomeError, match="no such folder"):
+        app(["load", str(tmp_path / "none"), "--home", str(tmp_path / "h")], standalone_mode=False)
+    assert not (tmp_path / "h").exists()
