@@ -10,8 +10,9 @@ from api.commands.common import JsonOption, UnusedHomeOption, emit, progress, sa
 
 if TYPE_CHECKING:
     from experiments.faults.audit import Counts
+    from experiments.faults.service import Forker
 
-Fault = Literal["kill"]
+Fault = Literal["kill", "duplicate"]
 CROSSINGS = 2_000
 
 
@@ -27,12 +28,13 @@ def faults(
 ) -> None:
     """Do something bad to a real service; exit status 1 where a promise was broken."""
     say("a SYNTHETIC network in a scratch home")
-    with progress() as bar:
+    with progress() as bar, forker() as forks:
         counts = run(
             fault,
+            forks,
             trials=trials,
             planted=planted,
-            told=lambda done, of: bar("services killed", done, of),
+            told=lambda done, of: bar(f"fault {fault}", done, of),
         )
 
     def text() -> None:
@@ -44,7 +46,21 @@ def faults(
         raise typer.Exit(1)
 
 
-def run(fault: Fault, *, trials: int, planted: bool, told: Callable[[int, int], None]) -> "Counts":
+def forker() -> "Forker":
+    """Return a process that starts services, to be closed."""
+    from experiments.faults.service import Forker
+
+    return Forker([sys.executable, "-m", "api.commands.forker"])
+
+
+def run(
+    fault: Fault,
+    forks: "Forker",
+    *,
+    trials: int,
+    planted: bool,
+    told: Callable[[int, int], None],
+) -> "Counts":
     """Make a scratch deployment, do this to its service, and count what was broken."""
     import asyncio
 
@@ -54,14 +70,15 @@ def run(fault: Fault, *, trials: int, planted: bool, told: Callable[[int, int], 
     from engine.receipts import open_signer
     from experiments.arrivals import endless
     from experiments.faults.audit import audit
+    from experiments.faults.duplicate import duplicate
     from experiments.faults.kill import kill
     from experiments.faults.service import Service
 
-    command = [sys.executable, "-m", "api.commands.forker", *(["--planted"] if planted else [])]
     with scratch(crossings=CROSSINGS) as made:
-        service = Service(command, made.environment, port=free_port())
+        service = Service(forks, made.environment, free_port(), fault if planted else "")
         waiting = endless(made.arrivals, prefix=fault)
-        running = kill(service, waiting, keys=made.keys, trials=trials, told=told)
+        do = {"kill": kill, "duplicate": duplicate}[fault]
+        running = do(service, waiting, keys=made.keys, trials=trials, told=told)
         book, key = asyncio.run(running), open_signer(made.home).public_key
         store = open_store(made.home)
         try:

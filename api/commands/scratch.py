@@ -42,7 +42,7 @@ class Scratch:
     """What came after its history, as bodies of requests."""
     keys: Mapping[str, str]
     environment: Mapping[str, str]
-    """Of a process that is to work in this home."""
+    """What a process that is to work in this home has set."""
 
 
 @contextmanager
@@ -65,7 +65,9 @@ def scratch(*, crossings: int, seed: int = 1) -> Iterator[Scratch]:
             }
         finally:
             store.dispose()
-        environment = os.environ | {VARIABLE: str(home.root)}
+        environment = {VARIABLE: str(home.root)}
+        if database := os.environ.get(DATABASE_VARIABLE):
+            environment[DATABASE_VARIABLE] = database
         yield Scratch(home, later.arrivals, keys, environment)
 
 

@@ -4,5 +4,6 @@ service     a service in a process of its own, started and killed over and over
 senders     checkpoints that send until they are answered, and keep what they were told
 audit       what was acknowledged against what stands
 kill        kill -9 at random moments
+duplicate   one request a hundred times at once
 planted     the bugs that the runs must catch
 """

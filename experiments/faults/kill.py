@@ -28,26 +28,26 @@ async def kill(
     keys: Mapping[str, str],
     trials: int,
     told: Callable[[int, int], None],
-    seed: int = 1,
 ) -> Book:
     """Kill and start the service ``trials`` times; return what the senders were told.
 
     ``told`` hears how many trials are done, of how many.
     """
-    book, dice = Book(), random.Random(seed)
-    async with service, asyncio.TaskGroup() as senders:
-        for _ in range(SENDERS):
-            senders.create_task(Sender(service.port, book, keys=keys).run(waiting))
-        for trial in range(trials):
-            await service.start()
-            if dice.random() >= EARLY:
-                await _answer(book)
-            await asyncio.sleep(dice.random() * LONGEST_SECONDS)
-            await service.kill()
-            told(trial + 1, trials)
-        await service.start()
-        await _answer(book)
-        book.is_closing = True
+    book, dice = Book(), random.Random(trials)
+    with service:
+        async with asyncio.TaskGroup() as senders:
+            for _ in range(SENDERS):
+                senders.create_task(Sender(service.port, book, keys=keys).run(waiting))
+            for trial in range(trials):
+                service.start()
+                if dice.random() >= EARLY:
+                    await _answer(book)
+                await asyncio.sleep(dice.random() * LONGEST_SECONDS)
+                service.kill()
+                told(trial + 1, trials)
+            service.start()
+            await _answer(book)
+            book.is_closing = True
     return book
 
 

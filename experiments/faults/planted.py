@@ -1,5 +1,6 @@
 """The bugs that the fault runs must catch; nothing of the product imports this."""
 
+import secrets
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -36,3 +37,8 @@ class HastyWriter(Writer):
         except Exception as error:  # what was answered stays answered: that is the bug
             for future in self._unanswered.values():
                 future.set_exception(error)
+
+
+def forgetful(crossing_id: str) -> str:
+    """Name a request as if it had never been sent before."""
+    return f"crossing:{crossing_id}:{secrets.token_hex(4)}"
