@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 LEVELS = 101
 """Quantiles of a table: the shares 0, 0.01, ..., 1."""
-SEED_WEIGHT = 1000
+SEED_WEIGHT = 200
 """Decisions that the model's own table counts as, until the post's decisions outnumber it."""
 
 
@@ -53,5 +53,5 @@ def blended(seed: Sequence[float], recent: ArrayLike) -> tuple[float, ...]:
 
 
 def _fading(n: int) -> float:
-    """Weight of one of the seed's points: all of it without decisions, a tenth at 10,000."""
+    """Weight of one of the seed's points: all of it without decisions, half of it after 200."""
     return SEED_WEIGHT / (SEED_WEIGHT + n)

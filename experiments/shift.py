@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.records import Arrival
-from engine.times import moment
+from engine.times import micros, moment
 
 Row = dict[str, str]
 _LISTS = ("container_numbers", "seal_numbers")
@@ -57,6 +57,20 @@ def cut(folder: Path, history: Path, *, opens_at: int) -> Shift:
         folder, history, past=past, wanted={row["declaration_id"] for row in later}
     )
     return Shift(history, tuple(_bodies(later, *declared)))
+
+
+def opening(folder: Path, *, latest: int, entries: int) -> int:
+    """Return when a shift opened that saw so many entries: at ``latest``, on a quiet night before.
+
+    Times are UTC microseconds.
+    """
+    with (folder / "crossings.csv").open(newline="") as file:
+        came = sorted(
+            micros(_read_time(row["recorded_at"] or row["arrived_at"]))
+            for row in csv.DictReader(file)
+            if row["direction"] == "entry"
+        )
+    return min([latest, *came[-entries : -entries + 1]])
 
 
 def _declared(

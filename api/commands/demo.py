@@ -22,8 +22,10 @@ from engine.times import HOUR, SystemClock, moment
 if TYPE_CHECKING:
     from experiments.shift import Shift
 
-CROSSINGS, DAYS, SEED = 60_000, 90, 7
+CROSSINGS, DAYS, SEED = 75_000, 45, 7
 SHIFT = 12 * HOUR
+ENTRIES = 300
+"""On a quiet night the shift is made longer, until it has so many."""
 MARK = "demo"
 """Marks a home that a demonstration made and may empty again."""
 COLOURS = {"red": "bold red", "yellow": "yellow"}
@@ -79,7 +81,7 @@ def _emptied(home: Path) -> Home:
 
 def _history(home: Home, told: Told) -> "Shift":
     """Make up a network whose history ends now, load all but its last shift, return that."""
-    from experiments.shift import cut
+    from experiments.shift import cut, opening
     from experiments.synth.write import write
     from features.catalogue import CATALOGUE
     from features.intake import load
@@ -96,7 +98,9 @@ def _history(home: Home, told: Told) -> "Shift":
         days=DAYS,
         progress=lambda done, of: told("making up a border network", done, of),
     )
-    shift = cut(folder / "all", folder / "history", opens_at=now - SHIFT)
+    opens_at = opening(folder / "all", latest=now - SHIFT, entries=ENTRIES)
+    say(f"the shift's arrivals are those of the last {(now - opens_at) / HOUR:.0f} hours")
+    shift = cut(folder / "all", folder / "history", opens_at=opens_at)
     loaded = load(home, shift.history, progress=lambda _, done, of: told("loading", done, of))
     with opened(home.root) as (_, store):
         about: dict[str, object] = {

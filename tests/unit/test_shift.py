@@ -1,0 +1,74 @@
+"""A shift cut off a history: nothing known before it is sent, nothing after it is history."""
+
+import csv
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from engine.records import Arrival
+from engine.times import HOUR, micros
+from experiments.shift import Shift, cut, opening
+from experiments.synth.write import write
+
+END = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OPENS = micros(END) - 24 * HOUR
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Shift]:
+    folder = tmp_path_factory.mktemp("shift")
+    write(folder / "all", crossings=2000, seed=3, end=END, days=20)
+    return folder, cut(folder / "all", folder / "history", opens_at=OPENS)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def known(row: dict[str, str]) -> int:
+    return micros(datetime.fromisoformat(row["recorded_at"] or row["arrived_at"]))
+
+
+def test_every_crossing_is_history_or_arrival(world: tuple[Path, Shift]) -> None:
+    folder, shift = world
+    before = {row["crossing_id"] for row in rows(folder / "history" / "crossings.csv")}
+    later = [body["crossing"]["crossing_id"] for body in shift.arrivals]
+    whole = rows(folder / "all" / "crossings.csv")
+    assert later and not before & set(later)
+    assert before == {row["crossing_id"] for row in whole if known(row) < OPENS}
+    assert set(later) <= {row["crossing_id"] for row in whole if known(row) >= OPENS}
+
+
+def test_no_act_of_the_shift_is_history(world: tuple[Path, Shift]) -> None:
+    folder, _ = world
+    for name in ("inspections.csv", "seizures.csv"):
+        assert all(
+            micros(datetime.fromisoformat(row["recorded_at"])) < OPENS
+            for row in rows(folder / "history" / name)
+        )
+
+
+def test_arrivals_are_records_with_their_declarations(world: tuple[Path, Shift]) -> None:
+    folder, shift = world
+    read = [Arrival.model_validate(body, strict=False) for body in shift.arrivals]
+    declared = [one for one in read if one.declaration is not None]
+    assert declared
+    for one in declared:
+        assert one.declaration is not None
+        assert one.crossing.declaration_id == one.declaration.declaration_id
+    held = {row["declaration_id"] for row in rows(folder / "history" / "declarations.csv")}
+    crossings = rows(folder / "history" / "crossings.csv")
+    assert {row["declaration_id"] for row in crossings} - {""} <= held
+
+
+def test_a_quiet_night_is_made_longer(world: tuple[Path, Shift]) -> None:
+    folder, _ = world
+    latest = micros(END) - HOUR
+    assert opening(folder / "all", latest=latest, entries=1) == latest
+    longer = opening(folder / "all", latest=latest, entries=100)
+    assert longer < latest
+    entries = [row for row in rows(folder / "all" / "crossings.csv") if row["direction"] == "entry"]
+    assert sum(known(row) >= longer for row in entries) >= 100
+    assert micros(END) - longer < 30 * 24 * HOUR
