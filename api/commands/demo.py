@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +53,8 @@ def demo(
 ) -> None:
     """From nothing to a ranked queue: made-up history, a model, the service, one shift."""
     os.environ.pop(DATABASE_VARIABLE, None)  # a demonstration never writes to another store
+    # Whoever stops the demonstration stops its service too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     started = time.monotonic()
     found = _emptied(home)
     say("everything in this demonstration is SYNTHETIC: no person, vehicle or find is real")
