@@ -22,20 +22,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from engine.home import DATABASE_VARIABLE, Home
 from engine.times import DAY, SystemClock, moment
 from experiments.arrivals import endless
-from experiments.benching import Row, row
+from experiments.benching import Row, interleaved, row, times_faster
 from experiments.processes import Server
 from experiments.shift import cut
 from experiments.synth.write import write
 from experiments.wire import Line, get, post
-from models.peer import command, environment, save
+from models.bundle import signing_key
+from models.peer import command, environment, estimators, save
+from models.scorer import Scorer
 
 CROSSINGS, SPAN_DAYS = 60_000, 90
 CONNECTIONS = 16
 TURN_SECONDS = 2.0
 TURNS = 7
+SCORED = 200
+"""Distinct rows scored one by one in a turn."""
 STAGED = 3_000
 """Decisions whose processor time is taken apart."""
 STAGES = ("parse", "read", "score", "decide", "explain", "commit", "answer")
@@ -56,7 +62,7 @@ def run(data: Path | None) -> list[Row]:
     with TemporaryDirectory(prefix="bench-serving-") as name:
         scratch = Path(name)
         made = _deployment(scratch, data)
-        return asyncio.run(_compared(made)) + asyncio.run(_staged(made))
+        return [*asyncio.run(_compared(made)), _one_row(made), *asyncio.run(_staged(made))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class Deployment:
 
     scratch: Path
     home: Path
+    version: str
     requests: Iterator[bytes]
     peer: Path
     peer_requests: Iterator[bytes]
@@ -99,6 +106,7 @@ def _deployment(scratch: Path, data: Path | None) -> Deployment:
     return Deployment(
         scratch,
         home,
+        version,
         (post("/v1/decisions", one.body, key=keys[one.post]) for one in sent),
         scratch / "peer",
         _rows(columns),
@@ -181,6 +189,29 @@ async def _turn(server: Server, requests: Iterator[bytes]) -> Turn:
     await asyncio.gather(*(drive() for _ in range(CONNECTIONS)))
     seconds = time.perf_counter() - began
     return Turn(answered / seconds, (server.cpu_seconds() - cpu) / answered)
+
+
+def _one_row(made: Deployment) -> Row:
+    """Score distinct rows one by one, both targets, beside scikit-learn on the same trees."""
+    home = Home(made.home)
+    scorer = Scorer.load(home.bundles / made.version, key=signing_key(home).public_key())
+    peers = estimators(home, made.version).values()
+    shape = (SCORED, 1, len(scorer.names))
+    rows = np.random.default_rng(1).lognormal(0.0, 2.0, shape).astype(np.float32)
+
+    def ours() -> None:
+        for one in rows:
+            scorer.score(one)
+
+    def peer() -> None:
+        for one in rows:
+            for estimator in peers:
+                estimator.predict_proba(one)
+
+    faster = times_faster(interleaved({"ours": ours, "peer": peer}, TURNS), "ours", "peer")
+    return row(
+        "one distinct row scored, against scikit-learn predict_proba", "times", faster, ">= 15"
+    )
 
 
 async def _staged(made: Deployment) -> list[Row]:

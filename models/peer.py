@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 from engine.home import Home
 from models.bundle import load_bundle, read_verified, signing_key
@@ -28,19 +29,23 @@ def save(home: Home, version: str, out: Path) -> tuple[str, ...]:
         Folder that does not exist yet.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    import skops.io
-
-    key = signing_key(home).public_key()
-    names = load_bundle(home.bundles / version, key).names
-    _, files = read_verified(home.bundles / version, key)
-    estimators = skops.io.loads(files["model.skops"], trusted=TRUSTED)
+    names = load_bundle(home.bundles / version, signing_key(home).public_key()).names
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlflow.sklearn
 
-        chosen = estimators["discrepancy"]
+        chosen = estimators(home, version)["discrepancy"]
         mlflow.sklearn.save_model(chosen, str(out), skops_trusted_types=TRUSTED)
     return names
+
+
+def estimators(home: Home, version: str) -> dict[str, Any]:
+    """Return a bundle's scikit-learn estimators by target, verified and loaded from the list."""
+    import skops.io
+
+    _, files = read_verified(home.bundles / version, signing_key(home).public_key())
+    found: dict[str, Any] = skops.io.loads(files["model.skops"], trusted=TRUSTED)
+    return found
 
 
 def command(model: Path, *, port: int) -> list[str]:
