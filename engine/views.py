@@ -6,7 +6,6 @@ record's ``decision`` is the full view; the checkpoint's is a subset of its name
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from engine.decision import Decision
@@ -38,21 +37,26 @@ def outcome(decision: Decision) -> dict[str, Any]:
         "post": decision.post,
         "as_of": rfc3339(decision.as_of),
         "channel": decision.channel.code,
-        "rank": None if decision.rank is None else asdict(decision.rank),
-        "search_order": [asdict(step) for step in decision.search_order],
-        "facts": [asdict(fact) for fact in decision.facts],
+        "rank": None if decision.rank is None else flat(decision.rank),
+        "search_order": [flat(step) for step in decision.search_order],
+        "facts": [flat(fact) for fact in decision.facts],
         "data_gaps": list(decision.data_gaps),
         "mode": decision.mode,
         "advisory": True,
-        "risk": asdict(decision.risk),
+        "risk": flat(decision.risk),
         "propensity": decision.propensity,
         "propensities": {c.code: p for c, p in selection.propensities.items()},
         "basis": selection.basis,
         "is_random": selection.is_random,
         "profiles": [name.partition(":")[2] for name in selection.fired if ":" in name],
-        "reasons": [asdict(reason) for reason in decision.reasons],
+        "reasons": [flat(reason) for reason in decision.reasons],
         "model_version": decision.model_version,
     }
+
+
+def flat(data: Any) -> dict[str, Any]:
+    """Return a slotted dataclass of plain values as a dict; ``asdict`` would copy each deeply."""
+    return {name: getattr(data, name) for name in data.__slots__}
 
 
 def view(

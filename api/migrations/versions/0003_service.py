@@ -48,7 +48,7 @@ def _answers_and_decisions() -> None:
     op.create_index(
         "decisions_waiting_ix",
         "decisions",
-        ["post", "place"],
+        ["post", "place", "known_at"],
         sqlite_where=waits,
         postgresql_where=waits,
     )
