@@ -15,8 +15,8 @@ _NAMES = "Names the request, so that sending it again changes nothing."
 _BEARER = HTTPBearer(auto_error=False, description="A key made by `darvoza keys create`.")
 
 
-def runtime_of(request: Request) -> Runtime:
-    """Return the running service."""
+async def runtime_of(request: Request) -> Runtime:
+    """Return the running service; async, because FastAPI runs plain functions in another thread."""
     runtime: Runtime = request.app.state.runtime
     return runtime
 
@@ -39,7 +39,7 @@ async def caller_of(
 TheCaller = Annotated[Caller, Depends(caller_of)]
 
 
-def idempotency_key(
+async def idempotency_key(
     key: Annotated[
         str | None,
         Header(
