@@ -10,7 +10,7 @@ import os
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -48,7 +48,7 @@ class Receipt:
 
     def to_json(self) -> dict[str, Any]:
         """Return the receipt as answers carry it."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in _TYPES}
 
     @classmethod
     def from_json(cls, value: object) -> "Receipt":
