@@ -14,7 +14,8 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from engine.errors import BodyTooLargeError, MalformedBodyError
-from engine.records import Arrival, Crossing, InspectionAct, Record, faults
+from engine.records import Arrival, Crossing, InspectionAct, Record
+from engine.validation import faults
 
 DEEPEST = 32
 """Levels of nesting; no record has more than four."""

@@ -5,8 +5,7 @@ from engine.errors import NotAllowedError
 from engine.home import Home
 from engine.journal import Journal
 from engine.store import Store
-from models.bundle import load_bundle, signing_key
-from models.candidate import file_digest
+from models.bundle import file_digest, load_bundle, signing_key
 from models.promotion import State, approve
 from models.promotions import PromotionProjection, read_state
 

@@ -1,6 +1,7 @@
 """The domain and the spine: records, journal, selection, decisions.
 
 records     what the world reports, one definition each
+validation  what a refused record is told
 network     which posts there are, and who faces whom
 identifiers plates, containers, VINs: folding and check digits as signals
 errors      what can go wrong, as facts a caller can act on

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from engine.errors import HomeError, UnknownPostError
-from engine.records import Country, PostCode, Record, faults
+from engine.records import Country, PostCode, Record
+from engine.validation import faults
 
 
 class Post(Record):

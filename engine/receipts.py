@@ -6,15 +6,12 @@ is true. Whoever holds the key can sign another history, but cannot call back re
 """
 
 import json
-import os
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -29,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from engine.errors import HomeError, RecordError
 from engine.home import Home
 from engine.journal import Entry
+from engine.secretfiles import read_secret
 
 KEY_FILE = "receipts.pem"
 _PURPOSE = b"darvoza receipt 1"
@@ -121,12 +119,8 @@ def open_signer(home: Home) -> Signer:
 
 def open_key(path: Path) -> Ed25519PrivateKey:
     """Read a signing key, made on first use and closed to others; raises ``HomeError``."""
-    if not path.exists():
-        _create(path)
-    if path.stat().st_mode & 0o077:
-        raise HomeError(path.name, "others can read this key: chmod 600, or replace it")
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        key = load_pem_private_key(read_secret(path, _new_key), password=None)
     except ValueError:
         raise HomeError(path.name, "not a PEM private key") from None
     if not isinstance(key, Ed25519PrivateKey):
@@ -134,19 +128,9 @@ def open_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def _create(path: Path) -> None:
-    """Make the key file whole or not at all; where two processes race, one key wins."""
-    pem = Ed25519PrivateKey.generate().private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
-    draft = path.with_name(f"{path.name}.{token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    with suppress(FileExistsError):
-        path.hardlink_to(draft)
-    draft.unlink()
+def _new_key() -> bytes:
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def read_receipts(path: Path) -> Iterator[Receipt]:

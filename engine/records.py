@@ -9,7 +9,6 @@ pseudonym made by the sender.
 """
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self, cast
 
@@ -19,7 +18,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -269,35 +267,3 @@ class Arrival(Record):
 
     crossing: Crossing
     declaration: Declaration | None = None
-
-
-RULES: Mapping[str, str] = {
-    "missing": "missing_key",
-    "literal_error": "unknown_enumeration",
-    "finite_number": "not_finite",
-    "greater_than_equal": "negative",
-    "less_than_equal": "too_large",
-    "string_too_long": "too_long",
-    "too_long": "too_long",
-    "string_too_short": "missing_key",
-    "extra_forbidden": "unknown_field",
-    "float_type": "not_a_number",
-    "float_parsing": "not_a_number",
-    "int_type": "not_a_whole_number",
-    "int_parsing": "not_a_whole_number",
-    "int_parsing_size": "not_a_whole_number",
-    "int_from_float": "not_a_whole_number",
-    "bool_type": "not_a_boolean",
-    "bool_parsing": "not_a_boolean",
-    "string_type": "not_text",
-    "string_unicode": "bad_encoding",
-}
-"""pydantic's error types under the names of our rules; any other type is its own name."""
-
-
-def faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str, str]]:
-    """Return where, which rule and why for each fault, without ever repeating the value."""
-    return [
-        (found["loc"], RULES.get(found["type"], found["type"]), found["msg"])
-        for found in error.errors(include_url=False, include_input=False, include_context=False)
-    ]

@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from engine.records import Record, faults
+from engine.records import Record
 from engine.times import micros
+from engine.validation import faults
 from features.history import MODELS, SCHEMAS, bare
 from features.intake_rows import Fault, Progress, Rows, layout
 

@@ -77,6 +77,11 @@ def signing_key(home: Home) -> Ed25519PrivateKey:
     return open_key(home.keys / KEY_FILE)
 
 
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, as the journal names what was registered and approved."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
 def sign(manifest: bytes, key: Ed25519PrivateKey) -> bytes:
     """Return the detached signature of a manifest."""
     return key.sign(_PURPOSE + manifest)

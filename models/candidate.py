@@ -4,7 +4,6 @@ history + journal -> point-in-time matrix -> fit, judge -> signed bundle -> jour
 Nothing it makes decides anything: a candidate comes into force by two people's approval.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from engine.store import Store
 from features.event_log import read_event_log
 from features.plan import Plan
 from models.assemble import assemble
-from models.bundle import signing_key
+from models.bundle import file_digest, signing_key
 from models.bundle_write import write_bundle
 from models.config import TrainConfig
 from models.promotion import register
@@ -91,8 +90,3 @@ def make_candidate(
     )
     run_id = record_run(home, bundle, trained.report)
     return Candidate(bundle.name, bundle, run_id, trained.report)
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -69,7 +69,8 @@ class Sentences:
             chosen = (raising + list(self._spread(others)))[:FEWEST]
         if len(chosen) < FEWEST:
             chosen += [one for one in named if one not in chosen][: FEWEST - len(chosen)]
-        among = f"{arrival.crossing.vehicle_class.replace('_', ' ')}s"
+        name = arrival.crossing.vehicle_class.replace("_", " ")
+        among = f"{name}es" if name.endswith("s") else f"{name}s"
         return tuple(self._reason(one, among) for one in chosen)
 
     def _spread(self, contributions: Iterable[Contribution]) -> Iterator[Contribution]:

@@ -1,7 +1,6 @@
 """What all commands share: the home, JSON on standard output, progress on standard error."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from api.home import default_root
 from api.migrations.upgrade import upgrade
 from engine.errors import HomeError
 from engine.home import Home
@@ -21,21 +21,16 @@ OUT = Console()
 ERR = Console(stderr=True)
 
 
-def default_home() -> Path:
-    """The home where none is named: the environment's, else ``./var``."""
-    return Path(os.environ.get("DARVOZA_HOME") or "var")
-
-
 HomeOption = Annotated[
     Path,
-    typer.Option("--home", help="The home directory.", default_factory=default_home, metavar="DIR"),
+    typer.Option("--home", help="The home directory.", default_factory=default_root, metavar="DIR"),
 ]
 UnusedHomeOption = Annotated[
     Path,
     typer.Option(
         "--home",
         help="Taken by every command; this one touches no home.",
-        default_factory=default_home,
+        default_factory=default_root,
         metavar="DIR",
     ),
 ]

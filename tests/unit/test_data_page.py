@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.records import RULES
+from engine.validation import RULES
 from features import kcs
 from features.history import MODELS
 from tests.unit.intake_folders import KINDS, RULE
