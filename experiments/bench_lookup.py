@@ -24,6 +24,7 @@ from experiments.synth.write import write
 from features.backfill import backfill
 from features.catalogue import CATALOGUE
 from features.counters import Lookup, Reader, latest, layouts
+from features.definitions import EVER
 from features.intake import read_folder
 from features.log import Log, read_log
 from features.passages import CrossingEvent
@@ -157,7 +158,7 @@ def _places(plan: Plan, keys: Sequence[Sequence[int]], cut: int) -> list[list[Lo
     wanted = {
         (Group(read.stream, read.by), plan.column[read.of, read.by], back)
         for read in plan.reads
-        for back in {0, read.days * DAY if read.days < 36_500 else 0}
+        for back in {0, read.window if read.window < EVER else 0}
     }
     return [
         [(numbers[group], row[at], cut - back) for group, at, back in sorted(wanted) if row[at]]

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import DAY
-from features.definitions import FAR, Floats, Read
+from features.definitions import EVER, Floats, Read
 from features.encode import FACTS
 from features.kernel import group_reads
 from features.log import Events, Log
@@ -80,7 +79,7 @@ def _group_reads(
     query = log.keys[plan.column[wanted[0].of, group.by]]
     sums = [read for read in wanted if not read.is_last]
     measures = sorted({read.measure for read in sums})
-    days = sorted({read.days for read in sums}) or [FAR]
+    windows = sorted({read.window for read in sums}) or [EVER]
     found = kernel(
         log.keys[plan.column[group.by, group.by]][events.row],
         events.known_at,
@@ -89,9 +88,9 @@ def _group_reads(
         ),
         query[order],
         log.as_of[order],
-        np.array([0 if span >= FAR else span * DAY for span in days]),
+        np.array([0 if window >= EVER else window for window in windows]),
         np.array([measures.index(read.measure) for read in sums], np.int64),
-        np.array([days.index(read.days) for read in sums], np.int64),
+        np.array([windows.index(read.window) for read in sums], np.int64),
     )
     out = {}
     for read in wanted:

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Column, Connection, Integer, LargeBinary, Table
 
 from engine.store import METADATA, Int64
-from engine.times import DAY
-from features.definitions import FAR, Floats
+from features.definitions import EVER, Floats
 from features.plan import Group, Plan
 
 Ints = NDArray[np.int64]
@@ -119,14 +118,14 @@ class Reader:
         self._lookups = self._wanted()
         starts: dict[tuple[Group, tuple[str, ...], int], int] = {}
         at = 0
-        for group, of, days in self._lookups:
-            starts[group, of, days] = at
+        for group, of, window in self._lookups:
+            starts[group, of, window] = at
             at += self._layouts[group].width
         # One more place, always zero, stands for "before everything".
         self._width, self._zero = at + 1, at
         self._empties = [self._layouts[group].empty for group, _, _ in self._lookups]
         self._of = [plan.column[of, group.by] for group, of, _ in self._lookups]
-        self._back = [0 if days >= FAR else days * DAY for _, _, days in self._lookups]
+        self._back = [0 if window >= EVER else window for _, _, window in self._lookups]
         self._numbers = [self._layouts[group].number for group, _, _ in self._lookups]
         self._place(starts)
 
@@ -134,21 +133,23 @@ class Reader:
         wanted = set()
         for read in self._plan.reads:
             group = Group(read.stream, read.by)
-            wanted.add((group, read.of, FAR))
-            if not read.is_last and read.days < FAR:
-                wanted.add((group, read.of, read.days))
+            wanted.add((group, read.of, EVER))
+            if not read.is_last and read.window < EVER:
+                wanted.add((group, read.of, read.window))
         return sorted(wanted)
 
     def _place(self, starts: Mapping[tuple[Group, tuple[str, ...], int], int]) -> None:
         sums, lasts = [], []
         for column, read in enumerate(self._plan.reads):
             group = Group(read.stream, read.by)
-            layout, now = self._layouts[group], starts[group, read.of, FAR]
+            layout, now = self._layouts[group], starts[group, read.of, EVER]
             if read.is_last:
                 lasts.append((column, now + len(layout.sums) + layout.carried.index(read.measure)))
                 continue
             offset = layout.sums.index(read.measure)
-            then = self._zero if read.days >= FAR else starts[group, read.of, read.days] + offset
+            then = (
+                self._zero if read.window >= EVER else starts[group, read.of, read.window] + offset
+            )
             sums.append((column, now + offset, then))
         self._sum_columns, self._now, self._then = _columns(sums, 3)
         self._last_columns, self._last = _columns(lasts, 2)

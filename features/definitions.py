@@ -17,11 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import DAY
+from engine.times import DAY, SECOND
 
 Floats = NDArray[np.float64]
 FAR = 36_500
 """Days that stand for "ever": a window longer than any history."""
+EVER = FAR * DAY
+"""The same as a window, in microseconds."""
+HALF_HOUR = 1 / 48
+"""Days."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,8 +39,16 @@ class Read:
     """Entities of the crossing at hand that are looked up; not ``by`` for the paired post."""
     measure: str
     """A measure of the stream, or ``n``; for the last event ``known_at`` or a fact."""
-    days: int = FAR
+    window: int = EVER
+    """Microseconds before the cut; ``EVER`` reaches back to the beginning."""
     is_last: bool = False
+
+
+def window_name(window: int) -> str:
+    """Name a window in microseconds: ``ever``, ``30d``, ``1800s``."""
+    if window >= EVER:
+        return "ever"
+    return f"{window // DAY}d" if window % DAY == 0 else f"{window // SECOND}s"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -80,21 +92,23 @@ def _by(by: By) -> tuple[str, ...]:
     return (by,) if isinstance(by, str) else by
 
 
-def _read(stream: Stream, measure: str, by: By, of: By | None, days: int) -> Read:
+def _read(stream: Stream, measure: str, by: By, of: By | None, days: float) -> Read:
     names = _by(by)
-    return Read(stream.name, names, names if of is None else _by(of), measure, days)
+    return Read(stream.name, names, names if of is None else _by(of), measure, round(days * DAY))
 
 
 def _last(stream: Stream, fact: str, by: By, of: By | None) -> Read:
     names = _by(by)
-    return Read(stream.name, names, names if of is None else _by(of), fact, FAR, is_last=True)
+    return Read(stream.name, names, names if of is None else _by(of), fact, is_last=True)
 
 
 def _whose(by: By) -> str:
     return " and ".join(name.replace("_", " ") for name in _by(by)) or "all posts"
 
 
-def _within(days: int) -> str:
+def _within(days: float) -> str:
+    if days < 1:
+        return f"within {round(days * 1440)} minutes"
     return "ever" if days >= FAR else f"within {days} days"
 
 
@@ -103,20 +117,20 @@ def declared(fact: str, unit: str, meaning: str) -> Feature:
     return Feature("value", (Fact(fact),), (), unit, meaning)
 
 
-def count(stream: Stream, by: By, days: int, of: By | None = None) -> Feature:
+def count(stream: Stream, by: By, days: float, of: By | None = None) -> Feature:
     """Number of events of the same entity within the window."""
     meaning = f"{stream.plural} of the same {_whose(by)} {_within(days)}"
     return Feature("scaled", (_read(stream, "n", by, of, days),), (1.0,), "events", meaning)
 
 
-def total(stream: Stream, measure: str, by: By, days: int, of: By | None = None) -> Feature:
+def total(stream: Stream, measure: str, by: By, days: float, of: By | None = None) -> Feature:
     """Sum of a measure over the events of the same entity within the window."""
     meaning = f"total {measure} over {stream.plural} of the same {_whose(by)} {_within(days)}"
     read = _read(stream, measure, by, of, days)
     return Feature("scaled", (read,), (float(stream.scale(measure)),), measure, meaning)
 
 
-def ratio(stream: Stream, part: str, by: By, days: int, per: str = "n") -> Feature:
+def ratio(stream: Stream, part: str, by: By, days: float, per: str = "n") -> Feature:
     """Sum of one measure per unit of another; NaN where the second is zero."""
     over = f"over the {stream.plural}" if per == "n" else f"per {per} over the {stream.plural}"
     meaning = f"mean {part} {over} of the same {_whose(by)} {_within(days)}"
@@ -125,7 +139,7 @@ def ratio(stream: Stream, part: str, by: By, days: int, per: str = "n") -> Featu
     return Feature("ratio", reads, (scale,), part if per == "n" else f"{part} per {per}", meaning)
 
 
-def share(stream: Stream, by: By, days: int, within: By) -> Feature:
+def share(stream: Stream, by: By, days: float, within: By) -> Feature:
     """Share of the wider entity's events that also have the narrower one; NaN where it has none."""
     wider = f"of the same {_whose(within)} {_within(days)}"
     meaning = f"share of {stream.plural} {wider} with the same {_whose(by)}"
@@ -134,7 +148,7 @@ def share(stream: Stream, by: By, days: int, within: By) -> Feature:
 
 
 def smoothed_rate(
-    stream: Stream, measure: str, by: By, days: int, strength: float = 20.0
+    stream: Stream, measure: str, by: By, days: float, strength: float = 20.0
 ) -> Feature:
     """Rate of a measure, shrunk by ``strength`` events towards the rate of all events ever known.
 
@@ -190,7 +204,7 @@ def differs(stream: Stream, fact: str, by: By, of: By | None = None) -> Feature:
     return Feature("differs", (Fact(fact), _last(stream, fact, by, of)), (), "flag", meaning)
 
 
-def against(fact: str, stream: Stream, part: str, by: By, days: int, per: str = "n") -> Feature:
+def against(fact: str, stream: Stream, part: str, by: By, days: float, per: str = "n") -> Feature:
     """The fact over what is usual for the entity: its sum of ``part`` per unit of ``per``."""
     meaning = f"{fact} over the usual of the same {_whose(by)} {_within(days)}"
     reads = (_read(stream, part, by, None, days), _read(stream, per, by, None, days))

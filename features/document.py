@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from features.definitions import Feature, Read
+from features.definitions import Feature, Read, window_name
 from features.plan import Plan
 
 _HEAD = """\
@@ -45,9 +45,7 @@ def _reads(feature: Feature) -> Iterator[str]:
         if isinstance(item, Read):
             by = " + ".join(item.by) or "all"
             of = "" if item.of == item.by else f" of {' + '.join(item.of)}"
-            window = (
-                "the last" if item.is_last else ("ever" if item.days > 36_000 else f"{item.days} d")
-            )
+            window = "the last" if item.is_last else window_name(item.window)
             yield f"{item.measure}: {item.stream} by {by}{of}, {window}"
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from features.definitions import FAR, OPERATORS, Fact, Feature, Floats, Read
+from features.definitions import EVER, OPERATORS, Fact, Feature, Floats, Read
 from features.encode import ENCODING_VERSION, FACTS, Entities, Facts, key_of
 from features.streams import CROSSINGS, STREAMS
 
@@ -157,9 +157,9 @@ def _check(name: str, feature: Feature, facts: Sequence[str]) -> None:
             fits = item.measure == "known_at" or (stream is CROSSINGS and item.measure in facts)
         else:
             fits = item.measure == "n" or item.measure in stream.measures
-        if not fits or not 0 < item.days <= FAR:
+        if not fits or not 0 < item.window <= EVER:
             raise ValueError(
-                f"feature {name}: no {item.measure!r} over {item.days} days of {stream.name}"
+                f"feature {name}: no {item.measure!r} over {item.window} us of {stream.name}"
             )
         if len(item.by) != len(item.of):
             raise ValueError(f"feature {name}: looks up {item.of} under {item.by}")

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from engine.errors import ConflictError
-from features.definitions import FAR, Read
+from features.definitions import Read, window_name
 from features.encode import FACTS
 from features.history import Tables
 from features.log import Events, Log, read_log
@@ -41,7 +41,7 @@ def read_column(read: Read) -> str:
     """Return the column in which a query answers a read."""
     if read.is_last:
         return f"last_{read.measure}"
-    return f"{read.measure}_ever" if read.days >= FAR else f"{read.measure}_{read.days}d"
+    return f"{read.measure}_{window_name(read.window)}"
 
 
 def relations(log: Log, plan: Plan, *, first: int = 0) -> dict[str, pa.Table]:

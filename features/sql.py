@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.times import DAY
-from features.definitions import FAR, Read
+from features.definitions import EVER, Read, window_name
 from features.plan import Group, Plan
 from features.relations import key_column, read_column
 from features.streams import CROSSINGS
@@ -56,8 +56,8 @@ class Question:
 
     @property
     def spans(self) -> list[int]:
-        """The windows in days, the one that reaches back to the beginning left out."""
-        return sorted({read.days for read in self.sums if read.days < FAR})
+        """The windows, the one that reaches back to the beginning left out."""
+        return sorted({read.window for read in self.sums if read.window < EVER})
 
     @property
     def facts(self) -> list[str]:
@@ -98,13 +98,13 @@ def frames(question: Question, *, only: str = "TRUE") -> str:
         entity is not known, NULL where there is no last event.
     """
     windows = [
-        f"{_window(days)} AS (PARTITION BY entity ORDER BY moment "
-        f"RANGE BETWEEN {_reach(days)} PRECEDING AND 1 PRECEDING)"
-        for days in sorted({read.days for read in question.sums} | {FAR})
+        f"{_window(window)} AS (PARTITION BY entity ORDER BY moment "
+        f"RANGE BETWEEN {_reach(window)} PRECEDING AND 1 PRECEDING)"
+        for window in sorted({read.window for read in question.sums} | {EVER})
     ]
     columns = ["asks AS crossing"]
     for read in question.sums:
-        amount = f"SUM(add_{read.measure}) OVER {_window(read.days)}"
+        amount = f"SUM(add_{read.measure}) OVER {_window(read.window)}"
         columns.append(f"CAST(COALESCE({amount}, 0) AS BIGINT) AS {read_column(read)}")
     columns += [f"MAX({name}) OVER ever AS {name}" for name in question.told]
     return f"""WITH line AS (
@@ -204,7 +204,7 @@ SELECT entity FROM line WHERE entity <> 0 GROUP BY entity HAVING COUNT(*) > {abo
 
 
 def _line(question: Question, looks: Sequence[int]) -> str:
-    """Events and cuts on one line of time; a cut looks once for each number of days back."""
+    """Events and cuts on one line of time; a cut looks once for each window back."""
     stream, by = question.group.stream, question.group.by
     added = [f"add_{name}" for name in question.measures]
     told = {"told": "crossing", "told_at": "known_at"}
@@ -217,8 +217,9 @@ def _line(question: Question, looks: Sequence[int]) -> str:
         *added,
     ]
     branches = [f"  SELECT {', '.join(events)} FROM {stream}"]
-    for days in looks:
-        cut = ["crossing", str(days), key_column(question.of, by), f"as_of - {days * DAY}"]
+    for window in looks:
+        look = f"CAST({window} AS BIGINT)"
+        cut = ["crossing", look, key_column(question.of, by), f"as_of - {window}"]
         nothing = ["NULL"] * len(question.told) + ["0"] * len(added)
         branches.append(f"  SELECT {', '.join(cut + nothing)} FROM {CROSSINGS.name}")
     return "\n  UNION ALL\n".join(branches)
@@ -226,7 +227,7 @@ def _line(question: Question, looks: Sequence[int]) -> str:
 
 def _difference(read: Read) -> str:
     amount = f"add_{read.measure}"
-    then = "" if read.days >= FAR else f" WHEN look = {read.days} THEN -{amount}"
+    then = "" if read.window >= EVER else f" WHEN look = {read.window} THEN -{amount}"
     return f"CAST(SUM(CASE WHEN look = 0 THEN {amount}{then} ELSE 0 END) AS BIGINT)"
 
 
@@ -246,12 +247,12 @@ def _answer(question: Question) -> str:
     )
 
 
-def _window(days: int) -> str:
-    return "ever" if days >= FAR else f"days_{days}"
+def _window(window: int) -> str:
+    return "ever" if window >= EVER else f"within_{window_name(window)}"
 
 
-def _reach(days: int) -> str:
-    return "UNBOUNDED" if days >= FAR else str(days * DAY)
+def _reach(window: int) -> str:
+    return "UNBOUNDED" if window >= EVER else str(window)
 
 
 def _list(columns: Sequence[str]) -> str:

@@ -35,7 +35,7 @@ def by_hand(log: Log, plan: Plan, read: Read, row: int) -> float:
     seen = [
         at
         for at, (known_at, owner) in enumerate(zip(events.known_at, events.row, strict=True))
-        if keys[owner] == looked_up and cut - read.days * DAY <= known_at < cut
+        if keys[owner] == looked_up and cut - read.window <= known_at < cut
     ]
     if not read.is_last:
         amounts = events.measures.get(read.measure, np.ones(len(events.row), np.int64))

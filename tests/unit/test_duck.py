@@ -90,10 +90,10 @@ def test_an_overlap_is_right_only_for_windows_that_fit_into_it() -> None:
     """Why hot entities are not split by overlap: thirty days look right, a year is not."""
     log = log_of(1, 400, 12 * HOUR)
     right, wrong = reads(log, PLAN), duck.reads(log, PLAN, overlapping)
-    fits = [read for read in PLAN.reads if not read.is_last and read.days <= 30]
+    fits = [read for read in PLAN.reads if not read.is_last and read.window <= 30 * DAY]
     assert len(fits) > 5
     assert differing(right, wrong, lambda read: read in fits) == 0
-    assert differing(right, wrong, lambda read: read.days == 365) > 0
+    assert differing(right, wrong, lambda read: read.window == 365 * DAY) > 0
 
 
 def test_each_question_has_a_name_and_each_read_a_question() -> None:
