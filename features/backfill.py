@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, delete
 
 from features.counters import COUNTERS, Layout, copy, layouts
+from features.derived import first_pairs
 from features.encode import FACTS
+from features.links import keep, ways
 from features.log import Events, Log
-from features.passages import PASSAGES
+from features.passages import LINKS, PASSAGES
 from features.plan import Plan
 
 Ints = NDArray[np.int64]
@@ -26,17 +28,25 @@ def backfill(connection: Connection, log: Log, plan: Plan) -> None:
     connection.execute(delete(COUNTERS))
     connection.execute(delete(PASSAGES))
     for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
-        keys = log.keys[plan.column[group.by, group.by]]
-        copy(connection, _rows(log, log.streams[group.stream], keys, layout))
+        under = log.counted_under(plan, group)
+        copy(connection, _rows(log, log.streams[group.stream], under, layout))
+    connection.execute(delete(LINKS))
+    keep(connection, _linked(log, plan))
     label = _labels(log)
     for begin in range(0, len(log), _CHUNK):
         connection.execute(PASSAGES.insert(), list(_passages(log, label, begin)))
 
 
+def _linked(log: Log, plan: Plan) -> Iterator[tuple[int, int, int, int]]:
+    for way in ways(plan):
+        via, to = log.keys[way.via], log.keys[way.to]
+        for row in first_pairs(via, to, log.known_at).tolist():
+            yield way.number, int(via[row]), int(log.known_at[row]), int(to[row])
+
+
 def _rows(
-    log: Log, events: Events, keys: Ints, layout: Layout
+    log: Log, events: Events, entity: Ints, layout: Layout
 ) -> Iterator[tuple[int, int, int, bytes]]:
-    entity = keys[events.row]
     order = np.lexsort((events.known_at, entity))
     order = order[entity[order] != 0]
     if not len(order):

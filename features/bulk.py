@@ -81,7 +81,7 @@ def _group_reads(
     measures = sorted({read.measure for read in sums})
     windows = sorted({read.window for read in sums}) or [EVER]
     found = kernel(
-        log.keys[plan.column[group.by, group.by]][events.row],
+        log.counted_under(plan, group),
         events.known_at,
         np.array([_amounts(events, name) for name in measures], np.int64).reshape(
             len(measures), len(events.row)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from features.definitions import (
     FAR,
+    HALF_HOUR,
     Feature,
     against,
     change,
@@ -25,7 +26,7 @@ from features.definitions import (
     smoothed_rate,
     total,
 )
-from features.streams import CROSSINGS, FINDS, INSPECTIONS
+from features.streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
 
 CATALOGUE: dict[str, Feature] = {}
 
@@ -113,11 +114,33 @@ feature("links", "new_driver_for_plate", first_seen(CROSSINGS, ("plate", "driver
 feature("links", "new_trailer_for_plate", first_seen(CROSSINGS, ("plate", "trailer")))
 feature("links", "new_consignee_for_carrier", first_seen(CROSSINGS, ("carrier", "consignee")))
 feature("links", "new_plate_for_carrier", first_seen(CROSSINGS, ("carrier", "plate")))
+# Who is new to whom, of late; who travels with a fellow; and hits of others that reach this one.
+for who, new in (
+    ("plate", "new_plate_driver"),
+    ("driver", "new_plate_driver"),
+    ("plate", "new_plate_trailer"),
+    ("carrier", "new_carrier_driver"),
+    ("carrier", "new_carrier_consignee"),
+    ("consignee", "new_carrier_consignee"),
+):
+    fellow = new.removeprefix("new_").replace(who, "").strip("_")
+    feature("links", f"{who}_new_{fellow}s_90d", total(CROSSINGS, new, who, 90))
+    feature("links", f"{who}_new_{fellow}_share", ratio(CROSSINGS, new, who, 365))
+for who in ("plate", "driver", "carrier"):
+    feature("links", f"{who}_paired_share", ratio(CROSSINGS, "paired", who, 365))
+for who in ("carrier", "consignee", "declarant"):
+    beside = ("post", "direction", who)
+    feature("links", f"{who}_beside_30min", count(CROSSINGS, beside, HALF_HOUR))
+for link in PASSED.links:
+    passed = total(PASSED, link.measure, link.to, 365)
+    feature("links", f"hits_passed_from_{link.via}_to_{link.to}", passed)
 feature("links", "driver_changed", differs(CROSSINGS, "driver_key", "plate"))
 
 # Route and mirror: against the record of the paired post, known before this one.
 MIRROR, PAIRED = ("plate", "post", "direction"), ("plate", "pair", "opposite")
 feature("mirror", "mirror_days", days_since(CROSSINGS, MIRROR, PAIRED))
+feature("mirror", "mirror_records_3d", count(CROSSINGS, MIRROR, 3, PAIRED))
+feature("mirror", "mirror_hours_late", previous(CROSSINGS, "hours_late", MIRROR, PAIRED, "hours"))
 feature("mirror", "transit_us", change(CROSSINGS, "arrived_at", MIRROR, PAIRED, "microseconds"))
 feature("mirror", "mirror_mass_ratio", relative(CROSSINGS, "weighed_mass_kg", MIRROR, PAIRED))
 feature("mirror", "mirror_mass_gap", change(CROSSINGS, "weighed_mass_kg", MIRROR, PAIRED, "kg"))
@@ -130,6 +153,7 @@ feature("route", "post_share_of_plate", share(CROSSINGS, ("plate", "post"), 365,
 feature("route", "post_share_of_carrier", share(CROSSINGS, ("carrier", "post"), 365, "carrier"))
 feature("route", "post_changed", differs(CROSSINGS, "post_key", "plate"))
 feature("route", "route_crossings_90d", count(CROSSINGS, ("dispatch", "destination", "post"), 90))
+feature("timing", "post_crossings_30min", count(CROSSINGS, ("post", "direction"), HALF_HOUR))
 feature("route", "post_crossings_1d", count(CROSSINGS, ("post", "direction"), 1))
 feature("route", "post_hit_rate", smoothed_rate(INSPECTIONS, "hit", "post", 365, 50.0))
 feature("timing", "day_part_share", share(CROSSINGS, ("plate", "day_part"), 365, "plate"))

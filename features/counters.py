@@ -48,6 +48,8 @@ _AT_ONCE = 8_192
 
 Row = tuple[int, int, int, bytes]
 """(group number, entity key, known_at, state)."""
+Place = tuple["Layout", int]
+"""(layout of a group, entity key)."""
 Lookup = tuple[int, int, int]
 """(group number, entity key, cut): the state known strictly before the cut."""
 
@@ -82,7 +84,8 @@ def layouts(plan: Plan) -> dict[Group, Layout]:
     for group in plan.groups:
         reads = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
         sums = tuple(sorted({read.measure for read in reads if not read.is_last}))
-        carried = tuple(sorted({read.measure for read in reads if read.is_last}))
+        told = {"known_at"} if group in plan.remembered else set()
+        carried = tuple(sorted({read.measure for read in reads if read.is_last} | told))
         text = repr((group.stream, group.by, sums, carried)).encode()
         number = int.from_bytes(blake2b(text, digest_size=4).digest(), "big") >> 1
         packing = Struct(f"<{len(sums)}q{len(carried)}d")
@@ -203,36 +206,44 @@ def _columns(rows: Sequence[tuple[int, ...]], width: int) -> tuple[Ints, ...]:
     return tuple(np.array(rows, np.int64).reshape(len(rows), width).T)
 
 
-@dataclass(frozen=True, slots=True)
-class Increment:
-    """What one event adds to one entity of one group."""
+class Standing:
+    """Where some counters stand inside the writer's transaction, and what is being added to them.
 
-    layout: Layout
-    entity: int
-    known_at: int
-    sums: Sequence[int]
-    carried: Sequence[float]
-
-
-def append(connection: Connection, increments: Iterable[Increment]) -> None:
-    """Add events to the counters: one grouped read of where they stand, one grouped insert.
-
-    The increments come in the order in which they became known, inside the writer's transaction,
-    so that nothing moves between the read and the insert. Hot entities are summed in memory.
+    One grouped read, one grouped insert, and nothing moves in between. Events are added in the
+    order in which they became known; hot entities are summed in memory.
     """
-    found = list(increments)
-    layout = {(inc.layout.number, inc.entity): inc.layout for inc in found}
-    before = latest(connection, [(number, entity, _END) for number, entity in layout])
-    sums: dict[tuple[int, int], Sequence[int]] = {}
-    for (place, how), state in zip(layout.items(), before, strict=True):
-        packed = how.empty if state is None else state
-        sums[place] = how.packing.unpack(packed)[: len(how.sums)]
-    rows: dict[tuple[int, int, int], bytes] = {}
-    for inc in found:
-        place = (inc.layout.number, inc.entity)
-        sums[place] = list(map(add, sums[place], inc.sums))
-        rows[(*place, inc.known_at)] = inc.layout.packing.pack(*sums[place], *inc.carried)
-    insert(connection, [(*place, state) for place, state in rows.items()])
+
+    def __init__(self, connection: Connection, places: Iterable[Place]) -> None:
+        self._connection = connection
+        self._layouts = {(layout.number, entity): layout for layout, entity in places}
+        wanted = [(number, entity, _END) for number, entity in self._layouts]
+        self._values: dict[tuple[int, int], Sequence[float]] = {}
+        for (place, layout), state in zip(
+            self._layouts.items(), latest(connection, wanted), strict=True
+        ):
+            packed = layout.empty if state is None else state
+            self._values[place] = layout.packing.unpack(packed)
+        self._rows: dict[tuple[int, int, int], bytes] = {}
+
+    def last(self, place: Place, fact: str) -> float:
+        """Return what the entity's last event carried, NaN where there was none."""
+        layout, entity = place
+        at = len(layout.sums) + layout.carried.index(fact)
+        return self._values[layout.number, entity][at]
+
+    def add(
+        self, place: Place, known_at: int, *, sums: Sequence[int], carried: Sequence[float]
+    ) -> None:
+        """Add one event to one entity of one group."""
+        layout, entity = place
+        values = self._values[layout.number, entity]
+        standing = [*map(add, values, sums), *carried]
+        self._values[layout.number, entity] = standing
+        self._rows[layout.number, entity, known_at] = layout.packing.pack(*standing)
+
+    def write(self) -> None:
+        """Insert what was added."""
+        insert(self._connection, [(*place, state) for place, state in self._rows.items()])
 
 
 _END = int(np.iinfo(np.int64).max)

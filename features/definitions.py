@@ -11,7 +11,7 @@ float32; unknown stays NaN.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -73,16 +73,71 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A measure that an event takes from its own stream: whether its combination was seen before.
+
+    It adds 1 where the answer is the one ``wanted``, from what was known strictly before the event
+    itself became known, and 0 where an entity of the combination is not known.
+    """
+
+    by: tuple[str, ...]
+    said: str
+    """What it counts, in words."""
+    window: int = EVER
+    wanted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A way on which a hit is passed: from what it was found on, by ``via``, to each other ``to``.
+
+    Two entities are linked from the first crossing of the ``pair`` on.
+    """
+
+    via: str
+    to: str
+    pair: tuple[str, str]
+
+    @property
+    def measure(self) -> str:
+        """The measure that counts hits passed on this way, under ``to``."""
+        return f"via_{self.via}"
+
+
+FAN_OUT = 32
+"""A hit is passed on to this many entities at most, those linked last first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """Events of one kind; ``measures`` maps each name to the fact it sums and its integer scale."""
 
     name: str
     plural: str
     measures: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    derived: Mapping[str, Seen] = field(default_factory=dict)
+    """Measures made of the stream's own past."""
+    links: tuple[Link, ...] = ()
+    """For a stream of hits passed on: the ways there are."""
+
+    def has(self, measure: str, by: tuple[str, ...]) -> bool:
+        """Tell whether events counted under these entities add to the measure."""
+        if self.links:
+            return (measure, by) in {(link.measure, (link.to,)) for link in self.links}
+        return measure == "n" or measure in self.measures or measure in self.derived
+
+    def described(self) -> list[object]:
+        """Return everything that gives an event its measures, as JSON takes it."""
+        seen = {name: asdict(measure) for name, measure in self.derived.items()}
+        return [dict(self.measures), seen, [asdict(link) for link in self.links], FAN_OUT]
+
+    def unit(self, measure: str) -> str:
+        """Return the unit of a measure."""
+        return measure if measure in self.measures else "events"
 
     def scale(self, measure: str) -> int:
         """Return how many units of the counter make one unit of the measure."""
-        return 1 if measure == "n" else self.measures[measure][1]
+        return self.measures[measure][1] if measure in self.measures else 1
 
 
 By = str | tuple[str, ...]
@@ -125,18 +180,29 @@ def count(stream: Stream, by: By, days: float, of: By | None = None) -> Feature:
 
 def total(stream: Stream, measure: str, by: By, days: float, of: By | None = None) -> Feature:
     """Sum of a measure over the events of the same entity within the window."""
-    meaning = f"total {measure} over {stream.plural} of the same {_whose(by)} {_within(days)}"
+    whose = f"the same {_whose(by)} {_within(days)}"
+    meaning = f"total {measure} over {stream.plural} of {whose}"
+    if stream.links:
+        meaning = f"hits passed on through its {measure.removeprefix('via_')} to {whose}"
+    elif measure in stream.derived:
+        meaning = f"{stream.plural} of {whose} that were {stream.derived[measure].said}"
     read = _read(stream, measure, by, of, days)
-    return Feature("scaled", (read,), (float(stream.scale(measure)),), measure, meaning)
+    return Feature(
+        "scaled", (read,), (float(stream.scale(measure)),), stream.unit(measure), meaning
+    )
 
 
 def ratio(stream: Stream, part: str, by: By, days: float, per: str = "n") -> Feature:
     """Sum of one measure per unit of another; NaN where the second is zero."""
     over = f"over the {stream.plural}" if per == "n" else f"per {per} over the {stream.plural}"
-    meaning = f"mean {part} {over} of the same {_whose(by)} {_within(days)}"
+    whose = f"of the same {_whose(by)} {_within(days)}"
+    meaning, unit = f"mean {part} {over} {whose}", part if per == "n" else f"{part} per {per}"
+    if part in stream.derived:
+        was = stream.derived[part].said
+        meaning, unit = f"share of {stream.plural} {whose} that were {was}", "share"
     reads = (_read(stream, part, by, None, days), _read(stream, per, by, None, days))
     scale = stream.scale(part) / stream.scale(per)
-    return Feature("ratio", reads, (scale,), part if per == "n" else f"{part} per {per}", meaning)
+    return Feature("ratio", reads, (scale,), unit, meaning)
 
 
 def share(stream: Stream, by: By, days: float, within: By) -> Feature:

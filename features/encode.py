@@ -22,7 +22,7 @@ from engine.network import Network
 from engine.records import Crossing
 from engine.times import HOUR, micros
 
-ENCODING_VERSION = (1, FOLDING_VERSION)
+ENCODING_VERSION = (2, FOLDING_VERSION)
 """Changes whenever an entity or a fact below changes its meaning."""
 
 NAN = math.nan
@@ -110,8 +110,10 @@ def _conveyance(crossing: Any, network: Network) -> Entities:
 def _crossing_facts(crossing: Any, entities: Entities) -> Facts:
     hour = _local_hour(crossing.arrived_at)
     containers = crossing.container_numbers or ()
+    told = crossing.recorded_at or crossing.arrived_at
     facts = {
         "arrived_at": float(micros(crossing.arrived_at)),
+        "hours_late": (micros(told) - micros(crossing.arrived_at)) / HOUR,
         "hour": float(hour),
         "weekday": float(crossing.arrived_at.weekday()),
         "night": float(hour < 6 or hour >= 22),

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from engine.times import moment
 from features.acts import act_events, find_events
+from features.derived import passed_on, seen_before, stacked
 from features.encode import FACTS, encode, key
 from features.history import Tables
-from features.plan import Plan
+from features.plan import Group, Plan
 from features.steps import MEASURES, crossing_measures
+from features.streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
 
 Ints = NDArray[np.int64]
 CHUNK = 20_000
@@ -39,11 +41,15 @@ class Events:
         The crossing each event belongs to, whose entities it is counted under.
     measures : mapping of str to int64 array of shape (m,)
         What each event adds to each counter, scaled.
+    keys : mapping of tuple of str to int64 array of shape (m,), optional
+        For events that are not counted under the entities of their crossing: the key of each under
+        each combination, 0 where it is not counted there.
     """
 
     known_at: Ints
     row: Ints
     measures: Mapping[str, Ints]
+    keys: Mapping[tuple[str, ...], Ints] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,14 @@ class Log:
     def __len__(self) -> int:
         return len(self.crossing_id)
 
+    def counted_under(self, plan: Plan, group: Group) -> Ints:
+        """Return the key each event of a group is counted under, 0 where it is not counted."""
+        events = self.streams[group.stream]
+        if events.keys is not None:
+            return events.keys[group.by]
+        keys: Ints = self.keys[plan.column[group.by, group.by]][events.row]
+        return keys
+
 
 def read_log(tables: Tables, plan: Plan) -> Log:
     """Encode a history.
@@ -105,9 +119,11 @@ def read_log(tables: Tables, plan: Plan) -> Log:
     known_at = ints(tables.crossings["known_at"])
     names = tables.crossings.column_names
     as_of = ints(tables.crossings["as_of"]) if "as_of" in names else known_at
-    crossings = Events(
-        known_at, np.arange(n), dict(zip(MEASURES, crossing_measures(facts), strict=True))
-    )
+    measures = dict(zip(MEASURES, crossing_measures(facts), strict=True))
+    for name in plan.derived:
+        seen = CROSSINGS.derived[name]
+        measures[name] = seen_before(keys[plan.column[seen.by, seen.by]], known_at, seen)
+    inspections = Events(*act_events(tables))
     return Log(
         tables.crossings["crossing_id"].to_numpy().astype(object),
         tables.crossings["post"].to_numpy().astype(object),
@@ -117,11 +133,36 @@ def read_log(tables: Tables, plan: Plan) -> Log:
         facts,
         plate_key,
         {
-            "crossings": crossings,
-            "inspections": Events(*act_events(tables)),
-            "finds": Events(*find_events(tables)),
+            CROSSINGS.name: Events(known_at, np.arange(n), measures),
+            INSPECTIONS.name: inspections,
+            FINDS.name: Events(*find_events(tables)),
+            PASSED.name: _passed(plan, keys, known_at, inspections),
         },
     )
+
+
+def _passed(plan: Plan, keys: Ints, known_at: Ints, inspections: Events) -> Events:
+    """Hits passed on along the links of a plan, as a stream of their own."""
+    hits = np.flatnonzero(inspections.measures["hit"])
+    row, at = inspections.row[hits], inspections.known_at[hits]
+
+    def column(entity: str) -> Ints:
+        found: Ints = keys[plan.column[(entity,), (entity,)]]
+        return found
+
+    parts = [
+        passed_on(column(link.via), column(link.to), known_at, hit_row=row, hit_at=at)
+        for link in plan.links
+    ]
+    way, hit, other = stacked(parts, at)
+    measures = {link.measure: np.zeros(len(way), np.int64) for link in plan.links}
+    under: dict[tuple[str, ...], Ints] = {
+        (link.to,): np.zeros(len(way), np.int64) for link in plan.links
+    }
+    for number, link in enumerate(plan.links):
+        measures[link.measure][way == number] = 1
+        under[(link.to,)][way == number] = other[way == number]
+    return Events(at[hit], row[hit], measures, under)
 
 
 def ints(column: Any) -> Ints:

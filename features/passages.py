@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Index,
+    Integer,
     LargeBinary,
     SmallInteger,
     String,
@@ -47,6 +48,18 @@ PASSAGES = Table(
     Index("passages_plate_ix", "plate_key", "arrived_at"),
 )
 """Every crossing known: under which keys later acts and finds are counted, and what acts found."""
+
+
+LINKS = Table(
+    "links",
+    METADATA,
+    Column("way", Integer, primary_key=True, autoincrement=False),
+    Column("via", Int64, primary_key=True, autoincrement=False),
+    Column("known_at", Int64, primary_key=True, autoincrement=False),
+    Column("other", Int64, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""Which entities are linked since when: on which ways a hit will be passed on."""
 
 
 EPOCH = Table(

@@ -14,9 +14,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from features.definitions import EVER, OPERATORS, Fact, Feature, Floats, Read
+from features.definitions import EVER, OPERATORS, Fact, Feature, Floats, Link, Read
 from features.encode import ENCODING_VERSION, FACTS, Entities, Facts, key_of
-from features.streams import CROSSINGS, STREAMS
+from features.streams import CROSSINGS, PASSED, STREAMS
 
 Rows = NDArray[np.float32]
 Lookup = tuple[tuple[str, ...], tuple[str, ...]]
@@ -60,16 +60,27 @@ class Plan:
         self.names = tuple(catalogue)
         inputs = [item for feature in catalogue.values() for item in feature.inputs]
         self.reads = tuple(sorted({item for item in inputs if isinstance(item, Read)}))
-        self.groups = tuple(sorted({Group(read.stream, read.by) for read in self.reads}))
         self.facts = (*FACTS, "as_of")
         for name, feature in catalogue.items():
             _check(name, feature, self.facts)
+        self.derived = tuple(sorted({r.measure for r in self.reads if _derived(r)}))
+        self.links = tuple(link for link in PASSED.links if self._asks(link))
+        seen = [CROSSINGS.derived[measure].by for measure in self.derived]
+        pairs = [link.pair for link in self.links]
+        self.remembered = frozenset(Group(CROSSINGS.name, by) for by in seen + pairs)
+        asked = {Group(read.stream, read.by) for read in self.reads}
+        self.groups = tuple(sorted(asked | self.remembered))
+
+    def _asks(self, link: Link) -> bool:
+        wanted = (PASSED.name, (link.to,), link.measure)
+        return any((read.stream, read.by, read.measure) == wanted for read in self.reads)
 
     @cached_property
     def lookups(self) -> tuple[Lookup, ...]:
         """What a crossing is counted under and what it looks up, one key column each."""
-        counted = {(group.by, group.by) for group in self.groups}
-        return tuple(sorted(counted | {(read.of, read.by) for read in self.reads}))
+        counted = {group.by for group in self.groups} | {(link.via,) for link in self.links}
+        asked = {(read.of, read.by) for read in self.reads}
+        return tuple(sorted(asked | {(by, by) for by in counted}))
 
     @cached_property
     def column(self) -> Mapping[Lookup, int]:
@@ -112,8 +123,8 @@ class Plan:
             name: [feature.operator, [asdict(item) for item in feature.inputs], feature.parameters]
             for name, feature in self.catalogue.items()
         }
-        scales = {name: dict(stream.measures) for name, stream in STREAMS.items()}
-        text = json.dumps([ENCODING_VERSION, scales, features], sort_keys=True)
+        streams = {name: stream.described() for name, stream in STREAMS.items()}
+        text = json.dumps([ENCODING_VERSION, streams, features], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def keys(self, entities: Entities) -> list[int]:
@@ -144,6 +155,10 @@ class Plan:
         return out
 
 
+def _derived(read: Read) -> bool:
+    return not read.is_last and read.measure in STREAMS[read.stream].derived
+
+
 def _check(name: str, feature: Feature, facts: Sequence[str]) -> None:
     for item in feature.inputs:
         if isinstance(item, Fact):
@@ -156,7 +171,7 @@ def _check(name: str, feature: Feature, facts: Sequence[str]) -> None:
         if item.is_last:
             fits = item.measure == "known_at" or (stream is CROSSINGS and item.measure in facts)
         else:
-            fits = item.measure == "n" or item.measure in stream.measures
+            fits = stream.has(item.measure, item.by)
         if not fits or not 0 < item.window <= EVER:
             raise ValueError(
                 f"feature {name}: no {item.measure!r} over {item.window} us of {stream.name}"

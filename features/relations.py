@@ -20,13 +20,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from engine.errors import ConflictError
-from features.definitions import Read, window_name
+from features.definitions import Read, Stream, window_name
 from features.encode import FACTS
 from features.history import Tables
 from features.log import Events, Log, read_log
 from features.plan import Plan
-from features.streams import CROSSINGS
+from features.streams import CROSSINGS, FINDS, INSPECTIONS, STREAMS
 
+RELATIONS = (CROSSINGS.name, INSPECTIONS.name, FINDS.name)
 ENCODED = "encoded"
 """The relation that says in one row what was encoded, and that all of it was."""
 
@@ -60,8 +61,8 @@ def relations(log: Log, plan: Plan, *, first: int = 0) -> dict[str, pa.Table]:
     dict of str to pyarrow.Table
         ``crossings`` with n rows: ``crossing`` (int64, ascending), ``crossing_id``, ``known_at``,
         ``as_of`` (int64, UTC microseconds), ``by_*`` and ``of_*`` (int64 keys), ``add_*`` (int64)
-        and ``fact_*`` (float64, NaN where unknown). The other streams: ``known_at``, ``by_*`` and
-        ``add_*``.
+        and ``fact_*`` (float64, NaN where unknown). Inspections and finds: ``crossing``,
+        ``known_at``, ``by_*`` and ``add_*``. What is derived from them SQL makes itself.
     """
     keys = {key_column(*lookup): log.keys[place] for lookup, place in plan.column.items()}
     crossings = {
@@ -70,23 +71,25 @@ def relations(log: Log, plan: Plan, *, first: int = 0) -> dict[str, pa.Table]:
         "known_at": log.known_at,
         "as_of": log.as_of,
         **keys,
-        **_added(log.streams[CROSSINGS.name]),
+        **_added(CROSSINGS, log.streams[CROSSINGS.name]),
         **{f"fact_{name}": log.facts[place] for place, name in enumerate(FACTS)},
     }
     out = {CROSSINGS.name: pa.table(crossings)}
-    for name, events in log.streams.items():
-        if name != CROSSINGS.name:
-            counted = {
-                key_column(group.by, group.by) for group in plan.groups if group.stream == name
-            }
-            under = {column: keys[column][events.row] for column in sorted(counted)}
-            out[name] = pa.table({"known_at": events.known_at} | under | _added(events))
+    for name in (INSPECTIONS.name, FINDS.name):
+        events = log.streams[name]
+        counted = {group.by for group in plan.groups if group.stream == name}
+        if name == INSPECTIONS.name:
+            counted |= {(end,) for link in plan.links for end in (link.via, link.to)}
+        columns = sorted(key_column(by, by) for by in counted)
+        told = {"crossing": first + events.row, "known_at": events.known_at}
+        under = {column: keys[column][events.row] for column in columns}
+        out[name] = pa.table(told | under | _added(STREAMS[name], events))
     return out
 
 
-def _added(events: Events) -> dict[str, NDArray[np.int64]]:
-    ones = {"n": np.ones(len(events.row), np.int64)}
-    return {f"add_{name}": amounts for name, amounts in (ones | dict(events.measures)).items()}
+def _added(stream: Stream, events: Events) -> dict[str, NDArray[np.int64]]:
+    amounts = {"n": np.ones(len(events.row), np.int64)} | dict(events.measures)
+    return {f"add_{name}": amounts[name] for name in ("n", *stream.measures)}
 
 
 def encode(tables: Tables, plan: Plan, folder: Path, *, rows: int = 1_000_000) -> int:

@@ -16,9 +16,8 @@ from pyspark.sql import SparkSession
 
 from engine.errors import ConflictError
 from features.plan import Plan
-from features.relations import ENCODED
+from features.relations import ENCODED, RELATIONS
 from features.sql import Question, hot, questions, split
-from features.streams import STREAMS
 
 HOT = 5_000
 """Events and cuts above which an entity is hot: under a second of sliding frames for a core."""
@@ -74,7 +73,7 @@ def answer(
     encoded = spark.read.parquet(f"{relations}/{ENCODED}")
     if encoded.collect()[0].definitions != plan.digest:
         raise ConflictError("relations", relations, "encoded for other definitions")
-    for name in STREAMS:
+    for name in RELATIONS:
         spark.read.parquet(f"{relations}/{name}").createOrReplaceTempView(name)
     asked, found = questions(plan), 0
     for done, question in enumerate(asked, 1):

@@ -23,6 +23,7 @@ from engine.times import DAY
 from features.definitions import EVER, Read, window_name
 from features.plan import Group, Plan
 from features.relations import key_column, read_column
+from features.sql_streams import source
 from features.streams import CROSSINGS
 
 
@@ -205,7 +206,7 @@ SELECT entity FROM line WHERE entity <> 0 GROUP BY entity HAVING COUNT(*) > {abo
 
 def _line(question: Question, looks: Sequence[int]) -> str:
     """Events and cuts on one line of time; a cut looks once for each window back."""
-    stream, by = question.group.stream, question.group.by
+    by = question.group.by
     added = [f"add_{name}" for name in question.measures]
     told = {"told": "crossing", "told_at": "known_at"}
     events = [
@@ -216,7 +217,7 @@ def _line(question: Question, looks: Sequence[int]) -> str:
         *(f"{told[name]} AS {name}" for name in question.told),
         *added,
     ]
-    branches = [f"  SELECT {', '.join(events)} FROM {stream}"]
+    branches = [f"  SELECT {', '.join(events)} FROM {source(question.group, question.measures)}"]
     for window in looks:
         look = f"CAST({window} AS BIGINT)"
         cut = ["crossing", look, key_column(question.of, by), f"as_of - {window}"]

@@ -7,12 +7,18 @@ crossings    every passage, known when its record reached this network
 inspections  one for each inspected crossing, known when the deciding act was recorded: a later act
              that finds more adds its difference; papers and scales alone say nothing when clear
 finds        goods found elsewhere and linked back to a crossing: never in a hit rate's denominator
+passed       hits passed along links known before the hit was: to the plates its driver had crossed
+             with, the consignees its carrier had carried for, and so on; not to its own
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from features.definitions import Stream
+from engine.times import MINUTE
+from features.definitions import Link, Seen, Stream
+
+PAIR = 30 * MINUTE
+"""Vehicles seen at one post within this time travel together; only the later one can know it."""
 
 CROSSINGS = Stream(
     "crossings",
@@ -29,12 +35,45 @@ CROSSINGS = Stream(
             "net_kg": ("norm_net_kg", 1000),
         }
     ),
+    MappingProxyType(
+        {
+            "new_plate_driver": Seen(("plate", "driver"), "the first of plate and driver together"),
+            "new_plate_trailer": Seen(
+                ("plate", "trailer"), "the first of plate and trailer together"
+            ),
+            "new_carrier_driver": Seen(
+                ("carrier", "driver"), "the first of carrier and driver together"
+            ),
+            "new_carrier_consignee": Seen(
+                ("carrier", "consignee"), "the first of carrier and consignee together"
+            ),
+            "paired": Seen(
+                ("post", "direction", "carrier"),
+                "half an hour or less after another of the carrier",
+                PAIR,
+                wanted=True,
+            ),
+        }
+    ),
 )
 INSPECTIONS = Stream(
     "inspections", "inspections", MappingProxyType({"hit": ("hit", 1), "seizure": ("seizure", 1)})
 )
 FINDS = Stream("finds", "finds elsewhere", MappingProxyType({"grams": ("grams", 1)}))
+PASSED = Stream(
+    "passed",
+    "hits passed on",
+    links=(
+        Link("driver", "plate", ("plate", "driver")),
+        Link("plate", "driver", ("plate", "driver")),
+        Link("trailer", "plate", ("plate", "trailer")),
+        Link("plate", "trailer", ("plate", "trailer")),
+        Link("driver", "carrier", ("carrier", "driver")),
+        Link("consignee", "carrier", ("carrier", "consignee")),
+        Link("carrier", "consignee", ("carrier", "consignee")),
+    ),
+)
 
 STREAMS: Mapping[str, Stream] = MappingProxyType(
-    {stream.name: stream for stream in (CROSSINGS, INSPECTIONS, FINDS)}
+    {stream.name: stream for stream in (CROSSINGS, INSPECTIONS, FINDS, PASSED)}
 )

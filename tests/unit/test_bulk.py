@@ -1,6 +1,5 @@
 """Bulk features against counting by hand, and the past against the future."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,37 +13,15 @@ from features.acts import labels
 from features.bulk import Kernel, matrix, reads
 from features.catalogue import CATALOGUE
 from features.definitions import Read
-from features.encode import FACTS
 from features.history import Tables
 from features.kernel import Ints, group_reads
 from features.log import Events, Log, read_log
 from features.plan import Plan
+from tests.by_hand import by_hand
 from tests.histories import START, history, tables
 
 PLAN = Plan(CATALOGUE)
 steps = st.sampled_from((HOUR, 12 * HOUR, 3 * DAY))
-
-
-def by_hand(log: Log, plan: Plan, read: Read, row: int) -> float:
-    """One read for one crossing, event by event."""
-    looked_up = log.keys[plan.column[read.of, read.by], row]
-    if looked_up == 0:
-        return math.nan
-    events, cut = log.streams[read.stream], int(log.as_of[row])
-    keys = log.keys[plan.column[read.by, read.by]]
-    seen = [
-        at
-        for at, (known_at, owner) in enumerate(zip(events.known_at, events.row, strict=True))
-        if keys[owner] == looked_up and cut - read.window <= known_at < cut
-    ]
-    if not read.is_last:
-        amounts = events.measures.get(read.measure, np.ones(len(events.row), np.int64))
-        return float(sum(int(amounts[at]) for at in seen))
-    if not seen:
-        return math.nan
-    if read.measure == "known_at":
-        return float(events.known_at[seen[-1]])
-    return float(log.facts[FACTS.index(read.measure), events.row[seen[-1]]])
 
 
 @settings(max_examples=8, deadline=None)
@@ -83,17 +60,18 @@ def changed_by_the_future(found: Tables, cut: int) -> int:
     return int((earlier.view(np.int32) != past.values.view(np.int32)).any(axis=1).sum())
 
 
+def before(events: Events, cut: int) -> Events:
+    """Events known before a time."""
+    is_past = events.known_at < cut
+    measures = {name: column[is_past] for name, column in events.measures.items()}
+    keys = events.keys and {by: column[is_past] for by, column in events.keys.items()}
+    return Events(events.known_at[is_past], events.row[is_past], measures, keys)
+
+
 def leaks(log: Log, kernel: Kernel) -> int:
     """Count reads cut at a time that move when all events from that time on are removed."""
     cut = int(log.as_of[len(log) // 2])
-    past = {
-        name: Events(
-            events.known_at[events.known_at < cut],
-            events.row[events.known_at < cut],
-            {measure: column[events.known_at < cut] for measure, column in events.measures.items()},
-        )
-        for name, events in log.streams.items()
-    }
+    past = {name: before(events, cut) for name, events in log.streams.items()}
     now, then = reads(log, PLAN, kernel), reads(replace(log, streams=past), PLAN, kernel)
     upto = log.as_of <= cut
     return sum(

@@ -21,9 +21,9 @@ from features.plan import Plan
 from features.relations import encode
 from features.sql import Question, carried, questions, split
 from features.streams import CROSSINGS, INSPECTIONS
+from tests.by_hand import by_hand
 from tests.histories import history, tables
 from tests.sql_bugs import counted_twice, leaky, overlapping
-from tests.unit.test_bulk import by_hand
 
 PLAN = Plan(catalogue.CATALOGUE)
 EXAMPLES = 40 if os.environ.get("DARVOZA_PROOF") else 4
