@@ -1,4 +1,4 @@
-"""Which searches were drawn by lot, with what probability, and what did they show?
+"""Which searches did the engine draw, how likely was each, and what did it show? The log of draws.
 
 Assumes that the engine logged its propensities (:mod:`engine.selection`). What officers or a
 counterpart picked has none, so that it teaches a model and never measures one.

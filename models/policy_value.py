@@ -165,6 +165,10 @@ class _Draws:
         return int((self.found == 1).sum())
 
     @property
+    def widest(self) -> float:
+        return float(np.abs(self.weight).max(initial=0.0))
+
+    @property
     def missing(self) -> float:
         """Share, by weight, without evidence."""
         total = float(np.abs(self.weight).sum())
@@ -188,9 +192,7 @@ def _diagnostics(log: Logged, wanted: Floats, draws: _Draws) -> Diagnostics:
     effective = total**2 / square if square else 0.0
     largest = float(weight.max()) / total if total else 0.0
     spread = float((1 - log.propensity[draws.rows]) @ draws.weight**2)
-    low, high = weighted_sum(
-        float(draws.weight.sum()), spread, widest=_widest(draws.weight), level=_SURE
-    )
+    low, high = weighted_sum(float(draws.weight.sum()), spread, widest=draws.widest, level=_SURE)
     faults = []
     if not low <= searches <= high:
         faults.append(
@@ -243,13 +245,10 @@ def _summed(draws: _Draws, wanted: Floats, chance: Floats) -> Estimate:
     if not rows:
         return unknown(0, 0, "nothing was counted")
     value, (low, low_variance), (high, high_variance) = _totals(draws, wanted, chance)
-    widest = _widest(draws.weight)
-    floor = weighted_sum(low, low_variance, widest=widest)[0]
-    ceiling = weighted_sum(high, high_variance, widest=widest)[1]
-    value, floor, ceiling = (
-        float(np.clip(total / searches, 0.0, 1.0)) for total in (value, floor, ceiling)
-    )
-    return _shared(draws, value, floor, ceiling)
+    floor = weighted_sum(low, low_variance, widest=draws.widest)[0]
+    ceiling = weighted_sum(high, high_variance, widest=draws.widest)[1]
+    shares = np.clip(np.array([value, floor, ceiling]) / searches, 0.0, 1.0)
+    return _shared(draws, *shares.tolist())
 
 
 def _normalised(draws: _Draws) -> Estimate:
@@ -281,13 +280,9 @@ def _per_hour(draws: _Draws, minutes: Floats | None) -> Estimate:
         return unknown(len(weight), int(hit.sum()), "too few searches have their minutes")
     rate = float(weight @ hit / (weight @ hours))
     rest = weight * (hit - rate * hours)
-    ends = weighted_sum(float(weight @ hit), float(rest @ rest), widest=_widest(weight))
+    ends = weighted_sum(float(weight @ hit), float(rest @ rest), widest=draws.widest)
     low, high = (float(end / (weight @ hours)) for end in ends)
     return _enough(draws, Estimate(rate, low, high, len(weight), int(hit.sum()), knowable=True))
-
-
-def _widest(weight: Floats) -> float:
-    return float(np.abs(weight).max(initial=0.0))
 
 
 def _shared(draws: _Draws, value: float, low: float, high: float) -> Estimate:
