@@ -5,13 +5,18 @@ history     validated rows on disk, and back as event tables
 encode      one crossing with its declaration, as integers: entity keys, measures, facts
 streams     which events there are, what they measure, by whom they are counted
 definitions the operators an analyst declares features with
+finishers   how reads and facts become one number
 catalogue   the features
 plan        the catalogue, compiled to reads and finishers
 bulk        all reads of a whole history at once, by a compiled kernel or its numpy twin
+derived     what events take from the past: first of a pair, hits passed along links
 sql         the same reads as SQL, by frames or by counters carried forward
+sql_streams what its events are made of
 duck        that SQL on DuckDB: the independent checker
 relations   a history laid out for SQL engines
 spark       that SQL on a cluster, for a history that one machine does not hold
 answers     what it answered, finished into features
 counters    the same reads online, on the store
+projection  what each record adds to them
+links       who is linked since when, in the store
 """

@@ -6,13 +6,11 @@ counter(as_of - window)``, strict ``<`` on the time at which each event became k
 the same bits on every engine and in every order. ``as_of`` is not an argument of any operator, so
 nobody can ask for the future.
 
-Finishers work on float64 with the four correctly rounded operations alone and are cast once to
-float32; unknown stays NaN.
+How reads and facts become one number is in :mod:`features.finishers`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +126,7 @@ class Stream:
 
     def described(self) -> list[object]:
         """Return everything that gives an event its measures, as JSON takes it."""
-        seen = {name: asdict(measure) for name, measure in self.derived.items()}
+        seen = {name: [s.by, s.window, s.wanted] for name, s in self.derived.items()}
         return [dict(self.measures), seen, [asdict(link) for link in self.links], FAN_OUT]
 
     def unit(self, measure: str) -> str:
@@ -276,37 +274,3 @@ def against(fact: str, stream: Stream, part: str, by: By, days: float, per: str 
     reads = (_read(stream, part, by, None, days), _read(stream, per, by, None, days))
     scale = stream.scale(part) / stream.scale(per)
     return Feature("against", (Fact(fact), *reads), (scale,), "ratio", meaning)
-
-
-def _divide(part: Floats, whole: Floats) -> Floats:
-    """Quotient, NaN where the divisor is not positive; elementwise and free of warnings."""
-    out = np.full(np.shape(part), np.nan)
-    np.divide(part, whole, out=out, where=whole > 0.0)
-    return out
-
-
-def _differs(now: Floats, then: Floats) -> Floats:
-    unknown = np.isnan(now) | np.isnan(then)
-    return np.where(unknown, np.nan, (now != then).astype(np.float64))
-
-
-def _rate(hits: Floats, events: Floats, all_hits: Floats, all_events: Floats, s: Any) -> Floats:
-    # One hit in fifty is where a base rate starts from before anything is known.
-    base = (all_hits + 1.0) / (all_events + 50.0)
-    rate: Floats = (hits + s * base) / (events + s)
-    return rate
-
-
-OPERATORS: Mapping[str, Callable[..., Floats]] = {
-    "value": lambda x: x,
-    "scaled": lambda x, scale: x / scale,
-    "ratio": lambda x, y, scale: _divide(x / scale, y),
-    "rate": _rate,
-    "since": lambda now, then: (now - then) / float(DAY),
-    "is_zero": lambda x: np.where(np.isnan(x), np.nan, (x == 0.0).astype(np.float64)),
-    "difference": lambda now, then: now - then,
-    "quotient": _divide,
-    "differs": _differs,
-    "against": lambda fact, x, y, scale: _divide(fact, _divide(x / scale, y)),
-}
-"""Elementwise finishers: inputs, then parameters, broadcast; float64 in, float64 out."""

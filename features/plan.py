@@ -14,8 +14,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from features.definitions import EVER, OPERATORS, Fact, Feature, Floats, Link, Read
+from features.definitions import EVER, Fact, Feature, Floats, Link, Read
 from features.encode import ENCODING_VERSION, FACTS, Entities, Facts, key_of
+from features.finishers import OPERATORS
 from features.streams import CROSSINGS, PASSED, STREAMS
 
 Rows = NDArray[np.float32]

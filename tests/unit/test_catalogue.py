@@ -47,7 +47,7 @@ def test_a_name_is_taken_once() -> None:
         (declared("nothing", "", ""), "no fact"),
         (count(replace(CROSSINGS, name="rumours"), "plate", 30), "no stream"),
         (total(replace(INSPECTIONS, measures={"kg": ("x", 1)}), "kg", "plate", 30), "no 'kg'"),
-        (count(CROSSINGS, "plate", 0), "over 0 days"),
+        (count(CROSSINGS, "plate", 0), "over 0 us"),
         (count(CROSSINGS, ("plate", "post"), 30, ("plate",)), "looks up"),
     ],
 )
