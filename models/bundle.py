@@ -25,7 +25,7 @@ from engine.errors import NoModelError, TamperedBundleError
 from engine.home import Home
 from engine.receipts import open_key
 from models.dataset import TARGETS, Target
-from models.explain import Paths
+from models.paths import Paths
 from models.risk import Head
 
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"

@@ -24,8 +24,9 @@ from engine.times import SystemClock, rfc3339
 from models.bundle import FORMAT, MANIFEST, SIGNATURE, TREES, arrays, sign
 from models.card import card, card_text
 from models.dataset import TARGETS, Target
-from models.explain import Paths, TreeShap, paths
+from models.explain import TreeShap
 from models.model import Model
+from models.paths import Paths, paths
 from models.risk import Floats, probability
 from models.scorer import margins_of
 from models.train import Trained
