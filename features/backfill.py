@@ -33,8 +33,9 @@ def backfill(connection: Connection, log: Log, plan: Plan) -> None:
     connection.execute(delete(LINKS))
     keep(connection, _linked(log, plan))
     label = _labels(log)
+    keys = log.keys[:]
     for begin in range(0, len(log), _CHUNK):
-        connection.execute(PASSAGES.insert(), list(_passages(log, label, begin)))
+        connection.execute(PASSAGES.insert(), list(_passages(log, keys, label, begin=begin)))
 
 
 def _linked(log: Log, plan: Plan) -> Iterator[tuple[int, int, int, int]]:
@@ -89,7 +90,7 @@ def _labels(log: Log) -> Ints:
     return label
 
 
-def _passages(log: Log, label: Ints, begin: int) -> Iterator[dict[str, object]]:
+def _passages(log: Log, keys: Ints, label: Ints, *, begin: int) -> Iterator[dict[str, object]]:
     for row in range(begin, min(begin + _CHUNK, len(log))):
         yield {
             "crossing_id": log.crossing_id[row],
@@ -98,7 +99,7 @@ def _passages(log: Log, label: Ints, begin: int) -> Iterator[dict[str, object]]:
             "is_entry": bool(log.facts[_ENTRY, row]),
             "arrived_at": int(log.facts[_ARRIVED, row]),
             "known_at": int(log.known_at[row]),
-            "entity_keys": log.keys[:, row].astype("<i8").tobytes(),
+            "entity_keys": keys[:, row].astype("<i8").tobytes(),
             "inspected": int(label[0, row]),
             "hit": int(label[1, row]),
             "seizure": int(label[2, row]),

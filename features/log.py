@@ -5,8 +5,9 @@ event is visible to a crossing when it became known strictly before that crossin
 with equal times do not see each other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 
 from engine.times import moment
 from features.acts import act_events, find_events
+from features.columns import Facts, Keys, Texts, narrowest, texts
 from features.derived import passed_on, seen_before, stacked
-from features.encode import FACTS, encode, key
+from features.encode import FACTS, encode
 from features.history import Tables
 from features.plan import Group, Plan
 from features.steps import MEASURES, crossing_measures
@@ -26,6 +28,8 @@ from features.streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
 
 Ints = NDArray[np.int64]
 CHUNK = 20_000
+_ENCODED_AT_ONCE = 4_096
+_PLATE = (("plate",), ("plate",))
 _TIMES = frozenset({"arrived_at", "recorded_at", "lodged_at"})
 
 
@@ -61,9 +65,9 @@ class Log:
     crossing_id, post : object array of shape (n,)
     known_at, as_of : int64 array of shape (n,)
         When each crossing became known, and the cut of its features; ascending in ``known_at``.
-    keys : int64 array of shape (n_lookups, n)
+    keys : Keys, as an int64 array of shape (n_lookups, n)
         Keys each crossing is counted under and looks up, 0 where not known.
-    facts : float64 array of shape (n_facts, n)
+    facts : Facts, as a float64 array of shape (n_facts, n)
         NaN where unknown.
     plate_key : int64 array of shape (n,)
         Key of the folded plate, 0 where none was read.
@@ -74,8 +78,8 @@ class Log:
     post: NDArray[np.object_]
     known_at: Ints
     as_of: Ints
-    keys: Ints
-    facts: NDArray[np.float64]
+    keys: Keys
+    facts: Facts
     plate_key: Ints
     streams: Mapping[str, Events]
 
@@ -91,7 +95,7 @@ class Log:
         return keys
 
 
-def read_log(tables: Tables, plan: Plan) -> Log:
+def read_log(tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None = None) -> Log:
     """Encode a history.
 
     Parameters
@@ -101,6 +105,8 @@ def read_log(tables: Tables, plan: Plan) -> Log:
         than the record became known, as it is for decisions of the running service.
     plan : Plan
         Which combinations of entities are wanted.
+    progress : callable, optional
+        Told how many rows are done, and how many there are.
 
     Returns
     -------
@@ -108,30 +114,25 @@ def read_log(tables: Tables, plan: Plan) -> Log:
         n = number of crossings.
     """
     n = tables.crossings.num_rows
-    keys = np.zeros((len(plan.lookups), n), np.int64)
-    facts = np.full((len(FACTS), n), np.nan)
-    plate_key = np.zeros(n, np.int64)
-    for row, (crossing, declaration) in enumerate(arrivals(tables)):
-        entities, known = encode(crossing, declaration, tables.network)
-        keys[:, row] = plan.keys(entities)
-        facts[:, row] = plan.fact_row(known)
-        plate_key[row] = 0 if entities["plate"] is None else key("plate", entities["plate"])
+    entities, facts, measured = _encoded(tables, plan, progress)
+    keys = Keys(plan.lookups, entities, n)
     known_at = ints(tables.crossings["known_at"])
     names = tables.crossings.column_names
     as_of = ints(tables.crossings["as_of"]) if "as_of" in names else known_at
-    measures = dict(zip(MEASURES, crossing_measures(facts), strict=True))
+    measures = dict(zip(MEASURES, measured, strict=True))
     for name in plan.derived:
         seen = CROSSINGS.derived[name]
         measures[name] = seen_before(keys[plan.column[seen.by, seen.by]], known_at, seen)
     inspections = Events(*act_events(tables))
+    post = pc.dictionary_encode(tables.crossings["post"]).combine_chunks()
     return Log(
         tables.crossings["crossing_id"].to_numpy().astype(object),
-        tables.crossings["post"].to_numpy().astype(object),
+        post.dictionary.to_numpy(zero_copy_only=False)[post.indices.to_numpy()],
         known_at,
         as_of,
         keys,
         facts,
-        plate_key,
+        Keys((_PLATE,), entities, n)[0],
         {
             CROSSINGS.name: Events(known_at, np.arange(n), measures),
             INSPECTIONS.name: inspections,
@@ -141,7 +142,33 @@ def read_log(tables: Tables, plan: Plan) -> Log:
     )
 
 
-def _passed(plan: Plan, keys: Ints, known_at: Ints, inspections: Events) -> Events:
+def _encoded(
+    tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None
+) -> tuple[dict[str, Texts], Facts, Ints]:
+    """Encode each crossing: its entities, its facts, and what it adds to its counters."""
+    n = tables.crossings.num_rows
+    names = sorted({name for of, _ in (*plan.lookups, _PLATE) for name in of})
+    parts: dict[str, list[Any]] = {name: [] for name in names}
+    narrow: list[list[NDArray[Any]]] = [[np.empty(0, np.float16)] for _ in FACTS]
+    measured = np.empty((len(MEASURES), n), np.int64)
+    rows = (encode(*each, tables.network) for each in arrivals(tables))
+    for begin in range(0, n, _ENCODED_AT_ONCE):
+        end = min(begin + _ENCODED_AT_ONCE, n)
+        facts, told = np.empty((end - begin, len(FACTS))), []
+        for row, (entities, known) in enumerate(islice(rows, end - begin)):
+            told.append([entities[name] for name in names])
+            facts[row] = plan.fact_row(known)
+        for name, values in zip(names, zip(*told, strict=True), strict=True):
+            parts[name].append(pa.array(values, pa.string()).dictionary_encode())
+        for kept, column in zip(narrow, facts.T, strict=True):
+            kept.append(narrowest(np.ascontiguousarray(column)))
+        measured[:, begin:end] = crossing_measures(facts.T)
+        if progress is not None:
+            progress(end, n)
+    return {name: texts(parts.pop(name)) for name in names}, Facts(narrow), measured
+
+
+def _passed(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) -> Events:
     """Hits passed on along the links of a plan, as a stream of their own."""
     hits = np.flatnonzero(inspections.measures["hit"])
     row, at = inspections.row[hits], inspections.known_at[hits]
