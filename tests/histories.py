@@ -1,7 +1,10 @@
-"""Small random histories: few entities and few instants, so that ties and repeats abound."""
+"""Random histories: few entities and few instants, so that ties and repeats abound.
+
+``crowd`` adds many entities that are seen once or twice, beside the few that are always there.
+"""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +13,8 @@ import pyarrow as pa
 
 from engine.network import Network, Post
 from engine.records import Crossing, Declaration, GoodsItem, Inspection, Record, Seizure
-from engine.times import DAY, HOUR, micros, moment
+from engine.times import DAY, HOUR, MINUTE, micros, moment
+from features.definitions import Feature, Read
 from features.history import SCHEMAS, Tables
 
 START = micros(Crossing(
@@ -40,10 +44,24 @@ class History:
     seizures: Sequence[tuple[int, Seizure, str | None]]
 
 
-def history(seed: int, crossings: int, *, step: int = 6 * HOUR) -> History:
-    """Draw a history; times fall on multiples of ``step``, so that many are equal."""
-    rng = random.Random(seed)
-    passages = [_crossing(rng, number, step) for number in range(crossings)]
+@dataclass(frozen=True)
+class _Shape:
+    step: int
+    span: int
+    crowd: int
+
+
+def history(
+    seed: int, crossings: int, *, step: int = 6 * HOUR, span: int | None = None, crowd: int = 0
+) -> History:
+    """Draw a history; times fall on multiples of ``step``, so that many are equal.
+
+    It spans 400 days, unless told otherwise; with steps of minutes, 144 of them.
+    """
+    if span is None:
+        span = 400 * DAY if step >= HOUR else 144 * step
+    rng, shape = random.Random(seed), _Shape(step, span, crowd)
+    passages = [_crossing(rng, number, shape) for number in range(crossings)]
     passages.sort(key=lambda row: (row[0], row[1].crossing_id))
     acts, finds = [], []
     for known_at, crossing, _ in passages:
@@ -60,16 +78,60 @@ def history(seed: int, crossings: int, *, step: int = 6 * HOUR) -> History:
     return History(passages, acts, finds)
 
 
+def thinned(found: History, before: int, *, kind: str) -> History:
+    """Leave out every third record of a kind that was known before a time.
+
+    Kinds are "crossings", "inspections" and "seizures"; with a crossing goes what is about it.
+    """
+
+    def kept(rows: Sequence[Any], name: str) -> list[Any]:
+        is_kind = name == kind
+        return [
+            row for at, row in enumerate(rows) if not (is_kind and at % 3 == 0 and row[0] < before)
+        ]
+
+    crossings = kept(found.crossings, "crossings")
+    known = {crossing.crossing_id for _, crossing, _ in crossings}
+    return History(
+        crossings,
+        [row for row in kept(found.inspections, "inspections") if row[1].crossing_id in known],
+        [row for row in kept(found.seizures, "seizures") if row[1].crossing_id in known],
+    )
+
+
+def moving(catalogue: Mapping[str, Feature], *, kind: str) -> set[str]:
+    """Name the features that an earlier record of a kind can move; no other record can."""
+    streams = {
+        "crossings": {"crossings", "inspections", "finds", "passed"},
+        "inspections": {"inspections", "passed"},
+        "seizures": {"finds"},
+    }[kind]
+    return {
+        name
+        for name, feature in catalogue.items()
+        if any(isinstance(item, Read) and item.stream in streams for item in feature.inputs)
+    }
+
+
 def _maybe(rng: random.Random, values: Sequence[Any], missing: float = 0.2) -> Any:
     return None if rng.random() < missing else rng.choice(values)
 
 
+def _who(rng: random.Random, names: Sequence[str], crowd: int, missing: float = 0.2) -> str | None:
+    """Draw one of the few, or half of the time one of the crowd: the first of it come often."""
+    if not crowd or rng.random() < 0.5:
+        name: str | None = _maybe(rng, names, missing)
+        return name
+    return f"{names[0]}{int(crowd * rng.random() ** 2)}"
+
+
 def _crossing(
-    rng: random.Random, number: int, step: int
+    rng: random.Random, number: int, shape: _Shape
 ) -> tuple[int, Crossing, Declaration | None]:
-    arrived = START + rng.randrange(0, 400 * DAY // step) * step
+    step, crowd = shape.step, shape.crowd
+    arrived = START + rng.randrange(0, shape.span // step) * step
     recorded = _maybe(rng, (arrived, arrived + step, arrived + 3 * step), 0.5)
-    declaration = _declaration(rng, number, arrived) if rng.random() < 0.7 else None
+    declaration = _declaration(rng, number, arrived, crowd=crowd) if rng.random() < 0.7 else None
     crossing = Crossing(
         crossing_id=f"c{number:05d}",
         post=rng.choice(("OYB", "FOT", "ALT")),
@@ -77,10 +139,10 @@ def _crossing(
         arrived_at=moment(arrived),
         recorded_at=None if recorded is None else moment(recorded),
         vehicle_class=rng.choice(("car", "van", "truck")),
-        plate=_maybe(rng, ("01 A 123 BC", "01А123ВС", "40 777 AAA", "xy-9")),
-        trailer_plate=_maybe(rng, ("T1", "T2"), 0.5),
-        driver_ref=_maybe(rng, ("d1", "d2", "d3")),
-        carrier_id=_maybe(rng, ("k1", "k2")),
+        plate=_who(rng, ("01 A 123 BC", "01А123ВС", "40 777 AAA", "xy-9"), crowd),
+        trailer_plate=_who(rng, ("T1", "T2"), crowd, 0.5),
+        driver_ref=_who(rng, ("d1", "d2", "d3"), crowd),
+        carrier_id=_who(rng, ("k1", "k2"), crowd),
         seal_numbers=tuple(rng.sample(("S1", "S2", "S3"), rng.randrange(3))),
         container_numbers=_maybe(rng, (("CSQU3054383",), ("CSQU3054384",)), 0.7) or (),
         vin=_maybe(rng, ("1M8GDM9AXKP042788", "1M8GDM9AXKP042789"), 0.6),
@@ -91,17 +153,21 @@ def _crossing(
     return micros(crossing.known_at), crossing, declaration
 
 
-def _declaration(rng: random.Random, number: int, arrived: int) -> Declaration:
+def _declaration(rng: random.Random, number: int, arrived: int, *, crowd: int) -> Declaration:
     return Declaration(
         declaration_id=f"d{number:05d}",
         lodged_at=_maybe(rng, (moment(arrived - 5 * HOUR), moment(arrived + HOUR))),
         procedure=rng.choice(("import", "tir")),
-        declarant_id=_maybe(rng, ("b1", "b2")),
-        consignor_id=_maybe(rng, ("o1", "o2")),
-        consignee_id=_maybe(rng, ("e1", "e2")),
+        declarant_id=_who(rng, ("b1", "b2"), crowd),
+        consignor_id=_who(rng, ("o1", "o2"), crowd),
+        consignee_id=_who(rng, ("e1", "e2"), crowd),
         dispatch_country=_maybe(rng, ("CN", "TR")),
         destination_country=_maybe(rng, ("UZ", "TJ")),
         tir_carnet=_maybe(rng, ("XB1234",), 0.6),
+        cmr_number=_maybe(rng, ("C-1", "C-2"), 0.6),
+        transport_mode=_maybe(rng, ("30", "31")),
+        nature_of_transaction=_maybe(rng, ("11", "21")),
+        payment_type=_maybe(rng, ("A", "E")),
         items=tuple(
             GoodsItem(
                 item_no=place + 1,
@@ -113,6 +179,7 @@ def _declaration(rng: random.Random, number: int, arrived: int) -> Declaration:
                 customs_value_usd=_maybe(rng, (0.0, 0.3, 99.99, 45_000.0)),
                 duty_rate=_maybe(rng, (0.0, 0.08, 1.5)),
                 preference_code=_maybe(rng, ("A", "FEU1")),
+                origin_marking=_maybe(rng, ("CN", "none")),
             )
             for place in range(rng.randrange(1, 4))
         ),
@@ -175,3 +242,30 @@ def _cell(value: Any) -> Any:
     if hasattr(value, "tzinfo"):
         return micros(value)
     return list(value) if isinstance(value, tuple) else value
+
+
+def alike(found: History) -> History:
+    """Return the history with the same goods on the same terms in every declaration."""
+    head = next(d for _, _, d in found.crossings if d is not None)
+    item = head.items[0].model_copy(
+        update={
+            "item_no": 1,
+            "hs_code": "070190",
+            "origin_country": "CN",
+            "net_mass_kg": 10.5,
+            "duty_rate": 0.08,
+            "preference_code": "A",
+            "origin_marking": "CN",
+        }
+    )
+    same = {"dispatch_country": "CN", "transport_mode": "30", "items": (item,)}
+    crossings = [(t, c, d and d.model_copy(update=same)) for t, c, d in found.crossings]
+    return History(crossings, found.inspections, found.seizures)
+
+
+EVENTFUL = (
+    history(2, 300, step=6 * HOUR),
+    alike(history(3, 100, step=6 * HOUR)),
+    history(4, 300, step=10 * MINUTE, span=6 * HOUR, crowd=30),
+)
+"""Histories in which, together, every feature moves: over a year, and within minutes."""

@@ -1,5 +1,6 @@
 """Texts with a planted bug each, which every test of the SQL engines must catch."""
 
+import re
 from collections.abc import Callable
 
 from engine.times import DAY
@@ -12,6 +13,15 @@ Bug = Callable[[Question], str]
 def leaky(question: Question) -> str:
     """``<=`` for ``<``: a crossing sees what became known with it."""
     return frames(question).replace("AND 1 PRECEDING", "AND CURRENT ROW")
+
+
+def by_the_day(question: Question) -> str:
+    """Windows are whole days."""
+
+    def whole(found: re.Match[str]) -> str:
+        return f"BETWEEN {-(-int(found[1]) // DAY) * DAY} PRECEDING"
+
+    return re.sub(r"BETWEEN (\d+) PRECEDING", whole, frames(question))
 
 
 def counted_twice(question: Question) -> str:

@@ -1,7 +1,5 @@
 """A feature is one line of the catalogue: the service reads it as a history does."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
@@ -12,26 +10,26 @@ from features.definitions import count, previous, smoothed_rate
 from features.plan import Plan
 from features.streams import CROSSINGS, INSPECTIONS
 from tests.histories import history
-from tests.store import test_counters
-from tests.store.test_counters import Replay, as_bulk, differing
+from tests.store.replaying import Replay, as_bulk, batches, steps, unlike_bulk
 
 BY = ("carrier", "driver", "hs2")
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Sequence[str]:
+def plan(monkeypatch: pytest.MonkeyPatch) -> Plan:
     """Declare three features, and nothing else."""
     monkeypatch.setattr(catalogue, "CATALOGUE", {})
     catalogue.feature("links", "seen_together", count(CROSSINGS, BY, 90))
     catalogue.feature("links", "found_together", smoothed_rate(INSPECTIONS, "hit", BY, 200))
     catalogue.feature("links", "mass_before", previous(CROSSINGS, "weighed_mass_kg", BY))
-    monkeypatch.setattr(test_counters, "PLAN", Plan(catalogue.CATALOGUE))
-    return tuple(catalogue.CATALOGUE)
+    return Plan(catalogue.CATALOGUE)
 
 
-def test_one_line_makes_a_feature_for_the_service(store: Store, names: Sequence[str]) -> None:
-    found, replay = history(5, 250, step=HOUR), Replay(store)
-    assert replay.features.names == names
-    assert differing(found, replay, 7) == 0
-    values = as_bulk(found, replay)
+def test_one_line_makes_a_feature_for_the_service(store: Store, plan: Plan) -> None:
+    found, replay = history(5, 250, step=HOUR), Replay(store, plan)
+    for batch in batches(steps(found), 12):
+        replay.batch(batch)
+    assert replay.features.names == ("seen_together", "found_together", "mass_before")
+    assert unlike_bulk(found, replay) == (0, 0)
+    values = as_bulk(found, replay).values
     assert (np.nanmax(values, axis=0) > np.nanmin(values, axis=0)).all()

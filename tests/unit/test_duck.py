@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.times import DAY, HOUR
+from engine.times import DAY, HOUR, MINUTE
 from features import catalogue, duck, reference
 from features.bulk import matrix, reads
 from features.definitions import Floats, Read, count, previous, smoothed_rate
@@ -23,11 +23,11 @@ from features.sql import Question, carried, questions, split
 from features.streams import CROSSINGS, INSPECTIONS
 from tests.by_hand import by_hand
 from tests.histories import history, tables
-from tests.sql_bugs import counted_twice, leaky, overlapping
+from tests.sql_bugs import by_the_day, counted_twice, leaky, overlapping
 
 PLAN = Plan(catalogue.CATALOGUE)
 EXAMPLES = 40 if os.environ.get("DARVOZA_PROOF") else 4
-steps = st.sampled_from((HOUR, 12 * HOUR, 3 * DAY))
+steps = st.sampled_from((10 * MINUTE, HOUR, 12 * HOUR, 3 * DAY))
 Reads = dict[Read, Floats]
 
 
@@ -80,9 +80,17 @@ def test_hot_entities_and_cold_ones_are_each_answered_once() -> None:
     assert differing(reads(log, PLAN), both) == 0
 
 
-@pytest.mark.parametrize("bug", [leaky, counted_twice, overlapping])
-def test_a_planted_bug_of_the_text_is_caught(bug: Callable[[Question], str]) -> None:
-    log = log_of(1, 400, 12 * HOUR)
+@pytest.mark.parametrize(
+    ("bug", "step"),
+    [
+        (leaky, 12 * HOUR),
+        (counted_twice, 12 * HOUR),
+        (overlapping, 12 * HOUR),
+        (by_the_day, 10 * MINUTE),
+    ],
+)
+def test_a_planted_bug_of_the_text_is_caught(bug: Callable[[Question], str], step: int) -> None:
+    log = log_of(1, 400, step)
     assert differing(reads(log, PLAN), duck.reads(log, PLAN, bug)) > 0
 
 
