@@ -121,5 +121,6 @@ def reasons(
     """Return what speaks for and against an arrival, the strongest first."""
     if scorer is None:
         return rule_sentences(one.features)
-    vehicle_class = one.arrival.crossing.vehicle_class
-    return sentences(scorer.explain(row, vehicle_class=vehicle_class), one.arrival)
+    crossing = one.arrival.crossing
+    found = scorer.explain(row, vehicle_class=crossing.vehicle_class, post=crossing.post)
+    return sentences(found, one.arrival)

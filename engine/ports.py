@@ -50,6 +50,8 @@ class Contribution:
     normal: float
     """The usual value among comparable crossings; NaN where none is known."""
     log_odds: float
+    among: str = ""
+    """The comparable crossings, in words; empty where they are those of the same class."""
 
 
 class Clock(Protocol):
@@ -114,8 +116,11 @@ class Scorer(Protocol):
         """
         ...
 
-    def explain(self, row: Rows, *, vehicle_class: str) -> Sequence[Contribution]:
-        """Return the contributions to one row of shape (n_features,), largest magnitude first."""
+    def explain(self, row: Rows, *, vehicle_class: str, post: str) -> Sequence[Contribution]:
+        """Return the contributions to one row of shape (n_features,), largest magnitude first.
+
+        Values are compared with what is usual for the class at the post.
+        """
         ...
 
 

@@ -12,7 +12,9 @@ report       what a model is worth, for machines; report_text and report_html fo
 backtest     point-in-time scores of a past period; lookup: the table they must beat
 bundle       a model as signed data files, verified; bundle_write makes them
 scorer       a bundle in force: probabilities and contributions
-explain      exact Shapley contributions of the trees; reasons: the sentences made of them
+explain      exact Shapley contributions of trees; paths, groups: the trees as it looks them up
+contributions  what the features added to a risk; norms: what is usual
+reasons      contributions as sentences; wording: how a feature is said
 registry     training runs in MLflow, which only this module knows
 promotion    who approved what, as a state machine; promotions: the records it reads
 """

@@ -1,53 +1,36 @@
 """Why is this vehicle near the top? Contributions as sentences with a fact and what is usual.
 
-Assumes the catalogue's metadata: each feature's unit, meaning and family. A sentence's direction is
-the sign of its contribution and nothing else, so a reason never contradicts it.
+Assumes contributions in order of their size. A sentence's direction is the sign of its contribution
+and nothing else, so a reason never contradicts it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan
-from typing import Protocol
 
 from engine.ports import Contribution
 from engine.reasons import Reason
 from engine.records import Arrival
 from features.catalogue import CATALOGUE
+from features.definitions import Feature
+from models.contributions import SMALLEST
+from models.norms import among
+from models.wording import CODES, amount, wording
 
 MOST = 6
 FEWEST = 3
 """Reasons a referral is owed."""
 A_FAMILY = 2
 """Most reasons of one family: five ways to say the same are one reason."""
-SMALLEST = 0.02
-"""Log-odds below which a contribution moves no chance that anybody could notice."""
-_IN_THE_MEANING = frozenset({"", "events", "ratio", "hour of day", "0 is Monday", "chapter"})
-"""Units that the meaning says already."""
-
-
-class Described(Protocol):
-    """What the catalogue says of a feature."""
-
-    @property
-    def unit(self) -> str:
-        """Such as ``kg``, ``share``, ``flag`` or ``events``."""
-        ...
-
-    @property
-    def meaning(self) -> str:
-        """What it counts or compares, without its value."""
-        ...
-
-    @property
-    def family(self) -> str:
-        """What kind of fact it is."""
-        ...
+STRONG = 0.7
+"""Log-odds that double the odds."""
 
 
 class Sentences:
     """Turns contributions into reasons, the strongest first."""
 
-    def __init__(self, catalogue: Mapping[str, Described]) -> None:
-        self._catalogue = catalogue
+    def __init__(self, catalogue: Mapping[str, Feature]) -> None:
+        self._family = {name: feature.family for name, feature in catalogue.items()}
+        self._wording = {name: wording(feature) for name, feature in catalogue.items()}
 
     def __call__(
         self, contributions: Sequence[Contribution], arrival: Arrival
@@ -59,38 +42,30 @@ class Sentences:
         contributions : sequence of Contribution
             Largest magnitude first; parts that no feature made are skipped.
         arrival : Arrival
-            Its vehicle class and post are what is compared with.
+            Vehicles of its class are those compared with, where a contribution names none.
         """
-        named = [one for one in contributions if one.feature in self._catalogue]
-        raising = list(self._spread(one for one in named if one.log_odds > SMALLEST))[:MOST]
-        chosen = raising
-        if len(raising) < FEWEST:
-            others = (one for one in named if one not in raising)
-            chosen = (raising + list(self._spread(others)))[:FEWEST]
+        named = [one for one in contributions if one.feature in self._family]
+        chosen = list(self._spread(one for one in named if one.log_odds > SMALLEST))[:MOST]
+        if len(chosen) < FEWEST:
+            others = (one for one in named if one not in chosen)
+            chosen = (chosen + list(self._spread(others)))[:FEWEST]
         if len(chosen) < FEWEST:
             chosen += [one for one in named if one not in chosen][: FEWEST - len(chosen)]
-        name = arrival.crossing.vehicle_class.replace("_", " ")
-        among = f"{name}es" if name.endswith("s") else f"{name}s"
-        return tuple(self._reason(one, among) for one in chosen)
+        others_are = among(arrival.crossing.vehicle_class)
+        return tuple(self._reason(one, one.among or others_are) for one in chosen)
 
     def _spread(self, contributions: Iterable[Contribution]) -> Iterator[Contribution]:
         """Leave out what repeats a family that has had its say."""
         said: dict[str, int] = {}
         for one in contributions:
-            family = self._catalogue[one.feature].family
+            family = self._family[one.feature]
             said[family] = said.get(family, 0) + 1
             if said[family] <= A_FAMILY:
                 yield one
 
-    def _reason(self, one: Contribution, among: str) -> Reason:
-        described = self._catalogue[one.feature]
-        fact = _fact(described, one.value)
-        usual = "others" if among == "others" else f"{among} found clear"
-        comparison = (
-            f"nothing usual is known for {usual}"
-            if isnan(one.normal)
-            else f"usual for {usual}: {_amount(described, one.normal)}"
-        )
+    def _reason(self, one: Contribution, others: str) -> Reason:
+        fact = self._wording[one.feature].fact(one.value)
+        comparison = f"{others}: {self._usual(one)}"
         return Reason(
             code=one.feature,
             text=f"{_direction(one.log_odds)}: {fact} ({comparison}).",
@@ -99,41 +74,24 @@ class Sentences:
             contribution=one.log_odds,
         )
 
+    def _usual(self, one: Contribution) -> str:
+        unit = self._wording[one.feature].unit
+        if isnan(one.normal):
+            return "nothing usual is known"
+        if unit in CODES:
+            return "it varies"
+        # What is usual of a flag is how many have it.
+        if unit == "flag":
+            return f"so for {one.normal:.0%}"
+        return amount("" if unit == "times" else unit, one.normal)
+
 
 def _direction(log_odds: float) -> str:
     """Say what a contribution does to the risk, by its sign and size."""
     if abs(log_odds) <= SMALLEST:
         return "Hardly changes the risk"
-    strength = " strongly" if abs(log_odds) >= 0.7 else ""
+    strength = " strongly" if abs(log_odds) >= STRONG else ""
     return f"{'Raises' if log_odds > 0 else 'Lowers'} the risk{strength}"
-
-
-def _fact(described: Described, value: float) -> str:
-    return f"{described.meaning}: {_amount(described, value)}"
-
-
-def _amount(described: Described, value: float) -> str:
-    """Return a value with its unit, as an officer would say it."""
-    if isnan(value):
-        return "not known"
-    match described.unit:
-        case "flag":
-            return "yes" if value >= 0.5 else "no"
-        case "share":
-            return f"{value:.1%}"
-        case "microseconds":
-            return f"{_number(value / 3.6e9)} hours"
-        case unit if unit in _IN_THE_MEANING or unit.endswith(" per n"):
-            return _number(value)
-        case unit:
-            return f"{_number(value)} {unit}"
-
-
-def _number(value: float) -> str:
-    """Return a number with three figures at least, and no more digits than it needs."""
-    if abs(value) >= 100 or value == round(value):
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
 
 
 def sentences(contributions: Sequence[Contribution], arrival: Arrival) -> tuple[Reason, ...]:

@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 from engine.ports import Contribution, Scores
 from models.bundle import Bundle, load_bundle
+from models.contributions import Contributions
 from models.dataset import Target
 from models.explain import TreeShap
+from models.norms import ALL, Norms
 from models.risk import Floats, probability
-
-BASE, CALIBRATION = "(base)", "(calibration)"
-"""Contributions that no feature made: where every row starts, and what calibration moved."""
-ALL = "*"
 
 
 class Scorer:
@@ -33,14 +31,19 @@ class Scorer:
         self.names = bundle.names
         self.severity = bundle.severity
         self._heads = bundle.heads
-        self._norms = bundle.norms
         self._quantiles = bundle.quantiles
         self._trees = {
             name: treelite.Model.deserialize_bytes(kept) for name, kept in bundle.trees.items()
         }
-        self._shap = {
-            name: TreeShap(leaves, len(bundle.names)) for name, leaves in bundle.paths.items()
-        }
+        self.contributions = Contributions(
+            bundle.names,
+            heads=bundle.heads,
+            parts={
+                name: TreeShap(trees, len(bundle.names)) for name, trees in bundle.paths.items()
+            },
+            severity=bundle.severity,
+            norms=Norms(bundle.norms),
+        )
 
     @classmethod
     def load(cls, folder: Path, *, key: Ed25519PublicKey) -> Self:
@@ -71,65 +74,19 @@ class Scorer:
         """Return 101 ascending quantiles of the risk of this post's entries, or else of all."""
         return self._quantiles.get(post, self._quantiles[ALL])
 
-    def explain(self, row: NDArray[np.float32], *, vehicle_class: str) -> tuple[Contribution, ...]:
-        """Return what each feature added to the risk that ranks, largest magnitude first.
-
-        The risk is a weighted sum of two chances. A step in its logarithm is, to first order, the
-        steps in the two log-odds, each weighed by its chance's part in the risk: that is how the
-        two explanations are joined. With ``(base)`` and ``(calibration)`` they sum to the same
-        weighing of the two calibrated log-odds.
+    def explain(
+        self, row: NDArray[np.float32], *, vehicle_class: str, post: str
+    ) -> tuple[Contribution, ...]:
+        """Return the strongest contributions to the risk that ranks, largest magnitude first.
 
         Parameters
         ----------
         row : float32 array of shape (f,)
-        vehicle_class : str
+        vehicle_class, post : str
             Whose usual values the features are compared with.
         """
-        made = {target: self._added(row, target) for target in self._heads}
-        parts = self._parts({target: float(added.sum()) for target, added in made.items()})
-        joined = sum((parts[name] * added for name, added in made.items()), np.zeros(len(row) + 2))
-        return self._told(row, joined, vehicle_class=vehicle_class)
-
-    def explain_target(
-        self, row: NDArray[np.float32], target: Target, *, vehicle_class: str
-    ) -> tuple[Contribution, ...]:
-        """Return contributions that sum to one target's calibrated log-odds exactly."""
-        return self._told(row, self._added(row, target), vehicle_class=vehicle_class)
-
-    def _added(self, row: NDArray[np.float32], target: Target) -> Floats:
-        """Return the features' contributions, then base and calibration: shape (f + 2,)."""
-        head = self._heads[target]
-        added = np.zeros(len(row) + 2)
-        for name, weight in head.blend:
-            shap = self._shap[name]
-            added[:-2] += weight * shap(row)
-            added[-2] += weight * shap.base
-        margin = added.sum()
-        added[-1] = float(head.knots(margin)) - margin
-        return added
-
-    def _parts(self, log_odds: Mapping[Target, float]) -> dict[Target, float]:
-        """Return each target's part in the risk; the parts sum to 1."""
-        worth: dict[Target, float] = {
-            "seizure": self.severity * float(probability(log_odds["seizure"])),
-            "discrepancy": float(probability(log_odds["discrepancy"])),
-        }
-        total = sum(worth.values())
-        return {target: value / total for target, value in worth.items()}
-
-    def _told(
-        self, row: NDArray[np.float32], added: Floats, *, vehicle_class: str
-    ) -> tuple[Contribution, ...]:
-        """Put names, values and what is usual to contributions; ties go by the features' order."""
-        usual = self._norms.get(vehicle_class, self._norms[ALL])
-        nan = float("nan")
-        names, values = (*self.names, BASE, CALIBRATION), (*row.tolist(), nan, nan)
-        normal = (*usual, nan, nan)
-        order = np.argsort(-np.abs(added), kind="stable")
-        return tuple(
-            Contribution(names[at], float(values[at]), float(normal[at]), float(added[at]))
-            for at in order.tolist()
-        )
+        added = self.contributions.risk(row)
+        return self.contributions.told(row, added, vehicle_class=vehicle_class, post=post)
 
 
 def margins_of(

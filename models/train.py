@@ -20,6 +20,7 @@ from models.config import TrainConfig
 from models.dataset import Dataset
 from models.fit import fit
 from models.model import Model
+from models.norms import FEWEST_ROWS, norms
 from models.report import SYNTHETIC, report
 from models.risk import Floats
 
@@ -27,8 +28,6 @@ ALL = "*"
 CHECKED = 20_000
 """Rows on which a bundle's engine is compared with scikit-learn."""
 RECENT_DAYS = 28
-FEWEST_ROWS = 50
-"""Below this many rows a post's quantiles, or a class's usual values, are those of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,29 +104,6 @@ def _judged(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any
         }
     judged = report(test, twin.score(test.values), config=config, fitted_until=test_from)
     return judged | {"refitted_until": rfc3339(cutoff)}
-
-
-def norms(dataset: Dataset) -> dict[str, Floats]:
-    """Return what is usual: each feature's median by vehicle class, and ``*`` for all.
-
-    Taken over crossings that were searched and clear, or over all where these are too few; NaN
-    where a feature was never known.
-    """
-    clear = dataset.evidence("discrepancy") & (dataset.discrepancy == 0)
-    usual = {ALL: _medians(dataset.values, clear)}
-    for name in np.unique(dataset.vehicle_class.astype(str)):
-        here = dataset.vehicle_class == name
-        if int(here.sum()) >= FEWEST_ROWS:
-            usual[str(name)] = _medians(dataset.values[here], clear[here])
-    return usual
-
-
-def _medians(values: NDArray[np.float32], clear: NDArray[np.bool_]) -> Floats:
-    rows = values[clear] if int(clear.sum()) >= FEWEST_ROWS else values
-    usual = np.full(values.shape[1], np.nan)
-    known = ~np.isnan(rows).all(axis=0)
-    usual[known] = np.nanmedian(rows[:, known], axis=0)
-    return usual
 
 
 def quantiles(dataset: Dataset, model: Model) -> dict[str, Floats]:

@@ -59,7 +59,7 @@ class UniformScorer:
     def quantiles(self, post: str) -> Sequence[float]:
         return [level / 100 for level in range(101)]
 
-    def explain(self, row: Rows, *, vehicle_class: str) -> Sequence[Contribution]:
+    def explain(self, row: Rows, *, vehicle_class: str, post: str) -> Sequence[Contribution]:
         order = np.argsort(-np.abs(np.nan_to_num(row)), kind="stable")[:5]
         return [Contribution(self.names[i], float(row[i]), 0.0, float(row[i])) for i in order]
 

@@ -18,7 +18,8 @@ from engine.times import DAY
 from models import bundle as bundles
 from models.bundle import MANIFEST, SIGNATURE, load_bundle, sign
 from models.bundle_write import BundleDiffersError, write_bundle
-from models.scorer import BASE, CALIBRATION, Scorer, margins_of
+from models.contributions import BASE, CALIBRATION
+from models.scorer import Scorer, margins_of
 from models.train import Trained, train
 from tests.unit.models_world import START, small_world
 from tests.unit.test_models_fit import SMALL
@@ -190,27 +191,31 @@ def test_contributions_sum_to_the_calibrated_log_odds(trained: Trained, written:
     for target, head in trained.model.heads.items():
         expected = head.knots(head.margin(margins))
         for at in range(rows):
-            told = scorer.explain_target(values[at], target, vehicle_class="truck")
-            assert sum(one.log_odds for one in told) == pytest.approx(expected[at], abs=1e-9)
+            summed = scorer.contributions.target(values[at], target).sum()
+            assert summed == pytest.approx(expected[at], abs=1e-9)
 
 
 def test_contributions_are_ordered_named_and_stable(written: Path) -> None:
     scorer = Scorer.load(written, key=KEY.public_key())
     row = DATA.values[17]
-    told = scorer.explain(row, vehicle_class="truck")
+    told = scorer.explain(row, vehicle_class="truck", post="OYB")
 
     sizes = [abs(one.log_odds) for one in told]
     assert sizes == sorted(sizes, reverse=True)
     assert {one.feature for one in told} == {*DATA.names, BASE, CALIBRATION}
-    assert repr(told) == repr(scorer.explain(row, vehicle_class="truck"))
-    assert repr(scorer.explain(row, vehicle_class="zeppelin"))
+    assert repr(told) == repr(scorer.explain(row, vehicle_class="truck", post="OYB"))
+    assert {one.among for one in told} == {"trucks at OYB"}
+    strange = scorer.explain(row, vehicle_class="zeppelin", post="nowhere")
+    assert {one.among for one in strange} == {"all crossings"}
 
 
 def test_features_without_risk_get_little_and_the_risky_one_leads(written: Path) -> None:
     scorer = Scorer.load(written, key=KEY.public_key())
     row = np.zeros(8, np.float32)
     row[0], row[7] = 2.5, 2.5
-    told = {one.feature: one.log_odds for one in scorer.explain(row, vehicle_class="car")}
+    told = {
+        one.feature: one.log_odds for one in scorer.explain(row, vehicle_class="car", post="OYB")
+    }
     assert told["f0"] > 0.5
     assert abs(told["f7"]) < 0.2
 

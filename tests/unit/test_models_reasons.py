@@ -1,6 +1,7 @@
 """A reason says a fact and what is usual, and never points the other way than its contribution."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from engine.ports import Contribution
 from engine.records import Arrival, Crossing
 from features.catalogue import CATALOGUE
+from features.definitions import Feature
+from models.contributions import BASE, CALIBRATION
 from models.reasons import FEWEST, MOST, Sentences, sentences
-from models.scorer import BASE, CALIBRATION
+from models.wording import wording
 
 NAN = float("nan")
 ARRIVAL = Arrival(
@@ -42,14 +45,15 @@ def test_a_reason_never_contradicts_its_sign(found: list[Contribution]) -> None:
     for reason in told:
         assert reason.text.startswith("Raises") <= (reason.contribution > 0)
         assert reason.text.startswith("Lowers") <= (reason.contribution < 0)
-        assert "nan" not in reason.text.replace("finance", "").split()
+        assert not re.search(r"\bnan\b", reason.text)
+    assert sentences(ordered, ARRIVAL) == told
 
 
 def test_a_sentence_as_an_officer_reads_it() -> None:
     told = sentences(
         [
-            Contribution("plate_crossings_30d", 14.0, 2.0, 0.9),
-            Contribution("new_driver_for_plate", 1.0, 0.0, 0.5),
+            Contribution("plate_crossings_30d", 14.0, 2.0, 0.9, "trucks at OYB"),
+            Contribution("new_driver_for_plate", 1.0, 0.12, 0.5),
             Contribution(BASE, NAN, NAN, -3.0),
             Contribution(CALIBRATION, NAN, NAN, 0.4),
             Contribution("weighed_mass_kg", 31_000.0, NAN, -0.3),
@@ -57,25 +61,54 @@ def test_a_sentence_as_an_officer_reads_it() -> None:
         ARRIVAL,
     )
     assert told[0].text == (
-        "Raises the risk strongly: crossings of the same plate within 30 days: 14 "
-        "(usual for trucks found clear: 2)."
+        "Raises the risk strongly: this vehicle crossed 14 times in 30 days (trucks at OYB: 2)."
     )
-    assert told[1].fact.endswith(": yes")
-    assert told[1].comparison == "usual for trucks found clear: no"
+    assert told[1].fact == "vehicle and driver were never seen together before"
+    assert told[1].comparison == "trucks: so for 12%"
     assert told[2].text.startswith("Lowers the risk: ")
-    assert told[2].comparison == "nothing usual is known for trucks found clear"
+    assert told[2].comparison == "trucks: nothing usual is known"
 
 
-@dataclass
-class Told:
-    unit: str
-    meaning: str = "it"
-    family: str = "one"
+VALUES = (NAN, 0.0, 1.0, 2.0, 0.125, 31_250.4)
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_every_feature_of_the_catalogue_is_said_in_words(name: str) -> None:
+    for value in VALUES:
+        found = [Contribution(name, value, value, 0.5)]
+        (reason,) = sentences(found, ARRIVAL)
+        assert reason.code == name
+        assert len(reason.text) <= 180
+        assert not re.search(r"[_{}]|\bnan\b|None|\bplate\b.*\bplate\b|\b1 days\b", reason.text)
+        assert not re.search(r"\b(us|ever, smoothed|hs\d)\b|\b(\w+) \2\b", reason.text)
+        assert reason.text.endswith(").")
+
+
+def test_no_two_features_are_said_alike() -> None:
+    facts = {name: wording(feature).fact(3.0) for name, feature in CATALOGUE.items()}
+    assert len(set(facts.values())) == len(facts)
+
+
+def test_a_feature_of_an_unknown_kind_is_said_by_its_meaning() -> None:
+    strange = Feature("entropy", (), (), "bits", "surprise_of the route", "route")
+    assert wording(strange).fact(1.5) == "surprise of the route: 1.5 bits"
+
+
+def test_the_planted_flaw_is_seen() -> None:
+    """The twin: a definition's own words, unchanged, would not pass for a sentence."""
+    raw = replace(CATALOGUE["mirror_mass_ratio"], operator="entropy")
+    assert "hs" not in wording(CATALOGUE["hs4_hit_rate"]).fact(1.0).split()
+    assert re.search(r"paired post", wording(CATALOGUE["mirror_mass_ratio"]).fact(1.0))
+    assert not re.search(r"paired post", wording(raw).fact(1.0))
+
+
+def plain(unit: str, family: str) -> Feature:
+    return Feature("entropy", (), (), unit, "it", family)
 
 
 def test_one_family_does_not_take_all_the_room() -> None:
-    catalogue = {f"a{place}": Told("", family="a") for place in range(9)}
-    catalogue |= {f"b{place}": Told("", family="b") for place in range(2)}
+    catalogue = {f"a{place}": plain("", "a") for place in range(9)}
+    catalogue |= {f"b{place}": plain("", "b") for place in range(2)}
     found = [Contribution(name, 1.0, 1.0, 1.0 - 0.01 * at) for at, name in enumerate(catalogue)]
     told = Sentences(catalogue)(found, ARRIVAL)
     assert [reason.code for reason in told] == ["a0", "a1", "b0", "b1"]
@@ -88,11 +121,14 @@ def test_one_family_does_not_take_all_the_room() -> None:
         ("flag", 1.0, "yes"),
         ("kg", 31_250.4, "31,250 kg"),
         ("ratio", 1.2345, "1.23"),
-        ("microseconds", 5.4e9, "1.5 hours"),
+        ("microseconds", 5.4e9, "90 minutes"),
+        ("days", 0.153, "3.67 hours"),
+        ("0 is Monday", 5.0, "Saturday"),
+        ("times", 2.0, "twice"),
         ("days", NAN, "not known"),
     ],
 )
 def test_amounts_are_said_in_their_unit(unit: str, value: float, said: str) -> None:
     found = [Contribution(name, np.float32(value).item(), NAN, 1.0) for name in ("a", "b", "c")]
-    catalogue = {name: Told(unit, family=name) for name in ("a", "b", "c")}
+    catalogue = {name: plain(unit, family=name) for name in ("a", "b", "c")}
     assert Sentences(catalogue)(found, ARRIVAL)[0].fact == f"it: {said}"
