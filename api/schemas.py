@@ -48,6 +48,8 @@ class SupervisorView(CheckpointView):
     is_random: bool
     """Member of the random stream, whatever else selected it."""
     profiles: list[str]
+    watchlist: bool
+    """Selected by an entry of the watch list."""
     reasons: list[Reason]
     model_version: str | None
 

@@ -5,8 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
+
 from engine.decision import Decision, Inputs, Mode, Seen, explained
 from engine.draws import PLACE, RANDOM, SCORE, draw, movement_key
+from engine.matches import Match, Matcher
 from engine.ports import FeatureRows, Rows, Scorer, Scores
 from engine.reasons import Reason, Sentences
 from engine.records import Arrival
@@ -54,25 +57,39 @@ class Considering:
         in_force: Callable[[], InForce],
         definitions: str,
         sentences: Sentences,
+        matchers: Sequence[Matcher] = (),
     ) -> None:
         self._shifts = shifts
         self._policy = policy
         self._in_force = in_force
         self._definitions = definitions
         self._sentences = sentences
+        self._matchers = matchers
 
     def all(
-        self, arrivals: Sequence[Arrival], rows: FeatureRows, *, as_of: int
+        self,
+        snapshot: Connection,
+        arrivals: Sequence[Arrival],
+        rows: FeatureRows,
+        *,
+        as_of: int,
     ) -> list[Considered]:
         """Return what each arrival is decided on: one call of the model for all of them."""
         in_force = self._in_force()
+        found = [m.matches(snapshot, arrivals, rows, as_of=as_of) for m in self._matchers]
         scores = None if in_force.scorer is None else in_force.scorer.score(rows.values)
         return [
             Considered(
                 row=rows.values[index],
                 event=rows.events[index],
                 seen=seen(arrival, rows, scores, index=index),
-                inputs=self._inputs(arrival, in_force, as_of=as_of, epoch=rows.epoch),
+                inputs=self._inputs(
+                    arrival,
+                    in_force,
+                    as_of=as_of,
+                    epoch=rows.epoch,
+                    matches=tuple(match for each in found for match in each[index]),
+                ),
                 scorer=in_force.scorer,
             )
             for index, arrival in enumerate(arrivals)
@@ -85,11 +102,20 @@ class Considering:
         found = reasons(one.seen, one.row, one.scorer, sentences=self._sentences)
         return explained(decision, found)
 
-    def _inputs(self, arrival: Arrival, in_force: InForce, *, as_of: int, epoch: str) -> Inputs:
+    def _inputs(
+        self,
+        arrival: Arrival,
+        in_force: InForce,
+        *,
+        as_of: int,
+        epoch: str,
+        matches: tuple[Match, ...],
+    ) -> Inputs:
         scorer = in_force.scorer
         standing = self._shifts.standing(arrival.crossing.post, as_of, scorer=scorer)
         movement = movement_key(arrival.crossing, standing.shift)
-        purposes = BY_RULES if scorer is None else BY_MODEL
+        fixed = BY_RULES if scorer is None else BY_MODEL
+        purposes = (*fixed, *(match.purpose for match in matches))
         return Inputs(
             decision_id=f"dec-{secrets.token_hex(12)}",
             as_of=as_of,
@@ -103,6 +129,7 @@ class Considering:
             table_sequence=standing.table_sequence,
             table=standing.table,
             severity=1.0 if scorer is None else scorer.severity,
+            matches=matches,
         )
 
 

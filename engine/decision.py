@@ -12,6 +12,7 @@ from typing import Literal
 
 from engine.draws import PLACE, RANDOM
 from engine.facts import Fact, data_gaps, facts
+from engine.matches import Match, chances
 from engine.percentiles import at, percentile
 from engine.places import Search, search_order
 from engine.ranking import place_of
@@ -59,6 +60,8 @@ class Inputs:
     """Quantiles of the risk at this post; empty without a model."""
     severity: float
     """What one seizure is worth, in discrepancies; belongs to the model."""
+    matches: tuple[Match, ...] = ()
+    """Profiles and entries of the watch list that fit the arrival."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +134,9 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
     crossing, policy = seen.arrival.crossing, inputs.policy
     value = _risk(seen, inputs.severity)
     level = None if value is None else percentile(inputs.table, value)
-    picked = _picked(policy, level, seen)
-    by_merit = select(picked, inputs.draws)
-    selection = select((*picked, lot(policy)), inputs.draws)
+    by_merit = select(_picked(policy, level, seen), inputs.draws)
+    every = (*_picked(policy, level, seen), *chances(inputs.matches), lot(policy))
+    selection = select(every, inputs.draws)
     ranks_by = weight(seen.features) if value is None else value
     if selection.is_random:
         ranks_by = max(ranks_by, _among_picks(inputs))

@@ -11,13 +11,15 @@ from typing import Any
 
 from engine.answers import Claim
 from engine.decision import Decision, Inputs
+from engine.matches import Match
 from engine.ports import Rows
 from engine.records import Arrival
 from engine.selection import Policy
-from engine.views import outcome
+from engine.views import flat, outcome
 
 _POLICY = tuple(field.name for field in fields(Policy))
-_BY_VALUE = tuple(field.name for field in fields(Inputs) if field.name not in ("policy", "table"))
+_OTHERWISE = ("policy", "table", "matches")
+_BY_VALUE = tuple(field.name for field in fields(Inputs) if field.name not in _OTHERWISE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,10 @@ def written(
         "arrival": arrival.model_dump(mode="json", exclude_none=True),
         "features": digest_of(row),
         "inputs": {name: getattr(inputs, name) for name in _BY_VALUE}
-        | {"policy": {name: getattr(inputs.policy, name) for name in _POLICY}},
+        | {
+            "policy": {name: getattr(inputs.policy, name) for name in _POLICY},
+            "matches": [flat(match) for match in inputs.matches],
+        },
         "queue": {
             "decision_id": decision.decision_id,
             "crossing_id": decision.crossing_id,
@@ -68,6 +73,11 @@ def read_back(body: Mapping[str, Any]) -> Filing:
     return Filing(
         arrival=Arrival.model_validate(body["arrival"], strict=False),
         features=body["features"],
-        inputs=Inputs(**by_value, policy=Policy(**inputs["policy"]), table=()),
+        inputs=Inputs(
+            **by_value,
+            policy=Policy(**inputs["policy"]),
+            table=(),
+            matches=tuple(Match(**match) for match in inputs.get("matches", ())),
+        ),
         decision=body["decision"],
     )

@@ -84,7 +84,7 @@ class Selection:
 
     channel: Channel
     basis: str | None
-    """random, profile or score; None where nothing selected the crossing."""
+    """random, watchlist, profile or score; None where nothing selected the crossing."""
     is_random: bool
     """Member of the random stream, whatever else selected it."""
     fired: tuple[str, ...]
@@ -138,9 +138,10 @@ def select(chances: Sequence[Chance], draws: Mapping[str, float]) -> Selection:
     """Apply the draws; ``draws`` has one number in [0, 1) for each purpose."""
     hits = [chance for chance in chances if draws[chance.purpose] < chance.probability]
     fired = tuple(dict.fromkeys(chance.purpose for chance in hits))
+    channel = max((chance.channel for chance in hits), default=Channel.GREEN)
     return Selection(
-        channel=max((chance.channel for chance in hits), default=Channel.GREEN),
-        basis=_basis(fired),
+        channel=channel,
+        basis=_basis(hits, channel),
         is_random=RANDOM in fired,
         fired=fired,
         propensities={channel: propensity(chances, channel) for channel in INSPECTED},
@@ -158,10 +159,17 @@ def propensity(chances: Iterable[Chance], channel: Channel) -> float:
     return 1.0 - math.prod(1.0 - probability for probability in most.values())
 
 
-def _basis(fired: tuple[str, ...]) -> str | None:
-    """Name why: a random member counts as random before all, else the stream is no fair sample."""
-    if RANDOM in fired:
+def _basis(hits: Sequence[Chance], channel: Channel) -> str | None:
+    """Name why it goes where it goes.
+
+    A random member counts as random before all, else the stream is no fair sample. The score comes
+    last: what a profile or the watch list wants anyway is not the score's merit.
+    """
+    if any(chance.purpose == RANDOM for chance in hits):
         return "random"
-    if SCORE in fired:
-        return "score"
-    return "profile" if fired else None
+    found = {chance.purpose.partition(":")[0] for chance in hits if chance.channel == channel}
+    return next((_BASES[source] for source in _BASES if source in found), None)
+
+
+_BASES = {"watchlist": "watchlist", "profile": "profile", "rule": "profile", SCORE: "score"}
+"""What each kind of purpose is called as a basis; what comes first outweighs what follows."""

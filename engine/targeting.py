@@ -67,7 +67,7 @@ class Targeting:
                 return
             arrivals = [one.what for one in asked]
             rows = self._features.read(snapshot, arrivals, as_of=[as_of] * len(arrivals))
-            considered = self._considering.all(arrivals, rows, as_of=as_of)
+            considered = self._considering.all(snapshot, arrivals, rows, as_of=as_of)
             decisions = [decide(one.inputs, one.seen) for one in considered]
             places = ranks(snapshot, decisions, as_of=as_of)
         for one, read, decision, rank in zip(asked, considered, decisions, places, strict=True):

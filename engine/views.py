@@ -8,10 +8,7 @@ record's ``decision`` is the full view; the checkpoint's is a subset of its name
 from collections.abc import Mapping
 from typing import Any
 
-from engine.decision import Decision, Rank, Risk
-from engine.facts import Fact
-from engine.places import Search
-from engine.reasons import Reason
+from engine.decision import Decision
 from engine.receipts import Receipt
 from engine.times import rfc3339
 
@@ -52,6 +49,7 @@ def outcome(decision: Decision) -> dict[str, Any]:
         "basis": selection.basis,
         "is_random": selection.is_random,
         "profiles": [name.partition(":")[2] for name in selection.fired if ":" in name],
+        "watchlist": "watchlist" in selection.fired,
         "reasons": [flat(reason) for reason in decision.reasons],
         "model_version": decision.model_version,
     }
@@ -68,8 +66,3 @@ def view(
     """Return the answer for one reader; ``found`` is a record's ``decision``."""
     seen = {name: found[name] for name in BLIND} if is_blind else dict(found)
     return seen | {"decided_at": rfc3339(decided_at), "receipt": receipt.to_json()}
-
-
-def _plain(value: Rank | Risk | Search | Fact | Reason) -> dict[str, Any]:
-    """Return plain values by name; ``asdict`` copies each of them and takes eight times as long."""
-    return {name: getattr(value, name) for name in value.__slots__}
