@@ -1,0 +1,91 @@
+"""Do inspections still find what was stated? An alarm that may be looked at as often as one likes.
+
+Assumes that stated chances may be off by a fifth of their odds for no reason worth an alarm. What
+is beyond that is gathered as evidence: how much likelier the outcomes are if the odds have fallen
+to 0.6, 0.4 or 0.2 of what was stated, summed over every time at which that could have begun
+(Shiryaev, 1963; as an e-detector: Shin, Ramdas and Rinaldo, 2022). While stated chances hold, the
+evidence after t periods is t at most on average: it stays below the threshold for that many periods
+on average, however often anybody looks, and within t periods an alarm has a probability of at most
+t / threshold.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.intervals import Floats
+
+TOLERANCE = 0.8
+"""Stated odds times this are still as stated."""
+FALLEN = (0.6, 0.4, 0.2)
+"""Multiples of the stated odds that the alarm looks for."""
+RISEN = (1.7, 2.5, 5.0)
+"""The same for random checks, which find more than stated where something new goes unseen."""
+QUIET = 1.0
+"""Evidence up to this is what a period without any change leaves."""
+THRESHOLD = 520.0
+"""Periods between false alarms at least, on average: ten years of weeks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Evidence that outcomes have left what was stated, one part for each alternative."""
+
+    odds: tuple[float, ...] = FALLEN
+    evidence: tuple[float, ...] = (0.0, 0.0, 0.0)
+    periods: int = 0
+    began: int = 0
+    """The last period whose evidence was none: what changed, changed about then."""
+
+    @property
+    def total(self) -> float:
+        """The evidence of all alternatives together."""
+        return sum(self.evidence) / len(self.evidence)
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether stated chances can no longer be believed."""
+        return self.total >= THRESHOLD
+
+
+def watch_more() -> Watch:
+    """Return a watch over random checks, which alarms when they find more than stated."""
+    return Watch(odds=RISEN)
+
+
+def after(watch: Watch, stated: Floats, found: NDArray[np.int8]) -> Watch:
+    """Return the watch after one more period.
+
+    Parameters
+    ----------
+    watch : Watch
+    stated : float64 array of shape (k,)
+        Chance of a find as stated before each search of the period, by the model then in force.
+    found : int8 array of shape (k,)
+        1 or 0. Searches whose outcome is not known yet belong to the period in which it is.
+    """
+    fallen = watch.odds[0] < 1
+    odds = np.clip(stated, 1e-9, 1 - 1e-9)
+    odds = odds / (1 - odds)
+    held = odds * (TOLERANCE if fallen else 1 / TOLERANCE)
+    evidence = []
+    for before, multiple in zip(watch.evidence, watch.odds, strict=True):
+        changed = odds * multiple
+        gain = (
+            np.where(found == 1, np.log(changed / held), 0.0) + np.log1p(held) - np.log1p(changed)
+        )
+        # Far beyond the threshold the exact number says no more.
+        evidence.append(min(1e30, (before + 1.0) * float(np.exp(min(float(gain.sum()), 60.0)))))
+    made = Watch(watch.odds, tuple(evidence), watch.periods + 1, watch.began)
+    return replace(made, began=made.periods) if made.total <= QUIET else made
+
+
+def first_alarm(periods: Iterable[tuple[Floats, NDArray[np.int8]]], watch: Watch) -> int | None:
+    """Return which period, counted from 1, is the first to end in an alarm; None if none is."""
+    for stated, found in periods:
+        watch = after(watch, stated, found)
+        if watch.alarmed:
+            return watch.periods
+    return None

@@ -1,0 +1,190 @@
+"""Drift is seen when it is there and seldom when it is not; forgetting does no harm."""
+
+import json
+import os
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import beta, binom
+
+from experiments.regimes import Strategy, run, weeks_of
+from models import alarm, forgetting
+from models.drift import Reference, psi, reference, score_shift, shifts
+
+Period = tuple[NDArray[np.float64], NDArray[np.int8]]
+PROOF = bool(os.environ.get("DARVOZA_PROOF"))
+
+
+def test_what_has_moved_is_named_first_and_what_has_not_is_not() -> None:
+    draw = np.random.default_rng(1)
+    before, now = draw.normal(size=(4000, 6)), draw.normal(size=(1500, 6))
+    before[:, 4] = draw.random(4000) < 0.2  # a flag
+    now[:, 4] = draw.random(1500) < 0.2
+    now[:, 2] += 0.6
+    now[draw.random(1500) < 0.3, 5] = np.nan  # one stopped being sent
+    known = reference(before, [f"f{column}" for column in range(6)])
+    found = shifts(known, now)
+    assert {one.name for one in found if one.moved} == {"f2", "f5"}
+    assert all(one.psi >= other.psi for one, other in pairwise(found))
+    kept = json.loads(json.dumps(known.as_dict()))
+    assert Reference.from_dict(kept) == known
+
+
+def test_small_samples_are_not_called_moved() -> None:
+    """The twin without a noise level calls most small samples moved."""
+    draw = np.random.default_rng(2)
+    known = reference(draw.normal(size=(3000, 20)), [f"f{column}" for column in range(20)])
+    found = [one for _ in range(20) for one in shifts(known, draw.normal(size=(60, 20)))]
+    assert sum(one.moved for one in found) <= 2
+    assert sum(one.psi > 0.1 for one in found) > 100
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=8), st.integers(0, 2**32 - 1))
+def test_psi_is_never_negative_and_zero_for_the_same(counts: list[int], seed: int) -> None:
+    if sum(counts) == 0:
+        counts[0] = 1
+    shares = np.array(counts) / sum(counts)
+    other = np.random.default_rng(seed).dirichlet(np.ones(len(counts)))
+    assert psi(shares, shares, sizes=(500, 500)) == pytest.approx(0.0)
+    assert psi(shares, other, sizes=(500, 80)) >= 0.0
+
+
+def test_scores_tell_what_a_shift_does_to_the_load() -> None:
+    draw = np.random.default_rng(3)
+    before, same, more = draw.beta(1, 9, 5000), draw.beta(1, 9, 2000), draw.beta(2, 9, 2000)
+    calm, moved = (score_shift(before, now, capacity=0.05) for now in (same, more))
+    assert not calm.shift.moved and moved.shift.moved
+    assert calm.above_cut.low is not None and calm.above_cut.high is not None
+    assert calm.above_cut.low <= 0.05 <= calm.above_cut.high
+    assert moved.above_cut.low is not None and moved.above_cut.low > 0.05
+
+
+def weeks(
+    draw: np.random.Generator, *, odds: float, searches: int = 30, number: int = 52
+) -> Iterator[Period]:
+    """Yield a year of searches whose odds of a find are a multiple of what was stated."""
+    for _ in range(number):
+        stated = draw.uniform(0.1, 0.6, searches)
+        true = stated * odds / (1 - stated + stated * odds)
+        yield stated, (draw.random(searches) < true).astype(np.int8)
+
+
+def alarms(odds: float, *, years: int, seed: int = 4) -> list[int]:
+    draw = np.random.default_rng(seed)
+    found = [alarm.first_alarm(weeks(draw, odds=odds), alarm.Watch()) for _ in range(years)]
+    return [week for week in found if week is not None]
+
+
+@pytest.mark.slow
+def test_false_alarms_keep_their_promise() -> None:
+    """At most one year in ten, even at the edge of what is tolerated; almost none as stated."""
+    years = 2000 if PROOF else 200
+    assert (
+        binom.sf(len(alarms(alarm.TOLERANCE, years=years)) - 1, years, 52 / alarm.THRESHOLD) > 0.01
+    )
+    assert len(alarms(1.0, years=years)) <= 0.01 * years
+
+
+def test_a_test_repeated_every_week_breaks_it() -> None:
+    """The twin: a weekly look at a five-percent test, as dashboards do, cries wolf most years."""
+    draw, years, cried = np.random.default_rng(5), 100, 0
+    for _ in range(years):
+        stated = hits = 0.0
+        for chance, found in weeks(draw, odds=1.0):
+            stated, hits = stated + chance.sum(), hits + found.sum()
+            spread = (0.75 * stated) ** 0.5
+            if hits < stated - 1.645 * spread:
+                cried += 1
+                break
+    assert cried > 0.15 * years
+
+
+def test_a_loss_is_noticed_within_weeks() -> None:
+    found = alarms(0.25, years=50)
+    assert len(found) == 50
+    assert np.median(found) <= 4
+
+
+def test_it_knows_about_when_it_began() -> None:
+    draw = np.random.default_rng(6)
+    for _ in range(10):
+        watch = alarm.Watch()
+        for period in [*weeks(draw, odds=1.0, number=20), *weeks(draw, odds=0.25, number=10)]:
+            watch = alarm.after(watch, *period)
+            if watch.alarmed:
+                break
+        assert watch.alarmed
+        assert abs(watch.began - 20) <= 4
+
+
+def test_random_checks_that_find_more_are_an_alarm_of_their_own() -> None:
+    draw = np.random.default_rng(7)
+    low = [(chance / 10, found) for chance, found in weeks(draw, odds=0.3, number=26)]
+    assert alarm.first_alarm(low, alarm.watch_more()) is not None
+    calm = list(weeks(draw, odds=1.0, number=26))
+    assert alarm.first_alarm(calm, alarm.watch_more()) is None
+
+
+def test_sharing_costs_as_many_searches_as_one_ranking_takes() -> None:
+    draw = np.random.default_rng(8)
+    ours, theirs = (np.argsort(draw.random(500)) < 40 for _ in range(2))
+    for share in (0.1, 0.5, 0.9):
+        chances = forgetting.propensities(ours, theirs, share=share)
+        assert chances.sum() == pytest.approx(40)
+        assert (chances[ours & theirs] == 1.0).all()
+        assert (chances[~ours & ~theirs] == 0.0).all()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [((3, 20), (9, 15)), ((0, 4), (0, 4)), ((40, 60), (3, 9))]
+)
+def test_the_chance_of_being_better_equals_sampled_posteriors(
+    one: tuple[int, int], other: tuple[int, int]
+) -> None:
+    draw = np.random.default_rng(9)
+    first, second = (
+        beta.rvs(hits + 1, misses + 1, size=40_000, random_state=draw)
+        for hits, misses in (one, other)
+    )
+    assert forgetting.more_likely(one, other) == pytest.approx(
+        float((first > second).mean()), abs=0.01
+    )
+
+
+def test_a_race_ends_for_the_better_and_not_before_its_time() -> None:
+    race = forgetting.Race()
+    for _ in range(forgetting.LONGEST):
+        race = forgetting.after(race, champion=(2, 8), challenger=(7, 3))
+        assert forgetting.FLOOR <= race.share <= 1 - forgetting.FLOOR
+        if race.winner:
+            break
+    assert race.winner == "challenger"
+    assert forgetting.SHORTEST <= race.periods < forgetting.LONGEST
+
+
+@pytest.mark.slow
+def test_one_policy_serves_whatever_shifts() -> None:
+    """Nothing is lost where nothing shifts; most of a reset is gained where everything does."""
+    seeds = 8 if PROOF else 1
+    strategies: tuple[Strategy, ...] = ("keep", "reset", "ours")
+    found: dict[str, dict[Strategy, float]] = {}
+    for regime in ("stationary", "half", "abrupt"):
+        made = [weeks_of(regime, seed=seed) for seed in range(seeds)]
+        outcomes = {name: [run(name, weeks) for weeks in made] for name in strategies}
+        found[regime] = {
+            name: float(np.mean([one.last_quarter for one in outcomes[name]]))
+            for name in strategies
+        }
+        if regime == "stationary":
+            assert not any(one.alarms for one in outcomes["ours"])
+    assert found["stationary"]["ours"] == found["stationary"]["keep"]
+    assert found["half"]["ours"] >= found["half"]["keep"] - 0.03
+    gained = found["abrupt"]["ours"] - found["abrupt"]["keep"]
+    assert found["abrupt"]["reset"] - found["abrupt"]["keep"] > 0.2  # the twin that never forgets
+    assert gained >= 0.85 * (found["abrupt"]["reset"] - found["abrupt"]["keep"])
