@@ -19,7 +19,8 @@ from features.online import OnlineFeatures
 from features.plan import Rows
 from features.projection import CounterProjection
 from tests.histories import EVENTFUL, NETWORK, History, history, moving, tables, thinned
-from tests.store.replaying import PLAN, Replay, as_known, bits, draft, name_of, rough, steps
+from tests.store.replaying import PLAN, Replay, as_known, bits
+from tests.store.steps import draft, name_of, rough, steps
 
 FEATURES = OnlineFeatures(PLAN, NETWORK)
 

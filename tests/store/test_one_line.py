@@ -10,7 +10,8 @@ from features.definitions import count, previous, smoothed_rate
 from features.plan import Plan
 from features.streams import CROSSINGS, INSPECTIONS
 from tests.histories import history
-from tests.store.replaying import Replay, as_bulk, batches, steps, unlike_bulk
+from tests.store.replaying import Replay, as_bulk, unlike_bulk
+from tests.store.steps import batches, steps
 
 BY = ("carrier", "driver", "hs2")
 

@@ -16,7 +16,8 @@ from features import counters, projection
 from features.backfill import backfill
 from features.log import Events, Log, read_log
 from tests.histories import History, history, tables
-from tests.store.replaying import PLAN, Replay, batches, rough, steps, unlike_bulk
+from tests.store.replaying import PLAN, Replay, unlike_bulk
+from tests.store.steps import batches, rough, steps
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 CROSSINGS = 54_000 if PROOF else 150
