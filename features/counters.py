@@ -8,17 +8,18 @@ difference of two; how many events the entity has makes no difference.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
-from itertools import islice
+from itertools import chain, islice
 from math import nan
-from operator import add
+from operator import add as plus
 from struct import Struct
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Column, Connection, Integer, LargeBinary, Table
 
-from engine.store import METADATA, Int64
+from engine.store import METADATA, Int64, add, fetch, put
 from features.definitions import EVER, Floats
 from features.plan import Group, Plan
 
@@ -39,12 +40,14 @@ _LATEST = (
     "ORDER BY known_at DESC LIMIT 1"
 )
 _POSTGRESQL = (
-    "SELECT (" + _LATEST + ") FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) "  # noqa: S608
+    "SELECT (" + _LATEST + ") FROM unnest(%b::int[], %b::bigint[], %b::bigint[]) "  # noqa: S608
     "WITH ORDINALITY AS q(g, e, t, i) ORDER BY q.i"
 )
 _SQLITE = "WITH q(g, e, t) AS (VALUES {values}) SELECT (" + _LATEST + ") FROM q"  # noqa: S608
 _AT_ONCE = 8_192
 """Look-ups in one statement: SQLite takes 32,766 parameters."""
+_STEP = 16
+"""Look-ups are filled up to a multiple, so that SQLite finds the statement among those it knows."""
 
 Row = tuple[int, int, int, bytes]
 """(group number, entity key, known_at, state)."""
@@ -103,13 +106,19 @@ def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[bytes | No
     if not lookups:
         return []
     if connection.dialect.name == "sqlite":
-        values = ",".join(["(?,?,?)"] * len(lookups))
-        flat = tuple(value for lookup in lookups for value in lookup)
-        rows = connection.exec_driver_sql(_SQLITE.format(values=values), flat)
+        spare = -len(lookups) % _STEP
+        flat = [*chain.from_iterable(lookups), *[None] * (3 * spare)]
+        rows = fetch(connection, _shaped(_SQLITE, len(lookups) + spare), flat)
+        del rows[len(lookups) :]
     else:
-        columns = tuple(list(column) for column in zip(*lookups, strict=True))
-        rows = connection.exec_driver_sql(_POSTGRESQL, columns)
-    return [state for (state,) in rows.fetchall()]
+        columns = [list(column) for column in zip(*lookups, strict=True)]
+        rows = fetch(connection, _POSTGRESQL, columns)
+    return [state for (state,) in rows]
+
+
+@lru_cache
+def _shaped(sql: str, size: int) -> str:
+    return sql.format(values=",".join(["(?,?,?)"] * size))
 
 
 class Reader:
@@ -127,9 +136,11 @@ class Reader:
         # One more place, always zero, stands for "before everything".
         self._width, self._zero = at + 1, at
         self._empties = [self._layouts[group].empty for group, _, _ in self._lookups]
-        self._of = [plan.column[of, group.by] for group, of, _ in self._lookups]
-        self._back = [0 if window >= EVER else window for _, _, window in self._lookups]
-        self._numbers = [self._layouts[group].number for group, _, _ in self._lookups]
+        columns = [
+            (plan.column[of, group.by], self._layouts[group].number, 0 if back >= EVER else back)
+            for group, of, back in self._lookups
+        ]
+        self._of, self._numbers, self._back = _columns(columns, 3)
         self._place(starts)
 
     def _wanted(self) -> list[tuple[Group, tuple[str, ...], int]]:
@@ -178,18 +189,16 @@ class Reader:
         float64 array of shape (n, n_reads)
             Exact integers, NaN where the entity looked up is not known.
         """
-        lookups, places = [], []
-        for row, (looked_up, cut) in enumerate(zip(keys, as_of, strict=True)):
-            base = row * len(self._lookups)
-            for place, of in enumerate(self._of):
-                if entity := looked_up[of]:
-                    lookups.append((self._numbers[place], entity, cut - self._back[place]))
-                    places.append(base + place)
+        looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
+        entity = looked_up[:, self._of]
+        row, place = entity.nonzero()
+        columns = self._numbers[place], entity[row, place], np.array(as_of)[row] - self._back[place]
+        found = latest(connection, list(zip(*(column.tolist() for column in columns), strict=True)))
         states = self._empties * len(keys)
-        for position, state in zip(places, latest(connection, lookups), strict=True):
+        for at, state in zip((row * len(self._of) + place).tolist(), found, strict=True):
             if state is not None:
-                states[position] = state
-        return self._differences(states, np.array(keys, np.int64).reshape(len(keys), -1))
+                states[at] = state
+        return self._differences(states, looked_up)
 
     def _differences(self, states: list[bytes], keys: Ints) -> Floats:
         n = len(keys)
@@ -237,7 +246,7 @@ class Standing:
         """Add one event to one entity of one group."""
         layout, entity = place
         values = self._values[layout.number, entity]
-        standing = [*map(add, values, sums), *carried]
+        standing = [*map(plus, values, sums), *carried]
         self._values[layout.number, entity] = standing
         self._rows[layout.number, entity, known_at] = layout.packing.pack(*standing)
 
@@ -247,17 +256,22 @@ class Standing:
 
 
 _END = int(np.iinfo(np.int64).max)
-_INSERT = "INSERT INTO counters (grp, entity, known_at, state) VALUES ({0}, {0}, {0}, {0})"
+_INSERT = (
+    "INSERT INTO counters (grp, entity, known_at, state) "
+    "SELECT * FROM unnest(%b::int[], %b::bigint[], %b::bigint[], %b::bytea[])"
+)
 _COPY = "COPY counters (grp, entity, known_at, state) FROM STDIN (FORMAT BINARY)"
 _CHUNK = 50_000
 
 
 def insert(connection: Connection, rows: Iterable[Row]) -> None:
     """Insert rows, a chunk at a time."""
-    sql = _INSERT.format("?" if connection.dialect.name == "sqlite" else "%s")
     pending = iter(rows)
     while chunk := list(islice(pending, _CHUNK)):
-        connection.exec_driver_sql(sql, chunk)
+        if connection.dialect.name == "sqlite":
+            add(connection, COUNTERS, chunk)
+        else:
+            put(connection, _INSERT, [[list(column) for column in zip(*chunk, strict=True)]])
 
 
 def copy(connection: Connection, rows: Iterable[Row]) -> None:

@@ -10,6 +10,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, bindparam, select
 
+from engine.store import add
 from features.definitions import FAN_OUT, Link
 from features.passages import LINKS
 from features.plan import Plan
@@ -67,7 +68,6 @@ def followed(
 
 def keep(connection: Connection, rows: Iterable[Row]) -> None:
     """Keep new links."""
-    names = ("way", "via", "known_at", "other")
     pending = iter(rows)
     while chunk := list(islice(pending, 50_000)):
-        connection.execute(LINKS.insert(), [dict(zip(names, row, strict=True)) for row in chunk])
+        add(connection, LINKS, chunk)

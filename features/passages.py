@@ -23,7 +23,7 @@ from sqlalchemy import (
 from engine.errors import StoreUnavailableError
 from engine.identifiers import fold
 from engine.records import Seizure
-from engine.store import METADATA, Int64
+from engine.store import METADATA, Int64, fetch
 from engine.times import DAY, micros
 from features.definitions import Floats
 from features.encode import key
@@ -113,20 +113,18 @@ def found_elsewhere(seizure: Seizure, crossing_id: str | None) -> FindEvent | No
     return FindEvent(crossing_id, int(np.rint(grams)))
 
 
-def passage_row(event: CrossingEvent, known_at: int, label: Label) -> dict[str, object]:
-    """Return the row that remembers a crossing."""
-    return {
-        "crossing_id": event.crossing_id,
-        "post": event.post,
-        "plate_key": event.plate_key,
-        "is_entry": event.is_entry,
-        "arrived_at": event.arrived_at,
-        "known_at": known_at,
-        "entity_keys": np.array(event.keys, "<i8").tobytes(),
-        "inspected": label[0],
-        "hit": label[1],
-        "seizure": label[2],
-    }
+def passage_row(event: CrossingEvent, known_at: int, label: Label) -> tuple[object, ...]:
+    """Return the row that remembers a crossing, in the order of the columns."""
+    return (
+        event.crossing_id,
+        event.post,
+        event.plate_key,
+        event.is_entry,
+        event.arrived_at,
+        known_at,
+        np.array(event.keys, "<i8").tobytes(),
+        *label,
+    )
 
 
 def link(connection: Connection, seizure: Seizure) -> str | None:
@@ -146,7 +144,7 @@ def link(connection: Connection, seizure: Seizure) -> str | None:
     return connection.scalar(query)
 
 
-_LOOK = select(EPOCH.c.epoch, EPOCH.c.definitions)
+_LOOK = "SELECT epoch, definitions FROM counter_epoch"
 
 
 def epoch(connection: Connection, definitions: str) -> str:
@@ -154,14 +152,13 @@ def epoch(connection: Connection, definitions: str) -> str:
 
     Raises ``StoreUnavailableError`` where they were filled for other definitions.
     """
-    found = connection.execute(_LOOK).one_or_none()
-    if found is None:
-        return ""
-    if found.definitions != definitions:
-        raise StoreUnavailableError("its counters serve other feature definitions")
-    return str(found.epoch)
+    for found, serves in fetch(connection, _LOOK):
+        if serves != definitions:
+            raise StoreUnavailableError("its counters serve other feature definitions")
+        return str(found)
+    return ""
 
 
 def is_current(connection: Connection, history: str, definitions: str) -> bool:
     """Tell whether the counters started from this history and serve these definitions."""
-    return connection.execute(_LOOK).one_or_none() == (history, definitions)
+    return fetch(connection, _LOOK) == [(history, definitions)]

@@ -5,14 +5,15 @@ a later act adds what it changes about the crossing's label, and a hit is passed
 known before it. The journal gives no two records the same time.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam
 
 from engine.journal import Draft, Entry
+from engine.store import add, fetch
 from features.counters import Layout, Place, Standing, layouts
 from features.definitions import EVER, Floats, Seen
 from features.encode import FACTS
@@ -21,8 +22,6 @@ from features.passages import PASSAGES, ActEvent, CrossingEvent, FindEvent, pass
 from features.plan import Group, Plan
 from features.steps import MEASURES, Label, act_step, crossing_measures
 from features.streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
-
-_PLACE = {name: place for place, name in enumerate(FACTS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,13 @@ class _Counted:
     known_at: int
     measures: Mapping[str, int]
     facts: Floats | None = None
+
+    def carried(self) -> Mapping[str, float]:
+        """Return what the entity's last event can be asked for."""
+        known_at = {"known_at": float(self.known_at)}
+        if self.facts is None:
+            return known_at
+        return dict(zip(FACTS, self.facts.tolist(), strict=True)) | known_at
 
 
 class CounterProjection:
@@ -74,8 +80,11 @@ class CounterProjection:
         }
         if not wanted:
             return {}
-        rows = connection.execute(_KNOWN, {"wanted": list(wanted)})
-        return {row.crossing_id: _Passage.of(row) for row in rows.fetchall()}
+        if connection.dialect.name == "sqlite":
+            rows = fetch(connection, _KNOWN_SQLITE, [json.dumps(list(wanted))])
+        else:
+            rows = fetch(connection, _KNOWN_POSTGRESQL, [list(wanted)])
+        return {name: _Passage.of(keys, label) for name, keys, *label in rows}
 
     def _steps(
         self, known: "dict[str, _Passage]", known_at: int, event: object
@@ -107,10 +116,14 @@ class CounterProjection:
             if event.stream == CROSSINGS.name:
                 linked += self._linked(standing, event)
                 measures = {**measures, **self._before(standing, event)}
-            for layout, entity in those:
-                sums = [measures.get(name, 0) for name in layout.sums]
-                carried = [_carried(name, event.known_at, event.facts) for name in layout.carried]
-                standing.add((layout, entity), event.known_at, sums=sums, carried=carried)
+            carried = event.carried()
+            for place in those:
+                standing.add(
+                    place,
+                    event.known_at,
+                    sums=[measures.get(name, 0) for name in place[0].sums],
+                    carried=[carried[name] for name in place[0].carried],
+                )
         standing.write()
         keep(connection, linked)
 
@@ -146,12 +159,6 @@ class CounterProjection:
                     yield _Counted(PASSED.name, keys, hit.known_at, {way.link.measure: 1})
 
 
-def _carried(name: str, known_at: int, facts: Floats | None) -> float:
-    if name == "known_at" or facts is None:
-        return float(known_at)
-    return float(facts[_PLACE[name]])
-
-
 @dataclass(slots=True)
 class _Passage:
     keys: Sequence[int]
@@ -161,21 +168,15 @@ class _Passage:
     was: Label = (0, 0, 0)
 
     @classmethod
-    def of(cls, row: Any) -> "_Passage":
-        keys = np.frombuffer(row.entity_keys, "<i8").tolist()
-        label = (row.inspected, row.hit, row.seizure)
-        return cls(keys, label, was=label)
+    def of(cls, keys: bytes, said: Sequence[int]) -> "_Passage":
+        inspected, hit, seizure = said
+        label = (inspected, hit, seizure)
+        return cls(np.frombuffer(keys, "<i8").tolist(), label, was=label)
 
 
-# Built once: what SQLAlchemy spends on building a statement is as much as SQLite on running it.
-_KNOWN = select(
-    PASSAGES.c.crossing_id,
-    PASSAGES.c.entity_keys,
-    PASSAGES.c.inspected,
-    PASSAGES.c.hit,
-    PASSAGES.c.seizure,
-).where(PASSAGES.c.crossing_id.in_(bindparam("wanted", expanding=True)))
-_NEW = PASSAGES.insert()
+_KNOWN = "SELECT crossing_id, entity_keys, inspected, hit, seizure FROM passages WHERE crossing_id "
+_KNOWN_SQLITE = _KNOWN + "IN (SELECT value FROM json_each(?))"  # noqa: S608
+_KNOWN_POSTGRESQL = _KNOWN + "= ANY(%s)"
 _LABEL = (
     PASSAGES.update()
     .where(PASSAGES.c.crossing_id == bindparam("which"))
@@ -186,7 +187,7 @@ _LABEL = (
 def _keep(connection: Connection, known: Mapping[str, _Passage]) -> None:
     new = [passage_row(p.new, p.known_at, p.label) for p in known.values() if p.new is not None]
     if new:
-        connection.execute(_NEW, new)
+        add(connection, PASSAGES, new)
     changed = [
         {"which": crossing_id, "i": p.label[0], "h": p.label[1], "s": p.label[2]}
         for crossing_id, p in known.items()
