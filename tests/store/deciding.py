@@ -30,7 +30,7 @@ from tests.histories import NETWORK
 from tests.store.steps import SetClock, Step, batches
 
 PLAN = Plan(CATALOGUE)
-SECONDS = 60
+SECONDS = 600
 _gate: "list[Barrier]" = []
 
 
