@@ -1,0 +1,42 @@
+"""The benchmark of explanations compares what is equal, and says so when it is not."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from experiments import bench_explain
+from models.explain import TreeShap
+
+DRAW = np.random.default_rng(1)
+VALUES = DRAW.normal(size=(300, 6)).astype(np.float32)
+VALUES[DRAW.random(VALUES.shape) < 0.2] = np.nan
+LABEL = np.nan_to_num(VALUES[:, 0]) + DRAW.normal(size=300) > 0
+TREES = HistGradientBoostingClassifier(max_iter=10, max_depth=4, random_state=1).fit(VALUES, LABEL)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_explain, "ROUNDS", 1)
+    monkeypatch.setattr(bench_explain, "ONE_BY_ONE", 3)
+
+
+def test_both_say_the_same_and_sum_to_the_margin() -> None:
+    apart, off, one, batch, _ = bench_explain.compared(TREES, VALUES[:50])
+    assert apart["holds"]
+    assert off["holds"]
+    assert one["must"] == batch["must"] == ">= 4"
+    assert one["seen"] > 0
+
+
+def test_the_planted_flaw_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The twin: a fast answer that is a little wrong does not hold."""
+
+    def rows(self: TreeShap, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.asarray(exact(self, values) * (1 + 1e-6))
+
+    exact = TreeShap.rows
+    monkeypatch.setattr(TreeShap, "rows", rows)
+    apart, off, *_ = bench_explain.compared(TREES, VALUES[:50])
+    assert not apart["holds"]
+    assert not off["holds"]
