@@ -1,10 +1,12 @@
-"""The bulk kernel: every as-of read of one group of counters, for every crossing, in one pass.
+"""The bulk kernel: every as-of read of one group of counters, for every crossing.
 
-Events are laid out entity by entity in the order in which they became known, each with what its
-entity had counted before it. Two kinds of pointer then walk along: one stands at the first event
-that a crossing may not see, one for each window at the first event inside it. A read is the
-difference of two running sums: exact in int64 and linear in events and crossings. The numpy twin
-(:mod:`features.reference`) gives the same numbers by another road.
+Events are sorted by entity, in each in the order in which they became known. Pointers then walk
+along with an entity's crossings: one stands at the first event that a crossing may not see, one for
+each window at the first event inside it. A read is the difference of two running sums: exact in
+int64, and linear in events and crossings. The numpy twin (:mod:`features.reference`) gives the same
+numbers by another road.
+
+What bounds it is memory, not arithmetic: pointers take four bytes, which holds for 2^32 events.
 """
 
 from collections.abc import Callable
@@ -15,7 +17,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-_BLOCK = 64
+Places = NDArray[np.uint32]
+_EVER = 1 << 62  # a window that no two times are apart
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Fibonacci hashing
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,143 +58,126 @@ def group_reads(
     int64 array of shape (n_reads + 1, n)
         The sums; in the last row the position of the last event seen, -1 where there is none.
     """
-    event_code, query_code, count = codes(event_key, query_key)
-    return walk(
-        event_code,
-        event_time,
-        amounts,
-        query_code,
-        query_time,
-        spans,
-        read_amount,
-        read_span,
-        count,
-    )
+    code, slots, count = _codes(event_key)
+    start, order = _grouped(code, count)
+    # A stream that asks about itself, as the crossings do, is sorted once.
+    asks_itself = np.array_equal(event_key, query_key)
+    found = (start, order) if asks_itself else _grouped(_found(slots, query_key), count)
+    out = np.empty((len(read_amount) + 1, len(query_key)), np.int64)
+    back = np.append(0, np.where(spans == 0, _EVER, spans))
+    places = _places(start, order, event_time, *found, query_time, back, out[-1])
+    _read(places, _sums(order, amounts), read_amount, read_span, out)
+    return out
 
 
 @compiled
-def codes(event_key: Ints, query_key: Ints) -> tuple[Ints, Ints, int]:
-    """Number the entities that events have; 0 (not known) and strangers get -1."""
-    bits = 4
-    while (1 << bits) < 2 * len(event_key):
-        bits += 1
-    slot_key, slot_code = np.zeros(1 << bits, np.int64), np.full(1 << bits, -1)
-    event_code, query_code = np.full(len(event_key), -1), np.full(len(query_key), -1)
-    count = 0
-    for i in range(len(event_key)):
-        if event_key[i] != 0:
-            at = _slot(slot_key, event_key[i], bits)
-            if slot_key[at] == 0:
-                slot_key[at], slot_code[at] = event_key[i], count
+def _codes(keys: Ints) -> tuple[Places, Ints, int]:
+    """Number entities from 1 on as they appear; also a table from each key to its number."""
+    code, slots, count = np.zeros(len(keys), np.uint32), np.zeros((1 << 10, 2), np.int64), 1
+    for i, key in enumerate(keys):
+        if key != 0:
+            at = _slot(slots, key)
+            if slots[at, 0] == 0:
+                slots[at] = key, count
                 count += 1
-            event_code[i] = slot_code[at]
-    for i in range(len(query_key)):
-        if query_key[i] != 0:
-            query_code[i] = slot_code[_slot(slot_key, query_key[i], bits)]
-    return event_code, query_code, count
+            code[i] = slots[at, 1]
+            if 2 * count > len(slots):
+                slots = _doubled(slots)
+    return code, slots, count
 
 
 @compiled
-def _slot(slot_key: Ints, key: int, bits: int) -> int:
+def _slot(slots: Ints, key: int) -> int:
     """Where a key stands in the table, or the free place where it belongs."""
-    at = np.int64((np.uint64(key) * _SPREAD) >> np.uint64(64 - bits))
-    while slot_key[at] not in (0, key):
-        at = (at + 1) & ((1 << bits) - 1)
+    mask = len(slots) - 1
+    at = np.int64((np.uint64(key) * _SPREAD) >> np.uint64(32)) & mask
+    while slots[at, 0] not in (0, key):
+        at = (at + 1) & mask
     return int(at)
 
 
 @compiled
-def _starts(code: Ints, count: int) -> Ints:
-    """Where each entity's rows begin once sorted; one more place for the end."""
+def _doubled(slots: Ints) -> Ints:
+    larger = np.zeros((2 * len(slots), 2), np.int64)
+    for old in range(len(slots)):
+        if slots[old, 0] != 0:
+            larger[_slot(larger, slots[old, 0])] = slots[old]
+    return larger
+
+
+@compiled
+def _found(slots: Ints, keys: Ints) -> Places:
+    """Numbers of entities; 0 for the unknown and for strangers."""
+    code = np.zeros(len(keys), np.uint32)
+    for i, key in enumerate(keys):
+        if key != 0:
+            code[i] = slots[_slot(slots, key), 1]
+    return code
+
+
+@compiled
+def _grouped(code: Places, count: int) -> tuple[Ints, Places]:
+    """Sort rows by entity, stably, leaving out those of none; also where each entity begins."""
     start = np.zeros(count + 1, np.int64)
     for c in code:
-        if c >= 0:
-            start[c + 1] += 1
+        start[c + 1] += 1
+    start[1] = 0
     for c in range(count):
         start[c + 1] += start[c]
-    return start
+    order, place = np.empty(start[-1], np.uint32), start.copy()
+    for i, c in enumerate(code):
+        if c != 0:
+            order[place[c]] = i
+            place[c] += 1
+    return start, order
 
 
 @compiled
-def _laid(event_code: Ints, event_time: Ints, amounts: Ints, start: Ints) -> tuple[Ints, Ints]:
-    """Sort events by entity, stably; each row is (time, event, sums before it...).
-
-    Also returns each entity's sums over all its events.
-    """
-    m, width = len(event_code), len(amounts)
-    laid, place = np.empty((m + 1, width + 2), np.int64), start[:-1].copy()
-    total = np.zeros((len(start) - 1, width), np.int64)
-    for i in range(m):
-        c = event_code[i]
-        if c >= 0:
-            j = place[c]
-            place[c] = j + 1
-            laid[j, 0], laid[j, 1] = event_time[i], i
-            for a in range(width):
-                laid[j, 2 + a] = total[c, a]
-                total[c, a] += amounts[a, i]
-    return laid, total
-
-
-@compiled
-def _sorted(code: Ints, start: Ints) -> Ints:
-    """Rows by entity, stably; rows without an entity are left out."""
-    order, place = np.empty(start[-1], np.int64), start[:-1].copy()
-    for i in range(len(code)):
-        if code[i] >= 0:
-            order[place[code[i]]] = i
-            place[code[i]] += 1
-    return order
-
-
-@compiled
-def walk(  # noqa: C901 - one walk with two kinds of pointer
-    event_code: Ints,
+def _places(
+    start: Ints,
+    order: Places,
     event_time: Ints,
-    amounts: Ints,
-    query_code: Ints,
+    query_start: Ints,
+    query_order: Places,
     query_time: Ints,
-    spans: Ints,
-    read_amount: Ints,
-    read_span: Ints,
-    count: int,
-) -> Ints:
-    """Walk both along, entity by entity; see :func:`group_reads`."""
-    start, query_start = _starts(event_code, count), _starts(query_code, count)
-    laid, total = _laid(event_code, event_time, amounts, start)
-    order, reads = _sorted(query_code, query_start), len(read_amount)
-    rows = np.zeros((len(query_code), reads + 1), np.int64)
-    rows[:, reads] = -1
-    since, upto = np.empty(len(spans), np.int64), np.empty(len(amounts), np.int64)
-    for c in range(count):
-        begin, end = start[c], start[c + 1]
-        since[:] = begin
-        seen = begin
+    back: Ints,
+    last: Ints,
+) -> Places:
+    """Where each query's pointers stand in ``order``, one row for each; fills in ``last``."""
+    places = np.zeros((len(back), len(query_time)), np.uint32)
+    last[:] = -1
+    time, pointer = event_time[order], np.empty(len(back), np.uint32)
+    for c in range(1, len(start) - 1):
+        begin, end = np.uint32(start[c]), np.uint32(start[c + 1])
+        pointer[:] = begin
         for q in range(query_start[c], query_start[c + 1]):
-            row = order[q]
-            cut = query_time[row]
-            while seen < end and laid[seen, 0] < cut:
-                seen += 1
-            for a in range(len(upto)):
-                upto[a] = total[c, a] if seen == end else laid[seen, 2 + a]
-            for w in range(len(spans)):
-                while spans[w] > 0 and since[w] < seen and laid[since[w], 0] < cut - spans[w]:
-                    since[w] += 1
-            for r in range(reads):
-                a, first = read_amount[r], since[read_span[r]]
-                rows[row, r] = 0 if first == seen else upto[a] - laid[first, 2 + a]
-            if seen > begin:
-                rows[row, reads] = laid[seen - 1, 1]
-    return _columns(rows)
+            row = query_order[q]
+            for w in range(len(back)):
+                at, since = pointer[w], query_time[row] - back[w]
+                while at < end and time[at] < since:
+                    at += np.uint32(1)
+                pointer[w] = places[w, row] = at
+            if pointer[0] > begin:
+                last[row] = order[pointer[0] - 1]
+    return places
 
 
 @compiled
-def _columns(rows: Ints) -> Ints:
-    """Transpose block by block: written row by row, read column by column."""
-    n, width = rows.shape
-    out = np.empty((width, n), np.int64)
-    for begin in range(0, n, _BLOCK):
-        for c in range(width):
-            for r in range(begin, min(begin + _BLOCK, n)):
-                out[c, r] = rows[r, c]
-    return out
+def _sums(order: Places, amounts: Ints) -> Ints:
+    """Sums of the sorted amounts, running on across entities: only differences are read."""
+    sums = np.zeros((len(amounts), len(order) + 1), np.int64)
+    for a in range(len(amounts)):
+        amount, total, row = amounts[a], 0, sums[a]
+        for j in range(len(order)):
+            total += amount[order[j]]
+            row[j + 1] = total
+    return sums
+
+
+@compiled
+def _read(places: Places, sums: Ints, read_amount: Ints, read_span: Ints, out: Ints) -> None:
+    upto = places[0]
+    for r in range(len(read_amount)):
+        total, since, column = sums[read_amount[r]], places[1 + read_span[r]], out[r]
+        for i in range(len(upto)):
+            column[i] = total[upto[i]] - total[since[i]]

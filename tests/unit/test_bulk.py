@@ -41,6 +41,30 @@ def test_the_kernel_equals_its_numpy_twin(seed: int, size: int, step: int) -> No
         np.testing.assert_array_equal(column, twin[read], err_msg=str(read))
 
 
+@st.composite
+def groups(draw: st.DrawFn) -> tuple[Ints, ...]:
+    """Draw what a kernel is asked: ties, nobody, strangers, no events, no reads, many entities."""
+    entities, asks_itself = draw(st.sampled_from((1, 3, 700))), draw(st.booleans())
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    m, n = draw(st.integers(0, 40)) * entities // 2, draw(st.integers(0, 200))
+    keys = np.append(rng.integers(1, 2**63 - 1, entities + 1), 0)
+    event_key, event_time = rng.choice(keys[1:], m), np.sort(rng.integers(0, 60, m))
+    query_key, query_time = rng.choice(keys, n), np.sort(rng.integers(0, 70, n))
+    if asks_itself:
+        query_key, query_time = event_key.copy(), event_time + rng.integers(0, 2)
+    amounts = rng.integers(-(2**40), 2**40, (draw(st.integers(1, 3)), m))
+    spans, reads_ = rng.integers(0, 25, draw(st.integers(1, 4))), draw(st.integers(0, 8))
+    spans[0] = draw(st.sampled_from((0, 1, 100)))
+    which = (rng.integers(0, len(amounts), reads_), rng.integers(0, len(spans), reads_))
+    return event_key, event_time, amounts, query_key, query_time, spans, *which
+
+
+@settings(max_examples=40, deadline=None)
+@given(groups())
+def test_the_kernel_equals_its_twin_on_whatever_it_is_asked(group: tuple[Ints, ...]) -> None:
+    np.testing.assert_array_equal(group_reads(*group), reference.group_reads(*group))
+
+
 def known_before(found: Tables, cut: int) -> Tables:
     """Remove every crossing, act and find known at or after a time."""
     crossings, inspections, seizures = (
