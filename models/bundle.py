@@ -27,6 +27,7 @@ from engine.receipts import open_key
 from models.dataset import TARGETS, Target
 from models.paths import Paths
 from models.risk import Head
+from models.similar import PastSeizures
 
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 KEY_FILE = "bundle.key"
@@ -43,6 +44,7 @@ ALWAYS: Mapping[str, int] = {
     "card.md": _MB,
     "report.json": 16 * _MB,
     "model.skops": 256 * _MB,
+    "seizures.npz": 4 * _MB,
 }
 """Files that every bundle has, and the most bytes of each."""
 TREES = {target: (f"{target}.treelite", f"{target}.paths.npz") for target in TARGETS}
@@ -68,6 +70,8 @@ class Bundle:
     """Usual value of each feature, by vehicle class; ``*`` for all."""
     quantiles: Mapping[str, tuple[float, ...]]
     """101 ascending quantiles of the risk, by post; ``*`` for all."""
+    seizures: PastSeizures
+    """The last known when it was trained."""
     card: Mapping[str, Any]
     report: Mapping[str, Any]
 
@@ -177,6 +181,7 @@ def _parse(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
         paths={target: Paths.from_arrays(arrays(files[TREES[target][1]])) for target in trees},
         norms=_table(json.loads(files["norms.json"])),
         quantiles=_table(json.loads(files["quantiles.json"])),
+        seizures=PastSeizures.from_arrays(arrays(files["seizures.npz"])),
         card=json.loads(files["card.json"]),
         report=json.loads(files["report.json"]),
     )

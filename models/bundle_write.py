@@ -18,6 +18,7 @@ import numpy as np
 import skops.io
 import treelite
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from numpy.typing import NDArray
 
 from engine.errors import RiskError
 from engine.times import SystemClock, rfc3339
@@ -119,15 +120,14 @@ def _serving(trained: Trained) -> dict[str, bytes]:
         files[trees] = bytes(treelite.sklearn.import_model(estimator).serialize_bytes())
         nodes = [predictor.nodes for (predictor,) in estimator._predictors]
         baseline = float(estimator._baseline_prediction.ravel()[0])
-        buffer = io.BytesIO()
-        np.savez(buffer, **paths(nodes, baseline).as_arrays())  # type: ignore[arg-type]
-        files[leaves] = buffer.getvalue()
+        files[leaves] = _archive(paths(nodes, baseline).as_arrays())
     heads = {target: head.as_dict() for target, head in model.heads.items()}
     return files | {
         "calibration.json": _json({"heads": heads, "severity": model.severity}),
         "features.json": _json({"definitions": model.definitions, "names": list(model.names)}),
         "norms.json": _json(_rows(trained.norms)),
         "quantiles.json": _json(_rows(trained.quantiles)),
+        "seizures.npz": _archive(trained.seizures.as_arrays()),
     }
 
 
@@ -186,6 +186,13 @@ def _rows(table: Mapping[str, Floats]) -> dict[str, list[float | None]]:
         name: [None if np.isnan(value) else float(value) for value in row]
         for name, row in table.items()
     }
+
+
+def _archive(kept: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return plain arrays as one file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **kept)  # type: ignore[arg-type]
+    return buffer.getvalue()
 
 
 def _json(value: Any) -> bytes:

@@ -5,7 +5,7 @@ Nothing it makes decides anything: a candidate comes into force by two people's 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from models.config import TrainConfig
 from models.promotion import register
 from models.promotions import PromotionProjection, read_state
 from models.registry import register as record_run
+from models.seizures import past_seizures
 from models.train import train
 
 Progress = Callable[[str, int, int], None]
@@ -73,6 +74,8 @@ def make_candidate(
     cutoff = max(int(made.as_of[-1]), int(last_label)) + 1
     progress("training", 0, 1)
     trained = train(made, config, cutoff=cutoff)
+    known = past_seizures(made, tables.seizures, trained.model, known_before=cutoff)
+    trained = replace(trained, seizures=known)
     bundle = write_bundle(home.bundles, trained, signing_key(home))
     progress("training", 1, 1)
     digests = {name: file_digest(bundle / name) for name in ("manifest.json", "report.json")}

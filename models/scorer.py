@@ -20,6 +20,7 @@ from models.dataset import Target
 from models.explain import TreeShap
 from models.norms import ALL, Norms
 from models.risk import Floats, probability
+from models.similar import SHOWN, Similar, by_family
 
 
 class Scorer:
@@ -30,6 +31,7 @@ class Scorer:
         self.definitions = bundle.definitions
         self.names = bundle.names
         self.severity = bundle.severity
+        self.seizures = bundle.seizures
         self._heads = bundle.heads
         self._quantiles = bundle.quantiles
         self._trees = {
@@ -87,6 +89,22 @@ class Scorer:
         """
         added = self.contributions.risk(row)
         return self.contributions.told(row, added, vehicle_class=vehicle_class, post=post)
+
+    def similar(
+        self, row: NDArray[np.float32], *, as_of: int, count: int = SHOWN
+    ) -> tuple[Similar, ...]:
+        """Return the past seizures whose reasons were most like this row's, the nearest first.
+
+        Parameters
+        ----------
+        row : float32 array of shape (f,)
+        as_of : int
+            UTC microseconds of the decision: a seizure known at or after it is not seen. Those
+            known since the bundle was trained come with the next one.
+        count : int, default=3
+        """
+        reasons = by_family(self.names, self.contributions.risk(row))
+        return self.seizures.nearest(reasons, as_of=as_of, count=count)
 
 
 def margins_of(

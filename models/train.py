@@ -23,6 +23,7 @@ from models.model import Model
 from models.norms import FEWEST_ROWS, norms
 from models.report import SYNTHETIC, report
 from models.risk import Floats
+from models.similar import PastSeizures, none_known
 
 ALL = "*"
 CHECKED = 20_000
@@ -44,6 +45,8 @@ class Trained:
     checked: NDArray[np.float32]
     """Rows of shape (at most ``CHECKED``, f) on which engine and scikit-learn must agree."""
     synthetic: bool
+    seizures: PastSeizures
+    """What a reviewer is shown as similar; none where only a dataset was given."""
 
 
 def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
@@ -82,6 +85,7 @@ def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
         quantiles=quantiles(seen, model),
         checked=seen.values[rows],
         synthetic=seen.synthetic,
+        seizures=none_known(model.names),
     )
 
 
