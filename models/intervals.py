@@ -6,7 +6,7 @@ than none.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,10 +78,14 @@ def share(hits: int, n: int) -> Estimate:
     """
     if n == 0:
         return unknown(0, 0, "nothing was counted")
-    low, high = clopper_pearson(hits, n)
-    wide = high - low > WIDEST
-    why = f"the interval is wider than {WIDEST:.2f}" if wide else ""
-    return Estimate(hits / n, low, high, n, hits, knowable=not wide, why=why)
+    return narrow(Estimate(hits / n, *clopper_pearson(hits, n), n, hits, knowable=True))
+
+
+def narrow(made: Estimate) -> Estimate:
+    """Return a share as it is, or as not knowable where its interval is too wide to act on."""
+    if made.low is None or made.high is None or made.high - made.low <= WIDEST:
+        return made
+    return replace(made, knowable=False, why=f"the interval is wider than {WIDEST:.2f}")
 
 
 def effective_share(rate: float, size: float, *, level: float = LEVEL) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.times import DAY
-from models.intervals import Floats
+from models.intervals import Floats, clopper_pearson
 
 Labels = NDArray[np.int8]
 
@@ -86,6 +86,9 @@ class Reliability:
 
     said: tuple[float, ...]
     came: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    """Exact 95 % interval of what came, bin by bin."""
     counts: tuple[int, ...]
     error: float
     """Expected calibration error: mean distance of said and came, weighted by count."""
@@ -95,6 +98,8 @@ class Reliability:
         return {
             "said": list(self.said),
             "came": list(self.came),
+            "low": list(self.low),
+            "high": list(self.high),
             "counts": list(self.counts),
             "error": self.error,
         }
@@ -118,7 +123,9 @@ def reliability(chance: Floats, label: Labels, *, bins: int = 15) -> Reliability
     came = tuple(float(label[part].mean()) for part in parts)
     counts = tuple(len(part) for part in parts)
     gaps = [abs(s - c) * n for s, c, n in zip(said, came, counts, strict=True)]
-    return Reliability(said, came, counts, sum(gaps) / max(1, len(chance)))
+    ends = [clopper_pearson(int(label[part].sum()), len(part)) for part in parts]
+    low, high = (tuple(end[side] for end in ends) for side in (0, 1))
+    return Reliability(said, came, low, high, counts, sum(gaps) / max(1, len(chance)))
 
 
 def within_capacity(

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from models.intervals import (
     FEWEST,
-    WIDEST,
     Estimate,
     Floats,
     effective_share,
+    narrow,
     normal,
     unknown,
     weighted_sum,
@@ -286,9 +286,7 @@ def _per_hour(draws: _Draws, minutes: Floats | None) -> Estimate:
 
 
 def _shared(draws: _Draws, value: float, low: float, high: float) -> Estimate:
-    wide = high - low > WIDEST
-    why = f"the interval is wider than {WIDEST:.2f}" if wide else ""
-    return Estimate(value, low, high, len(draws.rows), draws.hits, knowable=not wide, why=why)
+    return narrow(Estimate(value, low, high, len(draws.rows), draws.hits, knowable=True))
 
 
 def _enough(draws: _Draws, made: Estimate) -> Estimate:

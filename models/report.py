@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 
 from engine.ports import Scores
 from engine.times import rfc3339
+from features.catalogue import CATALOGUE
 from models import metrics
 from models.config import TrainConfig
 from models.dataset import TARGETS, Dataset, Target
-from models.intervals import Estimate, Floats, estimates, share
+from models.intervals import Estimate, Floats, estimates, narrow, share
+from models.logged import ENGINE_DRAWN, by_lot, logged
+from models.outcome_test import by_group, outcome_test
+from models.permutation import Score, family_values, proxy_effect
+from models.policy_value import policy_value
+from models.report_drift import alarms, drift, recent
 from models.risk import risk
 
-ENGINE_DRAWN = ("random", "score", "profile", "watchlist")
-"""Bases whose propensity is the engine's own; an officer's choice has none."""
-MOST_GROUPS = 30
+SHARES = ("hit_rate_at_capacity", "recall_at_capacity", "base_rate")
 RESAMPLING = 1979
 """Seed of every bootstrap: a report computed again is the same report."""
 SYNTHETIC = "These figures come from generated data: they say nothing about any real border."
@@ -48,6 +52,8 @@ def report(
     config: TrainConfig,
     fitted_until: int,
     peers: Mapping[str, Estimate] | None = None,
+    score: Score | None = None,
+    earlier: Dataset | None = None,
 ) -> dict[str, Any]:
     """Judge scores of a test period; the keys are described in ``docs/models.md``.
 
@@ -64,23 +70,32 @@ def report(
         UTC microseconds: what the model may have seen.
     peers : mapping of name to Estimate, optional
         Average precision of discrepancies beside simpler methods, and differences to them.
+    score : callable, optional
+        The model itself, rows of shape (k, f) to scores: without it, the value of feature families
+        and the effect of proxies cannot be told.
+    earlier : Dataset, optional
+        Rows that taught it: without them, or without ``score``, drift cannot be told.
 
     Returns
     -------
     dict
         JSON values only.
     """
-    entries = test.direction == "entry"
-    rows = np.flatnonzero(entries if entries.any() else np.ones(len(test), np.bool_))
+    rows = _entries(test)
     test = test.take(rows)
     chances: dict[Target, Floats] = {
         "seizure": scores.p_seizure[rows],
         "discrepancy": scores.p_discrepancy[rows],
     }
     ranked = risk(chances["seizure"], chances["discrepancy"], severity=config.severity)
-    chosen = metrics.within_capacity(
-        ranked, test.post, test.arrived_at, capacity=config.capacity, seed=config.seed
-    )
+
+    def choose(risks: Floats) -> NDArray[np.bool_]:
+        return metrics.within_capacity(
+            risks, test.post, test.arrived_at, capacity=config.capacity, seed=config.seed
+        )
+
+    chosen = choose(ranked)
+    groups = by_group(test, chances["discrepancy"], chosen)
     made: dict[str, Any] = {
         "synthetic": test.synthetic,
         "notice": SYNTHETIC if test.synthetic else "",
@@ -94,11 +109,49 @@ def report(
             target: _target(test, target, chance=chances[target], ranked=ranked, chosen=chosen)
             for target in TARGETS
         },
-        "groups": _groups(test, chances["discrepancy"], chosen),
+        "groups": groups,
+        "outcome_test": outcome_test(groups),
         "scores_by_outcome": _by_outcome(test, ranked),
         "peers": {name: figure.as_dict() for name, figure in (peers or {}).items()},
+        "alarms": alarms(test, chances["discrepancy"]),
     }
+    if score is not None:
+        made |= _inside(test, score, choose, config=config, earlier=earlier, ranked=ranked)
     return made | {"cannot_tell": _cannot_tell(made)}
+
+
+def _entries(dataset: Dataset) -> NDArray[np.intp]:
+    """Return the rows that can be searched on arrival: entries, where there are any."""
+    entries = dataset.direction == "entry"
+    return np.flatnonzero(entries if entries.any() else np.ones(len(dataset), np.bool_))
+
+
+def _inside(
+    test: Dataset,
+    score: Score,
+    choose: Callable[[Floats], NDArray[np.bool_]],
+    *,
+    config: TrainConfig,
+    earlier: Dataset | None,
+    ranked: Floats,
+) -> dict[str, Any]:
+    """Return what can only be told with the model at hand."""
+    proxies = [name for name, one in CATALOGUE.items() if one.proxy]
+    families: dict[str, list[str]] = {"possible proxies of origin": proxies}
+    for name, one in CATALOGUE.items():
+        families.setdefault(one.family, []).append(name)
+    made: dict[str, Any] = {
+        "families": family_values(test, score, families, seed=RESAMPLING),
+        "proxies": proxy_effect(
+            test, score, proxies, severity=config.severity, choose=choose, seed=RESAMPLING
+        ),
+    }
+    if earlier is not None and len(earlier):
+        taught = recent(earlier.take(_entries(earlier)))
+        said = score(taught.values)
+        before = risk(said.p_seizure, said.p_discrepancy, severity=config.severity)
+        made["drift"] = drift(taught, test, risks=(before, ranked), capacity=config.capacity)
+    return made
 
 
 def _period(test: Dataset) -> dict[str, str]:
@@ -128,9 +181,12 @@ def _target(
 
     lot = view(evidence & (test.basis == "random"), exact=True)
     seen = view(evidence, exact=True)
+    values = _values(test, target, chance=chance, chosen=chosen)
+    normalised = values["engine_drawn"]["searched"]["self_normalised"]
     return {
         "random_stream": _figures(lot),
-        "inverse_propensity": _figures(view(drawn, weigh=True)),
+        "inverse_propensity": _figures(view(drawn, weigh=True))
+        | {"hit_rate_at_capacity": normalised},
         "inspected": _figures(seen)
         | {
             "brier": metrics.brier(seen.chance, seen.label) if len(seen.label) else None,
@@ -138,6 +194,22 @@ def _target(
             "curve": metrics.capture_curve(seen.ranked, seen.label, seen.weight),
         },
         "random_curve": metrics.capture_curve(lot.ranked, lot.label, lot.weight),
+        "policy_value": values,
+    }
+
+
+def _values(
+    test: Dataset, target: Target, *, chance: Floats, chosen: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Estimate what the searches within capacity would have found, and what the others missed."""
+    wanted = chosen.astype(np.float64)
+    logs = {"engine_drawn": logged(test, target), "random_stream": by_lot(test, target)}
+    return {
+        name: {
+            "searched": policy_value(log, wanted, chance=chance).as_dict(),
+            "released": policy_value(log, 1 - wanted, chance=chance).as_dict(),
+        }
+        for name, log in logs.items()
     }
 
 
@@ -169,6 +241,8 @@ def _figures(view: _View) -> dict[str, Any]:
         made["hit_rate_at_capacity"] = share(caught, int(chosen.sum()))
         made["recall_at_capacity"] = share(caught, int(hit.sum()))
         made["base_rate"] = share(int(hit.sum()), len(label))
+    for name in SHARES:
+        made[name] = narrow(made[name])
     spread = float(weight @ weight)
     return {
         "rows": len(label),
@@ -179,41 +253,6 @@ def _figures(view: _View) -> dict[str, Any]:
 
 def _ratio(above: float, below: float) -> float:
     return float(above / below) if below > 0 else float("nan")
-
-
-def _groups(test: Dataset, chance: Floats, chosen: NDArray[np.bool_]) -> dict[str, Any]:
-    """Hit rates and calibration of discrepancies by group, on the inspected and the random rows.
-
-    The outcome test: where two groups are searched at the same bar, equal hit rates are fair; a
-    group with a lower one is searched too easily (Knowles, Persico and Todd, 2001).
-    """
-    columns = {
-        "post": test.post,
-        "vehicle_class": test.vehicle_class,
-        "plate_country": test.plate_country,
-    }
-    evidence, hit = test.evidence("discrepancy"), test.discrepancy == 1
-    lot = evidence & (test.basis == "random")
-    made: dict[str, Any] = {}
-    for name, column in columns.items():
-        text = np.array(["unknown" if value is None else str(value) for value in column], object)
-        values, counts = np.unique(text.astype(str), return_counts=True)
-        largest = sorted(values[np.argsort(-counts, kind="stable")[:MOST_GROUPS]])
-        made[name] = {}
-        for value in largest:
-            here = text == value
-            seen = here & evidence
-            made[name][str(value)] = {
-                "arrivals": int(here.sum()),
-                "within_capacity": int((here & chosen).sum()),
-                "random_stream": share(int((here & lot & hit).sum()), int((here & lot).sum())),
-                "inspected": share(int((seen & hit).sum()), int(seen.sum())),
-                "at_capacity": share(int((seen & chosen & hit).sum()), int((seen & chosen).sum())),
-                "mean_chance": float(chance[seen].mean()) if seen.any() else None,
-            }
-            for key in ("random_stream", "inspected", "at_capacity"):
-                made[name][str(value)][key] = made[name][str(value)][key].as_dict()
-    return made
 
 
 def _by_outcome(test: Dataset, ranked: Floats) -> dict[str, Any]:

@@ -1,31 +1,58 @@
 """What does a model's worth look like? The report as one page with plots, readable anywhere.
 
 Assumes the dictionary of :mod:`models.report`. The page is one file: plots are inline SVG, nothing
-is fetched, no script runs.
+is fetched, no script runs, and it prints.
 """
 
-import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from models.report_text import FIGURES, VIEWS, paragraph, said
-
-_INK, _RISK, _CALM, _GRAVE = "#22303c", "#b3541e", "#4a7fa5", "#7a1f2b"
-_SHARES = frozenset({"hit_rate_at_capacity", "recall_at_capacity", "base_rate"})
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;color:#22303c;max-width:60rem;margin:2rem auto;"
-    "padding:0 1rem}table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .8rem;"
-    "text-align:left;border-bottom:1px solid #d8dee4}.notice{background:#fdf3e7;padding:.6rem 1rem}"
-    "figure{margin:1rem 0}svg{max-width:100%;height:auto}td.n{text-align:right}"
+from models import plots
+from models.report_text import (
+    COLUMNS,
+    ESTIMATES,
+    FIGURES,
+    LOGS,
+    SHARES,
+    VIEWS,
+    fairness,
+    said,
+    summary,
 )
 
+Report = Mapping[str, Any]
 
-def report_html(report: Mapping[str, Any], *, title: str = "Evaluation") -> str:
+_STYLE = """
+:root{color-scheme:light}
+body{font:16px/1.55 system-ui,sans-serif;color:#22303c;background:#fbfaf8;max-width:76rem;
+margin:0 auto;padding:1.5rem 1.25rem 4rem}
+h1{font-size:1.5rem;margin:.5rem 0 1rem}
+h2{font-size:1.2rem;margin:2.5rem 0 .5rem;padding-top:.75rem;border-top:1px solid #d9d5cd}
+h3{font-size:1rem;margin:1.25rem 0 .25rem}
+p{max-width:46rem}
+.notice{background:#fdf0dc;border-left:4px solid #b3541e;padding:.6rem 1rem}
+.words{font-size:1.08rem}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;font-size:.9rem;margin:.5rem 0 1rem;background:#fff}
+caption{text-align:left;color:#55626d;padding:.25rem 0}
+th,td{padding:.3rem .8rem;text-align:left;border-bottom:1px solid #e6e2da;vertical-align:top}
+thead th{border-bottom:2px solid #b9c1c8;font-weight:600}
+tbody th{font-weight:500;white-space:nowrap}
+td{max-width:15rem}
+td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(27rem,100%),1fr));gap:1rem;
+align-items:start}
+figure{margin:0;background:#fff;border:1px solid #e6e2da;border-radius:6px;padding:.75rem}
+figcaption{font-size:.88rem;color:#45525d;margin-top:.25rem}
+svg{display:block;width:100%;height:auto}
+svg text{font-family:system-ui,sans-serif!important}
+.unknown{color:#626d76;font-style:italic}
+@media print{body{background:#fff;font-size:11pt}figure{break-inside:avoid}}
+"""
+
+
+def report_html(report: Report, *, title: str = "Evaluation") -> str:
     """Return the page.
 
     Parameters
@@ -40,135 +67,210 @@ def report_html(report: Mapping[str, Any], *, title: str = "Evaluation") -> str:
     str
         A whole HTML document, the same for the same report.
     """
-    parts = [f"<h1>{escape(title)}</h1>"]
-    if report.get("notice"):
-        parts.append(f'<p class="notice">{escape(report["notice"])}</p>')
-    parts.append(f"<p>{escape(paragraph(report))}</p>")
-    if report.get("targets"):
-        parts += [_figures(report), _plots(report), _groups(report)]
-    if report["cannot_tell"]:
-        told = "".join(f"<li>{escape(line)}</li>" for line in report["cannot_tell"])
-        parts.append(f"<h2>What the data cannot tell</h2><ul>{told}</ul>")
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body><main>{''.join(_parts(report, title))}</main></body></html>"
     )
 
 
-def _figures(report: Mapping[str, Any]) -> str:
-    """Return one table a target: figures by view."""
-    made = []
-    for target, views in report["targets"].items():
-        head = "".join(
-            f"<th>{escape(text)}<br>{views[view]['rows']:,} rows, {views[view]['finds']:,} finds"
-            "</th>"
-            for view, text in VIEWS.items()
-        )
-        rows = "".join(
-            f"<tr><th>{escape(name)}</th>"
-            + "".join(f"<td>{said(views[view][key], share=key in _SHARES)}</td>" for view in VIEWS)
-            + "</tr>"
-            for key, name in FIGURES.items()
-        )
-        made.append(f"<h2>{escape(target.capitalize())}</h2><table><tr><th></th>{head}</tr>{rows}")
-        made.append("</table>")
-    peers = "".join(
-        f"<tr><th>{escape(name)}</th><td>{said(figure, share=False)}</td></tr>"
-        for name, figure in report["peers"].items()
-    )
-    if peers:
-        made.append(f"<h2>Average precision beside simpler methods</h2><table>{peers}</table>")
-    return "".join(made)
+def _parts(report: Report, title: str) -> Iterator[str]:
+    yield f"<h1>{escape(title)}</h1>"
+    if report.get("notice"):
+        yield f'<p class="notice">{escape(report["notice"])}</p>'
+    yield f'<p class="words">{escape(summary(report))}</p>'
+    if report["cannot_tell"] and report.get("targets"):
+        yield "<h2>What the data cannot tell</h2>"
+        yield f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in report['cannot_tell'])}</ul>"
+    if report.get("targets"):
+        for target in report["targets"]:
+            yield from _target(report, target)
+        yield from _groups(report)
+        yield from _inside(report)
 
 
-def _plots(report: Mapping[str, Any]) -> str:
-    """Return the plots, each with the sentence that says what it shows."""
-    made = []
-    for target in report["targets"]:
-        text = f"Share of {target} finds caught against the share of vehicles inspected."
-        made.append(_plot(_capture, report, target, text=text))
-        text = f"Chance of a {target} as stated, against what inspections found."
-        made.append(_plot(_reliability, report, target, text=text))
-    made.append(_plot(_outcomes, report, "", text="Risk by outcome: quantiles of each."))
-    for column in ("post", "vehicle_class"):
-        text = f"Hit rate of inspections by {column.replace('_', ' ')}, with 95 % intervals."
-        made.append(_plot(_rates, report, column, text=text))
-    return "".join(made)
-
-
-def _plot(draw: Any, report: Mapping[str, Any], what: str, *, text: str) -> str:
-    """Draw one figure to SVG whose bytes do not depend on the day."""
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    draw(figure.add_subplot(), report, what)
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "darvoza", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
-    body = svg[svg.index("<svg") :]
-    return f"<figure>{body}<figcaption>{escape(text)}</figcaption></figure>"
-
-
-def _capture(axes: Axes, report: Mapping[str, Any], target: str) -> None:
+def _target(report: Report, target: str) -> Iterator[str]:
+    """Yield one target: figures by view, what it would have found, and its plots."""
     views = report["targets"][target]
-    for curve, name, colour in (
-        (views["inspected"]["curve"], "inspected rows", _CALM),
-        (views["random_curve"], "random checks", _RISK),
-    ):
-        if curve["capacity"]:
-            axes.plot(curve["capacity"], curve["caught"], color=colour, label=name)
-    axes.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle=":", label="by lot")
-    axes.axvline(report["capacity"], color=_INK, linewidth=0.8)
-    axes.set(xlabel="share inspected", ylabel="share of finds caught", xlim=(0, 1), ylim=(0, 1.02))
-    axes.legend(frameon=False)
+    yield f"<h2>{escape(target.capitalize())}</h2>"
+    heads = [
+        f"{text}<br>{views[view]['rows']:,} rows worth {views[view]['effective_rows']:,.0f}, "
+        f"{views[view]['finds']:,} finds"
+        for view, text in VIEWS.items()
+    ]
+    rows = (
+        (name, [_figure(views[view][key], share=key in SHARES) for view in VIEWS])
+        for key, name in FIGURES.items()
+    )
+    note = "Figures with 95 % intervals. Capacity: the riskiest share of each post's daily entries."
+    yield _table(["", *heads], rows, caption=note)
+    if target == "discrepancy" and report["peers"]:
+        peers = (
+            (escape(name), [_figure(one, share=False)]) for name, one in report["peers"].items()
+        )
+        yield _table(["", "average precision"], peers, caption="Beside simpler methods.")
+    yield from _values(views)
+    yield '<div class="grid">'
+    text = f"Share of {target} finds caught against the share of vehicles inspected."
+    yield plots.plot(plots.capture(report, target), name=f"capture-{target}", text=text)
+    text = (
+        f"Share of inspections that found a {target} (dots, with 95 % intervals) against the "
+        "stated chance; on the dotted line they agree. Both axes are stretched near 0."
+    )
+    yield plots.plot(plots.reliability(report, target), name=f"chance-{target}", text=text)
+    if target == "discrepancy":
+        text = "Risk by outcome: median, middle half (thick) and middle nine tenths (thin)."
+        rows_of = len(report["scores_by_outcome"])
+        yield plots.plot(plots.outcomes(report), name="outcomes", text=text, rows=rows_of + 2)
+    yield "</div>"
 
 
-def _reliability(axes: Axes, report: Mapping[str, Any], target: str) -> None:
-    bins = report["targets"][target]["inspected"]["reliability"]
-    top = max([0.01, *bins["said"], *bins["came"]]) * 1.05
-    axes.plot([0, top], [0, top], color=_INK, linewidth=0.8, linestyle=":")
-    axes.plot(bins["said"], bins["came"], color=_RISK, marker="o", markersize=4)
-    axes.set(xlabel="stated chance", ylabel="share found", xlim=(0, top), ylim=(0, top))
+def _values(views: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the model would have found, had it chosen, with what the log can bear."""
+    asked = [
+        (views["policy_value"][log][whom], f"{words},<br>by {LOGS[log]}")
+        for whom, words in (("searched", "of those it would search"), ("released", "of the others"))
+        for log in LOGS
+    ]
+    rows = [
+        (name, [_figure(value[key], share=True) for value, _ in asked])
+        for key, name in ESTIMATES.items()
+    ]
+    logs = [value["diagnostics"] for value, _ in asked]
+    rows += [
+        ("draws", [f"{one['drawn']:,}, worth {one['effective']:,.0f} even ones" for one in logs]),
+        ("heaviest of them", [f"{one['largest_weight']:.1%} of the weight" for one in logs]),
+        ("without evidence", [f"{one['not_carried_out']:.1%}" for one in logs]),
+        ("their weight", [f"{one['covered']:.2f} of what is asked about" for one in logs]),
+        ("against an answer", [escape("; ".join(one["faults"])) or "nothing" for one in logs]),
+    ]
+    yield _table(
+        ["", *(head for _, head in asked)],
+        rows,
+        caption="Had this model chosen: hit rates estimated from logged draws.",
+    )
 
 
-def _outcomes(axes: Axes, report: Mapping[str, Any], what: str) -> None:
-    colours = {"clear": _CALM, "discrepancy": _RISK, "seizure": _GRAVE, "not inspected": "#9aa5ae"}
-    for name, kept in report["scores_by_outcome"].items():
-        quantiles = kept["quantiles"]
-        shares = [step / (len(quantiles) - 1) for step in range(len(quantiles))]
-        label = f"{name} ({kept['rows']:,})"
-        axes.plot(quantiles, shares, color=colours[name], label=label)
-    axes.set(xlabel="risk", ylabel="share at or below", ylim=(0, 1.02))
-    axes.legend(frameon=False)
+def _groups(report: Report) -> Iterator[str]:
+    """Yield the outcome test: its plots, its verdict and its numbers."""
+    yield "<h2>Posts, vehicles and plates: is everybody searched at the same bar?</h2>"
+    said_of = " ".join(fairness(report))
+    yield f"<p>{escape(said_of or 'No group is seen to be searched at another bar.')}</p>"
+    yield '<div class="grid">'
+    for column in ("post", "vehicle_class"):
+        text = (
+            f"Hit rate of inspections by {COLUMNS[column]} with 95 % intervals, and the mean "
+            "chance that was stated for them."
+        )
+        rows = len(report["groups"][column])
+        yield plots.plot(
+            plots.rates(report, column), name=column.replace("_", "-"), text=text, rows=rows + 2
+        )
+    yield "</div>"
+    for column, name in COLUMNS.items():
+        yield _table(
+            [
+                name,
+                "arrivals",
+                "within capacity",
+                "hit rate of random checks",
+                "of inspections",
+                "of inspections within capacity",
+                "mean stated chance",
+                "against the others",
+            ],
+            (
+                (escape(group), _group(one, _verdict(report["outcome_test"][column], group)))
+                for group, one in report["groups"][column].items()
+            ),
+            caption=f"Discrepancies by {name}.",
+        )
 
 
-def _rates(axes: Axes, report: Mapping[str, Any], column: str) -> None:
-    groups = {
-        name: kept["inspected"]
-        for name, kept in report["groups"][column].items()
-        if kept["inspected"]["value"] is not None
+def _group(one: Mapping[str, Any], verdict: str) -> list[str]:
+    stated = "" if one["mean_chance"] is None else f"{one['mean_chance']:.1%}"
+    return [
+        f"{one['arrivals']:,}",
+        f"{one['within_capacity']:,}",
+        *(_figure(one[key], share=True) for key in ("random_stream", "inspected", "at_capacity")),
+        stated + (" (not what was found)" if one["calibrated"] is False else ""),
+        verdict,
+    ]
+
+
+def _verdict(found: Mapping[str, list[str]], group: str) -> str:
+    words = {
+        "lower": "finds less",
+        "higher": "finds more",
+        "no_difference": "no difference seen",
+        "not_knowable": '<span class="unknown">not yet knowable</span>',
     }
-    for place, kept in enumerate(groups.values()):
-        axes.plot([kept["low"], kept["high"]], [place, place], color=_CALM, linewidth=2)
-        axes.plot([kept["value"]], [place], color=_INK, marker="o", markersize=4)
-    axes.set_yticks(range(len(groups)), list(groups))
-    axes.set(xlabel="share of inspections with a find")
+    return next((text for key, text in words.items() if group in found[key]), "")
 
 
-def _groups(report: Mapping[str, Any]) -> str:
-    """Return one table a grouping: the outcome test's numbers."""
-    made = []
-    for column, groups in report["groups"].items():
-        rows = "".join(
-            f'<tr><th>{escape(name)}</th><td class="n">{kept["arrivals"]:,}</td>'
-            f'<td class="n">{kept["within_capacity"]:,}</td>'
-            f"<td>{said(kept['random_stream'], share=True)}</td>"
-            f"<td>{said(kept['inspected'], share=True)}</td>"
-            f"<td>{said(kept['at_capacity'], share=True)}</td></tr>"
-            for name, kept in groups.items()
+def _inside(report: Report) -> Iterator[str]:
+    """Yield what only the model itself could tell: families, proxies and drift."""
+    if "families" not in report:
+        return
+    yield "<h2>What it stands on, and what has moved</h2>"
+    yield '<div class="grid">'
+    known = [one for one in report["families"].values() if one["value"] is not None]
+    if known:
+        text = (
+            "Average precision of discrepancies lost when a family of features is shuffled (number "
+            "of features in brackets); filled where the interval leaves 0 out."
         )
-        made.append(
-            f"<h2>By {escape(column.replace('_', ' '))}</h2><table><tr><th></th><th>arrivals</th>"
-            "<th>within capacity</th><th>hit rate of random checks</th><th>of inspections</th>"
-            f"<th>of inspections within capacity</th></tr>{rows}</table>"
+        yield plots.plot(plots.families(report), name="families", text=text, rows=len(known) + 1)
+    if "drift" in report:
+        moved = report["drift"]
+        text = (
+            f"Features that moved farthest since the ninety days before; {moved['moved']} of "
+            f"{moved['of']} moved beyond chance and 0.1 (filled). Rates of those without a history "
+            "of their own follow the network's rate, and move together."
         )
-    return "".join(made)
+        rows = len(moved["features"]) + 1
+        yield plots.plot(plots.drift(report), name="drift", text=text, rows=rows)
+    yield "</div>"
+    if report["proxies"]["by_country"]:
+        names = ", ".join(report["proxies"]["features"])
+        yield _table(
+            ["plate country", "arrivals", "searched", "without proxies"],
+            (
+                (
+                    escape(name),
+                    [
+                        f"{one['arrivals']:,}",
+                        f"{one['searched']:.1%}",
+                        f"{one['without_proxies']:.1%}",
+                    ],
+                )
+                for name, one in report["proxies"]["by_country"].items()
+            ),
+            caption=f"Share within capacity with and without possible proxies of origin: {names}.",
+        )
+
+
+def _figure(figure: Mapping[str, Any], *, share: bool) -> str:
+    if figure["knowable"]:
+        return said(figure, share=share)
+    why = escape(figure["why"], quote=True)
+    return f'<span class="unknown" title="{why}">not yet knowable</span>'
+
+
+def _table(heads: Iterable[str], rows: Iterable[tuple[str, list[str]]], *, caption: str) -> str:
+    """Return a table of ready markup; numbers alone are set to the right."""
+    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
+    body = "".join(
+        f'<tr><th scope="row">{name}</th>'
+        + "".join(
+            f"<td{' class=n' if cell.replace(',', '').isdigit() else ''}>{cell}</td>"
+            for cell in cells
+        )
+        + "</tr>"
+        for name, cells in rows
+    )
+    return (
+        f'<div class="scroll"><table><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )

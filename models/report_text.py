@@ -3,8 +3,10 @@
 Assumes the dictionary of :mod:`models.report`; nothing is computed here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+Report = Mapping[str, Any]
 
 VIEWS = {
     "random_stream": "random checks",
@@ -19,7 +21,14 @@ FIGURES = {
     "average_precision": "average precision",
     "auc": "AUC",
 }
-_SHARES = frozenset({"hit_rate_at_capacity", "recall_at_capacity", "base_rate"})
+ESTIMATES = {
+    "inverse_propensity": "inverse propensity",
+    "self_normalised": "self-normalised",
+    "doubly_robust": "doubly robust",
+}
+LOGS = {"engine_drawn": "all draws of the engine", "random_stream": "random checks alone"}
+COLUMNS = {"post": "post", "vehicle_class": "vehicle class", "plate_country": "plate country"}
+SHARES = frozenset({"hit_rate_at_capacity", "recall_at_capacity", "base_rate"})
 
 
 def said(figure: Mapping[str, Any], *, share: bool) -> str:
@@ -31,32 +40,95 @@ def said(figure: Mapping[str, Any], *, share: bool) -> str:
     return f"{value} ({low} to {high})"
 
 
-def paragraph(report: Mapping[str, Any]) -> str:
+def paragraph(report: Report) -> str:
     """Return what a supervisor should know, in plain words."""
-    if not report.get("targets"):
-        return "The model could not be judged: " + " ".join(report["cannot_tell"])
-    capacity = f"{report['capacity']:.0%}"
-    parts = [
-        f"Judged on {report['arrivals']:,} arrivals between {report['period']['from'][:10]} and "
-        f"{report['period']['until'][:10]}, by a model that had seen nothing of them."
-    ]
-    for target, views in report["targets"].items():
-        name = best_view(views)
-        rate, lift = views[name]["hit_rate_at_capacity"], views[name]["lift"]
-        if not rate["knowable"]:
-            parts.append(f"How often the riskiest {capacity} hold a {target} is not yet knowable.")
-            continue
-        often = f"Of the riskiest {capacity} at each post, {said(rate, share=True)} held a {target}"
-        times = f", {lift['value']:.1f} times the rate over all" if lift["knowable"] else ""
-        parts.append(f"{often}{times} ({VIEWS[name]}).")
-    seen = report["targets"]["discrepancy"]["inspected"]
-    if seen["rows"]:
-        error = seen["reliability"]["error"]
-        parts.append(f"A stated chance of a discrepancy is off by {error:.1%} on average.")
-    parts += report["cannot_tell"]
+    parts = [summary(report)]
+    if report.get("targets"):
+        parts += report["cannot_tell"]
     if report["notice"]:
         parts.append(report["notice"])
     return " ".join(parts)
+
+
+def summary(report: Report) -> str:
+    """Return the paragraph without its list of what the data cannot tell."""
+    if not report.get("targets"):
+        return "The model could not be judged: " + " ".join(report["cannot_tell"])
+    parts = [
+        f"Judged on {report['arrivals']:,} arrivals between {report['period']['from'][:10]} and "
+        f"{report['period']['until'][:10]}, by a model that had seen nothing of them.",
+        *(_worth(report, target) for target in report["targets"]),
+        *_missed(report),
+        *_calibration(report),
+        *fairness(report),
+        *_moved(report),
+    ]
+    return " ".join(parts)
+
+
+def _worth(report: Report, target: str) -> str:
+    """Say how often the riskiest hold something, by the least biased view that can tell."""
+    capacity, views = f"{report['capacity']:.0%}", report["targets"][target]
+    name = best_view(views)
+    rate, lift = views[name]["hit_rate_at_capacity"], views[name]["lift"]
+    if not rate["knowable"]:
+        return f"How often the riskiest {capacity} hold a {target} is not yet knowable."
+    often = f"Of the riskiest {capacity} at each post, {said(rate, share=True)} held a {target}"
+    times = f", {lift['value']:.1f} times the rate over all" if lift["knowable"] else ""
+    return f"{often}{times} ({VIEWS[name]})."
+
+
+def _missed(report: Report) -> Iterator[str]:
+    """Say what those held whom this model would have let go."""
+    logs = report["targets"]["discrepancy"].get("policy_value", {})
+    for log in logs.values():
+        rest = log["released"]["doubly_robust"]
+        if rest["knowable"]:
+            yield (
+                "Of the vehicles that it would have let go, "
+                f"{said(rest, share=True)} held a discrepancy."
+            )
+            return
+
+
+def _calibration(report: Report) -> Iterator[str]:
+    seen = report["targets"]["discrepancy"]["inspected"]
+    if seen["rows"]:
+        error = seen["reliability"]["error"]
+        yield f"A stated chance of a discrepancy is off by {error:.1%} on average."
+
+
+def fairness(report: Report) -> Iterator[str]:
+    """Yield what the outcome test and the possible proxies of origin show."""
+    for column, found in report.get("outcome_test", {}).items():
+        if found["lower"]:
+            names = ", ".join(found["lower"])
+            yield (
+                f"Searches by {COLUMNS[column]} find less than elsewhere for {names}: "
+                "these may be searched too easily."
+            )
+    proxies = report.get("proxies")
+    if proxies and proxies["features"]:
+        yield (
+            "Features that could stand in for a person's origin decide "
+            f"{proxies['replaced']:.1%} of the searches."
+        )
+
+
+def _moved(report: Report) -> Iterator[str]:
+    for name, text in (
+        ("picked", "Searches found less than was stated, week after week: fit it anew."),
+        ("random", "Random checks found more than was stated: something new goes unseen."),
+    ):
+        if report.get("alarms", {}).get(name, {}).get("alarmed"):
+            yield text
+    moved = report.get("drift")
+    if moved and moved["score"]["moved"] and moved["score"]["above_cut"]["knowable"]:
+        yield (
+            "Traffic has moved since it learnt: where "
+            f"{moved['score']['expected']:.1%} of the released lay above its cut, now "
+            f"{said(moved['score']['above_cut'], share=True)} do."
+        )
 
 
 def best_view(views: Mapping[str, Any]) -> str:
@@ -67,21 +139,34 @@ def best_view(views: Mapping[str, Any]) -> str:
     return "inspected"
 
 
-def page(report: Mapping[str, Any]) -> str:
+def page(report: Report) -> str:
     """Return all figures as text for a terminal."""
     lines = [paragraph(report), ""]
     for target, views in report.get("targets", {}).items():
-        for view, title in VIEWS.items():
-            kept = views[view]
-            if not kept["rows"]:
-                lines.append(f"{target}, {title}: no rows, so not yet knowable")
-                continue
-            lines.append(f"{target}, {title}: {kept['rows']:,} rows, {kept['finds']:,} finds")
-            for key, name in FIGURES.items():
-                lines.append(f"    {name:24}{said(kept[key], share=key in _SHARES)}")
-        if views["inspected"]["rows"]:
-            error = views["inspected"]["reliability"]["error"]
-            lines.append(f"    {'calibration error':24}{error:.4f}")
+        lines += _views(target, views)
+        for log, estimates in views.get("policy_value", {}).items():
+            lines.append(f"{target}, had it chosen, by {LOGS[log]}")
+            for key, name in ESTIMATES.items():
+                lines.append(f"    {name:24}{said(estimates['searched'][key], share=True)}")
     for name, figure in report.get("peers", {}).items():
         lines.append(f"average precision, {name}: {said(figure, share=False)}")
     return "\n".join(lines) + "\n"
+
+
+def _views(target: str, views: Mapping[str, Any]) -> Iterator[str]:
+    for view, title in VIEWS.items():
+        kept = views[view]
+        if not kept["rows"]:
+            yield f"{target}, {title}: no rows, so not yet knowable"
+            continue
+        yield f"{target}, {title}: {_size(kept)}"
+        for key, name in FIGURES.items():
+            yield f"    {name:24}{said(kept[key], share=key in SHARES)}"
+    if views["inspected"]["rows"]:
+        yield f"    {'calibration error':24}{views['inspected']['reliability']['error']:.4f}"
+
+
+def _size(view: Mapping[str, Any]) -> str:
+    rows, finds, worth = view["rows"], view["finds"], view["effective_rows"]
+    even = "" if round(worth) == rows else f", worth {worth:,.0f} even ones"
+    return f"{rows:,} rows{even}, {finds:,} finds"

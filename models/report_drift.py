@@ -1,0 +1,112 @@
+"""Had the traffic of the test period moved away from what the model learnt? For the report.
+
+Assumes the rows that taught beside those that judge. Drift of features and scores needs no label;
+the two alarms read the period's searches week by week, as they will be read in force.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.times import DAY
+from models import alarm
+from models.dataset import Dataset
+from models.drift import reference, score_shift, shifts
+from models.intervals import Floats
+
+SHOWN = 12
+BEFORE = 90 * DAY
+"""What the period is compared with: older counters were still filling up."""
+WEEK = 7 * DAY
+FEWEST_RELEASED = 200
+
+
+def drift(
+    earlier: Dataset, test: Dataset, *, risks: tuple[Floats, Floats], capacity: float
+) -> dict[str, Any]:
+    """Compare a test period with what came before it, as :func:`recent` has it.
+
+    Parameters
+    ----------
+    earlier, test : Dataset of n and m rows
+        Of the same features.
+    risks : float64 arrays of shape (n,) and (m,)
+        Of both; released arrivals are compared, since the model was not fitted on them.
+    capacity : float
+        Share that can be searched.
+
+    Returns
+    -------
+    dict
+        ``features``: the farthest movers; ``moved``: how many of how many; ``score``; the alarms.
+    """
+    found = shifts(reference(earlier.values, earlier.names), test.values)
+    scores = score_shift(risks[0][~earlier.inspected], risks[1][~test.inspected], capacity=capacity)
+    return {
+        "moved": sum(one.moved for one in found),
+        "of": len(found),
+        "features": [
+            {"name": one.name, "psi": one.psi, "noise": one.noise, "moved": one.moved}
+            for one in found[:SHOWN]
+        ],
+        "score": {
+            "psi": scores.shift.psi,
+            "noise": scores.shift.noise,
+            "moved": scores.shift.moved,
+            "above_cut": scores.above_cut.as_dict(),
+            "expected": scores.expected,
+        },
+    }
+
+
+def _comparable(dataset: Dataset, risks: Floats) -> Floats:
+    """Return the risks of released arrivals, or of all where hardly any was released."""
+    released = ~dataset.inspected
+    return risks[released] if int(released.sum()) >= FEWEST_RELEASED else risks
+
+
+def recent(earlier: Dataset) -> Dataset:
+    """Return the last ninety days of what taught."""
+    last = earlier.arrived_at.max(initial=0)
+    return earlier.take(earlier.arrived_at > last - BEFORE)
+
+
+def alarms(test: Dataset, chance: Floats) -> dict[str, Any]:
+    """Run the two alarms over a period's searches, by the week in which each was made.
+
+    Parameters
+    ----------
+    test : Dataset of n rows
+    chance : float64 array of shape (n,)
+        Stated chance of a discrepancy.
+
+    Returns
+    -------
+    dict
+        For ``picked`` (do searches find less than stated?) and ``random`` (do random checks find
+        more?): weeks, evidence, the threshold, and whether an alarm went off.
+    """
+    lot = test.evidence("discrepancy") & (test.basis == "random")
+    picked = test.evidence("discrepancy") & (test.basis != "random")
+    return {
+        "picked": _watched(test, chance, picked, alarm.Watch()),
+        "random": _watched(test, chance, lot, alarm.watch_more()),
+    }
+
+
+def _watched(
+    test: Dataset, chance: Floats, rows: NDArray[np.bool_], watch: alarm.Watch
+) -> dict[str, Any]:
+    weeks = (test.arrived_at - test.arrived_at.min(initial=0)) // WEEK if len(test) else np.zeros(0)
+    alarmed = False
+    for week in np.unique(weeks[rows]):
+        here = rows & (weeks == week)
+        watch = alarm.after(watch, chance[here], test.discrepancy[here])
+        alarmed |= watch.alarmed
+    return {
+        "weeks": watch.periods,
+        "evidence": watch.total,
+        "threshold": alarm.THRESHOLD,
+        "alarmed": alarmed,
+    }

@@ -1,0 +1,155 @@
+"""Groups, families, proxies and drift: each finds what was planted, and not what was not."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.ports import Scores
+from engine.times import DAY
+from models import permutation
+from models.config import TrainConfig
+from models.dataset import Dataset
+from models.outcome_test import by_group, outcome_test
+from models.report import report
+from models.report_html import report_html
+from models.report_text import paragraph, summary
+from tests.unit.models_world import START, small_world
+
+FAMILIES = {"telling": ("f0", "f1", "f2"), "noise": ("f5", "f6"), "elsewhere": ("absent",)}
+
+
+def score(values: NDArray[np.float32]) -> Scores:
+    """The world's own chances, so that nothing has to be fitted here."""
+    seen = np.nan_to_num(values[:, :4]).astype(np.float64)
+    logit = -2.2 + 1.2 * seen[:, 0] - 0.8 * seen[:, 1] + 0.9 * seen[:, 2] * (seen[:, 3] > 0)
+    chance = 1 / (1 + np.exp(-logit))
+    return Scores(p_seizure=chance * 0.15, p_discrepancy=chance)
+
+
+def riskiest(risk: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return risk >= np.quantile(risk, 0.9)
+
+
+def test_a_family_is_worth_what_is_lost_without_it() -> None:
+    made = permutation.family_values(small_world(4000, seed=1), score, FAMILIES, seed=1)
+    assert set(made) == {"telling", "noise"}
+    assert made["telling"]["low"] > 0.05
+    assert made["noise"]["value"] == made["noise"]["high"] == 0.0  # the score does not read them
+
+
+def test_features_of_a_family_are_dealt_together() -> None:
+    values = np.arange(30, dtype=np.float32).reshape(10, 3)
+    made = permutation.dealt(values, [0, 2], np.random.default_rng(1))
+    assert (made[:, 2] - made[:, 0] == 2).all()
+    assert (made[:, 1] == values[:, 1]).all()
+    assert not (made[:, 0] == values[:, 0]).all()
+
+
+def test_proxies_that_decide_are_told_from_those_that_do_not() -> None:
+    data = small_world(3000, seed=2)
+    data.values[:, 0] += np.where(data.plate_country == "TJ", 1.5, 0.0).astype(np.float32)
+
+    def effect(names: tuple[str, ...]) -> dict[str, object]:
+        return permutation.proxy_effect(data, score, names, severity=10.0, choose=riskiest, seed=1)
+
+    strong, none = effect(("f0",)), effect(("f6",))
+    assert strong["replaced"] > 0.3  # type: ignore[operator]
+    assert none["replaced"] == 0.0
+    country = strong["by_country"]["TJ"]  # type: ignore[index]
+    assert country["searched"] > country["without_proxies"] + 0.05
+    assert effect(())["by_country"] == {}
+
+
+def accused(data: Dataset, *, penalty: float) -> dict[str, list[str]]:
+    """Search the riskiest tenth, one country's plates as if they were riskier than they are."""
+    chance = score(data.values).p_discrepancy
+    feared = np.where(data.plate_country == "TJ", chance + penalty, chance)
+    found: dict[str, list[str]] = outcome_test(by_group(data, chance, riskiest(feared)))[
+        "plate_country"
+    ]
+    return found
+
+
+def test_a_group_searched_too_easily_is_named() -> None:
+    found = [accused(small_world(12_000, seed=s, inspect=1.0), penalty=0.5) for s in range(5)]
+    assert sum("TJ" in one["lower"] for one in found) == 5
+
+
+def test_fair_searches_are_seldom_accused() -> None:
+    """The twin: the same world and the same test without the penalty."""
+    found = [accused(small_world(12_000, seed=s, inspect=1.0), penalty=0.0) for s in range(20)]
+    assert sum(bool(one["lower"] or one["higher"]) for one in found) <= 3
+
+
+def test_small_groups_are_not_yet_knowable() -> None:
+    found = accused(small_world(150, seed=3), penalty=0.0)
+    assert not (found["lower"] or found["higher"] or found["no_difference"])
+
+
+def judged(data: Dataset, earlier: Dataset | None = None) -> dict[str, object]:
+    return report(
+        data, score(data.values), config=TrainConfig(), fitted_until=START, score=score,
+        earlier=earlier,
+    )  # fmt: skip
+
+
+def test_with_the_model_and_its_past_the_report_tells_drift() -> None:
+    now, past = small_world(3000, seed=4, days=30), small_world(3000, seed=5, days=30)
+    calm = judged(now, past)["drift"]
+    assert calm["moved"] == 0  # type: ignore[index]
+    past.values[:, 0] -= 1.0
+    moved = judged(now, past)
+    assert moved["drift"]["features"][0]["name"] == "f0"  # type: ignore[index]
+    assert moved["drift"]["score"]["moved"]  # type: ignore[index]
+    assert "Traffic has moved" in summary(moved)
+    json.dumps(moved, allow_nan=False)
+
+
+@pytest.mark.parametrize("overstated", [False, True])
+def test_searches_that_find_less_than_stated_raise_the_alarm(overstated: bool) -> None:
+    data = small_world(6000, seed=6, days=60, inspect=0.5)
+    if overstated:
+        lost = np.random.default_rng(1).random(len(data)) < 0.7
+        data = replace(
+            data, discrepancy=np.where(lost & (data.discrepancy == 1), 0, data.discrepancy)
+        )
+    made = judged(data)
+    assert made["alarms"]["picked"]["alarmed"] is overstated  # type: ignore[index]
+    assert ("fit it anew" in summary(made)) is overstated
+
+
+def test_estimates_of_the_released_are_near_the_truth() -> None:
+    data = small_world(8000, seed=7, days=40)
+    value = judged(data)["targets"]["discrepancy"]["policy_value"]  # type: ignore[index]
+    rest = value["engine_drawn"]["released"]["doubly_robust"]
+    entries = data.take(data.direction == "entry")
+    assert rest["knowable"]
+    assert rest["low"] <= score(entries.values).p_discrepancy.mean() <= rest["high"] + 0.05
+    assert "it would have let go" in summary(judged(data))
+
+
+def test_the_page_is_small_and_whole() -> None:
+    data = small_world(4000, seed=8, days=40)
+    data.post[:] = np.array([f"P-{row % 30:02}" for row in range(len(data))], object)
+    html = report_html(judged(data, small_world(2000, seed=9, days=20)))
+    assert len(html.encode()) < 300_000
+    assert html.count("<svg") == html.count("aria-label=") >= 8
+    names = re.findall(r'\bid="([^"]+)"', html)
+    assert len(names) == len(set(names))
+    assert set(re.findall(r'href="#([^"]+)"', html)) <= set(names)
+    assert not re.findall(r'(?:src|href)="(?!#)', html)
+
+
+def test_the_paragraph_stays_a_paragraph() -> None:
+    assert len(paragraph(judged(small_world(4000, seed=10, days=40))).split()) < 260
+
+
+def test_short_periods_are_judged_too() -> None:
+    data = small_world(400, seed=11, days=30)
+    first = data.take(np.flatnonzero(data.arrived_at < START + 2 * DAY))
+    assert "not yet knowable" in paragraph(judged(first))
+    assert judged(first)["cannot_tell"]
