@@ -17,12 +17,13 @@ from api.bodies import ReportedAct
 from api.home import home_of
 from api.metrics import Guard
 from api.models import HomeModels
-from api.routes import acts, crossings, decisions, health, queues
+from api.routes import acts, crossings, decisions, health, queues, rosters
 from api.runtime import Runtime, open_runtime
 from api.settings import Settings
 from engine.records import Arrival, Record, Seizure
+from engine.rosters import Roster
 
-BODIES: tuple[type[Record], ...] = (Arrival, ReportedAct, Seizure)
+BODIES: tuple[type[Record], ...] = (Arrival, ReportedAct, Seizure, Roster)
 """Records that routes read from a request's body themselves."""
 
 
@@ -46,7 +47,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     )
     app.add_middleware(Guard)
     problems.install(app)
-    for module in (decisions, crossings, acts, queues, health):
+    for module in (decisions, crossings, acts, queues, rosters, health):
         app.include_router(module.router)
     app.openapi = lambda: _documented(app)  # type: ignore[method-assign]
     return app

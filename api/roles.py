@@ -33,6 +33,8 @@ MAY: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/v1/crossings"): frozenset({Role.CHECKPOINT, Role.COUNTERPART}),
     ("POST", "/v1/crossings/{crossing_id}/release"): frozenset({Role.CHECKPOINT}),
     ("GET", "/v1/posts/{post}/queue"): _POST,
+    ("GET", "/v1/posts/{post}/roster"): _POST,
+    ("PUT", "/v1/posts/{post}/roster"): frozenset({Role.SUPERVISOR}),
     ("POST", "/v1/inspections"): _POST,
     ("POST", "/v1/seizures"): _POST,
 }

@@ -30,11 +30,13 @@ from engine.receipts import Signer, open_signer
 from engine.recompute import Recompute
 from engine.recording import Recording
 from engine.records import Arrival
+from engine.rosters import RosterProjection
 from engine.shifts import ShiftProjection, Shifts
 from engine.store import Store
 from engine.targeting import Targeting
 from engine.times import rfc3339
 from engine.views import view
+from engine.workload import Workload
 from engine.writer import Writer
 from features.catalogue import CATALOGUE
 from features.online import OnlineFeatures
@@ -65,6 +67,7 @@ def projections(plan: Plan) -> Sequence[Projection]:
         AnswerProjection(),
         QueueProjection(),
         ShiftProjection(),
+        RosterProjection(),
         AccountProjection(),
         PromotionProjection(),
         CounterProjection(plan),
@@ -85,6 +88,7 @@ class Runtime:
     watch: ModelWatch
     targeting: Targeting
     recording: Recording
+    workload: Workload
     recompute: Recompute
     metrics: Metrics
 
@@ -138,12 +142,14 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     writer = Writer(journal)
     features = OnlineFeatures(plan, network)
     watch = _watch(store, models, definitions=plan.digest, seconds=settings.model_seconds)
+    workload = Workload(features, network)
     considering = Considering(
         Shifts(store, journal, writer.submit, settings.shifts),
         settings.policy,
         in_force=watch.in_force,
         definitions=plan.digest,
         sentences=models.sentences,
+        workload=workload,
     )
     submit = writer.submit
     watch.start()
@@ -159,6 +165,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         targeting=Targeting(
             store, journal, submit=submit, features=features, considering=considering
         ),
+        workload=workload,
         recording=Recording(store, journal, submit=submit, features=features),
         recompute=Recompute(journal, features, scorer=models.load, sentences=models.sentences),
         metrics=Metrics(),

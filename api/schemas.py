@@ -55,6 +55,34 @@ class SupervisorView(CheckpointView):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RosterSide:
+    """One channel's minutes in a shift, as expected when each vehicle was sent to it."""
+
+    channel: ChannelCode
+    minutes: float
+    picked: float
+    """Of those, taken by picks of the score and of the lot."""
+    mandated: float
+    """Taken by profiles, rules and the watch list, which are served first."""
+    left: float
+    arrivals_expected: float
+    """Arrivals still to come in this shift."""
+    oversubscribed: bool
+    """Profiles, rules and the watch list alone ask for more than there is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftRoster:
+    """Where a shift stands; a channel without a roster keeps its fixed share and is not named."""
+
+    post: str
+    shift: str
+    as_of: datetime
+    closes_at: datetime
+    channels: list[RosterSide]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """What waits at a post, in the order of the search; each with its rank as of now."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.decision import Decision, Inputs, Mode, Seen, explained
+from engine.decision import Decision, Inputs, Mode, Seen, decide, explained
 from engine.draws import PLACE, RANDOM, SCORE, draw, movement_key
 from engine.matches import Match, Matcher
 from engine.ports import FeatureRows, Rows, Scorer, Scores
@@ -16,7 +16,8 @@ from engine.records import Arrival
 from engine.rules import RULES, purpose
 from engine.rules import sentences as rule_sentences
 from engine.selection import Policy
-from engine.shifts import Shifts
+from engine.shifts import Shifts, Standing
+from engine.workload import Running, Workload
 
 BY_MODEL = (RANDOM, SCORE, PLACE)
 """What an arrival draws a number for, whether it is needed or not."""
@@ -57,6 +58,7 @@ class Considering:
         in_force: Callable[[], InForce],
         definitions: str,
         sentences: Sentences,
+        workload: Workload,
         matchers: Sequence[Matcher] = (),
     ) -> None:
         self._shifts = shifts
@@ -64,36 +66,51 @@ class Considering:
         self._in_force = in_force
         self._definitions = definitions
         self._sentences = sentences
+        self._workload = workload
         self._matchers = matchers
 
-    def all(
+    def decided(
         self,
         snapshot: Connection,
         arrivals: Sequence[Arrival],
         rows: FeatureRows,
         *,
         as_of: int,
-    ) -> list[Considered]:
-        """Return what each arrival is decided on: one call of the model for all of them."""
+    ) -> list[tuple[Considered, Decision]]:
+        """Decide on arrivals: one call of the model for all, one after the other at the cut.
+
+        The minutes that a decision takes are no longer there for the next one of the batch.
+        """
         in_force = self._in_force()
         found = [m.matches(snapshot, arrivals, rows, as_of=as_of) for m in self._matchers]
         scores = None if in_force.scorer is None else in_force.scorer.score(rows.values)
-        return [
-            Considered(
+        running: dict[str, Running] = {}
+        out = []
+        for index, arrival in enumerate(arrivals):
+            post = arrival.crossing.post
+            standing = self._shifts.standing(post, as_of, scorer=in_force.scorer)
+            if post not in running:
+                running[post] = self._workload.running(snapshot, standing.shift, now=as_of)
+            matches = tuple(match for each in found for match in each[index])
+            one = Considered(
                 row=rows.values[index],
                 event=rows.events[index],
                 seen=seen(arrival, rows, scores, index=index),
                 inputs=self._inputs(
                     arrival,
                     in_force,
+                    standing,
+                    running[post],
                     as_of=as_of,
                     epoch=rows.epoch,
-                    matches=tuple(match for each in found for match in each[index]),
+                    matches=matches,
                 ),
                 scorer=in_force.scorer,
             )
-            for index, arrival in enumerate(arrivals)
-        ]
+            decision = decide(one.inputs, one.seen)
+            running[post].decided(decision)
+            out.append((one, decision))
+        return out
 
     def explain(self, decision: Decision, one: Considered) -> Decision:
         """Return the decision with the reasons that a referral is owed."""
@@ -106,13 +123,15 @@ class Considering:
         self,
         arrival: Arrival,
         in_force: InForce,
+        standing: Standing,
+        running: Running,
         *,
         as_of: int,
         epoch: str,
         matches: tuple[Match, ...],
     ) -> Inputs:
         scorer = in_force.scorer
-        standing = self._shifts.standing(arrival.crossing.post, as_of, scorer=scorer)
+        minutes = running.expected(arrival.crossing.vehicle_class)
         movement = movement_key(arrival.crossing, standing.shift)
         fixed = BY_RULES if scorer is None else BY_MODEL
         purposes = (*fixed, *(match.purpose for match in matches))
@@ -122,13 +141,14 @@ class Considering:
             epoch=epoch,
             shift_id=standing.shift.shift_id,
             draws={p: draw(standing.seed, p, movement=movement) for p in purposes},
-            policy=self._policy,
+            policy=running.policy(self._policy, minutes),
             mode=in_force.mode,
             model_version=None if scorer is None else scorer.version,
             definitions=self._definitions,
             table_sequence=standing.table_sequence,
             table=standing.table,
             severity=1.0 if scorer is None else scorer.severity,
+            minutes=minutes,
             matches=matches,
         )
 

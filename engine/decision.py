@@ -13,6 +13,7 @@ from typing import Literal
 from engine.draws import PLACE, RANDOM
 from engine.facts import Fact, data_gaps, facts
 from engine.matches import Match, chances
+from engine.minutes import Minutes
 from engine.percentiles import at, percentile
 from engine.places import Search, search_order
 from engine.ranking import place_of
@@ -34,6 +35,8 @@ from engine.selection import (
 
 Mode = Literal["model", "last_good", "rules_only"]
 Band = Literal["low", "medium", "high"]
+HIGH, MEDIUM = 0.04, 0.12
+"""Shares of a post's last 28 days whose risk is said to be high, and at least medium."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Inputs:
     """Quantiles of the risk at this post; empty without a model."""
     severity: float
     """What one seizure is worth, in discrepancies; belongs to the model."""
+    minutes: Minutes
+    """Expected minutes of this vehicle's inspection."""
     matches: tuple[Match, ...] = ()
     """Profiles and entries of the watch list that fit the arrival."""
 
@@ -108,6 +113,8 @@ class Decision:
     risk: Risk
     merit: float | None
     """The severity-weighted risk in [0, 1]; None without a model."""
+    minutes: float
+    """Expected minutes of its inspection, 0 where it goes to no officer."""
     place: int
     """Orders the queue: higher is searched first."""
     search_order: tuple[Search, ...]
@@ -147,9 +154,10 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
         as_of=inputs.as_of,
         channel=selection.channel,
         selection=selection,
-        risk=Risk(level, _band(level, by_merit, policy), seen.p_seizure, seen.p_discrepancy),
+        risk=Risk(level, _band(level, by_merit), seen.p_seizure, seen.p_discrepancy),
         merit=value,
-        place=place_of(selection.channel, ranks_by, vehicle_class=crossing.vehicle_class),
+        minutes=inputs.minutes.of(selection.channel),
+        place=place_of(selection.channel, ranks_by, minutes=inputs.minutes),
         search_order=search_order(crossing) if selection.channel is Channel.RED else (),
         facts=facts(seen.arrival, seen.features),
         data_gaps=data_gaps(seen.arrival, seen.features),
@@ -189,14 +197,15 @@ def _among_picks(inputs: Inputs) -> float:
     if not inputs.table:
         return drawn
     policy = inputs.policy
-    return at(inputs.table, place_among_picks(drawn, policy.red_share, blur=policy.blur))
+    share = policy.red_share or HIGH
+    return at(inputs.table, place_among_picks(drawn, share, blur=policy.blur))
 
 
-def _band(level: float | None, by_merit: Selection, policy: Policy) -> Band:
+def _band(level: float | None, by_merit: Selection) -> Band:
     """Say the risk in one word; without a model, what the rules made of it."""
     if level is None:
         bands: dict[Channel, Band] = {Channel.RED: "high", Channel.YELLOW: "medium"}
         return bands.get(by_merit.channel, "low")
-    if level >= 1.0 - policy.red_share:
+    if level >= 1.0 - HIGH:
         return "high"
-    return "medium" if level >= 1.0 - policy.red_share - policy.yellow_share else "low"
+    return "medium" if level >= 1.0 - MEDIUM else "low"

@@ -106,6 +106,42 @@ class PromotionRefusedError(RiskError):
         return f"model {self.version} is not promoted: {self.why}"
 
 
+class ProfileRefusedError(RiskError):
+    """A profile's expression is not one that may run; says where in it and why."""
+
+    def __init__(self, why: str, at: int = 1) -> None:
+        super().__init__(why, at)
+        self.why = why
+        self.at = at
+        self.fields = ({"at": "expression", "rule": "expression", "why": why},)
+
+    def __str__(self) -> str:
+        return f"the expression is refused, {self.why}"
+
+
+class SecondPersonError(RiskError):
+    """Whoever proposed something, or wrote it, may not approve it."""
+
+    def __init__(self, matter: str, why: str) -> None:
+        super().__init__(matter, why)
+        self.matter = matter
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"this {self.matter} needs a second person: {self.why}"
+
+
+class BusyError(RiskError):
+    """What was asked takes long and is under way for somebody else; try again later."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what}; try again later"
+
+
 class NotEnoughDataError(RiskError):
     """A model or an estimate was asked of data that cannot carry it."""
 

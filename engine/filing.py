@@ -12,13 +12,14 @@ from typing import Any
 from engine.answers import Claim
 from engine.decision import Decision, Inputs
 from engine.matches import Match
+from engine.minutes import Minutes
 from engine.ports import Rows
 from engine.records import Arrival
 from engine.selection import Policy
 from engine.views import flat, outcome
 
 _POLICY = tuple(field.name for field in fields(Policy))
-_OTHERWISE = ("policy", "table", "matches")
+_OTHERWISE = ("policy", "table", "matches", "minutes")
 _BY_VALUE = tuple(field.name for field in fields(Inputs) if field.name not in _OTHERWISE)
 
 
@@ -52,6 +53,7 @@ def written(
         | {
             "policy": {name: getattr(inputs.policy, name) for name in _POLICY},
             "matches": [flat(match) for match in inputs.matches],
+            "minutes": flat(inputs.minutes),
         },
         "queue": {
             "decision_id": decision.decision_id,
@@ -59,6 +61,8 @@ def written(
             "channel": int(decision.channel),
             "place": decision.place,
             "risk": decision.merit,
+            "basis": decision.selection.basis,
+            "minutes": decision.minutes,
             "model_version": decision.model_version,
             "waiting": decision.is_referred,
         },
@@ -77,7 +81,8 @@ def read_back(body: Mapping[str, Any]) -> Filing:
             **by_value,
             policy=Policy(**inputs["policy"]),
             table=(),
-            matches=tuple(Match(**match) for match in inputs.get("matches", ())),
+            matches=tuple(Match(**match) for match in inputs["matches"]),
+            minutes=Minutes(**inputs["minutes"]),
         ),
         decision=body["decision"],
     )

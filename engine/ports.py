@@ -87,6 +87,12 @@ class Features(Protocol):
         """Return the post of a crossing that was recorded or loaded; None for a stranger."""
         ...
 
+    def entries(
+        self, connection: Connection, post: str, *, since: int, until: int
+    ) -> Sequence[int]:
+        """Return when entries known arrived at a post, ``since <= t < until``, UTC microseconds."""
+        ...
+
     def link(self, connection: Connection, seizure: Seizure) -> str | None:
         """Return the crossing a seizure names, else its plate's last entry before it."""
         ...

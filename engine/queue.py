@@ -44,6 +44,8 @@ DECISIONS = Table(
     Column("channel", SmallInteger, nullable=False),
     Column("place", Int64, nullable=False),
     Column("risk", Float(53)),
+    Column("basis", String),
+    Column("minutes", Float(53), nullable=False, server_default="0"),
     Column("model_version", String),
     Column("waiting", Boolean, nullable=False),
     Column("act_seq", Int64),
@@ -57,7 +59,9 @@ Index(  # known_at with it, so that counting who waits reads the index alone
     sqlite_where=_D.waiting,
     postgresql_where=_D.waiting,
 )
-Index("decisions_recent_ix", _D.post, _D.known_at)
+Index(  # all that the cut asks about a shift, so that it reads the index alone
+    "decisions_recent_ix", _D.post, _D.known_at, _D.channel, _D.basis, _D.minutes
+)
 
 _WAITS = text("decisions.waiting")
 """As the index says it: SQLite takes a partial index only for the very words of its condition."""

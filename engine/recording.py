@@ -19,6 +19,7 @@ from engine.journal import Draft, Entry, Journal
 from engine.ports import Features
 from engine.queue import DECISION, INSPECTION, RELEASE, last_of_crossing
 from engine.records import Arrival, Identifier, Inspection, InspectionAct, Record, Seizure
+from engine.rosters import ROSTER, Roster
 from engine.store import Store
 
 CROSSING, SEIZURE = "crossing", "seizure"
@@ -62,11 +63,14 @@ class Recording:
         """Record an inspection act, with the engine's own basis and propensity."""
 
         def draft(connection: Connection) -> Draft:
-            basis, propensity = self._basis(connection, act.crossing_id, said)
+            decided = self._decided(connection, act.crossing_id)
+            basis, propensity = _basis(decided, said)
             known = act.model_dump(include=set(InspectionAct.model_fields))
             full = Inspection(**known, basis=basis, propensity=propensity)
+            crossing = {} if decided is None else decided["arrival"]["crossing"]
             body = {
                 "crossing_id": act.crossing_id,
+                "vehicle_class": crossing.get("vehicle_class"),
                 "inspection": full.model_dump(mode="json", exclude_none=True),
             }
             return _draft(INSPECTION, act.inspection_id, claim, body, self._features.act(full))
@@ -95,6 +99,14 @@ class Recording:
             if found is None or found.kind != DECISION:
                 raise NotFoundError("decision", crossing_id)
             return _draft(RELEASE, crossing_id, claim, {"crossing_id": crossing_id}, None)
+
+        return self._once(claim, draft)
+
+    def roster(self, roster: Roster, claim: Claim) -> Recorded:
+        """Record the inspection minutes of a post's shift."""
+
+        def draft(_: Connection) -> Draft:
+            return _draft(ROSTER, claim.post, claim, roster.model_dump(mode="json"), None)
 
         return self._once(claim, draft)
 
@@ -127,15 +139,18 @@ class Recording:
             if not taken(connection, [name]):
                 raise NotFoundError("inspection", seizure.inspection_id)
 
-    def _basis(
-        self, connection: Connection, crossing_id: str, said: SaidBasis | None
-    ) -> tuple[Any, float | None]:
+    def _decided(self, connection: Connection, crossing_id: str) -> dict[str, Any] | None:
+        """Return the record of the last decision on a crossing, None where there is none."""
         filed = last_of_crossing(connection, crossing_id)
-        if filed is not None:
-            decision = self._journal.body(connection, filed.seq)["decision"]
-            if decision["basis"] is not None:
-                return decision["basis"], decision["propensity"]
-        return said or "officer", None
+        return None if filed is None else self._journal.body(connection, filed.seq)
+
+
+def _basis(decided: dict[str, Any] | None, said: SaidBasis | None) -> tuple[Any, float | None]:
+    """Return why an act took place, by the engine's own record where it asked for it."""
+    decision = {} if decided is None else decided["decision"]
+    if decision.get("basis") is not None:
+        return decision["basis"], decision["propensity"]
+    return said or "officer", None
 
 
 def inspection_name(inspection_id: str) -> str:

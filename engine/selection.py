@@ -61,8 +61,8 @@ class Policy:
         low, high = RANDOM_SHARE
         if not low <= self.random_share <= high:
             raise ValueError(f"random_share must lie in [{low}, {high}]")
-        if min(self.red_share, self.yellow_share) <= 0:
-            raise ValueError("red_share and yellow_share must be above 0")
+        if min(self.red_share, self.yellow_share) < 0:
+            raise ValueError("red_share and yellow_share must not be below 0")
         if self.red_share + self.yellow_share > 0.5:
             raise ValueError("red_share and yellow_share together must not exceed 0.5")
         if not 0 <= self.blur <= 1:
@@ -101,6 +101,8 @@ def risk(p_seizure: float, p_discrepancy: float, *, severity: float) -> float:
 def ramp(percentile: float, share: float, *, blur: float) -> float:
     """Return the probability of being above a cut at ``1 - share``: smooth, with mean ``share``."""
     cut, half = 1.0 - share, blur * share
+    if share <= 0.0:
+        return 0.0
     if half < 1e-9:  # as sharp as a percentile can tell
         return 1.0 if percentile >= cut else 0.0
     return min(1.0, max(0.0, (percentile - (cut - half)) / (2.0 * half)))

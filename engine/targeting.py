@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.answers import Claim
 from engine.considering import Considered, Considering
-from engine.decision import Decision, decide
+from engine.decision import Decision
 from engine.filing import written
 from engine.inflight import Asked, Desk, Recorded, unanswered
 from engine.journal import Draft, Entry, Journal
@@ -67,10 +67,9 @@ class Targeting:
                 return
             arrivals = [one.what for one in asked]
             rows = self._features.read(snapshot, arrivals, as_of=[as_of] * len(arrivals))
-            considered = self._considering.all(snapshot, arrivals, rows, as_of=as_of)
-            decisions = [decide(one.inputs, one.seen) for one in considered]
-            places = ranks(snapshot, decisions, as_of=as_of)
-        for one, read, decision, rank in zip(asked, considered, decisions, places, strict=True):
+            decided = self._considering.decided(snapshot, arrivals, rows, as_of=as_of)
+            places = ranks(snapshot, [decision for _, decision in decided], as_of=as_of)
+        for one, (read, decision), rank in zip(asked, decided, places, strict=True):
             decision = self._considering.explain(replace(decision, rank=rank), read)
             self._record(one, read, decision)
 

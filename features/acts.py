@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from engine.minutes import Taught, lesson
+from engine.records import VehicleClass
 from features.history import Tables
 from features.steps import GRAMS_MOST, Label, act_step, is_full
 
@@ -82,6 +84,19 @@ def find_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
         row,
         {"grams": np.rint(np.minimum(grams, GRAMS_MOST)).astype(np.int64)},
     )
+
+
+def act_minutes(tables: Tables) -> list[Taught]:
+    """Return what the acts of a history teach about the minutes of an inspection."""
+    classes = tables.crossings["vehicle_class"].to_pylist()
+    rows = _rows(tables, tables.inspections["crossing_id"]).tolist()
+    acts = tables.inspections.select(["methods", "minutes"]).to_pylist()
+    sums: dict[tuple[VehicleClass, bool], list[float]] = defaultdict(lambda: [0, 0.0])
+    for row, act in zip(rows, acts, strict=True):
+        for who, how, n, minutes in lesson(classes[row], act["methods"] or (), act["minutes"]):
+            sums[who, how][0] += n
+            sums[who, how][1] += minutes
+    return [(who, how, int(n), minutes) for (who, how), (n, minutes) in sums.items()]
 
 
 def labels(tables: Tables, *, before: int = NEVER, delay: int = 0) -> Labels:

@@ -13,8 +13,10 @@ from sqlalchemy import Connection, delete, insert
 
 from engine.home import Home
 from engine.journal import Draft, Entry, Journal
+from engine.minutes import Taught, taught_anew
 from engine.records import Arrival, Inspection, Seizure
 from engine.store import Store
+from features.acts import act_minutes
 from features.backfill import backfill
 from features.event_log import read_event_log, records
 from features.log import Log, read_log
@@ -63,7 +65,10 @@ def open_epoch(
     said(f"encoding {tables.crossings.num_rows:,} crossings")
     log = read_log(tables, plan)
     said("filling the counters")
-    opening = _Opening(log, plan, OnlineFeatures(plan, tables.network), tables.digest, upto)
+    features = OnlineFeatures(plan, tables.network)
+    opening = _Opening(
+        log, plan, features, epoch=tables.digest, upto=upto, taught=act_minutes(tables)
+    )
     body = {"epoch": tables.digest, "definitions": plan.digest, **about}
     return Journal(store, [opening]).append([Draft(HISTORY, tables.digest, "", body)])[0]
 
@@ -72,14 +77,23 @@ class _Opening:
     """Replaces the counters in the transaction that records the load."""
 
     def __init__(
-        self, log: Log, plan: Plan, features: OnlineFeatures, epoch: str, upto: int
+        self,
+        log: Log,
+        plan: Plan,
+        features: OnlineFeatures,
+        *,
+        epoch: str,
+        upto: int,
+        taught: Sequence[Taught],
     ) -> None:
         self._log, self._plan, self._features = log, plan, features
         self._epoch, self._upto = epoch, upto
+        self._taught = taught
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Fill the counters from the log, then count what was recorded after it was read."""
         backfill(connection, self._log, self._plan)
+        taught_anew(connection, self._taught)
         late = [self._counted(record) for record in records(connection, after=self._upto)]
         CounterProjection(self._plan).apply(connection, late)
         connection.execute(delete(EPOCH))

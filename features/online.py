@@ -26,6 +26,12 @@ from features.passages import (
 from features.passages import epoch as counted
 from features.plan import Plan
 
+_ENTRIES = select(PASSAGES.c.arrived_at).where(
+    PASSAGES.c.post == bindparam("post"),
+    PASSAGES.c.is_entry,
+    PASSAGES.c.arrived_at >= bindparam("since"),
+    PASSAGES.c.arrived_at < bindparam("until"),
+)
 _POST = select(PASSAGES.c.post).where(PASSAGES.c.crossing_id == bindparam("which"))
 
 
@@ -90,6 +96,13 @@ class OnlineFeatures:
     def post_of(self, connection: Connection, crossing_id: str) -> str | None:
         """Return the post of a crossing that was recorded or loaded; None for a stranger."""
         return connection.scalar(_POST, {"which": crossing_id})
+
+    def entries(
+        self, connection: Connection, post: str, *, since: int, until: int
+    ) -> Sequence[int]:
+        """Return when entries known arrived at a post, ``since <= t < until``, UTC microseconds."""
+        asked = {"post": post, "since": since, "until": until}
+        return connection.scalars(_ENTRIES, asked).all()
 
     def link(self, connection: Connection, seizure: Seizure) -> str | None:
         """Return the crossing that a seizure belongs to, None where there is none."""

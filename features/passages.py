@@ -46,6 +46,7 @@ PASSAGES = Table(
     Column("hit", SmallInteger, nullable=False, server_default="0"),
     Column("seizure", SmallInteger, nullable=False, server_default="0"),
     Index("passages_plate_ix", "plate_key", "arrived_at"),
+    Index("passages_post_ix", "post", "arrived_at"),
 )
 """Every crossing known: under which keys later acts and finds are counted, and what acts found."""
 

@@ -12,6 +12,7 @@ from engine.considering import BY_MODEL, BY_RULES
 from engine.decision import Inputs, Rank, Seen, decide, explained
 from engine.draws import PLACE, RANDOM, SCORE
 from engine.filing import read_back, written
+from engine.minutes import Minutes
 from engine.reasons import Reason
 from engine.records import Arrival
 from engine.selection import Channel, Policy
@@ -52,6 +53,7 @@ def inputs(drawn: dict[str, float], **more: Any) -> Inputs:
         "table_sequence": 3,
         "table": UNIFORM,
         "severity": 10.0,
+        "minutes": Minutes(red=40.0, yellow=15.0),
     }
     return Inputs(**known | more)
 

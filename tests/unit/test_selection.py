@@ -145,7 +145,7 @@ def test_a_random_pick_queues_where_scored_picks_do() -> None:
     [
         {"random_share": 0.0},
         {"random_share": 0.2},
-        {"red_share": 0.0},
+        {"red_share": -0.1},
         {"yellow_share": 0.5},
         {"blur": 2.0},
     ],

@@ -1,0 +1,67 @@
+"""The inspection minutes of a shift: put by a supervisor, read with what is left of them."""
+
+import asyncio
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from api.answering import answer, said, takes
+from api.bodies import body_of
+from api.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.reading import check_post
+from api.schemas import Acknowledged, ShiftRoster
+from engine.answers import claim
+from engine.records import PostCode
+from engine.rosters import ROSTER, Roster
+from engine.times import rfc3339
+
+router = APIRouter(prefix="/v1/posts", tags=["roster"], responses=said(401, 403, 422, 503))
+
+
+@router.put(
+    "/{post}/roster",
+    status_code=201,
+    response_model=Acknowledged,
+    responses=said(409, 413),
+    openapi_extra=takes(Roster),
+)
+async def put_roster(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    post: Annotated[PostCode, Path()],
+    roster: Annotated[Roster, Depends(body_of(Roster))],
+) -> Response:
+    """Put the minutes of the shift, altogether; they hold until others are put."""
+    check_post(runtime, caller, post)
+    name = f"{ROSTER}:{secrets.token_hex(12)}"
+    asked = claim(ROSTER, roster, post=post, name=name, key=key)
+    found = await asyncio.to_thread(runtime.recording.roster, roster, asked)
+    return answer(runtime.acknowledged(found, identifier=post), 201)
+
+
+@router.get("/{post}/roster", response_model=ShiftRoster)
+def read_roster(
+    caller: TheCaller, runtime: RunningService, post: Annotated[PostCode, Path()]
+) -> Response:
+    """Return where the shift stands: its minutes, what they went to, and what is expected."""
+    check_post(runtime, caller, post)
+    with runtime.store.read() as snapshot:
+        as_of = runtime.journal.head(snapshot).as_of
+        shift = runtime.settings.shifts.shift(post, as_of)
+        running = runtime.workload.running(snapshot, shift, now=as_of)
+    sides = [
+        {
+            "channel": channel.code,
+            "minutes": side.minutes,
+            "picked": side.spent.ours,
+            "mandated": side.spent.mandated,
+            "left": side.left,
+            "arrivals_expected": side.outlook.arrivals,
+            "oversubscribed": side.is_oversubscribed,
+        }
+        for channel, side in running.sides().items()
+    ]
+    stands = {"post": post, "shift": shift.shift_id, "as_of": rfc3339(as_of), "channels": sides}
+    return answer(stands | {"closes_at": rfc3339(shift.closes_at)})
