@@ -1,12 +1,17 @@
-"""One person's approval of a model, from the command line and over HTTP alike."""
+"""What one person does to a model, from the command line and over HTTP alike.
+
+Approve, let score in the shadow, roll back. Every step that could put a bundle into force reads and
+verifies it first.
+"""
 
 from api.roles import Role
 from engine.errors import NotAllowedError
 from engine.home import Home
-from engine.journal import Journal
+from engine.journal import Draft, Journal
 from engine.store import Store
+from models import promotion
 from models.bundle import file_digest, load_bundle, signing_key
-from models.promotion import State, approve
+from models.promotion import State
 from models.promotions import PromotionProjection, read_state
 
 APPROVERS = (Role.ANALYST, Role.SUPERVISOR)
@@ -18,13 +23,46 @@ def approved(home: Home, store: Store, version: str, *, by: str, role: Role) -> 
     Raises ``PromotionRefusedError``, ``TamperedBundleError``, ``NoModelError``, or
     ``NotAllowedError`` for a role that does not approve models.
     """
+    _allowed(role)
+    manifest = _verified(home, version)
+    return _recorded(store, promotion.approve(_state(store), version, by=by, manifest=manifest))
+
+
+def shadowed(home: Home, store: Store, version: str, *, by: str, role: Role) -> State:
+    """Let a candidate score in the shadow and return where the models stand; raises alike."""
+    _allowed(role)
+    _verified(home, version)
+    return _recorded(store, promotion.shadow(_state(store), version, by=by))
+
+
+def rolled_back(home: Home, store: Store, *, by: str, role: Role, why: str) -> State:
+    """Put the model before the present one back into force; raises alike.
+
+    One person is enough: two approved that model once.
+    """
+    _allowed(role)
+    now = _state(store)
+    manifest = _verified(home, promotion.before(now))
+    return _recorded(store, promotion.roll_back(now, by=by, why=why, manifest=manifest))
+
+
+def _allowed(role: Role) -> None:
     if role not in APPROVERS:
         raise NotAllowedError("models are approved by analysts and supervisors")
+
+
+def _verified(home: Home, version: str) -> str:
+    """Return the digest of a bundle's manifest, after reading all of it."""
     bundle = home.bundles / version
     load_bundle(bundle, signing_key(home).public_key())
-    journal = Journal(store, [PromotionProjection()])
-    with store.read() as connection:
-        now = read_state(connection)
-    journal.append(approve(now, version, by=by, manifest=file_digest(bundle / "manifest.json")))
+    return file_digest(bundle / "manifest.json")
+
+
+def _state(store: Store) -> State:
     with store.read() as connection:
         return read_state(connection)
+
+
+def _recorded(store: Store, drafts: tuple[Draft, ...]) -> State:
+    Journal(store, [PromotionProjection()]).append(drafts)
+    return _state(store)

@@ -60,7 +60,10 @@ class State:
 
     models: Mapping[str, Standing] = field(default_factory=dict)
     history: tuple[str, ...] = ()
-    """Versions put into force, oldest first; the last decides while it is in force."""
+    """Versions put into force, oldest first; the last decides while it is in force.
+
+    A roll back cuts off what came after the version it returns to.
+    """
 
     @property
     def in_force(self) -> str | None:
@@ -121,10 +124,13 @@ def _into_force(now: State, model: Standing) -> State:
     """Put a model into force and retire the one before it."""
     if now.in_force == model.version:
         return now
+    history = now.history
+    if model.version in history:
+        history = history[: history.index(model.version)]
     if now.in_force is not None:
         now = _with(now, replace(now.models[now.in_force], role="retired"))
     now = _with(now, replace(model, role="in_force", was_in_force=True))
-    return replace(now, history=(*now.history, model.version))
+    return replace(now, history=(*history, model.version))
 
 
 def _with(now: State, model: Standing) -> State:
@@ -185,13 +191,27 @@ def approve(now: State, version: str, *, by: str, manifest: str) -> tuple[Draft,
     return (*records, *_change(now, version, by=by, why="approved by two"))
 
 
-def roll_back(now: State, *, by: str, why: str) -> tuple[Draft, ...]:
-    """Return the records that put the model before the present one back into force."""
-    current = now.in_force
-    before = [version for version in now.history if version != current]
-    if current is None or not before:
-        raise PromotionRefusedError(current or "", "no earlier model was in force")
-    return _change(now, before[-1], by=by, why=why)
+def before(now: State) -> str:
+    """Return the version that a roll back returns to: the one before that which decided last.
+
+    Raises ``PromotionRefusedError`` where there is none. After a withdrawal it is the same: nobody
+    returns to a model that was taken out of force for a doubt.
+    """
+    if len(now.history) < 2:
+        last = now.history[-1] if now.history else ""
+        raise PromotionRefusedError(last, "no earlier model was in force")
+    return now.history[-2]
+
+
+def roll_back(now: State, *, by: str, why: str, manifest: str) -> tuple[Draft, ...]:
+    """Return the records that put the model before the present one back into force.
+
+    ``manifest`` is the SHA-256 of its bundle's manifest as it is now, verified by the caller.
+    """
+    version = before(now)
+    if manifest != now.models[version].manifest:
+        raise PromotionRefusedError(version, "its bundle is not the one that was registered")
+    return _change(now, version, by=by, why=why)
 
 
 def withdraw(now: State, *, by: str, why: str) -> tuple[Draft, ...]:

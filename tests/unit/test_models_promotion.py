@@ -34,6 +34,10 @@ class Story:
     def approve(self, version: str, by: str) -> None:
         self.add(promotion.approve(self.now, version, by=by, manifest=f"sha-{version}"))
 
+    def roll_back(self) -> None:
+        manifest = f"sha-{promotion.before(self.now)}"
+        self.add(promotion.roll_back(self.now, by="ben", why="misses", manifest=manifest))
+
     def promote(self, version: str) -> None:
         self.register(version)
         self.approve(version, "ben")
@@ -95,13 +99,44 @@ def test_roll_back_returns_to_the_model_before() -> None:
     story = Story()
     story.promote("m1")
     with pytest.raises(PromotionRefusedError, match="earlier"):
-        promotion.roll_back(story.now, by="ben", why="it misses trailers")
+        story.roll_back()
     story.promote("m2")
-    story.add(promotion.roll_back(story.now, by="ben", why="it misses trailers"))
+    story.roll_back()
     assert story.now.in_force == "m1"
     assert story.now.models["m2"].role == "retired"
     story.promote("m3")
     assert story.now.in_force == "m3"
+
+
+def test_rolling_back_twice_goes_further_back_and_never_returns_to_what_was_left() -> None:
+    story = Story()
+    for version in ("m1", "m2", "m3"):
+        story.promote(version)
+    story.roll_back()
+    assert story.now.in_force == "m2"
+    story.roll_back()
+    assert story.now.in_force == "m1"
+    with pytest.raises(PromotionRefusedError):
+        story.roll_back()
+    assert {model.role for model in story.now.models.values()} == {"in_force", "retired"}
+
+
+def test_a_roll_back_after_a_withdrawal_passes_over_the_withdrawn() -> None:
+    story = Story()
+    story.promote("m1")
+    story.promote("m2")
+    story.add(promotion.withdraw(story.now, by="ben", why="doubt"))
+    assert story.now.in_force is None
+    story.roll_back()
+    assert story.now.in_force == "m1"
+
+
+def test_nobody_rolls_back_to_another_bundle() -> None:
+    story = Story()
+    story.promote("m1")
+    story.promote("m2")
+    with pytest.raises(PromotionRefusedError, match="not the one"):
+        promotion.roll_back(story.now, by="ben", why="", manifest="sha-m2")
 
 
 def test_withdrawn_leaves_rules_alone() -> None:
