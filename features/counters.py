@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import chain, islice
+from itertools import islice
 from math import nan
 from operator import add as plus
 from struct import Struct
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Column, Connection, Integer, LargeBinary, Table
+from sqlalchemy import Column, Connection, Integer, LargeBinary, PrimaryKeyConstraint, Table
 
 from engine.store import METADATA, Int64, add, fetch, put
 from features.definitions import EVER, Floats
@@ -28,10 +28,12 @@ Ints = NDArray[np.int64]
 COUNTERS = Table(
     "counters",
     METADATA,
-    Column("grp", Integer, primary_key=True, autoincrement=False),
-    Column("entity", Int64, primary_key=True, autoincrement=False),
-    Column("known_at", Int64, primary_key=True, autoincrement=False),
+    Column("grp", Integer, autoincrement=False),
+    Column("entity", Int64, autoincrement=False),
+    Column("known_at", Int64, autoincrement=False),
     Column("state", LargeBinary, nullable=False),
+    # The key holds the state on both stores, so that a seek ends where it begins.
+    PrimaryKeyConstraint("grp", "entity", "known_at", postgresql_include=["state"]),
     sqlite_with_rowid=False,
 )
 
@@ -100,19 +102,22 @@ def layouts(plan: Plan) -> dict[Group, Layout]:
 
 def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[bytes | None]:
     """Return the state before each cut, None where the entity had no event, in one statement."""
+    return _latest(connection, np.array(lookups, np.int64).reshape(-1, 3))
+
+
+def _latest(connection: Connection, lookups: Ints) -> list[bytes | None]:
     if len(lookups) > _AT_ONCE:
-        parts = [lookups[i : i + _AT_ONCE] for i in range(0, len(lookups), _AT_ONCE)]
-        return [state for part in parts for state in latest(connection, part)]
-    if not lookups:
+        parts = range(0, len(lookups), _AT_ONCE)
+        return [state for i in parts for state in _latest(connection, lookups[i : i + _AT_ONCE])]
+    if not len(lookups):
         return []
     if connection.dialect.name == "sqlite":
         spare = -len(lookups) % _STEP
-        flat = [*chain.from_iterable(lookups), *[None] * (3 * spare)]
+        flat = [*lookups.ravel().tolist(), *[None] * (3 * spare)]
         rows = fetch(connection, _shaped(_SQLITE, len(lookups) + spare), flat)
         del rows[len(lookups) :]
     else:
-        columns = [list(column) for column in zip(*lookups, strict=True)]
-        rows = fetch(connection, _POSTGRESQL, columns)
+        rows = fetch(connection, _POSTGRESQL, lookups.T.tolist())
     return [state for (state,) in rows]
 
 
@@ -134,8 +139,9 @@ class Reader:
             starts[group, of, window] = at
             at += self._layouts[group].width
         # One more place, always zero, stands for "before everything".
-        self._width, self._zero = at + 1, at
+        self._zero = at
         self._empties = [self._layouts[group].empty for group, _, _ in self._lookups]
+        self._empties.append(bytes(8))
         columns = [
             (plan.column[of, group.by], self._layouts[group].number, 0 if back >= EVER else back)
             for group, of, back in self._lookups
@@ -153,22 +159,22 @@ class Reader:
         return sorted(wanted)
 
     def _place(self, starts: Mapping[tuple[Group, tuple[str, ...], int], int]) -> None:
-        sums, lasts = [], []
+        places, lasts = [], []
         for column, read in enumerate(self._plan.reads):
             group = Group(read.stream, read.by)
             layout, now = self._layouts[group], starts[group, read.of, EVER]
+            of = self._plan.column[read.of, read.by]
             if read.is_last:
                 lasts.append((column, now + len(layout.sums) + layout.carried.index(read.measure)))
+                places.append((self._zero, self._zero, of))
                 continue
             offset = layout.sums.index(read.measure)
             then = (
                 self._zero if read.window >= EVER else starts[group, read.of, read.window] + offset
             )
-            sums.append((column, now + offset, then))
-        self._sum_columns, self._now, self._then = _columns(sums, 3)
+            places.append((now + offset, then, of))
+        self._now, self._then, self._read_of = _columns(places, 3)
         self._last_columns, self._last = _columns(lasts, 2)
-        places = self._plan.column
-        self._read_of = np.array([places[read.of, read.by] for read in self._plan.reads], np.intp)
 
     def read(
         self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
@@ -190,24 +196,26 @@ class Reader:
             Exact integers, NaN where the entity looked up is not known.
         """
         looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
-        entity = looked_up[:, self._of]
-        row, place = entity.nonzero()
-        columns = self._numbers[place], entity[row, place], np.array(as_of)[row] - self._back[place]
-        found = latest(connection, list(zip(*(column.tolist() for column in columns), strict=True)))
+        wanted = np.empty((len(keys), len(self._of), 3), np.int64)
+        wanted[:, :, 0] = self._numbers
+        wanted[:, :, 1] = looked_up.take(self._of, axis=1)
+        wanted[:, :, 2] = np.array(as_of, np.int64)[:, None] - self._back
+        lookups = wanted.reshape(-1, 3)
+        known = lookups[:, 1].nonzero()[0]
         states = self._empties * len(keys)
-        for at, state in zip((row * len(self._of) + place).tolist(), found, strict=True):
+        found = _latest(connection, lookups.take(known, axis=0))
+        places = known + known // len(self._of)  # after each arrival stands the zero
+        for place, state in zip(places.tolist(), found, strict=True):
             if state is not None:
-                states[at] = state
+                states[place] = state
         return self._differences(states, looked_up)
 
     def _differences(self, states: list[bytes], keys: Ints) -> Floats:
-        n = len(keys)
-        found = np.zeros((n, self._width), "<i8")
-        found[:, : self._zero] = np.frombuffer(b"".join(states), "<i8").reshape(n, self._zero)
-        out = np.empty((n, len(self._plan.reads)), np.float64)
-        out[:, self._sum_columns] = found[:, self._now] - found[:, self._then]
-        out[:, self._last_columns] = found.view("<f8")[:, self._last]
-        out[keys[:, self._read_of] == 0] = np.nan
+        found = np.frombuffer(b"".join(states), "<i8").reshape(len(keys), -1)
+        sums: Ints = found.take(self._now, 1) - found.take(self._then, 1)
+        out = sums.astype(np.float64)
+        out[:, self._last_columns] = found.view("<f8").take(self._last, 1)
+        np.copyto(out, np.nan, where=keys.take(self._read_of, 1) == 0)
         return out
 
 
@@ -245,10 +253,10 @@ class Standing:
     ) -> None:
         """Add one event to one entity of one group."""
         layout, entity = place
-        values = self._values[layout.number, entity]
-        standing = [*map(plus, values, sums), *carried]
-        self._values[layout.number, entity] = standing
-        self._rows[layout.number, entity, known_at] = layout.packing.pack(*standing)
+        number = layout.number
+        standing = [*map(plus, self._values[number, entity], sums), *carried]
+        self._values[number, entity] = standing
+        self._rows[number, entity, known_at] = layout.packing.pack(*standing)
 
     def write(self) -> None:
         """Insert what was added."""
