@@ -26,6 +26,7 @@ from models.fit import fit
 from models.intervals import Estimate, estimates
 from models.lookup import back_off
 from models.metrics import average_precision
+from models.model import Model
 from models.report import report
 from models.risk import Floats, risk
 
@@ -119,7 +120,7 @@ def backtest(
     tested = np.flatnonzero((arrived >= period.test_from) & (arrived < period.test_until))
     if not len(tested):
         raise NotEnoughDataError("a backtest", "no crossing arrived in the test period")
-    scores = _scored(seen, config, period, int(arrived.max()), told)
+    scores, model = _scored(seen, config, period, int(arrived.max()), told)
     test = dataset(tables, made, labels(tables)).take(tested)
     judged = Scores(scores.p_seizure[tested], scores.p_discrepancy[tested])
     peers = _against_lookup(
@@ -130,7 +131,15 @@ def backtest(
         judged.p_seizure,
         judged.p_discrepancy,
         risk(judged.p_seizure, judged.p_discrepancy, severity=config.severity),
-        report(test, judged, config=config, fitted_until=period.train_until, peers=peers),
+        report(
+            test,
+            judged,
+            config=config,
+            fitted_until=period.train_until,
+            peers=peers,
+            score=model.score if model else None,
+            earlier=seen.take(arrived < period.train_until),
+        ),
     )
 
 
@@ -140,10 +149,13 @@ def _scored(
     period: Period,
     last: int,
     told: Callable[[str, int, int], None],
-) -> Scores:
-    """Score each stretch of the test period with the model fitted before it; NaN elsewhere."""
+) -> tuple[Scores, Model | None]:
+    """Score each stretch of the test period with the model fitted before it; NaN elsewhere.
+
+    The model comes with them where one alone scored everything.
+    """
     p_seizure, p_discrepancy = np.full(len(seen), np.nan), np.full(len(seen), np.nan)
-    fits = list(period.fits(last))
+    fits, model = list(period.fits(last)), None
     for done, (until, start, stop) in enumerate(fits):
         told("fits", done, len(fits))
         model = fit(seen, config, until=until, known_before=start)
@@ -151,7 +163,7 @@ def _scored(
         scores = model.score(seen.values[rows])
         p_seizure[rows], p_discrepancy[rows] = scores.p_seizure, scores.p_discrepancy
     told("fits", len(fits), len(fits))
-    return Scores(p_seizure, p_discrepancy)
+    return Scores(p_seizure, p_discrepancy), model if len(fits) == 1 else None
 
 
 def _against_lookup(

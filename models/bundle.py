@@ -43,6 +43,7 @@ ALWAYS: Mapping[str, int] = {
     "card.json": _MB,
     "card.md": _MB,
     "report.json": 16 * _MB,
+    "reference.json": 4 * _MB,
     "model.skops": 256 * _MB,
     "seizures.npz": 4 * _MB,
 }

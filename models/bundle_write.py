@@ -138,6 +138,7 @@ def _for_people(trained: Trained, version: str) -> dict[str, bytes]:
         "card.json": _json(kept),
         "card.md": card_text(kept).encode(),
         "report.json": _json(trained.report),
+        "reference.json": _json(trained.reference.as_dict()),
         "model.skops": bytes(skops.io.dumps(dict(trained.model.ensembles))),
     }
 

@@ -18,10 +18,12 @@ from engine.percentiles import LEVELS
 from engine.times import DAY, rfc3339
 from models.config import TrainConfig
 from models.dataset import Dataset
+from models.drift import Reference, reference
 from models.fit import fit
 from models.model import Model
 from models.norms import FEWEST_ROWS, norms
 from models.report import SYNTHETIC, report
+from models.report_drift import recent
 from models.risk import Floats
 from models.similar import PastSeizures, none_known
 
@@ -45,6 +47,8 @@ class Trained:
     checked: NDArray[np.float32]
     """Rows of shape (at most ``CHECKED``, f) on which engine and scikit-learn must agree."""
     synthetic: bool
+    reference: Reference
+    """How features fell lately: what drift is measured against once this model is in force."""
     seizures: PastSeizures
     """What a reviewer is shown as similar; none where only a dataset was given."""
 
@@ -85,6 +89,7 @@ def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
         quantiles=quantiles(seen, model),
         checked=seen.values[rows],
         synthetic=seen.synthetic,
+        reference=reference(recent(seen).values, seen.names),
         seizures=none_known(model.names),
     )
 
@@ -106,7 +111,14 @@ def _judged(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any
             "targets": {},
             "cannot_tell": [f"Not yet knowable, {error}."],
         }
-    judged = report(test, twin.score(test.values), config=config, fitted_until=test_from)
+    judged = report(
+        test,
+        twin.score(test.values),
+        config=config,
+        fitted_until=test_from,
+        score=twin.score,
+        earlier=seen.take(seen.arrived_at < test_from),
+    )
     return judged | {"refitted_until": rfc3339(cutoff)}
 
 
