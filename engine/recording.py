@@ -57,7 +57,7 @@ class Recording:
             body = {"arrival": arrival.model_dump(mode="json", exclude_none=True)}
             return _draft(CROSSING, crossing.crossing_id, claim, body, event)
 
-        return self._once(claim, draft)
+        return self.once(claim, draft)
 
     def inspection(self, act: InspectionAct, claim: Claim, *, said: SaidBasis | None) -> Recorded:
         """Record an inspection act, with the engine's own basis and propensity."""
@@ -75,7 +75,7 @@ class Recording:
             }
             return _draft(INSPECTION, act.inspection_id, claim, body, self._features.act(full))
 
-        return self._once(claim, draft)
+        return self.once(claim, draft)
 
     def seizure(self, seizure: Seizure, claim: Claim) -> Recorded:
         """Record goods taken, at a post or inland."""
@@ -89,7 +89,7 @@ class Recording:
             event = self._features.find(connection, seizure)
             return _draft(SEIZURE, seizure.seizure_id, claim, body, event)
 
-        return self._once(claim, draft)
+        return self.once(claim, draft)
 
     def release(self, crossing_id: str, claim: Claim) -> Recorded:
         """Record that a vehicle has left the queue."""
@@ -100,7 +100,7 @@ class Recording:
                 raise NotFoundError("decision", crossing_id)
             return _draft(RELEASE, crossing_id, claim, {"crossing_id": crossing_id}, None)
 
-        return self._once(claim, draft)
+        return self.once(claim, draft)
 
     def roster(self, roster: Roster, claim: Claim) -> Recorded:
         """Record the inspection minutes of a post's shift."""
@@ -108,7 +108,7 @@ class Recording:
         def draft(_: Connection) -> Draft:
             return _draft(ROSTER, claim.post, claim, roster.model_dump(mode="json"), None)
 
-        return self._once(claim, draft)
+        return self.once(claim, draft)
 
     def post_of(self, crossing_id: str) -> str:
         """Return the post of a crossing, reported or loaded; raises ``NotFoundError``."""
@@ -118,7 +118,7 @@ class Recording:
             raise NotFoundError("crossing", crossing_id)
         return post
 
-    def _once(self, claim: Claim, draft: Callable[[Connection], Draft]) -> Recorded:
+    def once(self, claim: Claim, draft: Callable[[Connection], Draft]) -> Recorded:
         """Record, or return what was recorded before; another process may win the race once."""
         for _ in range(2):
             with self._store.read() as connection:
