@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import typer
 
-from api.commands import bench, data, demo, faults, learning, service
+from api.commands import bench, data, demo, faults, learning, models, service
 from api.commands.common import ERR
 from engine.errors import RiskError
 
@@ -33,6 +33,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     learning.train,
     learning.evaluate,
     learning.promote,
+    models.shadow,
+    models.rollback,
     learning.backtest,
     learning.mlflow,
     service.serve,

@@ -23,4 +23,5 @@ reasons      contributions as sentences; wording: how a feature is said
 similar      past seizures with like reasons; seizures: which of them a bundle remembers
 registry     training runs in MLflow, which only this module knows
 promotion    who approved what, as a state machine; promotions: the records it reads
+shadow       what a model not yet in force would have said of what was decided
 """

@@ -5,6 +5,7 @@ imported, and nothing here can be made to run code from a bundle.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Self
 
@@ -71,6 +72,12 @@ class Scorer:
             for target, head in self._heads.items()
         }
         return Scores(p_seizure=chance["seizure"], p_discrepancy=chance["discrepancy"])
+
+    def seeded(self, quantiles: Mapping[str, tuple[float, ...]]) -> Self:
+        """Return the same model with other quantiles at some posts: those its shadow saw there."""
+        other = copy(self)
+        other._quantiles = {**self._quantiles, **quantiles}
+        return other
 
     def quantiles(self, post: str) -> Sequence[float]:
         """Return 101 ascending quantiles of the risk of this post's entries, or else of all."""

@@ -1,0 +1,96 @@
+"""Commands about models that were trained: shadow, rollback."""
+
+import getpass
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.commands.common import HomeOption, JsonOption, emit, existing, opened
+from engine.home import Home
+from engine.store import Store
+
+if TYPE_CHECKING:
+    from api.roles import Role
+    from engine.journal import Draft
+
+
+def shadow(
+    home: HomeOption,
+    version: Annotated[str, typer.Argument(help="Model version.")],
+    by: Annotated[str, typer.Option("--as", help="Who asks.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a candidate score in the shadow; again, and the days finished since are scored."""
+    from api.promoting import shadowed
+    from models.promotions import read_state
+
+    with opened(existing(home)) as (found, store):
+        role = _role(found, store, by)
+        with store.read() as connection:
+            standing = read_state(connection).models.get(version)
+        if standing is None or standing.role != "shadow":
+            standing = shadowed(found, store, version, by=by, role=role).models[version]
+        days = [_day(draft) for draft in _scored(found, store, version)]
+
+    def text() -> None:
+        typer.echo(f"{version} scores in the shadow; {len(days)} days more were scored")
+
+    result = {"version": version, "role": standing.role, "days": days}
+    emit(result, as_json=as_json, text=text)
+
+
+def rollback(
+    home: HomeOption,
+    by: Annotated[str, typer.Option("--as", help="Who rolls back.")],
+    why: Annotated[str, typer.Option(help="Why, for the journal.")] = "",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the model before the present one back into force, with your password."""
+    from api.promoting import rolled_back
+
+    with opened(existing(home)) as (found, store):
+        role = _role(found, store, by)
+        now = rolled_back(found, store, by=by, role=role, why=why)
+    result = {"in_force": now.in_force}
+    emit(result, as_json=as_json, text=lambda: typer.echo(f"{now.in_force} is in force again"))
+
+
+def _role(home: Home, store: Store, by: str) -> "Role":
+    from api.accounts import Accounts
+    from api.runtime import open_network
+
+    password = os.environ.get("DARVOZA_PASSWORD") or getpass.getpass(f"password of {by}: ")
+    return Accounts(store, open_network(home)).sign_in(by, password)
+
+
+def _scored(home: Home, store: Store, version: str) -> "list[Draft]":
+    """Score and record the finished days."""
+    from api.runtime import open_network
+    from engine.journal import Journal
+    from engine.times import SystemClock
+    from features.catalogue import CATALOGUE
+    from features.online import OnlineFeatures
+    from features.plan import Plan
+    from models.bundle import signing_key
+    from models.scorer import Scorer
+    from models.shadow import shadow_scores
+
+    folder: Path = home.bundles / version
+    scorer = Scorer.load(folder, key=signing_key(home).public_key())
+    journal = Journal(store, [])
+    features = OnlineFeatures(Plan(CATALOGUE), open_network(home))
+    with store.read() as connection:
+        now = SystemClock().now()
+        drafts = list(shadow_scores(connection, journal, features, scorer, now=now))
+    if drafts:
+        journal.append(drafts)
+    return drafts
+
+
+def _day(draft: "Draft") -> dict[str, Any]:
+    said = {name: draft.body[name] for name in ("day", "decisions", "left_out")}
+    return {"post": draft.post, **said}

@@ -1,0 +1,135 @@
+"""A model in the shadow scores what was decided, is seen by no officer, and seeds percentiles."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from engine.errors import PromotionRefusedError
+from engine.journal import Draft
+from engine.ports import FeatureRows
+from engine.records import Arrival
+from engine.times import DAY
+from features.catalogue import CATALOGUE
+from features.online import OnlineFeatures
+from features.plan import Plan
+from models import promotion, shadow
+from models.promotion import State
+from models.promotions import read_state
+from models.shadow import seeds, shadow_scores
+from tests.service.world import POST, UniformScorer, World, arrival
+
+PLAN = Plan(CATALOGUE)
+DECISIONS = 12
+
+
+def features(world: World) -> OnlineFeatures:
+    return OnlineFeatures(PLAN, world.runtime.network)
+
+
+@pytest.fixture(scope="module")
+def shadowed(world: World) -> World:
+    """Decide before and after a candidate goes into the shadow."""
+    journal = world.runtime.journal
+    assert world.decide(arrival(900)).status_code == 201
+    journal.append(
+        promotion.register(State(), "m2", by="ana", manifest="m", evaluation="e", card="c")
+    )
+    with world.runtime.store.read() as connection:
+        now = read_state(connection)
+    journal.append(promotion.shadow(now, "m2", by="ana"))
+    for number in range(1, DECISIONS + 1):
+        assert world.decide(arrival(number)).status_code == 201
+    return world
+
+
+def scored(
+    world: World, *, days_later: int = 1, reader: OnlineFeatures | None = None
+) -> list[Draft]:
+    with world.runtime.store.read() as connection:
+        now = world.runtime.journal.head(connection).as_of + days_later * DAY
+        made = shadow_scores(
+            connection,
+            world.runtime.journal,
+            reader or features(world),
+            UniformScorer("m2", PLAN),
+            now=now,
+        )
+        return list(made)
+
+
+def queue(world: World) -> dict[str, Any]:
+    """Return what a post's officers see."""
+    found: dict[str, Any] = world.get(f"/v1/posts/{POST}/queue").json()
+    return {name: value for name, value in found.items() if name != "as_of"}
+
+
+def test_finished_days_are_scored_once_by_what_was_known_then(shadowed: World) -> None:
+    assert scored(shadowed, days_later=0) == []
+    drafts = scored(shadowed)
+    assert sum(draft.body["decisions"] for draft in drafts) == DECISIONS
+    assert {draft.post for draft in drafts} == {POST}
+    assert all(draft.body["left_out"] == 0 for draft in drafts)
+    table = drafts[0].body["quantiles"]
+    assert len(table) == 101
+    assert table == sorted(table)
+
+    before = queue(shadowed)
+    shadowed.runtime.journal.append(drafts)
+    assert scored(shadowed) == []
+    assert queue(shadowed) == before
+
+
+def test_a_row_that_is_no_longer_what_it_was_is_left_out(
+    shadowed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Moved(OnlineFeatures):
+        def read(
+            self, connection: Connection, arrivals: Sequence[Arrival], *, as_of: Sequence[int]
+        ) -> FeatureRows:
+            rows = super().read(connection, arrivals, as_of=as_of)
+            values = rows.values.copy()
+            values[0, 0] += 1
+            return replace(rows, values=values)
+
+    monkeypatch.setattr(shadow, "SHADOW_SCORES", "of another kind")  # nothing is done yet
+    drafts = scored(shadowed, reader=Moved(PLAN, shadowed.runtime.network))
+    assert sum(draft.body["left_out"] for draft in drafts) == len(drafts)
+    # The twin: were the digests not compared, the moved row would be scored as if it were real.
+    monkeypatch.setattr(shadow, "digest_of", lambda _: Anything())
+    drafts = scored(shadowed, reader=Moved(PLAN, shadowed.runtime.network))
+    assert sum(draft.body["left_out"] for draft in drafts) == 0
+
+
+class Anything:
+    """Equal to whatever it is compared with."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def test_a_model_of_other_features_is_refused(shadowed: World) -> None:
+    other = UniformScorer("m2", PLAN)
+    other.definitions = "others"
+    with (
+        shadowed.runtime.store.read() as connection,
+        pytest.raises(PromotionRefusedError, match="features"),
+    ):
+        list(shadow_scores(connection, shadowed.runtime.journal, features(shadowed), other, now=0))
+
+
+def test_percentiles_start_from_what_the_shadow_saw(
+    shadowed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shadowed.runtime.store.read() as connection:
+        assert seeds(connection, "m2") == {}  # too few decisions to say anything
+        monkeypatch.setattr(shadow, "FEWEST_ROWS", DECISIONS)
+        (table,) = seeds(connection, "m2").values()
+    assert len(table) == 101
+    assert list(table) == sorted(table)
+    assert 0.0 <= table[0] < table[-1] <= 1.0
