@@ -5,7 +5,6 @@ a later act adds what it changes about the crossing's label, and a hit is passed
 known before it. The journal gives no two records the same time.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -81,9 +80,10 @@ class CounterProjection:
         if not wanted:
             return {}
         if connection.dialect.name == "sqlite":
-            rows = fetch(connection, _KNOWN_SQLITE, [json.dumps(list(wanted))])
+            among = f"IN ({', '.join('?' * len(wanted))})"
+            rows = fetch(connection, _KNOWN + among, list(wanted))
         else:
-            rows = fetch(connection, _KNOWN_POSTGRESQL, [list(wanted)])
+            rows = fetch(connection, _KNOWN + "= ANY(%s)", [list(wanted)])
         return {name: _Passage.of(keys, label) for name, keys, *label in rows}
 
     def _steps(
@@ -175,8 +175,6 @@ class _Passage:
 
 
 _KNOWN = "SELECT crossing_id, entity_keys, inspected, hit, seizure FROM passages WHERE crossing_id "
-_KNOWN_SQLITE = _KNOWN + "IN (SELECT value FROM json_each(?))"  # noqa: S608
-_KNOWN_POSTGRESQL = _KNOWN + "= ANY(%s)"
 _LABEL = (
     PASSAGES.update()
     .where(PASSAGES.c.crossing_id == bindparam("which"))

@@ -1,0 +1,64 @@
+"""Statements on the driver itself have the manners of all others: errors, transactions."""
+
+import pytest
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import IntegrityError
+
+from engine import store as stores
+from engine.errors import StoreUnavailableError
+from engine.store import Store, add, fetch
+from features.counters import COUNTERS, latest
+
+only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+only_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+ROW = (1, 2, 3, b"state")
+
+
+def counted(store: Store) -> int:
+    with store.read() as connection:
+        return connection.scalars(select(func.count()).select_from(COUNTERS)).one()
+
+
+def left_behind(store: Store) -> int:
+    """Insert on a connection that never commits; return how many rows stayed."""
+    with store.engine.connect() as connection:
+        add(connection, COUNTERS, [ROW])
+        assert latest(connection, [(1, 2, 4), (1, 2, 3)]) == [b"state", None]
+    return counted(store)
+
+
+def test_nothing_is_committed_by_the_way(store: Store) -> None:
+    assert left_behind(store) == 0
+
+
+@only_sqlite  # psycopg begins by itself
+def test_a_statement_outside_of_any_transaction_is_caught(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: the driver is asked without a transaction, so that SQLite commits each statement."""
+    monkeypatch.setattr(Connection, "in_transaction", lambda _: True)
+    assert left_behind(store) == 1
+
+
+def test_a_fault_of_a_statement_is_told_as_any_other_and_quotes_no_value(store: Store) -> None:
+    with pytest.raises(IntegrityError) as found, store.write() as connection:
+        add(connection, COUNTERS, [ROW, (1, 2, 3, b"secret")])
+    assert "secret" not in str(found.value)
+    assert counted(store) == 0
+
+
+@only_postgresql
+def test_a_lost_line_is_an_unavailable_store_and_the_next_one_works(store: Store) -> None:
+    with pytest.raises(StoreUnavailableError), store.read() as connection:
+        fetch(connection, "SELECT pg_terminate_backend(pg_backend_pid())")
+    assert counted(store) == 0
+
+
+def test_an_error_of_the_driver_that_is_let_through_is_not_ours(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: the driver's own error passes, which nobody above the store knows."""
+    monkeypatch.setattr(stores, "_told", lambda _, found: found)
+    with pytest.raises(Exception) as found, store.write() as connection:  # noqa: PT011
+        add(connection, COUNTERS, [ROW, ROW])
+    assert not isinstance(found.value, IntegrityError | StoreUnavailableError)
