@@ -25,6 +25,7 @@ from models.outcome_test import by_group, outcome_test
 from models.permutation import Score, family_values, proxy_effect
 from models.policy_value import policy_value
 from models.report_drift import alarms, drift, recent
+from models.report_text import cannot_tell
 from models.risk import risk
 
 SHARES = ("hit_rate_at_capacity", "recall_at_capacity", "base_rate")
@@ -117,7 +118,7 @@ def report(
     }
     if score is not None:
         made |= _inside(test, score, choose, config=config, earlier=earlier, ranked=ranked)
-    return made | {"cannot_tell": _cannot_tell(made)}
+    return made | {"cannot_tell": cannot_tell(made)}
 
 
 def _entries(dataset: Dataset) -> NDArray[np.intp]:
@@ -143,7 +144,13 @@ def _inside(
     made: dict[str, Any] = {
         "families": family_values(test, score, families, seed=RESAMPLING),
         "proxies": proxy_effect(
-            test, score, proxies, severity=config.severity, choose=choose, seed=RESAMPLING
+            test,
+            score,
+            proxies,
+            severity=config.severity,
+            chosen=choose(ranked),
+            choose=choose,
+            seed=RESAMPLING,
         ),
     }
     if earlier is not None and len(earlier):
@@ -272,29 +279,3 @@ def _by_outcome(test: Dataset, ranked: Floats) -> dict[str, Any]:
         for name, rows in outcomes.items()
         if rows.any()
     }
-
-
-def _cannot_tell(made: Mapping[str, Any]) -> list[str]:
-    """Say what the data cannot tell, in sentences."""
-    said = []
-    for target, views in made["targets"].items():
-        lot = views["random_stream"]
-        rate, recall = lot["hit_rate_at_capacity"], lot["recall_at_capacity"]
-        if not lot["rows"]:
-            said.append(
-                f"No random checks of {target}: what a search of everybody would find, and what "
-                "the ranking misses, cannot be known."
-            )
-        elif not lot["finds"]:
-            said.append(
-                f"No {target} in {lot['rows']} random checks: that still allows up to "
-                f"{lot['base_rate']['high']:.2%} of all arrivals."
-            )
-        elif not (rate["knowable"] and recall["knowable"]):
-            said.append(
-                f"{lot['finds']} {target} finds in {lot['rows']} random checks are too few to "
-                "tell the hit rate or the recall at capacity within a useful interval."
-            )
-        if not views["inspected"]["auc"]["knowable"]:
-            said.append(f"Too few {target} labels in the period to judge their order at all.")
-    return said

@@ -131,6 +131,32 @@ def _moved(report: Report) -> Iterator[str]:
         )
 
 
+def cannot_tell(made: Report) -> list[str]:
+    """Say what the data cannot tell, in sentences."""
+    said = []
+    for target, views in made["targets"].items():
+        lot = views["random_stream"]
+        rate, recall = lot["hit_rate_at_capacity"], lot["recall_at_capacity"]
+        if not lot["rows"]:
+            said.append(
+                f"No random checks of {target}: what a search of everybody would find, and what "
+                "the ranking misses, cannot be known."
+            )
+        elif not lot["finds"]:
+            said.append(
+                f"No {target} in {lot['rows']} random checks: that still allows up to "
+                f"{lot['base_rate']['high']:.2%} of all arrivals."
+            )
+        elif not (rate["knowable"] and recall["knowable"]):
+            said.append(
+                f"{lot['finds']} {target} finds in {lot['rows']} random checks are too few to "
+                "tell the hit rate or the recall at capacity within a useful interval."
+            )
+        if not views["inspected"]["auc"]["knowable"]:
+            said.append(f"Too few {target} labels in the period to judge their order at all.")
+    return said
+
+
 def best_view(views: Mapping[str, Any]) -> str:
     """Return the least biased view whose hit rate at capacity can be told."""
     for name in VIEWS:

@@ -52,9 +52,13 @@ def test_features_of_a_family_are_dealt_together() -> None:
 def test_proxies_that_decide_are_told_from_those_that_do_not() -> None:
     data = small_world(3000, seed=2)
     data.values[:, 0] += np.where(data.plate_country == "TJ", 1.5, 0.0).astype(np.float32)
+    said = score(data.values)
+    picked = riskiest((said.p_discrepancy + 10 * said.p_seizure) / 11)
 
     def effect(names: tuple[str, ...]) -> dict[str, object]:
-        return permutation.proxy_effect(data, score, names, severity=10.0, choose=riskiest, seed=1)
+        return permutation.proxy_effect(
+            data, score, names, severity=10.0, chosen=picked, choose=riskiest, seed=1
+        )
 
     strong, none = effect(("f0",)), effect(("f6",))
     assert strong["replaced"] > 0.3  # type: ignore[operator]
