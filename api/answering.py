@@ -39,6 +39,13 @@ def said(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def takes_many(model: type[Record], *, most: int) -> dict[str, Any]:
+    """The same of an array of such bodies."""
+    rows = {"$ref": f"#/components/schemas/{model.__name__}"}
+    schema = {"type": "array", "items": rows, "minItems": 1, "maxItems": most}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
 def takes(model: type[Record]) -> dict[str, Any]:
     """Return what the OpenAPI document says of a body that the route reads itself."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from functools import cache
 from typing import Any, Literal, NoReturn, TypeVar
 
+import orjson
 from fastapi import Request
 from pydantic import ValidationError
 
@@ -19,6 +20,10 @@ from engine.validation import faults
 
 DEEPEST = 32
 """Levels of nesting; no record has more than four."""
+LARGEST_BATCH = 1000
+"""Arrivals in one request."""
+BATCH_BODIES = 8
+"""How many times as long as another body a batch may be."""
 FAULTS_SAID = 20
 """Faults named in one answer."""
 
@@ -55,9 +60,26 @@ def body_of(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model
     return read
 
 
-async def read_bounded(request: Request) -> bytes:
+async def reported_batch(request: Request) -> list[Arrival | MalformedBodyError]:
+    """Read an array of arrivals; each row stands or falls by itself."""
+    raw = await read_bounded(request, times=BATCH_BODIES)
+    check(raw)
+    rows = orjson.loads(raw)
+    if not isinstance(rows, list) or not 0 < len(rows) <= LARGEST_BATCH:
+        raise MalformedBodyError(f"the body is not an array of 1 to {LARGEST_BATCH} arrivals")
+    return [_row(row) for row in rows]
+
+
+def _row(row: object) -> Arrival | MalformedBodyError:
+    try:
+        return _record(orjson.dumps(row), Arrival)
+    except MalformedBodyError as fault:
+        return fault
+
+
+async def read_bounded(request: Request, *, times: int = 1) -> bytes:
     """Return the body; refuse it as soon as it is, or says it is, longer than the limit."""
-    limit: int = request.app.state.runtime.settings.body_limit_bytes
+    limit: int = request.app.state.runtime.settings.body_limit_bytes * times
     said = request.headers.get("content-length", "0")
     if not said.isascii() or not said.isdigit() or len(said) > 15 or int(said) > limit:
         raise BodyTooLargeError(limit)
@@ -73,6 +95,10 @@ async def read_bounded(request: Request) -> bytes:
 def parsed(raw: bytes, model: type[Model]) -> Model:
     """Return the record that a body holds."""
     check(raw)
+    return _record(raw, model)
+
+
+def _record(raw: bytes, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:

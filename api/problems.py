@@ -1,7 +1,7 @@
 """One place where an error becomes an HTTP problem (RFC 9457), never repeating what was sent."""
 
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -65,11 +65,18 @@ def install(app: FastAPI) -> None:
 
 
 async def _refused(request: Request, error: Exception) -> ProblemResponse:
-    status = STATUS.get(cast("type[RiskError]", type(error)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    return refusal(error, instance=_instance(request))
+
+
+def refusal(error: BaseException, *, instance: str) -> ProblemResponse:
+    """Return the problem that an error of the domain is; any other is a fault of ours."""
+    if not isinstance(error, RiskError):
+        return broken(instance)
+    status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     title = type(error).__name__.removesuffix("Error")
     fields = getattr(error, "fields", None)
     more = {"fields": fields} if fields else {}
-    return problem(status, title, str(error), instance=_instance(request), **more)
+    return problem(status, title, str(error), instance=instance, **more)
 
 
 async def _malformed(request: Request, error: Exception) -> ProblemResponse:

@@ -26,6 +26,7 @@ _POST = frozenset({Role.CHECKPOINT, Role.SUPERVISOR})
 
 MAY: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/v1/decisions"): frozenset({Role.CHECKPOINT}),
+    ("POST", "/v1/decisions/batch"): frozenset({Role.CHECKPOINT}),
     ("GET", "/v1/decisions"): _READERS,
     ("GET", "/v1/decisions/{decision_id}"): _READERS | {Role.CHECKPOINT},
     ("GET", "/v1/decisions/{decision_id}/features"): _READERS | {Role.CHECKPOINT},

@@ -119,9 +119,9 @@ class Explanation:
 class Acknowledged:
     """A crossing, seizure or release that stands in the journal."""
 
-    kind: Literal["crossing", "seizure", "release"]
+    kind: Literal["crossing", "seizure", "release", "roster"]
     id: str
-    """Of the crossing or the seizure."""
+    """Of the crossing or the seizure; for a roster, the post."""
     recorded_at: datetime
     receipt: Receipt
 

@@ -1,24 +1,32 @@
 """Ask for a decision, and read it again."""
 
 import asyncio
+from concurrent.futures import Future
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, cast
 
+import orjson
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.answering import answer, said, takes
-from api.bodies import body_of
+from api.answering import answer, said, takes, takes_many
+from api.bodies import LARGEST_BATCH, body_of, reported_batch
+from api.callers import Caller
 from api.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.problems import refusal
 from api.reading import Reading, check_post
+from api.runtime import Runtime
 from api.schemas import (
     ChannelCode,
     CheckpointView,
     Decisions,
     Explanation,
     FeatureValues,
+    Problem,
     SupervisorView,
 )
 from engine.answers import claim, crossing_name
+from engine.errors import MalformedBodyError, RiskError
+from engine.inflight import Recorded
 from engine.queue import DECISION
 from engine.records import Arrival, PostCode, Time
 from engine.selection import Channel
@@ -53,6 +61,51 @@ async def decide(
     found = await asyncio.wrap_future(runtime.targeting.decide(arrival, asked))
     runtime.metrics.decided(found)
     return answer(runtime.answer(found, is_blind=True), 201)
+
+
+@router.post(
+    "/batch",
+    response_model=list[CheckpointView | Problem],
+    responses=said(413),
+    openapi_extra=takes_many(Arrival, most=LARGEST_BATCH),
+)
+async def decide_batch(
+    caller: TheCaller,
+    runtime: RunningService,
+    arrivals: Annotated[list[Arrival | MalformedBodyError], Depends(reported_batch)],
+) -> Response:
+    """Decide on up to 1,000 arrivals: a decision or a problem for each, in their order.
+
+    A row is refused for itself alone; sent again, each gets the same answer, as one by one.
+    """
+    asked = [_asked(runtime, caller, arrival) for arrival in arrivals]
+    waited = [asyncio.wrap_future(one) for one in asked if isinstance(one, Future)]
+    await asyncio.gather(*waited, return_exceptions=True)
+    rows = []
+    for one in asked:
+        error = one.exception() if isinstance(one, Future) else one
+        if isinstance(one, Future) and error is None:
+            runtime.metrics.decided(one.result())
+            rows.append(runtime.answer(one.result(), is_blind=True))
+        else:
+            refused = refusal(cast("BaseException", error), instance="/v1/decisions/batch")
+            rows.append(orjson.loads(refused.body))
+    return answer(rows)
+
+
+def _asked(
+    runtime: Runtime, caller: Caller, arrival: Arrival | MalformedBodyError
+) -> "Future[Recorded] | RiskError":
+    if isinstance(arrival, MalformedBodyError):
+        return arrival
+    crossing = arrival.crossing
+    try:
+        check_post(runtime, caller, crossing.post)
+        name = crossing_name(crossing.crossing_id)
+        asked = claim(DECISION, arrival, post=crossing.post, name=name)
+        return runtime.targeting.decide(arrival, asked)
+    except RiskError as error:
+        return error
 
 
 @router.get("", response_model=Decisions)
