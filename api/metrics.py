@@ -31,6 +31,12 @@ class Metrics:
             "Decisions on members of the random stream.",
             registry=self.registry,
         )
+        self.profile_failures = Counter(
+            "darvoza_profile_failures",
+            "Evaluations of profiles that failed: such a profile fits nothing.",
+            registry=self.registry,
+        )
+        self.profile_failed = self.profile_failures.inc
         self.requests = Histogram(
             "darvoza_request_seconds",
             "Time to answer a request.",

@@ -24,6 +24,8 @@ from engine.inflight import Recorded
 from engine.journal import Journal
 from engine.network import Network, read_network
 from engine.ports import Contribution, Projection, Scorer
+from engine.profile_hits import HitProjection
+from engine.profiles import ProfileMatcher
 from engine.queue import QueueProjection
 from engine.reasons import Reason
 from engine.receipts import Signer, open_signer
@@ -34,8 +36,10 @@ from engine.rosters import RosterProjection
 from engine.shifts import ShiftProjection, Shifts
 from engine.store import Store
 from engine.targeting import Targeting
-from engine.times import rfc3339
+from engine.times import SystemClock, rfc3339
+from engine.twokeys import TwoKeysProjection
 from engine.views import view
+from engine.watchlist import WatchMatcher, WatchProjection
 from engine.workload import Workload
 from engine.writer import Writer
 from features.catalogue import CATALOGUE
@@ -70,6 +74,9 @@ def projections(plan: Plan) -> Sequence[Projection]:
         RosterProjection(),
         AccountProjection(),
         PromotionProjection(),
+        TwoKeysProjection(),
+        WatchProjection(),
+        HitProjection(),
         CounterProjection(plan),
     )
 
@@ -78,6 +85,7 @@ def projections(plan: Plan) -> Sequence[Projection]:
 class Runtime:
     """Every part of a running service."""
 
+    home: Home
     settings: Settings
     network: Network
     store: Store
@@ -86,6 +94,7 @@ class Runtime:
     signer: Signer
     callers: Callers
     watch: ModelWatch
+    profiles: ProfileMatcher
     targeting: Targeting
     recording: Recording
     workload: Workload
@@ -118,6 +127,7 @@ class Runtime:
     def close(self) -> None:
         """Answer what was asked, record what was decided, then let go of the store."""
         self.targeting.close()
+        self.profiles.flush(SystemClock().now())
         self.writer.close()
         self.watch.close()
         self.store.dispose()
@@ -142,7 +152,8 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     writer = Writer(journal)
     features = OnlineFeatures(plan, network)
     watch = _watch(store, models, definitions=plan.digest, seconds=settings.model_seconds)
-    workload = Workload(features, network)
+    workload, metrics = Workload(features, network), Metrics()
+    profiles = ProfileMatcher(writer.submit, plan.names, failed=metrics.profile_failed)
     considering = Considering(
         Shifts(store, journal, writer.submit, settings.shifts),
         settings.policy,
@@ -150,10 +161,12 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         definitions=plan.digest,
         sentences=models.sentences,
         workload=workload,
+        matchers=(profiles, WatchMatcher()),
     )
     submit = writer.submit
     watch.start()
     return Runtime(
+        home=home,
         settings=settings,
         network=network,
         store=store,
@@ -162,13 +175,14 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         signer=open_signer(home),
         callers=Callers(store, open_pepper(home), believed_seconds=settings.key_seconds),
         watch=watch,
+        profiles=profiles,
         targeting=Targeting(
             store, journal, submit=submit, features=features, considering=considering
         ),
         workload=workload,
         recording=Recording(store, journal, submit=submit, features=features),
         recompute=Recompute(journal, features, scorer=models.load, sentences=models.sentences),
-        metrics=Metrics(),
+        metrics=metrics,
     )
 
 
