@@ -7,9 +7,12 @@ ratios of one run are claimed.
 import operator
 import os
 import platform
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
@@ -44,6 +47,16 @@ def timed(what: Callable[[], object]) -> float:
     started = time.perf_counter()
     what()
     return time.perf_counter() - started
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has held since its program was started."""
+    status = Path("/proc/self/status")
+    if status.exists():  # what getrusage says there may be the memory of whoever started us
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def interleaved(

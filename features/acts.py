@@ -160,8 +160,14 @@ def _raise(out: Labels, row: int, known_at: int, *, seizure: int, discrepancy: i
 
 def _rows(tables: Tables, crossing_ids: Any) -> Ints:
     """Return the row of each crossing, -1 where there is none."""
-    places = pc.fill_null(pc.index_in(crossing_ids, tables.crossings["crossing_id"]), -1)
-    return np.asarray(places.to_numpy(), np.int64)
+    # Looked up the other way round: few crossings are asked for, and there may be very many.
+    asked = pc.unique(crossing_ids)
+    number = pc.index_in(tables.crossings["crossing_id"], asked)
+    found = np.flatnonzero(number.is_valid().to_numpy())
+    rows = np.full(len(asked), -1)
+    rows[number.drop_null().to_numpy()] = found
+    out: Ints = rows[pc.index_in(crossing_ids, asked).to_numpy()]
+    return out
 
 
 def _acts(tables: Tables) -> Iterator[tuple[int, int, dict[str, Any]]]:

@@ -1,22 +1,26 @@
 """All reads of a whole history at once, and the feature matrix made of them.
 
 Group by group, the kernel turns a stream's events and the crossings' cuts into reads. Exact because
-everything is int64, and leak-free because an event counts only strictly before the cut.
+everything is int64, and leak-free because an event counts only strictly before the cut. A feature
+is finished as soon as its reads are there, and reads that nothing waits for are let go.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.definitions import EVER, Floats, Read
+from features.definitions import EVER, Fact, Feature, Floats, Read
 from features.encode import FACTS
+from features.finishers import OPERATORS
 from features.kernel import group_reads
 from features.log import Events, Log
 from features.plan import Group, Plan, Rows
 
 Ints = NDArray[np.int64]
+_ROWS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +65,27 @@ def reads(log: Log, plan: Plan, kernel: Kernel = group_reads) -> dict[Read, Floa
     dict of Read to float64 array of shape (n,)
         Exact integers; NaN where the entity looked up is not known, or has no last event.
     """
-    # The journal's decisions are cut before they are known, so cuts need not ascend with rows.
-    order = np.argsort(log.as_of, kind="stable")
-    out: dict[Read, Floats] = {}
+    return dict(chain.from_iterable(batch.items() for batch in batches(log, plan, kernel)))
+
+
+def batches(
+    log: Log, plan: Plan, kernel: Kernel = group_reads, *, first: int = 0
+) -> Iterator[dict[Read, Floats]]:
+    """Yield the reads of :func:`reads` a few at a time, for the rows from ``first`` on."""
     for group in plan.groups:
         wanted = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
         for of in sorted({read.of for read in wanted}):
             asked = [read for read in wanted if read.of == of]
-            out |= _group_reads(log, plan, group, asked, order=order, kernel=kernel)
-    return out
+            yield _group_reads(log, plan, group, asked, first=first, kernel=kernel)
 
 
 def _group_reads(
-    log: Log, plan: Plan, group: Group, wanted: Sequence[Read], *, order: Ints, kernel: Kernel
+    log: Log, plan: Plan, group: Group, wanted: Sequence[Read], *, first: int, kernel: Kernel
 ) -> dict[Read, Floats]:
     events = log.streams[group.stream]
-    query = log.keys[plan.column[wanted[0].of, group.by]]
+    query, as_of = log.keys[plan.column[wanted[0].of, group.by]][first:], log.as_of[first:]
+    # The journal's decisions are cut before they are known, so cuts need not ascend with rows.
+    order = slice(None) if (as_of[1:] >= as_of[:-1]).all() else np.argsort(as_of, kind="stable")
     sums = [read for read in wanted if not read.is_last]
     measures = sorted({read.measure for read in sums})
     windows = sorted({read.window for read in sums}) or [EVER]
@@ -87,19 +96,20 @@ def _group_reads(
             len(measures), len(events.row)
         ),
         query[order],
-        log.as_of[order],
+        as_of[order],
         np.array([0 if window >= EVER else window for window in windows]),
         np.array([measures.index(read.measure) for read in sums], np.int64),
         np.array([windows.index(read.window) for read in sums], np.int64),
     )
     out = {}
     for read in wanted:
-        values = np.empty(len(log))
+        values = np.empty(len(query))
         carried = (
             found[sums.index(read)] if not read.is_last else _last(log, events, found[-1], read)
         )
         values[order] = carried
-        out[read] = np.where(query == 0, np.nan, values)
+        values[query == 0] = np.nan
+        out[read] = values
     return out
 
 
@@ -129,7 +139,7 @@ def matrix(
     plan: Plan,
     progress: Callable[[int, int], None] | None = None,
     *,
-    engine: Engine = reads,
+    engine: Engine | None = None,
 ) -> Matrix:
     """Compute the feature matrix of a history.
 
@@ -138,8 +148,9 @@ def matrix(
     log : Log of n crossings
     plan : Plan
     progress : callable, optional
-        Told how many rows are done, and how many there are.
-    engine : Engine, default=the numba kernel
+        Told how many features are done, and how many there are.
+    engine : Engine, optional
+        Default: the numba kernel, a few reads at a time.
         ``features.duck.reads`` is an independent one, of equal bits.
 
     Returns
@@ -147,18 +158,66 @@ def matrix(
     Matrix
         One row a crossing, cut at its own ``as_of``.
     """
-    columns = engine(log, plan)
     values = np.empty((len(log), len(plan.names)), np.float32)
-    block = 8192
-    for begin in range(0, len(log), block):
-        rows = slice(begin, begin + block)
-        values[rows] = plan.finish(_slots(log, plan, columns, rows))
+    found = batches(log, plan) if engine is None else [engine(log, plan)]
+    for done, (place, column) in enumerate(finished(log, plan, found), start=1):
+        values[:, place] = column
         if progress is not None:
-            progress(min(begin + block, len(log)), len(log))
+            progress(done, len(plan.names))
     return Matrix(log.crossing_id, log.as_of, plan.names, values, plan.digest)
 
 
-def _slots(log: Log, plan: Plan, columns: Mapping[Read, Floats], rows: slice) -> Floats:
-    facts = [log.facts[:, rows], log.as_of[None, rows].astype(np.float64)]
-    found = [columns[read][None, rows] for read in plan.reads]
-    return np.concatenate(facts + found).T
+def finished(
+    log: Log, plan: Plan, found: Iterable[Mapping[Read, Floats]], *, first: int = 0
+) -> Iterator[tuple[int, Rows]]:
+    """Finish features one by one, each as soon as its reads are there.
+
+    Parameters
+    ----------
+    log : Log of n crossings
+    plan : Plan
+    found : iterable of mapping of Read to float64 array of shape (n - first,)
+        All reads of the plan, a few at a time.
+    first : int, default=0
+        The row from which on features are wanted.
+
+    Yields
+    ------
+    place : int
+        Where the feature stands among the plan's names; each place once, in no order.
+    values : float32 array of shape (n - first,)
+        To the bit what ``plan.finish`` makes of all slots.
+    """
+    features = list(plan.catalogue.values())
+    waits = {
+        place: {item for item in feature.inputs if isinstance(item, Read)}
+        for place, feature in enumerate(features)
+    }
+    held: dict[Read, Floats] = {}
+    for batch in chain([{}], found):
+        held |= batch
+        for place in [place for place, asked in waits.items() if asked <= held.keys()]:
+            del waits[place]
+            yield place, _finish(log, features[place], held, first)
+        wanted = set().union(*waits.values())
+        held = {read: values for read, values in held.items() if read in wanted}
+        del batch  # or it would live on while the next one is made
+
+
+def _finish(log: Log, feature: Feature, held: Mapping[Read, Floats], first: int) -> Rows:
+    out = np.empty(len(log) - first, np.float32)
+    for begin in range(0, len(out), _ROWS_AT_ONCE):
+        rows = slice(begin, begin + _ROWS_AT_ONCE)
+        within = slice(first + begin, min(first + rows.stop, len(log)))
+        inputs = [
+            _fact(log, item, within) if isinstance(item, Fact) else held[item][rows]
+            for item in feature.inputs
+        ]
+        out[rows] = OPERATORS[feature.operator](*inputs, *feature.parameters)
+    return out
+
+
+def _fact(log: Log, fact: Fact, rows: slice) -> Floats:
+    if fact.name == "as_of":
+        return log.as_of[rows].astype(np.float64)
+    return log.facts[FACTS.index(fact.name), rows]

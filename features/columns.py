@@ -20,7 +20,9 @@ from features.plan import Lookup
 
 Ints = NDArray[np.int64]
 _CODES = (np.uint8, np.uint16, np.int32)
-_KEYS_KEPT = 8_000_000
+FLOATS = (np.float16, np.float32)
+WHOLE = (np.int8, np.int16, np.int32)
+_KEYS_KEPT = 5_000_000
 """Keys that stay at hand once made, 8 bytes each; at least two columns do."""
 _AT_ONCE = 65_536
 _hash = key.__wrapped__  # each combination is hashed once here: remembering it helps nobody
@@ -119,10 +121,13 @@ def _chosen(text: Texts, codes: Ints) -> Iterator[str]:
 
 
 class Facts:
-    """Facts of n crossings: a float64 array of shape (n_facts, n) to who reads it."""
+    """Facts of n crossings: a float64 array of shape (n_facts, n) to who reads it.
 
-    def __init__(self, blocks: Sequence[Sequence[NDArray[Any]]]) -> None:
-        self._columns = [np.concatenate(parts) for parts in blocks]
+    ``columns`` has one narrow column a fact.
+    """
+
+    def __init__(self, columns: Sequence[NDArray[Any]]) -> None:
+        self._columns = columns
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -135,11 +140,47 @@ class Facts:
         return np.asarray(self._columns[place][rows], np.float64)
 
 
-def narrowest(values: Floats) -> NDArray[Any]:
-    """Return float64 values in the narrowest float that holds each of them exactly, NaN too."""
-    for kind in (np.float16, np.float32):
-        with np.errstate(over="ignore"):
+class Measures(Mapping[str, Ints]):
+    """What events add to their counters, by name: int64 arrays of shape (m,) to who reads them.
+
+    ``columns`` has one narrow column a measure.
+    """
+
+    def __init__(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        self._columns = columns
+
+    def __getitem__(self, name: str) -> Ints:
+        return self._columns[name].astype(np.int64)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+class Parts:
+    """Columns of one table, block by block, each block in the narrowest type that holds it."""
+
+    def __init__(self, width: int, kinds: Sequence[Any]) -> None:
+        self._kinds = kinds
+        self._parts: list[list[NDArray[Any]]] = [[np.empty(0, kinds[0])] for _ in range(width)]
+
+    def add(self, block: NDArray[Any]) -> None:
+        """Take some rows: an array of shape (rows, width)."""
+        for parts, column in zip(self._parts, block.T, strict=True):
+            parts.append(narrowest(column, self._kinds))
+
+    def columns(self) -> list[NDArray[Any]]:
+        """Return the columns, and forget the blocks one by one."""
+        return [np.concatenate(self._parts.pop(0)) for _ in range(len(self._parts))]
+
+
+def narrowest(values: NDArray[Any], kinds: Sequence[Any]) -> NDArray[Any]:
+    """Return values in the first of these types that holds each of them exactly, NaN too."""
+    for kind in kinds:
+        with np.errstate(over="ignore", invalid="ignore"):
             narrow = values.astype(kind)
-        if np.array_equal(narrow.astype(np.float64), values, equal_nan=True):
+        if np.array_equal(narrow.astype(values.dtype), values, equal_nan=kind in FLOATS):
             return narrow
-    return values
+    return values.copy()

@@ -6,7 +6,7 @@ with equal times do not see each other.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from engine.times import moment
 from features.acts import act_events, find_events
-from features.columns import Facts, Keys, Texts, narrowest, texts
+from features.columns import FLOATS, WHOLE, Facts, Keys, Measures, Parts, Texts, narrowest, texts
 from features.derived import passed_on, seen_before, stacked
-from features.encode import FACTS, encode
+from features.encode import FACTS, encode, key
 from features.history import Tables
 from features.plan import Group, Plan
 from features.steps import MEASURES, crossing_measures
@@ -113,59 +113,75 @@ def read_log(tables: Tables, plan: Plan, progress: Callable[[int, int], None] | 
     Log
         n = number of crossings.
     """
+    return derive(told(tables, plan, progress), plan)
+
+
+def told(tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None = None) -> Log:
+    """Encode what the records of a history say themselves; see :func:`read_log`.
+
+    With :func:`derive` apart, the tables can be let go before more is made of them.
+    """
     n = tables.crossings.num_rows
     entities, facts, measured = _encoded(tables, plan, progress)
-    keys = Keys(plan.lookups, entities, n)
     known_at = ints(tables.crossings["known_at"])
     names = tables.crossings.column_names
-    as_of = ints(tables.crossings["as_of"]) if "as_of" in names else known_at
-    measures = dict(zip(MEASURES, measured, strict=True))
-    for name in plan.derived:
-        seen = CROSSINGS.derived[name]
-        measures[name] = seen_before(keys[plan.column[seen.by, seen.by]], known_at, seen)
-    inspections = Events(*act_events(tables))
+    measures = Measures(dict(zip(MEASURES, measured, strict=True)))
     post = pc.dictionary_encode(tables.crossings["post"]).combine_chunks()
     return Log(
-        tables.crossings["crossing_id"].to_numpy().astype(object),
+        tables.crossings["crossing_id"].to_numpy(),
         post.dictionary.to_numpy(zero_copy_only=False)[post.indices.to_numpy()],
         known_at,
-        as_of,
-        keys,
+        ints(tables.crossings["as_of"]) if "as_of" in names else known_at,
+        Keys(plan.lookups, entities, n),
         facts,
         Keys((_PLATE,), entities, n)[0],
         {
             CROSSINGS.name: Events(known_at, np.arange(n), measures),
-            INSPECTIONS.name: inspections,
+            INSPECTIONS.name: Events(*act_events(tables)),
             FINDS.name: Events(*find_events(tables)),
-            PASSED.name: _passed(plan, keys, known_at, inspections),
         },
     )
 
 
+def derive(log: Log, plan: Plan) -> Log:
+    """Add what events take from the past: measures of crossings, and hits passed along links."""
+    crossings, inspections = log.streams[CROSSINGS.name], log.streams[INSPECTIONS.name]
+    measures = {name: narrowest(found, WHOLE) for name, found in crossings.measures.items()}
+    for name in plan.derived:
+        seen = CROSSINGS.derived[name]
+        found = seen_before(log.keys[plan.column[seen.by, seen.by]], log.known_at, seen)
+        measures[name] = narrowest(found, WHOLE)
+    streams = {
+        CROSSINGS.name: replace(crossings, measures=Measures(measures)),
+        PASSED.name: _passed(plan, log.keys, log.known_at, inspections),
+    }
+    return replace(log, streams={**log.streams, **streams})
+
+
 def _encoded(
     tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None
-) -> tuple[dict[str, Texts], Facts, Ints]:
+) -> tuple[dict[str, Texts], Facts, list[NDArray[Any]]]:
     """Encode each crossing: its entities, its facts, and what it adds to its counters."""
     n = tables.crossings.num_rows
     names = sorted({name for of, _ in (*plan.lookups, _PLATE) for name in of})
     parts: dict[str, list[Any]] = {name: [] for name in names}
-    narrow: list[list[NDArray[Any]]] = [[np.empty(0, np.float16)] for _ in FACTS]
-    measured = np.empty((len(MEASURES), n), np.int64)
+    narrow, measured = Parts(len(FACTS), FLOATS), Parts(len(MEASURES), WHOLE)
     rows = (encode(*each, tables.network) for each in arrivals(tables))
     for begin in range(0, n, _ENCODED_AT_ONCE):
         end = min(begin + _ENCODED_AT_ONCE, n)
-        facts, told = np.empty((end - begin, len(FACTS))), []
-        for row, (entities, known) in enumerate(islice(rows, end - begin)):
-            told.append([entities[name] for name in names])
+        facts, named = np.empty((end - begin, len(FACTS))), []
+        for row, (said, known) in enumerate(islice(rows, end - begin)):
+            named.append([said[name] for name in names])
             facts[row] = plan.fact_row(known)
-        for name, values in zip(names, zip(*told, strict=True), strict=True):
+        for name, values in zip(names, zip(*named, strict=True), strict=True):
             parts[name].append(pa.array(values, pa.string()).dictionary_encode())
-        for kept, column in zip(narrow, facts.T, strict=True):
-            kept.append(narrowest(np.ascontiguousarray(column)))
-        measured[:, begin:end] = crossing_measures(facts.T)
+        narrow.add(facts)
+        measured.add(crossing_measures(facts.T).T)
         if progress is not None:
             progress(end, n)
-    return {name: texts(parts.pop(name)) for name in names}, Facts(narrow), measured
+    key.cache_clear()  # what it remembers of a long history is as large as a table of it
+    entities = {name: texts(parts.pop(name)) for name in names}
+    return entities, Facts(narrow.columns()), measured.columns()
 
 
 def _passed(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) -> Events:

@@ -57,7 +57,7 @@ def assemble(
     labels_before : int, default=never
         UTC microseconds: labels known at or after it are not given; features keep their own cuts.
     progress : callable, optional
-        Told how many rows are done, and how many there are.
+        Told how many features are done, and how many there are.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 """Commands that bring data in and look at them: synth, load, features, verify."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -107,43 +108,62 @@ def load(
 def features(
     source: Annotated[Path, typer.Argument(help="A bulk folder, or a home.")],
     out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    since: Annotated[
+        datetime | None, typer.Option(help="UTC: write crossings known from then on alone.")
+    ] = None,
     *,
     format: FormatOption = "contract",  # noqa: A002 - the option's name
     _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
     """Write the feature matrix of a bulk folder or a home, each row as of its crossing."""
-    import resource
     import time
+    from datetime import UTC
 
+    from engine.times import micros
+    from experiments.benching import peak_bytes
     from features.catalogue import CATALOGUE
     from features.export import export
     from features.plan import Plan
 
     started = time.perf_counter()
     with progress() as told:
-        tables = _tables(source, format)
-        made = export(tables, Plan(CATALOGUE), out, progress=lambda n, of: told("features", n, of))
-    seconds = time.perf_counter() - started
+        made = export(
+            lambda: _tables(source, format, told),
+            Plan(CATALOGUE),
+            out,
+            since=None if since is None else micros(since.replace(tzinfo=UTC)),
+            progress=told,
+        )
+    seconds, peak = time.perf_counter() - started, peak_bytes()
     result = {
-        "rows": len(made.as_of),
-        "features": len(made.names),
+        "rows": made.rows,
+        "features": made.features,
         "definitions": made.definitions,
-        "rows_per_second": round(len(made.as_of) / seconds),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "synthetic": tables.network.synthetic,
+        "rows_per_second": round(made.rows / seconds),
+        "peak_memory_mb": peak >> 20,
+        "input_mb": made.input_bytes >> 20,
+        "output_mb": made.output_bytes >> 20,
+        "peak_per_input_and_output": round(peak / (made.input_bytes + made.output_bytes or 1), 3),
+        "synthetic": made.synthetic,
     }
 
     def text() -> None:
         typer.echo(
             f"{result['rows']:,} crossings × {result['features']} features, "
-            f"{result['rows_per_second']:,} crossings/s, peak {result['peak_memory_mb']:,} MB"
+            f"{result['rows_per_second']:,} crossings/s, peak {result['peak_memory_mb']:,} MB: "
+            f"{result['peak_per_input_and_output']} × (input {result['input_mb']:,} MB "
+            f"+ output {result['output_mb']:,} MB)"
         )
 
     emit(result, as_json=as_json, text=text)
 
 
-def _tables(source: Path, format: Literal["contract", "kcs"]) -> "Tables":  # noqa: A002
+def _tables(
+    source: Path,
+    format: Literal["contract", "kcs"],  # noqa: A002 - the option's name
+    told: Callable[[str, int, int], None],
+) -> "Tables":
     """Read a bulk folder, or all that a home knows."""
     from features.event_log import read_event_log
     from features.intake import read_folder
@@ -153,8 +173,7 @@ def _tables(source: Path, format: Literal["contract", "kcs"]) -> "Tables":  # no
     if (source / "history").is_dir():
         with opened(source) as (home, store), store.read() as connection:
             return read_event_log(home, connection)
-    with progress() as told:
-        return read_folder(source, format=format, progress=told).tables
+    return read_folder(source, format=format, progress=told).tables
 
 
 def verify(

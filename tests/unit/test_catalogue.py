@@ -4,15 +4,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from features.catalogue import CATALOGUE, feature
 from features.definitions import count, declared, total
 from features.document import markdown
 from features.encode import ENTITIES, FACTS
-from features.export import export
 from features.log import read_log
 from features.plan import Plan
 from features.streams import CROSSINGS, INSPECTIONS
@@ -72,13 +69,3 @@ def test_the_digest_is_that_of_the_definitions() -> None:
     reworded = CATALOGUE | {"hour": replace(CATALOGUE["hour"], meaning="in other words")}
     digests = [Plan(each).digest for each in (renamed, longer, reworded)]
     assert [digest == plan.digest for digest in digests] == [False, False, True]
-
-
-def test_an_export_holds_the_matrix_and_what_it_was_made_from(tmp_path: Path) -> None:
-    plan, found = Plan(CATALOGUE), tables(history(4, 200))
-    made = export(found, plan, tmp_path / "matrix.parquet")
-    written = pq.read_table(tmp_path / "matrix.parquet")
-    assert written.column_names == ["crossing_id", "as_of", *plan.names]
-    assert written.schema.metadata[b"definitions"].decode() == plan.digest
-    columns = np.array([written[name].to_numpy() for name in plan.names]).T
-    np.testing.assert_array_equal(columns, made.values)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from features import columns
 from features.catalogue import CATALOGUE
-from features.columns import narrowest
+from features.columns import FLOATS, WHOLE, narrowest
 from features.encode import encode, key
 from features.log import arrivals, read_log
 from features.plan import Plan
@@ -47,12 +47,14 @@ def test_blocks_and_a_short_memory_change_nothing(monkeypatch: pytest.MonkeyPatc
 @given(st.lists(st.floats(width=64), max_size=20))
 def test_the_narrowest_float_gives_every_value_back(values: list[float]) -> None:
     given = np.array(values, np.float64)
-    back = narrowest(given).astype(np.float64)
+    back = narrowest(given, FLOATS).astype(np.float64)
     known = ~np.isnan(given)
     np.testing.assert_array_equal(back[known].view(np.int64), given[known].view(np.int64))
     assert np.isnan(back[~known]).all()
 
 
 def test_narrow_is_as_narrow_as_the_values_allow() -> None:
-    kinds = ([0.0, 1.0, np.nan], [0.0, 65_537.0], [0.1])
-    assert [narrowest(np.array(each)).itemsize for each in kinds] == [2, 4, 8]
+    floats = ([0.0, 1.0, np.nan], [0.0, 65_537.0], [0.1])
+    assert [narrowest(np.array(each), FLOATS).itemsize for each in floats] == [2, 4, 8]
+    whole = ([-128, 127], [128], [2**31 - 1], [2**31])
+    assert [narrowest(np.array(each), WHOLE).itemsize for each in whole] == [1, 2, 4, 8]
