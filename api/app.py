@@ -21,9 +21,10 @@ from api.routes import acts, crossings, decisions, health, queues, rosters
 from api.runtime import Runtime, open_runtime
 from api.settings import Settings
 from engine.records import Arrival, Record, Seizure
+from engine.reviews import Review
 from engine.rosters import Roster
 
-BODIES: tuple[type[Record], ...] = (Arrival, ReportedAct, Seizure, Roster)
+BODIES: tuple[type[Record], ...] = (Arrival, ReportedAct, Seizure, Roster, Review)
 """Records that routes read from a request's body themselves."""
 
 

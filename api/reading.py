@@ -17,6 +17,7 @@ from api.runtime import Runtime
 from engine.errors import NotAllowedError, NotFoundError, UnknownPostError
 from engine.inflight import recorded
 from engine.queue import Filed, filed, listed, waiting
+from engine.reviews import reviews_of
 from engine.times import rfc3339
 
 
@@ -41,11 +42,18 @@ class Reading:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
+    def filed(self, decision_id: str, caller: Caller) -> Filed:
+        """Return where a decision stands; raises ``NotFoundError``."""
+        with self._runtime.store.read() as connection:
+            return self._reachable(connection, decision_id, caller)
+
     def decision(self, decision_id: str, caller: Caller) -> dict[str, Any]:
         """Return one decision; raises ``NotFoundError``."""
         with self._runtime.store.read() as connection:
             known = self._reachable(connection, decision_id, caller)
-            return self._view(connection, known, is_blind=_is_blind(known, caller))
+            is_blind = _is_blind(known, caller)
+            seen = self._view(connection, known, is_blind=is_blind)
+            return seen if is_blind else seen | {"reviews": self._reviews(connection, known)}
 
     def listed(
         self, post: str | None, *, channel: int | None, since: int, most: int
@@ -96,6 +104,17 @@ class Reading:
         if _is_blind(known, caller):
             raise NotAllowedError("shown to a checkpoint once its inspection act is filed")
         return known
+
+    def _reviews(self, connection: Connection, known: Filed) -> list[dict[str, Any]]:
+        found = [
+            recorded(connection, self._runtime.journal, seq)
+            for seq in reviews_of(connection, known.decision_id)
+        ]
+        return [
+            one.body["review"]
+            | {"person": one.body["person"], "recorded_at": rfc3339(one.entry.known_at)}
+            for one in found
+        ]
 
     def _view(self, connection: Connection, known: Filed, *, is_blind: bool) -> dict[str, Any]:
         found = recorded(connection, self._runtime.journal, known.seq)

@@ -31,6 +31,7 @@ MAY: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/v1/decisions/{decision_id}"): _READERS | {Role.CHECKPOINT},
     ("GET", "/v1/decisions/{decision_id}/features"): _READERS | {Role.CHECKPOINT},
     ("GET", "/v1/decisions/{decision_id}/explanation"): _READERS | {Role.CHECKPOINT},
+    ("POST", "/v1/decisions/{decision_id}/reviews"): frozenset({Role.SUPERVISOR}),
     ("POST", "/v1/crossings"): frozenset({Role.CHECKPOINT, Role.COUNTERPART}),
     ("POST", "/v1/crossings/{crossing_id}/release"): frozenset({Role.CHECKPOINT}),
     ("GET", "/v1/posts/{post}/queue"): _POST,

@@ -32,6 +32,7 @@ from engine.receipts import Signer, open_signer
 from engine.recompute import Recompute
 from engine.recording import Recording
 from engine.records import Arrival
+from engine.reviews import ReviewProjection
 from engine.rosters import RosterProjection
 from engine.shifts import ShiftProjection, Shifts
 from engine.store import Store
@@ -72,6 +73,7 @@ def projections(plan: Plan) -> Sequence[Projection]:
         QueueProjection(),
         ShiftProjection(),
         RosterProjection(),
+        ReviewProjection(),
         AccountProjection(),
         PromotionProjection(),
         TwoKeysProjection(),

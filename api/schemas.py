@@ -36,6 +36,18 @@ class CheckpointView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewSaid:
+    """A supervisor's word on a decision."""
+
+    verdict: Literal["uphold", "override"]
+    channel: ChannelCode | None = None
+    reason_code: str
+    reason: str | None = None
+    person: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisorView(CheckpointView):
     """A decision with why it was made."""
 
@@ -52,6 +64,8 @@ class SupervisorView(CheckpointView):
     """Selected by an entry of the watch list."""
     reasons: list[Reason]
     model_version: str | None
+    reviews: list[ReviewSaid] | None = None
+    """What supervisors said about it, where one decision is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +133,7 @@ class Explanation:
 class Acknowledged:
     """A crossing, seizure or release that stands in the journal."""
 
-    kind: Literal["crossing", "seizure", "release", "roster"]
+    kind: Literal["crossing", "seizure", "release", "roster", "review"]
     id: str
     """Of the crossing or the seizure; for a roster, the post."""
     recorded_at: datetime

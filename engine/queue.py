@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    false,
     func,
     insert,
     select,
@@ -30,6 +31,8 @@ from sqlalchemy import (
 from engine.decision import Decision, Rank
 from engine.errors import NotFoundError
 from engine.journal import Draft, Entry
+from engine.ranking import CHANNEL_STEP
+from engine.selection import INSPECTED, Channel
 from engine.store import METADATA, Int64
 from engine.times import DAY
 
@@ -49,6 +52,7 @@ DECISIONS = Table(
     Column("model_version", String),
     Column("waiting", Boolean, nullable=False),
     Column("act_seq", Int64),
+    Column("left", Boolean, nullable=False, server_default=false()),
 )
 _D = DECISIONS.c
 Index(  # known_at with it, so that counting who waits reads the index alone
@@ -197,12 +201,37 @@ class QueueProjection:
                 connection.execute(leave, left)
 
 
+def redirect(connection: Connection, decision_id: str, channel: Channel | None) -> Channel:
+    """Let a decision wait where a supervisor sent it, and return where that is.
+
+    ``None`` leaves it where it is. A vehicle that was inspected or has left waits nowhere again.
+    """
+    found = connection.execute(_STANDS, {"which": decision_id}).one()
+    if channel is None or channel == found.channel:
+        return Channel(found.channel)
+    is_gone = found.act_seq is not None or found.left
+    place = int(channel) * CHANNEL_STEP + found.place % CHANNEL_STEP
+    connection.execute(
+        update(DECISIONS)
+        .where(_D.decision_id == decision_id)
+        .values(channel=int(channel), place=place, waiting=channel in INSPECTED and not is_gone)
+    )
+    return channel
+
+
+_STANDS = select(_D.channel, _D.place, _D.act_seq, _D.left).where(
+    _D.decision_id == bindparam("which")
+)
 _ACT = (
     update(DECISIONS)
     .where(_D.crossing_id == bindparam("crossing"))
     .values(waiting=False, act_seq=func.coalesce(_D.act_seq, bindparam("act")))
 )
-_RELEASE = update(DECISIONS).where(_D.crossing_id == bindparam("crossing")).values(waiting=False)
+_RELEASE = (
+    update(DECISIONS)
+    .where(_D.crossing_id == bindparam("crossing"))
+    .values(waiting=False, left=True)
+)
 
 
 def _row(entry: Entry, body: Mapping[str, Any]) -> dict[str, Any]:

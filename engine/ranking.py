@@ -10,11 +10,12 @@ from engine.selection import Channel
 
 SHORTEST = 1.0
 """Minutes an inspection takes at least, so that no vehicle's place is beyond all bounds."""
-_CHANNEL_STEP = 10**12
+CHANNEL_STEP = 10**12
+"""What one channel is worth in a place: more than any risk."""
 _SCALE = 10**11
 
 
 def place_of(channel: Channel, risk: float, *, minutes: Minutes) -> int:
     """Return what a queue is ordered by, highest first; ``risk`` lies in [0, 1]."""
     per_minute = risk / max(minutes.of(channel) or minutes.red, SHORTEST)
-    return int(channel) * _CHANNEL_STEP + round(per_minute * _SCALE)
+    return int(channel) * CHANNEL_STEP + round(per_minute * _SCALE)

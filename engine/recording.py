@@ -17,8 +17,9 @@ from engine.errors import ConflictError, NotFoundError
 from engine.inflight import Recorded, recorded
 from engine.journal import Draft, Entry, Journal
 from engine.ports import Features
-from engine.queue import DECISION, INSPECTION, RELEASE, last_of_crossing
+from engine.queue import DECISION, INSPECTION, RELEASE, Filed, last_of_crossing
 from engine.records import Arrival, Identifier, Inspection, InspectionAct, Record, Seizure
+from engine.reviews import Review, review_draft
 from engine.rosters import ROSTER, Roster
 from engine.store import Store
 
@@ -99,6 +100,14 @@ class Recording:
             if found is None or found.kind != DECISION:
                 raise NotFoundError("decision", crossing_id)
             return _draft(RELEASE, crossing_id, claim, {"crossing_id": crossing_id}, None)
+
+        return self.once(claim, draft)
+
+    def review(self, decision: Filed, review: Review, claim: Claim, *, person: str) -> Recorded:
+        """Record a supervisor's word on a decision."""
+
+        def draft(_: Connection) -> Draft:
+            return review_draft(review, decision, person=person, claim=claim.as_dict())
 
         return self.once(claim, draft)
 

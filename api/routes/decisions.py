@@ -1,6 +1,7 @@
 """Ask for a decision, and read it again."""
 
 import asyncio
+import secrets
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Annotated, cast
@@ -16,6 +17,7 @@ from api.problems import refusal
 from api.reading import Reading, check_post
 from api.runtime import Runtime
 from api.schemas import (
+    Acknowledged,
     ChannelCode,
     CheckpointView,
     Decisions,
@@ -29,6 +31,7 @@ from engine.errors import MalformedBodyError, RiskError
 from engine.inflight import Recorded
 from engine.queue import DECISION
 from engine.records import Arrival, PostCode, Time
+from engine.reviews import REVIEW, Review
 from engine.selection import Channel
 from engine.times import micros
 
@@ -106,6 +109,29 @@ def _asked(
         return runtime.targeting.decide(arrival, asked)
     except RiskError as error:
         return error
+
+
+@router.post(
+    "/{decision_id}/reviews",
+    status_code=201,
+    response_model=Acknowledged,
+    responses=said(404, 409, 413),
+    openapi_extra=takes(Review),
+)
+async def review(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    decision_id: str,
+    review: Annotated[Review, Depends(body_of(Review))],
+) -> Response:
+    """Uphold a decision, or send the vehicle elsewhere; the decision stays as it was made."""
+    found = await asyncio.to_thread(Reading(runtime).filed, decision_id, caller)
+    name = f"{REVIEW}:{secrets.token_hex(12)}"
+    asked = claim(REVIEW, review, post=found.post, name=name, key=key)
+    recording = runtime.recording.review
+    kept = await asyncio.to_thread(recording, found, review, asked, person=caller.name)
+    return answer(runtime.acknowledged(kept, identifier=decision_id), 201)
 
 
 @router.get("", response_model=Decisions)

@@ -1,0 +1,65 @@
+"""A supervisor upholds or overrides; the queue follows, the decision stays."""
+
+from typing import Any
+
+from api.roles import Role
+from tests.service.test_acts import act, find
+from tests.service.world import POST, World
+
+START = 80_000
+OVERRIDE = {"verdict": "override", "reason_code": "officer_observation", "reason": "Fresh paint."}
+
+
+def said(world: World, decision: Any, body: Any, role: Role = Role.SUPERVISOR) -> Any:
+    return world.post(f"/v1/decisions/{decision['decision_id']}/reviews", body, role)
+
+
+def queued(world: World) -> list[str]:
+    waiting = world.get(f"/v1/posts/{POST}/queue").json()["waiting"]
+    return [one["crossing_id"] for one in waiting]
+
+
+def test_an_override_moves_the_queue_and_not_the_decision(world: World) -> None:
+    green = find(world, "green", START)
+    assert said(world, green, OVERRIDE | {"channel": "red"}).status_code == 201
+    assert green["crossing_id"] in queued(world)
+    seen = world.get(f"/v1/decisions/{green['decision_id']}").json()
+    assert seen["channel"] == "green"
+    (review,) = seen["reviews"]
+    assert (review["verdict"], review["channel"]) == ("override", "red")
+    assert said(world, green, OVERRIDE | {"channel": "green"}).status_code == 201
+    assert green["crossing_id"] not in queued(world)
+
+
+def test_upheld_is_said_and_changes_nothing(world: World) -> None:
+    red = find(world, "red", START + 500)
+    before = queued(world)
+    upheld = said(world, red, {"verdict": "uphold", "reason_code": "agreed"})
+    assert upheld.status_code == 201
+    assert upheld.json()["receipt"]["sequence"] > red["receipt"]["sequence"]
+    assert queued(world) == before
+
+
+def test_a_searched_vehicle_does_not_wait_again(world: World) -> None:
+    red = find(world, "red", START + 1000)
+    assert world.post("/v1/inspections", act(90_001, red["crossing_id"])).status_code == 201
+    assert said(world, red, OVERRIDE | {"channel": "yellow"}).status_code == 201
+    assert red["crossing_id"] not in queued(world)
+
+
+def test_a_bad_review_is_refused(world: World) -> None:
+    green = find(world, "green", START + 1500)
+    for wrong in (
+        {"verdict": "override", "reason_code": "x", "reason": "why"},
+        {"verdict": "override", "reason_code": "x", "channel": "red"},
+        {"verdict": "override", "reason_code": "x", "channel": "red", "reason": "  "},
+        {"verdict": "perhaps", "reason_code": "x"},
+        {"verdict": "uphold"},
+    ):
+        assert said(world, green, wrong).status_code == 422
+    assert (
+        said(world, {"decision_id": "dec-none"}, OVERRIDE | {"channel": "red"}).status_code == 404
+    )
+    for role in Role:
+        if role is not Role.SUPERVISOR:
+            assert said(world, green, OVERRIDE | {"channel": "red"}, role).status_code == 403
