@@ -45,7 +45,7 @@ class Trained:
     norms: Mapping[str, Floats]
     quantiles: Mapping[str, Floats]
     checked: NDArray[np.float32]
-    """Rows of shape (at most ``CHECKED``, f) on which engine and scikit-learn must agree."""
+    """Rows of shape (``CHECKED``, f) on which engine and scikit-learn must agree."""
     synthetic: bool
     reference: Reference
     """How features fell lately: what drift is measured against once this model is in force."""
@@ -78,7 +78,6 @@ def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
     if not len(seen):
         raise NotEnoughDataError("a model", "no crossing arrived before the cut-off")
     model = fit(seen, config, until=cutoff, known_before=cutoff)
-    rows = np.unique(np.linspace(0, len(seen) - 1, min(CHECKED, len(seen))).astype(np.intp))
     return Trained(
         model=model,
         config=config,
@@ -87,11 +86,23 @@ def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
         cutoff=cutoff,
         norms=norms(seen),
         quantiles=quantiles(seen, model),
-        checked=seen.values[rows],
+        checked=to_check(seen.values, seed=config.seed),
         synthetic=seen.synthetic,
         reference=reference(recent(seen).values, seen.names),
         seizures=none_known(model.names),
     )
+
+
+def to_check(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
+    """Return ``CHECKED`` rows spread over those of shape (n, f).
+
+    Where there are fewer, made-up ones fill up: each of their cells is of some row of its column,
+    so that values, and what is missing, meet in ways that the history does not have.
+    """
+    rows = np.linspace(0, len(values) - 1, min(CHECKED, len(values))).astype(np.intp)
+    more = CHECKED - len(rows)
+    drawn = np.random.default_rng(seed).integers(len(values), size=(more, values.shape[1]))
+    return np.concatenate((values[rows], values[drawn, np.arange(values.shape[1])]))
 
 
 def _judged(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any]:

@@ -182,6 +182,16 @@ def test_a_bundle_that_differs_from_the_model_is_not_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_twenty_thousand_rows_are_compared_even_of_a_short_history(trained: Trained) -> None:
+    assert trained.checked.shape == (20_000, len(DATA.names))
+    for column in range(len(DATA.names)):
+        checked, known = trained.checked[:, column], DATA.values[:, column]
+        assert np.isin(checked[~np.isnan(checked)], known).all()
+    # Cells meet in rows that the history does not have: a flaw that no real row shows is found.
+    rows = {row.tobytes() for row in DATA.values}
+    assert sum(row.tobytes() not in rows for row in trained.checked) > 10_000
+
+
 def test_contributions_sum_to_the_calibrated_log_odds(trained: Trained, written: Path) -> None:
     scorer = Scorer.load(written, key=KEY.public_key())
     rows = 10_000 if os.environ.get("DARVOZA_PROOF") else 200
