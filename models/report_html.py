@@ -23,6 +23,8 @@ from models.report_text import (
 
 Report = Mapping[str, Any]
 
+_LONG = 40
+"""Characters of a cell that may be broken into lines."""
 _STYLE = """
 :root{color-scheme:light}
 body{font:16px/1.55 system-ui,sans-serif;color:#22303c;background:#fbfaf8;max-width:76rem;
@@ -39,8 +41,9 @@ caption{text-align:left;color:#55626d;padding:.25rem 0}
 th,td{padding:.3rem .8rem;text-align:left;border-bottom:1px solid #e6e2da;vertical-align:top}
 thead th{border-bottom:2px solid #b9c1c8;font-weight:600}
 tbody th{font-weight:500;white-space:nowrap}
-td{max-width:15rem}
-td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+td{white-space:nowrap}
+td.long{white-space:normal;max-width:15rem}
+td.n{text-align:right;font-variant-numeric:tabular-nums}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(27rem,100%),1fr));gap:1rem;
 align-items:start}
 figure{margin:0;background:#fff;border:1px solid #e6e2da;border-radius:6px;padding:.75rem}
@@ -95,7 +98,7 @@ def _target(report: Report, target: str) -> Iterator[str]:
     views = report["targets"][target]
     yield f"<h2>{escape(target.capitalize())}</h2>"
     heads = [
-        f"{text}<br>{views[view]['rows']:,} rows worth {views[view]['effective_rows']:,.0f}, "
+        f"{text}<br>{views[view]['rows']:,} rows, worth {views[view]['effective_rows']:,.0f}, "
         f"{views[view]['finds']:,} finds"
         for view, text in VIEWS.items()
     ]
@@ -263,10 +266,7 @@ def _table(heads: Iterable[str], rows: Iterable[tuple[str, list[str]]], *, capti
     head = "".join(f'<th scope="col">{text}</th>' for text in heads)
     body = "".join(
         f'<tr><th scope="row">{name}</th>'
-        + "".join(
-            f"<td{' class=n' if cell.replace(',', '').isdigit() else ''}>{cell}</td>"
-            for cell in cells
-        )
+        + "".join(f'<td class="{_kind(cell)}">{cell}</td>' for cell in cells)
         + "</tr>"
         for name, cells in rows
     )
@@ -274,3 +274,9 @@ def _table(heads: Iterable[str], rows: Iterable[tuple[str, list[str]]], *, capti
         f'<div class="scroll"><table><caption>{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _kind(cell: str) -> str:
+    if cell.replace(",", "").isdigit():
+        return "n"
+    return "long" if len(cell) > _LONG and "<" not in cell else "s"

@@ -73,6 +73,11 @@ def _worth(report: Report, target: str) -> str:
     rate, lift = views[name]["hit_rate_at_capacity"], views[name]["lift"]
     if not rate["knowable"]:
         return f"How often the riskiest {capacity} hold a {target} is not yet knowable."
+    if not rate["positives"]:
+        return (
+            f"None of {rate['n']:,} searches among the riskiest {capacity} found a {target} "
+            f"({VIEWS[name]}); that still allows up to {rate['high']:.1%}."
+        )
     often = f"Of the riskiest {capacity} at each post, {said(rate, share=True)} held a {target}"
     times = f", {lift['value']:.1f} times the rate over all" if lift["knowable"] else ""
     return f"{often}{times} ({VIEWS[name]})."
