@@ -25,13 +25,14 @@ from engine.errors import NoModelError, TamperedBundleError
 from engine.home import Home
 from engine.receipts import open_key
 from models.dataset import TARGETS, Target
+from models.linear import Linear
 from models.paths import Paths
 from models.risk import Head
 from models.similar import PastSeizures
 
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 KEY_FILE = "bundle.key"
-FORMAT = 1
+FORMAT = 2
 _PURPOSE = b"darvoza bundle 1\n"
 _MB = 1 << 20
 
@@ -67,6 +68,8 @@ class Bundle:
     trees: Mapping[Target, bytes]
     """Treelite's own format, by ensemble."""
     paths: Mapping[Target, Paths]
+    lines: Mapping[str, Linear]
+    """Linear parts, by name."""
     norms: Mapping[str, tuple[float, ...]]
     """Usual value of each feature, by vehicle class; ``*`` for all."""
     quantiles: Mapping[str, tuple[float, ...]]
@@ -180,6 +183,7 @@ def _parse(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
         heads={target: Head.from_dict(calibration["heads"][target]) for target in TARGETS},
         trees=trees,
         paths={target: Paths.from_arrays(arrays(files[TREES[target][1]])) for target in trees},
+        lines={name: Linear.from_dict(kept) for name, kept in calibration["lines"].items()},
         norms=_table(json.loads(files["norms.json"])),
         quantiles=_table(json.loads(files["quantiles.json"])),
         seizures=PastSeizures.from_arrays(arrays(files["seizures.npz"])),

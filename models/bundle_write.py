@@ -26,6 +26,7 @@ from models.bundle import FORMAT, MANIFEST, SIGNATURE, TREES, arrays, sign
 from models.card import card, card_text
 from models.dataset import TARGETS, Target
 from models.explain import TreeShap
+from models.linear import Linear
 from models.model import Model
 from models.paths import Paths, paths
 from models.risk import Floats, probability
@@ -122,8 +123,10 @@ def _serving(trained: Trained) -> dict[str, bytes]:
         baseline = float(estimator._baseline_prediction.ravel()[0])
         files[leaves] = _archive(paths(nodes, baseline).as_arrays())
     heads = {target: head.as_dict() for target, head in model.heads.items()}
+    lines = {name: line.as_dict() for name, line in model.lines.items()}
+    calibration = {"heads": heads, "lines": lines, "severity": model.severity}
     return files | {
-        "calibration.json": _json({"heads": heads, "severity": model.severity}),
+        "calibration.json": _json(calibration),
         "features.json": _json({"definitions": model.definitions, "names": list(model.names)}),
         "norms.json": _json(_rows(trained.norms)),
         "quantiles.json": _json(_rows(trained.quantiles)),
@@ -160,7 +163,9 @@ def _check(trained: Trained, files: Mapping[str, bytes]) -> None:
         target: treelite.Model.deserialize_bytes(files[TREES[target][0]])
         for target in model.ensembles
     }
-    theirs, ours = model.margins(values), margins_of(loaded, values)
+    lines = json.loads(files["calibration.json"])["lines"]
+    served = {name: Linear.from_dict(kept) for name, kept in lines.items()}
+    theirs, ours = model.margins(values), margins_of(loaded, served, values)
     for head in model.heads.values():
         chances = [probability(head.knots(head.margin(margins))) for margins in (theirs, ours)]
         _agree("the probabilities", *chances, most=AGREEMENT)

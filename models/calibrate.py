@@ -5,6 +5,9 @@ piecewise linear in log-odds, with one segment (a regularised Platt scaling) whe
 and more as they come.
 """
 
+from collections.abc import Sequence
+from itertools import product
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
@@ -18,8 +21,8 @@ POSITIVES_A_SEGMENT = 60
 MOST_SEGMENTS = 8
 _STRENGTH = 5.0  # of the pull towards equal slopes, in units of log-likelihood
 _PRIOR = 2.0  # of the pull of the mean slope towards 1
-_BLENDS = np.linspace(0.0, 1.0, 11)
-_EVEN = 8.0  # of the pull of a blend towards even shares
+_STEPS = 10  # in which shares of a blend are tried
+_PULL = 8.0  # of a blend towards the shares that are usual
 
 
 def fit_knots(margin: Floats, label: NDArray[np.int8], *, segments: int | None = None) -> Knots:
@@ -84,28 +87,38 @@ def _ends(margin: Floats, label: NDArray[np.int8], segments: int | None) -> Floa
     return kept if len(kept) > 1 else np.array([kept[0] - 1.0, kept[0] + 1.0])
 
 
-def fit_blend(own: Floats, other: Floats, label: NDArray[np.int8]) -> float:
-    """Return the share of a target's own margin in a blend with another's, in log-odds.
+def fit_blend(margins: Floats, label: NDArray[np.int8], *, usual: Sequence[float]) -> Floats:
+    """Return the shares of parts in a blend, in log-odds.
 
-    Each share on a grid is scaled (Platt) and judged by its log-likelihood, less a pull towards
-    even shares: with a handful of positives the likelihood is noise, and even is the safe answer.
+    Every blend on a grid is scaled (Platt) and judged by its log-likelihood, less a pull towards
+    usual shares: with a handful of positives the likelihood is noise, and the usual is the safe
+    answer.
 
     Parameters
     ----------
-    own, other : float64 arrays of shape (n,)
-        Out-of-time log-odds of the two ensembles.
+    margins : float64 array of shape (n, k)
+        Out-of-time log-odds of each part.
     label : int8 array of shape (n,)
-        1 or 0, of the target that ``own`` was fitted on.
+        1 or 0.
+    usual : sequence of k floats
+        Shares that sum to 1.
 
     Returns
     -------
-    float
-        In [0, 1].
+    float64 array of shape (k,)
+        Tenths, summing to 1.
     """
-    costs = []
-    for share in _BLENDS:
-        z = share * own + (1 - share) * other
-        log_odds = fit_knots(z, label, segments=1)(z)
-        loss = float(np.sum(np.logaddexp(0.0, log_odds) - label * log_odds))
-        costs.append(loss + _EVEN * (share - 0.5) ** 2)
-    return round(float(_BLENDS[int(np.argmin(costs))]), 2)
+    cuts = product(range(_STEPS + 1), repeat=margins.shape[1] - 1)
+    grid = [(*cut, _STEPS - sum(cut)) for cut in cuts if sum(cut) <= _STEPS]
+    shares = np.array(grid) / _STEPS
+    costs = [
+        len(label) * alone(margins @ share, label) + _PULL * float(((share - usual) ** 2).sum())
+        for share in shares
+    ]
+    return np.asarray(shares[int(np.argmin(costs))], np.float64)
+
+
+def alone(margin: Floats, label: NDArray[np.int8]) -> float:
+    """Return the mean log-loss of a margin that is scaled by one straight line."""
+    log_odds = fit_knots(margin, label, segments=1)(margin)
+    return float(np.mean(np.logaddexp(0.0, log_odds) - label * log_odds))

@@ -40,6 +40,7 @@ def card(trained: Trained, *, version: str) -> dict[str, Any]:
                 "calibrated_on_rows": model.calibrated_on[target][0],
                 "calibrated_on_finds": model.calibrated_on[target][1],
                 "blend": dict(head.blend),
+                "out_of_time_log_loss": dict(model.alone[target]),
             }
             for target, head in model.heads.items()
         },
@@ -58,7 +59,7 @@ def card_text(kept: Mapping[str, Any]) -> str:
         lines.append(
             f"- {target}: {facts['rows']:,} inspected crossings, {facts['finds']:,} finds; "
             f"calibrated on {facts['calibrated_on_rows']:,} later ones with "
-            f"{facts['calibrated_on_finds']:,} finds; trees: {blend}"
+            f"{facts['calibrated_on_finds']:,} finds; made of {blend}"
         )
     lines += ["", "## Limits", "", *(f"- {limit}" for limit in kept["limits"]), ""]
     lines += [f"Data {kept['data_digest']}", "", f"Definitions {kept['definitions']}", ""]

@@ -7,7 +7,7 @@ large, and nothing is stopped early on a handful of positives.
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from engine.times import DAY
 
@@ -16,15 +16,17 @@ from engine.times import DAY
 class Trees:
     """Gradient-boosted trees of one target, in scikit-learn's words."""
 
-    iterations: int = 200
-    learning_rate: float = 0.06
-    depth: int = 5
+    iterations: int = 120
+    learning_rate: float = 0.05
+    depth: int = 4
     """At most 6: the tables of exact explanations double with every level."""
-    leaves: int = 24
+    leaves: int = 12
     smallest_leaf: int = 30
     ridge: float = 5.0
-    share_of_features: float = 0.5
-    """Features tried at each split: decorrelates trees, and halves the time."""
+    share_of_features: float = 0.2
+    """Features tried at each split: few, so that the ensembles of several seeds differ."""
+    seeds: int = 3
+    """Ensembles grown and averaged: one alone depends on its seed as much as on few finds."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be explained or fitted."""
@@ -32,6 +34,8 @@ class Trees:
             raise ValueError("depth must be between 1 and 6")
         if not 0.0 < self.share_of_features <= 1.0:
             raise ValueError("share_of_features must be in (0, 1]")
+        if self.seeds < 1:
+            raise ValueError("seeds must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,13 @@ class TrainConfig:
     discrepancy: Trees = field(default_factory=Trees)
     seizure: Trees = field(
         default_factory=lambda: Trees(
-            iterations=120, learning_rate=0.05, depth=3, leaves=8, smallest_leaf=40, ridge=10.0
+            iterations=100, depth=3, leaves=8, ridge=10.0, share_of_features=0.15
         )
     )
+    line: float = 0.002
+    """Strength of each target's linear part: small is flat."""
+    weights: Literal["even", "propensity"] = "even"
+    """Whether inspected rows count alike, or by the inverse of their logged propensity."""
     label_delay_days: float = 3.0
     """Gap between a period and the next: the labels of its last days must have had time to come."""
     test_days: float = 56.0

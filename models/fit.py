@@ -1,9 +1,9 @@
-"""How is a model learnt from what was known at a cut? Two ensembles, a blend, a calibration.
+"""How is a model learnt from what was known at a cut? Trees and a line, a blend, a calibration.
 
-Assumes that finds are rare: the trees are small, no row is doubled or dropped to balance classes
-(that would ruin the probabilities), and where seizures are too few for trees of their own, seizure
-leans on discrepancy. Calibration comes from margins of folds in time, each predicted by trees that
-saw only what was known before it; the trees that serve are then fitted on everything.
+Assumes that finds are rare: the parts are held down, no row is doubled or dropped to balance
+classes (that would ruin the probabilities), and where seizures are too few for parts of their own,
+seizure leans on discrepancy. Blend and calibration come from margins of folds in time, each
+predicted by parts that saw only what was known before it; what serves is then fitted on everything.
 """
 
 from dataclasses import dataclass
@@ -16,26 +16,39 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from engine.errors import NotEnoughDataError
 from models import splits
-from models.calibrate import fit_knots
 from models.config import TrainConfig, Trees
 from models.dataset import TARGETS, Dataset, Target
-from models.heads import SCALED_POSITIVES, seizure_head
+from models.heads import Judged, discrepancy_head, seizure_head
+from models.linear import Linear
 from models.model import Model
-from models.risk import Floats, Head
+from models.parts import grow, straight
+from models.risk import Floats, line_of
 
 COMPANIONS = 200
 """At most so many released rows are drawn for each find that was linked back to one."""
+HEAVIEST = 4.0
+"""No row weighs more than this many usual ones."""
 _WORTH_A_PROCESS = 4_000_000  # cells; below, starting processes costs more than it saves
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One ensemble to fit, and the rows whose margins are asked of it."""
+    """What to fit for one target, and the rows whose margins are asked of it."""
 
     target: Target
     rows: NDArray[np.intp]
     label: NDArray[np.int8]
     later: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """Both parts of a target, and their log-odds on the later rows."""
+
+    trees: HistGradientBoostingClassifier
+    line: Linear
+    margin: Floats
+    line_margin: Floats
 
 
 def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int) -> Model:
@@ -83,13 +96,11 @@ def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int)
     ]
     fitted = _run(dataset, tasks, config)
     later = np.concatenate([fold.later for fold in folds] or [everything.later])
-    margins = _pooled(tasks, [margin for _, margin in fitted], later)
+    margins = _pooled(tasks, fitted, later)
     final = {
-        task.target: trees
-        for task, (trees, _) in zip(tasks, fitted, strict=True)
-        if not len(task.later)
+        task.target: one for task, one in zip(tasks, fitted, strict=True) if not len(task.later)
     }
-    return _assemble(dataset, config, ensembles=final, later=later, margins=margins, known=known)
+    return _assemble(dataset, config, parts=final, later=later, margins=margins, known=known)
 
 
 def _enough(dataset: Dataset, known: NDArray[np.bool_], config: TrainConfig) -> None:
@@ -107,7 +118,7 @@ def _enough(dataset: Dataset, known: NDArray[np.bool_], config: TrainConfig) -> 
 def _task(
     dataset: Dataset, fold: splits.Fold, target: Target, *, config: TrainConfig
 ) -> _Task | None:
-    """Gather a fold's rows for one target; None where its positives are too few for trees."""
+    """Gather a fold's rows for one target; None where its positives are too few to learn from."""
     rows = fold.fit[dataset.evidence(target)[fold.fit]]
     label = dataset.label(target)[rows]
     if target == "seizure":
@@ -148,9 +159,7 @@ def _with_linked(
     return every[order], labels[order]
 
 
-def _run(
-    dataset: Dataset, tasks: list[_Task], config: TrainConfig
-) -> list[tuple[HistGradientBoostingClassifier, Floats]]:
+def _run(dataset: Dataset, tasks: list[_Task], config: TrainConfig) -> list[_Fitted]:
     """Fit every task, spread over processes where that pays."""
     values = dataset.values
     signs = np.array([dict(config.monotone).get(name, 0) for name in dataset.names], np.int8)
@@ -158,8 +167,10 @@ def _run(
         delayed(_fit_one)(
             values[task.rows],
             task.label,
+            weight=_weight(dataset.propensity[task.rows], config),
             later=values[task.later],
             trees=getattr(config, task.target),
+            line=config.line,
             signs=signs,
             seed=config.seed,
         )
@@ -167,55 +178,53 @@ def _run(
     ]
     cells = sum(len(task.rows) for task in tasks) * len(dataset.names)
     jobs = min(config.jobs, len(tasks)) if cells > _WORTH_A_PROCESS else 1
-    done: list[tuple[HistGradientBoostingClassifier, Floats]] = Parallel(n_jobs=jobs)(calls)
+    done: list[_Fitted] = Parallel(n_jobs=jobs)(calls)
     return done
+
+
+def _weight(propensity: Floats, config: TrainConfig) -> Floats | None:
+    """Return each row's weight, of mean 1; a row whose propensity is not known counts as most."""
+    if config.weights == "even" or np.isnan(propensity).all():
+        return None
+    inverse = 1.0 / propensity
+    usual = float(np.nanmedian(inverse))
+    # Held down: a row drawn by one chance in a thousand must not outweigh all others.
+    held = np.minimum(np.where(np.isnan(inverse), usual, inverse), HEAVIEST * usual)
+    return np.asarray(held / held.mean(), np.float64)
 
 
 def _fit_one(
     values: NDArray[np.float32],
     label: NDArray[np.int8],
     *,
+    weight: Floats | None,
     later: NDArray[np.float32],
     trees: Trees,
+    line: float,
     signs: NDArray[np.int8],
     seed: int,
-) -> tuple[HistGradientBoostingClassifier, Floats]:
-    """Fit one ensemble and return it with its margins on later rows.
-
-    A column without any value is filled: no tree can split on it, and scikit-learn cannot bin it.
-    """
-    estimator = HistGradientBoostingClassifier(
-        max_iter=trees.iterations,
-        learning_rate=trees.learning_rate,
-        max_depth=trees.depth,
-        max_leaf_nodes=trees.leaves,
-        min_samples_leaf=trees.smallest_leaf,
-        l2_regularization=trees.ridge,
-        max_features=trees.share_of_features,
-        monotonic_cst=signs,
-        categorical_features=None,
-        early_stopping=False,
-        random_state=seed,
-    )
-    # Sums over threads depend on their number; one thread, and the bits repeat on any machine.
+) -> _Fitted:
+    """Fit both parts of one target and return them with their margins on later rows."""
+    grown = grow(values, label, trees=trees, signs=signs, seed=seed, weight=weight)
+    drawn = straight(values, label, strength=line, weight=weight)
+    if not len(later):
+        return _Fitted(grown, drawn, np.empty(0), np.empty(0))
     with threadpool_limits(1, user_api="openmp"):
-        # Without sample weights: with them, scikit-learn 1.9 takes a minute to find its bins.
-        estimator.fit(np.where(np.isnan(values).all(axis=0), np.float32(0), values), label)
-        margin = estimator.decision_function(later) if len(later) else np.empty(0)
-    return estimator, margin
+        margin = grown.decision_function(later)
+    return _Fitted(grown, drawn, margin, drawn.margin(later))
 
 
 def _pooled(
-    tasks: list[_Task], margins: list[Floats], later: NDArray[np.intp]
-) -> dict[Target, Floats]:
-    """Line up the folds' margins with their rows; NaN where a fold had no trees for a target."""
+    tasks: list[_Task], fitted: list[_Fitted], later: NDArray[np.intp]
+) -> dict[str, Floats]:
+    """Line up the folds' margins with their rows; NaN where a fold had no part for a target."""
     place = {int(row): position for position, row in enumerate(later)}
-    pooled: dict[Target, Floats] = {
-        "seizure": np.full(len(later), np.nan),
-        "discrepancy": np.full(len(later), np.nan),
-    }
-    for task, margin in zip(tasks, margins, strict=True):
-        pooled[task.target][[place[int(row)] for row in task.later]] = margin
+    names = [name for target in TARGETS for name in (target, line_of(target))]
+    pooled = {name: np.full(len(later), np.nan) for name in names}
+    for task, one in zip(tasks, fitted, strict=True):
+        at = [place[int(row)] for row in task.later]
+        pooled[task.target][at] = one.margin
+        pooled[line_of(task.target)][at] = one.line_margin
     return pooled
 
 
@@ -223,21 +232,16 @@ def _assemble(
     dataset: Dataset,
     config: TrainConfig,
     *,
-    ensembles: dict[Target, HistGradientBoostingClassifier],
+    parts: dict[Target, _Fitted],
     later: NDArray[np.intp],
-    margins: dict[Target, Floats],
+    margins: dict[str, Floats],
     known: NDArray[np.bool_],
 ) -> Model:
     """Fit the heads on pooled out-of-time margins and put the model together."""
-    found = dataset.discrepancy[later]
-    seen = ~np.isnan(margins["discrepancy"])
-    if int(found[seen].sum()) < SCALED_POSITIVES:
-        raise NotEnoughDataError(
-            "a calibration of discrepancies", "too few finds in the later half of the history"
-        )
-    knots = fit_knots(margins["discrepancy"][seen], found[seen])
-    head, on = seizure_head(dataset, later, margins=margins, knots=knots, fitted=ensembles)
-    used = {name for name, _ in head.blend} | {"discrepancy"}
+    dense = discrepancy_head(dataset, later, margins=margins)
+    grave = seizure_head(dataset, later, margins=margins, dense=dense, fitted=parts)
+    heads: dict[Target, Judged] = {"seizure": grave, "discrepancy": dense}
+    used = {name for judged in heads.values() for name, _ in judged.head.blend} | {"discrepancy"}
     counts: dict[Target, tuple[int, int]] = {}
     for target in TARGETS:
         label = dataset.label(target)[known & dataset.evidence(target)]
@@ -245,9 +249,13 @@ def _assemble(
     return Model(
         names=dataset.names,
         definitions=dataset.definitions,
-        ensembles={name: trees for name, trees in ensembles.items() if name in used},
-        heads={"seizure": head, "discrepancy": Head((("discrepancy", 1.0),), knots)},
+        ensembles={target: one.trees for target, one in parts.items() if target in used},
+        lines={
+            line_of(target): one.line for target, one in parts.items() if line_of(target) in used
+        },
+        heads={target: judged.head for target, judged in heads.items()},
         severity=config.severity,
         evidence=counts,
-        calibrated_on={"seizure": on, "discrepancy": (int(seen.sum()), int(found[seen].sum()))},
+        calibrated_on={target: judged.counted for target, judged in heads.items()},
+        alone={target: judged.alone for target, judged in heads.items()},
     )

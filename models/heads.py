@@ -1,32 +1,75 @@
-"""How does a rare target get probabilities? By as much of its own evidence as there is.
+"""How do a target's parts get probabilities? By as much of its own evidence as there is.
 
 Assumes out-of-time margins. Seizures may be hundreds, a dozen or none; each case has its answer,
-and none of them invents a scale that the data cannot carry.
+and none of them invents a scale that the data cannot carry. What is blended, and how much each part
+weighs, is chosen here, on folds that lie after what the parts saw by the label delay.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.calibrate import fit_blend, fit_knots
+from engine.errors import NotEnoughDataError
+from models.calibrate import alone, fit_blend, fit_knots
 from models.dataset import Dataset, Target
 from models.risk import Floats, Head, Knots, probability
 
 BLENDED_POSITIVES = 3
-"""From this many out-of-time positives on, own trees are blended in; few keep the blend even."""
+"""From this many out-of-time positives on, own parts are blended in; few keep the usual shares."""
 SCALED_POSITIVES = 10
 """Below this many out-of-time positives a target gets a level, not a scale of its own."""
+JUDGED_ROWS = 20_000
+"""Shares of a blend are chosen on so many rows at most, the latest."""
+USUAL: Mapping[Target, tuple[tuple[str, float], ...]] = {
+    "seizure": (("seizure", 0.4), ("seizure_line", 0.4), ("discrepancy", 0.2)),
+    "discrepancy": (("discrepancy", 1.0), ("discrepancy_line", 0.0)),
+}
+"""What a blend is made of, and the shares that held on three kinds of synthetic network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A head, and what it was chosen and calibrated on."""
+
+    head: Head
+    counted: tuple[int, int]
+    """Out-of-time rows and positives."""
+    alone: Mapping[str, float]
+    """Mean out-of-time log-loss of each part by itself and of the ``blend``."""
+
+
+def discrepancy_head(
+    dataset: Dataset, later: NDArray[np.intp], *, margins: Mapping[str, Floats]
+) -> Judged:
+    """Blend and calibrate discrepancy; raises ``NotEnoughDataError`` with too few finds.
+
+    Parameters
+    ----------
+    dataset : Dataset of n rows
+    later : int array of shape (m,)
+        Rows that the folds predicted.
+    margins : mapping of part to float64 array of shape (m,)
+        Out-of-time log-odds; NaN where a fold had no such part.
+    """
+    seen = ~np.isnan(margins["discrepancy"])
+    label = dataset.discrepancy[later][seen]
+    if int(label.sum()) < SCALED_POSITIVES:
+        raise NotEnoughDataError(
+            "a calibration of discrepancies", "too few finds in the later half of the history"
+        )
+    return _blended("discrepancy", margins, seen, label=label)
 
 
 def seizure_head(
     dataset: Dataset,
     later: NDArray[np.intp],
     *,
-    margins: Mapping[Target, Floats],
-    knots: Knots,
+    margins: Mapping[str, Floats],
+    dense: Judged,
     fitted: Collection[Target],
-) -> tuple[Head, tuple[int, int]]:
+) -> Judged:
     """Blend and calibrate seizure by what its positives can carry.
 
     Parameters
@@ -34,40 +77,60 @@ def seizure_head(
     dataset : Dataset of n rows
     later : int array of shape (m,)
         Rows that the folds predicted.
-    margins : mapping of target to float64 array of shape (m,)
-        Out-of-time log-odds; NaN where a fold had no trees for the target.
-    knots : Knots
-        The calibration of discrepancy.
+    margins : mapping of part to float64 array of shape (m,)
+        Out-of-time log-odds; NaN where a fold had no such part.
+    dense : Judged
+        The head of discrepancy.
     fitted : collection of targets
-        Which have trees of their own in the final model.
+        Which have parts of their own in the final model.
 
     Returns
     -------
-    Head, (int, int)
-        The head, and the rows and positives it was calibrated on. With enough positives: own trees
-        blended with discrepancy's. With some: discrepancy's margin, rescaled. With hardly any:
-        discrepancy's chance lowered to the seizure rate, which holds when a seizure is equally
-        likely among all discrepancies.
+    Judged
+        With enough positives: own parts blended with discrepancy's trees. With some: discrepancy's
+        blend, rescaled. With hardly any: discrepancy's chance lowered to the seizure rate, which
+        holds when a seizure is equally likely among all discrepancies.
     """
     usable = dataset.evidence("seizure")[later] & ~np.isnan(margins["discrepancy"])
-    label, dense = dataset.seizure[later][usable], margins["discrepancy"][usable]
-    own = margins["seizure"][usable]
+    grave = dataset.seizure[later]
+    both = usable & ~np.isnan(margins["seizure"])
+    if "seizure" in fitted and int(grave[both].sum()) >= BLENDED_POSITIVES:
+        return _blended("seizure", margins, both, label=grave[both])
+    label, z = grave[usable], dense.head.margin(margins)[usable]
     counted = len(label), int(label.sum())
-    both = ~np.isnan(own)
-    if "seizure" in fitted and int(label[both].sum()) >= BLENDED_POSITIVES:
-        share = fit_blend(own[both], dense[both], label[both])
-        z = share * own[both] + (1 - share) * dense[both]
-        parts: tuple[tuple[Target, float], ...] = (
-            ("seizure", share),
-            ("discrepancy", round(1 - share, 2)),
-        )
-        head = Head(tuple(part for part in parts if part[1] > 0), fit_knots(z, label[both]))
-        return head, (int(both.sum()), int(label[both].sum()))
     if counted[1] >= SCALED_POSITIVES:
-        return Head((("discrepancy", 1.0),), fit_knots(dense, label, segments=1)), counted
+        return Judged(Head(dense.head.blend, fit_knots(z, label, segments=1)), counted, {})
     # Too few to scale: among discrepancies, a seizure is taken to be equally likely everywhere.
+    knots = dense.head.knots
     rate = (counted[1] + 0.5) / (counted[0] + 1.0)
-    chance = float(probability(knots(dense)).mean()) if len(dense) else 0.5
+    chance = float(probability(knots(z)).mean()) if len(z) else 0.5
     shift = min(0.0, float(np.log(rate / chance)))
     lowered = Knots(knots.margin, tuple(level + shift for level in knots.log_odds))
-    return Head((("discrepancy", 1.0),), lowered), counted
+    return Judged(Head(dense.head.blend, lowered), counted, {})
+
+
+def _blended(
+    target: Target,
+    margins: Mapping[str, Floats],
+    rows: NDArray[np.bool_],
+    *,
+    label: NDArray[np.int8],
+) -> Judged:
+    """Choose the shares of a target's parts and calibrate their blend."""
+    names = [name for name, _ in USUAL[target]]
+    usual: Sequence[float] = [share for _, share in USUAL[target]]
+    said = np.column_stack([margins[name][rows] for name in names])
+    last = slice(-JUDGED_ROWS, None)
+    shares = fit_blend(said[last], label[last], usual=usual)
+    blend = tuple(
+        (name, float(share)) for name, share in zip(names, shares, strict=True) if share > 0
+    )
+    z = Head(blend, Knots.straight(0.0)).margin({name: margins[name][rows] for name in names})
+    losses = {
+        name: alone(column[last], label[last]) for name, column in zip(names, said.T, strict=True)
+    }
+    return Judged(
+        Head(blend, fit_knots(z, label)),
+        (len(label), int(label.sum())),
+        losses | {"blend": alone(z[last], label[last])},
+    )

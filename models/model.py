@@ -1,4 +1,4 @@
-"""What is a fitted model? Ensembles of trees and, for each target, how margins become a chance.
+"""What is a fitted model? Trees, lines and, for each target, how their margins become a chance.
 
 Assumes scikit-learn's estimators: this is the analysts' side. What serves is the same trees and
 the same heads as data, in a bundle.
@@ -13,6 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from engine.ports import Scores
 from models.dataset import Target
+from models.linear import Linear
 from models.risk import Floats, Head, probability, risk
 
 
@@ -23,16 +24,21 @@ class Model:
     names: tuple[str, ...]
     definitions: str
     ensembles: Mapping[Target, HistGradientBoostingClassifier]
+    lines: Mapping[str, Linear]
+    """Linear parts that a head uses, by name."""
     heads: Mapping[Target, Head]
     severity: float
     evidence: Mapping[Target, tuple[int, int]]
     """Rows and positives that each target's labels gave."""
     calibrated_on: Mapping[Target, tuple[int, int]]
     """Out-of-time rows and positives behind each calibration."""
+    alone: Mapping[Target, Mapping[str, float]]
+    """Mean out-of-time log-loss of each part that could be blended, alone, and of the blend."""
 
-    def margins(self, values: NDArray[np.float32]) -> dict[Target, Floats]:
-        """Return each ensemble's log-odds for rows of shape (n, f)."""
-        return {name: trees.decision_function(values) for name, trees in self.ensembles.items()}
+    def margins(self, values: NDArray[np.float32]) -> dict[str, Floats]:
+        """Return each part's log-odds for rows of shape (n, f)."""
+        trees = {name: trees.decision_function(values) for name, trees in self.ensembles.items()}
+        return trees | {name: line.margin(values) for name, line in self.lines.items()}
 
     def score(self, values: NDArray[np.float32]) -> Scores:
         """Return calibrated probabilities for rows of shape (n, f)."""

@@ -69,15 +69,20 @@ def probability(log_odds: ArrayLike) -> Floats:
     return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(log_odds, np.float64))), np.float64)
 
 
+def line_of(target: Target) -> str:
+    """Return the name of a target's linear part; its trees bear the target's own name."""
+    return f"{target}_line"
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
-    """One target: a blend of the ensembles' margins, then its calibration."""
+    """One target: a blend of the parts' margins, then its calibration."""
 
-    blend: tuple[tuple[Target, float], ...]
-    """Ensemble and weight; weights are positive and sum to 1."""
+    blend: tuple[tuple[str, float], ...]
+    """Part and weight; weights are positive and sum to 1."""
     knots: Knots
 
-    def margin(self, margins: Mapping[Target, Floats]) -> Floats:
+    def margin(self, margins: Mapping[str, Floats]) -> Floats:
         """Return the blended log-odds before calibration, of the shape of the margins."""
         first, *others = (weight * margins[name] for name, weight in self.blend)
         return sum(others, start=first)

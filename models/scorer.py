@@ -18,7 +18,8 @@ from engine.ports import Contribution, Scores
 from models.bundle import Bundle, load_bundle
 from models.contributions import Contributions
 from models.dataset import Target
-from models.explain import TreeShap
+from models.explain import Part, TreeShap
+from models.linear import Linear
 from models.norms import ALL, Norms
 from models.risk import Floats, probability
 from models.similar import SHOWN, Similar, by_family
@@ -35,15 +36,16 @@ class Scorer:
         self.seizures = bundle.seizures
         self._heads = bundle.heads
         self._quantiles = bundle.quantiles
+        self._lines = bundle.lines
         self._trees = {
             name: treelite.Model.deserialize_bytes(kept) for name, kept in bundle.trees.items()
         }
+        width = len(bundle.names)
+        parts: dict[str, Part] = {n: TreeShap(trees, width) for n, trees in bundle.paths.items()}
         self.contributions = Contributions(
             bundle.names,
             heads=bundle.heads,
-            parts={
-                name: TreeShap(trees, len(bundle.names)) for name, trees in bundle.paths.items()
-            },
+            parts=parts | dict(bundle.lines),
             severity=bundle.severity,
             norms=Norms(bundle.norms),
         )
@@ -66,7 +68,7 @@ class Scorer:
         Scores
             Two float64 arrays of shape (n,), each in (0, 1).
         """
-        margins = margins_of(self._trees, values)
+        margins = margins_of(self._trees, self._lines, values)
         chance = {
             target: probability(head.knots(head.margin(margins)))
             for target, head in self._heads.items()
@@ -115,13 +117,16 @@ class Scorer:
 
 
 def margins_of(
-    trees: Mapping[Target, treelite.Model], values: NDArray[np.float32]
-) -> dict[Target, Floats]:
-    """Return each ensemble's log-odds for rows of shape (n, f), by Treelite on one thread."""
+    trees: Mapping[Target, treelite.Model],
+    lines: Mapping[str, Linear],
+    values: NDArray[np.float32],
+) -> dict[str, Floats]:
+    """Return each part's log-odds for rows of shape (n, f): trees by Treelite, on one thread."""
     rows = np.ascontiguousarray(values, np.float32)
-    return {
+    grown: dict[str, Floats] = {
         name: np.asarray(
             treelite.gtil.predict(model, rows, nthread=1, pred_margin=True), np.float64
         ).reshape(len(rows))
         for name, model in trees.items()
     }
+    return grown | {name: line.margin(rows) for name, line in lines.items()}

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from engine import selection
 from models.calibrate import fit_blend, fit_knots
-from models.dataset import Target
 from models.risk import FARTHEST, Head, Knots, probability, risk
 
 
@@ -68,14 +67,27 @@ def test_a_blend_finds_the_margin_that_knows() -> None:
     truth, noise = draw.normal(size=4000), draw.normal(size=4000)
     label = (draw.random(4000) < probability(2 * truth - 2)).astype(np.int8)
 
-    assert fit_blend(truth, noise, label) > 0.8
-    assert fit_blend(noise, truth, label) < 0.2
-    assert 0.3 <= fit_blend(truth[:60], truth[:60], label[:60]) <= 0.7
+    def share(first: np.ndarray, second: np.ndarray, rows: int = 4000) -> float:
+        said = np.column_stack((first, second))[:rows]
+        return float(fit_blend(said, label[:rows], usual=(0.5, 0.5))[0])
+
+    assert share(truth, noise) > 0.8
+    assert share(noise, truth) < 0.2
+    assert 0.3 <= share(truth, truth, rows=60) <= 0.7
+
+
+def test_a_blend_of_three_sums_to_one_and_few_finds_leave_it_as_usual() -> None:
+    draw = np.random.default_rng(5)
+    margins, label = draw.normal(size=(500, 3)), np.zeros(500, np.int8)
+    label[:3] = 1
+    shares = fit_blend(margins, label, usual=(0.4, 0.4, 0.2))
+    assert shares.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(shares, (0.4, 0.4, 0.2), atol=0.21)
 
 
 def test_a_head_survives_its_json_and_scores_alike() -> None:
     head = Head((("seizure", 0.3), ("discrepancy", 0.7)), Knots((-1.0, 0.0, 2.0), (-3.0, 0.0, 1.0)))
-    margins: dict[Target, np.ndarray] = {
+    margins: dict[str, np.ndarray] = {
         "seizure": np.array([0.5, -2.0]),
         "discrepancy": np.array([1.0, 0.0]),
     }
