@@ -55,6 +55,7 @@ def report(
     peers: Mapping[str, Estimate] | None = None,
     score: Score | None = None,
     earlier: Dataset | None = None,
+    sent: Floats | None = None,
 ) -> dict[str, Any]:
     """Judge scores of a test period; the keys are described in ``docs/models.md``.
 
@@ -76,6 +77,9 @@ def report(
         and the effect of proxies cannot be told.
     earlier : Dataset, optional
         Rows that taught it: without them, or without ``score``, drift cannot be told.
+    sent : float64 array of shape (n,), optional
+        Propensity of every decision that sent its vehicle to officers, NaN elsewhere; without it a
+        draw that was never carried out looks like no draw.
 
     Returns
     -------
@@ -107,7 +111,14 @@ def report(
         "capacity": config.capacity,
         "severity": config.severity,
         "targets": {
-            target: _target(test, target, chance=chances[target], ranked=ranked, chosen=chosen)
+            target: _target(
+                test,
+                target,
+                chance=chances[target],
+                ranked=ranked,
+                chosen=chosen,
+                sent=None if sent is None else sent[rows],
+            )
             for target in TARGETS
         },
         "groups": groups,
@@ -175,6 +186,7 @@ def _target(
     chance: Floats,
     ranked: Floats,
     chosen: NDArray[np.bool_],
+    sent: Floats | None,
 ) -> dict[str, Any]:
     """Judge one target in the three views."""
     evidence = test.evidence(target)
@@ -188,7 +200,7 @@ def _target(
 
     lot = view(evidence & (test.basis == "random"), exact=True)
     seen = view(evidence, exact=True)
-    values = _values(test, target, chance=chance, chosen=chosen)
+    values = _values(test, target, chance=chance, chosen=chosen, sent=sent)
     normalised = values["engine_drawn"]["searched"]["self_normalised"]
     return {
         "random_stream": _figures(lot),
@@ -206,11 +218,16 @@ def _target(
 
 
 def _values(
-    test: Dataset, target: Target, *, chance: Floats, chosen: NDArray[np.bool_]
+    test: Dataset,
+    target: Target,
+    *,
+    chance: Floats,
+    chosen: NDArray[np.bool_],
+    sent: Floats | None,
 ) -> dict[str, Any]:
     """Estimate what the searches within capacity would have found, and what the others missed."""
     wanted = chosen.astype(np.float64)
-    logs = {"engine_drawn": logged(test, target), "random_stream": by_lot(test, target)}
+    logs = {"engine_drawn": logged(test, target, sent=sent), "random_stream": by_lot(test, target)}
     return {
         name: {
             "searched": policy_value(log, wanted, chance=chance).as_dict(),

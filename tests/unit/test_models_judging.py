@@ -136,6 +136,24 @@ def test_estimates_of_the_released_are_near_the_truth() -> None:
     assert "it would have let go" in summary(judged(data))
 
 
+def test_draws_that_never_became_an_act_are_told_when_decisions_are_at_hand() -> None:
+    data = small_world(6000, seed=12, days=40)
+    skipped = (data.basis == "score") & (np.random.default_rng(1).random(len(data)) < 0.3)
+    sent = np.where(data.basis.astype(np.bool_), data.propensity, np.nan)
+    data.basis[skipped] = None
+    data.discrepancy[skipped] = data.seizure[skipped] = -1
+
+    def missing(sent: NDArray[np.float64] | None) -> tuple[float, bool]:
+        made = report(
+            data, score(data.values), config=TrainConfig(), fitted_until=START, sent=sent
+        )  # fmt: skip
+        value = made["targets"]["discrepancy"]["policy_value"]["engine_drawn"]["released"]
+        return value["diagnostics"]["not_carried_out"], value["doubly_robust"]["knowable"]
+
+    assert missing(sent)[0] > missing(None)[0] + 0.2
+    assert not missing(sent)[1]
+
+
 def test_the_page_is_small_and_whole() -> None:
     data = small_world(4000, seed=8, days=40)
     data.post[:] = np.array([f"P-{row % 30:02}" for row in range(len(data))], object)
