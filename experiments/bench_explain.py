@@ -25,6 +25,7 @@ from models.explain import TreeShap
 from models.paths import paths
 
 CROSSINGS = 60_000
+TREES = 200
 ROWS = 400
 ONE_BY_ONE = 60
 """Rows explained one at a time in a turn."""
@@ -46,13 +47,13 @@ def run(data: Path | None) -> list[Row]:
 
 
 def _fitted(dataset: Dataset) -> HistGradientBoostingClassifier:
-    """Fit trees as a training run does, on every inspected crossing."""
+    """Fit trees shaped as those of a training run, on every inspected crossing."""
     rows = dataset.evidence("discrepancy")
     values = dataset.values[rows]
     values = np.where(np.isnan(values).all(axis=0), np.float32(0), values)
     trees = Trees()
     estimator = HistGradientBoostingClassifier(
-        max_iter=trees.iterations,
+        max_iter=TREES,
         learning_rate=trees.learning_rate,
         max_depth=trees.depth,
         max_leaf_nodes=trees.leaves,

@@ -28,9 +28,12 @@ def contributions_of(model: Model) -> Contributions:
         nodes = [predictor.nodes for (predictor,) in estimator._predictors]
         trees = paths(nodes, float(estimator._baseline_prediction.ravel()[0]))
         parts[name] = TreeShap(trees, len(model.names))
-    parts.update(getattr(model, "lines", {}))
     return Contributions(
-        model.names, heads=model.heads, parts=parts, severity=model.severity, norms=Norms({})
+        model.names,
+        heads=model.heads,
+        parts=parts | dict(model.lines),
+        severity=model.severity,
+        norms=Norms({}),
     )
 
 

@@ -1,12 +1,14 @@
 """A model in the shadow scores what was decided, is seen by no officer, and seeds percentiles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
+from api import models
 from engine.errors import PromotionRefusedError
 from engine.journal import Draft
 from engine.ports import FeatureRows
@@ -133,3 +135,29 @@ def test_percentiles_start_from_what_the_shadow_saw(
     assert len(table) == 101
     assert list(table) == sorted(table)
     assert 0.0 <= table[0] < table[-1] <= 1.0
+
+
+def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
+    shadowed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tuple(level / 200 for level in range(101))
+
+    class Bundle:
+        @classmethod
+        def load(cls, folder: Path, *, key: object) -> "Bundle":
+            return cls()
+
+        def seeded(self, quantiles: Mapping[str, tuple[float, ...]]) -> object:
+            folder_seeds.append(dict(quantiles))
+            return self
+
+    folder_seeds: list[dict[str, tuple[float, ...]]] = []
+    monkeypatch.setattr(models, "BundleScorer", Bundle)
+    monkeypatch.setattr(models, "in_force", lambda _: "m2")
+    monkeypatch.setattr(models, "seeds", lambda _, version: {version: table})
+    home_models = models.HomeModels(shadowed.home)
+    with shadowed.runtime.store.read() as connection:
+        assert home_models.wanted(connection) == "m2"
+    home_models.load("m2")
+    home_models.load("m1")  # never in force here: its own quantiles stay
+    assert folder_seeds == [{"m2": table}, {}]
