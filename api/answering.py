@@ -17,6 +17,7 @@ _PROBLEMS: Mapping[int, str] = {
     409: "The identifier is taken by other content.",
     413: "The body is longer than this service reads.",
     422: "The request is malformed; fields say where and which rule.",
+    429: "The movement was amended as often as it may be within 24 hours.",
     503: "The store did not take the record; nothing was acknowledged. Try again.",
 }
 

@@ -21,6 +21,7 @@ STATUS: dict[type[RiskError], HTTPStatus] = {
     errors.UnknownPostError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
     errors.ConflictError: HTTPStatus.CONFLICT,
+    errors.TooManyAmendmentsError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     CommitUnknownError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TamperedBundleError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.decision import Decision, Inputs, Mode, Seen, decide, explained
+from engine.amending import Amends
+from engine.decision import AMENDED, Decision, Inputs, Mode, Seen, decide, explained
 from engine.draws import PLACE, RANDOM, SCORE, draw, movement_key
 from engine.matches import Match, Matcher
 from engine.ports import FeatureRows, Rows, Scorer, Scores
@@ -76,6 +77,7 @@ class Considering:
         rows: FeatureRows,
         *,
         as_of: int,
+        amended: Sequence[Amends | None],
     ) -> list[tuple[Considered, Decision]]:
         """Decide on arrivals: one call of the model for all, one after the other at the cut.
 
@@ -91,6 +93,9 @@ class Considering:
             standing = self._shifts.standing(post, as_of, scorer=in_force.scorer)
             if post not in running:
                 running[post] = self._workload.running(snapshot, standing.shift, now=as_of)
+            amends = amended[index]
+            if amends is not None:  # draws from the shift that drew for it first
+                standing = self._shifts.standing(post, amends.as_of, scorer=in_force.scorer)
             matches = tuple(match for each in found for match in each[index])
             one = Considered(
                 row=rows.values[index],
@@ -101,9 +106,10 @@ class Considering:
                     in_force,
                     standing,
                     running[post],
-                    as_of=as_of,
+                    as_of=as_of if amends is None else amends.as_of,
                     epoch=rows.epoch,
                     matches=matches,
+                    amends=amends,
                 ),
                 scorer=in_force.scorer,
             )
@@ -129,12 +135,14 @@ class Considering:
         as_of: int,
         epoch: str,
         matches: tuple[Match, ...],
+        amends: Amends | None,
     ) -> Inputs:
         scorer = in_force.scorer
         minutes = running.expected(arrival.crossing.vehicle_class)
-        movement = movement_key(arrival.crossing, standing.shift)
+        first = arrival.crossing if amends is None else amends.crossing
+        movement = movement_key(first, standing.shift)
         fixed = BY_RULES if scorer is None else BY_MODEL
-        purposes = (*fixed, *(match.purpose for match in matches))
+        purposes = (*fixed, AMENDED, *(match.purpose for match in matches))
         return Inputs(
             decision_id=f"dec-{secrets.token_hex(12)}",
             as_of=as_of,
@@ -150,6 +158,8 @@ class Considering:
             severity=1.0 if scorer is None else scorer.severity,
             minutes=minutes,
             matches=matches,
+            amends=None if amends is None else amends.decision_id,
+            amendment=0 if amends is None else amends.number,
         )
 
 

@@ -35,6 +35,8 @@ from engine.selection import (
 
 Mode = Literal["model", "last_good", "rules_only"]
 Band = Literal["low", "medium", "high"]
+AMENDED, AMENDED_SHARE = "rule:amended", 0.25
+"""A declaration that is changed after arrival is looked at with this probability."""
 HIGH, MEDIUM = 0.04, 0.12
 """Shares of a post's last 28 days whose risk is said to be high, and at least medium."""
 
@@ -65,6 +67,10 @@ class Inputs:
     """What one seizure is worth, in discrepancies; belongs to the model."""
     minutes: Minutes
     """Expected minutes of this vehicle's inspection."""
+    amends: str | None = None
+    """The first decision of the movement, where its declaration was changed since."""
+    amendment: int = 0
+    """How often it was changed."""
     matches: tuple[Match, ...] = ()
     """Profiles and entries of the watch list that fit the arrival."""
 
@@ -142,7 +148,8 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
     value = _risk(seen, inputs.severity)
     level = None if value is None else percentile(inputs.table, value)
     by_merit = select(_picked(policy, level, seen), inputs.draws)
-    every = (*_picked(policy, level, seen), *chances(inputs.matches), lot(policy))
+    changed = (Chance(AMENDED, Channel.YELLOW, AMENDED_SHARE),) if inputs.amendment else ()
+    every = (*_picked(policy, level, seen), *chances(inputs.matches), *changed, lot(policy))
     selection = select(every, inputs.draws)
     ranks_by = weight(seen.features) if value is None else value
     if selection.is_random:
@@ -159,7 +166,7 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
         minutes=inputs.minutes.of(selection.channel),
         place=place_of(selection.channel, ranks_by, minutes=inputs.minutes),
         search_order=search_order(crossing) if selection.channel is Channel.RED else (),
-        facts=facts(seen.arrival, seen.features),
+        facts=facts(seen.arrival, seen.features, amendment=inputs.amendment),
         data_gaps=data_gaps(seen.arrival, seen.features),
         mode=inputs.mode,
         model_version=inputs.model_version,

@@ -35,6 +35,17 @@ class UnknownPostError(RiskError):
         return f"no post {self.post!r} in the network file"
 
 
+class TooManyAmendmentsError(RiskError):
+    """A movement was amended as often as it may be."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.most = most
+
+    def __str__(self) -> str:
+        return f"a movement may be amended {self.most} times within 24 hours"
+
+
 class NotFoundError(RiskError):
     """Nothing of this kind has this identifier, or the caller may not know that it does."""
 

@@ -29,10 +29,15 @@ class Fact:
     text: str
 
 
-def facts(arrival: Arrival, features: Mapping[str, float]) -> tuple[Fact, ...]:
+def facts(
+    arrival: Arrival, features: Mapping[str, float], *, amendment: int = 0
+) -> tuple[Fact, ...]:
     """Return the sentences that everybody at the post may read."""
     crossing, declaration = arrival.crossing, arrival.declaration
     found = [_conveyance(crossing), *_measured(crossing), _declared(declaration)]
+    if amendment:
+        times = "once" if amendment == 1 else f"{amendment} times"
+        found.append(Fact("amended", f"Its papers were changed {times} after arrival."))
     return tuple(found + _seen_before(features))
 
 

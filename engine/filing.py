@@ -65,6 +65,7 @@ def written(
             "minutes": decision.minutes,
             "model_version": decision.model_version,
             "waiting": decision.is_referred,
+            "amends": inputs.amends,
         },
         "decision": outcome(decision),
     }

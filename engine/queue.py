@@ -52,6 +52,7 @@ DECISIONS = Table(
     Column("model_version", String),
     Column("waiting", Boolean, nullable=False),
     Column("act_seq", Int64),
+    Column("amends", String),
     Column("left", Boolean, nullable=False, server_default=false()),
 )
 _D = DECISIONS.c
@@ -86,9 +87,20 @@ class Filed:
     place: int
     act_seq: int | None
     """The record of its first inspection act, None while there is none."""
+    amends: str | None
+    """The first decision of its movement, where the declaration was changed since."""
 
 
-_FILED = select(_D.decision_id, _D.seq, _D.crossing_id, _D.post, _D.known_at, _D.place, _D.act_seq)
+_FILED = select(
+    _D.decision_id,
+    _D.seq,
+    _D.crossing_id,
+    _D.post,
+    _D.known_at,
+    _D.place,
+    _D.act_seq,
+    _D.amends,
+)
 
 
 def ranks(connection: Connection, decisions: Sequence[Decision], *, as_of: int) -> list[Rank]:
@@ -191,6 +203,13 @@ class QueueProjection:
         decided = [_row(entry, draft.body) for entry, draft in entries if entry.kind == DECISION]
         if decided:
             connection.execute(insert(DECISIONS), decided)
+        again = [
+            {"crossing": row["crossing_id"], "newest": row["seq"]}
+            for row in decided
+            if row["amends"] is not None
+        ]
+        if again:
+            connection.execute(_REPLACED, again)
         for kind, leave in ((INSPECTION, _ACT), (RELEASE, _RELEASE)):
             left = [
                 {"crossing": draft.body["crossing_id"], "act": entry.seq}
@@ -226,6 +245,11 @@ _ACT = (
     update(DECISIONS)
     .where(_D.crossing_id == bindparam("crossing"))
     .values(waiting=False, act_seq=func.coalesce(_D.act_seq, bindparam("act")))
+)
+_REPLACED = (
+    update(DECISIONS)
+    .where(_D.crossing_id == bindparam("crossing"), _D.seq < bindparam("newest"))
+    .values(waiting=False)
 )
 _RELEASE = (
     update(DECISIONS)

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
+from engine.amending import Wanted, traced
 from engine.answers import Claim
 from engine.considering import Considered, Considering
 from engine.decision import Decision
@@ -21,7 +22,7 @@ from engine.filing import written
 from engine.inflight import Asked, Desk, Recorded, unanswered
 from engine.journal import Draft, Entry, Journal
 from engine.ports import Features
-from engine.queue import DECISION, ranks
+from engine.queue import DECISION, Filed, ranks
 from engine.records import Arrival
 from engine.store import Store
 
@@ -50,35 +51,45 @@ class Targeting:
         self._considering = considering
         self._clock = time.monotonic
         self._recorded = -RECENT_SECONDS
-        self._desk: Desk[Arrival] = Desk(self._decide, name="targeting")
+        self._desk: Desk[Wanted] = Desk(self._decide, name="targeting")
         self.close = self._desk.close
 
-    def decide(self, arrival: Arrival, claim: Claim) -> "Future[Recorded]":
-        """Return what will hold the recorded decision on an arrival, or the stored one."""
-        return self._desk.ask(arrival, claim)
+    def decide(
+        self, arrival: Arrival, claim: Claim, *, amended: Filed | None = None
+    ) -> "Future[Recorded]":
+        """Return what will hold the recorded decision on an arrival, or the stored one.
 
-    def _decide(self, asked: Sequence[Asked[Arrival]]) -> None:
+        ``amended`` is the decision whose declaration was changed since.
+        """
+        return self._desk.ask(Wanted(arrival, amended), claim)
+
+    def _decide(self, asked: Sequence[Asked[Wanted]]) -> None:
         if self._clock() - self._recorded > RECENT_SECONDS:
             self._journal.ensure_recent()
         with self._store.read() as snapshot:
             as_of = self._journal.head(snapshot).as_of
             asked = unanswered(snapshot, self._journal, asked)
+            asked, amended = traced(snapshot, self._journal, asked, as_of=as_of)
             if not asked:
                 return
-            arrivals = [one.what for one in asked]
-            rows = self._features.read(snapshot, arrivals, as_of=[as_of] * len(arrivals))
-            decided = self._considering.decided(snapshot, arrivals, rows, as_of=as_of)
+            arrivals = [one.what.arrival for one in asked]
+            cuts = [as_of if first is None else first.as_of for first in amended]
+            rows = self._features.read(snapshot, arrivals, as_of=cuts)
+            decided = self._considering.decided(
+                snapshot, arrivals, rows, as_of=as_of, amended=amended
+            )
             places = ranks(snapshot, [decision for _, decision in decided], as_of=as_of)
         for one, (read, decision), rank in zip(asked, decided, places, strict=True):
             decision = self._considering.explain(replace(decision, rank=rank), read)
             self._record(one, read, decision)
 
-    def _record(self, asked: Asked[Arrival], read: Considered, decision: Decision) -> None:
-        body = written(decision, read.inputs, arrival=asked.what, row=read.row, claim=asked.claim)
+    def _record(self, asked: Asked[Wanted], read: Considered, decision: Decision) -> None:
+        arrival = asked.what.arrival
+        body = written(decision, read.inputs, arrival=arrival, row=read.row, claim=asked.claim)
         draft = Draft(DECISION, decision.decision_id, decision.post, body, extra=read.event)
         self._submit(draft).add_done_callback(partial(self._answer, asked, body))
 
-    def _answer(self, asked: Asked[Arrival], body: dict[str, Any], done: "Future[Entry]") -> None:
+    def _answer(self, asked: Asked[Wanted], body: dict[str, Any], done: "Future[Entry]") -> None:
         error = done.exception()
         if error is None:
             self._recorded = self._clock()

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, cast
 
@@ -109,6 +110,31 @@ def _asked(
         return runtime.targeting.decide(arrival, asked)
     except RiskError as error:
         return error
+
+
+@router.post(
+    "/{decision_id}/amendments",
+    status_code=201,
+    response_model=CheckpointView,
+    responses=said(404, 409, 413, 429),
+    openapi_extra=takes(Arrival),
+)
+async def amend(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    decision_id: str,
+    arrival: Annotated[Arrival, Depends(body_of(Arrival))],
+) -> Response:
+    """Decide again on an arrival whose declaration was changed: linked to the first, same draws."""
+    check_post(runtime, caller, arrival.crossing.post)
+    known = await asyncio.to_thread(Reading(runtime).filed, decision_id, caller)
+    asked = claim(DECISION, arrival, post=known.post, name="", key=key)
+    names = (*asked.names[:-1], f"amendment:{known.crossing_id}:{asked.fingerprint}")
+    asked = replace(asked, names=names)
+    found = await asyncio.wrap_future(runtime.targeting.decide(arrival, asked, amended=known))
+    runtime.metrics.decided(found)
+    return answer(runtime.answer(found, is_blind=True), 201)
 
 
 @router.post(
