@@ -99,7 +99,8 @@ class PastSeizures:
         past = self.reasons[:seen]
         whole = np.abs(past).sum(axis=1) + np.abs(reasons).sum()
         apart = np.abs(past - reasons).sum(axis=1)
-        alike = 1.0 - np.divide(apart, whole, out=np.ones(seen), where=whole > 0)
+        ratio = np.divide(apart, whole, out=np.ones(seen), where=whole > 0)
+        alike = 1.0 - np.minimum(ratio, 1.0)  # sums round: nothing is less alike than opposite
         order = np.lexsort((-np.arange(seen), -alike))[:count]
         return tuple(
             self._shown(at, float(alike[at]), self._shared(self.reasons[at], reasons))
