@@ -81,6 +81,7 @@ def export(
     """
     say = progress or (lambda _stage, _done, _of: None)
     tables = read()
+    _give_back()
     size = sum(tables.table(name).nbytes for name in SCHEMAS)
     synthetic = tables.network.synthetic
     about = {"history": tables.digest, "synthetic": str(synthetic).lower()}

@@ -9,12 +9,18 @@ from rich.table import Table
 
 from api.commands.common import OUT, JsonOption, UnusedHomeOption, emit, say
 
-Bench = Literal["features", "lookup", "serving", "explain", "intake", "quality"]
+Bench = Literal["features", "lookup", "serving", "explain", "intake", "quality", "growth"]
 
 
 def bench(
     name: Annotated[Bench, typer.Argument(help="Which benchmark.")],
     data: Annotated[Path | None, typer.Option(help="Data to use instead of synthetic.")] = None,
+    rows: Annotated[
+        tuple[int, int], typer.Option(help="growth: two sizes of the run on one key.")
+    ] = (1_000_000, 10_000_000),
+    crossings: Annotated[
+        tuple[int, int], typer.Option(help="growth: two sizes of that of the whole catalogue.")
+    ] = (250_000, 1_000_000),
     *,
     _home: UnusedHomeOption,
     as_json: JsonOption = False,
@@ -23,7 +29,8 @@ def bench(
     from experiments.benching import result
 
     say(f"bench {name}: contestants take turns, medians of ratios are shown")
-    made = result(name, importlib.import_module(f"experiments.bench_{name}").run(data))
+    sizes = {"rows": rows, "crossings": crossings} if name == "growth" else {}
+    made = result(name, importlib.import_module(f"experiments.bench_{name}").run(data, **sizes))
 
     def text() -> None:
         table = Table("what", "unit", "seen", "must", "holds", title=f"bench {name}")

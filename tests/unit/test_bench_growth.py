@@ -1,0 +1,42 @@
+"""The growth run compares two sizes of two runs: time a row, and peak over input and output."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import bench_growth
+from experiments.bench_growth import RUNS, Seen, _growth, _peak
+
+
+def seen(rows: int, seconds: float, peak: int) -> Seen:
+    return {"rows": rows, "seconds": seconds, "peak": peak, "input": 60, "output": 40}
+
+
+def test_growth_is_time_a_row_and_peak_is_over_input_and_output() -> None:
+    assert _growth(seen(10, 1.0, 0), seen(100, 10.0, 0)) == 1.0
+    assert _growth(seen(10, 1.0, 0), seen(100, 100.0, 0)) == 10.0  # a quadratic walk is caught
+    assert _peak(seen(10, 1.0, 150)) == 1.5
+
+
+def test_every_run_has_its_figure_and_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def here(what: str, source: Path) -> Seen:
+        asked.append(what)
+        return RUNS[what](source)
+
+    monkeypatch.setattr(bench_growth, "measured", here)
+    monkeypatch.setattr(bench_growth, "ROUNDS", 2)
+    rows = bench_growth.run(None, rows=(2_000, 4_000), crossings=(60, 120))
+    assert asked == ["one_key"] * 4 + ["whole_catalogue"] * 2
+    assert [each["must"] for each in rows] == ["<= 1.15", "<= 1.15", "<= 1.5"]
+    assert all(each["seen"] > 0 for each in rows)
+    assert not rows[-1]["holds"]  # so few crossings weigh less than an interpreter
+
+
+def test_a_run_in_a_process_of_its_own_says_what_it_held(tmp_path: Path) -> None:
+    np.save(tmp_path / "columns.npy", bench_growth.columns(1_000))
+    found = bench_growth.measured("one_key", tmp_path / "columns.npy")
+    assert (found["rows"], found["input"], found["output"]) == (1_000, 40_000, 80_000)
+    assert 10**7 < found["peak"] < 10**9
