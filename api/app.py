@@ -17,14 +17,30 @@ from api.bodies import ReportedAct
 from api.home import home_of
 from api.metrics import Guard
 from api.models import HomeModels
-from api.routes import acts, crossings, decisions, health, queues, rosters
+from api.proposing import Approval, BacktestAsked, Period, Retirement
+from api.routes import acts, crossings, decisions, health, profiles, queues, rosters, watchlist
 from api.runtime import Runtime, open_runtime
 from api.settings import Settings
+from engine.profiles import ProfileProposal
 from engine.records import Arrival, Record, Seizure
 from engine.reviews import Review
 from engine.rosters import Roster
+from engine.watchlist import Notice, WatchEntry
 
-BODIES: tuple[type[Record], ...] = (Arrival, ReportedAct, Seizure, Roster, Review)
+BODIES: tuple[type[Record], ...] = (
+    Arrival,
+    ReportedAct,
+    Seizure,
+    Roster,
+    Review,
+    ProfileProposal,
+    BacktestAsked,
+    Period,
+    Approval,
+    Retirement,
+    WatchEntry,
+    Notice,
+)
 """Records that routes read from a request's body themselves."""
 
 
@@ -48,7 +64,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     )
     app.add_middleware(Guard)
     problems.install(app)
-    for module in (decisions, crossings, acts, queues, rosters, health):
+    for module in (decisions, crossings, acts, profiles, queues, rosters, health, watchlist):
         app.include_router(module.router)
     app.openapi = lambda: _documented(app)  # type: ignore[method-assign]
     return app

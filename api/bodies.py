@@ -77,6 +77,15 @@ def _row(row: object) -> Arrival | MalformedBodyError:
         return fault
 
 
+def optional_body_of(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
+    """Return the same for a record all of whose fields have a default: no body means those."""
+
+    async def read(request: Request) -> Model:
+        return parsed(await read_bounded(request) or b"{}", model)
+
+    return read
+
+
 async def read_bounded(request: Request, *, times: int = 1) -> bytes:
     """Return the body; refuse it as soon as it is, or says it is, longer than the limit."""
     limit: int = request.app.state.runtime.settings.body_limit_bytes * times

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import typer
 
-from api.commands import bench, data, demo, faults, learning, models, service
+from api.commands import bench, data, demo, faults, learning, models, profiles, service
 from api.commands.common import ERR
 from engine.errors import RiskError
 
@@ -44,6 +44,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(profiles.profiles, name="profiles")
 app.add_typer(service.keys, name="keys")
 app.add_typer(service.users, name="users")
 

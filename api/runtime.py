@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from api.backtesting import Backtests
 from api.callers import Callers
 from api.keys import open_pepper
 from api.metrics import Metrics
@@ -88,6 +89,7 @@ class Runtime:
     """Every part of a running service."""
 
     home: Home
+    plan: Plan
     settings: Settings
     network: Network
     store: Store
@@ -97,11 +99,13 @@ class Runtime:
     callers: Callers
     watch: ModelWatch
     profiles: ProfileMatcher
+    backtests: Backtests
     targeting: Targeting
     recording: Recording
     workload: Workload
     recompute: Recompute
     metrics: Metrics
+    clock: SystemClock
 
     def answer(self, found: Recorded, *, is_blind: bool) -> dict[str, Any]:
         """Return a decision as one reader may see it, with its receipt."""
@@ -116,6 +120,11 @@ class Runtime:
         """Return that a record stands, with its receipt."""
         return {"kind": found.entry.kind, "id": identifier} | self._stands(found)
 
+    def acknowledged_step(self, found: Recorded) -> dict[str, Any]:
+        """Return that a step about a profile or the watch list stands, and where it led."""
+        about = {"id": found.entry.subject, "state": found.body.get("state", "proposed")}
+        return {"kind": found.entry.kind} | about | self._stands(found)
+
     def acknowledged_act(self, found: Recorded) -> dict[str, Any]:
         """Return that an inspection act stands, with the engine's reason for it."""
         act: dict[str, Any] = found.body["inspection"]
@@ -129,7 +138,7 @@ class Runtime:
     def close(self) -> None:
         """Answer what was asked, record what was decided, then let go of the store."""
         self.targeting.close()
-        self.profiles.flush(SystemClock().now())
+        self.profiles.flush(self.clock.now())
         self.writer.close()
         self.watch.close()
         self.store.dispose()
@@ -169,6 +178,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     watch.start()
     return Runtime(
         home=home,
+        plan=plan,
         settings=settings,
         network=network,
         store=store,
@@ -178,6 +188,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         callers=Callers(store, open_pepper(home), believed_seconds=settings.key_seconds),
         watch=watch,
         profiles=profiles,
+        backtests=Backtests(home),
         targeting=Targeting(
             store, journal, submit=submit, features=features, considering=considering
         ),
@@ -185,6 +196,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         recording=Recording(store, journal, submit=submit, features=features),
         recompute=Recompute(journal, features, scorer=models.load, sentences=models.sentences),
         metrics=metrics,
+        clock=SystemClock(),
     )
 
 

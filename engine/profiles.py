@@ -39,6 +39,19 @@ def _printable(value: str) -> str:
     return value
 
 
+ProfileChannel = Literal["blue", "yellow", "red"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a backtest needs to know of a profile."""
+
+    expression: str
+    channel: ProfileChannel = "red"
+    percentage: float = 100.0
+    post: str | None = None
+
+
 class ProfileProposal(Record):
     """What somebody proposes."""
 
@@ -46,7 +59,7 @@ class ProfileProposal(Record):
     """Its name for ever: a changed profile is another one."""
     title: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
     expression: Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_printable)]
-    channel: Literal["blue", "yellow", "red"]
+    channel: ProfileChannel
     percentage: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 100.0
     """Of what fits."""
     post: PostCode | None = None
@@ -55,6 +68,11 @@ class ProfileProposal(Record):
     """Without one it is valid as soon as it is approved."""
     valid_until: Time
     note: Text | None = None
+
+    @property
+    def trial(self) -> Trial:
+        """What a backtest needs to know of it; its validity does not count there."""
+        return Trial(self.expression, self.channel, self.percentage, self.post)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

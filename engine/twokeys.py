@@ -165,12 +165,13 @@ def approval(matter: Matter, now: Standing, *, by: str, shadow: bool = False) ->
     if now.leaving is not None:
         if not _is_second(now, by):
             raise SecondPersonError(matter, "whoever proposed that it leaves may not approve that")
-        return _draft(matter, "left", now.subject, by=by, body={"of": now.leaving.sequence})
+        body = {"of": now.leaving.sequence, "state": "retired"}
+        return _draft(matter, "left", now.subject, by=by, body=body)
     if matter == "profile" and now.evidence is None:
         raise ConflictError(matter, now.subject, "no backtest is attached to it yet")
     if shadow and (matter == "watchlist" or now.state != "proposed"):
         raise ConflictError(matter, now.subject, "only a proposed profile can become a shadow")
-    body = {"of": now.sequence, "shadow": shadow}
+    body = {"of": now.sequence, "shadow": shadow, "state": "shadow" if shadow else "in_force"}
     return _draft(matter, "approved", now.subject, by=by, body=body)
 
 
@@ -178,7 +179,7 @@ def leave(matter: Matter, now: Standing, *, by: str, why: str) -> Draft:
     """Return the record that proposes that something leaves; raises ``ConflictError``."""
     if now.state == "retired" or now.leaving is not None:
         raise ConflictError(matter, now.subject, "it has left, or its leaving is proposed already")
-    return _draft(matter, "leaving", now.subject, by=by, body={"why": why})
+    return _draft(matter, "leaving", now.subject, by=by, body={"why": why, "state": now.state})
 
 
 def proposal(
@@ -192,12 +193,16 @@ def proposal(
 ) -> Draft:
     """Return the record that proposes something, or that a notice puts into force at once."""
     step: Step = "noticed" if is_notice else "proposed"
-    return _draft(matter, step, subject, by=by, body={"content": dict(content)}, post=post)
+    body = {"content": dict(content), "state": "in_force" if is_notice else "proposed"}
+    return _draft(matter, step, subject, by=by, body=body, post=post)
 
 
-def evidence(matter: Matter, subject: str, *, by: str, figures: Mapping[str, Any]) -> Draft:
+def evidence(
+    matter: Matter, subject: str, *, by: str, state: State, figures: Mapping[str, Any]
+) -> Draft:
     """Return the record that attaches a backtest."""
-    return _draft(matter, "backtested", subject, by=by, body={"figures": dict(figures)})
+    body = {"figures": dict(figures), "state": state}
+    return _draft(matter, "backtested", subject, by=by, body=body)
 
 
 def _draft(

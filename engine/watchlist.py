@@ -91,20 +91,20 @@ def identifiers(content: Mapping[str, Any]) -> dict[str, str]:
     return {kind: content[kind] for kind in NAMED if content.get(kind) is not None}
 
 
-def propose(entry: WatchEntry, *, by: str, now: int) -> Draft:
+def propose(entry: WatchEntry, entry_id: str, *, by: str, now: int) -> Draft:
     """Return the record that proposes an entry; raises ``RecordError`` for an expiry too far."""
     _expiry(entry, now, LONGEST_DAYS)
     content = entry.model_dump(mode="json", exclude_none=True)
-    return proposal("watchlist", _new_id(), by=by, content=content, post=entry.source_post or "")
+    return proposal("watchlist", entry_id, by=by, content=content, post=entry.source_post or "")
 
 
-def notice(told: Notice, *, by: str, now: int) -> Draft:
+def notice(told: Notice, entry_id: str, *, by: str, now: int) -> Draft:
     """Return the record of a counterpart's notice, its expiry cut to 30 days."""
     expires = min(_expiry(told, now, None), now + LONGEST_NOTICE_DAYS * DAY)
     content = told.model_dump(mode="json", exclude_none=True) | {"expiry": rfc3339(expires)}
     return proposal(
         "watchlist",
-        _new_id(),
+        entry_id,
         by=by,
         content=content,
         post=told.source_post or "",
@@ -112,7 +112,8 @@ def notice(told: Notice, *, by: str, now: int) -> Draft:
     )
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """Return an identifier for an entry: nothing in an entry names it by itself."""
     return f"watch-{secrets.token_hex(8)}"
 
 

@@ -1,0 +1,67 @@
+"""Commands about risk profiles: what one would have done."""
+
+import os
+from typing import Annotated, Any, Literal
+
+import typer
+
+from api.commands.common import HomeOption, JsonOption, emit, existing, opened
+
+profiles = typer.Typer(help="Risk profiles.", no_args_is_help=True)
+POLITE = 10
+"""How far a backtest that the service asked for steps back behind decisions."""
+
+
+@profiles.command()
+def backtest(
+    home: HomeOption,
+    expression: Annotated[str, typer.Argument(help="What the profile asks; see docs/profiles.md.")],
+    channel: Annotated[Literal["blue", "yellow", "red"], typer.Option()] = "red",
+    percentage: Annotated[float, typer.Option(min=0.001, max=100, help="Of what fits.")] = 100.0,
+    post: Annotated[str, typer.Option(help="One post; default: all.")] = "",
+    days: Annotated[int, typer.Option(min=1, max=366)] = 90,
+    *,
+    polite: Annotated[bool, typer.Option("--polite", hidden=True)] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a profile would have done in the last days of what the home knows."""
+    from engine.profiles import Trial
+    from features.event_log import read_event_log
+    from models.profile_backtest import profile_backtest
+
+    if polite:
+        os.nice(POLITE)
+    trial = Trial(expression, channel, percentage, post or None)
+    with opened(existing(home)) as (found, store), store.read() as connection:
+        tables = read_event_log(found, connection)
+    result = profile_backtest(tables, trial, days=days)
+    emit(result, as_json=as_json, text=lambda: _said(result))
+
+
+def _said(result: dict[str, Any]) -> None:
+    typer.echo(f"{result['arrivals']:,} arrivals from {result['since']} to {result['until']}")
+    typer.echo(f"{result['matches']:,} match: {result['matches_per_day']:.2f} a day")
+    typer.echo(
+        f"selected {result['selected_per_day']:.2f} a day, "
+        f"{result['minutes_per_day']:.0f} inspection minutes a day"
+    )
+    typer.echo(f"{result['inspected']:,} of the matches were inspected, {result['hits']:,} hits")
+    random = result["random"]
+    for name, estimate in (
+        ("hit rate of the matches inspected", result["hit_rate"]),
+        ("hit rate of matches in random checks", random["hit_rate"]),
+        ("hit rate of all random checks", result["base_rate"]),
+        ("share of random checks that match", random["share_matched"]),
+    ):
+        typer.echo(f"{name}: {_estimate(estimate)}")
+    if result["proxies"]:
+        typer.echo(f"could stand for a person's origin: {', '.join(result['proxies'])}")
+    if result["synthetic"]:
+        typer.echo("SYNTHETIC data: nothing in them is real")
+
+
+def _estimate(estimate: dict[str, Any]) -> str:
+    if estimate["value"] is None:
+        return f"not yet knowable ({estimate['why']})"
+    told = f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
+    return told if estimate["knowable"] else f"{told}, not yet knowable ({estimate['why']})"

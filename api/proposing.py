@@ -1,0 +1,268 @@
+"""Profiles and the watch list for one request: who may take which step, recorded once.
+
+A person is whoever the caller's key or session names: two different keys are two people. Which of
+their steps count is for :mod:`engine.twokeys`.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import Field
+from sqlalchemy import Connection
+
+from api.callers import Caller
+from api.reading import check_post
+from api.runtime import Runtime
+from engine import profiles, twokeys, watchlist
+from engine.answers import Claim, claim, taken
+from engine.errors import BusyError, NotAllowedError, NotEnoughDataError
+from engine.inflight import Recorded, recorded
+from engine.journal import Draft
+from engine.profile_hits import Audit, audit
+from engine.profile_program import program
+from engine.profiles import Profile, ProfileChannel, ProfileProposal, Trial
+from engine.records import PostCode, Record, Text
+from engine.twokeys import Matter, standing
+from engine.watchlist import Notice, WatchEntry
+
+Days = Annotated[int, Field(ge=1, le=366)]
+
+
+class Approval(Record):
+    """One person's agreement to what waits: that it enters, or that it leaves."""
+
+    shadow: bool = False
+    """Let a proposed profile match for a while without selecting."""
+    note: Text | None = None
+
+
+class Retirement(Record):
+    """That somebody wants a profile or an entry gone; another has to agree."""
+
+    reason: Annotated[Text, Field(min_length=1)]
+
+
+class Period(Record):
+    """How far a backtest looks back."""
+
+    days: Days = 90
+
+
+class BacktestAsked(Record):
+    """A profile to try out; nothing is recorded."""
+
+    expression: Annotated[str, Field(min_length=1, max_length=2000)]
+    channel: ProfileChannel = "red"
+    percentage: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 100.0
+    post: PostCode | None = None
+    days: Days = 90
+
+
+class Proposing:
+    """Takes the steps of one caller."""
+
+    def __init__(self, runtime: Runtime, caller: Caller, key: str | None = None) -> None:
+        self._runtime = runtime
+        self._caller = caller
+        self._key = None if key is None else f"{caller.name}\0{key}"
+
+    def profile(self, proposed: ProfileProposal) -> Recorded:
+        """Propose a profile."""
+        self._check(proposed.expression)
+        self._reach(proposed.post)
+        asked = claim(
+            "profile_proposed",
+            proposed,
+            post=proposed.post or "",
+            name=f"profile:{proposed.code}",
+            key=self._key,
+        )
+        return self._once(
+            asked,
+            lambda connection: profiles.propose(
+                proposed, by=self._caller.name, now=self._now(connection)
+            ),
+        )
+
+    def entry(self, entry: WatchEntry) -> Recorded:
+        """Propose an entry of the watch list."""
+        return self._listed(entry, "watchlist_proposed", watchlist.propose)
+
+    def notice(self, told: Notice) -> Recorded:
+        """Put a counterpart's word onto the list."""
+        return self._listed(told, "watchlist_noticed", watchlist.notice)
+
+    def _listed(self, entry: Any, kind: str, made: Callable[..., Draft]) -> Recorded:
+        source = entry.source_post or self._caller.post
+        if source is not None:
+            check_post(self._runtime, self._caller, source)
+        entry = entry.model_copy(update={"source_post": source})
+        entry_id = watchlist.new_id()
+        asked = claim(kind, entry, post=source or "", name=f"watch:{entry_id}", key=self._key)
+        return self._once(
+            asked,
+            lambda connection: made(
+                entry, entry_id, by=self._caller.name, now=self._now(connection)
+            ),
+        )
+
+    def approve(self, matter: Matter, subject: str, approval: Approval) -> Recorded:
+        """Agree to what waits about one thing."""
+
+        def draft(connection: Connection) -> Draft:
+            now = standing(connection, matter, subject)
+            self._reach(now.content.get("post"), matter)
+            by, shadow = self._caller.name, approval.shadow
+            made = twokeys.approval(matter, now, by=by, shadow=shadow)
+            return replace(made, body={**made.body, "note": approval.note})
+
+        return self._step("approval", matter, subject, approval, draft=draft)
+
+    def retire(self, matter: Matter, subject: str, wanted: Retirement) -> Recorded:
+        """Propose that something leaves."""
+
+        def draft(connection: Connection) -> Draft:
+            now = standing(connection, matter, subject)
+            self._reach(now.content.get("post"), matter)
+            return twokeys.leave(matter, now, by=self._caller.name, why=wanted.reason)
+
+        return self._step("retirement", matter, subject, wanted, draft=draft)
+
+    def _step(
+        self,
+        what: str,
+        matter: Matter,
+        subject: str,
+        record: Record,
+        *,
+        draft: Callable[[Connection], Draft],
+    ) -> Recorded:
+        with self._runtime.store.read() as connection:
+            pending = standing(connection, matter, subject).pending
+        name = f"{matter}:{subject}:{what}:{pending}:{self._caller.name}"
+        return self._once(
+            claim(f"{matter}_{what}", record, post="", name=name, key=self._key), draft
+        )
+
+    def attach(self, code: str, *, days: int) -> Recorded:
+        """Run a backtest of a proposed profile and attach it."""
+        with self._runtime.store.read() as connection:
+            found = profiles.read(standing(connection, "profile", code))
+        self._reach(found.proposed.post)
+        figures = self._runtime.backtests.run(found.proposed.trial, days=days)
+        by, state = self._caller.name, found.standing.state
+        draft = twokeys.evidence("profile", code, by=by, state=state, figures=figures)
+        entry = self._runtime.writer.submit(draft).result()
+        return Recorded(entry, dict(draft.body))
+
+    def first_backtest(self, code: str) -> dict[str, Any] | None:
+        """Return the figures made when a profile was proposed; None where they cannot be made."""
+        name, runtime = f"profile:{code}:first-backtest", self._runtime
+        with runtime.store.read() as connection:
+            known = taken(connection, [name]).get(name)
+            if known is not None:
+                return figures_of(recorded(connection, runtime.journal, known.seq))
+            trial = profiles.read(standing(connection, "profile", code)).proposed.trial
+        try:
+            figures = runtime.backtests.run(trial, days=Period().days)
+        except (BusyError, NotEnoughDataError):
+            return None
+        asked = claim("profile_backtested", Period(), post="", name=name)
+        by = self._caller.name
+        draft = twokeys.evidence("profile", code, by=by, state="proposed", figures=figures)
+        return figures_of(self._once(asked, lambda _: draft))
+
+    def try_out(self, asked: BacktestAsked) -> dict[str, Any]:
+        """Run a backtest of which nothing is recorded."""
+        self._check(asked.expression)
+        if asked.post is not None:
+            check_post(self._runtime, self._caller, asked.post)
+        trial = Trial(asked.expression, asked.channel, asked.percentage, asked.post)
+        return self._runtime.backtests.run(trial, days=asked.days)
+
+    def _check(self, expression: str) -> None:
+        program(expression, features=self._runtime.plan.names)
+
+    def _reach(self, post: str | None, matter: Matter = "profile") -> None:
+        """Refuse a post out of reach; who is bound to one may not steer the others."""
+        if post is not None:
+            check_post(self._runtime, self._caller, post)
+        elif self._caller.post is not None and matter == "profile":
+            raise NotAllowedError("this key is for one post: name it in the profile")
+
+    def _now(self, connection: Connection) -> int:
+        return max(self._runtime.journal.head(connection).as_of, self._runtime.clock.now())
+
+    def _once(self, asked: Claim, draft: Callable[[Connection], Draft]) -> Recorded:
+        def claimed(connection: Connection) -> Draft:
+            made = draft(connection)
+            return replace(made, post=asked.post, body={"claim": asked.as_dict(), **made.body})
+
+        return self._runtime.recording.once(asked, claimed)
+
+
+def figures_of(found: Recorded) -> dict[str, Any]:
+    """Return the figures of a backtest's record."""
+    figures: dict[str, Any] = found.body["figures"]
+    return figures
+
+
+def audited(found: Audit) -> dict[str, Any]:
+    """Return what became of a profile's matches, with intervals."""
+    from models.intervals import share  # scipy: not on the way of a service that starts
+
+    return {
+        "matches": found.matches,
+        "selected": found.selected,
+        "inspected": found.inspected,
+        "hits": found.hits,
+        "minutes": found.minutes,
+        "hit_rate": share(found.hits, found.inspected).as_dict(),
+        "selected_hit_rate": share(found.selected_hits, found.selected_inspected).as_dict(),
+        "shadow": {"arrivals": found.shadow_arrivals, "matches": found.shadow_matches},
+    }
+
+
+class ReadingProposals:
+    """Reads profiles and the watch list, each call in one snapshot."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def profiles(self) -> list[dict[str, Any]]:
+        """Return every profile, the newest first."""
+        with self._runtime.store.read() as connection:
+            as_of = self._as_of(connection)
+            found = list(profiles.profiles(connection).values())
+            return [self._profile(connection, one, as_of) for one in reversed(found)]
+
+    def profile(self, code: str) -> dict[str, Any]:
+        """Return one profile with its backtest; raises ``NotFoundError``."""
+        with self._runtime.store.read() as connection:
+            found = profiles.read(standing(connection, "profile", code))
+            return self._profile(connection, found, self._as_of(connection))
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return every entry of the watch list, the newest first."""
+        with self._runtime.store.read() as connection:
+            as_of = self._as_of(connection)
+            found = twokeys.standings(connection, "watchlist").values()
+            return [watchlist.shown(one, as_of) for one in reversed(list(found))]
+
+    def entry(self, entry_id: str) -> dict[str, Any]:
+        """Return one entry; raises ``NotFoundError``."""
+        with self._runtime.store.read() as connection:
+            found = standing(connection, "watchlist", entry_id)
+            return watchlist.shown(found, self._as_of(connection))
+
+    def _profile(self, connection: Connection, found: Profile, as_of: int) -> dict[str, Any]:
+        sequence, journal = found.standing.evidence, self._runtime.journal
+        figures = None if sequence is None else journal.body(connection, sequence)["figures"]
+        return profiles.shown(found, as_of) | {
+            "backtest": figures,
+            "audit": audited(audit(connection, found.code)),
+        }
+
+    def _as_of(self, connection: Connection) -> int:
+        return max(self._runtime.journal.head(connection).as_of, self._runtime.clock.now())

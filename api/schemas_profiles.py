@@ -1,0 +1,196 @@
+"""Answers about profiles and the watch list as data: what OpenAPI says of them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from engine.receipts import Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A share with its exact 95 % interval, or why it cannot be known yet."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    positives: int
+    knowable: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomChecks:
+    """What random checks say of a profile."""
+
+    inspected: int
+    matched: int
+    share_matched: Estimate
+    """Of all random checks: about its share of all crossings."""
+    hit_rate: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A crossing that a profile matches."""
+
+    crossing_id: str
+    post: str
+    known_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileBacktest:
+    """What a profile would have done in the last days of what the home knows."""
+
+    synthetic: bool
+    history: str
+    since: datetime | None
+    until: datetime | None
+    days: float
+    arrivals: int
+    matches: int
+    matches_per_day: float
+    selected_per_day: float
+    minutes_per_day: float
+    """Inspection minutes that the selected ones would take."""
+    inspected: int
+    """Of the matches, by an act that could find something, whatever selected them."""
+    hits: int
+    seizures: int
+    finds_elsewhere: int
+    """Of the matches that were let go, those that a later find was linked to."""
+    hit_rate: Estimate
+    seizure_rate: Estimate
+    random: RandomChecks
+    base_rate: Estimate
+    """Hit rate of all random checks."""
+    failed: int
+    """Crossings on which it could not be evaluated."""
+    steps: int
+    reads: list[str]
+    proxies: list[str]
+    """What it reads that could stand for a person's origin."""
+    examples: list[Example]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowCounts:
+    """What a shadow saw and would have matched."""
+
+    arrivals: int
+    matches: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileAudit:
+    """What became of a profile's matches."""
+
+    matches: int
+    selected: int
+    inspected: int
+    hits: int
+    minutes: float
+    hit_rate: Estimate
+    selected_hit_rate: Estimate
+    shadow: ShadowCounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeavingView:
+    """Who wants it gone; it waits for another's approval."""
+
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoKeysView:
+    """What stands with the agreement of two people."""
+
+    id: str
+    state: Literal["proposed", "shadow", "in_force", "expired", "retired"]
+    author: str
+    approvals: list[str]
+    proposed_at: datetime
+    since: datetime
+    """When it came to where it is."""
+    leaving: LeavingView | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileView(TwoKeysView):
+    """A profile."""
+
+    code: str
+    title: str | None
+    expression: str
+    channel: Literal["blue", "yellow", "red"]
+    percentage: float
+    post: str | None
+    valid_from: datetime | None
+    valid_until: datetime
+    note: str | None
+    is_valid: bool
+    backtest: ProfileBacktest | None
+    audit: ProfileAudit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profiles:
+    """Profiles, the newest first."""
+
+    profiles: list[ProfileView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchEntryView(TwoKeysView):
+    """An entry of the watch list."""
+
+    names: dict[str, str]
+    look_alikes: bool
+    source_post: str | None
+    reason: str
+    note: str | None
+    expiry: datetime
+    is_notice: bool
+    """A counterpart's word, not confirmed by a second person here."""
+    channel: Literal["yellow", "red"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchList:
+    """Entries of the watch list, the newest first."""
+
+    entries: list[WatchEntryView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedStep:
+    """A step about a profile or an entry that stands in the journal."""
+
+    kind: str
+    id: str
+    state: Literal["proposed", "shadow", "in_force", "retired"]
+    recorded_at: datetime
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedProfile(AcknowledgedStep):
+    """A proposed profile, with what it would have done."""
+
+    backtest: ProfileBacktest | None
+    """None where it could not be made now: ask for one before the approval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedNotice(AcknowledgedStep):
+    """A notice that is on the list."""
+
+    is_notice: Literal[True]
+    """It stands on one person's word until a supervisor confirms it."""
+    channel: Literal["yellow"]
+    expiry: datetime
+    """As asked, or after 30 days, whichever comes first."""

@@ -1,0 +1,206 @@
+"""What a profile would have done in the last weeks, and how sure we may be of it.
+
+Assumes that features are as of each crossing (the bulk kernel, with the features that the profile
+asks for and no others) and that labels are selected: only searched vehicles have them, and officers
+searched what they suspected. The hit rate of the matches is therefore told twice: over all that was
+inspected, and over the random checks alone, which are few and fair.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.minutes import Learnt
+from engine.profile_fields import PROXIES, Reader
+from engine.profile_program import ProfileFailed, Program, context, program
+from engine.profiles import Trial
+from engine.selection import Channel
+from engine.times import DAY, rfc3339
+from features.acts import Labels, act_minutes, labels
+from features.bulk import matrix
+from features.catalogue import CATALOGUE
+from features.history import Tables
+from features.log import arrivals, ints, read_log
+from features.plan import Plan
+from models.intervals import share
+
+DAYS = 90
+"""How far a backtest looks back."""
+EXAMPLES = 5
+"""Latest matches that are named, to be looked at."""
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The crossings a backtest looks at: rows of a history from ``first`` on."""
+
+    first: int
+    since: int
+    """UTC microseconds."""
+    until: int
+
+    @property
+    def days(self) -> float:
+        """Length in days."""
+        return (self.until - self.since) / DAY
+
+
+def profile_backtest(tables: Tables, trial: Trial, *, days: int = DAYS) -> dict[str, Any]:
+    """Replay a profile over the last days of a history.
+
+    Parameters
+    ----------
+    tables : Tables
+        Everything a home knows, crossings sorted by ``known_at``.
+    trial : Trial
+        The profile's expression, channel, percentage and post.
+    days : int, default=90
+        Counted back from the last crossing known.
+
+    Returns
+    -------
+    dict
+        JSON values: the period, ``arrivals`` and ``matches`` in it, ``selected_per_day`` and
+        ``minutes_per_day`` at the profile's percentage, ``hit_rate`` and ``seizure_rate`` of the
+        matches that were inspected by an act that could find something, ``random`` (the same over
+        random checks, with the share of the random stream that matches), ``base_rate`` of the
+        random stream. Rates are estimates with exact 95 % intervals (Clopper and Pearson, 1934),
+        or "not yet knowable" with the reason. A home that knows no crossing yet has an answer
+        too: nothing can be known.
+
+    Raises
+    ------
+    ProfileRefusedError
+        If the expression may not run.
+    """
+    made = program(trial.expression, features=tuple(CATALOGUE))
+    window = _window(tables, days)
+    fits, failures = _fits(tables, made, window)
+    of_post = np.ones(len(fits), np.bool_)
+    if trial.post is not None:
+        posts = tables.crossings["post"].slice(window.first).to_numpy(zero_copy_only=False)
+        of_post = posts == trial.post
+    seen = _from(labels(tables), window.first)
+    matched = fits & of_post
+    chosen = matched.sum() * trial.percentage / 100.0
+    return {
+        "synthetic": tables.network.synthetic,
+        "history": tables.digest,
+        "since": rfc3339(window.since) if len(fits) else None,
+        "until": rfc3339(window.until) if len(fits) else None,
+        "days": round(window.days, 2),
+        "arrivals": int(of_post.sum()),
+        "matches": int(matched.sum()),
+        "matches_per_day": float(matched.sum() / window.days),
+        "selected_per_day": float(chosen / window.days),
+        "minutes_per_day": _minutes(tables, trial, matched, window) / window.days,
+        **_rates(seen, matched, of_post),
+        "failed": failures,
+        "steps": made.steps,
+        "reads": sorted(made.needs),
+        "proxies": proxies(made),
+        "examples": _examples(tables, matched, window),
+    }
+
+
+def proxies(made: Program) -> list[str]:
+    """Return what a profile reads that could stand for a person's origin."""
+    marked = {f"features.{name}" for name, feature in CATALOGUE.items() if feature.proxy}
+    return sorted(made.needs & {*marked, *PROXIES})
+
+
+def _window(tables: Tables, days: int) -> Window:
+    known_at = ints(tables.crossings["known_at"])
+    if not len(known_at):
+        return Window(0, 0, days * DAY)
+    until = int(known_at[-1]) + 1
+    since = max(until - days * DAY, int(known_at[0]))
+    return Window(int(np.searchsorted(known_at, since)), since, until)
+
+
+def _fits(tables: Tables, made: Program, window: Window) -> tuple[Mask, int]:
+    """Evaluate a profile on every crossing of the window; return where it fits, and its faults."""
+    asked = {n.removeprefix("features.") for n in made.needs if n.startswith("features.")}
+    plan = Plan({name: CATALOGUE[name] for name in CATALOGUE if name in asked})
+    recent = _slice(tables, window.first)
+    n = recent.crossings.num_rows
+    values = np.empty((n, 0), np.float32)
+    if asked:
+        values = matrix(read_log(tables, plan), plan).values[window.first :]
+    reader = Reader(made.needs, {name: place for place, name in enumerate(plan.names)})
+    fits, failures = np.zeros(n, np.bool_), 0
+    for row, (crossing, declaration) in enumerate(arrivals(recent)):
+        try:
+            fits[row] = made.fits(context(reader.values(crossing, declaration, values[row])))
+        except ProfileFailed:
+            failures += 1
+    return fits, failures
+
+
+def _slice(tables: Tables, first: int) -> Tables:
+    """Return the tables with crossings from a row on; what is looked up stays whole."""
+    return Tables(
+        crossings=tables.crossings.slice(first),
+        declarations=tables.declarations,
+        goods_items=tables.goods_items,
+        inspections=tables.inspections,
+        seizures=tables.seizures,
+        network=tables.network,
+        digest=tables.digest,
+    )
+
+
+def _from(known: Labels, first: int) -> Labels:
+    return Labels(
+        known.seizure[first:],
+        known.discrepancy[first:],
+        known.known_at[first:],
+        known.basis[first:],
+        known.propensity[first:],
+        known.is_full[first:],
+    )
+
+
+def _rates(seen: Labels, matched: Mask, of_post: Mask) -> dict[str, Any]:
+    """Return what was found, among all that was inspected and among the random checks."""
+    inspected = seen.basis.astype(np.bool_) & (seen.discrepancy >= 0)
+    hit, seizure = seen.discrepancy == 1, seen.seizure == 1
+    random = inspected & of_post & (seen.basis == "random")
+    linked = ~seen.basis.astype(np.bool_) & hit
+
+    def rate(found: Mask, among: Mask) -> dict[str, Any]:
+        return share(int((found & among).sum()), int(among.sum())).as_dict()
+
+    return {
+        "inspected": int((inspected & matched).sum()),
+        "hits": int((inspected & matched & hit).sum()),
+        "seizures": int((inspected & matched & seizure).sum()),
+        "finds_elsewhere": int((linked & matched).sum()),
+        "hit_rate": rate(hit, inspected & matched),
+        "seizure_rate": rate(seizure, inspected & matched),
+        "random": {
+            "inspected": int(random.sum()),
+            "matched": int((random & matched).sum()),
+            "share_matched": rate(matched, random),
+            "hit_rate": rate(hit, random & matched),
+        },
+        "base_rate": rate(hit, random),
+    }
+
+
+def _minutes(tables: Tables, trial: Trial, matched: Mask, window: Window) -> float:
+    """Return the inspection minutes that the selected matches would have taken together."""
+    learnt, channel = Learnt(act_minutes(tables)), Channel.of(trial.channel)
+    classes = tables.crossings["vehicle_class"].slice(window.first).to_pylist()
+    each = [learnt.expected(classes[row]).of(channel) for row in np.flatnonzero(matched)]
+    return float(np.sum(each)) * trial.percentage / 100.0
+
+
+def _examples(tables: Tables, matched: Mask, window: Window) -> list[dict[str, str]]:
+    rows = np.flatnonzero(matched)[-EXAMPLES:][::-1] + window.first
+    found = tables.crossings.select(["crossing_id", "post", "known_at"]).take(rows).to_pylist()
+    return [one | {"known_at": rfc3339(one["known_at"])} for one in found]

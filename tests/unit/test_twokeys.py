@@ -1,0 +1,144 @@
+"""Nothing takes effect with one person, in whichever order records come."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import twokeys
+from engine.errors import ConflictError, SecondPersonError
+from engine.twokeys import Event, Standing, approval, leave, replay
+
+PEOPLE = ("ann", "bob", "cem")
+
+
+def events(*steps: tuple[str, str, dict[str, Any]]) -> list[Event]:
+    return [
+        Event(seq, step, "P1", person, seq, {"content": {}} | body)
+        for seq, (step, person, body) in enumerate(steps, 1)
+    ]
+
+
+def stands(*steps: tuple[str, str, dict[str, Any]]) -> Standing:
+    return replay(events(*steps), needs_evidence=True)["P1"]
+
+
+PROPOSED = (("proposed", "ann", {}), ("backtested", "ann", {}))
+IN_FORCE = (*PROPOSED, ("approved", "bob", {"of": 1}))
+
+
+def test_two_people_put_it_into_force_and_two_take_it_away() -> None:
+    now = stands(*IN_FORCE)
+    assert (now.state, now.sequence, now.approvals) == ("in_force", 3, ("bob",))
+    now = stands(*IN_FORCE, ("leaving", "bob", {"why": "old"}))
+    assert now.state == "in_force" and now.pending == 4
+    assert stands(*IN_FORCE, ("leaving", "bob", {}), ("left", "cem", {"of": 4})).state == "retired"
+
+
+def test_the_author_approves_neither_entering_nor_leaving() -> None:
+    for step in (stands(*PROPOSED), stands(*IN_FORCE, ("leaving", "bob", {}))):
+        with pytest.raises(SecondPersonError):
+            approval("profile", step, by="ann")
+    with pytest.raises(SecondPersonError):
+        approval("profile", stands(*IN_FORCE, ("leaving", "bob", {})), by="bob")
+    assert stands(*PROPOSED, ("approved", "ann", {"of": 1})).state == "proposed"
+    assert stands(*IN_FORCE, ("leaving", "bob", {}), ("left", "bob", {"of": 4})).state == "in_force"
+    assert stands(*IN_FORCE, ("leaving", "bob", {}), ("left", "ann", {"of": 4})).state == "in_force"
+
+
+def test_no_approval_without_a_backtest() -> None:
+    bare = stands(("proposed", "ann", {}))
+    with pytest.raises(ConflictError, match="backtest"):
+        approval("profile", bare, by="bob")
+    assert stands(("proposed", "ann", {}), ("approved", "bob", {"of": 1})).state == "proposed"
+    assert approval("watchlist", bare, by="bob").kind == "watchlist_approved"
+
+
+def test_a_shadow_comes_before_the_force_and_needs_an_approval_of_its_own() -> None:
+    shadow = (*PROPOSED, ("approved", "bob", {"of": 1, "shadow": True}))
+    assert stands(*shadow).state == "shadow"
+    assert stands(*shadow, ("approved", "bob", {"of": 3})).state == "in_force"
+    with pytest.raises(ConflictError):
+        approval("profile", stands(*shadow), by="bob", shadow=True)
+
+
+def test_an_approval_that_lost_a_race_is_of_something_else() -> None:
+    """Two approve the proposal at once, one of them as a shadow: the shadow stays one."""
+    raced = (*PROPOSED, ("approved", "bob", {"of": 1, "shadow": True}))
+    assert stands(*raced, ("approved", "cem", {"of": 1})).state == "shadow"
+
+
+def test_what_left_does_not_come_back() -> None:
+    gone = (*IN_FORCE, ("leaving", "bob", {}), ("left", "cem", {"of": 4}))
+    assert stands(*gone, ("approved", "bob", {"of": 1})).state == "retired"
+    with pytest.raises(ConflictError):
+        leave("profile", stands(*gone), by="bob", why="")
+    with pytest.raises(ConflictError):
+        approval("profile", stands(*gone), by="bob")
+
+
+def test_a_notice_stands_on_one_word_until_a_second_person_confirms_it() -> None:
+    told = replay(events(("noticed", "key-fot", {})), needs_evidence=False)["P1"]
+    assert told.state == "in_force" and told.is_notice
+    with pytest.raises(SecondPersonError):
+        approval("watchlist", told, by="key-fot")
+    both = events(("noticed", "key-fot", {}), ("approved", "bob", {"of": 1}))
+    assert not replay(both, needs_evidence=False)["P1"].is_notice
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["proposed", "backtested", "approved", "leaving", "left"]),
+        st.sampled_from(PEOPLE),
+        st.fixed_dictionaries({"of": st.integers(1, 8), "shadow": st.booleans()}),
+    ),
+    max_size=9,
+)
+
+
+def alone(steps: list[tuple[str, str, dict[str, Any]]]) -> bool:
+    """Tell whether a step of somebody's own moved what only two may move."""
+    log = events(*steps)
+    for end in range(1, len(log)):
+        before = replay(log[:end], needs_evidence=True).get("P1")
+        after = replay(log[: end + 1], needs_evidence=True).get("P1")
+        if before is None or after is None or before.state == after.state:
+            continue
+        by = log[end].person
+        asked = {before.author} | ({before.leaving.by} if before.leaving else set())
+        if by in asked:
+            return True
+    return False
+
+
+@given(STEPS)
+def test_no_order_of_records_moves_anything_with_one_person(
+    steps: list[tuple[str, str, dict[str, Any]]],
+) -> None:
+    assert not alone(steps)
+
+
+@pytest.mark.parametrize(
+    ("steps", "plant"),
+    [
+        ((*PROPOSED, ("approved", "ann", {"of": 1})), "_approved"),
+        ((*IN_FORCE, ("leaving", "bob", {}), ("left", "bob", {"of": 4})), "_is_second"),
+    ],
+)
+def test_a_machine_that_asks_for_no_second_person_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+    steps: tuple[tuple[str, str, dict[str, Any]], ...],
+    plant: str,
+) -> None:
+    """The twin: an author who may approve, and one who may alone take away, are noticed."""
+    from dataclasses import replace
+
+    planted: dict[str, Callable[..., Any]] = {
+        "_approved": lambda now, event: replace(now, state="in_force", sequence=event.seq),
+        "_is_second": lambda now, person: True,
+    }
+    assert not alone(list(steps))
+    monkeypatch.setattr(twokeys, plant, planted[plant])
+    assert alone(list(steps))
