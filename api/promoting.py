@@ -4,7 +4,10 @@ Approve, let score in the shadow, roll back. Every step that could put a bundle 
 verifies it first.
 """
 
+from dataclasses import replace
+
 from api.roles import Role
+from engine.answers import AnswerProjection, Claim
 from engine.errors import NotAllowedError
 from engine.home import Home
 from engine.journal import Draft, Journal
@@ -17,7 +20,9 @@ from models.promotions import PromotionProjection, read_state
 APPROVERS = (Role.ANALYST, Role.SUPERVISOR)
 
 
-def approved(home: Home, store: Store, version: str, *, by: str, role: Role) -> State:
+def approved(
+    home: Home, store: Store, version: str, *, by: str, role: Role, claim: Claim | None = None
+) -> State:
     """Record one approval and return where the models stand; the second puts it into force.
 
     Raises ``PromotionRefusedError``, ``TamperedBundleError``, ``NoModelError``, or
@@ -25,7 +30,8 @@ def approved(home: Home, store: Store, version: str, *, by: str, role: Role) -> 
     """
     _allowed(role)
     manifest = _verified(home, version)
-    return _recorded(store, promotion.approve(_state(store), version, by=by, manifest=manifest))
+    drafts = promotion.approve(_state(store), version, by=by, manifest=manifest)
+    return _recorded(store, drafts, claim)
 
 
 def shadowed(home: Home, store: Store, version: str, *, by: str, role: Role) -> State:
@@ -46,6 +52,11 @@ def rolled_back(home: Home, store: Store, *, by: str, role: Role, why: str) -> S
     return _recorded(store, promotion.roll_back(now, by=by, why=why, manifest=manifest))
 
 
+def withdrawn(store: Store, *, by: str, why: str, claim: Claim | None = None) -> State:
+    """Take the model out of force, so that rules and random checks decide."""
+    return _recorded(store, promotion.withdraw(_state(store), by=by, why=why), claim)
+
+
 def _allowed(role: Role) -> None:
     if role not in APPROVERS:
         raise NotAllowedError("models are approved by analysts and supervisors")
@@ -63,6 +74,11 @@ def _state(store: Store) -> State:
         return read_state(connection)
 
 
-def _recorded(store: Store, drafts: tuple[Draft, ...]) -> State:
-    Journal(store, [PromotionProjection()]).append(drafts)
+def _recorded(store: Store, drafts: tuple[Draft, ...], claim: Claim | None = None) -> State:
+    """Record a step, under the names that its request claims; nothing where nothing changes."""
+    if drafts and claim is not None:
+        first = replace(drafts[0], body={**drafts[0].body, "claim": claim.as_dict()})
+        drafts = (first, *drafts[1:])
+    if drafts:
+        Journal(store, [PromotionProjection(), AnswerProjection()]).append(drafts)
     return _state(store)

@@ -1,6 +1,7 @@
 """Every refusal is a problem that repeats nothing, and every role reaches its routes alone."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_the_table_of_roles_is_complete(world: World) -> None:
 @pytest.mark.parametrize("route", sorted(MAY), ids=" ".join)
 def test_a_role_reaches_its_routes_alone(world: World, route: tuple[str, str]) -> None:
     method, path = route
-    path = path.format(decision_id="dec-0", crossing_id="c-0", post="OYB")
+    path = re.sub(r"\{\w+\}", "x-0", path.replace("{post}", "OYB"))
     for role in Role:
         answer = world.client.request(method, path, headers=world.headers(role))
         assert (answer.status_code == 403) == (role not in MAY[route])
