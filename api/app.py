@@ -18,7 +18,18 @@ from api.home import home_of
 from api.metrics import Guard
 from api.models import HomeModels
 from api.proposing import Approval, BacktestAsked, Period, Retirement
-from api.routes import acts, crossings, decisions, health, profiles, queues, rosters, watchlist
+from api.routes import (
+    acts,
+    crossings,
+    decisions,
+    health,
+    models,
+    profiles,
+    queues,
+    rosters,
+    watchlist,
+)
+from api.routes.models import ModelApproval, RulesOnly
 from api.runtime import Runtime, open_runtime
 from api.settings import Settings
 from engine.profiles import ProfileProposal
@@ -33,6 +44,8 @@ BODIES: tuple[type[Record], ...] = (
     Seizure,
     Roster,
     Review,
+    ModelApproval,
+    RulesOnly,
     ProfileProposal,
     BacktestAsked,
     Period,
@@ -42,6 +55,8 @@ BODIES: tuple[type[Record], ...] = (
     Notice,
 )
 """Records that routes read from a request's body themselves."""
+
+ROUTES = (decisions, crossings, acts, profiles, queues, rosters, models, health, watchlist)
 
 
 def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
@@ -64,7 +79,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     )
     app.add_middleware(Guard)
     problems.install(app)
-    for module in (decisions, crossings, acts, profiles, queues, rosters, health, watchlist):
+    for module in ROUTES:
         app.include_router(module.router)
     app.openapi = lambda: _documented(app)  # type: ignore[method-assign]
     return app

@@ -172,6 +172,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         definitions=plan.digest,
         sentences=models.sentences,
         workload=workload,
+        features=features,
         matchers=(profiles, WatchMatcher()),
     )
     submit = writer.submit
