@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -11,12 +11,12 @@ from engine.amending import Amends
 from engine.decision import AMENDED, Decision, Inputs, Mode, Seen, decide, explained
 from engine.draws import PLACE, RANDOM, SCORE, draw, movement_key
 from engine.matches import Match, Matcher
-from engine.ports import FeatureRows, Rows, Scorer, Scores
+from engine.ports import FeatureRows, Features, Rows, Scorer, Scores
 from engine.reasons import Reason, Sentences
 from engine.records import Arrival
 from engine.rules import RULES, purpose
 from engine.rules import sentences as rule_sentences
-from engine.selection import Policy
+from engine.selection import Channel, Policy
 from engine.shifts import Shifts, Standing
 from engine.workload import Running, Workload
 
@@ -60,6 +60,7 @@ class Considering:
         definitions: str,
         sentences: Sentences,
         workload: Workload,
+        features: Features,
         matchers: Sequence[Matcher] = (),
     ) -> None:
         self._shifts = shifts
@@ -68,6 +69,7 @@ class Considering:
         self._definitions = definitions
         self._sentences = sentences
         self._workload = workload
+        self._features = features
         self._matchers = matchers
 
     def decided(
@@ -114,6 +116,10 @@ class Considering:
                 scorer=in_force.scorer,
             )
             decision = decide(one.inputs, one.seen)
+            if decision.channel is Channel.RED:  # few are: nobody else's places are read
+                searches = self._features.searches(snapshot, one.event)
+                one = replace(one, inputs=replace(one.inputs, searches=searches))
+                decision = decide(one.inputs, one.seen)
             running[post].decided(decision)
             out.append((one, decision))
         return out

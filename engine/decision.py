@@ -15,7 +15,7 @@ from engine.facts import Fact, data_gaps, facts
 from engine.matches import Match, chances
 from engine.minutes import Minutes
 from engine.percentiles import at, percentile
-from engine.places import Search, search_order
+from engine.places import Search, Searches, search_order
 from engine.ranking import place_of
 from engine.reasons import Reason
 from engine.records import Arrival
@@ -73,6 +73,8 @@ class Inputs:
     """How often it was changed."""
     matches: tuple[Match, ...] = ()
     """Profiles and entries of the watch list that fit the arrival."""
+    searches: Searches | None = None
+    """What was found where in vehicles like it; known of red ones alone, who get an order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
         merit=value,
         minutes=inputs.minutes.of(selection.channel),
         place=place_of(selection.channel, ranks_by, minutes=inputs.minutes),
-        search_order=search_order(crossing) if selection.channel is Channel.RED else (),
+        search_order=search_order(crossing, inputs.searches) if inputs.searches else (),
         facts=facts(seen.arrival, seen.features, amendment=inputs.amendment),
         data_gaps=data_gaps(seen.arrival, seen.features),
         mode=inputs.mode,

@@ -13,13 +13,14 @@ from engine.answers import Claim
 from engine.decision import Decision, Inputs
 from engine.matches import Match
 from engine.minutes import Minutes
+from engine.places import Searches
 from engine.ports import Rows
 from engine.records import Arrival
 from engine.selection import Policy
 from engine.views import flat, outcome
 
 _POLICY = tuple(field.name for field in fields(Policy))
-_OTHERWISE = ("policy", "table", "matches", "minutes")
+_OTHERWISE = ("policy", "table", "matches", "minutes", "searches")
 _BY_VALUE = tuple(field.name for field in fields(Inputs) if field.name not in _OTHERWISE)
 
 
@@ -54,6 +55,7 @@ def written(
             "policy": {name: getattr(inputs.policy, name) for name in _POLICY},
             "matches": [flat(match) for match in inputs.matches],
             "minutes": flat(inputs.minutes),
+            "searches": None if inputs.searches is None else inputs.searches.as_dict(),
         },
         "queue": {
             "decision_id": decision.decision_id,
@@ -84,6 +86,7 @@ def read_back(body: Mapping[str, Any]) -> Filing:
             table=(),
             matches=tuple(Match(**match) for match in inputs["matches"]),
             minutes=Minutes(**inputs["minutes"]),
+            searches=None if (said := inputs["searches"]) is None else Searches.from_dict(said),
         ),
         decision=body["decision"],
     )

@@ -1,20 +1,90 @@
-"""Where to look first in a vehicle sent to physical inspection.
+"""Where to look first in a vehicle sent to physical inspection, learnt from every place searched.
 
-The order is a stated prior, not a frequency: it ranks the places named in thirteen published finds
-of the region (among or disguised as goods 4, structural cavity or double floor 3 to 4, outside or
-under the vehicle 2, fuel tank 1, luggage 1), spread over the vehicle classes by judgement. It is
-learnt from no data yet. It looks at what kind of vehicle stands there and never at why it was
-picked, so that a random check cannot be told from a scored one by its search order.
+Assumes that a place is worth searching as often as searching it found something: in all vehicles,
+in vehicles of its class, in those as laden or as empty as it is, and most of all in what has to do
+with this very vehicle (its plate, trailer, driver, carrier, consignee). A place that nobody has
+searched keeps the stated prior (:mod:`engine.place_table`): not searched is no evidence of absence.
+
+The order looks at what stands there and what was found there before, never at why the vehicle was
+picked, so that a random check cannot be told from a scored one by its search order. Each order,
+drawn by lot or not, spreads over several groups of places: the least that a random check must do.
 """
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Self
 
-from engine.records import Crossing, Method, VehicleClass
+from engine.place_table import FIRST, LIKELIEST, PRIOR, group, how
+from engine.records import PLACES, Crossing, Method, VehicleClass
 
-PLACES_VERSION = "prior-1"
-"""Changes whenever the tables below change; kept with every decision."""
-SEARCHED_FIRST = 5
+PLACES_VERSION = "learnt-1"
+"""Changes whenever the prior or what is made of counts changes; kept with every search order."""
+SEARCHED_FIRST = 6
 """Places of a search order."""
+FEWEST_GROUPS = 3
+"""Groups of places (cab, chassis, cargo, ...) that a search order spreads over at least."""
+PRIOR_FINDS = 3.0
+"""Finds that what is known more broadly counts as, against finds in vehicles more like this one."""
+PRIOR_SEARCHES = 20.0
+"""Searches that the rate of its class counts as, against those of a vehicle's own parties."""
+
+ALL, CLASS, LOAD = "all", "class", "load"
+SCOPES = (ALL, CLASS, LOAD)
+"""From the broadest to the narrowest: all vehicles, those of its class, those as laden too."""
+PARTIES: Mapping[str, str] = {
+    "plate": "on this vehicle",
+    "trailer": "with this trailer",
+    "driver": "with this driver",
+    "carrier": "on vehicles of this carrier",
+    "consignee": "in loads for this consignee",
+}
+"""Whose finds belong to a vehicle, as the sentence says it."""
+_CLASSES: Mapping[VehicleClass, str] = {
+    "car": "cars",
+    "van": "vans",
+    "bus": "buses",
+    "truck": "trucks",
+    "rail_wagon": "rail wagons",
+    "other": "other vehicles",
+}
+
+Counts = Mapping[str, tuple[int, int]]
+"""By place code: in how many vehicles it was searched, and in how many something was found there.
+
+A group's name with ``.*`` stands for any place of the group."""
+_NONE = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    """What earlier searches say about one vehicle, by scope or party; a record has it by value."""
+
+    counts: Mapping[str, Counts]
+    version: str = PLACES_VERSION
+
+    def of(self, scope: str) -> Counts:
+        """Return the counts of one scope or party, none where nothing was ever searched."""
+        return self.counts.get(scope, {})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        found = {
+            scope: {place: list(pair) for place, pair in sorted(places.items())}
+            for scope, places in self.counts.items()
+            if places
+        }
+        return {"version": self.version, "counts": found}
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> Self:
+        """Read what :meth:`as_dict` gave."""
+        counts = {
+            scope: {place: (searched, found) for place, (searched, found) in places.items()}
+            for scope, places in said["counts"].items()
+        }
+        return cls(counts, said["version"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,60 +96,124 @@ class Search:
     why: str
 
 
-_HOW: dict[str, tuple[Method, str]] = {
-    "cargo.among": ("xray", "most published finds of the region were among the goods"),
-    "cargo.disguised": ("physical", "loads were sold as goods: potatoes, shoe polish, cotton"),
-    "cargo.packaging": ("canine", "packaging hides small amounts from an image"),
-    "trailer.floor": ("physical", "double floors are among the most frequent structural finds"),
-    "trailer.front_wall": ("xray", "a false front wall shows as a shortened load space"),
-    "trailer.sides": ("xray", "cavities in side walls stand out in an image"),
-    "chassis.underbody": ("physical", "loads were fixed under trailers with magnets"),
-    "chassis.frame": ("physical", "frame rails are open cavities within arm's reach"),
-    "chassis.spare_wheel": ("physical", "a spare wheel is quickly filled and quickly checked"),
-    "fuel.tank": ("xray", "a tank smaller inside than outside was found before"),
-    "cab.bunk": ("canine", "the bunk is the driver's own space"),
-    "cab.bags": ("canine", "luggage held finds, once inside a spare gearbox"),
-    "cab.dash": ("canine", "panels come off without tools"),
-    "cab.seat": ("physical", "seat shells are cavities within reach of everybody aboard"),
-    "cab.roof": ("physical", "roof linings hide flat packages"),
-    "engine.bay": ("physical", "heat and smell keep dogs off: look with a mirror"),
-}
-
-_PRIOR: dict[VehicleClass, tuple[str, ...]] = {
-    "truck": (
-        "cargo.among",
-        "trailer.floor",
-        "chassis.underbody",
-        "fuel.tank",
-        "trailer.front_wall",
-        "cargo.disguised",
-        "chassis.spare_wheel",
-        "cab.bunk",
-    ),
-    "van": ("cargo.among", "cab.bags", "trailer.sides", "chassis.underbody", "cab.dash"),
-    "bus": ("cab.bags", "cab.roof", "cab.seat", "chassis.underbody", "fuel.tank"),
-    "car": ("cab.bags", "cab.dash", "chassis.spare_wheel", "cab.seat", "fuel.tank", "engine.bay"),
-    "rail_wagon": (
-        "cargo.among",
-        "chassis.frame",
-        "cargo.disguised",
-        "trailer.floor",
-        "cargo.packaging",
-    ),
-    "other": (
-        "cargo.among",
-        "chassis.underbody",
-        "cargo.packaging",
-        "cab.bags",
-        "chassis.frame",
-        "trailer.floor",
-    ),
-}
+def any_of(place: str) -> str:
+    """Return the code under which a place's whole group is counted."""
+    return f"{group(place)}.*"
 
 
-def search_order(crossing: Crossing) -> tuple[Search, ...]:
-    """Return the places to search first, in order; an empty conveyance is searched for cavities."""
-    places = _PRIOR[crossing.vehicle_class]
+def counted(places: Iterable[str]) -> set[str]:
+    """Return what the places of one vehicle are counted as: each for itself and for its group."""
+    return {*places, *map(any_of, places)}
+
+
+def search_order(crossing: Crossing, searches: Searches) -> tuple[Search, ...]:
+    """Return the places to search first, in order, each with why."""
+    rate = rates(crossing, searches)
+    places = spread(sorted(rate, key=lambda place: (-rate[place], place)))
+    return tuple(_step(crossing.vehicle_class, place, searches) for place in places)
+
+
+def rates(crossing: Crossing, searches: Searches) -> Mapping[str, float]:
+    """Return for each place the chance, as far as it is known, that searching it finds something.
+
+    A find raises the place it was made in and the places of its group, a search that found nothing
+    lowers them, and neither moves the order of other places. An empty conveyance has no cargo.
+    """
+    found = {}
+    for place in candidates(crossing, searches):
+        odds = _usual(crossing.vehicle_class, place, searches)
+        parties = [_of_party(searches.of(party).get(place, _NONE), odds) for party in PARTIES]
+        found[place] = 1.0 - math.prod(1.0 - chance for chance in parties)
+    return found
+
+
+def candidates(crossing: Crossing, searches: Searches) -> set[str]:
+    """Return the places that the vehicle has, and those where it or its like held something."""
+    likely = set(PRIOR[crossing.vehicle_class])
     if crossing.is_empty:
-        places = tuple(place for place in places if not place.startswith("cargo."))
-    return tuple(Search(place, *_HOW[place]) for place in places[:SEARCHED_FIRST])
+        likely = {place for place in likely if group(place) != "cargo"}
+    likely |= _held(searches.of(LOAD if crossing.is_empty else CLASS))
+    for party in PARTIES:
+        likely |= _held(searches.of(party))
+    return likely
+
+
+def spread(ranked: Sequence[str]) -> list[str]:
+    """Return the first places, the last of them from other groups where too few are among them."""
+    chosen: list[str] = []
+    left = list(ranked)
+    groups = len({group(place) for place in ranked})
+    while left and len(chosen) < SEARCHED_FIRST:
+        had = {group(place) for place in chosen}
+        missing = min(FEWEST_GROUPS, groups) - len(had)
+        is_last_chance = missing >= SEARCHED_FIRST - len(chosen)
+        place = next(p for p in left if not is_last_chance or group(p) not in had)
+        left.remove(place)
+        chosen.append(place)
+    return chosen
+
+
+def _held(counts: Counts) -> set[str]:
+    return {place for place, (_, found) in counts.items() if found and not place.endswith("*")}
+
+
+def _usual(vehicle_class: VehicleClass, place: str, searches: Searches) -> float:
+    """Return the odds of a find in such a vehicle: the prior, corrected from broad to narrow."""
+    whole = any_of(place)
+    prior = PRIOR[vehicle_class].get(place, _least(vehicle_class))
+    factor = _factor(searches.of(ALL).get(whole, _NONE), _usually(whole), 1.0)
+    factor = _factor(searches.of(ALL).get(place, _NONE), _usually(place), factor)
+    odds = prior * factor
+    for scope in (CLASS, LOAD):
+        odds *= _factor(searches.of(scope).get(place, _NONE), odds, 1.0)
+    return odds
+
+
+def _factor(counts: tuple[int, int], expected: float, known: float) -> float:
+    """Return by what finds exceed what was expected of these searches; ``known`` is the prior.
+
+    The mean of a Gamma posterior whose prior weighs ``PRIOR_FINDS``. Searches that found something
+    stand above the line alone, so that no find can ever lower a place.
+    """
+    searched, found = counts
+    return (found + PRIOR_FINDS * known) / ((searched - found) * expected + PRIOR_FINDS)
+
+
+def _of_party(counts: tuple[int, int], odds: float) -> float:
+    """Return the chance of a find by one party's own searches, from the odds of its class."""
+    searched, found = counts
+    held = found + PRIOR_SEARCHES * odds
+    return held / (held + searched - found + PRIOR_SEARCHES)
+
+
+def _least(vehicle_class: VehicleClass) -> float:
+    return LIKELIEST * 2 / (len(FIRST[vehicle_class]) + 2)
+
+
+@lru_cache
+def _usually(place: str) -> float:
+    """Return the prior of a place over all classes that have it; of a group, that of its places."""
+    if parts := [_usually(part) for part in PLACES if any_of(part) == place]:
+        return math.fsum(parts)
+    known = [prior[place] for prior in PRIOR.values() if place in prior]
+    return math.fsum(known) / len(known) if known else min(map(_least, FIRST))
+
+
+def _step(vehicle_class: VehicleClass, place: str, searches: Searches) -> Search:
+    method, otherwise = how(place)
+    searched, found = searches.of(CLASS).get(place, _NONE)
+    where = _CLASSES[vehicle_class]
+    held = [
+        f"{_times(times)} {words}"
+        for party, words in PARTIES.items()
+        if (times := searches.of(party).get(place, _NONE)[1])
+    ]
+    if searched:
+        said = f"found there {found:,} of {searched:,} times it was searched on {where}"
+    else:
+        said = f"not searched on {where} before; {otherwise}"
+    return Search(place, method, "; ".join([said, *held]))
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")

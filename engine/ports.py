@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from engine.journal import Draft, Entry
+from engine.places import Searches
 from engine.records import Arrival, Crossing, Inspection, Seizure
 
 Floats = NDArray[np.float64]
@@ -98,7 +99,11 @@ class Features(Protocol):
         ...
 
     def find(self, connection: Connection, seizure: Seizure) -> Any:
-        """Return the event of goods found elsewhere; None where they belong to no crossing."""
+        """Return the event of goods found; None where they belong to no crossing."""
+        ...
+
+    def searches(self, connection: Connection, event: Any) -> Searches:
+        """Return what was found where in vehicles like one that arrives; ``event`` is its own."""
         ...
 
 

@@ -22,6 +22,8 @@ from features.steps import GRAMS_MOST, Label, act_step, is_full
 
 Ints = NDArray[np.int64]
 NEVER = int(np.iinfo(np.int64).max)
+Look = tuple[int, tuple[str, ...], tuple[str, ...]]
+"""(row of the crossing, places searched, places where something was found) of one record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,26 @@ def act_minutes(tables: Tables) -> list[Taught]:
             sums[who, how][0] += n
             sums[who, how][1] += minutes
     return [(who, how, int(n), minutes) for (who, how), (n, minutes) in sums.items()]
+
+
+def looks(tables: Tables) -> list[Look]:
+    """Return where the vehicles of a history were searched, and where something was found.
+
+    A seizure counts at its place whether the act that made it says that it searched there or not.
+    """
+    acts, seizures = tables.inspections, tables.seizures
+    rows = _rows(tables, acts["crossing_id"]).tolist()
+    out: list[Look] = [
+        (row, tuple(places), ())
+        for row, places in zip(rows, acts["places_searched"].to_pylist(), strict=True)
+        if row >= 0 and places
+    ]
+    rows = _rows(tables, seizures["linked_crossing_id"]).tolist()
+    return out + [
+        (row, (place,), (place,))
+        for row, place in zip(rows, seizures["place"].to_pylist(), strict=True)
+        if row >= 0 and place is not None
+    ]
 
 
 def labels(tables: Tables, *, before: int = NEVER, delay: int = 0) -> Labels:

@@ -4,27 +4,33 @@ The rows are the same that one append after another would have written: cumulati
 in the order of becoming known, ties in time folded into one row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, delete
 
+from features.acts import Look
 from features.counters import COUNTERS, Layout, copy, layouts
 from features.derived import first_pairs
 from features.encode import FACTS
 from features.links import keep, ways
 from features.log import Events, Log
 from features.passages import LINKS, PASSAGES
+from features.places import AT_ONCE, Looked, PlaceCounter, forget
 from features.plan import Plan
+from features.steps import vehicles
 
 Ints = NDArray[np.int64]
 _ARRIVED, _ENTRY = FACTS.index("arrived_at"), FACTS.index("is_entry")
 _CHUNK = 20_000
 
 
-def backfill(connection: Connection, log: Log, plan: Plan) -> None:
-    """Replace counters and passages by those of a history, inside one writer's transaction."""
+def backfill(connection: Connection, log: Log, plan: Plan, *, looks: Sequence[Look] = ()) -> None:
+    """Replace counters and passages by those of a history, inside one writer's transaction.
+
+    ``looks`` says where its vehicles were searched.
+    """
     connection.execute(delete(COUNTERS))
     connection.execute(delete(PASSAGES))
     for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
@@ -36,6 +42,17 @@ def backfill(connection: Connection, log: Log, plan: Plan) -> None:
     keys = log.keys[:]
     for begin in range(0, len(log), _CHUNK):
         connection.execute(PASSAGES.insert(), list(_passages(log, keys, label, begin=begin)))
+    forget(connection)
+    counter = PlaceCounter(plan)
+    for begin in range(0, len(looks), AT_ONCE):
+        counter.count(connection, list(_looked(log, keys, looks[begin : begin + AT_ONCE])))
+
+
+def _looked(log: Log, keys: Ints, looks: Sequence[Look]) -> Iterator[Looked]:
+    for row, searched, found in looks:
+        (vehicle,) = vehicles(log.facts, slice(row, row + 1))
+        name = str(log.crossing_id[row])
+        yield Looked(name, vehicle, keys[:, row].tolist(), searched, found)
 
 
 def _linked(log: Log, plan: Plan) -> Iterator[tuple[int, int, int, int]]:
@@ -91,7 +108,9 @@ def _labels(log: Log) -> Ints:
 
 
 def _passages(log: Log, keys: Ints, label: Ints, *, begin: int) -> Iterator[dict[str, object]]:
-    for row in range(begin, min(begin + _CHUNK, len(log))):
+    end = min(begin + _CHUNK, len(log))
+    kinds = vehicles(log.facts, slice(begin, end))
+    for row, vehicle in zip(range(begin, end), kinds, strict=True):
         yield {
             "crossing_id": log.crossing_id[row],
             "post": log.post[row],
@@ -103,4 +122,5 @@ def _passages(log: Log, keys: Ints, label: Ints, *, begin: int) -> Iterator[dict
             "inspected": int(label[0, row]),
             "hit": int(label[1, row]),
             "seizure": int(label[2, row]),
+            "vehicle": vehicle,
         }

@@ -16,12 +16,12 @@ from engine.journal import Draft, Entry, Journal
 from engine.minutes import Taught, taught_anew
 from engine.records import Arrival, Inspection, Seizure
 from engine.store import Store
-from features.acts import act_minutes
+from features.acts import Look, act_minutes, looks
 from features.backfill import backfill
 from features.event_log import read_event_log, records
 from features.log import Log, read_log
 from features.online import OnlineFeatures
-from features.passages import EPOCH, found_elsewhere
+from features.passages import EPOCH, found
 from features.plan import Plan
 from features.projection import CounterProjection
 
@@ -67,7 +67,13 @@ def open_epoch(
     said("filling the counters")
     features = OnlineFeatures(plan, tables.network)
     opening = _Opening(
-        log, plan, features, epoch=tables.digest, upto=upto, taught=act_minutes(tables)
+        log,
+        plan,
+        features,
+        epoch=tables.digest,
+        upto=upto,
+        taught=act_minutes(tables),
+        looks=looks(tables),
     )
     body = {"epoch": tables.digest, "definitions": plan.digest, **about}
     return Journal(store, [opening]).append([Draft(HISTORY, tables.digest, "", body)])[0]
@@ -85,14 +91,15 @@ class _Opening:
         epoch: str,
         upto: int,
         taught: Sequence[Taught],
+        looks: Sequence[Look],
     ) -> None:
         self._log, self._plan, self._features = log, plan, features
         self._epoch, self._upto = epoch, upto
-        self._taught = taught
+        self._taught, self._looks = taught, looks
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Fill the counters from the log, then count what was recorded after it was read."""
-        backfill(connection, self._log, self._plan)
+        backfill(connection, self._log, self._plan, looks=self._looks)
         taught_anew(connection, self._taught)
         late = [self._counted(record) for record in records(connection, after=self._upto)]
         CounterProjection(self._plan).apply(connection, late)
@@ -109,7 +116,7 @@ class _Opening:
         if kind == "inspection":
             return self._features.act(Inspection.model_validate(body["inspection"], strict=False))
         if kind == "seizure":
-            found = Seizure.model_validate(body["seizure"], strict=False)
-            return found_elsewhere(found, body["linked_crossing_id"])
+            seizure = Seizure.model_validate(body["seizure"], strict=False)
+            return found(seizure, body["linked_crossing_id"])
         arrival = Arrival.model_validate(body["arrival"], strict=False)
         return self._features.record(arrival.crossing, arrival.declaration)

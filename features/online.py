@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, select
 
 from engine.network import Network
+from engine.places import Searches
 from engine.ports import FeatureRows
 from engine.records import Arrival, Crossing, Declaration, Inspection, Seizure
 from engine.times import micros
@@ -20,10 +21,11 @@ from features.passages import (
     ActEvent,
     CrossingEvent,
     FindEvent,
-    found_elsewhere,
+    found,
     link,
 )
 from features.passages import epoch as counted
+from features.places import PlaceCounter
 from features.plan import Plan
 
 _ENTRIES = select(PASSAGES.c.arrived_at).where(
@@ -42,6 +44,7 @@ class OnlineFeatures:
         self._plan = plan
         self._network = network
         self._reader = Reader(plan)
+        self._places = PlaceCounter(plan)
         self.names = plan.names
         self.digest = plan.digest
 
@@ -76,10 +79,8 @@ class OnlineFeatures:
         reads = self._reader.read(connection, keys, as_of)
         values = self._plan.finish(np.concatenate((facts, cuts, reads), axis=1))
         events = tuple(
-            _event(arrival.crossing, entities, found, row)
-            for arrival, (entities, _), found, row in zip(
-                arrivals, encoded, keys, facts, strict=True
-            )
+            _event(arrival.crossing, entities, own, row)
+            for arrival, (entities, _), own, row in zip(arrivals, encoded, keys, facts, strict=True)
         )
         return FeatureRows(self.names, values, events, epoch)
 
@@ -91,7 +92,7 @@ class OnlineFeatures:
 
     def act(self, act: Inspection) -> ActEvent:
         """Return the event of an inspection act."""
-        return ActEvent(act.crossing_id, act.outcome, act.is_full)
+        return ActEvent(act.crossing_id, act.outcome, act.is_full, act.places_searched)
 
     def post_of(self, connection: Connection, crossing_id: str) -> str | None:
         """Return the post of a crossing that was recorded or loaded; None for a stranger."""
@@ -109,8 +110,12 @@ class OnlineFeatures:
         return seizure.crossing_id or link(connection, seizure)
 
     def find(self, connection: Connection, seizure: Seizure) -> FindEvent | None:
-        """Return the event of a seizure made elsewhere; None where it belongs to no crossing."""
-        return found_elsewhere(seizure, self.link(connection, seizure))
+        """Return the event of a seizure; None where it belongs to no crossing."""
+        return found(seizure, self.link(connection, seizure))
+
+    def searches(self, connection: Connection, event: CrossingEvent) -> Searches:
+        """Return what earlier searches say about the places of a vehicle that arrives."""
+        return self._places.searches(connection, event.vehicle, event.keys)
 
 
 def _event(

@@ -27,7 +27,7 @@ from engine.store import METADATA, Int64, fetch
 from engine.times import DAY, micros
 from features.definitions import Floats
 from features.encode import key
-from features.steps import GRAMS_MOST, Label
+from features.steps import GRAMS_MOST, Label, vehicles
 
 LINK_DAYS = 30
 """A find that names a plate alone belongs to its last entry within this many days before."""
@@ -45,6 +45,7 @@ PASSAGES = Table(
     Column("inspected", SmallInteger, nullable=False, server_default="0"),
     Column("hit", SmallInteger, nullable=False, server_default="0"),
     Column("seizure", SmallInteger, nullable=False, server_default="0"),
+    Column("vehicle", String, nullable=False, server_default=""),
     Index("passages_plate_ix", "plate_key", "arrived_at"),
     Index("passages_post_ix", "post", "arrived_at"),
 )
@@ -85,6 +86,11 @@ class CrossingEvent:
     keys: tuple[int, ...]
     facts: Floats
 
+    @property
+    def vehicle(self) -> str:
+        """What kind of vehicle it is, as places are counted."""
+        return vehicles(self.facts.reshape(-1, 1), slice(None))[0]
+
 
 @dataclass(frozen=True, slots=True)
 class ActEvent:
@@ -93,25 +99,29 @@ class ActEvent:
     crossing_id: str
     outcome: str
     is_full: bool
+    places: tuple[str, ...] = ()
+    """Where it searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class FindEvent:
-    """Goods found elsewhere, linked back to a crossing."""
+    """Goods found in a vehicle, or elsewhere and linked back to its crossing."""
 
     crossing_id: str
     grams: int
+    place: str | None = None
+    """Where in the vehicle, None where nobody says."""
+    is_elsewhere: bool = True
+    """False for a find of an inspection act: it is that act's outcome, and counts with it."""
 
 
-def found_elsewhere(seizure: Seizure, crossing_id: str | None) -> FindEvent | None:
-    """Return the event of a seizure linked to a crossing, None for one that is no event.
-
-    A seizure made during an inspection is that act's outcome and no event of its own.
-    """
-    if crossing_id is None or seizure.inspection_id is not None:
+def found(seizure: Seizure, crossing_id: str | None) -> FindEvent | None:
+    """Return the event of a seizure linked to a crossing, None for one that is linked to none."""
+    if crossing_id is None:
         return None
     grams = min(seizure.quantity_g or 0.0, float(GRAMS_MOST))
-    return FindEvent(crossing_id, int(np.rint(grams)))
+    is_elsewhere = seizure.inspection_id is None
+    return FindEvent(crossing_id, int(np.rint(grams)), seizure.place, is_elsewhere)
 
 
 def passage_row(event: CrossingEvent, known_at: int, label: Label) -> tuple[object, ...]:
@@ -125,6 +135,7 @@ def passage_row(event: CrossingEvent, known_at: int, label: Label) -> tuple[obje
         known_at,
         np.array(event.keys, "<i8").tobytes(),
         *label,
+        event.vehicle,
     )
 
 

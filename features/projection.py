@@ -18,6 +18,7 @@ from features.definitions import EVER, Floats, Seen
 from features.encode import FACTS
 from features.links import followed, keep, ways
 from features.passages import PASSAGES, ActEvent, CrossingEvent, FindEvent, passage_row
+from features.places import Looked, PlaceCounter, told
 from features.plan import Group, Plan
 from features.steps import MEASURES, Label, act_step, crossing_measures
 from features.streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
@@ -42,7 +43,7 @@ class _Counted:
 
 
 class CounterProjection:
-    """Keeps passages, counters and links; implements ``engine.ports.Projection``."""
+    """Keeps passages, counters, links and places; implements ``engine.ports.Projection``."""
 
     def __init__(self, plan: Plan) -> None:
         found = layouts(plan)
@@ -57,6 +58,7 @@ class CounterProjection:
             self._seen.append((name, seen, layout, plan.column[seen.by, seen.by]))
         self._ways = [(way, found[Group(CROSSINGS.name, way.link.pair)]) for way in ways(plan)]
         self._width = len(plan.lookups)
+        self._searched = PlaceCounter(plan)
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Count what these records say; a crossing counts once, with its first record."""
@@ -70,6 +72,7 @@ class CounterProjection:
         if hits and self._ways:
             self._count(connection, list(self._passed(connection, hits)))
         _keep(connection, known)
+        self._searched.count(connection, list(_looked(known, [event for _, event in events])))
 
     def _passages(self, connection: Connection, events: Sequence[object]) -> "dict[str, _Passage]":
         wanted = {
@@ -84,7 +87,7 @@ class CounterProjection:
             rows = fetch(connection, _KNOWN + among, list(wanted))
         else:
             rows = fetch(connection, _KNOWN + "= ANY(%s)", [list(wanted)])
-        return {name: _Passage.of(keys, label) for name, keys, *label in rows}
+        return {name: _Passage.of(keys, label, kind) for name, keys, kind, *label in rows}
 
     def _steps(
         self, known: "dict[str, _Passage]", known_at: int, event: object
@@ -102,7 +105,8 @@ class CounterProjection:
             if any(step):
                 measures = dict(zip(("n", "hit", "seizure"), step, strict=True))
                 yield _Counted(INSPECTIONS.name, passage.keys, known_at, measures)
-        elif isinstance(event, FindEvent) and (passage := known.get(event.crossing_id)):
+        elif isinstance(event, FindEvent) and event.is_elsewhere and event.crossing_id in known:
+            passage = known[event.crossing_id]
             measures = {"n": 1, "grams": event.grams}
             yield _Counted(FINDS.name, passage.keys, known_at, measures)
 
@@ -166,15 +170,34 @@ class _Passage:
     new: CrossingEvent | None = None
     known_at: int = 0
     was: Label = (0, 0, 0)
+    stored: str = ""
 
     @classmethod
-    def of(cls, keys: bytes, said: Sequence[int]) -> "_Passage":
+    def of(cls, keys: bytes, said: Sequence[int], vehicle: str) -> "_Passage":
         inspected, hit, seizure = said
         label = (inspected, hit, seizure)
-        return cls(np.frombuffer(keys, "<i8").tolist(), label, was=label)
+        return cls(np.frombuffer(keys, "<i8").tolist(), label, was=label, stored=vehicle)
+
+    @property
+    def vehicle(self) -> str:
+        """What kind of vehicle it is, as places are counted."""
+        return self.stored if self.new is None else self.new.vehicle
 
 
-_KNOWN = "SELECT crossing_id, entity_keys, inspected, hit, seizure FROM passages WHERE crossing_id "
+def _looked(known: Mapping[str, _Passage], events: Sequence[object]) -> Iterator[Looked]:
+    """Where the vehicles of some events were searched."""
+    for event in events:
+        if isinstance(event, ActEvent | FindEvent) and event.crossing_id in known:
+            searched, found = told(event)
+            if searched:
+                one = known[event.crossing_id]
+                yield Looked(event.crossing_id, one.vehicle, one.keys, searched, found)
+
+
+_KNOWN = (
+    "SELECT crossing_id, entity_keys, vehicle, inspected, hit, seizure FROM passages "
+    "WHERE crossing_id "
+)
 _LABEL = (
     PASSAGES.update()
     .where(PASSAGES.c.crossing_id == bindparam("which"))

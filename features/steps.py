@@ -4,6 +4,7 @@ Nothing here reads a file or a store, so that both may use it.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,32 @@ _SCALES = np.array([float(scale) for _, scale in CROSSINGS.measures.values()])
 
 Label = tuple[int, int, int]
 """A crossing's (inspected, hit, seizure), each 0 or 1."""
+
+
+_KINDS = tuple(name for name in FACTS if name.startswith("class_"))
+_KIND_PLACES = [FACTS.index(name) for name in _KINDS]
+_EMPTY = FACTS.index("is_empty")
+
+
+def vehicles(facts: Any, rows: slice) -> list[str]:
+    """Return what kind of vehicle each crossing is, as places are counted: ``truck:empty``.
+
+    Parameters
+    ----------
+    facts : float64 array of shape (n_facts, n), or ``features.columns.Facts``
+    rows : slice
+        Which crossings are asked for.
+
+    Returns
+    -------
+    list of str
+        Class and load; a vehicle of which nobody says that it is empty is laden.
+    """
+    flags = np.array([facts[place, rows] == 1.0 for place in _KIND_PLACES])
+    which = np.where(flags.any(axis=0), flags.argmax(axis=0), len(_KINDS)).tolist()
+    names = [name.removeprefix("class_") for name in _KINDS] + ["other"]
+    loads = np.where(facts[_EMPTY, rows] == 1.0, "empty", "laden").tolist()
+    return [f"{names[at]}:{load}" for at, load in zip(which, loads, strict=True)]
 
 
 def is_full(methods: Sequence[str] | None) -> bool:
