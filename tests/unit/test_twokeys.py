@@ -25,8 +25,9 @@ def stands(*steps: tuple[str, str, dict[str, Any]]) -> Standing:
     return replay(events(*steps), needs_evidence=True)["P1"]
 
 
-PROPOSED = (("proposed", "ann", {}), ("backtested", "ann", {}))
-IN_FORCE = (*PROPOSED, ("approved", "bob", {"of": 1}))
+Steps = tuple[tuple[str, str, dict[str, Any]], ...]
+PROPOSED: Steps = (("proposed", "ann", {}), ("backtested", "ann", {}))
+IN_FORCE: Steps = (*PROPOSED, ("approved", "bob", {"of": 1}))
 
 
 def test_two_people_put_it_into_force_and_two_take_it_away() -> None:
@@ -71,7 +72,7 @@ def test_an_approval_that_lost_a_race_is_of_something_else() -> None:
 
 
 def test_what_left_does_not_come_back() -> None:
-    gone = (*IN_FORCE, ("leaving", "bob", {}), ("left", "cem", {"of": 4}))
+    gone: Steps = (*IN_FORCE, ("leaving", "bob", {}), ("left", "cem", {"of": 4}))
     assert stands(*gone, ("approved", "bob", {"of": 1})).state == "retired"
     with pytest.raises(ConflictError):
         leave("profile", stands(*gone), by="bob", why="")
@@ -129,7 +130,7 @@ def test_no_order_of_records_moves_anything_with_one_person(
 )
 def test_a_machine_that_asks_for_no_second_person_is_found(
     monkeypatch: pytest.MonkeyPatch,
-    steps: tuple[tuple[str, str, dict[str, Any]], ...],
+    steps: Steps,
     plant: str,
 ) -> None:
     """The twin: an author who may approve, and one who may alone take away, are noticed."""

@@ -1,0 +1,19 @@
+"""More people than one key a role, for what needs two of them."""
+
+from typing import Any
+
+from api.accounts import Accounts
+from api.keys import open_pepper
+from api.roles import Role
+from tests.service.world import World
+
+
+def person(world: World, role: Role) -> dict[str, str]:
+    """Return the headers of somebody new."""
+    accounts = Accounts(world.runtime.store, world.runtime.network)
+    made = accounts.create_key(role, None, pepper=open_pepper(world.home))
+    return {"Authorization": f"Bearer {made.secret}"}
+
+
+def send(world: World, path: str, body: Any, by: dict[str, str], **headers: str) -> Any:
+    return world.client.post(path, json=body, headers=by | headers)

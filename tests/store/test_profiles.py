@@ -1,0 +1,196 @@
+"""What is listed, matched and found stands the same on both stores."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.errors import NotFoundError
+from engine.journal import Draft, Entry, Journal
+from engine.matches import Match
+from engine.ports import FeatureRows
+from engine.profile_hits import HitProjection, audit
+from engine.profiles import ProfileMatcher, ProfileProposal, profiles, propose
+from engine.queue import DECISION, INSPECTION
+from engine.records import Arrival
+from engine.store import Store
+from engine.times import DAY, moment
+from engine.twokeys import (
+    TwoKeysProjection,
+    approval,
+    evidence,
+    leave,
+    standing,
+    version,
+)
+from engine.watchlist import Notice, WatchEntry, WatchMatcher, WatchProjection, notice
+from engine.watchlist import propose as list_
+
+NAMES = ("night",)
+
+
+def journal_of(store: Store) -> Journal:
+    return Journal(store, [TwoKeysProjection(), WatchProjection(), HitProjection()])
+
+
+def arrival(**crossing: Any) -> Arrival:
+    known = {
+        "crossing_id": "c",
+        "post": "P",
+        "direction": "entry",
+        "arrived_at": "2026-01-01T00:00:00Z",
+        "vehicle_class": "truck",
+    }
+    return Arrival.model_validate({"crossing": known | crossing}, strict=False)
+
+
+def rows(*nights: float) -> FeatureRows:
+    return FeatureRows(NAMES, np.array(nights, np.float32)[:, None], (None,) * len(nights))
+
+
+def now(store: Store) -> int:
+    journal_of(store).ensure_recent()
+    with store.read() as connection:
+        return journal_of(store).head(connection).as_of
+
+
+def matched(store: Store, matcher: Any, *arrivals: Arrival, as_of: int | None = None) -> list[Any]:
+    cut = now(store) if as_of is None else as_of
+    with store.read() as connection:
+        found = matcher.matches(connection, arrivals, rows(*[1.0] * len(arrivals)), as_of=cut)
+    return [list(each) for each in found]
+
+
+def approved(store: Store, matter: Any, subject: str, by: str) -> Entry:
+    with store.read() as connection:
+        draft = approval(matter, standing(connection, matter, subject), by=by)
+    return journal_of(store).append([draft])[0]
+
+
+def test_the_list_follows_its_records(store: Store) -> None:
+    journal, matcher = journal_of(store), WatchMatcher()
+    assert matched(store, matcher, arrival(plate="A1")) == [[]]
+    at = now(store)
+    entry = WatchEntry(plate="A 1", reason="x", expiry=moment(at + DAY))
+    journal.append([list_(entry, "w1", by="ann", now=at)])
+    told = Notice(trailer="T1", reason="x", expiry=moment(at + DAY))
+    seq = journal.append([notice(told, "w2", by="fot", now=at)])[0].seq
+    both = arrival(plate="a-1", trailer_plate="T1")
+    assert matched(store, matcher, both) == [[Match("watchlist", "w2", seq, "yellow", 1.0)]]
+
+    entered = approved(store, "watchlist", "w1", "bob").seq
+    first, second = matched(store, matcher, both, arrival(plate="B1"))
+    assert [m.code for m in first] == ["w1", "w2"] and second == []
+    assert first[0] == Match("watchlist", "w1", entered, "red", 1.0)
+    assert matched(store, matcher, both, as_of=at + DAY) == [[]]
+
+    with store.read() as connection:
+        going = leave("watchlist", standing(connection, "watchlist", "w1"), by="bob", why="")
+    journal.append([going])
+    approved(store, "watchlist", "w1", "cem")
+    assert [m.code for m in matched(store, matcher, both)[0]] == ["w2"]
+
+
+def test_many_arrivals_with_many_names_are_one_read(store: Store) -> None:
+    journal, at = journal_of(store), now(store)
+    entry = WatchEntry(container="C-63", reason="x", expiry=moment(at + DAY))
+    journal.append([list_(entry, "w1", by="ann", now=at)])
+    approved(store, "watchlist", "w1", "bob")
+    batch = [
+        arrival(crossing_id=f"c{i}", container_numbers=[f"C{n + 64 * i}" for n in range(64)])
+        for i in range(128)
+    ]
+    found = matched(store, WatchMatcher(), *batch)
+    assert [len(each) for each in found] == [1] + [0] * 127
+
+
+def profile(code: str, at: int, **more: Any) -> ProfileProposal:
+    return ProfileProposal(
+        code=code,
+        expression="features.night == 1",
+        channel="red",
+        percentage=40.0,
+        valid_until=moment(at + DAY),
+        **more,
+    )
+
+
+def test_profiles_are_compiled_again_only_when_one_moved(store: Store) -> None:
+    journal, at, said = journal_of(store), now(store), list[Draft]()
+    matcher = ProfileMatcher(said.append, NAMES)  # type: ignore[arg-type]
+    journal.append([propose(profile("N1", at), by="ann", now=at)])
+    journal.append([evidence("profile", "N1", by="ann", state="proposed", figures={})])
+    assert matched(store, matcher, arrival()) == [[]]
+    seq = approved(store, "profile", "N1", "bob").seq
+    assert matched(store, matcher, arrival()) == [[Match("profile", "N1", seq, "red", 0.4)]]
+    compiled = matcher._compiled
+    journal.append([Draft("tick", "", "", {})])
+    matched(store, matcher, arrival())
+    assert matcher._compiled is compiled and said == []
+    assert matched(store, matcher, arrival(), as_of=at + DAY) == [[]]
+    with store.read() as connection:
+        assert version(connection, "profile") == seq
+        assert profiles(connection)["N1"].state(at + DAY) == "expired"
+        with pytest.raises(NotFoundError):
+            standing(connection, "profile", "N2")
+
+
+def test_a_release_without_a_feature_fails_no_decision(store: Store) -> None:
+    journal, at, said = journal_of(store), now(store), list[Draft]()
+    journal.append([propose(profile("N1", at), by="ann", now=at)])
+    journal.append([evidence("profile", "N1", by="ann", state="proposed", figures={})])
+    approved(store, "profile", "N1", "bob")
+    failures: list[int] = []
+    matcher = ProfileMatcher(
+        said.append,  # type: ignore[arg-type]
+        ("day",),
+        failed=lambda: failures.append(1),
+    )
+    with store.read() as connection:
+        made = replace(rows(1.0), names=("day",))
+        assert matcher.matches(connection, [arrival()], made, as_of=now(store)) == [()]
+    assert [(d.kind, d.subject) for d in said] == [("profile_failed", "N1")] and failures == [1]
+
+
+def decision(crossing_id: str, *fired: str) -> Draft:
+    matches = [
+        {"source": "profile", "code": code, "sequence": 1, "channel": "red", "share": 0.5}
+        for code in ("N1", "N2")
+    ]
+    body = {
+        "crossing_id": crossing_id,
+        "inputs": {"matches": matches},
+        "decision": {"profiles": list(fired)},
+    }
+    return Draft(DECISION, f"d-{crossing_id}", "P", body)
+
+
+def act(number: int, crossing_id: str, outcome: str, *methods: str) -> Draft:
+    inspection = {
+        "inspection_id": f"i{number}",
+        "crossing_id": crossing_id,
+        "basis": "profile",
+        "recorded_at": "2026-01-01T00:00:00Z",
+        "methods": list(methods),
+        "minutes": 10,
+        "outcome": outcome,
+    }
+    return Draft(INSPECTION, f"i{number}", "P", {"inspection": inspection})
+
+
+def test_what_became_of_matches_is_counted(store: Store) -> None:
+    journal = journal_of(store)
+    journal.append([decision("a", "N1"), decision("b", "N1", "N2"), decision("c"), decision("d")])
+    journal.append([act(1, "a", "seizure", "physical"), act(2, "a", "clear", "documents")])
+    journal.append([act(3, "b", "clear", "documents")])  # papers alone are no evidence
+    journal.append([act(4, "c", "clear", "physical"), act(5, "nobody", "seizure")])
+    counts = {"N1": {"arrivals": 9, "matches": 2}}
+    journal.append([Draft("profile_counted", "", "", {"counts": counts})])
+    journal.append([Draft("profile_counted", "", "", {"counts": counts})])
+    with store.read() as connection:
+        one, two = audit(connection, "N1"), audit(connection, "N2")
+    assert (one.matches, one.selected, one.inspected, one.hits) == (4, 2, 2, 1)
+    assert (one.selected_inspected, one.selected_hits, one.minutes) == (1, 1, 40.0)
+    assert (one.shadow_arrivals, one.shadow_matches) == (18, 4)
+    assert (two.matches, two.selected, two.inspected, two.selected_inspected) == (4, 1, 2, 0)
