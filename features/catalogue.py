@@ -102,6 +102,9 @@ for who in ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "
     feature("links", f"{who}_finds_elsewhere", count(FINDS, who, 365))
 for who in ("plate", "driver", "carrier", "consignee"):
     feature("links", f"{who}_seizure_rate", smoothed_rate(INSPECTIONS, "seizure", who, 365, 20.0))
+for who in ("carrier", "consignee", "declarant"):
+    rate = smoothed_rate(INSPECTIONS, "hit", who, FAR, 3.0)
+    feature("parties", f"{who}_hit_rate_ever", rate)
 feature("conveyance", "plate_empty_share_365d", ratio(CROSSINGS, "empty", "plate", 365))
 feature("conveyance", "plate_night_share_365d", ratio(CROSSINGS, "night", "plate", 365))
 feature("conveyance", "plate_usual_mass", ratio(CROSSINGS, "weighed_kg", "plate", 365, "weighed"))
@@ -110,8 +113,16 @@ feature(
     "mass_over_usual",
     against("weighed_mass_kg", CROSSINGS, "weighed_kg", ("plate", "direction"), 365, "weighed"),
 )
+feature("conveyance", "carrier_empty_share_365d", ratio(CROSSINGS, "empty", "carrier", 365))
+for who in ("driver", "carrier"):
+    feature("timing", f"{who}_night_share_365d", ratio(CROSSINGS, "night", who, 365))
+# What the papers leave of the weighbridge's mass is the vehicle: too much of it is not declared.
+for who in ("plate", "carrier"):
+    tare = against("weighed_less_gross_kg", CROSSINGS, "tare_kg", who, 365, "tared")
+    feature("conveyance", f"tare_over_usual_of_{who}", tare)
 feature("links", "new_driver_for_plate", first_seen(CROSSINGS, ("plate", "driver")))
 feature("links", "new_trailer_for_plate", first_seen(CROSSINGS, ("plate", "trailer")))
+feature("links", "new_driver_for_carrier", first_seen(CROSSINGS, ("carrier", "driver")))
 feature("links", "new_consignee_for_carrier", first_seen(CROSSINGS, ("carrier", "consignee")))
 feature("links", "new_plate_for_carrier", first_seen(CROSSINGS, ("carrier", "plate")))
 # Who is new to whom, of late; who travels with a fellow; and hits of others that reach this one.
@@ -120,6 +131,7 @@ for who, new in (
     ("driver", "new_plate_driver"),
     ("plate", "new_plate_trailer"),
     ("carrier", "new_carrier_driver"),
+    ("driver", "new_carrier_driver"),
     ("carrier", "new_carrier_consignee"),
     ("consignee", "new_carrier_consignee"),
 ):
@@ -181,11 +193,15 @@ VALUE = ("value_usd", "net_kg")
 feature(
     "goods", "value_over_usual", against("value_per_kg", CROSSINGS, VALUE[0], "hs6", 365, VALUE[1])
 )
-feature(
-    "goods",
-    "value_over_usual_of_origin",
-    against("value_per_kg", CROSSINGS, VALUE[0], ("hs4", "origin"), 365, VALUE[1]),
+USUAL: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("origin", ("hs4", "origin")),
+    ("hs6_origin", ("hs6", "origin")),
+    ("consignee", ("consignee",)),
+    ("consignee_goods", ("consignee", "hs4")),
 )
+for name, by in USUAL:
+    usual = against("value_per_kg", CROSSINGS, VALUE[0], by, 365, VALUE[1])
+    feature("goods", f"value_over_usual_of_{name}", usual)
 
 # Who comes from where, as the papers say it: kept apart and reported on.
 feature("route", "origin_hit_rate", smoothed_rate(INSPECTIONS, "hit", "origin", 365), proxy=True)

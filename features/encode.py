@@ -22,7 +22,7 @@ from engine.network import Network
 from engine.records import Crossing
 from engine.times import HOUR, micros
 
-ENCODING_VERSION = (2, FOLDING_VERSION)
+ENCODING_VERSION = (3, FOLDING_VERSION)
 """Changes whenever an entity or a fact below changes its meaning."""
 
 NAN = math.nan
@@ -217,8 +217,10 @@ def _goods_facts(items: Sequence[Any], main: Any) -> Facts:
 
 def _gap_facts(crossing: Any, declaration: Any, facts: Facts) -> Facts:
     lodged = None if declaration is None else declaration.lodged_at
+    tare = facts["weighed_mass_kg"] - facts["gross_mass_kg"]
     return {
-        "weighed_less_gross_kg": facts["weighed_mass_kg"] - facts["gross_mass_kg"],
+        "weighed_less_gross_kg": tare,
+        "has_tare": float(not math.isnan(tare)),
         "lodged_hours_before": NAN
         if lodged is None
         else (micros(crossing.arrived_at) - micros(lodged)) / HOUR,

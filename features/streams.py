@@ -33,6 +33,8 @@ CROSSINGS = Stream(
             "weighed_kg": ("weighed_mass_kg", 10),
             "value_usd": ("norm_value_usd", 100),
             "net_kg": ("norm_net_kg", 1000),
+            "tare_kg": ("weighed_less_gross_kg", 10),
+            "tared": ("has_tare", 1),
         }
     ),
     MappingProxyType(
