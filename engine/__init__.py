@@ -15,5 +15,11 @@ verify      whether the journal still is what was acknowledged
 draws       seeds nobody can steer, one number in [0, 1) for each purpose
 selection   from probabilities and draws to a channel and its propensity
 decision    a decision as data, and what each role may see of it
+matches     what somebody wrote down beforehand that fits an arrival
+twokeys     what takes effect only once a second person agreed
+profiles    risk profiles in force, and which of them fit; profile_hits: what became of their matches
+profile_language  what an expression means and may cost; profile_syntax: how it is read;
+            profile_fields: what it may ask for; profile_program: ready to run
+watchlist   whom to look at whatever the score says
 targeting   the path of a declaration, one screen
 """

@@ -16,6 +16,7 @@ report       what a model is worth, for machines (report_drift is its part about
              report_text and report_html, with plots, for people; card
 backtest     point-in-time scores of a past period; lookup: the table they must beat
 bundle       a model as signed data files, verified; bundle_write makes them
+profile_backtest  what a risk profile would have done in the last weeks
 scorer       a bundle in force: probabilities and contributions
 explain      exact Shapley contributions of trees; paths, groups: the trees as it looks them up
 contributions  what the features added to a risk; norms: what is usual
