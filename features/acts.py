@@ -22,8 +22,8 @@ from features.steps import GRAMS_MOST, Label, act_step, is_full
 
 Ints = NDArray[np.int64]
 NEVER = int(np.iinfo(np.int64).max)
-Look = tuple[int, tuple[str, ...], tuple[str, ...]]
-"""(row of the crossing, places searched, places where something was found) of one record."""
+Look = tuple[int, int, tuple[str, ...], tuple[str, ...]]
+"""(known_at, row of the crossing, places searched, places of finds) of one record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +107,22 @@ def looks(tables: Tables) -> list[Look]:
     A seizure counts at its place whether the act that made it says that it searched there or not.
     """
     acts, seizures = tables.inspections, tables.seizures
-    rows = _rows(tables, acts["crossing_id"]).tolist()
     out: list[Look] = [
-        (row, tuple(places), ())
-        for row, places in zip(rows, acts["places_searched"].to_pylist(), strict=True)
+        (at, row, tuple(places), ())
+        for at, row, places in _told(tables, acts, "crossing_id", "places_searched")
         if row >= 0 and places
     ]
-    rows = _rows(tables, seizures["linked_crossing_id"]).tolist()
     return out + [
-        (row, (place,), (place,))
-        for row, place in zip(rows, seizures["place"].to_pylist(), strict=True)
+        (at, row, (place,), (place,))
+        for at, row, place in _told(tables, seizures, "linked_crossing_id", "place")
         if row >= 0 and place is not None
     ]
+
+
+def _told(tables: Tables, of: Any, crossing: str, what: str) -> Iterator[tuple[int, int, Any]]:
+    """Yield (known_at, crossing row or -1, what is told) of each row of a table."""
+    rows = _rows(tables, of[crossing]).tolist()
+    return zip(of["known_at"].to_pylist(), rows, of[what].to_pylist(), strict=True)
 
 
 def labels(tables: Tables, *, before: int = NEVER, delay: int = 0) -> Labels:

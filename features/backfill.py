@@ -49,7 +49,7 @@ def backfill(connection: Connection, log: Log, plan: Plan, *, looks: Sequence[Lo
 
 
 def _looked(log: Log, keys: Ints, looks: Sequence[Look]) -> Iterator[Looked]:
-    for row, searched, found in looks:
+    for _, row, searched, found in looks:
         (vehicle,) = vehicles(log.facts, slice(row, row + 1))
         name = str(log.crossing_id[row])
         yield Looked(name, vehicle, keys[:, row].tolist(), searched, found)
