@@ -3,6 +3,7 @@
 intake      bulk files to validated rows: contract and KCS formats, quarantine
 history     validated rows on disk, and back as event tables
 encode      one crossing with its declaration, as integers: entity keys, measures, facts
+columns     keys and facts of a long history, held small
 streams     which events there are, what they measure, by whom they are counted
 definitions the operators an analyst declares features with
 finishers   how reads and facts become one number
@@ -10,6 +11,7 @@ catalogue   the features
 plan        the catalogue, compiled to reads and finishers
 bulk        all reads of a whole history at once, by a compiled kernel or its numpy twin
 derived     what events take from the past: first of a pair, hits passed along links
+export      the matrix as one Parquet file, never whole in memory
 sql         the same reads as SQL, by frames or by counters carried forward
 sql_streams what its events are made of
 duck        that SQL on DuckDB: the independent checker
