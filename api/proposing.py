@@ -4,6 +4,7 @@ A person is whoever the caller's key or session names: two different keys are tw
 their steps count is for :mod:`engine.twokeys`.
 """
 
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
@@ -147,14 +148,17 @@ class Proposing:
 
     def attach(self, code: str, *, days: int) -> Recorded:
         """Run a backtest of a proposed profile and attach it."""
-        with self._runtime.store.read() as connection:
+
+        def draft(connection: Connection) -> Draft:
             found = profiles.read(standing(connection, "profile", code))
-        self._reach(found.proposed.post)
-        figures = self._runtime.backtests.run(found.proposed.trial, days=days)
-        by, state = self._caller.name, found.standing.state
-        draft = twokeys.evidence("profile", code, by=by, state=state, figures=figures)
-        entry = self._runtime.writer.submit(draft).result()
-        return Recorded(entry, dict(draft.body))
+            self._reach(found.proposed.post)
+            figures = self._runtime.backtests.run(found.proposed.trial, days=days)
+            by, state = self._caller.name, found.standing.state
+            return twokeys.evidence("profile", code, by=by, state=state, figures=figures)
+
+        name = f"profile:{code}:backtest:{secrets.token_hex(8)}"
+        asked = claim(f"{code}_backtested", Period(days=days), post="", name=name, key=self._key)
+        return self._once(asked, draft)
 
     def first_backtest(self, code: str) -> dict[str, Any] | None:
         """Return the figures made when a profile was proposed; None where they cannot be made."""

@@ -16,8 +16,6 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Literal as Either
 
-import cel
-
 from engine.profile_fields import ITEM, ITEMS_MOST, LIST_MOST, ROOTS, FieldType, Kind
 from engine.profile_syntax import (
     DEEPEST,
@@ -236,6 +234,8 @@ def _pattern_steps(node: Node) -> int:
         raise refused(
             node.at, "a pattern has no { }, no backslash and no (?: its cost is unbounded"
         )
+    import cel
+
     try:
         cel.compile(f'"".matches({json.dumps(node.value)})').execute({})
     except Exception:

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cel
-
 from engine.profile_language import check
 
 
@@ -38,10 +36,14 @@ class Program:
 
 def context(values: Mapping[str, Any]) -> Any:
     """Return the values of one arrival, converted once for all programs."""
+    import cel
+
     return cel.Context(dict(values))
 
 
 def program(expression: str, *, features: Sequence[str]) -> Program:
     """Check and compile an expression; raises ``ProfileRefusedError``."""
+    import cel  # here, since it brings a command line of its own: a service starts without it
+
     checked = check(expression, features=features)
     return Program(checked.needs, checked.steps, cel.compile(checked.cel))

@@ -6,7 +6,7 @@ searched what they suspected. The hit rate of the matches is therefore told twic
 inspected, and over the random checks alone, which are few and fair.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,17 @@ from engine.times import DAY, rfc3339
 from features.acts import Labels, act_minutes, labels
 from features.bulk import matrix
 from features.catalogue import CATALOGUE
+from features.definitions import EVER
 from features.history import Tables
 from features.log import arrivals, ints, read_log
 from features.plan import Plan
+from features.streams import CROSSINGS
 from models.intervals import share
 
 DAYS = 90
 """How far a backtest looks back."""
+MARGIN = DAY
+"""A decision's features are cut a little before its record is known."""
 EXAMPLES = 5
 """Latest matches that are named, to be looked at."""
 
@@ -130,7 +134,7 @@ def _fits(tables: Tables, made: Program, window: Window) -> tuple[Mask, int]:
     n = recent.crossings.num_rows
     values = np.empty((n, 0), np.float32)
     if asked:
-        values = matrix(read_log(tables, plan), plan).values[window.first :]
+        values = matrix(read_log(_counted(tables, plan, window), plan), plan).values[-n:]
     reader = Reader(made.needs, {name: place for place, name in enumerate(plan.names)})
     fits, failures = np.zeros(n, np.bool_), 0
     for row, (crossing, declaration) in enumerate(arrivals(recent)):
@@ -141,17 +145,30 @@ def _fits(tables: Tables, made: Program, window: Window) -> tuple[Mask, int]:
     return fits, failures
 
 
+def _counted(tables: Tables, plan: Plan, window: Window) -> Tables:
+    """Return as much of a history as the reads of a plan can reach from within the window.
+
+    What they count may be cut off only where it is crossings within so many days: a later act may
+    belong to any crossing, and what is first, or last, may lie any time back.
+    """
+    finite = all(
+        read.stream == CROSSINGS.name and not read.is_last and read.window < EVER
+        for read in plan.reads
+    )
+    if not finite or plan.derived or plan.links:
+        return tables
+    longest = max((read.window for read in plan.reads), default=0)
+    since = window.since - longest - MARGIN
+    first = int(np.searchsorted(ints(tables.crossings["known_at"]), since))
+    recent = _slice(tables, min(first, window.first))
+    return replace(
+        recent, inspections=tables.inspections.slice(0, 0), seizures=tables.seizures.slice(0, 0)
+    )
+
+
 def _slice(tables: Tables, first: int) -> Tables:
     """Return the tables with crossings from a row on; what is looked up stays whole."""
-    return Tables(
-        crossings=tables.crossings.slice(first),
-        declarations=tables.declarations,
-        goods_items=tables.goods_items,
-        inspections=tables.inspections,
-        seizures=tables.seizures,
-        network=tables.network,
-        digest=tables.digest,
-    )
+    return replace(tables, crossings=tables.crossings.slice(first))
 
 
 def _from(known: Labels, first: int) -> Labels:

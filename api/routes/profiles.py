@@ -82,11 +82,12 @@ def profile(_caller: TheCaller, runtime: RunningService, code: Code) -> Response
 async def attach(
     caller: TheCaller,
     runtime: RunningService,
+    key: IdempotencyKey,
     code: Code,
     period: Annotated[Period, Depends(optional_body_of(Period))],
 ) -> Response:
     """Run the backtest of a profile again and attach it in place of the last one."""
-    proposing = Proposing(runtime, caller)
+    proposing = Proposing(runtime, caller, key)
     found = await asyncio.to_thread(proposing.attach, code, days=period.days)
     return answer(runtime.acknowledged_step(found) | {"backtest": figures_of(found)}, 201)
 
