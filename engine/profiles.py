@@ -214,7 +214,8 @@ class ProfileMatcher:
             if values is None:
                 values = context(self._reader.values(arrival.crossing, arrival.declaration, row))
             is_shadow = standing.state == "shadow"
-            self._seen.update([one.profile.code] if is_shadow else ())
+            if is_shadow:
+                self._seen[one.profile.code] += 1
             if not self._fits(one, values):
                 continue
             if is_shadow:
