@@ -17,6 +17,7 @@ from api.bodies import ReportedAct
 from api.home import home_of
 from api.metrics import Guard
 from api.models import HomeModels
+from api.pages import site
 from api.proposing import Approval, BacktestAsked, Period, Retirement
 from api.routes import (
     acts,
@@ -81,6 +82,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     problems.install(app)
     for module in ROUTES:
         app.include_router(module.router)
+    site.install(app)
     app.openapi = lambda: _documented(app)  # type: ignore[method-assign]
     return app
 

@@ -7,6 +7,7 @@ from fastapi import Depends, Header, Request
 from fastapi.security import HTTPBearer
 
 from api.callers import Caller
+from api.pages.sessions import COOKIE, SAFE, check_origin
 from api.runtime import Runtime
 from engine.errors import MalformedBodyError
 
@@ -29,11 +30,21 @@ async def caller_of(
 ) -> Caller:
     """Return who calls, if they may call this route at all; runs before any body is read."""
     header = request.headers.get("authorization")
-    caller = runtime.callers.remembered(header)
-    if caller is None:
+    if header is None and (cookie := request.cookies.get(COOKIE)):
+        caller = await _signed_in(request, runtime, cookie)
+    elif (known := runtime.callers.remembered(header)) is not None:
+        caller = known
+    else:
         caller = await asyncio.to_thread(runtime.callers.look_up, header)
     caller.must_be_allowed(request.method, request.scope["route"].path)
     return caller
+
+
+async def _signed_in(request: Request, runtime: Runtime, cookie: str) -> Caller:
+    """Return who holds a session; what changes anything must not come from another site."""
+    if request.method not in SAFE:
+        check_origin(request)
+    return await asyncio.to_thread(runtime.sessions.caller, cookie)
 
 
 TheCaller = Annotated[Caller, Depends(caller_of)]

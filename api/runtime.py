@@ -15,6 +15,7 @@ from api.callers import Callers
 from api.keys import open_pepper
 from api.metrics import Metrics
 from api.migrations.upgrade import upgrade
+from api.pages.sessions import Sessions
 from api.serving import ModelWatch
 from api.settings import Settings
 from api.tables import AccountProjection
@@ -99,6 +100,7 @@ class Runtime:
     callers: Callers
     watch: ModelWatch
     profiles: ProfileMatcher
+    sessions: Sessions
     backtests: Backtests
     targeting: Targeting
     recording: Recording
@@ -175,7 +177,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         features=features,
         matchers=(profiles, WatchMatcher()),
     )
-    submit = writer.submit
+    submit, pepper = writer.submit, open_pepper(home)
     watch.start()
     return Runtime(
         home=home,
@@ -186,7 +188,8 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         journal=journal,
         writer=writer,
         signer=open_signer(home),
-        callers=Callers(store, open_pepper(home), believed_seconds=settings.key_seconds),
+        callers=Callers(store, pepper, believed_seconds=settings.key_seconds),
+        sessions=Sessions(store, submit, pepper, hours=settings.session_hours),
         watch=watch,
         profiles=profiles,
         backtests=Backtests(home),

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     """Longer request bodies are refused before they are read to their end."""
     key_seconds: Annotated[float, Field(gt=0, le=5)] = 2.0
     """How long a key that was looked up is believed; a revoked key lives on for at most this."""
+    session_hours: Annotated[float, Field(gt=0, le=24)] = 12
+    """How long a person stays signed in: a shift."""
     model_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
     """How often the service looks whether another model was put into force."""
 

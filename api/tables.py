@@ -1,12 +1,13 @@
-"""Who may call: keys of machines and names of people. Secrets are kept as digests alone.
+"""Who may call: keys of machines, names of people, who is signed in. Secrets are kept as digests.
 
-Both are projections of the journal: the record says who and what for, the digest rides beside it
+All are projections of the journal: the record says who and what for, the digest rides beside it
 and is never recorded.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Column, Connection, LargeBinary, String, Table, insert, update
+from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, insert, update
 
 from engine.journal import Draft, Entry
 from engine.store import METADATA, Int64
@@ -30,11 +31,30 @@ USERS = Table(
     Column("post", String),
     Column("created_at", Int64, nullable=False),
 )
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("signed_in_at", Int64, nullable=False),
+    Column("until", Int64, nullable=False),
+    Column("ended_at", Int64),
+)
+ATTEMPTS = Table(
+    "sign_in_attempts",
+    METADATA,
+    Column("who", LargeBinary, primary_key=True),
+    Column("wrong", Integer, nullable=False),
+    Column("last_at", Int64, nullable=False),
+    Column("until", Int64, nullable=False),
+)
+"""By the digest of the name that was tried; no record and no projection, forgotten within hours."""
 KEY_CREATED, KEY_REVOKED, USER_CREATED = "key_created", "key_revoked", "user_created"
+SIGNED_IN, SIGNED_OUT = "signed_in", "signed_out"
 
 
 class AccountProjection:
-    """Keeps keys and users."""
+    """Keeps keys, users and sessions."""
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write what these records say about who may call."""
@@ -48,6 +68,18 @@ class AccountProjection:
             elif entry.kind == USER_CREATED:
                 row = {"name": entry.subject, "password": draft.extra, "created_at": entry.known_at}
                 connection.execute(insert(USERS), [row | _scope(draft)])
+            elif entry.kind in (SIGNED_IN, SIGNED_OUT):
+                _signed(connection, entry, draft.extra)
+
+
+def _signed(connection: Connection, entry: Entry, extra: Any) -> None:
+    if entry.kind == SIGNED_IN:
+        token, until = extra
+        row = {"digest": token, "name": entry.subject, "until": until}
+        connection.execute(insert(SESSIONS), [row | {"signed_in_at": entry.known_at}])
+    else:
+        ended = update(SESSIONS).where(SESSIONS.c.digest == extra)
+        connection.execute(ended.values(ended_at=entry.known_at))
 
 
 def _scope(draft: Draft) -> dict[str, object]:

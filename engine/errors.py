@@ -169,7 +169,7 @@ class NotAuthenticatedError(RiskError):
     """No valid key or session came with the request."""
 
     def __str__(self) -> str:
-        return "a valid key is needed"
+        return "a valid key or session is needed"
 
 
 class NotAllowedError(RiskError):

@@ -1,0 +1,73 @@
+"""What every page has in common: security headers, and refusals that a person can read.
+
+No page runs a script or takes a style that is not a file of ours, loads anything from elsewhere,
+may be framed, or is kept by a cache.
+"""
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+
+from api.pages.rendering import page
+from api.problems import STATUS
+from engine.errors import NotAuthenticatedError, RiskError
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class PageRoute(APIRoute):
+    """A route whose answers are for people."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler, with what is refused turned into a page."""
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            try:
+                answer = await handle(request)
+            except NotAuthenticatedError:
+                answer = to_login(request)
+            except (RiskError, RequestValidationError) as error:
+                answer = refused(request, error)
+            for name, value in HEADERS.items():
+                answer.headers.setdefault(name, value)
+            return answer
+
+        return handler
+
+
+def to_login(request: Request) -> Response:
+    """Send somebody to sign in, and back to where they wanted to go."""
+    path = request.url.path if request.method == "GET" else ""
+    wanted = "" if path in ("", "/") else f"?next={quote(path)}"
+    return RedirectResponse(f"/login{wanted}", 303)
+
+
+def refused(request: Request, error: Exception) -> Response:
+    """Return a refusal as a page; it repeats nothing of what was sent."""
+    status = STATUS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY)  # type: ignore[arg-type]
+    return page(request, "refused.html", status=status, kind=int(status), visitor=None)
+
+
+def local(path: str) -> str:
+    """Return a path of this site as it is, and the first page for anything else."""
+    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if is_ours and "\\" not in path else "/"

@@ -1,0 +1,75 @@
+// The little that a page does in the browser: live updates, keys, help. Every page can be read and used without it.
+"use strict";
+
+const live = document.querySelector("[data-events]");
+const help = document.getElementById("help");
+
+/** Fetch the page again and put its live part in place, leaving the reader's row where it was. */
+async function refresh() {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (answer.redirected || !answer.ok) {
+    location.reload();
+    return;
+  }
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-live]");
+  const old = document.querySelector("[data-live]");
+  if (!fresh || !old) return;
+  const row = document.activeElement?.closest?.("[data-row]");
+  old.replaceWith(document.adoptNode(fresh));
+  if (row?.id) document.getElementById(row.id)?.querySelector("[data-open]")?.focus({ preventScroll: true });
+}
+
+function listen() {
+  const state = live.querySelector("[data-state]");
+  const source = new EventSource(live.dataset.events);
+  let busy = false, again = false;
+  const update = async () => {
+    if (busy) { again = true; return; }
+    busy = true;
+    try { await refresh(); } catch { /* the next event tries again */ } finally { busy = false; }
+    if (again) { again = false; update(); }
+  };
+  source.addEventListener("queue", update);
+  source.addEventListener("open", () => { state.textContent = state.dataset.on; });
+  source.addEventListener("error", () => { state.textContent = state.dataset.off; });
+  setInterval(update, 30000); // times of waiting go on
+  addEventListener("pagehide", () => source.close());
+}
+
+function move(step) {
+  const rows = [...document.querySelectorAll("[data-row] [data-open]")];
+  if (!rows.length) return;
+  const at = rows.indexOf(document.activeElement?.closest?.("[data-row]")?.querySelector("[data-open]"));
+  const next = at < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + step));
+  rows[next].focus();
+  rows[next].scrollIntoView({ block: "nearest" });
+}
+
+const KEYS = {
+  j: () => move(1),
+  k: () => move(-1),
+  u: () => document.querySelector("[data-up]")?.click(),
+  v: () => document.querySelector("#verdict input:not([type=hidden])")?.focus(),
+  a: () => document.querySelector("#act input:not([type=hidden])")?.focus(),
+  "?": () => help?.showModal(),
+};
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input:not([type=radio]):not([type=checkbox]), textarea, select");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || help?.open) return;
+  const act = KEYS[event.key];
+  if (act) { event.preventDefault(); act(); }
+});
+
+for (const button of document.querySelectorAll("[data-help]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => help?.showModal());
+}
+for (const select of document.querySelectorAll("[data-submit]")) {
+  select.addEventListener("change", () => select.form.requestSubmit());
+}
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
+if (live && "EventSource" in window) listen();

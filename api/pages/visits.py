@@ -1,0 +1,99 @@
+"""Who visits a page, and whether a form they send is theirs.
+
+A page is open to the roles of its JSON twin, so that there is one table of roles and no page shows
+what its twin would refuse.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import parse_qs
+
+from fastapi import Depends, Request
+
+from api.bodies import read_bounded
+from api.callers import Caller
+from api.dependencies import RunningService
+from api.pages.sessions import COOKIE, check_origin
+from api.roles import MAY
+from api.runtime import Runtime
+from engine.errors import MalformedBodyError, NotAllowedError
+
+TWINS: Mapping[tuple[str, str], tuple[str, str]] = {}
+"""Each page and form, and the route that does the same in JSON."""
+SIGNED_IN_ALONE = frozenset({("GET", "/"), ("POST", "/logout")})
+"""Pages that are for everybody who is signed in."""
+OPEN_PAGES = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/language/{code}")})
+"""Pages that are for everybody."""
+
+VISIT = "darvoza_visit"
+"""Cookie of somebody who is not signed in yet, to which the sign-in form is bound."""
+TOKEN = "form_token"  # noqa: S105  # the name of a field
+MOST_FIELDS = 200
+
+Form = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who is signed in."""
+
+    caller: Caller
+    form_token: str
+
+    def may(self, method: str, path: str) -> bool:
+        """Tell whether a route of the JSON interface is open to their role."""
+        return self.caller.role in MAY.get((method, path), ())
+
+
+async def visitor_of(request: Request, runtime: RunningService) -> Visitor:
+    """Return who visits, if their role reaches this page; raises ``NotAuthenticatedError``."""
+    cookie = request.cookies.get(COOKIE)
+    caller = await asyncio.to_thread(runtime.sessions.caller, cookie)
+    asked = request.method, request.scope["route"].path
+    if asked not in SIGNED_IN_ALONE:
+        caller.must_be_allowed(*TWINS[asked])
+    return Visitor(caller, runtime.sessions.form_token(cookie or ""))
+
+
+TheVisitor = Annotated[Visitor, Depends(visitor_of)]
+
+
+async def form_of(request: Request, runtime: RunningService, _: TheVisitor) -> Form:
+    """Return the fields of a form that a visitor sent from a page of ours."""
+    return await sent_form(request, runtime, request.cookies[COOKIE])
+
+
+TheForm = Annotated[Form, Depends(form_of)]
+
+
+async def sent_form(request: Request, runtime: Runtime, cookie: str) -> Form:
+    """Read a form, if it carries the token of this cookie; raises ``NotAllowedError``."""
+    check_origin(request)
+    raw = await read_bounded(request)
+    try:
+        text = raw.decode("ascii")
+        form = parse_qs(
+            text, keep_blank_values=True, strict_parsing=True, errors="strict", separator="&",
+            max_num_fields=MOST_FIELDS,
+        )  # fmt: skip
+    except ValueError:  # UnicodeDecodeError is one
+        raise MalformedBodyError("the form cannot be read") from None
+    if not runtime.sessions.is_form_token(field(form, TOKEN), cookie):
+        raise NotAllowedError("the form is too old: open its page again")
+    return form
+
+
+def field(form: Form, name: str) -> str:
+    """Return the one value of a field, empty where it was not sent."""
+    values = form.get(name, ("",))
+    if len(values) != 1:
+        raise MalformedBodyError("the form gives a field twice")
+    return values[0].strip()
+
+
+def new_visit() -> str:
+    """Return what the cookie of a new visit holds."""
+    return secrets.token_urlsafe(16)
