@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.special import gammainc, gammaincinv
-from scipy.stats import beta, norm
+from scipy.special import betaincinv, gammainc, gammaincinv, ndtri
 
 Floats = NDArray[np.float64]
 
@@ -66,8 +64,8 @@ def clopper_pearson(hits: float, n: float, *, level: float = LEVEL) -> tuple[flo
     if not 0 <= hits <= n or n == 0:
         raise ValueError("a share needs 0 <= hits <= n and n > 0")
     tail = (1 - level) / 2
-    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, n - hits + 1))
-    high = 1.0 if hits == n else float(beta.ppf(1 - tail, hits + 1, n - hits))
+    low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, tail))
+    high = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, 1 - tail))
     return low, high
 
 
@@ -130,6 +128,8 @@ def weighted_sum(
         return known, max(known, above.quantile(1 - 2 * tail))
     below = _Gamma(total**2 / variance, variance / total)
 
+    from scipy.optimize import brentq  # slow to import, and wanted for this alone
+
     def end(chance: float) -> float:
         ends = below.quantile(chance), above.quantile(chance)
         return float(brentq(lambda x: below.share(x) + above.share(x) - 2 * chance, *sorted(ends)))
@@ -153,7 +153,7 @@ class _Gamma:
 
 def normal(total: float, variance: float, *, level: float = LEVEL) -> tuple[float, float]:
     """Return the interval of a sum of many small parts of either sign."""
-    reach = float(norm.ppf((1 + level) / 2)) * variance**0.5
+    reach = float(ndtri((1 + level) / 2)) * variance**0.5
     return total - reach, total + reach
 
 
