@@ -16,6 +16,7 @@ from api.roles import Role
 from api.runtime import Runtime
 from engine.errors import NotAllowedError, NotFoundError, UnknownPostError
 from engine.inflight import recorded
+from engine.mirror import alerts_of
 from engine.queue import Filed, filed, listed, waiting
 from engine.reviews import reviews_of
 from engine.times import rfc3339
@@ -118,7 +119,12 @@ class Reading:
 
     def _view(self, connection: Connection, known: Filed, *, is_blind: bool) -> dict[str, Any]:
         found = recorded(connection, self._runtime.journal, known.seq)
-        return self._runtime.answer(found, is_blind=is_blind)
+        alerts = [
+            one | {"known_at": rfc3339(one["known_at"])}
+            for one in alerts_of(connection, known.decision_id)
+        ]
+        seen = self._runtime.answer(found, is_blind=is_blind)
+        return seen | {"alerts": alerts} if alerts else seen
 
 
 def _is_blind(known: Filed, caller: Caller) -> bool:

@@ -24,6 +24,7 @@ from engine.considering import Considering
 from engine.home import Home
 from engine.inflight import Recorded
 from engine.journal import Journal
+from engine.mirror import MirrorProjection
 from engine.network import Network, read_network
 from engine.ports import Contribution, Projection, Scorer
 from engine.profile_hits import HitProjection
@@ -68,7 +69,7 @@ class Models(Protocol):
         ...
 
 
-def projections(plan: Plan) -> Sequence[Projection]:
+def projections(plan: Plan, network: Network) -> Sequence[Projection]:
     """Return everything that is derived from the journal in its own transactions."""
     return (
         AnswerProjection(),
@@ -76,6 +77,7 @@ def projections(plan: Plan) -> Sequence[Projection]:
         ShiftProjection(),
         RosterProjection(),
         ReviewProjection(),
+        MirrorProjection(network),
         AccountProjection(),
         PromotionProjection(),
         TwoKeysProjection(),
@@ -98,9 +100,9 @@ class Runtime:
     writer: Writer
     signer: Signer
     callers: Callers
+    sessions: Sessions
     watch: ModelWatch
     profiles: ProfileMatcher
-    sessions: Sessions
     backtests: Backtests
     targeting: Targeting
     recording: Recording
@@ -161,7 +163,7 @@ def open_network(home: Home) -> Network:
 def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     """Put a service together and start its threads."""
     store, plan, network = open_store(home), Plan(CATALOGUE), open_network(home)
-    journal = Journal(store, projections(plan))
+    journal = Journal(store, projections(plan, network))
     writer = Writer(journal)
     features = OnlineFeatures(plan, network)
     watch = _watch(store, models, definitions=plan.digest, seconds=settings.model_seconds)

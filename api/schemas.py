@@ -15,6 +15,16 @@ ChannelCode = Literal["green", "blue", "yellow", "red"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorAlert:
+    """What the paired post's record, known after the decision, says otherwise."""
+
+    code: Literal["mass", "trailer", "driver", "vin", "seals", "load"]
+    decided: str
+    told: str
+    known_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointView:
     """A decision as its checkpoint sees it before the inspection act is filed."""
 
@@ -33,6 +43,8 @@ class CheckpointView:
     mode: Mode
     advisory: Literal[True]
     receipt: Receipt
+    alerts: list[MirrorAlert] | None = None
+    """Where the paired post's record came after the decision and differs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

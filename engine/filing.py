@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.answers import Claim
 from engine.decision import Decision, Inputs
+from engine.identifiers import fold
 from engine.matches import Match
 from engine.minutes import Minutes
 from engine.places import Searches
@@ -68,6 +69,7 @@ def written(
             "model_version": decision.model_version,
             "waiting": decision.is_referred,
             "amends": inputs.amends,
+            "plate": fold(arrival.crossing.plate or ""),
         },
         "decision": outcome(decision),
     }

@@ -53,6 +53,7 @@ DECISIONS = Table(
     Column("waiting", Boolean, nullable=False),
     Column("act_seq", Int64),
     Column("amends", String),
+    Column("plate", String, nullable=False, server_default=""),
     Column("left", Boolean, nullable=False, server_default=false()),
 )
 _D = DECISIONS.c
@@ -67,6 +68,7 @@ Index(  # known_at with it, so that counting who waits reads the index alone
 Index(  # all that the cut asks about a shift, so that it reads the index alone
     "decisions_recent_ix", _D.post, _D.known_at, _D.channel, _D.basis, _D.minutes
 )
+Index("decisions_plate_ix", _D.post, _D.plate, _D.known_at)
 
 _WAITS = text("decisions.waiting")
 """As the index says it: SQLite takes a partial index only for the very words of its condition."""
