@@ -116,6 +116,13 @@ class Proposing:
             self._reach(now.content.get("post"), matter)
             by, shadow = self._caller.name, approval.shadow
             made = twokeys.approval(matter, now, by=by, shadow=shadow)
+            if matter == "profile" and now.leaving is None:
+                profiles.must_be_bearable(
+                    connection,
+                    profiles.read(now),
+                    names=self._runtime.plan.names,
+                    as_of=self._now(connection),
+                )
             return replace(made, body={**made.body, "note": approval.note})
 
         return self._step("approval", matter, subject, approval, draft=draft)

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
-from engine.errors import ProfileRefusedError, RecordError
+from engine.errors import ConflictError, ProfileRefusedError, RecordError
 from engine.journal import Draft, Entry
 from engine.matches import Match
 from engine.ports import FeatureRows
@@ -28,6 +28,9 @@ from engine.times import DAY, MINUTE, micros, rfc3339
 from engine.twokeys import Standing, proposal, standings, version
 
 LONGEST_VALIDITY_DAYS = 366
+MOST_STEPS = 1_000_000
+"""Steps that all profiles that match at once may take together on the longest declaration: 0.3 s,
+some milliseconds on an ordinary one."""
 FLUSH = MINUTE
 """How often the counts of shadows are recorded, while there are any."""
 COUNTED, FAILED = "profile_counted", "profile_failed"
@@ -119,6 +122,22 @@ def propose(proposed: ProfileProposal, *, by: str, now: int) -> Draft:
 def profiles(connection: Connection) -> dict[str, Profile]:
     """Return every profile by its code."""
     return {code: read(found) for code, found in standings(connection, "profile").items()}
+
+
+def must_be_bearable(
+    connection: Connection, entering: Profile, *, names: Sequence[str], as_of: int
+) -> None:
+    """Raise ``ConflictError`` where profiles would take too long with one more of them."""
+    steps = 0
+    for code, known in profiles(connection).items():
+        if code == entering.code or known.state(as_of) in ("shadow", "in_force"):
+            try:
+                steps += program(known.proposed.expression, features=names).steps
+            except ProfileRefusedError:  # it fits nothing any more, see ProfileMatcher
+                continue
+    if steps > MOST_STEPS:
+        why = f"all profiles together would take {steps:,} steps, more than {MOST_STEPS:,}"
+        raise ConflictError("profile", entering.code, why)
 
 
 def read(found: Standing) -> Profile:

@@ -8,7 +8,7 @@ import typer
 from api.commands.common import HomeOption, JsonOption, emit, existing, opened
 
 profiles = typer.Typer(help="Risk profiles.", no_args_is_help=True)
-POLITE = 10
+POLITE = 5
 """How far a backtest that the service asked for steps back behind decisions."""
 
 

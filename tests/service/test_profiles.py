@@ -341,6 +341,20 @@ def test_no_approval_before_a_backtest(
     assert send(world, f"{path}/approvals", {}, people["bob"]).status_code == 201
 
 
+def test_profiles_together_stay_bearable(
+    world: World, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine import profiles as module
+
+    send(world, "/v1/profiles", proposed("MANY-1", "features.night == 1"), people["ann"])
+    path = "/v1/profiles/MANY-1/approvals"
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "MOST_STEPS", 1000)  # less than those in force take already
+        refused = send(world, path, {}, people["bob"])
+        assert refused.status_code == 409 and "steps" in refused.json()["detail"]
+    assert send(world, path, {}, people["bob"]).status_code == 201
+
+
 def test_a_backtest_runs_as_a_command_of_its_own(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
