@@ -17,7 +17,9 @@ from api.runtime import Runtime
 from engine.errors import NotAllowedError, NotFoundError, UnknownPostError
 from engine.inflight import recorded
 from engine.mirror import alerts_of
+from engine.plausible import check_plausible
 from engine.queue import Filed, filed, listed, waiting
+from engine.records import Arrival
 from engine.reviews import reviews_of
 from engine.times import rfc3339
 
@@ -27,6 +29,20 @@ def check_post(runtime: Runtime, caller: Caller, post: str) -> None:
     caller.must_reach(post)
     if runtime.network.posts and post not in runtime.network.posts:
         raise UnknownPostError(post)
+
+
+def check_arrival(runtime: Runtime, caller: Caller, arrival: Arrival) -> None:
+    """Refuse an arrival at another's post or at none, or one that cannot be."""
+    check_post(runtime, caller, arrival.crossing.post)
+    check_plausible(arrival, now=runtime.present.now())
+
+
+def check_path(runtime: Runtime, caller: Caller, post: str) -> None:
+    """Refuse a post that is named in a path: what is not there is not found."""
+    try:
+        check_post(runtime, caller, post)
+    except UnknownPostError:
+        raise NotFoundError("post", post) from None
 
 
 def post_of(runtime: Runtime, caller: Caller, crossing_id: str) -> str:

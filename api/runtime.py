@@ -26,6 +26,7 @@ from engine.inflight import Recorded
 from engine.journal import Journal
 from engine.mirror import MirrorProjection
 from engine.network import Network, read_network
+from engine.plausible import Present
 from engine.ports import Contribution, Projection, Scorer
 from engine.profile_hits import HitProjection
 from engine.profiles import ProfileMatcher
@@ -110,6 +111,7 @@ class Runtime:
     recompute: Recompute
     metrics: Metrics
     clock: SystemClock
+    present: Present
 
     def answer(self, found: Recorded, *, is_blind: bool) -> dict[str, Any]:
         """Return a decision as one reader may see it, with its receipt."""
@@ -203,7 +205,13 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         recompute=Recompute(journal, features, scorer=models.load, sentences=models.sentences),
         metrics=metrics,
         clock=SystemClock(),
+        present=_present(store, journal),
     )
+
+
+def _present(store: Store, journal: Journal) -> Present:
+    with store.read() as connection:
+        return Present(head=journal.head(connection).known_at)
 
 
 def _watch(store: Store, models: Models, *, definitions: str, seconds: float) -> ModelWatch:

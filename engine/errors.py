@@ -19,6 +19,7 @@ class RecordError(RiskError):
         self.field = field
         self.rule = rule
         self.message = message
+        self.fields = ({"at": f"{record}.{field}", "rule": rule, "why": message},)
 
     def __str__(self) -> str:
         return f"{self.record}, field {self.field}: {self.message} ({self.rule})"

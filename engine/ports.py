@@ -4,7 +4,7 @@
 tests bring their own Clock. The engine imports none of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -86,6 +86,10 @@ class Features(Protocol):
 
     def post_of(self, connection: Connection, crossing_id: str) -> str | None:
         """Return the post of a crossing that was recorded or loaded; None for a stranger."""
+        ...
+
+    def known(self, connection: Connection, crossing_ids: Iterable[str]) -> frozenset[str]:
+        """Return which of these crossings were recorded or loaded."""
         ...
 
     def entries(

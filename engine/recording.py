@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from engine.answers import Answer, Claim, answered, crossing_name, taken
+from engine.answers import TAKEN, Answer, Claim, answered, crossing_name, taken
 from engine.errors import ConflictError, NotFoundError
 from engine.inflight import Recorded, recorded
 from engine.journal import Draft, Entry, Journal
@@ -54,7 +54,9 @@ class Recording:
         crossing = arrival.crossing
         event = self._features.record(crossing, arrival.declaration)
 
-        def draft(_: Connection) -> Draft:
+        def draft(connection: Connection) -> Draft:
+            if self._features.known(connection, [crossing.crossing_id]):
+                raise ConflictError(CROSSING, crossing.crossing_id, TAKEN)
             body = {"arrival": arrival.model_dump(mode="json", exclude_none=True)}
             return _draft(CROSSING, crossing.crossing_id, claim, body, event)
 

@@ -12,12 +12,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from engine.amending import Wanted, traced
-from engine.answers import Claim
+from engine.answers import TAKEN, Claim
 from engine.considering import Considered, Considering
 from engine.decision import Decision
+from engine.errors import ConflictError
 from engine.filing import written
 from engine.inflight import Asked, Desk, Recorded, unanswered
 from engine.journal import Draft, Entry, Journal
@@ -69,6 +71,7 @@ class Targeting:
         with self._store.read() as snapshot:
             as_of = self._journal.head(snapshot).as_of
             asked = unanswered(snapshot, self._journal, asked)
+            asked = self._unheard_of(snapshot, asked)
             asked, amended = traced(snapshot, self._journal, asked, as_of=as_of)
             if not asked:
                 return
@@ -82,6 +85,20 @@ class Targeting:
         for one, (read, decision), rank in zip(asked, decided, places, strict=True):
             decision = self._considering.explain(replace(decision, rank=rank), read)
             self._record(one, read, decision)
+
+    def _unheard_of(
+        self, snapshot: Connection, asked: Sequence[Asked[Wanted]]
+    ) -> list[Asked[Wanted]]:
+        """Refuse what would decide anew on a crossing of the loaded history; return the rest."""
+        new = [one.what.arrival.crossing.crossing_id for one in asked if not one.what.amended]
+        known = self._features.known(snapshot, new)
+        rest = []
+        for one in asked:
+            if one.what.amended is None and one.what.arrival.crossing.crossing_id in known:
+                one.answer.set_exception(ConflictError(one.claim.kind, one.claim.names[-1], TAKEN))
+            else:
+                rest.append(one)
+        return rest
 
     def _record(self, asked: Asked[Wanted], read: Considered, decision: Decision) -> None:
         arrival = asked.what.arrival

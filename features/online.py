@@ -3,7 +3,7 @@
 The same encoder, plan and finishers as for a history; only the reads come from the counters.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from sqlalchemy import Connection, bindparam, select
@@ -12,6 +12,7 @@ from engine.network import Network
 from engine.places import Searches
 from engine.ports import FeatureRows
 from engine.records import Arrival, Crossing, Declaration, Inspection, Seizure
+from engine.store import fetch
 from engine.times import micros
 from features.counters import Reader
 from features.definitions import Floats
@@ -35,6 +36,8 @@ _ENTRIES = select(PASSAGES.c.arrived_at).where(
     PASSAGES.c.arrived_at < bindparam("until"),
 )
 _POST = select(PASSAGES.c.post).where(PASSAGES.c.crossing_id == bindparam("which"))
+
+_AMONG = "SELECT crossing_id FROM passages WHERE crossing_id "
 
 
 class OnlineFeatures:
@@ -97,6 +100,16 @@ class OnlineFeatures:
     def post_of(self, connection: Connection, crossing_id: str) -> str | None:
         """Return the post of a crossing that was recorded or loaded; None for a stranger."""
         return connection.scalar(_POST, {"which": crossing_id})
+
+    def known(self, connection: Connection, crossing_ids: Iterable[str]) -> frozenset[str]:
+        """Return which of these crossings were recorded or loaded."""
+        wanted = list(crossing_ids)
+        if not wanted:
+            return frozenset()
+        is_sqlite = connection.dialect.name == "sqlite"
+        among = f"IN ({', '.join('?' * len(wanted))})" if is_sqlite else "= ANY(%s)"
+        rows = fetch(connection, _AMONG + among, wanted if is_sqlite else [wanted])
+        return frozenset(crossing_id for (crossing_id,) in rows)
 
     def entries(
         self, connection: Connection, post: str, *, since: int, until: int

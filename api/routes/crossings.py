@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from api.answering import answer, said, takes
 from api.bodies import reported_arrival
 from api.dependencies import IdempotencyKey, RunningService, TheCaller
-from api.reading import check_post, post_of
+from api.reading import check_arrival, post_of
 from api.schemas import Acknowledged
 from engine.answers import claim, crossing_name
 from engine.queue import RELEASE
@@ -32,8 +32,8 @@ async def record(
     arrival: Annotated[Arrival, Depends(reported_arrival)],
 ) -> Response:
     """Record a crossing, bare or with its declaration: an exit, the paired post's, a late one."""
+    check_arrival(runtime, caller, arrival)
     crossing = arrival.crossing
-    check_post(runtime, caller, crossing.post)
     name = crossing_name(crossing.crossing_id)
     asked = claim(CROSSING, arrival, post=crossing.post, name=name, key=key)
     found = await asyncio.to_thread(runtime.recording.crossing, arrival, asked)

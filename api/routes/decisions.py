@@ -15,7 +15,7 @@ from api.bodies import LARGEST_BATCH, body_of, reported_batch
 from api.callers import Caller
 from api.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.problems import refusal
-from api.reading import Reading, check_post
+from api.reading import Reading, check_arrival
 from api.runtime import Runtime
 from api.schemas import (
     Acknowledged,
@@ -58,8 +58,8 @@ async def decide(
 
     The answer leaves only when its record is durable.
     """
+    check_arrival(runtime, caller, arrival)
     crossing = arrival.crossing
-    check_post(runtime, caller, crossing.post)
     name = crossing_name(crossing.crossing_id)
     asked = claim(DECISION, arrival, post=crossing.post, name=name, key=key)
     found = await asyncio.wrap_future(runtime.targeting.decide(arrival, asked))
@@ -104,7 +104,7 @@ def _asked(
         return arrival
     crossing = arrival.crossing
     try:
-        check_post(runtime, caller, crossing.post)
+        check_arrival(runtime, caller, arrival)
         name = crossing_name(crossing.crossing_id)
         asked = claim(DECISION, arrival, post=crossing.post, name=name)
         return runtime.targeting.decide(arrival, asked)
@@ -127,7 +127,7 @@ async def amend(
     arrival: Annotated[Arrival, Depends(body_of(Arrival))],
 ) -> Response:
     """Decide again on an arrival whose declaration was changed: linked to the first, same draws."""
-    check_post(runtime, caller, arrival.crossing.post)
+    check_arrival(runtime, caller, arrival)
     known = await asyncio.to_thread(Reading(runtime).filed, decision_id, caller)
     asked = claim(DECISION, arrival, post=known.post, name="", key=key)
     names = (*asked.names[:-1], f"amendment:{known.crossing_id}:{asked.fingerprint}")

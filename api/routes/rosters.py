@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Path, Response
 from api.answering import answer, said, takes
 from api.bodies import body_of
 from api.dependencies import IdempotencyKey, RunningService, TheCaller
-from api.reading import check_post
+from api.reading import check_path
 from api.schemas import Acknowledged, ShiftRoster
 from engine.answers import claim
 from engine.records import PostCode
 from engine.rosters import ROSTER, Roster
 from engine.times import rfc3339
 
-router = APIRouter(prefix="/v1/posts", tags=["roster"], responses=said(401, 403, 422, 503))
+router = APIRouter(prefix="/v1/posts", tags=["roster"], responses=said(401, 403, 404, 422, 503))
 
 
 @router.put(
@@ -34,7 +34,7 @@ async def put_roster(
     roster: Annotated[Roster, Depends(body_of(Roster))],
 ) -> Response:
     """Put the minutes of the shift, altogether; they hold until others are put."""
-    check_post(runtime, caller, post)
+    check_path(runtime, caller, post)
     name = f"{ROSTER}:{secrets.token_hex(12)}"
     asked = claim(ROSTER, roster, post=post, name=name, key=key)
     found = await asyncio.to_thread(runtime.recording.roster, roster, asked)
@@ -46,7 +46,7 @@ def read_roster(
     caller: TheCaller, runtime: RunningService, post: Annotated[PostCode, Path()]
 ) -> Response:
     """Return where the shift stands: its minutes, what they went to, and what is expected."""
-    check_post(runtime, caller, post)
+    check_path(runtime, caller, post)
     with runtime.store.read() as snapshot:
         as_of = runtime.journal.head(snapshot).as_of
         shift = runtime.settings.shifts.shift(post, as_of)

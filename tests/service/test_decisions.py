@@ -142,4 +142,4 @@ def test_the_queue_is_ranked(world: World, decided: list[dict[str, Any]]) -> Non
 
 def test_an_unknown_post_is_refused(world: World) -> None:
     keys = world.headers(Role.SUPERVISOR)
-    assert world.client.get("/v1/posts/NOPE/queue", headers=keys).status_code == 422
+    assert world.client.get("/v1/posts/NOPE/queue", headers=keys).status_code == 404
