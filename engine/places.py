@@ -1,9 +1,12 @@
 """Where to look first in a vehicle sent to physical inspection, learnt from every place searched.
 
 Assumes that a place is worth searching as often as searching it found something: in all vehicles,
-in vehicles of its class, in those as laden or as empty as it is, and most of all in what has to do
-with this very vehicle (its plate, trailer, driver, carrier, consignee). A place that nobody has
-searched keeps the stated prior (:mod:`engine.place_table`): not searched is no evidence of absence.
+in vehicles of its class, in those as laden or as empty as it is. A place that nobody has searched
+keeps the stated prior (:mod:`engine.place_table`): not searched is no evidence of absence.
+
+Finds on this vehicle and its parties (trailer, driver, carrier, consignee) raise their places as
+far as parties keep to their ways, which is learnt too: from how often two finds on one party were
+in one place. A search of a party in vain says that it carried nothing, not where it hides.
 
 The order looks at what stands there and what was found there before, never at why the vehicle was
 picked, so that a random check cannot be told from a scored one by its search order. Each order,
@@ -27,8 +30,10 @@ FEWEST_GROUPS = 3
 """Groups of places (cab, chassis, cargo, ...) that a search order spreads over at least."""
 PRIOR_FINDS = 3.0
 """Finds that what is known more broadly counts as, against finds in vehicles more like this one."""
-PRIOR_SEARCHES = 20.0
-"""Searches that the rate of its class counts as, against those of a vehicle's own parties."""
+KEPT = 0.3
+"""How often a party is taken to hide where it did before, as long as nobody knows."""
+PRIOR_PAIRS = 10.0
+"""Pairs of finds on one party that ``KEPT`` counts as."""
 
 ALL, CLASS, LOAD = "all", "class", "load"
 SCOPES = (ALL, CLASS, LOAD)
@@ -41,6 +46,8 @@ PARTIES: Mapping[str, str] = {
     "consignee": "in loads for this consignee",
 }
 """Whose finds belong to a vehicle, as the sentence says it."""
+AGAIN = "again"
+"""Of each kind of party: pairs of finds on one and the same, and those of them in one place."""
 _CLASSES: Mapping[VehicleClass, str] = {
     "car": "cars",
     "van": "vans",
@@ -117,14 +124,31 @@ def rates(crossing: Crossing, searches: Searches) -> Mapping[str, float]:
     """Return for each place the chance, as far as it is known, that searching it finds something.
 
     A find raises the place it was made in and the places of its group, a search that found nothing
-    lowers them, and neither moves the order of other places. An empty conveyance has no cargo.
+    lowers them. An empty conveyance has no cargo. Up to a factor that all places share.
     """
-    found = {}
-    for place in candidates(crossing, searches):
-        odds = _usual(crossing.vehicle_class, place, searches)
-        parties = [_of_party(searches.of(party).get(place, _NONE), odds) for party in PARTIES]
-        found[place] = 1.0 - math.prod(1.0 - chance for chance in parties)
-    return found
+    places = sorted(candidates(crossing, searches))
+    usual = {place: _usual(crossing.vehicle_class, place, searches) for place in places}
+    whole = math.fsum(usual.values())
+    alike = _alike(crossing.vehicle_class)
+    others = dict.fromkeys(places, 1.0)
+    for party in PARTIES:
+        found = {place: searches.of(party).get(place, _NONE)[1] for place in places}
+        finds = sum(found.values())
+        if finds:
+            kept = keeps_its_ways(searches.of(AGAIN).get(party, _NONE), alike)
+            others = {p: other * (1.0 - kept * found[p] / finds) for p, other in others.items()}
+    return {place: usual[place] + whole * (1.0 - others[place]) for place in places}
+
+
+def keeps_its_ways(pairs: tuple[int, int], alike: float) -> float:
+    """Return how likely a party hides where it did before, from pairs of finds and those alike.
+
+    ``alike`` is the share of pairs in one place where nobody keeps to anything: what exceeds it is
+    habit.
+    """
+    seen, same = pairs
+    excess = same - seen * alike + PRIOR_PAIRS * KEPT * (1.0 - alike)
+    return min(1.0, max(0.0, excess / ((seen + PRIOR_PAIRS) * (1.0 - alike))))
 
 
 def candidates(crossing: Crossing, searches: Searches) -> set[str]:
@@ -176,14 +200,14 @@ def _factor(counts: tuple[int, int], expected: float, known: float) -> float:
     stand above the line alone, so that no find can ever lower a place.
     """
     searched, found = counts
-    return (found + PRIOR_FINDS * known) / ((searched - found) * expected + PRIOR_FINDS)
+    return (found + PRIOR_FINDS) / ((searched - found) * expected + PRIOR_FINDS / known)
 
 
-def _of_party(counts: tuple[int, int], odds: float) -> float:
-    """Return the chance of a find by one party's own searches, from the odds of its class."""
-    searched, found = counts
-    held = found + PRIOR_SEARCHES * odds
-    return held / (held + searched - found + PRIOR_SEARCHES)
+@lru_cache
+def _alike(vehicle_class: VehicleClass) -> float:
+    """Return how often two loads lie in one place by chance, as the prior has it."""
+    prior = PRIOR[vehicle_class].values()
+    return math.fsum(rate * rate for rate in prior) / math.fsum(prior) ** 2
 
 
 def _least(vehicle_class: VehicleClass) -> float:

@@ -1,5 +1,8 @@
 """How often each place was searched and held something: by vehicle class, and by who was searched.
 
+Beside it, for each kind of party, how many pairs of finds there are on one and the same, and how
+many of them in one place: what tells whether parties keep to their ways.
+
 Everything counts once a vehicle: a second act on it adds what it searched beside the first, and a
 find makes its place a searched one. So the counts do not depend on the order in which acts and
 finds became known, and a whole history, counted at once, gives what one record after another gives.
@@ -7,6 +10,7 @@ They are read in a decision's snapshot: what is recorded later is not among them
 """
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, String, Table, Text, delete
 
-from engine.places import ALL, CLASS, LOAD, PARTIES, Searches, counted
+from engine.places import AGAIN, ALL, CLASS, LOAD, PARTIES, Searches, counted
 from engine.store import METADATA, Int64, fetch, put
 from features.encode import key
 from features.passages import ActEvent, FindEvent
@@ -40,8 +44,10 @@ AT_ONCE = 2_000
 _LOOKED_UP = 8_192
 """Rows asked for in one statement: SQLite takes 32,766 parameters."""
 
+_AGAIN = key("places again")
+
 Sums = dict[str, list[int]]
-"""[searched, found] by place code."""
+"""[searched, found] by place code; by kind of party [pairs of finds, those in one place]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +105,27 @@ class PlaceCounter:
         }
         now = dict(had)
         more: dict[int, Sums] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+        who: dict[int, str] = {}
         for one in looked:
             before = now.get(one.crossing_id, (set(), set()))
             after = before[0] | {*one.searched, *one.found}, before[1] | {*one.found}
             now[one.crossing_id] = after
-            for place, searched, found in _steps(before, after):
-                for entity in self._scopes(one.vehicle, one.keys).values():
-                    sums = more[entity][place]
-                    sums[0] += searched
-                    sums[1] += found
+            steps = list(_steps(before, after))
+            for scope, entity in self._scopes(one.vehicle, one.keys).items():
+                if scope != AGAIN:
+                    who[entity] = scope
+                    for place, searched, found in steps:
+                        sums = more[entity][place]
+                        sums[0] += searched
+                        sums[1] += found
         _write(connection, SEARCHED_PLACES, _texts(now, had))
-        _add(connection, more)
+        _add(connection, more, who)
 
     def _scopes(self, vehicle: str, keys: Sequence[int]) -> Mapping[str, int]:
         """Return the keys under which a vehicle's places are counted, by scope and party."""
         vehicle_class = vehicle.partition(":")[0]
         scopes = {
+            AGAIN: _AGAIN,
             ALL: key("places"),
             CLASS: key("places", vehicle_class),
             LOAD: key("places", vehicle),
@@ -153,16 +164,37 @@ def _codes(text: str) -> set[str]:
     return set(text.split(";")) if text else set()
 
 
-def _add(connection: Connection, more: Mapping[int, Sums]) -> None:
-    known = dict(_rows(connection, _COUNTS, list(more)))
-    rows = []
+def _add(connection: Connection, more: Mapping[int, Sums], who: Mapping[int, str]) -> None:
+    """Add to the counts of some entities; ``who`` says as what each was searched."""
+    known = dict(_rows(connection, _COUNTS, [*more, _AGAIN]))
+    rows = {}
+    again: Sums = json.loads(known.get(_AGAIN, "{}"))
     for entity, sums in more.items():
-        total: Sums = json.loads(known.get(entity, "{}"))
-        for place, (searched, found) in sums.items():
-            n, hits = total.get(place, (0, 0))
-            total[place] = [n + searched, hits + found]
-        rows.append((entity, json.dumps(total, sort_keys=True, separators=(",", ":"))))
-    _write(connection, PLACE_COUNTS, rows)
+        had: Sums = json.loads(known.get(entity, "{}"))
+        total = _plus(had, sums)
+        rows[entity] = total
+        if who[entity] in PARTIES:
+            pairs = [new - old for new, old in zip(_pairs(total), _pairs(had), strict=True)]
+            if any(pairs):
+                again = _plus(again, {who[entity]: pairs})
+    if again:
+        rows[_AGAIN] = again
+    texts = {e: json.dumps(s, sort_keys=True, separators=(",", ":")) for e, s in rows.items() if s}
+    _write(connection, PLACE_COUNTS, list(texts.items()))
+
+
+def _plus(one: Sums, other: Sums) -> Sums:
+    out = dict(one)
+    for name, (first, second) in other.items():
+        had = out.get(name, (0, 0))
+        out[name] = [had[0] + first, had[1] + second]
+    return out
+
+
+def _pairs(sums: Sums) -> tuple[int, int]:
+    """Return how many pairs of finds there are, and how many of them in one place."""
+    finds = [found for place, (_, found) in sums.items() if not place.endswith("*")]
+    return math.comb(sum(finds), 2), sum(math.comb(found, 2) for found in finds)
 
 
 _COUNTS = "SELECT entity, counts FROM place_counts WHERE entity "

@@ -1,0 +1,201 @@
+"""Search orders: learnt from finds and from searches in vain, the same for every red vehicle."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import places
+from engine.place_table import FIRST, PRIOR, group, how
+from engine.places import (
+    AGAIN,
+    ALL,
+    CLASS,
+    FEWEST_GROUPS,
+    KEPT,
+    LOAD,
+    PARTIES,
+    SCOPES,
+    SEARCHED_FIRST,
+    Searches,
+    any_of,
+    counted,
+    keeps_its_ways,
+    rates,
+    search_order,
+)
+from engine.records import PLACES, Crossing
+
+NOTHING = Searches({})
+scopes = st.sampled_from((*SCOPES, *PARTIES))
+codes = st.sampled_from((*PLACES, "trailer.box", "trailer", "drone"))
+pairs = st.tuples(st.integers(0, 5000), st.integers(0, 60)).map(lambda p: (sum(p), p[1]))
+known = st.dictionaries(scopes, st.dictionaries(codes, pairs, max_size=8))
+classes = st.sampled_from(tuple(FIRST))
+
+
+def vehicle(vehicle_class: Any = "truck", *, is_empty: bool | None = False) -> Crossing:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    return Crossing(
+        crossing_id="c", post="p", direction="entry", arrived_at=at,
+        vehicle_class=vehicle_class, is_empty=is_empty,
+    )  # fmt: skip
+
+
+def whole(counts: Mapping[str, Mapping[str, tuple[int, int]]]) -> Searches:
+    """Return counts with those of the groups, as the projection keeps them."""
+    out: dict[str, dict[str, tuple[int, int]]] = {}
+    for scope, each in counts.items():
+        out[scope] = dict(each)
+        for place, (searched, found) in each.items() if scope != AGAIN else ():
+            had = out[scope].get(any_of(place), (0, 0))
+            out[scope][any_of(place)] = (had[0] + searched, had[1] + found)
+    return Searches(out)
+
+
+def after(before: Searches, place: str, *, found: int) -> Searches:
+    """Return what is known after one more search of a vehicle with the same parties."""
+    counts = {scope: dict(before.of(scope)) for scope in (*SCOPES, *PARTIES)}
+    for each in counts.values():
+        for code in counted([place]):
+            searched, hits = each.get(code, (0, 0))
+            each[code] = (searched + 1, hits + found)
+    return Searches(counts)
+
+
+def ranked(searches: Searches, of: Crossing) -> list[str]:
+    rate = rates(of, searches)
+    return sorted(rate, key=lambda place: (-rate[place], place))
+
+
+def lowered_by_a_find(searches: Searches, place: str, of: Crossing) -> bool:
+    """Tell whether a find of one more place puts it behind a place that it stood before."""
+    before, then = rates(of, searches), rates(of, after(searches, place, found=1))
+    return then[place] < before.get(place, 0.0) or any(
+        then[other] > then[place]
+        for other in before
+        if group(other) != group(place) and before[other] < before.get(place, 0.0)
+    )
+
+
+@given(known, codes, classes)
+def test_a_find_never_lowers_its_place(counts: Any, place: str, vehicle_class: str) -> None:
+    assert not lowered_by_a_find(whole(counts), place, vehicle(vehicle_class))
+
+
+def test_a_find_that_lowers_its_place_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never_twice(pairs: tuple[int, int], alike: float) -> float:
+        """Plant: nobody hides where he was caught before."""
+        return -0.9
+
+    monkeypatch.setattr(places, "keeps_its_ways", never_twice)
+    assert lowered_by_a_find(NOTHING, "trailer.floor", vehicle())
+
+
+@given(known, st.sampled_from(PLACES), classes)
+def test_a_search_in_vain_never_raises_its_place(
+    counts: Any, place: str, vehicle_class: str
+) -> None:
+    of, before = vehicle(vehicle_class), whole(counts)
+    was, now = rates(of, before), rates(of, after(before, place, found=0))
+    assert set(was) == set(now)
+    assert now.get(place, 0.0) <= was.get(place, 0.0)
+
+
+@given(st.tuples(st.integers(0, 500), st.integers(0, 500)).map(lambda p: (sum(p), p[1])))
+def test_parties_keep_to_their_ways_as_often_as_their_finds_say(pairs: tuple[int, int]) -> None:
+    seen, same = pairs
+    assert 0.0 <= keeps_its_ways(pairs, 0.1) <= keeps_its_ways((seen + 1, same + 1), 0.1) <= 1.0
+    assert keeps_its_ways((0, 0), 0.1) == pytest.approx(KEPT)
+    assert keeps_its_ways((2000, 200), 0.1) < 0.01, "no more alike than by chance"
+    assert keeps_its_ways((2000, 2000), 0.1) > 0.99
+
+
+@given(known, classes, st.sampled_from((True, False, None)))
+def test_every_order_is_thorough(counts: Any, vehicle_class: str, is_empty: bool | None) -> None:
+    of = vehicle(vehicle_class, is_empty=is_empty)
+    order = [step.place for step in search_order(of, whole(counts))]
+    possible = {group(place) for place in rates(of, whole(counts))}
+    assert len(order) == len(set(order)) == SEARCHED_FIRST
+    assert len(set(map(group, order))) >= min(FEWEST_GROUPS, len(possible))
+    assert order[:3] == ranked(whole(counts), of)[:3], "the first three are the likeliest"
+
+
+@pytest.mark.parametrize("vehicle_class", FIRST)
+def test_where_nothing_is_known_the_checklist_stands(vehicle_class: Any) -> None:
+    order = [step.place for step in search_order(vehicle(vehicle_class), NOTHING)]
+    assert order[:4] == list(FIRST[vehicle_class][:4])
+    assert all("not searched" in step.why for step in search_order(vehicle(), NOTHING))
+
+
+def test_a_place_nobody_searched_keeps_its_prior() -> None:
+    searched = {"cargo.among": (3000, 0)}
+    rate = rates(vehicle(), whole({ALL: searched, CLASS: searched, LOAD: searched}))
+    alone = rates(vehicle(), NOTHING)
+    assert rate["trailer.floor"] == alone["trailer.floor"]
+    assert rate["cargo.among"] < 0.5 * alone["cargo.among"] < rate["trailer.floor"]
+
+
+def test_what_is_found_is_learnt_from_broad_to_narrow() -> None:
+    often, seldom = {"chassis.axle": (1000, 20)}, {"cargo.among": (1000, 1)}
+    for scope in SCOPES:
+        assert ranked(whole({scope: often | seldom}), vehicle())[0] == "chassis.axle"
+    vans = rates(vehicle("van"), whole({ALL: often}))
+    assert vans["chassis.axle"] > rates(vehicle("van"), NOTHING)["chassis.axle"]
+
+
+def test_what_was_found_on_the_vehicle_or_its_parties_comes_first() -> None:
+    usual = {CLASS: {"cargo.among": (4000, 40)}}
+    for party, words in PARTIES.items():
+        once = usual | {party: {"fuel.tank": (3, 1)}}
+        order = search_order(vehicle(), whole(once | {AGAIN: {party: (40, 36)}}))
+        assert order[0].place == "fuel.tank" and order[0].why.endswith(f"; once {words}")
+        order = search_order(vehicle(), whole(once | {AGAIN: {party: (400, 30)}}))
+        assert order[0].place == "cargo.among", "nobody keeps to his ways here"
+
+
+def test_an_empty_vehicle_has_no_cargo_unless_there_was_some() -> None:
+    empty = vehicle(is_empty=True)
+    assert not [step for step in search_order(empty, NOTHING) if group(step.place) == "cargo"]
+    held = whole({LOAD: {"cargo.among": (50, 3)}, CLASS: {"cargo.among": (50, 3)}})
+    assert search_order(empty, held)[0].place == "cargo.among"
+
+
+def test_a_find_in_an_unlisted_place_is_looked_for_again_and_counts_for_its_group() -> None:
+    held = whole({"plate": {"trailer.box": (1, 1)}, ALL: {"trailer.box": (1, 1)}})
+    first = search_order(vehicle(), held)[0]
+    assert (first.place, first.method) == ("trailer.box", "physical")
+    alone = rates(vehicle(), NOTHING)
+    assert rates(vehicle(), held)["trailer.doors"] > alone["trailer.doors"]
+
+
+def test_why_is_one_sentence_of_what_was_found() -> None:
+    known = whole(
+        {CLASS: {"trailer.floor": (21, 3)}, "carrier": {"trailer.floor": (4, 2)},
+         "driver": {"trailer.floor": (1, 1)}}
+    )  # fmt: skip
+    assert search_order(vehicle(), known)[0].why == (
+        "found there 3 of 21 times it was searched on trucks; once with this driver; "
+        "twice on vehicles of this carrier"
+    )
+
+
+@given(known)
+def test_what_was_known_comes_back_from_its_record(counts: Any) -> None:
+    said = json.loads(json.dumps(whole(counts).as_dict()))
+    back = Searches.from_dict(said)
+    assert back.as_dict() == whole(counts).as_dict()
+    assert search_order(vehicle(), back) == search_order(vehicle(), whole(counts))
+
+
+def test_every_listed_place_has_a_method_and_a_class() -> None:
+    assert {place for prior in PRIOR.values() for place in prior} == set(PLACES)
+    assert all(how(place) != how("drone") for place in PLACES)
+    for vehicle_class, first in FIRST.items():
+        prior = PRIOR[vehicle_class]
+        assert sorted(first, key=lambda place: -prior[place]) == list(first)
+        assert all(prior[place] < prior[first[-1]] for place in set(prior) - set(first))
