@@ -6,7 +6,9 @@ each window at the first event inside it. A read is the difference of two runnin
 int64, and linear in events and crossings. The numpy twin (:mod:`features.reference`) gives the same
 numbers by another road.
 
-What bounds it is memory, not arithmetic: pointers take four bytes, which holds for 2^32 events.
+What bounds it is memory, not arithmetic: pointers take four bytes, which holds for 2^32 events, and
+rows are first dealt into parts by their keys, so that all that is done to one entity happens within
+what a processor holds close, however long the history is.
 """
 
 from collections.abc import Callable
@@ -18,6 +20,12 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Places = NDArray[np.uint32]
+Dealt = tuple[Places, Ints]
+"""(where each row stands once rows lie part by part, where each part begins)."""
+DEALT_FROM = 1 << 18
+"""Fewer events than this fit into a processor's cache as they are."""
+PART_ROWS = 1 << 16
+"""Events of a part at most, about."""
 _EVER = 1 << 62  # a window that no two times are apart
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Fibonacci hashing
 F = TypeVar("F", bound=Callable[..., Any])
@@ -58,32 +66,96 @@ def group_reads(
     int64 array of shape (n_reads + 1, n)
         The sums; in the last row the position of the last event seen, -1 where there is none.
     """
-    code, slots, count = _codes(event_key)
-    start, order = _grouped(code, count)
-    # A stream that asks about itself, as the crossings do, is sorted once.
+    bits = (len(event_key) // PART_ROWS).bit_length() if len(event_key) >= DEALT_FROM else 0
+    # A stream that asks about itself, as the crossings do, is dealt and sorted once.
     asks_itself = np.array_equal(event_key, query_key)
-    found = (start, order) if asks_itself else _grouped(_found(slots, query_key), count)
-    out = np.empty((len(read_amount) + 1, len(query_key)), np.int64)
+    events = _dealt(event_key, bits) if bits else None
+    queries = events if asks_itself else _dealt(query_key, bits) if bits else None
+    keys, rows = _laid(event_key, events), _laid(np.arange(len(event_key)), events)
+    asked = keys if asks_itself else _laid(query_key, queries)
+    code, query_code, count = _codes(keys, _bounds(events, keys), asked, _bounds(queries, asked))
+    start, order = _grouped(code, count)
+    found = (start, order) if asks_itself else _grouped(query_code, count)
+    times, cuts = _laid(event_time, events), _laid(query_time, queries)
     back = np.append(0, np.where(spans == 0, _EVER, spans))
-    places = _places(start, order, event_time, *found, query_time, back, out[-1])
-    _read(places, _sums(order, amounts), read_amount, read_span, out)
+    out = np.empty((len(read_amount) + 1, len(query_key)), np.int64)
+    column = out[-1] if queries is None else np.empty(len(query_key), np.int64)
+    places = _places(start, order, times, *found, cuts, back, rows, column)
+    _put_back(column, queries, out[-1])
+    sums = [_sums(order, _laid(amount, events)) for amount in amounts]
+    for r, (amount, span) in enumerate(zip(read_amount, read_span, strict=True)):
+        column = out[r] if queries is None else column
+        _read(places[0], places[1 + span], sums[amount], column)
+        _put_back(column, queries, out[r])
     return out
 
 
+def _laid(values: Ints, dealt: Dealt | None) -> Ints:
+    """Lay values out part by part, in each in their order."""
+    if dealt is None:
+        return values
+    out = np.empty_like(values)
+    out[dealt[0]] = values
+    return out
+
+
+def _put_back(values: Ints, dealt: Dealt | None, out: Ints) -> None:
+    """Undo ``_laid``; without parts the values are where they belong."""
+    if dealt is not None:
+        values.take(dealt[0], out=out, mode="clip")
+
+
+def _bounds(dealt: Dealt | None, keys: Ints) -> Ints:
+    return np.array([0, len(keys)]) if dealt is None else dealt[1]
+
+
 @compiled
-def _codes(keys: Ints) -> tuple[Places, Ints, int]:
-    """Number entities from 1 on as they appear; also a table from each key to its number."""
-    code, slots, count = np.zeros(len(keys), np.uint32), np.zeros((1 << 10, 2), np.int64), 1
+def _dealt(keys: Ints, bits: int) -> Dealt:
+    """Where each row stands once rows lie part by part, by their keys; where each part begins."""
+    shift, bounds = np.uint64(64 - bits), np.zeros((1 << bits) + 1, np.int64)
+    for key in keys:
+        bounds[np.int64((np.uint64(key) * _SPREAD) >> shift) + 1] += 1
+    for part in range(1 << bits):
+        bounds[part + 1] += bounds[part]
+    places, next_ = np.empty(len(keys), np.uint32), bounds.copy()
     for i, key in enumerate(keys):
-        if key != 0:
-            at = _slot(slots, key)
+        p = np.int64((np.uint64(key) * _SPREAD) >> shift)
+        places[i] = next_[p]
+        next_[p] += 1
+    return places, bounds
+
+
+@compiled
+def _codes(keys: Ints, bounds: Ints, asked: Ints, asked_bounds: Ints) -> tuple[Places, Places, int]:
+    """Number the entities of events from 1 on, part by part; 0 for nobody and for strangers."""
+    code, asked_code = np.zeros(len(keys), np.uint32), np.zeros(len(asked), np.uint32)
+    count = 1
+    for p in range(len(bounds) - 1):
+        slots = np.zeros((1 << 10, 2), np.int64)
+        count, slots = _numbered(keys, code, bounds[p], bounds[p + 1], count, slots)
+        if asked is not keys:
+            for i in range(asked_bounds[p], asked_bounds[p + 1]):
+                if asked[i] != 0:
+                    asked_code[i] = slots[_slot(slots, asked[i]), 1]
+    return code, asked_code, count
+
+
+@compiled
+def _numbered(
+    keys: Ints, code: Places, begin: int, end: int, count: int, slots: Ints
+) -> tuple[int, Ints]:
+    """Number the entities of one part from ``count`` on as they appear; fills in ``code``."""
+    first = count
+    for i in range(begin, end):
+        if keys[i] != 0:
+            at = _slot(slots, keys[i])
             if slots[at, 0] == 0:
-                slots[at] = key, count
+                slots[at] = keys[i], count
                 count += 1
             code[i] = slots[at, 1]
-            if 2 * count > len(slots):
+            if 2 * (count - first) > len(slots):
                 slots = _doubled(slots)
-    return code, slots, count
+    return count, slots
 
 
 @compiled
@@ -103,16 +175,6 @@ def _doubled(slots: Ints) -> Ints:
         if slots[old, 0] != 0:
             larger[_slot(larger, slots[old, 0])] = slots[old]
     return larger
-
-
-@compiled
-def _found(slots: Ints, keys: Ints) -> Places:
-    """Numbers of entities; 0 for the unknown and for strangers."""
-    code = np.zeros(len(keys), np.uint32)
-    for i, key in enumerate(keys):
-        if key != 0:
-            code[i] = slots[_slot(slots, key), 1]
-    return code
 
 
 @compiled
@@ -141,6 +203,7 @@ def _places(
     query_order: Places,
     query_time: Ints,
     back: Ints,
+    rows: Ints,
     last: Ints,
 ) -> Places:
     """Where each query's pointers stand in ``order``, one row for each; fills in ``last``."""
@@ -158,26 +221,21 @@ def _places(
                     at += np.uint32(1)
                 pointer[w] = places[w, row] = at
             if pointer[0] > begin:
-                last[row] = order[pointer[0] - 1]
+                last[row] = rows[order[pointer[0] - 1]]
     return places
 
 
 @compiled
-def _sums(order: Places, amounts: Ints) -> Ints:
+def _sums(order: Places, amount: Ints) -> Ints:
     """Sums of the sorted amounts, running on across entities: only differences are read."""
-    sums = np.zeros((len(amounts), len(order) + 1), np.int64)
-    for a in range(len(amounts)):
-        amount, total, row = amounts[a], 0, sums[a]
-        for j in range(len(order)):
-            total += amount[order[j]]
-            row[j + 1] = total
+    sums, total = np.zeros(len(order) + 1, np.int64), 0
+    for j in range(len(order)):
+        total += amount[order[j]]
+        sums[j + 1] = total
     return sums
 
 
 @compiled
-def _read(places: Places, sums: Ints, read_amount: Ints, read_span: Ints, out: Ints) -> None:
-    upto = places[0]
-    for r in range(len(read_amount)):
-        total, since, column = sums[read_amount[r]], places[1 + read_span[r]], out[r]
-        for i in range(len(upto)):
-            column[i] = total[upto[i]] - total[since[i]]
+def _read(upto: Places, since: Places, sums: Ints, column: Ints) -> None:
+    for i in range(len(upto)):
+        column[i] = sums[upto[i]] - sums[since[i]]

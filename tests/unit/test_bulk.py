@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow.compute as pc
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.times import DAY, HOUR, MINUTE
-from features import reference
+from features import kernel, reference
 from features.acts import labels
 from features.bulk import Kernel, matrix, reads
 from features.catalogue import CATALOGUE
@@ -63,6 +64,16 @@ def groups(draw: st.DrawFn) -> tuple[Ints, ...]:
 @given(groups())
 def test_the_kernel_equals_its_twin_on_whatever_it_is_asked(group: tuple[Ints, ...]) -> None:
     np.testing.assert_array_equal(group_reads(*group), reference.group_reads(*group))
+
+
+@settings(max_examples=60, deadline=None)
+@given(groups())
+def test_dealt_into_parts_it_equals_its_twin_too(group: tuple[Ints, ...]) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(kernel, "DEALT_FROM", 1)
+        patched.setattr(kernel, "PART_ROWS", 4)
+        found = group_reads(*group)
+    np.testing.assert_array_equal(found, reference.group_reads(*group))
 
 
 def known_before(found: Tables, cut: int) -> Tables:
