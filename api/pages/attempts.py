@@ -37,7 +37,8 @@ class Attempts:
         with self._store.write() as connection:
             row = connection.execute(select(ATTEMPTS).where(column.who == who)).one_or_none()
             if row is not None and row.until > now:
-                return math.ceil((row.until - now) / SECOND)
+                left: int = row.until - now
+                return math.ceil(left / SECOND)
             wrong = 1 if row is None or row.last_at < now - FORGOTTEN else row.wrong + 1
             values = {"wrong": wrong, "last_at": now, "until": now + wait(wrong)}
             if row is None:

@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from api.pages.labels import SIGNS, TABLES
 from api.pages.languages import LANGUAGES, Speech, language_of, translations
 
 HERE = Path(__file__).parent
@@ -30,7 +31,13 @@ def environment(code: str) -> Environment:
     )
     catalogue: Any = translations(code)
     made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]
-    made.globals.update(languages=LANGUAGES, static=static)
+    say = catalogue.gettext
+
+    def label(table: str, code: str) -> str:
+        known = TABLES[table].get(code)
+        return code if known is None else str(say(known))
+
+    made.globals.update(languages=LANGUAGES, static=static, label=label, signs=SIGNS)
     made.filters.update(instant=datetime.fromisoformat, segment=lambda text: quote(text, safe=""))
     return made
 

@@ -21,7 +21,14 @@ from api.roles import MAY
 from api.runtime import Runtime
 from engine.errors import MalformedBodyError, NotAllowedError
 
-TWINS: Mapping[tuple[str, str], tuple[str, str]] = {}
+TWINS: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("GET", "/posts/{post}/queue"): ("GET", "/v1/posts/{post}/queue"),
+    ("GET", "/posts/{post}/queue/events"): ("GET", "/v1/posts/{post}/queue"),
+    ("GET", "/decisions/{decision_id}"): ("GET", "/v1/decisions/{decision_id}"),
+    ("POST", "/decisions/{decision_id}/reviews"): ("POST", "/v1/decisions/{decision_id}/reviews"),
+    ("POST", "/decisions/{decision_id}/acts"): ("POST", "/v1/inspections"),
+    ("POST", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
+}
 """Each page and form, and the route that does the same in JSON."""
 SIGNED_IN_ALONE = frozenset({("GET", "/"), ("POST", "/logout")})
 """Pages that are for everybody who is signed in."""

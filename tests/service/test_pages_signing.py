@@ -139,7 +139,7 @@ def test_every_page_names_a_twin_that_exists() -> None:
 
 def test_pages_carry_the_headers_and_no_inline_code(world: World) -> None:
     desk = at_desk(world, "nine")
-    for path in ("/login", "/"):
+    for path in ("/login", "/", "/posts/OYB/queue", "/decisions/none"):
         answer = desk.get(path)
         assert all(answer.headers[name] == value for name, value in HEADERS.items()), path
         assert "<style" not in answer.text and "style=" not in answer.text

@@ -1,7 +1,8 @@
 // The little that a page does in the browser: live updates, keys, help. Every page can be read and used without it.
 "use strict";
 
-const live = document.querySelector("[data-events]");
+const live = () => document.querySelector("[data-events]");
+let told = "";
 const help = document.getElementById("help");
 
 /** Fetch the page again and put its live part in place, leaving the reader's row where it was. */
@@ -16,12 +17,19 @@ async function refresh() {
   if (!fresh || !old) return;
   const row = document.activeElement?.closest?.("[data-row]");
   old.replaceWith(document.adoptNode(fresh));
+  if (told) tell(told);
   if (row?.id) document.getElementById(row.id)?.querySelector("[data-open]")?.focus({ preventScroll: true });
 }
 
+/** Say whether the page is live, in the reader's language. */
+function tell(state) {
+  told = state;
+  const shown = document.querySelector("[data-state]");
+  if (shown) shown.textContent = shown.dataset[state];
+}
+
 function listen() {
-  const state = live.querySelector("[data-state]");
-  const source = new EventSource(live.dataset.events);
+  const source = new EventSource(live().dataset.events);
   let busy = false, again = false;
   const update = async () => {
     if (busy) { again = true; return; }
@@ -29,9 +37,9 @@ function listen() {
     try { await refresh(); } catch { /* the next event tries again */ } finally { busy = false; }
     if (again) { again = false; update(); }
   };
-  source.addEventListener("queue", update);
-  source.addEventListener("open", () => { state.textContent = state.dataset.on; });
-  source.addEventListener("error", () => { state.textContent = state.dataset.off; });
+  source.addEventListener("queue", (event) => { if (event.data !== live().dataset.mark) update(); });
+  source.addEventListener("open", () => tell("on"));
+  source.addEventListener("error", () => tell("off"));
   setInterval(update, 30000); // times of waiting go on
   addEventListener("pagehide", () => source.close());
 }
@@ -72,4 +80,4 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => print());
 }
-if (live && "EventSource" in window) listen();
+if (live() && "EventSource" in window) listen();

@@ -1,0 +1,121 @@
+"""One decision as its page shows it, for one reader.
+
+What a checkpoint may not see before its act is filed is not read for it, so that no template can
+show it by mistake.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from api.callers import Caller
+from api.pages.drawing import Drawing, drawing
+from api.pages.sides import Sides, sides
+from api.reading import Reading
+from api.roles import Role
+from api.runtime import Runtime
+from engine.errors import NoModelError, TamperedBundleError
+from engine.place_table import PRIOR
+from engine.queue import DECISIONS, Filed
+from engine.reasons import Reason
+from engine.selection import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One reason with its part of the chart."""
+
+    text: str
+    contribution: float
+    """In log-odds."""
+    x: float
+    width: float
+    """Of 200, the middle being nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """All that a decision's page needs."""
+
+    seen: Mapping[str, Any]
+    """The decision as its JSON twin answers."""
+    crossing: Mapping[str, Any]
+    declaration: Mapping[str, Any] | None
+    channel: str
+    """Where the vehicle stands now."""
+    is_waiting: bool
+    is_blind: bool
+    has_left: bool
+    act: Mapping[str, Any] | None
+    """Its first inspection act."""
+    bars: Sequence[Bar]
+    is_recomputed: bool
+    """The reasons were worked out for this page: a release is owed none."""
+    sides: Sides | None
+    drawing: Drawing
+    places: Sequence[str]
+    """What may be searched, the order's places first."""
+
+
+def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
+    """Return a decision; raises ``NotFoundError``."""
+    reading = Reading(runtime)
+    known = reading.filed(decision_id, caller)
+    seen = reading.decision(decision_id, caller)
+    is_blind = caller.role is Role.CHECKPOINT and known.act_seq is None
+    with runtime.store.read() as snapshot:
+        body = runtime.journal.body(snapshot, known.seq)
+        act = None if known.act_seq is None else runtime.journal.body(snapshot, known.act_seq)
+        stands = _stands(snapshot, decision_id)
+        reasons: Sequence[Reason] = [Reason(**one) for one in seen.get("reasons", ())]
+        is_recomputed, both = False, None
+        if not is_blind:
+            _, features = runtime.recompute.features(snapshot, known.seq)
+            both = sides(body["arrival"]["crossing"], features)
+            if not reasons:
+                reasons, is_recomputed = _again(runtime, snapshot, known), True
+    crossing = body["arrival"]["crossing"]
+    order = [step["place"] for step in seen["search_order"]]
+    return Shown(
+        seen=seen,
+        crossing=crossing,
+        declaration=body["arrival"].get("declaration"),
+        channel=stands["channel"],
+        is_waiting=stands["waiting"],
+        is_blind=is_blind,
+        has_left=stands["left"],
+        act=None if act is None else act["inspection"],
+        bars=bars(reasons),
+        is_recomputed=is_recomputed,
+        sides=both,
+        drawing=drawing(crossing["vehicle_class"], order),
+        places=[*order, *(p for p in sorted(PRIOR[crossing["vehicle_class"]]) if p not in order)],
+    )
+
+
+def bars(reasons: Sequence[Reason]) -> list[Bar]:
+    """Return reasons with bars to both sides of a middle, all on one scale."""
+    most = max((abs(one.contribution) for one in reasons), default=0.0) or 1.0
+    found = []
+    for one in reasons:
+        width = 100.0 * abs(one.contribution) / most
+        x = 100.0 if one.contribution >= 0 else 100.0 - width
+        found.append(Bar(one.text, one.contribution, round(x, 1), round(width, 1)))
+    return found
+
+
+def _stands(snapshot: Connection, decision_id: str) -> dict[str, Any]:
+    column = DECISIONS.c
+    query = select(column.channel, column.waiting, column.left)
+    row = snapshot.execute(query.where(column.decision_id == decision_id)).one()
+    return {"channel": Channel(row.channel).code, "waiting": row.waiting, "left": row.left}
+
+
+def _again(runtime: Runtime, snapshot: Connection, known: Filed) -> Sequence[Reason]:
+    """Work out what speaks for and against a vehicle that was let go; nothing without its model."""
+    try:
+        return runtime.recompute.reasons(snapshot, known.seq)
+    except (NoModelError, TamperedBundleError):
+        return ()

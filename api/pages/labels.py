@@ -1,0 +1,157 @@
+"""Names of codes, as the catalogues know them."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from api.pages.phrases import N_
+
+Labels = Mapping[str, str]
+
+CHANNELS: Final[Labels] = {
+    "red": N_("Red"),
+    "yellow": N_("Yellow"),
+    "blue": N_("Blue"),
+    "green": N_("Green"),
+}
+MEANS: Final[Labels] = {
+    "red": N_("physical inspection"),
+    "yellow": N_("documents and scan"),
+    "blue": N_("release, audit afterwards"),
+    "green": N_("release"),
+}
+SIGNS: Final[Labels] = {"red": "◆", "yellow": "▲", "blue": "●", "green": "✓"}
+"""Channels told apart by shape, for whoever does not see colours."""
+CLASSES: Final[Labels] = {
+    "car": N_("Car"),
+    "van": N_("Van"),
+    "bus": N_("Bus"),
+    "truck": N_("Truck"),
+    "rail_wagon": N_("Rail wagon"),
+    "other": N_("Other"),
+}
+DIRECTIONS: Final[Labels] = {"entry": N_("entry"), "exit": N_("exit")}
+METHODS: Final[Labels] = {
+    "documents": N_("documents"),
+    "weighing": N_("weighing"),
+    "xray": N_("scanner"),
+    "canine": N_("dog"),
+    "physical": N_("physical search"),
+}
+OUTCOMES: Final[Labels] = {
+    "clear": N_("nothing found"),
+    "discrepancy": N_("a discrepancy"),
+    "seizure": N_("a seizure"),
+}
+SUBSTANCES: Final[Labels] = {
+    "narcotic": N_("narcotic"),
+    "psychotropic": N_("psychotropic"),
+    "precursor": N_("precursor"),
+    "other": N_("other goods"),
+}
+BASES: Final[Labels] = {
+    "random": N_("random check"),
+    "score": N_("score"),
+    "profile": N_("profile or rule"),
+    "watchlist": N_("watch list"),
+    "officer": N_("officer"),
+    "counterpart": N_("counterpart"),
+}
+BANDS: Final[Labels] = {"low": N_("low"), "medium": N_("medium"), "high": N_("high")}
+MODES: Final[Labels] = {
+    "model": N_("model in force"),
+    "last_good": N_("last good model: the one in force cannot be loaded"),
+    "rules_only": N_("rules and random checks alone: no model is in force"),
+}
+VERDICTS: Final[Labels] = {"uphold": N_("upheld"), "override": N_("overridden")}
+REVIEW_CODES: Final[Labels] = {
+    "agreed": N_("reasons are sound"),
+    "officer_observation": N_("an officer saw something"),
+    "known_lawful": N_("known lawful traffic"),
+    "data_error": N_("the data are wrong"),
+    "capacity": N_("no minutes or no bay left"),
+    "intelligence": N_("word from elsewhere"),
+    "other": N_("another reason"),
+}
+GAPS: Final[Labels] = {
+    "no_plate": N_("The plate was not read."),
+    "no_driver_ref": N_("No driver reference came."),
+    "no_carrier": N_("No carrier was named."),
+    "not_weighed": N_("It was not weighed."),
+    "no_declaration": N_("No declaration came with it."),
+    "declaration_not_received": N_("A declaration was named but did not arrive."),
+    "container_check_digit": N_("A container number fails its check digit."),
+    "no_mirror_record": N_("The paired post's record of this vehicle is missing."),
+    "short_hs_code": N_("An HS code has fewer than six digits."),
+    "no_value": N_("No goods item has a value."),
+}
+GROUPS: Final[Labels] = {
+    "cab": N_("cab"),
+    "engine": N_("engine"),
+    "fuel": N_("fuel"),
+    "chassis": N_("chassis"),
+    "trailer": N_("load space"),
+    "cargo": N_("cargo"),
+    "person": N_("person"),
+}
+PLACES: Final[Labels] = {
+    "cab.seat": N_("seats"),
+    "cab.dash": N_("dashboard"),
+    "cab.roof": N_("cab roof lining"),
+    "cab.bunk": N_("bunk"),
+    "cab.bags": N_("luggage"),
+    "engine.bay": N_("engine bay"),
+    "fuel.tank": N_("fuel tank"),
+    "fuel.false_tank": N_("false tank"),
+    "chassis.frame": N_("frame rails"),
+    "chassis.underbody": N_("underbody"),
+    "chassis.spare_wheel": N_("spare wheel"),
+    "chassis.tyre": N_("tyres"),
+    "chassis.axle": N_("axles"),
+    "chassis.air_tank": N_("air tanks"),
+    "trailer.front_wall": N_("front wall"),
+    "trailer.floor": N_("floor"),
+    "trailer.roof": N_("roof"),
+    "trailer.doors": N_("doors"),
+    "trailer.sides": N_("side walls"),
+    "trailer.refrigeration": N_("cooling unit"),
+    "cargo.among": N_("among the goods"),
+    "cargo.inside": N_("inside the goods"),
+    "cargo.packaging": N_("packaging"),
+    "cargo.disguised": N_("disguised as goods"),
+    "person": N_("on a person"),
+}
+STREAMS: Final[Labels] = {
+    "score": N_("Targeted by score"),
+    "profile": N_("Profiles and rules"),
+    "watchlist": N_("Watch list"),
+    "random": N_("Random checks"),
+    "override": N_("Overrides by supervisors"),
+    "officer": N_("Officers' own picks"),
+}
+ALERTS: Final[Labels] = {
+    "mass": N_("Weighbridge mass"),
+    "trailer": N_("Trailer"),
+    "driver": N_("Driver"),
+    "vin": N_("VIN"),
+    "seals": N_("Seals"),
+    "load": N_("Load"),
+}
+TABLES: Final[Mapping[str, Labels]] = {
+    "channel": CHANNELS,
+    "means": MEANS,
+    "class": CLASSES,
+    "direction": DIRECTIONS,
+    "method": METHODS,
+    "outcome": OUTCOMES,
+    "substance": SUBSTANCES,
+    "basis": BASES,
+    "band": BANDS,
+    "mode": MODES,
+    "verdict": VERDICTS,
+    "review": REVIEW_CODES,
+    "gap": GAPS,
+    "group": GROUPS,
+    "place": PLACES,
+    "stream": STREAMS,
+    "alert": ALERTS,
+}

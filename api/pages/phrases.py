@@ -1,0 +1,252 @@
+"""The sentences that the engine makes, as the catalogues know them.
+
+The journal keeps what was said in English, word for word. ``{}`` places are filled from it:
+``whom`` a party, ``within`` a span, ``amount`` a number with its unit, ``noun`` and ``both`` what a
+sentence is about. A test says every feature's sentence in every language, so that a new wording
+cannot be forgotten here.
+"""
+
+from typing import Final
+
+from engine.place_table import how
+from engine.records import PLACES
+from engine.rules import RULES
+
+
+def marked(text: str) -> str:
+    """Mark a text for the catalogues; it is said later."""
+    return text
+
+
+N_ = marked
+
+FACTS: Final = (
+    N_("{whom} crossed an unknown number of times {within}"),
+    N_("{whom} crossed {amount} {within}"),
+    N_("the last of the crossings of {whom} was {amount} ago"),
+    N_("nothing earlier is known of {whom}"),
+    N_("crossings of {whom} {within} that were the first of {both} together: {amount}"),
+    N_("{amount} of crossings of {whom} {within} were the first of {both} together"),
+    N_(
+        "{amount} of crossings of {whom} {within} were half an hour or less after another"
+        " of the carrier"
+    ),
+    N_("{amount} of crossings of {whom} {within} were empty"),
+    N_("{amount} of crossings of {whom} {within} were at night"),
+    N_("{amount} of crossings of {whom} {within} were at this post"),
+    N_("{amount} of crossings of {whom} {within} were in this part of the day"),
+    N_("{amount} of crossings of {whom} {within} were with this {noun}"),
+    N_("no earlier crossings of {whom} {within}"),
+    N_("crossings of {whom} {within}: {amount}"),
+    N_("{amount} of inspections of {whom} {within} found something (smoothed)"),
+    N_("{amount} of inspections of {whom} {within} led to a seizure (smoothed)"),
+    N_("nothing known of inspections of {whom} {within}"),
+    N_("finds in inspections of {whom} {within}: {amount}"),
+    N_("inspections of {whom} {within}: {amount}"),
+    N_("finds elsewhere, linked back to {whom}, {within}: {amount}"),
+    N_("hits passed on to {whom} through its {noun} {within}: {amount}"),
+    N_("{whom} weighed {amount} on average {within}"),
+    N_("{whom} was not weighed {within}"),
+    N_("{both} were never seen together before"),
+    N_("{both} were seen together before"),
+    N_("{both}: not all are known"),
+    N_("{noun} other than at {whom}'s last crossing"),
+    N_("same {noun} as at {whom}'s last crossing"),
+    N_("{noun}: nothing known to compare with at {whom}'s last crossing"),
+    N_("{noun} other than the paired post recorded"),
+    N_("same {noun} as the paired post recorded"),
+    N_("{noun}: nothing known to compare with what the paired post recorded"),
+    N_("the paired post last recorded this vehicle {amount} ago"),
+    N_("the paired post never recorded this vehicle"),
+    N_("the paired post recorded this vehicle an unknown number of times {within}"),
+    N_("the paired post recorded this vehicle {amount} {within}"),
+    N_("arrived {amount} after the paired post's record"),
+    N_("time since the paired post's record: not known"),
+    N_("{noun} {amount} × that of the paired post's record"),
+    N_("{noun}: no such in the paired post's record"),
+    N_("{noun} less that of the paired post's record: {amount}"),
+    N_("{noun}: nothing known of the paired post's record"),
+    N_("{noun}, by the paired post's record: {amount}"),
+    N_("{noun} {amount} × the usual for {whom} {within}"),
+    N_("no {noun} known as usual for {whom} {within}"),
+    N_("{plain}: {amount}"),
+)
+"""Facts of features; the first that fits is said."""
+
+REASONS: Final = (
+    N_("Raises the risk strongly: {fact} ({comparison})."),
+    N_("Raises the risk: {fact} ({comparison})."),
+    N_("Lowers the risk strongly: {fact} ({comparison})."),
+    N_("Lowers the risk: {fact} ({comparison})."),
+    N_("Hardly changes the risk: {fact} ({comparison})."),
+)
+COMPARISONS: Final = (
+    N_("{among} at {code}: {usual}"),
+    N_("{among}: {usual}"),
+    N_("any vehicle like it is sent to red with a chance of {amount}"),
+    N_("selects {amount} of such"),
+)
+USUAL: Final = (N_("so for {amount}"), N_("it varies"), N_("nothing usual is known"))
+
+WHOM: Final = (
+    N_("this vehicle"),
+    N_("this trailer"),
+    N_("this driver"),
+    N_("this carrier"),
+    N_("this consignee"),
+    N_("this consignor"),
+    N_("this declarant"),
+    N_("this post"),
+    N_("the same goods on the same terms, {both}"),
+    N_("the same goods on the same terms"),
+    N_("the same {both}"),
+)
+WITHIN: Final = (
+    N_("in a year"),
+    N_("in 24 hours"),
+    N_("in {number} days"),
+    N_("in {number} minutes"),
+    N_("ever before"),
+)
+AMOUNTS: Final = (
+    N_("not known"),
+    N_("yes"),
+    N_("no"),
+    N_("once"),
+    N_("twice"),
+    N_("{number} times"),
+    N_("{number} days"),
+    N_("{number} hours"),
+    N_("{number} minutes"),
+    N_("{number} kg"),
+    N_("{number} USD"),
+    N_("{number} USD/kg"),
+    N_("{number} items"),
+    N_("{number} chapters"),
+    N_("{number} countries"),
+    N_("{number} packages"),
+    N_("{number} containers"),
+    N_("{number} seals"),
+    N_("Monday"),
+    N_("Tuesday"),
+    N_("Wednesday"),
+    N_("Thursday"),
+    N_("Friday"),
+    N_("Saturday"),
+    N_("Sunday"),
+)
+NOUNS: Final = (
+    N_("vehicle"),
+    N_("trailer"),
+    N_("driver"),
+    N_("carrier"),
+    N_("consignee"),
+    N_("consignor"),
+    N_("declarant"),
+    N_("post"),
+    N_("direction"),
+    N_("seals"),
+    N_("procedure"),
+    N_("HS chapter"),
+    N_("HS heading"),
+    N_("HS code"),
+    N_("country of origin"),
+    N_("country of dispatch"),
+    N_("country of destination"),
+    N_("tariff preference"),
+    N_("duty rate"),
+    N_("net mass"),
+    N_("origin marking"),
+    N_("mode of transport"),
+    N_("type of payment"),
+    N_("nature of the deal"),
+    N_("part of the day"),
+    N_("weighbridge mass"),
+    N_("declared value per kg"),
+    N_("said to be empty"),
+    N_("time until it was recorded"),
+)
+AMONG: Final = (
+    N_("cars"),
+    N_("vans"),
+    N_("buses"),
+    N_("trucks"),
+    N_("rail wagons"),
+    N_("others"),
+    N_("other vehicles"),
+    N_("all crossings"),
+)
+PLAIN: Final = (
+    N_("hour of arrival, local"),
+    N_("day of the week of arrival"),
+    N_("arrived between 22:00 and 06:00 local"),
+    N_("enters the country"),
+    N_("is a car"),
+    N_("is a van"),
+    N_("is a bus"),
+    N_("is a truck"),
+    N_("is a rail wagon"),
+    N_("mass on the weighbridge"),
+    N_("said to be empty"),
+    N_("no trailer plate was read"),
+    N_("came with a declaration"),
+    N_("container numbers whose check digit fails"),
+    N_("the VIN's check digit fails (binding only in North America and China)"),
+    N_("no plate was read"),
+    N_("no driver reference came"),
+    N_("no carrier was named"),
+    N_("seal numbers given"),
+    N_("under a TIR carnet"),
+    N_("with a CMR note"),
+    N_("declared this long before arrival"),
+    N_("said to be empty, yet came with a declaration"),
+    N_("said to be laden, yet came without a declaration"),
+    N_("goods items declared"),
+    N_("different HS chapters declared"),
+    N_("different countries of origin of the goods"),
+    N_("statistical value declared"),
+    N_("net mass declared"),
+    N_("gross mass declared"),
+    N_("packages declared"),
+    N_("value for each kg of net mass"),
+    N_("net mass of a package"),
+    N_("gross over net mass"),
+    N_("duty rate of the main goods item"),
+    N_("share of the main goods item in the value"),
+    N_("length of the main HS code"),
+    N_("HS chapter of the main goods item"),
+    N_("weighbridge mass less declared gross mass"),
+)
+SEARCHES: Final = (
+    N_("found there {number} of {of} times it was searched on {among}"),
+    N_("not searched on {among} before"),
+    N_("{times} on this vehicle"),
+    N_("{times} with this trailer"),
+    N_("{times} with this driver"),
+    N_("{times} on vehicles of this carrier"),
+    N_("{times} in loads for this consignee"),
+)
+"""Why a place is searched: parts joined by semicolons."""
+WHOLE: Final = (
+    N_("Drawn by lot as a random check, not picked by its risk."),
+    N_("member of the random stream"),
+    N_("indicator rule"),
+    N_("speaks neither for nor against"),
+    N_("Not seen in this network in the last 365 days."),
+    N_("Seen {number} time in the last 365 days."),
+    N_("Seen {number} times in the last 365 days."),
+    N_("Its papers were changed once after arrival."),
+    N_("Its papers were changed {number} times after arrival."),
+)
+RULE_TEXTS: Final = tuple(text for rule in RULES for text in (rule.fired, rule.quiet))
+PLACE_TEXTS: Final = tuple(dict.fromkeys(how(place)[1] for place in (*PLACES, "")))
+
+EVERY: Final = tuple(
+    dict.fromkeys(
+        (
+            *FACTS, *REASONS, *COMPARISONS, *USUAL, *WHOM, *WITHIN, *AMOUNTS, *NOUNS, *AMONG,
+            *PLAIN, *SEARCHES, *WHOLE, *RULE_TEXTS, *PLACE_TEXTS,
+        )
+    )
+)  # fmt: skip
+"""All of them, for the catalogues."""

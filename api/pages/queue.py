@@ -1,0 +1,97 @@
+"""The queue of a post: a page, and a stream that says when it is out of date."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from api.dependencies import RunningService
+from api.pages.rendering import page, speech_of
+from api.pages.routing import PageRoute
+from api.pages.sessions import COOKIE
+from api.pages.visits import TheVisitor
+from api.pages.waiting import desk, mark
+from api.pages.wording import Retelling
+from api.reading import check_post
+from api.roles import Role
+from api.runtime import Runtime
+from engine.errors import NotAuthenticatedError
+from engine.records import PostCode, VehicleClass
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+LOOK_SECONDS = 0.5
+"""How often an open page's queue is looked at: a page follows within two seconds."""
+LOOKS_A_PING = 30
+"""Looks without news after which the line is kept alive, and the session looked at again."""
+
+
+@router.get("/posts/{post}/queue")
+async def show(
+    request: Request,
+    runtime: RunningService,
+    visitor: TheVisitor,
+    post: Annotated[PostCode, Path()],
+    channel: Annotated[Literal["red", "yellow", ""], Query()] = "",
+    lane: Annotated[VehicleClass | Literal[""], Query()] = "",
+) -> Response:
+    """Show what waits, in the order of the search."""
+    check_post(runtime, visitor.caller, post)
+    is_blind = visitor.caller.role is Role.CHECKPOINT
+    found = await asyncio.to_thread(desk, runtime, post, is_blind=is_blind)
+    shown = [
+        one
+        for one in found.vehicles
+        if channel in ("", one.channel) and lane in ("", one.crossing["vehicle_class"])
+    ]
+    return page(
+        request,
+        "queue.html",
+        visitor=visitor,
+        post=post,
+        name=runtime.network.posts[post].name if post in runtime.network.posts else "",
+        twin=f"/v1/posts/{post}/queue",
+        desk=found,
+        shown=shown,
+        channel=channel,
+        lane=lane,
+        lanes=sorted({one.crossing["vehicle_class"] for one in found.vehicles} | ({lane} - {""})),
+        is_blind=is_blind,
+        retell=Retelling(speech_of(request)),
+    )
+
+
+@router.get("/posts/{post}/queue/events")
+async def events(
+    request: Request,
+    runtime: RunningService,
+    visitor: TheVisitor,
+    post: Annotated[PostCode, Path()],
+) -> Response:
+    """Say that the queue changed, for as long as the session lasts (server-sent events)."""
+    check_post(runtime, visitor.caller, post)
+    return StreamingResponse(
+        _changes(runtime, post, request.cookies.get(COOKIE)),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},
+    )
+
+
+async def _changes(runtime: Runtime, post: str, cookie: str | None) -> AsyncIterator[str]:
+    yield "retry: 1000\n\n"
+    told, quiet = "", 0
+    while True:
+        now = await asyncio.to_thread(mark, runtime, post)
+        quiet += 1
+        if now != told:
+            told, quiet = now, 0
+            yield f"event: queue\ndata: {now}\n\n"
+        elif quiet % LOOKS_A_PING == 0:
+            try:
+                await asyncio.to_thread(runtime.sessions.caller, cookie)
+            except NotAuthenticatedError:
+                return
+            yield ": still here\n\n"
+        await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,93 @@
+"""One vehicle on both sides of the line: what the paired post recorded, and what came here.
+
+Assumes the decision's own features: what its mirror features knew at that time is what is shown,
+with the paired post's figures computed back from the differences. Of seals, trailer, driver and
+consignee they know whether they are the same, not what they were.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import isnan, nan
+from typing import Any, Literal
+
+from engine.mirror import HEAVY
+
+State = Literal["same", "differs", "unknown", "plain"]
+OLD_DAYS = 3.0
+"""A record older than this is hardly the other half of the same movement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that both posts may have recorded."""
+
+    code: str
+    state: State
+    there: datetime | float | bool | None = None
+    """None where it is not known, or known only to be the same or another."""
+    here: datetime | float | bool | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both records; ``days`` is the age of the paired post's."""
+
+    days: float
+    transit: float | None
+    """Minutes between them."""
+    rows: tuple[Row, ...]
+
+    @property
+    def is_old(self) -> bool:
+        """Tell whether the paired post's record is likely of an earlier movement."""
+        return self.days > OLD_DAYS
+
+    @property
+    def differences(self) -> int:
+        """How many rows differ."""
+        return sum(row.state == "differs" for row in self.rows)
+
+
+def sides(crossing: Mapping[str, Any], features: Mapping[str, float]) -> Sides | None:
+    """Return both sides of a crossing, None where the paired post's record was not known."""
+    days = features.get("mirror_days", nan)
+    if isnan(days):
+        return None
+    transit = features.get("transit_us", nan)
+    arrived = datetime.fromisoformat(crossing["arrived_at"])
+    left = None if isnan(transit) else arrived - timedelta(microseconds=transit)
+    seals = ", ".join(crossing.get("seal_numbers", ()))
+    rows = (
+        Row("time", "plain", left, arrived),
+        _mass(crossing, features),
+        _load(crossing, features),
+        _named("trailer", crossing.get("trailer_plate"), features["mirror_trailer_differs"]),
+        _named("seals", seals, features["mirror_seals_differ"]),
+        _named("driver", crossing.get("driver_ref"), features["mirror_driver_differs"]),
+        _named("consignee", None, features["mirror_consignee_differs"]),
+    )
+    return Sides(days, None if isnan(transit) else transit / 60e6, rows)
+
+
+def _mass(crossing: Mapping[str, Any], features: Mapping[str, float]) -> Row:
+    here, gap = crossing.get("weighed_mass_kg"), features["mirror_mass_gap"]
+    if here is None or isnan(gap):
+        return Row("mass", "unknown", None, here)
+    ratio = features["mirror_mass_ratio"]
+    is_like = isnan(ratio) or 1 - HEAVY <= ratio <= 1 + HEAVY
+    return Row("mass", "same" if is_like else "differs", here - gap, here)
+
+
+def _load(crossing: Mapping[str, Any], features: Mapping[str, float]) -> Row:
+    here, there = crossing.get("is_empty"), features["mirror_was_empty"]
+    known = None if isnan(there) else there >= 0.5
+    if here is None or known is None:
+        return Row("load", "unknown", known, here)
+    return Row("load", "same" if here == known else "differs", known, here)
+
+
+def _named(code: str, here: str | None, differs: float) -> Row:
+    if isnan(differs):
+        return Row(code, "unknown", None, here or None)
+    return Row(code, "differs" if differs >= 0.5 else "same", None, here or None)

@@ -1,0 +1,142 @@
+"""What the engine said, said again in the reader's language.
+
+Assumes that the engine's sentences have the shapes of :mod:`api.pages.phrases`. One that has not is
+shown as it stands, marked as English: a sentence that is half understood helps nobody.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from api.pages import phrases
+from api.pages.languages import Speech
+
+_SLOT = re.compile(r"\{(\w+)\}")
+_NUMBER = r"-?[\d,]+(?:\.\d+)?(?:e[+-]?\d+)?"
+_SHAPES = {
+    "number": _NUMBER,
+    "of": _NUMBER,
+    "within": r"in a year|in 24 hours|in \d+ days|in \d+ minutes|ever before",
+    "whom": r"this \w+|the same .+?",
+    "code": r"\S+",
+    "times": r"once|twice|\d+ times",
+}
+_SHARE = re.compile(rf"({_NUMBER})%")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A text as a page shows it."""
+
+    text: str
+    is_english: bool
+    """It could not be said in the reader's language and stands as the engine said it."""
+
+
+class Retelling:
+    """Says the engine's sentences to one reader."""
+
+    def __init__(self, speech: Speech) -> None:
+        self._speech = speech
+        self._slots: dict[str, Callable[[str], str]] = {
+            "whom": self._of(phrases.WHOM),
+            "within": self._of(phrases.WITHIN),
+            "amount": self._amount,
+            "usual": self._usual,
+            "noun": self._of(phrases.NOUNS),
+            "both": self._listed,
+            "among": self._of(phrases.AMONG),
+            "plain": self._of(phrases.PLAIN),
+            "fact": self._of(phrases.FACTS),
+            "comparison": self._of(phrases.COMPARISONS),
+            "number": self._number,
+            "of": self._number,
+            "times": self._amount,
+            "code": str,
+        }
+
+    def sentence(self, text: str) -> Said:
+        """Return a reason or a fact in the reader's language."""
+        every = (*phrases.REASONS, *phrases.WHOLE, *phrases.RULE_TEXTS)
+        return self._said(text, (*every, *phrases.COMPARISONS, *phrases.FACTS))
+
+    def search(self, text: str) -> Said:
+        """Return why a place is searched in the reader's language."""
+        if self._speech.code == "en":
+            return Said(text, is_english=False)
+        parts = [
+            self._said(part, (*phrases.SEARCHES, *phrases.PLACE_TEXTS)) for part in _parts(text)
+        ]
+        if any(part.is_english for part in parts):
+            return Said(text, is_english=True)
+        return Said("; ".join(part.text for part in parts), is_english=False)
+
+    def _said(self, text: str, patterns: Sequence[str]) -> Said:
+        if self._speech.code == "en":
+            return Said(text, is_english=False)
+        try:
+            return Said(self._of(patterns)(text), is_english=False)
+        except LookupError:
+            return Said(text, is_english=True)
+
+    def _of(self, patterns: Sequence[str]) -> Callable[[str], str]:
+        """Return what says a text by the first of these patterns; raises ``LookupError``."""
+
+        def say(text: str) -> str:
+            for pattern in patterns:
+                found = _shape(pattern).fullmatch(text)
+                if found is None:
+                    continue
+                try:
+                    parts = {
+                        name: self._slots[name](part) for name, part in found.groupdict().items()
+                    }
+                except LookupError:
+                    continue  # it was another pattern's sentence
+                return self._speech.say(pattern, **parts)
+            raise LookupError(text)
+
+        return say
+
+    def _amount(self, text: str) -> str:
+        if share := _SHARE.fullmatch(text):
+            digits = len(share[1].partition(".")[2])
+            return self._speech.share(_value(share[1]) / 100, digits)
+        if re.fullmatch(_NUMBER, text):
+            return self._number(text)
+        return self._of(phrases.AMOUNTS)(text)
+
+    def _usual(self, text: str) -> str:
+        try:
+            return self._of(phrases.USUAL)(text)
+        except LookupError:
+            return self._amount(text)
+
+    def _listed(self, text: str) -> str:
+        say = self._of(phrases.NOUNS)
+        return ", ".join(say(part) for part in re.split(r", | and ", text))
+
+    def _number(self, text: str) -> str:
+        digits = len(text.partition("e")[0].partition(".")[2])
+        return self._speech.number(_value(text), digits if "e" not in text else 6)
+
+
+def _value(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+def _parts(text: str) -> list[str]:
+    """Split a search's why at its semicolons."""
+    return text.split("; ")
+
+
+@cache
+def _shape(pattern: str) -> re.Pattern[str]:
+    """Return what a pattern's sentences look like."""
+    parts = _SLOT.split(pattern)
+    made = [
+        f"(?P<{part}>{_SHAPES.get(part, '.+?')})" if index % 2 else re.escape(part)
+        for index, part in enumerate(parts)
+    ]
+    return re.compile("".join(made))

@@ -1,0 +1,105 @@
+"""The queue's page: who waits in which order, and where the minutes end."""
+
+import re
+from typing import Any
+
+from api.pages.waiting import Meter, Vehicle, _cut, desk, mark
+from api.roles import Role
+from engine.times import moment
+from tests.service.desk import Desk, at_desk
+from tests.service.test_acts import act, find
+from tests.service.world import OTHER, POST, World, arrival
+
+START = 90_000
+PAGE = f"/posts/{POST}/queue"
+ROW = re.compile(r'<tr data-row id="(dec-[0-9a-f]+)">')
+
+
+def ids(text: str) -> list[str]:
+    return ROW.findall(text)
+
+
+def test_the_page_shows_what_its_twin_answers(world: World) -> None:
+    for number in range(START, START + 40):
+        world.decide(arrival(number))
+    boss = at_desk(world, "queue-boss")
+    twin = boss.get(f"/v1{PAGE}").json()["waiting"]
+    page = boss.get(PAGE)
+    assert page.status_code == 200 and len(page.content) < 150_000
+    assert ids(page.text) == [one["decision_id"] for one in twin] and twin
+    assert "matters." in page.text
+    for channel in ("red", "yellow"):
+        shown = ids(boss.get(f"{PAGE}?channel={channel}").text)
+        assert shown == [one["decision_id"] for one in twin if one["channel"] == channel]
+    lanes = [ids(boss.get(f"{PAGE}?lane={lane}").text) for lane in ("truck", "van", "car")]
+    assert sorted(one for lane in lanes for one in lane) == sorted(
+        one["decision_id"] for one in twin
+    )
+    assert boss.get(f"{PAGE}?lane=ship").status_code == 422
+
+
+def test_a_checkpoint_sees_its_queue_blind(world: World) -> None:
+    find(world, "red", START + 100)
+    officer = at_desk(world, "queue-officer", Role.CHECKPOINT)
+    assert officer.get("/").headers["location"] == PAGE
+    text = officer.get(PAGE).text
+    assert ids(text) and "matters." not in text
+    assert officer.get(f"/posts/{OTHER}/queue").status_code == 403
+    assert at_desk(world, "queue-analyst", Role.ANALYST).get(PAGE).status_code == 403
+
+
+def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> None:
+    seen = [mark(world.runtime, POST)]
+
+    def moved() -> bool:
+        seen.append(mark(world.runtime, POST))
+        return seen[-1] != seen[-2]
+
+    assert not moved()
+    red = find(world, "red", START + 200)
+    assert moved()
+    override = {"verdict": "override", "channel": "yellow", "reason_code": "x", "reason": "y"}
+    world.post(f"/v1/decisions/{red['decision_id']}/reviews", override, Role.SUPERVISOR)
+    assert moved()
+    world.post("/v1/inspections", act(90_100, red["crossing_id"]))
+    assert moved()
+    headers = world.headers(Role.SUPERVISOR)
+    world.client.put(f"/v1{PAGE[:-5]}roster", json={"minutes": {"physical": 90}}, headers=headers)
+    assert moved()
+    shown = desk(world.runtime, POST, is_blind=False)
+    assert shown.mark == seen[-1]
+    assert {one.channel: one.minutes for one in shown.meters} == {"red": 90, "yellow": None}
+
+
+def waiting(position: int, channel: str, minutes: float) -> Vehicle:
+    return Vehicle(
+        position=position,
+        decision_id=f"d{position}",
+        channel=channel,
+        is_sent=False,
+        crossing={},
+        decided_at=moment(0),
+        waited=0.0,
+        minutes=minutes,
+        reason=None,
+        place=None,
+        is_amended=False,
+    )
+
+
+def meter(channel: str, free: float | None) -> Meter:
+    minutes = None if free is None else 100.0
+    return Meter(channel, minutes, 0.0, 0.0, 0.0, free or 0.0, 0.0, 0.0, is_oversubscribed=False)
+
+
+def test_the_cut_lies_where_the_minutes_end() -> None:
+    waits = [waiting(1, "red", 40), waiting(2, "red", 40), waiting(3, "red", 40)]
+    waits += [waiting(4, "yellow", 1000), waiting(5, "blue", 1)]
+    found: Any = _cut(waits, [meter("red", 80.0), meter("yellow", None)])
+    assert [one.fits for one in found] == [True, True, False, True, True]
+
+
+def test_events_need_a_session_and_their_post(world: World) -> None:
+    assert Desk(world).get(f"{PAGE}/events").status_code == 303
+    officer = at_desk(world, "events-officer", Role.CHECKPOINT)
+    assert officer.get(f"/posts/{OTHER}/queue/events").status_code == 403
