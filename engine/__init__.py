@@ -15,11 +15,19 @@ verify      whether the journal still is what was acknowledged
 draws       seeds nobody can steer, one number in [0, 1) for each purpose
 selection   from probabilities and draws to a channel and its propensity
 decision    a decision as data, and what each role may see of it
+places      where to look first in a red vehicle; place_table: the checklist it learns from
 matches     what somebody wrote down beforehand that fits an arrival
 twokeys     what takes effect only once a second person agreed
-profiles    risk profiles in force, and which of them fit; profile_hits: what became of their matches
-profile_language  what an expression means and may cost; profile_syntax: how it is read;
-            profile_fields: what it may ask for; profile_program: ready to run
+profiles    risk profiles in force, and which of them fit
+            profile_language: what one means and may cost; profile_syntax: how it is read;
+            profile_fields: what it may ask for; profile_program: ready to run;
+            profile_hits: what became of their matches
 watchlist   whom to look at whatever the score says
+minutes     how long an inspection takes, learnt from acts
+roster      what share of arrivals may spend what is left of a shift; rosters: who put which
+workload    where a shift stands: what it has spent, what is still to come
+amending    a declaration changed after its vehicle was decided on
+reviews     what supervisors said about decisions
+mirror      the paired post's record that comes late
 targeting   the path of a declaration, one screen
 """
