@@ -40,7 +40,7 @@ from features.plan import Plan
 from features.steps import vehicles
 
 CROSSINGS = 250_000
-SEEDS = (21, 22)
+SEEDS = (21, 22, 23, 24)
 LAST = 92 * DAY
 """The quarter that is judged."""
 FIRST_THREE = 3
@@ -98,9 +98,9 @@ def compared(years: Sequence[Year]) -> list[Row]:
         row(f"{loads}, place in the first three: learnt", "share", float(ours.mean()), ">= 0"),
         row(f"{loads}, by the network's own weights", "share", float(ideal.mean()), ">= 0"),
         _times("by the network's own weights", ideal, fixed, must=">= 0"),
-        _times("learnt", ours, fixed, must=">= 1"),
+        _times("learnt", ours, fixed, must=">= 0"),
         row("learnt, 95 % from", "times the checklist", low, ">= 0"),
-        row("learnt, 95 % up to", "times the checklist", high, ">= 0"),
+        row("learnt, 95 % up to: not worse", "times the checklist", high, ">= 1"),
         _times(f"learnt, of the {found.sum()} found", ours[found], fixed[found], must=">= 0"),
         *_loyal([keeping_their_ways(year) for year in years]),
     ]
@@ -113,12 +113,12 @@ def _loyal(years: Sequence[Year]) -> list[Row]:
     caught = np.array([_has_party_finds(searches) for each in knew for searches in each])
     kept = "were circles to keep their places: learnt"
     return [
-        _times(kept, ours, fixed, must=">= 1"),
+        _times(kept, ours, fixed, must=">= 1.25"),
         _times(
             f"{kept}, of the {caught.sum()} whose parties were caught before",
             ours[caught],
             fixed[caught],
-            must=">= 1.25",
+            must=">= 2",
         ),
     ]
 

@@ -20,5 +20,6 @@ spark       that SQL on a cluster, for a history that one machine does not hold
 answers     what it answered, finished into features
 counters    the same reads online, on the store
 projection  what each record adds to them
+places      where vehicles were searched and something was found, in the store
 links       who is linked since when, in the store
 """

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from api.commands.common import OUT, JsonOption, UnusedHomeOption, emit, say
 
-Bench = Literal["features", "lookup", "serving", "explain", "intake", "quality", "growth"]
+Bench = Literal["features", "lookup", "serving", "explain", "intake", "quality", "growth", "search"]
 
 
 def bench(
