@@ -1,0 +1,63 @@
+"""The measure of search orders sees the past of each load alone, and changes one thing only."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.bench_search import (
+    Year,
+    checklist,
+    compared,
+    interval,
+    keeping_their_ways,
+    read_year,
+    searches_known,
+)
+from experiments.synth.write import write
+from features.acts import NEVER
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
+    """Make a small year that has loads in its last quarter, and acts."""
+    folder: Path = tmp_path_factory.mktemp("bench") / "network"
+    write(folder, crossings=12_000, seed=4)
+    return read_year(folder)
+
+
+def test_what_becomes_known_with_a_load_or_later_is_not_learnt(year: Year) -> None:
+    at = [year.log.known_at[load.row] for load in year.loads]
+    late = replace(year, looks=[(NEVER, *look[1:]) for look in year.looks])
+    same = replace(year, looks=[(int(at[0]), *look[1:]) for look in year.looks])
+    early = replace(year, looks=[(int(at[0]) - 1, *look[1:]) for look in year.looks])
+    assert not any(one.counts for one in searches_known(late))
+    assert not searches_known(same)[0].counts
+    assert searches_known(early)[0].counts, "and what was known before is"
+
+
+def test_circles_keep_to_one_place_a_class_and_others_to_theirs(year: Year) -> None:
+    loyal = keeping_their_ways(year)
+    places: dict[tuple[str, str], set[str]] = {}
+    for before, load in zip(year.loads, loyal.loads, strict=True):
+        if not load.circle:
+            assert load == before
+        else:
+            kind = load.circle, year.vehicle[load.row].partition(":")[0]
+            places.setdefault(kind, set()).add(load.place)
+    assert places and all(len(each) == 1 for each in places.values())
+
+
+def test_every_row_says_what_it_must(year: Year) -> None:
+    rows = {found["name"]: found["seen"] for found in compared([year])}
+    fixed = f"of {len(year.loads)} loads, place in the first three: checklist"
+    assert rows[fixed] == round(float(checklist(year).mean()), 3)
+    assert rows["learnt, 95 % from"] <= rows["learnt"] <= rows["learnt, 95 % up to: not worse"]
+
+
+def test_the_interval_is_narrow_where_both_agree() -> None:
+    same = np.arange(300) % 3 == 0
+    assert interval(same, same) == (1.0, 1.0)
+    low, high = interval(np.ones(300, np.bool_), same)
+    assert 2.5 < low < 3.0 < high < 3.6
