@@ -129,7 +129,7 @@ class Considering:
         if not decision.is_referred:
             return decision
         found = reasons(one.seen, one.row, one.scorer, sentences=self._sentences)
-        return explained(decision, found)
+        return explained(decision, found, one.inputs.matches)
 
     def _inputs(
         self,

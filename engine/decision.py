@@ -12,7 +12,7 @@ from typing import Literal
 
 from engine.draws import PLACE, RANDOM
 from engine.facts import Fact, data_gaps, facts
-from engine.matches import Match, chances
+from engine.matches import Match, chances, said
 from engine.minutes import Minutes
 from engine.percentiles import at, percentile
 from engine.places import Search, Searches, search_order
@@ -175,8 +175,15 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
     )
 
 
-def explained(decision: Decision, reasons: Sequence[Reason]) -> Decision:
-    """Return the decision with its reasons; a pick of the lot alone says first that it is one."""
+def explained(
+    decision: Decision, reasons: Sequence[Reason], matches: Sequence[Match] = ()
+) -> Decision:
+    """Return the decision with its reasons.
+
+    Profiles and entries of the watch list that selected it come first; a pick of the lot alone says
+    that it is one.
+    """
+    reasons = (*said(matches, decision.selection.fired), *reasons)
     if decision.selection.fired == (RANDOM,):
         share = decision.selection.propensities[Channel.RED]
         drawn = Reason(

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from sqlalchemy import Connection
 
 from engine.ports import FeatureRows
+from engine.reasons import Reason
 from engine.records import Arrival
 from engine.selection import Chance, Channel
 
@@ -52,6 +53,35 @@ class Matcher(Protocol):
     ) -> Sequence[Sequence[Match]]:
         """Return, for each arrival, what in force at ``as_of`` (UTC microseconds) fits it."""
         ...
+
+
+def said(matches: Sequence[Match], fired: Sequence[str]) -> tuple[Reason, ...]:
+    """Return the reasons that matches give, of those whose draw selected the arrival."""
+    found = {m.purpose: m for m in reversed(matches) if m.purpose in fired}
+    return tuple(_REASON[m.source](m) for m in matches if found.get(m.purpose) is m)
+
+
+def _by_profile(match: Match) -> Reason:
+    return Reason(
+        code="profile",
+        text=f"Fits the profile {match.code}, written and approved by two people.",
+        fact="fits the profile",
+        comparison=f"selects {match.share:.0%} of what fits it",
+        contribution=0.0,
+    )
+
+
+def _by_watchlist(match: Match) -> Reason:
+    return Reason(
+        code="watchlist",
+        text="Is named by an entry of the watch list.",
+        fact=f"entry {match.code}",
+        comparison=f"sends what it names to {match.channel}",
+        contribution=0.0,
+    )
+
+
+_REASON = {"profile": _by_profile, "watchlist": _by_watchlist}
 
 
 def chances(matches: Sequence[Match]) -> tuple[Chance, ...]:

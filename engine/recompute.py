@@ -59,7 +59,7 @@ class Recompute:
         decision = replace(decide(inputs, one), rank=Rank(**filing.decision["rank"]))
         if decision.is_referred:
             found = reasons(one, rows.values[0], scorer, sentences=self._sentences)
-            decision = explained(decision, found)
+            decision = explained(decision, found, inputs.matches)
         is_same = digest_of(rows.values[0]) == filing.features
         return Recomputed(filing.decision, outcome(decision), is_same)
 

@@ -12,6 +12,7 @@ from engine.considering import BY_MODEL, BY_RULES
 from engine.decision import Inputs, Rank, Seen, decide, explained
 from engine.draws import PLACE, RANDOM, SCORE
 from engine.filing import read_back, written
+from engine.matches import Match
 from engine.minutes import Minutes
 from engine.reasons import Reason
 from engine.records import Arrival
@@ -121,6 +122,17 @@ REASON = Reason("x", "x", "x", "x", 0.1)
 def test_a_pick_of_the_lot_alone_says_so_first() -> None:
     lot = decide(inputs(NEVER | {RANDOM: 0.0}), seen(0.0, 0.0))
     assert [reason.code for reason in explained(lot, [REASON]).reasons] == ["random_check", "x"]
+
+
+def test_a_profile_that_selected_is_a_reason_and_one_that_did_not_is_none() -> None:
+    some = Match("profile", "night-potatoes", 7, "yellow", 0.5)
+    listed = Match("watchlist", "w-1", 8, "red", 1.0)
+    for drawn, codes in ((0.4, ["profile", "watchlist", "x"]), (0.6, ["watchlist", "x"])):
+        draws = NEVER | {some.purpose: drawn, listed.purpose: 0.9}
+        decision = decide(inputs(draws, matches=(some, listed)), seen(0.0, 0.0))
+        found = explained(decision, [REASON], (some, listed))
+        assert [reason.code for reason in found.reasons] == codes
+        assert decision.selection.basis == "watchlist"
 
 
 def test_without_a_model_rules_and_the_lot_decide() -> None:
