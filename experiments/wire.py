@@ -21,6 +21,7 @@ class Line:
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._head = b""
 
     async def __aenter__(self) -> Self:
         """Open nothing yet."""
@@ -37,13 +38,17 @@ class Line:
                 self._streams = await asyncio.open_connection(HOST, self._port)
             reader, writer = self._streams
             writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
+            head = self._head = await reader.readuntil(b"\r\n\r\n")
             length = _LENGTH.search(head)
             body = await reader.readexactly(int(length[1])) if length else b""
         except BROKEN:
             self.close()
             raise
         return int(head[9:12]), body
+
+    def said(self, header: str) -> bool:
+        """Tell whether the last answer had this header."""
+        return f"\r\n{header.lower()}:".encode() in self._head.lower()
 
     def close(self) -> None:
         """Close the connection, if one is open."""

@@ -1,7 +1,7 @@
 """``darvoza faults``: what a real service keeps of its promises when things go wrong."""
 
 import sys
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -9,16 +9,16 @@ import typer
 from api.commands.common import JsonOption, UnusedHomeOption, emit, progress, say
 
 if TYPE_CHECKING:
-    from experiments.faults.audit import Counts
     from experiments.faults.service import Forker
 
-Fault = Literal["kill", "duplicate"]
-CROSSINGS = 2_000
+Fault = Literal["kill", "duplicate", "disk-full", "store-restart"]
 
 
 def faults(
     fault: Annotated[Fault, typer.Argument(help="What is done to the service.")],
-    trials: Annotated[int, typer.Option(min=1, help="How often.")] = 200,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="How often; as often as it is worth by default.")
+    ] = None,
     *,
     planted: Annotated[
         bool, typer.Option("--planted", help="Run the twin with the bug, which must be caught.")
@@ -27,15 +27,15 @@ def faults(
     as_json: JsonOption = False,
 ) -> None:
     """Do something bad to a real service; exit status 1 where a promise was broken."""
+    from api.commands.fault_runs import TRIALS, Order, run
+
+    number = trials or TRIALS[fault]
+    if fault == "disk-full":
+        _on_a_small_disk(number, planted=planted, as_json=as_json)
     say("a SYNTHETIC network in a scratch home")
     with progress() as bar, forker() as forks:
-        counts = run(
-            fault,
-            forks,
-            trials=trials,
-            planted=planted,
-            told=lambda done, of: bar(f"fault {fault}", done, of),
-        )
+        order = Order(fault, number, planted, partial(bar, f"fault {fault}"))
+        counts = run(order, forks)
 
     def text() -> None:
         for name, value in counts.as_dict().items():
@@ -53,35 +53,15 @@ def forker() -> "Forker":
     return Forker([sys.executable, "-m", "api.commands.forker"])
 
 
-def run(
-    fault: Fault,
-    forks: "Forker",
-    *,
-    trials: int,
-    planted: bool,
-    told: Callable[[int, int], None],
-) -> "Counts":
-    """Make a scratch deployment, do this to its service, and count what was broken."""
-    import asyncio
+def _on_a_small_disk(trials: int, *, planted: bool, as_json: bool) -> None:
+    """Do all of it in a namespace with a small disk, unless this is it or there is none."""
+    from experiments.faults.disk import on_a_small_disk, small_disk
 
-    from api.commands.scratch import scratch
-    from api.runtime import open_store
-    from api.subservice import free_port
-    from engine.receipts import open_signer
-    from experiments.arrivals import endless
-    from experiments.faults.audit import audit
-    from experiments.faults.duplicate import duplicate
-    from experiments.faults.kill import kill
-    from experiments.faults.service import Service
-
-    with scratch(crossings=CROSSINGS) as made:
-        service = Service(forks, made.environment, free_port(), fault if planted else "")
-        waiting = endless(made.arrivals, prefix=fault)
-        do = {"kill": kill, "duplicate": duplicate}[fault]
-        running = do(service, waiting, keys=made.keys, trials=trials, told=told)
-        book, key = asyncio.run(running), open_signer(made.home).public_key
-        store = open_store(made.home)
-        try:
-            return audit(book, store, key, fault=fault, trials=trials)
-        finally:
-            store.dispose()
+    if small_disk() is not None:
+        return
+    more = ["--planted"] * planted + ["--json"] * as_json
+    again = [sys.executable, "-m", "api", "faults", "disk-full", "--trials", str(trials), *more]
+    status = on_a_small_disk(again)
+    if status is not None:
+        raise typer.Exit(status)
+    say("no namespace is to be had here: the service's files are kept from growing instead")

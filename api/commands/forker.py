@@ -22,6 +22,8 @@ from experiments.faults.planted import HastyWriter, forgetful
 
 PLANTED = {
     "kill": ("api.runtime.Writer", HastyWriter),
+    "disk-full": ("api.runtime.Writer", HastyWriter),
+    "store-restart": ("api.runtime.Writer", HastyWriter),
     "duplicate": ("api.routes.decisions.crossing_name", forgetful),
 }
 """What each fault's twin has in the place of what; only a fork of this process ever does."""

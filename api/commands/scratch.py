@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.pool import NullPool
 
 from api.accounts import Accounts
 from api.home import VARIABLE
@@ -79,7 +80,7 @@ def _database() -> Iterator[None]:
         yield
         return
     name = f"darvoza_scratch_{secrets.token_hex(4)}"
-    admin = create_engine(given, isolation_level="AUTOCOMMIT")
+    admin = create_engine(given, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with admin.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     os.environ[DATABASE_VARIABLE] = (

@@ -32,7 +32,8 @@ class Counts:
     doubled: int
     """Decisions beyond the first on one crossing."""
     failed: int
-    """Answers that contradict an earlier one, refusals, and faults of the journal."""
+    """Answers that contradict an earlier one, refusals, other promises that a run saw broken, and
+    faults of the journal."""
 
     @property
     def holds(self) -> bool:
@@ -75,6 +76,7 @@ def audit(
         doubled=sum(times - 1 for times in decided.values()),
         failed=len(book.changed)
         + sum(book.refused.values())
+        + sum(book.broken.values())
         + len(faults)
         + len(queued.symmetric_difference(standing)),
     )

@@ -28,8 +28,12 @@ class Book:
     """Crossings that were answered again, otherwise."""
     refused: Counter[int] = field(default_factory=Counter)
     """Answers that neither decide nor ask for patience, by status."""
+    broken: Counter[str] = field(default_factory=Counter)
+    """Promises that a run saw broken, in its own words."""
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by every answer; whoever waits for the next one clears it."""
+    turned_away: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by every answer that asks for patience; cleared alike."""
     is_closing: bool = False
 
     def note(self, crossing_id: str, status: int, raw: bytes) -> None:
@@ -39,6 +43,12 @@ class Book:
             self.refused[status] += 1
         elif self.acknowledged.setdefault(crossing_id, raw) != raw:
             self.changed.add(crossing_id)
+
+    def note_unavailable(self, line: Line) -> None:
+        """Keep that a sender was asked for patience, which must say when to come again."""
+        self.turned_away.set()
+        if not line.said("retry-after"):
+            self.broken["a 503 that does not say when to try again"] += 1
 
 
 class Sender:
@@ -74,4 +84,5 @@ class Sender:
                 if status != UNAVAILABLE:
                     self._book.note(sent.crossing_id, status, raw)
                     return
+                self._book.note_unavailable(self._line)
             await asyncio.sleep(PAUSE_SECONDS)

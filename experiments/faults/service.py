@@ -74,9 +74,20 @@ class Service:
         order = {"start": dict(self.environment), "port": self.port, "planted": self.planted}
         self._pid = self.forker.told(order)
 
+    @property
+    def pid(self) -> int:
+        """The process that runs now."""
+        if self._pid is None:
+            raise RuntimeError("no service runs")
+        return self._pid
+
     def kill(self) -> None:
         """Kill the service where it stands, if it runs, and wait until it is gone."""
+        self.stop(signal.SIGKILL)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Ask the service to end, if it runs, and wait until it has."""
         if self._pid is not None:
-            os.kill(self._pid, signal.SIGKILL)
+            os.kill(self._pid, how)
             self.forker.told({"bury": self._pid})
             self._pid = None

@@ -4,22 +4,29 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
-from api.commands import faults
-from api.commands.faults import Fault
+from api.commands import fault_runs, faults
+from api.commands.fault_runs import Fault, Order
+from api.commands.forker import PLANTED
 from engine.home import DATABASE_VARIABLE
+from experiments.faults import outages
 from experiments.faults.audit import Counts
+from experiments.faults.disk import on_a_small_disk
 from experiments.faults.service import Forker
 
 if TYPE_CHECKING:
     from experiments.postgres import Cluster
 
-TRIALS = 200 if os.environ.get("DARVOZA_PROOF") else 5
+IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
+KILLS = 1000 if IS_PROOF else 5
+TRIALS = 200 if IS_PROOF else 5
+OUTAGES = 30 if IS_PROOF else 2
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +49,7 @@ def postgresql(cluster: "Cluster", monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def counted(fault: Fault, forks: Forker, *, planted: bool = False, trials: int = TRIALS) -> Counts:
-    return faults.run(fault, forks, trials=trials, planted=planted, told=lambda done, of: None)
+    return fault_runs.run(Order(fault, trials, planted, lambda done, of: None), forks)
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
@@ -50,9 +57,9 @@ def test_what_was_acknowledged_survives_its_service(
     database: str, forker: Forker, request: pytest.FixtureRequest
 ) -> None:
     request.getfixturevalue(database)
-    counts = counted("kill", forker)
+    counts = counted("kill", forker, trials=KILLS)
     assert counts.holds
-    assert counts.acknowledged > TRIALS
+    assert counts.acknowledged > KILLS
 
 
 @pytest.mark.usefixtures("sqlite")
@@ -62,12 +69,33 @@ def test_a_hundred_at_once_are_told_one_decision(forker: Forker) -> None:
     assert counts.acknowledged == TRIALS
 
 
+@pytest.mark.parametrize("fault", ["disk-full", "store-restart"])
+def test_a_service_without_its_store_asks_for_patience(fault: Fault, forker: Forker) -> None:
+    counts = counted(fault, forker, trials=OUTAGES)
+    assert counts.holds
+    assert counts.acknowledged > OUTAGES
+
+
 @pytest.mark.usefixtures("sqlite")
-@pytest.mark.parametrize(("fault", "broken"), [("kill", "lost"), ("duplicate", "doubled")])
-def test_the_twin_with_the_bug_is_caught(fault: Fault, broken: str, forker: Forker) -> None:
+@pytest.mark.parametrize(
+    ("fault", "broken"),
+    [("kill", "lost"), ("duplicate", "doubled"), ("disk-full", "lost"), ("store-restart", "lost")],
+)
+def test_the_twin_with_the_bug_is_caught(
+    fault: Fault, broken: str, forker: Forker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outages, "BITES_SECONDS", 1.0)
     counts = counted(fault, forker, planted=True, trials=3)
     assert counts.as_dict()[broken] > 0
     assert not counts.holds
+
+
+def test_the_disk_that_fills_is_a_real_one(tmp_path: Path) -> None:
+    """The kernel's own words, on a file system of this run's, where namespaces may be made."""
+    fill = f"head -c 1G /dev/zero >$TMPDIR/all 2>{tmp_path}/said; true"
+    status = on_a_small_disk(["sh", "-c", fill])
+    if status is not None:  # else the other kind of full disk serves, which is tried above
+        assert "No space left on device" in (tmp_path / "said").read_text()
 
 
 @pytest.mark.parametrize(("lost", "status"), [(0, 0), (1, 1)])
@@ -76,8 +104,12 @@ def test_the_command_says_whether_the_promises_hold(
 ) -> None:
     counts = Counts("kill", 5, acknowledged=9, lost=lost, doubled=0, failed=0)
     monkeypatch.setattr(faults, "forker", nullcontext)
-    monkeypatch.setattr(faults, "run", lambda *args, **more: counts)
+    monkeypatch.setattr(fault_runs, "run", lambda *args: counts)
     found = CliRunner().invoke(app, ["faults", "kill", "--json"])
     assert found.exit_code == status
     assert json.loads(found.stdout) == counts.as_dict()
     assert counts.holds is not bool(lost)
+
+
+def test_every_fault_has_its_twin_and_its_size() -> None:
+    assert set(get_args(faults.Fault)) == set(fault_runs.TRIALS) == set(PLANTED)

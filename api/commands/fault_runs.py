@@ -1,0 +1,130 @@
+"""Fault runs: on what ground each is made, what is done there, and how it is counted.
+
+Assumes that each run wears out a deployment of its own: a home made for it, and where the fault
+concerns the database server, a server made for it.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from api.commands.scratch import Scratch, scratch
+from api.runtime import open_store
+from api.subservice import free_port
+from engine.home import DATABASE_VARIABLE
+from engine.receipts import open_signer
+from experiments.arrivals import Sent, endless
+from experiments.faults.audit import Counts, audit
+from experiments.faults.disk import BoundFiles, FilledDisk, small_disk
+from experiments.faults.duplicate import duplicate
+from experiments.faults.kill import kill
+from experiments.faults.outages import outages
+from experiments.faults.senders import Book
+from experiments.faults.server import StoppedServer
+from experiments.faults.service import Forker, Service
+from experiments.postgres import Cluster
+
+Fault = Literal["kill", "duplicate", "disk-full", "store-restart"]
+TRIALS: Mapping[Fault, int] = {
+    "kill": 200,
+    "duplicate": 200,
+    "disk-full": 20,
+    "store-restart": 30,
+}
+"""How often each is done where nobody says."""
+CROSSINGS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done to a service, and how often."""
+
+    fault: Fault
+    trials: int
+    planted: bool
+    told: Callable[[int, int], None]
+
+
+class Deed(Protocol):
+    """What is done to a running service while checkpoints send."""
+
+    async def __call__(
+        self,
+        service: Service,
+        waiting: Iterator[Sent],
+        *,
+        keys: Mapping[str, str],
+        trials: int,
+        told: Callable[[int, int], None],
+    ) -> Book:
+        """Do it, and return what the checkpoints were told."""
+        ...
+
+
+def run(order: Order, forks: Forker) -> Counts:
+    """Make a deployment, do this to its service, and count what was broken."""
+    with _ground(order.fault) as server, scratch(crossings=CROSSINGS) as made:
+        service = Service(
+            forks, made.environment, free_port(), order.fault if order.planted else ""
+        )
+        deed, waiting = _deed(order.fault, made, server), endless(made.arrivals, prefix=order.fault)
+        running: Any = deed(service, waiting, keys=made.keys, trials=order.trials, told=order.told)
+        return counted(order, made, asyncio.run(running))
+
+
+def counted(order: Order, made: Scratch, book: Book) -> Counts:
+    """Hold what was answered against what stands."""
+    store = open_store(made.home)
+    try:
+        key = open_signer(made.home).public_key
+        return audit(book, store, key, fault=order.fault, trials=order.trials)
+    finally:
+        store.dispose()
+
+
+def _deed(fault: Fault, made: Scratch, server: Cluster | None) -> Deed:
+    if fault == "disk-full":
+        disk = small_disk()
+        full = BoundFiles(made.home.root) if disk is None else FilledDisk(disk)
+        return partial(outages, outage=full)
+    if server is not None:
+        return partial(outages, outage=StoppedServer(server))
+    return {"kill": kill, "duplicate": duplicate}[fault]
+
+
+def _ground(fault: Fault) -> AbstractContextManager[Cluster | None]:
+    """Return what stores the run: a server of its own, a file of its own, or what is named."""
+    if fault == "store-restart":
+        return _own_server()
+    return _database(None) if fault == "disk-full" else nullcontext()
+
+
+@contextmanager
+def _own_server() -> Iterator[Cluster]:
+    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as home:  # socket paths are short
+        server = Cluster(Path(home))
+        try:
+            with _database(server.url(scheme="postgresql+psycopg")):
+                yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def _database(url: str | None) -> Iterator[None]:
+    """Name a database for the time of a run, or none."""
+    given = os.environ.pop(DATABASE_VARIABLE, None)
+    if url is not None:
+        os.environ[DATABASE_VARIABLE] = url
+    try:
+        yield
+    finally:
+        os.environ.pop(DATABASE_VARIABLE, None)
+        if given is not None:
+            os.environ[DATABASE_VARIABLE] = given
