@@ -48,7 +48,7 @@ def approve(world: World, version: str, key: str, **headers: str) -> Any:
     return world.client.post(path, json={}, headers=auth | headers)
 
 
-def test_two_people_who_did_not_train_it_put_a_model_into_force(
+def test_two_people_put_a_model_into_force_and_one_takes_it_out(
     bundled: tuple[World, str],
 ) -> None:
     world, version = bundled
@@ -68,9 +68,6 @@ def test_two_people_who_did_not_train_it_put_a_model_into_force(
     assert listed["in_force"] == version
     assert len(listed["models"][0]["approvals"]) == 2
 
-
-def test_one_person_takes_the_model_out_of_force(bundled: tuple[World, str]) -> None:
-    world, version = bundled
     asked = {"reason": "It flags every empty truck."}
     assert world.post("/v1/models/rules-only", {}, Role.ANALYST).status_code == 422
     taken = world.post("/v1/models/rules-only", asked, Role.ANALYST)

@@ -2,7 +2,9 @@
 
 import json
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from engine.profiles import Profile, Trial, fits_again, profiles
 from engine.queue import listed
 from features.event_log import read_event_log
 from models.profile_backtest import profile_backtest
+from tests.service.conftest import serving
 from tests.service.people import person, send
 from tests.service.world import World, arrival
 
@@ -24,6 +27,12 @@ POTATOES = (
     " && features.carrier_crossings_365d == 0 && features.hour >= 0"
 )
 """Potatoes in sacks from a first-time carrier; at any hour, so that the test has none."""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Serve a home of this test's own: a profile in force fits what other tests send."""
+    yield from serving(tmp_path / "home")
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +47,7 @@ def _in_process(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Backtests, "run", run)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def people(world: World) -> dict[str, dict[str, str]]:
     return {
         "ann": person(world, Role.ANALYST),

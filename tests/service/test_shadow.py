@@ -1,6 +1,6 @@
 """A model in the shadow scores what was decided, is seen by no officer, and seeds percentiles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from models import promotion, shadow
 from models.promotion import State
 from models.promotions import read_state
 from models.shadow import seeds, shadow_scores
+from tests.service.conftest import serving
 from tests.service.world import POST, UniformScorer, World, arrival
 
 PLAN = Plan(CATALOGUE)
@@ -31,7 +32,13 @@ def features(world: World) -> OnlineFeatures:
     return OnlineFeatures(PLAN, world.runtime.network)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Serve a home of this test's own: a day is scored once."""
+    yield from serving(tmp_path / "home")
+
+
+@pytest.fixture
 def shadowed(world: World) -> World:
     """Decide before and after a candidate goes into the shadow."""
     journal = world.runtime.journal
@@ -128,6 +135,7 @@ def test_a_model_of_other_features_is_refused(shadowed: World) -> None:
 def test_percentiles_start_from_what_the_shadow_saw(
     shadowed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shadowed.runtime.journal.append(scored(shadowed))
     with shadowed.runtime.store.read() as connection:
         assert seeds(connection, "m2") == {}  # too few decisions to say anything
         monkeypatch.setattr(shadow, "FEWEST_ROWS", DECISIONS)
