@@ -220,6 +220,8 @@ def test_a_percentage_selects_about_that_share(world: World, people: People) -> 
 
 
 def test_a_recorded_match_comes_out_again(world: World, people: People) -> None:
+    into_force(world, people, "SACKS-1")
+    into_force(world, people, "NIGHT-1", expression="features.night == 5")
     seen = decided(world, sacks(9330))
     with world.runtime.store.read() as connection:
         filed = next(
@@ -355,10 +357,11 @@ def test_profiles_together_stay_bearable(
 ) -> None:
     from engine import profiles as module
 
+    into_force(world, people, "SACKS-1")
     send(world, "/v1/profiles", proposed("MANY-1", "features.night == 1"), people["ann"])
     path = "/v1/profiles/MANY-1/approvals"
     with monkeypatch.context() as patched:
-        patched.setattr(module, "MOST_STEPS", 1000)  # less than those in force take already
+        patched.setattr(module, "MOST_STEPS", 1)  # less than the one in force takes already
         refused = send(world, path, {}, people["bob"])
         assert refused.status_code == 409 and "steps" in refused.json()["detail"]
     assert send(world, path, {}, people["bob"]).status_code == 201
@@ -367,6 +370,8 @@ def test_profiles_together_stay_bearable(
 def test_a_backtest_runs_as_a_command_of_its_own(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for number in range(6):
+        decided(world, sacks(9500 + number))
     monkeypatch.undo()  # the real runner
     trial = Trial('crossing.carrier_id.startsWith("first-")', "yellow", 10.0, "OYB")
     found = Backtests(world.home).run(trial, days=30)
