@@ -1,0 +1,221 @@
+"""Who is searched today: the product's roster and cut, the same for every policy.
+
+A policy ranks arrivals; this desk spends the post's minutes on them. The share above the cut is set
+anew for every arrival by :mod:`engine.roster`; the lot is drawn apart from everything else, and
+with what probability each arrival could have been chosen is kept. Until the measured year begins
+the historical policy chooses, so that all policies start from the same past.
+"""
+
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from engine.draws import Shift
+from engine.minutes import Learnt
+from engine.selection import Channel
+from engine.times import DAY
+from engine.workload import Running, Usual
+from experiments.simulate_setting import SHIFT_DAYS, Setting
+from experiments.synth.config import Bools, Floats, Ints
+from experiments.synth.network import POSTS
+from experiments.synth.officers import RANDOM, Choice, Historical, Results
+
+BEHIND = 4
+"""Rosters behind a post's usual arrivals; they are four weeks each."""
+LEAST_LOT = 0.01
+"""A lot that is all there is never closes: what it cannot reach, it cannot tell of."""
+_USUAL_PICKS = 20.0  # picks that a post's mean minutes count as, against those made
+_SEED = 20.0  # arrivals that the ranking over all posts counts as, against a post's own
+
+
+class Chooser(Protocol):
+    """One policy: ranks arrivals, and learns from what was found."""
+
+    lot: float | None
+    """Share drawn by lot; None where nothing but the lot chooses."""
+    basis: int
+    """What the acts of its own choice are called."""
+
+    def score(self, rows: Ints) -> Floats:
+        """Return what arrivals are ranked by, highest first; asked once for each as it arrives."""
+        ...
+
+    def again(self, rows: Ints) -> Floats | None:
+        """Return the scores of earlier arrivals where they have changed since."""
+        ...
+
+    def chance(self, place: "Place", share: float) -> float:
+        """Return the probability of choosing one arrival, where ``share`` of arrivals may be."""
+        ...
+
+    def searched(self, rows: Ints, choice: Choice) -> None:
+        """Note who was chosen, and why."""
+        ...
+
+    def learn(self, results: Results, *, at: int) -> None:
+        """Take in results known at a time, UTC microseconds."""
+        ...
+
+    def refit(self, now: int) -> None:
+        """Learn anew from all that is known, as a roster begins."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an arrival stands among those of its post's last four weeks."""
+
+    score: float
+    percentile: float
+    typical: float
+    """Mean score there."""
+
+
+@dataclass(slots=True)
+class Roster:
+    """Expected minutes of one post's four weeks: what there was, and what was spent."""
+
+    post: int
+    minutes: float
+    spent: float = 0.0
+
+
+class Desk:
+    """Spends each post's minutes on what a policy ranks first."""
+
+    def __init__(self, setting: Setting, chooser: Chooser) -> None:
+        n = len(setting.u_lot)
+        self.setting, self.chooser = setting, chooser
+        self.lot: Bools = np.zeros(n, np.bool_)
+        self.p_lot: Floats = np.full(n, np.nan)
+        self.p_other: Floats = np.full(n, np.nan)
+        self.rosters: list[Roster] = []
+        self._past = Historical(setting.trips)
+        self._now = setting.trips.config.first_midnight - 2 * DAY
+        self._open: dict[int, tuple[Running, Roster]] = {}
+        self._recent: deque[tuple[int, Ints, Floats]] = deque()
+        self._arrived: dict[int, list[int]] = defaultdict(list)
+        self._picks: dict[int, list[tuple[int, float]]] = defaultdict(list)
+        self._mean = _means(setting)
+
+    def learn(self, results: Results) -> None:
+        """Open the day: take in what became known since the last one."""
+        self._now += DAY
+        if self._now < self.setting.begins:
+            self._past.learn(results)
+        # Known before the day begins, so that its arrivals may use it.
+        self.chooser.learn(results, at=self._now - 1)
+
+    def choose(self, rows: Ints) -> Choice:
+        """Choose among the arrivals of a day."""
+        since = self._now - self.setting.begins
+        if since >= 0 and since % (SHIFT_DAYS * DAY) == 0:
+            self._open.clear()
+            self.chooser.refit(self._now)
+            self._rescore()
+        scores = self.chooser.score(rows)
+        choice = self._past.choose(rows) if since < 0 else self._chosen(rows, scores)
+        self._recent.append((self._now, rows, scores))
+        while self._recent[0][0] <= self._now - SHIFT_DAYS * DAY:
+            self._recent.popleft()
+        self.chooser.searched(rows, choice)
+        for row in rows.tolist():
+            at = int(self.setting.trips.habits.entry_at[row])
+            self._arrived[int(self.setting.trips.entry_post[row])].append(at)
+        return choice
+
+    def _rescore(self) -> None:
+        for _ in range(len(self._recent)):
+            day, rows, scores = self._recent.popleft()
+            anew = self.chooser.again(rows)
+            self._recent.append((day, rows, scores if anew is None else anew))
+
+    def _chosen(self, rows: Ints, scores: Floats) -> Choice:
+        posts = self.setting.trips.entry_post[rows]
+        basis = np.full(len(rows), -1, np.int8)
+        for i, place in enumerate(self._places(posts, rows, scores)):
+            row, post = int(rows[i]), int(posts[i])
+            running, _ = self._shift(post)
+            running.now = int(self.setting.trips.habits.entry_at[row])
+            alone = self.chooser.lot is None
+            share = running.sides()[Channel.RED].share(
+                reserved=self.chooser.lot or 0.0, expected=float(self.setting.minutes[0, row])
+            )
+            self.p_lot[row] = max(share, LEAST_LOT) if alone else self.chooser.lot
+            self.p_other[row] = 0.0 if alone else self.chooser.chance(place, share)
+            self.lot[row] = self.setting.u_lot[row] < self.p_lot[row]
+            if self.lot[row]:
+                basis[i] = RANDOM
+            elif self.setting.u_pick[row] < self.p_other[row]:
+                basis[i] = self.chooser.basis
+            if basis[i] >= 0:
+                self._spend(post, row, is_lot=bool(self.lot[row]))
+            running.decisions += 1
+        both = (1 - self.p_lot[rows]) * (1 - self.p_other[rows])
+        return Choice(basis, 1 - both)
+
+    def _spend(self, post: int, row: int, *, is_lot: bool) -> None:
+        cost = float(self.setting.minutes[int(is_lot), row])
+        running, roster = self._open[post]
+        running.spent[Channel.RED, True] += cost
+        roster.spent += cost
+        self._picks[post].append((self._now, cost))
+
+    def _places(self, posts: Ints, rows: Ints, scores: Floats) -> list[Place]:
+        """Place each arrival among those of the last four weeks, its own post's above all."""
+        before = np.concatenate([scores[:0], *(found for _, _, found in self._recent)])
+        where = self.setting.trips.entry_post[
+            np.concatenate([rows[:0], *(found for _, found, _ in self._recent)])
+        ]
+        overall = np.sort(before)
+        own = {post: np.sort(before[where == post]) for post in np.unique(posts).tolist()}
+        made = []
+        for post, score in zip(posts.tolist(), scores.tolist(), strict=True):
+            n = len(own[post])
+            share = (_below(own[post], score) * n + _below(overall, score) * _SEED) / (n + _SEED)
+            typical = (own[post].sum() + _SEED * overall.mean()) / (n + _SEED)
+            made.append(Place(score, float(share), float(typical)))
+        return made
+
+    def _shift(self, post: int) -> tuple[Running, Roster]:
+        if post not in self._open:
+            begins, length = self.setting.begins, SHIFT_DAYS * DAY
+            opens = self._now - (self._now - begins) % length
+            shift = Shift(POSTS[post].code, opens, opens + length)
+            back = max(opens - BEHIND * length, self.setting.trips.config.first_midnight)
+            offsets = sorted(
+                (at - opens) % length for at in self._arrived[post] if back <= at < opens
+            )
+            recent = [cost for day, cost in self._picks[post] if day >= opens - BEHIND * length]
+            mean = (sum(recent) + _USUAL_PICKS * self._mean[post]) / (len(recent) + _USUAL_PICKS)
+            usual = Usual(
+                shift,
+                offsets,
+                (opens - back) / length,
+                means={Channel.RED: mean, Channel.YELLOW: 0.0},
+                mandated={Channel.RED: 0.0, Channel.YELLOW: 0.0},
+                learnt=Learnt(()),
+            )
+            budget = float(self.setting.budget[post])
+            roster = Roster(post, budget)
+            self.rosters.append(roster)
+            self._open[post] = Running(usual, {Channel.RED: budget}, self._now, 0), roster
+        return self._open[post]
+
+
+def _below(values: Floats, score: float) -> float:
+    """Return the share of values below a score; among equals, its middle."""
+    if not len(values):
+        return 0.5
+    low = np.searchsorted(values, score, side="left")
+    high = np.searchsorted(values, score, side="right")
+    return float(low + high) / (2 * len(values))
+
+
+def _means(setting: Setting) -> Floats:
+    post = setting.trips.entry_post
+    count = np.bincount(post[post >= 0], minlength=len(POSTS))
+    total = np.bincount(post[post >= 0], setting.minutes[0][post >= 0], minlength=len(POSTS))
+    return np.asarray(total / np.maximum(count, 1))
