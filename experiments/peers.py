@@ -6,6 +6,7 @@ baselines had them; on our features every peer sees what our model sees.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +27,8 @@ _NAMES_NOTHING = frozenset(
 )
 
 Columns = NDArray[np.float64]
-Peer = Callable[[NDArray[np.generic], NDArray[np.int8], NDArray[np.generic]], Floats]
+Rows = NDArray[np.floating[Any]]
+Peer = Callable[[Rows, NDArray[np.int8], Rows], Floats]
 """Training rows, their labels, asked rows: the asked rows' chances."""
 
 
@@ -75,12 +77,10 @@ def _numbers(column: pa.ChunkedArray) -> Floats:
 def catboost_native(codes: Sequence[int]) -> Peer:
     """Return CatBoost with categories as it wants them."""
 
-    def said(
-        taught: NDArray[np.generic], label: NDArray[np.int8], asked: NDArray[np.generic]
-    ) -> Floats:
+    def said(taught: Rows, label: NDArray[np.int8], asked: Rows) -> Floats:
         import pandas as pd
 
-        def frame(rows: NDArray[np.generic]) -> pd.DataFrame:
+        def frame(rows: Rows) -> pd.DataFrame:
             made = pd.DataFrame(rows)
             for code in codes:
                 made[code] = made[code].fillna(-1).astype(int).astype(str)
@@ -113,11 +113,11 @@ def numeric() -> Mapping[str, Peer]:
 
 
 def _plain(make: Callable[[], object]) -> Peer:
-    def said(
-        taught: NDArray[np.generic], label: NDArray[np.int8], asked: NDArray[np.generic]
-    ) -> Floats:
+    def said(taught: Rows, label: NDArray[np.int8], asked: Rows) -> Floats:
+        told = ~np.isnan(taught).all(axis=0)  # scikit-learn cannot bin a column without a value
         model: object = make()
-        model.fit(taught, label)  # type: ignore[attr-defined]
-        return np.asarray(model.predict_proba(asked)[:, 1], np.float64)  # type: ignore[attr-defined]
+        model.fit(taught[:, told], label)  # type: ignore[attr-defined]
+        chance = model.predict_proba(asked[:, told])[:, 1]  # type: ignore[attr-defined]
+        return np.asarray(chance, np.float64)
 
     return said
