@@ -1,16 +1,17 @@
 """Whether the journal still is what it was when its records were acknowledged.
 
 Walks the journal in order, in one snapshot and bounded memory, computes every leaf and chain anew,
-and holds receipts against what stands. Without receipts it finds whoever edited and did not
-recompute. A recomputed chain or a cut tail shows only against receipts kept elsewhere, and only up
-to the last one kept: what came after it has to be believed.
+draws every number again whose seed is revealed, and holds receipts against what stands. Without
+receipts it finds whoever edited and did not recompute. A recomputed chain or a cut tail shows only
+against receipts kept elsewhere, and only up to the last one kept: what came after it has to be
+believed.
 """
 
 import json
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, islice, starmap
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -20,6 +21,7 @@ from engine.chain import GENESIS, SALT_BYTES, chain_of, leaf_of
 from engine.journal import ERASURE
 from engine.receipts import Receipt, is_signed, key_id_of
 from engine.store import Store
+from engine.verify_draws import Draws
 
 FAULTS_KEPT = 1000
 """A journal with more faults needs no longer list."""
@@ -72,6 +74,8 @@ class Verdict:
     found: int
     """Faults in all; ``faults`` holds the first ``FAULTS_KEPT``."""
     faults: tuple[Fault, ...]
+    drawn: int = 0
+    """Decisions whose numbers were drawn again: those of shifts whose seed is revealed."""
 
     @property
     def ok(self) -> bool:
@@ -103,14 +107,19 @@ def check(
     names = connection.scalars(select(_IDENTITY.c.journal_id)).all()
     walk = _Walk(names[0] if names else "", _erased(connection))
     held = _Held(connection, walk.journal_id, public_key)
+    draws = Draws()
     found, faults = 0, []
     for fault in chain(
-        _identity(names), walk.faults(connection), _orphans(connection), held.faults(receipts)
+        _identity(names),
+        walk.faults(connection),
+        _orphans(connection),
+        held.faults(receipts),
+        starmap(Fault, draws.faults(connection)),
     ):
         found += 1
         if found <= FAULTS_KEPT:
             faults.append(fault)
-    return Verdict(walk.checked, held.checked, found, tuple(faults))
+    return Verdict(walk.checked, held.checked, found, tuple(faults), draws.checked)
 
 
 def _identity(names: Sequence[object]) -> Iterator[Fault]:

@@ -194,6 +194,7 @@ def verify(
         "ok": verdict.ok,
         "checked": verdict.checked,
         "receipts": len(held),
+        "drawn_again": verdict.drawn,
         "faults": [asdict(fault) for fault in verdict.faults],
     }
 
@@ -201,6 +202,7 @@ def verify(
         for fault in verdict.faults:
             typer.echo(f"record {fault.seq}: {fault.rule}")
         typer.echo(f"{verdict.checked:,} records, {len(held):,} receipts checked")
+        typer.echo(f"{verdict.drawn:,} decisions drawn again from revealed seeds")
         typer.echo("the journal is whole" if verdict.ok else "THE JOURNAL HAS BEEN CHANGED")
 
     emit(result, as_json=as_json, text=text)
