@@ -28,6 +28,7 @@ from api.routes import (
     profiles,
     queues,
     rosters,
+    shifts,
     watchlist,
 )
 from api.routes.models import ModelApproval, RulesOnly
@@ -57,7 +58,7 @@ BODIES: tuple[type[Record], ...] = (
 )
 """Records that routes read from a request's body themselves."""
 
-ROUTES = (decisions, crossings, acts, profiles, queues, rosters, models, health, watchlist)
+ROUTES = (decisions, crossings, acts, profiles, queues, rosters, shifts, models, health, watchlist)
 
 
 def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:

@@ -14,7 +14,7 @@ from api.pages.sessions import COOKIE
 from api.pages.visits import TheVisitor
 from api.pages.waiting import desk, mark
 from api.pages.wording import Retelling
-from api.reading import check_post
+from api.reading import check_path
 from api.roles import Role
 from api.runtime import Runtime
 from engine.errors import NotAuthenticatedError
@@ -38,7 +38,7 @@ async def show(
     lane: Annotated[VehicleClass | Literal[""], Query()] = "",
 ) -> Response:
     """Show what waits, in the order of the search."""
-    check_post(runtime, visitor.caller, post)
+    check_path(runtime, visitor.caller, post)
     is_blind = visitor.caller.role is Role.CHECKPOINT
     found = await asyncio.to_thread(desk, runtime, post, is_blind=is_blind)
     shown = [
@@ -71,7 +71,7 @@ async def events(
     post: Annotated[PostCode, Path()],
 ) -> Response:
     """Say that the queue changed, for as long as the session lasts (server-sent events)."""
-    check_post(runtime, visitor.caller, post)
+    check_path(runtime, visitor.caller, post)
     return StreamingResponse(
         _changes(runtime, post, request.cookies.get(COOKIE)),
         media_type="text/event-stream",

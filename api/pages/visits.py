@@ -24,6 +24,7 @@ from engine.errors import MalformedBodyError, NotAllowedError
 TWINS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("GET", "/posts/{post}/queue"): ("GET", "/v1/posts/{post}/queue"),
     ("GET", "/posts/{post}/queue/events"): ("GET", "/v1/posts/{post}/queue"),
+    ("GET", "/posts/{post}/shift"): ("GET", "/v1/posts/{post}/shift"),
     ("GET", "/decisions/{decision_id}"): ("GET", "/v1/decisions/{decision_id}"),
     ("POST", "/decisions/{decision_id}/reviews"): ("POST", "/v1/decisions/{decision_id}/reviews"),
     ("POST", "/decisions/{decision_id}/acts"): ("POST", "/v1/inspections"),
@@ -52,7 +53,7 @@ class Visitor:
 
     def may(self, method: str, path: str) -> bool:
         """Tell whether a route of the JSON interface is open to their role."""
-        return self.caller.role in MAY.get((method, path), ())
+        return self.caller.role in MAY[method, path]
 
 
 async def visitor_of(request: Request, runtime: RunningService) -> Visitor:

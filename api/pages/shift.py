@@ -1,0 +1,45 @@
+"""The shift's report: what each way of picking vehicles found, and what cannot be known yet."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from api.dependencies import RunningService
+from api.pages.rendering import page
+from api.pages.routing import PageRoute
+from api.pages.visits import TheVisitor
+from api.reading import check_path
+from api.shift_report import report
+from engine.records import PostCode, Time
+from engine.times import micros, rfc3339
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@router.get("/posts/{post}/shift")
+async def show(
+    request: Request,
+    runtime: RunningService,
+    visitor: TheVisitor,
+    post: Annotated[PostCode, Path()],
+    at: Annotated[Time | None, Query()] = None,
+) -> Response:
+    """Show the report of the shift that a time falls into, by default the running one."""
+    check_path(runtime, visitor.caller, post)
+    now = runtime.clock.now()
+    asked = min(now, now if at is None else micros(at))
+    found = await asyncio.to_thread(report, runtime, post, asked)
+    shift = runtime.settings.shifts.shift(post, asked)
+    return page(
+        request,
+        "shift.html",
+        visitor=visitor,
+        post=post,
+        name=runtime.network.posts[post].name if post in runtime.network.posts else "",
+        twin=f"/v1/posts/{post}/shift?at={rfc3339(asked)}",
+        report=found,
+        periods=("this_shift", "last_28_days"),
+        before=rfc3339(shift.opens_at - 1),
+        after=None if found["is_running"] else rfc3339(shift.closes_at),
+    )
