@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 from fastapi import Response
 
-from api.problems import MEDIA_TYPE
-from api.schemas import Problem
+from api.examples import BODIES
+from api.problems import MEDIA_TYPE, kinds
 from engine.records import Record
 
 _PROBLEMS: Mapping[int, str] = {
@@ -33,21 +33,34 @@ def said(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": _PROBLEMS[status],
-            "model": Problem,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {kind: {"value": _example(status, kind)} for kind in kinds(status)},
+                }
+            },
         }
         for status in statuses
     }
+
+
+def _example(status: int, kind: str) -> dict[str, Any]:
+    said = {"type": f"/problems/{kind}", "title": kind, "status": status}
+    return said | {"detail": _PROBLEMS[status], "instance": "/v1/decisions"}
 
 
 def takes_many(model: type[Record], *, most: int) -> dict[str, Any]:
     """The same of an array of such bodies."""
     rows = {"$ref": f"#/components/schemas/{model.__name__}"}
     schema = {"type": "array", "items": rows, "minItems": 1, "maxItems": most}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return _body(schema, [BODIES[model.__name__]])
 
 
 def takes(model: type[Record]) -> dict[str, Any]:
     """Return what the OpenAPI document says of a body that the route reads itself."""
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return _body({"$ref": f"#/components/schemas/{model.__name__}"}, BODIES[model.__name__])
+
+
+def _body(schema: Mapping[str, Any], example: object) -> dict[str, Any]:
+    content = {"schema": schema, "example": example}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}

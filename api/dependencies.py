@@ -9,7 +9,6 @@ from fastapi.security import HTTPBearer
 from api.callers import Caller
 from api.pages.sessions import COOKIE, SAFE, check_origin
 from api.runtime import Runtime
-from engine.errors import MalformedBodyError
 
 LONGEST_IDEMPOTENCY_KEY = 255
 _NAMES = "Names the request, so that sending it again changes nothing."
@@ -56,12 +55,12 @@ async def idempotency_key(
         Header(
             alias="Idempotency-Key",
             description=_NAMES,
+            min_length=1,
+            max_length=LONGEST_IDEMPOTENCY_KEY,
         ),
     ] = None,
 ) -> str | None:
     """Return the sender's key for this request, None where it gave none."""
-    if key is not None and not 0 < len(key) <= LONGEST_IDEMPOTENCY_KEY:
-        raise MalformedBodyError(f"Idempotency-Key needs 1 to {LONGEST_IDEMPOTENCY_KEY} characters")
     return key
 
 

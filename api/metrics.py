@@ -3,14 +3,19 @@
 import time
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.logs import fault
 from api.problems import broken
+from engine.errors import StoreUnavailableError
 from engine.inflight import Recorded
+from engine.journal import Journal
+from engine.queue import waiting_at_posts
+from engine.store import Store
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 NO_ROUTE = "none"
 """Label of a request that met no route: its path is the caller's text and is not repeated."""
 
@@ -37,6 +42,18 @@ class Metrics:
             registry=self.registry,
         )
         self.profile_failed = self.profile_failures.inc
+        self.batches = Histogram(
+            "darvoza_decision_batch",
+            "Arrivals decided together.",
+            buckets=_SIZES,
+            registry=self.registry,
+        )
+        self.waiting = Gauge(
+            "darvoza_waiting",
+            "Vehicles that wait for officers at a post, whichever process decided on them.",
+            ["post"],
+            registry=self.registry,
+        )
         self.requests = Histogram(
             "darvoza_request_seconds",
             "Time to answer a request.",
@@ -51,6 +68,19 @@ class Metrics:
         self.decisions.labels(decision["channel"], decision["mode"]).inc()
         if decision["is_random"]:
             self.random.inc()
+
+
+def exposition(metrics: Metrics, store: Store, journal: Journal) -> bytes:
+    """Return every metric as text; what waits is left out while the store does not answer."""
+    metrics.waiting.clear()
+    try:
+        with store.read() as connection:
+            found = waiting_at_posts(connection, as_of=journal.head(connection).as_of)
+    except StoreUnavailableError:
+        found = {}
+    for post, number in found.items():
+        metrics.waiting.labels(post).set(number)
+    return generate_latest(metrics.registry)
 
 
 class Guard:

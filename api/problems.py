@@ -39,6 +39,12 @@ STATUS: dict[type[RiskError], HTTPStatus] = {
 }
 """Every error of the domain and its status; a test finds the one that is missing."""
 
+SILENT: dict[type[RiskError], str] = {
+    errors.UnknownPostError: "the network has no such post",
+    errors.NoModelError: "no model has this version",
+}
+"""What is said of errors that name on the command line what was asked for."""
+
 TITLES: dict[int, str] = {
     400: "BadRequest",
     404: "NotFound",
@@ -50,6 +56,14 @@ TITLES: dict[int, str] = {
     503: "StoreUnavailable",
 }
 """Titles of problems that are no error of the domain."""
+
+
+def kinds(status: int) -> list[str]:
+    """Return the titles of the problems that have a status."""
+    ours = [
+        error.__name__.removesuffix("Error") for error, known in STATUS.items() if known == status
+    ]
+    return sorted({*ours, *([TITLES[status]] if status in TITLES else [])})
 
 
 class ProblemResponse(JSONResponse):
@@ -77,7 +91,8 @@ def refusal(error: BaseException, *, instance: str) -> ProblemResponse:
     title = type(error).__name__.removesuffix("Error")
     fields = getattr(error, "fields", None)
     more = {"fields": fields} if fields else {}
-    return problem(status, title, str(error), instance=instance, **more)
+    detail = SILENT.get(type(error)) or str(error)
+    return problem(status, title, detail, instance=instance, **more)
 
 
 async def _malformed(request: Request, error: Exception) -> ProblemResponse:

@@ -198,7 +198,12 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         profiles=profiles,
         backtests=Backtests(home),
         targeting=Targeting(
-            store, journal, submit=submit, features=features, considering=considering
+            store,
+            journal,
+            submit=submit,
+            features=features,
+            considering=considering,
+            batched=metrics.batches.observe,
         ),
         workload=workload,
         recording=Recording(store, journal, submit=submit, features=features),

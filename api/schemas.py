@@ -189,6 +189,28 @@ class AcknowledgedAct:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alive:
+    """The process answers."""
+
+    alive: Literal[True]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Whether decisions can be recorded, by which model they are made, and why not otherwise."""
+
+    ready: bool
+    store: str
+    """``ok``, or what keeps the store from taking a record."""
+    mode: Mode
+    model_version: str | None
+    why: str
+    """Empty where the model that was put into force last decides."""
+    synthetic: bool
+    """The network is made up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FieldFault:
     """Where a body breaks which rule."""
 

@@ -125,6 +125,12 @@ def ranks(connection: Connection, decisions: Sequence[Decision], *, as_of: int) 
     return found
 
 
+def waiting_at_posts(connection: Connection, *, as_of: int) -> dict[str, int]:
+    """Return how many vehicles wait at each post where any does."""
+    query = _COUNTED.where(_D.known_at >= as_of - DAY)
+    return {row.post: row.waiting for row in connection.execute(query)}
+
+
 def _waiting_at(connection: Connection, posts: set[str], since: int) -> dict[str, int]:
     query = _COUNTED.where(_D.post.in_(posts), _D.known_at >= since)
     return {row.post: row.waiting for row in connection.execute(query)}

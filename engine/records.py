@@ -10,7 +10,7 @@ pseudonym made by the sender.
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -77,14 +77,24 @@ def _propensity(value: float) -> float:
     return value
 
 
+def _said(**schema: Any) -> Any:
+    """Say in a record's schema what a validator of ours checks."""
+    return Field(json_schema_extra=schema)
+
+
 Time = Annotated[datetime, BeforeValidator(_time)]
 Identifier = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 PostCode = Annotated[str, Field(min_length=1, max_length=16), AfterValidator(_printable)]
 Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
-Country = Annotated[str, AfterValidator(_country)]
-HsCode = Annotated[str, AfterValidator(_hs_code)]
-PlaceCode = Annotated[str, AfterValidator(_place)]
-Propensity = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_propensity)]
+Country = Annotated[str, AfterValidator(_country), _said(pattern=f"^{_COUNTRY.pattern}$")]
+HsCode = Annotated[str, AfterValidator(_hs_code), _said(pattern=f"^{_HS_CODE.pattern}$")]
+PlaceCode = Annotated[str, AfterValidator(_place), _said(pattern=f"^{_PLACE.pattern}$")]
+Propensity = Annotated[
+    float,
+    Field(allow_inf_nan=False),
+    AfterValidator(_propensity),
+    _said(exclusiveMinimum=0, maximum=1),
+]
 # Bounds far above any conveyance or consignment keep scaled 64-bit sums from overflowing.
 Mass = Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)]
 Value = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]

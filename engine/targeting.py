@@ -45,12 +45,15 @@ class Targeting:
         submit: Callable[[Draft], "Future[Entry]"],
         features: Features,
         considering: Considering,
+        batched: Callable[[int], None] = lambda size: None,
     ) -> None:
+        """``batched`` is told how many arrivals are decided together."""
         self._store = store
         self._journal = journal
         self._submit = submit
         self._features = features
         self._considering = considering
+        self._batched = batched
         self._clock = time.monotonic
         self._recorded = -RECENT_SECONDS
         self._desk: Desk[Wanted] = Desk(self._decide, name="targeting")
@@ -75,6 +78,7 @@ class Targeting:
             asked, amended = traced(snapshot, self._journal, asked, as_of=as_of)
             if not asked:
                 return
+            self._batched(len(asked))
             arrivals = [one.what.arrival for one in asked]
             cuts = [as_of if first is None else first.as_of for first in amended]
             rows = self._features.read(snapshot, arrivals, as_of=cuts)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, cast
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.answering import answer, said, takes, takes_many
 from api.bodies import LARGEST_BATCH, body_of, reported_batch
@@ -31,7 +31,7 @@ from engine.answers import claim, crossing_name
 from engine.errors import MalformedBodyError, RiskError
 from engine.inflight import Recorded
 from engine.queue import DECISION
-from engine.records import Arrival, PostCode, Time
+from engine.records import Arrival, Identifier, PostCode, Time
 from engine.reviews import REVIEW, Review
 from engine.selection import Channel
 from engine.times import micros
@@ -39,6 +39,7 @@ from engine.times import micros
 router = APIRouter(prefix="/v1/decisions", tags=["decisions"], responses=said(401, 403, 422, 503))
 
 MOST_LISTED = 1000
+DecisionId = Annotated[Identifier, Path()]
 
 
 @router.post(
@@ -123,7 +124,7 @@ async def amend(
     caller: TheCaller,
     runtime: RunningService,
     key: IdempotencyKey,
-    decision_id: str,
+    decision_id: DecisionId,
     arrival: Annotated[Arrival, Depends(body_of(Arrival))],
 ) -> Response:
     """Decide again on an arrival whose declaration was changed: linked to the first, same draws."""
@@ -148,7 +149,7 @@ async def review(
     caller: TheCaller,
     runtime: RunningService,
     key: IdempotencyKey,
-    decision_id: str,
+    decision_id: DecisionId,
     review: Annotated[Review, Depends(body_of(Review))],
 ) -> Response:
     """Uphold a decision, or send the vehicle elsewhere; the decision stays as it was made."""
@@ -180,19 +181,19 @@ def decisions(
 
 
 @router.get("/{decision_id}", response_model=SupervisorView | CheckpointView, responses=said(404))
-def decision(caller: TheCaller, runtime: RunningService, decision_id: str) -> Response:
+def decision(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
     """Return one decision; a checkpoint sees why once its inspection act is filed."""
     return answer(Reading(runtime).decision(decision_id, caller))
 
 
 @router.get("/{decision_id}/features", response_model=FeatureValues, responses=said(404))
-def features(caller: TheCaller, runtime: RunningService, decision_id: str) -> Response:
+def features(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
     """Return the features of a decision, read anew as of its time."""
     return answer(Reading(runtime).features(decision_id, caller))
 
 
 @router.get("/{decision_id}/explanation", response_model=Explanation, responses=said(404))
-def explanation(caller: TheCaller, runtime: RunningService, decision_id: str) -> Response:
+def explanation(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
     """Return what speaks for and against, worked out anew for any channel."""
     return answer(Reading(runtime).explanation(decision_id, caller))
 

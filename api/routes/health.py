@@ -1,22 +1,32 @@
 """Whether the service is alive, whether it is ready and why not, and how it fares."""
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.answering import answer
 from api.dependencies import RunningService
+from api.metrics import exposition
+from api.schemas import Alive, Ready
 from engine.errors import RiskError
+from features.passages import epoch
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz")
+@router.head("/healthz", include_in_schema=False)
+@router.get("/healthz", response_model=Alive)
 async def alive() -> Response:
     """Say that the process answers."""
     return answer({"alive": True})
 
 
-@router.get("/readyz")
+@router.head("/readyz", include_in_schema=False)
+@router.get(
+    "/readyz",
+    response_model=Ready,
+    responses={503: {"model": Ready, "description": "No decision can be recorded; says why."}},
+)
 def ready(runtime: RunningService) -> Response:
     """Say whether decisions can be recorded, and by which model they are made."""
     standing = runtime.watch.standing
@@ -32,12 +42,15 @@ def ready(runtime: RunningService) -> Response:
     try:
         with runtime.store.read() as connection:
             runtime.journal.head(connection)
-    except RiskError:
-        return answer(body | {"ready": False, "store": "not available"}, 503)
+            epoch(connection, runtime.plan.digest)
+    except RiskError as error:
+        return answer(body | {"ready": False, "store": str(error)}, 503)
     return answer(body)
 
 
-@router.get("/metrics")
+@router.head("/metrics", include_in_schema=False)
+@router.get("/metrics", response_class=PlainTextResponse)
 def metrics(runtime: RunningService) -> Response:
-    """Return the metrics of this process for Prometheus."""
-    return Response(generate_latest(runtime.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    """Return the metrics of this process, and what waits at each post, for Prometheus."""
+    found = exposition(runtime.metrics, runtime.store, runtime.journal)
+    return Response(found, media_type=CONTENT_TYPE_LATEST)
