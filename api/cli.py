@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import typer
 
-from api.commands import bench, data, demo, faults, learning, models, profiles, service
+from api.commands import bench, data, demo, faults, learning, models, profiles, service, simulate
 from api.commands.common import ERR
 from engine.errors import RiskError
 
@@ -40,6 +40,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     service.serve,
     data.verify,
     bench.bench,
+    simulate.simulate,
     faults.faults,
 )
 for command in COMMANDS:

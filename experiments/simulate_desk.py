@@ -78,6 +78,8 @@ class Roster:
     """Expected minutes of one post's four weeks: what there was, and what was spent."""
 
     post: int
+    opens_at: int
+    """UTC microseconds."""
     minutes: float
     spent: float = 0.0
 
@@ -199,7 +201,7 @@ class Desk:
                 learnt=Learnt(()),
             )
             budget = float(self.setting.budget[post])
-            roster = Roster(post, budget)
+            roster = Roster(post, opens, budget)
             self.rosters.append(roster)
             self._open[post] = Running(usual, {Channel.RED: budget}, self._now, 0), roster
         return self._open[post]

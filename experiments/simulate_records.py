@@ -203,11 +203,11 @@ class Recorded:
 
 
 def _reach(window: int) -> int:
-    return EVER if window >= EVER else window
+    return min(EVER, window)
 
 
 @compiled
-def _walk(
+def _walk(  # noqa: C901 - compiled: calls inside would cost more than they explain
     start: Ints,
     order: Ints,
     there: Bools,

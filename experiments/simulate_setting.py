@@ -39,6 +39,8 @@ class Span:
     """Measured, from the end of the past on."""
     past_days: int = 182
     """Searched by the historical policy, the same for all."""
+    capacity: float = CAPACITY
+    """Searches that the roster allows, as a share of entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def setting(seed: int, span: Span, *, end: int) -> Setting:
         records=candidates(trips, Plan(CATALOGUE)),
         span=span,
         minutes=minutes,
-        budget=_budget(trips, minutes[0]),
+        budget=span.capacity * _load(trips, minutes[0]),
         u_lot=u_lot,
         u_pick=u_pick,
     )
@@ -114,8 +116,8 @@ def expected_minutes(trips: Trips) -> Floats:
     return np.array(made)
 
 
-def _budget(trips: Trips, minutes: Floats) -> Floats:
-    """Return each post's minutes, from its lawful traffic over the whole span."""
+def _load(trips: Trips, minutes: Floats) -> Floats:
+    """Return the minutes of searching everybody at each post, from its lawful traffic."""
     usual = (trips.calls.role == ORDINARY) & (trips.entry_post >= 0)
     total = np.bincount(trips.entry_post[usual], minutes[usual], minlength=len(POSTS))
-    return np.asarray(CAPACITY * total * SHIFT_DAYS / trips.config.days)
+    return np.asarray(total * SHIFT_DAYS / trips.config.days)

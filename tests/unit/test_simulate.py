@@ -1,0 +1,123 @@
+"""The simulation counts what happens, a policy that peeks wins, and a steered lot is noticed."""
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from api.cli import app
+from experiments.simulate import END, POLICIES, compared, live
+from experiments.simulate_figures import Year, miss_rate, paired
+from experiments.simulate_learners import Exploit
+from experiments.simulate_plot import draw
+from experiments.simulate_policies import Random
+from experiments.simulate_setting import Setting, Span, setting
+from experiments.synth.config import Floats, Ints
+
+SPAN = Span(crossings=50_000, days=56, past_days=14)
+
+
+@cache
+def world() -> Setting:
+    return setting(1, SPAN, end=END)
+
+
+@cache
+def years() -> dict[str, Year]:
+    return {name: live(world(), maker) for name, maker in POLICIES.items()}
+
+
+def test_figures_add_up() -> None:
+    made = compared({name: [one] for name, one in years().items()}, list(POLICIES), span=SPAN)
+    by_name = {one["name"]: one for one in made["policies"]}
+
+    assert made["synthetic"] and "SYNTHETIC" in made["notice"]
+    assert list(by_name) == list(POLICIES)
+    assert by_name["random"]["lift"] == pytest.approx(1.0)
+    for name, one in by_name.items():
+        assert one["seizures"] <= one["hits"] <= one["searches"]
+        assert one["hits"] == sum(made["hits_by_shift"][name])
+        assert one["hits_per_hour"] == pytest.approx(60 * one["hits"] / one["minutes"], rel=1e-3)
+        assert one["minutes"] == pytest.approx(
+            sum(roster.spent for roster in years()[name].rosters), abs=0.1
+        )
+        if name in ("officer", "exploit"):
+            assert one["miss_rate"] is None and not one["covered"]
+    assert len(made["paired"]) == 10
+    assert all(pair["low"] <= pair["difference"] <= pair["high"] for pair in made["paired"])
+
+
+def test_all_policies_start_from_one_past_and_have_the_same_minutes() -> None:
+    budgets = [{roster.post: roster.minutes for roster in one.rosters} for one in years().values()]
+    shared = set.intersection(*(set(budget) for budget in budgets))
+
+    assert shared
+    assert all(budget[post] == budgets[0][post] for budget in budgets for post in shared)
+    assert {one.lot.sum() > 0 for name, one in years().items() if name == "ours"} == {True}
+
+
+class Peeking(Exploit):
+    """Planted: ranks by what is hidden."""
+
+    def ranked(self, rows: Ints) -> Floats:
+        trips = self.setting.trips
+        return (trips.loads.carries[rows] | (trips.cargo.discrepancy[rows] > 0)).astype(float)
+
+    def refit(self, now: int) -> None:
+        self.is_fitted = True
+
+
+def test_a_policy_that_peeks_wins() -> None:
+    peeking = live(world(), Peeking)
+
+    assert all(peeking.hits_per_hour > 1.5 * one.hits_per_hour for one in years().values())
+    found = paired({"random": [years()["random"]], "peeking": [peeking]})
+    assert found[0]["low"] > 0
+
+
+def test_the_lot_covers_the_miss_rate() -> None:
+    interval, truth = miss_rate([years()["random"]])
+
+    assert interval is not None
+    assert interval[0] <= truth <= interval[1]
+
+
+def test_a_steered_lot_does_not_cover() -> None:
+    """Planted: nothing that hides is ever drawn, whatever the propensities say."""
+    trips = world().trips
+    hides = trips.loads.carries | (trips.cargo.discrepancy > 0)
+    given = replace(world(), u_lot=np.where(hides, 1.0, world().u_lot))
+    interval, truth = miss_rate([live(given, Random)])
+
+    assert interval is None or not interval[0] <= truth <= interval[1]
+
+
+def test_propensities_that_are_wrong_claim_nothing() -> None:
+    made = years()["random"]
+    doubled = replace(made, p_lot=np.minimum(1.0, 2.0 * made.p_lot))
+
+    assert miss_rate([made])[0] is not None
+    assert miss_rate([doubled])[0] is None
+
+
+def test_the_command_prints_one_object_and_draws(tmp_path: Path) -> None:
+    plot = tmp_path / "plot.svg"
+    asked = ["simulate", "random", "officer", "--crossings", "1500", "--jobs", "1"]
+    done = CliRunner().invoke(app, [*asked, "--json", "--out", str(plot)])
+    made = json.loads(done.stdout)
+
+    assert [one["name"] for one in made["policies"]] == ["random", "officer"]
+    assert [(pair["policy"], pair["over"]) for pair in made["paired"]] == [("officer", "random")]
+    assert plot.read_text().count("officer") >= 2
+    assert "SYNTHETIC" in plot.read_text()
+
+
+def test_a_plot_repeats(tmp_path: Path) -> None:
+    made = compared({name: [one] for name, one in years().items()}, list(POLICIES), span=SPAN)
+    for name in ("a", "b"):
+        draw(made, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
