@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from api.callers import Caller
 from api.pages.drawing import Drawing, drawing
 from api.pages.sides import Sides, sides
+from api.pages.waiting import UNREAD
 from api.reading import Reading
 from api.roles import Role
 from api.runtime import Runtime
@@ -76,7 +77,7 @@ def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
             both = sides(body["arrival"]["crossing"], features)
             if not reasons:
                 reasons, is_recomputed = _again(runtime, snapshot, known), True
-    crossing = body["arrival"]["crossing"]
+    crossing = UNREAD | body["arrival"]["crossing"]
     order = [step["place"] for step in seen["search_order"]]
     return Shown(
         seen=seen,

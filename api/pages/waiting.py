@@ -24,6 +24,8 @@ from engine.times import MINUTE, moment
 from engine.workload import Running
 
 _D = DECISIONS.c
+UNREAD = {"plate": None, "plate_country": None}
+"""What a crossing may lack and every page asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ def _vehicle(
         decision_id=known.decision_id,
         channel=channel.code,
         is_sent=channel.code != decision["channel"],
-        crossing=body["arrival"]["crossing"],
+        crossing=UNREAD | body["arrival"]["crossing"],
         decided_at=moment(known.known_at),
         waited=(as_of - known.known_at) / MINUTE,
         minutes=Minutes(**body["inputs"]["minutes"]).of(channel),

@@ -111,6 +111,17 @@ def test_roles_reach_their_forms_alone(world: World) -> None:
     assert elsewhere.get(path(red)).status_code == 404
 
 
+def test_a_bare_crossing_has_its_page(world: World) -> None:
+    known = {"crossing_id": "bare", "post": "OYB", "direction": "entry", "vehicle_class": "truck"}
+    known["arrived_at"] = arrival(1)["crossing"]["arrived_at"]
+    decision = world.decide({"crossing": known, "declaration": None}).json()
+    boss = at_desk(world, "bare-boss")
+    fields = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": "x"}
+    assert send(boss, decision, "reviews", **fields).status_code == 303
+    for page in (path(decision), "/posts/OYB/queue"):
+        assert "plate not read" in boss.get(page).text
+
+
 PAYLOAD = '"><script>alert(1)</script>{{7*7}}<img src=x onerror=alert(1)>'
 
 
