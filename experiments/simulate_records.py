@@ -24,7 +24,7 @@ Event = tuple[int, int, tuple[int, ...]]
 _AMOUNTS = {
     INSPECTIONS.name: ("n", "hit", "seizure"),
     FINDS.name: ("grams", "n"),
-    PASSED.name: tuple(link.measure for link in PASSED.links),
+    PASSED.name: tuple(sorted({link.measure for link in PASSED.links})),
 }
 
 
@@ -74,9 +74,9 @@ class Recorded:
 
     def _pass_on(self, row: int, at: int) -> None:
         """Pass a hit on along every kind of link, to those linked last first."""
-        for number, link in enumerate(self._given.plan.links):
+        for link in self._given.plan.links:
+            added = tuple(int(name == link.measure) for name in _AMOUNTS[PASSED.name])
             for other in self._linked(link, row, at):
-                added = tuple(int(number == way) for way in range(len(PASSED.links)))
                 self._passed[(link.to,)].append((at, other, added))
 
     def _linked(self, link: Link, row: int, at: int) -> Sequence[int]:
