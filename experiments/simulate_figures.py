@@ -26,6 +26,8 @@ from models.policy_value import policy_value
 
 REPEATS = 60
 """Searches of each vehicle that hides something, from which its chance of a find is known."""
+BUSY_MINUTES = 300.0
+"""Below about six searches in four weeks, one search by lot outweighs the roster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +155,12 @@ _COUNTED = ("hits", "minutes")
 
 
 def _roster(years: Sequence[Year]) -> dict[str, float]:
-    """Return how expected minutes spent compare with the roster's."""
-    used = [one.spent / one.minutes for year in years for one in year.rosters]
+    """Return how expected minutes spent compare with rosters of at least ``BUSY_MINUTES``."""
+    every = [one for year in years for one in year.rosters if one.minutes >= BUSY_MINUTES]
+    used = [one.spent / one.minutes for one in every]
     at = np.quantile(used, (0.0, 0.5, 0.95, 1.0)) if used else np.zeros(4)
-    names = ("least", "median", "twentieth", "most")
-    return {"shifts": len(used)} | dict(zip(names, at.tolist(), strict=True))
+    names = ("least", "median", "p95", "most")
+    return {"rosters": len(used)} | dict(zip(names, at.tolist(), strict=True))
 
 
 def paired(years: Mapping[str, Sequence[Year]]) -> list[dict[str, Any]]:
