@@ -55,14 +55,14 @@ def test_frozen_scores_do_not_depend_on_outcomes_of_the_test_period(found: Table
 
 def test_streaming_scores_do(found: Tables) -> None:
     """The twin: where labels do arrive, turning them round must show."""
-    period = Period(FROM, FROM, labels="streaming", refit=30 * DAY)
+    period = Period(FROM, FROM, labels="streaming", refit=80 * DAY)
     ours, turned = scored(found, period), scored(other_outcomes(found, FROM), period)
     assert (ours.risk != turned.risk).mean() > 0.3
 
 
 def test_every_arrival_of_the_period_is_scored(found: Tables) -> None:
     period = Period(
-        FROM, FROM, FROM + 60 * DAY, labels="streaming", label_delay=DAY, refit=20 * DAY
+        FROM, FROM, FROM + 60 * DAY, labels="streaming", label_delay=DAY, refit=30 * DAY
     )
     made = scored(found, period)
     arrived = found.crossings["arrived_at"].to_numpy()

@@ -27,7 +27,7 @@ from tests.unit.test_models_fit import SMALL
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 CUT = START + 200 * DAY
 DATA = small_world(5000, seed=11)
-FLIPS = 1000 if os.environ.get("DARVOZA_PROOF") else 60
+FLIPS = 1000 if os.environ.get("DARVOZA_PROOF") else 30
 
 
 @pytest.fixture(scope="module")

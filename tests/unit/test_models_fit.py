@@ -84,7 +84,7 @@ def test_what_comes_after_the_cut_changes_no_bit() -> None:
 
 @pytest.mark.slow
 def test_processes_change_no_bit() -> None:
-    data = small_world(30_000, seed=4, features=60)
+    data = small_world(8_000, seed=4, features=30)
     one = fitted(data).score(data.values[:200])
     two = fitted(data, config=replace(SMALL, jobs=2)).score(data.values[:200])
     np.testing.assert_array_equal(one.p_seizure, two.p_seizure)
