@@ -20,6 +20,9 @@ _SHAPES = {
     "within": r"in a year|in 24 hours|in \d+ days|in \d+ minutes|ever before",
     "whom": r"this \w+|the same .+?",
     "code": r"\S+",
+    "amount": rf"{_NUMBER}%|{_NUMBER}(?: [A-Za-z/]+)?|not known|yes|no|once|twice|[A-Z][a-z]+day",
+    "fact": r".+",
+    "comparison": r"[^()]+",
     "times": r"once|twice|\d+ times",
 }
 _SHARE = re.compile(rf"({_NUMBER})%")
