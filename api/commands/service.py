@@ -9,6 +9,13 @@ from api.commands.common import HomeOption, JsonOption, emit, opened, say
 from api.home import VARIABLE
 from api.roles import Role
 
+STOPS_SECONDS = 5
+"""Requests are finished when the service stops; an open page's line would keep it up for ever."""
+APPLICATION = "api.app:create_app"
+"""What each worker process makes anew."""
+_START_SECONDS = 60
+"""The longest that a worker's successor may take to answer; until then its predecessor stays."""
+
 PostOption = Annotated[str | None, typer.Option(help="The one post it reaches.")]
 RoleOption = Annotated[Role, typer.Option(help="What it may do.")]
 
@@ -35,20 +42,27 @@ def serve(
     configure()
     say(f"serving {home} on http://{host}:{port}")
     uvicorn.run(
-        "api.app:create_app",
+        APPLICATION,
         factory=True,
         host=host,
         port=port,
         workers=workers,
+        timeout_worker_healthcheck=_START_SECONDS,
         access_log=False,  # a path may hold an identifier: nothing of a request is logged
         log_level="warning",
         server_header=False,
+        timeout_graceful_shutdown=STOPS_SECONDS,
     )
 
 
 @keys.command("create")
 def create_key(
-    home: HomeOption, role: RoleOption, post: PostOption = None, *, as_json: JsonOption = False
+    home: HomeOption, role: RoleOption, post: APPLICATION = "api.app:create_app"
+"""What each worker process makes anew."""
+_START_SECONDS = 60
+"""The longest that a worker's successor may take to answer; until then its predecessor stays."""
+
+PostOption = None, *, as_json: JsonOption = False
 ) -> None:
     """Make a key and print it; it is not shown again."""
     from api.accounts import Accounts
@@ -77,7 +91,12 @@ def create_user(
     home: HomeOption,
     name: Annotated[str, typer.Argument(help="How the person signs in.")],
     role: RoleOption,
-    post: PostOption = None,
+    post: APPLICATION = "api.app:create_app"
+"""What each worker process makes anew."""
+_START_SECONDS = 60
+"""The longest that a worker's successor may take to answer; until then its predecessor stays."""
+
+PostOption = None,
     *,
     as_json: JsonOption = False,
 ) -> None:

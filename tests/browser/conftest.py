@@ -1,0 +1,107 @@
+"""One service on a free port, one Chromium; a page error, a dialog or a request elsewhere fails."""
+
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx2 as httpx
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
+
+from api.app import create_app
+from api.roles import Role
+from api.runtime import Runtime, open_runtime
+from api.settings import Settings
+from models.reasons import sentences
+from tests.browser.people import Site, bearer, people
+from tests.service.world import FakeModels, make_home, make_keys
+
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+class SayingModels(FakeModels):
+    """The same models, with the product's own sentences."""
+
+    sentences = staticmethod(sentences)  # type: ignore[assignment]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Serve a fresh home over HTTP."""
+    home = make_home(tmp_path_factory.mktemp("home"))
+    keys, _ = make_keys(home)
+    opened: list[Runtime] = []
+
+    def open_service() -> Runtime:
+        opened.append(open_runtime(home, Settings(model_seconds=0.05), SayingModels()))
+        return opened[0]
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        create_app(open_service), log_level="warning", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with httpx.Client(base_url=address, headers=bearer(keys[Role.CHECKPOINT])) as sender:
+        yield Site(address, sender, people(opened[0]))
+    server.should_exit = True
+    thread.join(10)
+    listener.close()
+
+
+@pytest.fixture(scope="module")  # not session: its running loop breaks asyncio.run after it
+def browser() -> Iterator[Browser]:
+    """Drive the system's Chromium."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if not chromium:
+        pytest.skip("no browser: install chromium, or set CHROMIUM")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def context(browser: Browser, site: Site) -> Iterator[BrowserContext]:
+    """Open a browser nobody has used; nothing may go wrong in it unseen."""
+    wrong: list[str] = []
+
+    def asked(url: str) -> None:
+        if not url.startswith(site.address):
+            wrong.append(f"asked elsewhere: {url}")
+
+    def dialog(shown: Dialog) -> None:
+        wrong.append("dialog")
+        shown.dismiss()
+
+    def said(text: str) -> None:
+        if "Content Security" in text:
+            wrong.append(text)
+
+    with browser.new_context(
+        base_url=site.address, viewport={"width": 1280, "height": 900}
+    ) as made:
+        made.set_default_timeout(5000)
+        made.on("weberror", lambda error: wrong.append(f"error: {error.error}"))
+        made.on("dialog", dialog)
+        made.on("request", lambda request: asked(request.url))
+        made.on("console", lambda message: said(message.text))
+        yield made
+    assert wrong == []
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    """Open a page."""
+    return context.new_page()

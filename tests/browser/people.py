@@ -1,0 +1,70 @@
+"""People with passwords, and vehicles to decide on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from unittest.mock import patch
+
+import httpx2 as httpx
+from playwright.sync_api import Page
+
+from api.accounts import Accounts
+from api.roles import BOUND, Role
+from api.runtime import Runtime
+from tests.service.desk import CHEAP
+from tests.service.world import POST, arrival
+
+QUEUE = f"/posts/{POST}/queue"
+ROLES = {"malika": Role.SUPERVISOR, "umed": Role.CHECKPOINT}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A running service."""
+
+    address: str
+    sender: httpx.Client
+    """A checkpoint's system."""
+    passwords: Mapping[str, str]
+    numbers: Any = field(default_factory=lambda: count(1))
+
+    def decide(self, **crossing: Any) -> dict[str, Any]:
+        """Send one arrival."""
+        body = arrival(next(self.numbers), **crossing)
+        answer = self.sender.post("/v1/decisions", json=body)
+        found: dict[str, Any] = answer.json()
+        assert answer.status_code == 201, found
+        return found
+
+    def find(self, channel: str, **crossing: Any) -> dict[str, Any]:
+        """Send arrivals until one goes to this channel."""
+        for _ in range(500):
+            found = self.decide(**crossing)
+            if found["channel"] == channel:
+                return found
+        raise AssertionError(f"no {channel} decision in 500")
+
+
+def bearer(key: str) -> dict[str, str]:
+    """Return the headers of a machine."""
+    return {"Authorization": f"Bearer {key}"}
+
+
+def people(runtime: Runtime) -> dict[str, str]:
+    """Make one of each, and return their passwords."""
+    accounts = Accounts(runtime.store, runtime.network)
+    with patch("api.keys._HASHER", CHEAP):
+        return {
+            name: accounts.create_user(name, role, post=POST if role in BOUND else None).secret
+            for name, role in ROLES.items()
+        }
+
+
+def sign_in(page: Page, site: Site, name: str, *, language: str = "en") -> None:
+    """Sign in as a person does."""
+    page.goto(f"/language/{language}?back=/login")
+    page.fill("#name", name)
+    page.fill("#password", site.passwords[name])
+    page.click("button.primary")
+    page.wait_for_url(lambda url: "/login" not in url)
