@@ -57,12 +57,7 @@ def serve(
 
 @keys.command("create")
 def create_key(
-    home: HomeOption, role: RoleOption, post: APPLICATION = "api.app:create_app"
-"""What each worker process makes anew."""
-_START_SECONDS = 60
-"""The longest that a worker's successor may take to answer; until then its predecessor stays."""
-
-PostOption = None, *, as_json: JsonOption = False
+    home: HomeOption, role: RoleOption, post: PostOption = None, *, as_json: JsonOption = False
 ) -> None:
     """Make a key and print it; it is not shown again."""
     from api.accounts import Accounts
@@ -91,12 +86,7 @@ def create_user(
     home: HomeOption,
     name: Annotated[str, typer.Argument(help="How the person signs in.")],
     role: RoleOption,
-    post: APPLICATION = "api.app:create_app"
-"""What each worker process makes anew."""
-_START_SECONDS = 60
-"""The longest that a worker's successor may take to answer; until then its predecessor stays."""
-
-PostOption = None,
+    post: PostOption = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
