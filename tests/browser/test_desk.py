@@ -140,6 +140,9 @@ def test_every_page_can_be_used_by_everybody(page: Page, site: Site, scheme: Any
             assert page.evaluate(CHECK) == [], where
             wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
             assert not wide, f"{where} is wider than {width}"
+            if folder := os.environ.get("DARVOZA_SCREENSHOTS"):
+                name = f"{scheme}-{width}-{where.strip('/').replace('/', '-')[:14] or 'posts'}.png"
+                page.screenshot(path=Path(folder) / name, full_page=True)
 
 
 BROKEN = """() => {
