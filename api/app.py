@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 from api import problems
 from api.bodies import ReportedAct
 from api.home import home_of
+from api.logs import configure
 from api.metrics import Guard
 from api.models import HomeModels
 from api.pages import site
@@ -90,6 +91,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
 
 def default_service() -> Runtime:
     """Put together the service of the home that the environment names."""
+    configure()
     home = home_of(None)
     return open_runtime(home, Settings(), HomeModels(home))
 

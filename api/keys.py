@@ -11,11 +11,14 @@ import secrets
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import make_url
 
 from engine.errors import HomeError
-from engine.home import Home
+from engine.home import DATABASE_VARIABLE, Home
 from engine.secretfiles import read_secret
 
+EXAMPLES = frozenset({"password", "postgres", "darvoza", "secret", "changeme", "example", "admin"})
+"""Passwords of our own pages and of everybody's; none opens a store of ours."""
 PREFIX = "dz_"
 PEPPER_FILE = "pepper"
 _BYTES = 32
@@ -55,4 +58,14 @@ def open_pepper(home: Home) -> bytes:
     pepper = read_secret(home.keys / PEPPER_FILE, lambda: secrets.token_bytes(_BYTES))
     if len(pepper) != _BYTES:
         raise HomeError(PEPPER_FILE, f"must hold {_BYTES} bytes")
+    if len(set(pepper)) <= _BYTES // 2:  # 32 drawn bytes are about 30 different ones
+        raise HomeError(PEPPER_FILE, "was not drawn at random: remove it, and make all keys anew")
     return pepper
+
+
+def check_database(url: str) -> None:
+    """Refuse a store behind a password that everybody knows; raises ``HomeError``."""
+    password = make_url(url).password
+    if password is not None and str(password).lower() in EXAMPLES:
+        why = "its password is one that is shown in examples: choose another"
+        raise HomeError(DATABASE_VARIABLE, why)

@@ -1,29 +1,63 @@
 """What the service logs: one JSON line an event, names from a closed list, values that are ours.
 
 A plate, a name or a reference must never reach a log. So a fault is logged by its type and where it
-was raised, not by its message, which may quote what was sent.
+was raised, not by its message, which may quote what was sent; what a library says is logged by who
+said it and how grave it is; and a name that is not on the list takes its value with it.
 """
 
+import logging
 import sys
 import traceback
+from collections.abc import MutableMapping
+from typing import Any, TextIO
 
 import structlog
 
+ALLOWED = {
+    "event": "what happened: fault, model or library",
+    "level": "how grave it is",
+    "timestamp": "when, UTC",
+    "kind": "the type of an error, or the name of the library that speaks",
+    "where": "file and line of the innermost calls",
+    "route": "the route as the document names it, without its values",
+    "wanted": "the version of the model that was put into force",
+    "mode": "by what decisions are made now",
+    "why": "a fixed sentence, or the type of an error",
+}
+"""Every name that a line may hold, and what it says."""
 _FRAMES = 6
 """Innermost frames that are named."""
 
 
-def configure() -> None:
-    """Send structured lines to standard error."""
+def allowed(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Let nothing through but the names of the list."""
+    return {name: event[name] for name in ALLOWED if name in event}
+
+
+class Library(logging.Handler):
+    """Takes what libraries log, and passes on who spoke, how gravely and where; not the words."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one line; an address that cannot be listened on is said, because it is ours."""
+        why = record.msg.strerror if isinstance(record.msg, OSError) else None
+        where = [f"{record.filename}:{record.lineno}"]
+        more = {"why": why} if why else {}
+        structlog.get_logger().log(record.levelno, "library", kind=record.name, where=where, **more)
+
+
+def configure(to: TextIO | None = None) -> None:
+    """Send structured lines to standard error, or where else, and nothing but them."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            allowed,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(to or sys.stderr),
         cache_logger_on_first_use=False,
     )
+    logging.basicConfig(handlers=[Library()], level=logging.WARNING, force=True)
 
 
 def fault(error: BaseException, *, route: str) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from api.backtesting import Backtests
 from api.callers import Callers
-from api.keys import open_pepper
+from api.keys import check_database, open_pepper
 from api.metrics import Metrics
 from api.migrations.upgrade import upgrade
 from api.pages.sessions import Sessions
@@ -152,7 +152,9 @@ class Runtime:
 
 def open_store(home: Home) -> Store:
     """Open a home's store, its tables brought to the newest version."""
-    store = Store(home.prepare().database_url)
+    url = home.prepare().database_url
+    check_database(url)
+    store = Store(url)
     upgrade(store)
     return store
 

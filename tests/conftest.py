@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.leaks import told_in
+
 if TYPE_CHECKING:
     from engine.store import Store
     from experiments.postgres import Cluster
@@ -31,8 +33,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skip into a failure under CI: there, what cannot run must not look green."""
+    """Fail what logs or prints test data, and under CI what skips: it must not look green."""
     report = yield
+    if report.passed and (places := told_in(report.sections)):
+        report.outcome = "failed"
+        report.longrepr = f"test data that stand for persons and vehicles, in {places}"
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):
         why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"

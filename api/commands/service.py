@@ -49,7 +49,7 @@ def serve(
         workers=workers,
         timeout_worker_healthcheck=_START_SECONDS,
         access_log=False,  # a path may hold an identifier: nothing of a request is logged
-        log_level="warning",
+        log_config=None,  # each process takes what is logged itself (api.logs)
         server_header=False,
         timeout_graceful_shutdown=STOPS_SECONDS,
     )

@@ -1,9 +1,12 @@
 """The page on the service names every route, role, problem, setting and data gap."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from api.logs import ALLOWED
+from api.metrics import Metrics
 from api.problems import STATUS, TITLES
 from api.roles import MAY, OPEN
 from api.settings import Settings
@@ -11,7 +14,8 @@ from engine.facts import data_gaps
 from engine.records import Arrival
 from tests.service.world import arrival
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "api.md").read_text("utf-8")
 ROWS = {line.split("|")[1].strip(): line for line in PAGE.splitlines() if line.startswith("| `")}
 
 
@@ -40,3 +44,21 @@ def test_every_data_gap_is_documented() -> None:
     bare = Arrival.model_validate(arrival(3, plate=None), strict=False)
     for code in data_gaps(bare, {}):
         assert f"`{code}`" in PAGE
+
+
+def test_every_metric_and_every_name_in_a_log_is_documented() -> None:
+    page = (DOCS / "operations.md").read_text("utf-8")
+    for family in Metrics().registry.collect():
+        total = "_total" if family.type == "counter" else ""
+        assert re.search(rf"`{family.name}{total}[`{{]", page), family.name
+    for name in ALLOWED:
+        assert f"`{name}`" in page
+
+
+def test_every_test_that_threats_name_exists() -> None:
+    page = (DOCS / "threats.md").read_text("utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
+    assert len(named) > 20
+    for path, test in named:
+        text = (DOCS.parent / path).read_text("utf-8")
+        assert not test or f"def {test}(" in text, (path, test)
