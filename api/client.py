@@ -1,17 +1,31 @@
-"""A small client of the service, with nothing but the standard library.
+"""A client of the whole contract: what the service says comes back as the service's own types.
 
-One client is one connection, kept open; use one a thread.
+One client is one connection, kept open; use one a thread. Bodies are records of
+:mod:`engine.records` or their JSON as mappings. Nothing is retried here: a request that got no
+answer may be sent again, because its identifier, or its key, makes it the same request.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from functools import cache
+from http.client import HTTPConnection, HTTPSConnection
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import quote
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlencode
 
+from pydantic import TypeAdapter
+
+from api import schemas as said
+from api import schemas_profiles as proposals
+from api.schemas_shift import ShiftReport
 from engine.errors import RiskError
+from engine.records import Record
+
+Body = Record | Mapping[str, Any]
+Decision = said.SupervisorView | said.CheckpointView
+"""What a supervisor or an analyst sees, or what a checkpoint may."""
+T = TypeVar("T")
 
 
 class RefusedError(RiskError):
@@ -34,11 +48,19 @@ class Answer:
     body: Any
 
 
-class Client:
-    """Calls one service with one key."""
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
-    def __init__(self, host: str, port: int, key: str, *, timeout: float = 30.0) -> None:
-        self._connection = HTTPConnection(host, port, timeout=timeout)
+
+class Client:
+    """Calls one service with one key; ``key`` of a call names the request (Idempotency-Key)."""
+
+    def __init__(
+        self, host: str, port: int, key: str, *, timeout: float = 30.0, encrypted: bool = False
+    ) -> None:
+        made = HTTPSConnection if encrypted else HTTPConnection
+        self._connection = made(host, port, timeout=timeout)
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
     def __enter__(self) -> Self:
@@ -52,31 +74,198 @@ class Client:
     ) -> None:
         self._connection.close()
 
-    def decide(self, arrival: Mapping[str, Any]) -> dict[str, Any]:
+    # What checkpoints and counterparts report.
+
+    def decide(self, arrival: Body, key: str | None = None) -> said.CheckpointView:
         """Ask for a decision on an arrival."""
-        return self._checked("POST", "/v1/decisions", arrival)
+        return self._post(said.CheckpointView, "/v1/decisions", arrival, key)
 
-    def record(self, arrival: Mapping[str, Any]) -> dict[str, Any]:
+    def decide_batch(self, arrivals: Sequence[Body]) -> list[said.CheckpointView | said.Problem]:
+        """Ask for decisions on up to 1,000 arrivals: one or a problem for each, in their order."""
+        rows = [json.loads(_json(one)) for one in arrivals]
+        kind = list[said.CheckpointView | said.Problem]
+        return self._asked(kind, "POST", "/v1/decisions/batch", rows)
+
+    def amend(self, decision_id: str, arrival: Body, key: str | None = None) -> said.CheckpointView:
+        """Ask again about an arrival whose declaration was changed."""
+        path = f"/v1/decisions/{_part(decision_id)}/amendments"
+        return self._post(said.CheckpointView, path, arrival, key)
+
+    def record(self, arrival: Body, key: str | None = None) -> said.Acknowledged:
         """Record a crossing that asks for no decision."""
-        return self._checked("POST", "/v1/crossings", arrival)
+        return self._post(said.Acknowledged, "/v1/crossings", arrival, key)
 
-    def queue(self, post: str) -> list[dict[str, Any]]:
+    def release(self, crossing_id: str, key: str | None = None) -> said.Acknowledged:
+        """Say that a vehicle has left the queue."""
+        path = f"/v1/crossings/{_part(crossing_id)}/release"
+        return self._post(said.Acknowledged, path, None, key)
+
+    def inspect(self, act: Body, key: str | None = None) -> said.AcknowledgedAct:
+        """File an inspection act."""
+        return self._post(said.AcknowledgedAct, "/v1/inspections", act, key)
+
+    def seize(self, seizure: Body, key: str | None = None) -> said.Acknowledged:
+        """Record goods taken."""
+        return self._post(said.Acknowledged, "/v1/seizures", seizure, key)
+
+    def notice(self, notice: Body, key: str | None = None) -> proposals.AcknowledgedNotice:
+        """Put a counterpart's word onto the watch list."""
+        return self._post(proposals.AcknowledgedNotice, "/v1/notices", notice, key)
+
+    # What supervisors and analysts read.
+
+    def queue(self, post: str) -> said.Queue:
         """Return what waits at a post, in the order of the search."""
-        found: list[dict[str, Any]] = self._checked("GET", f"/v1/posts/{quote(post)}/queue")[
-            "waiting"
-        ]
+        return self._get(said.Queue, f"/v1/posts/{_part(post)}/queue")
+
+    def decision(self, decision_id: str) -> Decision:
+        """Return one decision, as this key may see it."""
+        found: Decision = _reader(Decision).validate_python(
+            self._checked("GET", f"/v1/decisions/{_part(decision_id)}")
+        )
         return found
 
-    def call(self, method: str, path: str, body: object = None) -> Answer:
+    def decisions(self, **asked: str | int) -> said.Decisions:
+        """Return decisions, the newest first; by ``post``, ``channel``, ``since``, ``limit``."""
+        return self._get(said.Decisions, f"/v1/decisions?{urlencode(asked)}")
+
+    def features(self, decision_id: str) -> said.FeatureValues:
+        """Return the features of a decision."""
+        return self._get(said.FeatureValues, f"/v1/decisions/{_part(decision_id)}/features")
+
+    def explanation(self, decision_id: str) -> said.Explanation:
+        """Return what speaks for and against a decision."""
+        return self._get(said.Explanation, f"/v1/decisions/{_part(decision_id)}/explanation")
+
+    def roster(self, post: str) -> said.ShiftRoster:
+        """Return where the shift's minutes stand."""
+        return self._get(said.ShiftRoster, f"/v1/posts/{_part(post)}/roster")
+
+    def shift(self, post: str, at: str | None = None) -> ShiftReport:
+        """Return the report of the shift that a time falls into, the running one without."""
+        asked = "" if at is None else f"?{urlencode({'at': at})}"
+        return self._get(ShiftReport, f"/v1/posts/{_part(post)}/shift{asked}")
+
+    # What supervisors and analysts do.
+
+    def review(self, decision_id: str, review: Body, key: str | None = None) -> said.Acknowledged:
+        """Uphold a decision, or send the vehicle elsewhere."""
+        path = f"/v1/decisions/{_part(decision_id)}/reviews"
+        return self._post(said.Acknowledged, path, review, key)
+
+    def put_roster(self, post: str, roster: Body, key: str | None = None) -> said.Acknowledged:
+        """Put the inspection minutes of the shift."""
+        path = f"/v1/posts/{_part(post)}/roster"
+        return self._asked(said.Acknowledged, "PUT", path, roster, key)
+
+    def models(self) -> said.ModelStandings:
+        """Return every model, and which one decides."""
+        return self._get(said.ModelStandings, "/v1/models")
+
+    def approve_model(
+        self, version: str, note: str | None = None, key: str | None = None
+    ) -> said.ModelStanding:
+        """Approve a model; the second person puts it into force."""
+        path = f"/v1/models/{_part(version)}/approvals"
+        return self._post(said.ModelStanding, path, {"note": note}, key)
+
+    def rules_only(self, reason: str, key: str | None = None) -> said.ModelStandings:
+        """Take the model out of force."""
+        return self._post(said.ModelStandings, "/v1/models/rules-only", {"reason": reason}, key)
+
+    # Profiles and the watch list.
+
+    def profiles(self) -> proposals.Profiles:
+        """Return every profile."""
+        return self._get(proposals.Profiles, "/v1/profiles")
+
+    def profile(self, code: str) -> proposals.ProfileView:
+        """Return one profile."""
+        return self._get(proposals.ProfileView, f"/v1/profiles/{_part(code)}")
+
+    def propose_profile(
+        self, profile: Body, key: str | None = None
+    ) -> proposals.AcknowledgedProfile:
+        """Propose a profile; its backtest is attached."""
+        return self._post(proposals.AcknowledgedProfile, "/v1/profiles", profile, key)
+
+    def try_profile(self, asked: Body) -> proposals.ProfileBacktest:
+        """Return what an expression would have done; nothing is recorded."""
+        return self._post(proposals.ProfileBacktest, "/v1/profiles/backtests", asked)
+
+    def backtest_profile(self, code: str, days: int = 90) -> proposals.AcknowledgedProfile:
+        """Run a profile's backtest again and attach it."""
+        path = f"/v1/profiles/{_part(code)}/backtests"
+        return self._post(proposals.AcknowledgedProfile, path, {"days": days})
+
+    def watchlist(self) -> proposals.WatchList:
+        """Return every entry of the watch list."""
+        return self._get(proposals.WatchList, "/v1/watchlist")
+
+    def entry(self, entry_id: str) -> proposals.WatchEntryView:
+        """Return one entry."""
+        return self._get(proposals.WatchEntryView, f"/v1/watchlist/{_part(entry_id)}")
+
+    def propose_entry(self, entry: Body, key: str | None = None) -> proposals.AcknowledgedStep:
+        """Propose an entry of the watch list."""
+        return self._post(proposals.AcknowledgedStep, "/v1/watchlist", entry, key)
+
+    def approve(
+        self, matter: str, name: str, *, shadow: bool = False, key: str | None = None
+    ) -> proposals.AcknowledgedStep:
+        """Agree to what waits about one of the ``profiles``, or an entry of the ``watchlist``."""
+        path = f"/v1/{_part(matter)}/{_part(name)}/approvals"
+        return self._post(proposals.AcknowledgedStep, path, {"shadow": shadow}, key)
+
+    def retire(
+        self, matter: str, name: str, *, reason: str, key: str | None = None
+    ) -> proposals.AcknowledgedStep:
+        """Propose that one of the ``profiles``, or an entry of the ``watchlist``, leaves."""
+        path = f"/v1/{_part(matter)}/{_part(name)}/retirements"
+        return self._post(proposals.AcknowledgedStep, path, {"reason": reason}, key)
+
+    # How the service fares, and the way all calls go.
+
+    def ready(self) -> said.Ready:
+        """Return whether decisions can be recorded, and why not."""
+        found: said.Ready = _reader(said.Ready).validate_python(self.call("GET", "/readyz").body)
+        return found
+
+    def call(
+        self, method: str, path: str, body: object = None, *, key: str | None = None
+    ) -> Answer:
         """Send one request and return its answer, whatever its status."""
-        content = None if body is None else json.dumps(body).encode()
-        self._connection.request(method, path, content, self._headers)
+        content = None if body is None else _json(body)
+        named = {} if key is None else {"Idempotency-Key": key}
+        self._connection.request(method, path, content, self._headers | named)
         response = self._connection.getresponse()
         return Answer(response.status, json.loads(response.read() or b"null"))
 
-    def _checked(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        answer = self.call(method, path, body)
+    def _get(self, kind: type[T], path: str) -> T:
+        return self._asked(kind, "GET", path)
+
+    def _post(self, kind: type[T], path: str, body: object, key: str | None = None) -> T:
+        return self._asked(kind, "POST", path, body, key)
+
+    def _asked(
+        self, kind: type[T], method: str, path: str, body: object = None, key: str | None = None
+    ) -> T:
+        read: Any = kind
+        found: T = _reader(read).validate_python(self._checked(method, path, body, key))
+        return found
+
+    def _checked(self, method: str, path: str, body: object = None, key: str | None = None) -> Any:
+        answer = self.call(method, path, body, key=key)
         if answer.status >= 400:
             raise RefusedError(answer.status, answer.body)
-        found: dict[str, Any] = answer.body
-        return found
+        return answer.body
+
+
+def _json(body: object) -> bytes:
+    if isinstance(body, Record):
+        return body.model_dump_json(exclude_none=True).encode()
+    return json.dumps(body).encode()
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")

@@ -16,6 +16,7 @@ from rich.table import Table
 from api.client import Client
 from api.commands.common import ERR, OUT, HomeOption, opened, progress, say
 from api.roles import Role
+from api.schemas import SupervisorView
 from api.subservice import HOST, free_port, serving
 from engine.errors import HomeError
 from engine.home import DATABASE_VARIABLE, Home
@@ -170,15 +171,17 @@ def _send(shift: "Shift", credentials: Credentials, port: int, *, told: Told) ->
         told("one shift's arrivals", sent, total)
 
 
-def _queues(credentials: Credentials, port: int) -> dict[str, list[dict[str, Any]]]:
+def _queues(credentials: Credentials, port: int) -> dict[str, list[SupervisorView]]:
+    """Return what waits at each post where anything does, as a supervisor sees it."""
     with Client(HOST, port, credentials.supervisor) as client:
-        queues = {post: client.queue(post) for post in credentials.checkpoints}
+        queues = {
+            post: [one for one in client.queue(post).waiting if isinstance(one, SupervisorView)]
+            for post in credentials.checkpoints
+        }
     return {post: waiting for post, waiting in queues.items() if waiting}
 
 
-def _show(
-    queues: Mapping[str, Sequence[Mapping[str, Any]]], *, seconds: float, version: str
-) -> None:
+def _show(queues: Mapping[str, Sequence[SupervisorView]], *, seconds: float, version: str) -> None:
     """Print what waits, in the order of the search, busiest post first."""
     waiting = sum(map(len, queues.values()))
     table = Table(
@@ -193,21 +196,21 @@ def _show(
     table.add_column("first reason", ratio=1)
     for post, vehicles in sorted(queues.items(), key=lambda pair: -len(pair[1])):
         for one in vehicles:
-            channel = one["channel"]
+            channel = one.channel
             table.add_row(
                 post,
-                str(one["rank"]["position"]),
+                str(one.rank.position),
                 _plate(one),
                 f"[{COLOURS[channel]}]{channel}[/]",
-                one["reasons"][0]["text"],
+                one.reasons[0].text,
                 end_section=one is vehicles[-1],
             )
     OUT.print(table)
 
 
-def _plate(decision: Mapping[str, Any]) -> str:
+def _plate(decision: SupervisorView) -> str:
     """Return the plate as the first fact says it."""
-    return str(decision["facts"][0]["text"].partition(",")[0])
+    return decision.facts[0].text.partition(",")[0]
 
 
 def _stay(port: int, credentials: Credentials) -> None:
