@@ -14,7 +14,18 @@ from collections.abc import Callable
 
 import typer
 
-from api.commands import bench, data, demo, faults, learning, models, profiles, service, simulate
+from api.commands import (
+    bench,
+    data,
+    demo,
+    faults,
+    learning,
+    models,
+    profiles,
+    sbom,
+    service,
+    simulate,
+)
 from api.commands.common import ERR
 from engine.errors import RiskError
 
@@ -42,6 +53,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     bench.bench,
     simulate.simulate,
     faults.faults,
+    sbom.sbom,
 )
 for command in COMMANDS:
     app.command()(command)
