@@ -41,18 +41,21 @@ def serve(
         raise typer.BadParameter("several workers need PostgreSQL: set DARVOZA_DATABASE_URL")
     configure()
     say(f"serving {home} on http://{host}:{port}")
-    uvicorn.run(
-        APPLICATION,
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        timeout_worker_healthcheck=_START_SECONDS,
-        access_log=False,  # a path may hold an identifier: nothing of a request is logged
-        log_config=None,  # each process takes what is logged itself (api.logs)
-        server_header=False,
-        timeout_graceful_shutdown=STOPS_SECONDS,
-    )
+    try:
+        uvicorn.run(
+            APPLICATION,
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            timeout_worker_healthcheck=_START_SECONDS,
+            access_log=False,  # a path may hold an identifier: nothing of a request is logged
+            log_config=None,  # each process takes what is logged itself (api.logs)
+            server_header=False,
+            timeout_graceful_shutdown=STOPS_SECONDS,
+        )
+    except SystemExit as stopped:
+        raise typer.Exit(1 if stopped.code else 0) from None  # its log says what kept it
 
 
 @keys.command("create")
