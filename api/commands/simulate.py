@@ -60,13 +60,13 @@ def _show(made: dict[str, Any]) -> None:
     table = Table(
         "policy",
         "hits",
+        "seized",
         "hits/h",
         "lift",
         "hours",
         "kg",
-        "lawful per hit",
-        "miss rate",
-        "covers",
+        "lawful/hit",
+        "missed, %",
         title=f"{made['seeds']} synthetic years",
         caption=made["notice"],
     )
@@ -74,16 +74,21 @@ def _show(made: dict[str, Any]) -> None:
         rate = one["miss_rate"]
         table.add_row(
             one["name"],
-            f"{one['hits']:,} ({one['seizures']} seizures)",
+            f"{one['hits']:,}",
+            f"{one['seizures']:,}",
             f"{one['hits_per_hour']:.3f}",
             "" if one["lift"] is None else f"{one['lift']:.2f}",
             f"{one['minutes'] / 60:,.0f}",
             f"{one['kilograms']:,.0f}",
             "" if one["lawful_per_hit"] is None else f"{one['lawful_per_hit']:.1f}",
-            "not known" if rate is None else f"{rate[0]:.2%} to {rate[1]:.2%}",
-            "yes" if one["covered"] else "no",
+            "unknown" if rate is None else f"{100 * rate[0]:.1f}-{100 * rate[1]:.1f}",
         )
     OUT.print(table)
+    for one in made["policies"]:
+        if one["miss_rate"] is not None:
+            said = "covers" if one["covered"] else "does not cover"
+            truth = f"{100 * one['miss_rate_truth']:.1f} %"
+            OUT.print(f"{one['name']}: what it misses {said} the truth, {truth}", highlight=False)
     for pair in made["paired"]:
         OUT.print(
             f"{pair['policy']} over {pair['over']}: {pair['difference']:+.3f} hits/h "
