@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.pages.labels import SIGNS, TABLES
 from api.pages.languages import LANGUAGES, Speech, language_of, translations
+from api.pages.menu import menu
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -58,6 +59,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "twin": None,
         "post": None,
     }
+    known["menu"] = menu(values.get("visitor"), values.get("post"), request.url.path)
     text = environment(speech.code).get_template(template).render(known | values)
     return HTMLResponse(text, status, headers={"Content-Language": speech.code})
 
