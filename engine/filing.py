@@ -6,14 +6,14 @@ percentiles by its own record's number: enough to compute the decision again, to
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from engine.answers import Claim
 from engine.decision import Decision, Inputs
 from engine.identifiers import fold
 from engine.matches import Match
-from engine.minutes import Minutes
+from engine.minutes import PRIOR, Minutes
 from engine.places import Searches
 from engine.ports import Rows
 from engine.records import Arrival
@@ -23,6 +23,8 @@ from engine.views import flat, outcome
 _POLICY = tuple(field.name for field in fields(Policy))
 _OTHERWISE = ("policy", "table", "matches", "minutes", "searches")
 _BY_VALUE = tuple(field.name for field in fields(Inputs) if field.name not in _OTHERWISE)
+_LATER = frozenset(field.name for field in fields(Inputs) if field.default is not MISSING)
+"""Inputs that came after the first records: one without them has what their default says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Filing:
     inputs: Inputs
     """Without the table of percentiles, which is a record of its own."""
     decision: dict[str, Any]
+    has_learnt_order: bool
+    """False in records made before search orders were learnt: theirs is kept as it stands."""
 
 
 def digest_of(row: Rows) -> str:
@@ -76,19 +80,30 @@ def written(
 
 
 def read_back(body: Mapping[str, Any]) -> Filing:
-    """Return what a decision's record says."""
+    """Return what a decision's record says; what it is too old to say has its default."""
     inputs = body["inputs"]
-    by_value = {name: inputs[name] for name in _BY_VALUE}
+    arrival = Arrival.model_validate(body["arrival"], strict=False)
+    by_value = {name: inputs[name] for name in _BY_VALUE if name in inputs or name not in _LATER}
+    searches = inputs.get("searches")
     return Filing(
-        arrival=Arrival.model_validate(body["arrival"], strict=False),
+        arrival=arrival,
         features=body["features"],
         inputs=Inputs(
             **by_value,
             policy=Policy(**inputs["policy"]),
             table=(),
-            matches=tuple(Match(**match) for match in inputs["matches"]),
-            minutes=Minutes(**inputs["minutes"]),
-            searches=None if (said := inputs["searches"]) is None else Searches.from_dict(said),
+            matches=tuple(Match(**match) for match in inputs.get("matches", ())),
+            minutes=_minutes(inputs.get("minutes"), arrival),
+            searches=None if searches is None else Searches.from_dict(searches),
         ),
         decision=body["decision"],
+        has_learnt_order="searches" in inputs,
     )
+
+
+def _minutes(said: Mapping[str, float] | None, arrival: Arrival) -> Minutes:
+    """Return the expected minutes of a record, or what was judged before acts taught any."""
+    if said is not None:
+        return Minutes(**said)
+    prior = PRIOR[arrival.crossing.vehicle_class]
+    return Minutes(red=prior, yellow=prior / 3.0)

@@ -2,6 +2,8 @@
 
 Features are read anew as of the decision's time, scored by the model that was in force, and decided
 with the recorded inputs. The rank is an input by value: what waited then has long left the queue.
+So is the search order of a record made before such orders were learnt. A record is held to what it
+says: what later engines say beside it cannot differ from it.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.considering import reasons, seen
-from engine.decision import Inputs, Rank, decide, explained
+from engine.decision import Decision, Inputs, Rank, decide, explained
 from engine.filing import Filing, digest_of, read_back
 from engine.journal import Journal
 from engine.ports import FeatureRows, Features, Scorer
@@ -61,7 +63,7 @@ class Recompute:
             found = reasons(one, rows.values[0], scorer, sentences=self._sentences)
             decision = explained(decision, found, inputs.matches)
         is_same = digest_of(rows.values[0]) == filing.features
-        return Recomputed(filing.decision, outcome(decision), is_same)
+        return Recomputed(filing.decision, _comparable(decision, filing), is_same)
 
     def features(self, connection: Connection, seq: int) -> tuple[int, dict[str, float]]:
         """Return the time of a decision (UTC microseconds) and its features by name."""
@@ -85,3 +87,11 @@ class Recompute:
             return inputs
         table = self._journal.body(connection, inputs.table_sequence)["quantiles"]
         return replace(inputs, table=tuple(table))
+
+
+def _comparable(decision: Decision, filing: Filing) -> dict[str, Any]:
+    """Return of a decision made again what its record says, too."""
+    again = outcome(decision)
+    if not filing.has_learnt_order:
+        again["search_order"] = filing.decision["search_order"]
+    return {name: again.get(name) for name in filing.decision}

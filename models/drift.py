@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
-from models.intervals import Estimate, Floats, share
+from models.intervals import Estimate, Floats, share, unknown
 
 BINS = 10
 MOVED = 0.1
@@ -156,9 +156,18 @@ def score_shift(before: Floats, now: Floats, *, capacity: float) -> ScoreShift:
         Risks of the reference period and of what came since.
     capacity : float
         Share that can be searched: sets the cut.
+
+    Returns
+    -------
+    ScoreShift
+        Where either period holds no score, nothing is known to have moved, and the share above the
+        cut is not yet knowable.
     """
+    if not len(before) or not len(now):
+        why = "one of the two periods holds no score"
+        return ScoreShift(Shift(RISK, 0.0, 0.0), unknown(len(now), 0, why), capacity)
     known = reference(before[:, None], (RISK,), bins=2 * BINS)
-    (moved,) = shifts(known, now[:, None]) or (Shift(RISK, 0.0, 0.0),)
+    (moved,) = shifts(known, now[:, None])
     cut = float(np.quantile(before, 1 - capacity))
     return ScoreShift(moved, share(int((now > cut).sum()), len(now)), float(np.mean(before > cut)))
 

@@ -19,7 +19,6 @@ SHOWN = 12
 BEFORE = 90 * DAY
 """What the period is compared with: older counters were still filling up."""
 WEEK = 7 * DAY
-FEWEST_RELEASED = 200
 
 
 def drift(
@@ -58,12 +57,6 @@ def drift(
             "expected": scores.expected,
         },
     }
-
-
-def _comparable(dataset: Dataset, risks: Floats) -> Floats:
-    """Return the risks of released arrivals, or of all where hardly any was released."""
-    released = ~dataset.inspected
-    return risks[released] if int(released.sum()) >= FEWEST_RELEASED else risks
 
 
 def recent(earlier: Dataset) -> Dataset:

@@ -15,6 +15,8 @@ from scipy.stats import beta, binom
 from experiments.regimes import Strategy, run, weeks_of
 from models import alarm, forgetting
 from models.drift import Reference, psi, reference, score_shift, shifts
+from models.report_drift import drift
+from tests.unit.models_world import small_world
 
 Period = tuple[NDArray[np.float64], NDArray[np.int8]]
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
@@ -63,6 +65,16 @@ def test_scores_tell_what_a_shift_does_to_the_load() -> None:
     assert calm.above_cut.low is not None and calm.above_cut.high is not None
     assert calm.above_cut.low <= 0.05 <= calm.above_cut.high
     assert moved.above_cut.low is not None and moved.above_cut.low > 0.05
+
+
+def test_a_period_in_which_every_crossing_was_searched_says_nothing_of_the_scores() -> None:
+    scores, none = np.random.default_rng(3).random(500), np.zeros(0)
+    for before, now in ((none, scores), (scores, none), (none, none)):
+        found = score_shift(before, now, capacity=0.05)
+        assert not found.shift.moved and not found.above_cut.knowable
+    everything = small_world(400, seed=3, inspect=1.0)
+    told = drift(everything, everything, risks=(np.ones(400), np.ones(400)), capacity=0.05)
+    assert everything.inspected.all() and not told["score"]["above_cut"]["knowable"]
 
 
 def weeks(
