@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from api import schemas as said
 from api import schemas_profiles as proposals
+from api.schemas_past import PastView
 from api.schemas_shift import ShiftReport
 from engine.errors import RiskError
 from engine.records import Record
@@ -136,6 +137,10 @@ class Client:
     def explanation(self, decision_id: str) -> said.Explanation:
         """Return what speaks for and against a decision."""
         return self._get(said.Explanation, f"/v1/decisions/{_part(decision_id)}/explanation")
+
+    def past(self, decision_id: str) -> PastView:
+        """Return what was known of a decision's vehicle and parties when it was made."""
+        return self._get(PastView, f"/v1/decisions/{_part(decision_id)}/past")
 
     def roster(self, post: str) -> said.ShiftRoster:
         """Return where the shift's minutes stand."""

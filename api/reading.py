@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from api.callers import Caller
+from api.past import past
 from api.roles import Role
 from api.runtime import Runtime
 from engine.errors import NotAllowedError, NotFoundError, UnknownPostError
@@ -109,6 +110,12 @@ class Reading:
             "decision_id": decision_id,
             "reasons": [asdict(reason) for reason in reasons],
         }
+
+    def past(self, decision_id: str, caller: Caller) -> dict[str, Any]:
+        """Return what was known of a decision's vehicle and parties when it was made."""
+        with self._runtime.store.read() as connection:
+            known = self._open(connection, decision_id, caller)
+            return past(self._runtime, connection, known, caller)
 
     def _reachable(self, connection: Connection, decision_id: str, caller: Caller) -> Filed:
         known = filed(connection, decision_id)

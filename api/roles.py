@@ -31,6 +31,7 @@ MAY: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/v1/decisions/{decision_id}"): _READERS | {Role.CHECKPOINT},
     ("GET", "/v1/decisions/{decision_id}/features"): _READERS | {Role.CHECKPOINT},
     ("GET", "/v1/decisions/{decision_id}/explanation"): _READERS | {Role.CHECKPOINT},
+    ("GET", "/v1/decisions/{decision_id}/past"): _READERS | {Role.CHECKPOINT},
     ("POST", "/v1/decisions/{decision_id}/amendments"): frozenset({Role.CHECKPOINT}),
     ("POST", "/v1/decisions/{decision_id}/reviews"): frozenset({Role.SUPERVISOR}),
     ("GET", "/v1/models"): _READERS,

@@ -54,7 +54,8 @@ class Recompute:
 
     def decision(self, connection: Connection, seq: int) -> Recomputed:
         """Make the decision of a record again."""
-        filing, rows, scorer = self._again(connection, seq)
+        filing, rows = self.filed(connection, seq)
+        scorer = self.scorer(filing)
         inputs = self._with_table(connection, filing.inputs)
         scores = None if scorer is None else scorer.score(rows.values)
         one = seen(filing.arrival, rows, scores, index=0)
@@ -67,20 +68,28 @@ class Recompute:
 
     def features(self, connection: Connection, seq: int) -> tuple[int, dict[str, float]]:
         """Return the time of a decision (UTC microseconds) and its features by name."""
-        filing, rows, _ = self._again(connection, seq)
+        filing, rows = self.filed(connection, seq)
         return filing.inputs.as_of, seen(filing.arrival, rows, None, index=0).features
 
     def reasons(self, connection: Connection, seq: int) -> Sequence[Reason]:
         """Return what speaks for and against the arrival of a record, whatever its channel."""
-        filing, rows, scorer = self._again(connection, seq)
+        filing, rows = self.filed(connection, seq)
         one = seen(filing.arrival, rows, None, index=0)
-        return reasons(one, rows.values[0], scorer, sentences=self._sentences)
+        return reasons(one, rows.values[0], self.scorer(filing), sentences=self._sentences)
 
-    def _again(self, connection: Connection, seq: int) -> tuple[Filing, FeatureRows, Scorer | None]:
+    def filed(self, connection: Connection, seq: int) -> tuple[Filing, FeatureRows]:
+        """Return a decision as it was filed, and its features read anew as of its time."""
         filing = read_back(self._journal.body(connection, seq))
         rows = self._features.read(connection, [filing.arrival], as_of=[filing.inputs.as_of])
+        return filing, rows
+
+    def scorer(self, filing: Filing) -> Scorer | None:
+        """Return the model that scored a decision, None where rules decided.
+
+        Raises ``NoModelError`` or ``TamperedBundleError`` where it is no longer at hand.
+        """
         version = filing.inputs.model_version
-        return filing, rows, None if version is None else self._scorer(version)
+        return None if version is None else self._scorer(version)
 
     def _with_table(self, connection: Connection, inputs: Inputs) -> Inputs:
         if inputs.table_sequence is None:

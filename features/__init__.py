@@ -20,6 +20,8 @@ spark       that SQL on a cluster, for a history that one machine does not hold
 answers     what it answered, finished into features
 counters    the same reads online, on the store
 projection  what each record adds to them
+past        what was known of a vehicle and its parties, for people who look
+fellows     who else is linked to them, for the same
 places      where vehicles were searched and something was found, in the store
 links       who is linked since when, in the store
 """

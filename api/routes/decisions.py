@@ -27,6 +27,7 @@ from api.schemas import (
     Problem,
     SupervisorView,
 )
+from api.schemas_past import PastView
 from engine.answers import claim, crossing_name
 from engine.errors import MalformedBodyError, RiskError
 from engine.inflight import Recorded
@@ -196,6 +197,12 @@ def features(caller: TheCaller, runtime: RunningService, decision_id: DecisionId
 def explanation(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
     """Return what speaks for and against, worked out anew for any channel."""
     return answer(Reading(runtime).explanation(decision_id, caller))
+
+
+@router.get("/{decision_id}/past", response_model=PastView, responses=said(404))
+def past(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
+    """Return what was known of the vehicle and its parties when it was decided on."""
+    return answer(Reading(runtime).past(decision_id, caller))
 
 
 def _instant(since: datetime | None) -> int:

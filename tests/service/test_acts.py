@@ -59,7 +59,7 @@ def test_a_checkpoint_sees_why_once_its_act_is_filed(world: World) -> None:
     path = f"/v1/decisions/{red['decision_id']}"
     blind = world.get(path, Role.CHECKPOINT).json()
     assert blind == red and set(blind) == {*BLIND, "decided_at", "receipt"}
-    for more in ("/features", "/explanation"):
+    for more in ("/features", "/explanation", "/past"):
         assert world.get(path + more, Role.CHECKPOINT).status_code == 403
     world.post("/v1/inspections", act(4, red["crossing_id"]))
     seen = world.get(path, Role.CHECKPOINT).json()

@@ -83,6 +83,7 @@ def test_supervisors_and_analysts_read_and_judge(world: World) -> None:
         assert desk.decisions(post=POST, limit=1).decisions[0].post == POST
         assert desk.features(decided).decision_id == decided
         assert desk.explanation(decided).reasons
+        assert desk.past(decided).decision_id == decided
         assert desk.review(decided, BODIES["Review"]).kind == "review"
         assert desk.put_roster(POST, {"minutes": {"physical": 600.0}}, key="r-1").id == POST
         assert desk.roster(POST).channels
