@@ -109,7 +109,8 @@ _LEARNT = select(_C.vehicle_class, _C.is_physical, _C.acts, _C.minutes)
 
 def learnt(connection: Connection) -> Learnt:
     """Return what acts have taught so far."""
-    return Learnt([row.tuple() for row in connection.execute(_LEARNT)])
+    rows = connection.execute(_LEARNT)
+    return Learnt([(who, how, acts, minutes) for who, how, acts, minutes in rows])
 
 
 _MORE = (

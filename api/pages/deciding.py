@@ -6,14 +6,18 @@ show it by mistake.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from api.callers import Caller
 from api.pages.drawing import Drawing, drawing
+from api.pages.linked import Graph, graph
 from api.pages.sides import Sides, sides
+from api.pages.timeline import Timeline, timeline
 from api.pages.waiting import UNREAD
+from api.past import past
 from api.reading import Reading
 from api.roles import Role
 from api.runtime import Runtime
@@ -22,6 +26,9 @@ from engine.place_table import PRIOR
 from engine.queue import DECISIONS, Filed
 from engine.reasons import Reason
 from engine.selection import Channel
+
+MOST_LISTED = 30
+"""Acts and finds that the page lists, the last of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,20 @@ class Shown:
     drawing: Drawing
     places: Sequence[str]
     """What may be searched, the order's places first."""
+    before: "Before | None"
+    """What was known of its past; None for a blind reader, for whom it is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The past of a vehicle and its parties, and its drawings."""
+
+    past: Mapping[str, Any]
+    """As the JSON twin answers."""
+    timeline: Timeline
+    graph: Graph
+    events: Sequence[Mapping[str, Any]]
+    """Acts and finds of all of them, the newest first."""
 
 
 def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
@@ -71,10 +92,11 @@ def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
         act = None if known.act_seq is None else runtime.journal.body(snapshot, known.act_seq)
         stands = _stands(snapshot, decision_id)
         reasons: Sequence[Reason] = [Reason(**one) for one in seen.get("reasons", ())]
-        is_recomputed, both = False, None
+        is_recomputed, both, before = False, None, None
         if not is_blind:
             _, features = runtime.recompute.features(snapshot, known.seq)
             both = sides(body["arrival"]["crossing"], features)
+            before = _before(runtime, past(runtime, snapshot, known, caller))
             if not reasons:
                 reasons, is_recomputed = _again(runtime, snapshot, known), True
     crossing = UNREAD | body["arrival"]["crossing"]
@@ -93,6 +115,7 @@ def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
         sides=both,
         drawing=drawing(crossing["vehicle_class"], order),
         places=[*order, *(p for p in sorted(PRIOR[crossing["vehicle_class"]]) if p not in order)],
+        before=before,
     )
 
 
@@ -105,6 +128,16 @@ def bars(reasons: Sequence[Reason]) -> list[Bar]:
         x = 100.0 if one.contribution >= 0 else 100.0 - width
         found.append(Bar(one.text, one.contribution, round(x, 1), round(width, 1)))
     return found
+
+
+def _before(runtime: Runtime, found: Mapping[str, Any]) -> Before:
+    local = timezone(timedelta(minutes=runtime.settings.utc_offset_minutes))
+    until = datetime.fromisoformat(found["as_of"]).astimezone(local)
+    events = [
+        event | {"whose": one["whose"]} for one in found["entities"] for event in one["events"]
+    ]
+    events.sort(key=lambda one: str(one["known_at"]), reverse=True)
+    return Before(found, timeline(found["entities"], until), graph(found), events[:MOST_LISTED])
 
 
 def _stands(snapshot: Connection, decision_id: str) -> dict[str, Any]:

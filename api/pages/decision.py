@@ -19,8 +19,10 @@ from api.pages.labels import (
     REVIEW_CODES,
     SUBSTANCES,
 )
+from api.pages.linked import KINDS, named
 from api.pages.rendering import page, speech_of
 from api.pages.routing import PageRoute
+from api.pages.timeline import SHAPES
 from api.pages.visits import Form, TheForm, TheVisitor, Visitor
 from api.pages.wording import Retelling
 from api.runtime import Runtime
@@ -110,6 +112,9 @@ async def _page(
         "choices": CHOICES,
         "retell": Retelling(speech_of(request)),
         "pair": runtime.network.pair(post),
+        "shapes": SHAPES,
+        "kinds": KINDS,
+        "named": named,
     }
     twin = f"/v1/decisions/{decision_id}"
     return page(

@@ -128,6 +128,27 @@ STREAMS: Final[Labels] = {
     "override": N_("Overrides by supervisors"),
     "officer": N_("Officers' own picks"),
 }
+WHOSE: Final[Labels] = {
+    "plate": N_("Vehicle"),
+    "trailer": N_("Trailer"),
+    "driver": N_("Driver"),
+    "carrier": N_("Carrier"),
+    "consignee": N_("Consignee"),
+    "declarant": N_("Declarant"),
+}
+FAMILIES: Final[Labels] = {
+    "timing": N_("timing"),
+    "conveyance": N_("the vehicle"),
+    "documents": N_("papers"),
+    "declared": N_("what was declared"),
+    "parties": N_("parties"),
+    "links": N_("links"),
+    "mirror": N_("the paired post's record"),
+    "route": N_("route"),
+    "goods": N_("goods"),
+    "fingerprints": N_("goods seen before"),
+    "other": N_("other facts"),
+}
 ALERTS: Final[Labels] = {
     "mass": N_("Weighbridge mass"),
     "trailer": N_("Trailer"),
@@ -154,4 +175,6 @@ TABLES: Final[Mapping[str, Labels]] = {
     "place": PLACES,
     "stream": STREAMS,
     "alert": ALERTS,
+    "whose": WHOSE,
+    "family": FAMILIES,
 }

@@ -8,7 +8,7 @@ local time, as the change of shifts has it.
 import gettext
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -104,6 +104,14 @@ class Speech:
     def day(self, moment: datetime) -> str:
         """Return the local day."""
         return str(format_date(self.local(moment).date(), "d MMM y", locale=self.locale))
+
+    def date(self, day: str) -> str:
+        """Return a calendar day given as ISO 8601, without a time to move it by."""
+        return str(format_date(date.fromisoformat(day), "d MMM y", locale=self.locale))
+
+    def month(self, moment: datetime) -> str:
+        """Return the name of the local month, short."""
+        return str(format_date(self.local(moment).date(), "LLL", locale=self.locale))
 
     def moment(self, moment: datetime) -> str:
         """Return the local day and time."""
