@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import problems
 from api.bodies import ReportedAct
+from api.express import Express
 from api.home import home_of
 from api.logs import configure
 from api.metrics import Guard
@@ -80,7 +81,8 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
         docs_url=None,  # its pages load scripts from elsewhere; the document itself is complete
         redoc_url=None,
     )
-    app.add_middleware(Guard)
+    app.add_middleware(Express)
+    app.add_middleware(Guard)  # the last one added is the outermost
     problems.install(app)
     for module in ROUTES:
         app.include_router(module.router)

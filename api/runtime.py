@@ -202,7 +202,6 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         targeting=Targeting(
             store,
             journal,
-            submit=submit,
             features=features,
             considering=considering,
             batched=metrics.batches.observe,

@@ -21,7 +21,7 @@ from api.app import create_app
 from api.runtime import Runtime
 
 STAGES = {
-    "parse": "api.bodies.parsed",
+    "parse": "api.express.parsed",
     "read": "features.online.OnlineFeatures.read",
     "score": "models.scorer.Scorer.score",
     "explain": "engine.considering.Considering.explain",
@@ -60,11 +60,12 @@ class Stopwatch:
 
     def told(self) -> dict[str, Any]:
         """Return what was counted."""
-        inner = sum(self.seconds[name] for name in ("read", "score", "explain"))
+        inner = sum(self.seconds[name] for name in ("read", "score", "explain", "commit"))
         seconds = self.seconds | {"decide": self.seconds["batch"] - inner}
         return {
             "stages": {name: seconds[name] for name in (*STAGES, "decide") if name != "batch"},
             "decisions": self.calls["answer"],
+            "batches": self.calls["batch"],
             "process": time.process_time() - self._process,
         }
 

@@ -10,12 +10,12 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Column, Connection, LargeBinary, String, Table, insert, select
+from sqlalchemy import Column, Connection, LargeBinary, String, Table
 
 from engine.errors import ConflictError
 from engine.journal import Draft, Entry
 from engine.records import Record
-from engine.store import METADATA, Int64
+from engine.store import METADATA, Int64, add, fetch_among
 
 ANSWERS = Table(
     "answers",
@@ -79,8 +79,10 @@ def crossing_name(crossing_id: str) -> str:
 
 def taken(connection: Connection, names: Iterable[str]) -> dict[str, Answer]:
     """Return what took these names, by name."""
-    query = select(ANSWERS).where(ANSWERS.c.name.in_(set(names)))
-    return {row.name: Answer(*row) for row in connection.execute(query)}
+    return {row[0]: Answer(*row) for row in fetch_among(connection, _TAKEN, [*set(names)])}
+
+
+_TAKEN = "SELECT name, post, kind, fingerprint, seq FROM answers WHERE name"
 
 
 def answered(asked: Claim, known: Mapping[str, Answer]) -> int | None:
@@ -102,16 +104,16 @@ class AnswerProjection:
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Take the names of these records."""
         rows = [
-            {
-                "name": name,
-                "post": entry.post,
-                "kind": entry.kind,
-                "fingerprint": bytes.fromhex(draft.body["claim"]["fingerprint"]),
-                "seq": entry.seq,
-            }
+            (
+                name,
+                entry.post,
+                entry.kind,
+                bytes.fromhex(draft.body["claim"]["fingerprint"]),
+                entry.seq,
+            )
             for entry, draft in entries
             if "claim" in draft.body
             for name in draft.body["claim"]["names"]
         ]
         if rows:
-            connection.execute(insert(ANSWERS), rows)
+            add(connection, ANSWERS, rows)

@@ -111,17 +111,17 @@ class Desk(Generic[What]):
         return batch
 
     def _attempt(self, batch: Sequence[Asked[What]]) -> None:
-        """Handle a batch; one request that breaks it is found by trying each alone."""
+        """Handle a batch; the request that breaks it is found by halving what is not answered."""
         try:
             self._handle(batch)
         except Exception as error:  # belongs to the requests, not to this thread
-            if len(batch) > 1 and not isinstance(error, StoreUnavailableError):
-                for asked in batch:
-                    self._attempt([asked])
+            left = [asked for asked in batch if not asked.answer.done()]
+            if len(left) > 1 and not isinstance(error, StoreUnavailableError):
+                self._attempt(left[: len(left) // 2])
+                self._attempt(left[len(left) // 2 :])
                 return
-            for asked in batch:
-                if not asked.answer.done():
-                    asked.answer.set_exception(error)
+            for asked in left:
+                asked.answer.set_exception(error)
 
 
 def unanswered(

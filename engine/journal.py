@@ -7,7 +7,7 @@ catch whoever does. ``known_at`` rises strictly, so that "known before" is a tot
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,14 +18,13 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
-    insert,
     select,
     true,
 )
 
 from engine.chain import GENESIS, canonical, chain_of, leaf_of, new_salt
 from engine.errors import NotFoundError, StoreUnavailableError
-from engine.store import METADATA, CommitUnknownError, Int64, Store
+from engine.store import METADATA, CommitUnknownError, Int64, Store, add, fetch
 from engine.times import SECOND, SystemClock
 
 if TYPE_CHECKING:  # the ports speak of drafts and entries
@@ -86,7 +85,7 @@ class Draft:
     subject: str
     """The identifier of what it is about; empty where there is none."""
     post: str
-    body: Mapping[str, Any]
+    body: dict[str, Any]
     """JSON values only."""
     origin: str = ""
     """The journal it came from, where it is not this one; ``origin_seq`` is its number there."""
@@ -193,10 +192,10 @@ class Journal:
 
     def _head(self, connection: Connection) -> tuple[Head, int]:
         """Return the head, and the time by the clock that goes with this store."""
-        found = connection.exec_driver_sql(self._look).one_or_none()
-        if found is None:
+        found = fetch(connection, self._look)
+        if not found:
             raise StoreUnavailableError("it holds no journal yet")
-        journal_id, seq, known_at, chain, now = found
+        journal_id, seq, known_at, chain, now = found[0]
         head = Head(journal_id, seq or 0, known_at or 0, GENESIS if seq is None else bytes(chain))
         return head, self._clock.now() if self._clock else now
 
@@ -207,31 +206,10 @@ class Journal:
     def _insert(
         self, connection: Connection, entries: list[Entry], sealed: "list[_Sealed]"
     ) -> None:
-        connection.execute(
-            insert(BODIES),
-            [
-                {"seq": entry.seq, "salt": seal.salt, "body": seal.body}
-                for entry, seal in zip(entries, sealed, strict=True)
-            ],
-        )
-        connection.execute(
-            insert(JOURNAL),
-            [
-                {
-                    "seq": entry.seq,
-                    "known_at": entry.known_at,
-                    "kind": entry.kind,
-                    "subject": entry.subject,
-                    "post": entry.post,
-                    "origin": seal.draft.origin,
-                    "origin_seq": seal.draft.origin_seq,
-                    "leaf": entry.leaf,
-                    "chain": entry.chain,
-                }
-                for entry, seal in zip(entries, sealed, strict=True)
-            ],
-        )
-        pairs = [(entry, seal.draft) for entry, seal in zip(entries, sealed, strict=True)]
+        both = list(zip(entries, sealed, strict=True))
+        add(connection, BODIES, [(entry.seq, seal.salt, seal.body) for entry, seal in both])
+        add(connection, JOURNAL, [_record(entry, seal.draft) for entry, seal in both])
+        pairs = [(entry, seal.draft) for entry, seal in both]
         for projection in self._projections:
             projection.apply(connection, pairs)
 
@@ -256,6 +234,12 @@ class _Sealed:
     salt: bytes
     body: bytes
     leaf: bytes
+
+
+def _record(entry: Entry, draft: Draft) -> tuple[object, ...]:
+    """Return an entry as a row of the journal's table."""
+    about = (entry.known_at, entry.kind, entry.subject, entry.post)
+    return (entry.seq, *about, draft.origin, draft.origin_seq, entry.leaf, entry.chain)
 
 
 def _seal(draft: Draft) -> _Sealed:

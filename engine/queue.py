@@ -6,7 +6,7 @@ first; of equal ones the earlier comes first.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,6 @@ from sqlalchemy import (
     bindparam,
     false,
     func,
-    insert,
     select,
     text,
     update,
@@ -33,7 +32,7 @@ from engine.errors import NotFoundError
 from engine.journal import Draft, Entry
 from engine.ranking import CHANNEL_STEP
 from engine.selection import INSPECTED, Channel
-from engine.store import METADATA, Int64
+from engine.store import METADATA, Int64, add, fetch
 from engine.times import DAY
 
 DECISIONS = Table(
@@ -112,13 +111,15 @@ def ranks(connection: Connection, decisions: Sequence[Decision], *, as_of: int) 
     """
     since = as_of - DAY
     joined: dict[str, list[int]] = defaultdict(list)
-    total = _waiting_at(connection, {decision.post for decision in decisions}, since)
+    total: dict[str, int] = {}
     found = []
     for decision in decisions:
-        before, here = joined[decision.post], total.get(decision.post, 0)
-        ahead = of = here + len(before)
+        before, post = joined[decision.post], decision.post
+        if post not in total:
+            total[post] = fetch(connection, _WAITING, (post, since))[0][0]
+        ahead = of = total[post] + len(before)
         if decision.is_referred:
-            ahead = _ahead(connection, decision, since)
+            ahead = fetch(connection, _AHEAD, (post, since, decision.place))[0][0]
             ahead += sum(place >= decision.place for place in before)
             before.append(decision.place)
         found.append(Rank(ahead + 1, of + 1))
@@ -127,26 +128,13 @@ def ranks(connection: Connection, decisions: Sequence[Decision], *, as_of: int) 
 
 def waiting_at_posts(connection: Connection, *, as_of: int) -> dict[str, int]:
     """Return how many vehicles wait at each post where any does."""
-    query = _COUNTED.where(_D.known_at >= as_of - DAY)
-    return {row.post: row.waiting for row in connection.execute(query)}
+    return dict(fetch(connection, _WAITING_ANYWHERE, [as_of - DAY]))
 
 
-def _waiting_at(connection: Connection, posts: set[str], since: int) -> dict[str, int]:
-    query = _COUNTED.where(_D.post.in_(posts), _D.known_at >= since)
-    return {row.post: row.waiting for row in connection.execute(query)}
-
-
-def _ahead(connection: Connection, decision: Decision, since: int) -> int:
-    asked = {"post": decision.post, "place": decision.place, "since": since}
-    return connection.scalar(_AHEAD, asked) or 0
-
-
-_COUNTED = select(_D.post, func.count().label("waiting")).where(_WAITS).group_by(_D.post)
-_AHEAD = select(func.count()).where(
-    _D.post == bindparam("post"),
-    _WAITS,
-    _D.place >= bindparam("place"),
-    _D.known_at >= bindparam("since"),
+_WAITING = "SELECT count(*) FROM decisions WHERE decisions.waiting AND post = ? AND known_at >= ?"
+_AHEAD = _WAITING + " AND place >= ?"
+_WAITING_ANYWHERE = (
+    "SELECT post, count(*) FROM decisions WHERE decisions.waiting AND known_at >= ? GROUP BY post"
 )
 
 
@@ -208,13 +196,15 @@ class QueueProjection:
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Let decisions join the queue, then acts and releases leave it."""
-        decided = [_row(entry, draft.body) for entry, draft in entries if entry.kind == DECISION]
+        decided = [
+            (entry, draft.body["queue"]) for entry, draft in entries if entry.kind == DECISION
+        ]
         if decided:
-            connection.execute(insert(DECISIONS), decided)
+            add(connection, DECISIONS, [_row(entry, where) for entry, where in decided])
         again = [
-            {"crossing": row["crossing_id"], "newest": row["seq"]}
-            for row in decided
-            if row["amends"] is not None
+            {"crossing": where["crossing_id"], "newest": entry.seq}
+            for entry, where in decided
+            if where["amends"] is not None
         ]
         if again:
             connection.execute(_REPLACED, again)
@@ -266,6 +256,15 @@ _RELEASE = (
 )
 
 
-def _row(entry: Entry, body: Mapping[str, Any]) -> dict[str, Any]:
-    where: dict[str, Any] = body["queue"]
-    return {"seq": entry.seq, "post": entry.post, "known_at": entry.known_at} | where
+_COLUMNS = tuple(column.name for column in DECISIONS.columns)
+
+
+def _row(entry: Entry, where: dict[str, Any]) -> list[Any]:
+    known = where | {
+        "seq": entry.seq,
+        "post": entry.post,
+        "known_at": entry.known_at,
+        "act_seq": None,
+        "left": False,
+    }
+    return [known[name] for name in _COLUMNS]

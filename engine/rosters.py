@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
-from sqlalchemy import Column, Connection, Float, String, Table, bindparam, delete, insert, select
+from sqlalchemy import Column, Connection, Float, String, Table, delete, insert
 
 from engine.journal import Draft, Entry
 from engine.minutes import lesson, teach
 from engine.queue import INSPECTION
 from engine.records import Method, Record
-from engine.store import METADATA, Int64
+from engine.store import METADATA, Int64, fetch
 
 ROSTER = "roster"
 """Kind of the record that puts one."""
@@ -29,7 +29,7 @@ ROSTERS = Table(
     Column("seq", Int64, nullable=False),
 )
 _R = ROSTERS.c
-_OF_POST = select(_R.method, _R.minutes).where(_R.post == bindparam("post"))
+_OF_POST = "SELECT method, minutes FROM rosters WHERE post = ?"
 
 
 class Roster(Record):
@@ -46,8 +46,7 @@ def roster(
     connection: Connection, post: str, otherwise: Mapping[str, float]
 ) -> Mapping[str, float]:
     """Return the roster of a post, or else what the network file says."""
-    rows = connection.execute(_OF_POST, {"post": post}).all()
-    return {row.method: row.minutes for row in rows} if rows else otherwise
+    return dict(fetch(connection, _OF_POST, [post])) or otherwise
 
 
 class RosterProjection:

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -22,7 +20,7 @@ from engine.decision import Decision
 from engine.errors import ConflictError
 from engine.filing import written
 from engine.inflight import Asked, Desk, Recorded, unanswered
-from engine.journal import Draft, Entry, Journal
+from engine.journal import Draft, Journal
 from engine.ports import Features
 from engine.queue import DECISION, Filed, ranks
 from engine.records import Arrival
@@ -42,7 +40,6 @@ class Targeting:
         store: Store,
         journal: Journal,
         *,
-        submit: Callable[[Draft], "Future[Entry]"],
         features: Features,
         considering: Considering,
         batched: Callable[[int], None] = lambda size: None,
@@ -50,7 +47,6 @@ class Targeting:
         """``batched`` is told how many arrivals are decided together."""
         self._store = store
         self._journal = journal
-        self._submit = submit
         self._features = features
         self._considering = considering
         self._batched = batched
@@ -86,9 +82,11 @@ class Targeting:
                 snapshot, arrivals, rows, as_of=as_of, amended=amended
             )
             places = ranks(snapshot, [decision for _, decision in decided], as_of=as_of)
+        drafts = []
         for one, (read, decision), rank in zip(asked, decided, places, strict=True):
             decision = self._considering.explain(replace(decision, rank=rank), read)
-            self._record(one, read, decision)
+            drafts.append(_draft(one, read, decision))
+        self._record(asked, drafts)
 
     def _unheard_of(
         self, snapshot: Connection, asked: Sequence[Asked[Wanted]]
@@ -104,18 +102,21 @@ class Targeting:
                 rest.append(one)
         return rest
 
-    def _record(self, asked: Asked[Wanted], read: Considered, decision: Decision) -> None:
-        arrival = asked.what.arrival
-        body = written(decision, read.inputs, arrival=arrival, row=read.row, claim=asked.claim)
-        draft = Draft(DECISION, decision.decision_id, decision.post, body, extra=read.event)
-        self._submit(draft).add_done_callback(partial(self._answer, asked, body))
+    def _record(self, asked: Sequence[Asked[Wanted]], drafts: Sequence[Draft]) -> None:
+        """Append the batch, then answer. What breaks it is found by the desk, by halves."""
+        try:
+            entries = self._journal.append(drafts)
+        except IntegrityError:
+            if len(asked) > 1 or asked[0].tries == TRIES:
+                raise
+            self._desk.again(asked[0])  # another process decided it first: answer with its record
+            return
+        self._recorded = self._clock()
+        for one, entry, draft in zip(asked, entries, drafts, strict=True):
+            one.answer.set_result(Recorded(entry, draft.body))
 
-    def _answer(self, asked: Asked[Wanted], body: dict[str, Any], done: "Future[Entry]") -> None:
-        error = done.exception()
-        if error is None:
-            self._recorded = self._clock()
-            asked.answer.set_result(Recorded(done.result(), body))
-        elif isinstance(error, IntegrityError) and asked.tries < TRIES:
-            self._desk.again(asked)  # another process decided it first: answer with its record
-        else:
-            asked.answer.set_exception(error)
+
+def _draft(asked: Asked[Wanted], read: Considered, decision: Decision) -> Draft:
+    arrival = asked.what.arrival
+    body = written(decision, read.inputs, arrival=arrival, row=read.row, claim=asked.claim)
+    return Draft(DECISION, decision.decision_id, decision.post, body, extra=read.event)

@@ -9,19 +9,20 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection
 
 from engine.decision import Decision
 from engine.draws import Shift
 from engine.minutes import Learnt, Minutes, learnt
 from engine.network import Network
 from engine.ports import Features
-from engine.queue import DECISIONS
 from engine.records import VehicleClass
 from engine.roster import METHODS, Outlook, Side, Spent, adapted
 from engine.rosters import roster
 from engine.selection import INSPECTED, Channel, Policy
+from engine.store import fetch
 from engine.times import DAY
 
 WINDOW = 28 * DAY
@@ -120,8 +121,7 @@ class Workload:
         }
         if not bound:
             return Running(usual, bound, now, 0)
-        asked = {"post": shift.post, "since": shift.opens_at}
-        rows = snapshot.execute(_SPENT, asked).all()
+        rows = _spent(snapshot, shift.post, shift.opens_at)
         running = Running(usual, bound, now, sum(row.decisions for row in rows))
         for row in rows:
             running.spent[Channel(row.channel), row.basis in OURS] += row.minutes
@@ -133,7 +133,7 @@ class Workload:
         length = shift.closes_at - shift.opens_at
         offsets = sorted(o for at in arrived if (o := (at - shift.opens_at) % DAY) < length)
         days = (shift.opens_at - min(arrived)) / DAY if arrived else 1.0
-        rows = snapshot.execute(_SPENT, {"post": shift.post, "since": since}).all()
+        rows = _spent(snapshot, shift.post, since)
         decisions = sum(row.decisions for row in rows)
         return Usual(
             shift,
@@ -149,25 +149,31 @@ class Workload:
         )
 
 
-def _of(rows: Iterable[Row[tuple[int, str, int, float]]], channel: Channel) -> list[Row]:  # type: ignore[type-arg]
+class Picks(NamedTuple):
+    """Decisions of one post in one channel for one reason, and their expected minutes."""
+
+    channel: int
+    basis: str | None
+    decisions: int
+    minutes: float
+
+
+def _spent(snapshot: Connection, post: str, since: int) -> list[Picks]:
+    return [Picks(*row) for row in fetch(snapshot, _SPENT, (post, since))]
+
+
+def _of(rows: Iterable[Picks], channel: Channel) -> list[Picks]:
     return [row for row in rows if row.channel == channel]
 
 
-def _mean(rows: Iterable[Row[tuple[int, str, int, float]]], channel: Channel) -> float:
+def _mean(rows: Iterable[Picks], channel: Channel) -> float:
     ours = [row for row in _of(rows, channel) if row.basis in OURS]
     picks, minutes = sum(row.decisions for row in ours), sum(row.minutes for row in ours)
     mean: float = (minutes + PRIOR_PICKS * PRIOR_MEAN[channel]) / (picks + PRIOR_PICKS)
     return mean
 
 
-_D = DECISIONS.c
 _SPENT = (
-    select(
-        _D.channel,
-        _D.basis,
-        func.count().label("decisions"),
-        func.sum(_D.minutes).label("minutes"),
-    )
-    .where(_D.post == bindparam("post"), _D.known_at >= bindparam("since"))
-    .group_by(_D.channel, _D.basis)
+    "SELECT channel, basis, count(*), sum(minutes) FROM decisions "
+    "WHERE post = ? AND known_at >= ? GROUP BY channel, basis"
 )

@@ -5,7 +5,7 @@ import secrets
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -60,13 +60,20 @@ async def decide(
 
     The answer leaves only when its record is durable.
     """
+    return answer(await decided(runtime, caller, arrival, key), 201)
+
+
+async def decided(
+    runtime: Runtime, caller: Caller, arrival: Arrival, key: str | None
+) -> dict[str, Any]:
+    """Return the decision on an arrival, once its record is durable."""
     check_arrival(runtime, caller, arrival)
     crossing = arrival.crossing
     name = crossing_name(crossing.crossing_id)
     asked = claim(DECISION, arrival, post=crossing.post, name=name, key=key)
     found = await asyncio.wrap_future(runtime.targeting.decide(arrival, asked))
     runtime.metrics.decided(found)
-    return answer(runtime.answer(found, is_blind=True), 201)
+    return runtime.answer(found, is_blind=True)
 
 
 @router.post(
