@@ -26,6 +26,7 @@ from api.routes import (
     crossings,
     decisions,
     health,
+    integrity,
     models,
     profiles,
     queues,
@@ -60,7 +61,19 @@ BODIES: tuple[type[Record], ...] = (
 )
 """Records that routes read from a request's body themselves."""
 
-ROUTES = (decisions, crossings, acts, profiles, queues, rosters, shifts, models, health, watchlist)
+ROUTES = (
+    decisions,
+    crossings,
+    acts,
+    profiles,
+    queues,
+    rosters,
+    shifts,
+    integrity,
+    models,
+    health,
+    watchlist,
+)
 
 
 def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:

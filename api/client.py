@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from api import schemas as said
 from api import schemas_profiles as proposals
+from api.schemas_integrity import IntegrityReport
 from api.schemas_past import PastView
 from api.schemas_shift import ShiftReport
 from engine.errors import RiskError
@@ -96,14 +97,19 @@ class Client:
         """Record a crossing that asks for no decision."""
         return self._post(said.Acknowledged, "/v1/crossings", arrival, key)
 
-    def release(self, crossing_id: str, key: str | None = None) -> said.Acknowledged:
-        """Say that a vehicle has left the queue."""
-        path = f"/v1/crossings/{_part(crossing_id)}/release"
+    def release(
+        self, crossing_id: str, key: str | None = None, *, team: str | None = None
+    ) -> said.Acknowledged:
+        """Say that a vehicle has left the queue; ``team`` let it go, where not the one drawn."""
+        path = f"/v1/crossings/{_part(crossing_id)}/release{_team(team)}"
         return self._post(said.Acknowledged, path, None, key)
 
-    def inspect(self, act: Body, key: str | None = None) -> said.AcknowledgedAct:
-        """File an inspection act."""
-        return self._post(said.AcknowledgedAct, "/v1/inspections", act, key)
+    def inspect(
+        self, act: Body, key: str | None = None, *, team: str | None = None
+    ) -> said.AcknowledgedAct:
+        """File an inspection act; ``team`` did it, where that is not the team that was drawn."""
+        path = f"/v1/inspections{_team(team)}"
+        return self._post(said.AcknowledgedAct, path, act, key)
 
     def seize(self, seizure: Body, key: str | None = None) -> said.Acknowledged:
         """Record goods taken."""
@@ -150,6 +156,10 @@ class Client:
         """Return the report of the shift that a time falls into, the running one without."""
         asked = "" if at is None else f"?{urlencode({'at': at})}"
         return self._get(ShiftReport, f"/v1/posts/{_part(post)}/shift{asked}")
+
+    def integrity(self, post: str, days: int = 30) -> IntegrityReport:
+        """Return what a post's integrity officer is to look at."""
+        return self._get(IntegrityReport, f"/v1/posts/{_part(post)}/integrity?days={days}")
 
     # What supervisors and analysts do.
 
@@ -270,6 +280,10 @@ def _json(body: object) -> bytes:
     if isinstance(body, Record):
         return body.model_dump_json(exclude_none=True).encode()
     return json.dumps(body).encode()
+
+
+def _team(team: str | None) -> str:
+    return "" if team is None else f"?{urlencode({'team': team})}"
 
 
 def _part(text: str) -> str:

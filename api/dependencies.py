@@ -3,12 +3,13 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPBearer
 
 from api.callers import Caller
 from api.pages.sessions import COOKIE, SAFE, check_origin
 from api.runtime import Runtime
+from engine.records import Identifier
 
 LONGEST_IDEMPOTENCY_KEY = 255
 _NAMES = "Names the request, so that sending it again changes nothing."
@@ -65,3 +66,7 @@ async def idempotency_key(
 
 
 IdempotencyKey = Annotated[str | None, Depends(idempotency_key)]
+
+_DID_IT = "Who did it, where that is not the team that was drawn."
+Team = Annotated[Identifier | None, Query(description=_DID_IT)]
+"""The team or officer that inspected or released, by its code on the roster."""

@@ -43,6 +43,7 @@ MAY: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/v1/posts/{post}/roster"): _POST,
     ("PUT", "/v1/posts/{post}/roster"): frozenset({Role.SUPERVISOR}),
     ("GET", "/v1/posts/{post}/shift"): _READERS | {Role.INTEGRITY},
+    ("GET", "/v1/posts/{post}/integrity"): frozenset({Role.INTEGRITY}),
     ("GET", "/v1/profiles"): _READERS,
     ("POST", "/v1/profiles"): _READERS,
     ("POST", "/v1/profiles/backtests"): _READERS,

@@ -38,6 +38,8 @@ class CheckpointView:
     rank: Rank
     search_order: list[Search]
     """Where to look first; on red."""
+    team: str | None = None
+    """Who inspects it, drawn by lot from the roster; null where the roster names nobody."""
     facts: list[Fact]
     data_gaps: list[str]
     mode: Mode

@@ -195,7 +195,7 @@ def _decided(snapshot: Connection, post: str, *, since: int, until: int) -> list
 def _first_channels(snapshot: Connection, seqs: Sequence[int]) -> dict[int, Channel]:
     """Return where the engine sent vehicles that a supervisor sent elsewhere afterwards."""
     found = {}
-    for some in _slices(seqs, 500):
+    for some in slices(seqs, 500):
         query = select(BODIES.c.seq, BODIES.c.body).where(BODIES.c.seq.in_(some))
         for row in snapshot.execute(query):
             found[row.seq] = Channel.of(json.loads(row.body)["decision"]["channel"])
@@ -205,7 +205,7 @@ def _first_channels(snapshot: Connection, seqs: Sequence[int]) -> dict[int, Chan
 def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspection, int]]:
     """Return acts with the time at which they became known."""
     found = {}
-    for some in _slices(seqs, 500):
+    for some in slices(seqs, 500):
         query = (
             select(BODIES.c.seq, BODIES.c.body, JOURNAL.c.known_at)
             .join(JOURNAL, JOURNAL.c.seq == BODIES.c.seq)
@@ -218,5 +218,6 @@ def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspecti
     return found
 
 
-def _slices(seqs: Sequence[int], size: int) -> Iterable[Sequence[int]]:
+def slices(seqs: Sequence[int], size: int) -> Iterable[Sequence[int]]:
+    """Yield a list in parts: a statement takes only so many parameters."""
     return (seqs[start : start + size] for start in range(0, len(seqs), size))

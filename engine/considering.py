@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.amending import Amends
+from engine.assignment import TEAM
 from engine.decision import AMENDED, Decision, Inputs, Mode, Seen, decide, explained
 from engine.draws import PLACE, RANDOM, SCORE, draw, movement_key
 from engine.matches import Match, Matcher
@@ -148,7 +149,8 @@ class Considering:
         first = arrival.crossing if amends is None else amends.crossing
         movement = movement_key(first, standing.shift)
         fixed = BY_RULES if scorer is None else BY_MODEL
-        purposes = (*fixed, AMENDED, *(match.purpose for match in matches))
+        team = (TEAM,) if running.teams else ()
+        purposes = (*fixed, AMENDED, *team, *(match.purpose for match in matches))
         return Inputs(
             decision_id=f"dec-{secrets.token_hex(12)}",
             as_of=as_of,
@@ -164,6 +166,7 @@ class Considering:
             severity=1.0 if scorer is None else scorer.severity,
             minutes=minutes,
             matches=matches,
+            teams=running.teams,
             amends=None if amends is None else amends.decision_id,
             amendment=0 if amends is None else amends.number,
         )

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from engine.assignment import TEAM, assigned
 from engine.draws import PLACE, RANDOM
 from engine.facts import Fact, data_gaps, facts
 from engine.matches import Match, chances, said
@@ -75,6 +76,8 @@ class Inputs:
     """Profiles and entries of the watch list that fit the arrival."""
     searches: Searches | None = None
     """What was found where in vehicles like it; known of red ones alone, who get an order."""
+    teams: tuple[str, ...] = ()
+    """Who inspects in this shift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,8 @@ class Decision:
     data_gaps: tuple[str, ...]
     mode: Mode
     model_version: str | None
+    team: str | None = None
+    """Who inspects it, drawn by lot; None where it goes to no officer or the roster names none."""
     rank: Rank | None = None
     reasons: tuple[Reason, ...] = ()
 
@@ -172,6 +177,7 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
         data_gaps=data_gaps(seen.arrival, seen.features),
         mode=inputs.mode,
         model_version=inputs.model_version,
+        team=_team(inputs, selection.channel),
     )
 
 
@@ -195,6 +201,12 @@ def explained(
         )
         reasons = (drawn, *reasons)
     return replace(decision, reasons=tuple(reasons))
+
+
+def _team(inputs: Inputs, channel: Channel) -> str | None:
+    if not inputs.teams or channel not in INSPECTED:
+        return None
+    return assigned(inputs.teams, inputs.draws[TEAM])
 
 
 def _risk(seen: Seen, severity: float) -> float | None:

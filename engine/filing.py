@@ -21,7 +21,7 @@ from engine.selection import Policy
 from engine.views import flat, outcome
 
 _POLICY = tuple(field.name for field in fields(Policy))
-_OTHERWISE = ("policy", "table", "matches", "minutes", "searches")
+_OTHERWISE = ("policy", "table", "matches", "minutes", "searches", "teams")
 _BY_VALUE = tuple(field.name for field in fields(Inputs) if field.name not in _OTHERWISE)
 _LATER = frozenset(field.name for field in fields(Inputs) if field.default is not MISSING)
 """Inputs that came after the first records: one without them has what their default says."""
@@ -61,6 +61,7 @@ def written(
             "matches": [flat(match) for match in inputs.matches],
             "minutes": flat(inputs.minutes),
             "searches": None if inputs.searches is None else inputs.searches.as_dict(),
+            "teams": list(inputs.teams),
         },
         "queue": {
             "decision_id": decision.decision_id,
@@ -95,6 +96,7 @@ def read_back(body: Mapping[str, Any]) -> Filing:
             matches=tuple(Match(**match) for match in inputs.get("matches", ())),
             minutes=_minutes(inputs.get("minutes"), arrival),
             searches=None if searches is None else Searches.from_dict(searches),
+            teams=tuple(inputs.get("teams", ())),
         ),
         decision=body["decision"],
         has_learnt_order="searches" in inputs,

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from engine.answers import TAKEN, Answer, Claim, answered, crossing_name, taken
+from engine.assignment import Handling
 from engine.errors import ConflictError, NotFoundError
 from engine.inflight import Recorded, recorded
 from engine.journal import Draft, Entry, Journal
@@ -62,7 +63,9 @@ class Recording:
 
         return self.once(claim, draft)
 
-    def inspection(self, act: InspectionAct, claim: Claim, *, said: SaidBasis | None) -> Recorded:
+    def inspection(
+        self, act: InspectionAct, claim: Claim, *, said: SaidBasis | None, by: Handling
+    ) -> Recorded:
         """Record an inspection act, with the engine's own basis and propensity."""
 
         def draft(connection: Connection) -> Draft:
@@ -74,6 +77,7 @@ class Recording:
             body = {
                 "crossing_id": act.crossing_id,
                 "vehicle_class": crossing.get("vehicle_class"),
+                **_who(decided, by),
                 "inspection": full.model_dump(mode="json", exclude_none=True),
             }
             return _draft(INSPECTION, act.inspection_id, claim, body, self._features.act(full))
@@ -94,14 +98,15 @@ class Recording:
 
         return self.once(claim, draft)
 
-    def release(self, crossing_id: str, claim: Claim) -> Recorded:
+    def release(self, crossing_id: str, claim: Claim, *, by: Handling) -> Recorded:
         """Record that a vehicle has left the queue."""
 
         def draft(connection: Connection) -> Draft:
             found = _reported(connection, crossing_id)
             if found is None or found.kind != DECISION:
                 raise NotFoundError("decision", crossing_id)
-            return _draft(RELEASE, crossing_id, claim, {"crossing_id": crossing_id}, None)
+            body = {"crossing_id": crossing_id} | _who(self._decided(connection, crossing_id), by)
+            return _draft(RELEASE, crossing_id, claim, body, None)
 
         return self.once(claim, draft)
 
@@ -162,6 +167,12 @@ def _basis(decided: dict[str, Any] | None, said: SaidBasis | None) -> tuple[Any,
     if decision.get("basis") is not None:
         return decision["basis"], decision["propensity"]
     return said or "officer", None
+
+
+def _who(decided: dict[str, Any] | None, by: Handling) -> dict[str, str | None]:
+    """Return who reports, and which team did it: as said, else the one that was drawn."""
+    drawn = None if decided is None else decided["decision"].get("team")
+    return {"by": by.person, "team": by.team or drawn}
 
 
 def inspection_name(inspection_id: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from engine.assignment import TEAM, assigned
 from engine.chain import GENESIS
 from engine.draws import Shift, commitment, draw, movement_key
 from engine.journal import BODIES, JOURNAL
@@ -90,6 +91,9 @@ def _drawn(
     for purpose, number in inputs["draws"].items():
         if number != draw(known.seed, purpose, movement=movement):
             yield seq, "draw", f"not the number that its movement draws for {purpose}"
+    team = body["decision"].get("team")
+    if team is not None and team != assigned(inputs["teams"], inputs["draws"][TEAM]):
+        yield seq, "team", "not the team that its number assigns"
 
 
 def _decision(connection: Connection, decision_id: str) -> Mapping[str, Any] | None:

@@ -20,6 +20,7 @@ BLIND = (
     "channel",
     "rank",
     "search_order",
+    "team",
     "facts",
     "data_gaps",
     "mode",
@@ -39,6 +40,7 @@ def outcome(decision: Decision) -> dict[str, Any]:
         "channel": decision.channel.code,
         "rank": None if decision.rank is None else flat(decision.rank),
         "search_order": [flat(step) for step in decision.search_order],
+        "team": decision.team,
         "facts": [flat(fact) for fact in decision.facts],
         "data_gaps": list(decision.data_gaps),
         "mode": decision.mode,
@@ -64,5 +66,5 @@ def view(
     found: Mapping[str, Any], *, decided_at: int, receipt: Receipt, is_blind: bool
 ) -> dict[str, Any]:
     """Return the answer for one reader; ``found`` is a record's ``decision``."""
-    seen = {name: found[name] for name in BLIND} if is_blind else dict(found)
+    seen = {name: found.get(name) for name in BLIND} if is_blind else dict(found)
     return seen | {"decided_at": rfc3339(decided_at), "receipt": receipt.to_json()}

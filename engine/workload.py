@@ -71,6 +71,8 @@ class Running:
     decisions: int
     spent: dict[tuple[Channel, bool], float] = field(default_factory=lambda: defaultdict(float))
     """Minutes by channel and by whether they were picked by score or lot."""
+    teams: tuple[str, ...] = ()
+    """Who inspects, as the roster names them."""
 
     def expected(self, vehicle_class: VehicleClass) -> Minutes:
         """Return the expected minutes of a vehicle."""
@@ -110,7 +112,8 @@ class Workload:
     def running(self, snapshot: Connection, shift: Shift, *, now: int) -> Running:
         """Return where a shift stands: two small reads, and once a shift a long one."""
         post = self._network.posts.get(shift.post)
-        minutes = roster(snapshot, shift.post, {} if post is None else post.roster)
+        hands = roster(snapshot, shift.post, {} if post is None else post.roster)
+        minutes = hands.minutes
         usual = self._usual.get(shift.post)
         if usual is None or usual.shift != shift:
             usual = self._usual[shift.post] = self._look_back(snapshot, shift)
@@ -120,9 +123,10 @@ class Workload:
             if any(m in minutes for m in methods)
         }
         if not bound:
-            return Running(usual, bound, now, 0)
+            return Running(usual, bound, now, 0, teams=hands.teams)
         rows = _spent(snapshot, shift.post, shift.opens_at)
-        running = Running(usual, bound, now, sum(row.decisions for row in rows))
+        decided = sum(row.decisions for row in rows)
+        running = Running(usual, bound, now, decided, teams=hands.teams)
         for row in rows:
             running.spent[Channel(row.channel), row.basis in OURS] += row.minutes
         return running

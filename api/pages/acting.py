@@ -15,6 +15,7 @@ from api.pages.visits import Form, Visitor, field
 from api.reading import Reading
 from api.runtime import Runtime
 from engine.answers import claim, taken
+from engine.assignment import Handling
 from engine.queue import INSPECTION, RELEASE, Filed
 from engine.recording import SEIZURE, Release, inspection_name
 from engine.records import Seizure
@@ -48,7 +49,8 @@ def report(runtime: Runtime, visitor: Visitor, decision_id: str, form: Form) -> 
         done = taken(snapshot, [act_name, seizure_name])
     if act_name not in done:
         asked = claim(INSPECTION, act, post=known.post, name=act_name)
-        runtime.recording.inspection(act, asked, said=None)
+        by = Handling(visitor.caller.name)
+        runtime.recording.inspection(act, asked, said=None, by=by)
     if seizure is not None and seizure_name not in done:
         asked = claim(SEIZURE, seizure, post=known.post, name=seizure_name)
         runtime.recording.seizure(seizure, asked)
@@ -59,7 +61,7 @@ def release(runtime: Runtime, visitor: Visitor, decision_id: str, form: Form) ->
     known = Reading(runtime).filed(decision_id, visitor.caller)
     content = Release(crossing_id=known.crossing_id)
     asked = claim(RELEASE, content, post=known.post, name=f"{RELEASE}:{known.crossing_id}")
-    runtime.recording.release(known.crossing_id, asked)
+    runtime.recording.release(known.crossing_id, asked, by=Handling(visitor.caller.name))
 
 
 def _act(known: Filed, form: Form, now: datetime) -> ReportedAct:

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Depends, Response
 
 from api.answering import answer, said, takes
 from api.bodies import ReportedAct, body_of
-from api.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.dependencies import IdempotencyKey, RunningService, Team, TheCaller
 from api.reading import post_of
 from api.schemas import Acknowledged, AcknowledgedAct
 from engine.answers import claim
+from engine.assignment import Handling
 from engine.queue import INSPECTION
 from engine.recording import SEIZURE, inspection_name
 from engine.records import Seizure
@@ -29,12 +30,14 @@ async def inspect(
     runtime: RunningService,
     key: IdempotencyKey,
     act: Annotated[ReportedAct, Depends(body_of(ReportedAct))],
+    team: Team = None,
 ) -> Response:
     """File an inspection act; why it took place is the engine's to say where it referred."""
     post = await asyncio.to_thread(post_of, runtime, caller, act.crossing_id)
     name = inspection_name(act.inspection_id)
     asked = claim(INSPECTION, act, post=post, name=name, key=key)
-    found = await asyncio.to_thread(runtime.recording.inspection, act, asked, said=act.basis)
+    by, record = Handling(caller.name, team), runtime.recording.inspection
+    found = await asyncio.to_thread(record, act, asked, said=act.basis, by=by)
     return answer(runtime.acknowledged_act(found), 201)
 
 

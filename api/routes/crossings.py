@@ -7,10 +7,11 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from api.answering import answer, said, takes
 from api.bodies import reported_arrival
-from api.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.dependencies import IdempotencyKey, RunningService, Team, TheCaller
 from api.reading import check_arrival, post_of
 from api.schemas import Acknowledged
 from engine.answers import claim, crossing_name
+from engine.assignment import Handling
 from engine.queue import RELEASE
 from engine.recording import CROSSING, Release
 from engine.records import Arrival, Identifier
@@ -48,10 +49,12 @@ def release(
     runtime: RunningService,
     key: IdempotencyKey,
     crossing_id: Annotated[Identifier, Path()],
+    team: Team = None,
 ) -> Response:
     """Record that a vehicle has left the queue."""
     post = post_of(runtime, caller, crossing_id)
     content = Release(crossing_id=crossing_id)
     asked = claim(RELEASE, content, post=post, name=f"{RELEASE}:{crossing_id}", key=key)
-    found = runtime.recording.release(crossing_id, asked)
+    by = Handling(caller.name, team)
+    found = runtime.recording.release(crossing_id, asked, by=by)
     return answer(runtime.acknowledged(found, identifier=crossing_id), 201)

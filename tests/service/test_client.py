@@ -68,7 +68,7 @@ def test_a_checkpoint_reports(world: World) -> None:
         assert desk.record(arrival(610_004, direction="exit")).kind == "crossing"
         act = {"inspection_id": "i-61", "crossing_id": decided.crossing_id, "outcome": "seizure"}
         at = {"recorded_at": datetime.now(UTC).isoformat()}
-        assert desk.inspect(act | at).receipt.sequence > decided.receipt.sequence
+        assert desk.inspect(act | at, team="night 1").receipt.sequence > decided.receipt.sequence
         found = {"seizure_id": "s-61", "inspection_id": "i-61", "substance_class": "other"}
         assert desk.seize(found | at | {"crossing_id": decided.crossing_id}).kind == "seizure"
         assert desk.release(decided.crossing_id).id == decided.crossing_id
@@ -93,6 +93,12 @@ def test_supervisors_and_analysts_read_and_judge(world: World) -> None:
             desk.approve_model("none")
         assert refused.value.status == 404 and refused.value.problem["title"] == "NoModel"
         assert desk.rules_only("as a test").in_force is None
+
+
+def test_an_integrity_officer_reads(world: World) -> None:
+    with client(world, Role.INTEGRITY) as desk:
+        assert desk.shift(POST).post == POST
+        assert desk.integrity(POST, days=7).days == 7
 
 
 @pytest.fixture
