@@ -4,7 +4,9 @@ Approve, let score in the shadow, roll back. Every step that could put a bundle 
 verifies it first.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from api.roles import Role
 from engine.answers import AnswerProjection, Claim
@@ -29,8 +31,9 @@ def approved(
     ``NotAllowedError`` for a role that does not approve models.
     """
     _allowed(role)
-    manifest = _verified(home, version)
-    drafts = promotion.approve(_state(store), version, by=by, manifest=manifest)
+    manifest, report = _verified(home, version)
+    doubts = report.get("doubts", ())
+    drafts = promotion.approve(_state(store), version, by=by, manifest=manifest, doubts=doubts)
     return _recorded(store, drafts, claim)
 
 
@@ -48,7 +51,7 @@ def rolled_back(home: Home, store: Store, *, by: str, role: Role, why: str) -> S
     """
     _allowed(role)
     now = _state(store)
-    manifest = _verified(home, promotion.before(now))
+    manifest, _ = _verified(home, promotion.before(now))
     return _recorded(store, promotion.roll_back(now, by=by, why=why, manifest=manifest))
 
 
@@ -62,11 +65,11 @@ def _allowed(role: Role) -> None:
         raise NotAllowedError("models are approved by analysts and supervisors")
 
 
-def _verified(home: Home, version: str) -> str:
-    """Return the digest of a bundle's manifest, after reading all of it."""
+def _verified(home: Home, version: str) -> tuple[str, Mapping[str, Any]]:
+    """Return the digest of a bundle's manifest, and its report, after reading all of it."""
     bundle = home.bundles / version
-    load_bundle(bundle, signing_key(home).public_key())
-    return file_digest(bundle / "manifest.json")
+    report = load_bundle(bundle, signing_key(home).public_key()).report
+    return file_digest(bundle / "manifest.json"), report
 
 
 def _state(store: Store) -> State:

@@ -65,6 +65,8 @@ class TrainConfig:
     """How many discrepancies a seizure weighs, in the risk that ranks."""
     monotone: tuple[tuple[str, int], ...] = ()
     """Features whose direction the field knows: (name, 1 rising or -1 falling)."""
+    untrusted_posts: tuple[str, ...] = ()
+    """Posts whose labels neither teach nor judge: the way on where a report doubts them."""
     few_discrepancies: int = 30
     """Below this many finds, or clear inspections, there is no model at all."""
     few_seizures: int = 8
@@ -94,4 +96,6 @@ class TrainConfig:
                 given[target] = Trees(**asdict(getattr(defaults, target)) | given[target])
         if "monotone" in given:
             given["monotone"] = tuple((str(name), int(sign)) for name, sign in given["monotone"])
+        if "untrusted_posts" in given:
+            given["untrusted_posts"] = tuple(map(str, given["untrusted_posts"]))
         return cls(**given)

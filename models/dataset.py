@@ -112,6 +112,19 @@ class Dataset:
         usable = (label == 1) | ((label == 0) & self.is_full)
         return np.asarray(self.inspected & usable, np.bool_)
 
+    def unlabelled(self, posts: Iterable[str]) -> Self:
+        """Return the rows without what some posts found, as if nobody had searched there."""
+        out = np.isin(self.post.astype(str), list(posts))
+        return replace(
+            self,
+            seizure=np.where(out, np.int8(-1), self.seizure),
+            discrepancy=np.where(out, np.int8(-1), self.discrepancy),
+            label_known_at=np.where(out, NEVER, self.label_known_at),
+            basis=np.where(out, np.array(None, object), self.basis),
+            propensity=np.where(out, np.nan, self.propensity),
+            is_full=self.is_full & ~out,
+        )
+
     def digest(self) -> str:
         """Return a SHA-256 over names, definitions and every row, to name the data of a run."""
         total = hashlib.sha256(repr((self.names, self.definitions, self.synthetic)).encode())

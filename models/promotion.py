@@ -6,7 +6,7 @@ by one person, or by whoever trained the model, counts for nothing even when it 
 journal. Two commands that race therefore cannot promote with one person.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -154,7 +154,9 @@ def shadow(now: State, version: str, *, by: str) -> tuple[Draft, ...]:
     return (Draft(SHADOWED, version, "", {"by": by}),)
 
 
-def approve(now: State, version: str, *, by: str, manifest: str) -> tuple[Draft, ...]:
+def approve(
+    now: State, version: str, *, by: str, manifest: str, doubts: Sequence[str] = ()
+) -> tuple[Draft, ...]:
     """Return the records of one approval; the second puts the model into force.
 
     Parameters
@@ -165,14 +167,17 @@ def approve(now: State, version: str, *, by: str, manifest: str) -> tuple[Draft,
         Who approves, authenticated by the caller.
     manifest : str
         SHA-256 of the manifest of the bundle as it is now, verified by the caller.
+    doubts : sequence of str
+        What its report says against the labels that taught it (:mod:`models.turned`).
 
     Raises
     ------
     NoModelError
         If no such version is registered.
     PromotionRefusedError
-        If it lacks an evaluation or a card, is not what was registered, was trained by this
-        person, was approved by this person already, or is no candidate any more.
+        If its labels are in doubt, it lacks an evaluation or a card, is not what was registered,
+        was trained by this person, was approved by this person already, or is no candidate any
+        more.
     """
     model = _known(now, version)
     for broken, why in (
@@ -180,6 +185,7 @@ def approve(now: State, version: str, *, by: str, manifest: str) -> tuple[Draft,
         (not model.evaluation, "it has no stored evaluation"),
         (not model.card, "it has no model card"),
         (manifest != model.manifest, "its bundle is not the one that was registered"),
+        (bool(doubts), " ".join(doubts)),
         (by == model.trained_by, "whoever trained a model may not approve it"),
         (by in model.approvals, "the same person approved it already"),
     ):

@@ -82,6 +82,8 @@ def _parts(report: Report, title: str) -> Iterator[str]:
     yield f"<h1>{escape(title)}</h1>"
     if report.get("notice"):
         yield f'<p class="notice">{escape(report["notice"])}</p>'
+    for doubt in report.get("doubts", ()):
+        yield f'<p class="notice">{escape(doubt)} It is not approved with such labels.</p>'
     yield f'<p class="words">{escape(summary(report))}</p>'
     if report["cannot_tell"] and report.get("targets"):
         yield "<h2>What the data cannot tell</h2>"

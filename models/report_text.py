@@ -42,7 +42,7 @@ def said(figure: Mapping[str, Any], *, share: bool) -> str:
 
 def paragraph(report: Report) -> str:
     """Return what a supervisor should know, in plain words."""
-    parts = [summary(report)]
+    parts = [*report.get("doubts", ()), summary(report)]
     if report.get("targets"):
         parts += report["cannot_tell"]
     if report["notice"]:

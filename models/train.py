@@ -26,6 +26,7 @@ from models.report import SYNTHETIC, report
 from models.report_drift import recent
 from models.risk import Floats
 from models.similar import PastSeizures, none_known
+from models.turned import doubts, turned
 
 ALL = "*"
 CHECKED = 20_000
@@ -75,13 +76,15 @@ def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
         When the history cannot teach a model of discrepancies.
     """
     seen = dataset.take(dataset.arrived_at < cutoff)
+    if config.untrusted_posts:
+        seen = seen.unlabelled(config.untrusted_posts)
     if not len(seen):
         raise NotEnoughDataError("a model", "no crossing arrived before the cut-off")
     model = fit(seen, config, until=cutoff, known_before=cutoff)
     return Trained(
         model=model,
         config=config,
-        report=_judged(seen, config, cutoff=cutoff),
+        report=_judged(seen, config, cutoff=cutoff) | _labels(seen, config, cutoff=cutoff),
         data_digest=seen.digest(),
         cutoff=cutoff,
         norms=norms(seen),
@@ -131,6 +134,12 @@ def _judged(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any
         earlier=seen.take(seen.arrived_at < test_from),
     )
     return judged | {"refitted_until": rfc3339(cutoff)}
+
+
+def _labels(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any]:
+    """Say whose labels look turned: a model with doubts is not approved."""
+    found = turned(seen.take(seen.label_known_at < cutoff), config)
+    return {"labels": [one.as_dict() for one in found], "doubts": doubts(found)}
 
 
 def quantiles(dataset: Dataset, model: Model) -> dict[str, Floats]:
