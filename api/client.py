@@ -208,6 +208,15 @@ class Client:
         """Return what an expression would have done; nothing is recorded."""
         return self._post(proposals.ProfileBacktest, "/v1/profiles/backtests", asked)
 
+    def check_profile(self, expression: str) -> proposals.ProfileCheck:
+        """Say whether an expression may run, and what it would read."""
+        body = {"expression": expression}
+        return self._post(proposals.ProfileCheck, "/v1/profiles/checks", body)
+
+    def profile_fields(self) -> proposals.ProfileFields:
+        """Return all that an expression may ask for."""
+        return self._get(proposals.ProfileFields, "/v1/profiles/fields")
+
     def backtest_profile(self, code: str, days: int = 90) -> proposals.AcknowledgedProfile:
         """Run a profile's backtest again and attach it."""
         path = f"/v1/profiles/{_part(code)}/backtests"

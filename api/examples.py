@@ -93,6 +93,7 @@ BODIES: dict[str, Any] = {
         "valid_until": "2026-12-31T00:00:00+05:00",
     },
     "BacktestAsked": {"expression": "crossing.weighed_mass_kg > 17000.0", "days": 30},
+    "CheckAsked": {"expression": "features.night == 1 && features.carrier_crossings_30d == 0"},
     "Period": {"days": 30},
     "Approval": {"shadow": False, "note": "As discussed at the morning briefing."},
     "Retirement": {"reason": "The route is closed."},

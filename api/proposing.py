@@ -17,11 +17,12 @@ from api.reading import check_post
 from api.runtime import Runtime
 from engine import profiles, twokeys, watchlist
 from engine.answers import Claim, claim, taken
-from engine.errors import BusyError, NotAllowedError, NotEnoughDataError
+from engine.errors import BusyError, NotAllowedError, NotEnoughDataError, RecordError
 from engine.inflight import Recorded, recorded
 from engine.journal import Draft
 from engine.profile_hits import Audit, audit
 from engine.profile_program import program
+from engine.profile_syntax import LONGEST
 from engine.profiles import Profile, ProfileChannel, ProfileProposal, Trial
 from engine.records import PostCode, Record, Text
 from engine.twokeys import Matter, standing
@@ -48,6 +49,12 @@ class Period(Record):
     """How far a backtest looks back."""
 
     days: Days = 90
+
+
+class CheckAsked(Record):
+    """An expression as it stands in the editor; it need not fit."""
+
+    expression: Annotated[str, Field(max_length=2 * LONGEST)]
 
 
 class BacktestAsked(Record):
@@ -79,12 +86,14 @@ class Proposing:
             name=f"profile:{proposed.code}",
             key=self._key,
         )
-        return self._once(
-            asked,
-            lambda connection: profiles.propose(
-                proposed, by=self._caller.name, now=self._now(connection)
-            ),
-        )
+
+        def draft(connection: Connection) -> Draft:
+            other = proposed.instead_of
+            if other is not None and other not in twokeys.standings(connection, "profile", other):
+                raise RecordError("profile", "instead_of", "unknown", "no profile has this code")
+            return profiles.propose(proposed, by=self._caller.name, now=self._now(connection))
+
+        return self._once(asked, draft)
 
     def entry(self, entry: WatchEntry) -> Recorded:
         """Propose an entry of the watch list."""

@@ -47,6 +47,8 @@ MAY: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/v1/profiles"): _READERS,
     ("POST", "/v1/profiles"): _READERS,
     ("POST", "/v1/profiles/backtests"): _READERS,
+    ("POST", "/v1/profiles/checks"): _READERS,
+    ("GET", "/v1/profiles/fields"): _READERS,
     ("GET", "/v1/profiles/{code}"): _READERS,
     ("POST", "/v1/profiles/{code}/backtests"): _READERS,
     ("POST", "/v1/profiles/{code}/approvals"): frozenset({Role.SUPERVISOR}),

@@ -1,6 +1,6 @@
 """Answers about profiles and the watch list as data: what OpenAPI says of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -73,6 +73,45 @@ class ProfileBacktest:
     proxies: list[str]
     """What it reads that could stand for a person's origin."""
     examples: list[Example]
+    daily_matches: list[int] = field(default_factory=list)
+    """Of each 24 hours back from the last crossing, the oldest first; older backtests lack it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileCheck:
+    """Whether an expression may run, and what it would read."""
+
+    fits: bool
+    at: int | None
+    """Where it does not fit, counted from 1."""
+    why: str | None
+    steps: int | None
+    """Most steps of one evaluation."""
+    most_steps: int
+    reads: list[str]
+    proxies: list[str]
+    """What it reads that could stand for a person's origin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileField:
+    """Something an expression may ask for."""
+
+    name: str
+    kind: Literal["bool", "number", "text", "texts"]
+    choices: list[str]
+    """What it can be, where that is a closed list."""
+    unit: str
+    meaning: str
+    proxy: bool
+    """It could stand for a person's origin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileFields:
+    """All that an expression may ask for."""
+
+    fields: list[ProfileField]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +171,8 @@ class ProfileView(TwoKeysView):
     valid_from: datetime | None
     valid_until: datetime
     note: str | None
+    instead_of: str | None
+    """Whose place it shall take; that one leaves by a step of its own."""
     is_valid: bool
     backtest: ProfileBacktest | None
     audit: ProfileAudit

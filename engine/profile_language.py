@@ -232,7 +232,8 @@ def _pattern_steps(node: Node) -> int:
         raise refused(node.at, f"a pattern has up to {LONGEST_PATTERN} ASCII characters")
     if any(sign in node.value for sign in ("{", "\\", "(?")):
         raise refused(
-            node.at, "a pattern has no { }, no backslash and no (?: its cost is unbounded"
+            node.at,
+            "a pattern has no curly brackets, no backslash and no (?: its cost is unbounded",
         )
     import cel
 

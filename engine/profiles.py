@@ -43,6 +43,7 @@ def _printable(value: str) -> str:
 
 
 ProfileChannel = Literal["blue", "yellow", "red"]
+Code = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Trial:
 class ProfileProposal(Record):
     """What somebody proposes."""
 
-    code: Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")]
+    code: Code
     """Its name for ever: a changed profile is another one."""
     title: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
     expression: Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_printable)]
@@ -71,6 +72,8 @@ class ProfileProposal(Record):
     """Without one it is valid as soon as it is approved."""
     valid_until: Time
     note: Text | None = None
+    instead_of: Code | None = None
+    """Whose place it shall take, for whoever compares the two: that one leaves on its own."""
 
     @property
     def trial(self) -> Trial:

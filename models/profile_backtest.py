@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.minutes import Learnt
-from engine.profile_fields import PROXIES, Reader
+from engine.profile_fields import Reader
 from engine.profile_program import ProfileFailed, Program, context, program
 from engine.profiles import Trial
 from engine.selection import Channel
@@ -25,6 +25,7 @@ from features.definitions import EVER
 from features.history import Tables
 from features.log import arrivals, ints, read_log
 from features.plan import Plan
+from features.proxies import proxies
 from features.streams import CROSSINGS
 from models.intervals import share
 
@@ -74,7 +75,8 @@ def profile_backtest(tables: Tables, trial: Trial, *, days: int = DAYS) -> dict[
         random checks, with the share of the random stream that matches), ``base_rate`` of the
         random stream. Rates are estimates with exact 95 % intervals (Clopper and Pearson, 1934),
         or "not yet knowable" with the reason. A home that knows no crossing yet has an answer
-        too: nothing can be known.
+        too: nothing can be known. ``daily_matches`` counts the matches of each 24 hours back from
+        the last crossing, the oldest first.
 
     Raises
     ------
@@ -103,18 +105,13 @@ def profile_backtest(tables: Tables, trial: Trial, *, days: int = DAYS) -> dict[
         "selected_per_day": float(chosen / window.days),
         "minutes_per_day": _minutes(tables, trial, matched, window) / window.days,
         **_rates(seen, matched, of_post),
+        "daily_matches": _daily(tables, matched, window),
         "failed": failures,
         "steps": made.steps,
         "reads": sorted(made.needs),
-        "proxies": proxies(made),
+        "proxies": proxies(made.needs),
         "examples": _examples(tables, matched, window),
     }
-
-
-def proxies(made: Program) -> list[str]:
-    """Return what a profile reads that could stand for a person's origin."""
-    marked = {f"features.{name}" for name, feature in CATALOGUE.items() if feature.proxy}
-    return sorted(made.needs & {*marked, *PROXIES})
 
 
 def _window(tables: Tables, days: int) -> Window:
@@ -215,6 +212,15 @@ def _minutes(tables: Tables, trial: Trial, matched: Mask, window: Window) -> flo
     classes = tables.crossings["vehicle_class"].slice(window.first).to_pylist()
     each = [learnt.expected(classes[row]).of(channel) for row in np.flatnonzero(matched)]
     return float(np.sum(each)) * trial.percentage / 100.0
+
+
+def _daily(tables: Tables, matched: Mask, window: Window) -> list[int]:
+    """Count the matches of each day, the oldest first, counted back from the window's end."""
+    known_at = ints(tables.crossings["known_at"])[window.first :]
+    ago = (window.until - 1 - known_at[matched]) // DAY
+    whole = int((window.until - 1 - window.since) // DAY) + 1
+    counts: list[int] = np.bincount(ago, minlength=whole)[::-1].tolist()
+    return counts
 
 
 def _examples(tables: Tables, matched: Mask, window: Window) -> list[dict[str, str]]:

@@ -7,10 +7,8 @@ checked whole before any of it is recorded.
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
-
 from api.bodies import ReportedAct
+from api.pages.forms import line, number, once
 from api.pages.visits import Form, Visitor, field
 from api.reading import Reading
 from api.runtime import Runtime
@@ -29,10 +27,10 @@ def review(runtime: Runtime, visitor: Visitor, decision_id: str, form: Form) -> 
     said = {"verdict": verdict, "reason_code": field(form, "reason_code")}
     if verdict == "override":
         said["channel"] = field(form, "channel")
-    if reason := _line(field(form, "reason")):
+    if reason := line(field(form, "reason")):
         said["reason"] = reason
     made = Review.model_validate({name: value for name, value in said.items() if value})
-    name = f"{REVIEW}:form:{decision_id}:{_once(form)}"
+    name = f"{REVIEW}:form:{decision_id}:{once(form)}"
     asked = claim(REVIEW, made, post=known.post, name=name)
     runtime.recording.review(known, made, asked, person=visitor.caller.name)
 
@@ -44,7 +42,7 @@ def report(runtime: Runtime, visitor: Visitor, decision_id: str, form: Form) -> 
     act = _act(known, form, now)
     seizure = _seizure(known, form, act) if act.outcome == "seizure" else None
     act_name = inspection_name(act.inspection_id)
-    seizure_name = f"{SEIZURE}:sz-{_once(form)}"
+    seizure_name = f"{SEIZURE}:sz-{once(form)}"
     with runtime.store.read() as snapshot:  # sent twice, it differs in its time alone
         done = taken(snapshot, [act_name, seizure_name])
     if act_name not in done:
@@ -67,11 +65,11 @@ def release(runtime: Runtime, visitor: Visitor, decision_id: str, form: Form) ->
 def _act(known: Filed, form: Form, now: datetime) -> ReportedAct:
     return ReportedAct.model_validate(
         {
-            "inspection_id": f"act-{_once(form)}",
+            "inspection_id": f"act-{once(form)}",
             "crossing_id": known.crossing_id,
             "recorded_at": now,
             "methods": list(form.get("methods", ())),
-            "minutes": _number(form, "minutes"),
+            "minutes": number(form, "minutes"),
             "places_searched": list(form.get("places_searched", ())),
             "outcome": field(form, "outcome"),
         },
@@ -81,45 +79,15 @@ def _act(known: Filed, form: Form, now: datetime) -> ReportedAct:
 
 def _seizure(known: Filed, form: Form, act: ReportedAct) -> Seizure:
     names = ("substance_class", "substance", "place", "concealment")
-    said: dict[str, Any] = {name: _line(value) for name in names if (value := field(form, name))}
+    said: dict[str, Any] = {name: line(value) for name in names if (value := field(form, name))}
     return Seizure.model_validate(
         said
         | {
-            "seizure_id": f"sz-{_once(form)}",
+            "seizure_id": f"sz-{once(form)}",
             "inspection_id": act.inspection_id,
             "crossing_id": known.crossing_id,
             "recorded_at": act.recorded_at,
-            "quantity_g": _number(form, "quantity_g"),
+            "quantity_g": number(form, "quantity_g"),
         },
         strict=False,
     )
-
-
-def _number(form: Form, name: str) -> float | None:
-    """Return a number as people write it: with a comma or a point, with or without spaces."""
-    text = field(form, name).replace("\u00a0", "").replace(" ", "").replace(",", ".")
-    if not text:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise _wrong(name, "not a number") from None
-
-
-def _once(form: Form) -> str:
-    once = field(form, "once")
-    if len(once) != 24 or not once.isalnum() or not once.isascii():
-        raise _wrong("once", "not a number that this service made")
-    return once
-
-
-def _wrong(name: str, why: str) -> ValidationError:
-    fault = InitErrorDetails(
-        type=PydanticCustomError("bad_form", "{why}", {"why": why}), loc=(name,), input=None
-    )
-    return ValidationError.from_exception_data("form", [fault])
-
-
-def _line(text: str) -> str:
-    """Return a text on one line, as records keep them."""
-    return " ".join(text.split())

@@ -157,6 +157,44 @@ ALERTS: Final[Labels] = {
     "seals": N_("Seals"),
     "load": N_("Load"),
 }
+STATES: Final[Labels] = {
+    "proposed": N_("proposed"),
+    "in_force": N_("in force"),
+    "shadow": N_("in the shadow"),
+    "expired": N_("expired"),
+    "retired": N_("retired"),
+    "candidate": N_("candidate"),
+}
+FIELDS: Final[Labels] = {
+    "code": N_("Code"),
+    "title": N_("Title"),
+    "expression": N_("What it asks"),
+    "channel": N_("Channel"),
+    "percentage": N_("Selected of 100 that fit"),
+    "post": N_("Post"),
+    "valid_from": N_("Valid from"),
+    "valid_until": N_("Valid until"),
+    "validity": N_("Validity"),
+    "note": N_("Note"),
+    "instead_of": N_("Instead of"),
+    "reason": N_("Reason"),
+    "identifier": N_("Identifier"),
+    "expiry": N_("Expires"),
+}
+"""Fields of proposals, as their forms call them."""
+NAMES: Final[Labels] = {
+    "plate": N_("Plate"),
+    "trailer": N_("Trailer"),
+    "vin": "VIN",
+    "container": N_("Container"),
+    "party": N_("Party"),
+    "carrier": N_("Carrier"),
+    "consignee": N_("Consignee"),
+    "consignor": N_("Consignor"),
+    "declarant": N_("Declarant"),
+    "driver_ref": N_("Driver"),
+}
+"""What an entry of the watch list names."""
 TABLES: Final[Mapping[str, Labels]] = {
     "channel": CHANNELS,
     "means": MEANS,
@@ -177,4 +215,7 @@ TABLES: Final[Mapping[str, Labels]] = {
     "alert": ALERTS,
     "whose": WHOSE,
     "family": FAMILIES,
+    "state": STATES,
+    "field": FIELDS,
+    "named": NAMES,
 }

@@ -14,6 +14,8 @@ SECTIONS: Mapping[str, str] = {
     "/posts/{post}/queue": N_("Queue"),
     "/posts/{post}/shift": N_("Shift report"),
     "/": N_("Posts"),
+    "/profiles": N_("Profiles"),
+    "/watchlist": N_("Watch list"),
 }
 """Path and name; one with a post stands on that post's pages alone."""
 

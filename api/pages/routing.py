@@ -64,7 +64,8 @@ def to_login(request: Request) -> Response:
 def refused(request: Request, error: Exception) -> Response:
     """Return a refusal as a page; it repeats nothing of what was sent."""
     status = STATUS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY)  # type: ignore[arg-type]
-    return page(request, "refused.html", status=status, kind=int(status), visitor=None)
+    kind, why = int(status), type(error).__name__
+    return page(request, "refused.html", status=status, kind=kind, why=why, visitor=None)
 
 
 def local(path: str) -> str:

@@ -5,11 +5,19 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
-from api.pages import decision, home, queue, shift, signing
+from api.pages import decision, home, profiles, queue, shift, signing, watchlist
 from api.pages.rendering import STATIC
 from api.pages.routing import HEADERS
 
-ROUTERS = (signing.router, home.router, queue.router, decision.router, shift.router)
+ROUTERS = (
+    signing.router,
+    home.router,
+    queue.router,
+    decision.router,
+    shift.router,
+    profiles.router,
+    watchlist.router,
+)
 
 
 class _Files(StaticFiles):

@@ -29,6 +29,18 @@ TWINS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("POST", "/decisions/{decision_id}/reviews"): ("POST", "/v1/decisions/{decision_id}/reviews"),
     ("POST", "/decisions/{decision_id}/acts"): ("POST", "/v1/inspections"),
     ("POST", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
+    ("GET", "/profiles"): ("GET", "/v1/profiles"),
+    ("GET", "/profiles/new"): ("GET", "/v1/profiles/fields"),
+    ("POST", "/profiles/checks"): ("POST", "/v1/profiles/checks"),
+    ("POST", "/profiles"): ("POST", "/v1/profiles"),
+    ("GET", "/profiles/{code}"): ("GET", "/v1/profiles/{code}"),
+    ("POST", "/profiles/{code}/approvals"): ("POST", "/v1/profiles/{code}/approvals"),
+    ("POST", "/profiles/{code}/retirements"): ("POST", "/v1/profiles/{code}/retirements"),
+    ("POST", "/profiles/{code}/backtests"): ("POST", "/v1/profiles/{code}/backtests"),
+    ("GET", "/watchlist"): ("GET", "/v1/watchlist"),
+    ("POST", "/watchlist"): ("POST", "/v1/watchlist"),
+    ("POST", "/watchlist/{entry_id}/approvals"): ("POST", "/v1/watchlist/{entry_id}/approvals"),
+    ("POST", "/watchlist/{entry_id}/retirements"): ("POST", "/v1/watchlist/{entry_id}/retirements"),
 }
 """Each page and form, and the route that does the same in JSON."""
 SIGNED_IN_ALONE = frozenset({("GET", "/"), ("POST", "/logout")})

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from api.pages import phrases
+from api.pages import phrases, refusals
 from api.pages.languages import Speech
 
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -57,6 +57,9 @@ class Retelling:
             "of": self._number,
             "times": self._amount,
             "code": str,
+            "names": str,
+            "kind": self._of(refusals.KINDS),
+            "other": self._of(refusals.KINDS),
         }
 
     def sentence(self, text: str) -> Said:
@@ -74,6 +77,10 @@ class Retelling:
         if any(part.is_english for part in parts):
             return Said(text, is_english=True)
         return Said("; ".join(part.text for part in parts), is_english=False)
+
+    def refusal(self, text: str) -> Said:
+        """Return why an expression is refused in the reader's language."""
+        return self._said(text, refusals.REFUSALS)
 
     def _said(self, text: str, patterns: Sequence[str]) -> Said:
         if self._speech.code == "en":

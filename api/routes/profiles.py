@@ -7,10 +7,12 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from api.answering import answer, said, takes
 from api.bodies import body_of, optional_body_of
+from api.checking import checked, fields
 from api.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.proposing import (
     Approval,
     BacktestAsked,
+    CheckAsked,
     Period,
     Proposing,
     ReadingProposals,
@@ -21,6 +23,8 @@ from api.schemas_profiles import (
     AcknowledgedProfile,
     AcknowledgedStep,
     ProfileBacktest,
+    ProfileCheck,
+    ProfileFields,
     Profiles,
     ProfileView,
 )
@@ -65,6 +69,22 @@ async def try_out(
 ) -> Response:
     """Return what an expression would have done; nothing is recorded."""
     return answer(await asyncio.to_thread(Proposing(runtime, caller).try_out, asked))
+
+
+@router.post("/checks", response_model=ProfileCheck, openapi_extra=takes(CheckAsked))
+async def check(
+    _caller: TheCaller,
+    runtime: RunningService,
+    asked: Annotated[CheckAsked, Depends(body_of(CheckAsked))],
+) -> Response:
+    """Say where an expression does not fit, or what it would read; nothing is recorded."""
+    return answer(await asyncio.to_thread(checked, asked.expression, runtime.plan.names))
+
+
+@router.get("/fields", response_model=ProfileFields)
+def offered(_caller: TheCaller, runtime: RunningService) -> Response:
+    """Return all that an expression may ask for."""
+    return answer({"fields": fields(runtime.plan.names)})
 
 
 @router.get("/{code}", response_model=ProfileView)

@@ -16,7 +16,12 @@ from tests.service.desk import CHEAP
 from tests.service.world import POST, arrival
 
 QUEUE = f"/posts/{POST}/queue"
-ROLES = {"malika": Role.SUPERVISOR, "umed": Role.CHECKPOINT}
+ROLES = {
+    "malika": Role.SUPERVISOR,
+    "umed": Role.CHECKPOINT,
+    "zafar": Role.ANALYST,
+    "olim": Role.SUPERVISOR,
+}
 
 
 @dataclass(frozen=True, slots=True)

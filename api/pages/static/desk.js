@@ -69,6 +69,24 @@ document.addEventListener("keydown", (event) => {
   if (act) { event.preventDefault(); act(); }
 });
 
+/** Check what is written a moment after the last key, and show what the server says of it. */
+function checkAsTyped(form) {
+  const text = form.elements.expression;
+  let wait = 0, last = 0;
+  const ask = async () => {
+    const asked = ++last;
+    const body = new URLSearchParams(new FormData(form));
+    const answer = await fetch(form.dataset.check, { method: "POST", body });
+    if (!answer.ok || answer.redirected || asked !== last) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (asked === last) document.querySelector("[data-checked]").replaceChildren(...fresh.body.childNodes);
+  };
+  text.addEventListener("input", () => {
+    clearTimeout(wait);
+    wait = setTimeout(() => ask().catch(() => { /* the next key tries again */ }), 400);
+  });
+}
+
 for (const button of document.querySelectorAll("[data-help]")) {
   button.hidden = false;
   button.addEventListener("click", () => help?.showModal());
@@ -80,4 +98,5 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => print());
 }
+for (const form of document.querySelectorAll("[data-check]")) checkAsTyped(form);
 if (live() && "EventSource" in window) listen();

@@ -1,0 +1,88 @@
+"""The watch list for people: what stands on it, who agreed, and a form to propose an entry."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
+
+from api.dependencies import RunningService
+from api.pages import proposing
+from api.pages.rendering import page
+from api.pages.routing import PageRoute
+from api.pages.visits import TheForm, TheVisitor, Visitor
+from api.proposing import ReadingProposals
+from api.runtime import Runtime
+from engine.errors import RecordError
+from engine.records import Identifier
+from engine.validation import faults
+from engine.watchlist import NAMED
+
+router = APIRouter(prefix="/watchlist", route_class=PageRoute, include_in_schema=False)
+EntryId = Annotated[Identifier, Path()]
+STATES = ("proposed", "in_force", "expired", "retired")
+Kept = Mapping[str, Sequence[str]]
+
+
+@router.get("")
+async def show(request: Request, visitor: TheVisitor) -> Response:
+    """Show every entry by where it stands."""
+    return await _page(request, visitor)
+
+
+@router.post("")
+async def propose(
+    request: Request, runtime: RunningService, visitor: TheVisitor, form: TheForm
+) -> Response:
+    """Propose an entry."""
+    try:
+        await asyncio.to_thread(proposing.entry, runtime, visitor, form)
+    except RecordError as error:
+        return await _page(request, visitor, kept=form, wrong=(error.field,))
+    except ValidationError as error:
+        known = {"missing_key": "identifier"}
+        names = {str(where[0]) if where else rule for where, rule, _ in faults(error)}
+        wrong = sorted(known.get(name, name) for name in names)
+        return await _page(request, visitor, kept=form, wrong=wrong)
+    return RedirectResponse("/watchlist?done=proposed", 303)
+
+
+@router.post("/{entry_id}/approvals")
+async def approve(
+    runtime: RunningService, visitor: TheVisitor, form: TheForm, entry_id: EntryId
+) -> Response:
+    """Agree to an entry, to its leaving, or to a counterpart's notice."""
+    await asyncio.to_thread(proposing.approve, runtime, visitor, "watchlist", entry_id, form)
+    return RedirectResponse("/watchlist?done=approved", 303)
+
+
+@router.post("/{entry_id}/retirements")
+async def retire(
+    runtime: RunningService, visitor: TheVisitor, form: TheForm, entry_id: EntryId
+) -> Response:
+    """Propose that an entry leaves."""
+    await asyncio.to_thread(proposing.retire, runtime, visitor, "watchlist", entry_id, form)
+    return RedirectResponse("/watchlist?done=leaving", 303)
+
+
+async def _page(
+    request: Request, visitor: Visitor, *, kept: Kept | None = None, wrong: Sequence[str] = ()
+) -> Response:
+    runtime: Runtime = request.app.state.runtime
+    found = await asyncio.to_thread(ReadingProposals(runtime).entries)
+    return page(
+        request,
+        "watchlist.html",
+        status=422 if wrong else 200,
+        visitor=visitor,
+        twin="/v1/watchlist",
+        by_state={state: [one for one in found if one["state"] == state] for state in STATES},
+        kinds=NAMED,
+        kept=dict(kept or {}),
+        wrong=wrong,
+        once=secrets.token_hex(12),
+        done=request.query_params.get("done", ""),
+    )
