@@ -33,6 +33,7 @@ TAKES = {
     "/v1/posts/{post}/roster": "Roster",
     "/v1/profiles": "ProfileProposal",
     "/v1/profiles/backtests": "BacktestAsked",
+    "/v1/profiles/checks": "CheckAsked",
     "/v1/profiles/{code}/backtests": "Period",
     "/v1/profiles/{code}/approvals": "Approval",
     "/v1/profiles/{code}/retirements": "Retirement",
