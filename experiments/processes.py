@@ -80,17 +80,31 @@ class Server:
             return 0.0
         return sum(map(_cpu, _members(self._process.pid)))
 
+    def memory_bytes(self) -> int:
+        """Return the memory that the whole group holds now; what processes share counts once."""
+        if self._process is None:
+            return 0
+        return sum(_memory(int(fields[0])) for fields in _members(self._process.pid))
+
 
 def _members(group: int) -> list[list[str]]:
+    """Return number and fields of each process of a group."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 if int(fields[_PGRP]) == group:
-                    found.append(fields)
+                    found.append([entry.name, *fields])
     return found
 
 
 def _cpu(fields: list[str]) -> float:
-    return sum(map(int, fields[_UTIME:_CUTIME])) / _TICK
+    return sum(map(int, fields[1 + _UTIME : 1 + _CUTIME])) / _TICK
+
+
+def _memory(process: int) -> int:
+    with suppress(OSError):
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return 0

@@ -1,4 +1,4 @@
-"""Our model as plain ``mlflow models serve`` takes it: the peer of the serving benchmark.
+"""Our model as plain services take it: ``mlflow models serve``, and one made of joblib.
 
 One of the bundle's two ensembles, without calibration, features, selection or a record: the peer is
 asked for less than the service does, so a ratio against it flatters nobody.
@@ -17,6 +17,10 @@ TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 """All that the analysts' file of a bundle may hold beside scikit-learn's public types."""
 
 
+PLAIN = "plain.joblib"
+"""The same estimator for a service without MLflow, beside its files."""
+
+
 def save(home: Home, version: str, out: Path) -> tuple[str, ...]:
     """Write an MLflow model of a bundle's discrepancy ensemble; return the columns it takes.
 
@@ -32,10 +36,12 @@ def save(home: Home, version: str, out: Path) -> tuple[str, ...]:
     names = load_bundle(home.bundles / version, signing_key(home).public_key()).names
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        import joblib
         import mlflow.sklearn
 
         chosen = estimators(home, version)["discrepancy"]
         mlflow.sklearn.save_model(chosen, str(out), skops_trusted_types=TRUSTED)
+    joblib.dump(chosen, out / PLAIN)
     return names
 
 

@@ -1,0 +1,78 @@
+"""The serving benchmark claims ratios of turns, and runs on histories that ended long ago."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import NotEnoughDataError
+from engine.times import DAY, SystemClock, moment
+from experiments import serving_deployment
+from experiments.serving_contest import MLFLOW, OURS, PLAINLY, Setting, Turn, ratios
+from experiments.serving_deployment import BATCH, deploy
+from experiments.synth.write import write
+
+SETTING = Setting("16 connections", 16, 1, {})
+
+
+def turn(times: float) -> Turn:
+    return Turn(rate=100.0 * times, cpu=0.01 / times, p50=0.1 / times, p99=0.2 / times)
+
+
+def seen(ours: float) -> dict[str, tuple[float, bool]]:
+    """Return the ratios of a service that is so many times as fast as its peers."""
+    turns = {OURS: [turn(ours), turn(ours), turn(ours * 0.1)]}
+    turns[MLFLOW] = [turn(1.0), turn(1.0), turn(0.1)]
+    turns[PLAINLY] = [turn(4.0), turn(4.0), turn(0.4)]
+    return {found["name"]: (found["seen"], found["holds"]) for found in ratios(SETTING, turns)}
+
+
+def test_ratios_are_medians_of_turns_and_bars_hold_from_their_value_on() -> None:
+    found = seen(16.0)
+    assert found[f"throughput against {MLFLOW}, 16 connections"] == (16.0, True)
+    assert found[f"throughput against {PLAINLY}, 16 connections"] == (4.0, True)
+    assert found[f"processor time against {MLFLOW}, 16 connections"] == (0.062, True)
+    slower = seen(14.0)
+    assert slower[f"throughput against {MLFLOW}, 16 connections"] == (14.0, False)
+    assert slower[f"processor time against {MLFLOW}, 16 connections"] == (0.071, False)
+    assert not slower[f"throughput against {PLAINLY}, 16 connections"][1]
+
+
+def test_a_history_that_ended_long_ago_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        tmp_path / "old",
+        crossings=2_000,
+        seed=1,
+        end=moment(SystemClock().now() - 40 * DAY),
+        days=20,
+    )
+    done: list[str] = []
+
+    def told(home: Path, *words: str, password: str = "") -> dict[str, Any]:
+        done.append(words[0])
+        return {"version": "v", "password": "p", "key": f"k-{words[-1]}"}
+
+    monkeypatch.setattr(serving_deployment, "_told", told)
+    monkeypatch.setattr(serving_deployment, "save", lambda *_: ("one", "two"))
+    made = deploy(tmp_path, tmp_path / "old")
+    assert done[:2] == ["load", "train"]
+    assert len(made.bodies) > 10
+    head, _, body = next(made.batches()).partition(b"\r\n\r\n")
+    rows = json.loads(body)
+    assert len(rows) == BATCH and len({row["crossing"]["crossing_id"] for row in rows}) == BATCH
+    (post,) = {row["crossing"]["post"] for row in rows}
+    assert f"Bearer k-{post}".encode() in head
+    asked = list(itertools.islice(made.decisions(), 5))
+    assert all(one.startswith(b"POST /v1/decisions HTTP") for one in asked)
+
+
+@pytest.mark.parametrize("missing", ["crossings.csv", "network.toml"])
+def test_a_folder_that_cannot_be_served_is_refused_by_name(tmp_path: Path, missing: str) -> None:
+    for name in {"crossings.csv", "network.toml"} - {missing}:
+        (tmp_path / name).touch()
+    with pytest.raises(NotEnoughDataError, match=missing):
+        deploy(tmp_path / "scratch", tmp_path)
