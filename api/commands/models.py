@@ -18,28 +18,43 @@ if TYPE_CHECKING:
 
 def shadow(
     home: HomeOption,
-    version: Annotated[str, typer.Argument(help="Model version.")],
-    by: Annotated[str, typer.Option("--as", help="Who asks.")],
+    version: Annotated[
+        str, typer.Argument(help="Model version; without one, whatever is in the shadow.")
+    ] = "",
+    by: Annotated[str, typer.Option("--as", help="Who puts a candidate there.")] = "",
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a candidate score in the shadow; again, and the days finished since are scored."""
-    from api.promoting import shadowed
-    from models.promotions import read_state
-
+    """Let a candidate score in the shadow; again, or without a version, score the days since."""
     with opened(existing(home)) as (found, store):
-        role = _role(found, store, by)
-        with store.read() as connection:
-            standing = read_state(connection).models.get(version)
-        if standing is None or standing.role != "shadow":
-            standing = shadowed(found, store, version, by=by, role=role).models[version]
-        days = [_day(draft) for draft in _scored(found, store, version)]
+        in_shadow = _in_shadow(store)
+        if version and version not in in_shadow:
+            _put_into_shadow(found, store, version, by=by)
+            in_shadow = [version]
+        wanted = [version] if version else in_shadow
+        days = [_day(draft) for each in wanted for draft in _scored(found, store, each)]
 
     def text() -> None:
-        typer.echo(f"{version} scores in the shadow; {len(days)} days more were scored")
+        scored = f"{len(days)} days more were scored"
+        typer.echo(f"in the shadow: {', '.join(wanted) or 'no model'}; {scored}")
 
-    result = {"version": version, "role": standing.role, "days": days}
-    emit(result, as_json=as_json, text=text)
+    emit({"versions": wanted, "days": days}, as_json=as_json, text=text)
+
+
+def _in_shadow(store: Store) -> list[str]:
+    from models.promotions import read_state
+
+    with store.read() as connection:
+        models = read_state(connection).models
+    return [version for version, model in models.items() if model.role == "shadow"]
+
+
+def _put_into_shadow(home: Home, store: Store, version: str, *, by: str) -> None:
+    from api.promoting import shadowed
+
+    if not by:
+        raise typer.BadParameter("name who puts the candidate into the shadow", param_hint="--as")
+    shadowed(home, store, version, by=by, role=_role(home, store, by))
 
 
 def rollback(
@@ -93,4 +108,4 @@ def _scored(home: Home, store: Store, version: str) -> "list[Draft]":
 
 def _day(draft: "Draft") -> dict[str, Any]:
     said = {name: draft.body[name] for name in ("day", "decisions", "left_out")}
-    return {"post": draft.post, **said}
+    return {"version": draft.subject, "post": draft.post, **said}

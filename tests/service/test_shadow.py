@@ -1,14 +1,19 @@
 """A model in the shadow scores what was decided, is seen by no officer, and seeds percentiles."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from sqlalchemy import Connection
+from typer.testing import CliRunner
 
 from api import models
+from api.cli import app
 from engine.errors import PromotionRefusedError
 from engine.journal import Draft
 from engine.ports import FeatureRows
@@ -20,6 +25,7 @@ from features.plan import Plan
 from models import promotion, shadow
 from models.promotion import State
 from models.promotions import read_state
+from models.scorer import Scorer
 from models.shadow import seeds, shadow_scores
 from tests.service.conftest import serving
 from tests.service.world import POST, UniformScorer, World, arrival
@@ -169,3 +175,24 @@ def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
     home_models.load("m2")
     home_models.load("m1")  # never in force here: its own quantiles stay
     assert folder_seeds == [{"m2": table}, {}]
+
+
+def test_every_night_one_command_scores_whatever_is_in_the_shadow(
+    shadowed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Scorer, "load", lambda folder, key: UniformScorer(folder.name, PLAN))
+    asked = ["shadow", "--home", str(shadowed.home.root), "--json"]
+
+    def told() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(CliRunner().invoke(app, asked).stdout)
+        return found
+
+    assert told() == {"versions": ["m2"], "days": []}  # today is not over
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=1), tick=True):
+        (day,) = told()["days"]
+        assert told()["days"] == []
+    assert (day["version"], day["post"], day["decisions"]) == ("m2", POST, DECISIONS)
+
+    unnamed = CliRunner().invoke(app, [*asked, "m3"])
+    assert unnamed.exit_code == 2
+    assert "--as" in unnamed.stderr
