@@ -148,6 +148,8 @@ def _everything(trips: Trips) -> World:
         replace(trips, config=config),
         happens=np.ones(n, np.bool_),
         p_seizure=np.zeros(n),
+        p_discrepancy=np.zeros(n),
+        hiding=np.full(n, -1),
         propensity=np.zeros(n),
         acts=nobody,
         seizures=seized,

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.draws import Shift
 from engine.minutes import Learnt
 from engine.selection import Channel
 from engine.times import DAY
 from engine.workload import Running, Usual
-from experiments.simulate_setting import SHIFT_DAYS, Setting
+from experiments.simulate_setting import LOOK, LOT, SEARCH, SHIFT_DAYS, Setting
 from experiments.synth.config import Bools, Floats, Ints
 from experiments.synth.network import POSTS
 from experiments.synth.officers import RANDOM, Choice, Historical, Results
@@ -37,9 +38,14 @@ class Chooser(Protocol):
     """Share drawn by lot; None where nothing but the lot chooses."""
     basis: int
     """What the acts of its own choice are called."""
+    looks: float
+    """Part of the minutes that goes to looks at documents and scan alone."""
 
     def score(self, rows: Ints) -> Floats:
-        """Return what arrivals are ranked by, highest first; asked once for each as it arrives."""
+        """Return what arrivals are ranked by, highest first; asked once for each as it arrives.
+
+        Of shape (n,); of shape (2, n) where there are looks, which are ranked by the second row.
+        """
         ...
 
     def again(self, rows: Ints) -> Floats | None:
@@ -91,6 +97,7 @@ class Desk:
         n = len(setting.u_lot)
         self.setting, self.chooser = setting, chooser
         self.lot: Bools = np.zeros(n, np.bool_)
+        self.how: NDArray[np.int8] = np.full(n, SEARCH, np.int8)
         self.p_lot: Floats = np.full(n, np.nan)
         self.p_other: Floats = np.full(n, np.nan)
         self.rosters: list[Roster] = []
@@ -99,7 +106,7 @@ class Desk:
         self._open: dict[int, tuple[Running, Roster]] = {}
         self._recent: deque[tuple[int, Ints, Floats]] = deque()
         self._arrived: dict[int, list[int]] = defaultdict(list)
-        self._picks: dict[int, list[tuple[int, float]]] = defaultdict(list)
+        self._picks: dict[tuple[int, Channel], list[tuple[int, float]]] = defaultdict(list)
         self._mean = _means(setting)
 
     def learn(self, results: Results) -> None:
@@ -117,7 +124,7 @@ class Desk:
             self._open.clear()
             self.chooser.refit(self._now)
             self._rescore()
-        scores = self.chooser.score(rows)
+        scores = np.atleast_2d(self.chooser.score(rows))
         choice = self._past.choose(rows) if since < 0 else self._chosen(rows, scores)
         self._recent.append((self._now, rows, scores))
         while self._recent[0][0] <= self._now - SHIFT_DAYS * DAY:
@@ -132,42 +139,58 @@ class Desk:
         for _ in range(len(self._recent)):
             day, rows, scores = self._recent.popleft()
             anew = self.chooser.again(rows)
-            self._recent.append((day, rows, scores if anew is None else anew))
+            self._recent.append((day, rows, scores if anew is None else np.atleast_2d(anew)))
 
     def _chosen(self, rows: Ints, scores: Floats) -> Choice:
         posts = self.setting.trips.entry_post[rows]
         basis = np.full(len(rows), -1, np.int8)
-        for i, place in enumerate(self._places(posts, rows, scores)):
+        ranked = [self._places(posts, rows, one, side=side) for side, one in enumerate(scores)]
+        for i, places in enumerate(zip(*ranked, strict=True)):
             row, post = int(rows[i]), int(posts[i])
             running, _ = self._shift(post)
             running.now = int(self.setting.trips.habits.entry_at[row])
-            alone = self.chooser.lot is None
-            share = running.sides()[Channel.RED].share(
-                reserved=self.chooser.lot or 0.0, expected=float(self.setting.minutes[0, row])
-            )
-            self.p_lot[row] = max(share, LEAST_LOT) if alone else self.chooser.lot
-            self.p_other[row] = 0.0 if alone else self.chooser.chance(place, share)
+            search, look = self._chances(row, running, places)
+            self.p_other[row] = 1 - (1 - search) * (1 - look)
             self.lot[row] = self.setting.u_lot[row] < self.p_lot[row]
             if self.lot[row]:
-                basis[i] = RANDOM
-            elif self.setting.u_pick[row] < self.p_other[row]:
-                basis[i] = self.chooser.basis
+                basis[i], self.how[row] = RANDOM, LOT
+            elif self.setting.u_pick[row] < search:
+                basis[i], self.how[row] = self.chooser.basis, SEARCH
+            elif self.setting.u_look[row] < look:
+                basis[i], self.how[row] = self.chooser.basis, LOOK
             if basis[i] >= 0:
-                self._spend(post, row, is_lot=bool(self.lot[row]))
+                self._spend(post, row)
             running.decisions += 1
         both = (1 - self.p_lot[rows]) * (1 - self.p_other[rows])
-        return Choice(basis, 1 - both)
+        return Choice(basis, 1 - both, is_look=self.how[rows] == LOOK)
 
-    def _spend(self, post: int, row: int, *, is_lot: bool) -> None:
-        cost = float(self.setting.minutes[int(is_lot), row])
+    def _chances(
+        self, row: int, running: Running, places: "tuple[Place, ...]"
+    ) -> tuple[float, float]:
+        """Return with what chance an arrival is searched, and looked at, by choice."""
+        lot, minutes = self.chooser.lot, self.setting.minutes[:, row].tolist()
+        sides = running.sides()
+        share = sides[Channel.RED].share(reserved=lot or 0.0, expected=minutes[SEARCH])
+        self.p_lot[row] = max(share, LEAST_LOT) if lot is None else lot
+        if lot is None:
+            return 0.0, 0.0
+        search = self.chooser.chance(places[0], share)
+        if len(places) == 1:
+            return search, 0.0
+        share = sides[Channel.YELLOW].share(reserved=0.0, expected=minutes[LOOK])
+        return search, self.chooser.chance(places[1], share)
+
+    def _spend(self, post: int, row: int) -> None:
+        cost = float(self.setting.minutes[self.how[row], row])
         running, roster = self._open[post]
-        running.spent[Channel.RED, True] += cost
+        channel = Channel.YELLOW if self.how[row] == LOOK else Channel.RED
+        running.spent[channel, True] += cost
         roster.spent += cost
-        self._picks[post].append((self._now, cost))
+        self._picks[post, channel].append((self._now, cost))
 
-    def _places(self, posts: Ints, rows: Ints, scores: Floats) -> list[Place]:
+    def _places(self, posts: Ints, rows: Ints, scores: Floats, *, side: int) -> "list[Place]":
         """Place each arrival among those of the last four weeks, its own post's above all."""
-        before = np.concatenate([scores[:0], *(found for _, _, found in self._recent)])
+        before = np.concatenate([scores[:0], *(found[side] for _, _, found in self._recent)])
         where = self.setting.trips.entry_post[
             np.concatenate([rows[:0], *(found for _, found, _ in self._recent)])
         ]
@@ -190,21 +213,28 @@ class Desk:
             offsets = sorted(
                 (at - opens) % length for at in self._arrived[post] if back <= at < opens
             )
-            recent = [cost for day, cost in self._picks[post] if day >= opens - BEHIND * length]
-            mean = (sum(recent) + _USUAL_PICKS * self._mean[post]) / (len(recent) + _USUAL_PICKS)
+            minutes = {Channel.RED: float(self.setting.budget[post]) * (1 - self.chooser.looks)}
+            if self.chooser.looks:
+                minutes[Channel.YELLOW] = float(self.setting.budget[post]) * self.chooser.looks
             usual = Usual(
                 shift,
                 offsets,
                 (opens - back) / length,
-                means={Channel.RED: mean, Channel.YELLOW: 0.0},
-                mandated={Channel.RED: 0.0, Channel.YELLOW: 0.0},
+                means={channel: self._usual_pick(post, channel, opens) for channel in minutes},
+                mandated=dict.fromkeys(minutes, 0.0),
                 learnt=Learnt(()),
             )
-            budget = float(self.setting.budget[post])
-            roster = Roster(post, opens, budget)
+            roster = Roster(post, opens, sum(minutes.values()))
             self.rosters.append(roster)
-            self._open[post] = Running(usual, {Channel.RED: budget}, self._now, 0), roster
+            self._open[post] = Running(usual, minutes, self._now, 0), roster
         return self._open[post]
+
+    def _usual_pick(self, post: int, channel: Channel, opens: int) -> float:
+        """Return the mean minutes of what was picked in a post's last rosters."""
+        since = opens - BEHIND * SHIFT_DAYS * DAY
+        recent = [cost for day, cost in self._picks[post, channel] if day >= since]
+        prior = self._mean[LOOK if channel == Channel.YELLOW else SEARCH, post]
+        return float((sum(recent) + _USUAL_PICKS * prior) / (len(recent) + _USUAL_PICKS))
 
 
 def _below(values: Floats, score: float) -> float:
@@ -217,7 +247,13 @@ def _below(values: Floats, score: float) -> float:
 
 
 def _means(setting: Setting) -> Floats:
+    """Return the mean minutes of everybody at each post, shape (3, posts)."""
     post = setting.trips.entry_post
-    count = np.bincount(post[post >= 0], minlength=len(POSTS))
-    total = np.bincount(post[post >= 0], setting.minutes[0][post >= 0], minlength=len(POSTS))
-    return np.asarray(total / np.maximum(count, 1))
+    here = post >= 0
+    count = np.maximum(np.bincount(post[here], minlength=len(POSTS)), 1)
+    return (
+        np.array(
+            [np.bincount(post[here], one[here], minlength=len(POSTS)) for one in setting.minutes]
+        )
+        / count
+    )

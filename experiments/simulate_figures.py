@@ -66,7 +66,7 @@ def year(world: World, desk: Desk) -> Year:
     wrong = plan.loads.carries | (plan.cargo.discrepancy > 0)
     block = (arrived[row] - setting.begins) // (SHIFT_DAYS * 86_400_000_000)
     blocks = -(-setting.span.days // SHIFT_DAYS)
-    minutes = setting.minutes[desk.lot[row].astype(np.int64), row]
+    minutes = setting.minutes[desk.how[row], row]
     seized = row[outcome == search.SEIZURE]
     entries = np.flatnonzero(world.happens & (plan.entry_post >= 0) & measured)
     found = np.zeros(len(arrived), np.bool_)
@@ -99,7 +99,7 @@ def _findable(world: World, entries: Ints) -> Floats:
     basis, certain = np.full(len(rows), RANDOM, np.int8), np.ones(len(rows))
     finds = np.zeros(len(rows))
     for _ in range(REPEATS):
-        done = search.search(plan, rng, rows=rows, given=(basis, certain))
+        done = search.search(plan, rng, rows=rows, given=(basis, certain), hiding=world.hiding)
         finds += done.outcome > search.CLEAR
     chance = np.zeros(len(entries))
     chance[hides] = finds / REPEATS

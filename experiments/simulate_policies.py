@@ -27,6 +27,8 @@ HEAT = 2.0
 class Quiet:
     """What policies without a memory do with results: nothing."""
 
+    looks = 0.0
+
     def again(self, rows: Ints) -> Floats | None:
         """Scores do not change."""
         return None
@@ -62,6 +64,8 @@ class Random(Quiet):
 class Seeing:
     """A policy that sees features, and knows what acts have found."""
 
+    looks = 0.0
+
     def __init__(self, setting: Setting) -> None:
         n = len(setting.u_lot)
         self.setting = setting
@@ -70,6 +74,8 @@ class Seeing:
         self.values: Rows = np.zeros((n, len(self.names)), np.float32)
         self.arrived: Bools = np.zeros(n, np.bool_)
         self.basis_of = np.full(n, -1, np.int8)
+        self.papers_only: Bools = np.zeros(n, np.bool_)
+        self.scanner = np.array([post.has_scanner for post in POSTS])
         self.propensity: Floats = np.full(n, np.nan)
         self.outcome = np.full(n, -1, np.int8)
         self.known_at = np.full(n, np.iinfo(np.int64).max)
@@ -83,9 +89,15 @@ class Seeing:
     def searched(self, rows: Ints, choice: Choice) -> None:
         """Note who was chosen, and with what probability."""
         self.basis_of[rows], self.propensity[rows] = choice.basis, choice.propensity
+        if choice.is_look is not None:
+            scanned = self.scanner[self.setting.trips.entry_post[rows]]
+            self.papers_only[rows] = choice.is_look & ~scanned
 
     def learn(self, results: Results, *, at: int) -> None:
         """Take in results: of acts first, all else is a find made elsewhere."""
+        # A clear look at papers is no evidence that a vehicle carried nothing.
+        told = (results.outcome > 0) | ~self.papers_only[results.rows]
+        results = Results(results.rows[told], results.outcome[told])
         acted = (self.basis_of[results.rows] >= 0) & (self.outcome[results.rows] < 0)
         acts, finds = results.rows[acted], results.rows[~acted]
         self.records.act(acts, results.outcome[acted], at=at)

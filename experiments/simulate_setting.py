@@ -21,6 +21,8 @@ from experiments.synth.write import TRIPS_A_CROSSING
 from features.catalogue import CATALOGUE
 from features.plan import Plan
 
+SEARCH, LOT, LOOK = range(3)
+"""How a vehicle is inspected: searched by choice, searched by lot, documents and scan alone."""
 SHIFT_DAYS = 28
 """Days whose minutes stand together; also from one refit to the next."""
 CAPACITY = 0.10
@@ -51,11 +53,12 @@ class Setting:
     records: Candidates
     span: Span
     minutes: Floats
-    """Expected minutes of a search, shape (2, trips): chosen, drawn by lot."""
+    """Expected minutes, shape (3, trips): ``SEARCH``, ``LOT``, ``LOOK``."""
     budget: Floats
     """Minutes of each post's roster for ``SHIFT_DAYS``."""
     u_lot: Floats
     u_pick: Floats
+    u_look: Floats
     """Numbers drawn once: every policy meets the same luck."""
 
     @property
@@ -76,7 +79,7 @@ def setting(seed: int, span: Span, *, end: int) -> Setting:
     config = Config(round(wanted), seed, end, days)
     trips = plan(config, wanted * TRIPS_A_CROSSING)
     rng = config.rng("simulated draws")
-    u_lot, u_pick = rng.random((2, len(trips.calls.vehicle)))
+    u_lot, u_pick, u_look = rng.random((3, len(trips.calls.vehicle)))
     minutes = expected_minutes(trips)
     return Setting(
         trips=trips,
@@ -86,11 +89,12 @@ def setting(seed: int, span: Span, *, end: int) -> Setting:
         budget=span.capacity * _load(trips, minutes[0]),
         u_lot=u_lot,
         u_pick=u_pick,
+        u_look=u_look,
     )
 
 
 def expected_minutes(trips: Trips) -> Floats:
-    """Return the expected minutes of searching each trip, shape (2, trips): chosen, by lot.
+    """Return expected minutes of each trip, shape (3, trips): a search chosen, by lot, a look.
 
     Follows how :mod:`experiments.synth.search` draws its methods; what a find takes beyond that is
     no part of a roster.
@@ -113,6 +117,8 @@ def expected_minutes(trips: Trips) -> Floats:
             ]
         )
         made.append(search.MINUTES @ shares * search.CLASS_MINUTES[kind] * _NOISE)
+    looks = np.array([np.ones(len(kind)), scale & (kind >= TRUCK), scanner])
+    made.append(search.MINUTES[: len(looks)] @ looks * search.CLASS_MINUTES[kind] * _NOISE)
     return np.array(made)
 
 

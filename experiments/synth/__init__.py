@@ -8,10 +8,12 @@ parties     who sends what to whom, and who declares it
 circles     smuggling circles: what they control, how they hide and what
 fronts      how circles come into a lawful world
 trips       who crosses when, and the runs that circles plan
+hiding      where a load is hidden, by its journey and by what its circle is used to
 habits      hours, drivers, seals, trailers, transit: lawful quirks and the signs of a run
 cargo       what is loaded, what is declared, and where the two differ
 plan        all of this together: every trip that could happen
 unfold      the days one by one: circles react, officers choose, acts find or miss
+traders     what those do whose wrong declarations were found
 officers    the historical selection policy, with exact propensities
 search      how a vehicle is searched, and what that finds
 finds       seizures at the post and inland

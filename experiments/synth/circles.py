@@ -21,30 +21,6 @@ LOADS_A_YEAR = 75.0
 CIRCLE_LOADS = 0.0078
 """Circle loads as a share of entries: far above life, so that 100,000 teach."""
 
-CONCEALMENTS = (
-    ("among_goods", "cargo.among", "TW", 3.0),
-    ("inside_goods", "cargo.inside", "TW", 1.6),
-    ("disguised", "cargo.disguised", "T", 1.2),
-    ("packaging", "cargo.packaging", "TV", 1.0),
-    ("double_floor", "trailer.floor", "T", 2.2),
-    ("false_wall", "trailer.front_wall", "T", 1.3),
-    ("refrigeration_unit", "trailer.refrigeration", "T", 0.5),
-    ("magnet", "chassis.underbody", "TVBC", 1.8),
-    ("frame_cavity", "chassis.frame", "TVW", 0.8),
-    ("spare_wheel", "chassis.spare_wheel", "TVC", 0.7),
-    ("axle", "chassis.axle", "TW", 0.3),
-    ("false_tank", "fuel.false_tank", "T", 0.9),
-    ("fuel_tank", "fuel.tank", "TVC", 1.0),
-    ("cab_cavity", "cab.roof", "TV", 0.8),
-    ("bunk", "cab.bunk", "T", 0.5),
-    ("dashboard", "cab.dash", "CVB", 1.0),
-    ("seat", "cab.seat", "CBV", 0.9),
-    ("luggage", "cab.bags", "CBV", 1.6),
-    ("engine_bay", "engine.bay", "C", 0.5),
-    ("body", "person", "BC", 0.8),
-)
-"""Free code, place code, vehicle classes (first letters), weight; public cases as a prior."""
-
 SUBSTANCES = (
     ("opium", "narcotic", 1.0),
     ("heroin", "narcotic", 1.3),
@@ -76,22 +52,13 @@ class Circles:
     """pair * 2 + direction of its runs, or -1."""
     vehicle_lane: Ints
     """Its first cover lane, COVER_LANES of them follow; or -1."""
-    vehicle_hiding: Ints
-    """Index into ``CONCEALMENTS``."""
+    way_order: Ints
+    """In which order each circle prefers its ways of hiding: ``hiding.order``."""
 
     @property
     def count(self) -> int:
         """How many circles there are."""
         return len(self.load_rate)
-
-
-def hideouts(rng: np.random.Generator, vehicle_class: Ints) -> Ints:
-    """Draw a way of hiding for each vehicle class given."""
-    letters = "CVBTW"
-    fit = np.array([[w * (c in kinds) for _, _, kinds, w in CONCEALMENTS] for c in letters])
-    total = np.cumsum(fit, axis=1)
-    u = rng.random(len(vehicle_class)) * total[vehicle_class, -1]
-    return np.asarray((total[vehicle_class] <= u[:, None]).sum(axis=1), dtype=np.int64)
 
 
 def substances(rng: np.random.Generator, count: int) -> Ints:

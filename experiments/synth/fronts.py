@@ -8,13 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from experiments.synth import circles, fleet, parties
+from experiments.synth import circles, fleet, hiding, parties
 from experiments.synth.circles import COVER_LANES, FRONTS, ROADS, Circles
 from experiments.synth.config import Config, Ints, pick
 from experiments.synth.network import BUS, CAR, PAIRS, TRUCK, VAN, WAGON, countries_of
 
 World = tuple[fleet.Vehicles, fleet.Carriers, parties.Lanes]
 CLASS_MIX = np.array([0.16, 0.18, 0.06, 0.60])
+ONE_CLASS = 0.75
+"""Vehicles of a circle that are of the class it works with."""
 FEWEST = 4
 TRIPS_A_YEAR = 30.0
 VEHICLES = (5, 12)
@@ -43,7 +45,7 @@ def enlist(config: Config, entries: float, world: World) -> tuple[Circles, World
         vehicle_front=np.append(lawful, front),
         vehicle_road=np.append(lawful, roads[route]),
         vehicle_lane=np.append(lawful, len(lanes.group) + COVER_LANES * route),
-        vehicle_hiding=np.append(lawful, circles.hideouts(rng, added.vehicle_class)),
+        way_order=hiding.order(rng, count),
     )
     owners = _owners(rng, carriers, roads[::ROADS])
     covers = _cover_lanes(rng, lanes, roads)
@@ -79,7 +81,10 @@ def _vehicles(
     carrier, road = given
     n = len(carrier)
     rail = np.array([pair.is_rail for pair in PAIRS])[road // 2]
-    kind = np.array([CAR, VAN, BUS, TRUCK])[pick(CLASS_MIX, rng.random(n))]
+    circle = (carrier - carrier.min()) // FRONTS
+    main = pick(CLASS_MIX, rng.random(int(circle.max()) + 1))[circle]
+    mixed = np.where(rng.random(n) < ONE_CLASS, main, pick(CLASS_MIX, rng.random(n)))
+    kind = np.array([CAR, VAN, BUS, TRUCK])[mixed]
     kind = np.where(rail, WAGON, kind)
     ends = _ends(road)
     return fleet.Vehicles(

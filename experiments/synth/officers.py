@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.times import HOUR
-from experiments.synth.config import Floats, Ints
+from experiments.synth.config import Bools, Floats, Ints
 from experiments.synth.network import PAIRS, POSTS, TRUCK, VAN
 from experiments.synth.plan import Plan
 from experiments.synth.trips import RUN
@@ -37,6 +37,8 @@ class Choice:
     """Index into ``BASES``, -1 where nobody chose it."""
     propensity: Floats
     """Probability with which the engine-drawn ways could have chosen it."""
+    is_look: Bools | None = None
+    """Chosen for documents and scan alone; None where nobody is."""
 
 
 @dataclass(frozen=True, slots=True)

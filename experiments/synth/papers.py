@@ -8,8 +8,9 @@ from engine.records import PLACES
 from engine.times import HOUR
 from experiments.synth import dirt, search, tables
 from experiments.synth.catalogue import DUTY, LINES
-from experiments.synth.circles import CONCEALMENTS, SUBSTANCES
+from experiments.synth.circles import SUBSTANCES
 from experiments.synth.config import Bools, Ints
+from experiments.synth.hiding import WAYS
 from experiments.synth.network import COUNTRIES, WAGON
 from experiments.synth.officers import BASES
 from experiments.synth.plan import entry_country
@@ -166,15 +167,16 @@ def seizures(world: World, kept: Rows, *, act_number: Ints) -> pa.Table:
     rng = plan.config.rng("seizure fields")
     at, act, crossing = _known_seizures(world, kept, act_number)
     row, n = found.row[at], len(at)
-    hiding, substance = plan.loads.concealment[row], plan.loads.substance[row]
+    hiding = np.where(row >= 0, world.hiding[row], -1)
+    substance = plan.loads.substance[row]
     strangers = text(rng.integers(100, 10**4, n), "ZZ", 4)
     plate = pa.array(tables.painted_plates(world)).take(pa.array(tables.plate_numbers(world, row)))
     plate = pc.if_else(pa.array(row < 0), strangers, plate)
     names_plate = (crossing < 0) | dirt.some(rng, n, 0.5)
     number = text(np.maximum(act, 0), f"i{plan.config.seed}-", 7)
     what = names([name for name, _, _ in SUBSTANCES], substance)
-    where = names([place for _, place, _, _ in CONCEALMENTS], hiding)
-    how = names([code for code, _, _, _ in CONCEALMENTS], hiding)
+    where = names([way.place for way in WAYS], hiding)
+    how = names([way.code for way in WAYS], hiding)
     return pa.table(
         {
             "seizure_id": text(np.arange(n), f"z{plan.config.seed}-", 6),

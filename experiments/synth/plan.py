@@ -9,8 +9,18 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from experiments.synth import catalogue, circles, fleet, fronts, habits, parties, trips
+from experiments.synth import (
+    catalogue,
+    circles,
+    fleet,
+    fronts,
+    habits,
+    hiding,
+    parties,
+    trips,
+)
 from experiments.synth.cargo import Cargo, Items, load
 from experiments.synth.config import Bools, Config, Floats, Ints
 from experiments.synth.network import (
@@ -36,8 +46,12 @@ class Loads:
     carries: Bools
     prior: Floats
     """True probability of carrying; runs of circles enter with their posterior in unfold."""
-    concealment: Ints
-    """Index into ``circles.CONCEALMENTS``; drawn for all, means something where it carries."""
+    hiding: Ints
+    """Index into ``hiding.WAYS`` as long as nothing was found, -1 where nothing is carried."""
+    choices: NDArray[np.int8]
+    """Shape (loads, ways): the ways that each load's journey allows, as its circle prefers them."""
+    choices_of: Ints
+    """Row of ``choices``; -1 where nothing is carried for a circle."""
     substance: Ints
     quantity_g: Floats
     entry_kg: Floats
@@ -99,7 +113,7 @@ def plan(config: Config, trips_wanted: float) -> Plan:
         habits=ways,
         cargo=cargo,
         items=items,
-        loads=_loads(config, calls, (vehicles, ring, ways, cargo), posts=posts),
+        loads=_loads(config, calls, (vehicles, lanes, ring, ways, cargo), posts=posts),
         exit_post=exit_post,
         entry_post=entry_post,
         front=ring.vehicle_front[calls.vehicle],
@@ -137,11 +151,11 @@ def lone_rate(config: Config, calls: trips.Calls, vehicles: fleet.Vehicles) -> F
 def _loads(
     config: Config,
     calls: trips.Calls,
-    given: tuple[fleet.Vehicles, circles.Circles, habits.Habits, Cargo],
+    given: tuple[fleet.Vehicles, parties.Lanes, circles.Circles, habits.Habits, Cargo],
     *,
     posts: tuple[Ints, Ints],
 ) -> Loads:
-    vehicles, ring, ways, cargo = given
+    vehicles, lanes, ring, ways, cargo = given
     rng = config.rng("loads")
     n = len(calls.vehicle)
     kind = vehicles.vehicle_class[calls.vehicle]
@@ -150,9 +164,16 @@ def _loads(
     prior = np.where(is_run, 0.0, lone_rate(config, calls, vehicles))
     carries = np.where(is_run, ~calls.dry, rng.random(n) < prior)
     usual = is_run & (rng.random(n) < 0.85)
-    hiding = np.where(usual, ring.vehicle_hiding[calls.vehicle], circles.hideouts(rng, kind))
     median = np.where(is_run, ring.quantity_g[front], np.where(kind == CAR, 700.0, 1500.0))
     quantity = np.minimum(median * np.exp(rng.normal(0, 0.8, n)), 775_000.0)
+    way, choices, of_load = _hidden(
+        config,
+        (kind, lanes, ring, ways),
+        of=(carries, np.where(is_run, front, -1)),
+        kg=quantity / 1000,
+    )
+    held = 1000 * hiding.held(quantity / 1000, kind, way)
+    quantity = np.asarray(np.where(carries, held, quantity), np.float64)
     hidden = np.where(carries, quantity / 1000 * 1.25 + np.where(is_run, 25.0, 0.0), 0.0)
     before = np.where(rng.random(n) < 0.3, 0.0, hidden)  # some take their load between the posts
     entry_kg, exit_kg = _weigh(
@@ -164,12 +185,51 @@ def _loads(
     return Loads(
         carries=carries,
         prior=prior,
-        concealment=hiding,
+        hiding=way,
+        choices=choices,
+        choices_of=of_load,
         substance=np.where(usual, ring.substance[front], circles.substances(rng, n)),
         quantity_g=np.round(quantity, 1),
         entry_kg=entry_kg,
         exit_kg=np.where(ways.has_mirror, exit_kg, np.nan),
     )
+
+
+def _hidden(
+    config: Config,
+    given: tuple[Ints, parties.Lanes, circles.Circles, habits.Habits],
+    *,
+    of: tuple[Bools, Ints],
+    kg: Floats,
+) -> tuple[Ints, NDArray[np.int8], Ints]:
+    """Draw how each load may be hidden: the first way, all ways, and which load has which of them.
+
+    ``of`` says what carries, and for which front it runs (-1 for none).
+    """
+    kind, lanes, ring, ways = given
+    carries, front = of
+    rng = config.rng("hiding")
+    rows = np.flatnonzero(carries)
+    lane, mine = ways.lane[rows], front[rows]
+    journey = hiding.Journey(
+        vehicle_class=kind[rows],
+        family=hiding.FAMILY[lanes.line[lane]],
+        laden=lane >= 0,
+        seal_seen=(ways.has_mirror & ways.is_sealed)[rows],
+        seal_changed=ways.seal_changed[rows],
+        swapped=((ways.trailer != ways.exit_trailer) & ways.has_mirror)[rows],
+        kg=kg[rows],
+        has_workshop=mine >= 0,
+    )
+    may = hiding.allowed(rng, journey)
+    any_way = hiding.drawn(rng, journey, may)
+    keeps = (mine >= 0) & (rng.random(len(rows)) < hiding.KEEPS)
+    places = ring.way_order[np.maximum(mine, 0) // circles.FRONTS]
+    choices = hiding.ranked(places, may, first=np.where(keeps, -1, any_way))
+    way, of_load = np.full((2, len(kind)), -1)
+    way[rows] = choices[:, 0]
+    of_load[rows[mine >= 0]] = np.flatnonzero(mine >= 0)
+    return way, choices, of_load
 
 
 def _weigh(

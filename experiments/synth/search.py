@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from engine.records import PLACES
 from experiments.synth.cargo import MISDESCRIBED, NONE, SHORT_MASS, UNDECLARED, UNDERVALUED
-from experiments.synth.circles import CONCEALMENTS
 from experiments.synth.config import Bools, Floats, Ints
+from experiments.synth.hiding import WAYS
 from experiments.synth.network import BUS, CAR, POSTS, TRUCK, WAGON
 from experiments.synth.officers import RANDOM
 from experiments.synth.plan import Plan
@@ -56,7 +56,7 @@ NOTICES = np.array(
 """Chance that a method notices a discrepancy, by kind."""
 
 PLACE_GROUP = np.array([GROUPS.index(place.split(".")[0]) for place in PLACES])
-HIDING_PLACE = np.array([PLACES.index(place) for _, place, _, _ in CONCEALMENTS])
+HIDING_PLACE = np.array([PLACES.index(way.place) for way in WAYS])
 CLEAR, DISCREPANCY, SEIZURE = range(3)
 
 
@@ -94,12 +94,23 @@ CLASS_PLACES = has_place()
 
 
 def search(
-    plan: Plan, rng: np.random.Generator, *, rows: Ints, given: tuple[NDArray[np.int8], Floats]
+    plan: Plan,
+    rng: np.random.Generator,
+    *,
+    rows: Ints,
+    given: tuple[NDArray[np.int8], Floats],
+    hiding: Ints,
+    is_look: Bools | None = None,
 ) -> Acts:
-    """Search the chosen trips; ``given`` are basis and propensity."""
+    """Search the chosen trips; ``given`` are basis and propensity, ``hiding`` how each trip hides.
+
+    ``is_look`` says of each whether it is a look at documents, scales and scan alone.
+    """
     basis, propensity = given
     kind = plan.vehicles.vehicle_class[plan.calls.vehicle[rows]]
     methods = _methods(rng, plan, (rows, basis, kind))
+    if is_look is not None:
+        methods[is_look] = _look(plan, rows[is_look])
     boost = np.where(basis == RANDOM, 0.1, 0.0)[:, None]
     covered = np.zeros((len(rows), len(METHODS), len(PLACES)), dtype=np.bool_)
     for method in (XRAY, CANINE, PHYSICAL):
@@ -107,7 +118,7 @@ def search(
         rate = np.where(COVERS[method][PLACE_GROUP] > 0, rate, 0.0)
         seen = rng.random((len(rows), len(PLACES))) < rate
         covered[:, method] = seen & methods[:, method, None] & CLASS_PLACES[kind]
-    found = _found(rng, plan, rows=rows, covered=covered)
+    found = _found(rng, plan.loads.carries[rows], covered, place=HIDING_PLACE[hiding[rows]])
     kind_of_wrong = plan.cargo.discrepancy[rows]
     chance = 1.0 - np.where(methods, 1.0 - NOTICES.T[kind_of_wrong], 1.0).prod(axis=1)
     noticed = (kind_of_wrong != NONE) & (rng.random(len(rows)) < chance)
@@ -150,11 +161,21 @@ def _methods(
     return methods
 
 
-def _found(rng: np.random.Generator, plan: Plan, *, rows: Ints, covered: Bools) -> Bools:
-    place = HIDING_PLACE[plan.loads.concealment[rows]]
-    here = covered[np.arange(len(rows)), :, place]
+def _look(plan: Plan, rows: Ints) -> Bools:
+    """Return the methods of looks: documents, and scales and scanner where there are any."""
+    post = plan.entry_post[rows]
+    methods = np.zeros((len(rows), len(METHODS)), dtype=np.bool_)
+    methods[:, DOCUMENTS] = True
+    methods[:, XRAY] = np.array([p.has_scanner for p in POSTS])[post]
+    is_heavy = plan.vehicles.vehicle_class[plan.calls.vehicle[rows]] >= TRUCK
+    methods[:, WEIGHING] = np.array([p.has_scale for p in POSTS])[post] & is_heavy
+    return methods
+
+
+def _found(rng: np.random.Generator, carries: Bools, covered: Bools, *, place: Ints) -> Bools:
+    here = covered[np.arange(len(place)), :, place]
     chance = 1.0 - np.where(here, 1.0 - FINDS[:, PLACE_GROUP[place]].T, 1.0).prod(axis=1)
-    return np.asarray(plan.loads.carries[rows] & (rng.random(len(rows)) < chance))
+    return np.asarray(carries & (rng.random(len(place)) < chance))
 
 
 def _times(rng: np.random.Generator, arrived: Ints, minutes: Floats) -> tuple[Ints, Ints, Ints]:

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from experiments.synth import dirt, search
-from experiments.synth.circles import CONCEALMENTS, FRONTS, SUBSTANCES
+from experiments.synth.circles import FRONTS, SUBSTANCES
 from experiments.synth.config import Ints
+from experiments.synth.hiding import WAYS
 from experiments.synth.tables import Rows, crossing_ids, names, text
 from experiments.synth.trips import RUN
 from experiments.synth.unfold import World
@@ -24,7 +25,7 @@ def truth(world: World, kept: Rows) -> pa.Table:
     carries = plan.loads.carries[trip]
     front = plan.front[trip]
     wrong = plan.cargo.discrepancy[trip].astype(np.int64)
-    hiding = np.where(carries, plan.loads.concealment[trip], -1)
+    hiding = world.hiding[trip]
     propensity = np.where(kept.is_entry, world.propensity[trip], np.nan)
     return pa.table(
         {
@@ -33,14 +34,14 @@ def truth(world: World, kept: Rows) -> pa.Table:
             "carries": pa.array(carries.astype(np.int8)),
             "discrepancy": pa.array((wrong > 0).astype(np.int8)),
             "p_seizure": pa.array(np.round(world.p_seizure[trip], 8)),
-            "p_discrepancy": pa.array(np.round(plan.cargo.p_discrepancy[trip], 8)),
+            "p_discrepancy": pa.array(np.round(world.p_discrepancy[trip], 8)),
             "propensity": pa.array(propensity, from_pandas=True),
             "basis": names(("random", "score", "officer", "counterpart"), _basis(world, kept)),
             "circle": dirt.blank(text(np.maximum(front, 0) // FRONTS, "c", 4), front < 0),
             "role": names(ROLES, plan.calls.role[trip].astype(np.int64)),
             "is_lone": pa.array(carries & (plan.calls.role[trip] != RUN)),
-            "place": names([place for _, place, _, _ in CONCEALMENTS], hiding),
-            "concealment": names([code for code, _, _, _ in CONCEALMENTS], hiding),
+            "place": names([way.place for way in WAYS], hiding),
+            "concealment": names([way.code for way in WAYS], hiding),
             "substance": names(
                 [name for name, _, _ in SUBSTANCES],
                 np.where(carries, plan.loads.substance[trip], -1),

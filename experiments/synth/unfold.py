@@ -15,8 +15,10 @@ from engine.times import DAY
 from experiments.synth import finds, search
 from experiments.synth.circles import FRONTS
 from experiments.synth.config import Bools, Floats, Ints
+from experiments.synth.hiding import MOVES
 from experiments.synth.officers import Policy, Results
 from experiments.synth.plan import Plan
+from experiments.synth.traders import Traders
 from experiments.synth.trips import DRY_RUNS, ESCORT, ORDINARY
 
 Progress = Callable[[int, int], None]
@@ -32,6 +34,10 @@ class World:
     """Per trip of the plan."""
     p_seizure: Floats
     """True probability of carrying, given who controls whom, the circle's state and all signs."""
+    p_discrepancy: Floats
+    """True probability of a wrong declaration, given its lane, its value and who is careful."""
+    hiding: Ints
+    """Per trip: how its load is hidden, an index into ``hiding.WAYS``; -1 where none is."""
     propensity: Floats
     """Per trip: what the policy gave it; NaN where it never arrived."""
     acts: search.Acts
@@ -53,6 +59,9 @@ class Underworld:
         self.u_stays_home, self.u_switch = rng.random((2, n))
         self.pause_days = 4.0 + rng.exponential(15.0, n)
         self.p_run = np.zeros(n)
+        self.hiding = plan.loads.hiding.copy()
+        self.given_up = np.zeros(plan.circles.way_order.shape, np.bool_)
+        self.u_moves = plan.config.rng("ways given up").random(n)
 
     def resolve(self, rows: Ints, now: int) -> Bools:
         """Say which of the day's trips take place; decides runs that are still open."""
@@ -66,6 +75,7 @@ class Underworld:
         goes = works & ~is_quiet & (self.held_until[plan.habits.driver[event]] <= now)
         self.takes_place[event[open_]] = goes[open_]
         self._suspect(rows, works & ~is_quiet)
+        self._hide(rows)
         role = plan.calls.role[rows]
         ran = (event >= 0) & (self.takes_place[event] == 1)
         happens = np.where(role == ORDINARY, ~ran, ran)
@@ -73,6 +83,14 @@ class Underworld:
         at_home = is_quiet & (self.u_stays_home[rows] < 0.8)
         stays = (role == ORDINARY) & (front >= 0) & (~trades | at_home)
         return np.asarray(happens & ~stays & ~self.gone[plan.calls.vehicle[rows]])
+
+    def _hide(self, rows: Ints) -> None:
+        """Hide the loads of runs in the first way that their circles have not given up."""
+        loads = self.plan.loads
+        runs = rows[loads.choices_of[rows] >= 0]
+        ways = loads.choices[loads.choices_of[runs]].astype(np.int64)
+        left = (ways >= 0) & ~self.given_up[self.plan.front[runs] // FRONTS, ways.T].T
+        self.hiding[runs] = ways[np.arange(len(runs)), left.argmax(axis=1)]
 
     def _suspect(self, rows: Ints, goes: Bools) -> None:
         """Note how likely each trip of a working front is a run, given all its signs."""
@@ -92,6 +110,8 @@ class Underworld:
         plan = self.plan
         self.gone[plan.calls.vehicle[rows]] = True
         self.held_until[plan.habits.driver[rows]] = now + DRIVER_HELD_DAYS * DAY
+        moved = rows[(plan.loads.choices_of[rows] >= 0) & (self.u_moves[rows] < MOVES)]
+        self.given_up[plan.front[moved] // FRONTS, self.hiding[moved]] = True
         for row in rows[plan.front[rows] >= 0].tolist():
             circle = int(plan.front[row]) // FRONTS
             self.quiet_until[circle] = now + int(self.pause_days[row] * DAY)
@@ -102,7 +122,7 @@ class Underworld:
 def unfold(plan: Plan, policy: Policy, *, progress: Progress | None = None) -> World:
     """Let the days go by under a policy."""
     n, config = len(plan.calls.vehicle), plan.config
-    below, inland = Underworld(plan), finds.Inland(plan)
+    below, above, inland = Underworld(plan), Traders(plan), finds.Inland(plan)
     rng = config.rng("search")
     happens, propensity = np.zeros(n, dtype=np.bool_), np.full(n, np.nan)
     first = config.first_midnight - DAY
@@ -116,18 +136,25 @@ def unfold(plan: Plan, policy: Policy, *, progress: Progress | None = None) -> W
         now = first + day * DAY
         below.react(np.array(sorted(lost.pop(day, [])), dtype=np.int64), now)
         policy.learn(_merge(known.pop(day, [])))
-        happens[low:high] = below.resolve(np.arange(low, high), now)
+        today = np.arange(low, high)
+        happens[low:high] = below.resolve(today, now) & ~above.hold_back(today, now)
         rows = np.flatnonzero(happens[low:high] & (plan.entry_post[low:high] >= 0)) + low
         choice = policy.choose(rows)
         propensity[rows] = choice.propensity
         chosen = choice.basis >= 0
         done = search.search(
-            plan, rng, rows=rows[chosen], given=(choice.basis[chosen], choice.propensity[chosen])
+            plan,
+            rng,
+            rows=rows[chosen],
+            given=(choice.basis[chosen], choice.propensity[chosen]),
+            hiding=below.hiding,
+            is_look=None if choice.is_look is None else choice.is_look[chosen],
         )
         acts.append(done)
         for part, late in _by_day(done, first):
             known[late].append(part)
         below.react(done.row[done.outcome == search.SEIZURE], now)
+        above.react(done.row[done.outcome == search.DISCREPANCY], now)
         for row, when in inland.surface(rows, done):
             lost[(when - first) // DAY + 1].append(row)
             late = int(inland.recorded_at[row] - first) // DAY + 1
@@ -137,7 +164,14 @@ def unfold(plan: Plan, policy: Policy, *, progress: Progress | None = None) -> W
     everything = join(acts)
     p_seizure = 1 - (1 - plan.loads.prior) * (1 - below.p_run * (1 - DRY_RUNS))
     return World(
-        plan, happens, p_seizure, propensity, everything, finds.collect(plan, everything, inland)
+        plan=plan,
+        happens=happens,
+        p_seizure=p_seizure,
+        p_discrepancy=above.p_wrong,
+        hiding=below.hiding,
+        propensity=propensity,
+        acts=everything,
+        seizures=finds.collect(plan, everything, inland),
     )
 
 

@@ -18,7 +18,7 @@ from experiments.simulate_policies import Random
 from experiments.simulate_setting import Setting, Span, setting
 from experiments.synth.config import Floats, Ints
 
-SPAN = Span(crossings=30_000, days=56, past_days=14)
+SPAN = Span(crossings=24_000, days=84, past_days=14)
 
 
 @cache

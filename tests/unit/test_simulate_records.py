@@ -11,7 +11,15 @@ from experiments.simulate import END
 from experiments.simulate_candidates import Candidates
 from experiments.simulate_desk import Desk
 from experiments.simulate_policies import Profiles
-from experiments.simulate_setting import Setting, Span, expected_minutes, setting
+from experiments.simulate_setting import (
+    LOOK,
+    LOT,
+    SEARCH,
+    Setting,
+    Span,
+    expected_minutes,
+    setting,
+)
 from experiments.synth import search
 from experiments.synth.config import Floats, Ints
 from experiments.synth.officers import RANDOM, SCORE
@@ -109,8 +117,15 @@ def test_searches_take_the_minutes_expected() -> None:
     trips = given.trips
     rows = np.flatnonzero((trips.entry_post >= 0) & ~trips.loads.carries)
     expected = expected_minutes(trips)
-    for at, basis in enumerate((SCORE, RANDOM)):
+    for at, basis in ((SEARCH, SCORE), (LOT, RANDOM), (LOOK, SCORE)):
         asked = (np.full(len(rows), basis, np.int8), np.ones(len(rows)))
-        done = search.search(trips, np.random.default_rng(1), rows=rows, given=asked)
+        done = search.search(
+            trips,
+            np.random.default_rng(1),
+            rows=rows,
+            given=asked,
+            hiding=trips.loads.hiding,
+            is_look=np.full(len(rows), at == LOOK),
+        )
         apart = done.minutes - expected[at, rows]
         assert abs(apart.mean()) < 4.5 * apart.std() / np.sqrt(len(rows))

@@ -126,7 +126,7 @@ def test_random_checks_are_thorough_and_finds_lie_where_somebody_looked() -> Non
     acts, loads = of.acts, of.plan.loads
     full = np.asarray(acts.methods[:, search.XRAY :].any(axis=1))
     found = acts.outcome == search.SEIZURE
-    place = search.HIDING_PLACE[loads.concealment[acts.row]]
+    place = search.HIDING_PLACE[of.hiding[acts.row]]
 
     assert full[acts.basis == RANDOM].all()
     assert not full[acts.basis == SCORE].all()

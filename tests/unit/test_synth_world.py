@@ -88,7 +88,7 @@ def test_true_probabilities_are_calibrated(seed: int) -> None:
     of = world(seed)
     rows = of.happens
     wrong = of.plan.cargo.discrepancy > 0
-    for p, event in ((of.p_seizure, of.plan.loads.carries), (of.plan.cargo.p_discrepancy, wrong)):
+    for p, event in ((of.p_seizure, of.plan.loads.carries), (of.p_discrepancy, wrong)):
         for low, high in ((0, 0.01), (0.01, 0.2), (0.2, 0.5), (0.5, 0.75), (0.75, 1.01)):
             mine = rows & (p >= low) & (p < high)
             assert abs(deviation(event[mine], p[mine])) < 4.5, (low, high)
