@@ -19,8 +19,6 @@ MEANS: Final[Labels] = {
     "blue": N_("release, audit afterwards"),
     "green": N_("release"),
 }
-SIGNS: Final[Labels] = {"red": "◆", "yellow": "▲", "blue": "●", "green": "✓"}
-"""Channels told apart by shape, for whoever does not see colours."""
 CLASSES: Final[Labels] = {
     "car": N_("Car"),
     "van": N_("Van"),

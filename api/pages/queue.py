@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from api.dependencies import RunningService
 from api.pages.rendering import page, speech_of
@@ -22,6 +23,8 @@ from engine.records import PostCode, VehicleClass
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
+MOST_SHOWN = 200
+"""Vehicles on one page; those behind them are far below any cut."""
 LOOK_SECONDS = 0.5
 """How often an open page's queue is looked at: a page follows within two seconds."""
 LOOKS_A_PING = 30
@@ -36,8 +39,12 @@ async def show(
     post: Annotated[PostCode, Path()],
     channel: Annotated[Literal["red", "yellow", ""], Query()] = "",
     lane: Annotated[VehicleClass | Literal[""], Query()] = "",
+    to: Annotated[PostCode | Literal[""], Query()] = "",
 ) -> Response:
-    """Show what waits, in the order of the search."""
+    """Show what waits, in the order of the search; ``to`` goes on to another post's queue."""
+    if to not in ("", post):
+        kept = urlencode({"channel": channel, "lane": lane})
+        return RedirectResponse(f"/posts/{quote(to, safe='')}/queue?{kept}", 303)
     check_path(runtime, visitor.caller, post)
     is_blind = visitor.caller.role is Role.CHECKPOINT
     found = await asyncio.to_thread(desk, runtime, post, is_blind=is_blind)
@@ -54,7 +61,9 @@ async def show(
         name=runtime.network.posts[post].name if post in runtime.network.posts else "",
         twin=f"/v1/posts/{post}/queue",
         desk=found,
-        shown=shown,
+        shown=shown[:MOST_SHOWN],
+        more=max(len(shown) - MOST_SHOWN, 0),
+        posts=[] if visitor.caller.post else sorted({*runtime.network.posts, post}),
         channel=channel,
         lane=lane,
         lanes=sorted({one.crossing["vehicle_class"] for one in found.vehicles} | ({lane} - {""})),

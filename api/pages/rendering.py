@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from api.pages.labels import SIGNS, TABLES
+from api.pages.labels import TABLES
 from api.pages.languages import LANGUAGES, Speech, language_of, translations
 from api.pages.menu import menu
 
@@ -38,7 +38,7 @@ def environment(code: str) -> Environment:
         known = TABLES[table].get(code)
         return code if known is None else str(say(known))
 
-    made.globals.update(languages=LANGUAGES, static=static, label=label, signs=SIGNS)
+    made.globals.update(languages=LANGUAGES, static=static, label=label)
     made.filters.update(instant=datetime.fromisoformat, segment=lambda text: quote(text, safe=""))
     return made
 

@@ -15,11 +15,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     yield from serving(tmp_path_factory.mktemp("home"))
 
 
-def serving(folder: Path) -> Iterator[World]:
+def serving(folder: Path, models: FakeModels | None = None) -> Iterator[World]:
     """Serve a fresh home with a key for every role."""
     home = make_home(folder)
     keys, other = make_keys(home)
-    models = FakeModels()
+    models = models or FakeModels()
     settings = Settings(key_seconds=0.2, model_seconds=0.05)
     client, app = open_world(home, models, settings)
     with client:

@@ -38,6 +38,17 @@ def test_the_page_shows_what_its_twin_answers(world: World) -> None:
     assert boss.get(f"{PAGE}?lane=ship").status_code == 422
 
 
+def test_another_post_is_one_choice_away(world: World) -> None:
+    boss = at_desk(world, "queue-posts")
+    gone = boss.get(f"{PAGE}?to={OTHER}&channel=red&lane=truck")
+    assert gone.headers["location"] == f"/posts/{OTHER}/queue?channel=red&lane=truck"
+    assert boss.get(gone.headers["location"]).status_code == 200
+    assert '<select name="to"' in boss.get(PAGE).text
+    officer = at_desk(world, "queue-bound", Role.CHECKPOINT)
+    assert '<select name="to"' not in officer.get(PAGE).text
+    assert boss.get(f"{PAGE}?to=x%0d%0ay").status_code == 422
+
+
 def test_a_checkpoint_sees_its_queue_blind(world: World) -> None:
     find(world, "red", START + 100)
     officer = at_desk(world, "queue-officer", Role.CHECKPOINT)
