@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 from pydantic import TypeAdapter
 
 from api import schemas as said
+from api import schemas_audit as audit
 from api import schemas_profiles as proposals
 from api.schemas_integrity import IntegrityReport
 from api.schemas_past import PastView
@@ -160,6 +161,23 @@ class Client:
     def integrity(self, post: str, days: int = 30) -> IntegrityReport:
         """Return what a post's integrity officer is to look at."""
         return self._get(IntegrityReport, f"/v1/posts/{_part(post)}/integrity?days={days}")
+
+    def journal(self, **asked: str | int) -> audit.JournalPage:
+        """Return records without bodies, the newest first; by ``kind``, ``before``, ``limit``."""
+        return self._get(audit.JournalPage, f"/v1/journal?{urlencode(asked)}")
+
+    def opened(self, sequence: int) -> audit.OpenedRecord:
+        """Open a record; that is recorded too."""
+        return self._get(audit.OpenedRecord, f"/v1/journal/{sequence}")
+
+    def verify(self) -> audit.JournalCheck:
+        """Have the service check its journal."""
+        return self._post(audit.JournalCheck, "/v1/journal/verifications", None, None)
+
+    def draws(self, post: str, shift: str | None = None) -> audit.PostDraws:
+        """Return a post's shifts, the numbers of one drawn again."""
+        asked = "" if shift is None else f"?{urlencode({'shift': shift})}"
+        return self._get(audit.PostDraws, f"/v1/posts/{_part(post)}/draws{asked}")
 
     # What supervisors and analysts do.
 

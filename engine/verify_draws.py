@@ -6,7 +6,7 @@ numbers must be those of its movement. Shifts whose seed is still secret are lef
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from engine.journal import BODIES, JOURNAL
 from engine.queue import DECISION, DECISIONS
 from engine.records import Crossing
 from engine.shifts import CLOSED, OPENED
-from engine.times import micros
+from engine.times import HOUR, micros
 
 Found = tuple[int, str, str]
 """(seq, rule, message)."""
@@ -86,14 +86,53 @@ def _drawn(
     if first is None:
         yield seq, "amends", "the decision it goes back to is gone"
         return
-    crossing = Crossing.model_validate(first["arrival"]["crossing"], strict=False)
-    movement = movement_key(crossing, known.shift)
+    again = _again(inputs["draws"], first, known)
     for purpose, number in inputs["draws"].items():
-        if number != draw(known.seed, purpose, movement=movement):
+        if number != again[purpose]:
             yield seq, "draw", f"not the number that its movement draws for {purpose}"
     team = body["decision"].get("team")
     if team is not None and team != assigned(inputs["teams"], inputs["draws"][TEAM]):
         yield seq, "team", "not the team that its number assigns"
+
+
+def _again(purposes: Iterable[str], first: Mapping[str, Any], known: Revealed) -> dict[str, float]:
+    """Return the numbers that a decision's movement draws; ``first`` is its first record."""
+    crossing = Crossing.model_validate(first["arrival"]["crossing"], strict=False)
+    movement = movement_key(crossing, known.shift)
+    return {purpose: draw(known.seed, purpose, movement=movement) for purpose in purposes}
+
+
+@dataclass(frozen=True, slots=True)
+class Redrawn:
+    """One decision's numbers, as recorded and drawn again."""
+
+    seq: int
+    decision_id: str
+    recorded: Mapping[str, float]
+    """By purpose."""
+    again: Mapping[str, float] | None
+    """None where the decision it goes back to is gone."""
+
+
+def redrawn(connection: Connection, known: Revealed, *, most: int) -> Iterator[Redrawn]:
+    """Yield a shift's first decisions with their numbers drawn anew from its revealed seed."""
+    column, shift = DECISIONS.c, known.shift
+    query = (
+        select(column.seq, column.decision_id, BODIES.c.body)
+        .join(BODIES, BODIES.c.seq == column.seq)
+        .where(column.post == shift.post, column.known_at >= shift.opens_at)
+        .where(column.known_at < shift.closes_at + HOUR)
+        .order_by(column.seq)
+        .limit(most)
+    )
+    for seq, decision_id, stored in connection.execute(query):
+        body = json.loads(stored)
+        inputs = body["inputs"]
+        if inputs["shift_id"] != shift.shift_id:
+            continue  # decided just as the next one opened
+        first = body if inputs["amends"] is None else _decision(connection, inputs["amends"])
+        again = None if first is None else _again(inputs["draws"], first, known)
+        yield Redrawn(seq, decision_id, inputs["draws"], again)
 
 
 def _decision(connection: Connection, decision_id: str) -> Mapping[str, Any] | None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api.bodies import ReportedAct
-from api.pages.forms import line, number, once
+from api.pages.forms import line, number, once, wrong
 from api.pages.visits import Form, Visitor, field
 from api.reading import Reading
 from api.runtime import Runtime
@@ -47,7 +47,7 @@ def report(runtime: Runtime, visitor: Visitor, decision_id: str, form: Form) -> 
         done = taken(snapshot, [act_name, seizure_name])
     if act_name not in done:
         asked = claim(INSPECTION, act, post=known.post, name=act_name)
-        by = Handling(visitor.caller.name)
+        by = Handling(visitor.caller.name, _team(runtime, known, form))
         runtime.recording.inspection(act, asked, said=None, by=by)
     if seizure is not None and seizure_name not in done:
         asked = claim(SEIZURE, seizure, post=known.post, name=seizure_name)
@@ -60,6 +60,18 @@ def release(runtime: Runtime, visitor: Visitor, decision_id: str, form: Form) ->
     content = Release(crossing_id=known.crossing_id)
     asked = claim(RELEASE, content, post=known.post, name=f"{RELEASE}:{known.crossing_id}")
     runtime.recording.release(known.crossing_id, asked, by=Handling(visitor.caller.name))
+
+
+def _team(runtime: Runtime, known: Filed, form: Form) -> str | None:
+    """Return who did it, where the form says so: one of those on when it was decided."""
+    team = field(form, "team")
+    if not team:
+        return None
+    with runtime.store.read() as snapshot:
+        inputs = runtime.journal.body(snapshot, known.seq)["inputs"]
+    if team not in (inputs.get("teams") or ()):
+        raise wrong("team", "not a team of this shift")
+    return team
 
 
 def _act(known: Filed, form: Form, now: datetime) -> ReportedAct:

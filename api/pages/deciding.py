@@ -65,6 +65,8 @@ class Shown:
     drawing: Drawing
     places: Sequence[str]
     """What may be searched, the order's places first."""
+    teams: Sequence[str]
+    """Who is on, as the roster names them; the one drawn for the vehicle may not be who did it."""
     before: "Before | None"
     """What was known of its past; None for a blind reader, for whom it is not read."""
 
@@ -115,6 +117,7 @@ def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
         sides=both,
         drawing=drawing(crossing["vehicle_class"], order),
         places=[*order, *(p for p in sorted(PRIOR[crossing["vehicle_class"]]) if p not in order)],
+        teams=body["inputs"].get("teams") or (),
         before=before,
     )
 

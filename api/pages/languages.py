@@ -117,6 +117,11 @@ class Speech:
         """Return the local day and time."""
         return str(format_datetime(self.local(moment), "d MMM y, HH:mm", locale=self.locale))
 
+    def second(self, moment: datetime) -> str:
+        """Return the local day and time, to the second."""
+        form = "d MMM y, HH:mm:ss"
+        return str(format_datetime(self.local(moment), form, locale=self.locale))
+
     def span(self, minutes: float) -> str:
         """Return a length of time in the unit that suits it."""
         if minutes < 60:

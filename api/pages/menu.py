@@ -13,6 +13,9 @@ from api.pages.visits import TWINS, Visitor
 SECTIONS: Mapping[str, str] = {
     "/posts/{post}/queue": N_("Queue"),
     "/posts/{post}/shift": N_("Shift report"),
+    "/posts/{post}/integrity": N_("Integrity"),
+    "/posts/{post}/draws": N_("Draws"),
+    "/journal": N_("Journal"),
     "/": N_("Posts"),
     "/profiles": N_("Profiles"),
     "/watchlist": N_("Watch list"),

@@ -16,6 +16,9 @@ from engine.times import micros, rfc3339
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
+ENOUGH = (13, 67)
+"""Inspections that an interval of 25 points takes where none finds anything, and where half do."""
+
 
 @router.get("/posts/{post}/shift")
 async def show(
@@ -40,6 +43,7 @@ async def show(
         twin=f"/v1/posts/{post}/shift?at={rfc3339(asked)}",
         report=found,
         periods=("this_shift", "last_28_days"),
+        enough=ENOUGH,
         before=rfc3339(shift.opens_at - 1),
         after=None if found["is_running"] else rfc3339(shift.closes_at),
     )

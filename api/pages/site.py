@@ -5,7 +5,17 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
-from api.pages import decision, home, profiles, queue, shift, signing, watchlist
+from api.pages import (
+    decision,
+    home,
+    integrity,
+    journal,
+    profiles,
+    queue,
+    shift,
+    signing,
+    watchlist,
+)
 from api.pages.rendering import STATIC
 from api.pages.routing import HEADERS
 
@@ -17,6 +27,8 @@ ROUTERS = (
     shift.router,
     profiles.router,
     watchlist.router,
+    integrity.router,
+    journal.router,
 )
 
 

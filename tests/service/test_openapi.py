@@ -220,7 +220,9 @@ def test_every_refusal_shows_its_problem_types(world: World) -> None:
                 )
 
 
-EXAMPLES = [one for one in MAY if one[0] in ("POST", "PUT") and not one[1].endswith("release")]
+BARE = ("release", "verifications")
+"""Ends of paths that take no body."""
+EXAMPLES = [one for one in MAY if one[0] in ("POST", "PUT") and not one[1].endswith(BARE)]
 
 
 @pytest.mark.parametrize("route", EXAMPLES, ids=" ".join)

@@ -7,8 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.pages.shift import ENOUGH
 from api.roles import Role
 from api.shift_report import median
+from models.intervals import share
 from tests.service.desk import at_desk
 from tests.service.test_acts import act, find
 from tests.service.world import POST, World
@@ -65,6 +67,13 @@ def test_another_shift_has_its_own_figures(world: World) -> None:
     found = world.get(f"/v1{PATH}?at={before}").json()
     assert found["this_shift"]["decisions"] == 0 and not found["is_running"]
     assert world.get(f"/v1{PATH}").json()["this_shift"]["decisions"] > 0
+
+
+def test_the_page_says_how_many_inspections_are_enough() -> None:
+    few, many = ENOUGH
+    assert share(0, few).as_dict()["knowable"] and not share(0, few - 1).as_dict()["knowable"]
+    assert all(share(hits, many).as_dict()["knowable"] for hits in range(many + 1))
+    assert not share((many - 1) // 2, many - 1).as_dict()["knowable"]
 
 
 @given(st.lists(st.floats(0, 1000), min_size=6, max_size=200).map(sorted))

@@ -1,0 +1,70 @@
+"""A post's integrity report and its draws, for whoever looks after officers and lot."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from api.dependencies import RunningService
+from api.integrity import report
+from api.pages.rendering import page
+from api.pages.routing import PageRoute
+from api.pages.visits import TheVisitor
+from api.reading import check_path
+from api.redrawing import draws
+from api.routes.integrity import LONGEST
+from engine.records import Identifier, PostCode
+
+router = APIRouter(prefix="/posts", route_class=PageRoute, include_in_schema=False)
+
+PERIODS = (7, 30, 92)
+"""Days that the page offers."""
+ROWS = 40
+"""Decisions of a shift whose numbers are listed."""
+
+
+@router.get("/{post}/integrity")
+async def show(
+    request: Request,
+    runtime: RunningService,
+    visitor: TheVisitor,
+    post: Annotated[PostCode, Path()],
+    days: Annotated[int, Query(ge=1, le=LONGEST)] = 30,
+) -> Response:
+    """Show pairs of officer and carrier, releases and overrides, against what chance gives."""
+    from models.integrity import FEWEST  # scipy's company: not on the way of a service that starts
+
+    check_path(runtime, visitor.caller, post)
+    found = await asyncio.to_thread(report, runtime, post, days=days)
+    return page(
+        request,
+        "integrity.html",
+        visitor=visitor,
+        post=post,
+        twin=f"/v1/posts/{post}/integrity?days={days}",
+        found=found,
+        periods=PERIODS,
+        fewest=FEWEST,
+    )
+
+
+@router.get("/{post}/draws")
+async def drawn(
+    request: Request,
+    runtime: RunningService,
+    visitor: TheVisitor,
+    post: Annotated[PostCode, Path()],
+    shift: Annotated[Identifier | None, Query()] = None,
+) -> Response:
+    """Show a post's shifts, and the numbers of one drawn again."""
+    check_path(runtime, visitor.caller, post)
+    found = await asyncio.to_thread(draws, runtime, post, shift)
+    return page(
+        request,
+        "draws.html",
+        visitor=visitor,
+        post=post,
+        twin=f"/v1/posts/{post}/draws",
+        found=found,
+        rows=ROWS,
+    )

@@ -1,0 +1,57 @@
+"""The journal as an auditor reads it, and the draws of its shifts."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from api.answering import answer, said
+from api.auditing import listing, opened, verified
+from api.dependencies import RunningService, TheCaller
+from api.reading import check_path
+from api.redrawing import draws
+from api.schemas_audit import JournalCheck, JournalPage, OpenedRecord, PostDraws
+from engine.records import Identifier, PostCode
+
+router = APIRouter(prefix="/v1", tags=["audit"], responses=said(401, 403, 422, 503))
+
+LONGEST = 500
+Sequence = Annotated[int, Path(ge=1, lt=1 << 63)]
+Kind = Annotated[str, Query(max_length=64, pattern=r"^[a-z_]*$")]
+Before = Annotated[int | None, Query(ge=1, lt=1 << 63)]
+
+
+@router.get("/journal", response_model=JournalPage)
+def journal(
+    caller: TheCaller,
+    runtime: RunningService,
+    kind: Kind = "",
+    before: Before = None,
+    limit: Annotated[int, Query(ge=1, le=LONGEST)] = 100,
+) -> Response:
+    """List records without their bodies, the newest first; and the last check of the journal."""
+    return answer(listing(runtime, caller, kind=kind, before=before, most=limit))
+
+
+@router.get("/journal/{sequence}", response_model=OpenedRecord, responses=said(404))
+def record(caller: TheCaller, runtime: RunningService, sequence: Sequence) -> Response:
+    """Open a record; who opened it is recorded first."""
+    return answer(opened(runtime, caller, sequence))
+
+
+@router.post("/journal/verifications", status_code=201, response_model=JournalCheck)
+async def verify(caller: TheCaller, runtime: RunningService) -> Response:
+    """Check the journal, its last 50,000 records, from inside; the result is a record."""
+    return answer(await asyncio.to_thread(verified, runtime, caller), 201)
+
+
+@router.get("/posts/{post}/draws", response_model=PostDraws, responses=said(404))
+def redrawn(
+    caller: TheCaller,
+    runtime: RunningService,
+    post: Annotated[PostCode, Path()],
+    shift: Annotated[Identifier | None, Query()] = None,
+) -> Response:
+    """Return a post's shifts, and the numbers of one drawn again from its revealed seed."""
+    check_path(runtime, caller, post)
+    return answer(draws(runtime, post, shift))
