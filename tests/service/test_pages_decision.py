@@ -184,3 +184,19 @@ def test_every_place_of_a_class_is_drawn_inside_and_apart(vehicle_class: str) ->
             assert RADIUS <= one.x <= WIDTH - RADIUS and RADIUS <= one.y <= HEIGHT - RADIUS
         spots = {(one.x, one.y) for one in marks}
         assert len(spots) == 6
+
+
+def test_the_form_says_who_did_it_of_those_on_duty(world: World) -> None:
+    roster = {"minutes": {"canine": 60.0}, "teams": ["alpha", "beta"]}
+    path_ = "/v1/posts/OYB/roster"
+    headers = world.headers(Role.SUPERVISOR)
+    assert world.client.put(path_, json=roster, headers=headers).status_code == 201
+    red = find(world, "red", START + 6000)
+    boss = at_desk(world, "teams")
+    assert f"<strong>{red['team']}</strong>" in boss.get(path(red)).text
+    other = ({"alpha", "beta"} - {red["team"]}).pop()
+    assert send(boss, red, "acts", outcome="clear", team="gamma").status_code == 422
+    assert send(boss, red, "acts", outcome="clear", team=other).status_code == 303
+    with world.runtime.store.read() as connection:
+        seq = world.runtime.journal.head(connection).seq
+        assert world.runtime.journal.body(connection, seq)["team"] == other
