@@ -13,19 +13,17 @@ from features.definitions import (
     HALF_HOUR,
     Feature,
     against,
-    change,
     count,
     days_since,
     declared,
     differs,
     first_seen,
-    previous,
     ratio,
-    relative,
     share,
     smoothed_rate,
     total,
 )
+from features.matching import DIFFERS, KEYS, LESS, OVER, SHARE, TOLD, WINDOW, match, matched
 from features.streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
 
 CATALOGUE: dict[str, Feature] = {}
@@ -149,18 +147,31 @@ for link in PASSED.links:
 feature("links", "driver_changed", differs(CROSSINGS, "driver_key", "plate"))
 
 # Route and mirror: against the record of the paired post, known before this one.
+THERE = "at the paired post"
+for name, fact, how, unit, meaning in (
+    ("mirror_days", "known_at", LESS, "days", "days since it was recorded"),
+    ("mirror_hours_late", "hours_late", TOLD, "hours", "hours until it was recorded"),
+    ("transit_us", "arrived_at", LESS, "microseconds", "time of arrival less that"),
+    ("mirror_mass_ratio", "weighed_mass_kg", OVER, "ratio", "weighbridge mass over that"),
+    ("mirror_mass_gap", "weighed_mass_kg", LESS, "kg", "weighbridge mass less that"),
+    ("mirror_plate_differs", "plate_key", DIFFERS, "flag", "plate other than"),
+    ("mirror_vin_differs", "vin_key", DIFFERS, "flag", "VIN other than"),
+    ("mirror_trailer_differs", "trailer_key", DIFFERS, "flag", "trailer other than"),
+    ("mirror_driver_differs", "driver_key", DIFFERS, "flag", "driver other than"),
+    ("mirror_seals_differ", "seals_key", DIFFERS, "flag", "seals other than"),
+    ("mirror_was_empty", "is_empty", TOLD, "flag", "said to be empty"),
+    ("mirror_consignee_differs", "consignee_key", DIFFERS, "flag", "consignee other than"),
+):
+    feature("mirror", name, matched(CROSSINGS, fact, how, unit, f"{meaning} {THERE}"))
+for place, who in enumerate(KEYS):
+    meaning = f"the record {THERE} is the last there of the same {who}"
+    feature("mirror", f"mirror_by_{who}", match(CROSSINGS, place, "flag", meaning))
+sooner = "share of the line's vehicles that came sooner after their record there"
+feature("mirror", "transit_share", match(CROSSINGS, SHARE, "share", sooner))
+looked = "hours within which the paired post's record is looked for"
+feature("mirror", "mirror_window", match(CROSSINGS, WINDOW, "hours", looked))
 MIRROR, PAIRED = ("plate", "post", "direction"), ("plate", "pair", "opposite")
-feature("mirror", "mirror_days", days_since(CROSSINGS, MIRROR, PAIRED))
 feature("mirror", "mirror_records_3d", count(CROSSINGS, MIRROR, 3, PAIRED))
-feature("mirror", "mirror_hours_late", previous(CROSSINGS, "hours_late", MIRROR, PAIRED, "hours"))
-feature("mirror", "transit_us", change(CROSSINGS, "arrived_at", MIRROR, PAIRED, "microseconds"))
-feature("mirror", "mirror_mass_ratio", relative(CROSSINGS, "weighed_mass_kg", MIRROR, PAIRED))
-feature("mirror", "mirror_mass_gap", change(CROSSINGS, "weighed_mass_kg", MIRROR, PAIRED, "kg"))
-feature("mirror", "mirror_trailer_differs", differs(CROSSINGS, "trailer_key", MIRROR, PAIRED))
-feature("mirror", "mirror_driver_differs", differs(CROSSINGS, "driver_key", MIRROR, PAIRED))
-feature("mirror", "mirror_seals_differ", differs(CROSSINGS, "seals_key", MIRROR, PAIRED))
-feature("mirror", "mirror_was_empty", previous(CROSSINGS, "is_empty", MIRROR, PAIRED, "flag"))
-feature("mirror", "mirror_consignee_differs", differs(CROSSINGS, "consignee_key", MIRROR, PAIRED))
 feature("route", "post_share_of_plate", share(CROSSINGS, ("plate", "post"), 365, "plate"))
 feature("route", "post_share_of_carrier", share(CROSSINGS, ("carrier", "post"), 365, "carrier"))
 feature("route", "post_changed", differs(CROSSINGS, "post_key", "plate"))

@@ -249,18 +249,6 @@ def previous(stream: Stream, fact: str, by: By, of: By | None = None, unit: str 
     return Feature("value", (_last(stream, fact, by, of),), (), unit, meaning)
 
 
-def change(stream: Stream, fact: str, by: By, of: By | None = None, unit: str = "") -> Feature:
-    """The fact now less the fact at the entity's last event."""
-    meaning = f"{fact} less that at the last of the {stream.plural} of the same {_whose(by)}"
-    return Feature("difference", (Fact(fact), _last(stream, fact, by, of)), (), unit, meaning)
-
-
-def relative(stream: Stream, fact: str, by: By, of: By | None = None) -> Feature:
-    """The fact now over the fact at the entity's last event."""
-    meaning = f"{fact} over that at the last of the {stream.plural} of the same {_whose(by)}"
-    return Feature("quotient", (Fact(fact), _last(stream, fact, by, of)), (), "ratio", meaning)
-
-
 def differs(stream: Stream, fact: str, by: By, of: By | None = None) -> Feature:
     """1 where the fact is not as at the entity's last event, 0 where it is, NaN where unknown."""
     what = fact.removesuffix("_key")

@@ -41,12 +41,16 @@ def _row(name: str, feature: Feature) -> str:
 
 
 def _reads(feature: Feature) -> Iterator[str]:
+    measures: dict[str, list[str]] = {}
     for item in feature.inputs:
         if isinstance(item, Read):
             by = " + ".join(item.by) or "all"
             of = "" if item.of == item.by else f" of {' + '.join(item.of)}"
             window = "the last" if item.is_last else window_name(item.window)
-            yield f"{item.measure}: {item.stream} by {by}{of}, {window}"
+            read = f"{item.stream} by {by}{of}, {window}"
+            measures.setdefault(read, []).append(item.measure)
+    for read, names in measures.items():
+        yield f"{', '.join(dict.fromkeys(names))}: {read}"
 
 
 if __name__ == "__main__":

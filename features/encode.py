@@ -22,7 +22,7 @@ from engine.network import Network
 from engine.records import Crossing
 from engine.times import HOUR, micros
 
-ENCODING_VERSION = (3, FOLDING_VERSION)
+ENCODING_VERSION = (4, FOLDING_VERSION)
 """Changes whenever an entity or a fact below changes its meaning."""
 
 NAN = math.nan
@@ -92,6 +92,7 @@ def _conveyance(crossing: Any, network: Network) -> Entities:
     return {
         "post": crossing.post,
         "pair": pair,
+        "line": None if pair is None else "|".join(sorted((crossing.post, pair))),
         "direction": crossing.direction,
         "opposite": _OPPOSITE[crossing.direction],
         "plate": _folded(crossing.plate),
@@ -251,6 +252,8 @@ def _local_hour(moment: datetime) -> int:
 
 
 _REMEMBERED: Mapping[str, str] = {
+    "plate_key": "plate",
+    "vin_key": "vin",
     "driver_key": "driver",
     "carrier_key": "carrier",
     "trailer_key": "trailer",

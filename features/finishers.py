@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.times import DAY
 from features.definitions import Floats
+from features.matching import FINISHERS
 
 
 def _divide(part: Floats, whole: Floats) -> Floats:
@@ -39,9 +40,8 @@ OPERATORS: Mapping[str, Callable[..., Floats]] = {
     "rate": _rate,
     "since": lambda now, then: (now - then) / float(DAY),
     "is_zero": lambda x: np.where(np.isnan(x), np.nan, (x == 0.0).astype(np.float64)),
-    "difference": lambda now, then: now - then,
-    "quotient": _divide,
     "differs": _differs,
     "against": lambda fact, x, y, scale: _divide(fact, _divide(x / scale, y)),
+    **FINISHERS,
 }
 """Elementwise finishers: inputs, then parameters, broadcast; float64 in, float64 out."""

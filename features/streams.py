@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from engine.times import MINUTE
 from features.definitions import Link, Seen, Stream
+from features.matching import FOLLOWED
 
 PAIR = 30 * MINUTE
 """Vehicles seen at one post within this time travel together; only the later one can know it."""
@@ -55,6 +56,7 @@ CROSSINGS = Stream(
                 PAIR,
                 wanted=True,
             ),
+            **FOLLOWED,
         }
     ),
 )

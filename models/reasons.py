@@ -12,9 +12,10 @@ from engine.reasons import Reason
 from engine.records import Arrival
 from features.catalogue import CATALOGUE
 from features.definitions import Feature
+from models.amounts import CODES, amount
 from models.contributions import SMALLEST
 from models.norms import among
-from models.wording import CODES, amount, wording
+from models.wording import wording
 
 MOST = 6
 FEWEST = 3

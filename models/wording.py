@@ -5,99 +5,20 @@ meaning and unit, so that a new feature has a sentence from its first day.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from math import isnan
 
-from engine.times import DAY, HOUR, MINUTE
+from engine.times import DAY, MINUTE
 from features.definitions import EVER, Fact, Feature, Read
 from features.streams import STREAMS
+from models import wording_mirror
+from models.amounts import Wording, noun
 
-_NOUN: Mapping[str, str] = {
-    "plate": "vehicle",
-    "hs2": "HS chapter",
-    "hs4": "HS heading",
-    "hs6": "HS code",
-    "origin": "country of origin",
-    "dispatch": "country of dispatch",
-    "destination": "country of destination",
-    "preference": "tariff preference",
-    "rate": "duty rate",
-    "mass": "net mass",
-    "marking": "origin marking",
-    "mode": "mode of transport",
-    "payment": "type of payment",
-    "nature": "nature of the deal",
-    "day_part": "part of the day",
-    "weighed_mass_kg": "weighbridge mass",
-    "value_per_kg": "declared value per kg",
-    "is_empty": "said to be empty",
-    "hours_late": "time until it was recorded",
-}
 _RESULTS: Mapping[str, str] = {"hit": "finds", "seizure": "seizures"}
 _UNKNOWN: Mapping[str, str] = {"events": "not known", "times": "an unknown number of times"}
 _ACTORS = frozenset(
     {"plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant", "post"}
 )
-_WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _TERMS = ("hs6", "dispatch", "origin", "preference", "rate")
 """HS code, countries, tariff preference and duty rate: too long to be listed."""
-CODES = frozenset({"chapter", "0 is Monday"})
-"""Units whose numbers are names: none of them is usual."""
-_BARE = frozenset({"", "events", "ratio", "hour of day", "chapter", "digits", "hit"})
-"""Units that the words say already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """What is said of a feature; ``{}`` is where the amount goes."""
-
-    said: str
-    unit: str
-    denied: str = ""
-    """Said of a flag that is off."""
-    unknown: str = ""
-
-    def fact(self, value: float) -> str:
-        """Return the feature's fact, with its value."""
-        if isnan(value):
-            return self.unknown or self.said.replace("{}", "not known")
-        if self.denied and value < 0.5:
-            return self.denied
-        return self.said.format(amount(self.unit, value))
-
-
-def amount(unit: str, value: float) -> str:
-    """Return a known value with its unit, as an officer would say it."""
-    if said := _SAID.get(unit):
-        return said(value)
-    return number(value) if unit in _BARE else f"{number(value)} {unit}"
-
-
-def number(value: float) -> str:
-    """Return a number with three figures at least, and no more digits than it needs."""
-    if abs(value) >= 100 or value == round(value):
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
-
-
-def _span(microseconds: float) -> str:
-    """Return a length of time in the unit that suits it."""
-    for unit, name in ((DAY, "days"), (HOUR, "hours")):
-        if abs(microseconds) >= 2 * unit:
-            return f"{microseconds / unit:.3g} {name}"
-    return f"{microseconds / MINUTE:.0f} minutes"
-
-
-_SAID: Mapping[str, Callable[[float], str]] = {
-    "flag": lambda value: "yes" if value >= 0.5 else "no",
-    "share": lambda value: f"{value:.1%}",
-    "microseconds": _span,
-    "days": lambda value: _span(value * DAY),
-    "hours": lambda value: _span(value * HOUR),
-    "0 is Monday": lambda value: _WEEK[round(value) % 7],
-    "times": lambda value: {1: "once", 2: "twice"}.get(round(value), f"{number(value)} times"),
-}
-"""Amounts that are not a number and a unit."""
 
 
 def wording(feature: Feature) -> Wording:
@@ -111,18 +32,14 @@ def _plain(feature: Feature) -> Wording:
     return Wording(f"{meaning}: {{}}", feature.unit.replace("_", " "))
 
 
-def _noun(name: str) -> str:
-    return _NOUN.get(name, name.replace("_", " ").removesuffix(" key"))
-
-
 def _listed(names: Sequence[str]) -> str:
-    nouns = [_noun(name) for name in names]
+    nouns = [noun(name) for name in names]
     return " and ".join(filter(None, (", ".join(nouns[:-1]), nouns[-1])))
 
 
 def _whom(by: Sequence[str]) -> str:
     if len(by) == 1 and by[0] in _ACTORS:
-        return f"this {_noun(by[0])}"
+        return f"this {noun(by[0])}"
     if tuple(by[: len(_TERMS)]) == _TERMS:
         more = by[len(_TERMS) :]
         return "the same goods on the same terms" + (f", {_listed(more)}" if more else "")
@@ -151,10 +68,7 @@ def _value(feature: Feature) -> Wording | None:
     (what,) = feature.inputs
     if isinstance(what, Fact):
         return Wording(f"{feature.meaning}: {{}}", feature.unit)
-    if not _is_mirror(what):
-        return None
-    noun = _noun(what.measure)
-    return Wording(f"{noun}, by the paired post's record: {{}}", feature.unit)
+    return None
 
 
 def _scaled(feature: Feature) -> Wording | None:
@@ -163,7 +77,7 @@ def _scaled(feature: Feature) -> Wording | None:
     derived = STREAMS[read.stream].derived
     unit, said = "events", ""
     if read.stream == "passed":
-        via = _noun(read.measure.removeprefix("via_"))
+        via = noun(read.measure.removeprefix("via_"))
         said = f"hits passed on to {whom} through its {via} {within}: {{}}"
     elif read.measure in derived:
         were = _said(derived[read.measure].said)
@@ -189,12 +103,6 @@ def _said(words: str) -> str:
 
 def _since(feature: Feature) -> Wording:
     (read,) = _reads(feature)
-    if _is_mirror(read):
-        return Wording(
-            "the paired post last recorded this vehicle {} ago",
-            feature.unit,
-            unknown="the paired post never recorded this vehicle",
-        )
     whom = _whom(read.by)
     last = f"the last of the {STREAMS[read.stream].plural} of {whom} was {{}} ago"
     return Wording(last, feature.unit, unknown=f"nothing earlier is known of {whom}")
@@ -233,7 +141,7 @@ def _ratio(feature: Feature) -> Wording | None:
 def _against(feature: Feature) -> Wording:
     whole = _reads(feature)[-1]
     usual = f"usual for {_whom(whole.by)} {_within(whole.window)}"
-    fact = _noun(_fact(feature))
+    fact = noun(_fact(feature))
     return Wording(f"{fact} {{}} × the {usual}", "ratio", unknown=f"no {fact} known as {usual}")
 
 
@@ -254,38 +162,12 @@ def _is_zero(feature: Feature) -> Wording:
 
 def _differs(feature: Feature) -> Wording:
     (read,) = _reads(feature)
-    what = _noun(_fact(feature))
-    last = (
-        "the paired post recorded" if _is_mirror(read) else f"at {_whom(read.by)}'s last crossing"
-    )
+    what, last = noun(_fact(feature)), f"at {_whom(read.by)}'s last crossing"
     return Wording(
         f"{what} other than {last}",
         "flag",
         denied=f"same {what} as {last}",
-        unknown=f"{what}: nothing known to compare with what {last}"
-        if _is_mirror(read)
-        else f"{what}: nothing known to compare with {last}",
-    )
-
-
-def _difference(feature: Feature) -> Wording:
-    (read,) = _reads(feature)
-    record = "the paired post's record" if _is_mirror(read) else f"{_whom(read.by)}'s last crossing"
-    fact = _fact(feature)
-    unknown = f"{_noun(fact)}: nothing known of {record}"
-    if fact == "arrived_at":
-        return Wording(
-            f"arrived {{}} after {record}", feature.unit, unknown=f"time since {record}: not known"
-        )
-    return Wording(f"{_noun(fact)} less that of {record}: {{}}", feature.unit, unknown=unknown)
-
-
-def _quotient(feature: Feature) -> Wording:
-    (read,) = _reads(feature)
-    record = "the paired post's record" if _is_mirror(read) else f"{_whom(read.by)}'s last crossing"
-    fact = _noun(_fact(feature))
-    return Wording(
-        f"{fact} {{}} × that of {record}", "ratio", unknown=f"{fact}: no such in {record}"
+        unknown=f"{what}: nothing known to compare with {last}",
     )
 
 
@@ -298,6 +180,6 @@ _BY_OPERATOR: Mapping[str, Callable[[Feature], Wording | None]] = {
     "against": _against,
     "is_zero": _is_zero,
     "differs": _differs,
-    "difference": _difference,
-    "quotient": _quotient,
+    "matched": wording_mirror.matched,
+    "match": wording_mirror.match,
 }

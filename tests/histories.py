@@ -263,9 +263,19 @@ def alike(found: History) -> History:
     return History(crossings, found.inspections, found.seizures)
 
 
+def facing(found: History) -> History:
+    """Return the history with every vehicle leaving at FOT or entering at OYB."""
+    ways = ({"post": "FOT", "direction": "exit"}, {"post": "OYB", "direction": "entry"})
+    crossings = [
+        (t, c.model_copy(update=ways[place // 3 % 2]), d)
+        for place, (t, c, d) in enumerate(found.crossings)
+    ]
+    return History(crossings, found.inspections, found.seizures)
+
+
 EVENTFUL = (
     history(2, 300, step=6 * HOUR),
     alike(history(3, 100, step=6 * HOUR)),
-    history(4, 300, step=10 * MINUTE, span=6 * HOUR, crowd=30),
+    facing(history(4, 300, step=10 * MINUTE, span=6 * HOUR, crowd=30)),
 )
 """Histories in which, together, every feature moves: over a year, and within minutes."""

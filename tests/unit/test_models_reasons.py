@@ -96,10 +96,10 @@ def test_a_feature_of_an_unknown_kind_is_said_by_its_meaning() -> None:
 
 def test_the_planted_flaw_is_seen() -> None:
     """The twin: a definition's own words, unchanged, would not pass for a sentence."""
-    raw = replace(CATALOGUE["mirror_mass_ratio"], operator="entropy")
+    raw = replace(CATALOGUE["hs4_hit_rate"], operator="entropy")
     assert "hs" not in wording(CATALOGUE["hs4_hit_rate"]).fact(1.0).split()
-    assert re.search(r"paired post", wording(CATALOGUE["mirror_mass_ratio"]).fact(1.0))
-    assert not re.search(r"paired post", wording(raw).fact(1.0))
+    assert re.search(r"HS heading", wording(CATALOGUE["hs4_hit_rate"]).fact(1.0))
+    assert not re.search(r"HS heading", wording(raw).fact(1.0))
 
 
 def plain(unit: str, family: str) -> Feature:
