@@ -18,10 +18,12 @@ ChannelCode = Literal["green", "blue", "yellow", "red"]
 class MirrorAlert:
     """What the paired post's record, known after the decision, says otherwise."""
 
-    code: Literal["mass", "trailer", "driver", "vin", "seals", "load"]
+    code: Literal["mass", "plate", "trailer", "driver", "vin", "seals", "load"]
     decided: str
     told: str
     known_at: datetime
+    matched_by: list[Literal["plate", "vin", "tir", "cmr", "trailer"]]
+    """What both records agree on; the first led to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

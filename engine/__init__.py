@@ -13,6 +13,7 @@ writer      many requests, one durable commit
 receipts    what a sender can hold against a rewritten journal
 verify      whether the journal still is what was acknowledged
 draws       seeds nobody can steer, one number in [0, 1) for each purpose
+assignment  which team inspects, by lot
 selection   from probabilities and draws to a channel and its propensity
 decision    a decision as data, and what each role may see of it
 places      where to look first in a red vehicle; place_table: the checklist it learns from

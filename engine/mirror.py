@@ -4,6 +4,9 @@ Where the exit is known before the vehicle is decided on, its differences are fe
 Where it becomes known afterwards nothing is rewritten: the difference is set beside the decision,
 and a vehicle that still waits comes forward within its channel. The alert is a projection of the
 late record, made in the same transaction.
+
+The decision is looked for by plate, VIN, TIR carnet, CMR note and trailer, in this order: the first
+that leads to one decides. The alert says what led to it and what else agrees.
 """
 
 import json
@@ -26,8 +29,8 @@ from sqlalchemy import (
 from engine.identifiers import fold
 from engine.journal import BODIES, Draft, Entry
 from engine.network import Network
-from engine.queue import DECISIONS
-from engine.store import METADATA, Int64
+from engine.queue import DECISION, DECISIONS
+from engine.store import METADATA, Int64, add
 from engine.times import DAY
 
 CROSSING = "crossing"
@@ -50,10 +53,37 @@ ALERTS = Table(
     Column("decided", String, nullable=False),
     Column("told", String, nullable=False),
     Column("mass_ratio", Float(53)),
+    Column("matched", String, nullable=False, server_default="plate"),
     Index("mirror_alerts_decision_ix", "decision_id"),
 )
-_A = ALERTS.c
+MATCHES = Table(
+    "mirror_keys",
+    METADATA,
+    Column("post", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("value", String, primary_key=True),
+    Column("known_at", Int64, primary_key=True, autoincrement=False),
+    Column("decision_id", String, nullable=False),
+)
+"""By what a decided vehicle is found, beside its plate."""
+_A, _K = ALERTS.c, MATCHES.c
 _D = DECISIONS.c
+
+
+def keys(arrival: Mapping[str, Any]) -> dict[str, str]:
+    """Return by what an arrival's other half is found, folded, the surest first."""
+    crossing, declaration = arrival["crossing"], arrival.get("declaration") or {}
+    said = {
+        "plate": crossing.get("plate"),
+        "vin": crossing.get("vin"),
+        "tir": declaration.get("tir_carnet"),
+        "cmr": declaration.get("cmr_number"),
+        "trailer": crossing.get("trailer_plate"),
+    }
+    return {kind: folded for kind, value in said.items() if value and (folded := fold(value))}
+
+
+_NAMED = {"plate": "plate", "trailer": "trailer_plate", "driver": "driver_ref", "vin": "vin"}
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -66,7 +96,7 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict
     if mass and told and not 1 - HEAVY <= mass / told <= 1 + HEAVY:
         weighed = {"decided": f"{mass:.0f} kg", "told": f"{told:.0f} kg"}
         found.append({"code": "mass", "mass_ratio": mass / told} | weighed)
-    for code, name in (("trailer", "trailer_plate"), ("driver", "driver_ref"), ("vin", "vin")):
+    for code, name in _NAMED.items():
         one, other = ours.get(name), theirs.get(name)
         if one and other and fold(one) != fold(other):
             said = ("one", "another") if code == "driver" else (one, other)
@@ -89,38 +119,68 @@ class MirrorProjection:
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Hold recorded crossings against decisions of the paired post made before."""
+        rows = [
+            (entry.post, kind, value, entry.known_at, entry.subject)
+            for entry, draft in entries
+            if entry.kind == DECISION and self._network.pair(entry.post) is not None
+            for kind, value in keys(draft.body["arrival"]).items()
+            if kind != "plate"  # the queue knows it by that
+        ]
+        if rows:
+            add(connection, MATCHES, rows)
         for entry, draft in entries:
             if entry.kind == CROSSING:
-                self._hold(connection, entry, draft.body["arrival"]["crossing"])
+                self._hold(connection, entry, draft.body["arrival"])
 
-    def _hold(self, connection: Connection, entry: Entry, told: Mapping[str, Any]) -> None:
-        pair, plate = self._network.pair(entry.post), fold(told.get("plate") or "")
-        if pair is None or not plate:
+    def _decided(self, connection: Connection, post: str, arrival: Any, since: int) -> Any:
+        """Return the last decision that a key of the arrival leads to, and its arrival."""
+        for kind, value in keys(arrival).items():
+            query = _BY_PLATE if kind == "plate" else _BY_KEY
+            asked = {"post": post, "value": value, "since": since}
+            asked |= {} if kind == "plate" else {"kind": kind}
+            found = connection.execute(query, asked).one_or_none()
+            if found is None:
+                continue
+            decided = json.loads(found.body)["arrival"]
+            if decided["crossing"]["direction"] != arrival["crossing"]["direction"]:
+                return found.decision_id, decided
+            # both left, or both entered: two movements, not two halves of one
+        return None, None
+
+    def _hold(self, connection: Connection, entry: Entry, arrival: Mapping[str, Any]) -> None:
+        pair = self._network.pair(entry.post)
+        if pair is None:
             return
-        asked = {"post": pair, "plate": plate, "since": entry.known_at - TRANSIT}
-        found = connection.execute(_DECIDED, asked).one_or_none()
-        if found is None:
+        since = entry.known_at - TRANSIT
+        decision_id, theirs = self._decided(connection, pair, arrival, since)
+        if decision_id is None:
             return
-        decided = json.loads(found.body)["arrival"]["crossing"]
-        if decided["direction"] == told["direction"]:
-            return  # both left, or both entered: two movements, not two halves of one
+        one, other = keys(arrival), keys(theirs)
+        agreed = "+".join(kind for kind in one if one[kind] == other.get(kind))
+        decided, told = theirs["crossing"], arrival["crossing"]
         rows = [
-            {"seq": entry.seq, "decision_id": found.decision_id, "post": pair}
-            | {"known_at": entry.known_at, "mass_ratio": None}
+            {"seq": entry.seq, "decision_id": decision_id, "post": pair}
+            | {"known_at": entry.known_at, "mass_ratio": None, "matched": agreed}
             | difference
             for difference in differences(decided, told)
         ]
         if rows:
             connection.execute(insert(ALERTS), rows)
-            connection.execute(_FORWARD, {"which": found.decision_id})
+            connection.execute(_FORWARD, {"which": decision_id})
 
 
-_DECIDED = (
-    select(_D.decision_id, BODIES.c.body)
-    .join(BODIES, BODIES.c.seq == _D.seq)
-    .where(_D.post == bindparam("post"), _D.plate == bindparam("plate"))
+_BODY = select(_D.decision_id, BODIES.c.body).join(BODIES, BODIES.c.seq == _D.seq)
+_BY_PLATE = (
+    _BODY.where(_D.post == bindparam("post"), _D.plate == bindparam("value"))
     .where(_D.known_at >= bindparam("since"))
     .order_by(_D.known_at.desc())
+    .limit(1)
+)
+_BY_KEY = (
+    _BODY.join(MATCHES, _K.decision_id == _D.decision_id)
+    .where(_K.post == bindparam("post"), _K.kind == bindparam("kind"))
+    .where(_K.value == bindparam("value"), _K.known_at >= bindparam("since"))
+    .order_by(_K.known_at.desc())
     .limit(1)
 )
 _FORWARD = (
@@ -133,11 +193,12 @@ _FORWARD = (
 def alerts_of(connection: Connection, decision_id: str) -> list[dict[str, Any]]:
     """Return what the paired post's late record says otherwise, the newest record first."""
     query = (
-        select(_A.code, _A.decided, _A.told, _A.known_at)
+        select(_A.code, _A.decided, _A.told, _A.known_at, _A.matched)
         .where(_A.decision_id == decision_id)
         .order_by(_A.seq.desc(), _A.code)
     )
     return [
         {"code": row.code, "decided": row.decided, "told": row.told, "known_at": row.known_at}
+        | {"matched_by": row.matched.split("+")}
         for row in connection.execute(query)
     ]

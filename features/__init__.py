@@ -6,6 +6,7 @@ encode      one crossing with its declaration, as integers: entity keys, measure
 columns     keys and facts of a long history, held small
 streams     which events there are, what they measure, by whom they are counted
 definitions the operators an analyst declares features with
+matching    the paired post's record, by whichever key leads to it
 finishers   how reads and facts become one number
 catalogue   the features
 plan        the catalogue, compiled to reads and finishers

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from features.definitions import EVER, Fact, Feature, Floats, Read
 from features.encode import FACTS
-from features.finishers import OPERATORS
+from features.finishers import finish
 from features.kernel import group_reads
 from features.log import Events, Log
 from features.plan import Group, Plan, Rows
@@ -46,6 +46,26 @@ class Matrix:
     definitions: str
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What the last event carried, for each crossing; looked up when it is asked for.
+
+    Many reads of one group share where the last event stands, four bytes a crossing.
+    """
+
+    log: Log
+    events: Events
+    last: NDArray[np.int32]
+    """Place of the last event, -1 where there is none."""
+    fact: str
+
+    def __getitem__(self, rows: slice) -> Floats:
+        """Return the fact for some crossings, NaN where there is no last event."""
+        return _last(self.log, self.events, self.last[rows], self.fact)
+
+
+Column = Floats | Carried
+"""One read, of shape (n,), for whoever asks for some rows of it."""
 Kernel = Callable[..., Ints]
 """Computes the reads of one group; see :func:`features.kernel.group_reads`."""
 
@@ -65,12 +85,13 @@ def reads(log: Log, plan: Plan, kernel: Kernel = group_reads) -> dict[Read, Floa
     dict of Read to float64 array of shape (n,)
         Exact integers; NaN where the entity looked up is not known, or has no last event.
     """
-    return dict(chain.from_iterable(batch.items() for batch in batches(log, plan, kernel)))
+    found = chain.from_iterable(batch.items() for batch in batches(log, plan, kernel))
+    return {read: column[:] for read, column in found}
 
 
 def batches(
     log: Log, plan: Plan, kernel: Kernel = group_reads, *, first: int = 0
-) -> Iterator[dict[Read, Floats]]:
+) -> Iterator[dict[Read, Column]]:
     """Yield the reads of :func:`reads` a few at a time, for the rows from ``first`` on."""
     for group in plan.groups:
         wanted = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
@@ -81,7 +102,7 @@ def batches(
 
 def _group_reads(
     log: Log, plan: Plan, group: Group, wanted: Sequence[Read], *, first: int, kernel: Kernel
-) -> dict[Read, Floats]:
+) -> dict[Read, Column]:
     events = log.streams[group.stream]
     query, as_of = log.keys[plan.column[wanted[0].of, group.by]][first:], log.as_of[first:]
     # The journal's decisions are cut before they are known, so cuts need not ascend with rows.
@@ -101,13 +122,16 @@ def _group_reads(
         np.array([measures.index(read.measure) for read in sums], np.int64),
         np.array([windows.index(read.window) for read in sums], np.int64),
     )
-    out = {}
+    out: dict[Read, Column] = {}
+    last = np.full(len(query), -1, np.int32)
+    last[order] = found[-1]
+    last[query == 0] = -1
     for read in wanted:
+        if read.is_last:
+            out[read] = Carried(log, events, last, read.measure)
+            continue
         values = np.empty(len(query))
-        carried = (
-            found[sums.index(read)] if not read.is_last else _last(log, events, found[-1], read)
-        )
-        values[order] = carried
+        values[order] = found[sums.index(read)]
         values[query == 0] = np.nan
         out[read] = values
     return out
@@ -119,14 +143,14 @@ def _amounts(events: Events, measure: str) -> Ints:
     return events.measures[measure]
 
 
-def _last(log: Log, events: Events, last: Ints, read: Read) -> Floats:
+def _last(log: Log, events: Events, last: NDArray[np.int32], fact: str) -> Floats:
     """Return what the last events carry; NaN where there is none."""
     if not len(events.row):
         return np.full(len(last), np.nan)
-    if read.measure == "known_at":
+    if fact == "known_at":
         carried = events.known_at[last].astype(np.float64)
     else:
-        carried = log.facts[FACTS.index(read.measure)][events.row[last]]
+        carried = log.facts[FACTS.index(fact)][events.row[last]]
     return np.where(last < 0, np.nan, carried)
 
 
@@ -168,7 +192,7 @@ def matrix(
 
 
 def finished(
-    log: Log, plan: Plan, found: Iterable[Mapping[Read, Floats]], *, first: int = 0
+    log: Log, plan: Plan, found: Iterable[Mapping[Read, Column]], *, first: int = 0
 ) -> Iterator[tuple[int, Rows]]:
     """Finish features one by one, each as soon as its reads are there.
 
@@ -176,7 +200,7 @@ def finished(
     ----------
     log : Log of n crossings
     plan : Plan
-    found : iterable of mapping of Read to float64 array of shape (n - first,)
+    found : iterable of mapping of Read to float64 column of shape (n - first,)
         All reads of the plan, a few at a time.
     first : int, default=0
         The row from which on features are wanted.
@@ -193,7 +217,7 @@ def finished(
         place: {item for item in feature.inputs if isinstance(item, Read)}
         for place, feature in enumerate(features)
     }
-    held: dict[Read, Floats] = {}
+    held: dict[Read, Column] = {}
     for batch in chain([{}], found):
         held |= batch
         for place in [place for place, asked in waits.items() if asked <= held.keys()]:
@@ -204,7 +228,7 @@ def finished(
         del batch  # or it would live on while the next one is made
 
 
-def _finish(log: Log, feature: Feature, held: Mapping[Read, Floats], first: int) -> Rows:
+def _finish(log: Log, feature: Feature, held: Mapping[Read, Column], first: int) -> Rows:
     out = np.empty(len(log) - first, np.float32)
     for begin in range(0, len(out), _ROWS_AT_ONCE):
         rows = slice(begin, begin + _ROWS_AT_ONCE)
@@ -213,7 +237,7 @@ def _finish(log: Log, feature: Feature, held: Mapping[Read, Floats], first: int)
             _fact(log, item, within) if isinstance(item, Fact) else held[item][rows]
             for item in feature.inputs
         ]
-        out[rows] = OPERATORS[feature.operator](*inputs, *feature.parameters)
+        out[rows] = finish(feature.operator, inputs, feature.parameters)
     return out
 
 

@@ -4,7 +4,7 @@ Finishers work on float64 with the four correctly rounded operations alone, so t
 same bits everywhere, and are cast once to float32; unknown stays NaN.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,12 @@ OPERATORS: Mapping[str, Callable[..., Floats]] = {
     "is_zero": lambda x: np.where(np.isnan(x), np.nan, (x == 0.0).astype(np.float64)),
     "differs": _differs,
     "against": lambda fact, x, y, scale: _divide(fact, _divide(x / scale, y)),
-    **FINISHERS,
 }
 """Elementwise finishers: inputs, then parameters, broadcast; float64 in, float64 out."""
+
+
+def finish(operator: str, inputs: Sequence[Floats] | Floats, parameters: Sequence[Any]) -> Floats:
+    """Return float64 features from their inputs, all of one shape, which stand on a first axis."""
+    if operator in FINISHERS:
+        return FINISHERS[operator](np.asarray(inputs), *parameters)
+    return OPERATORS[operator](*inputs, *parameters)

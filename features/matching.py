@@ -12,8 +12,10 @@ could know more at one time than at another.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.times import DAY, HOUR
 from features.definitions import Fact, Feature, Floats, Read, Seen, Stream
@@ -84,28 +86,36 @@ def match(stream: Stream, what: int, unit: str, meaning: str) -> Feature:
     return Feature("match", inputs, (float(what),), unit, meaning)
 
 
+_HOURS = np.asarray(GRID, np.float64)
+_BEGINS = np.array([0.0, *_HOURS[:-1]])
+
+
 def _window(followed: Floats) -> Floats:
     """Return the window of a line in microseconds; ``followed`` has a first axis along the grid."""
     longest = followed[-1]
     reached = (followed >= COVERED * longest).argmax(axis=0)
-    learnt = np.asarray(GRID, np.float64)[reached]
-    hours: Floats = np.where(longest >= FEWEST, learnt, float(GRID[-1]))
+    hours: Floats = np.where(longest >= FEWEST, _HOURS[reached], _HOURS[-1])
     return hours * float(HOUR)
 
 
 def _found(as_of: Floats, followed: Floats, known_at: Floats, told: Floats) -> Floats:
     """Return what is told by the first key's record within the window, NaN where there is none."""
     is_near = as_of - known_at <= _window(followed)
-    first = is_near.argmax(axis=0)[None]
-    there = np.take_along_axis(told, first, axis=0)[0]
+    there = _taken(told, is_near.argmax(axis=0))
     return np.where(is_near.any(axis=0), there, np.nan)
 
 
-def _matched(now: Floats, as_of: Floats, *reads: Floats) -> Floats:
-    stacked = np.stack(reads[: len(GRID) + 2 * len(KEYS)])
-    how, scale = reads[-2], reads[-1]
-    known_at, told = stacked[len(GRID) : -len(KEYS)], stacked[-len(KEYS) :]
-    then = _found(as_of, stacked[: len(GRID)], known_at, told)
+def _taken(values: Floats, places: NDArray[np.intp]) -> Floats:
+    """Return for each cell the value at its place along the first axis."""
+    cells = values.reshape(len(values), -1)
+    taken: Floats = cells[places.ravel(), np.arange(places.size)]
+    return taken.reshape(places.shape)
+
+
+def _matched(inputs: Floats, how: Any, scale: Any) -> Floats:
+    now, as_of, followed = inputs[0], inputs[1], inputs[2 : 2 + len(GRID)]
+    known_at, told = inputs[-2 * len(KEYS) : -len(KEYS)], inputs[-len(KEYS) :]
+    then = _found(as_of, followed, known_at, told)
     over = np.full(np.shape(then), np.nan)
     np.divide(now, then, out=over, where=then > 0.0)
     unknown = np.isnan(now) | np.isnan(then)
@@ -115,13 +125,11 @@ def _matched(now: Floats, as_of: Floats, *reads: Floats) -> Floats:
     return np.where(how == DIFFERS, differs, made)
 
 
-def _match(as_of: Floats, *reads: Floats) -> Floats:
-    stacked, what = np.stack(reads[:-1]), reads[-1]
-    followed, known_at = stacked[: len(GRID)], stacked[len(GRID) :]
+def _match(inputs: Floats, what: Any) -> Floats:
+    as_of, followed, known_at = inputs[0], inputs[1 : 1 + len(GRID)], inputs[-len(KEYS) :]
     at = _found(as_of, followed, known_at, known_at)
-    asked = np.minimum(what, len(KEYS) - 1).astype(np.intp)
-    key = np.broadcast_to(asked, at.shape)[None]
-    theirs = np.take_along_axis(known_at, key, axis=0)[0]
+    asked = np.minimum(what, len(KEYS) - 1.0).astype(np.intp)
+    theirs = _taken(known_at, np.broadcast_to(asked, at.shape))
     confirms = np.where(np.isnan(at), np.nan, (theirs == at).astype(np.float64))
     made = np.where(what == SHARE, _sooner(as_of - at, followed), confirms)
     return np.where(what == WINDOW, _window(followed) / float(HOUR), made)
@@ -129,14 +137,16 @@ def _match(as_of: Floats, *reads: Floats) -> Floats:
 
 def _sooner(age: Floats, followed: Floats) -> Floats:
     """Return the share of a line's vehicles that followed sooner, even between grid points."""
-    sooner, begin, before = np.zeros(np.shape(age)), 0.0, np.zeros(np.shape(age))
-    for hours, upto in zip(GRID, followed, strict=True):
-        passed = np.clip((age / float(HOUR) - begin) / (hours - begin), 0.0, 1.0)
-        sooner, begin, before = sooner + (upto - before) * passed, float(hours), upto
-    out = np.full(np.shape(age), np.nan)
-    np.divide(sooner, before, out=out, where=(before >= FEWEST) & ~np.isnan(age))
-    return out
+    begins, ends = (grid.reshape(-1, *[1] * np.ndim(age)) for grid in (_BEGINS, _HOURS))
+    into = (age / float(HOUR) - begins) / (ends - begins)
+    passed = np.minimum(np.maximum(into, 0.0), 1.0)
+    sooner = followed[0] * passed[0]
+    for place in range(1, len(GRID)):  # one after the other: the same bits however many rows
+        sooner = sooner + (followed[place] - followed[place - 1]) * passed[place]
+    is_known = (followed[-1] >= FEWEST) & ~np.isnan(age)
+    share: Floats = np.where(is_known, sooner / np.maximum(followed[-1], 1.0), np.nan)
+    return share
 
 
 FINISHERS: Mapping[str, Callable[..., Floats]] = {"matched": _matched, "match": _match}
-"""Elementwise, as those of :mod:`features.finishers`."""
+"""Elementwise: inputs on a first axis, then parameters, broadcast."""

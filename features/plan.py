@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from features.definitions import EVER, Fact, Feature, Floats, Link, Read
 from features.encode import ENCODING_VERSION, FACTS, Entities, Facts, key_of
-from features.finishers import OPERATORS
+from features.finishers import finish
 from features.streams import CROSSINGS, PASSED, STREAMS
 
 Rows = NDArray[np.float32]
@@ -37,7 +37,8 @@ class Finisher:
     """All features of one operator: where each input and each result stands."""
 
     operator: str
-    inputs: tuple[NDArray[np.intp], ...]
+    inputs: NDArray[np.intp]
+    """Shape (n_inputs, n_features)."""
     parameters: tuple[Floats, ...]
     results: NDArray[np.intp]
 
@@ -112,7 +113,7 @@ class Plan:
         parameters = zip(*(feature.parameters for feature in features), strict=True)
         return Finisher(
             operator,
-            tuple(np.array([self.slot[item] for item in column], np.intp) for column in columns),
+            np.array([[self.slot[item] for item in column] for column in columns], np.intp),
             tuple(np.array(column, np.float64) for column in parameters),
             np.array([self.names.index(name) for name in names], np.intp),
         )
@@ -151,8 +152,8 @@ class Plan:
         """
         out = np.empty((len(slots), len(self.names)), np.float32)
         for finisher in self.finishers:
-            columns = [slots[:, places] for places in finisher.inputs]
-            out[:, finisher.results] = OPERATORS[finisher.operator](*columns, *finisher.parameters)
+            columns = np.moveaxis(slots[:, finisher.inputs], 0, 1)
+            out[:, finisher.results] = finish(finisher.operator, columns, finisher.parameters)
         return out
 
 

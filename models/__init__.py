@@ -20,7 +20,8 @@ profile_backtest  what a risk profile would have done in the last weeks
 scorer       a bundle in force: probabilities and contributions
 explain      exact Shapley contributions of trees; paths, groups: the trees as it looks them up
 contributions  what the features added to a risk; norms: what is usual
-reasons      contributions as sentences; wording: how a feature is said
+reasons      contributions as sentences; wording, wording_mirror: how a feature is said; amounts
+integrity    whether officers see more of a carrier, or let more go, than the lot explains
 similar      past seizures with like reasons; seizures: which of them a bundle remembers
 registry     training runs in MLflow, which only this module knows
 promotion    who approved what, as a state machine; promotions: the records it reads

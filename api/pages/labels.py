@@ -194,6 +194,7 @@ MEASURES: Final[Labels] = {
 }
 ALERTS: Final[Labels] = {
     "mass": N_("Weighbridge mass"),
+    "plate": N_("Plate"),
     "trailer": N_("Trailer"),
     "driver": N_("Driver"),
     "vin": N_("VIN"),

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.service.test_acts import find
-from tests.service.world import OTHER, POST, World
+from tests.service.world import OTHER, POST, World, arrival
 
 
-def exit_of(world: World, decision: dict[str, Any], **more: Any) -> Any:
-    """Record the exit of a decided vehicle at the paired post."""
+def exit_body(world: World, decision: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return the exit of a decided vehicle at the paired post."""
     with world.runtime.store.read() as connection:
         body = world.runtime.journal.body(connection, decision["receipt"]["sequence"])
     ours = body["arrival"]["crossing"]
@@ -23,8 +23,14 @@ def exit_of(world: World, decision: dict[str, Any], **more: Any) -> Any:
         "driver_ref": ours["driver_ref"],
         "is_empty": ours["is_empty"],
     }
+    return left | more
+
+
+def exit_of(world: World, decision: dict[str, Any], **more: Any) -> Any:
+    """Record the exit of a decided vehicle at the paired post."""
     headers = {"Authorization": f"Bearer {world.other}"}
-    return world.client.post("/v1/crossings", json=left | more, headers=headers)
+    left = exit_body(world, decision, **more)
+    return world.client.post("/v1/crossings", json=left, headers=headers)
 
 
 def queue(world: World) -> list[dict[str, Any]]:
@@ -59,3 +65,29 @@ def test_an_entry_at_the_other_post_is_another_movement(world: World) -> None:
     red = find(world, "red", 94_000)
     assert exit_of(world, red, direction="entry", weighed_mass_kg=1.0).status_code == 201
     assert "alerts" not in world.get(f"/v1/decisions/{red['decision_id']}").json()
+
+
+def test_a_changed_plate_is_told_where_the_vin_leads_to_the_decision(world: World) -> None:
+    vin, red = "1M8GDM9AXKP042788", find(world, "red", 95_000)
+    green = world.decide(arrival(96_000, vin=vin, trailer_plate="T-96")).json()
+    assert (
+        exit_of(world, green, plate="99 X 999 XX", vin=vin, trailer_plate="t96").status_code == 201
+    )
+    told = world.get(f"/v1/decisions/{green['decision_id']}").json()["alerts"]
+    assert [(one["code"], one["matched_by"]) for one in told] == [("plate", ["vin", "trailer"])]
+    assert "alerts" not in world.get(f"/v1/decisions/{red['decision_id']}").json()
+
+
+def test_the_carnet_and_the_note_lead_to_the_decision_too(world: World) -> None:
+    for number, papers in ((97_001, {"tir_carnet": "XB 97"}), (97_002, {"cmr_number": "C-97"})):
+        body = arrival(number)
+        body["declaration"] = body["declaration"] or arrival(1)["declaration"]
+        body["declaration"] |= {"declaration_id": f"e-{number}"} | papers
+        decided = world.decide(body).json()
+        other = exit_body(world, decided, plate=None, weighed_mass_kg=90_000.0)
+        declared = body["declaration"] | {"declaration_id": f"x-{number}"}
+        headers = {"Authorization": f"Bearer {world.other}"}
+        sent = {"crossing": other, "declaration": declared}
+        assert world.client.post("/v1/crossings", json=sent, headers=headers).status_code == 201
+        (told,) = world.get(f"/v1/decisions/{decided['decision_id']}").json()["alerts"]
+        assert told["code"] == "mass" and told["matched_by"] == [next(iter(papers))[:3]]
