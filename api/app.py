@@ -4,6 +4,7 @@ What is imported from here must stay lean: no training library, no pickle loader
 (held by import-linter). Several processes may serve one store.
 """
 
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -110,7 +111,10 @@ def default_service() -> Runtime:
     """Put together the service of the home that the environment names."""
     configure()
     home = home_of(None)
-    return open_runtime(home, Settings(), HomeModels(home))
+    runtime = open_runtime(home, Settings(), HomeModels(home))
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: no later collection has to walk through it again
+    return runtime
 
 
 def _documented(app: FastAPI) -> dict[str, Any]:

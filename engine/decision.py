@@ -154,9 +154,9 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
     crossing, policy = seen.arrival.crossing, inputs.policy
     value = _risk(seen, inputs.severity)
     level = None if value is None else percentile(inputs.table, value)
-    by_merit = select(_picked(policy, level, seen), inputs.draws)
+    picked = _picked(policy, level, seen)
     changed = (Chance(AMENDED, Channel.YELLOW, AMENDED_SHARE),) if inputs.amendment else ()
-    every = (*_picked(policy, level, seen), *chances(inputs.matches), *changed, lot(policy))
+    every = (*picked, *chances(inputs.matches), *changed, lot(policy))
     selection = select(every, inputs.draws)
     ranks_by = weight(seen.features) if value is None else value
     if selection.is_random:
@@ -168,7 +168,7 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
         as_of=inputs.as_of,
         channel=selection.channel,
         selection=selection,
-        risk=Risk(level, _band(level, by_merit), seen.p_seizure, seen.p_discrepancy),
+        risk=Risk(level, _band(level, picked, inputs.draws), seen.p_seizure, seen.p_discrepancy),
         merit=value,
         minutes=inputs.minutes.of(selection.channel),
         place=place_of(selection.channel, ranks_by, minutes=inputs.minutes),
@@ -229,11 +229,11 @@ def _among_picks(inputs: Inputs) -> float:
     return at(inputs.table, place_among_picks(drawn, share, blur=policy.blur))
 
 
-def _band(level: float | None, by_merit: Selection) -> Band:
+def _band(level: float | None, picked: Sequence[Chance], draws: Mapping[str, float]) -> Band:
     """Say the risk in one word; without a model, what the rules made of it."""
     if level is None:
         bands: dict[Channel, Band] = {Channel.RED: "high", Channel.YELLOW: "medium"}
-        return bands.get(by_merit.channel, "low")
+        return bands.get(select(picked, draws).channel, "low")
     if level >= 1.0 - HIGH:
         return "high"
     return "medium" if level >= 1.0 - MEDIUM else "low"

@@ -9,6 +9,7 @@ numbers. Each purpose has its own number, because one shared number would bias w
 import hashlib
 import hmac
 from dataclasses import dataclass
+from functools import lru_cache
 
 from engine.identifiers import fold
 from engine.records import Crossing
@@ -67,7 +68,7 @@ def movement_key(crossing: Crossing, shift: Shift) -> bytes:
 
 def draw(seed: bytes, purpose: str, *, movement: bytes) -> float:
     """Return the number in [0, 1) that this movement draws for this purpose (53 bits)."""
-    drawn = hmac.digest(seed, _joined(purpose) + movement, "sha256")
+    drawn = hmac.digest(seed, _named(purpose) + movement, "sha256")
     return (int.from_bytes(drawn[:8], "big") >> 11) / (1 << 53)
 
 
@@ -77,6 +78,11 @@ def commitment(seed: bytes, head: bytes) -> str:
     The head keeps a seed from being chosen, and its commitment prepared, ahead of time.
     """
     return hashlib.sha256(b"darvoza shift seed 1" + head + seed).hexdigest()
+
+
+@lru_cache
+def _named(purpose: str) -> bytes:
+    return _joined(purpose)
 
 
 def _joined(*parts: str) -> bytes:

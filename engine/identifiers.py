@@ -7,6 +7,7 @@ the record. A failed check digit is a signal for the features, never a refusal.
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from stdnum import iso6346
 from stdnum.exceptions import ValidationError as NumberError
@@ -25,6 +26,7 @@ _VIN_VALUES = {
 _VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 
 
+@lru_cache(maxsize=1 << 16)  # one plate is folded for its key, its draws and the queue
 def fold(raw: str) -> str:
     """Return one spelling for all readings of a plate, container or VIN; may be empty."""
     text = unicodedata.normalize("NFKC", raw).upper()
@@ -39,6 +41,7 @@ def skeleton(folded: str) -> str:
     return folded.translate(_SKELETON)
 
 
+@lru_cache(maxsize=1 << 14)
 def container_is_valid(raw: str) -> bool:
     """Tell whether a container number is of the form of ISO 6346, with its check digit."""
     try:

@@ -5,6 +5,7 @@ waits when it becomes free is one batch: under load one snapshot and one call se
 on a quiet night nobody waits for anybody.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from engine.journal import Entry, Journal
 
 LARGEST_BATCH = 128
 """Bounds how long the first of a batch waits for the last."""
+CATCH_UP_SECONDS, LINGER_SECONDS = 0.001, 0.005
+"""How long those that were handled together a moment ago are waited for, and while they keep on
+coming: sixteen at once cost each a third less than twice eight. Who comes alone never waits."""
 
 What = TypeVar("What")
 
@@ -51,6 +55,7 @@ class Desk(Generic[What]):
         self._lock = Lock()
         self._open: dict[str, Asked[What]] = {}
         self._is_closed = False
+        self._together = 0
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -100,7 +105,17 @@ class Desk(Generic[What]):
             self._attempt(batch)
 
     def _take(self) -> list[Asked[What]]:
-        batch: list[Asked[What]] = []
+        """Return what waits; where more came together lately, let the others catch up."""
+        batch = self._drained([])
+        seen, until = 0, time.monotonic() + LINGER_SECONDS
+        while seen < len(batch) < self._together and time.monotonic() < until:
+            seen = len(batch)
+            time.sleep(CATCH_UP_SECONDS)
+            batch = self._drained(batch)
+        self._together = max(len(batch), self._together // 2)
+        return batch
+
+    def _drained(self, batch: list[Asked[What]]) -> list[Asked[What]]:
         while len(batch) < LARGEST_BATCH and (not batch or not self._queue.empty()):
             found = self._queue.get()
             if found is None:

@@ -87,10 +87,9 @@ class Side:
 def adapted(policy: Policy, sides: Mapping[Channel, Side], minutes: Minutes) -> Policy:
     """Return the policy for one arrival; a channel without a roster keeps its fixed share."""
     red, yellow = sides.get(Channel.RED), sides.get(Channel.YELLOW)
+    share: dict[str, float] = {}
     if red is not None:
-        share = red.share(reserved=policy.random_share, expected=minutes.red)
-        policy = replace(policy, red_share=share)
+        share["red_share"] = red.share(reserved=policy.random_share, expected=minutes.red)
     if yellow is not None:
-        share = yellow.share(reserved=0.0, expected=minutes.yellow)
-        policy = replace(policy, yellow_share=share)
-    return policy
+        share["yellow_share"] = yellow.share(reserved=0.0, expected=minutes.yellow)
+    return replace(policy, **share)

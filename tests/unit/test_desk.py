@@ -1,0 +1,121 @@
+"""What comes together is handled together, nobody waits alone, and one fault is one's own."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from threading import Event
+from typing import Any, cast
+
+import pytest
+
+from engine.answers import Claim
+from engine.errors import StoreUnavailableError
+from engine.inflight import Asked, Desk, Recorded
+
+SECONDS = 10
+
+
+class Book:
+    """A desk that notes its batches, held until it is let go."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.held, self.free = Event(), Event()
+        self.desk: Desk[str] = Desk(self._handle, name="book")
+
+    def ask(self, what: str) -> "Future[Recorded]":
+        return self.desk.ask(what, Claim("kind", "OYB", (what,), what))
+
+    def _handle(self, asked: Sequence[Asked[str]]) -> None:
+        self.batches.append([one.what for one in asked])
+        self.held.set()
+        assert self.free.wait(SECONDS)
+        if any(one.what == "lost" for one in asked):
+            raise StoreUnavailableError("gone")
+        if any(one.what.startswith("bad") for one in asked):
+            raise ValueError("bad")
+        for one in asked:
+            one.answer.set_result(cast("Recorded", one.what))
+
+
+@pytest.fixture
+def book() -> Iterator[Book]:
+    found = Book()
+    yield found
+    found.free.set()
+    found.desk.close()
+
+
+def together(book: Book, *names: str) -> "list[Future[Recorded]]":
+    """Ask for all of them while the desk is busy with a first one, and let it go."""
+    waiting = [book.ask("first")]
+    assert book.held.wait(SECONDS)
+    waiting += [book.ask(name) for name in names]
+    book.free.set()
+    return waiting
+
+
+def errors(waiting: "Sequence[Future[Recorded]]") -> list[str]:
+    return [type(one.exception(SECONDS)).__name__ for one in waiting]
+
+
+def test_what_waits_is_one_batch(book: Book) -> None:
+    for one in together(book, "a", "b", "c"):
+        one.result(SECONDS)
+    assert book.batches == [["first"], ["a", "b", "c"]]
+
+
+def test_who_comes_alone_waits_for_nobody(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("engine.inflight.time.sleep", slept.append)
+    book.free.set()
+    for name in "abc":
+        book.ask(name).result(SECONDS)
+    assert slept == []
+
+
+def test_those_answered_together_are_waited_for(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = iter(["y", "z"])
+    more: list[Future[Recorded]] = []
+
+    def sleep(_: float) -> None:  # others are on their way
+        if (name := next(late, None)) is not None:
+            more.append(book.ask(name))
+
+    for one in together(book, "a", "b", "c"):
+        one.result(SECONDS)
+    monkeypatch.setattr("engine.inflight.time.sleep", sleep)
+    book.ask("x").result(SECONDS)
+    assert [one.result(SECONDS) for one in more] == cast("list[Recorded]", ["y", "z"])
+    assert book.batches[-1] == ["x", "y", "z"]
+
+
+def test_a_fault_is_found_by_halves_and_belongs_to_one(book: Book) -> None:
+    names = ["a", "b", "bad", "c", "d", "e", "f", "g"]
+    found = dict(zip(["first", *names], errors(together(book, *names)), strict=True))
+    assert {name for name, error in found.items() if error != "NoneType"} == {"bad"}
+    assert len(book.batches) == 1 + 1 + 2 * 3, "halves, not one by one"
+
+
+def test_a_lost_store_is_everybodys_and_is_not_asked_again(book: Book) -> None:
+    assert errors(together(book, "a", "lost", "b")) == ["NoneType"] + ["StoreUnavailableError"] * 3
+    assert len(book.batches) == 2
+
+
+def test_one_by_one_instead_of_halves_is_seen(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: a batch that breaks is tried one by one."""
+
+    def singly(self: Desk[Any], batch: Sequence[Asked[Any]]) -> None:
+        try:
+            self._handle(batch)
+        except ValueError as error:
+            for one in batch:
+                if len(batch) > 1:
+                    self._attempt([one])
+                else:
+                    one.answer.set_exception(error)
+
+    monkeypatch.setattr(Desk, "_attempt", singly)
+    errors(together(book, "a", "b", "bad", "c", "d", "e", "f", "g"))
+    assert len(book.batches) != 1 + 1 + 2 * 3
