@@ -15,6 +15,7 @@ from engine.queue import waiting_at_posts
 from engine.store import Store
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 NO_ROUTE = "none"
 """Label of a request that met no route: its path is the caller's text and is not repeated."""
@@ -42,6 +43,17 @@ class Metrics:
             registry=self.registry,
         )
         self.profile_failed = self.profile_failures.inc
+        self.models_refused = Counter(
+            "darvoza_models_refused",
+            "Looks at which the model in force was missing, changed or of other features.",
+            registry=self.registry,
+        )
+        self.percentiles = Histogram(
+            "darvoza_risk_percentile",
+            "Percentiles of the risk at its post; a tenth in each bucket when nothing drifts.",
+            buckets=_TENTHS,
+            registry=self.registry,
+        )
         self.batches = Histogram(
             "darvoza_decision_batch",
             "Arrivals decided together.",
@@ -68,6 +80,9 @@ class Metrics:
         self.decisions.labels(decision["channel"], decision["mode"]).inc()
         if decision["is_random"]:
             self.random.inc()
+        percentile = decision["risk"]["percentile"]
+        if percentile is not None:
+            self.percentiles.observe(percentile)
 
 
 def exposition(metrics: Metrics, store: Store, journal: Journal) -> bytes:

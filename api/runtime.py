@@ -6,6 +6,7 @@ store with other processes and with the command line.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -170,8 +171,14 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     journal = Journal(store, projections(plan, network))
     writer = Writer(journal)
     features = OnlineFeatures(plan, network)
-    watch = _watch(store, models, definitions=plan.digest, seconds=settings.model_seconds)
     workload, metrics = Workload(features, network), Metrics()
+    watch = ModelWatch(
+        wanted=partial(_wanted, store, models),
+        load=models.load,
+        definitions=plan.digest,
+        seconds=settings.model_seconds,
+        refused=metrics.models_refused.inc,
+    )
     profiles = ProfileMatcher(writer.submit, plan.names, failed=metrics.profile_failed)
     considering = Considering(
         Shifts(store, journal, writer.submit, settings.shifts),
@@ -220,9 +227,6 @@ def _present(store: Store, journal: Journal) -> Present:
         return Present(head=journal.head(connection).known_at)
 
 
-def _watch(store: Store, models: Models, *, definitions: str, seconds: float) -> ModelWatch:
-    def wanted() -> str | None:
-        with store.read() as connection:
-            return models.wanted(connection)
-
-    return ModelWatch(wanted=wanted, load=models.load, definitions=definitions, seconds=seconds)
+def _wanted(store: Store, models: Models) -> str | None:
+    with store.read() as connection:
+        return models.wanted(connection)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from api.logs import fault
 from engine.considering import InForce
 from engine.decision import Mode
 from engine.errors import NoModelError, RiskError, StoreUnavailableError
@@ -40,12 +41,17 @@ class ModelWatch:
         load: Callable[[str], Scorer],
         definitions: str,
         seconds: float,
+        refused: Callable[[], None] = lambda: None,
     ) -> None:
-        """``wanted`` says which version is in force, ``load`` reads its bundle."""
+        """``wanted`` says which version is in force, ``load`` reads its bundle.
+
+        ``refused`` hears of every look at which that model could not serve.
+        """
         self._wanted = wanted
         self._load = load
         self._definitions = definitions
         self._seconds = seconds
+        self._refused = refused
         self._standing = Standing(InForce(None, "rules_only"), None, "no model is in force")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model-watch", daemon=True)
@@ -92,6 +98,7 @@ class ModelWatch:
             if scorer.definitions != self._definitions:
                 raise NoModelError(wanted)
         except RiskError as error:
+            self._refused()
             scorer_before = current.in_force.scorer
             mode: Mode = "rules_only" if scorer_before is None else "last_good"
             return Standing(InForce(scorer_before, mode), wanted, type(error).__name__)
@@ -99,4 +106,7 @@ class ModelWatch:
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # what serves goes on serving, and the next look is made
+                fault(error, route="model-watch")

@@ -1,7 +1,8 @@
 """A bare HTTP/1.1 client: one kept connection, one request at a time, next to no CPU of its own.
 
 What drives a service under test must neither hide a broken connection nor take the core that the
-service needs, so nothing is retried here and nothing is parsed but status, length and body.
+service needs, so nothing is retried here and nothing is parsed but status, length, body and whether
+the connection ends with this answer.
 """
 
 import asyncio
@@ -44,6 +45,8 @@ class Line:
         except BROKEN:
             self.close()
             raise
+        if b"\r\nconnection: close\r\n" in head.lower():
+            self.close()
         return int(head[9:12]), body
 
     def said(self, header: str) -> bool:

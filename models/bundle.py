@@ -117,7 +117,7 @@ def load_bundle(folder: Path, verify_key: Ed25519PublicKey) -> Bundle:
     manifest, files = read_verified(folder, verify_key)
     try:
         return _parse(manifest, files)
-    except (ValueError, KeyError, TypeError) as error:  # signed, but not by this code
+    except Exception as error:  # signed, but not by this code: whatever reading it raises
         raise TamperedBundleError(folder.name, f"{type(error).__name__} while reading") from error
 
 

@@ -14,6 +14,7 @@ import treelite
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from numpy.typing import NDArray
 
+from engine.errors import TamperedBundleError
 from engine.ports import Contribution, Scores
 from models.bundle import Bundle, load_bundle
 from models.contributions import Contributions
@@ -53,7 +54,11 @@ class Scorer:
     @classmethod
     def load(cls, folder: Path, *, key: Ed25519PublicKey) -> Self:
         """Verify a bundle's folder and serve it; raises ``TamperedBundleError``."""
-        return cls(load_bundle(folder, key))
+        bundle = load_bundle(folder, key)
+        try:
+            return cls(bundle)
+        except Exception as error:  # trees of another Treelite, say, after an upgrade
+            raise TamperedBundleError(folder.name, f"{type(error).__name__} in use") from error
 
     def score(self, values: NDArray[np.float32]) -> Scores:
         """Return calibrated probabilities.

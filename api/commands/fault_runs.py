@@ -21,24 +21,31 @@ from engine.home import DATABASE_VARIABLE
 from engine.receipts import open_signer
 from experiments.arrivals import Sent, endless
 from experiments.faults.audit import Counts, audit
+from experiments.faults.bundle import bundle
 from experiments.faults.disk import BoundFiles, FilledDisk, small_disk
 from experiments.faults.duplicate import duplicate
 from experiments.faults.kill import kill
+from experiments.faults.models import Analysts
 from experiments.faults.outages import outages
 from experiments.faults.senders import Book
 from experiments.faults.server import StoppedServer
 from experiments.faults.service import Forker, Service
+from experiments.faults.swap import swap
 from experiments.postgres import Cluster
 
-Fault = Literal["kill", "duplicate", "disk-full", "store-restart"]
+Fault = Literal["kill", "duplicate", "disk-full", "store-restart", "swap", "bundle"]
 TRIALS: Mapping[Fault, int] = {
     "kill": 200,
     "duplicate": 200,
     "disk-full": 20,
     "store-restart": 30,
+    "swap": 2_000,
+    "bundle": 200,
 }
-"""How often each is done where nobody says."""
+"""How often each is done where nobody says; requests of ``swap``, flipped bytes of ``bundle``."""
 CROSSINGS = 2_000
+WATCHFUL = {"DARVOZA_MODEL_SECONDS": "0.02"}
+"""Services of a run look for another model all the time: nobody waits for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,8 @@ class Order:
     trials: int
     planted: bool
     told: Callable[[int, int], None]
+    is_modelled: bool = True
+    """Whether a model is in force; without one, rules and the lot decide."""
 
 
 class Deed(Protocol):
@@ -71,11 +80,21 @@ def run(order: Order, forks: Forker) -> Counts:
     """Make a deployment, do this to its service, and count what was broken."""
     with _ground(order.fault) as server, scratch(crossings=CROSSINGS) as made:
         service = Service(
-            forks, made.environment, free_port(), order.fault if order.planted else ""
+            forks,
+            {**made.environment, **WATCHFUL},
+            free_port(),
+            order.fault if order.planted else "",
+            is_handed=order.fault == "swap",
         )
-        deed, waiting = _deed(order.fault, made, server), endless(made.arrivals, prefix=order.fault)
-        running: Any = deed(service, waiting, keys=made.keys, trials=order.trials, told=order.told)
-        return counted(order, made, asyncio.run(running))
+        waiting = endless(made.arrivals, prefix=order.fault)
+        with _analysts(made) as analysts:
+            if order.is_modelled:
+                analysts.promote(analysts.make())
+            deed = _deed(order.fault, made, server, analysts)
+            running: Any = deed(
+                service, waiting, keys=made.keys, trials=order.trials, told=order.told
+            )
+            return counted(order, made, asyncio.run(running))
 
 
 def counted(order: Order, made: Scratch, book: Book) -> Counts:
@@ -88,14 +107,29 @@ def counted(order: Order, made: Scratch, book: Book) -> Counts:
         store.dispose()
 
 
-def _deed(fault: Fault, made: Scratch, server: Cluster | None) -> Deed:
+@contextmanager
+def _analysts(made: Scratch) -> Iterator[Analysts]:
+    store = open_store(made.home)
+    try:
+        yield Analysts(made.home, store)
+    finally:
+        store.dispose()
+
+
+def _deed(fault: Fault, made: Scratch, server: Cluster | None, analysts: Analysts) -> Deed:
     if fault == "disk-full":
         disk = small_disk()
         full = BoundFiles(made.home.root) if disk is None else FilledDisk(disk)
         return partial(outages, outage=full)
     if server is not None:
         return partial(outages, outage=StoppedServer(server))
-    return {"kill": kill, "duplicate": duplicate}[fault]
+    changes: dict[Fault, Deed] = {
+        "kill": kill,
+        "duplicate": duplicate,
+        "swap": partial(swap, analysts=analysts),
+        "bundle": partial(bundle, analysts=analysts),
+    }
+    return changes[fault]
 
 
 def _ground(fault: Fault) -> AbstractContextManager[Cluster | None]:

@@ -1,6 +1,7 @@
 """``darvoza faults``: what a real service keeps of its promises when things go wrong."""
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,7 +12,7 @@ from api.commands.common import JsonOption, UnusedHomeOption, emit, progress, sa
 if TYPE_CHECKING:
     from experiments.faults.service import Forker
 
-Fault = Literal["kill", "duplicate", "disk-full", "store-restart"]
+Fault = Literal["kill", "duplicate", "disk-full", "store-restart", "swap", "bundle"]
 
 
 def faults(
@@ -23,6 +24,9 @@ def faults(
     planted: Annotated[
         bool, typer.Option("--planted", help="Run the twin with the bug, which must be caught.")
     ] = False,
+    rules_only: Annotated[
+        bool, typer.Option("--rules-only", help="Without a model in force.")
+    ] = False,
     _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
@@ -31,10 +35,12 @@ def faults(
 
     number = trials or TRIALS[fault]
     if fault == "disk-full":
-        _on_a_small_disk(number, planted=planted, as_json=as_json)
+        more = ["--planted"] * planted + ["--json"] * as_json + ["--rules-only"] * rules_only
+        _on_a_small_disk(["--trials", str(number), *more])
     say("a SYNTHETIC network in a scratch home")
     with progress() as bar, forker() as forks:
-        order = Order(fault, number, planted, partial(bar, f"fault {fault}"))
+        told = partial(bar, f"fault {fault}")
+        order = Order(fault, number, planted, told, is_modelled=not rules_only)
         counts = run(order, forks)
 
     def text() -> None:
@@ -53,15 +59,13 @@ def forker() -> "Forker":
     return Forker([sys.executable, "-m", "api.commands.forker"])
 
 
-def _on_a_small_disk(trials: int, *, planted: bool, as_json: bool) -> None:
+def _on_a_small_disk(options: Sequence[str]) -> None:
     """Do all of it in a namespace with a small disk, unless this is it or there is none."""
     from experiments.faults.disk import on_a_small_disk, small_disk
 
     if small_disk() is not None:
         return
-    more = ["--planted"] * planted + ["--json"] * as_json
-    again = [sys.executable, "-m", "api", "faults", "disk-full", "--trials", str(trials), *more]
-    status = on_a_small_disk(again)
+    status = on_a_small_disk([sys.executable, "-m", "api", "faults", "disk-full", *options])
     if status is not None:
         raise typer.Exit(status)
     say("no namespace is to be had here: the service's files are kept from growing instead")

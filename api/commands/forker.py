@@ -3,28 +3,34 @@
 Everything is imported once, with one thread and no connection open, so that a fork is safe. Each
 fork is a whole service: it opens its home, its store and its port as ``darvoza serve`` does.
 
-``{"start": variables, "port": N, "planted": fault}`` starts a service, with that fault's bug if one
-is named; ``{"bury": pid}`` waits for its end. Both are answered by the process id.
+``{"start": variables, "port": N, "planted": fault, "handed": false}`` starts a service, with that
+fault's bug if one is named; where ``handed`` is true, on a socket that this process keeps open and
+hands over, as a service manager does. ``{"bury": pid}`` waits for its end. Both are answered by the
+process id.
 """
 
 import json
 import os
+import socket
 import sys
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
-import uvicorn
-
 from api.app import create_app
 from api.home import VARIABLE
+from api.listening import FIRST_PASSED, configured, listen
+from api.subservice import HOST
 from engine.home import DATABASE_VARIABLE
-from experiments.faults.planted import HastyWriter, forgetful
+from experiments.faults.planted import HastyWriter, abrupt, forgetful, trusting, unpickling
 
-PLANTED = {
-    "kill": ("api.runtime.Writer", HastyWriter),
-    "disk-full": ("api.runtime.Writer", HastyWriter),
-    "store-restart": ("api.runtime.Writer", HastyWriter),
-    "duplicate": ("api.routes.decisions.crossing_name", forgetful),
+PLANTED: dict[str, dict[str, object]] = {
+    "kill": {"api.runtime.Writer": HastyWriter},
+    "disk-full": {"api.runtime.Writer": HastyWriter},
+    "store-restart": {"api.runtime.Writer": HastyWriter},
+    "duplicate": {"api.routes.decisions.crossing_name": forgetful},
+    "swap": {"api.listening.Leaving.shutdown": abrupt},
+    "bundle": {"models.bundle.read_verified": trusting, "models.bundle.arrays": unpickling},
 }
 """What each fault's twin has in the place of what; only a fork of this process ever does."""
 
@@ -35,18 +41,33 @@ def serve(variables: dict[str, str], *, port: int, planted: str) -> None:
     for name in (VARIABLE, DATABASE_VARIABLE):
         os.environ.pop(name, None)
     os.environ.update(variables)
-    if planted:
-        patch(*PLANTED[planted]).start()
-    uvicorn.run(create_app(), host="127.0.0.1", port=port, access_log=False, log_level="error")
+    for name, bug in PLANTED.get(planted, {}).items():
+        patch(name, bug).start()
+    listen(configured(create_app(), host=HOST, port=port, log_level="error"))
+
+
+@cache
+def kept_open(port: int) -> socket.socket:
+    """Return a socket that listens as long as this process lives, whoever answers on it."""
+    return socket.create_server((HOST, port), backlog=128)
+
+
+def handed_over(port: int) -> dict[str, str]:
+    """Put the open socket where a started process finds it; return what says so."""
+    os.dup2(kept_open(port).fileno(), FIRST_PASSED)
+    return {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
 
 
 def obey(order: dict[str, Any]) -> int:
     """Start or bury one service; return its process id."""
     if "bury" in order:
         return os.waitpid(order["bury"], 0)[0]
+    if order["handed"]:
+        kept_open(order["port"])
     child = os.fork()
     if child == 0:
-        serve(order["start"], port=order["port"], planted=order["planted"])
+        more = handed_over(order["port"]) if order["handed"] else {}
+        serve(order["start"] | more, port=order["port"], planted=order["planted"])
         os._exit(0)
     return child
 

@@ -29,9 +29,8 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes, on PostgreSQL.")] = 1,
 ) -> None:
-    """Run the service until it is stopped."""
-    import uvicorn
-
+    """Run the service until it is stopped, on a socket that a service manager passed if it did."""
+    from api.listening import configured, listen
     from api.logs import configure
 
     os.environ[VARIABLE] = str(home)  # what each worker process reads
@@ -42,17 +41,17 @@ def serve(
     configure()
     say(f"serving {home} on http://{host}:{port}")
     try:
-        uvicorn.run(
-            APPLICATION,
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            timeout_worker_healthcheck=_START_SECONDS,
-            access_log=False,  # a path may hold an identifier: nothing of a request is logged
-            log_config=None,  # each process takes what is logged itself (api.logs)
-            server_header=False,
-            timeout_graceful_shutdown=STOPS_SECONDS,
+        listen(
+            configured(
+                APPLICATION,
+                factory=True,
+                host=host,
+                port=port,
+                workers=workers,
+                timeout_worker_healthcheck=_START_SECONDS,
+                log_config=None,  # each process takes what is logged itself (api.logs)
+                timeout_graceful_shutdown=STOPS_SECONDS,
+            )
         )
     except SystemExit as stopped:
         raise typer.Exit(1 if stopped.code else 0) from None  # its log says what kept it

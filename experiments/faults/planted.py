@@ -1,11 +1,17 @@
 """The bugs that the fault runs must catch; nothing of the product imports this."""
 
+import io
+import json
 import secrets
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engine.journal import Draft, Entry, Journal
 from engine.writer import Writer
@@ -42,3 +48,21 @@ class HastyWriter(Writer):
 def forgetful(crossing_id: str) -> str:
     """Name a request as if it had never been sent before."""
     return f"crossing:{crossing_id}:{secrets.token_hex(4)}"
+
+
+def abrupt(protocol: HttpToolsProtocol) -> None:
+    """Break a connection off when the service stops, whatever was asked over it."""
+    protocol.transport.abort()
+
+
+def trusting(folder: Path, verify_key: object) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Read a bundle as it lies there, whoever wrote it."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    features = json.loads(files["features.json"])
+    return {"version": folder.name, "definitions": features["definitions"]}, files
+
+
+def unpickling(content: bytes) -> dict[str, Any]:
+    """Read an archive of arrays, of objects too."""
+    with np.load(io.BytesIO(content), allow_pickle=True) as archive:
+        return {name: archive[name] for name in archive.files}

@@ -35,6 +35,8 @@ class Book:
     turned_away: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by every answer that asks for patience; cleared alike."""
     is_closing: bool = False
+    is_patient: bool = True
+    """False where the service must not go away: then no answer, or a 503, is a broken promise."""
 
     def note(self, crossing_id: str, status: int, raw: bytes) -> None:
         """Keep one answer."""
@@ -44,9 +46,16 @@ class Book:
         elif self.acknowledged.setdefault(crossing_id, raw) != raw:
             self.changed.add(crossing_id)
 
+    def note_cut(self) -> None:
+        """Keep that a connection broke under a request."""
+        if not self.is_patient:
+            self.broken["a connection broke under a request"] += 1
+
     def note_unavailable(self, line: Line) -> None:
         """Keep that a sender was asked for patience, which must say when to come again."""
         self.turned_away.set()
+        if not self.is_patient:
+            self.broken["a request for patience"] += 1
         if not line.said("retry-after"):
             self.broken["a 503 that does not say when to try again"] += 1
 
@@ -80,6 +89,7 @@ class Sender:
                 status, raw = await self._line.ask(request)
             except BROKEN:
                 self._was_cut = True
+                self._book.note_cut()
             else:
                 if status != UNAVAILABLE:
                     self._book.note(sent.crossing_id, status, raw)

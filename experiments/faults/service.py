@@ -56,6 +56,8 @@ class Service:
     port: int
     planted: str = ""
     """The fault whose bug it has, for a twin; empty for the real one."""
+    is_handed: bool = False
+    """Whether its socket is kept open for it between two processes, as a service manager does."""
     _pid: int | None = None
 
     def __enter__(self) -> Self:
@@ -72,7 +74,13 @@ class Service:
     def start(self) -> None:
         """Start the service; it answers a moment later."""
         order = {"start": dict(self.environment), "port": self.port, "planted": self.planted}
-        self._pid = self.forker.told(order)
+        self._pid = self.forker.told({**order, "handed": self.is_handed})
+
+    def relieve(self) -> None:
+        """Start the next process, then let the one that runs finish what it was asked."""
+        leaving = self.pid
+        self.start()
+        self._end(leaving, signal.SIGTERM)
 
     @property
     def pid(self) -> int:
@@ -88,6 +96,9 @@ class Service:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ask the service to end, if it runs, and wait until it has."""
         if self._pid is not None:
-            os.kill(self._pid, how)
-            self.forker.told({"bury": self._pid})
+            self._end(self._pid, how)
             self._pid = None
+
+    def _end(self, pid: int, how: signal.Signals) -> None:
+        os.kill(pid, how)
+        self.forker.told({"bury": pid})

@@ -27,6 +27,8 @@ IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 KILLS = 1000 if IS_PROOF else 5
 TRIALS = 200 if IS_PROOF else 5
 OUTAGES = 30 if IS_PROOF else 2
+REQUESTS = 10_000 if IS_PROOF else 100
+FLIPS = 1000 if IS_PROOF else 14
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +79,32 @@ def test_a_service_without_its_store_asks_for_patience(fault: Fault, forker: For
 
 
 @pytest.mark.usefixtures("sqlite")
-@pytest.mark.parametrize(
-    ("fault", "broken"),
-    [("kill", "lost"), ("duplicate", "doubled"), ("disk-full", "lost"), ("store-restart", "lost")],
-)
+def test_models_and_processes_change_and_no_request_fails(forker: Forker) -> None:
+    counts = counted("swap", forker, trials=REQUESTS)
+    assert counts.holds
+    assert counts.acknowledged >= REQUESTS
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_a_changed_bundle_never_decides_and_no_pickle_runs(forker: Forker) -> None:
+    counts = counted("bundle", forker, trials=FLIPS)
+    assert counts.holds
+    assert counts.acknowledged == FLIPS
+
+
+TWINS: dict[Fault, str] = {
+    "kill": "lost",
+    "duplicate": "doubled",
+    "disk-full": "lost",
+    "store-restart": "lost",
+    "swap": "failed",
+    "bundle": "failed",
+}
+"""What the twin of each fault does."""
+
+
+@pytest.mark.usefixtures("sqlite")
+@pytest.mark.parametrize(("fault", "broken"), TWINS.items())
 def test_the_twin_with_the_bug_is_caught(
     fault: Fault, broken: str, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Which model decides: the one in force, the last good one, or rules and the lot alone."""
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,13 +101,13 @@ def test_every_table_of_percentiles_is_a_record(own: World) -> None:
             assert len(own.runtime.journal.body(connection, row.seq)["quantiles"]) == 101
 
 
-def watch(wanted: list[str | None], load: object) -> ModelWatch:
+def watch(wanted: list[str | None], load: object, *, seconds: float = 60) -> ModelWatch:
     def asked() -> str | None:
         if not wanted:
             raise StoreUnavailableError("down")
         return wanted[-1]
 
-    return ModelWatch(wanted=asked, load=load, definitions=PLAN.digest, seconds=60)  # type: ignore[arg-type]
+    return ModelWatch(wanted=asked, load=load, definitions=PLAN.digest, seconds=seconds)  # type: ignore[arg-type]
 
 
 def load(version: str) -> Scorer:
@@ -131,6 +132,28 @@ def test_a_store_that_is_down_changes_nothing() -> None:
     wanted.clear()
     watched.look()
     assert watched.in_force().mode == "model"
+
+
+def test_a_fault_of_ours_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that looks for models outlives whatever looking raises."""
+    wanted, seen = ["m1"], threading.Event()
+
+    def faulty(version: str) -> Scorer:
+        if version == "m2":
+            seen.set()
+            raise ZeroDivisionError
+        return load(version)
+
+    watched = watch(wanted, faulty, seconds=0.01)  # type: ignore[arg-type]
+    watched.start()
+    wanted.append("m2")
+    assert seen.wait(10) and watched.in_force().mode == "model"
+    wanted.append("m3")
+    deadline = time.monotonic() + 10
+    while watched.standing.wanted != "m3" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    watched.close()
+    assert watched.standing.wanted == "m3" and not watched.standing.why
 
 
 def test_a_bundle_that_was_mended_is_tried_again() -> None:

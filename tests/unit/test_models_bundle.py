@@ -170,6 +170,26 @@ def test_a_pickle_inside_an_archive_never_runs(copy: Path, tmp_path: Path) -> No
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("junk", [b"", b"[]", b"\x80\x04junk", b"PK\x03\x04junk"])
+def test_whatever_was_signed_serves_or_is_refused(copy: Path, junk: bytes) -> None:
+    """No file of a bundle can end the watch for models, or keep a service from starting.
+
+    A signature is no warrant: trees of another Treelite are signed and cannot be read.
+    """
+    refusing = set()
+    for path in [path for path in copy.iterdir() if path.name not in (MANIFEST, SIGNATURE)]:
+        kept = path.read_bytes()
+        path.write_bytes(junk)
+        resign(copy)
+        try:  # files for people and analysts are not read here
+            Scorer.load(copy, key=KEY.public_key())
+        except TamperedBundleError:
+            refusing.add(path.name)
+        path.write_bytes(kept)
+    assert {"calibration.json", "features.json", "seizures.npz"} <= refusing
+    assert {name for names in bundles.TREES.values() for name in names} <= refusing
+
+
 def test_a_bundle_that_differs_from_the_model_is_not_written(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

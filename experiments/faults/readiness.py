@@ -1,0 +1,37 @@
+"""What a service says of itself while a run goes on: how it stands, and what it has counted."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from experiments.faults.senders import PAUSE_SECONDS
+from experiments.wire import BROKEN, Line, get
+
+PATIENCE_SECONDS = 60
+_NOT_YET: dict[str, Any] = {"mode": "", "model_version": None}
+
+
+async def ready(line: Line) -> dict[str, Any]:
+    """Return what the service says of itself, or that it does not answer."""
+    try:
+        _, raw = await line.ask(get("/readyz"))
+    except BROKEN:
+        return _NOT_YET
+    found: dict[str, Any] = json.loads(raw)
+    return found
+
+
+async def until(port: int, stands: Callable[[dict[str, Any]], bool]) -> None:
+    """Wait until the service says of itself what is waited for."""
+    async with asyncio.timeout(PATIENCE_SECONDS), Line(port) as line:
+        while not stands(await ready(line)):
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def counter(line: Line, metric: str) -> float:
+    """Return a counter of the service."""
+    _, raw = await line.ask(get("/metrics"))
+    found = re.search(rf"^{metric} (\S+)$", raw.decode(), re.MULTILINE)
+    return 0.0 if found is None else float(found[1])
