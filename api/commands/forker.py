@@ -22,13 +22,16 @@ from api.home import VARIABLE
 from api.listening import FIRST_PASSED, configured, listen
 from api.subservice import HOST
 from engine.home import DATABASE_VARIABLE
-from experiments.faults.planted import HastyWriter, abrupt, forgetful, trusting, unpickling
+from experiments.faults.planted import abrupt, forgetful, hasty, trusting, unheard_of, unpickling
 
 PLANTED: dict[str, dict[str, object]] = {
-    "kill": {"api.runtime.Writer": HastyWriter},
-    "disk-full": {"api.runtime.Writer": HastyWriter},
-    "store-restart": {"api.runtime.Writer": HastyWriter},
-    "duplicate": {"api.routes.decisions.crossing_name": forgetful},
+    "kill": {"engine.targeting.Targeting._record": hasty},
+    "disk-full": {"engine.targeting.Targeting._record": hasty},
+    "store-restart": {"engine.targeting.Targeting._record": hasty},
+    "duplicate": {
+        "api.routes.decisions.crossing_name": forgetful,
+        "features.online.OnlineFeatures.known": unheard_of,
+    },
     "swap": {"api.listening.Leaving.shutdown": abrupt},
     "bundle": {"models.bundle.read_verified": trusting, "models.bundle.arrays": unpickling},
 }

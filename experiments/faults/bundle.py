@@ -1,9 +1,11 @@
 """Bundles that somebody changed on the disk: each refused, decisions go on with the last good one.
 
-The bad bundle is in force the whole time and never whole: the next byte is flipped before the last
-one is put right, so whatever the service reads has one. Whole again at the end, it must serve: then
-the bytes were what kept it out. Then pickles that leave a mark when they run stand where the files
-of other bundles stood, under a signature of the home's own key.
+The bad bundle is in force the whole time and never whole: the next byte is flipped, and seen to be,
+before the last one is put right, so whatever the service reads has one. Whole again at the end, it
+must serve: then the bytes were what kept it out.
+
+Then pickles that leave a mark when they run stand where the files of other bundles stood, under a
+signature of the home's own key.
 """
 
 import asyncio
@@ -70,7 +72,11 @@ async def bundle(
                     book.broken["a changed bundle decides"] += 1
                     break
                 await _decided(line, next(waiting), keys, book, wanted=("last_good", good))
-                spot = _moved(spot, next(spots))
+                following = next(spots)
+                _flip(following)
+                await _refused(line, bad.name)  # so that no look began before it was flipped
+                _flip(spot)
+                spot = following
                 told(trial + 1, trials)
             _flip(spot)
             await until(service.port, lambda now: now["model_version"] == bad.name)
@@ -82,13 +88,6 @@ def _spots(folder: Path, dice: random.Random) -> Iterator[Spot]:
     """Yield places for ever, file by file, never the same twice in a row."""
     for path in itertools.cycle(sorted(folder.iterdir())):
         yield path, dice.randrange(path.stat().st_size), 1 << dice.randrange(8)
-
-
-def _moved(last: Spot, following: Spot) -> Spot:
-    """Flip the next byte, then put the last one right."""
-    _flip(following)
-    _flip(last)
-    return following
 
 
 def _flip(spot: Spot) -> None:

@@ -1,7 +1,8 @@
 """Take the store away and give it back, while checkpoints send.
 
 Assumes that the service itself lives on: it must answer all the while, ask for patience as long as
-it cannot record, and record again by itself once it can.
+it cannot record, and record again by itself once it can. Each outage begins right after an answer:
+one that left before its record was durable is then lost.
 """
 
 import asyncio
@@ -54,6 +55,7 @@ async def outages(
             await _next(book.heard)
             for trial in range(trials):
                 await asyncio.sleep(dice.random() * LONGEST_SECONDS)
+                await _next(book.heard)
                 await asyncio.to_thread(outage.begin, service)
                 await _bites(book)
                 await asyncio.sleep(dice.random() * LONGEST_SECONDS)

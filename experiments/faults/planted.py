@@ -5,7 +5,7 @@ import json
 import secrets
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,41 +13,43 @@ import numpy as np
 from sqlalchemy import Connection
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from engine.journal import Draft, Entry, Journal
-from engine.writer import Writer
+from engine.amending import Wanted
+from engine.inflight import Asked, Recorded
+from engine.journal import Draft, Entry
+from engine.targeting import Targeting
 
-DELAY_SECONDS = 0.03
+DELAY_SECONDS = 0.05
 """A commit that takes its time, as on a slow disk: what was answered stands open to a kill."""
 
 
-class HastyWriter(Writer):
+class Hasty:
     """Answers before the commit: from within the transaction, as its last projection."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._unanswered: dict[int, Future[Entry]] = {}
-        journal._projections = (*journal._projections, self)
-        super().__init__(journal)
+    def __init__(self, asked: Sequence[Asked[Wanted]]) -> None:
+        self._asked = asked
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Answer, then take a while to commit; a tick is nobody's and asks for no answer."""
-        hasty = [(draft, entry) for entry, draft in entries if id(draft) in self._unanswered]
-        for draft, entry in hasty:
-            self._unanswered.pop(id(draft)).set_result(entry)
-        if hasty:
-            time.sleep(DELAY_SECONDS)
+        """Answer, then take a while to commit."""
+        for one, (entry, draft) in zip(self._asked, entries, strict=True):
+            one.answer.set_result(Recorded(entry, draft.body))
+        time.sleep(DELAY_SECONDS)
 
-    def _write(self, batch: Sequence[tuple[Draft, "Future[Entry]"]]) -> None:
-        self._unanswered = {id(draft): future for draft, future in batch}
-        try:
-            self._journal.append([draft for draft, _ in batch])
-        except Exception as error:  # what was answered stays answered: that is the bug
-            for future in self._unanswered.values():
-                future.set_exception(error)
+
+def hasty(targeting: Targeting, asked: Sequence[Asked[Wanted]], drafts: Sequence[Draft]) -> None:
+    """Record a batch that is answered already; what was answered stays answered."""
+    journal = copy(targeting._journal)
+    journal._projections = (*journal._projections, Hasty(asked))
+    journal.append(drafts)
 
 
 def forgetful(crossing_id: str) -> str:
     """Name a request as if it had never been sent before."""
     return f"crossing:{crossing_id}:{secrets.token_hex(4)}"
+
+
+def unheard_of(features: object, connection: Connection, crossings: object) -> frozenset[str]:
+    """Know no crossing, whatever is asked."""
+    return frozenset()
 
 
 def abrupt(protocol: HttpToolsProtocol) -> None:

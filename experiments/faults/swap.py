@@ -21,7 +21,7 @@ from experiments.faults.readiness import until
 from experiments.faults.senders import Book, Sender
 from experiments.faults.service import Service
 
-LONGEST_SECONDS = 0.5
+LONGEST_SECONDS = 0.3
 """The longest between two changes."""
 FEWEST_CHANGES = 4
 """Two models and both kinds of restart, however few requests are asked for."""

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from experiments.postgres import Cluster
 
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
-KILLS = 1000 if IS_PROOF else 5
-TRIALS = 200 if IS_PROOF else 5
-OUTAGES = 30 if IS_PROOF else 2
+KILLS = 1000 if IS_PROOF else 4
+TRIALS = 200 if IS_PROOF else 3
+OUTAGES = 30 if IS_PROOF else 1
 REQUESTS = 10_000 if IS_PROOF else 100
 FLIPS = 1000 if IS_PROOF else 14
 
@@ -48,6 +48,19 @@ def sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
 def postgresql(cluster: "Cluster", monkeypatch: pytest.MonkeyPatch) -> None:
     """Name a database; the run makes its own beside it."""
     monkeypatch.setenv(DATABASE_VARIABLE, cluster.url(scheme="postgresql+psycopg"))
+
+
+@pytest.fixture(autouse=True)
+def _one_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop and start the session's server instead of making one for each run."""
+
+    @contextmanager
+    def shared() -> "Iterator[Cluster]":
+        cluster: Cluster = request.getfixturevalue("cluster")
+        with fault_runs._database(cluster.url(scheme="postgresql+psycopg")):
+            yield cluster
+
+    monkeypatch.setattr(fault_runs, "_own_server", shared)
 
 
 def counted(fault: Fault, forks: Forker, *, planted: bool = False, trials: int = TRIALS) -> Counts:
@@ -108,8 +121,8 @@ TWINS: dict[Fault, str] = {
 def test_the_twin_with_the_bug_is_caught(
     fault: Fault, broken: str, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outages, "BITES_SECONDS", 1.0)
-    counts = counted(fault, forker, planted=True, trials=3)
+    monkeypatch.setattr(outages, "BITES_SECONDS", 0.3)
+    counts = counted(fault, forker, planted=True, trials=2 if fault == "kill" else 1)
     assert counts.as_dict()[broken] > 0
     assert not counts.holds
 

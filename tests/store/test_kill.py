@@ -14,7 +14,7 @@ from engine.verify import verify
 from tests.store.appending import BATCH
 
 ROOT = Path(__file__).parents[2]
-TRIALS = 200 if os.environ.get("DARVOZA_PROOF") else 20
+TRIALS = 200 if os.environ.get("DARVOZA_PROOF") else 8
 SECONDS = 600
 
 
@@ -52,14 +52,14 @@ def test_killed_writers_lose_and_double_nothing(store: Store, store_url: str) ->
 
 
 def test_an_answer_before_the_commit_is_caught(store: Store, store_url: str) -> None:
-    seen = acknowledged(start("killed", store_url, "5", "planted"))
+    seen = acknowledged(start("killed", store_url, "3", "planted"))
     found = standing(store)
 
     assert [pair for pair in seen if found.get(pair[0]) != pair[1]] != []
 
 
 def test_processes_that_write_at_once_make_one_chain(store: Store, store_url: str) -> None:
-    number = 50
+    number = 20
     processes = [start("batches", store_url, name, str(number)) for name in ("one", "two")]
     seen = [acknowledged(process) for process in processes]
 
