@@ -21,6 +21,7 @@ ROLES = {
     "umed": Role.CHECKPOINT,
     "zafar": Role.ANALYST,
     "olim": Role.SUPERVISOR,
+    "nodira": Role.INTEGRITY,
 }
 
 
@@ -34,9 +35,13 @@ class Site:
     passwords: Mapping[str, str]
     numbers: Any = field(default_factory=lambda: count(1))
 
-    def decide(self, **crossing: Any) -> dict[str, Any]:
-        """Send one arrival."""
+    def decide(
+        self, declaration: Mapping[str, Any] | None = None, **crossing: Any
+    ) -> dict[str, Any]:
+        """Send one arrival, with a declaration of its own where one is given."""
         body = arrival(next(self.numbers), **crossing)
+        if declaration is not None:
+            body["declaration"] = declaration
         answer = self.sender.post("/v1/decisions", json=body)
         found: dict[str, Any] = answer.json()
         assert answer.status_code == 201, found
