@@ -21,11 +21,12 @@ from api.logs import configure
 from api.metrics import Guard
 from api.models import HomeModels
 from api.pages import site
-from api.proposing import Approval, BacktestAsked, Period, Retirement
+from api.proposing import Approval, BacktestAsked, CheckAsked, Period, Retirement
 from api.routes import (
     acts,
     crossings,
     decisions,
+    drift,
     health,
     integrity,
     journal,
@@ -36,7 +37,8 @@ from api.routes import (
     shifts,
     watchlist,
 )
-from api.routes.models import ModelApproval, RulesOnly
+from api.routes.drift import DriftAsked
+from api.routes.models import ModelApproval, RollBack, RulesOnly
 from api.runtime import Runtime, open_runtime
 from api.settings import Settings
 from engine.profiles import ProfileProposal
@@ -53,6 +55,9 @@ BODIES: tuple[type[Record], ...] = (
     Review,
     ModelApproval,
     RulesOnly,
+    RollBack,
+    DriftAsked,
+    CheckAsked,
     ProfileProposal,
     BacktestAsked,
     Period,
@@ -74,6 +79,7 @@ ROUTES = (
     integrity,
     journal,
     models,
+    drift,
     health,
     watchlist,
 )

@@ -46,6 +46,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     learning.promote,
     models.shadow,
     models.rollback,
+    models.drift,
     learning.backtest,
     learning.mlflow,
     service.serve,

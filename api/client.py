@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from api import schemas as said
 from api import schemas_audit as audit
+from api import schemas_models as judged
 from api import schemas_profiles as proposals
 from api.schemas_integrity import IntegrityReport
 from api.schemas_past import PastView
@@ -191,20 +192,52 @@ class Client:
         path = f"/v1/posts/{_part(post)}/roster"
         return self._asked(said.Acknowledged, "PUT", path, roster, key)
 
-    def models(self) -> said.ModelStandings:
+    def models(self) -> judged.ModelStandings:
         """Return every model, and which one decides."""
-        return self._get(said.ModelStandings, "/v1/models")
+        return self._get(judged.ModelStandings, "/v1/models")
 
     def approve_model(
         self, version: str, note: str | None = None, key: str | None = None
-    ) -> said.ModelStanding:
+    ) -> judged.ModelStanding:
         """Approve a model; the second person puts it into force."""
         path = f"/v1/models/{_part(version)}/approvals"
-        return self._post(said.ModelStanding, path, {"note": note}, key)
+        return self._post(judged.ModelStanding, path, {"note": note}, key)
 
-    def rules_only(self, reason: str, key: str | None = None) -> said.ModelStandings:
+    def model(self, version: str) -> judged.ModelView:
+        """Return one model with its history and its card."""
+        return self._get(judged.ModelView, f"/v1/models/{_part(version)}")
+
+    def model_report(self, version: str) -> dict[str, Any]:
+        """Return a model's stored report."""
+        return self._get(dict[str, Any], f"/v1/models/{_part(version)}/report")
+
+    def compare_models(self, versions: Sequence[str] = ()) -> judged.ModelComparison:
+        """Return the figures of up to three models side by side."""
+        query = urlencode([("version", version) for version in versions])
+        path = "/v1/models/comparison" + (f"?{query}" if query else "")
+        return self._get(judged.ModelComparison, path)
+
+    def shadow_model(self, version: str, key: str | None = None) -> judged.ModelStanding:
+        """Let a candidate score in the shadow."""
+        path = f"/v1/models/{_part(version)}/shadow"
+        return self._post(judged.ModelStanding, path, {}, key)
+
+    def roll_back(self, reason: str, key: str | None = None) -> judged.ModelStandings:
+        """Put the model before the present one back into force."""
+        path = "/v1/models/rollback"
+        return self._post(judged.ModelStandings, path, {"reason": reason}, key)
+
+    def drift(self) -> judged.DriftAnswer:
+        """Return the last measurement of drift."""
+        return self._get(judged.DriftAnswer, "/v1/drift")
+
+    def measure_drift(self, days: int = 28) -> judged.DriftAnswer:
+        """Measure drift anew."""
+        return self._post(judged.DriftAnswer, "/v1/drift", {"days": days})
+
+    def rules_only(self, reason: str, key: str | None = None) -> judged.ModelStandings:
         """Take the model out of force."""
-        return self._post(said.ModelStandings, "/v1/models/rules-only", {"reason": reason}, key)
+        return self._post(judged.ModelStandings, "/v1/models/rules-only", {"reason": reason}, key)
 
     # Profiles and the watch list.
 

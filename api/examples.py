@@ -82,6 +82,8 @@ BODIES: dict[str, Any] = {
         "reason": "Fresh weld on the frame.",
     },
     "ModelApproval": {"note": "Read the report of the random stream."},
+    "RollBack": {"reason": "It flags every empty truck."},
+    "DriftAsked": {"days": 28},
     "RulesOnly": {"reason": "The scale of lane 2 was found to be off."},
     "ProfileProposal": {
         "code": "NEW-CARRIER",

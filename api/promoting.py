@@ -37,14 +37,18 @@ def approved(
     return _recorded(store, drafts, claim)
 
 
-def shadowed(home: Home, store: Store, version: str, *, by: str, role: Role) -> State:
+def shadowed(
+    home: Home, store: Store, version: str, *, by: str, role: Role, claim: Claim | None = None
+) -> State:
     """Let a candidate score in the shadow and return where the models stand; raises alike."""
     _allowed(role)
     _verified(home, version)
-    return _recorded(store, promotion.shadow(_state(store), version, by=by))
+    return _recorded(store, promotion.shadow(_state(store), version, by=by), claim)
 
 
-def rolled_back(home: Home, store: Store, *, by: str, role: Role, why: str) -> State:
+def rolled_back(
+    home: Home, store: Store, *, by: str, role: Role, why: str, claim: Claim | None = None
+) -> State:
     """Put the model before the present one back into force; raises alike.
 
     One person is enough: two approved that model once.
@@ -52,7 +56,7 @@ def rolled_back(home: Home, store: Store, *, by: str, role: Role, why: str) -> S
     _allowed(role)
     now = _state(store)
     manifest, _ = _verified(home, promotion.before(now))
-    return _recorded(store, promotion.roll_back(now, by=by, why=why, manifest=manifest))
+    return _recorded(store, promotion.roll_back(now, by=by, why=why, manifest=manifest), claim)
 
 
 def withdrawn(store: Store, *, by: str, why: str, claim: Claim | None = None) -> State:

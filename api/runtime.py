@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from api.backtesting import Backtests
+from api.backtesting import Backtests, Measurements
 from api.callers import Callers
 from api.keys import check_database, open_pepper
 from api.metrics import Metrics
@@ -106,6 +106,7 @@ class Runtime:
     watch: ModelWatch
     profiles: ProfileMatcher
     backtests: Backtests
+    measurements: Measurements
     targeting: Targeting
     recording: Recording
     workload: Workload
@@ -206,6 +207,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         watch=watch,
         profiles=profiles,
         backtests=Backtests(home),
+        measurements=Measurements(home),
         targeting=Targeting(
             store,
             journal,

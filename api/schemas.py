@@ -113,30 +113,6 @@ class ShiftRoster:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelStanding:
-    """Where one model stands."""
-
-    version: str
-    role: Literal["candidate", "shadow", "in_force", "retired"]
-    trained_by: str
-    approvals: list[str]
-    """Who approved it; never who trained it, nobody twice."""
-    evaluation: str | None
-    """SHA-256 of its stored report; a model without one cannot be approved."""
-    card: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelStandings:
-    """Every model, and what decides now."""
-
-    in_force: str | None
-    mode: Mode
-    """What this process decides by; it follows a change within seconds."""
-    models: list[ModelStanding]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """What waits at a post, in the order of the search; each with its rank as of now."""
 

@@ -180,21 +180,31 @@ def approve(
         more.
     """
     model = _known(now, version)
-    for broken, why in (
-        (model.role not in ("candidate", "shadow"), f"it is {model.role.replace('_', ' ')}"),
-        (not model.evaluation, "it has no stored evaluation"),
-        (not model.card, "it has no model card"),
-        (manifest != model.manifest, "its bundle is not the one that was registered"),
-        (bool(doubts), " ".join(doubts)),
-        (by == model.trained_by, "whoever trained a model may not approve it"),
-        (by in model.approvals, "the same person approved it already"),
-    ):
-        if broken:
-            raise PromotionRefusedError(version, why)
+    for why in against(model, manifest=manifest, doubts=doubts):
+        raise PromotionRefusedError(version, why)
+    if by == model.trained_by:
+        raise PromotionRefusedError(version, "whoever trained a model may not approve it")
+    if by in model.approvals:
+        raise PromotionRefusedError(version, "the same person approved it already")
     records = (Draft(APPROVED, version, "", {"by": by, "manifest": manifest}),)
     if len(model.approvals) + 1 < APPROVALS:
         return records
     return (*records, *_change(now, version, by=by, why="approved by two"))
+
+
+def against(model: Standing, *, manifest: str, doubts: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return what stands against approving a model, whoever approves; arguments of `approve`."""
+    return tuple(
+        why
+        for broken, why in (
+            (model.role not in ("candidate", "shadow"), f"it is {model.role.replace('_', ' ')}"),
+            (not model.evaluation, "it has no stored evaluation"),
+            (not model.card, "it has no model card"),
+            (manifest != model.manifest, "its bundle is not the one that was registered"),
+            (bool(doubts), " ".join(doubts)),
+        )
+        if broken
+    )
 
 
 def before(now: State) -> str:

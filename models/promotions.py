@@ -11,6 +11,10 @@ from engine.journal import Draft, Entry
 from engine.store import METADATA, Int64
 from models.promotion import KINDS, Event, State, state
 
+MEASURED = "drift_measured"
+"""Kind of the record of one measurement of drift; its subject is the version it is about."""
+KEPT = (*KINDS, MEASURED)
+"""What is kept here: a measurement moves no model, and is found again by its number."""
 MODEL_RECORDS = Table(
     "model_records",
     METADATA,
@@ -40,7 +44,7 @@ class PromotionProjection:
                 "card": draft.body.get("card", ""),
             }
             for entry, draft in entries
-            if entry.kind in KINDS
+            if entry.kind in KEPT
         ]
         if rows:
             connection.execute(insert(MODEL_RECORDS), rows)
@@ -58,6 +62,14 @@ def read_state(connection: Connection) -> State:
         columns.card,
     ).order_by(columns.seq)
     return state(Event(*row) for row in connection.execute(query))
+
+
+def last_measured(connection: Connection) -> int | None:
+    """Return the journal's number of the last measurement of drift, None where there is none."""
+    columns = MODEL_RECORDS.c
+    query = select(columns.seq).where(columns.kind == MEASURED).order_by(columns.seq.desc())
+    found: int | None = connection.scalar(query.limit(1))
+    return found
 
 
 def in_force(connection: Connection) -> str | None:

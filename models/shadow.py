@@ -8,6 +8,7 @@ longer those of the decision is counted and left out.
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
 from engine.errors import PromotionRefusedError
-from engine.filing import digest_of, read_back
+from engine.filing import Filing, digest_of, read_back
 from engine.journal import BODIES, JOURNAL, Draft, Journal
 from engine.percentiles import LEVELS
 from engine.ports import Features, Scorer
@@ -30,9 +31,22 @@ SHADOW_SCORES = "shadow_scores"
 """Kind of the record of one day's shadow scores at a post; its subject is the version."""
 TOGETHER = 256
 """Decisions whose features are read at once."""
+CAPACITY = 0.05
+"""Share of a post's decisions of a day that counts as picked, one at least."""
 _J = JOURNAL.c
 Day = tuple[str, int]
 """A post, and a UTC day counted from 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """Decisions with the risks of both models."""
+
+    sequences: NDArray[np.int64]
+    risk: Floats
+    """The shadow's."""
+    in_force: Floats
+    """Of the model that decided; NaN where none did."""
 
 
 def shadow_scores(
@@ -54,8 +68,10 @@ def shadow_scores(
     Yields
     ------
     Draft
-        Body: ``model_version``, ``day``, ``decisions`` scored, ``left_out``, and ``quantiles`` of
-        the risk, 101 ascending; null where no decision could be scored.
+        Body: ``model_version``, ``day``, ``decisions`` scored, ``left_out``, ``quantiles`` of the
+        risk, 101 ascending, null where no decision could be scored; and ``picks``, which of the
+        decisions that a model in force scored too are the riskiest for either
+        (:mod:`models.agreement`).
 
     Raises
     ------
@@ -64,18 +80,22 @@ def shadow_scores(
     """
     if scorer.definitions != features.digest:
         raise PromotionRefusedError(scorer.version, "it was fitted on other features")
-    done = {day for day, _ in _records(connection, scorer.version)}
+    done = {day for day, _ in day_records(connection, scorer.version)}
     for (post, day), sequences in _decided(connection, scorer.version, now=now).items():
         if (post, day) in done:
             continue
-        risks = [
-            _risks(connection, journal, features, scorer, sequences[at : at + TOGETHER])
+        parts = [
+            _scored(connection, journal, features, scorer, sequences[at : at + TOGETHER])
             for at in range(0, len(sequences), TOGETHER)
         ]
-        yield _draft(post, day, scorer.version, np.concatenate(risks), among=len(sequences))
+        whole = _Scored(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in _Scored.__slots__)
+        )
+        yield _draft(post, day, scorer.version, whole, among=len(sequences))
 
 
-def _draft(post: str, day: int, version: str, risks: Floats, *, among: int) -> Draft:
+def _draft(post: str, day: int, version: str, scored: _Scored, *, among: int) -> Draft:
+    risks = scored.risk
     levels = np.linspace(0.0, 1.0, LEVELS)
     body = {
         "model_version": version,
@@ -83,11 +103,30 @@ def _draft(post: str, day: int, version: str, risks: Floats, *, among: int) -> D
         "decisions": len(risks),
         "left_out": among - len(risks),
         "quantiles": np.quantile(risks, levels).tolist() if len(risks) else None,
+        "picks": _picks(scored),
     }
     return Draft(SHADOW_SCORES, version, post, body)
 
 
-def _records(connection: Connection, version: str) -> Iterator[tuple[Day, dict[str, Any]]]:
+def _picks(scored: _Scored) -> dict[str, Any]:
+    """Return the riskiest share of a day for either model, among what both scored."""
+    both = ~np.isnan(scored.in_force)
+    sequences = scored.sequences[both]
+    most = max(1, round(CAPACITY * len(sequences))) if len(sequences) else 0
+
+    def riskiest(risks: Floats) -> list[int]:
+        order = np.lexsort((sequences, -risks[both]))[:most]
+        return sorted(sequences[order].tolist())
+
+    return {
+        "capacity": CAPACITY,
+        "scored": len(sequences),
+        "shadow": riskiest(scored.risk),
+        "in_force": riskiest(scored.in_force),
+    }
+
+
+def day_records(connection: Connection, version: str) -> Iterator[tuple[Day, dict[str, Any]]]:
     """Yield what was recorded, once a day: of two runs at the same time the first counts."""
     query = (
         select(_J.post, BODIES.c.body)
@@ -122,14 +161,14 @@ def _decided(connection: Connection, version: str, *, now: int) -> dict[Day, lis
     return found
 
 
-def _risks(
+def _scored(
     connection: Connection,
     journal: Journal,
     features: Features,
     scorer: Scorer,
     sequences: Sequence[int],
-) -> Floats:
-    """Return the shadow's risk of those decisions whose features are what they were."""
+) -> _Scored:
+    """Return both risks of those decisions whose features are what they were."""
     filings = [read_back(journal.body(connection, seq)) for seq in sequences]
     read = features.read(
         connection,
@@ -143,7 +182,21 @@ def _risks(
         ]
     )
     scores = scorer.score(read.values[same])
-    return risk(scores.p_seizure, scores.p_discrepancy, severity=scorer.severity)
+    kept = [filing for filing, stays in zip(filings, same, strict=True) if stays]
+    return _Scored(
+        np.array(sequences, np.int64)[same],
+        risk(scores.p_seizure, scores.p_discrepancy, severity=scorer.severity),
+        np.array([_in_force(filing) for filing in kept], np.float64),
+    )
+
+
+def _in_force(filing: Filing) -> float:
+    """Return the risk by the model that decided, NaN where none did."""
+    said = filing.decision["risk"]
+    if said["p_seizure"] is None:
+        return float("nan")
+    chances = np.array([said["p_seizure"]]), np.array([said["p_discrepancy"]])
+    return float(risk(*chances, severity=filing.inputs.severity)[0])
 
 
 def seeds(connection: Connection, version: str) -> dict[str, tuple[float, ...]]:
@@ -154,7 +207,7 @@ def seeds(connection: Connection, version: str) -> dict[str, tuple[float, ...]]:
     """
     risks: dict[str, list[Floats]] = {}
     levels = np.linspace(0.0, 1.0, LEVELS)
-    for (post, _), body in _records(connection, version):
+    for (post, _), body in day_records(connection, version):
         count, table = body["decisions"], body["quantiles"]
         if count:
             shares = (np.arange(count) + 0.5) / count

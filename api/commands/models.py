@@ -1,4 +1,4 @@
-"""Commands about models that were trained: shadow, rollback."""
+"""Commands about models that were trained: shadow, rollback, drift."""
 
 import getpass
 import os
@@ -14,6 +14,10 @@ from engine.store import Store
 if TYPE_CHECKING:
     from api.roles import Role
     from engine.journal import Draft
+    from models.papers import Papers
+
+POLITE = 5
+"""How far a measurement that the service asked for steps back behind decisions."""
 
 
 def shadow(
@@ -72,6 +76,70 @@ def rollback(
         now = rolled_back(found, store, by=by, role=role, why=why)
     result = {"in_force": now.in_force}
     emit(result, as_json=as_json, text=lambda: typer.echo(f"{now.in_force} is in force again"))
+
+
+def drift(
+    home: HomeOption,
+    days: Annotated[int, typer.Option(min=1, max=366, help="How far to look back.")] = 28,
+    by: Annotated[str, typer.Option("--as", help="Who asks.")] = "",
+    *,
+    polite: Annotated[bool, typer.Option("--polite", hidden=True)] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how far traffic has moved from what the model in force learnt, and record it."""
+    from engine.errors import NoModelError
+    from models.bundle import signing_key
+    from models.papers import papers
+    from models.promotions import read_state
+
+    if polite:
+        os.nice(POLITE)
+    with opened(existing(home)) as (found, store):
+        with store.read() as connection:
+            version = read_state(connection).in_force
+        if version is None:
+            raise NoModelError("in force")
+        kept = papers(found.bundles / version, signing_key(found).public_key())
+        figures = _measured(found, store, kept, version, days=days, by=by or getpass.getuser())
+    emit(figures, as_json=as_json, text=lambda: _moved(figures))
+
+
+def _measured(
+    home: Home, store: Store, kept: "Papers", version: str, *, days: int, by: str
+) -> dict[str, Any]:
+    from api.runtime import open_network
+    from engine.journal import Journal
+    from engine.times import SystemClock
+    from features.catalogue import CATALOGUE
+    from features.online import OnlineFeatures
+    from features.plan import Plan
+    from models.promotions import PromotionProjection
+    from models.watching import measured, record
+
+    journal = Journal(store, [PromotionProjection()])
+    features = OnlineFeatures(Plan(CATALOGUE), open_network(home))
+    with store.read() as connection:
+        now = max(journal.head(connection).as_of, SystemClock().now())
+        figures = measured(connection, journal, features, kept, version=version, now=now, days=days)
+    journal.append([record(version, by=by, figures=figures)])
+    return figures
+
+
+def _moved(figures: dict[str, Any]) -> None:
+    every = figures["all"]
+    typer.echo(
+        f"{figures['decisions']:,} decisions of {figures['version']}, {every['rows']:,} read"
+    )
+    if not every["knowable"]:
+        typer.echo("not yet knowable: too few decisions")
+        return
+    typer.echo(f"{every['moved']} of {every['of']} features moved beyond chance")
+    for one in every["families"]:
+        mark = "moved" if one["is_moved"] else "still"
+        typer.echo(f"  {one['family']}: PSI {one['psi']:.2f}, {mark} ({one['farthest']})")
+    for name in ("picked", "random"):
+        if every[name]["alarmed"]:
+            typer.echo(f"ALARM: {name} searches do not find what was stated")
 
 
 def _role(home: Home, store: Store, by: str) -> "Role":

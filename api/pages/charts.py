@@ -4,7 +4,8 @@ Numbers are placed here and drawn by ``figures.html``; a chart never says what t
 does not.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 600, 90
@@ -54,3 +55,46 @@ def bars(values: Sequence[float]) -> Bars | None:
         for place, value in enumerate(values)
     )
     return Bars(tuple(found), most, mean, round(HEIGHT - height(mean), 1))
+
+
+SIDE = 200
+"""Width and height of a chart of shares against shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One share with its interval, against another share; y runs downwards."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+
+
+def line(across: Sequence[float], up: Sequence[float]) -> str:
+    """Return the points of a line of shares against shares, as SVG takes them."""
+    return " ".join(f"{SIDE * x:.1f},{SIDE * (1 - y):.1f}" for x, y in zip(across, up, strict=True))
+
+
+def stretched(share: float) -> float:
+    """Return where a share stands on an axis that gives small ones more room."""
+    return round(SIDE * math.sqrt(min(max(share, 0.0), 1.0)), 1)
+
+
+def dots(reliability: Mapping[str, Sequence[float]]) -> list[Dot]:
+    """Return bins of stated chances against what was found, both axes stretched near 0."""
+    names = ("said", "came", "low", "high")
+    return [
+        Dot(*(stretched(said), *(round(SIDE - stretched(one), 1) for one in found)))
+        for said, *found in zip(*(reliability[name] for name in names), strict=True)
+        if math.isfinite(said)
+    ]
+
+
+PSI_FULL = 4.0
+"""Population stability index that fills a bar; both its axis and its marks are stretched near 0."""
+
+
+def reach(psi: float) -> float:
+    """Return how far a population stability index reaches on its bar, of ``SIDE``."""
+    return round(SIDE * math.sqrt(min(max(psi, 0.0) / PSI_FULL, 1.0)), 1)

@@ -239,6 +239,38 @@ NAMES: Final[Labels] = {
     "driver_ref": N_("Driver"),
 }
 """What an entry of the watch list names."""
+TARGETS: Final[Labels] = {"discrepancy": N_("Discrepancy"), "seizure": N_("Seizure")}
+VIEWS: Final[Labels] = {
+    "random_stream": N_("random checks"),
+    "inverse_propensity": N_("drawn by the engine, weighted to all arrivals"),
+    "inspected": N_("all inspected, as they were selected"),
+}
+"""Whom a figure of a report is about."""
+FIGURES: Final[Labels] = {
+    "hit_rate_at_capacity": N_("Hit rate at capacity"),
+    "recall_at_capacity": N_("Recall at capacity"),
+    "base_rate": N_("Hit rate over all"),
+    "lift": N_("Lift over random"),
+    "average_precision": N_("Average precision"),
+    "auc": N_("AUC"),
+}
+EVENTS: Final[Labels] = {
+    "model_registered": N_("registered"),
+    "model_shadowed": N_("let into the shadow"),
+    "model_approved": N_("approved"),
+    "model_in_force": N_("put into force"),
+    "model_retired": N_("taken out of force"),
+}
+GROUPS_OF_REPORT: Final[Labels] = {
+    "post": N_("Post"),
+    "vehicle_class": N_("Vehicle class"),
+    "plate_country": N_("Plate country"),
+}
+PICKS: Final[Labels] = {
+    "both": N_("Both would have picked"),
+    "shadow": N_("The shadow alone"),
+    "in_force": N_("The model that decided, alone"),
+}
 TABLES: Final[Mapping[str, Labels]] = {
     "channel": CHANNELS,
     "means": MEANS,
@@ -260,6 +292,12 @@ TABLES: Final[Mapping[str, Labels]] = {
     "whose": WHOSE,
     "family": FAMILIES,
     "state": STATES,
+    "target": TARGETS,
+    "seen_in": VIEWS,
+    "figure": FIGURES,
+    "event": EVENTS,
+    "column": GROUPS_OF_REPORT,
+    "picks": PICKS,
     "field": FIELDS,
     "named": NAMES,
     "kind": KINDS,

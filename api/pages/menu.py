@@ -19,6 +19,8 @@ SECTIONS: Mapping[str, str] = {
     "/": N_("Posts"),
     "/profiles": N_("Profiles"),
     "/watchlist": N_("Watch list"),
+    "/models": N_("Models"),
+    "/drift": N_("Drift"),
 }
 """Path and name; one with a post stands on that post's pages alone."""
 

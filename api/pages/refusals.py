@@ -1,4 +1,4 @@
-"""Why an expression is refused, as the catalogues know it.
+"""Why an expression is refused, or a model, as the catalogues know it.
 
 The language of profiles says it in English (:mod:`engine.profile_language`); a test says every
 refusal in every language, so that a new one cannot be forgotten here.
@@ -66,3 +66,11 @@ KINDS: Final = (
     N_("item"),
 )
 """What a part of an expression can be."""
+AGAINST: Final = (
+    N_("it has no stored evaluation"),
+    N_("it has no model card"),
+    N_("its bundle is not the one that was registered"),
+    N_("its bundle is missing"),
+    N_("its bundle is refused: {english}"),
+)
+"""What stands against approving a model; doubts about its labels stay as its report says them."""

@@ -7,9 +7,11 @@ from starlette.types import Scope
 
 from api.pages import (
     decision,
+    drift,
     home,
     integrity,
     journal,
+    models,
     profiles,
     queue,
     shift,
@@ -27,6 +29,8 @@ ROUTERS = (
     shift.router,
     profiles.router,
     watchlist.router,
+    models.router,
+    drift.router,
     integrity.router,
     journal.router,
 )

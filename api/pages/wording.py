@@ -58,6 +58,7 @@ class Retelling:
             "times": self._amount,
             "code": str,
             "names": str,
+            "english": str,
             "kind": self._of(refusals.KINDS),
             "other": self._of(refusals.KINDS),
         }
@@ -81,6 +82,10 @@ class Retelling:
     def refusal(self, text: str) -> Said:
         """Return why an expression is refused in the reader's language."""
         return self._said(text, refusals.REFUSALS)
+
+    def against(self, text: str) -> Said:
+        """Return what stands against a model in the reader's language."""
+        return self._said(text, refusals.AGAINST)
 
     def _said(self, text: str, patterns: Sequence[str]) -> Said:
         if self._speech.code == "en":

@@ -4,19 +4,21 @@ import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.answering import answer, said, takes
 from api.bodies import body_of
 from api.dependencies import IdempotencyKey, RunningService, TheCaller
-from api.promoting import approved, withdrawn
+from api.model_reading import MOST, ReadingModels
+from api.promoting import approved, rolled_back, shadowed, withdrawn
 from api.runtime import Runtime
-from api.schemas import ModelStanding, ModelStandings
+from api.schemas_models import ModelComparison, ModelStanding, ModelStandings, ModelView
 from engine.answers import Claim, answered, claim, taken
 from engine.records import Identifier, Record, Text
 from models.promotion import State
 from models.promotions import read_state
 
+Version = Annotated[Identifier, Path()]
 router = APIRouter(prefix="/v1/models", tags=["models"], responses=said(401, 403, 422, 503))
 
 
@@ -24,6 +26,12 @@ class ModelApproval(Record):
     """One person's word for a model; the key or the session says whose."""
 
     note: Text | None = None
+
+
+class RollBack(Record):
+    """That the model before the present one shall decide again."""
+
+    reason: Text
 
 
 class RulesOnly(Record):
@@ -35,8 +43,29 @@ class RulesOnly(Record):
 @router.get("", response_model=ModelStandings)
 def models(caller: TheCaller, runtime: RunningService) -> Response:
     """List every model with where it stands, and which one decides."""
-    with runtime.store.read() as connection:
-        return answer(_standings(runtime, read_state(connection)))
+    return answer(ReadingModels(runtime).all())
+
+
+@router.get("/comparison", response_model=ModelComparison, responses=said(404))
+def comparison(
+    _caller: TheCaller,
+    runtime: RunningService,
+    version: Annotated[list[Identifier], Query(min_length=1, max_length=MOST)],
+) -> Response:
+    """Return the figures of some models' stored reports side by side."""
+    return answer(ReadingModels(runtime).comparison(version))
+
+
+@router.get("/{version}", response_model=ModelView, responses=said(404))
+def model(_caller: TheCaller, runtime: RunningService, version: Version) -> Response:
+    """Return one model: where it stands and why, its card, and its shadow beside what decided."""
+    return answer(ReadingModels(runtime).one(version))
+
+
+@router.get("/{version}/report", response_model=dict[str, Any], responses=said(404))
+def report(_caller: TheCaller, runtime: RunningService, version: Version) -> Response:
+    """Return a model's stored report, as docs/models.md describes it."""
+    return answer(ReadingModels(runtime).report(version))
 
 
 @router.post(
@@ -57,8 +86,56 @@ async def rules_only(
     def act(asked: Claim | None) -> State:
         return withdrawn(runtime.store, by=caller.name, why=body.reason, claim=asked)
 
-    now = await asyncio.to_thread(_once, runtime, body, "rules-only", key, act)
-    return answer(_standings(runtime, now), 201)
+    await asyncio.to_thread(_once, runtime, body, "rules-only", key, act)
+    return answer(ReadingModels(runtime).all(), 201)
+
+
+@router.post(
+    "/rollback",
+    status_code=201,
+    response_model=ModelStandings,
+    responses=said(404, 409, 413),
+    openapi_extra=takes(RollBack),
+)
+async def roll_back(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    body: Annotated[RollBack, Depends(body_of(RollBack))],
+) -> Response:
+    """Put the model before the present one back into force; two people approved it once."""
+
+    def act(asked: Claim | None) -> State:
+        by, role = caller.name, caller.role
+        home, store, why = runtime.home, runtime.store, body.reason
+        return rolled_back(home, store, by=by, role=role, why=why, claim=asked)
+
+    await asyncio.to_thread(_once, runtime, body, "rollback", key, act)
+    return answer(ReadingModels(runtime).all(), 201)
+
+
+@router.post(
+    "/{version}/shadow",
+    status_code=201,
+    response_model=ModelStanding,
+    responses=said(404, 409, 413),
+    openapi_extra=takes(ModelApproval),
+)
+async def shadow(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    version: Version,
+    body: Annotated[ModelApproval, Depends(body_of(ModelApproval))],
+) -> Response:
+    """Let a candidate score in the shadow, unseen by officers."""
+
+    def act(asked: Claim | None) -> State:
+        by, role = caller.name, caller.role
+        return shadowed(runtime.home, runtime.store, version, by=by, role=role, claim=asked)
+
+    await asyncio.to_thread(_once, runtime, body, f"{version}:shadow", key, act)
+    return answer(ReadingModels(runtime).standing(version), 201)
 
 
 @router.post(
@@ -72,7 +149,7 @@ async def approve(
     caller: TheCaller,
     runtime: RunningService,
     key: IdempotencyKey,
-    version: Annotated[Identifier, Path()],
+    version: Version,
     body: Annotated[ModelApproval, Depends(body_of(ModelApproval))],
 ) -> Response:
     """Approve a model; the second person puts it into force, and neither may have trained it."""
@@ -81,8 +158,8 @@ async def approve(
         by, role = caller.name, caller.role
         return approved(runtime.home, runtime.store, version, by=by, role=role, claim=asked)
 
-    now = await asyncio.to_thread(_once, runtime, body, version, key, act)
-    return answer(_standing(now, version), 201)
+    await asyncio.to_thread(_once, runtime, body, version, key, act)
+    return answer(ReadingModels(runtime).standing(version), 201)
 
 
 def _once(
@@ -101,23 +178,3 @@ def _once(
         if answered(asked, taken(connection, asked.names)) is not None:
             return read_state(connection)
     return act(asked)
-
-
-def _standings(runtime: Runtime, now: State) -> dict[str, Any]:
-    return {
-        "in_force": now.in_force,
-        "mode": runtime.watch.in_force().mode,
-        "models": [_standing(now, version) for version in now.models],
-    }
-
-
-def _standing(now: State, version: str) -> dict[str, Any]:
-    model = now.models[version]
-    return {
-        "version": version,
-        "role": model.role,
-        "trained_by": model.trained_by,
-        "approvals": list(model.approvals),
-        "evaluation": model.evaluation or None,
-        "card": model.card or None,
-    }

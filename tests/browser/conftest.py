@@ -54,7 +54,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         time.sleep(0.01)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with httpx.Client(base_url=address, headers=bearer(keys[Role.CHECKPOINT])) as sender:
-        yield Site(address, sender, people(opened[0]))
+        yield Site(address, sender, people(opened[0]), opened[0])
     server.should_exit = True
     thread.join(10)
     listener.close()

@@ -33,6 +33,7 @@ class Site:
     sender: httpx.Client
     """A checkpoint's system."""
     passwords: Mapping[str, str]
+    runtime: Runtime
     numbers: Any = field(default_factory=lambda: count(1))
 
     def decide(

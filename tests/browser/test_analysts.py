@@ -1,12 +1,22 @@
 """The analysts' desk in a real browser: one proposes, others approve, with scripts and without."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from api import promoting
 from api.backtesting import Backtests
+from engine.home import Home
+from models.bundle import file_digest
+from models.watching import record
 from tests.browser.people import Site, sign_in
+from tests.browser.test_desk import CHECK
+from tests.service.papers import register
+from tests.service.test_pages_models import MEASURED
 from tests.service.test_pages_profiles import FIGURES
 
 WORDS = {
@@ -60,3 +70,63 @@ def test_a_profile_from_the_editor_into_force(
 
 def asked(code: str) -> str:
     return f'crossing.carrier_id == "{code}"'
+
+
+def test_a_model_by_two_people(
+    desk: Page, way: tuple[str, bool], site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def verified(home: Home, version: str) -> tuple[str, dict[str, object]]:
+        return file_digest(home.bundles / version / "manifest.json"), {}
+
+    monkeypatch.setattr(promoting, "_verified", verified)  # its papers hold no model to load
+    version = f"m-{way[0]}"
+    register(site.runtime.journal, site.runtime.home, version, by="zafar")
+    for name in ("zafar", "malika", "olim"):
+        desk.context.clear_cookies()
+        sign_in(desk, site, name, language=way[0])
+        desk.goto("/models")
+        desk.click(f"a[href='/models/{version}']")
+        approve = desk.locator("#approve button")
+        if name == "zafar":
+            assert approve.count() == 0, "he trained it"
+            continue
+        approve.click()
+        expect(desk.locator("#done")).to_be_visible()
+    expect(desk.locator(".head .state")).to_have_text(WORDS[way[0]]["in force"])
+    desk.goto("/models")
+    desk.fill("#rules-why", "The scale is off.")
+    desk.click("#rules-only button")
+    expect(desk.locator("#done")).to_be_visible()
+    assert desk.locator("#rules-only").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_analysts_pages_can_be_used_by_everybody(
+    page: Page, site: Site, scheme: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES)
+    journal, code, version = site.runtime.journal, f"SEEN-{scheme.upper()}", f"m-{scheme}"
+    register(journal, site.runtime.home, version, by="zafar")
+    journal.append([record(version, by="zafar", figures=MEASURED)])
+    page.emulate_media(color_scheme=scheme)
+    sign_in(page, site, "malika")
+    page.goto("/profiles/new")
+    page.fill("#code", code)
+    page.fill("#expression", "features.nite == 1")
+    page.click("button[formaction='/profiles/checks']")
+    assert page.evaluate(CHECK) == []
+    page.fill("#expression", asked(code))
+    page.click("#profile button.primary")
+    wheres = ["/profiles", f"/profiles/{code}", "/profiles/new", "/watchlist", "/models", "/drift"]
+    wheres += [f"/models/{version}", f"/models/{version}/report"]
+    wheres += [f"/models/comparison?version={version}"]
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        for where in wheres:
+            page.goto(where)
+            assert page.evaluate(CHECK) == [], where
+            wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            assert not wide, f"{where} is wider than {width}"
+            if folder := os.environ.get("DARVOZA_SCREENSHOTS"):
+                name = where.strip("/").replace("/", "-").partition("?")[0]
+                page.screenshot(path=Path(folder) / f"{scheme}-{width}-{name}.png", full_page=True)

@@ -20,7 +20,7 @@ from schemathesis import checks, openapi
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks as declared
 
-from api.backtesting import Backtests
+from api.backtesting import Backtests, Measurements
 from api.examples import BODIES
 from api.roles import MAY, Role
 from engine.errors import NotEnoughDataError
@@ -56,8 +56,12 @@ def _one_backtest() -> Iterator[None]:
         found[:] = found or [run(self, *asked, **more)]
         return found[0]
 
+    def no_model(*_: Any, **__: Any) -> Any:
+        raise NotEnoughDataError("the measurement", "no model is in force")
+
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Backtests, "run", once)
+        patched.setattr(Measurements, "run", no_model)
         yield
 
 

@@ -17,12 +17,14 @@ from api.cli import app
 from engine.errors import PromotionRefusedError
 from engine.journal import Draft
 from engine.ports import FeatureRows
+from engine.queue import listed
 from engine.records import Arrival
 from engine.times import DAY
 from features.catalogue import CATALOGUE
 from features.online import OnlineFeatures
 from features.plan import Plan
 from models import promotion, shadow
+from models.agreement import agreement
 from models.promotion import State
 from models.promotions import read_state
 from models.scorer import Scorer
@@ -196,3 +198,40 @@ def test_every_night_one_command_scores_whatever_is_in_the_shadow(
     unnamed = CliRunner().invoke(app, [*asked, "m3"])
     assert unnamed.exit_code == 2
     assert "--as" in unnamed.stderr
+
+
+def test_picks_are_compared_with_those_of_the_model_that_decided(
+    shadowed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shadow, "CAPACITY", 0.5)
+    shadowed.runtime.journal.append(scored(shadowed))
+    journal = shadowed.runtime.journal
+    with shadowed.runtime.store.read() as connection:
+        found = agreement(connection, journal, "m2")
+        assert agreement(connection, journal, "m-other") is None
+    assert found is not None
+    assert (found["decisions"], found["picked"]) == (DECISIONS, DECISIONS // 2)
+    groups = found["groups"]
+    assert groups["both"]["picked"] + groups["shadow"]["picked"] == DECISIONS // 2
+    assert groups["in_force"]["picked"] == groups["shadow"]["picked"]
+    shared = groups["both"]["picked"] / (DECISIONS // 2)
+    assert found["agreement"]["value"] == shared
+    assert found["agreement"]["low"] <= shared <= found["agreement"]["high"]
+    assert not groups["shadow"]["hit_rate"]["knowable"], "nothing was inspected yet"
+
+
+def test_the_riskiest_are_each_models_own(shadowed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picks of the model in force are the riskiest by what its decisions say."""
+    monkeypatch.setattr(shadow, "CAPACITY", 0.25)
+    (draft,) = scored(shadowed)
+    picks, journal = draft.body["picks"], shadowed.runtime.journal
+    with shadowed.runtime.store.read() as connection:
+        seqs = [
+            one.seq
+            for one in listed(connection, post=None, channel=None, since=0, most=50)
+            if one.crossing_id != "c-900"
+        ]
+        said = {seq: journal.body(connection, seq)["decision"]["risk"] for seq in seqs}
+    ranked = sorted(said, key=lambda seq: -said[seq]["p_discrepancy"])  # both chances are equal
+    assert picks["in_force"] == sorted(ranked[: DECISIONS // 4])
+    assert len(picks["shadow"]) == DECISIONS // 4 and set(picks["shadow"]) <= set(seqs)

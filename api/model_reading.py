@@ -1,0 +1,184 @@
+"""Models as people read them: where each stands and why, its card, its report, beside others."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from api.runtime import Runtime
+from engine.errors import NoModelError, TamperedBundleError
+from engine.home import Home
+from engine.journal import BODIES, JOURNAL
+from engine.times import rfc3339
+from models import promotion
+from models.bundle import signing_key
+from models.papers import Papers, papers, stamp
+from models.promotion import KINDS, SHADOWED, Standing, State
+from models.promotions import MODEL_RECORDS, last_measured, read_state
+
+VIEWS = ("random_stream", "inverse_propensity", "inspected")
+FIGURES = ("hit_rate_at_capacity", "recall_at_capacity", "lift", "average_precision", "auc")
+MOST = 3
+"""Models side by side."""
+_J = JOURNAL.c
+
+
+class ReadingModels:
+    """Reads models, each call in one snapshot."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def all(self) -> dict[str, Any]:
+        """Return every model, the newest first, and what decides."""
+        with self._runtime.store.read() as connection:
+            now, events = read_state(connection), _events(connection)
+        every = reversed(list(now.models.values()))
+        return self._deciding(now) | {"models": [self._standing(one, events) for one in every]}
+
+    def standing(self, version: str) -> dict[str, Any]:
+        """Return where one model stands; raises ``NoModelError``."""
+        with self._runtime.store.read() as connection:
+            now, events = read_state(connection), _events(connection)
+        if version not in now.models:
+            raise NoModelError(version)
+        return self._standing(now.models[version], events)
+
+    def one(self, version: str) -> dict[str, Any]:
+        """Return one model; raises ``NoModelError``."""
+        from models.agreement import agreement  # scipy: not on the way of a service that starts
+
+        with self._runtime.store.read() as connection:
+            now, events = read_state(connection), _events(connection)
+            if version not in now.models:
+                raise NoModelError(version)
+            was_shadow = any(one["kind"] == SHADOWED for one in events[version])
+            beside = agreement(connection, self._runtime.journal, version) if was_shadow else None
+        found, _ = self.papers(version)
+        return self._standing(now.models[version], events) | {
+            "history": events[version],
+            "card_text": None if found is None else found.card,
+            "shadow": beside,
+        }
+
+    def report(self, version: str) -> Mapping[str, Any]:
+        """Return the stored report; raises ``NoModelError`` or ``TamperedBundleError``."""
+        with self._runtime.store.read() as connection:
+            if version not in read_state(connection).models:
+                raise NoModelError(version)
+        return _papers(self._runtime.home, version).report
+
+    def comparison(self, versions: Sequence[str]) -> dict[str, Any]:
+        """Return the figures of some models side by side; raises the same."""
+        with self._runtime.store.read() as connection:
+            now = read_state(connection)
+        found = []
+        for version in dict.fromkeys(versions):
+            if version not in now.models:
+                raise NoModelError(version)
+            report = _papers(self._runtime.home, version).report
+            found.append({"version": version, "role": now.models[version].role} | figures(report))
+        return {"models": found}
+
+    def drift(self) -> dict[str, Any]:
+        """Return the last measurement of drift, with who asked for it and when."""
+        with self._runtime.store.read() as connection:
+            seq = last_measured(connection)
+            in_force = read_state(connection).in_force
+            if seq is None:
+                return {"in_force": in_force, "measured": None}
+            body = self._runtime.journal.body(connection, seq)
+            at = connection.scalar(select(_J.known_at).where(_J.seq == seq))
+        told = {"at": rfc3339(at or 0), "by": body["by"]}
+        return {"in_force": in_force, "measured": told | body["figures"]}
+
+    def papers(self, version: str) -> tuple[Papers | None, str]:
+        """Return a bundle's papers, or None and why they cannot be read."""
+        try:
+            return _papers(self._runtime.home, version), ""
+        except NoModelError:
+            return None, "its bundle is missing"
+        except TamperedBundleError as error:
+            return None, f"its bundle is refused: {error.why}"
+
+    def _deciding(self, now: State) -> dict[str, Any]:
+        back = now.history[-2] if len(now.history) > 1 else None
+        mode = self._runtime.watch.in_force().mode
+        return {"in_force": now.in_force, "mode": mode, "before": back}
+
+    def _standing(
+        self, model: Standing, events: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> dict[str, Any]:
+        found, missing = self.papers(model.version)
+        manifest = model.manifest if found is None else found.manifest
+        report = {} if found is None else found.report
+        stands = promotion.against(model, manifest=manifest, doubts=report.get("doubts", ()))
+        waits = model.role in ("candidate", "shadow")
+        own = events.get(model.version, ())
+        return {
+            "version": model.version,
+            "role": model.role,
+            "trained_by": model.trained_by,
+            "approvals": list(model.approvals),
+            "evaluation": model.evaluation or None,
+            "card": model.card or None,
+            "against": [why for why in (missing, *stands) if why] if waits else [],
+            "since": own[-1]["at"] if own else None,
+            "is_synthetic": report.get("synthetic"),
+        }
+
+
+def figures(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a report is compared."""
+    targets = report.get("targets", {})
+    return {
+        "synthetic": report.get("synthetic", False),
+        "period": report.get("period"),
+        "arrivals": report.get("arrivals", 0),
+        "capacity": report.get("capacity"),
+        "fitted_until": report.get("fitted_until"),
+        "targets": {
+            target: {name: _view(views[name]) for name in VIEWS}
+            for target, views in targets.items()
+        },
+    }
+
+
+def _view(view: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "rows": view["rows"],
+        "finds": view["finds"],
+        "effective_rows": view["effective_rows"],
+        "calibration_error": view["reliability"]["error"] if "reliability" in view else None,
+        "figures": {name: view[name] for name in FIGURES},
+    }
+
+
+def _papers(home: Home, version: str) -> Papers:
+    return _kept(home, version, stamp(home.bundles / version))
+
+
+@lru_cache(maxsize=16)
+def _kept(home: Home, version: str, _stamp: str) -> Papers:
+    """Verify and read a bundle once; written again, it is read again."""
+    return papers(home.bundles / version, signing_key(home).public_key())
+
+
+def _events(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Return the journal's records about each model, the oldest first."""
+    query = (
+        select(_J.known_at, _J.kind, _J.subject, BODIES.c.body)
+        .join(MODEL_RECORDS, MODEL_RECORDS.c.seq == _J.seq)
+        .join(BODIES, BODIES.c.seq == _J.seq)
+        .where(MODEL_RECORDS.c.kind.in_(KINDS))
+        .order_by(_J.seq)
+    )
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for known_at, kind, version, kept in connection.execute(query):
+        body = json.loads(kept)
+        told = {"by": body["by"], "why": body.get("why") or None}
+        found[version].append({"at": rfc3339(known_at), "kind": kind} | told)
+    return found

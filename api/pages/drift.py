@@ -1,0 +1,55 @@
+"""Drift for people: what has moved, whether searches still find, and what to do about it."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api.dependencies import RunningService
+from api.model_reading import ReadingModels
+from api.pages import charts
+from api.pages.rendering import page
+from api.pages.routing import PageRoute
+from api.pages.visits import TheForm, TheVisitor
+from engine.errors import BusyError, NotEnoughDataError
+
+router = APIRouter(prefix="/drift", route_class=PageRoute, include_in_schema=False)
+DAYS = 28
+
+
+@router.get("")
+async def show(
+    request: Request,
+    runtime: RunningService,
+    visitor: TheVisitor,
+    at: Annotated[str, Query(max_length=16)] = "",
+) -> Response:
+    """Show the last measurement, over all posts or at one."""
+    found = await asyncio.to_thread(ReadingModels(runtime).drift)
+    told = found["measured"]
+    known = told is not None and at in told["posts"]
+    return page(
+        request,
+        "drift.html",
+        visitor=visitor,
+        twin="/v1/drift",
+        found=found,
+        told=told,
+        at=at if known else "",
+        part=None if told is None else told["posts"][at] if known else told["all"],
+        reach=charts.reach,
+        side=charts.SIDE,
+        done=request.query_params.get("done", ""),
+    )
+
+
+@router.post("")
+async def measure(runtime: RunningService, visitor: TheVisitor, _form: TheForm) -> Response:
+    """Measure anew."""
+    run, by = runtime.measurements.run, visitor.caller.name
+    try:
+        await asyncio.to_thread(run, days=DAYS, by=by)
+    except (BusyError, NotEnoughDataError):
+        return RedirectResponse("/drift?done=busy", 303)
+    return RedirectResponse("/drift?done=measured", 303)

@@ -1,0 +1,302 @@
+"""Has traffic left what the model in force learnt from? And whether its searches still find.
+
+Assumes decisions of the last weeks made by the model in force. Their features are read again as of
+each decision's own cut, a sample of each post's, and held against the bundle's reference; a row
+whose features are no longer those of its decision is left out. Scores are what the decisions said.
+Searches count by the week in which their act was recorded. Drift needs no label and does not say
+that a model is wrong; that, only searches can.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select
+
+from engine.errors import PromotionRefusedError
+from engine.filing import Filing, digest_of, read_back
+from engine.journal import JOURNAL, Draft, Journal
+from engine.ports import Features
+from engine.queue import DECISIONS
+from engine.records import Inspection
+from engine.times import DAY, rfc3339
+from features.catalogue import CATALOGUE
+from models import alarm
+from models.drift import Reference, Shift, score_shift, shifts
+from models.intervals import Floats, share
+from models.papers import Papers
+from models.promotions import MEASURED
+from models.risk import risk
+
+DAYS = 28
+MOST_EACH = 400
+"""Decisions of a post whose features are read again, the last ones spread evenly."""
+FEWEST = 200
+"""Below so many nothing is said: what moved and what chance did cannot be told apart."""
+TOGETHER = 256
+WEEK = 7 * DAY
+_D = DECISIONS.c
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One decision that was read again."""
+
+    post: str
+    as_of: int
+    values: NDArray[np.float32]
+    risk: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One search that could have found something."""
+
+    post: str
+    known_at: int
+    """When its act was recorded, UTC microseconds."""
+    stated: float
+    """Chance of a discrepancy as its decision said."""
+    is_hit: bool
+    is_random: bool
+
+
+def measured(
+    connection: Connection,
+    journal: Journal,
+    features: Features,
+    papers: Papers,
+    *,
+    version: str,
+    now: int,
+    days: int = DAYS,
+) -> dict[str, Any]:
+    """Measure drift of the decisions of one model.
+
+    Parameters
+    ----------
+    connection : Connection
+        A snapshot.
+    journal : Journal
+    features : Features
+    papers : Papers
+        Of the bundle in force: its reference, its quantiles, and whether it is synthetic.
+    version : str
+        Whose decisions count.
+    now : int
+        UTC microseconds; ``days`` are counted back from it.
+    days : int, default=28
+
+    Returns
+    -------
+    dict
+        JSON values: the period, ``decisions`` in it, how many were read again (``sampled``) and
+        ``left_out``, over how many days they spread (``span_days``: in less than a week, hours
+        and days of the week move by themselves); and for ``all`` and for each of ``posts``: ``rows``, whether that is enough
+        (``knowable``), ``families`` with the number of features that moved and the farthest of
+        them, ``score``, and the two watches over searches, ``picked`` and ``random``.
+
+    Raises
+    ------
+    PromotionRefusedError
+        If the model was fitted on other features than these.
+    """
+    known = Reference.from_dict(papers.reference)
+    if papers.card.get("definitions") != features.digest:
+        raise PromotionRefusedError(version, "it was fitted on other features")
+    since = now - days * DAY
+    decided = _decided(connection, version, since=since, now=now)
+    chosen = {post: _spread(rows) for post, rows in decided.items()}
+    wanted = [seq for rows in chosen.values() for seq in rows]
+    seen = list(_again(connection, journal, features, wanted, names=known.names))
+    searches = list(_searches(connection, journal, version, since=since, now=now))
+
+    def part(post: str | None) -> dict[str, Any]:
+        return _part(
+            known,
+            papers.quantiles,
+            [one for one in seen if post in (None, one.post)],
+            [one for one in searches if post in (None, one.post)],
+            post=post,
+            capacity=float(papers.report.get("capacity", 0.05)),
+        )
+
+    return {
+        "version": version,
+        "synthetic": bool(papers.report.get("synthetic", False)),
+        "since": rfc3339(since),
+        "until": rfc3339(now),
+        "decisions": sum(len(rows) for rows in decided.values()),
+        "sampled": len(seen),
+        "left_out": len(wanted) - len(seen),
+        "span_days": _span(seen),
+        "reference_rows": known.rows,
+        "all": part(None),
+        "posts": {post: part(post) for post in sorted(decided)},
+    }
+
+
+def record(version: str, *, by: str, figures: Mapping[str, Any]) -> Draft:
+    """Return the record of one measurement."""
+    return Draft(MEASURED, version, "", {"by": by, "figures": dict(figures)})
+
+
+def _decided(connection: Connection, version: str, *, since: int, now: int) -> dict[str, list[int]]:
+    query = (
+        select(_D.post, _D.seq)
+        .where(_D.model_version == version, _D.known_at >= since, _D.known_at < now)
+        .order_by(_D.seq)
+    )
+    found: dict[str, list[int]] = {}
+    for post, seq in connection.execute(query):
+        found.setdefault(post, []).append(seq)
+    return found
+
+
+def _spread(rows: Sequence[int]) -> list[int]:
+    """Return at most ``MOST_EACH`` of these, evenly spread."""
+    if len(rows) <= MOST_EACH:
+        return list(rows)
+    return [rows[int(at)] for at in np.linspace(0, len(rows) - 1, MOST_EACH)]
+
+
+def _again(
+    connection: Connection,
+    journal: Journal,
+    features: Features,
+    sequences: Sequence[int],
+    *,
+    names: Sequence[str],
+) -> Iterator[_Seen]:
+    """Yield decisions with the features of these names, unless their features are others now."""
+    columns = [features.names.index(name) for name in names]
+    for at in range(0, len(sequences), TOGETHER):
+        filings = [
+            read_back(journal.body(connection, seq)) for seq in sequences[at : at + TOGETHER]
+        ]
+        read = features.read(
+            connection,
+            [filing.arrival for filing in filings],
+            as_of=[filing.inputs.as_of for filing in filings],
+        )
+        for row, filing in zip(read.values, filings, strict=True):
+            if digest_of(row) == filing.features:
+                post, as_of = filing.arrival.crossing.post, filing.inputs.as_of
+                yield _Seen(post, as_of, row[columns], _risk(filing))
+
+
+def _span(seen: Sequence[_Seen]) -> float:
+    times = [one.as_of for one in seen] or [0]
+    return round((max(times) - min(times)) / DAY, 2)
+
+
+def _risk(filing: Filing) -> float:
+    said = filing.decision["risk"]
+    chances = np.array([said["p_seizure"]]), np.array([said["p_discrepancy"]])
+    return float(risk(*chances, severity=filing.inputs.severity)[0])
+
+
+def _searches(
+    connection: Connection, journal: Journal, version: str, *, since: int, now: int
+) -> Iterator[_Search]:
+    """Yield the searches of this model's decisions, those that could have found something."""
+    query = (
+        select(_D.post, _D.seq, _D.basis, _D.act_seq, JOURNAL.c.known_at)
+        .join(JOURNAL, JOURNAL.c.seq == _D.act_seq)
+        .where(_D.model_version == version, JOURNAL.c.known_at >= since, JOURNAL.c.known_at < now)
+        .order_by(_D.act_seq)
+    )
+    for post, seq, basis, act_seq, known_at in connection.execute(query):
+        act = Inspection.model_validate(
+            journal.body(connection, act_seq)["inspection"], strict=False
+        )
+        if act.outcome == "clear" and not act.is_full:
+            continue
+        stated = journal.body(connection, seq)["decision"]["risk"]["p_discrepancy"]
+        yield _Search(post, known_at, stated, act.outcome != "clear", basis == "random")
+
+
+def _part(
+    known: Reference,
+    quantiles: Mapping[str, Sequence[float]],
+    seen: Sequence[_Seen],
+    searches: Sequence[_Search],
+    *,
+    post: str | None,
+    capacity: float,
+) -> dict[str, Any]:
+    """Return what is known of one post, or of all."""
+    lot = [one for one in searches if one.is_random]
+    others = [one for one in searches if not one.is_random]
+    made: dict[str, Any] = {
+        "rows": len(seen),
+        "knowable": len(seen) >= FEWEST,
+        "families": [],
+        "moved": None,
+        "of": len(known.names),
+        "score": None,
+        "picked": _watched(others, alarm.Watch()),
+        "random": _watched(lot, alarm.watch_more()),
+    }
+    if made["knowable"]:
+        found = shifts(known, np.stack([one.values for one in seen]))
+        made["families"] = _families(found)
+        made["moved"] = sum(one.moved for one in found)
+        table = quantiles.get(post or "*", quantiles["*"])
+        made["score"] = _score(table, known.rows, seen, capacity=capacity)
+    return made
+
+
+def _families(found: Sequence[Shift]) -> list[dict[str, Any]]:
+    """Return the farthest of each family, the farthest family first."""
+    families: dict[str, list[Shift]] = {}
+    for one in found:
+        families.setdefault(CATALOGUE[one.name].family, []).append(one)
+    return [
+        {
+            "family": family,
+            "features": len(shifted),
+            "moved": sum(one.moved for one in shifted),
+            "farthest": shifted[0].name,
+            "psi": shifted[0].psi,
+            "noise": shifted[0].noise,
+            "is_moved": shifted[0].moved,
+        }
+        for family, shifted in families.items()
+    ]
+
+
+def _score(
+    table: Sequence[float], rows: int, seen: Sequence[_Seen], *, capacity: float
+) -> dict[str, Any]:
+    """Compare scores with the bundle's quantiles, read as so many rows evenly spread."""
+    levels = (np.arange(rows) + 0.5) / rows
+    before: Floats = np.interp(levels, np.linspace(0.0, 1.0, len(table)), np.array(table, float))
+    found = score_shift(before, np.array([one.risk for one in seen]), capacity=capacity)
+    return {
+        "psi": found.shift.psi,
+        "noise": found.shift.noise,
+        "moved": found.shift.moved,
+        "above_cut": found.above_cut.as_dict(),
+        "expected": found.expected,
+    }
+
+
+def _watched(searches: Sequence[_Search], watch: alarm.Watch) -> dict[str, Any]:
+    """Run an alarm over searches, week by week."""
+    alarmed, weeks = False, np.array([one.known_at // WEEK for one in searches], np.int64)
+    stated = np.array([one.stated for one in searches], np.float64)
+    hits = np.array([one.is_hit for one in searches], np.int8)
+    for week in np.unique(weeks):
+        watch = alarm.after(watch, stated[weeks == week], hits[weeks == week])
+        alarmed |= watch.alarmed
+    return {
+        "weeks": watch.periods,
+        "evidence": watch.total,
+        "threshold": alarm.THRESHOLD,
+        "alarmed": alarmed,
+        "stated": float(stated.mean()) if len(stated) else None,
+        "found": share(int(hits.sum()), len(hits)).as_dict(),
+    }
