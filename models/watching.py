@@ -94,9 +94,10 @@ def measured(
     dict
         JSON values: the period, ``decisions`` in it, how many were read again (``sampled``) and
         ``left_out``, over how many days they spread (``span_days``: in less than a week, hours
-        and days of the week move by themselves); and for ``all`` and for each of ``posts``: ``rows``, whether that is enough
-        (``knowable``), ``families`` with the number of features that moved and the farthest of
-        them, ``score``, and the two watches over searches, ``picked`` and ``random``.
+        and days of the week move by themselves); and for ``all`` and for each of ``posts``:
+        ``rows``, whether that is enough (``knowable``), ``families`` with the number of features
+        that moved and the farthest of them, ``score``, and the two watches over searches,
+        ``picked`` and ``random``.
 
     Raises
     ------
