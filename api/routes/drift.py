@@ -13,7 +13,7 @@ from api.model_reading import ReadingModels
 from api.schemas_models import DriftAnswer
 from engine.records import Record
 
-router = APIRouter(prefix="/v1/drift", tags=["models"], responses=said(401, 403, 503))
+router = APIRouter(prefix="/v1/drift", tags=["models"], responses=said(401, 403, 422, 503))
 
 
 class DriftAsked(Record):
@@ -33,7 +33,7 @@ def drift(_caller: TheCaller, runtime: RunningService) -> Response:
     "",
     status_code=201,
     response_model=DriftAnswer,
-    responses=said(409, 413, 422),
+    responses=said(409, 413),
     openapi_extra=takes(DriftAsked),
 )
 async def measure(
