@@ -39,7 +39,7 @@ class Way:
     classes: str
     """First letters of the vehicle classes that have it."""
     weight: float
-    """Public cases as a prior."""
+    """Thirteen public cases as a prior, each kind spread over the places that it may mean."""
     room_kg: float
     """In a truck."""
     is_built: bool = False
@@ -49,31 +49,31 @@ class Way:
 
 
 WAYS = (
-    Way("among_goods", "cargo.among", "TVW", 3.0, 800, cover="BSPC"),
-    Way("inside_goods", "cargo.inside", "TW", 1.6, 300, cover="SC"),
+    Way("among_goods", "cargo.among", "TVW", 1.8, 800, cover="BSPC"),
+    Way("inside_goods", "cargo.inside", "TW", 1.0, 300, cover="SC"),
     Way("disguised", "cargo.disguised", "TW", 1.2, 800, cover="BP"),
-    Way("packaging", "cargo.packaging", "TV", 1.0, 80, cover="PC"),
-    Way("double_floor", "trailer.floor", "T", 2.2, 250, is_built=True),
-    Way("false_wall", "trailer.front_wall", "T", 1.3, 400, is_built=True),
-    Way("side_cavity", "trailer.sides", "T", 0.9, 200, is_built=True),
-    Way("trailer_roof", "trailer.roof", "T", 0.6, 120, is_built=True),
-    Way("door_leaf", "trailer.doors", "T", 0.4, 40),
+    Way("packaging", "cargo.packaging", "TV", 0.8, 80, cover="PC"),
+    Way("double_floor", "trailer.floor", "T", 1.0, 250, is_built=True),
+    Way("false_wall", "trailer.front_wall", "T", 0.8, 400, is_built=True),
+    Way("side_cavity", "trailer.sides", "T", 0.7, 200, is_built=True),
+    Way("trailer_roof", "trailer.roof", "T", 0.5, 120, is_built=True),
+    Way("door_leaf", "trailer.doors", "T", 0.5, 40),
     Way("refrigeration_unit", "trailer.refrigeration", "T", 0.5, 60),
-    Way("magnet", "chassis.underbody", "TVBCW", 1.8, 10),
-    Way("frame_cavity", "chassis.frame", "TVWC", 0.8, 60),
+    Way("magnet", "chassis.underbody", "TVBCW", 1.4, 10),
+    Way("frame_cavity", "chassis.frame", "TVWC", 0.7, 60),
     Way("spare_wheel", "chassis.spare_wheel", "TVC", 0.7, 35),
-    Way("tyre", "chassis.tyre", "TVC", 0.5, 40),
+    Way("tyre", "chassis.tyre", "TVC", 0.6, 40),
     Way("air_tank", "chassis.air_tank", "TB", 0.5, 25),
-    Way("axle", "chassis.axle", "TW", 0.3, 25),
-    Way("false_tank", "fuel.false_tank", "TB", 0.9, 150, is_built=True),
-    Way("fuel_tank", "fuel.tank", "TVCB", 1.0, 90),
-    Way("cab_cavity", "cab.roof", "TVB", 0.8, 30),
-    Way("bunk", "cab.bunk", "T", 0.5, 40),
-    Way("dashboard", "cab.dash", "CVB", 1.0, 8),
-    Way("seat", "cab.seat", "CBV", 0.9, 20),
-    Way("luggage", "cab.bags", "CBV", 1.6, 40),
+    Way("axle", "chassis.axle", "TW", 0.4, 25),
+    Way("false_tank", "fuel.false_tank", "TB", 0.6, 150, is_built=True),
+    Way("fuel_tank", "fuel.tank", "TVCB", 0.8, 90),
+    Way("cab_cavity", "cab.roof", "TVB", 0.6, 30),
+    Way("bunk", "cab.bunk", "T", 0.4, 40),
+    Way("dashboard", "cab.dash", "CVB", 0.7, 8),
+    Way("seat", "cab.seat", "CBV", 0.7, 20),
+    Way("luggage", "cab.bags", "CBV", 1.0, 40),
     Way("engine_bay", "engine.bay", "CVB", 0.5, 8),
-    Way("body", "person", "BC", 0.8, 2),
+    Way("body", "person", "BC", 0.6, 2),
 )
 BULK, SOLID, POWDER, CARTONS = range(4)
 """Families of goods: sacks and heaps; solid things; powders and liquids; what comes packed."""
