@@ -15,6 +15,7 @@ from collections.abc import Callable
 import typer
 
 from api.commands import (
+    backup,
     bench,
     data,
     demo,
@@ -51,6 +52,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     learning.mlflow,
     service.serve,
     data.verify,
+    backup.backup,
     bench.bench,
     simulate.simulate,
     faults.faults,

@@ -1,11 +1,12 @@
 """A real service in a process of its own, for the demonstration and for fault runs."""
 
+import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -14,13 +15,28 @@ from engine.errors import HomeError
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = 60.0
 LOG = "service.log"
+_GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on now."""
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port of this machine that nobody listens on now, nor is given for a connection.
+
+    Whoever asks for a port that the kernel also gives to connections, again and again while nobody
+    listens there, is given that very port one day: connected to itself, it keeps the service out.
+    """
+    lowest = _first_given()
+    for port in random.sample(range(max(1024, lowest - 8192), lowest), k=100):
+        with suppress(OSError), socket.create_server((HOST, port)):
+            return port
+    raise HomeError(LOG, f"no free port was found below {lowest}")
+
+
+def _first_given() -> int:
+    """Return the lowest port that the kernel gives to connections."""
+    try:
+        return int(_GIVEN.read_text().split()[0])
+    except OSError:
+        return 32_768
 
 
 @contextmanager

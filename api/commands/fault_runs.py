@@ -25,6 +25,7 @@ from experiments.faults.bundle import bundle
 from experiments.faults.disk import BoundFiles, FilledDisk, small_disk
 from experiments.faults.duplicate import duplicate
 from experiments.faults.kill import kill
+from experiments.faults.memory import memory
 from experiments.faults.models import Analysts
 from experiments.faults.outages import outages
 from experiments.faults.senders import Book
@@ -33,7 +34,7 @@ from experiments.faults.service import Forker, Service
 from experiments.faults.swap import swap
 from experiments.postgres import Cluster
 
-Fault = Literal["kill", "duplicate", "disk-full", "store-restart", "swap", "bundle"]
+Fault = Literal["kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory"]
 TRIALS: Mapping[Fault, int] = {
     "kill": 200,
     "duplicate": 200,
@@ -41,8 +42,12 @@ TRIALS: Mapping[Fault, int] = {
     "store-restart": 30,
     "swap": 2_000,
     "bundle": 200,
+    "memory": 5_000,
 }
-"""How often each is done where nobody says; requests of ``swap``, flipped bytes of ``bundle``."""
+"""How often each is done where nobody says.
+
+Requests of ``swap`` and ``memory``, flipped bytes of ``bundle``.
+"""
 CROSSINGS = 2_000
 WATCHFUL = {"DARVOZA_MODEL_SECONDS": "0.02"}
 """Services of a run look for another model all the time: nobody waits for them."""
@@ -126,6 +131,7 @@ def _deed(fault: Fault, made: Scratch, server: Cluster | None, analysts: Analyst
     changes: dict[Fault, Deed] = {
         "kill": kill,
         "duplicate": duplicate,
+        "memory": memory,
         "swap": partial(swap, analysts=analysts),
         "bundle": partial(bundle, analysts=analysts),
     }

@@ -22,7 +22,15 @@ from api.home import VARIABLE
 from api.listening import FIRST_PASSED, configured, listen
 from api.subservice import HOST
 from engine.home import DATABASE_VARIABLE
-from experiments.faults.planted import abrupt, forgetful, hasty, trusting, unheard_of, unpickling
+from experiments.faults.planted import (
+    abrupt,
+    forgetful,
+    hasty,
+    hoarding,
+    trusting,
+    unheard_of,
+    unpickling,
+)
 
 PLANTED: dict[str, dict[str, object]] = {
     "kill": {"engine.targeting.Targeting._record": hasty},
@@ -33,6 +41,7 @@ PLANTED: dict[str, dict[str, object]] = {
         "features.online.OnlineFeatures.known": unheard_of,
     },
     "swap": {"api.listening.Leaving.shutdown": abrupt},
+    "memory": {"engine.targeting.written": hoarding},
     "bundle": {"models.bundle.read_verified": trusting, "models.bundle.arrays": unpickling},
 }
 """What each fault's twin has in the place of what; only a fork of this process ever does."""

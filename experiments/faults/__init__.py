@@ -8,6 +8,7 @@ duplicate   one request a hundred times at once
 outages     the store taken away and given back: disk, server
 swap        another model and another process, while checkpoints send
 bundle      bytes flipped in the bundle in force, and pickles in its place
+memory      requests over hours, and what the process holds afterwards
 models      models to put into force; readiness: how a service says it stands
 planted     the bugs that the runs must catch
 """

@@ -28,6 +28,7 @@ KILLS = 1000 if IS_PROOF else 4
 TRIALS = 200 if IS_PROOF else 3
 OUTAGES = 30 if IS_PROOF else 1
 REQUESTS = 10_000 if IS_PROOF else 100
+WEIGHED = 50_000 if IS_PROOF else 150
 FLIPS = 1000 if IS_PROOF else 14
 
 
@@ -105,6 +106,13 @@ def test_a_changed_bundle_never_decides_and_no_pickle_runs(forker: Forker) -> No
     assert counts.acknowledged == FLIPS
 
 
+@pytest.mark.usefixtures("sqlite")
+def test_a_service_holds_no_more_for_having_answered(forker: Forker) -> None:
+    counts = counted("memory", forker, trials=WEIGHED)
+    assert counts.holds
+    assert counts.acknowledged >= WEIGHED
+
+
 TWINS: dict[Fault, str] = {
     "kill": "lost",
     "duplicate": "doubled",
@@ -112,6 +120,7 @@ TWINS: dict[Fault, str] = {
     "store-restart": "lost",
     "swap": "failed",
     "bundle": "failed",
+    "memory": "failed",
 }
 """What the twin of each fault does."""
 
@@ -122,7 +131,8 @@ def test_the_twin_with_the_bug_is_caught(
     fault: Fault, broken: str, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outages, "BITES_SECONDS", 0.3)
-    counts = counted(fault, forker, planted=True, trials=2 if fault == "kill" else 1)
+    trials = {"kill": 2, "memory": WEIGHED}.get(fault, 1)
+    counts = counted(fault, forker, planted=True, trials=trials)
     assert counts.as_dict()[broken] > 0
     assert not counts.holds
 
