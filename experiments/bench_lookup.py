@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -92,15 +91,12 @@ def _sqlite(store: Store, log: Log, plan: Plan) -> list[Row]:
             _rows_before(connection, [*read, *added])
             for read, added in zip(places, written, strict=True)
         ]
-        known_at = count(cut)
+        waiting = iter([_recorded(event, cut + at) for at, event in enumerate(events * ROUNDS)])
 
         def ours() -> None:
-            for looked_up, event in zip(keys, events, strict=True):
+            for looked_up, record in zip(keys, waiting, strict=False):
                 reader.read(connection, [looked_up], [cut])
-                at = next(known_at)
-                new = replace(event, crossing_id=f"bench-{at}")
-                entry = Entry("", at, at, "", "", "", b"", b"")
-                projection.apply(connection, [(entry, Draft("", "", "", {}, extra=new))])
+                projection.apply(connection, [record])
 
         def gets() -> None:
             raw = connection.connection.cursor()
@@ -157,6 +153,12 @@ def _event(log: Log, at: int, name: str) -> CrossingEvent:
     return CrossingEvent(
         name, "", 0, True, 0, tuple(log.keys[:, at].tolist()), log.facts[:, at].copy()
     )
+
+
+def _recorded(event: CrossingEvent, at: int) -> tuple[Entry, Draft]:
+    """Return a record of a crossing like this one, known at a time."""
+    new = replace(event, crossing_id=f"bench-{at}")
+    return Entry("", at, at, "", "", "", b"", b""), Draft("", "", "", {}, extra=new)
 
 
 def _places(plan: Plan, keys: Sequence[Sequence[int]], cut: int) -> list[list[Lookup]]:

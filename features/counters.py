@@ -12,7 +12,6 @@ from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
 from math import nan
-from operator import add as plus
 from struct import Struct
 
 import numpy as np
@@ -46,15 +45,13 @@ _POSTGRESQL = (
     "WITH ORDINALITY AS q(g, e, t, i) ORDER BY q.i"
 )
 _SQLITE = "WITH q(g, e, t) AS (VALUES {values}) SELECT (" + _LATEST + ") FROM q"  # noqa: S608
-_AT_ONCE = 8_192
-"""Look-ups in one statement: SQLite takes 32,766 parameters."""
-_STEP = 16
-"""Look-ups are filled up to a multiple, so that SQLite finds the statement among those it knows."""
+_AT_ONCE = {"sqlite": 128, "postgresql": 8_192}
+"""Look-ups in one statement. SQLite takes as long to prepare a new one as to run it twice over, so
+it is given few shapes, which it remembers: up to this many, in steps of ``_STEP``."""
+_STEP = 4
 
 Row = tuple[int, int, int, bytes]
 """(group number, entity key, known_at, state)."""
-Place = tuple["Layout", int]
-"""(layout of a group, entity key)."""
 Lookup = tuple[int, int, int]
 """(group number, entity key, cut): the state known strictly before the cut."""
 
@@ -102,23 +99,24 @@ def layouts(plan: Plan) -> dict[Group, Layout]:
 
 def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[bytes | None]:
     """Return the state before each cut, None where the entity had no event, in one statement."""
-    return _latest(connection, np.array(lookups, np.int64).reshape(-1, 3))
+    flat = [number for lookup in lookups for number in lookup]
+    return [state for (state,) in _latest(connection, flat)]
 
 
-def _latest(connection: Connection, lookups: Ints) -> list[bytes | None]:
-    if len(lookups) > _AT_ONCE:
-        parts = range(0, len(lookups), _AT_ONCE)
-        return [state for i in parts for state in _latest(connection, lookups[i : i + _AT_ONCE])]
-    if not len(lookups):
+def _latest(connection: Connection, flat: list[int]) -> list[tuple[bytes | None]]:
+    """Return one row a look-up; ``flat`` has three numbers each."""
+    width = 3 * _AT_ONCE[connection.dialect.name]
+    if len(flat) > width:
+        parts = range(0, len(flat), width)
+        return [row for at in parts for row in _latest(connection, flat[at : at + width])]
+    if not flat:
         return []
-    if connection.dialect.name == "sqlite":
-        spare = -len(lookups) % _STEP
-        flat = [*lookups.ravel().tolist(), *[None] * (3 * spare)]
-        rows = fetch(connection, _shaped(_SQLITE, len(lookups) + spare), flat)
-        del rows[len(lookups) :]
-    else:
-        rows = fetch(connection, _POSTGRESQL, lookups.T.tolist())
-    return [state for (state,) in rows]
+    if connection.dialect.name != "sqlite":
+        return fetch(connection, _POSTGRESQL, [flat[0::3], flat[1::3], flat[2::3]])
+    size = len(flat) // 3
+    spare = -size % _STEP  # filled up with nobody: to bind NULL takes longer than to seek in vain
+    rows = fetch(connection, _shaped(_SQLITE, size + spare), flat + [0] * (3 * spare))
+    return rows[:size]
 
 
 @lru_cache
@@ -203,9 +201,9 @@ class Reader:
         lookups = wanted.reshape(-1, 3)
         known = lookups[:, 1].nonzero()[0]
         states = self._empties * len(keys)
-        found = _latest(connection, lookups.take(known, axis=0))
+        found = _latest(connection, lookups.take(known, axis=0).ravel().tolist())
         places = known + known // len(self._of)  # after each arrival stands the zero
-        for place, state in zip(places.tolist(), found, strict=True):
+        for place, (state,) in zip(places.tolist(), found, strict=True):
             if state is not None:
                 states[place] = state
         return self._differences(states, looked_up)
@@ -215,7 +213,7 @@ class Reader:
         sums: Ints = found.take(self._now, 1) - found.take(self._then, 1)
         out = sums.astype(np.float64)
         out[:, self._last_columns] = found.view("<f8").take(self._last, 1)
-        np.copyto(out, np.nan, where=keys.take(self._read_of, 1) == 0)
+        out[keys.take(self._read_of, 1) == 0] = np.nan
         return out
 
 
@@ -223,47 +221,6 @@ def _columns(rows: Sequence[tuple[int, ...]], width: int) -> tuple[Ints, ...]:
     return tuple(np.array(rows, np.int64).reshape(len(rows), width).T)
 
 
-class Standing:
-    """Where some counters stand inside the writer's transaction, and what is being added to them.
-
-    One grouped read, one grouped insert, and nothing moves in between. Events are added in the
-    order in which they became known; hot entities are summed in memory.
-    """
-
-    def __init__(self, connection: Connection, places: Iterable[Place]) -> None:
-        self._connection = connection
-        self._layouts = {(layout.number, entity): layout for layout, entity in places}
-        wanted = [(number, entity, _END) for number, entity in self._layouts]
-        self._values: dict[tuple[int, int], Sequence[float]] = {}
-        for (place, layout), state in zip(
-            self._layouts.items(), latest(connection, wanted), strict=True
-        ):
-            packed = layout.empty if state is None else state
-            self._values[place] = layout.packing.unpack(packed)
-        self._rows: dict[tuple[int, int, int], bytes] = {}
-
-    def last(self, place: Place, fact: str) -> float:
-        """Return what the entity's last event carried, NaN where there was none."""
-        layout, entity = place
-        at = len(layout.sums) + layout.carried.index(fact)
-        return self._values[layout.number, entity][at]
-
-    def add(
-        self, place: Place, known_at: int, *, sums: Sequence[int], carried: Sequence[float]
-    ) -> None:
-        """Add one event to one entity of one group."""
-        layout, entity = place
-        number = layout.number
-        standing = [*map(plus, self._values[number, entity], sums), *carried]
-        self._values[number, entity] = standing
-        self._rows[number, entity, known_at] = layout.packing.pack(*standing)
-
-    def write(self) -> None:
-        """Insert what was added."""
-        insert(self._connection, [(*place, state) for place, state in self._rows.items()])
-
-
-_END = int(np.iinfo(np.int64).max)
 _INSERT = (
     "INSERT INTO counters (grp, entity, known_at, state) "
     "SELECT * FROM unnest(%b::int[], %b::bigint[], %b::bigint[], %b::bytea[])"

@@ -5,6 +5,7 @@ as it was first told.
 """
 
 from dataclasses import dataclass
+from struct import pack
 
 import numpy as np
 from sqlalchemy import (
@@ -27,7 +28,7 @@ from engine.store import METADATA, Int64, fetch
 from engine.times import DAY, micros
 from features.definitions import Floats
 from features.encode import key
-from features.steps import GRAMS_MOST, Label, vehicles
+from features.steps import GRAMS_MOST, Label, vehicle
 
 LINK_DAYS = 30
 """A find that names a plate alone belongs to its last entry within this many days before."""
@@ -89,7 +90,7 @@ class CrossingEvent:
     @property
     def vehicle(self) -> str:
         """What kind of vehicle it is, as places are counted."""
-        return vehicles(self.facts.reshape(-1, 1), slice(None))[0]
+        return vehicle(self.facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def passage_row(event: CrossingEvent, known_at: int, label: Label) -> tuple[obje
         event.is_entry,
         event.arrived_at,
         known_at,
-        np.array(event.keys, "<i8").tobytes(),
+        pack(f"<{len(event.keys)}q", *event.keys),
         *label,
         event.vehicle,
     )

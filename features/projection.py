@@ -7,39 +7,29 @@ known before it. The journal gives no two records the same time.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam
 
 from engine.journal import Draft, Entry
 from engine.store import add, fetch
-from features.counters import Layout, Place, Standing, layouts
-from features.definitions import EVER, Floats, Seen
-from features.encode import FACTS
+from features.counters import Layout, layouts
+from features.definitions import EVER, Stream
 from features.links import followed, keep, ways
 from features.passages import PASSAGES, ActEvent, CrossingEvent, FindEvent, passage_row
 from features.places import Looked, PlaceCounter, told
 from features.plan import Group, Plan
-from features.steps import MEASURES, Label, act_step, crossing_measures
-from features.streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
+from features.standing import Counted, Groups, Standing, measures
+from features.steps import Label, act_step, crossing_measures
+from features.streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, STREAMS
 
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """One event: what it adds to which counters of its stream."""
-
-    stream: str
-    keys: Sequence[int]
-    known_at: int
-    measures: Mapping[str, int]
-    facts: Floats | None = None
-
-    def carried(self) -> Mapping[str, float]:
-        """Return what the entity's last event can be asked for."""
-        known_at = {"known_at": float(self.known_at)}
-        if self.facts is None:
-            return known_at
-        return dict(zip(FACTS, self.facts.tolist(), strict=True)) | known_at
+Ints = NDArray[np.int64]
+_DERIVED = 1 + len(CROSSINGS.measures)
+"""Where the measures made of the past begin among the amounts of a crossing."""
+_TOLD = (CrossingEvent, ActEvent, FindEvent)
+_HIT = measures(INSPECTIONS).index("hit")
 
 
 class CounterProjection:
@@ -47,16 +37,17 @@ class CounterProjection:
 
     def __init__(self, plan: Plan) -> None:
         found = layouts(plan)
-        self._layouts: dict[str, list[tuple[Layout, int]]] = {}
-        for group, layout in found.items():
-            place = plan.column[group.by, group.by]
-            self._layouts.setdefault(group.stream, []).append((layout, place))
-        self._seen: list[tuple[str, Seen, Layout, int]] = []
-        for name in plan.derived:
-            seen = CROSSINGS.derived[name]
-            layout = found[Group(CROSSINGS.name, seen.by)]
-            self._seen.append((name, seen, layout, plan.column[seen.by, seen.by]))
-        self._ways = [(way, found[Group(CROSSINGS.name, way.link.pair)]) for way in ways(plan)]
+        self._groups = {name: _groups(plan, stream, found) for name, stream in STREAMS.items()}
+        self._seen = [
+            (amount, CROSSINGS.derived[name], plan.column[by, by])
+            for amount, name in enumerate(measures(CROSSINGS))
+            if name in plan.derived
+            for by in [CROSSINGS.derived[name].by]
+        ]
+        self._ways = ways(plan)
+        pairs = [seen.by for _, seen, _ in self._seen] + [way.link.pair for way in self._ways]
+        told = self._groups[CROSSINGS.name].told
+        self._told = [told(found[Group(CROSSINGS.name, by)]) for by in pairs]
         self._width = len(plan.lookups)
         self._searched = PlaceCounter(plan)
 
@@ -68,18 +59,14 @@ class CounterProjection:
             step for known_at, event in events for step in self._steps(known, known_at, event)
         ]
         self._count(connection, counted)
-        hits = [c for c in counted if c.stream == INSPECTIONS.name and c.measures["hit"]]
+        hits = [c for c in counted if c.stream == INSPECTIONS.name and c.amounts[_HIT]]
         if hits and self._ways:
             self._count(connection, list(self._passed(connection, hits)))
         _keep(connection, known)
         self._searched.count(connection, list(_looked(known, [event for _, event in events])))
 
     def _passages(self, connection: Connection, events: Sequence[object]) -> "dict[str, _Passage]":
-        wanted = {
-            event.crossing_id
-            for event in events
-            if isinstance(event, CrossingEvent | ActEvent | FindEvent)
-        }
+        wanted = {event.crossing_id for event in events if isinstance(event, _TOLD)}
         if not wanted:
             return {}
         if connection.dialect.name == "sqlite":
@@ -91,76 +78,75 @@ class CounterProjection:
 
     def _steps(
         self, known: "dict[str, _Passage]", known_at: int, event: object
-    ) -> Iterator[_Counted]:
+    ) -> Iterator[Counted]:
         if isinstance(event, CrossingEvent):
             if event.crossing_id not in known:
                 known[event.crossing_id] = _Passage(event.keys, (0, 0, 0), event, known_at)
-                added = crossing_measures(event.facts).tolist()
-                measures: dict[str, int] = {"n": 1} | dict(zip(MEASURES, added, strict=True))
-                yield _Counted(CROSSINGS.name, event.keys, known_at, measures, event.facts)
+                amounts = np.zeros(_DERIVED + len(CROSSINGS.derived), np.int64)
+                amounts[0] = 1
+                amounts[1:_DERIVED] = crossing_measures(event.facts)
+                yield Counted(CROSSINGS.name, event.keys, known_at, amounts, event.facts)
         elif isinstance(event, ActEvent) and (passage := known.get(event.crossing_id)):
             label = act_step(passage.label, event.outcome, full=event.is_full)
             step = [new - old for new, old in zip(label, passage.label, strict=True)]
             passage.label = label
-            if any(step):
-                measures = dict(zip(("n", "hit", "seizure"), step, strict=True))
-                yield _Counted(INSPECTIONS.name, passage.keys, known_at, measures)
+            if any(step):  # one inspection, its hit, its seizure
+                yield Counted(INSPECTIONS.name, passage.keys, known_at, np.array(step))
         elif isinstance(event, FindEvent) and event.is_elsewhere and event.crossing_id in known:
-            passage = known[event.crossing_id]
-            measures = {"n": 1, "grams": event.grams}
-            yield _Counted(FINDS.name, passage.keys, known_at, measures)
+            keys = known[event.crossing_id].keys
+            yield Counted(FINDS.name, keys, known_at, np.array([1, event.grams]))
 
-    def _count(self, connection: Connection, counted: Sequence[_Counted]) -> None:
+    def _count(self, connection: Connection, counted: Sequence[Counted]) -> None:
         """Add events to the counters: one grouped read of where they stand, one grouped insert."""
-        places = [self._places(event) for event in counted]
-        standing = Standing(connection, [place for those in places for place in those])
+        placed = [(event, self._groups[event.stream]) for event in counted]
+        places = [groups.places(event.keys) for event, groups in placed]
+        standing = Standing(connection, chain.from_iterable(places))
         linked: list[tuple[int, int, int, int]] = []
-        for event, those in zip(counted, places, strict=True):
-            measures = event.measures
+        for (event, groups), those in zip(placed, places, strict=True):
+            row = standing.row(groups, those)
             if event.stream == CROSSINGS.name:
-                linked += self._linked(standing, event)
-                measures = {**measures, **self._before(standing, event)}
-            carried = event.carried()
-            for place in those:
-                standing.add(
-                    place,
-                    event.known_at,
-                    sums=[measures.get(name, 0) for name in place[0].sums],
-                    carried=[carried[name] for name in place[0].carried],
-                )
+                linked += self._from_the_past(event, row)
+            groups.add(row, event)
+            standing.keep(those, event.known_at, row)
         standing.write()
         keep(connection, linked)
 
-    def _places(self, event: _Counted) -> list[Place]:
-        counted = self._layouts.get(event.stream, ())
-        return [(layout, event.keys[place]) for layout, place in counted if event.keys[place]]
+    def _from_the_past(self, event: Counted, row: Ints) -> list[tuple[int, int, int, int]]:
+        """Add to a crossing what its stream's past makes of it; return the links that it makes.
 
-    def _before(self, standing: Standing, event: _Counted) -> dict[str, int]:
-        """What a crossing adds to the measures made of the stream's own past."""
-        out = {}
-        for name, seen, layout, place in self._seen:
-            if entity := event.keys[place]:
-                last = standing.last((layout, entity), "known_at")
-                had = last == last and (seen.window >= EVER or event.known_at - last <= seen.window)
-                out[name] = int(had == seen.wanted)
-        return out
+        A pair that was never seen before is linked by it.
+        """
+        keys, known_at = event.keys, event.known_at
+        told = row.view(np.float64)[self._told].tolist()  # NaN where there was none
+        for (amount, seen, key), last in zip(self._seen, told, strict=False):
+            had = last == last and (seen.window >= EVER or known_at - last <= seen.window)
+            event.amounts[amount] = keys[key] != 0 and had == seen.wanted
+        return [
+            (way.number, keys[way.via], known_at, keys[way.to])
+            for way, last in zip(self._ways, told[len(self._seen) :], strict=True)
+            if keys[way.pair] and last != last
+        ]
 
-    def _linked(self, standing: Standing, event: _Counted) -> Iterator[tuple[int, int, int, int]]:
-        """The links that a crossing makes: its pairs that were never seen before."""
-        for way, layout in self._ways:
-            if entity := event.keys[way.pair]:
-                last = standing.last((layout, entity), "known_at")
-                if last != last:
-                    yield way.number, event.keys[way.via], event.known_at, event.keys[way.to]
-
-    def _passed(self, connection: Connection, hits: Sequence[_Counted]) -> Iterator[_Counted]:
+    def _passed(self, connection: Connection, hits: Sequence[Counted]) -> Iterator[Counted]:
         """The hits once more, for whom they are passed on to."""
+        names = measures(PASSED)
         for hit in hits:
-            for way, _ in self._ways:
+            for way in self._ways:
+                amounts = np.array([name == way.link.measure for name in names], np.int64)
                 for other in followed(connection, way, hit.keys, before=hit.known_at):
                     keys = [0] * self._width
                     keys[way.to] = other
-                    yield _Counted(PASSED.name, keys, hit.known_at, {way.link.measure: 1})
+                    yield Counted(PASSED.name, keys, hit.known_at, amounts)
+
+
+def _groups(plan: Plan, stream: Stream, found: Mapping[Group, Layout]) -> Groups:
+    """Return the groups of a stream, and where the key of each stands."""
+    counted = [
+        (layout, plan.column[group.by, group.by])
+        for group, layout in found.items()
+        if group.stream == stream.name
+    ]
+    return Groups(stream, counted)
 
 
 @dataclass(slots=True)

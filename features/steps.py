@@ -50,6 +50,13 @@ def vehicles(facts: Any, rows: slice) -> list[str]:
     return [f"{names[at]}:{load}" for at, load in zip(which, loads, strict=True)]
 
 
+def vehicle(facts: NDArray[np.float64]) -> str:
+    """Return what kind of vehicle one crossing is: :func:`vehicles` of one row, without arrays."""
+    places = zip(_KINDS, _KIND_PLACES, strict=True)
+    name = next((name for name, place in places if facts[place] == 1.0), "class_other")
+    return f"{name[6:]}:{'empty' if facts[_EMPTY] == 1.0 else 'laden'}"
+
+
 def is_full(methods: Sequence[str] | None) -> bool:
     """Tell whether an act could have found goods: it does not name papers and scales alone."""
     return not methods or not _PAPERS.issuperset(methods)
@@ -76,7 +83,7 @@ def crossing_measures(facts: NDArray[np.float64]) -> NDArray[np.int64]:
     int64 array of shape (n_measures, ...)
         In the order of ``MEASURES``; scaled, rounded half to even.
     """
-    wanted = facts[_PLACES]
-    scaled = np.where(np.isnan(wanted), 0.0, wanted) * _SCALES.reshape(-1, *[1] * (facts.ndim - 1))
+    scaled = facts[_PLACES] * _SCALES.reshape(-1, *[1] * (facts.ndim - 1))
+    scaled[np.isnan(scaled)] = 0.0
     whole: NDArray[np.int64] = np.rint(scaled).astype(np.int64)
     return whole

@@ -20,7 +20,7 @@ from engine.journal import Draft, Entry, Journal
 from engine.records import Arrival
 from engine.store import Store
 from engine.writer import Writer
-from features import counters
+from features import counters, standing
 from features.catalogue import CATALOGUE
 from features.counters import Lookup
 from features.online import OnlineFeatures
@@ -135,15 +135,13 @@ class Unlocked(Decider):
 
 class _Unlocked(Journal):
     def append(self, drafts: Sequence[Draft]) -> list[Entry]:
-        honest, end = counters.latest, counters._END
         with self._store.read() as early:
             self.head(early)  # the snapshot is fixed by its first statement
 
-            def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[bytes | None]:
-                is_standing = bool(lookups) and lookups[0][2] == end
-                return honest(early if is_standing else connection, lookups)
+            def latest(_: Connection, lookups: Sequence[Lookup]) -> list[bytes | None]:
+                return counters.latest(early, lookups)
 
-            with patch.object(counters, "latest", latest):
+            with patch.object(standing, "latest", latest):
                 return super().append(drafts)
 
 

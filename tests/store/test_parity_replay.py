@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from engine.store import Store
 from engine.times import DAY, HOUR, MINUTE
-from features import counters, projection
+from features import counters, projection, standing
 from features.backfill import backfill
 from features.log import Events, Log, read_log
 from tests.histories import History, history, tables
@@ -77,13 +77,13 @@ def test_a_history_with_ties_and_a_service_with_a_bad_clock_equal_bulk(store: St
     assert (np.diff(known) == 1).mean() > 0.5
 
 
-class Forgetful(counters.Standing):
+class Forgetful(standing.Standing):
     """Plant: each event of a hot entity is added to what stood before its batch."""
 
-    def add(self, place: Any, known_at: int, *, sums: Any, carried: Any) -> None:
-        stored = self._values[place[0].number, place[1]]
-        super().add(place, known_at, sums=sums, carried=carried)
-        self._values[place[0].number, place[1]] = stored
+    def keep(self, places: Any, known_at: int, row: Any) -> None:
+        stored = dict(self._states)
+        super().keep(places, known_at, row)
+        self._states = stored
 
 
 def seeing_its_own_time(text: str) -> str:
