@@ -7,6 +7,7 @@ not make every truck an hour slower.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -96,6 +97,12 @@ def lesson(
     if minutes is None or not 0.0 < minutes <= LONGEST:
         return ()
     return ((vehicle_class, is_physical(methods), 1, minutes),)
+
+
+def lesson_of(act: Mapping[str, Any]) -> Sequence[Taught]:
+    """Return what the record of an inspection act teaches; nothing where nobody knew the class."""
+    who, found = act.get("vehicle_class"), act["inspection"]
+    return lesson(who, found.get("methods", ()), found.get("minutes")) if who else ()
 
 
 def is_physical(methods: Sequence[Method]) -> bool:

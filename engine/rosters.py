@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Connection, Float, String, Table, delete, insert
 
 from engine.journal import Draft, Entry
-from engine.minutes import lesson, teach
+from engine.minutes import lesson_of, teach
 from engine.queue import INSPECTION
 from engine.records import Identifier, Method, Record
 from engine.store import METADATA, Int64, fetch
@@ -89,6 +89,5 @@ class RosterProjection:
                     for method, minutes in draft.body["minutes"].items()
                 ]
                 connection.execute(insert(ROSTERS), rows)
-            elif entry.kind == INSPECTION and (who := draft.body.get("vehicle_class")):
-                act = draft.body["inspection"]
-                teach(connection, lesson(who, act.get("methods", ()), act.get("minutes")))
+            elif entry.kind == INSPECTION:
+                teach(connection, lesson_of(draft.body))

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert
 
 from engine.home import Home
 from engine.journal import Draft, Entry, Journal
-from engine.minutes import Taught, taught_anew
+from engine.minutes import Taught, lesson_of, taught_anew, teach
 from engine.records import Arrival, Inspection, Seizure
 from engine.store import Store
 from features.acts import Look, act_minutes, looks
@@ -101,8 +101,11 @@ class _Opening:
         """Fill the counters from the log, then count what was recorded after it was read."""
         backfill(connection, self._log, self._plan, looks=self._looks)
         taught_anew(connection, self._taught)
-        late = [self._counted(record) for record in records(connection, after=self._upto)]
-        CounterProjection(self._plan).apply(connection, late)
+        late = list(records(connection, after=self._upto))
+        CounterProjection(self._plan).apply(connection, [self._counted(record) for record in late])
+        for _, _, kind, body in late:
+            if kind == "inspection":
+                teach(connection, lesson_of(body))
         connection.execute(delete(EPOCH))
         row = {"one": 1, "epoch": self._epoch, "definitions": self._plan.digest}
         connection.execute(insert(EPOCH), row)

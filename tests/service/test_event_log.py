@@ -12,6 +12,7 @@ from sqlalchemy import select
 from api.settings import Settings
 from engine.filing import digest_of
 from engine.journal import Journal
+from engine.minutes import ACT_MINUTES
 from experiments.synth.write import write
 from features.bulk import matrix
 from features.catalogue import CATALOGUE
@@ -22,6 +23,7 @@ from features.intake import load
 from features.loading import open_epoch
 from features.log import read_log
 from features.passages import PASSAGES
+from features.places import PLACE_COUNTS
 from features.plan import Plan
 from tests.service.test_acts import act
 from tests.service.world import (
@@ -101,6 +103,27 @@ def test_counting_anew_gives_the_same_counters(lived: World) -> None:
     after = kept(lived)
     assert len(before[0]) > 500
     assert after == before
+
+
+def learnt(world: World) -> list[Any]:
+    """All that counting anew fills: counters, passages, minutes and places searched."""
+    with world.runtime.store.read() as connection:
+        tables = (ACT_MINUTES, PLACE_COUNTS)
+        return [kept(world), *(sorted(connection.execute(select(table))) for table in tables)]
+
+
+def test_what_is_recorded_while_a_load_encodes_is_learnt_like_the_rest(lived: World) -> None:
+    def busy(doing: str) -> None:
+        """Go on while the history is encoded: a decision, and an act that took its time."""
+        if doing == "filling the counters":
+            assert lived.decide(arrival(6000)).status_code == 201
+            assert lived.post("/v1/inspections", act(6000, "c-6000", minutes=77)).status_code == 201
+
+    before = learnt(lived)
+    open_epoch(lived.home, lived.runtime.store, PLAN, about={}, said=busy)
+    on_top = learnt(lived)
+    open_epoch(lived.home, lived.runtime.store, PLAN, about={}, said=lambda _: None)
+    assert before != on_top == learnt(lived)
 
 
 def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
