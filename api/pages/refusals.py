@@ -1,4 +1,4 @@
-"""Why an expression is refused, or a model, as the catalogues know it.
+"""Why an expression is refused, or a model, and what a card says, as the catalogues know it.
 
 The language of profiles says it in English (:mod:`engine.profile_language`); a test says every
 refusal in every language, so that a new one cannot be forgotten here.
@@ -74,3 +74,11 @@ AGAINST: Final = (
     N_("its bundle is refused: {english}"),
 )
 """What stands against approving a model; doubts about its labels stay as its report says them."""
+CARD: Final = (
+    N_("Ranks crossings for inspection at border posts. It advises; people decide."),
+    N_("Not for judging a person, and not for any measure other than whether to inspect."),
+    N_("Only inspected crossings have labels, so it knows least about what was never searched."),
+    N_("It is fitted on the past: after an abrupt change it is wrong until it is fitted again."),
+    N_("Where seizures are few, their chances lean on those of discrepancies."),
+)
+"""What every card says (:mod:`models.card`)."""

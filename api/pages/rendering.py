@@ -38,7 +38,7 @@ def environment(code: str) -> Environment:
         known = TABLES[table].get(code)
         return code if known is None else str(say(known))
 
-    made.globals.update(languages=LANGUAGES, static=static, label=label)
+    made.globals.update(languages=LANGUAGES, static=static, label=label, word=say)
     made.filters.update(instant=datetime.fromisoformat, segment=lambda text: quote(text, safe=""))
     return made
 

@@ -5,7 +5,7 @@ from math import nan
 
 import pytest
 
-from api.pages import labels
+from api.pages import labels, refusals
 from api.pages.languages import LANGUAGES, Speech, read_catalogue
 from api.pages.wording import Retelling
 from engine.facts import data_gaps
@@ -14,6 +14,7 @@ from engine.ports import Contribution
 from engine.records import PLACES, Arrival
 from engine.rules import RULES
 from features.catalogue import CATALOGUE
+from models import card
 from models.reasons import Sentences
 from tests.catalogues import places, wanted
 from tests.service.desk import at_desk
@@ -37,6 +38,10 @@ def test_a_missing_text_is_found() -> None:
     known = read_catalogue("ru")
     known.delete("Queue")
     assert {one.id for one in known if one.id} != set(wanted())
+
+
+def test_every_sentence_of_a_card_is_in_the_catalogues() -> None:
+    assert set(refusals.CARD) == {card.USE, card.NOT_FOR, *card.LIMITS}
 
 
 VALUES = (nan, 0.0, 1.0, 2.0, 3.5, -1234.5, 1e7)
@@ -106,7 +111,9 @@ def test_pages_speak_one_language(world: World, code: str) -> None:
     boss.get(f"/language/{code}?back=/")
     red = find(world, "red", 130_000 + 600 * OTHERS.index(code))
     english = {text for text in wanted() if len(WORD.findall(text)) > 2}
-    for path in ("/", "/posts/OYB/queue", f"/decisions/{red['decision_id']}", "/posts/OYB/shift"):
+    decision = f"/decisions/{red['decision_id']}"
+    desks = ("/profiles", "/profiles/new", "/watchlist", "/models", "/drift")
+    for path in ("/", "/posts/OYB/queue", decision, "/posts/OYB/shift", *desks):
         text = boss.get(path).text
         assert f'<html lang="{code}">' in text
         assert not [one for one in english if one in text]

@@ -145,6 +145,25 @@ def test_pages_are_for_those_whom_their_twins_admit(world: World) -> None:
         assert officer.get(path).status_code == 403
 
 
+def test_the_shadow_stands_beside_what_decided(
+    world: World, bob: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = candidate(world, "m-shade")
+    assert "it has scored no finished day" in bob.get(path).text
+    assert step(bob, path, "shadow").headers["location"].endswith("done=shadowed")
+    group = {"picked": 4, "hit_rate": CALM["found"], "random": NOBODY["found"]}
+    beside = {"days": 3, "last_day": "2026-03-01", "decisions": 400, "capacity": 0.05}
+    beside |= {"picked": 20, "agreement": CALM["found"]}
+    beside |= {"groups": {"both": group, "shadow": group | {"picked": 16}, "in_force": group}}
+    monkeypatch.setattr("models.agreement.agreement", lambda *_: beside)
+    TypeAdapter(ModelView).validate_python(world.get("/v1/models/m-shade").json())
+    text = bob.get(path).text
+    assert "400 decisions on 3 days" in text and "20 by each" in text
+    assert text.count("between 11.0% and 32.0%") == 4 and "12 of 60" in text
+    assert text.count("not yet knowable: none inspected") >= 3
+    assert "synthetic" in text.partition('id="beside"')[2]
+
+
 CALM: dict[str, Any] = {
     "weeks": 2, "evidence": 0.4, "threshold": 520.0, "alarmed": False, "stated": 0.21,
     "found": {"value": 0.2, "low": 0.11, "high": 0.32, "n": 60, "positives": 12,
