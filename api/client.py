@@ -7,76 +7,26 @@ answer may be sent again, because its identifier, or its key, makes it the same 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from http.client import HTTPConnection, HTTPSConnection
-from types import TracebackType
-from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlencode
-
-from pydantic import TypeAdapter
+from typing import Any
+from urllib.parse import urlencode
 
 from api import schemas as said
 from api import schemas_audit as audit
-from api import schemas_models as judged
 from api import schemas_profiles as proposals
+from api.calls import as_json, part, reader
+from api.client_models import ModelCalls
 from api.schemas_integrity import IntegrityReport
 from api.schemas_past import PastView
 from api.schemas_shift import ShiftReport
-from engine.errors import RiskError
 from engine.records import Record
 
 Body = Record | Mapping[str, Any]
 Decision = said.SupervisorView | said.CheckpointView
 """What a supervisor or an analyst sees, or what a checkpoint may."""
-T = TypeVar("T")
 
 
-class RefusedError(RiskError):
-    """The service answered with a problem."""
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        super().__init__(status, problem)
-        self.status = status
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"{self.status} {self.problem.get('title', '')}: {self.problem.get('detail', '')}"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer of the service."""
-
-    status: int
-    body: Any
-
-
-@cache
-def _reader(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-class Client:
+class Client(ModelCalls):
     """Calls one service with one key; ``key`` of a call names the request (Idempotency-Key)."""
-
-    def __init__(
-        self, host: str, port: int, key: str, *, timeout: float = 30.0, encrypted: bool = False
-    ) -> None:
-        made = HTTPSConnection if encrypted else HTTPConnection
-        self._connection = made(host, port, timeout=timeout)
-        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._connection.close()
 
     # What checkpoints and counterparts report.
 
@@ -86,13 +36,13 @@ class Client:
 
     def decide_batch(self, arrivals: Sequence[Body]) -> list[said.CheckpointView | said.Problem]:
         """Ask for decisions on up to 1,000 arrivals: one or a problem for each, in their order."""
-        rows = [json.loads(_json(one)) for one in arrivals]
+        rows = [json.loads(as_json(one)) for one in arrivals]
         kind = list[said.CheckpointView | said.Problem]
         return self._asked(kind, "POST", "/v1/decisions/batch", rows)
 
     def amend(self, decision_id: str, arrival: Body, key: str | None = None) -> said.CheckpointView:
         """Ask again about an arrival whose declaration was changed."""
-        path = f"/v1/decisions/{_part(decision_id)}/amendments"
+        path = f"/v1/decisions/{part(decision_id)}/amendments"
         return self._post(said.CheckpointView, path, arrival, key)
 
     def record(self, arrival: Body, key: str | None = None) -> said.Acknowledged:
@@ -103,7 +53,7 @@ class Client:
         self, crossing_id: str, key: str | None = None, *, team: str | None = None
     ) -> said.Acknowledged:
         """Say that a vehicle has left the queue; ``team`` let it go, where not the one drawn."""
-        path = f"/v1/crossings/{_part(crossing_id)}/release{_team(team)}"
+        path = f"/v1/crossings/{part(crossing_id)}/release{_team(team)}"
         return self._post(said.Acknowledged, path, None, key)
 
     def inspect(
@@ -125,12 +75,12 @@ class Client:
 
     def queue(self, post: str) -> said.Queue:
         """Return what waits at a post, in the order of the search."""
-        return self._get(said.Queue, f"/v1/posts/{_part(post)}/queue")
+        return self._get(said.Queue, f"/v1/posts/{part(post)}/queue")
 
     def decision(self, decision_id: str) -> Decision:
         """Return one decision, as this key may see it."""
-        found: Decision = _reader(Decision).validate_python(
-            self._checked("GET", f"/v1/decisions/{_part(decision_id)}")
+        found: Decision = reader(Decision).validate_python(
+            self._checked("GET", f"/v1/decisions/{part(decision_id)}")
         )
         return found
 
@@ -140,28 +90,28 @@ class Client:
 
     def features(self, decision_id: str) -> said.FeatureValues:
         """Return the features of a decision."""
-        return self._get(said.FeatureValues, f"/v1/decisions/{_part(decision_id)}/features")
+        return self._get(said.FeatureValues, f"/v1/decisions/{part(decision_id)}/features")
 
     def explanation(self, decision_id: str) -> said.Explanation:
         """Return what speaks for and against a decision."""
-        return self._get(said.Explanation, f"/v1/decisions/{_part(decision_id)}/explanation")
+        return self._get(said.Explanation, f"/v1/decisions/{part(decision_id)}/explanation")
 
     def past(self, decision_id: str) -> PastView:
         """Return what was known of a decision's vehicle and parties when it was made."""
-        return self._get(PastView, f"/v1/decisions/{_part(decision_id)}/past")
+        return self._get(PastView, f"/v1/decisions/{part(decision_id)}/past")
 
     def roster(self, post: str) -> said.ShiftRoster:
         """Return where the shift's minutes stand."""
-        return self._get(said.ShiftRoster, f"/v1/posts/{_part(post)}/roster")
+        return self._get(said.ShiftRoster, f"/v1/posts/{part(post)}/roster")
 
     def shift(self, post: str, at: str | None = None) -> ShiftReport:
         """Return the report of the shift that a time falls into, the running one without."""
         asked = "" if at is None else f"?{urlencode({'at': at})}"
-        return self._get(ShiftReport, f"/v1/posts/{_part(post)}/shift{asked}")
+        return self._get(ShiftReport, f"/v1/posts/{part(post)}/shift{asked}")
 
     def integrity(self, post: str, days: int = 30) -> IntegrityReport:
         """Return what a post's integrity officer is to look at."""
-        return self._get(IntegrityReport, f"/v1/posts/{_part(post)}/integrity?days={days}")
+        return self._get(IntegrityReport, f"/v1/posts/{part(post)}/integrity?days={days}")
 
     def journal(self, **asked: str | int) -> audit.JournalPage:
         """Return records without bodies, the newest first; by ``kind``, ``before``, ``limit``."""
@@ -178,68 +128,19 @@ class Client:
     def draws(self, post: str, shift: str | None = None) -> audit.PostDraws:
         """Return a post's shifts, the numbers of one drawn again."""
         asked = "" if shift is None else f"?{urlencode({'shift': shift})}"
-        return self._get(audit.PostDraws, f"/v1/posts/{_part(post)}/draws{asked}")
+        return self._get(audit.PostDraws, f"/v1/posts/{part(post)}/draws{asked}")
 
     # What supervisors and analysts do.
 
     def review(self, decision_id: str, review: Body, key: str | None = None) -> said.Acknowledged:
         """Uphold a decision, or send the vehicle elsewhere."""
-        path = f"/v1/decisions/{_part(decision_id)}/reviews"
+        path = f"/v1/decisions/{part(decision_id)}/reviews"
         return self._post(said.Acknowledged, path, review, key)
 
     def put_roster(self, post: str, roster: Body, key: str | None = None) -> said.Acknowledged:
         """Put the inspection minutes of the shift."""
-        path = f"/v1/posts/{_part(post)}/roster"
+        path = f"/v1/posts/{part(post)}/roster"
         return self._asked(said.Acknowledged, "PUT", path, roster, key)
-
-    def models(self) -> judged.ModelStandings:
-        """Return every model, and which one decides."""
-        return self._get(judged.ModelStandings, "/v1/models")
-
-    def approve_model(
-        self, version: str, note: str | None = None, key: str | None = None
-    ) -> judged.ModelStanding:
-        """Approve a model; the second person puts it into force."""
-        path = f"/v1/models/{_part(version)}/approvals"
-        return self._post(judged.ModelStanding, path, {"note": note}, key)
-
-    def model(self, version: str) -> judged.ModelView:
-        """Return one model with its history and its card."""
-        return self._get(judged.ModelView, f"/v1/models/{_part(version)}")
-
-    def model_report(self, version: str) -> dict[str, Any]:
-        """Return a model's stored report."""
-        return self._get(dict[str, Any], f"/v1/models/{_part(version)}/report")
-
-    def compare_models(self, versions: Sequence[str] = ()) -> judged.ModelComparison:
-        """Return the figures of up to three models side by side."""
-        query = urlencode([("version", version) for version in versions])
-        path = "/v1/models/comparison" + (f"?{query}" if query else "")
-        return self._get(judged.ModelComparison, path)
-
-    def shadow_model(self, version: str, key: str | None = None) -> judged.ModelStanding:
-        """Let a candidate score in the shadow."""
-        path = f"/v1/models/{_part(version)}/shadow"
-        return self._post(judged.ModelStanding, path, {}, key)
-
-    def roll_back(self, reason: str, key: str | None = None) -> judged.ModelStandings:
-        """Put the model before the present one back into force."""
-        path = "/v1/models/rollback"
-        return self._post(judged.ModelStandings, path, {"reason": reason}, key)
-
-    def drift(self) -> judged.DriftAnswer:
-        """Return the last measurement of drift."""
-        return self._get(judged.DriftAnswer, "/v1/drift")
-
-    def measure_drift(self, days: int = 28) -> judged.DriftAnswer:
-        """Measure drift anew."""
-        return self._post(judged.DriftAnswer, "/v1/drift", {"days": days})
-
-    def rules_only(self, reason: str, key: str | None = None) -> judged.ModelStandings:
-        """Take the model out of force."""
-        return self._post(judged.ModelStandings, "/v1/models/rules-only", {"reason": reason}, key)
-
-    # Profiles and the watch list.
 
     def profiles(self) -> proposals.Profiles:
         """Return every profile."""
@@ -247,7 +148,7 @@ class Client:
 
     def profile(self, code: str) -> proposals.ProfileView:
         """Return one profile."""
-        return self._get(proposals.ProfileView, f"/v1/profiles/{_part(code)}")
+        return self._get(proposals.ProfileView, f"/v1/profiles/{part(code)}")
 
     def propose_profile(
         self, profile: Body, key: str | None = None
@@ -270,7 +171,7 @@ class Client:
 
     def backtest_profile(self, code: str, days: int = 90) -> proposals.AcknowledgedProfile:
         """Run a profile's backtest again and attach it."""
-        path = f"/v1/profiles/{_part(code)}/backtests"
+        path = f"/v1/profiles/{part(code)}/backtests"
         return self._post(proposals.AcknowledgedProfile, path, {"days": days})
 
     def watchlist(self) -> proposals.WatchList:
@@ -279,7 +180,7 @@ class Client:
 
     def entry(self, entry_id: str) -> proposals.WatchEntryView:
         """Return one entry."""
-        return self._get(proposals.WatchEntryView, f"/v1/watchlist/{_part(entry_id)}")
+        return self._get(proposals.WatchEntryView, f"/v1/watchlist/{part(entry_id)}")
 
     def propose_entry(self, entry: Body, key: str | None = None) -> proposals.AcknowledgedStep:
         """Propose an entry of the watch list."""
@@ -289,62 +190,23 @@ class Client:
         self, matter: str, name: str, *, shadow: bool = False, key: str | None = None
     ) -> proposals.AcknowledgedStep:
         """Agree to what waits about one of the ``profiles``, or an entry of the ``watchlist``."""
-        path = f"/v1/{_part(matter)}/{_part(name)}/approvals"
+        path = f"/v1/{part(matter)}/{part(name)}/approvals"
         return self._post(proposals.AcknowledgedStep, path, {"shadow": shadow}, key)
 
     def retire(
         self, matter: str, name: str, *, reason: str, key: str | None = None
     ) -> proposals.AcknowledgedStep:
         """Propose that one of the ``profiles``, or an entry of the ``watchlist``, leaves."""
-        path = f"/v1/{_part(matter)}/{_part(name)}/retirements"
+        path = f"/v1/{part(matter)}/{part(name)}/retirements"
         return self._post(proposals.AcknowledgedStep, path, {"reason": reason}, key)
 
-    # How the service fares, and the way all calls go.
+    # How the service fares.
 
     def ready(self) -> said.Ready:
         """Return whether decisions can be recorded, and why not."""
-        found: said.Ready = _reader(said.Ready).validate_python(self.call("GET", "/readyz").body)
+        found: said.Ready = reader(said.Ready).validate_python(self.call("GET", "/readyz").body)
         return found
-
-    def call(
-        self, method: str, path: str, body: object = None, *, key: str | None = None
-    ) -> Answer:
-        """Send one request and return its answer, whatever its status."""
-        content = None if body is None else _json(body)
-        named = {} if key is None else {"Idempotency-Key": key}
-        self._connection.request(method, path, content, self._headers | named)
-        response = self._connection.getresponse()
-        return Answer(response.status, json.loads(response.read() or b"null"))
-
-    def _get(self, kind: type[T], path: str) -> T:
-        return self._asked(kind, "GET", path)
-
-    def _post(self, kind: type[T], path: str, body: object, key: str | None = None) -> T:
-        return self._asked(kind, "POST", path, body, key)
-
-    def _asked(
-        self, kind: type[T], method: str, path: str, body: object = None, key: str | None = None
-    ) -> T:
-        read: Any = kind
-        found: T = _reader(read).validate_python(self._checked(method, path, body, key))
-        return found
-
-    def _checked(self, method: str, path: str, body: object = None, key: str | None = None) -> Any:
-        answer = self.call(method, path, body, key=key)
-        if answer.status >= 400:
-            raise RefusedError(answer.status, answer.body)
-        return answer.body
-
-
-def _json(body: object) -> bytes:
-    if isinstance(body, Record):
-        return body.model_dump_json(exclude_none=True).encode()
-    return json.dumps(body).encode()
 
 
 def _team(team: str | None) -> str:
     return "" if team is None else f"?{urlencode({'team': team})}"
-
-
-def _part(text: str) -> str:
-    return quote(text, safe="")
