@@ -15,6 +15,7 @@ from rich.table import Table
 
 from api.client import Client
 from api.commands.common import ERR, OUT, HomeOption, opened, progress, say
+from api.commands.demo_desk import furnish
 from api.roles import Role
 from api.schemas import SupervisorView
 from api.subservice import HOST, free_port, serving
@@ -41,6 +42,7 @@ class Credentials:
     """What the demonstration made for people and machines."""
 
     supervisor: str
+    analyst: str
     checkpoints: Mapping[str, str]
     """A key for each post."""
     people: Mapping[str, str]
@@ -67,6 +69,7 @@ def demo(
         say(f"starting the service on port {port}")
         with serving(found.root, port):
             _send(shift, credentials, port, told=told)
+            _furnish(credentials, port)
             queues = _queues(credentials, port)
             _show(queues, seconds=time.monotonic() - started, version=version)
             if not once:
@@ -153,8 +156,11 @@ def _credentials(home: Home, shift: "Shift", people: Mapping[str, str]) -> Crede
         checkpoints = {
             post: accounts.create_key(Role.CHECKPOINT, post, pepper=pepper).secret for post in posts
         }
-        supervisor = accounts.create_key(Role.SUPERVISOR, None, pepper=pepper).secret
-    return Credentials(supervisor, checkpoints, people)
+        supervisor, analyst = (
+            accounts.create_key(role, None, pepper=pepper).secret
+            for role in (Role.SUPERVISOR, Role.ANALYST)
+        )
+    return Credentials(supervisor, analyst, checkpoints, people)
 
 
 def _send(shift: "Shift", credentials: Credentials, port: int, *, told: Told) -> None:
@@ -169,6 +175,14 @@ def _send(shift: "Shift", credentials: Credentials, port: int, *, told: Told) ->
         else:
             client.record(arrival)
         told("one shift's arrivals", sent, total)
+
+
+def _furnish(credentials: Credentials, port: int) -> None:
+    """Put something on the analysts' desk."""
+    say("an analyst proposes two profiles and an entry of the watch list; drift is measured")
+    analyst = Client(HOST, port, credentials.analyst)
+    with analyst, Client(HOST, port, credentials.supervisor) as supervisor:
+        furnish(analyst, supervisor)
 
 
 def _queues(credentials: Credentials, port: int) -> dict[str, list[SupervisorView]]:
@@ -218,6 +232,7 @@ def _stay(port: int, credentials: Credentials) -> None:
     post, key = next(iter(credentials.checkpoints.items()))
     OUT.print(f"\nThe service is up: http://{HOST}:{port}  (its document: /openapi.json)")
     OUT.print(f"  supervisor key            {credentials.supervisor}")
+    OUT.print(f"  analyst key               {credentials.analyst}")
     OUT.print(f"  checkpoint key of {post:<8}{key}")
     for name, password in credentials.people.items():
         OUT.print(f"  password of {name:<14}{password}")

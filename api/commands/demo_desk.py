@@ -1,0 +1,51 @@
+"""What a demonstration puts on the analysts' desk: profiles, a watch list, a measurement of drift.
+
+Everything goes through the service, by the steps that people take; what it shows is synthetic.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from api.calls import RefusedError
+from api.client import Client
+from engine.times import SystemClock, moment
+
+IN_FORCE: Mapping[str, Any] = {
+    "code": "HEAVY-1",
+    "title": "Weighed over two tonnes more than was declared",
+    "expression": "features.weighed_less_gross_kg > 2000 && !crossing.is_empty",
+    "channel": "red",
+    "percentage": 50.0,
+}
+PROPOSED: Mapping[str, Any] = {
+    "code": "HEAVY-2",
+    "title": "Weighed over three tonnes more than was declared, first time here",
+    "expression": (
+        "features.weighed_less_gross_kg > 3000 && !crossing.is_empty"
+        " && features.plate_crossings_30d == 0"
+    ),
+    "channel": "red",
+    "percentage": 100.0,
+    "instead_of": "HEAVY-1",
+}
+LISTED: Mapping[str, Any] = {
+    "trailer": "01 4567 AA",
+    "look_alikes": True,
+    "reason": "magnets under the frame (made up)",
+}
+DAYS = 60
+
+
+def furnish(analyst: Client, supervisor: Client) -> None:
+    """Propose and approve, as two people do; what cannot be tried now stays proposed."""
+    until = (moment(SystemClock().now()) + timedelta(days=DAYS)).isoformat()
+    analyst.propose_profile(dict(IN_FORCE) | {"valid_until": until})
+    with suppress(RefusedError):  # without a backtest nobody approves
+        supervisor.approve("profiles", str(IN_FORCE["code"]))
+    analyst.propose_profile(dict(PROPOSED) | {"valid_until": until})
+    listed = analyst.propose_entry(dict(LISTED) | {"expiry": until})
+    supervisor.approve("watchlist", listed.id)
+    with suppress(RefusedError):
+        supervisor.measure_drift()
