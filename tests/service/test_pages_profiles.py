@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from api.backtesting import Backtests
+from api.backtesting import Backtests, Measurements
+from api.commands.demo_desk import furnish
 from api.pages.comparing import words
 from api.pages.languages import LANGUAGES, Speech
 from api.pages.proposing import successor
 from api.pages.wording import Retelling
 from api.roles import Role
-from engine.errors import BusyError, ProfileRefusedError
+from engine.errors import BusyError, NotEnoughDataError, ProfileRefusedError
 from engine.profile_program import program
 from tests.service.desk import Desk, at_desk
+from tests.service.test_client import client
 from tests.service.world import World, arrival
 from tests.unit.test_profile_language import BOMBS, REFUSED
 
@@ -42,7 +44,11 @@ FIGURES: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_model(*_: object, **__: object) -> None:
+        raise NotEnoughDataError("the measurement", "no model is in force")
+
     monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES)
+    monkeypatch.setattr(Measurements, "run", no_model)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +172,8 @@ def test_the_watch_list_is_written_by_two(world: World, ann: Desk, bob: Desk) ->
     fields = said | {"once": found[1]}
     for _ in range(2):  # sent twice, it counts once
         assert ann.send("/watchlist", "/watchlist", fields).status_code == 303
-    (entry,) = world.get("/v1/watchlist").json()["entries"]
+    every = world.get("/v1/watchlist").json()["entries"]
+    (entry,) = [one for one in every if one["reason"] == "tip-off"]
     path = f"/watchlist/{entry['id']}"
     assert "another person approves" in ann.get("/watchlist").text
     assert bob.send("/watchlist", f"{path}/approvals", {}).status_code == 303
@@ -203,3 +210,13 @@ def test_a_successor_has_a_code_of_its_own() -> None:
         "A-B-2",
         "",
     ]
+
+
+def test_the_demonstration_furnishes_the_desk(world: World, bob: Desk) -> None:
+    furnish(client(world, Role.ANALYST), client(world, Role.SUPERVISOR))
+    profiles = {one["code"]: one for one in world.get("/v1/profiles").json()["profiles"]}
+    assert profiles["HEAVY-1"]["state"] == "in_force"
+    assert profiles["HEAVY-2"]["state"] == "proposed"
+    assert "HEAVY-1" in bob.get("/profiles/HEAVY-2").text.partition('id="diff"')[2]
+    reasons = [one["reason"] for one in world.get("/v1/watchlist").json()["entries"]]
+    assert any("made up" in reason for reason in reasons)
