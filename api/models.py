@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from threading import Thread
 
 from sqlalchemy import Connection
 
@@ -41,5 +42,7 @@ class HomeModels:
 
     def _load(self, version: str) -> Scorer:
         scorer = BundleScorer.load(self._home.bundles / version, key=self._key)
+        # Decisions need not wait for what explains them; who needs it meanwhile waits for this.
+        Thread(target=scorer.prepare, name="explaining").start()
         # Whoever asks for the model in force has asked first which it is.
         return scorer.seeded(self._seeds.get(version, {}))

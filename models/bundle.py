@@ -49,10 +49,16 @@ ALWAYS: Mapping[str, int] = {
     "seizures.npz": 4 * _MB,
 }
 """Files that every bundle has, and the most bytes of each."""
-TREES = {target: (f"{target}.treelite", f"{target}.paths.npz") for target in TARGETS}
-"""Files of each ensemble; a target that leans on the other has none."""
-_LARGEST = {**ALWAYS, MANIFEST: _MB, SIGNATURE: 64} | {
-    name: 128 * _MB for names in TREES.values() for name in names
+TREES = {target: f"{target}.paths.npz" for target in TARGETS}
+"""File of each ensemble; a target that leans on the other has none."""
+_EARLIER = {f"{target}.treelite": 128 * _MB for target in TARGETS}
+"""What bundles held until November 2026, verified but not read."""
+_LARGEST = {
+    **ALWAYS,
+    **_EARLIER,
+    **dict.fromkeys(TREES.values(), 128 * _MB),
+    MANIFEST: _MB,
+    SIGNATURE: 64,
 }
 
 
@@ -65,9 +71,8 @@ class Bundle:
     names: tuple[str, ...]
     severity: float
     heads: Mapping[Target, Head]
-    trees: Mapping[Target, bytes]
-    """Treelite's own format, by ensemble."""
     paths: Mapping[Target, Paths]
+    """The trees of each ensemble."""
     lines: Mapping[str, Linear]
     """Linear parts, by name."""
     norms: Mapping[str, tuple[float, ...]]
@@ -174,15 +179,18 @@ def _parse(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
     """Read the files of a verified bundle."""
     features = json.loads(files["features.json"])
     calibration = json.loads(files["calibration.json"])
-    trees = {target: files[names[0]] for target, names in TREES.items() if names[0] in files}
+    paths = {
+        target: Paths.from_arrays(arrays(files[name]))
+        for target, name in TREES.items()
+        if name in files
+    }
     return Bundle(
         version=manifest["version"],
         definitions=features["definitions"],
         names=tuple(features["names"]),
         severity=float(calibration["severity"]),
         heads={target: Head.from_dict(calibration["heads"][target]) for target in TARGETS},
-        trees=trees,
-        paths={target: Paths.from_arrays(arrays(files[TREES[target][1]])) for target in trees},
+        paths=paths,
         lines={name: Linear.from_dict(kept) for name, kept in calibration["lines"].items()},
         norms=_table(json.loads(files["norms.json"])),
         quantiles=_table(json.loads(files["quantiles.json"])),

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import skops.io
-import treelite
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
@@ -32,6 +31,7 @@ from models.paths import Paths, paths
 from models.risk import Floats, probability
 from models.scorer import margins_of
 from models.train import Trained
+from models.walk import Trees
 
 AGREEMENT = 1e-9
 """Largest difference in chance between what serves and scikit-learn."""
@@ -73,7 +73,7 @@ def write_bundle(
     Raises
     ------
     BundleDiffersError
-        If Treelite with our calibration, or the explanations, do not equal scikit-learn.
+        If our trees with our calibration, or the explanations, do not equal scikit-learn.
     """
     files = _serving(trained)
     _check(trained, files)
@@ -117,11 +117,9 @@ def _serving(trained: Trained) -> dict[str, bytes]:
     model = trained.model
     files: dict[str, bytes] = {}
     for target, estimator in model.ensembles.items():
-        trees, leaves = TREES[target]
-        files[trees] = bytes(treelite.sklearn.import_model(estimator).serialize_bytes())
         nodes = [predictor.nodes for (predictor,) in estimator._predictors]
         baseline = float(estimator._baseline_prediction.ravel()[0])
-        files[leaves] = _archive(paths(nodes, baseline).as_arrays())
+        files[TREES[target]] = _archive(paths(nodes, baseline).as_arrays())
     heads = {target: head.as_dict() for target, head in model.heads.items()}
     lines = {name: line.as_dict() for name, line in model.lines.items()}
     calibration = {"heads": heads, "lines": lines, "severity": model.severity}
@@ -159,24 +157,24 @@ def _version(trained: Trained, files: Mapping[str, bytes]) -> str:
 def _check(trained: Trained, files: Mapping[str, bytes]) -> None:
     """Refuse when what would serve differs from scikit-learn."""
     model, values = trained.model, trained.checked
-    loaded = {
-        target: treelite.Model.deserialize_bytes(files[TREES[target][0]])
-        for target in model.ensembles
-    }
+    grown = {target: _paths(files, target) for target in model.ensembles}
+    loaded = {target: Trees(one) for target, one in grown.items()}
     lines = json.loads(files["calibration.json"])["lines"]
     served = {name: Linear.from_dict(kept) for name, kept in lines.items()}
     theirs, ours = model.margins(values), margins_of(loaded, served, values)
     for head in model.heads.values():
         chances = [probability(head.knots(head.margin(margins))) for margins in (theirs, ours)]
         _agree("the probabilities", *chances, most=AGREEMENT)
-    for target in model.ensembles:
-        _check_explanation(model, files, target, values=values[:EXPLAINED])
+    for target, one in grown.items():
+        _check_explanation(model, one, target, values=values[:EXPLAINED])
 
 
-def _check_explanation(
-    model: Model, files: Mapping[str, bytes], target: Target, *, values: Any
-) -> None:
-    shap = TreeShap(Paths.from_arrays(arrays(files[TREES[target][1]])), len(model.names))
+def _paths(files: Mapping[str, bytes], target: Target) -> Paths:
+    return Paths.from_arrays(arrays(files[TREES[target]]))
+
+
+def _check_explanation(model: Model, trees: Paths, target: Target, *, values: Any) -> None:
+    shap = TreeShap(trees, len(model.names))
     summed = np.array([shap.base + shap(row).sum() for row in values])
     _agree("the explanations", model.margins(values)[target], summed, most=1e-8)
 

@@ -7,13 +7,13 @@ contributions sum to the calibrated log-odds.
 
 from collections.abc import Mapping, Sequence
 from math import exp, nan
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.ports import Contribution
 from models.dataset import Target
-from models.explain import Part
 from models.norms import Norms
 from models.risk import Floats, Head
 
@@ -27,6 +27,19 @@ _NO_FEATURE = np.full(2, nan, np.float32)
 
 Said = tuple[Floats, float]
 """What a part says: one contribution a feature, and where every row starts."""
+
+
+class Part(Protocol):
+    """One part of a blend that says what each feature added to its log-odds."""
+
+    @property
+    def base(self) -> float:
+        """Log-odds that every row starts from."""
+        ...
+
+    def __call__(self, row: NDArray[np.float32]) -> Floats:
+        """Return one contribution a feature; with ``base`` they sum to the part's log-odds."""
+        ...
 
 
 class Contributions:

@@ -8,7 +8,6 @@ splits its contributions are worked out once, when the bundle is loaded.
 """
 
 from math import factorial
-from typing import Protocol
 
 import numpy as np
 from numba import njit
@@ -18,19 +17,6 @@ from models.groups import grouped
 from models.paths import DEEPEST, Paths
 
 Floats = NDArray[np.float64]
-
-
-class Part(Protocol):
-    """One part of a blend that says what each feature added to its log-odds."""
-
-    @property
-    def base(self) -> float:
-        """Log-odds that every row starts from."""
-        ...
-
-    def __call__(self, row: NDArray[np.float32]) -> Floats:
-        """Return one contribution a feature; with ``base`` they sum to the part's log-odds."""
-        ...
 
 
 class TreeShap:

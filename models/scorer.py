@@ -1,29 +1,30 @@
 """How risky is this arrival, and which features say so? A bundle in force.
 
-Assumes a verified bundle. Only numpy, Treelite and numba are needed: no training library is
-imported, and nothing here can be made to run code from a bundle.
+Assumes a verified bundle. Only numpy is needed to score, and numba to explain: no training library
+is imported, and nothing here can be made to run code from a bundle. What explains is put together
+when it is first asked for, because a service can decide a second earlier without it.
 """
 
 from collections.abc import Mapping, Sequence
 from copy import copy
 from pathlib import Path
+from threading import Lock
 from typing import Self
 
 import numpy as np
-import treelite
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from numpy.typing import NDArray
 
 from engine.errors import TamperedBundleError
 from engine.ports import Contribution, Scores
 from models.bundle import Bundle, load_bundle
-from models.contributions import Contributions
+from models.contributions import Contributions, Part
 from models.dataset import Target
-from models.explain import Part, TreeShap
 from models.linear import Linear
 from models.norms import ALL, Norms
 from models.risk import Floats, probability
 from models.similar import SHOWN, Similar, by_family
+from models.walk import Trees
 
 
 class Scorer:
@@ -38,18 +39,8 @@ class Scorer:
         self._heads = bundle.heads
         self._quantiles = bundle.quantiles
         self._lines = bundle.lines
-        self._trees = {
-            name: treelite.Model.deserialize_bytes(kept) for name, kept in bundle.trees.items()
-        }
-        width = len(bundle.names)
-        parts: dict[str, Part] = {n: TreeShap(trees, width) for n, trees in bundle.paths.items()}
-        self.contributions = Contributions(
-            bundle.names,
-            heads=bundle.heads,
-            parts=parts | dict(bundle.lines),
-            severity=bundle.severity,
-            norms=Norms(bundle.norms),
-        )
+        self._trees = {name: Trees(grown) for name, grown in bundle.paths.items()}
+        self._explaining = _Explaining(bundle)
 
     @classmethod
     def load(cls, folder: Path, *, key: Ed25519PublicKey) -> Self:
@@ -59,6 +50,15 @@ class Scorer:
             return cls(bundle)
         except Exception as error:  # trees of another Treelite, say, after an upgrade
             raise TamperedBundleError(folder.name, f"{type(error).__name__} in use") from error
+
+    @property
+    def contributions(self) -> Contributions:
+        """What explains; whoever asks first waits until it is put together."""
+        return self._explaining.made()
+
+    def prepare(self) -> None:
+        """Put together what explains, before anybody asks."""
+        self._explaining.made()
 
     def score(self, values: NDArray[np.float32]) -> Scores:
         """Return calibrated probabilities.
@@ -122,16 +122,40 @@ class Scorer:
 
 
 def margins_of(
-    trees: Mapping[Target, treelite.Model],
+    trees: Mapping[Target, Trees],
     lines: Mapping[str, Linear],
     values: NDArray[np.float32],
 ) -> dict[str, Floats]:
-    """Return each part's log-odds for rows of shape (n, f): trees by Treelite, on one thread."""
+    """Return each part's log-odds for rows of shape (n, f)."""
     rows = np.ascontiguousarray(values, np.float32)
-    grown: dict[str, Floats] = {
-        name: np.asarray(
-            treelite.gtil.predict(model, rows, nthread=1, pred_margin=True), np.float64
-        ).reshape(len(rows))
-        for name, model in trees.items()
-    }
+    grown: dict[str, Floats] = {name: one(rows) for name, one in trees.items()}
     return grown | {name: line.margin(rows) for name, line in lines.items()}
+
+
+class _Explaining:
+    """A bundle's contributions, put together once."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._made: Contributions | None = None
+        self._lock = Lock()
+
+    def made(self) -> Contributions:
+        with self._lock:
+            if self._made is None:
+                self._made = _contributions(self._bundle)
+            return self._made
+
+
+def _contributions(bundle: Bundle) -> Contributions:
+    from models.explain import TreeShap  # compiled code, loaded by whoever explains first
+
+    width = len(bundle.names)
+    parts: dict[str, Part] = {n: TreeShap(trees, width) for n, trees in bundle.paths.items()}
+    return Contributions(
+        bundle.names,
+        heads=bundle.heads,
+        parts=parts | dict(bundle.lines),
+        severity=bundle.severity,
+        norms=Norms(bundle.norms),
+    )

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.contributions import Contributions
+from models.contributions import Contributions, Part
 from models.dataset import Dataset
-from models.explain import Part, TreeShap
+from models.explain import TreeShap
 from models.model import Model
 from models.norms import Norms
 from models.paths import paths

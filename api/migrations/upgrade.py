@@ -2,17 +2,39 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
+from sqlalchemy import inspect
 
-from engine.store import Store
+from engine.store import Store, fetch
+
+_VERSIONS = Path(__file__).parent / "versions"
+_TABLE = "alembic_version"
 
 
 def upgrade(store: Store) -> None:
     """Run what is missing in one transaction under the writer's lock; safe to call from many."""
+    if found(store) == newest():
+        return
+    # Alembic takes longer to load than a store that needs nothing takes to open.
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(_VERSIONS.parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     with store.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def newest() -> str:
+    """Return the newest version: each is a file, and its name begins with its number."""
+    return max(path.stem.partition("_")[0] for path in _VERSIONS.glob("[0-9]*.py"))
+
+
+def found(store: Store) -> str | None:
+    """Return the version of a store's tables, None where there are none yet."""
+    with store.read() as connection:
+        if not inspect(connection).has_table(_TABLE):
+            return None
+        rows = fetch(connection, f"SELECT version_num FROM {_TABLE}")  # noqa: S608
+        return rows[0][0] if len(rows) == 1 else None

@@ -163,6 +163,9 @@ def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
         def load(cls, folder: Path, *, key: object) -> "Bundle":
             return cls()
 
+        def prepare(self) -> None:
+            """Have nothing to explain with."""
+
         def seeded(self, quantiles: Mapping[str, tuple[float, ...]]) -> object:
             folder_seeds.append(dict(quantiles))
             return self
