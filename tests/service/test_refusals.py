@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
 
+from api import app
 from api.problems import STATUS
 from api.roles import MAY, OPEN, Role
+from api.settings import Settings
 from engine.errors import RiskError
 from tests.service.world import World, arrival
 
@@ -47,6 +51,23 @@ def test_every_error_has_a_status() -> None:
 
 def test_the_table_of_roles_is_complete(world: World) -> None:
     assert routes(world) == set(MAY) | OPEN
+
+
+def test_no_route_is_left_out_of_the_document_or_the_table() -> None:
+    """A new route without a row fails, also one that hides itself from the document."""
+    made = {
+        (method, route.path)
+        for module in app.ROUTES
+        for route in module.router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    assert made == set(MAY) | OPEN | {("HEAD", path) for _, path in OPEN}
+
+
+def test_no_setting_lets_a_revoked_key_live_for_more_than_five_seconds() -> None:
+    with pytest.raises(ValidationError):
+        Settings(key_seconds=5.01)
 
 
 @pytest.mark.parametrize("route", sorted(MAY), ids=" ".join)
