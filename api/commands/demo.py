@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from api.backtesting import PATIENCE_SECONDS
 from api.client import Client
 from api.commands.common import ERR, OUT, HomeOption, opened, progress, say
 from api.commands.demo_desk import furnish
@@ -180,8 +181,9 @@ def _send(shift: "Shift", credentials: Credentials, port: int, *, told: Told) ->
 def _furnish(credentials: Credentials, port: int) -> None:
     """Put something on the analysts' desk."""
     say("an analyst proposes two profiles and an entry of the watch list; drift is measured")
-    analyst = Client(HOST, port, credentials.analyst)
-    with analyst, Client(HOST, port, credentials.supervisor) as supervisor:
+    patience = PATIENCE_SECONDS + 30.0  # a backtest that takes longer is left out, and said to be
+    analyst = Client(HOST, port, credentials.analyst, timeout=patience)
+    with analyst, Client(HOST, port, credentials.supervisor, timeout=patience) as supervisor:
         furnish(analyst, supervisor)
 
 

@@ -15,9 +15,11 @@ from api.schemas_models import DriftAnswer, ModelComparison, ModelStandings, Mod
 from engine.errors import BusyError, NotEnoughDataError
 from models.bundle import file_digest
 from models.watching import record
+from tests.catalogues import wanted
 from tests.service.conftest import serving
 from tests.service.desk import Desk, at_desk
 from tests.service.papers import register
+from tests.service.test_pages_languages import WORD
 from tests.service.world import World
 
 
@@ -137,6 +139,19 @@ def test_a_report_is_drawn_by_us_and_a_stored_page_is_sealed(world: World, bob: 
     sealed = bob.get(f"{path}/report.html")
     assert sealed.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
     assert bob.get("/models/..%2F..%2Fkeys/report.html").status_code == 404
+
+
+def test_models_and_their_reports_speak_one_language(world: World, cem: Desk) -> None:
+    path = candidate(world, "m-speaks", evaluation="")
+    cem.get("/language/ru?back=/")
+    try:
+        english = {text for text in wanted() if len(WORD.findall(text)) > 2}
+        for where in ("/models", path, f"{path}/report", "/models/comparison?version=m-speaks"):
+            text = cem.get(where).text
+            assert '<html lang="ru">' in text
+            assert not [one for one in english if one in text], where
+    finally:
+        cem.get("/language/en?back=/")
 
 
 def test_pages_are_for_those_whom_their_twins_admit(world: World) -> None:
