@@ -11,7 +11,7 @@ BENCHES ?= features lookup serving explain intake quality
 export UV_SYSTEM_CERTS ?= true
 export VIRTUAL_ENV := $(abspath $(VENV))
 
-.PHONY: help setup demo test proof spark check format bench lock clean
+.PHONY: help setup demo test proof spark check format bench screenshots lock clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +44,9 @@ format: $(READY)  ## Format the code
 
 bench: $(READY)  ## Every benchmark against its peers (BENCHES="features lookup" for some)
 	for name in $(BENCHES); do $(BIN)/darvoza bench $$name || exit 1; done
+
+screenshots: $(READY)  ## Picture every page of a demonstration into docs/pictures; needs chromium
+	PYTHONPATH=. $(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 COMPILE = $(UV) pip compile --quiet $(UPGRADE) --universal --python-version 3.11 \
 	--fork-strategy fewest --generate-hashes --no-header --no-annotate --no-emit-index-url

@@ -5,6 +5,7 @@ queue of 200 vehicles that the claim is about, and holds its time against its tw
 """
 
 import os
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from api.pages.queue import MOST_SHOWN
+from api.roles import Role
 from models.reasons import sentences
 from tests.service.conftest import serving
 from tests.service.desk import Desk, at_desk
@@ -25,6 +27,7 @@ LARGEST = 150_000
 """Bytes of one answer, uncompressed."""
 DEAREST = 3.0
 """Times its JSON twin's time that a queue's page may take."""
+LOADED = re.compile(r'<(?:link rel="(?:stylesheet|icon)" href|script src)="([^"]+)"')
 QUEUE = f"/posts/{POST}/queue"
 
 
@@ -73,3 +76,20 @@ def test_a_queue_is_light(boss: Desk, language: str) -> None:
         took, twin = seconds(lambda: boss.get(QUEUE), lambda: boss.get(f"/v1{QUEUE}"), turns=31)
         print(f"queue of {WAITING}: {len(page.content)} bytes, {took / twin:.2f} x its twin's time")
         assert took <= DEAREST * twin
+
+
+def test_nothing_that_a_page_loads_is_heavy(world: World, boss: Desk) -> None:
+    newest = world.get(f"/v1{QUEUE}").json()["waiting"][0]["decision_id"]
+    auditor = at_desk(world, "weight-audit", Role.INTEGRITY)
+    for desk, path in (
+        (boss, f"/decisions/{newest}"),
+        (boss, f"/posts/{POST}/shift"),
+        (boss, "/profiles/new"),
+        (auditor, "/journal"),
+        (auditor, f"/posts/{POST}/draws"),
+    ):
+        page = desk.get(path)
+        assert page.status_code == 200 and len(page.content) <= LARGEST, path
+        for loaded in LOADED.findall(page.text):
+            assert loaded.startswith("/static/")
+            assert len(desk.get(loaded).content) <= LARGEST, loaded

@@ -1,0 +1,196 @@
+"""Pictures of every page, taken from the demonstration's synthetic network: ``make screenshots``.
+
+Runs the demonstration in a home of its own (or on one that it made before: ``--home``), lets a
+shift's officers answer for some of its vehicles with made-up outcomes, and opens the pages of the
+menu for each role, so that a page that is new is pictured without being named here. Whatever a
+picture shows is synthetic, and every page says so.
+"""
+
+import argparse
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from api.accounts import Accounts
+from api.client import Client, RefusedError
+from api.keys import open_pepper
+from api.pages.menu import SECTIONS
+from api.pages.visits import TWINS
+from api.roles import MAY, Role
+from api.runtime import open_network, open_store
+from api.schemas import SupervisorView
+from api.subservice import HOST, free_port, serving
+from engine.home import Home
+
+FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
+PEOPLE = {"supervisor": Role.SUPERVISOR, "analyst": Role.ANALYST, "integrity": Role.INTEGRITY}
+TALLEST = 1900
+"""Pixels of a page that a picture shows."""
+COLOURS = 64
+TEAMS = ("Alfa", "Beta", "Gamma")
+MINUTES = {"physical": 480.0, "xray": 480.0, "documents": 360.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One picture."""
+
+    name: str
+    who: str
+    path: str
+    width: int = 1280
+    scheme: str = "light"
+    language: str = "en"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Take the pictures, and say how large they are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, help="a home that darvoza demo made")
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    asked = parser.parse_args(arguments)
+    with TemporaryDirectory(prefix="darvoza-pictures-") as spare:
+        home = Home(asked.home or Path(spare) / "home")
+        if not home.root.exists():
+            demo = (sys.executable, "-m", "api", "demo", "--once", "--home", str(home.root))
+            subprocess.run(demo, check=True, stdout=subprocess.DEVNULL)
+        key, passwords = credentials(home)
+        port = free_port()
+        with serving(home.root, port), Client(HOST, port, key) as client:
+            post, decision = lived(client, open_network(home).posts)
+            asked.out.mkdir(parents=True, exist_ok=True)
+            take(asked.out, f"http://{HOST}:{port}", passwords, list(shots(post, decision)))
+    sizes = [path.stat().st_size for path in asked.out.glob("*.png")]
+    print(f"{len(sizes)} pictures, {sum(sizes) / 1e6:.2f} MB, in {asked.out}")
+
+
+def credentials(home: Home) -> tuple[str, dict[str, str]]:
+    """Make a supervisor's key, and a person of each role; a name is used once."""
+    store, number = open_store(home), random.SystemRandom().randrange(10**6)
+    accounts = Accounts(store, open_network(home))
+    passwords = {
+        f"{name}-{number:06}": accounts.create_user(f"{name}-{number:06}", role).secret
+        for name, role in PEOPLE.items()
+    }
+    key = accounts.create_key(Role.SUPERVISOR, None, pepper=open_pepper(home)).secret
+    store.dispose()
+    return key, passwords
+
+
+def lived(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:
+    """Let officers answer for part of the busiest post's queue; return it and a decision of it.
+
+    Outcomes are drawn by a fixed seed: they say nothing about any model.
+    """
+    queues = {post: client.queue(post).waiting for post in posts}
+    post = max(queues, key=lambda code: len(queues[code]))
+    waiting = [one for one in queues[post] if isinstance(one, SupervisorView)]
+    client.call("PUT", f"/v1/posts/{post}/roster", {"minutes": MINUTES, "teams": TEAMS})
+    rng = random.Random(7)
+    for one in waiting[1 : len(waiting) // 2 + 1]:
+        with suppress(RefusedError):  # a home that was pictured before
+            client.inspect(_act(one, rng))
+    green = client.decisions(post=post, channel="green", limit=1).decisions
+    for one in green:
+        said = {"verdict": "override", "channel": "red", "reason_code": "officer_observation"}
+        client.review(one.decision_id, said | {"reason": "Fresh paint under the trailer."})
+    red = [one for one in waiting if one.channel == "red"] or waiting
+    return post, max(red, key=lambda one: _told(client, one.decision_id)).decision_id
+
+
+def _act(one: SupervisorView, rng: random.Random) -> dict[str, Any]:
+    outcome = rng.choices(("clear", "discrepancy", "seizure"), (8, 2, 1))[0]
+    is_red = one.channel == "red"
+    return {
+        "inspection_id": f"picture-{one.decision_id}",
+        "crossing_id": one.crossing_id,
+        "recorded_at": datetime.now(UTC).isoformat(),
+        "methods": ["physical", "canine"] if is_red else ["documents", "xray"],
+        "minutes": rng.randint(25, 70) if is_red else rng.randint(8, 25),
+        "outcome": outcome,
+        "places_searched": [step.place for step in one.search_order[:3]],
+    }
+
+
+def _told(client: Client, decision_id: str) -> int:
+    """Return how much is known of a decision's vehicle and parties."""
+    past = client.past(decision_id)
+    events = sum(len(one.events) for one in past.entities)
+    return len(past.entities) * 100 + events + sum(len(tie.fellows) for tie in past.ties)
+
+
+def shots(post: str, decision: str) -> Iterator[Shot]:
+    """Yield what is pictured: the pages of every role's menu, and those behind them."""
+    yield Shot("login", "", "/login")
+    seen: set[str] = set()
+    for who, role in PEOPLE.items():
+        for pattern in SECTIONS:
+            if pattern not in seen and (pattern == "/" or role in MAY[TWINS["GET", pattern]]):
+                seen.add(pattern)
+                name = re.sub(r"[^a-z]+", "-", pattern.replace("{post}", "")).strip("-")
+                yield Shot(name.removeprefix("posts-") or "posts", who, _at(pattern, post))
+    queue = f"/posts/{post}/queue"
+    yield Shot("queue-night", "supervisor", queue, scheme="dark")
+    yield Shot("queue-phone", "supervisor", queue, width=390)
+    yield Shot("decision", "supervisor", f"/decisions/{decision}")
+    yield Shot("decision-tajik", "supervisor", f"/decisions/{decision}", language="tg")
+    yield Shot("profile-editor", "analyst", "/profiles/new")
+    yield Shot("record", "integrity", "/journal/1")
+
+
+def _at(pattern: str, post: str) -> str:
+    return pattern.replace("{post}", post)
+
+
+def take(out: Path, address: str, passwords: Mapping[str, str], wanted: Sequence[Shot]) -> None:
+    """Open each page as its reader and keep a small picture of it."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for who in dict.fromkeys(shot.who for shot in wanted):
+            with browser.new_context(base_url=address) as context:
+                page = context.new_page()
+                name = next((known for known in passwords if known.startswith(who)), "")
+                if who:
+                    _sign_in(page, name, passwords[name])
+                for shot in (one for one in wanted if one.who == who):
+                    _picture(page, shot, out / f"{shot.name}.png")
+        browser.close()
+
+
+def _sign_in(page: Page, name: str, password: str) -> None:
+    page.goto("/login")
+    page.fill("#name", name)
+    page.fill("#password", password)
+    page.click("button.primary")
+    page.wait_for_url(lambda url: "/login" not in url)
+
+
+def _picture(page: Page, shot: Shot, path: Path) -> None:
+    page.goto(f"/language/{shot.language}?back=/login")
+    page.set_viewport_size({"width": shot.width, "height": 800})
+    page.emulate_media(color_scheme=shot.scheme)  # type: ignore[arg-type]
+    page.goto(shot.path)
+    tall = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
+    clip: Any = {"x": 0, "y": 0, "width": shot.width, "height": tall}
+    taken = page.screenshot(full_page=True, clip=clip)
+    small = Image.open(BytesIO(taken)).convert("RGB").quantize(COLOURS)
+    small.save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
