@@ -4,6 +4,7 @@ What a checkpoint may not see before its act is filed is not read for it, so tha
 show it by mistake.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -27,7 +28,7 @@ from engine.queue import DECISIONS, Filed
 from engine.reasons import Reason
 from engine.selection import Channel
 
-MOST_LISTED = 30
+MOST_LISTED = 18
 """Acts and finds that the page lists, the last of all."""
 
 
@@ -136,11 +137,19 @@ def bars(reasons: Sequence[Reason]) -> list[Bar]:
 def _before(runtime: Runtime, found: Mapping[str, Any]) -> Before:
     local = timezone(timedelta(minutes=runtime.settings.utc_offset_minutes))
     until = datetime.fromisoformat(found["as_of"]).astimezone(local)
-    events = [
-        event | {"whose": one["whose"]} for one in found["entities"] for event in one["events"]
-    ]
-    events.sort(key=lambda one: str(one["known_at"]), reverse=True)
-    return Before(found, timeline(found["entities"], until), graph(found), events[:MOST_LISTED])
+    drawn = timeline(found["entities"], until)
+    return Before(found, drawn, graph(found), _by_day(found["entities"], local)[:MOST_LISTED])
+
+
+def _by_day(entities: Sequence[Mapping[str, Any]], local: timezone) -> list[dict[str, Any]]:
+    """Return acts and finds, those of one kind, day and entity as one, the newest first."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for one in entities:
+        for event in one["events"]:
+            day = datetime.fromisoformat(event["known_at"]).astimezone(local).date().isoformat()
+            found[day, one["whose"], event["kind"]] += event["count"]
+    newest = sorted(found, key=lambda key: key[0], reverse=True)
+    return [{"day": d, "whose": w, "kind": k, "count": found[d, w, k]} for d, w, k in newest]
 
 
 def _stands(snapshot: Connection, decision_id: str) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from typing import Any, Final
 
 from api.pages.linked import short
 
-LEFT, RIGHT, LANE, TOP = 138, 626, 46, 6
+LEFT, RIGHT, LANE, TOP = 138, 626, 64, 4
 """Where lanes begin and end, how high one is, and where the first begins."""
-BASE, TALL = 40, 18
+BASE, TALL = 58, 17
 """Where in a lane its bars stand, and how high the highest is."""
-EVENTS = 11
-"""Where in a lane its events stand."""
+ROWS: Final[Mapping[str, int]] = {
+    "find": 9, "seizure": 9, "elsewhere": 21, "passed": 21, "clear": 33,
+}  # fmt: skip
+"""Where in a lane events of a kind stand: what was found above, what found nothing below."""
 WEEK = timedelta(days=7)
 SPANS: Final = (13, 26, 52)
 """Weeks that a line may show: as few as hold all that is known."""
@@ -111,7 +113,7 @@ def _lane(one: Mapping[str, Any], until: datetime, top: int, *, weeks: int) -> L
         found[event["kind"], at] = found.get((event["kind"], at), 0) + event["count"]
     order = sorted(found, key=lambda each: (ORDER.index(each[0]), each[1]))
     signs = tuple(
-        Sign(kind, round(LEFT + step * (at + 0.5), 1), top + EVENTS, found[kind, at])
+        Sign(kind, round(LEFT + step * (at + 0.5), 1), top + ROWS[kind], found[kind, at])
         for kind, at in order
     )
     return Lane(one["whose"], short(one["name"] or "–"), top, bars, signs)

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +26,8 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from api.accounts import Accounts
-from api.client import Client, RefusedError
+from api.calls import RefusedError
+from api.client import Client
 from api.keys import open_pepper
 from api.pages.menu import SECTIONS
 from api.pages.visits import TWINS
@@ -34,13 +35,22 @@ from api.roles import MAY, Role
 from api.runtime import open_network, open_store
 from api.schemas import SupervisorView
 from api.subservice import HOST, free_port, serving
+from engine.errors import ConflictError
 from engine.home import Home
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
-PEOPLE = {"supervisor": Role.SUPERVISOR, "analyst": Role.ANALYST, "integrity": Role.INTEGRITY}
-TALLEST = 1900
+PEOPLE = {"malika": Role.SUPERVISOR, "zafar": Role.ANALYST, "nodira": Role.INTEGRITY}
+PROFILE = {
+    "code": "EMPTY-NIGHT",
+    "title": "Empty trucks by night whose driver is new to them",
+    "expression": "crossing.is_empty && features.night == 1 && features.new_driver_for_plate == 1",
+    "channel": "yellow",
+    "percentage": 50.0,
+}
+ENTRY = {"carrier": "K-0042", "reason": "seen with a false tank on another line"}
+TALLEST = 2700
 """Pixels of a page that a picture shows."""
-COLOURS = 64
+COLOURS = 128
 TEAMS = ("Alfa", "Beta", "Gamma")
 MINUTES = {"physical": 480.0, "xray": 480.0, "documents": 360.0}
 
@@ -79,13 +89,14 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def credentials(home: Home) -> tuple[str, dict[str, str]]:
-    """Make a supervisor's key, and a person of each role; a name is used once."""
-    store, number = open_store(home), random.SystemRandom().randrange(10**6)
-    accounts = Accounts(store, open_network(home))
-    passwords = {
-        f"{name}-{number:06}": accounts.create_user(f"{name}-{number:06}", role).secret
-        for name, role in PEOPLE.items()
-    }
+    """Make a supervisor's key, and a person of each role; the second of a name has a number."""
+    store = open_store(home)
+    accounts, passwords = Accounts(store, open_network(home)), {}
+    for name, role in PEOPLE.items():
+        for tried in (name, *(f"{name}-{number}" for number in range(2, 100))):
+            with suppress(ConflictError):
+                passwords[tried] = accounts.create_user(tried, role).secret
+                break
     key = accounts.create_key(Role.SUPERVISOR, None, pepper=open_pepper(home)).secret
     store.dispose()
     return key, passwords
@@ -108,8 +119,18 @@ def lived(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:
     for one in green:
         said = {"verdict": "override", "channel": "red", "reason_code": "officer_observation"}
         client.review(one.decision_id, said | {"reason": "Fresh paint under the trailer."})
-    red = [one for one in waiting if one.channel == "red"] or waiting
+    ahead = {"post": post, "valid_until": _days_ahead(60)}
+    with suppress(RefusedError):
+        client.propose_profile(PROFILE | ahead)
+    with suppress(RefusedError):
+        client.propose_entry(ENTRY | {"source_post": post, "expiry": _days_ahead(30)})
+    left = [one for one in client.queue(post).waiting if isinstance(one, SupervisorView)]
+    red = [one for one in left if one.channel == "red"] or left or waiting
     return post, max(red, key=lambda one: _told(client, one.decision_id)).decision_id
+
+
+def _days_ahead(days: int) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).isoformat()
 
 
 def _act(one: SupervisorView, rng: random.Random) -> dict[str, Any]:
@@ -144,12 +165,13 @@ def shots(post: str, decision: str) -> Iterator[Shot]:
                 name = re.sub(r"[^a-z]+", "-", pattern.replace("{post}", "")).strip("-")
                 yield Shot(name.removeprefix("posts-") or "posts", who, _at(pattern, post))
     queue = f"/posts/{post}/queue"
-    yield Shot("queue-night", "supervisor", queue, scheme="dark")
-    yield Shot("queue-phone", "supervisor", queue, width=390)
-    yield Shot("decision", "supervisor", f"/decisions/{decision}")
-    yield Shot("decision-tajik", "supervisor", f"/decisions/{decision}", language="tg")
-    yield Shot("profile-editor", "analyst", "/profiles/new")
-    yield Shot("record", "integrity", "/journal/1")
+    yield Shot("queue-night", "malika", queue, scheme="dark")
+    yield Shot("queue-phone", "malika", queue, width=390)
+    yield Shot("decision", "malika", f"/decisions/{decision}")
+    yield Shot("decision-tajik", "malika", f"/decisions/{decision}", language="tg")
+    yield Shot("profile", "malika", f"/profiles/{PROFILE['code']}")
+    yield Shot("profile-editor", "zafar", "/profiles/new")
+    yield Shot("record", "nodira", "/journal/1")
 
 
 def _at(pattern: str, post: str) -> str:

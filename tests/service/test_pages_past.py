@@ -51,9 +51,11 @@ def test_the_twin_tells_what_came_before_and_not_after(world: World) -> None:
 
 
 def test_who_is_blind_or_elsewhere_is_not_told(world: World) -> None:
-    there = crossed(world, START + 100, post=OTHER, plate="01B999CC")
+    own = {"plate": "01B999CC", "driver_ref": "d-else", "carrier_id": "k-else"}
+    there = crossed(world, START + 100, OTHER, **own)
+    crossed(world, START + 99, OTHER, **own | {"plate": "01B998CC"})  # another of its driver's
     for number in range(START + 101, START + 400):
-        here = crossed(world, number, plate="01B999CC", crossing_id=f"x-{number}")
+        here = crossed(world, number, **own, crossing_id=f"x-{number}")
         if here["channel"] == "red":
             break
     officer = at_desk(world, "past-officer", Role.CHECKPOINT)
