@@ -49,7 +49,7 @@ def test_who_opens_a_record_is_recorded_before_it_is_shown(world: World) -> None
 def test_a_body_is_not_shown_where_its_reading_cannot_be_recorded(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    red = find(world, "red", START + 100)
+    red = find(world, "red", START + 1000)
     monkeypatch.setattr(auditing, "SENSITIVE_READ", None)  # a kind that no journal takes
     answer = world.get(f"/v1/journal/{red['receipt']['sequence']}", Role.INTEGRITY)
     assert answer.status_code >= 500 and red["decision_id"] not in answer.text
@@ -63,7 +63,7 @@ def test_others_than_auditors_are_kept_out(world: World) -> None:
 
 
 def test_every_kind_of_record_has_a_name(world: World) -> None:
-    decided = find(world, "red", START + 200)
+    decided = find(world, "red", START + 2000)
     world.post("/v1/inspections", act(START, decided["crossing_id"]))
     assert kinds(world) <= set(KINDS)
     listed = world.get(f"/v1/journal?kind={SENSITIVE_READ}&limit=1", Role.INTEGRITY).json()
@@ -81,7 +81,7 @@ def test_a_check_is_recorded_and_finds_what_was_planted(
     shown = CHECKED.search(auditor.get("/journal").text)
     assert shown and "no fault" in shown[0] and "checker" in shown[0]
     assert VERIFIED in kinds(world)
-    red = find(world, "red", START + 300)
+    red = find(world, "red", START + 3000)
     seq = red["receipt"]["sequence"]
     with world.runtime.store.write() as connection:
         kept = connection.scalar(select(BODIES.c.body).where(BODIES.c.seq == seq))

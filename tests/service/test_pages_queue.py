@@ -67,7 +67,7 @@ def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> No
         return seen[-1] != seen[-2]
 
     assert not moved()
-    red = find(world, "red", START + 200)
+    red = find(world, "red", START + 1200)
     assert moved()
     override = {"verdict": "override", "channel": "yellow", "reason_code": "x", "reason": "y"}
     world.post(f"/v1/decisions/{red['decision_id']}/reviews", override, Role.SUPERVISOR)

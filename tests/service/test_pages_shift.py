@@ -27,7 +27,7 @@ def streams(world: World, **at: str) -> dict[str, Any]:
 
 def test_acts_count_for_what_sent_the_vehicle(world: World) -> None:
     red, green = find(world, "red", START), find(world, "green", START + 500)
-    other = find(world, "green", START + 900)
+    other = find(world, "green", START + 1000)
     override = {"verdict": "override", "channel": "red", "reason_code": "x", "reason": "y"}
     world.post(f"/v1/decisions/{green['decision_id']}/reviews", override, Role.SUPERVISOR)
     basis = world.get(f"/v1/decisions/{red['decision_id']}").json()["basis"]
@@ -62,7 +62,7 @@ def test_the_page_says_what_is_not_yet_knowable(world: World) -> None:
 
 
 def test_another_shift_has_its_own_figures(world: World) -> None:
-    find(world, "red", START + 1500)
+    find(world, "red", START + 2000)
     before = (datetime.now(UTC) - timedelta(hours=24)).isoformat().replace("+00:00", "Z")
     found = world.get(f"/v1{PATH}?at={before}").json()
     assert found["this_shift"]["decisions"] == 0 and not found["is_running"]
