@@ -17,7 +17,7 @@ from engine.matches import Match, chances, said
 from engine.minutes import Minutes
 from engine.percentiles import at, percentile
 from engine.places import Search, Searches, search_order
-from engine.ranking import place_of
+from engine.ranking import CHANNEL_STEP, place_of
 from engine.reasons import Reason
 from engine.records import Arrival
 from engine.rules import ruled, weight
@@ -78,6 +78,9 @@ class Inputs:
     """What was found where in vehicles like it; known of red ones alone, who get an order."""
     teams: tuple[str, ...] = ()
     """Who inspects in this shift."""
+    pick_place: int | None = None
+    """Place drawn among this post's last scored picks, for a vehicle that only the lot sends; None
+    where there were too few, or in records made before places were drawn so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +159,9 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
     level = None if value is None else percentile(inputs.table, value)
     picked = _picked(policy, level, seen)
     changed = (Chance(AMENDED, Channel.YELLOW, AMENDED_SHARE),) if inputs.amendment else ()
-    every = (*picked, *chances(inputs.matches), *changed, lot(policy))
-    selection = select(every, inputs.draws)
-    ranks_by = weight(seen.features) if value is None else value
-    if selection.is_random:
-        ranks_by = max(ranks_by, _among_picks(inputs))
+    chosen = (*picked, *chances(inputs.matches), *changed)
+    selection = select((*chosen, lot(policy)), inputs.draws)
+    merit = weight(seen.features) if value is None else value
     return Decision(
         decision_id=inputs.decision_id,
         crossing_id=crossing.crossing_id,
@@ -171,7 +172,7 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
         risk=Risk(level, _band(level, picked, inputs.draws), seen.p_seizure, seen.p_discrepancy),
         merit=value,
         minutes=inputs.minutes.of(selection.channel),
-        place=place_of(selection.channel, ranks_by, minutes=inputs.minutes),
+        place=_place(inputs, selection, chosen, merit=merit),
         search_order=search_order(crossing, inputs.searches) if inputs.searches else (),
         facts=facts(seen.arrival, seen.features, amendment=inputs.amendment),
         data_gaps=data_gaps(seen.arrival, seen.features),
@@ -217,6 +218,23 @@ def _risk(seen: Seen, severity: float) -> float | None:
 
 def _picked(policy: Policy, level: float | None, seen: Seen) -> tuple[Chance, ...]:
     return ruled(seen.features) if level is None else scored(policy, level)
+
+
+def _place(inputs: Inputs, selection: Selection, chosen: Sequence[Chance], *, merit: float) -> int:
+    """Return what the queue is ordered by: the merit, in [0, 1], of each expected minute.
+
+    A vehicle that only the lot sends there takes a place drawn among the scored picks: neither its
+    own risk nor the minutes of its class tell where it stands. ``chosen`` are all chances but the
+    lot.
+    """
+    channel, drawn = selection.channel, inputs.pick_place
+    if not selection.is_random:
+        return place_of(channel, merit, minutes=inputs.minutes)
+    if drawn is None:
+        return place_of(channel, max(merit, _among_picks(inputs)), minutes=inputs.minutes)
+    if select(chosen, inputs.draws).channel is channel:
+        return place_of(channel, merit, minutes=inputs.minutes)
+    return int(channel) * CHANNEL_STEP + drawn
 
 
 def _among_picks(inputs: Inputs) -> float:
