@@ -1,9 +1,9 @@
 """The analysts' desk in a real browser: one proposes, others approve, with scripts and without."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -14,7 +14,7 @@ from engine.home import Home
 from models.bundle import file_digest
 from models.watching import record
 from tests.browser.people import Site, sign_in
-from tests.browser.test_desk import CHECK
+from tests.browser.test_desk import CHECK, LOOKS
 from tests.service.papers import register
 from tests.service.test_pages_models import MEASURED
 from tests.service.test_pages_profiles import FIGURES
@@ -100,33 +100,35 @@ def test_a_model_by_two_people(
     assert desk.locator("#rules-only").count() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_analysts_pages_can_be_used_by_everybody(
-    page: Page, site: Site, scheme: Any, monkeypatch: pytest.MonkeyPatch
+    page: Page, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES)
-    journal, code, version = site.runtime.journal, f"SEEN-{scheme.upper()}", f"m-{scheme}"
-    register(journal, site.runtime.home, version, by="zafar")
-    journal.append([record(version, by="zafar", figures=MEASURED)])
-    page.emulate_media(color_scheme=scheme)
+    register(site.runtime.journal, site.runtime.home, "m-seen", by="zafar")
+    site.runtime.journal.append([record("m-seen", by="zafar", figures=MEASURED)])
     sign_in(page, site, "malika")
     page.goto("/profiles/new")
-    page.fill("#code", code)
+    page.fill("#code", "SEEN-1")
     page.fill("#expression", "features.nite == 1")
     page.click("button[formaction='/profiles/checks']")
-    assert page.evaluate(CHECK) == []
-    page.fill("#expression", asked(code))
+    looked_at(page, "editor")
+    page.fill("#expression", asked("SEEN-1"))
     page.click("#profile button.primary")
-    wheres = ["/profiles", f"/profiles/{code}", "/profiles/new", "/watchlist", "/models", "/drift"]
-    wheres += [f"/models/{version}", f"/models/{version}/report"]
-    wheres += [f"/models/comparison?version={version}"]
-    for width in (1280, 390):
+    model = "/models/m-seen"
+    compared = "/models/comparison?version=m-seen"
+    for where in ("/profiles/SEEN-1", "/models", model, f"{model}/report", compared, "/drift"):
+        page.goto(where)
+        looked_at(page, where)
+
+
+def looked_at(page: Page, where: str) -> None:
+    """Check a page as it is in each look, and keep a picture where one is asked for."""
+    for scheme, width in LOOKS:
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         page.set_viewport_size({"width": width, "height": 800})
-        for where in wheres:
-            page.goto(where)
-            assert page.evaluate(CHECK) == [], where
-            wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-            assert not wide, f"{where} is wider than {width}"
-            if folder := os.environ.get("DARVOZA_SCREENSHOTS"):
-                name = where.strip("/").replace("/", "-").partition("?")[0]
-                page.screenshot(path=Path(folder) / f"{scheme}-{width}-{name}.png", full_page=True)
+        assert page.evaluate(CHECK) == [], (where, scheme, width)
+        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        assert not wide, f"{where} is wider than {width}"
+        if folder := os.environ.get("DARVOZA_SCREENSHOTS"):
+            part = re.sub(r"[^a-z]+", "-", where.partition("?")[0]).strip("-")
+            page.screenshot(path=Path(folder) / f"{part}-{width}-{scheme}.png", full_page=True)
