@@ -131,41 +131,59 @@ def _codes(keys: Ints, bounds: Ints, asked: Ints, asked_bounds: Ints) -> tuple[P
     code, asked_code = np.zeros(len(keys), np.uint32), np.zeros(len(asked), np.uint32)
     count = 1
     for p in range(len(bounds) - 1):
-        slots = np.zeros((1 << 10, 2), np.int64)
-        count, slots = _numbered(keys, code, bounds[p], bounds[p + 1], count, slots)
+        slots, at, before = np.zeros((1 << 10, 2), np.int64), bounds[p], count
+        while True:
+            most = before + len(slots) // 2
+            at, count = _numbered(keys, code, at, bounds[p + 1], slots, count, most)
+            if at == bounds[p + 1]:
+                break
+            slots = _doubled(slots)
         if asked is not keys:
-            for i in range(asked_bounds[p], asked_bounds[p + 1]):
-                if asked[i] != 0:
-                    asked_code[i] = slots[_slot(slots, asked[i]), 1]
+            _recalled(asked, asked_code, asked_bounds[p], asked_bounds[p + 1], slots)
     return code, asked_code, count
 
 
 @compiled
 def _numbered(
-    keys: Ints, code: Places, begin: int, end: int, count: int, slots: Ints
-) -> tuple[int, Ints]:
-    """Number the entities of one part from ``count`` on as they appear; fills in ``code``."""
-    first = count
+    keys: Ints, code: Places, begin: int, end: int, slots: Ints, count: int, most: int
+) -> tuple[int, int]:
+    """Number entities as they appear, up to ``most``; return where it stopped, and the next number.
+
+    The table is the same all along: to hand over another one costs more than to look into it.
+    """
     for i in range(begin, end):
-        if keys[i] != 0:
-            at = _slot(slots, keys[i])
+        key = keys[i]
+        if key != 0:
+            at = _slot(slots, key)
             if slots[at, 0] == 0:
-                slots[at] = keys[i], count
+                if count == most:
+                    return i, count
+                slots[at, 0] = key
+                slots[at, 1] = count
                 count += 1
             code[i] = slots[at, 1]
-            if 2 * (count - first) > len(slots):
-                slots = _doubled(slots)
-    return count, slots
+    return end, count
 
 
 @compiled
-def _slot(slots: Ints, key: int) -> int:
-    """Where a key stands in the table, or the free place where it belongs."""
-    mask = len(slots) - 1
-    at = np.int64((np.uint64(key) * _SPREAD) >> np.uint64(32)) & mask
-    while slots[at, 0] not in (0, key):
-        at = (at + 1) & mask
-    return int(at)
+def _recalled(asked: Ints, code: Places, begin: int, end: int, slots: Ints) -> None:
+    for i in range(begin, end):
+        if asked[i] != 0:
+            code[i] = slots[_slot(slots, asked[i]), 1]
+
+
+@compiled
+def _slot(slots: Ints, key: int) -> np.uint64:
+    """Where a key stands in the table, or the free place where it belongs.
+
+    Unsigned, so that no place is taken to count from the end; two comparisons, as looking into a
+    tuple takes five times as long.
+    """
+    mask, one = np.uint64(len(slots) - 1), np.uint64(1)
+    at = ((np.uint64(key) * _SPREAD) >> np.uint64(32)) & mask
+    while slots[at, 0] != 0 and slots[at, 0] != key:
+        at = (at + one) & mask
+    return at
 
 
 @compiled
@@ -209,19 +227,21 @@ def _places(
     """Where each query's pointers stand in ``order``, one row for each; fills in ``last``."""
     places = np.zeros((len(back), len(query_time)), np.uint32)
     last[:] = -1
-    time, pointer = event_time[order], np.empty(len(back), np.uint32)
+    time, cut = event_time[order], query_time[query_order]
     for c in range(1, len(start) - 1):
-        begin, end = np.uint32(start[c]), np.uint32(start[c + 1])
-        pointer[:] = begin
-        for q in range(query_start[c], query_start[c + 1]):
-            row = query_order[q]
-            for w in range(len(back)):
-                at, since = pointer[w], query_time[row] - back[w]
+        begin, end = np.uint64(start[c]), np.uint64(start[c + 1])
+        asked = range(query_start[c], query_start[c + 1])
+        for w in range(len(back)):
+            at, span = begin, back[w]
+            for q in asked:
+                since = cut[q] - span
                 while at < end and time[at] < since:
-                    at += np.uint32(1)
-                pointer[w] = places[w, row] = at
-            if pointer[0] > begin:
-                last[row] = rows[order[pointer[0] - 1]]
+                    at += np.uint64(1)
+                places[w, query_order[q]] = at
+        for q in asked:
+            row = query_order[q]
+            if places[0, row] > begin:
+                last[row] = rows[order[places[0, row] - np.uint64(1)]]
     return places
 
 
