@@ -182,9 +182,10 @@ def _furnish(credentials: Credentials, port: int) -> None:
     """Put something on the analysts' desk."""
     say("an analyst proposes two profiles and an entry of the watch list; drift is measured")
     patience = PATIENCE_SECONDS + 30.0  # a backtest that takes longer is left out, and said to be
-    analyst = Client(HOST, port, credentials.analyst, timeout=patience)
-    with analyst, Client(HOST, port, credentials.supervisor, timeout=patience) as supervisor:
-        furnish(analyst, supervisor)
+    furnish(
+        lambda: Client(HOST, port, credentials.analyst, timeout=patience),
+        lambda: Client(HOST, port, credentials.supervisor, timeout=patience),
+    )
 
 
 def _queues(credentials: Credentials, port: int) -> dict[str, list[SupervisorView]]:

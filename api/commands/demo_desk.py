@@ -3,7 +3,7 @@
 Everything goes through the service, by the steps that people take; what it shows is synthetic.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -38,14 +38,19 @@ LISTED: Mapping[str, Any] = {
 DAYS = 60
 
 
-def furnish(analyst: Client, supervisor: Client) -> None:
-    """Propose and approve, as two people do; what cannot be tried now stays proposed."""
+def furnish(as_analyst: Callable[[], Client], as_supervisor: Callable[[], Client]) -> None:
+    """Propose and approve, as two people do; what cannot be tried now stays proposed.
+
+    Each step opens a connection: a backtest takes longer than the service keeps an idle one.
+    """
     until = (moment(SystemClock().now()) + timedelta(days=DAYS)).isoformat()
-    analyst.propose_profile(dict(IN_FORCE) | {"valid_until": until})
-    with suppress(RefusedError):  # without a backtest nobody approves
+    with as_analyst() as analyst:
+        analyst.propose_profile(dict(IN_FORCE) | {"valid_until": until})
+    with suppress(RefusedError), as_supervisor() as supervisor:  # no backtest, no approval
         supervisor.approve("profiles", str(IN_FORCE["code"]))
-    analyst.propose_profile(dict(PROPOSED) | {"valid_until": until})
-    listed = analyst.propose_entry(dict(LISTED) | {"expiry": until})
-    supervisor.approve("watchlist", listed.id)
-    with suppress(RefusedError):
+    with as_analyst() as analyst:
+        analyst.propose_profile(dict(PROPOSED) | {"valid_until": until})
+        listed = analyst.propose_entry(dict(LISTED) | {"expiry": until})
+    with suppress(RefusedError), as_supervisor() as supervisor:
+        supervisor.approve("watchlist", listed.id)
         supervisor.measure_drift()
