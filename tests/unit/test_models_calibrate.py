@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import selection
-from models.calibrate import fit_blend, fit_knots
+from models.calibrate import alone, fit_blend, fit_knots
 from models.risk import FARTHEST, Head, Knots, probability, risk
 
 
@@ -115,3 +115,16 @@ def test_risk_never_falls_when_a_chance_rises(
 def test_one_margin_is_mapped_as_many_are_to_the_bit(margin: float) -> None:
     knots = Knots((-3.0, -0.7, 0.1, 2.0), (-5.1, -1.3, 0.2, 9.7))
     assert knots.at(margin) == float(knots(margin))
+
+
+@pytest.mark.parametrize(("level", "slope"), [(-4.0, 1.0), (-1.0, 3.0), (-2.0, -1.0), (0.0, 0.2)])
+def test_a_part_alone_is_judged_by_the_line_that_calibration_would_fit(
+    level: float, slope: float
+) -> None:
+    """Two solvers, one line: also where its slope is held at a bound."""
+    draw = np.random.default_rng(6)
+    margin = 2 * draw.normal(size=2000) + 1
+    label = (draw.random(2000) < probability(level + slope * margin)).astype(np.int8)
+    log_odds = fit_knots(margin, label, segments=1)(margin)
+    loss = float(np.mean(np.logaddexp(0.0, log_odds) - label * log_odds))
+    assert alone(margin, label) == pytest.approx(loss, abs=1e-6)
