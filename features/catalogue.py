@@ -85,6 +85,10 @@ for fact, unit, meaning in (
     ("main_value_share", "share", "share of the main goods item in the value"),
     ("hs_digits", "digits", "length of the main HS code"),
     ("hs_chapter", "chapter", "HS chapter of the main goods item"),
+    ("hs_number", "HS number", "first six digits of the main HS code"),
+    ("mass_is_whole", "flag", "net mass declared in whole kilograms"),
+    ("mass_is_round", "flag", "net mass declared in whole tens of kilograms"),
+    ("dispatch_not_origin", "flag", "goods dispatched from another country than they come from"),
     ("weighed_less_gross_kg", "kg", "weighbridge mass less declared gross mass"),
 ):
     feature("declared", fact, declared(fact, unit, meaning))

@@ -72,6 +72,7 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
     entities.update(_consignment(declaration, main))
     facts.update(_goods_facts(items, main))
     facts.update(_gap_facts(crossing, declaration, facts))
+    facts["dispatch_not_origin"] = _differ(entities["dispatch"], entities["origin"])
     for fact, entity in _REMEMBERED.items():
         value = entities[entity]
         facts[fact] = NAN if value is None else float(key(entity, value))
@@ -213,6 +214,9 @@ def _goods_facts(items: Sequence[Any], main: Any) -> Facts:
         else _quotient(_number(main.customs_value_usd), value),
         "hs_digits": NAN if main is None else float(len(main.hs_code)),
         "hs_chapter": NAN if main is None else float(main.hs_code[:2]),
+        "hs_number": NAN if main is None else float(main.hs_code[:6].ljust(6, "0")),
+        "mass_is_whole": _is_multiple(net, 1.0),
+        "mass_is_round": _is_multiple(net, 10.0),
     }
 
 
@@ -236,6 +240,14 @@ def _total(values: Any) -> float:
     """Sum of what is known, exactly rounded whatever the order of items; NaN where nothing is."""
     known = [float(value) for value in values if value is not None]
     return math.fsum(known) if known else NAN
+
+
+def _is_multiple(amount: float, of: float) -> float:
+    return NAN if math.isnan(amount) else float(amount % of == 0.0)
+
+
+def _differ(one: str | None, other: str | None) -> float:
+    return NAN if one is None or other is None else float(one != other)
 
 
 def _quotient(part: float, whole: float) -> float:

@@ -31,7 +31,7 @@ _NOUN: Mapping[str, str] = {
     "hours_late": "time until it was recorded",
 }
 _WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-CODES = frozenset({"chapter", "0 is Monday"})
+CODES = frozenset({"chapter", "HS number", "0 is Monday"})
 """Units whose numbers are names: none of them is usual."""
 _BARE = frozenset({"", "events", "ratio", "hour of day", "chapter", "digits", "hit"})
 """Units that the words say already."""
@@ -84,6 +84,7 @@ _SAID: Mapping[str, Callable[[float], str]] = {
     "microseconds": _span,
     "days": lambda value: _span(value * DAY),
     "hours": lambda value: _span(value * HOUR),
+    "HS number": lambda value: f"{value:06.0f}",
     "0 is Monday": lambda value: _WEEK[round(value) % 7],
     "times": lambda value: {1: "once", 2: "twice"}.get(round(value), f"{number(value)} times"),
 }

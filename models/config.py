@@ -49,6 +49,14 @@ class TrainConfig:
             iterations=100, depth=3, leaves=8, ridge=10.0, share_of_features=0.15
         )
     )
+    rich: Trees = field(
+        default_factory=lambda: Trees(
+            iterations=200, learning_rate=0.03, depth=6, leaves=31, seeds=2
+        )
+    )
+    """Trees of discrepancy where finds are many: they can carry more ways of facts together."""
+    many_discrepancies: int = 5_000
+    """From this many finds on, the rich trees are grown."""
     line: float = 0.002
     """Strength of each target's linear part: small is flat."""
     weights: Literal["even", "propensity"] = "even"
@@ -91,7 +99,7 @@ class TrainConfig:
         if unknown := sorted(set(given) - known):
             raise ValueError(f"unknown setting {', '.join(unknown)} in the training configuration")
         defaults = cls()
-        for target in ("discrepancy", "seizure"):
+        for target in ("discrepancy", "seizure", "rich"):
             if target in given:
                 given[target] = Trees(**asdict(getattr(defaults, target)) | given[target])
         if "monotone" in given:

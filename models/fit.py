@@ -6,7 +6,7 @@ seizure leans on discrepancy. Blend and calibration come from margins of folds i
 predicted by parts that saw only what was known before it; what serves is then fitted on everything.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -74,7 +74,9 @@ def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int)
         When fewer than ``config.few_discrepancies`` inspected rows hold a find, or hold none.
     """
     known = (dataset.arrived_at < until) & (dataset.label_known_at < known_before)
-    _enough(dataset, known, config)
+    finds = _enough(dataset, known, config)
+    if finds >= config.many_discrepancies:
+        config = replace(config, discrepancy=config.rich)
     folds = splits.rolling(
         dataset,
         dataset.evidence("discrepancy"),
@@ -100,11 +102,12 @@ def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int)
     final = {
         task.target: one for task, one in zip(tasks, fitted, strict=True) if not len(task.later)
     }
-    return _assemble(dataset, config, parts=final, later=later, margins=margins, known=known)
+    with threadpool_limits(1):  # long sums depend on the number of threads, too
+        return _assemble(dataset, config, parts=final, later=later, margins=margins, known=known)
 
 
-def _enough(dataset: Dataset, known: NDArray[np.bool_], config: TrainConfig) -> None:
-    """Refuse a history that cannot teach even the dense target."""
+def _enough(dataset: Dataset, known: NDArray[np.bool_], config: TrainConfig) -> int:
+    """Return how many finds there are; refuse what cannot teach even the dense target."""
     label = dataset.discrepancy[known & dataset.evidence("discrepancy")]
     positives = int(label.sum())
     if min(positives, len(label) - positives) < config.few_discrepancies:
@@ -113,6 +116,7 @@ def _enough(dataset: Dataset, known: NDArray[np.bool_], config: TrainConfig) -> 
             f"{config.few_discrepancies} inspections with a find and as many without are needed; "
             f"{positives} and {len(label) - positives} were known in time",
         )
+    return positives
 
 
 def _task(

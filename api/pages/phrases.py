@@ -225,6 +225,10 @@ PLAIN: Final = (
     N_("share of the main goods item in the value"),
     N_("length of the main HS code"),
     N_("HS chapter of the main goods item"),
+    N_("first six digits of the main HS code"),
+    N_("net mass declared in whole kilograms"),
+    N_("net mass declared in whole tens of kilograms"),
+    N_("goods dispatched from another country than they come from"),
     N_("weighbridge mass less declared gross mass"),
 )
 SEARCHES: Final = (

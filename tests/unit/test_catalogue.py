@@ -1,15 +1,20 @@
 """The catalogue says what it means, in code, on its page, and in what it leaves out."""
 
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from engine.network import Network
+from engine.records import Crossing, Declaration
 from features.catalogue import CATALOGUE, feature
 from features.definitions import count, declared, total
 from features.document import markdown
-from features.encode import ENTITIES, FACTS
+from features.encode import ENTITIES, FACTS, encode
 from features.log import read_log
 from features.plan import Plan
 from features.streams import CROSSINGS, INSPECTIONS
@@ -51,6 +56,34 @@ def test_a_name_is_taken_once() -> None:
 def test_a_feature_of_what_does_not_exist_is_refused(bad: object, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Plan({"bad": bad})  # type: ignore[dict-item]
+
+
+def goods(**cells: object) -> Mapping[str, float]:
+    """Return the facts of a crossing with one goods item."""
+    item = {"item_no": 1, "hs_code": "0101", **cells}
+    head = {"declaration_id": "d", "procedure": "import", "dispatch_country": "KZ"}
+    declaration = Declaration.model_validate(head | {"items": (item,)})
+    arrived = datetime(2026, 3, 1, tzinfo=UTC)
+    crossing = Crossing(
+        crossing_id="c", post="OYB", direction="entry", arrived_at=arrived, vehicle_class="truck"
+    )
+    return encode(crossing, declaration, Network())[1]
+
+
+@pytest.mark.parametrize(
+    ("mass", "whole", "tens"), [(120.0, 1.0, 1.0), (125.0, 1.0, 0.0), (120.5, 0.0, 0.0)]
+)
+def test_a_round_mass_is_seen(mass: float, whole: float, tens: float) -> None:
+    facts = goods(net_mass_kg=mass)
+    assert (facts["mass_is_whole"], facts["mass_is_round"]) == (whole, tens)
+
+
+def test_what_a_declaration_leaves_out_is_not_known() -> None:
+    nothing = goods()
+    assert math.isnan(nothing["mass_is_whole"]) and math.isnan(nothing["dispatch_not_origin"])
+    assert nothing["hs_number"] == 10_100.0  # a heading stands before all that is in it
+    said = [goods(origin_country=country)["dispatch_not_origin"] for country in ("KZ", "CN")]
+    assert said == [0.0, 1.0]
 
 
 def test_one_line_makes_a_feature() -> None:

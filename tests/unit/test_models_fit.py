@@ -130,6 +130,18 @@ def test_a_history_that_cannot_teach_is_refused() -> None:
         fitted(data)
 
 
+def test_many_finds_get_the_rich_trees() -> None:
+    data = small_world(3000, seed=10)
+    rich = replace(SMALL.discrepancy, iterations=7, seeds=1)
+
+    def grown(many: int) -> int:
+        config = replace(SMALL, rich=rich, many_discrepancies=many, folds=1)
+        return len(fitted(data, config=config).ensembles["discrepancy"]._predictors)
+
+    assert grown(100_000) == SMALL.discrepancy.iterations
+    assert grown(10) == rich.iterations
+
+
 def test_an_empty_column_does_no_harm() -> None:
     data = small_world(4000, seed=9)
     data.values[:, 5] = np.nan
