@@ -34,11 +34,13 @@ class Client(ModelCalls):
         """Ask for a decision on an arrival."""
         return self._post(said.CheckpointView, "/v1/decisions", arrival, key)
 
-    def decide_batch(self, arrivals: Sequence[Body]) -> list[said.CheckpointView | said.Problem]:
+    def decide_batch(
+        self, arrivals: Sequence[Body], key: str | None = None
+    ) -> list[said.CheckpointView | said.Problem]:
         """Ask for decisions on up to 1,000 arrivals: one or a problem for each, in their order."""
         rows = [json.loads(as_json(one)) for one in arrivals]
         kind = list[said.CheckpointView | said.Problem]
-        return self._asked(kind, "POST", "/v1/decisions/batch", rows)
+        return self._asked(kind, "POST", "/v1/decisions/batch", rows, key)
 
     def amend(self, decision_id: str, arrival: Body, key: str | None = None) -> said.CheckpointView:
         """Ask again about an arrival whose declaration was changed."""

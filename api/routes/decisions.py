@@ -85,13 +85,16 @@ async def decided(
 async def decide_batch(
     caller: TheCaller,
     runtime: RunningService,
+    key: IdempotencyKey,
     arrivals: Annotated[list[Arrival | MalformedBodyError], Depends(reported_batch)],
 ) -> Response:
     """Decide on up to 1,000 arrivals: a decision or a problem for each, in their order.
 
-    A row is refused for itself alone; sent again, each gets the same answer, as one by one.
+    A row is refused for itself alone; sent again, each gets the same answer, as one by one. A key
+    names every row by its place.
     """
-    asked = [_asked(runtime, caller, arrival) for arrival in arrivals]
+    keys = [None if key is None else f"{key} {place}" for place in range(len(arrivals))]
+    asked = [_asked(runtime, caller, *one) for one in zip(arrivals, keys, strict=True)]
     waited = [asyncio.wrap_future(one) for one in asked if isinstance(one, Future)]
     await asyncio.gather(*waited, return_exceptions=True)
     rows = []
@@ -107,7 +110,7 @@ async def decide_batch(
 
 
 def _asked(
-    runtime: Runtime, caller: Caller, arrival: Arrival | MalformedBodyError
+    runtime: Runtime, caller: Caller, arrival: Arrival | MalformedBodyError, key: str | None
 ) -> "Future[Recorded] | RiskError":
     if isinstance(arrival, MalformedBodyError):
         return arrival
@@ -115,7 +118,7 @@ def _asked(
     try:
         check_arrival(runtime, caller, arrival)
         name = crossing_name(crossing.crossing_id)
-        asked = claim(DECISION, arrival, post=crossing.post, name=name)
+        asked = claim(DECISION, arrival, post=crossing.post, name=name, key=key)
         return runtime.targeting.decide(arrival, asked)
     except RiskError as error:
         return error

@@ -44,6 +44,20 @@ def test_a_batch_answers_as_one_by_one(world: World) -> None:
     assert twice[2]["status"] == 409
 
 
+def test_a_key_names_every_row_by_its_place(world: World) -> None:
+    def keyed(rows: Any, key: str) -> Any:
+        headers = world.headers() | {"Idempotency-Key": key}
+        return world.client.post(PATH, json=rows, headers=headers).json()
+
+    rows = [arrival(number) for number in (71_001, 71_002)]
+    first = keyed(rows, "b-1")
+    assert keyed(rows, "b-1") == first
+    other = keyed([rows[0], arrival(71_003)], "b-1")
+    assert other[0] == first[0] and other[1]["status"] == 409
+    assert keyed([arrival(71_003)], "b-2")[0]["crossing_id"] == "c-71003", "nothing was kept of it"
+    assert ask(world, rows).json() == first, "the crossing's own name serves as well"
+
+
 def test_what_is_no_batch_is_refused_whole(world: World) -> None:
     wholes: list[Any] = [{}, [], {"crossing": {}}, [arrival(70_300)] * 1001]
     for body in wholes:
