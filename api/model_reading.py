@@ -106,8 +106,10 @@ class ReadingModels:
 
     def _deciding(self, now: State) -> dict[str, Any]:
         back = now.history[-2] if len(now.history) > 1 else None
-        mode = self._runtime.watch.in_force().mode
-        return {"in_force": now.in_force, "mode": mode, "before": back}
+        serving, wanted = self._runtime.watch.standing, now.in_force
+        is_refused = wanted is not None and serving.wanted == wanted and bool(serving.why)
+        deciding = {"in_force": wanted, "mode": serving.in_force.mode, "before": back}
+        return deciding | {"is_refused": is_refused}
 
     def _standing(
         self, model: Standing, events: Mapping[str, Sequence[Mapping[str, Any]]]

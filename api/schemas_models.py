@@ -38,6 +38,8 @@ class ModelStandings:
     in_force: str | None
     mode: Mode
     """What this process decides by; it follows a change within seconds."""
+    is_refused: bool
+    """This process could not load what is in force: missing, changed, or of other features."""
     before: str | None
     """What a roll back returns to."""
     models: list[ModelStanding]

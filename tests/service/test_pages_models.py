@@ -104,6 +104,23 @@ def test_why_a_model_is_refused_stands_beside_it(world: World, bob: Desk) -> Non
     assert all(against[version] for version in ("m-unjudged", "m-doubted", "m-changed"))
 
 
+def test_a_process_that_refuses_what_is_in_force_says_so(
+    world: World, bob: Desk, cem: Desk
+) -> None:
+    world.models.broken = frozenset({"m-broken"})
+    path = candidate(world, "m-broken")
+    for who in (bob, cem):
+        assert step(who, path, "approvals").status_code == 303
+    assert "refuses its bundle" not in bob.get("/models").text
+    world.models.version = "m-broken"
+    world.runtime.watch.look()
+    assert world.get("/v1/models").json()["is_refused"] is True
+    assert "m-broken is in force, but this process refuses its bundle" in bob.get("/models").text
+    world.models.version = "m1"
+    world.runtime.watch.look()
+    step(bob, "/models", "rules-only", reason="It cannot be loaded.")
+
+
 def test_every_figure_has_an_interval_a_population_and_says_it_is_made_up(
     world: World, bob: Desk
 ) -> None:
