@@ -56,8 +56,16 @@ def test_revealed_numbers_are_drawn_again(closed: Store) -> None:
     assert verdict.drawn == DECISIONS
 
 
+def assign(body: dict[str, Any]) -> None:
+    """Write down a team that no number drew."""
+    body["inputs"]["teams"] = ["alpha", "beta"]
+    body["inputs"]["draws"]["team"] = 0.7
+    body["decision"]["team"] = "alpha"
+
+
 CHANGES: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
     "draw": (DECISION, lambda body: body["inputs"]["draws"].update({SCORE: 0.5})),
+    "team": (DECISION, assign),
     "seed": (CLOSED, lambda body: body.update(seed="00" * 32)),
     "commitment": (OPENED, lambda body: body.update(head_chain="11" * 32)),
     "shift": (CLOSED, lambda body: body.update(shift="OYB@2020-01-01T00:00:00Z")),

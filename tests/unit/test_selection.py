@@ -106,23 +106,6 @@ def test_propensity_multiplies_over_purposes_and_nests_within_one() -> None:
     assert propensity(found, Channel.YELLOW) == pytest.approx(1 - 0.5 * 0.6 * 0.97)
 
 
-def test_inclusion_matches_the_logged_propensity() -> None:
-    policy = Policy()
-    rng = np.random.default_rng(7)
-    n = 40_000
-    level, u_score, u_random = rng.random((3, n))
-    made = [
-        select([*scored(policy, q), lot(policy)], {SCORE: s, RANDOM: r})
-        for q, s, r in zip(level, u_score, u_random, strict=True)
-    ]
-    for channel in (Channel.YELLOW, Channel.RED):
-        logged = np.array([m.propensities[channel] for m in made])
-        went = np.array([m.channel >= channel for m in made])
-        for decile in np.array_split(np.argsort(logged, kind="stable"), 10):
-            spread = np.sqrt((logged[decile] * (1 - logged[decile])).sum())
-            assert abs(went[decile].sum() - logged[decile].sum()) <= 5 * spread + 1e-9
-
-
 @given(st.floats(0.001, 0.5), share)
 def test_a_blurred_cut_selects_its_share(of: float, blur: float) -> None:
     level = (np.arange(20_000) + 0.5) / 20_000
