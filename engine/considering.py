@@ -13,7 +13,6 @@ from engine.decision import AMENDED, Decision, Inputs, Mode, Seen, decide, expla
 from engine.draws import PLACE, RANDOM, SCORE, draw, movement_key
 from engine.matches import Match, Matcher
 from engine.ports import FeatureRows, Features, Rows, Scorer, Scores
-from engine.ranking import place_among
 from engine.reasons import Reason, Sentences
 from engine.records import Arrival
 from engine.rules import RULES, purpose
@@ -152,13 +151,12 @@ class Considering:
         fixed = BY_RULES if scorer is None else BY_MODEL
         team = (TEAM,) if running.teams else ()
         purposes = (*fixed, AMENDED, *team, *(match.purpose for match in matches))
-        draws = {p: draw(standing.seed, p, movement=movement) for p in purposes}
         return Inputs(
             decision_id=f"dec-{secrets.token_hex(12)}",
             as_of=as_of,
             epoch=epoch,
             shift_id=standing.shift.shift_id,
-            draws=draws,
+            draws={p: draw(standing.seed, p, movement=movement) for p in purposes},
             policy=running.policy(self._policy, minutes),
             mode=in_force.mode,
             model_version=None if scorer is None else scorer.version,
@@ -169,7 +167,6 @@ class Considering:
             minutes=minutes,
             matches=matches,
             teams=running.teams,
-            pick_place=place_among(running.usual.places, draws[PLACE]),
             amends=None if amends is None else amends.decision_id,
             amendment=0 if amends is None else amends.number,
         )

@@ -17,7 +17,7 @@ from engine.matches import Match, chances, said
 from engine.minutes import Minutes
 from engine.percentiles import at, percentile
 from engine.places import Search, Searches, search_order
-from engine.ranking import CHANNEL_STEP, place_of
+from engine.ranking import place_of
 from engine.reasons import Reason
 from engine.records import Arrival
 from engine.rules import ruled, weight
@@ -78,9 +78,6 @@ class Inputs:
     """What was found where in vehicles like it; known of red ones alone, who get an order."""
     teams: tuple[str, ...] = ()
     """Who inspects in this shift."""
-    pick_place: int | None = None
-    """Place drawn among this post's last scored picks, for a vehicle that only the lot sends; None
-    where there were too few, or in records made before places were drawn so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,18 +220,15 @@ def _picked(policy: Policy, level: float | None, seen: Seen) -> tuple[Chance, ..
 def _place(inputs: Inputs, selection: Selection, chosen: Sequence[Chance], *, merit: float) -> int:
     """Return what the queue is ordered by: the merit, in [0, 1], of each expected minute.
 
-    A vehicle that only the lot sends there takes a place drawn among the scored picks: neither its
-    own risk nor the minutes of its class tell where it stands. ``chosen`` are all chances but the
+    A vehicle that only the lot sends there has the merit of a scored pick drawn at random: its own
+    would tell why it was picked. Its minutes are its own, which anybody can tell from its class: a
+    car's place among the cars, whichever way they were picked. ``chosen`` are all chances but the
     lot.
     """
-    channel, drawn = selection.channel, inputs.pick_place
-    if not selection.is_random:
-        return place_of(channel, merit, minutes=inputs.minutes)
-    if drawn is None:
-        return place_of(channel, max(merit, _among_picks(inputs)), minutes=inputs.minutes)
-    if select(chosen, inputs.draws).channel is channel:
-        return place_of(channel, merit, minutes=inputs.minutes)
-    return int(channel) * CHANNEL_STEP + drawn
+    channel = selection.channel
+    if selection.is_random and select(chosen, inputs.draws).channel < channel:
+        merit = _among_picks(inputs)
+    return place_of(channel, merit, minutes=inputs.minutes)
 
 
 def _among_picks(inputs: Inputs) -> float:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from engine.decision import Decision, Rank
 from engine.errors import NotFoundError
 from engine.journal import Draft, Entry
-from engine.ranking import CHANNEL_STEP, MERIT_MOST
+from engine.ranking import CHANNEL_STEP
 from engine.selection import INSPECTED, Channel
 from engine.store import METADATA, Int64, add, fetch
 from engine.times import DAY
@@ -189,21 +189,6 @@ def recent_risks(
         .limit(most)
     )
     return [risk for (risk,) in connection.execute(query) if risk is not None]
-
-
-def scored_places(connection: Connection, post: str, *, since: int, most: int = 2_000) -> list[int]:
-    """Return where a post's last red picks of the score stood within their channel, ascending.
-
-    What an alert brought forward stands where no pick begins, and is left out.
-    """
-    rows = fetch(connection, _SCORED, (post, since, most))
-    return sorted(place for (place,) in rows if place <= MERIT_MOST)
-
-
-_SCORED = (
-    f"SELECT place - {CHANNEL_STEP * Channel.RED} FROM decisions WHERE post = ? AND known_at >= ? "  # noqa: S608
-    f"AND channel = {int(Channel.RED)} AND basis = 'score' ORDER BY known_at DESC LIMIT ?"
-)
 
 
 class QueueProjection:

@@ -18,7 +18,6 @@ from engine.draws import Shift
 from engine.minutes import Learnt, Minutes, learnt
 from engine.network import Network
 from engine.ports import Features
-from engine.queue import scored_places
 from engine.records import VehicleClass
 from engine.roster import METHODS, Outlook, Side, Spent, adapted
 from engine.rosters import roster
@@ -51,8 +50,6 @@ class Usual:
     mandated: Mapping[Channel, float]
     """Minutes that profiles, rules and the watch list took, for each decision."""
     learnt: Learnt
-    places: Sequence[int] = ()
-    """Where red picks of the score stood in the queue, within their channel, ascending."""
 
     def coming(self, now: int, so_far: int) -> float:
         """Return how many arrivals are still to come, the one at hand included."""
@@ -153,7 +150,6 @@ class Workload:
                 for c in INSPECTED
             },
             learnt=learnt(snapshot),
-            places=scored_places(snapshot, shift.post, since=since),
         )
 
 

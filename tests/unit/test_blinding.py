@@ -3,8 +3,8 @@
 What a vehicle is (a truck, on a carnet, from here to there) its officers see in the yard, and what
 they see foretells part of the score. So vehicles are alike here and only the reason differs: of
 vehicles that the score would pick, half are picked by it and half by the lot, and a classifier is
-given their whole views. What the engine itself adds whatever the vehicle, its place in the queue,
-must not tell even where random picks are of all vehicles.
+given their whole views. Its place in the queue, which the engine adds, must not tell even where
+random picks are of all vehicles, of one class: a car's minutes put it before any truck.
 """
 
 import json
@@ -30,7 +30,6 @@ from engine.decision import AMENDED, Decision, Inputs, Rank, Seen, decide
 from engine.draws import PLACE, RANDOM, SCORE
 from engine.minutes import PRIOR, Minutes
 from engine.places import Searches
-from engine.ranking import CHANNEL_STEP, place_among
 from engine.records import Arrival, Crossing, VehicleClass
 from engine.selection import Channel, Policy
 from engine.times import moment
@@ -42,15 +41,14 @@ DECISIONS = 10_000 if PROOF else 500
 MOST = 0.55 if PROOF else 0.58
 """At the small size, chance alone reaches .55 about one time in ten."""
 RISKY: Mapping[VehicleClass, float] = {"truck": 2.0, "van": 1.2, "car": 0.6}
-TABLE = tuple((level / 100) ** 2 for level in range(101))
 POLICY = Policy(red_share=0.2, yellow_share=0.1)
 FOUND = {"all": {"cargo.among": (40, 3)}, "carrier": {"trailer.floor": (2, 1)}}
 View = dict[str, Any]
 
 
-def vehicle(rng: Random, number: int) -> tuple[Arrival, float]:
-    """Return an arrival and its percentile: trucks stand higher, as they do at a post."""
-    kind = rng.choice(list(RISKY))
+def vehicle(rng: Random, number: int, given: VehicleClass | None = None) -> tuple[Arrival, float]:
+    """Return an arrival and the root of its risk: trucks stand higher, as they do at a post."""
+    kind = given or rng.choice(list(RISKY))
     level = rng.random() ** (1 / RISKY[kind])
     crossing = Crossing(
         crossing_id=f"c{number:06d}",
@@ -65,10 +63,18 @@ def vehicle(rng: Random, number: int) -> tuple[Arrival, float]:
     return Arrival(crossing=crossing), level
 
 
-def picked(
-    rng: Random, arrival: Arrival, level: float, *, is_random: bool, places: Sequence[int] = ()
-) -> Decision:
-    """Decide on an arrival that the lot draws, or does not, where picks stood at ``places``."""
+def usual() -> tuple[float, ...]:
+    """Return the quantiles of risk at this post."""
+    rng = Random(0)
+    risks = [vehicle(rng, number)[1] ** 2 for number in range(4000)]
+    return tuple(np.quantile(risks, np.linspace(0, 1, 101)).tolist())
+
+
+TABLE = usual()
+
+
+def picked(rng: Random, arrival: Arrival, level: float, *, is_random: bool) -> Decision:
+    """Decide on an arrival that the lot draws, or does not."""
     minutes = PRIOR[arrival.crossing.vehicle_class]
     draws = {purpose: rng.random() for purpose in (SCORE, PLACE, TEAM)} | {AMENDED: 0.999}
     if is_random:
@@ -89,34 +95,24 @@ def picked(
         minutes=Minutes(red=minutes, yellow=minutes / 3),
         searches=Searches(FOUND),
         teams=("a", "b", "c"),
-        pick_place=place_among(places, draws[PLACE]),
     )
     features = {"plate_crossings_365d": float(rng.randrange(5)), "mirror_days": 0.2}
     return decide(inputs, Seen(arrival, features, level**2, level**2))
 
 
-def stood(rng: Random) -> list[int]:
-    """Return where the post's scored picks of the last weeks stood."""
-    past = (picked(rng, *vehicle(rng, number), is_random=False) for number in range(1500))
-    return sorted(one.place % CHANNEL_STEP for one in past if one.channel is Channel.RED)
-
-
-def picks(seed: int, *, everybody: bool) -> tuple[list[Decision], NDArray[np.bool_]]:
-    """Return red decisions, every other one by the lot, of everybody or of scored picks alone."""
+def picks(seed: int, *, any_truck: bool) -> tuple[list[Decision], NDArray[np.bool_]]:
+    """Return red decisions, every other one by the lot: of any truck, or of scored picks alone."""
     rng, number = Random(seed), 0
     found: list[Decision] = []
-    places = stood(Random(seed + 1))
     while len(found) < DECISIONS:
         number += 1
-        arrival, level = vehicle(rng, number)
+        arrival, level = vehicle(rng, number, "truck" if any_truck else None)
         is_random = len(found) % 2 == 1
         scored = picked(rng, arrival, level, is_random=False)
-        if is_random and everybody:
-            found.append(picked(rng, arrival, level, is_random=True, places=places))
+        if is_random and any_truck:
+            found.append(picked(rng, arrival, level, is_random=True))
         elif scored.channel is Channel.RED:
-            found.append(
-                picked(rng, arrival, level, is_random=True, places=places) if is_random else scored
-            )
+            found.append(picked(rng, arrival, level, is_random=True) if is_random else scored)
     order = rng.sample(range(len(found)), len(found))
     return [found[at] for at in order], np.array([found[at].selection.is_random for at in order])
 
@@ -160,7 +156,7 @@ def auc(found: Sequence[View], is_random: NDArray[np.bool_]) -> float:
 @pytest.fixture(scope="module")
 def alike() -> tuple[list[View], NDArray[np.bool_]]:
     """Views of vehicles that the score would pick, half of them picked by the lot."""
-    decisions, is_random = picks(1, everybody=False)
+    decisions, is_random = picks(1, any_truck=False)
     assert 0.45 < is_random.mean() < 0.55
     return views(decisions), is_random
 
@@ -176,7 +172,7 @@ def test_nothing_in_a_view_tells_why_a_vehicle_was_picked(
 
 
 def test_no_place_in_the_queue_tells_either() -> None:
-    decisions, is_random = picks(2, everybody=True)
+    decisions, is_random = picks(2, any_truck=True)
     assert auc(ranks(views(decisions)), is_random) <= MOST
 
 
@@ -229,15 +225,5 @@ def test_random_picks_that_queue_by_their_own_risk_are_caught(
 ) -> None:
     """Planted: they would come last, be skipped, and be known by that."""
     monkeypatch.setattr(deciding, "_among_picks", lambda _: 0.0)
-    monkeypatch.setattr(f"{__name__}.place_among", lambda *_: None)
-    decisions, is_random = picks(2, everybody=True)
-    assert auc(ranks(views(decisions)), is_random) > 0.6
-
-
-def test_places_by_the_minutes_of_ones_own_class_are_caught(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Planted, as it once was: a car that the lot drew came before every truck."""
-    monkeypatch.setattr(f"{__name__}.place_among", lambda *_: None)
-    decisions, is_random = picks(2, everybody=True)
+    decisions, is_random = picks(2, any_truck=True)
     assert auc(ranks(views(decisions)), is_random) > 0.6
