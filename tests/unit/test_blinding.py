@@ -48,7 +48,7 @@ View = dict[str, Any]
 
 def vehicle(rng: Random, number: int, given: VehicleClass | None = None) -> tuple[Arrival, float]:
     """Return an arrival and the root of its risk: trucks stand higher, as they do at a post."""
-    kind = given or rng.choice(list(RISKY))
+    kind: VehicleClass = given if given is not None else rng.choice(list(RISKY))
     level = rng.random() ** (1 / RISKY[kind])
     crossing = Crossing(
         crossing_id=f"c{number:06d}",
