@@ -70,10 +70,10 @@ def demo(
         say(f"starting the service on port {port}")
         with serving(found.root, port):
             _send(shift, credentials, port, told=told)
-            _furnish(credentials, port)
             queues = _queues(credentials, port)
             _show(queues, seconds=time.monotonic() - started, version=version)
             if not once:
+                _furnish(credentials, port)
                 _stay(port, credentials)
 
 
