@@ -68,19 +68,26 @@ def group_reads(
     """
     bits = (len(event_key) // PART_ROWS).bit_length() if len(event_key) >= DEALT_FROM else 0
     # A stream that asks about itself, as the crossings do, is dealt and sorted once.
-    asks_itself = np.array_equal(event_key, query_key)
+    asks_itself = event_key is query_key or np.array_equal(event_key, query_key)
     events = _dealt(event_key, bits) if bits else None
     queries = events if asks_itself else _dealt(query_key, bits) if bits else None
     keys, rows = _laid(event_key, events), _laid(np.arange(len(event_key)), events)
     asked = keys if asks_itself else _laid(query_key, queries)
-    code, query_code, count = _codes(keys, _bounds(events, keys), asked, _bounds(queries, asked))
+    # Memory comes from numpy, which asks for large pages: new small ones cost more than the sums.
+    code = np.zeros(len(keys), np.uint32)
+    query_code = code if asks_itself else np.zeros(len(asked), np.uint32)
+    bounds = _bounds(events, keys), _bounds(queries, asked)
+    count = _codes(keys, bounds[0], asked, bounds[1], code, query_code)
     start, order = _grouped(code, count)
     found = (start, order) if asks_itself else _grouped(query_code, count)
     times, cuts = _laid(event_time, events), _laid(query_time, queries)
     back = np.append(0, np.where(spans == 0, _EVER, spans))
     out = np.empty((len(read_amount) + 1, len(query_key)), np.int64)
     column = out[-1] if queries is None else np.empty(len(query_key), np.int64)
-    places = _places(start, order, times, *found, cuts, back, rows, column)
+    places = np.zeros((len(back), len(query_key)), np.uint32)
+    inner = _taken(times, order), _taken(cuts, found[1])
+    _place(start, order, inner[0], *found, inner[1], back, rows, places, column)
+    del rows, times, cuts, inner
     _put_back(column, queries, out[-1])
     sums = [_sums(order, _laid(amount, events)) for amount in amounts]
     for r, (amount, span) in enumerate(zip(read_amount, read_span, strict=True)):
@@ -95,40 +102,64 @@ def _laid(values: Ints, dealt: Dealt | None) -> Ints:
     if dealt is None:
         return values
     out = np.empty_like(values)
-    out[dealt[0]] = values
+    _lay(values, dealt[0], out)
     return out
 
 
 def _put_back(values: Ints, dealt: Dealt | None, out: Ints) -> None:
     """Undo ``_laid``; without parts the values are where they belong."""
     if dealt is not None:
-        values.take(dealt[0], out=out, mode="clip")
+        _take(values, dealt[0], out)
+
+
+def _taken(values: Ints, places: Places) -> Ints:
+    out = np.empty(len(places), np.int64)
+    _take(values, places, out)
+    return out
+
+
+@compiled
+def _lay(values: Ints, places: Places, out: Ints) -> None:
+    for i in range(len(places)):
+        out[places[i]] = values[i]
+
+
+@compiled
+def _take(values: Ints, places: Places, out: Ints) -> None:
+    for i in range(len(places)):
+        out[i] = values[places[i]]
 
 
 def _bounds(dealt: Dealt | None, keys: Ints) -> Ints:
     return np.array([0, len(keys)]) if dealt is None else dealt[1]
 
 
-@compiled
 def _dealt(keys: Ints, bits: int) -> Dealt:
     """Where each row stands once rows lie part by part, by their keys; where each part begins."""
+    places = np.empty(len(keys), np.uint32)
+    return places, _deal(keys, bits, places)
+
+
+@compiled
+def _deal(keys: Ints, bits: int, places: Places) -> Ints:
     shift, bounds = np.uint64(64 - bits), np.zeros((1 << bits) + 1, np.int64)
     for key in keys:
         bounds[np.int64((np.uint64(key) * _SPREAD) >> shift) + 1] += 1
     for part in range(1 << bits):
         bounds[part + 1] += bounds[part]
-    places, next_ = np.empty(len(keys), np.uint32), bounds.copy()
+    next_ = bounds.copy()
     for i, key in enumerate(keys):
         p = np.int64((np.uint64(key) * _SPREAD) >> shift)
         places[i] = next_[p]
         next_[p] += 1
-    return places, bounds
+    return bounds
 
 
 @compiled
-def _codes(keys: Ints, bounds: Ints, asked: Ints, asked_bounds: Ints) -> tuple[Places, Places, int]:
-    """Number the entities of events from 1 on, part by part; 0 for nobody and for strangers."""
-    code, asked_code = np.zeros(len(keys), np.uint32), np.zeros(len(asked), np.uint32)
+def _codes(
+    keys: Ints, bounds: Ints, asked: Ints, asked_bounds: Ints, code: Places, asked_code: Places
+) -> int:
+    """Number the entities of events from 1 on, part by part; nobody and strangers stay 0."""
     count = 1
     for p in range(len(bounds) - 1):
         slots, at, before = np.zeros((1 << 10, 2), np.int64), bounds[p], count
@@ -140,7 +171,7 @@ def _codes(keys: Ints, bounds: Ints, asked: Ints, asked_bounds: Ints) -> tuple[P
             slots = _doubled(slots)
         if asked is not keys:
             _recalled(asked, asked_code, asked_bounds[p], asked_bounds[p + 1], slots)
-    return code, asked_code, count
+    return count
 
 
 @compiled
@@ -195,39 +226,42 @@ def _doubled(slots: Ints) -> Ints:
     return larger
 
 
-@compiled
 def _grouped(code: Places, count: int) -> tuple[Ints, Places]:
     """Sort rows by entity, stably, leaving out those of none; also where each entity begins."""
-    start = np.zeros(count + 1, np.int64)
+    start, order = np.zeros(count + 1, np.int64), np.empty(len(code), np.uint32)
+    return start, order[: _group(code, start, np.empty_like(start), order)]
+
+
+@compiled
+def _group(code: Places, start: Ints, place: Ints, order: Places) -> int:
     for c in code:
         start[c + 1] += 1
     start[1] = 0
-    for c in range(count):
+    for c in range(len(start) - 1):
         start[c + 1] += start[c]
-    order, place = np.empty(start[-1], np.uint32), start.copy()
+    place[:] = start
     for i, c in enumerate(code):
         if c != 0:
             order[place[c]] = i
             place[c] += 1
-    return start, order
+    return int(start[-1])
 
 
 @compiled
-def _places(
+def _place(
     start: Ints,
     order: Places,
-    event_time: Ints,
+    time: Ints,
     query_start: Ints,
     query_order: Places,
-    query_time: Ints,
+    cut: Ints,
     back: Ints,
     rows: Ints,
+    places: Places,
     last: Ints,
-) -> Places:
-    """Where each query's pointers stand in ``order``, one row for each; fills in ``last``."""
-    places = np.zeros((len(back), len(query_time)), np.uint32)
+) -> None:
+    """Fill in where each query's pointers stand in ``order``, and the last event it may see."""
     last[:] = -1
-    time, cut = event_time[order], query_time[query_order]
     for c in range(1, len(start) - 1):
         begin, end = np.uint64(start[c]), np.uint64(start[c + 1])
         asked = range(query_start[c], query_start[c + 1])
@@ -242,17 +276,21 @@ def _places(
             row = query_order[q]
             if places[0, row] > begin:
                 last[row] = rows[order[places[0, row] - np.uint64(1)]]
-    return places
+
+
+def _sums(order: Places, amount: Ints) -> Ints:
+    """Sums of the sorted amounts, running on across entities: only differences are read."""
+    sums = np.zeros(len(order) + 1, np.int64)
+    _add_up(order, amount, sums)
+    return sums
 
 
 @compiled
-def _sums(order: Places, amount: Ints) -> Ints:
-    """Sums of the sorted amounts, running on across entities: only differences are read."""
-    sums, total = np.zeros(len(order) + 1, np.int64), 0
+def _add_up(order: Places, amount: Ints, sums: Ints) -> None:
+    total = 0
     for j in range(len(order)):
         total += amount[order[j]]
         sums[j + 1] = total
-    return sums
 
 
 @compiled
