@@ -1,7 +1,8 @@
 """Starts the service over and over for a fault run; run as a module, ordered by lines of JSON.
 
-Everything is imported once, with one thread and no connection open, so that a fork is safe. Each
-fork is a whole service: it opens its home, its store and its port as ``darvoza serve`` does.
+Everything is imported once, compiled code too, with one thread and no connection open, so that a
+fork is safe. Each fork is a whole service: it opens its home, its store and its port as ``darvoza
+serve`` does.
 
 ``{"start": variables, "port": N, "planted": fault, "handed": false}`` starts a service, with that
 fault's bug if one is named; where ``handed`` is true, on a socket that this process keeps open and
@@ -17,6 +18,8 @@ from functools import cache
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+
 from api.app import create_app
 from api.home import VARIABLE
 from api.listening import FIRST_PASSED, configured, listen
@@ -31,6 +34,8 @@ from experiments.faults.planted import (
     unheard_of,
     unpickling,
 )
+from models.explain import TreeShap
+from models.paths import Paths
 
 PLANTED: dict[str, dict[str, object]] = {
     "kill": {"engine.targeting.Targeting._record": hasty},
@@ -84,7 +89,25 @@ def obey(order: dict[str, Any]) -> int:
     return child
 
 
+def warm() -> None:
+    """Load what explains, by a tree of one leaf; a service does so in the background."""
+    none, leaf = np.full(1, -1, np.int32), np.zeros(1)
+    stump = Paths(
+        root=np.zeros(1, np.int32),
+        feature=none,
+        cut=leaf,
+        missing_left=np.zeros(1, np.bool_),
+        left=none,
+        right=none,
+        share=np.ones(1),
+        value=leaf,
+        base=leaf,
+    )
+    TreeShap(stump, 1)(np.zeros(1, np.float32))
+
+
 if __name__ == "__main__":
+    warm()
     for line in sys.stdin:
         sys.stdout.write(f"{obey(json.loads(line))}\n")
         sys.stdout.flush()

@@ -24,8 +24,8 @@ import numpy as np
 from experiments.arrivals import Sent
 from experiments.faults.kill import PATIENCE_SECONDS
 from experiments.faults.models import Analysts
-from experiments.faults.readiness import counter, ready, until
-from experiments.faults.senders import PATH, PAUSE_SECONDS, Book
+from experiments.faults.readiness import PAUSE_SECONDS, counter, ready, until
+from experiments.faults.senders import PATH, Book
 from experiments.faults.service import Service
 from experiments.wire import Line, post
 from models.bundle import MANIFEST, SIGNATURE

@@ -13,7 +13,7 @@ from experiments.faults.service import Service
 from experiments.wire import BROKEN, Line, get, post
 
 COPIES = 100
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 _BROKEN = 0
 """Stands for a status where the connection broke."""
 

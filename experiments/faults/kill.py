@@ -18,7 +18,7 @@ LONGEST_SECONDS = 0.4
 """The longest a service lives after its first answer."""
 EARLY = 0.1
 """Share of the services that are killed before they answered."""
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 """A service that does not answer for so long has failed."""
 
 

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from experiments.faults.senders import PAUSE_SECONDS
 from experiments.wire import BROKEN, Line, get
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
+PAUSE_SECONDS = 0.01
+"""Between two looks."""
 _NOT_YET: dict[str, Any] = {"mode": "", "model_version": None}
 
 

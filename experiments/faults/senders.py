@@ -14,8 +14,8 @@ from experiments.wire import BROKEN, Line, post
 
 CREATED, UNAVAILABLE = 201, 503
 PATH = "/v1/decisions"
-PAUSE_SECONDS = 0.01
-"""Between two attempts while nobody answers."""
+PAUSE_SECONDS = 0.03
+"""Between two attempts while nobody answers; shorter ones take the core that a start needs."""
 
 
 @dataclass

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -14,7 +16,9 @@ from api.cli import app
 from api.commands import fault_runs, faults
 from api.commands.fault_runs import Fault, Order
 from api.commands.forker import PLANTED
-from engine.home import DATABASE_VARIABLE
+from api.commands.scratch import Scratch, scratch
+from api.home import VARIABLE
+from engine.home import DATABASE_VARIABLE, Home
 from experiments.faults import outages
 from experiments.faults.audit import Counts
 from experiments.faults.disk import on_a_small_disk
@@ -49,6 +53,32 @@ def sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
 def postgresql(cluster: "Cluster", monkeypatch: pytest.MonkeyPatch) -> None:
     """Name a database; the run makes its own beside it."""
     monkeypatch.setenv(DATABASE_VARIABLE, cluster.url(scheme="postgresql+psycopg"))
+
+
+@pytest.fixture(scope="module")
+def deployment() -> Iterator[Scratch]:
+    """Make one deployment on SQLite, to be copied for every run."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv(DATABASE_VARIABLE, raising=False)
+        with scratch(crossings=500) as made:
+            yield made
+
+
+@pytest.fixture(autouse=True)
+def _one_deployment(deployment: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wear out a copy each time; on PostgreSQL each run makes its own."""
+
+    @contextmanager
+    def copied(*, crossings: int) -> Iterator[Scratch]:
+        if os.environ.get(DATABASE_VARIABLE):
+            with scratch(crossings=500) as made:
+                yield made
+            return
+        root = Path(shutil.copytree(deployment.home.root, tmp_path / "home"))
+        environment = {**deployment.environment, VARIABLE: str(root)}
+        yield replace(deployment, home=Home(root), environment=environment)
+
+    monkeypatch.setattr(fault_runs, "scratch", copied)
 
 
 @pytest.fixture(autouse=True)
