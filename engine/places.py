@@ -22,13 +22,13 @@ from typing import Any, Self
 from engine.place_table import FIRST, LIKELIEST, PRIOR, group, how
 from engine.records import PLACES, Crossing, Method, VehicleClass
 
-PLACES_VERSION = "learnt-1"
+PLACES_VERSION = "learnt-2"
 """Changes whenever the prior or what is made of counts changes; kept with every search order."""
 SEARCHED_FIRST = 6
 """Places of a search order."""
 FEWEST_GROUPS = 3
 """Groups of places (cab, chassis, cargo, ...) that a search order spreads over at least."""
-PRIOR_FINDS = 3.0
+PRIOR_FINDS = 10.0
 """Finds that what is known more broadly counts as, against finds in vehicles more like this one."""
 KEPT = 0.3
 """How often a party is taken to hide where it did before, as long as nobody knows."""
@@ -44,6 +44,7 @@ PARTIES: Mapping[str, str] = {
     "driver": "with this driver",
     "carrier": "on vehicles of this carrier",
     "consignee": "in loads for this consignee",
+    "consignor": "in loads from this consignor",
 }
 """Whose finds belong to a vehicle, as the sentence says it."""
 AGAIN = "again"

@@ -42,10 +42,7 @@ class Chooser(Protocol):
     """Part of the minutes that goes to looks at documents and scan alone."""
 
     def score(self, rows: Ints) -> Floats:
-        """Return what arrivals are ranked by, highest first; asked once for each as it arrives.
-
-        Of shape (n,); of shape (2, n) where there are looks, which are ranked by the second row.
-        """
+        """Return what arrivals are ranked by, highest first; asked once for each as it arrives."""
         ...
 
     def again(self, rows: Ints) -> Floats | None:
@@ -124,7 +121,7 @@ class Desk:
             self._open.clear()
             self.chooser.refit(self._now)
             self._rescore()
-        scores = np.atleast_2d(self.chooser.score(rows))
+        scores = self.chooser.score(rows)
         choice = self._past.choose(rows) if since < 0 else self._chosen(rows, scores)
         self._recent.append((self._now, rows, scores))
         while self._recent[0][0] <= self._now - SHIFT_DAYS * DAY:
@@ -139,24 +136,23 @@ class Desk:
         for _ in range(len(self._recent)):
             day, rows, scores = self._recent.popleft()
             anew = self.chooser.again(rows)
-            self._recent.append((day, rows, scores if anew is None else np.atleast_2d(anew)))
+            self._recent.append((day, rows, scores if anew is None else anew))
 
     def _chosen(self, rows: Ints, scores: Floats) -> Choice:
         posts = self.setting.trips.entry_post[rows]
         basis = np.full(len(rows), -1, np.int8)
-        ranked = [self._places(posts, rows, one, side=side) for side, one in enumerate(scores)]
-        for i, places in enumerate(zip(*ranked, strict=True)):
+        for i, place in enumerate(self._places(posts, rows, scores)):
             row, post = int(rows[i]), int(posts[i])
             running, _ = self._shift(post)
             running.now = int(self.setting.trips.habits.entry_at[row])
-            search, look = self._chances(row, running, places)
-            self.p_other[row] = 1 - (1 - search) * (1 - look)
+            search, either = self._chances(row, running, place)
+            self.p_other[row] = either
             self.lot[row] = self.setting.u_lot[row] < self.p_lot[row]
             if self.lot[row]:
                 basis[i], self.how[row] = RANDOM, LOT
             elif self.setting.u_pick[row] < search:
                 basis[i], self.how[row] = self.chooser.basis, SEARCH
-            elif self.setting.u_look[row] < look:
+            elif self.setting.u_pick[row] < either:
                 basis[i], self.how[row] = self.chooser.basis, LOOK
             if basis[i] >= 0:
                 self._spend(post, row)
@@ -164,21 +160,20 @@ class Desk:
         both = (1 - self.p_lot[rows]) * (1 - self.p_other[rows])
         return Choice(basis, 1 - both, is_look=self.how[rows] == LOOK)
 
-    def _chances(
-        self, row: int, running: Running, places: "tuple[Place, ...]"
-    ) -> tuple[float, float]:
-        """Return with what chance an arrival is searched, and looked at, by choice."""
+    def _chances(self, row: int, running: Running, place: "Place") -> tuple[float, float]:
+        """Return with what chance an arrival is searched by choice, and searched or looked at."""
         lot, minutes = self.chooser.lot, self.setting.minutes[:, row].tolist()
         sides = running.sides()
-        share = sides[Channel.RED].share(reserved=lot or 0.0, expected=minutes[SEARCH])
-        self.p_lot[row] = max(share, LEAST_LOT) if lot is None else lot
+        red = sides[Channel.RED].share(reserved=lot or 0.0, expected=minutes[SEARCH])
+        self.p_lot[row] = max(red, LEAST_LOT) if lot is None else lot
         if lot is None:
             return 0.0, 0.0
-        search = self.chooser.chance(places[0], share)
-        if len(places) == 1:
-            return search, 0.0
-        share = sides[Channel.YELLOW].share(reserved=0.0, expected=minutes[LOOK])
-        return search, self.chooser.chance(places[1], share)
+        search = self.chooser.chance(place, red)
+        if Channel.YELLOW not in sides:
+            return search, search
+        # As the product has it: who comes next after those to be searched is looked at.
+        yellow = sides[Channel.YELLOW].share(reserved=0.0, expected=minutes[LOOK])
+        return search, max(search, self.chooser.chance(place, red + yellow))
 
     def _spend(self, post: int, row: int) -> None:
         cost = float(self.setting.minutes[self.how[row], row])
@@ -188,9 +183,9 @@ class Desk:
         roster.spent += cost
         self._picks[post, channel].append((self._now, cost))
 
-    def _places(self, posts: Ints, rows: Ints, scores: Floats, *, side: int) -> "list[Place]":
+    def _places(self, posts: Ints, rows: Ints, scores: Floats) -> "list[Place]":
         """Place each arrival among those of the last four weeks, its own post's above all."""
-        before = np.concatenate([scores[:0], *(found[side] for _, _, found in self._recent)])
+        before = np.concatenate([scores[:0], *(found for _, _, found in self._recent)])
         where = self.setting.trips.entry_post[
             np.concatenate([rows[:0], *(found for _, found, _ in self._recent)])
         ]

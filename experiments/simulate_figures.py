@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import t
 
 from experiments.simulate_desk import Desk, Roster
-from experiments.simulate_setting import SHIFT_DAYS
+from experiments.simulate_setting import LOOK, SHIFT_DAYS
 from experiments.synth import search
 from experiments.synth.config import Bools, Floats, Ints
 from experiments.synth.officers import RANDOM
@@ -38,6 +38,8 @@ class Year:
     """By ``SHIFT_DAYS``, as the next."""
     minutes: Floats
     searches: int
+    """Looks among them."""
+    looks: int
     seizures: int
     kilograms: float
     lawful: int
@@ -75,6 +77,7 @@ def year(world: World, desk: Desk) -> Year:
         hits=_total(block, outcome > search.CLEAR, blocks),
         minutes=_total(block, minutes, blocks),
         searches=len(row),
+        looks=int((desk.how[row] == LOOK).sum()),
         seizures=len(seized),
         kilograms=float(plan.loads.quantity_g[seized].sum() / 1000),
         lawful=int((~wrong[row]).sum()),
@@ -143,6 +146,7 @@ def figures(name: str, years: Sequence[Year], *, lot_alone: float) -> dict[str, 
         "covered": interval is not None and interval[0] <= truth <= interval[1],
         "miss_rate_truth": truth,
         "searches": sum(one.searches for one in years),
+        "looks": sum(one.looks for one in years),
         "seizures": sum(one.seizures for one in years),
         "kilograms": round(sum(one.kilograms for one in years), 1),
         "lawful_per_hit": sum(one.lawful for one in years) / hits if hits else None,

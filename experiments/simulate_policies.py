@@ -74,8 +74,6 @@ class Seeing:
         self.values: Rows = np.zeros((n, len(self.names)), np.float32)
         self.arrived: Bools = np.zeros(n, np.bool_)
         self.basis_of = np.full(n, -1, np.int8)
-        self.papers_only: Bools = np.zeros(n, np.bool_)
-        self.scanner = np.array([post.has_scanner for post in POSTS])
         self.propensity: Floats = np.full(n, np.nan)
         self.outcome = np.full(n, -1, np.int8)
         self.known_at = np.full(n, np.iinfo(np.int64).max)
@@ -89,15 +87,9 @@ class Seeing:
     def searched(self, rows: Ints, choice: Choice) -> None:
         """Note who was chosen, and with what probability."""
         self.basis_of[rows], self.propensity[rows] = choice.basis, choice.propensity
-        if choice.is_look is not None:
-            scanned = self.scanner[self.setting.trips.entry_post[rows]]
-            self.papers_only[rows] = choice.is_look & ~scanned
 
     def learn(self, results: Results, *, at: int) -> None:
         """Take in results: of acts first, all else is a find made elsewhere."""
-        # A clear look at papers is no evidence that a vehicle carried nothing.
-        told = (results.outcome > 0) | ~self.papers_only[results.rows]
-        results = Results(results.rows[told], results.outcome[told])
         acted = (self.basis_of[results.rows] >= 0) & (self.outcome[results.rows] < 0)
         acts, finds = results.rows[acted], results.rows[~acted]
         self.records.act(acts, results.outcome[acted], at=at)

@@ -26,8 +26,8 @@ SEARCH, LOT, LOOK = range(3)
 SHIFT_DAYS = 28
 """Days whose minutes stand together; also from one refit to the next."""
 CAPACITY = 0.10
-"""Searches that the roster allows, as a share of entries: what the product's shares ask for (4 % by
-score, 3 % by lot, 8 % of documents and scan at a third of the minutes)."""
+"""Full searches that the roster allows, as a share of entries: what the product's shares ask for
+(4 % by score, 3 % by lot, 8 % of documents and scan at a third of the minutes)."""
 _NOISE = float(np.exp(0.25**2 / 2))  # mean of the log-normal spread of a search's minutes
 
 
@@ -58,7 +58,6 @@ class Setting:
     """Minutes of each post's roster for ``SHIFT_DAYS``."""
     u_lot: Floats
     u_pick: Floats
-    u_look: Floats
     """Numbers drawn once: every policy meets the same luck."""
 
     @property
@@ -79,7 +78,7 @@ def setting(seed: int, span: Span, *, end: int) -> Setting:
     config = Config(round(wanted), seed, end, days)
     trips = plan(config, wanted * TRIPS_A_CROSSING)
     rng = config.rng("simulated draws")
-    u_lot, u_pick, u_look = rng.random((3, len(trips.calls.vehicle)))
+    u_lot, u_pick = rng.random((2, len(trips.calls.vehicle)))
     minutes = expected_minutes(trips)
     return Setting(
         trips=trips,
@@ -89,7 +88,6 @@ def setting(seed: int, span: Span, *, end: int) -> Setting:
         budget=span.capacity * _load(trips, minutes[0]),
         u_lot=u_lot,
         u_pick=u_pick,
-        u_look=u_look,
     )
 
 
@@ -117,7 +115,7 @@ def expected_minutes(trips: Trips) -> Floats:
             ]
         )
         made.append(search.MINUTES @ shares * search.CLASS_MINUTES[kind] * _NOISE)
-    looks = np.array([np.ones(len(kind)), scale & (kind >= TRUCK), scanner])
+    looks = np.array([np.ones(len(kind)), weighed, 0.88 * scanned])
     made.append(search.MINUTES[: len(looks)] @ looks * search.CLASS_MINUTES[kind] * _NOISE)
     return np.array(made)
 

@@ -239,6 +239,7 @@ SEARCHES: Final = (
     N_("{times} with this driver"),
     N_("{times} on vehicles of this carrier"),
     N_("{times} in loads for this consignee"),
+    N_("{times} in loads from this consignor"),
 )
 """Why a place is searched: parts joined by semicolons."""
 WHOLE: Final = (

@@ -104,13 +104,15 @@ def search(
 ) -> Acts:
     """Search the chosen trips; ``given`` are basis and propensity, ``hiding`` how each trip hides.
 
-    ``is_look`` says of each whether it is a look at documents, scales and scan alone.
+    ``is_look`` says of each whether it stops short of dogs and hands: documents for certain, scales
+    and scanner as in any search.
     """
     basis, propensity = given
     kind = plan.vehicles.vehicle_class[plan.calls.vehicle[rows]]
     methods = _methods(rng, plan, (rows, basis, kind))
     if is_look is not None:
-        methods[is_look] = _look(plan, rows[is_look])
+        methods[is_look, DOCUMENTS] = True
+        methods[is_look, CANINE:] = False
     boost = np.where(basis == RANDOM, 0.1, 0.0)[:, None]
     covered = np.zeros((len(rows), len(METHODS), len(PLACES)), dtype=np.bool_)
     for method in (XRAY, CANINE, PHYSICAL):
@@ -158,17 +160,6 @@ def _methods(
     weak = ~methods[:, XRAY] & ~methods[:, CANINE]
     physical = np.where(weak, 1.0, np.where(basis == RANDOM, 0.8, 0.7))
     methods[:, PHYSICAL] = (rng.random(n) < physical) & ~papers_only
-    return methods
-
-
-def _look(plan: Plan, rows: Ints) -> Bools:
-    """Return the methods of looks: documents, and scales and scanner where there are any."""
-    post = plan.entry_post[rows]
-    methods = np.zeros((len(rows), len(METHODS)), dtype=np.bool_)
-    methods[:, DOCUMENTS] = True
-    methods[:, XRAY] = np.array([p.has_scanner for p in POSTS])[post]
-    is_heavy = plan.vehicles.vehicle_class[plan.calls.vehicle[rows]] >= TRUCK
-    methods[:, WEIGHING] = np.array([p.has_scale for p in POSTS])[post] & is_heavy
     return methods
 
 

@@ -141,7 +141,7 @@ def test_a_place_nobody_searched_keeps_its_prior() -> None:
 
 
 def test_what_is_found_is_learnt_from_broad_to_narrow() -> None:
-    often, seldom = {"chassis.axle": (1000, 20)}, {"cargo.among": (1000, 1)}
+    often, seldom = {"chassis.axle": (1000, 60)}, {"cargo.among": (1000, 1)}
     for scope in SCOPES:
         assert ranked(whole({scope: often | seldom}), vehicle())[0] == "chassis.axle"
     vans = rates(vehicle("van"), whole({ALL: often}))

@@ -45,6 +45,7 @@ def test_figures_add_up() -> None:
         assert one["minutes"] == pytest.approx(
             sum(roster.spent for roster in years()[name].rosters), abs=0.1
         )
+        assert (0 < one["looks"] < one["searches"]) == (name == "ours")
         if name in ("officer", "exploit"):
             assert one["miss_rate"] is None and not one["covered"]
     assert len(made["paired"]) == 10
