@@ -13,6 +13,7 @@ from api.backtesting import Backtests
 from engine.home import Home
 from models.bundle import file_digest
 from models.watching import record
+from tests.browser.axe import grave
 from tests.browser.people import Site, sign_in
 from tests.browser.test_desk import CHECK, LOOKS
 from tests.service.papers import register
@@ -123,6 +124,7 @@ def test_the_analysts_pages_can_be_used_by_everybody(
 
 def looked_at(page: Page, where: str) -> None:
     """Check a page as it is in each look, and keep a picture where one is asked for."""
+    assert grave(page) == [], where
     for scheme, width in LOOKS:
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         page.set_viewport_size({"width": width, "height": 800})

@@ -13,6 +13,7 @@ from api.backtesting import Backtests
 from api.pages.menu import SECTIONS
 from api.pages.visits import TWINS
 from api.roles import MAY
+from tests.browser.axe import grave
 from tests.browser.people import QUEUE, ROLES, Site, sign_in
 from tests.service.test_pages_profiles import FIGURES
 from tests.service.world import POST
@@ -174,11 +175,13 @@ def test_every_page_can_be_used_by_everybody(page: Page, site: Site) -> None:
     seen = site.decide(plate="01A500BC", driver_ref="d-500", trailer_plate="01A501BC")
     page.goto("/login")
     assert page.evaluate(CHECK) == []
+    assert grave(page) == []
     for name in BEHIND:
         page.context.clear_cookies()
         sign_in(page, site, name)
         for where in pages_of(name):
             page.goto(where.format(red=path(red), seen=path(seen)))
+            assert grave(page) == [], where
             for scheme, width in LOOKS:
                 page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
                 page.set_viewport_size({"width": width, "height": 800})
@@ -238,6 +241,7 @@ BROKEN = """() => {
 def test_the_check_finds_what_is_wrong(page: Page, site: Site) -> None:
     sign_in(page, site, "malika")
     page.evaluate(BROKEN)
+    assert any("color-contrast" in one for one in grave(page))
     found = " ".join(page.evaluate(CHECK))
     for rule in (
         "no name", "heading skips", "contrast", "drawing without", "no scope", "radio in no group",
