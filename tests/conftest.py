@@ -21,12 +21,14 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its folder's name, and keep each heavy folder on one xdist worker."""
+    """Mark each test with its folder's name, and let one xdist worker have what is made once.
+
+    That is a server or a browser for a folder; for a file of unit tests, the worlds it shares.
+    """
     for item in items:
         kind = item.path.relative_to(HERE).parts[0]
         item.add_marker(kind)
-        if kind != "unit":
-            item.add_marker(pytest.mark.xdist_group(kind))
+        item.add_marker(pytest.mark.xdist_group(item.path.stem if kind == "unit" else kind))
 
 
 @pytest.hookimpl(wrapper=True)
