@@ -30,7 +30,7 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from engine.errors import StoreUnavailableError
 
@@ -114,8 +114,10 @@ class Store:
                 transaction.commit()
 
     def dispose(self) -> None:
-        """Close every pooled connection."""
+        """Close every connection: one that a thread still holds, when it gives it back."""
+        left = self.engine.pool
         self.engine.dispose()
+        event.listen(left, "checkin", _close)
 
 
 def fetch(
@@ -239,11 +241,17 @@ def _prepare_sqlite(raw: sqlite3.Connection, _record: object) -> None:
     raw.isolation_level = None  # transactions begin where we say, not where the driver guesses
     raw.execute(f"PRAGMA busy_timeout = {PATIENCE_SECONDS * 1000}")
     if raw.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raw.close()  # nobody else will: the pool has not seen it yet
         raise StoreUnavailableError("SQLite cannot keep a write-ahead log here")
     raw.execute("PRAGMA synchronous = FULL")
     raw.execute("PRAGMA foreign_keys = ON")
     raw.execute(f"PRAGMA cache_size = {-CACHE_KB}")
     raw.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+
+
+def _close(raw: object, record: ConnectionPoolEntry) -> None:
+    if raw is not None:
+        record.invalidate()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,7 +130,7 @@ def test_the_command_copies_everything_but_keys_and_nothing_over(
 
 def test_a_changed_store_is_not_called_a_good_copy(live: World, tmp_path: Path) -> None:
     decide(live, range(3))
-    with sqlite3.connect(live.home.root / "darvoza.sqlite") as raw:
+    with closing(sqlite3.connect(live.home.root / "darvoza.sqlite")) as raw, raw:
         raw.execute("UPDATE journal SET subject = 'other' WHERE kind = 'decision'")
     asked = ["backup", str(tmp_path / "copy"), "--home", str(live.home.root)]
     assert CliRunner().invoke(app, asked).exit_code == 1

@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 
+import psycopg
 import pytest
 from sqlalchemy import event, func, select
 
@@ -35,6 +36,17 @@ def test_sqlite_flushes_its_log_at_every_commit(store: Store) -> None:
     with store.write() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+
+
+def test_what_a_thread_still_holds_is_closed_when_it_comes_back(store_url: str) -> None:
+    store = Store(store_url)
+    with store.read() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        store.dispose()
+        assert connection.scalar(select(func.count()).select_from(JOURNAL)) == 0
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        raw.execute("SELECT 1")
 
 
 @only_sqlite
