@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engine.amending import Wanted
 from engine.decision import Decision, Inputs
+from engine.errors import TamperedBundleError
 from engine.filing import written
 from engine.inflight import Asked, Recorded
 from engine.journal import Draft, Entry
@@ -64,8 +65,11 @@ def abrupt(protocol: HttpToolsProtocol) -> None:
 def trusting(folder: Path, verify_key: object) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Read a bundle as it lies there, whoever wrote it."""
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    features = json.loads(files["features.json"])
-    return {"version": folder.name, "definitions": features["definitions"]}, files
+    try:
+        definitions = json.loads(files["features.json"])["definitions"]
+    except (ValueError, KeyError) as error:  # a flip may leave nothing to trust
+        raise TamperedBundleError(folder.name, "no list of features") from error
+    return {"version": folder.name, "definitions": definitions}, files
 
 
 def unpickling(content: bytes) -> dict[str, Any]:
