@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from features.definitions import EVER, Fact, Feature, Floats, Read
 from features.encode import FACTS
-from features.finishers import finish
+from features.finishers import Item, Together, together
 from features.kernel import group_reads
 from features.log import Events, Log
 from features.plan import Group, Plan, Rows
 
 Ints = NDArray[np.int64]
-_ROWS_AT_ONCE = 65_536
+_ROWS_AT_ONCE = 8_192
+"""Rows of which some features are finished together: few enough to stay within a cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,17 +185,20 @@ def matrix(
     """
     values = np.empty((len(log), len(plan.names)), np.float32)
     found = batches(log, plan) if engine is None else [engine(log, plan)]
-    for done, (place, column) in enumerate(finished(log, plan, found), start=1):
-        values[:, place] = column
-        if progress is not None:
-            progress(done, len(plan.names))
+    for places, rows, made in finished(log, plan, found, progress=progress):
+        values[rows, places] = made.T
     return Matrix(log.crossing_id, log.as_of, plan.names, values, plan.digest)
 
 
 def finished(
-    log: Log, plan: Plan, found: Iterable[Mapping[Read, Column]], *, first: int = 0
-) -> Iterator[tuple[int, Rows]]:
-    """Finish features one by one, each as soon as its reads are there.
+    log: Log,
+    plan: Plan,
+    found: Iterable[Mapping[Read, Column]],
+    *,
+    first: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[tuple[int, ...], slice, Rows]]:
+    """Finish features as soon as their reads are there, some features of some rows at a time.
 
     Parameters
     ----------
@@ -204,41 +208,54 @@ def finished(
         All reads of the plan, a few at a time.
     first : int, default=0
         The row from which on features are wanted.
+    progress : callable, optional
+        Told how many features are done, and how many there are.
 
     Yields
     ------
-    place : int
-        Where the feature stands among the plan's names; each place once, in no order.
-    values : float32 array of shape (n - first,)
+    places : tuple of k int
+        Where these features stand among the plan's names; each place once for each row.
+    rows : slice of m rows, counted from ``first``
+    values : float32 array of shape (k, m)
         To the bit what ``plan.finish`` makes of all slots.
     """
-    features = list(plan.catalogue.values())
-    waits = {
-        place: {item for item in feature.inputs if isinstance(item, Read)}
-        for place, feature in enumerate(features)
-    }
+    waits = dict(enumerate(plan.catalogue.values()))
+    reads = {place: _reads(feature) for place, feature in waits.items()}
     held: dict[Read, Column] = {}
     for batch in chain([{}], found):
         held |= batch
-        for place in [place for place, asked in waits.items() if asked <= held.keys()]:
-            del waits[place]
-            yield place, _finish(log, features[place], held, first)
-        wanted = set().union(*waits.values())
+        ready = [place for place in waits if reads[place] <= held.keys()]
+        for features in together({place: waits.pop(place) for place in ready}):
+            yield from _finished(log, features, held, first)
+        wanted = set().union(*(reads[place] for place in waits))
         held = {read: values for read, values in held.items() if read in wanted}
         del batch  # or it would live on while the next one is made
+        if progress is not None and ready:
+            progress(len(reads) - len(waits), len(reads))
 
 
-def _finish(log: Log, feature: Feature, held: Mapping[Read, Column], first: int) -> Rows:
-    out = np.empty(len(log) - first, np.float32)
-    for begin in range(0, len(out), _ROWS_AT_ONCE):
-        rows = slice(begin, begin + _ROWS_AT_ONCE)
-        within = slice(first + begin, min(first + rows.stop, len(log)))
-        inputs = [
-            _fact(log, item, within) if isinstance(item, Fact) else held[item][rows]
-            for item in feature.inputs
-        ]
-        out[rows] = finish(feature.operator, inputs, feature.parameters)
-    return out
+def _reads(feature: Feature) -> set[Read]:
+    return {item for item in feature.inputs if isinstance(item, Read)}
+
+
+def _finished(
+    log: Log, features: Together, held: Mapping[Read, Column], first: int
+) -> Iterator[tuple[tuple[int, ...], slice, Rows]]:
+    n = len(log) - first
+
+    def filled(items: Sequence[Item], rows: slice) -> Floats:
+        out = np.empty((len(items), rows.stop - rows.start))
+        for item, row in zip(items, out, strict=True):
+            within = slice(first + rows.start, first + rows.stop)
+            row[:] = held[item][rows] if isinstance(item, Read) else _fact(log, item, within)
+        return out
+
+    items, shape = tuple(chain.from_iterable(features.own)), (-1, len(features.places))
+    for begin in range(0, n, _ROWS_AT_ONCE):
+        rows = slice(begin, min(begin + _ROWS_AT_ONCE, n))
+        own = filled(items, rows).reshape(*shape, rows.stop - begin)
+        made = features.finish(own, filled(features.common, rows))
+        yield features.places, rows, made.astype(np.float32)
 
 
 def _fact(log: Log, fact: Fact, rows: slice) -> Floats:

@@ -1,7 +1,8 @@
 """The feature matrix of a bulk folder or a home, as one Parquet file.
 
-Features are made one by one and files are written row by row, so the matrix goes through a scratch
-file beside the output: it is never whole in memory. A row group holds rows of one month at most.
+Features are made a few at a time and files are written row by row, so the matrix goes through a
+scratch file beside the output: it is never whole in memory. A row group holds rows of one month at
+most.
 """
 
 import ctypes
@@ -92,11 +93,17 @@ def export(
     first = 0 if since is None else int(np.searchsorted(log.known_at, since))
     rows, width = len(log) - first, len(plan.names)
     with TemporaryFile(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        found = finished(log, plan, batches(log, plan, first=first), first=first)
-        for done, (place, column) in enumerate(found, start=1):
-            scratch.seek(place * column.nbytes)
-            scratch.write(column.data)
-            say("features", done, width)
+        found = finished(
+            log,
+            plan,
+            batches(log, plan, first=first),
+            first=first,
+            progress=lambda done, of: say("features", done, of),
+        )
+        for places, part, values in found:
+            for place, column in zip(places, values, strict=True):
+                scratch.seek(4 * (place * rows + part.start))
+                scratch.write(column.data)
         write(_months(log, plan, scratch, first), plan, out, about)
     return Exported(rows, width, plan.digest, synthetic, size, 4 * rows * width)
 

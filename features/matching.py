@@ -11,8 +11,7 @@ thirty have been, three days stand. All of it is made of as-of reads, so there i
 could know more at one time than at another.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,63 +89,60 @@ _HOURS = np.asarray(GRID, np.float64)
 _BEGINS = np.array([0.0, *_HOURS[:-1]])
 
 
+def finish_matched(own: Floats, common: Floats, how: Floats, scale: Floats) -> Floats:
+    """Finish what :func:`matched` declares; shapes as :class:`features.finishers.Operator` says."""
+    as_of, followed, known_at = _parted(common)
+    now, then = own[0], _found(own[1:], as_of - known_at <= _window(followed))
+    gap = now - then  # NaN where either is, and NaN is not even equal to itself
+    over = np.full(then.shape, np.nan)
+    np.divide(now, then, out=over, where=then > 0.0)
+    made = np.where(how == LESS, gap / scale, then)
+    np.copyto(made, over, where=how == OVER)
+    np.copyto(made, np.where(gap != gap, np.nan, gap != 0.0), where=how == DIFFERS)
+    return made
+
+
+def finish_match(_own: Floats, common: Floats, what: Floats) -> Floats:
+    """Finish what :func:`match` declares; shapes as :class:`features.finishers.Operator` says."""
+    as_of, followed, known_at = _parted(common)
+    window = _window(followed)
+    at = _found(known_at, as_of - known_at <= window)
+    known = np.empty((len(KEYS) + 2, *at.shape))
+    known[: len(KEYS)] = np.where(at != at, np.nan, known_at == at)
+    known[SHARE] = _sooner(as_of - at, followed)
+    np.divide(window, float(HOUR), out=known[WINDOW])
+    return known.take(what[:, 0].astype(np.intp), axis=0)
+
+
+def _parted(common: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the cut, how many followed within each time, when each key's record was known."""
+    return common[0], common[1 : 1 + len(GRID)], common[1 + len(GRID) :]
+
+
 def _window(followed: Floats) -> Floats:
     """Return the window of a line in microseconds; ``followed`` has a first axis along the grid."""
     longest = followed[-1]
     reached = (followed >= COVERED * longest).argmax(axis=0)
-    hours: Floats = np.where(longest >= FEWEST, _HOURS[reached], _HOURS[-1])
+    hours: Floats = np.where(longest >= FEWEST, _HOURS.take(reached), _HOURS[-1])
     return hours * float(HOUR)
 
 
-def _found(as_of: Floats, followed: Floats, known_at: Floats, told: Floats) -> Floats:
-    """Return what is told by the first key's record within the window, NaN where there is none."""
-    is_near = as_of - known_at <= _window(followed)
-    there = _taken(told, is_near.argmax(axis=0))
-    return np.where(is_near.any(axis=0), there, np.nan)
-
-
-def _taken(values: Floats, places: NDArray[np.intp]) -> Floats:
-    """Return for each cell the value at its place along the first axis."""
-    cells = values.reshape(len(values), -1)
-    taken: Floats = cells[places.ravel(), np.arange(places.size)]
-    return taken.reshape(places.shape)
-
-
-def _matched(inputs: Floats, how: Any, scale: Any) -> Floats:
-    now, as_of, followed = inputs[0], inputs[1], inputs[2 : 2 + len(GRID)]
-    known_at, told = inputs[-2 * len(KEYS) : -len(KEYS)], inputs[-len(KEYS) :]
-    then = _found(as_of, followed, known_at, told)
-    over = np.full(np.shape(then), np.nan)
-    np.divide(now, then, out=over, where=then > 0.0)
-    unknown = np.isnan(now) | np.isnan(then)
-    differs = np.where(unknown, np.nan, (now != then).astype(np.float64))
-    made = np.where(how == LESS, (now - then) / scale, then)
-    made = np.where(how == OVER, over, made)
-    return np.where(how == DIFFERS, differs, made)
-
-
-def _match(inputs: Floats, what: Any) -> Floats:
-    as_of, followed, known_at = inputs[0], inputs[1 : 1 + len(GRID)], inputs[-len(KEYS) :]
-    at = _found(as_of, followed, known_at, known_at)
-    asked = np.minimum(what, len(KEYS) - 1.0).astype(np.intp)
-    theirs = _taken(known_at, np.broadcast_to(asked, at.shape))
-    confirms = np.where(np.isnan(at), np.nan, (theirs == at).astype(np.float64))
-    made = np.where(what == SHARE, _sooner(as_of - at, followed), confirms)
-    return np.where(what == WINDOW, _window(followed) / float(HOUR), made)
+def _found(told: Floats, is_near: NDArray[np.bool_]) -> Floats:
+    """Return what the first key says whose record is near, NaN where none is."""
+    found = np.full(told.shape[1:], np.nan)
+    for key in reversed(range(len(KEYS))):
+        np.copyto(found, told[key], where=is_near[key])
+    return found
 
 
 def _sooner(age: Floats, followed: Floats) -> Floats:
     """Return the share of a line's vehicles that followed sooner, even between grid points."""
-    begins, ends = (grid.reshape(-1, *[1] * np.ndim(age)) for grid in (_BEGINS, _HOURS))
+    begins, ends = _BEGINS[:, None], _HOURS[:, None]
     into = (age / float(HOUR) - begins) / (ends - begins)
     passed = np.minimum(np.maximum(into, 0.0), 1.0)
     sooner = followed[0] * passed[0]
     for place in range(1, len(GRID)):  # one after the other: the same bits however many rows
         sooner = sooner + (followed[place] - followed[place - 1]) * passed[place]
-    is_known = (followed[-1] >= FEWEST) & ~np.isnan(age)
+    is_known = (followed[-1] >= FEWEST) & (age == age)
     share: Floats = np.where(is_known, sooner / np.maximum(followed[-1], 1.0), np.nan)
     return share
-
-
-FINISHERS: Mapping[str, Callable[..., Floats]] = {"matched": _matched, "match": _match}
-"""Elementwise: inputs on a first axis, then parameters, broadcast."""

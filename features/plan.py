@@ -1,22 +1,23 @@
 """The catalogue, compiled: which entities to look up, which counters to read, how to finish.
 
 Slots are the columns that finishers work on: first the facts, then ``as_of``, then one column for
-each distinct read. Features with one operator are finished together, so that a single row costs a
+each distinct read. Features of one operator are finished together, so that a single row costs a
 handful of numpy calls and a million rows cost the same operations column by column.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.definitions import EVER, Fact, Feature, Floats, Link, Read
 from features.encode import ENCODING_VERSION, FACTS, Entities, Facts, key_of
-from features.finishers import finish
+from features.finishers import Item, Together, together
 from features.streams import CROSSINGS, PASSED, STREAMS
 
 Rows = NDArray[np.float32]
@@ -34,13 +35,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Finisher:
-    """All features of one operator: where each input and each result stands."""
+    """Features that are finished together: the slots of their inputs, and where they stand."""
 
-    operator: str
-    inputs: NDArray[np.intp]
-    """Shape (n_inputs, n_features)."""
-    parameters: tuple[Floats, ...]
-    results: NDArray[np.intp]
+    features: Together
+    own: NDArray[np.intp]
+    """Shape (n_own, k)."""
+    common: NDArray[np.intp]
+    """Shape (n_common,)."""
+
+    def finish(self, slots: Floats) -> Floats:
+        """Return float64 features (k, n) from slots (n_slots, n)."""
+        return self.features.finish(slots.take(self.own, 0), slots.take(self.common, 0))
 
 
 class Plan:
@@ -94,29 +99,31 @@ class Plan:
         return tuple((of, "+".join(by)) for of, by in self.lookups)
 
     @cached_property
-    def slot(self) -> Mapping[Read | Fact, int]:
+    def slot(self) -> Mapping[Item, int]:
         """The column of each fact and each read."""
         facts = {Fact(name): place for place, name in enumerate(self.facts)}
         return facts | {read: len(facts) + place for place, read in enumerate(self.reads)}
 
     @cached_property
     def finishers(self) -> tuple[Finisher, ...]:
-        """Features by operator, in the order of their first appearance."""
-        by_operator: dict[str, list[str]] = {}
-        for name, feature in self.catalogue.items():
-            by_operator.setdefault(feature.operator, []).append(name)
-        return tuple(self._finisher(op, names) for op, names in by_operator.items())
-
-    def _finisher(self, operator: str, names: Sequence[str]) -> Finisher:
-        features = [self.catalogue[name] for name in names]
-        columns = zip(*(feature.inputs for feature in features), strict=True)
-        parameters = zip(*(feature.parameters for feature in features), strict=True)
-        return Finisher(
-            operator,
-            np.array([[self.slot[item] for item in column] for column in columns], np.intp),
-            tuple(np.array(column, np.float64) for column in parameters),
-            np.array([self.names.index(name) for name in names], np.intp),
+        """Features by what is finished together, in the order of their first appearance."""
+        return tuple(
+            Finisher(
+                features,
+                self._slots(chain.from_iterable(features.own)).reshape(-1, len(features.places)),
+                self._slots(features.common),
+            )
+            for features in together(dict(enumerate(self.catalogue.values())))
         )
+
+    def _slots(self, items: Iterable[Item]) -> NDArray[np.intp]:
+        return np.array([self.slot[item] for item in items], np.intp)
+
+    @cached_property
+    def _place(self) -> NDArray[np.intp]:
+        """Where each feature is found once all are finished."""
+        order = [place for finisher in self.finishers for place in finisher.features.places]
+        return np.argsort(order)
 
     @cached_property
     def digest(self) -> str:
@@ -150,11 +157,14 @@ class Plan:
         float32 array of shape (n, n_features)
             Each value cast once from a correctly rounded float64.
         """
-        out = np.empty((len(slots), len(self.names)), np.float32)
+        columns = np.ascontiguousarray(slots.T)
+        out = np.empty((len(self.names), len(slots)), np.float32)
+        done = 0
         for finisher in self.finishers:
-            columns = np.moveaxis(slots[:, finisher.inputs], 0, 1)
-            out[:, finisher.results] = finish(finisher.operator, columns, finisher.parameters)
-        return out
+            made = finisher.finish(columns)
+            out[done : done + len(made)] = made
+            done += len(made)
+        return out.T.take(self._place, 1)
 
 
 def _derived(read: Read) -> bool:
