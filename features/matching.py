@@ -11,7 +11,9 @@ thirty have been, three days stand. All of it is made of as-of reads, so there i
 could know more at one time than at another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import nan
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +114,71 @@ def finish_match(_own: Floats, common: Floats, what: Floats) -> Floats:
     known[SHARE] = _sooner(as_of - at, followed)
     np.divide(window, float(HOUR), out=known[WINDOW])
     return known.take(what[:, 0].astype(np.intp), axis=0)
+
+
+def finish_one_matched(
+    own: Sequence[Sequence[float]], common: Sequence[float], how: Sequence[float], scale: Any
+) -> Sequence[float]:
+    """Finish the same for one row."""
+    key = _first_near(common, _window_of_one(common))
+    if key is None:
+        return [nan] * len(how)
+    told = zip(own[0], own[1 + key], how, scale, strict=True)
+    return [_told(now, then, what, unit) for now, then, what, unit in told]
+
+
+def _told(now: float, then: float, how: float, scale: float) -> float:
+    if how == TOLD:
+        return then
+    if how == LESS:
+        return (now - then) / scale
+    if how == OVER:
+        return now / then if then > 0.0 else nan
+    gap = now - then
+    return nan if gap != gap else float(gap != 0.0)
+
+
+def finish_one_match(
+    _own: Sequence[Sequence[float]], common: Sequence[float], what: Sequence[float]
+) -> Sequence[float]:
+    """Finish the same for one row."""
+    window = _window_of_one(common)
+    key = _first_near(common, window)
+    known = [nan] * (len(KEYS) + 1)
+    if key is not None:
+        known_at = common[-len(KEYS) :]
+        known = [float(each == known_at[key]) for each in known_at]
+        known.append(_sooner_of_one(common[0] - known_at[key], common))
+    known.append(window / float(HOUR))
+    return [known[int(each)] for each in what]
+
+
+def _window_of_one(common: Sequence[float]) -> float:
+    longest = common[len(GRID)]
+    if longest >= FEWEST:
+        for hours, followed in zip(GRID, common[1:], strict=False):
+            if followed >= COVERED * longest:
+                return hours * float(HOUR)
+    return GRID[-1] * float(HOUR)
+
+
+def _first_near(common: Sequence[float], window: float) -> int | None:
+    as_of = common[0]
+    for key, known_at in enumerate(common[1 + len(GRID) :]):
+        if as_of - known_at <= window:
+            return key
+    return None
+
+
+def _sooner_of_one(age: float, common: Sequence[float]) -> float:
+    if not common[len(GRID)] >= FEWEST:
+        return nan
+    before, begins, sooner = 0.0, 0, 0.0
+    for followed, ends in zip(common[1:], GRID, strict=False):
+        into = (age / float(HOUR) - begins) / (ends - begins)
+        sooner += (followed - before) * min(max(into, 0.0), 1.0)
+        before, begins = followed, ends
+    return sooner / common[len(GRID)]
 
 
 def _parted(common: Floats) -> tuple[Floats, Floats, Floats]:

@@ -7,20 +7,23 @@ handful of numpy calls and a million rows cost the same operations column by col
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.definitions import EVER, Fact, Feature, Floats, Link, Read
 from features.encode import ENCODING_VERSION, FACTS, Entities, Facts, key_of
-from features.finishers import Item, Together, together
+from features.finishers import Item, Together, Values, together
 from features.streams import CROSSINGS, PASSED, STREAMS
 
 Rows = NDArray[np.float32]
+_FEW = 2
+"""Rows up to which it is faster to finish one after the other."""
 Lookup = tuple[tuple[str, ...], tuple[str, ...]]
 """(of, by): the entities of a crossing whose key is looked up among those counted ``by``."""
 
@@ -42,10 +45,24 @@ class Finisher:
     """Shape (n_own, k)."""
     common: NDArray[np.intp]
     """Shape (n_common,)."""
+    picks: tuple[Callable[[Values], Values], ...]
+    """The same for one row: each takes slots and returns one of the own inputs, the last the common
+    ones."""
 
     def finish(self, slots: Floats) -> Floats:
         """Return float64 features (k, n) from slots (n_slots, n)."""
         return self.features.finish(slots.take(self.own, 0), slots.take(self.common, 0))
+
+    def finish_one(self, slots: Values) -> Values:
+        """Return k features from the slots of one row."""
+        *own, common = [pick(slots) for pick in self.picks]
+        return self.features.finish_one(own, common)
+
+
+def _pick(slots: Sequence[int]) -> Callable[[Values], Values]:
+    if len(slots) > 1:
+        return itemgetter(*slots)  # returns a tuple only where there are two or more
+    return lambda row: [row[slot] for slot in slots]
 
 
 class Plan:
@@ -107,14 +124,13 @@ class Plan:
     @cached_property
     def finishers(self) -> tuple[Finisher, ...]:
         """Features by what is finished together, in the order of their first appearance."""
-        return tuple(
-            Finisher(
-                features,
-                self._slots(chain.from_iterable(features.own)).reshape(-1, len(features.places)),
-                self._slots(features.common),
-            )
-            for features in together(dict(enumerate(self.catalogue.values())))
-        )
+        features = dict(enumerate(self.catalogue.values()))
+        return tuple(self._finisher(each) for each in together(features))
+
+    def _finisher(self, features: Together) -> Finisher:
+        own = self._slots(chain.from_iterable(features.own)).reshape(-1, len(features.places))
+        common = self._slots(features.common)
+        return Finisher(features, own, common, tuple(_pick(s.tolist()) for s in (*own, common)))
 
     def _slots(self, items: Iterable[Item]) -> NDArray[np.intp]:
         return np.array([self.slot[item] for item in items], np.intp)
@@ -124,6 +140,10 @@ class Plan:
         """Where each feature is found once all are finished."""
         order = [place for finisher in self.finishers for place in finisher.features.places]
         return np.argsort(order)
+
+    @cached_property
+    def _sorted(self) -> Callable[[Values], Values]:
+        return _pick(self._place.tolist())
 
     @cached_property
     def digest(self) -> str:
@@ -157,6 +177,8 @@ class Plan:
         float32 array of shape (n, n_features)
             Each value cast once from a correctly rounded float64.
         """
+        if 0 < len(slots) <= _FEW:
+            return np.array([self._finish_one(row) for row in slots.tolist()], np.float32)
         columns = np.ascontiguousarray(slots.T)
         out = np.empty((len(self.names), len(slots)), np.float32)
         done = 0
@@ -165,6 +187,10 @@ class Plan:
             out[done : done + len(made)] = made
             done += len(made)
         return out.T.take(self._place, 1)
+
+    def _finish_one(self, slots: Values) -> Values:
+        made = [value for finisher in self.finishers for value in finisher.finish_one(slots)]
+        return self._sorted(made)
 
 
 def _derived(read: Read) -> bool:

@@ -3,11 +3,10 @@
 import math
 from typing import Any
 
-import numpy as np
 import pytest
 
 from engine.records import Crossing, Declaration, GoodsItem
-from engine.times import HOUR, MINUTE, moment
+from engine.times import HOUR, moment
 from features.bulk import matrix
 from features.catalogue import CATALOGUE
 from features.log import read_log
@@ -143,17 +142,3 @@ def test_another_lines_past_teaches_nothing() -> None:
     ]
     seen = last(*back, left(900, 410.0, plate="X"), passage(901, 420.0, plate="X"))
     assert seen["mirror_window"] == GRID[-1] and seen["mirror_by_plate"] == 1.0
-
-
-def test_rows_are_matched_one_by_one_as_together() -> None:
-    """What one arrival is answered is what bulk says of it, to the bit."""
-    slots = np.random.default_rng(5)
-    n = 400
-    values = np.full((n, len(PLAN.facts) + len(PLAN.reads)), np.nan)
-    values[:, : len(PLAN.facts)] = slots.integers(0, 3, (n, len(PLAN.facts))) * float(MINUTE)
-    reads = slots.integers(-40, 40, (n, len(PLAN.reads))).astype(np.float64)
-    reads[slots.random(reads.shape) < 0.3] = np.nan
-    values[:, len(PLAN.facts) :] = reads
-    together = PLAN.finish(values)
-    alone = np.concatenate([PLAN.finish(values[row : row + 1]) for row in range(n)])
-    assert np.array_equal(together.view(np.int32), alone.view(np.int32))
