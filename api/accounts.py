@@ -33,11 +33,19 @@ class Accounts:
         self._network = network
         self._journal = Journal(store, [AccountProjection()])
 
-    def create_key(self, role: Role, post: str | None, *, pepper: bytes) -> Made:
-        """Make a key; raises ``NotAllowedError`` where the role needs a post and none is named."""
+    def create_key(
+        self, role: Role, post: str | None, *, pepper: bytes, owner: str | None = None
+    ) -> Made:
+        """Make a key, of a user where one is named; both count as one person.
+
+        Raises ``NotAllowedError`` where the role needs a post and none is named, ``NotFoundError``
+        where there is no such user.
+        """
         self._check(role, post)
+        if owner is not None:
+            self._must_know(owner)
         made = Made(f"key-{secrets.token_hex(6)}", role, post, new_key())
-        body = {"role": role.value}
+        body = {"role": role.value} | ({} if owner is None else {"owner": owner})
         draft = Draft(KEY_CREATED, made.name, post or "", body, extra=digest(made.secret, pepper))
         self._journal.append([draft])
         return made
@@ -74,6 +82,12 @@ class Accounts:
         if not is_password(password, kept) or found is None:
             raise NotAuthenticatedError
         return Role(found.role)
+
+    def _must_know(self, name: str) -> None:
+        with self._store.read() as connection:
+            known = connection.execute(select(USERS.c.name).where(USERS.c.name == name)).first()
+        if known is None:
+            raise NotFoundError("user", name)
 
     def _check(self, role: Role, post: str | None) -> None:
         if post is not None and self._network.posts:

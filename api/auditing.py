@@ -67,7 +67,7 @@ def listing(
 def opened(runtime: Runtime, caller: Caller, seq: int) -> dict[str, Any]:
     """Return a record with its body, once it is recorded who opens it; raises ``NotFoundError``."""
     entry = _reachable(runtime, caller, seq)
-    said = {"by": caller.name, "role": caller.role.value, "sequence": seq, "kind": entry.kind}
+    said = {"by": caller.person, "role": caller.role.value, "sequence": seq, "kind": entry.kind}
     runtime.writer.submit(Draft(SENSITIVE_READ, str(seq), entry.post, said)).result()
     with runtime.store.read() as snapshot:
         try:
@@ -92,7 +92,7 @@ def verified(runtime: Runtime, caller: Caller) -> dict[str, Any]:
         after = max(head - MOST_WALKED, 0)
         found = check(snapshot, after=after)
     said = {
-        "by": caller.name,
+        "by": caller.person,
         "after": after,
         "upto": head,
         "checked": found.checked,

@@ -27,6 +27,13 @@ class Caller:
     role: Role
     post: str | None
     """The one post it reaches; None means every post."""
+    owner: str | None = None
+    """The user whose key it is; None for the key of a machine, and for a user who signed in."""
+
+    @property
+    def person(self) -> str:
+        """Return who answers for what is done, and counts as one where two people are asked."""
+        return self.owner or self.name
 
     def reaches(self, post: str) -> bool:
         """Tell whether this caller may act for a post."""
@@ -64,7 +71,7 @@ class Callers:
         """Return the caller of a header; raises ``NotAuthenticatedError``."""
         kept = self._digest(header)
         column = KEYS.c
-        query = select(column.key_id, column.role, column.post).where(
+        query = select(column.key_id, column.role, column.post, column.owner).where(
             column.digest == kept, column.revoked_at.is_(None)
         )
         until = time.monotonic() + self._believed  # before the read: it is as old as that
@@ -73,7 +80,7 @@ class Callers:
         if row is None:
             self._known.pop(kept, None)
             raise NotAuthenticatedError
-        caller = Caller(row.key_id, Role(row.role), row.post)
+        caller = Caller(row.key_id, Role(row.role), row.post, row.owner)
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[kept] = (until, caller)

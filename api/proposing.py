@@ -1,7 +1,7 @@
 """Profiles and the watch list for one request: who may take which step, recorded once.
 
-A person is whoever the caller's key or session names: two different keys are two people. Which of
-their steps count is for :mod:`engine.twokeys`.
+A person is whom the caller's session names, or whose key it is: two keys of nobody are two people.
+Which of their steps count is for :mod:`engine.twokeys`.
 """
 
 import secrets
@@ -91,7 +91,7 @@ class Proposing:
             other = proposed.instead_of
             if other is not None and other not in twokeys.standings(connection, "profile", other):
                 raise RecordError("profile", "instead_of", "unknown", "no profile has this code")
-            return profiles.propose(proposed, by=self._caller.name, now=self._now(connection))
+            return profiles.propose(proposed, by=self._caller.person, now=self._now(connection))
 
         return self._once(asked, draft)
 
@@ -113,7 +113,7 @@ class Proposing:
         return self._once(
             asked,
             lambda connection: made(
-                entry, entry_id, by=self._caller.name, now=self._now(connection)
+                entry, entry_id, by=self._caller.person, now=self._now(connection)
             ),
         )
 
@@ -123,7 +123,7 @@ class Proposing:
         def draft(connection: Connection) -> Draft:
             now = standing(connection, matter, subject)
             self._reach(now.content.get("post"), matter)
-            by, shadow = self._caller.name, approval.shadow
+            by, shadow = self._caller.person, approval.shadow
             made = twokeys.approval(matter, now, by=by, shadow=shadow)
             if matter == "profile" and now.leaving is None:
                 profiles.must_be_bearable(
@@ -142,7 +142,7 @@ class Proposing:
         def draft(connection: Connection) -> Draft:
             now = standing(connection, matter, subject)
             self._reach(now.content.get("post"), matter)
-            return twokeys.leave(matter, now, by=self._caller.name, why=wanted.reason)
+            return twokeys.leave(matter, now, by=self._caller.person, why=wanted.reason)
 
         return self._step("retirement", matter, subject, wanted, draft=draft)
 
@@ -157,7 +157,7 @@ class Proposing:
     ) -> Recorded:
         with self._runtime.store.read() as connection:
             pending = standing(connection, matter, subject).pending
-        name = f"{matter}:{subject}:{what}:{pending}:{self._caller.name}"
+        name = f"{matter}:{subject}:{what}:{pending}:{self._caller.person}"
         return self._once(
             claim(f"{matter}_{what}", record, post="", name=name, key=self._key), draft
         )
@@ -169,7 +169,7 @@ class Proposing:
             found = profiles.read(standing(connection, "profile", code))
             self._reach(found.proposed.post)
             figures = self._runtime.backtests.run(found.proposed.trial, days=days)
-            by, state = self._caller.name, found.standing.state
+            by, state = self._caller.person, found.standing.state
             return twokeys.evidence("profile", code, by=by, state=state, figures=figures)
 
         name = f"profile:{code}:backtest:{secrets.token_hex(8)}"
@@ -189,7 +189,7 @@ class Proposing:
         except (BusyError, NotEnoughDataError):
             return None
         asked = claim("profile_backtested", Period(), post="", name=name)
-        by = self._caller.name
+        by = self._caller.person
         draft = twokeys.evidence("profile", code, by=by, state="proposed", figures=figures)
         return figures_of(self._once(asked, lambda _: draft))
 

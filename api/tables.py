@@ -21,6 +21,7 @@ KEYS = Table(
     Column("post", String),
     Column("created_at", Int64, nullable=False),
     Column("revoked_at", Int64),
+    Column("owner", String),
 )
 USERS = Table(
     "users",
@@ -61,6 +62,7 @@ class AccountProjection:
         for entry, draft in entries:
             if entry.kind == KEY_CREATED:
                 row = {"key_id": entry.subject, "digest": draft.extra, "created_at": entry.known_at}
+                row |= {"owner": draft.body.get("owner")}
                 connection.execute(insert(KEYS), [row | _scope(draft)])
             elif entry.kind == KEY_REVOKED:
                 revoked = update(KEYS).where(KEYS.c.key_id == entry.subject)

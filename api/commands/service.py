@@ -59,7 +59,12 @@ def serve(
 
 @keys.command("create")
 def create_key(
-    home: HomeOption, role: RoleOption, post: PostOption = None, *, as_json: JsonOption = False
+    home: HomeOption,
+    role: RoleOption,
+    post: PostOption = None,
+    owner: Annotated[str | None, typer.Option(help="The user whose key it is.")] = None,
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a key and print it; it is not shown again."""
     from api.accounts import Accounts
@@ -68,8 +73,9 @@ def create_key(
 
     with opened(home) as (found, store):
         accounts = Accounts(store, open_network(found))
-        made = accounts.create_key(role, post, pepper=open_pepper(found))
-    result = {"key_id": made.name, "role": made.role, "post": made.post, "key": made.secret}
+        made = accounts.create_key(role, post, pepper=open_pepper(found), owner=owner)
+    said = {"key_id": made.name, "role": made.role, "post": made.post, "owner": owner}
+    result = said | {"key": made.secret}
     emit(result, as_json=as_json, text=lambda: typer.echo(made.secret))
 
 

@@ -32,7 +32,7 @@ def review(runtime: Runtime, visitor: Visitor, decision_id: str, form: Form) -> 
     made = Review.model_validate({name: value for name, value in said.items() if value})
     name = f"{REVIEW}:form:{decision_id}:{once(form)}"
     asked = claim(REVIEW, made, post=known.post, name=name)
-    runtime.recording.review(known, made, asked, person=visitor.caller.name)
+    runtime.recording.review(known, made, asked, person=visitor.caller.person)
 
 
 def report(runtime: Runtime, visitor: Visitor, decision_id: str, form: Form) -> None:
@@ -47,7 +47,7 @@ def report(runtime: Runtime, visitor: Visitor, decision_id: str, form: Form) -> 
         done = taken(snapshot, [act_name, seizure_name])
     if act_name not in done:
         asked = claim(INSPECTION, act, post=known.post, name=act_name)
-        by = Handling(visitor.caller.name, _team(runtime, known, form))
+        by = Handling(visitor.caller.person, _team(runtime, known, form))
         runtime.recording.inspection(act, asked, said=None, by=by)
     if seizure is not None and seizure_name not in done:
         asked = claim(SEIZURE, seizure, post=known.post, name=seizure_name)
@@ -59,7 +59,7 @@ def release(runtime: Runtime, visitor: Visitor, decision_id: str, form: Form) ->
     known = Reading(runtime).filed(decision_id, visitor.caller)
     content = Release(crossing_id=known.crossing_id)
     asked = claim(RELEASE, content, post=known.post, name=f"{RELEASE}:{known.crossing_id}")
-    runtime.recording.release(known.crossing_id, asked, by=Handling(visitor.caller.name))
+    runtime.recording.release(known.crossing_id, asked, by=Handling(visitor.caller.person))
 
 
 def _team(runtime: Runtime, known: Filed, form: Form) -> str | None:

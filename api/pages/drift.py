@@ -47,7 +47,7 @@ async def show(
 @router.post("")
 async def measure(runtime: RunningService, visitor: TheVisitor, _form: TheForm) -> Response:
     """Measure anew."""
-    run, by = runtime.measurements.run, visitor.caller.name
+    run, by = runtime.measurements.run, visitor.caller.person
     try:
         await asyncio.to_thread(run, days=DAYS, by=by)
     except (BusyError, NotEnoughDataError):

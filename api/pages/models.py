@@ -74,7 +74,7 @@ async def compare(
 @router.post("/rules-only")
 async def rules_only(runtime: RunningService, visitor: TheVisitor, form: TheForm) -> Response:
     """Take the model out of force; one person is enough."""
-    by, why = visitor.caller.name, _reason(form)
+    by, why = visitor.caller.person, _reason(form)
     await asyncio.to_thread(withdrawn, runtime.store, by=by, why=why)
     return RedirectResponse("/models?done=withdrawn", 303)
 
@@ -82,7 +82,7 @@ async def rules_only(runtime: RunningService, visitor: TheVisitor, form: TheForm
 @router.post("/rollback")
 async def roll_back(runtime: RunningService, visitor: TheVisitor, form: TheForm) -> Response:
     """Put the model before the present one back into force; two approved it once."""
-    who: dict[str, Any] = {"by": visitor.caller.name, "role": visitor.caller.role}
+    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
     why = _reason(form)
     await asyncio.to_thread(rolled_back, runtime.home, runtime.store, why=why, **who)
     return RedirectResponse("/models?done=back", 303)
@@ -146,7 +146,7 @@ async def approve(
     runtime: RunningService, visitor: TheVisitor, _form: TheForm, version: Version
 ) -> Response:
     """Approve a model; the second person puts it into force."""
-    who: dict[str, Any] = {"by": visitor.caller.name, "role": visitor.caller.role}
+    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
     await asyncio.to_thread(approved, runtime.home, runtime.store, version, **who)
     return RedirectResponse(f"/models/{version}?done=approved", 303)
 
@@ -156,7 +156,7 @@ async def shadow(
     runtime: RunningService, visitor: TheVisitor, _form: TheForm, version: Version
 ) -> Response:
     """Let a candidate score in the shadow."""
-    who: dict[str, Any] = {"by": visitor.caller.name, "role": visitor.caller.role}
+    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
     await asyncio.to_thread(shadowed, runtime.home, runtime.store, version, **who)
     return RedirectResponse(f"/models/{version}?done=shadowed", 303)
 

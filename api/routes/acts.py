@@ -36,7 +36,7 @@ async def inspect(
     post = await asyncio.to_thread(post_of, runtime, caller, act.crossing_id)
     name = inspection_name(act.inspection_id)
     asked = claim(INSPECTION, act, post=post, name=name, key=key)
-    by, record = Handling(caller.name, team), runtime.recording.inspection
+    by, record = Handling(caller.person, team), runtime.recording.inspection
     found = await asyncio.to_thread(record, act, asked, said=act.basis, by=by)
     return answer(runtime.acknowledged_act(found), 201)
 

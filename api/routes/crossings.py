@@ -55,6 +55,6 @@ def release(
     post = post_of(runtime, caller, crossing_id)
     content = Release(crossing_id=crossing_id)
     asked = claim(RELEASE, content, post=post, name=f"{RELEASE}:{crossing_id}", key=key)
-    by = Handling(caller.name, team)
+    by = Handling(caller.person, team)
     found = runtime.recording.release(crossing_id, asked, by=by)
     return answer(runtime.acknowledged(found, identifier=crossing_id), 201)

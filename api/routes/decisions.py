@@ -168,7 +168,7 @@ async def review(
     name = f"{REVIEW}:{secrets.token_hex(12)}"
     asked = claim(REVIEW, review, post=found.post, name=name, key=key)
     recording = runtime.recording.review
-    kept = await asyncio.to_thread(recording, found, review, asked, person=caller.name)
+    kept = await asyncio.to_thread(recording, found, review, asked, person=caller.person)
     return answer(runtime.acknowledged(kept, identifier=decision_id), 201)
 
 

@@ -43,5 +43,5 @@ async def measure(
 ) -> Response:
     """Measure anew, in a process of its own, record it, and return it."""
     run = runtime.measurements.run
-    await asyncio.to_thread(run, days=asked.days, by=caller.name)
+    await asyncio.to_thread(run, days=asked.days, by=caller.person)
     return answer(ReadingModels(runtime).drift(), 201)

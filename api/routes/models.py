@@ -84,7 +84,7 @@ async def rules_only(
     """Take the model out of force, so that rules and the lot decide; one person is enough."""
 
     def act(asked: Claim | None) -> State:
-        return withdrawn(runtime.store, by=caller.name, why=body.reason, claim=asked)
+        return withdrawn(runtime.store, by=caller.person, why=body.reason, claim=asked)
 
     await asyncio.to_thread(_once, runtime, body, "rules-only", key, act)
     return answer(ReadingModels(runtime).all(), 201)
@@ -106,7 +106,7 @@ async def roll_back(
     """Put the model before the present one back into force; two people approved it once."""
 
     def act(asked: Claim | None) -> State:
-        by, role = caller.name, caller.role
+        by, role = caller.person, caller.role
         home, store, why = runtime.home, runtime.store, body.reason
         return rolled_back(home, store, by=by, role=role, why=why, claim=asked)
 
@@ -131,7 +131,7 @@ async def shadow(
     """Let a candidate score in the shadow, unseen by officers."""
 
     def act(asked: Claim | None) -> State:
-        by, role = caller.name, caller.role
+        by, role = caller.person, caller.role
         return shadowed(runtime.home, runtime.store, version, by=by, role=role, claim=asked)
 
     await asyncio.to_thread(_once, runtime, body, f"{version}:shadow", key, act)
@@ -155,7 +155,7 @@ async def approve(
     """Approve a model; the second person puts it into force, and neither may have trained it."""
 
     def act(asked: Claim | None) -> State:
-        by, role = caller.name, caller.role
+        by, role = caller.person, caller.role
         return approved(runtime.home, runtime.store, version, by=by, role=role, claim=asked)
 
     await asyncio.to_thread(_once, runtime, body, version, key, act)

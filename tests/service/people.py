@@ -8,10 +8,10 @@ from api.roles import Role
 from tests.service.world import World
 
 
-def person(world: World, role: Role) -> dict[str, str]:
-    """Return the headers of somebody new."""
+def person(world: World, role: Role, owner: str | None = None) -> dict[str, str]:
+    """Return the headers of somebody new, or of one more key of a user."""
     accounts = Accounts(world.runtime.store, world.runtime.network)
-    made = accounts.create_key(role, None, pepper=open_pepper(world.home))
+    made = accounts.create_key(role, None, pepper=open_pepper(world.home), owner=owner)
     return {"Authorization": f"Bearer {made.secret}"}
 
 

@@ -14,11 +14,13 @@ from api.backtesting import Backtests
 from api.roles import Role
 from api.schemas_profiles import AcknowledgedProfile, AcknowledgedStep, Profiles, ProfileView
 from engine import twokeys
+from engine.errors import NotFoundError
 from engine.profiles import Profile, Trial, fits_again, profiles
 from engine.queue import listed
 from features.event_log import read_event_log
 from models.profile_backtest import profile_backtest
 from tests.service.conftest import serving
+from tests.service.desk import at_desk
 from tests.service.people import person, send
 from tests.service.world import World, arrival
 
@@ -131,6 +133,18 @@ def test_from_a_proposal_to_the_hits_of_its_matches(world: World, people: People
     everything = world.get("/v1/profiles", Role.ANALYST).json()
     TypeAdapter(Profiles).validate_python(everything)
     assert [p["author"] for p in everything["profiles"]] == [found["author"]]
+
+
+def test_a_user_and_the_keys_of_that_user_are_one_person(world: World, people: People) -> None:
+    with pytest.raises(NotFoundError, match="user"):
+        person(world, Role.SUPERVISOR, "eve")
+    desk = at_desk(world, "eve")
+    one, other = (person(world, Role.SUPERVISOR, "eve") for _ in range(2))
+    assert send(world, "/v1/profiles", proposed("KEYS-1"), one).status_code == 201
+    assert world.get("/v1/profiles/KEYS-1").json()["author"] == "eve"
+    assert send(world, "/v1/profiles/KEYS-1/approvals", {}, other).status_code == 403
+    assert desk.send("/profiles/KEYS-1", "/profiles/KEYS-1/approvals", {}).status_code == 403
+    assert send(world, "/v1/profiles/KEYS-1/approvals", {}, people["bob"]).status_code == 201
 
 
 def test_the_author_approves_nothing_of_it(world: World, people: People) -> None:
