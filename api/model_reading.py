@@ -117,7 +117,10 @@ class ReadingModels:
         found, missing = self.papers(model.version)
         manifest = model.manifest if found is None else found.manifest
         report = {} if found is None else found.report
-        stands = promotion.against(model, manifest=manifest, doubts=report.get("doubts", ()))
+        # A bundle that cannot be read is told as missing, not as fitted on something else.
+        fits = found is None or found.card.get("definitions") == self._runtime.plan.digest
+        doubts = report.get("doubts", ())
+        stands = promotion.against(model, manifest=manifest, doubts=doubts, fits=fits)
         waits = model.role in ("candidate", "shadow")
         own = events.get(model.version, ())
         return {

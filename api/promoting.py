@@ -5,7 +5,7 @@ verifies it first.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from api.roles import Role
@@ -14,8 +14,10 @@ from engine.errors import NotAllowedError
 from engine.home import Home
 from engine.journal import Draft, Journal
 from engine.store import Store
+from features.catalogue import CATALOGUE
+from features.plan import Plan
 from models import promotion
-from models.bundle import file_digest, load_bundle, signing_key
+from models.bundle import MANIFEST, file_digest, load_bundle, signing_key
 from models.promotion import State
 from models.promotions import PromotionProjection, read_state
 
@@ -31,9 +33,15 @@ def approved(
     ``NotAllowedError`` for a role that does not approve models.
     """
     _allowed(role)
-    manifest, report = _verified(home, version)
-    doubts = report.get("doubts", ())
-    drafts = promotion.approve(_state(store), version, by=by, manifest=manifest, doubts=doubts)
+    found = _verified(home, version)
+    drafts = promotion.approve(
+        _state(store),
+        version,
+        by=by,
+        manifest=found.manifest,
+        doubts=found.report.get("doubts", ()),
+        fits=found.fits,
+    )
     return _recorded(store, drafts, claim)
 
 
@@ -55,8 +63,9 @@ def rolled_back(
     """
     _allowed(role)
     now = _state(store)
-    manifest, _ = _verified(home, promotion.before(now))
-    return _recorded(store, promotion.roll_back(now, by=by, why=why, manifest=manifest), claim)
+    found = _verified(home, promotion.before(now))
+    drafts = promotion.roll_back(now, by=by, why=why, manifest=found.manifest, fits=found.fits)
+    return _recorded(store, drafts, claim)
 
 
 def withdrawn(store: Store, *, by: str, why: str, claim: Claim | None = None) -> State:
@@ -69,11 +78,21 @@ def _allowed(role: Role) -> None:
         raise NotAllowedError("models are approved by analysts and supervisors")
 
 
-def _verified(home: Home, version: str) -> tuple[str, Mapping[str, Any]]:
-    """Return the digest of a bundle's manifest, and its report, after reading all of it."""
-    bundle = home.bundles / version
-    report = load_bundle(bundle, signing_key(home).public_key()).report
-    return file_digest(bundle / "manifest.json"), report
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What all of a bundle, read and verified, says of itself."""
+
+    manifest: str
+    report: Mapping[str, Any]
+    fits: bool
+    """Whether it was fitted on the features that this program reads; else no service loads it."""
+
+
+def _verified(home: Home, version: str) -> Found:
+    folder = home.bundles / version
+    bundle = load_bundle(folder, signing_key(home).public_key())
+    fits = bundle.definitions == Plan(CATALOGUE).digest
+    return Found(file_digest(folder / MANIFEST), bundle.report, fits)
 
 
 def _state(store: Store) -> State:

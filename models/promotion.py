@@ -20,6 +20,7 @@ IN_FORCE = "model_in_force"
 RETIRED = "model_retired"
 KINDS = (REGISTERED, SHADOWED, APPROVED, IN_FORCE, RETIRED)
 APPROVALS = 2
+OTHER_FEATURES = "it was fitted on other features than those read here"
 
 Role = Literal["candidate", "shadow", "in_force", "retired"]
 
@@ -155,7 +156,13 @@ def shadow(now: State, version: str, *, by: str) -> tuple[Draft, ...]:
 
 
 def approve(
-    now: State, version: str, *, by: str, manifest: str, doubts: Sequence[str] = ()
+    now: State,
+    version: str,
+    *,
+    by: str,
+    manifest: str,
+    doubts: Sequence[str] = (),
+    fits: bool = True,
 ) -> tuple[Draft, ...]:
     """Return the records of one approval; the second puts the model into force.
 
@@ -169,6 +176,8 @@ def approve(
         SHA-256 of the manifest of the bundle as it is now, verified by the caller.
     doubts : sequence of str
         What its report says against the labels that taught it (:mod:`models.turned`).
+    fits : bool
+        Whether it was fitted on the features that are read here.
 
     Raises
     ------
@@ -176,11 +185,11 @@ def approve(
         If no such version is registered.
     PromotionRefusedError
         If its labels are in doubt, it lacks an evaluation or a card, is not what was registered,
-        was trained by this person, was approved by this person already, or is no candidate any
-        more.
+        was fitted on other features, was trained by this person, was approved by this person
+        already, or is no candidate any more.
     """
     model = _known(now, version)
-    for why in against(model, manifest=manifest, doubts=doubts):
+    for why in against(model, manifest=manifest, doubts=doubts, fits=fits):
         raise PromotionRefusedError(version, why)
     if by == model.trained_by:
         raise PromotionRefusedError(version, "whoever trained a model may not approve it")
@@ -192,7 +201,9 @@ def approve(
     return (*records, *_change(now, version, by=by, why="approved by two"))
 
 
-def against(model: Standing, *, manifest: str, doubts: Sequence[str] = ()) -> tuple[str, ...]:
+def against(
+    model: Standing, *, manifest: str, doubts: Sequence[str] = (), fits: bool = True
+) -> tuple[str, ...]:
     """Return what stands against approving a model, whoever approves; arguments of `approve`."""
     return tuple(
         why
@@ -201,6 +212,7 @@ def against(model: Standing, *, manifest: str, doubts: Sequence[str] = ()) -> tu
             (not model.evaluation, "it has no stored evaluation"),
             (not model.card, "it has no model card"),
             (manifest != model.manifest, "its bundle is not the one that was registered"),
+            (not fits, OTHER_FEATURES),
             (bool(doubts), " ".join(doubts)),
         )
         if broken
@@ -219,14 +231,19 @@ def before(now: State) -> str:
     return now.history[-2]
 
 
-def roll_back(now: State, *, by: str, why: str, manifest: str) -> tuple[Draft, ...]:
+def roll_back(
+    now: State, *, by: str, why: str, manifest: str, fits: bool = True
+) -> tuple[Draft, ...]:
     """Return the records that put the model before the present one back into force.
 
-    ``manifest`` is the SHA-256 of its bundle's manifest as it is now, verified by the caller.
+    ``manifest`` is the SHA-256 of its bundle's manifest as it is now, verified by the caller, and
+    ``fits`` whether it was fitted on the features that are read here.
     """
     version = before(now)
     if manifest != now.models[version].manifest:
         raise PromotionRefusedError(version, "its bundle is not the one that was registered")
+    if not fits:
+        raise PromotionRefusedError(version, OTHER_FEATURES)
     return _change(now, version, by=by, why=why)
 
 

@@ -70,6 +70,7 @@ AGAINST: Final = (
     N_("it has no stored evaluation"),
     N_("it has no model card"),
     N_("its bundle is not the one that was registered"),
+    N_("it was fitted on other features than those read here"),
     N_("its bundle is missing"),
     N_("its bundle is refused: {english}"),
 )

@@ -7,6 +7,8 @@ from typing import Any
 
 from engine.home import Home
 from engine.journal import Journal
+from features.catalogue import CATALOGUE
+from features.plan import Plan
 from models import promotion
 from models.bundle import FORMAT, file_digest, sign, signing_key
 from models.promotion import State
@@ -16,8 +18,8 @@ from tests.unit.test_models_report import judged
 CARD: dict[str, Any] = {
     "version": "m", "use": "Ranks crossings.", "not_for": "Not for judging a person.",
     "limits": ["It is fitted on the past."], "synthetic": True,
-    "known_until": "2026-03-01T00:00:00.000001Z", "data_digest": "d", "definitions": "f",
-    "features": 8, "summary": "In a few words.",
+    "known_until": "2026-03-01T00:00:00.000001Z", "data_digest": "d",
+    "definitions": Plan(CATALOGUE).digest, "features": 8, "summary": "In a few words.",
     "targets": {target: {"rows": 900, "finds": 80, "calibrated_on_rows": 300,
                          "calibrated_on_finds": 25} for target in ("discrepancy", "seizure")},
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """Models over HTTP: listed, approved by two, taken out of force by one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,31 +12,45 @@ from api.promoting import APPROVERS
 from api.roles import Role
 from api.settings import Settings
 from engine.times import DAY
+from features.catalogue import CATALOGUE
+from features.plan import Plan
 from models import promotion
 from models.bundle import file_digest, signing_key
 from models.bundle_write import write_bundle
 from models.promotion import State
-from models.train import train
+from models.train import Trained, train
 from tests.service.world import FakeModels, World, make_home, make_keys, open_world
 from tests.unit.models_world import START, small_world
 from tests.unit.test_models_fit import SMALL
 
+HERE = Plan(CATALOGUE).digest
+
 
 @pytest.fixture(scope="module")
-def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str]]:
+def made() -> Trained:
+    """Train a small model on what is read here."""
+    taught = replace(small_world(2500, seed=11), definitions=HERE)
+    return train(taught, SMALL, cutoff=START + 200 * DAY)
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory: pytest.TempPathFactory, made: Trained) -> Iterator[tuple[World, str]]:
     """Serve a home that has one real, registered bundle; return its version too."""
     home = make_home(tmp_path_factory.mktemp("bundled"))
     keys, other = make_keys(home)
     client, app = open_world(home, FakeModels(None), Settings(model_seconds=0.05))
     with client:
         world = World(home, FakeModels(None), client, app.state.runtime, keys, other)
-        made = train(small_world(2500, seed=11), SMALL, cutoff=START + 200 * DAY)
-        bundle = write_bundle(home.bundles, made, signing_key(home))
-        digest = file_digest(bundle / "manifest.json")
-        names = {"manifest": digest, "evaluation": "e", "card": "c"}
-        trainer = key_id(world, keys[Role.ANALYST])
-        world.runtime.journal.append(promotion.register(State(), bundle.name, by=trainer, **names))
-        yield world, bundle.name
+        yield world, entered(world, made)
+
+
+def entered(world: World, made: Trained) -> str:
+    """Write and register a model as the analyst's and return its version."""
+    bundle = write_bundle(world.home.bundles, made, signing_key(world.home))
+    names = {"manifest": file_digest(bundle / "manifest.json"), "evaluation": "e", "card": "c"}
+    trainer = key_id(world, world.keys[Role.ANALYST])
+    world.runtime.journal.append(promotion.register(State(), bundle.name, by=trainer, **names))
+    return bundle.name
 
 
 def key_id(world: World, secret: str) -> str:
@@ -66,7 +81,8 @@ def test_two_people_put_a_model_into_force_and_one_takes_it_out(
     assert approve(world, version, second).status_code == 409, "in force already"
     listed = world.get("/v1/models").json()
     assert listed["in_force"] == version
-    assert len(listed["models"][0]["approvals"]) == 2
+    standing = {model["version"]: model for model in listed["models"]}
+    assert len(standing[version]["approvals"]) == 2
 
     asked = {"reason": "It flags every empty truck."}
     assert world.post("/v1/models/rules-only", {}, Role.ANALYST).status_code == 422
@@ -77,6 +93,20 @@ def test_two_people_put_a_model_into_force_and_one_takes_it_out(
         "nothing to do"
     )
     assert [m["role"] for m in taken.json()["models"] if m["version"] == version] == ["retired"]
+
+
+def test_a_model_of_other_features_is_refused(bundled: tuple[World, str], made: Trained) -> None:
+    """No service here would load it, so it may not come into force; its twin above may."""
+    world, _ = bundled
+    strange = replace(made, model=replace(made.model, definitions="0" * len(HERE)))
+    version = entered(world, strange)
+
+    refused = approve(world, version, world.keys[Role.SUPERVISOR])
+    assert refused.status_code == 409
+    assert "other features" in refused.json()["detail"]
+    told = world.get(f"/v1/models/{version}").json()
+    assert told["against"] == [promotion.OTHER_FEATURES]
+    assert not told["approvals"]
 
 
 def test_a_strange_version_and_other_roles_are_refused(bundled: tuple[World, str]) -> None:

@@ -77,6 +77,9 @@ def test_every_refusal_has_its_reason() -> None:
     assert "evaluation" in refused(story, "m2", "ben")
     story.register("m3", card="")
     assert "card" in refused(story, "m3", "ben")
+    story.register("m4")
+    with pytest.raises(PromotionRefusedError, match="other features"):
+        promotion.approve(story.now, "m4", by="ben", manifest="sha-m4", fits=False)
     story.approve("m1", "cem")
     assert "in force" in refused(story, "m1", "dan")
     with pytest.raises(NoModelError):
@@ -137,6 +140,8 @@ def test_nobody_rolls_back_to_another_bundle() -> None:
     story.promote("m2")
     with pytest.raises(PromotionRefusedError, match="not the one"):
         promotion.roll_back(story.now, by="ben", why="", manifest="sha-m2")
+    with pytest.raises(PromotionRefusedError, match="other features"):
+        promotion.roll_back(story.now, by="ben", why="", manifest="sha-m1", fits=False)
 
 
 def test_withdrawn_leaves_rules_alone() -> None:
