@@ -10,6 +10,8 @@ BENCHES ?= features lookup serving explain intake quality
 
 export UV_SYSTEM_CERTS ?= true
 export VIRTUAL_ENV := $(abspath $(VENV))
+# Kept on disk, compiled code halves the start of every process.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test proof spark check format bench screenshots lock clean
 

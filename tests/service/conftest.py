@@ -1,12 +1,42 @@
-"""One running service a module, in this process, on SQLite."""
+"""One running service a module, in this process, on SQLite, on a day on which nothing changes.
+
+Every module begins on the same Wednesday noon, with the same seeds of its shifts: who is drawn is
+the same in every run, and no shift, day, week or month ends in the middle of a test. Where another
+process or a server has a clock of its own (``OWN_TIME``), only the seeds are the same.
+"""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 
 import pytest
+import time_machine
 
+import engine.shifts
 from api.settings import Settings
 from tests.service.world import FakeModels, World, make_home, make_keys, open_world
+
+NOON = datetime(2026, 10, 14, 7, tzinfo=UTC)
+OWN_TIME = ("test_backup", "test_faults")
+
+
+class Seeds:
+    """Stands in for what makes the secret of a shift."""
+
+    def __init__(self) -> None:
+        self.token_bytes = Random(20_240_311).randbytes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_noon(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(engine.shifts, "secrets", Seeds())
+        if request.path.stem in OWN_TIME:
+            yield
+            return
+        with time_machine.travel(NOON, tick=True):
+            yield
 
 
 @pytest.fixture(scope="module")

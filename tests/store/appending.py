@@ -22,6 +22,7 @@ from engine.writer import Writer
 
 BATCH = 3
 LONGEST_SECONDS = 0.06
+STALLED_SECONDS = 60.0
 
 
 def drafts(name: str, batch: int) -> list[Draft]:
@@ -36,7 +37,7 @@ class Hasty:
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         acknowledge(self.pipe, [entry for entry, _ in entries])
-        time.sleep(0.02)  # a commit that takes its time
+        time.sleep(STALLED_SECONDS)  # a commit that takes its time: the kill comes first
 
 
 def acknowledge(pipe: int, entries: Sequence[Entry]) -> None:
