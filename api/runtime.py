@@ -5,7 +5,7 @@ store with other processes and with the command line.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from api.pages.sessions import Sessions
 from api.serving import ModelWatch
 from api.settings import Settings
 from api.tables import AccountProjection
+from api.waking import Waking
 from engine.answers import AnswerProjection
 from engine.considering import Considering
 from engine.home import Home
@@ -114,6 +115,7 @@ class Runtime:
     metrics: Metrics
     clock: SystemClock
     present: Present
+    waking: Waking = field(default_factory=Waking)
 
     def answer(self, found: Recorded, *, is_blind: bool) -> dict[str, Any]:
         """Return a decision as one reader may see it, with its receipt."""

@@ -19,6 +19,7 @@ from engine.rules import RULES, purpose
 from engine.rules import sentences as rule_sentences
 from engine.selection import Channel, Policy
 from engine.shifts import Shifts, Standing
+from engine.tally import Tally
 from engine.workload import Running, Workload
 
 BY_MODEL = (RANDOM, SCORE, PLACE)
@@ -81,6 +82,7 @@ class Considering:
         *,
         as_of: int,
         amended: Sequence[Amends | None],
+        tally: Tally,
     ) -> list[tuple[Considered, Decision]]:
         """Decide on arrivals: one call of the model for all, one after the other at the cut.
 
@@ -95,7 +97,9 @@ class Considering:
             post = arrival.crossing.post
             standing = self._shifts.standing(post, as_of, scorer=in_force.scorer)
             if post not in running:
-                running[post] = self._workload.running(snapshot, standing.shift, now=as_of)
+                running[post] = self._workload.running(
+                    snapshot, standing.shift, now=as_of, tally=tally
+                )
             amends = amended[index]
             if amends is not None:  # draws from the shift that drew for it first
                 standing = self._shifts.standing(post, amends.as_of, scorer=in_force.scorer)
@@ -174,7 +178,7 @@ class Considering:
 
 def seen(arrival: Arrival, rows: FeatureRows, scores: Scores | None, *, index: int) -> Seen:
     """Return one arrival of a batch with its features and scores."""
-    features = dict(zip(rows.names, rows.values[index].tolist(), strict=True))
+    features = rows.by_name(index)
     if scores is None:
         return Seen(arrival, features)
     p_seizure, p_discrepancy = scores.p_seizure[index], scores.p_discrepancy[index]

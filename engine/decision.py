@@ -85,7 +85,7 @@ class Seen:
     """An arrival as the models saw it."""
 
     arrival: Arrival
-    features: dict[str, float]
+    features: Mapping[str, float]
     """By name; NaN where nothing was known."""
     p_seizure: float | None = None
     """Calibrated; None without a model."""

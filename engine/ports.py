@@ -4,8 +4,9 @@
 tests bring their own Clock. The engine imports none of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +32,34 @@ class FeatureRows:
     """What the counters will append for each arrival; opaque here, rides on ``Draft.extra``."""
     epoch: str = ""
     """Digest of the loaded history that the counters started from; empty without one."""
+
+    def by_name(self, index: int) -> Mapping[str, float]:
+        """Return one arrival's features by their names."""
+        return _Named(_places(self.names), self.values[index])
+
+
+class _Named(Mapping[str, float]):
+    """A row of features by name: a decision looks at a few of them, so none is copied before."""
+
+    __slots__ = ("_places", "_row")
+
+    def __init__(self, places: Mapping[str, int], row: Rows) -> None:
+        self._places = places
+        self._row = row
+
+    def __getitem__(self, name: str) -> float:
+        return float(self._row[self._places[name]])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+@lru_cache(maxsize=8)
+def _places(names: tuple[str, ...]) -> Mapping[str, int]:
+    return {name: place for place, name in enumerate(names)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ then it has left, whatever was recorded. The order is :func:`engine.ranking.plac
 first; of equal ones the earlier comes first.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,22 +105,19 @@ _FILED = select(
 )
 
 
-def ranks(connection: Connection, decisions: Sequence[Decision], *, as_of: int) -> list[Rank]:
+def ranks(decisions: Sequence[Decision], waiting: Callable[[str], Sequence[int]]) -> list[Rank]:
     """Return each decision's place among those waiting at its post, earlier ones of the batch too.
 
-    A vehicle that is not referred gets the place behind all of them.
+    ``waiting`` says the places of those at a post, ascending. A vehicle that is not referred gets
+    the place behind all of them.
     """
-    since = as_of - DAY
     joined: dict[str, list[int]] = defaultdict(list)
-    total: dict[str, int] = {}
     found = []
     for decision in decisions:
-        before, post = joined[decision.post], decision.post
-        if post not in total:
-            total[post] = fetch(connection, _WAITING, (post, since))[0][0]
-        ahead = of = total[post] + len(before)
+        before, there = joined[decision.post], waiting(decision.post)
+        ahead = of = len(there) + len(before)
         if decision.is_referred:
-            ahead = fetch(connection, _AHEAD, (post, since, decision.place))[0][0]
+            ahead = len(there) - bisect_left(there, decision.place)
             ahead += sum(place >= decision.place for place in before)
             before.append(decision.place)
         found.append(Rank(ahead + 1, of + 1))
@@ -131,8 +129,6 @@ def waiting_at_posts(connection: Connection, *, as_of: int) -> dict[str, int]:
     return dict(fetch(connection, _WAITING_ANYWHERE, [as_of - DAY]))
 
 
-_WAITING = "SELECT count(*) FROM decisions WHERE decisions.waiting AND post = ? AND known_at >= ?"
-_AHEAD = _WAITING + " AND place >= ?"
 _WAITING_ANYWHERE = (
     "SELECT post, count(*) FROM decisions WHERE decisions.waiting AND known_at >= ? GROUP BY post"
 )

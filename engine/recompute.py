@@ -69,7 +69,7 @@ class Recompute:
     def features(self, connection: Connection, seq: int) -> tuple[int, dict[str, float]]:
         """Return the time of a decision (UTC microseconds) and its features by name."""
         filing, rows = self.filed(connection, seq)
-        return filing.inputs.as_of, seen(filing.arrival, rows, None, index=0).features
+        return filing.inputs.as_of, dict(rows.by_name(0))
 
     def reasons(self, connection: Connection, seq: int) -> Sequence[Reason]:
         """Return what speaks for and against the arrival of a record, whatever its channel."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -25,6 +26,7 @@ from engine.ports import Features
 from engine.queue import DECISION, Filed, ranks
 from engine.records import Arrival
 from engine.store import Store
+from engine.tally import Tally
 
 TRIES = 3
 """A decision that another process recorded first is looked up; it cannot be lost so often."""
@@ -52,6 +54,7 @@ class Targeting:
         self._batched = batched
         self._clock = time.monotonic
         self._recorded = -RECENT_SECONDS
+        self._tally = Tally()
         self._desk: Desk[Wanted] = Desk(self._decide, name="targeting")
         self.close = self._desk.close
 
@@ -68,7 +71,9 @@ class Targeting:
         if self._clock() - self._recorded > RECENT_SECONDS:
             self._journal.ensure_recent()
         with self._store.read() as snapshot:
-            as_of = self._journal.head(snapshot).as_of
+            head = self._journal.head(snapshot)
+            as_of = head.as_of
+            self._tally.catch_up(snapshot, head.seq)
             asked = unanswered(snapshot, self._journal, asked)
             asked = self._unheard_of(snapshot, asked)
             asked, amended = traced(snapshot, self._journal, asked, as_of=as_of)
@@ -79,9 +84,10 @@ class Targeting:
             cuts = [as_of if first is None else first.as_of for first in amended]
             rows = self._features.read(snapshot, arrivals, as_of=cuts)
             decided = self._considering.decided(
-                snapshot, arrivals, rows, as_of=as_of, amended=amended
+                snapshot, arrivals, rows, as_of=as_of, amended=amended, tally=self._tally
             )
-            places = ranks(snapshot, [decision for _, decision in decided], as_of=as_of)
+            waiting = partial(self._tally.places, snapshot, as_of=as_of)
+            places = ranks([decision for _, decision in decided], waiting)
         drafts = []
         for one, (read, decision), rank in zip(asked, decided, places, strict=True):
             decision = self._considering.explain(replace(decision, rank=rank), read)

@@ -9,7 +9,6 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -22,7 +21,7 @@ from engine.records import VehicleClass
 from engine.roster import METHODS, Outlook, Side, Spent, adapted
 from engine.rosters import roster
 from engine.selection import INSPECTED, Channel, Policy
-from engine.store import fetch
+from engine.tally import Picks, Tally, picks
 from engine.times import DAY
 
 WINDOW = 28 * DAY
@@ -109,8 +108,13 @@ class Workload:
         self._network = network
         self._usual: dict[str, Usual] = {}
 
-    def running(self, snapshot: Connection, shift: Shift, *, now: int) -> Running:
-        """Return where a shift stands: two small reads, and once a shift a long one."""
+    def running(
+        self, snapshot: Connection, shift: Shift, *, now: int, tally: Tally | None = None
+    ) -> Running:
+        """Return where a shift stands: a small read, once a shift a long one, and what it spent.
+
+        A desk that asks for every batch brings its ``tally``.
+        """
         post = self._network.posts.get(shift.post)
         hands = roster(snapshot, shift.post, {} if post is None else post.roster)
         minutes = hands.minutes
@@ -124,7 +128,8 @@ class Workload:
         }
         if not bound:
             return Running(usual, bound, now, 0, teams=hands.teams)
-        rows = _spent(snapshot, shift.post, shift.opens_at)
+        spent = picks if tally is None else tally.spent
+        rows = spent(snapshot, shift.post, shift.opens_at)
         decided = sum(row.decisions for row in rows)
         running = Running(usual, bound, now, decided, teams=hands.teams)
         for row in rows:
@@ -137,7 +142,7 @@ class Workload:
         length = shift.closes_at - shift.opens_at
         offsets = sorted(o for at in arrived if (o := (at - shift.opens_at) % DAY) < length)
         days = (shift.opens_at - min(arrived)) / DAY if arrived else 1.0
-        rows = _spent(snapshot, shift.post, since)
+        rows = picks(snapshot, shift.post, since)
         decisions = sum(row.decisions for row in rows)
         return Usual(
             shift,
@@ -153,19 +158,6 @@ class Workload:
         )
 
 
-class Picks(NamedTuple):
-    """Decisions of one post in one channel for one reason, and their expected minutes."""
-
-    channel: int
-    basis: str | None
-    decisions: int
-    minutes: float
-
-
-def _spent(snapshot: Connection, post: str, since: int) -> list[Picks]:
-    return [Picks(*row) for row in fetch(snapshot, _SPENT, (post, since))]
-
-
 def _of(rows: Iterable[Picks], channel: Channel) -> list[Picks]:
     return [row for row in rows if row.channel == channel]
 
@@ -175,9 +167,3 @@ def _mean(rows: Iterable[Picks], channel: Channel) -> float:
     picks, minutes = sum(row.decisions for row in ours), sum(row.minutes for row in ours)
     mean: float = (minutes + PRIOR_PICKS * PRIOR_MEAN[channel]) / (picks + PRIOR_PICKS)
     return mean
-
-
-_SPENT = (
-    "SELECT channel, basis, count(*), sum(minutes) FROM decisions "
-    "WHERE post = ? AND known_at >= ? GROUP BY channel, basis"
-)

@@ -71,7 +71,7 @@ async def decided(
     crossing = arrival.crossing
     name = crossing_name(crossing.crossing_id)
     asked = claim(DECISION, arrival, post=crossing.post, name=name, key=key)
-    found = await asyncio.wrap_future(runtime.targeting.decide(arrival, asked))
+    found = await runtime.waking.wait(runtime.targeting.decide(arrival, asked))
     runtime.metrics.decided(found)
     return runtime.answer(found, is_blind=True)
 
@@ -95,7 +95,7 @@ async def decide_batch(
     """
     keys = [None if key is None else f"{key} {place}" for place in range(len(arrivals))]
     asked = [_asked(runtime, caller, *one) for one in zip(arrivals, keys, strict=True)]
-    waited = [asyncio.wrap_future(one) for one in asked if isinstance(one, Future)]
+    waited = [runtime.waking.wait(one) for one in asked if isinstance(one, Future)]
     await asyncio.gather(*waited, return_exceptions=True)
     rows = []
     for one in asked:
@@ -144,7 +144,7 @@ async def amend(
     asked = claim(DECISION, arrival, post=known.post, name="", key=key)
     names = (*asked.names[:-1], f"amendment:{known.crossing_id}:{asked.fingerprint}")
     asked = replace(asked, names=names)
-    found = await asyncio.wrap_future(runtime.targeting.decide(arrival, asked, amended=known))
+    found = await runtime.waking.wait(runtime.targeting.decide(arrival, asked, amended=known))
     runtime.metrics.decided(found)
     return answer(runtime.answer(found, is_blind=True), 201)
 

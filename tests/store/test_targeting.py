@@ -15,7 +15,7 @@ from engine.draws import RANDOM, commitment, draw, movement_key
 from engine.home import DATABASE_VARIABLE, Home
 from engine.inflight import Recorded
 from engine.journal import JOURNAL
-from engine.queue import _AHEAD, DECISION, listed
+from engine.queue import DECISION, listed
 from engine.records import Arrival
 from engine.shifts import CLOSED, OPENED, SHIFTS
 from engine.times import HOUR, SystemClock, moment
@@ -104,15 +104,3 @@ def test_a_seed_is_revealed_once_its_acts_had_time(
     assert len(opened) == 2 and closed["shift"] == first.body["inputs"]["shift_id"]
     head = bytes.fromhex(str(opened[0]["head_chain"]))
     assert opened[0]["commitment"] == commitment(bytes.fromhex(str(closed["seed"])), head)
-
-
-def test_who_waits_is_counted_from_the_index_of_those_who_wait(two: Two) -> None:
-    store = two[0].store
-    words = _AHEAD.replace("?", "{}").format("'OYB'", 2, 1)
-    how = "EXPLAIN QUERY PLAN" if store.dialect == "sqlite" else "EXPLAIN"
-    with store.read() as connection:
-        if store.dialect == "postgresql":  # an empty table is read whole, whatever the index
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-            connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
-        plan = str(connection.exec_driver_sql(f"{how} {words}").all())
-    assert "decisions_waiting_ix" in plan
