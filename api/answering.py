@@ -56,11 +56,12 @@ def takes_many(model: type[Record], *, most: int) -> dict[str, Any]:
     return _body(schema, [BODIES[model.__name__]])
 
 
-def takes(model: type[Record]) -> dict[str, Any]:
+def takes(model: type[Record], *, is_owed: bool = True) -> dict[str, Any]:
     """Return what the OpenAPI document says of a body that the route reads itself."""
-    return _body({"$ref": f"#/components/schemas/{model.__name__}"}, BODIES[model.__name__])
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return _body(schema, BODIES[model.__name__], is_owed=is_owed)
 
 
-def _body(schema: Mapping[str, Any], example: object) -> dict[str, Any]:
+def _body(schema: Mapping[str, Any], example: object, *, is_owed: bool = True) -> dict[str, Any]:
     content = {"schema": schema, "example": example}
-    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+    return {"requestBody": {"required": is_owed, "content": {"application/json": content}}}

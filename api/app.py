@@ -18,6 +18,7 @@ from api.bodies import ReportedAct
 from api.express import Express
 from api.home import home_of
 from api.logs import configure
+from api.measuring import DriftAsked
 from api.metrics import Guard
 from api.models import HomeModels
 from api.pages import site
@@ -37,7 +38,6 @@ from api.routes import (
     shifts,
     watchlist,
 )
-from api.routes.drift import DriftAsked
 from api.routes.models import ModelApproval, RollBack, RulesOnly
 from api.runtime import Runtime, open_runtime
 from api.settings import Settings

@@ -8,16 +8,21 @@ elsewhere, and ``darvoza verify``, stand outside it.
 """
 
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
 from api.callers import Caller
 from api.runtime import Runtime
+from engine.answers import Claim, claim
 from engine.errors import NotFoundError
+from engine.inflight import Recorded, recorded
 from engine.journal import BODIES, JOURNAL, Draft, Entry
+from engine.records import Record
 from engine.times import rfc3339
 from engine.verify import Fault, check
 
@@ -85,13 +90,23 @@ def opened(runtime: Runtime, caller: Caller, seq: int) -> dict[str, Any]:
     }
 
 
-def verified(runtime: Runtime, caller: Caller) -> dict[str, Any]:
-    """Check the journal, record what was found, and return it, as JSON values."""
-    with runtime.store.read() as snapshot:
-        head = runtime.journal.head(snapshot).seq
-        after = max(head - MOST_WALKED, 0)
-        found = check(snapshot, after=after)
+def verified(runtime: Runtime, caller: Caller, key: str | None = None) -> dict[str, Any]:
+    """Check the journal, record what was found, and return it, as JSON values.
+
+    ``key`` is the sender's idempotency key: one check for each.
+    """
+    name = f"{VERIFIED}:{secrets.token_hex(12)}"
+    asked = claim(VERIFIED, Record(), post="", name=name, key=caller.own(key))
+    draft = partial(_check, runtime, caller, asked=asked)
+    return _said(runtime.recording.once(asked, draft))
+
+
+def _check(runtime: Runtime, caller: Caller, snapshot: Connection, *, asked: Claim) -> Draft:
+    head = runtime.journal.head(snapshot).seq
+    after = max(head - MOST_WALKED, 0)
+    found = check(snapshot, after=after)
     said = {
+        "claim": asked.as_dict(),
         "by": caller.person,
         "after": after,
         "upto": head,
@@ -100,8 +115,14 @@ def verified(runtime: Runtime, caller: Caller) -> dict[str, Any]:
         "found": found.found,
         "faults": _told(found.faults),
     }
-    entry = runtime.writer.submit(Draft(VERIFIED, str(head), "", said)).result()
-    return said | {"recorded_at": rfc3339(entry.known_at), "sequence": entry.seq}
+    return Draft(VERIFIED, str(head), "", said)
+
+
+def _said(found: Recorded) -> dict[str, Any]:
+    """Return a recorded check as JSON values."""
+    told = {name: value for name, value in found.body.items() if name != "claim"}
+    at, seq = rfc3339(found.entry.known_at), found.entry.seq
+    return told | {"recorded_at": at, "sequence": seq}
 
 
 def _told(faults: Sequence[Fault]) -> list[dict[str, Any]]:
@@ -144,9 +165,6 @@ def _reads(snapshot: Connection, caller: Caller) -> list[dict[str, Any]]:
 
 
 def _last_check(snapshot: Connection, runtime: Runtime) -> dict[str, Any] | None:
-    query = select(_J.seq, _J.known_at).where(_J.kind == VERIFIED)
-    row = snapshot.execute(query.order_by(_J.seq.desc()).limit(1)).one_or_none()
-    if row is None:
-        return None
-    body = runtime.journal.body(snapshot, row.seq)
-    return body | {"recorded_at": rfc3339(row.known_at), "sequence": row.seq}
+    query = select(_J.seq).where(_J.kind == VERIFIED).order_by(_J.seq.desc()).limit(1)
+    seq = snapshot.scalar(query)
+    return None if seq is None else _said(recorded(snapshot, runtime.journal, seq))

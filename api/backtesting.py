@@ -67,8 +67,8 @@ class Backtests(_OneAtATime):
 
 
 class Measurements(_OneAtATime):
-    """Measures drift, once at a time; the command records what it found."""
+    """Measures drift, once at a time; recording it is the caller's."""
 
-    def run(self, *, days: int, by: str) -> dict[str, Any]:
+    def run(self, *, days: int) -> dict[str, Any]:
         """Return the figures of :func:`models.watching.measured`; raises the same."""
-        return self._run("measurement", ["drift"], ["--days", str(days), f"--as={by}"])
+        return self._run("measurement", ["drift"], ["--days", str(days), "--unrecorded"])

@@ -35,6 +35,10 @@ class Caller:
         """Return who answers for what is done, and counts as one where two people are asked."""
         return self.owner or self.name
 
+    def own(self, key: str | None) -> str | None:
+        """Return an idempotency key as this person's: the same of another names another request."""
+        return None if key is None else f"{self.person}\0{key}"
+
     def reaches(self, post: str) -> bool:
         """Tell whether this caller may act for a post."""
         return self.post is None or self.post == post

@@ -87,7 +87,10 @@ class Client(ModelCalls):
         return found
 
     def decisions(self, **asked: str | int) -> said.Decisions:
-        """Return decisions, the newest first; by ``post``, ``channel``, ``since``, ``limit``."""
+        """Return decisions, the newest first.
+
+        By ``post``, ``channel``, ``since``, ``limit``; ``before`` reads on.
+        """
         return self._get(said.Decisions, f"/v1/decisions?{urlencode(asked)}")
 
     def features(self, decision_id: str) -> said.FeatureValues:
@@ -123,9 +126,9 @@ class Client(ModelCalls):
         """Open a record; that is recorded too."""
         return self._get(audit.OpenedRecord, f"/v1/journal/{sequence}")
 
-    def verify(self) -> audit.JournalCheck:
+    def verify(self, key: str | None = None) -> audit.JournalCheck:
         """Have the service check its journal."""
-        return self._post(audit.JournalCheck, "/v1/journal/verifications", None, None)
+        return self._post(audit.JournalCheck, "/v1/journal/verifications", None, key)
 
     def draws(self, post: str, shift: str | None = None) -> audit.PostDraws:
         """Return a post's shifts, the numbers of one drawn again."""

@@ -50,9 +50,9 @@ class ModelCalls(Calls):
         """Return the last measurement of drift."""
         return self._get(judged.DriftAnswer, "/v1/drift")
 
-    def measure_drift(self, days: int = 28) -> judged.DriftAnswer:
+    def measure_drift(self, days: int = 28, key: str | None = None) -> judged.DriftAnswer:
         """Measure drift anew."""
-        return self._post(judged.DriftAnswer, "/v1/drift", {"days": days})
+        return self._post(judged.DriftAnswer, "/v1/drift", {"days": days}, key)
 
     def rules_only(self, reason: str, key: str | None = None) -> judged.ModelStandings:
         """Take the model out of force."""

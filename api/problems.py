@@ -98,7 +98,9 @@ def refusal(error: BaseException, *, instance: str) -> ProblemResponse:
 async def _malformed(request: Request, error: Exception) -> ProblemResponse:
     """Say where a path, query or header is at fault and why, never what it was."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
-    fields = [{"at": ".".join(map(str, e["loc"])), "rule": e["type"]} for e in found]
+    fields = [
+        {"at": ".".join(map(str, e["loc"])), "rule": e["type"], "why": e["msg"]} for e in found
+    ]
     detail = "the request does not fit the schema"
     return problem(422, TITLES[422], detail, instance=_instance(request), fields=fields)
 

@@ -25,7 +25,14 @@ APPROVERS = (Role.ANALYST, Role.SUPERVISOR)
 
 
 def approved(
-    home: Home, store: Store, version: str, *, by: str, role: Role, claim: Claim | None = None
+    home: Home,
+    store: Store,
+    version: str,
+    *,
+    by: str,
+    role: Role,
+    why: str = "",
+    claim: Claim | None = None,
 ) -> State:
     """Record one approval and return where the models stand; the second puts it into force.
 
@@ -42,16 +49,23 @@ def approved(
         doubts=found.report.get("doubts", ()),
         fits=found.fits,
     )
-    return _recorded(store, drafts, claim)
+    return _recorded(store, drafts, claim, why=why)
 
 
 def shadowed(
-    home: Home, store: Store, version: str, *, by: str, role: Role, claim: Claim | None = None
+    home: Home,
+    store: Store,
+    version: str,
+    *,
+    by: str,
+    role: Role,
+    why: str = "",
+    claim: Claim | None = None,
 ) -> State:
     """Let a candidate score in the shadow and return where the models stand; raises alike."""
     _allowed(role)
     _verified(home, version)
-    return _recorded(store, promotion.shadow(_state(store), version, by=by), claim)
+    return _recorded(store, promotion.shadow(_state(store), version, by=by), claim, why=why)
 
 
 def rolled_back(
@@ -68,8 +82,9 @@ def rolled_back(
     return _recorded(store, drafts, claim)
 
 
-def withdrawn(store: Store, *, by: str, why: str, claim: Claim | None = None) -> State:
-    """Take the model out of force, so that rules and random checks decide."""
+def withdrawn(store: Store, *, by: str, role: Role, why: str, claim: Claim | None = None) -> State:
+    """Take the model out of force, so that rules and random checks decide; raises alike."""
+    _allowed(role)
     return _recorded(store, promotion.withdraw(_state(store), by=by, why=why), claim)
 
 
@@ -100,11 +115,13 @@ def _state(store: Store) -> State:
         return read_state(connection)
 
 
-def _recorded(store: Store, drafts: tuple[Draft, ...], claim: Claim | None = None) -> State:
-    """Record a step, under the names that its request claims; nothing where nothing changes."""
-    if drafts and claim is not None:
-        first = replace(drafts[0], body={**drafts[0].body, "claim": claim.as_dict()})
-        drafts = (first, *drafts[1:])
+def _recorded(
+    store: Store, drafts: tuple[Draft, ...], claim: Claim | None, *, why: str = ""
+) -> State:
+    """Record a step with its note and what its request claims; nothing where nothing changes."""
     if drafts:
+        first, *others = drafts
+        more = ({} if claim is None else {"claim": claim.as_dict()}) | ({"why": why} if why else {})
+        drafts = (replace(first, body={**first.body, **more}), *others)
         Journal(store, [PromotionProjection(), AnswerProjection()]).append(drafts)
     return _state(store)

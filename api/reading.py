@@ -74,12 +74,21 @@ class Reading:
             return seen if is_blind else seen | {"reviews": self._reviews(connection, known)}
 
     def listed(
-        self, post: str | None, *, channel: int | None, since: int, most: int
-    ) -> list[dict[str, Any]]:
-        """Return decisions, the newest first."""
+        self,
+        post: str | None,
+        *,
+        channel: int | None,
+        since: int,
+        before: int | None,
+        most: int,
+    ) -> dict[str, Any]:
+        """Return decisions, the newest first, and where to read on."""
+        which: dict[str, Any] = {"post": post, "channel": channel, "since": since, "before": before}
         with self._runtime.store.read() as connection:
-            known = listed(connection, post=post, channel=channel, since=since, most=most)
-            return [self._view(connection, one, is_blind=False) for one in known]
+            known = listed(connection, most=most + 1, **which)
+            views = [self._view(connection, one, is_blind=False) for one in known[:most]]
+        read_on = known[most - 1].seq if len(known) > most else None
+        return {"decisions": views, "next_before": read_on}
 
     def queue(self, post: str, caller: Caller) -> dict[str, Any]:
         """Return what waits at a post, ranked as of now."""

@@ -119,12 +119,14 @@ class Runtime:
 
     def answer(self, found: Recorded, *, is_blind: bool) -> dict[str, Any]:
         """Return a decision as one reader may see it, with its receipt."""
-        return view(
+        seen = view(
             found.body["decision"],
             decided_at=found.entry.known_at,
             receipt=self.signer.sign(found.entry),
             is_blind=is_blind,
         )
+        amends = found.body["inputs"].get("amends")
+        return seen if amends is None else seen | {"amends": amends}
 
     def acknowledged(self, found: Recorded, *, identifier: str) -> dict[str, Any]:
         """Return that a record stands, with its receipt."""

@@ -47,6 +47,8 @@ class CheckpointView:
     mode: Mode
     advisory: Literal[True]
     receipt: Receipt
+    amends: str | None = None
+    """The first decision of its movement, where its declaration was changed since."""
     alerts: list[MirrorAlert] | None = None
     """Where the paired post's record came after the decision and differs."""
 
@@ -126,6 +128,8 @@ class Decisions:
     """Decisions, the newest first."""
 
     decisions: list[SupervisorView]
+    next_before: int | None
+    """For ``before``, to read on; null where these are all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

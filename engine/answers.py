@@ -62,9 +62,17 @@ class Answer:
     seq: int
 
 
-def claim(kind: str, record: Record, *, post: str, name: str, key: str | None = None) -> Claim:
-    """Return the claim of one request; ``key`` is the sender's idempotency key."""
+def claim(
+    kind: str, record: Record, *, post: str, name: str, key: str | None = None, about: str = ""
+) -> Claim:
+    """Return the claim of one request; ``key`` is the sender's idempotency key.
+
+    ``about`` names what the request is about where the record itself does not: the same words about
+    another thing are other content.
+    """
     content = hashlib.sha256(kind.encode() + b"\0" + record.model_dump_json().encode())
+    if about:
+        content.update(b"\0" + about.encode())
     names = [name]
     if key is not None:  # hashed, because a header may hold anything and of any length
         scoped = "\0".join((post, kind, key)).encode()

@@ -148,10 +148,16 @@ def listed(
     post: str | None,
     channel: int | None,
     since: int,
+    before: int | None = None,
     most: int,
 ) -> list[Filed]:
-    """Return the newest decisions first; ``post`` None means all."""
+    """Return the newest decisions first; ``post`` None means all.
+
+    ``before`` is a record's number: those recorded earlier.
+    """
     query = _FILED.where(_D.known_at >= since).order_by(_D.known_at.desc()).limit(most)
+    if before is not None:
+        query = query.where(_D.seq < before)
     if post is not None:
         query = query.where(_D.post == post)
     if channel is not None:

@@ -134,6 +134,12 @@ class Recording:
             raise NotFoundError("crossing", crossing_id)
         return post
 
+    def before(self, claim: Claim) -> Recorded | None:
+        """Return what was recorded for this claim, None for a new one; raises ``ConflictError``."""
+        with self._store.read() as connection:
+            seq = answered(claim, taken(connection, claim.names))
+            return None if seq is None else recorded(connection, self._journal, seq)
+
     def once(self, claim: Claim, draft: Callable[[Connection], Draft]) -> Recorded:
         """Record, or return what was recorded before; another process may win the race once."""
         for _ in range(2):

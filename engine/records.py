@@ -233,7 +233,8 @@ class InspectionAct(Record):
     @model_validator(mode="after")
     def _recorded_after_start(self) -> Self:
         if self.started_at is not None and self.recorded_at < self.started_at:
-            raise PydanticCustomError("recorded_before_started", "recorded before it was started")
+            why, at = "recorded before it was started", {"field": "recorded_at"}
+            raise PydanticCustomError("recorded_before_started", why, at)
         return self
 
 
@@ -268,7 +269,8 @@ class Seizure(Record):
     @model_validator(mode="after")
     def _linked(self) -> Self:
         if self.crossing_id is None and self.plate is None:
-            raise PydanticCustomError("missing_key", "a seizure needs crossing_id or plate")
+            why, at = "a seizure needs crossing_id or plate", {"field": "crossing_id"}
+            raise PydanticCustomError("missing_key", why, at)
         return self
 
 

@@ -49,9 +49,11 @@ class Review(Record):
     @model_validator(mode="after")
     def _overrides_say_where_and_why(self) -> Self:
         if self.verdict == "override" and self.channel is None:
-            raise PydanticCustomError("missing_key", "an override says to which channel")
+            why, at = "an override says to which channel", {"field": "channel"}
+            raise PydanticCustomError("missing_key", why, at)
         if self.verdict == "override" and not (self.reason or "").strip():
-            raise PydanticCustomError("missing_key", "an override says why, in words")
+            why, at = "an override says why, in words", {"field": "reason"}
+            raise PydanticCustomError("missing_key", why, at)
         return self
 
 

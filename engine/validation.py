@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 RULES: Mapping[str, str] = {
     "missing": "missing_key",
@@ -29,8 +30,16 @@ RULES: Mapping[str, str] = {
 
 
 def faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str, str]]:
-    """Return where, which rule and why for each fault, without ever repeating the value."""
+    """Return where, which rule and why for each fault, without ever repeating the value.
+
+    A rule between fields names the one at fault as ``field`` of its context.
+    """
     return [
-        (found["loc"], RULES.get(found["type"], found["type"]), found["msg"])
-        for found in error.errors(include_url=False, include_input=False, include_context=False)
+        (_where(found), RULES.get(found["type"], found["type"]), found["msg"])
+        for found in error.errors(include_url=False, include_input=False)
     ]
+
+
+def _where(found: ErrorDetails) -> tuple[int | str, ...]:
+    field = found.get("ctx", {}).get("field")
+    return found["loc"] if field is None else (*found["loc"], field)

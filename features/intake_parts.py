@@ -23,8 +23,6 @@ from engine.validation import faults
 from features.history import MODELS, SCHEMAS, bare
 from features.intake_rows import Fault, Progress, Rows, layout
 
-_FIELD_OF = {"recorded_before_started": "recorded_at", "missing_key": "crossing_id"}
-"""Rules between two fields of a record name the field that a sender would correct."""
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
 
@@ -147,7 +145,7 @@ def read_part(
 def fault(file: str, line: int, *, error: ValidationError, cells: dict[str, Any]) -> Fault:
     """Return the first fault of a row, in the order of the record's fields."""
     where, rule, message = faults(error)[0]
-    field = str(where[0]) if where else _FIELD_OF[rule]
+    field = str(where[0])
     if _UNDECODED.search(str(cells.get(field, ""))):
         return Fault(file, line, field, "bad_encoding", "holds bytes that are not UTF-8")
     return Fault(file, line, field, rule, message)

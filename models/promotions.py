@@ -3,7 +3,8 @@
 Assumes that such records are few: the state is computed anew from all of them at each look.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Column, Connection, String, Table, insert, select
 
@@ -62,6 +63,11 @@ def read_state(connection: Connection) -> State:
         columns.card,
     ).order_by(columns.seq)
     return state(Event(*row) for row in connection.execute(query))
+
+
+def measurement(version: str, *, by: str, figures: Mapping[str, Any]) -> Draft:
+    """Return the record of one measurement of drift."""
+    return Draft(MEASURED, version, "", {"by": by, "figures": dict(figures)})
 
 
 def last_measured(connection: Connection) -> int | None:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 
 from engine.errors import PromotionRefusedError
 from engine.filing import Filing, digest_of, read_back
-from engine.journal import JOURNAL, Draft, Journal
+from engine.journal import JOURNAL, Journal
 from engine.ports import Features
 from engine.queue import DECISIONS
 from engine.records import Inspection
@@ -27,7 +27,6 @@ from models import alarm
 from models.drift import Reference, Shift, score_shift, shifts
 from models.intervals import Floats, share
 from models.papers import Papers
-from models.promotions import MEASURED
 from models.risk import risk
 
 DAYS = 28
@@ -137,11 +136,6 @@ def measured(
         "all": part(None),
         "posts": {post: part(post) for post in sorted(decided)},
     }
-
-
-def record(version: str, *, by: str, figures: Mapping[str, Any]) -> Draft:
-    """Return the record of one measurement."""
-    return Draft(MEASURED, version, "", {"by": by, "figures": dict(figures)})
 
 
 def _decided(connection: Connection, version: str, *, since: int, now: int) -> dict[str, list[int]]:

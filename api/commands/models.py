@@ -84,13 +84,15 @@ def drift(
     by: Annotated[str, typer.Option("--as", help="Who asks.")] = "",
     *,
     polite: Annotated[bool, typer.Option("--polite", hidden=True)] = False,
+    unrecorded: Annotated[bool, typer.Option("--unrecorded", hidden=True)] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how far traffic has moved from what the model in force learnt, and record it."""
     from engine.errors import NoModelError
+    from engine.journal import Journal
     from models.bundle import signing_key
     from models.papers import papers
-    from models.promotions import read_state
+    from models.promotions import PromotionProjection, measurement, read_state
 
     if polite:
         os.nice(POLITE)
@@ -100,12 +102,15 @@ def drift(
         if version is None:
             raise NoModelError("in force")
         kept = papers(found.bundles / version, signing_key(found).public_key())
-        figures = _measured(found, store, kept, version, days=days, by=by or getpass.getuser())
+        figures = _measured(found, store, kept, version, days=days)
+        if not unrecorded:
+            draft = measurement(version, by=by or getpass.getuser(), figures=figures)
+            Journal(store, [PromotionProjection()]).append([draft])
     emit(figures, as_json=as_json, text=lambda: _moved(figures))
 
 
 def _measured(
-    home: Home, store: Store, kept: "Papers", version: str, *, days: int, by: str
+    home: Home, store: Store, kept: "Papers", version: str, *, days: int
 ) -> dict[str, Any]:
     from api.runtime import open_network
     from engine.journal import Journal
@@ -113,16 +118,13 @@ def _measured(
     from features.catalogue import CATALOGUE
     from features.online import OnlineFeatures
     from features.plan import Plan
-    from models.promotions import PromotionProjection
-    from models.watching import measured, record
+    from models.watching import measured
 
-    journal = Journal(store, [PromotionProjection()])
+    journal = Journal(store, [])
     features = OnlineFeatures(Plan(CATALOGUE), open_network(home))
     with store.read() as connection:
         now = max(journal.head(connection).as_of, SystemClock().now())
-        figures = measured(connection, journal, features, kept, version=version, now=now, days=days)
-    journal.append([record(version, by=by, figures=figures)])
-    return figures
+        return measured(connection, journal, features, kept, version=version, now=now, days=days)
 
 
 def _moved(figures: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.dependencies import RunningService
+from api.measuring import DriftAsked, measure
 from api.model_reading import ReadingModels
 from api.pages import charts
 from api.pages.rendering import page
@@ -15,7 +16,6 @@ from api.pages.visits import TheForm, TheVisitor
 from engine.errors import BusyError, NotEnoughDataError
 
 router = APIRouter(prefix="/drift", route_class=PageRoute, include_in_schema=False)
-DAYS = 28
 
 
 @router.get("")
@@ -45,11 +45,10 @@ async def show(
 
 
 @router.post("")
-async def measure(runtime: RunningService, visitor: TheVisitor, _form: TheForm) -> Response:
+async def measure_anew(runtime: RunningService, visitor: TheVisitor, _form: TheForm) -> Response:
     """Measure anew."""
-    run, by = runtime.measurements.run, visitor.caller.person
     try:
-        await asyncio.to_thread(run, days=DAYS, by=by)
+        await asyncio.to_thread(measure, runtime, visitor.caller, DriftAsked())
     except (BusyError, NotEnoughDataError):
         return RedirectResponse("/drift?done=busy", 303)
     return RedirectResponse("/drift?done=measured", 303)

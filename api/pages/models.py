@@ -74,8 +74,8 @@ async def compare(
 @router.post("/rules-only")
 async def rules_only(runtime: RunningService, visitor: TheVisitor, form: TheForm) -> Response:
     """Take the model out of force; one person is enough."""
-    by, why = visitor.caller.person, _reason(form)
-    await asyncio.to_thread(withdrawn, runtime.store, by=by, why=why)
+    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
+    await asyncio.to_thread(withdrawn, runtime.store, why=_reason(form), **who)
     return RedirectResponse("/models?done=withdrawn", 303)
 
 

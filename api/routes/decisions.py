@@ -166,7 +166,8 @@ async def review(
     """Uphold a decision, or send the vehicle elsewhere; the decision stays as it was made."""
     found = await asyncio.to_thread(Reading(runtime).filed, decision_id, caller)
     name = f"{REVIEW}:{secrets.token_hex(12)}"
-    asked = claim(REVIEW, review, post=found.post, name=name, key=key)
+    own = caller.own(key)
+    asked = claim(REVIEW, review, post=found.post, name=name, key=own, about=decision_id)
     recording = runtime.recording.review
     kept = await asyncio.to_thread(recording, found, review, asked, person=caller.person)
     return answer(runtime.acknowledged(kept, identifier=decision_id), 201)
@@ -179,16 +180,20 @@ def decisions(
     post: Annotated[PostCode | None, Query()] = None,
     channel: Annotated[ChannelCode | None, Query()] = None,
     since: Annotated[Time | None, Query()] = None,
+    before: Annotated[int | None, Query(ge=1, lt=1 << 63)] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
 ) -> Response:
-    """List decisions, the newest first; ``since`` is a time with an offset."""
+    """List decisions, the newest first; ``since`` is a time with an offset.
+
+    ``before`` reads on: the ``next_before`` of the answer before.
+    """
     if post is not None:
         caller.must_reach(post)
     level = None if channel is None else int(Channel.of(channel))
-    known = Reading(runtime).listed(
-        post or caller.post, channel=level, since=_instant(since), most=limit
+    found = Reading(runtime).listed(
+        post or caller.post, channel=level, since=_instant(since), before=before, most=limit
     )
-    return answer({"decisions": known})
+    return answer(found)
 
 
 @router.get("/{decision_id}", response_model=SupervisorView | CheckpointView, responses=said(404))

@@ -4,23 +4,15 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import Field
 
 from api.answering import answer, said, takes
-from api.bodies import body_of
-from api.dependencies import RunningService, TheCaller
+from api.bodies import optional_body_of
+from api.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.measuring import DriftAsked, measure
 from api.model_reading import ReadingModels
 from api.schemas_models import DriftAnswer
-from engine.records import Record
 
 router = APIRouter(prefix="/v1/drift", tags=["models"], responses=said(401, 403, 422, 503))
-
-
-class DriftAsked(Record):
-    """A new measurement."""
-
-    days: Annotated[int, Field(ge=1, le=366)]
-    """How far it looks back."""
 
 
 @router.get("", response_model=DriftAnswer)
@@ -34,14 +26,14 @@ def drift(_caller: TheCaller, runtime: RunningService) -> Response:
     status_code=201,
     response_model=DriftAnswer,
     responses=said(409, 413),
-    openapi_extra=takes(DriftAsked),
+    openapi_extra=takes(DriftAsked, is_owed=False),
 )
-async def measure(
+async def measure_anew(
     caller: TheCaller,
     runtime: RunningService,
-    asked: Annotated[DriftAsked, Depends(body_of(DriftAsked))],
+    key: IdempotencyKey,
+    asked: Annotated[DriftAsked, Depends(optional_body_of(DriftAsked))],
 ) -> Response:
     """Measure anew, in a process of its own, record it, and return it."""
-    run = runtime.measurements.run
-    await asyncio.to_thread(run, days=asked.days, by=caller.person)
+    await asyncio.to_thread(measure, runtime, caller, asked, key=key)
     return answer(ReadingModels(runtime).drift(), 201)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from api.answering import answer, said
 from api.auditing import listing, opened, verified
-from api.dependencies import RunningService, TheCaller
+from api.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.reading import check_path
 from api.redrawing import draws
 from api.schemas_audit import JournalCheck, JournalPage, OpenedRecord, PostDraws
@@ -39,10 +39,12 @@ def record(caller: TheCaller, runtime: RunningService, sequence: Sequence) -> Re
     return answer(opened(runtime, caller, sequence))
 
 
-@router.post("/journal/verifications", status_code=201, response_model=JournalCheck)
-async def verify(caller: TheCaller, runtime: RunningService) -> Response:
+@router.post(
+    "/journal/verifications", status_code=201, response_model=JournalCheck, responses=said(409)
+)
+async def verify(caller: TheCaller, runtime: RunningService, key: IdempotencyKey) -> Response:
     """Check the journal, its last 50,000 records, from inside; the result is a record."""
-    return answer(await asyncio.to_thread(verified, runtime, caller), 201)
+    return answer(await asyncio.to_thread(verified, runtime, caller, key), 201)
 
 
 @router.get("/posts/{post}/draws", response_model=PostDraws, responses=said(404))

@@ -1,22 +1,26 @@
 """Which models there are, who approves them, and the way back to rules alone."""
 
 import asyncio
-from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from sqlalchemy.exc import IntegrityError
 
 from api.answering import answer, said, takes
-from api.bodies import body_of
+from api.bodies import body_of, optional_body_of
+from api.callers import Caller
 from api.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.model_reading import MOST, ReadingModels
 from api.promoting import approved, rolled_back, shadowed, withdrawn
 from api.runtime import Runtime
 from api.schemas_models import ModelComparison, ModelStanding, ModelStandings, ModelView
 from engine.answers import Claim, answered, claim, taken
+from engine.errors import PromotionRefusedError
 from engine.records import Identifier, Record, Text
+from engine.store import Store
 from models.promotion import State
-from models.promotions import read_state
 
 Version = Annotated[Identifier, Path()]
 router = APIRouter(prefix="/v1/models", tags=["models"], responses=said(401, 403, 422, 503))
@@ -37,7 +41,8 @@ class RollBack(Record):
 class RulesOnly(Record):
     """That no model shall decide until one is approved or rolled back to."""
 
-    reason: Text
+    reason: Text | None = None
+    """Owed, but nobody who has to stop a model is kept waiting for it."""
 
 
 @router.get("", response_model=ModelStandings)
@@ -73,20 +78,17 @@ def report(_caller: TheCaller, runtime: RunningService, version: Version) -> Res
     status_code=201,
     response_model=ModelStandings,
     responses=said(409, 413),
-    openapi_extra=takes(RulesOnly),
+    openapi_extra=takes(RulesOnly, is_owed=False),
 )
 async def rules_only(
     caller: TheCaller,
     runtime: RunningService,
     key: IdempotencyKey,
-    body: Annotated[RulesOnly, Depends(body_of(RulesOnly))],
+    body: Annotated[RulesOnly, Depends(optional_body_of(RulesOnly))],
 ) -> Response:
     """Take the model out of force, so that rules and the lot decide; one person is enough."""
-
-    def act(asked: Claim | None) -> State:
-        return withdrawn(runtime.store, by=caller.person, why=body.reason, claim=asked)
-
-    await asyncio.to_thread(_once, runtime, body, "rules-only", key, act)
+    step = partial(withdrawn, runtime.store, why=body.reason or "")
+    await _take(runtime, caller, key=key, body=body, about="rules-only", step=step)
     return answer(ReadingModels(runtime).all(), 201)
 
 
@@ -104,13 +106,8 @@ async def roll_back(
     body: Annotated[RollBack, Depends(body_of(RollBack))],
 ) -> Response:
     """Put the model before the present one back into force; two people approved it once."""
-
-    def act(asked: Claim | None) -> State:
-        by, role = caller.person, caller.role
-        home, store, why = runtime.home, runtime.store, body.reason
-        return rolled_back(home, store, by=by, role=role, why=why, claim=asked)
-
-    await asyncio.to_thread(_once, runtime, body, "rollback", key, act)
+    step = partial(rolled_back, runtime.home, runtime.store, why=body.reason)
+    await _take(runtime, caller, key=key, body=body, about="rollback", step=step)
     return answer(ReadingModels(runtime).all(), 201)
 
 
@@ -119,22 +116,18 @@ async def roll_back(
     status_code=201,
     response_model=ModelStanding,
     responses=said(404, 409, 413),
-    openapi_extra=takes(ModelApproval),
+    openapi_extra=takes(ModelApproval, is_owed=False),
 )
 async def shadow(
     caller: TheCaller,
     runtime: RunningService,
     key: IdempotencyKey,
     version: Version,
-    body: Annotated[ModelApproval, Depends(body_of(ModelApproval))],
+    body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
 ) -> Response:
     """Let a candidate score in the shadow, unseen by officers."""
-
-    def act(asked: Claim | None) -> State:
-        by, role = caller.person, caller.role
-        return shadowed(runtime.home, runtime.store, version, by=by, role=role, claim=asked)
-
-    await asyncio.to_thread(_once, runtime, body, f"{version}:shadow", key, act)
+    step = partial(shadowed, runtime.home, runtime.store, version, why=body.note or "")
+    await _take(runtime, caller, key=key, body=body, about=f"{version}:shadow", step=step)
     return answer(ReadingModels(runtime).standing(version), 201)
 
 
@@ -143,38 +136,51 @@ async def shadow(
     status_code=201,
     response_model=ModelStanding,
     responses=said(404, 409, 413),
-    openapi_extra=takes(ModelApproval),
+    openapi_extra=takes(ModelApproval, is_owed=False),
 )
 async def approve(
     caller: TheCaller,
     runtime: RunningService,
     key: IdempotencyKey,
     version: Version,
-    body: Annotated[ModelApproval, Depends(body_of(ModelApproval))],
+    body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
 ) -> Response:
     """Approve a model; the second person puts it into force, and neither may have trained it."""
-
-    def act(asked: Claim | None) -> State:
-        by, role = caller.person, caller.role
-        return approved(runtime.home, runtime.store, version, by=by, role=role, claim=asked)
-
-    await asyncio.to_thread(_once, runtime, body, version, key, act)
+    step = partial(approved, runtime.home, runtime.store, version, why=body.note or "")
+    await _take(runtime, caller, key=key, body=body, about=version, step=step)
     return answer(ReadingModels(runtime).standing(version), 201)
 
 
-def _once(
+async def _take(
     runtime: Runtime,
-    body: Record,
-    subject: str,
+    caller: Caller,
+    *,
     key: str | None,
-    act: Callable[[Claim | None], State],
-) -> State:
-    """Act, or say where the models stand where the same key asked before."""
-    if key is None:
-        return act(None)
-    asked = claim(f"model:{subject}", body, post="", name="", key=key)
-    asked = Claim(asked.kind, asked.post, asked.names[:1], asked.fingerprint)
-    with runtime.store.read() as connection:
-        if answered(asked, taken(connection, asked.names)) is not None:
-            return read_state(connection)
-    return act(asked)
+    body: Record,
+    about: str,
+    step: "partial[State]",
+) -> None:
+    """Let the caller take a step, once for each of their idempotency keys."""
+    asked = None
+    if key is not None:
+        made = claim(f"model:{about}", body, post="", name="", key=caller.own(key))
+        asked = replace(made, names=made.names[:1])  # a step has no other name than its key
+    act = partial(step, by=caller.person, role=caller.role, claim=asked)
+    await asyncio.to_thread(_once, runtime.store, asked, act)
+
+
+def _once(store: Store, asked: Claim | None, act: "partial[State]") -> None:
+    """Act, unless the same request did; where both come at once the second finds the first."""
+    if asked is not None and _is_done(store, asked):
+        return
+    try:
+        act()
+    except (IntegrityError, PromotionRefusedError):
+        if asked is None or not _is_done(store, asked):
+            raise
+
+
+def _is_done(store: Store, asked: Claim) -> bool:
+    """Tell whether this was done; raises ``ConflictError`` where the key named something else."""
+    with store.read() as connection:
+        return answered(asked, taken(connection, asked.names)) is not None

@@ -97,7 +97,7 @@ def profile(_caller: TheCaller, runtime: RunningService, code: Code) -> Response
     "/{code}/backtests",
     status_code=201,
     response_model=AcknowledgedProfile,
-    openapi_extra=takes(Period),
+    openapi_extra=takes(Period, is_owed=False),
 )
 async def attach(
     caller: TheCaller,
@@ -116,7 +116,7 @@ async def attach(
     "/{code}/approvals",
     status_code=201,
     response_model=AcknowledgedStep,
-    openapi_extra=takes(Approval),
+    openapi_extra=takes(Approval, is_owed=False),
 )
 async def approve(
     caller: TheCaller,

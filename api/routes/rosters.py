@@ -36,7 +36,7 @@ async def put_roster(
     """Put the minutes of the shift, altogether; they hold until others are put."""
     check_path(runtime, caller, post)
     name = f"{ROSTER}:{secrets.token_hex(12)}"
-    asked = claim(ROSTER, roster, post=post, name=name, key=key)
+    asked = claim(ROSTER, roster, post=post, name=name, key=caller.own(key))
     found = await asyncio.to_thread(runtime.recording.roster, roster, asked)
     return answer(runtime.acknowledged(found, identifier=post), 201)
 

@@ -52,7 +52,7 @@ def entry(_caller: TheCaller, runtime: RunningService, entry_id: EntryId) -> Res
     "/watchlist/{entry_id}/approvals",
     status_code=201,
     response_model=AcknowledgedStep,
-    openapi_extra=takes(Approval),
+    openapi_extra=takes(Approval, is_owed=False),
 )
 async def approve(
     caller: TheCaller,

@@ -12,7 +12,7 @@ from api import promoting
 from api.backtesting import Backtests
 from engine.home import Home
 from models.bundle import file_digest
-from models.watching import record
+from models.promotions import measurement
 from tests.browser.axe import grave
 from tests.browser.people import Site, sign_in
 from tests.browser.test_desk import CHECK, LOOKS
@@ -106,7 +106,7 @@ def test_the_analysts_pages_can_be_used_by_everybody(
 ) -> None:
     monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES)
     register(site.runtime.journal, site.runtime.home, "m-seen", by="zafar")
-    site.runtime.journal.append([record("m-seen", by="zafar", figures=MEASURED)])
+    site.runtime.journal.append([measurement("m-seen", by="zafar", figures=MEASURED)])
     sign_in(page, site, "malika")
     page.goto("/profiles/new")
     page.fill("#code", "SEEN-1")

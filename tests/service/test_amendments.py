@@ -42,6 +42,8 @@ def test_an_amendment_draws_the_same_numbers_from_the_same_past(world: World) ->
     assert once["as_of"] == twice["as_of"] == thrice["as_of"]
     assert (twice["amends"], thrice["amends"]) == (first["decision_id"],) * 2
     assert [one["amendment"] for one in (once, twice, thrice)] == [0, 1, 2]
+    assert "amends" not in first and second["amends"] == third["amends"] == first["decision_id"]
+    assert world.get(f"/v1/decisions/{third['decision_id']}").json()["amends"] == second["amends"]
     assert "amended" in [fact["code"] for fact in second["facts"]]
     assert amend(world, first, changed).json() == second
     with world.runtime.store.read() as connection:

@@ -122,6 +122,20 @@ def test_a_list_is_filtered(world: World, decided: list[dict[str, Any]]) -> None
     assert len(later["decisions"]) == 1
 
 
+def test_a_list_is_read_on(world: World, decided: list[dict[str, Any]]) -> None:
+    whole = world.get("/v1/decisions?limit=5").json()["decisions"]
+    read: list[dict[str, Any]] = []
+    before = ""
+    while len(read) < len(whole):
+        found = world.get(f"/v1/decisions?limit=2{before}").json()
+        read += found["decisions"]
+        assert found["next_before"] == read[-1]["receipt"]["sequence"]
+        before = f"&before={found['next_before']}"
+    assert read[: len(whole)] == whole
+    last = world.get("/v1/decisions?limit=1000").json()
+    assert last["next_before"] is None and len(last["decisions"]) >= len(decided)
+
+
 def test_features_and_explanation_are_read_anew(
     world: World, decided: list[dict[str, Any]]
 ) -> None:

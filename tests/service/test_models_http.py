@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from api.accounts import Accounts
 from api.keys import open_pepper
 from api.promoting import APPROVERS
 from api.roles import Role
+from api.routes.models import RulesOnly, _once
 from api.settings import Settings
+from engine.answers import AnswerProjection, claim
+from engine.errors import PromotionRefusedError
+from engine.journal import Draft, Journal
 from engine.times import DAY
 from features.catalogue import CATALOGUE
 from features.plan import Plan
@@ -57,10 +63,9 @@ def key_id(world: World, secret: str) -> str:
     return world.runtime.callers.look_up(f"Bearer {secret}").name
 
 
-def approve(world: World, version: str, key: str, **headers: str) -> Any:
-    auth = {"Authorization": f"Bearer {key}"}
-    path = f"/v1/models/{version}/approvals"
-    return world.client.post(path, json={}, headers=auth | headers)
+def approve(world: World, version: str, secret: str, *, key: str = "", body: Any = None) -> Any:
+    auth = {"Authorization": f"Bearer {secret}"} | ({"Idempotency-Key": key} if key else {})
+    return world.client.post(f"/v1/models/{version}/approvals", json=body, headers=auth)
 
 
 def test_two_people_put_a_model_into_force_and_one_takes_it_out(
@@ -71,21 +76,25 @@ def test_two_people_put_a_model_into_force_and_one_takes_it_out(
     pepper = open_pepper(world.home)
     second = accounts.create_key(Role.SUPERVISOR, None, pepper=pepper).secret
     first, trainer = world.keys[Role.SUPERVISOR], world.keys[Role.ANALYST]
+    key = "a-1"  # the same words of two people are two requests
     assert approve(world, version, trainer).status_code == 409, "trained it"
-    assert approve(world, version, first).json()["role"] == "candidate"
+    assert approve(world, version, first, key=key).json()["role"] == "candidate"
+    assert approve(world, version, first, key=key).status_code == 201
     assert approve(world, version, first).status_code == 409, "approved it already"
-    assert (
-        approve(world, version, second, **{"Idempotency-Key": "a-1"}).json()["role"] == "in_force"
-    )
-    assert approve(world, version, second, **{"Idempotency-Key": "a-1"}).status_code == 201
+    noted = {"note": "Read the report."}
+    assert approve(world, version, second, body=noted, key=key).json()["role"] == "in_force"
+    assert approve(world, version, second, body=noted, key=key).status_code == 201
+    assert approve(world, version, second, key=key).status_code == 409, "other content"
     assert approve(world, version, second).status_code == 409, "in force already"
     listed = world.get("/v1/models").json()
     assert listed["in_force"] == version
     standing = {model["version"]: model for model in listed["models"]}
     assert len(standing[version]["approvals"]) == 2
+    history = world.get(f"/v1/models/{version}").json()["history"]
+    assert [one["why"] for one in history[-3:]] == [None, "Read the report.", "approved by two"]
 
     asked = {"reason": "It flags every empty truck."}
-    assert world.post("/v1/models/rules-only", {}, Role.ANALYST).status_code == 422
+    assert world.post("/v1/models/rules-only", {"because": "?"}, Role.ANALYST).status_code == 422
     taken = world.post("/v1/models/rules-only", asked, Role.ANALYST)
     assert taken.status_code == 201
     assert taken.json()["in_force"] is None
@@ -107,6 +116,25 @@ def test_a_model_of_other_features_is_refused(bundled: tuple[World, str], made: 
     told = world.get(f"/v1/models/{version}").json()
     assert told["against"] == [promotion.OTHER_FEATURES]
     assert not told["approvals"]
+
+
+def test_the_same_request_twice_at_once_is_one_step(bundled: tuple[World, str]) -> None:
+    store = bundled[0].runtime.store
+    made = claim("model:race", RulesOnly(), post="", name="", key="k")
+    asked = replace(made, names=made.names[:1])
+
+    def beaten(*, planted: Exception, is_done: bool = True) -> State:
+        if is_done:
+            draft = Draft("race", "x", "", {"claim": asked.as_dict()})
+            Journal(store, [AnswerProjection()]).append([draft])
+        raise planted
+
+    refused, taken = PromotionRefusedError("m", "no"), IntegrityError("", None, Exception())
+    for error in (refused, taken):
+        with pytest.raises(type(error)):
+            _once(store, asked, partial(beaten, planted=error, is_done=False))
+    _once(store, asked, partial(beaten, planted=taken))
+    _once(store, asked, partial(beaten, planted=refused, is_done=False))
 
 
 def test_a_strange_version_and_other_roles_are_refused(bundled: tuple[World, str]) -> None:

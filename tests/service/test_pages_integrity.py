@@ -92,7 +92,11 @@ def test_a_check_is_recorded_and_finds_what_was_planted(
     monkeypatch.setattr(
         auditing, "MOST_WALKED", 2
     )  # too long a journal: what lies before is believed
-    assert world.post("/v1/journal/verifications", None, Role.INTEGRITY).json()["checked"] == 2
+    again = [
+        world.post("/v1/journal/verifications", None, Role.INTEGRITY, key="v-1").json()
+        for _ in range(2)
+    ]
+    assert again[0] == again[1] and again[0]["checked"] == 2
     with world.runtime.store.write() as connection:
         connection.execute(update(BODIES).where(BODIES.c.seq == seq).values(body=kept))
     with world.runtime.store.write() as connection:

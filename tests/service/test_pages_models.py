@@ -14,7 +14,6 @@ from api.roles import Role
 from api.schemas_models import DriftAnswer, ModelComparison, ModelStandings, ModelView
 from engine.errors import BusyError, NotEnoughDataError
 from models.bundle import file_digest
-from models.watching import record
 from tests.catalogues import wanted
 from tests.service.conftest import serving
 from tests.service.desk import Desk, at_desk
@@ -229,13 +228,11 @@ def test_drift_says_what_moved_and_what_to_do(
     if world.get("/v1/drift").json()["measured"] is None:
         assert "Nothing was measured yet" in bob.get("/drift").text
 
-    def run(_: Measurements, *, days: int, by: str) -> dict[str, Any]:
-        world.runtime.journal.append([record("m-one", by=by, figures=MEASURED)])
-        return MEASURED
-
-    monkeypatch.setattr(Measurements, "run", run)
+    monkeypatch.setattr(Measurements, "run", lambda _, *, days: MEASURED)
     assert bob.send("/drift", "/drift", {}).headers["location"] == "/drift?done=measured"
-    TypeAdapter(DriftAnswer).validate_python(world.get("/v1/drift").json())
+    told = [world.post("/v1/drift", None, Role.ANALYST, key="d-1").json() for _ in range(2)]
+    assert told[0] == told[1] == world.get("/v1/drift").json(), "one key, one measurement"
+    TypeAdapter(DriftAnswer).validate_python(told[0])
     text = bob.get("/drift").text
     for said in ("Searches find less than stated", "2 of 185 features have moved", "mirror_days"):
         assert said in text
@@ -275,9 +272,10 @@ def test_a_measurement_runs_as_a_command_of_its_own(
 
     monkeypatch.setattr(subprocess, "run", run)
     measurements = Measurements(world.home)
-    assert measurements.run(days=7, by="-x") == {"moved": 0}
+    assert measurements.run(days=7) == {"moved": 0}
     assert asked[0][3:] == [
-        "drift", "--home", str(world.home.root), "--json", "--polite", "--days", "7", "--as=-x",
+        "drift", "--home", str(world.home.root), "--json", "--polite",
+        "--days", "7", "--unrecorded",
     ]  # fmt: skip
     with pytest.raises(NotEnoughDataError, match="darvoza drift"):
-        measurements.run(days=7, by="ann")
+        measurements.run(days=7)

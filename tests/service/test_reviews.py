@@ -47,16 +47,27 @@ def test_a_searched_vehicle_does_not_wait_again(world: World) -> None:
     assert red["crossing_id"] not in queued(world)
 
 
+def test_a_key_that_named_one_decision_does_not_stand_for_another(world: World) -> None:
+    one, other = find(world, "green", START + 2000), find(world, "green", START + 2500)
+    body = {"verdict": "uphold", "reason_code": "agreed"}
+    paths = [f"/v1/decisions/{decision['decision_id']}/reviews" for decision in (one, other)]
+    first = world.post(paths[0], body, Role.SUPERVISOR, key="r-1")
+    assert first.status_code == 201
+    assert world.post(paths[0], body, Role.SUPERVISOR, key="r-1").content == first.content
+    assert world.post(paths[1], body, Role.SUPERVISOR, key="r-1").status_code == 409
+
+
 def test_a_bad_review_is_refused(world: World) -> None:
     green = find(world, "green", START + 1500)
-    for wrong in (
-        {"verdict": "override", "reason_code": "x", "reason": "why"},
-        {"verdict": "override", "reason_code": "x", "channel": "red"},
-        {"verdict": "override", "reason_code": "x", "channel": "red", "reason": "  "},
-        {"verdict": "perhaps", "reason_code": "x"},
-        {"verdict": "uphold"},
+    for at, wrong in (
+        ("channel", {"verdict": "override", "reason_code": "x", "reason": "why"}),
+        ("reason", {"verdict": "override", "reason_code": "x", "channel": "red"}),
+        ("reason", {"verdict": "override", "reason_code": "x", "channel": "red", "reason": "  "}),
+        ("verdict", {"verdict": "perhaps", "reason_code": "x"}),
+        ("reason_code", {"verdict": "uphold"}),
     ):
-        assert said(world, green, wrong).status_code == 422
+        refused = said(world, green, wrong)
+        assert refused.status_code == 422 and refused.json()["fields"][0]["at"] == at
     assert (
         said(world, {"decision_id": "dec-none"}, OVERRIDE | {"channel": "red"}).status_code == 404
     )

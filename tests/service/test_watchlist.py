@@ -189,6 +189,20 @@ def test_the_same_request_again_is_one_entry(world: World, people: People) -> No
     )
 
 
+def test_a_key_that_named_one_entry_approves_no_other(world: World, people: People) -> None:
+    body, key = {"reason": "x", "expiry": ahead(60)}, {"Idempotency-Key": "w-2"}
+    made = [
+        send(world, "/v1/watchlist", body | {"plate": plate}, people["ann"]).json()["id"]
+        for plate in ("07", "08")
+    ]
+    one, other = (f"/v1/watchlist/{entry}/approvals" for entry in made)
+    first = send(world, one, {}, people["bob"], **key)
+    assert first.status_code == 201
+    assert send(world, one, {}, people["bob"], **key).content == first.content
+    assert send(world, other, {}, people["bob"], **key).status_code == 409
+    assert send(world, other, {}, people["bob"]).json()["state"] == "in_force"
+
+
 def test_no_entry_has_a_field_about_a_person() -> None:
     named = set(WatchEntry.model_fields)
     assert not named & {"nationality", "ethnicity", "religion", "sex", "age", "birthplace"}

@@ -123,8 +123,11 @@ class World:
     def get(self, path: str, role: Role = Role.SUPERVISOR) -> Any:
         return self.client.get(path, headers=self.headers(role))
 
-    def post(self, path: str, body: Any, role: Role = Role.CHECKPOINT) -> Any:
-        return self.client.post(path, json=body, headers=self.headers(role))
+    def post(
+        self, path: str, body: Any, role: Role = Role.CHECKPOINT, *, key: str | None = None
+    ) -> Any:
+        named = {} if key is None else {"Idempotency-Key": key}
+        return self.client.post(path, json=body, headers=self.headers(role) | named)
 
 
 def arrival(number: int = 1, **crossing: Any) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def test_rules_between_two_fields_hold_in_both_and_name_a_field() -> None:
         ("seizures", loose, "crossing_id", "missing_key"),
     ]:
         assert _from_file(name, values) == ([], [f"{field}: {rule}"])
-        assert _from_wire(MODELS[name], values) == ([], [f"?: {rule}"])
+        assert _from_wire(MODELS[name], values) == ([], [f"{field}: {rule}"])
 
 
 @pytest.mark.parametrize("cell", ["yes", "on", "t", "2", "wahr"])

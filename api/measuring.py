@@ -1,0 +1,32 @@
+"""Drift measured for a caller: in a process of its own, and recorded once for each request."""
+
+import secrets
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import Field
+
+from api.callers import Caller
+from api.runtime import Runtime
+from engine.answers import claim
+from engine.records import Record
+from models.promotions import MEASURED, measurement
+
+
+class DriftAsked(Record):
+    """A new measurement."""
+
+    days: Annotated[int, Field(ge=1, le=366)] = 28
+    """How far it looks back."""
+
+
+def measure(runtime: Runtime, caller: Caller, asked: DriftAsked, *, key: str | None = None) -> None:
+    """Measure drift and record it, unless the same request did; raises as the measurement does."""
+    name = f"{MEASURED}:{secrets.token_hex(12)}"
+    wanted = claim(MEASURED, asked, post="", name=name, key=caller.own(key))
+    if runtime.recording.before(wanted) is not None:
+        return
+    figures = runtime.measurements.run(days=asked.days)
+    made = measurement(figures["version"], by=caller.person, figures=figures)
+    draft = replace(made, body={"claim": wanted.as_dict(), **made.body})
+    runtime.recording.once(wanted, lambda _: draft)
