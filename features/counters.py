@@ -21,6 +21,7 @@ from sqlalchemy import Column, Connection, Integer, LargeBinary, PrimaryKeyConst
 from engine.store import METADATA, Int64, add, fetch, put
 from features.definitions import EVER, Floats
 from features.plan import Group, Plan
+from features.streams import CROSSINGS
 
 Ints = NDArray[np.int64]
 
@@ -54,6 +55,8 @@ Row = tuple[int, int, int, bytes]
 """(group number, entity key, known_at, state)."""
 Lookup = tuple[int, int, int]
 """(group number, entity key, cut): the state known strictly before the cut."""
+Counter = tuple[int, int]
+"""(group number, entity key)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,11 @@ class Reader:
             for group, of, back in self._lookups
         ]
         self._of, self._numbers, self._back = _columns(columns, 3)
+        self._own = [
+            (place, self._layouts[group].number, plan.column[of, group.by])
+            for place, (group, of, back) in enumerate(self._lookups)
+            if back >= EVER and group.stream == CROSSINGS.name and of == group.by
+        ]
         self._place(starts)
 
     def _wanted(self) -> list[tuple[Group, tuple[str, ...], int]]:
@@ -193,6 +201,12 @@ class Reader:
         float64 array of shape (n, n_reads)
             Exact integers, NaN where the entity looked up is not known.
         """
+        return self.looked_up(connection, keys, as_of)[0]
+
+    def looked_up(
+        self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
+    ) -> tuple[Floats, list[dict[Counter, bytes]]]:
+        """Compute the same, and return where the counters stood that each crossing adds to."""
         looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
         wanted = np.empty((len(keys), len(self._of), 3), np.int64)
         wanted[:, :, 0] = self._numbers
@@ -200,13 +214,24 @@ class Reader:
         wanted[:, :, 2] = np.array(as_of, np.int64)[:, None] - self._back
         lookups = wanted.reshape(-1, 3)
         known = lookups[:, 1].nonzero()[0]
+        asked, which = _distinct(lookups.take(known, axis=0))
+        found = _latest(connection, asked.ravel().tolist())
         states = self._empties * len(keys)
-        found = _latest(connection, lookups.take(known, axis=0).ravel().tolist())
         places = known + known // len(self._of)  # after each arrival stands the zero
-        for place, (state,) in zip(places.tolist(), found, strict=True):
+        for place, at in zip(places.tolist(), which.tolist(), strict=True):
+            state = found[at][0]
             if state is not None:
                 states[place] = state
-        return self._differences(states, looked_up)
+        return self._differences(states, looked_up), self._stood(states, keys)
+
+    def _stood(
+        self, states: Sequence[bytes], keys: Sequence[Sequence[int]]
+    ) -> list[dict[Counter, bytes]]:
+        width = len(self._empties)
+        return [
+            {(number, own[key]): states[at + place] for place, number, key in self._own}
+            for at, own in zip(range(0, len(states), width), keys, strict=True)
+        ]
 
     def _differences(self, states: list[bytes], keys: Ints) -> Floats:
         found = np.frombuffer(b"".join(states), "<i8").reshape(len(keys), -1)
@@ -215,6 +240,20 @@ class Reader:
         out[:, self._last_columns] = found.view("<f8").take(self._last, 1)
         out[keys.take(self._read_of, 1) == 0] = np.nan
         return out
+
+
+def _distinct(lookups: Ints) -> tuple[Ints, NDArray[np.intp]]:
+    """Return look-ups once each, in the order of the table, and where each of them went.
+
+    Arrivals that come together share posts, goods and parties, and neighbours share a page.
+    """
+    order = np.lexsort(lookups.T[::-1])
+    ordered = lookups.take(order, axis=0)
+    is_new = np.ones(len(order), np.bool_)
+    is_new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    which = np.empty(len(order), np.intp)
+    which[order] = is_new.cumsum() - 1
+    return ordered[is_new], which
 
 
 def _columns(rows: Sequence[tuple[int, ...]], width: int) -> tuple[Ints, ...]:

@@ -4,6 +4,7 @@ The same encoder, plan and finishers as for a history; only the reads come from 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from sqlalchemy import Connection, bindparam, select
@@ -79,11 +80,13 @@ class OnlineFeatures:
         keys = [self._plan.keys(entities) for entities, _ in encoded]
         facts = np.array([self._plan.fact_row(known) for _, known in encoded], np.float64)
         cuts = np.array(as_of, np.float64)[:, None]
-        reads = self._reader.read(connection, keys, as_of)
+        reads, stood = self._reader.looked_up(connection, keys, as_of)
         values = self._plan.finish(np.concatenate((facts, cuts, reads), axis=1))
         events = tuple(
-            _event(arrival.crossing, entities, own, row)
-            for arrival, (entities, _), own, row in zip(arrivals, encoded, keys, facts, strict=True)
+            replace(_event(arrival.crossing, entities, own, row), cut=cut, stood=known)
+            for arrival, (entities, _), own, row, cut, known in zip(
+                arrivals, encoded, keys, facts, as_of, stood, strict=True
+            )
         )
         return FeatureRows(self.names, values, events, epoch)
 

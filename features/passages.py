@@ -4,7 +4,8 @@ A later act or find names a crossing alone; the keys it is counted under are tho
 as it was first told.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from struct import pack
 
 import numpy as np
@@ -26,6 +27,7 @@ from engine.identifiers import fold
 from engine.records import Seizure
 from engine.store import METADATA, Int64, fetch
 from engine.times import DAY, micros
+from features.counters import Counter
 from features.definitions import Floats
 from features.encode import key
 from features.steps import GRAMS_MOST, Label, vehicle
@@ -86,6 +88,10 @@ class CrossingEvent:
     arrived_at: int
     keys: tuple[int, ...]
     facts: Floats
+    cut: int = 0
+    """As of when its features were read, 0 where they were not: UTC microseconds."""
+    stood: Mapping[Counter, bytes] = field(default_factory=dict)
+    """Where the counters stood then that it adds to."""
 
     @property
     def vehicle(self) -> str:

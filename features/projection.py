@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam
 
 from engine.journal import Draft, Entry
 from engine.store import add, fetch
-from features.counters import Layout, layouts
+from features.counters import Counter, Layout, layouts
 from features.definitions import EVER, Stream
 from features.links import followed, keep, ways
 from features.passages import PASSAGES, ActEvent, CrossingEvent, FindEvent, passage_row
@@ -58,10 +58,10 @@ class CounterProjection:
         counted = [
             step for known_at, event in events for step in self._steps(known, known_at, event)
         ]
-        self._count(connection, counted)
+        self._count(connection, counted, stood=_stood(connection, entries))
         hits = [c for c in counted if c.stream == INSPECTIONS.name and c.amounts[_HIT]]
         if hits and self._ways:
-            self._count(connection, list(self._passed(connection, hits)))
+            self._count(connection, list(self._passed(connection, hits)), stood={})
         _keep(connection, known)
         self._searched.count(connection, list(_looked(known, [event for _, event in events])))
 
@@ -96,11 +96,17 @@ class CounterProjection:
             keys = known[event.crossing_id].keys
             yield Counted(FINDS.name, keys, known_at, np.array([1, event.grams]))
 
-    def _count(self, connection: Connection, counted: Sequence[Counted]) -> None:
+    def _count(
+        self,
+        connection: Connection,
+        counted: Sequence[Counted],
+        *,
+        stood: Mapping[Counter, bytes],
+    ) -> None:
         """Add events to the counters: one grouped read of where they stand, one grouped insert."""
         placed = [(event, self._groups[event.stream]) for event in counted]
         places = [groups.places(event.keys) for event, groups in placed]
-        standing = Standing(connection, chain.from_iterable(places))
+        standing = Standing(connection, chain.from_iterable(places), stood=stood)
         linked: list[tuple[int, int, int, int]] = []
         for (event, groups), those in zip(placed, places, strict=True):
             row = standing.row(groups, those)
@@ -137,6 +143,30 @@ class CounterProjection:
                     keys = [0] * self._width
                     keys[way.to] = other
                     yield Counted(PASSED.name, keys, hit.known_at, amounts)
+
+
+_BEFORE = "SELECT known_at FROM journal WHERE seq = ?"
+
+
+def _stood(
+    connection: Connection, entries: Sequence[tuple[Entry, Draft]]
+) -> Mapping[Counter, bytes]:
+    """Return where counters stand, as whoever read the features of these crossings saw it.
+
+    That holds where nothing was recorded between the snapshot and the writer's lock: the cut of a
+    snapshot comes right after its last record, and no two records are known at the same time.
+    """
+    drafted = (draft.extra for _, draft in entries)
+    events = [event for event in drafted if isinstance(event, CrossingEvent) and event.cut]
+    if not events:
+        return {}
+    before = fetch(connection, _BEFORE, (entries[0][0].seq - 1,))
+    cut = before[0][0] + 1 if before else 0
+    found: dict[Counter, bytes] = {}
+    for event in events:
+        if event.cut == cut:
+            found.update(event.stood)
+    return found
 
 
 def _groups(plan: Plan, stream: Stream, found: Mapping[Group, Layout]) -> Groups:

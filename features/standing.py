@@ -6,19 +6,19 @@ entity of each group is added at once: the states of a stream's groups, side by 
 memory.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from features.counters import Layout, insert, latest
+from features.counters import Counter, Layout, insert, latest
 from features.definitions import Floats, Stream
 from features.encode import FACTS
 
 Ints = NDArray[np.int64]
-Place = tuple[tuple[int, int], slice]
+Place = tuple[Counter, slice]
 """((group number, entity key), where its state lies in the bytes of a row)."""
 _END = int(np.iinfo(np.int64).max)
 
@@ -89,11 +89,15 @@ class Groups:
 class Standing:
     """The states of some counters, as events are added to them."""
 
-    def __init__(self, connection: Connection, places: Iterable[Place]) -> None:
+    def __init__(
+        self, connection: Connection, places: Iterable[Place], *, stood: Mapping[Counter, bytes]
+    ) -> None:
+        """``stood`` has the states that are known already to be the last ones."""
         self._connection = connection
-        known = list(dict.fromkeys([counter for counter, _ in places]))
-        found = latest(connection, [(number, entity, _END) for number, entity in known])
-        self._states = dict(zip(known, found, strict=True))
+        self._states: dict[Counter, bytes | None] = dict(stood)
+        left = list(dict.fromkeys([at for at, _ in places if at not in self._states]))
+        found = latest(connection, [(number, entity, _END) for number, entity in left])
+        self._states.update(zip(left, found, strict=True))
         self._rows: dict[tuple[int, int, int], bytes] = {}
 
     def row(self, groups: Groups, places: Sequence[Place]) -> Ints:

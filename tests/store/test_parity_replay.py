@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection
 
+from engine.journal import Draft, Entry, Journal
 from engine.store import Store
 from engine.times import DAY, HOUR, MINUTE
 from features import counters, projection, standing
 from features.backfill import backfill
 from features.log import Events, Log, read_log
+from features.passages import CrossingEvent
 from tests.histories import History, history, tables
 from tests.store.replaying import PLAN, Replay, unlike_bulk
 from tests.store.steps import batches, rough, steps
@@ -75,6 +77,41 @@ def test_a_history_with_ties_and_a_service_with_a_bad_clock_equal_bulk(store: St
     assert max(ties.values()) > 1
     assert max(shared.values()) > 5
     assert (np.diff(known) == 1).mean() > 0.5
+
+
+class OneByOne(Journal):
+    """Records a batch as if others came in between: of what was read, the first alone is fresh."""
+
+    def append(self, drafts: Sequence[Draft]) -> list[Entry]:
+        return [super(OneByOne, self).append([draft])[0] for draft in drafts]
+
+
+def overtaken(store: Store) -> tuple[int, int]:
+    """Count what is not as in bulk where others record between a snapshot and its records."""
+    found = history(6, 50, step=3 * DAY)
+    replay = Replay(store)
+    replay.journal = OneByOne(store, [projection.CounterProjection(PLAN)], replay.clock)
+    for batch in batches(steps(found), MOST):
+        replay.batch(batch)
+    return unlike_bulk(found, replay)
+
+
+def trusting(_: Connection, entries: Sequence[tuple[Entry, Draft]]) -> dict[Any, bytes]:
+    """Plant: where counters stood when features were read counts, whatever came since."""
+    events = [draft.extra for _, draft in entries]
+    crossings = [event for event in events if isinstance(event, CrossingEvent)]
+    return {counter: state for event in crossings for counter, state in event.stood.items()}
+
+
+def test_what_others_record_in_between_is_counted(store: Store) -> None:
+    assert overtaken(store) == (0, 0)
+
+
+def test_a_count_that_overlooks_them_is_caught(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection, "_stood", trusting)
+    assert min(overtaken(store)) > 0
 
 
 class Forgetful(standing.Standing):
