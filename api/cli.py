@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 
 import typer
+from rich.markup import escape
 
 from api.commands import (
     backup,
@@ -70,5 +71,6 @@ def main() -> None:
     try:
         app()
     except RiskError as error:
-        ERR.print(f"[bold red]refused[/bold red] {error}", highlight=False)
+        said = escape(str(error))
+        ERR.print(f"[bold red]refused[/bold red] {said}", highlight=False, soft_wrap=True)
         sys.exit(1)

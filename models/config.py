@@ -5,11 +5,16 @@ large, and nothing is stopped early on a handful of positives.
 """
 
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
+from pydantic import TypeAdapter, ValidationError
+
+from engine.errors import HomeError, RecordError
 from engine.times import DAY
+from engine.validation import faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +97,44 @@ class TrainConfig:
         return asdict(self)
 
     @classmethod
-    def from_toml(cls, path: Path) -> Self:
-        """Read a configuration file; what it leaves out keeps its default, unknown keys refuse."""
-        given: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        known = {entry.name for entry in fields(cls)}
-        if unknown := sorted(set(given) - known):
-            raise ValueError(f"unknown setting {', '.join(unknown)} in the training configuration")
-        defaults = cls()
-        for target in ("discrepancy", "seizure", "rich"):
-            if target in given:
-                given[target] = Trees(**asdict(getattr(defaults, target)) | given[target])
-        if "monotone" in given:
-            given["monotone"] = tuple((str(name), int(sign)) for name, sign in given["monotone"])
-        if "untrusted_posts" in given:
-            given["untrusted_posts"] = tuple(map(str, given["untrusted_posts"]))
-        return cls(**given)
+    def from_toml(cls, path: Path) -> "TrainConfig":
+        """Read a configuration file; what it leaves out keeps its default.
+
+        Raises ``HomeError`` for a file that cannot be read, and ``RecordError`` naming the setting
+        and the rule for one that is unknown or does not fit.
+        """
+        try:
+            given = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise HomeError(str(path), error.strerror or "cannot be read") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise HomeError(str(path), f"not a TOML file: {error}") from None
+        return _checked(_completed(given))
+
+
+def _completed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every setting: those given, and the defaults of all others, within tables too."""
+    found = asdict(TrainConfig())
+    for name, value in given.items():
+        inside = found.get(name)
+        if name not in found:
+            raise _refused(name, "unknown_field", "there is no such setting")
+        if isinstance(inside, dict) and isinstance(value, Mapping):
+            for unknown in value.keys() - inside.keys():
+                raise _refused(f"{name}.{unknown}", "unknown_field", "there is no such setting")
+            value = inside | dict(value)
+        found[name] = value
+    return found
+
+
+def _checked(found: Mapping[str, Any]) -> TrainConfig:
+    """Return settings as a configuration; the file's types are held to those above."""
+    try:
+        return TypeAdapter(TrainConfig).validate_python(found)
+    except ValidationError as error:
+        where, rule, why = faults(error)[0]
+        raise _refused(".".join(map(str, where)), rule, why) from None
+
+
+def _refused(setting: str, rule: str, why: str) -> RecordError:
+    return RecordError("training configuration", setting, rule, why)

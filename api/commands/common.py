@@ -1,11 +1,14 @@
 """What all commands share: the home, JSON on standard output, progress on standard error."""
 
+import getpass
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,9 +16,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.home import default_root
 from api.migrations.upgrade import upgrade
-from engine.errors import HomeError
+from engine.errors import HomeError, NotAllowedError, NotAuthenticatedError
 from engine.home import Home
 from engine.store import Store
+from engine.times import micros
+
+if TYPE_CHECKING:
+    from api.roles import Role
 
 OUT = Console()
 ERR = Console(stderr=True)
@@ -35,12 +42,29 @@ UnusedHomeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")]
+IgnoreOption = Annotated[
+    str, typer.Option("--ignore-columns", help="Extra columns to pass over, comma-separated.")
+]
+
+
+def instant(text: str) -> int:
+    """Read a date (midnight UTC) or a time, UTC where it names no offset; microseconds."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("a date such as 2026-01-31, or an RFC 3339 time") from None
+    return micros(found if found.tzinfo else found.replace(tzinfo=UTC))
+
+
+def names(columns: str) -> list[str]:
+    """Return the columns that ``--ignore-columns`` names."""
+    return [name for name in columns.split(",") if name]
 
 
 def existing(home: Path) -> Path:
     """Return a home that is there; raises ``HomeError``, so that a slip of the pen makes none."""
     if not home.is_dir():
-        raise HomeError(home.name, "no such home")
+        raise HomeError(str(home), "no such home")
     return home
 
 
@@ -54,6 +78,18 @@ def opened(home: Path) -> Iterator[tuple[Home, Store]]:
         yield found, store
     finally:
         store.dispose()
+
+
+def signed_in(home: Home, store: Store, name: str) -> "Role":
+    """Return the role of a person who knows their password, asked for unless it is at hand."""
+    from api.accounts import Accounts
+    from api.runtime import open_network
+
+    password = os.environ.get("DARVOZA_PASSWORD") or getpass.getpass(f"password of {name}: ")
+    try:
+        return Accounts(store, open_network(home)).sign_in(name, password)
+    except NotAuthenticatedError:
+        raise NotAllowedError("no person has this name and this password") from None
 
 
 def emit(result: Mapping[str, Any], *, as_json: bool, text: Callable[[], None]) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,10 +9,13 @@ import typer
 
 from api.commands.common import (
     HomeOption,
+    IgnoreOption,
     JsonOption,
     UnusedHomeOption,
     emit,
     existing,
+    instant,
+    names,
     opened,
     progress,
     say,
@@ -23,24 +25,24 @@ from engine.errors import HomeError
 if TYPE_CHECKING:
     from features.history import Tables
 
-IgnoreOption = Annotated[
-    str, typer.Option("--ignore-columns", help="Extra columns to pass over, comma-separated.")
-]
-FormatOption = Annotated[Literal["contract", "kcs"], typer.Option(help="What the files look like.")]
+Format = Literal["contract", "kcs"]
+FormatOption = Annotated[Format, typer.Option(help="What the files look like.")]
+Told = Callable[[str, int, int], None]
 
 
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     crossings: Annotated[int, typer.Option(min=1, help="How many crossings.")] = 100_000,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 1,
-    end: Annotated[datetime | None, typer.Option(help="UTC instant the history ends at.")] = None,
+    end: Annotated[
+        int | None, typer.Option(metavar="T", parser=instant, help="When the history ends; UTC.")
+    ] = None,
     *,
     _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
     """Write a synthetic border network as a bulk folder, with its truth kept apart."""
-    from datetime import UTC
-
+    from engine.times import moment
     from experiments.synth.write import write
 
     with progress() as told:
@@ -48,7 +50,7 @@ def synth(
             out,
             crossings=crossings,
             seed=seed,
-            end=None if end is None else end.replace(tzinfo=UTC),
+            end=None if end is None else moment(end),
             progress=lambda done, of: told("crossings", done, of),
         )
     result = {"synthetic": True, "folder": str(out), "rows": dict(made.rows)}
@@ -78,7 +80,7 @@ def load(
     from features.plan import Plan
 
     if not folder.is_dir():
-        raise HomeError(folder.name, "no such folder")
+        raise HomeError(str(folder), "no such folder")
     plan = Plan(CATALOGUE)
     with opened(home) as (found, store):
         with progress() as told:
@@ -86,7 +88,7 @@ def load(
                 found,
                 folder,
                 format=format,
-                ignore_columns=[name for name in ignore_columns.split(",") if name],
+                ignore_columns=names(ignore_columns),
                 progress=told,
             )
         with store.read() as connection:
@@ -109,8 +111,10 @@ def features(
     source: Annotated[Path, typer.Argument(help="A bulk folder, or a home.")],
     out: Annotated[Path, typer.Option(help="Parquet file to write.")],
     since: Annotated[
-        datetime | None, typer.Option(help="UTC: write crossings known from then on alone.")
+        int | None,
+        typer.Option(metavar="T", parser=instant, help="Write crossings known from then on; UTC."),
     ] = None,
+    ignore_columns: IgnoreOption = "",
     *,
     format: FormatOption = "contract",  # noqa: A002 - the option's name
     _home: UnusedHomeOption,
@@ -118,9 +122,7 @@ def features(
 ) -> None:
     """Write the feature matrix of a bulk folder or a home, each row as of its crossing."""
     import time
-    from datetime import UTC
 
-    from engine.times import micros
     from experiments.benching import peak_bytes
     from features.catalogue import CATALOGUE
     from features.export import export
@@ -129,10 +131,10 @@ def features(
     started = time.perf_counter()
     with progress() as told:
         made = export(
-            lambda: _tables(source, format, told),
+            lambda: _tables(source, format, ignored=names(ignore_columns), told=told),
             Plan(CATALOGUE),
             out,
-            since=None if since is None else micros(since.replace(tzinfo=UTC)),
+            since=since,
             progress=told,
         )
     seconds, peak = time.perf_counter() - started, peak_bytes()
@@ -159,21 +161,26 @@ def features(
     emit(result, as_json=as_json, text=text)
 
 
-def _tables(
-    source: Path,
-    format: Literal["contract", "kcs"],  # noqa: A002 - the option's name
-    told: Callable[[str, int, int], None],
-) -> "Tables":
+def _tables(source: Path, format: Format, *, ignored: list[str], told: Told) -> "Tables":  # noqa: A002
     """Read a bulk folder, or all that a home knows."""
     from features.event_log import read_event_log
-    from features.intake import read_folder
 
     if not source.is_dir():
-        raise HomeError(source.name, "no such folder")
+        raise HomeError(str(source), "no such folder")
     if (source / "history").is_dir():
         with opened(source) as (home, store), store.read() as connection:
             return read_event_log(home, connection)
-    return read_folder(source, format=format, progress=told).tables
+    return taken_in(source, format, ignored=ignored, told=told)
+
+
+def taken_in(folder: Path, format: Format, *, ignored: list[str], told: Told) -> "Tables":  # noqa: A002
+    """Return the valid rows of a bulk folder, and say how many others there are."""
+    from features.intake import read_folder
+
+    found = read_folder(folder, format=format, ignore_columns=ignored, progress=told)
+    if found.quarantine:
+        say(f"{len(found.quarantine):,} bad rows are left out: `darvoza load` says which and why")
+    return found.tables
 
 
 def verify(

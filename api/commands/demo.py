@@ -233,13 +233,15 @@ def _plate(decision: SupervisorView) -> str:
 def _stay(port: int, credentials: Credentials) -> None:
     """Say where the service is and with what to call it, then leave it up until stopped."""
     post, key = next(iter(credentials.checkpoints.items()))
-    OUT.print(f"\nThe service is up: http://{HOST}:{port}  (its document: /openapi.json)")
+    here = f"http://{HOST}:{port}"
+    OUT.print(f"\nThe service is up. Its pages: {here}/  Its document: {here}/openapi.json")
     OUT.print(f"  supervisor key            {credentials.supervisor}")
     OUT.print(f"  analyst key               {credentials.analyst}")
     OUT.print(f"  checkpoint key of {post:<8}{key}")
     for name, password in credentials.people.items():
         OUT.print(f"  password of {name:<14}{password}")
-    OUT.print(f"  curl -H 'Authorization: Bearer KEY' http://{HOST}:{port}/v1/posts/{post}/queue")
+    asked = f"curl -H 'Authorization: Bearer {key}' {here}/v1/posts/{post}/queue"
+    OUT.print(f"  {asked}", soft_wrap=True, highlight=False)
     ERR.print("stop with Ctrl-C")
     try:
         while True:

@@ -2,8 +2,6 @@
 
 import getpass
 import json
-import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,43 +9,43 @@ import typer
 
 from api.commands.common import (
     HomeOption,
+    IgnoreOption,
     JsonOption,
     UnusedHomeOption,
     emit,
     existing,
+    instant,
+    names,
     opened,
     progress,
+    signed_in,
 )
-from api.commands.data import FormatOption
+from api.commands.data import FormatOption, taken_in
 from engine.errors import HomeError
 from engine.home import Home
-from engine.times import DAY, micros
+from engine.times import DAY
 
 if TYPE_CHECKING:
     from models.backtest import Backtest
 
-InstantArgument = Annotated[str, typer.Option(metavar="T", help="A date or time; UTC.")]
-
-
-def instant(text: str) -> int:
-    """Read a date (midnight UTC) or a time, UTC where it names no offset; microseconds."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter("a date such as 2026-01-31, or an RFC 3339 time") from None
-    return micros(found if found.tzinfo else found.replace(tzinfo=UTC))
+InstantOption = Annotated[
+    int, typer.Option(metavar="T", parser=instant, help="A date or time; UTC.")
+]
 
 
 def backtest(
     folder: Annotated[Path, typer.Argument(help="Bulk folder; only this is read.")],
-    train_until: InstantArgument,
-    test_from: InstantArgument,
+    train_until: InstantOption,
+    test_from: InstantOption,
     out: Annotated[Path, typer.Option(help="Folder for scores.csv and report.json.")],
-    test_until: Annotated[str, typer.Option(metavar="T", help="Default: the end.")] = "",
+    test_until: Annotated[
+        int | None, typer.Option(metavar="T", parser=instant, help="Default: the end.")
+    ] = None,
     labels: Annotated[Literal["frozen", "streaming"], typer.Option()] = "frozen",
     label_delay_days: Annotated[float, typer.Option(min=0)] = 0.0,
     refit_days: Annotated[float, typer.Option(min=0)] = 0.0,
     config: Annotated[Path | None, typer.Option(help="Training configuration, TOML.")] = None,
+    ignore_columns: IgnoreOption = "",
     *,
     format: FormatOption = "contract",  # noqa: A002 - the option's name
     _home: UnusedHomeOption,
@@ -56,19 +54,18 @@ def backtest(
     """Score every crossing of a test period with what was known then."""
     from features.acts import NEVER
     from features.catalogue import CATALOGUE
-    from features.intake import read_folder
     from features.plan import Plan
     from models.backtest import Period
     from models.backtest import backtest as run
     from models.config import TrainConfig
 
     if not folder.is_dir():
-        raise HomeError(folder.name, "no such folder")
+        raise HomeError(str(folder), "no such folder")
     try:
         period = Period(
-            instant(train_until),
-            instant(test_from),
-            instant(test_until) if test_until else NEVER,
+            train_until,
+            test_from,
+            NEVER if test_until is None else test_until,
             labels,
             round(label_delay_days * DAY),
             round(refit_days * DAY),
@@ -77,7 +74,7 @@ def backtest(
         raise typer.BadParameter(str(error)) from None
     settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
     with progress() as told:
-        tables = read_folder(folder, format=format, progress=told).tables
+        tables = taken_in(folder, format, ignored=names(ignore_columns), told=told)
         made = run(tables, Plan(CATALOGUE), settings, period, progress=told)
     out.mkdir(parents=True, exist_ok=True)
     _write_scores(made, out / "scores.csv")
@@ -141,14 +138,10 @@ def promote(
     as_json: JsonOption = False,
 ) -> None:
     """Approve a model, with your password; two people put it into force."""
-    from api.accounts import Accounts
     from api.promoting import approved
-    from api.runtime import open_network
 
-    there = existing(home)
-    password = os.environ.get("DARVOZA_PASSWORD") or getpass.getpass(f"password of {by}: ")
-    with opened(there) as (found, store):
-        role = Accounts(store, open_network(found)).sign_in(by, password)
+    with opened(existing(home)) as (found, store):
+        role = signed_in(found, store, by)
         standing = approved(found, store, version, by=by, role=role).models[version]
     result = {
         "version": version,
@@ -174,9 +167,8 @@ def _write_scores(made: "Backtest", path: Path) -> None:
     import pyarrow as pa
     import pyarrow.csv
 
-    names = ("p_seizure", "p_discrepancy", "risk")
     columns: dict[str, Any] = {"crossing_id": made.crossing_id}
-    columns |= {name: getattr(made, name) for name in names}
+    columns |= {name: getattr(made, name) for name in ("p_seizure", "p_discrepancy", "risk")}
     with path.open("wb") as file:  # the header by hand: pyarrow would put its names in quotes
         file.write((",".join(columns) + "\n").encode())
         plain = pyarrow.csv.WriteOptions(include_header=False)

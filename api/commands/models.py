@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.commands.common import HomeOption, JsonOption, emit, existing, opened
+from api.commands.common import HomeOption, JsonOption, emit, existing, opened, signed_in
 from engine.home import Home
 from engine.store import Store
 
 if TYPE_CHECKING:
-    from api.roles import Role
     from engine.journal import Draft
     from models.papers import Papers
 
@@ -58,7 +57,7 @@ def _put_into_shadow(home: Home, store: Store, version: str, *, by: str) -> None
 
     if not by:
         raise typer.BadParameter("name who puts the candidate into the shadow", param_hint="--as")
-    shadowed(home, store, version, by=by, role=_role(home, store, by))
+    shadowed(home, store, version, by=by, role=signed_in(home, store, by))
 
 
 def rollback(
@@ -72,7 +71,7 @@ def rollback(
     from api.promoting import rolled_back
 
     with opened(existing(home)) as (found, store):
-        role = _role(found, store, by)
+        role = signed_in(found, store, by)
         now = rolled_back(found, store, by=by, role=role, why=why)
     result = {"in_force": now.in_force}
     emit(result, as_json=as_json, text=lambda: typer.echo(f"{now.in_force} is in force again"))
@@ -142,14 +141,6 @@ def _moved(figures: dict[str, Any]) -> None:
     for name in ("picked", "random"):
         if every[name]["alarmed"]:
             typer.echo(f"ALARM: {name} searches do not find what was stated")
-
-
-def _role(home: Home, store: Store, by: str) -> "Role":
-    from api.accounts import Accounts
-    from api.runtime import open_network
-
-    password = os.environ.get("DARVOZA_PASSWORD") or getpass.getpass(f"password of {by}: ")
-    return Accounts(store, open_network(home)).sign_in(by, password)
 
 
 def _scored(home: Home, store: Store, version: str) -> "list[Draft]":

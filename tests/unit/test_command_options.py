@@ -1,5 +1,6 @@
 """Every command takes ``--home``, so one script can name it everywhere; some touch no home."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -40,6 +41,26 @@ def test_a_command_that_touches_no_home_makes_none(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, asked).exit_code == 0
     assert (out / "crossings.csv").exists()
     assert not home.exists()
+
+
+def test_a_time_that_cannot_be_read_names_its_option(tmp_path: Path) -> None:
+    asked = ["backtest", str(tmp_path), "--train-until", "soon", "--test-from", "2026-01-31"]
+    refused = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "out")])
+    assert refused.exit_code == 2 and "--train-until" in refused.output
+
+
+def test_a_column_of_no_record_is_passed_over_where_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "crossings.csv").write_text(
+        "crossing_id,post,direction,arrived_at,vehicle_class,lane\n"
+        "c-1,OYB,entry,2025-01-01T00:00:00Z,car,3\n"
+        "c-2,OYB,sideways,2025-01-01T00:00:00Z,car,3\n"
+    )
+    asked = ["features", str(tmp_path), "--out", str(tmp_path / "f.parquet"), "--json"]
+    with pytest.raises(HomeError, match="lane"):
+        app(asked, standalone_mode=False)
+    written = CliRunner().invoke(app, [*asked, "--ignore-columns", "lane"])
+    assert written.exit_code == 0 and json.loads(written.stdout)["rows"] == 1
+    assert "1 bad rows are left out" in written.stderr
 
 
 def test_the_header_of_the_scores_is_plain(tmp_path: Path) -> None:
