@@ -4,6 +4,7 @@ What is imported from here must stay lean: no training library, no pickle loader
 (held by import-linter). Several processes may serve one store.
 """
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from api.home import home_of
 from api.logs import configure
 from api.measuring import DriftAsked
 from api.metrics import Guard
-from api.models import HomeModels
+from api.models import SETTLED_SECONDS, HomeModels
 from api.pages import site
 from api.proposing import Approval, BacktestAsked, CheckAsked, Period, Retirement
 from api.routes import (
@@ -92,7 +93,12 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime = (open_service or default_service)()
         app.state.runtime = runtime
+        settling = None
+        if open_service is None:
+            settling = asyncio.get_running_loop().call_later(SETTLED_SECONDS, settle)
         yield
+        if settling is not None:
+            settling.cancel()
         runtime.close()
 
     app = FastAPI(
@@ -117,10 +123,14 @@ def default_service() -> Runtime:
     """Put together the service of the home that the environment names."""
     configure()
     home = home_of(None)
-    runtime = open_runtime(home, Settings(), HomeModels(home))
+    return open_runtime(home, Settings(), HomeModels(home))
+
+
+def settle() -> None:
+    """Set apart what is loaded once a start is over: it stays, so no collection walks it again."""
     gc.collect()
-    gc.freeze()  # what is loaded now stays: no later collection has to walk through it again
-    return runtime
+    gc.freeze()
+    gc.enable()  # whoever started the service may have put collections off until now
 
 
 def _documented(app: FastAPI) -> dict[str, Any]:

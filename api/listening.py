@@ -51,6 +51,7 @@ def adopted() -> socket.socket | None:
 configured = partial(
     uvicorn.Config,
     http=Leaving,
+    ws="none",  # no page has any
     access_log=False,  # a path may hold an identifier: nothing of a request is logged
     server_header=False,
 )

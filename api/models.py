@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from threading import Thread
+from threading import Timer
 
 from sqlalchemy import Connection
 
@@ -16,6 +16,8 @@ from models.reasons import sentences
 from models.scorer import Scorer as BundleScorer
 from models.shadow import seeds
 
+SETTLED_SECONDS = 0.5
+"""How long after a model was loaded a start is over, and the processor free for what explains."""
 _KEPT = 4
 """Bundles kept loaded: the one in force, the last good one, and what explanations ask for."""
 
@@ -42,7 +44,8 @@ class HomeModels:
 
     def _load(self, version: str) -> Scorer:
         scorer = BundleScorer.load(self._home.bundles / version, key=self._key)
-        # Decisions need not wait for what explains them; who needs it meanwhile waits for this.
-        Thread(target=scorer.prepare, name="explaining").start()
+        # Neither decisions nor a start need wait for what explains them, which takes as long to
+        # load as a fifth of the service; who needs it meanwhile puts it together.
+        Timer(SETTLED_SECONDS, scorer.prepare).start()
         # Whoever asks for the model in force has asked first which it is.
         return scorer.seeded(self._seeds.get(version, {}))

@@ -8,7 +8,7 @@ handful of numpy calls and a million rows cost the same operations column by col
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import chain
 from operator import itemgetter
@@ -149,7 +149,7 @@ class Plan:
     def digest(self) -> str:
         """Digest of everything that gives a feature its value; 64 hexadecimal digits."""
         features = {
-            name: [feature.operator, [asdict(item) for item in feature.inputs], feature.parameters]
+            name: [feature.operator, [_told(item) for item in feature.inputs], feature.parameters]
             for name, feature in self.catalogue.items()
         }
         streams = {name: stream.described() for name, stream in STREAMS.items()}
@@ -191,6 +191,14 @@ class Plan:
     def _finish_one(self, slots: Values) -> Values:
         made = [value for finisher in self.finishers for value in finisher.finish_one(slots)]
         return self._sorted(made)
+
+
+def _told(item: Item) -> dict[str, object]:
+    """Return an input's fields; ``asdict`` copies deeply, which takes a tenth of a start."""
+    return {name: getattr(item, name) for name in _FIELDS[type(item)]}
+
+
+_FIELDS = {kind: [field.name for field in fields(kind)] for kind in (Read, Fact)}
 
 
 def _derived(read: Read) -> bool:

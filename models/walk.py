@@ -64,7 +64,9 @@ class Trees:
         """Return how many steps lead every row to a leaf; raises ``ValueError`` for a circle."""
         at, steps = self._root, 0
         while not is_leaf[at].all():
-            at, steps = np.unique([self._child[2 * at], self._child[2 * at + 1]]), steps + 1
+            reached = np.zeros(len(is_leaf), np.bool_)
+            reached[self._child[2 * at]] = reached[self._child[2 * at + 1]] = True
+            at, steps = reached.nonzero()[0], steps + 1
             if steps > len(is_leaf):
                 raise ValueError("a tree that does not end")
         return steps

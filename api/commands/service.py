@@ -1,5 +1,6 @@
 """Commands that run the service and say who may call it: serve, keys, users."""
 
+import gc
 import os
 from typing import Annotated
 
@@ -40,6 +41,7 @@ def serve(
         raise typer.BadParameter("several workers need PostgreSQL: set DARVOZA_DATABASE_URL")
     configure()
     say(f"serving {home} on http://{host}:{port}")
+    gc.disable()  # until what is loaded has settled (api.app)
     try:
         listen(
             configured(
