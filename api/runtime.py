@@ -31,7 +31,7 @@ from engine.network import Network, read_network
 from engine.plausible import Present
 from engine.ports import Contribution, Projection, Scorer
 from engine.profile_hits import HitProjection
-from engine.profiles import ProfileMatcher
+from engine.profile_matching import ProfileMatcher
 from engine.queue import QueueProjection
 from engine.reasons import Reason
 from engine.receipts import Signer, open_signer

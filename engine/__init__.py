@@ -19,10 +19,11 @@ decision    a decision as data, and what each role may see of it
 places      where to look first in a red vehicle; place_table: the checklist it learns from
 matches     what somebody wrote down beforehand that fits an arrival
 twokeys     what takes effect only once a second person agreed
-profiles    risk profiles in force, and which of them fit
-            profile_language: what one means and may cost; profile_syntax: how it is read;
-            profile_fields: what it may ask for; profile_program: ready to run;
-            profile_hits: what became of their matches
+profiles    risk profiles: what one is, and where each stands
+            profile_matching: which of them fit; profile_hits: what became of their matches
+            profile_language: what one means and may cost (profile_names, profile_calls:
+            the rules of its parts, profile_parts); profile_syntax: how it is read;
+            profile_fields: what it may ask for; profile_program: ready to run
 watchlist   whom to look at whatever the score says
 minutes     how long an inspection takes, learnt from acts
 roster      what share of arrivals may spend what is left of a shift; rosters: who put which

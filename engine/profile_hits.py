@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from engine.journal import Draft, Entry
-from engine.profiles import COUNTED
+from engine.profile_matching import COUNTED
 from engine.queue import DECISION, INSPECTION
 from engine.records import Inspection
 from engine.store import METADATA, Int64

@@ -11,7 +11,8 @@ from engine.journal import Draft, Entry, Journal
 from engine.matches import Match
 from engine.ports import FeatureRows
 from engine.profile_hits import HitProjection, audit
-from engine.profiles import ProfileMatcher, ProfileProposal, profiles, propose
+from engine.profile_matching import ProfileMatcher
+from engine.profiles import ProfileProposal, profiles, propose
 from engine.queue import DECISION, INSPECTION
 from engine.records import Arrival
 from engine.store import Store

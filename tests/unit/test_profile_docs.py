@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.profile_calls import FUNCTIONS, LONGEST_PATTERN
 from engine.profile_fields import ITEM, ROOTS
-from engine.profile_language import DEAREST, FUNCTIONS, LONGEST_PATTERN, check
+from engine.profile_language import DEAREST, check
 from engine.profile_syntax import DEEPEST, LONGEST, MACROS, MOST_PARTS
 from features.catalogue import CATALOGUE
 
