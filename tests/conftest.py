@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ORDER = 20_240_311
 """Shuffles the tests of every file alike in each run; ``--randomly-seed=N`` otherwise."""
+
+LONGEST = (
+    "test_faults", "test_desk", "test_simulate", "test_duck", "test_analysts", "test_openapi",
+    "test_models_bundle", "test_parity_processes", "test_models_explain", "test_models_turned",
+    "test_hostile", "test_profiles", "test_decisions",
+)  # fmt: skip
+"""Files that take seconds, the longest first."""
+
+MOMENT_SECONDS = 15
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -42,14 +52,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its folder's name, and let one xdist worker have what is made once.
+    """Mark each test with its folder's name, and let those begin that take longest.
 
-    That is a server or a browser for a folder; for a file of unit tests, the worlds it shares.
+    A file stays with one worker, because it shares a world, a server or a browser; the short ones
+    come last, so that no worker is left with a long one while the other has nothing to do.
     """
     for item in items:
-        kind = item.path.relative_to(HERE).parts[0]
-        item.add_marker(kind)
-        item.add_marker(pytest.mark.xdist_group(item.path.stem if kind == "unit" else kind))
+        item.add_marker(item.path.relative_to(HERE).parts[0])
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
+@pytest.fixture(autouse=True)
+def _not_at_the_turn_of_an_hour(request: pytest.FixtureRequest) -> None:
+    """Wait a moment where a shift or a day may end within a test of something that runs."""
+    left = 3600 - time.time() % 3600
+    if left < MOMENT_SECONDS and "unit" not in request.keywords:
+        time.sleep(left)
 
 
 @pytest.hookimpl(wrapper=True)

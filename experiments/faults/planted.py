@@ -21,8 +21,9 @@ from engine.inflight import Asked, Recorded
 from engine.journal import Draft, Entry
 from engine.targeting import Targeting
 
-DELAY_SECONDS = 0.05
-"""A commit that takes its time, as on a slow disk: what was answered stands open to a kill."""
+DELAY_SECONDS = 0.15
+"""A commit that takes its time, as on a slow disk: what was answered stands open to a kill, also
+where a busy machine is late with it."""
 HOARDED_BYTES = 512 << 10
 _HOARD: list[bytearray] = []
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx2 as httpx
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
 
 from api.app import create_app
 from api.roles import Role
@@ -24,6 +24,10 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+
+PATIENCE_MS = 60_000
+"""How long a busy machine may take for what takes none."""
+expect.set_options(timeout=PATIENCE_MS)
 
 
 class SayingModels(FakeModels):
@@ -92,7 +96,7 @@ def context(browser: Browser, site: Site) -> Iterator[BrowserContext]:
     with browser.new_context(
         base_url=site.address, viewport={"width": 1280, "height": 900}
     ) as made:
-        made.set_default_timeout(5000)
+        made.set_default_timeout(PATIENCE_MS)
         made.on("weberror", lambda error: wrong.append(f"error: {error.error}"))
         made.on("dialog", dialog)
         made.on("request", lambda request: asked(request.url))

@@ -11,9 +11,10 @@ from playwright.sync_api import Browser, Page, expect
 from api import promoting
 from api.backtesting import Backtests
 from engine.home import Home
-from models.bundle import file_digest
+from models.bundle import MANIFEST, file_digest
 from models.promotions import measurement
 from tests.browser.axe import grave
+from tests.browser.conftest import PATIENCE_MS
 from tests.browser.people import Site, sign_in
 from tests.browser.test_desk import CHECK, LOOKS
 from tests.service.papers import register
@@ -36,7 +37,7 @@ def way(request: pytest.FixtureRequest) -> tuple[str, bool]:
 def desk(way: tuple[str, bool], browser: Browser, site: Site) -> Iterator[Page]:
     """Open a browser that nobody has used, with or without scripts."""
     with browser.new_context(base_url=site.address, java_script_enabled=way[1]) as made:
-        made.set_default_timeout(5000)
+        made.set_default_timeout(PATIENCE_MS)
         yield made.new_page()
 
 
@@ -76,8 +77,8 @@ def asked(code: str) -> str:
 def test_a_model_by_two_people(
     desk: Page, way: tuple[str, bool], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def verified(home: Home, version: str) -> tuple[str, dict[str, object]]:
-        return file_digest(home.bundles / version / "manifest.json"), {}
+    def verified(home: Home, version: str) -> promoting.Found:
+        return promoting.Found(file_digest(home.bundles / version / MANIFEST), {}, fits=True)
 
     monkeypatch.setattr(promoting, "_verified", verified)  # its papers hold no model to load
     version = f"m-{way[0]}"

@@ -11,6 +11,7 @@ from jinja2 import Environment
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from api.pages import rendering
+from tests.browser.conftest import PATIENCE_MS
 from tests.browser.payloads import PAYLOADS
 from tests.browser.people import QUEUE, Site, sign_in
 
@@ -154,7 +155,7 @@ def unescaped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_page_that_does_not_escape_is_found(browser: Browser, site: Site) -> None:
     where = reported(site, PAYLOADS[:ITEMS])
     with browser.new_context(base_url=site.address) as made:
-        made.set_default_timeout(5000)
+        made.set_default_timeout(PATIENCE_MS)
         page = plain(made)
         sign_in(page, site, "malika")
         page.goto(where)

@@ -126,10 +126,10 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_hostile_cost_is_refused_at_once(bomb: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(ProfileRefusedError):
         program(BOMBS[bomb], features=FEATURES)
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 def test_the_dearest_that_is_allowed_stays_cheap() -> None:
@@ -140,9 +140,9 @@ def test_the_dearest_that_is_allowed_stays_cheap() -> None:
     goods = declaration(*[{"description": "a" * 1000}] * ITEMS_MOST)
     made = program(expression, features=FEATURES)
     values = context(Reader(made.needs, {}).values(crossing(), goods, []))
-    began = time.perf_counter()
+    began = time.thread_time()
     assert not made.fits(values)
-    assert time.perf_counter() - began < 0.25
+    assert time.thread_time() - began < 0.25
 
 
 def test_a_missing_value_makes_a_comparison_false() -> None:
