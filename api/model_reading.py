@@ -121,7 +121,7 @@ class ReadingModels:
         fits = found is None or found.card.get("definitions") == self._runtime.plan.digest
         doubts = report.get("doubts", ())
         stands = promotion.against(model, manifest=manifest, doubts=doubts, fits=fits)
-        waits = model.role in ("candidate", "shadow")
+        waits = model.role != "in_force"
         own = events.get(model.version, ())
         return {
             "version": model.version,

@@ -97,7 +97,7 @@ def _after(now: State, event: Event) -> State:
         return _with(now, replace(model, role="retired"))
     if event.kind == IN_FORCE and model.was_in_force:  # a roll back; firsts need approvals
         return _into_force(now, model)
-    if event.kind == APPROVED and model.role in ("candidate", "shadow"):
+    if event.kind == APPROVED and model.role != "in_force":
         return _approved(now, model, event.by)
     return now
 
@@ -114,7 +114,12 @@ def _registered(event: Event) -> Standing:
 
 
 def _approved(now: State, model: Standing, by: str) -> State:
-    """Count an approval; the second of two people puts the model into force."""
+    """Count an approval; the second of two people puts the model into force.
+
+    One that has left is a candidate again, and those who approved it before have to do so anew.
+    """
+    if model.role == "retired":
+        model = replace(model, role="candidate", approvals=())
     if by == model.trained_by or by in model.approvals:
         return now
     model = replace(model, approvals=(*model.approvals, by))
@@ -186,17 +191,18 @@ def approve(
     PromotionRefusedError
         If its labels are in doubt, it lacks an evaluation or a card, is not what was registered,
         was fitted on other features, was trained by this person, was approved by this person
-        already, or is no candidate any more.
+        already, or is in force. One that has left may be approved anew, by two as at first.
     """
     model = _known(now, version)
+    given = () if model.role == "retired" else model.approvals
     for why in against(model, manifest=manifest, doubts=doubts, fits=fits):
         raise PromotionRefusedError(version, why)
     if by == model.trained_by:
         raise PromotionRefusedError(version, "whoever trained a model may not approve it")
-    if by in model.approvals:
+    if by in given:
         raise PromotionRefusedError(version, "the same person approved it already")
     records = (Draft(APPROVED, version, "", {"by": by, "manifest": manifest}),)
-    if len(model.approvals) + 1 < APPROVALS:
+    if len(given) + 1 < APPROVALS:
         return records
     return (*records, *_change(now, version, by=by, why="approved by two"))
 
@@ -208,7 +214,7 @@ def against(
     return tuple(
         why
         for broken, why in (
-            (model.role not in ("candidate", "shadow"), f"it is {model.role.replace('_', ' ')}"),
+            (model.role == "in_force", "it is in force"),
             (not model.evaluation, "it has no stored evaluation"),
             (not model.card, "it has no model card"),
             (manifest != model.manifest, "its bundle is not the one that was registered"),
@@ -222,8 +228,8 @@ def against(
 def before(now: State) -> str:
     """Return the version that a roll back returns to: the one before that which decided last.
 
-    Raises ``PromotionRefusedError`` where there is none. After a withdrawal it is the same: nobody
-    returns to a model that was taken out of force for a doubt.
+    Raises ``PromotionRefusedError`` where there is none. After a withdrawal it is the same: one
+    person does not return to a model that was taken out of force for a doubt; two may approve it.
     """
     if len(now.history) < 2:
         last = now.history[-1] if now.history else ""

@@ -152,6 +152,26 @@ def test_withdrawn_leaves_rules_alone() -> None:
     assert story.now.in_force is None
 
 
+def test_what_left_comes_back_by_two_people_anew() -> None:
+    """One slip of the hand may stop a model, and two people may let it decide again."""
+    story = Story()
+    story.promote("m1")
+    trained_by = story.now.models["m1"].trained_by
+    story.add(promotion.withdraw(story.now, by="ben", why="by mistake"))
+    with pytest.raises(PromotionRefusedError, match="trained"):
+        promotion.approve(story.now, "m1", by=trained_by, manifest="sha-m1")
+    story.approve("m1", "ben")
+    assert story.now.in_force is None and story.now.models["m1"].approvals == ("ben",)
+    with pytest.raises(PromotionRefusedError, match="same person"):
+        promotion.approve(story.now, "m1", by="ben", manifest="sha-m1")
+    story.approve("m1", "cem")
+    assert story.now.in_force == "m1" and story.now.history == ("m1",)
+    story.promote("m2")
+    assert story.now.models["m1"].role == "retired"
+    story.roll_back()
+    assert story.now.in_force == "m1"
+
+
 def test_racing_approvals_need_two_people_all_the_same() -> None:
     story = Story()
     story.register("m1")
