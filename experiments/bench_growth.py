@@ -114,7 +114,7 @@ def one_key(source: Path) -> Seen:
 
     def reads(table: NDArray[np.int64]) -> NDArray[np.int64]:
         t, key, spans = table[0], table[1], np.array(DAYS, np.int64) * DAY
-        return group_reads(key, t, table[2:], key, t, spans, pairs[0], pairs[1])
+        return group_reads(key, t, table[2:], key, t, spans, *pairs, last=False)
 
     reads(columns(10))  # compiled before it is timed
     table = np.load(source)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from experiments.simulate_candidates import Candidates
 from experiments.synth.config import Bools, Floats, Ints
+from features.dealing import compiled
 from features.definitions import EVER, FAN_OUT, Link, Read
 from features.encode import FACTS
-from features.kernel import compiled, group_reads
+from features.kernel import group_reads
 from features.plan import Group, Rows
 from features.streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
 

@@ -122,20 +122,34 @@ def _group_reads(
         np.array([0 if window >= EVER else window for window in windows]),
         np.array([measures.index(read.measure) for read in sums], np.int64),
         np.array([windows.index(read.window) for read in sums], np.int64),
+        last=len(sums) < len(wanted),
     )
     out: dict[Read, Column] = {}
     last = np.full(len(query), -1, np.int32)
-    last[order] = found[-1]
-    last[query == 0] = -1
+    if len(sums) < len(wanted):
+        last[order] = found[-1]
+        last[query == 0] = -1
     for read in wanted:
         if read.is_last:
             out[read] = Carried(log, events, last, read.measure)
             continue
-        values = np.empty(len(query))
-        values[order] = found[sums.index(read)]
+        values = _as_floats(found[sums.index(read)], order)
         values[query == 0] = np.nan
         out[read] = values
     return out
+
+
+def _as_floats(column: Ints, order: NDArray[np.intp] | slice) -> Floats:
+    """Return a column in the order of rows, in the memory that it has where it has that order."""
+    values = column.view(np.float64)
+    if not isinstance(order, slice):
+        values = np.empty(len(column))
+        values[order] = column
+        return values
+    for begin in range(0, len(column), _ROWS_AT_ONCE):
+        rows = slice(begin, begin + _ROWS_AT_ONCE)
+        values[rows] = column[rows]
+    return values
 
 
 def _amounts(events: Events, measure: str) -> Ints:
@@ -228,10 +242,16 @@ def finished(
         for features in together({place: waits.pop(place) for place in ready}):
             yield from _finished(log, features, held, first)
         wanted = set().union(*(reads[place] for place in waits))
-        held = {read: values for read, values in held.items() if read in wanted}
+        # What waits has memory of its own, so that the rest of its group is let go.
+        held = {read: _alone(values) for read, values in held.items() if read in wanted}
         del batch  # or it would live on while the next one is made
         if progress is not None and ready:
             progress(len(reads) - len(waits), len(reads))
+
+
+def _alone(column: Column) -> Column:
+    is_part = not isinstance(column, Carried) and column.base is not None
+    return column[:].copy() if is_part else column
 
 
 def _reads(feature: Feature) -> set[Read]:

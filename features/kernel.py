@@ -6,34 +6,35 @@ each window at the first event inside it. A read is the difference of two runnin
 int64, and linear in events and crossings. The numpy twin (:mod:`features.reference`) gives the same
 numbers by another road.
 
-What bounds it is memory, not arithmetic: pointers take four bytes, which holds for 2^32 events, and
-rows are first dealt into parts by their keys, so that all that is done to one entity happens within
-what a processor holds close, however long the history is.
+What bounds it is memory, not arithmetic. Rows are first dealt into parts by their keys, and one
+part after the other is finished within what a processor holds close. A long history so passes
+through memory three times: into its parts, through the reads, back into the order of crossings. All
+of it happens in the buffer that is returned. Pointers take four bytes: enough for 2^32 events.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from features.dealing import SPREAD, Ints, compiled, count_up, dealt, lay, put_back
+
 Places = NDArray[np.uint32]
-Dealt = tuple[Places, Ints]
-"""(where each row stands once rows lie part by part, where each part begins)."""
 DEALT_FROM = 1 << 18
 """Fewer events than this fit into a processor's cache as they are."""
 PART_ROWS = 1 << 16
 """Events of a part at most, about."""
+_KEYS, _TIMES, _ROWS, _AMOUNTS = range(4)
+"""Rows of a buffer that events are dealt into; amounts from the last one on."""
+Given = tuple[Ints, Ints, Ints, Ints]
+"""Events: keys, times, amounts, and which of these are added up."""
+Laid = tuple[Ints, Ints, Ints, Ints, Ints]
+"""The same part by part, and where each was."""
+Queries = tuple[Ints, Ints]
+"""Keys and cuts."""
+Grouped = tuple[Ints, Places, Ints]
+"""Queries sorted by entity: where each entity begins, which they are, their cuts."""
+Asks = tuple[Ints, Ints, Ints, bool]
+"""The sum and the pointer of each read, how far pointers lie back, whether the last is wanted."""
 _EVER = 1 << 62  # a window that no two times are apart
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Fibonacci hashing
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def compiled(function: F) -> F:
-    """Compile a function with numba, once for a machine: it is kept on disk."""
-    return cast("F", njit(cache=True)(function))
 
 
 def group_reads(
@@ -45,6 +46,8 @@ def group_reads(
     spans: Ints,
     read_amount: Ints,
     read_span: Ints,
+    *,
+    last: bool = True,
 ) -> Ints:
     """Compute the reads of one group of counters.
 
@@ -60,68 +63,72 @@ def group_reads(
         Windows in microseconds; 0 reaches back to the beginning.
     read_amount, read_span : int64 array of shape (n_reads,)
         Which amount each read sums, over which window.
+    last : bool, default=True
+        Whether the last event is wanted.
 
     Returns
     -------
-    int64 array of shape (n_reads + 1, n)
+    int64 array of shape (n_reads + last, n)
         The sums; in the last row the position of the last event seen, -1 where there is none.
     """
-    bits = (len(event_key) // PART_ROWS).bit_length() if len(event_key) >= DEALT_FROM else 0
-    # A stream that asks about itself, as the crossings do, is dealt and sorted once.
-    asks_itself = event_key is query_key or np.array_equal(event_key, query_key)
-    events = _dealt(event_key, bits) if bits else None
-    queries = events if asks_itself else _dealt(query_key, bits) if bits else None
-    keys, rows = _laid(event_key, events), _laid(np.arange(len(event_key)), events)
-    asked = keys if asks_itself else _laid(query_key, queries)
-    # Memory comes from numpy, which asks for large pages: new small ones cost more than the sums.
-    code = np.zeros(len(keys), np.uint32)
-    query_code = code if asks_itself else np.zeros(len(asked), np.uint32)
-    bounds = _bounds(events, keys), _bounds(queries, asked)
-    count = _codes(keys, bounds[0], asked, bounds[1], code, query_code)
-    start, order = _grouped(code, count)
-    found = (start, order) if asks_itself else _grouped(query_code, count)
-    times, cuts = _laid(event_time, events), _laid(query_time, queries)
+    added = np.flatnonzero([not _is_ones(amount) for amount in amounts])
+    sum_of = np.full(len(amounts), -1)  # where events count one each, there is nothing to add up
+    sum_of[added] = np.arange(len(added))
     back = np.append(0, np.where(spans == 0, _EVER, spans))
-    out = np.empty((len(read_amount) + 1, len(query_key)), np.int64)
-    column = out[-1] if queries is None else np.empty(len(query_key), np.int64)
-    places = np.zeros((len(back), len(query_key)), np.uint32)
-    inner = _taken(times, order), _taken(cuts, found[1])
-    _place(start, order, inner[0], *found, inner[1], back, rows, places, column)
-    del rows, times, cuts, inner
-    _put_back(column, queries, out[-1])
-    sums = [_sums(order, _laid(amount, events)) for amount in amounts]
-    for r, (amount, span) in enumerate(zip(read_amount, read_span, strict=True)):
-        column = out[r] if queries is None else column
-        _read(places[0], places[1 + span], sums[amount], column)
-        _put_back(column, queries, out[r])
+    asks = sum_of[read_amount], 1 + read_span, back, last
+    events, queries = (event_key, event_time, amounts, added), (query_key, query_time)
+    # A stream that asks about itself, as the crossings do, is dealt and sorted once.
+    itself = _is_same(event_key, query_key) and _is_same(event_time, query_time)
+    made, size = len(read_amount) + int(last), max(len(event_key), len(query_key))
+    if size >= DEALT_FROM:
+        bits = max((size // PART_ROWS).bit_length(), 1)
+        return _read_dealt(events, queries, asks, made, itself=itself, bits=bits)
+    out = np.empty((made, len(query_key)), np.int64)
+    ends = np.array([0, len(event_key)]), np.array([0, len(query_key)])
+    _read_parts(
+        (*events, np.arange(len(event_key) if last else 0)), queries, ends, itself, asks, out
+    )
     return out
 
 
-def _laid(values: Ints, dealt: Dealt | None) -> Ints:
-    """Lay values out part by part, in each in their order."""
-    if dealt is None:
-        return values
-    out = np.empty_like(values)
-    _lay(values, dealt[0], out)
-    return out
+def _is_same(one: Ints, other: Ints) -> bool:
+    return one is other or np.array_equal(one, other)
 
 
-def _put_back(values: Ints, dealt: Dealt | None, out: Ints) -> None:
-    """Undo ``_laid``; without parts the values are where they belong."""
-    if dealt is not None:
-        _take(values, dealt[0], out)
-
-
-def _taken(values: Ints, places: Places) -> Ints:
-    out = np.empty(len(places), np.int64)
-    _take(values, places, out)
-    return out
+def _read_dealt(
+    events: Given, queries: Queries, asks: Asks, made: int, *, itself: bool, bits: int
+) -> Ints:
+    """Deal rows into parts, read them, and put what was read back into the order of queries."""
+    keys, times, amounts, added = events
+    # The first row is free, so that each column moves up by one as it is put back.
+    out = np.empty((max(1 + made, _AMOUNTS + len(added)), len(queries[0])), np.int64)
+    asked = dealt(queries[0], bits)
+    laid, own = out, asked
+    if not itself:
+        own, laid = dealt(keys, bits), np.empty((_AMOUNTS + len(added), len(keys)), np.int64)
+        lay(queries[0], asked, out[_KEYS])
+        lay(queries[1], asked, out[_TIMES])
+    if asks[-1]:
+        count_up(laid[0])
+        lay(laid[0], own, laid[_ROWS])
+    for row, column in ((_KEYS, keys), (_TIMES, times)):
+        lay(column, own, laid[row])
+    for row, amount in enumerate(added):
+        lay(amounts[amount], own, laid[_AMOUNTS + row])
+    of_parts = laid[_KEYS], laid[_TIMES], laid[_AMOUNTS:], np.arange(len(added)), laid[_ROWS]
+    parts = out[_KEYS], out[_TIMES]
+    _read_parts(of_parts, parts, (own[2], asked[2]), itself, asks, out[1:])
+    for row in range(made):
+        put_back(out[row + 1], asked, out[row])
+    return out[:made]
 
 
 @compiled
-def _lay(values: Ints, places: Places, out: Ints) -> None:
-    for i in range(len(places)):
-        out[places[i]] = values[i]
+def _is_ones(amount: Ints) -> bool:
+    for each in amount:  # noqa: SIM110 - a generator is not compiled
+        if each != 1:
+            return False
+    return True
 
 
 @compiled
@@ -130,77 +137,97 @@ def _take(values: Ints, places: Places, out: Ints) -> None:
         out[i] = values[places[i]]
 
 
-def _bounds(dealt: Dealt | None, keys: Ints) -> Ints:
-    return np.array([0, len(keys)]) if dealt is None else dealt[1]
+@compiled
+def _read_parts(
+    events: Laid, queries: Queries, bounds: Queries, itself: bool, asks: Asks, out: Ints
+) -> None:
+    """Compute the reads of one part after the other.
 
-
-def _dealt(keys: Ints, bits: int) -> Dealt:
-    """Where each row stands once rows lie part by part, by their keys; where each part begins."""
-    places = np.empty(len(keys), np.uint32)
-    return places, _deal(keys, bits, places)
+    They may be written where the part's rows were read from: by then these are through.
+    """
+    keys, times, amounts, added, rows = events
+    (begins, asked), back = bounds, asks[2]
+    most, most_asked = np.diff(begins).max(), np.diff(asked).max()
+    code, order, time = _room(most), _room(most), np.empty(most, np.int64)
+    asked_code, asked_order, cut = (
+        _room(most_asked),
+        _room(most_asked),
+        np.empty(most_asked, np.int64),
+    )
+    places, seen = np.zeros((len(back), most_asked), np.uint32), np.empty(most_asked, np.int64)
+    slots, sums = np.zeros((1 << 10, 2), np.int64), np.zeros((len(added), most + 1), np.int64)
+    for part in range(len(begins) - 1):
+        begin, end, first, n = (
+            begins[part],
+            begins[part + 1],
+            asked[part],
+            asked[part + 1] - asked[part],
+        )
+        slots, count = _numbered(keys[begin:end], code, slots)
+        start = _grouped(code[: end - begin], count, order)
+        _take(times[begin:end], order[: start[-1]], time)
+        if itself:
+            of = start, order, time
+        else:
+            _recalled(queries[0][first : first + n], asked_code, slots)
+            of = _grouped(asked_code[:n], count, asked_order), asked_order, cut
+            _take(queries[1][first : first + n], asked_order[: of[0][-1]], cut)
+        places[:, :n] = 0
+        _place(start, time, of, back, places)
+        if asks[3]:
+            _last(start, order, of, places[0], rows[begin:end], seen[:n])
+        for row in range(len(added)):
+            _add_up(order[: start[-1]], amounts[added[row], begin:end], sums[row])
+        _write(places[:, :n], sums, seen, asks, out[:, first : first + n])
 
 
 @compiled
-def _deal(keys: Ints, bits: int, places: Places) -> Ints:
-    shift, bounds = np.uint64(64 - bits), np.zeros((1 << bits) + 1, np.int64)
-    for key in keys:
-        bounds[np.int64((np.uint64(key) * _SPREAD) >> shift) + 1] += 1
-    for part in range(1 << bits):
-        bounds[part + 1] += bounds[part]
-    next_ = bounds.copy()
-    for i, key in enumerate(keys):
-        p = np.int64((np.uint64(key) * _SPREAD) >> shift)
-        places[i] = next_[p]
-        next_[p] += 1
-    return bounds
+def _room(rows: int) -> Places:
+    return np.zeros(rows, np.uint32)
 
 
 @compiled
-def _codes(
-    keys: Ints, bounds: Ints, asked: Ints, asked_bounds: Ints, code: Places, asked_code: Places
-) -> int:
-    """Number the entities of events from 1 on, part by part; nobody and strangers stay 0."""
-    count = 1
-    for p in range(len(bounds) - 1):
-        slots, at, before = np.zeros((1 << 10, 2), np.int64), bounds[p], count
-        while True:
-            most = before + len(slots) // 2
-            at, count = _numbered(keys, code, at, bounds[p + 1], slots, count, most)
-            if at == bounds[p + 1]:
-                break
-            slots = _doubled(slots)
-        if asked is not keys:
-            _recalled(asked, asked_code, asked_bounds[p], asked_bounds[p + 1], slots)
-    return count
+def _numbered(keys: Ints, code: Places, slots: Ints) -> tuple[Ints, int]:
+    """Number entities from 1 on as they appear; nobody is 0. Return the table and the next number.
+
+    The table is the last part's, which was as large as it had to be.
+    """
+    slots[:] = 0
+    at, count = 0, 1
+    while True:
+        at, count = _number(keys, code, at, slots, count)
+        if at == len(keys):
+            return slots, count
+        slots = _doubled(slots)
 
 
 @compiled
-def _numbered(
-    keys: Ints, code: Places, begin: int, end: int, slots: Ints, count: int, most: int
-) -> tuple[int, int]:
-    """Number entities as they appear, up to ``most``; return where it stopped, and the next number.
+def _number(keys: Ints, code: Places, at: int, slots: Ints, count: int) -> tuple[int, int]:
+    """Number entities until the table is half full; return where it stopped, and the next number.
 
     The table is the same all along: to hand over another one costs more than to look into it.
     """
-    for i in range(begin, end):
+    most = 1 + len(slots) // 2
+    for i in range(at, len(keys)):
         key = keys[i]
-        if key != 0:
-            at = _slot(slots, key)
-            if slots[at, 0] == 0:
-                if count == most:
-                    return i, count
-                slots[at, 0] = key
-                slots[at, 1] = count
-                count += 1
-            code[i] = slots[at, 1]
-    return end, count
+        if key == 0:
+            code[i] = 0
+            continue
+        place = _slot(slots, key)
+        if slots[place, 0] == 0:
+            if count == most:
+                return i, count
+            slots[place, 0] = key
+            slots[place, 1] = count
+            count += 1
+        code[i] = slots[place, 1]
+    return len(keys), count
 
 
 @compiled
-def _recalled(asked: Ints, code: Places, begin: int, end: int, slots: Ints) -> None:
-    for i in range(begin, end):
-        if asked[i] != 0:
-            code[i] = slots[_slot(slots, asked[i]), 1]
+def _recalled(asked: Ints, code: Places, slots: Ints) -> None:
+    for i in range(len(asked)):
+        code[i] = slots[_slot(slots, asked[i]), 1] if asked[i] != 0 else 0
 
 
 @compiled
@@ -211,7 +238,7 @@ def _slot(slots: Ints, key: int) -> np.uint64:
     tuple takes five times as long.
     """
     mask, one = np.uint64(len(slots) - 1), np.uint64(1)
-    at = ((np.uint64(key) * _SPREAD) >> np.uint64(32)) & mask
+    at = ((np.uint64(key) * SPREAD) >> np.uint64(32)) & mask
     while slots[at, 0] != 0 and slots[at, 0] != key:
         at = (at + one) & mask
     return at
@@ -226,67 +253,54 @@ def _doubled(slots: Ints) -> Ints:
     return larger
 
 
-def _grouped(code: Places, count: int) -> tuple[Ints, Places]:
-    """Sort rows by entity, stably, leaving out those of none; also where each entity begins."""
-    start, order = np.zeros(count + 1, np.int64), np.empty(len(code), np.uint32)
-    return start, order[: _group(code, start, np.empty_like(start), order)]
-
-
 @compiled
-def _group(code: Places, start: Ints, place: Ints, order: Places) -> int:
+def _grouped(code: Places, count: int, order: Places) -> Ints:
+    """Sort rows by entity, stably, leaving out those of none; return where each entity begins."""
+    start = np.zeros(count + 1, np.int64)
     for c in code:
         start[c + 1] += 1
     start[1] = 0
-    for c in range(len(start) - 1):
+    for c in range(count):
         start[c + 1] += start[c]
-    place[:] = start
+    place = start.copy()
     for i, c in enumerate(code):
         if c != 0:
             order[place[c]] = i
             place[c] += 1
-    return int(start[-1])
+    return start
 
 
 @compiled
-def _place(
-    start: Ints,
-    order: Places,
-    time: Ints,
-    query_start: Ints,
-    query_order: Places,
-    cut: Ints,
-    back: Ints,
-    rows: Ints,
-    places: Places,
-    last: Ints,
-) -> None:
-    """Fill in where each query's pointers stand in ``order``, and the last event it may see."""
-    last[:] = -1
+def _place(start: Ints, time: Ints, asking: Grouped, back: Ints, places: Places) -> None:
+    """Fill in where each query's pointers stand among the sorted events."""
+    asked_start, asked_order, cut = asking
     for c in range(1, len(start) - 1):
         begin, end = np.uint64(start[c]), np.uint64(start[c + 1])
-        asked = range(query_start[c], query_start[c + 1])
         for w in range(len(back)):
             at, span = begin, back[w]
-            for q in asked:
+            for q in range(asked_start[c], asked_start[c + 1]):
                 since = cut[q] - span
                 while at < end and time[at] < since:
                     at += np.uint64(1)
-                places[w, query_order[q]] = at
-        for q in asked:
-            row = query_order[q]
-            if places[0, row] > begin:
-                last[row] = rows[order[places[0, row] - np.uint64(1)]]
+                places[w, asked_order[q]] = at
 
 
-def _sums(order: Places, amount: Ints) -> Ints:
-    """Sums of the sorted amounts, running on across entities: only differences are read."""
-    sums = np.zeros(len(order) + 1, np.int64)
-    _add_up(order, amount, sums)
-    return sums
+@compiled
+def _last(
+    start: Ints, order: Places, asking: Grouped, upto: Places, rows: Ints, seen: Ints
+) -> None:
+    """Fill in the last event that each query may see."""
+    seen[:] = -1
+    for c in range(1, len(start) - 1):
+        for q in range(asking[0][c], asking[0][c + 1]):
+            row = asking[1][q]
+            if upto[row] > start[c]:
+                seen[row] = rows[order[upto[row] - np.uint32(1)]]
 
 
 @compiled
 def _add_up(order: Places, amount: Ints, sums: Ints) -> None:
+    """Sums of the sorted amounts, running on across entities: only differences are read."""
     total = 0
     for j in range(len(order)):
         total += amount[order[j]]
@@ -294,6 +308,17 @@ def _add_up(order: Places, amount: Ints, sums: Ints) -> None:
 
 
 @compiled
-def _read(upto: Places, since: Places, sums: Ints, column: Ints) -> None:
-    for i in range(len(upto)):
-        column[i] = sums[upto[i]] - sums[since[i]]
+def _write(places: Places, sums: Ints, seen: Ints, asks: Asks, out: Ints) -> None:
+    sum_of, span_of, _, last = asks
+    for read in range(len(sum_of)):
+        upto, since, column = places[0], places[span_of[read]], out[read]
+        if sum_of[read] < 0:
+            for i in range(len(column)):
+                column[i] = np.int64(upto[i]) - np.int64(since[i])
+        else:
+            total = sums[sum_of[read]]
+            for i in range(len(column)):
+                column[i] = total[upto[i]] - total[since[i]]
+    if last:
+        for i in range(out.shape[1]):
+            out[len(sum_of), i] = seen[i]

@@ -20,6 +20,8 @@ def group_reads(
     spans: Ints,
     read_amount: Ints,
     read_span: Ints,
+    *,
+    last: bool = True,
 ) -> Ints:
     """Compute the reads of one group; see :func:`features.kernel.group_reads`."""
     known = np.flatnonzero(event_key)
@@ -40,9 +42,10 @@ def group_reads(
     first, upto = np.searchsorted(place, start, side="left"), before(query_time)
     sinces = [first if span == 0 else before(query_time - span) for span in spans]
     sums = np.concatenate((np.zeros((len(amounts), 1), np.int64), amounts[:, events].cumsum(1)), 1)
-    out = np.zeros((len(read_amount) + 1, len(query_key)), np.int64)
+    out = np.zeros((len(read_amount) + int(last), len(query_key)), np.int64)
     for row, (amount, span) in enumerate(zip(read_amount, read_span, strict=True)):
         out[row] = np.where(is_known, sums[amount, upto] - sums[amount, sinces[span]], 0)
     has_last = is_known & (upto > first)
-    out[-1] = np.where(has_last, np.append(events, 0)[upto - 1], -1)
+    if last:
+        out[-1] = np.where(has_last, np.append(events, 0)[upto - 1], -1)
     return out

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.times import DAY, HOUR, MINUTE
-from features import kernel, reference
+from features import dealing, kernel, reference
 from features.acts import labels
 from features.bulk import Kernel, matrix, reads
 from features.catalogue import CATALOGUE
+from features.dealing import Ints
 from features.history import Tables
-from features.kernel import Ints, group_reads
+from features.kernel import group_reads
 from features.log import Events, Log, read_log
 from features.plan import Plan
 from tests.by_hand import by_hand
@@ -54,6 +55,7 @@ def groups(draw: st.DrawFn) -> tuple[Ints, ...]:
     if asks_itself:
         query_key, query_time = event_key.copy(), event_time + rng.integers(0, 2)
     amounts = rng.integers(-(2**40), 2**40, (draw(st.integers(1, 3)), m))
+    amounts[draw(st.integers(0, 2)) :] = 1  # as where events are counted
     spans, reads_ = rng.integers(0, 25, draw(st.integers(1, 4))), draw(st.integers(0, 8))
     spans[0] = draw(st.sampled_from((0, 1, 100)))
     which = (rng.integers(0, len(amounts), reads_), rng.integers(0, len(spans), reads_))
@@ -63,7 +65,9 @@ def groups(draw: st.DrawFn) -> tuple[Ints, ...]:
 @settings(max_examples=40, deadline=None)
 @given(groups())
 def test_the_kernel_equals_its_twin_on_whatever_it_is_asked(group: tuple[Ints, ...]) -> None:
-    np.testing.assert_array_equal(group_reads(*group), reference.group_reads(*group))
+    found = group_reads(*group)
+    np.testing.assert_array_equal(found, reference.group_reads(*group))
+    np.testing.assert_array_equal(group_reads(*group, last=False), found[:-1])
 
 
 @settings(max_examples=60, deadline=None)
@@ -72,8 +76,10 @@ def test_dealt_into_parts_it_equals_its_twin_too(group: tuple[Ints, ...]) -> Non
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(kernel, "DEALT_FROM", 1)
         patched.setattr(kernel, "PART_ROWS", 4)
-        found = group_reads(*group)
+        patched.setattr(dealing, "BLOCK_ROWS", 8)
+        found, without = group_reads(*group), group_reads(*group, last=False)
     np.testing.assert_array_equal(found, reference.group_reads(*group))
+    np.testing.assert_array_equal(without, found[:-1])
 
 
 def known_before(found: Tables, cut: int) -> Tables:
@@ -122,10 +128,16 @@ def test_the_future_moves_no_feature(seed: int, upto: int, step: int) -> None:
 
 
 def leaky(
-    event_key: Ints, event_time: Ints, amounts: Ints, query_key: Ints, query_time: Ints, *rest: Ints
+    event_key: Ints,
+    event_time: Ints,
+    amounts: Ints,
+    query_key: Ints,
+    query_time: Ints,
+    *rest: Ints,
+    last: bool = True,
 ) -> Ints:
     """Planted: ``<=`` for ``<``, so that a crossing sees what became known with it."""
-    return group_reads(event_key, event_time, amounts, query_key, query_time + 1, *rest)
+    return group_reads(event_key, event_time, amounts, query_key, query_time + 1, *rest, last=last)
 
 
 def by_the_day(
@@ -136,10 +148,13 @@ def by_the_day(
     query_time: Ints,
     spans: Ints,
     *rest: Ints,
+    last: bool = True,
 ) -> Ints:
     """Planted: windows are whole days."""
     days = -(-spans // DAY) * DAY
-    return group_reads(event_key, event_time, amounts, query_key, query_time, days, *rest)
+    return group_reads(
+        event_key, event_time, amounts, query_key, query_time, days, *rest, last=last
+    )
 
 
 def test_a_window_of_minutes_that_became_a_day_is_caught() -> None:

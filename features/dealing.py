@@ -1,0 +1,98 @@
+"""Rows dealt into parts by their keys, so that all of one entity happens within a cache.
+
+A block of rows is sorted within the cache first, so that memory is read and written in long runs
+whichever way columns go: into parts, and back into the order of rows.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+BLOCK_ROWS = 1 << 16
+"""Rows sorted at one time; at most what an unsigned number of two bytes counts."""
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Fibonacci hashing
+Dealt = tuple[NDArray[np.uint16], Ints, Ints, int]
+"""Where each row goes within its block, how many rows of each block go to each part (n_blocks,
+n_parts), where each part begins, and the rows of a block."""
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """Compile a function with numba, once for a machine: it is kept on disk."""
+    return cast("F", njit(cache=True)(function))
+
+
+def dealt(keys: Ints, bits: int) -> Dealt:
+    """Deal rows into parts by their keys.
+
+    Parameters
+    ----------
+    keys : int64 array of shape (n,)
+    bits : int
+        There are 2^bits parts.
+
+    Returns
+    -------
+    Dealt
+        What :func:`lay` and :func:`put_back` need; two bytes a row.
+    """
+    local = np.empty(len(keys), np.uint16)
+    counts = np.zeros((-(-len(keys) // BLOCK_ROWS), 1 << bits), np.int64)
+    _deal(keys, bits, local, counts, BLOCK_ROWS)
+    return local, counts, np.append(0, counts.sum(axis=0).cumsum()), BLOCK_ROWS
+
+
+@compiled
+def _deal(keys: Ints, bits: int, local: NDArray[np.uint16], counts: Ints, size: int) -> None:
+    shift, at = np.uint64(64 - bits), np.empty(counts.shape[1], np.int64)
+    for block, own in enumerate(counts):
+        rows = range(block * size, min((block + 1) * size, len(keys)))
+        for i in rows:
+            own[np.int64((np.uint64(keys[i]) * SPREAD) >> shift)] += 1
+        at[0] = 0
+        at[1:] = own[:-1].cumsum()
+        for i in rows:
+            part = np.int64((np.uint64(keys[i]) * SPREAD) >> shift)
+            local[i] = at[part]
+            at[part] += 1
+
+
+@compiled
+def lay(values: Ints, how: Dealt, laid: Ints) -> None:
+    """Lay a column out part by part, in each in the order of rows."""
+    local, counts, bounds, size = how
+    at, sorted_ = bounds[:-1].copy(), np.empty(size, np.int64)
+    for block in range(len(counts)):
+        begin, first = block * size, 0
+        for i in range(begin, min(begin + size, len(values))):
+            sorted_[local[i]] = values[i]
+        for part, count in enumerate(counts[block]):
+            laid[at[part] : at[part] + count] = sorted_[first : first + count]
+            at[part] += count
+            first += count
+
+
+@compiled
+def put_back(laid: Ints, how: Dealt, values: Ints) -> None:
+    """Undo :func:`lay`."""
+    local, counts, bounds, size = how
+    at, sorted_ = bounds[:-1].copy(), np.empty(size, np.int64)
+    for block in range(len(counts)):
+        begin, first = block * size, 0
+        for part, count in enumerate(counts[block]):
+            sorted_[first : first + count] = laid[at[part] : at[part] + count]
+            at[part] += count
+            first += count
+        for i in range(begin, min(begin + size, len(values))):
+            values[i] = sorted_[local[i]]
+
+
+@compiled
+def count_up(rows: Ints) -> None:
+    """Fill in 0, 1, 2 and so on, with no array beside."""
+    for i in range(len(rows)):
+        rows[i] = i
