@@ -27,7 +27,7 @@ from engine.receipts import open_key
 from models.dataset import TARGETS, Target
 from models.linear import Linear
 from models.paths import Paths
-from models.risk import Head
+from models.risk import Head, unseen_of
 from models.similar import PastSeizures
 
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
@@ -49,7 +49,7 @@ ALWAYS: Mapping[str, int] = {
     "seizures.npz": 4 * _MB,
 }
 """Files that every bundle has, and the most bytes of each."""
-TREES = {target: f"{target}.paths.npz" for target in TARGETS}
+TREES = {name: f"{name}.paths.npz" for name in (*TARGETS, unseen_of("discrepancy"))}
 """File of each ensemble; a target that leans on the other has none."""
 _EARLIER = {f"{target}.treelite": 128 * _MB for target in TARGETS}
 """What bundles held until November 2026, verified but not read."""
@@ -71,7 +71,7 @@ class Bundle:
     names: tuple[str, ...]
     severity: float
     heads: Mapping[Target, Head]
-    paths: Mapping[Target, Paths]
+    paths: Mapping[str, Paths]
     """The trees of each ensemble."""
     lines: Mapping[str, Linear]
     """Linear parts, by name."""
@@ -180,9 +180,9 @@ def _parse(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
     features = json.loads(files["features.json"])
     calibration = json.loads(files["calibration.json"])
     paths = {
-        target: Paths.from_arrays(arrays(files[name]))
-        for target, name in TREES.items()
-        if name in files
+        name: Paths.from_arrays(arrays(files[file]))
+        for name, file in TREES.items()
+        if file in files
     }
     return Bundle(
         version=manifest["version"],

@@ -23,7 +23,7 @@ from engine.errors import RiskError
 from engine.times import SystemClock, rfc3339
 from models.bundle import FORMAT, MANIFEST, SIGNATURE, TREES, arrays, sign
 from models.card import card, card_text
-from models.dataset import TARGETS, Target
+from models.dataset import TARGETS
 from models.explain import TreeShap
 from models.linear import Linear
 from models.model import Model
@@ -31,6 +31,7 @@ from models.paths import Paths, paths
 from models.risk import Floats, probability
 from models.scorer import margins_of
 from models.train import Trained
+from models.unseen import column_of
 from models.walk import Trees
 
 AGREEMENT = 1e-9
@@ -116,10 +117,10 @@ def _serving(trained: Trained) -> dict[str, bytes]:
     """Return the files that serve: their bytes depend on data and choices alone."""
     model = trained.model
     files: dict[str, bytes] = {}
-    for target, estimator in model.ensembles.items():
+    for name, estimator in model.ensembles.items():
         nodes = [predictor.nodes for (predictor,) in estimator._predictors]
         baseline = float(estimator._baseline_prediction.ravel()[0])
-        files[TREES[target]] = _archive(paths(nodes, baseline).as_arrays())
+        files[TREES[name]] = _archive(paths(nodes, baseline).as_arrays())
     heads = {target: head.as_dict() for target, head in model.heads.items()}
     lines = {name: line.as_dict() for name, line in model.lines.items()}
     calibration = {"heads": heads, "lines": lines, "severity": model.severity}
@@ -157,26 +158,27 @@ def _version(trained: Trained, files: Mapping[str, bytes]) -> str:
 def _check(trained: Trained, files: Mapping[str, bytes]) -> None:
     """Refuse when what would serve differs from scikit-learn."""
     model, values = trained.model, trained.checked
-    grown = {target: _paths(files, target) for target in model.ensembles}
-    loaded = {target: Trees(one) for target, one in grown.items()}
+    grown = {name: _paths(files, name) for name in model.ensembles}
+    loaded = {name: Trees(one) for name, one in grown.items()}
     lines = json.loads(files["calibration.json"])["lines"]
     served = {name: Linear.from_dict(kept) for name, kept in lines.items()}
-    theirs, ours = model.margins(values), margins_of(loaded, served, values)
+    theirs = model.margins(values)
+    ours = margins_of(loaded, served, values, column=column_of(model.names))
     for head in model.heads.values():
-        chances = [probability(head.knots(head.margin(margins))) for margins in (theirs, ours)]
+        chances = [probability(head.log_odds(margins)) for margins in (theirs, ours)]
         _agree("the probabilities", *chances, most=AGREEMENT)
-    for target, one in grown.items():
-        _check_explanation(model, one, target, values=values[:EXPLAINED])
+    for name, one in grown.items():
+        _check_explanation(model, one, name, values=values[:EXPLAINED])
 
 
-def _paths(files: Mapping[str, bytes], target: Target) -> Paths:
-    return Paths.from_arrays(arrays(files[TREES[target]]))
+def _paths(files: Mapping[str, bytes], name: str) -> Paths:
+    return Paths.from_arrays(arrays(files[TREES[name]]))
 
 
-def _check_explanation(model: Model, trees: Paths, target: Target, *, values: Any) -> None:
+def _check_explanation(model: Model, trees: Paths, name: str, *, values: Any) -> None:
     shap = TreeShap(trees, len(model.names))
     summed = np.array([shap.base + shap(row).sum() for row in values])
-    _agree("the explanations", model.margins(values)[target], summed, most=1e-8)
+    _agree("the explanations", model.margins(values)[name], summed, most=1e-8)
 
 
 def _agree(what: str, theirs: Floats, ours: Floats, *, most: float) -> None:

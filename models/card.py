@@ -40,6 +40,7 @@ def card(trained: Trained, *, version: str) -> dict[str, Any]:
                 "calibrated_on_rows": model.calibrated_on[target][0],
                 "calibrated_on_finds": model.calibrated_on[target][1],
                 "blend": dict(head.blend),
+                "blend_where_unseen": dict(head.unseen.blend) if head.unseen else {},
                 "out_of_time_log_loss": dict(model.alone[target]),
             }
             for target, head in model.heads.items()
@@ -55,7 +56,9 @@ def card_text(kept: Mapping[str, Any]) -> str:
     lines.append(f"What was known before {kept['known_until']}; {kept['features']} features.")
     lines.append("")
     for target, facts in kept["targets"].items():
-        blend = ", ".join(f"{share:.0%} {name}" for name, share in facts["blend"].items())
+        blend = _told(facts["blend"])
+        if facts["blend_where_unseen"]:
+            blend += f"; where a fingerprint is new, of {_told(facts['blend_where_unseen'])}"
         lines.append(
             f"- {target}: {facts['rows']:,} inspected crossings, {facts['finds']:,} finds; "
             f"calibrated on {facts['calibrated_on_rows']:,} later ones with "
@@ -64,3 +67,7 @@ def card_text(kept: Mapping[str, Any]) -> str:
     lines += ["", "## Limits", "", *(f"- {limit}" for limit in kept["limits"]), ""]
     lines += [f"Data {kept['data_digest']}", "", f"Definitions {kept['definitions']}", ""]
     return "\n".join(lines)
+
+
+def _told(blend: Mapping[str, float]) -> str:
+    return ", ".join(f"{share:.0%} {name}" for name, share in blend.items())

@@ -61,7 +61,9 @@ class TrainConfig:
     )
     """Trees of discrepancy where finds are many: they can carry more ways of facts together."""
     many_discrepancies: int = 5_000
-    """From this many finds on, the rich trees are grown."""
+    """From this many finds on, the rich trees are grown, on features that speak alone."""
+    many_unseen: int = 1_000
+    """From this many finds on first declarations of a fingerprint, these get trees of their own."""
     line: float = 0.002
     """Strength of each target's linear part: small is flat."""
     weights: Literal["even", "propensity"] = "even"
@@ -74,10 +76,13 @@ class TrainConfig:
     """Temporal folds whose out-of-time margins calibrate."""
     capacity: float = 0.05
     """Share of a post's daily entries that can be inspected: what the report is about."""
-    severity: float = 10.0
+    severity: float = 5.0
     """How many discrepancies a seizure weighs, in the risk that ranks."""
     monotone: tuple[tuple[str, int], ...] = ()
-    """Features whose direction the field knows: (name, 1 rising or -1 falling)."""
+    """Features whose direction is known, for both targets: (name, 1 rising or -1 falling, 0 free).
+
+    Before the field's own signs for seizures (:mod:`models.field`).
+    """
     untrusted_posts: tuple[str, ...] = ()
     """Posts whose labels neither teach nor judge: the way on where a report doubts them."""
     few_discrepancies: int = 30

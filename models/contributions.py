@@ -16,6 +16,7 @@ from engine.ports import Contribution
 from models.dataset import Target
 from models.norms import Norms
 from models.risk import Floats, Head
+from models.unseen import column_of, unseen
 
 BASE, CALIBRATION = "(base)", "(calibration)"
 """Contributions that no feature made: where every row starts, and what calibration moved."""
@@ -56,11 +57,14 @@ class Contributions:
     ) -> None:
         """``parts`` are the heads' ensembles, and whatever else a blend may name, by name."""
         self._names = (*names, BASE, CALIBRATION)
-        self._heads = heads
+        self._heads = tuple(
+            {target: head.where(unseen=unseen) for target, head in heads.items()}
+            for unseen in (False, True)
+        )
+        self._counted = column_of(names)
         self._parts = parts
         self._severity = severity
         self._norms = norms
-        self._used = sorted({name for head in heads.values() for name, _ in head.blend})
 
     def target(self, row: NDArray[np.float32], target: Target) -> Floats:
         """Return the features' contributions to one target, then base and calibration.
@@ -75,8 +79,9 @@ class Contributions:
         float64 array of shape (f + 2,)
             In log-odds; sums to the target's calibrated log-odds.
         """
-        said = self._said(row)
-        return self._weighed(said, self._log_odds(said), {target: 1.0})
+        heads = self._heads_of(row)
+        said = self._said(row, heads)
+        return self._weighed(said, _log_odds(said, heads), {target: 1.0}, heads=heads)
 
     def risk(self, row: NDArray[np.float32]) -> Floats:
         """Return the contributions to the risk that ranks, of shape (f + 2,).
@@ -85,15 +90,16 @@ class Contributions:
         steps in the two log-odds, each weighed by its chance's part in the risk: that is how the
         two explanations are joined. They sum to the same weighing of the two calibrated log-odds.
         """
-        said = self._said(row)
-        log_odds = self._log_odds(said)
+        heads = self._heads_of(row)
+        said = self._said(row, heads)
+        log_odds = _log_odds(said, heads)
         worth = {
             target: (self._severity if target == "seizure" else 1.0) / (1.0 + exp(-calibrated))
             for target, (_, calibrated) in log_odds.items()
         }
         whole = sum(worth.values())
         parts = {target: one / whole for target, one in worth.items()}
-        return self._weighed(said, log_odds, parts)
+        return self._weighed(said, log_odds, parts, heads=heads)
 
     def told(
         self, row: NDArray[np.float32], added: Floats, *, vehicle_class: str, post: str
@@ -113,35 +119,45 @@ class Contributions:
             for at, value, log_odds in strongest
         )
 
-    def _said(self, row: NDArray[np.float32]) -> dict[str, Said]:
-        """Return what each part says of a row and where it starts, once for all heads."""
-        return {name: (self._parts[name](row), self._parts[name].base) for name in self._used}
+    def _heads_of(self, row: NDArray[np.float32]) -> Mapping[Target, Head]:
+        """Return the heads of a row's kind: its fingerprint was inspected before, or never."""
+        return self._heads[int(unseen(row[None], self._counted)[0])]
 
-    def _log_odds(self, said: Mapping[str, Said]) -> dict[Target, tuple[float, float]]:
-        """Return each target's log-odds before and after calibration."""
-        sums = {name: float(added.sum()) + base for name, (added, base) in said.items()}
-        found: dict[Target, tuple[float, float]] = {}
-        for target, head in self._heads.items():
-            margin = sum(weight * sums[name] for name, weight in head.blend)
-            found[target] = margin, head.knots.at(margin)
-        return found
+    def _said(self, row: NDArray[np.float32], heads: Mapping[Target, Head]) -> dict[str, Said]:
+        """Return what each part says of a row and where it starts, once for all heads."""
+        used = sorted({name for head in heads.values() for name, _ in head.blend})
+        return {name: (self._parts[name](row), self._parts[name].base) for name in used}
 
     def _weighed(
         self,
         said: Mapping[str, Said],
         log_odds: Mapping[Target, tuple[float, float]],
         weights: Mapping[Target, float],
+        *,
+        heads: Mapping[Target, Head],
     ) -> Floats:
         """Return the weighted sum of the targets' contributions."""
-        of_part = dict.fromkeys(self._used, 0.0)
+        of_part = dict.fromkeys(said, 0.0)
         added = np.zeros(len(self._names))
         for target, weight in weights.items():
             before, after = log_odds[target]
             added[-1] += weight * (after - before)
-            for name, share in self._heads[target].blend:
+            for name, share in heads[target].blend:
                 of_part[name] += weight * share
         for name, weight in of_part.items():
             features, base = said[name]
             added[:-2] += weight * features
             added[-2] += weight * base
         return added
+
+
+def _log_odds(
+    said: Mapping[str, Said], heads: Mapping[Target, Head]
+) -> dict[Target, tuple[float, float]]:
+    """Return each target's log-odds before and after calibration."""
+    sums = {name: float(added.sum()) + base for name, (added, base) in said.items()}
+    found: dict[Target, tuple[float, float]] = {}
+    for target, head in heads.items():
+        margin = sum(weight * sums[name] for name, weight in head.blend)
+        found[target] = margin, head.knots.at(margin)
+    return found

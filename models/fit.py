@@ -6,7 +6,7 @@ seizure leans on discrepancy. Blend and calibration come from margins of folds i
 predicted by parts that saw only what was known before it; what serves is then fitted on everything.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -16,37 +16,27 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from engine.errors import NotEnoughDataError
 from models import splits
-from models.config import TrainConfig, Trees
+from models.config import TrainConfig
 from models.dataset import TARGETS, Dataset, Target
 from models.heads import Judged, discrepancy_head, seizure_head
+from models.lessons import Lesson, lessons
 from models.linear import Linear
 from models.model import Model
-from models.parts import grow, straight
-from models.risk import Floats, line_of
+from models.parts import grow, grow_with_field, straight
+from models.risk import UNSEEN, Floats, line_of, unseen_of
+from models.unseen import column_of, unseen
 
-COMPANIONS = 200
-"""At most so many released rows are drawn for each find that was linked back to one."""
 HEAVIEST = 4.0
 """No row weighs more than this many usual ones."""
 _WORTH_A_PROCESS = 4_000_000  # cells; below, starting processes costs more than it saves
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """What to fit for one target, and the rows whose margins are asked of it."""
-
-    target: Target
-    rows: NDArray[np.intp]
-    label: NDArray[np.int8]
-    later: NDArray[np.intp]
-
-
-@dataclass(frozen=True, slots=True)
 class _Fitted:
-    """Both parts of a target, and their log-odds on the later rows."""
+    """Trees, the line beside them if there is one, and their log-odds on the later rows."""
 
     trees: HistGradientBoostingClassifier
-    line: Linear
+    line: Linear | None
     margin: Floats
     line_margin: Floats
 
@@ -74,9 +64,7 @@ def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int)
         When fewer than ``config.few_discrepancies`` inspected rows hold a find, or hold none.
     """
     known = (dataset.arrived_at < until) & (dataset.label_known_at < known_before)
-    finds = _enough(dataset, known, config)
-    if finds >= config.many_discrepancies:
-        config = replace(config, discrepancy=config.rich)
+    is_rich = _enough(dataset, known, config) >= config.many_discrepancies
     folds = splits.rolling(
         dataset,
         dataset.evidence("discrepancy"),
@@ -93,15 +81,13 @@ def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int)
     tasks = [
         task
         for fold in (*folds, everything)
-        for target in TARGETS
-        if (task := _task(dataset, fold, target, config=config)) is not None
+        for task in lessons(dataset, fold, config=config, is_rich=is_rich)
     ]
     fitted = _run(dataset, tasks, config)
     later = np.concatenate([fold.later for fold in folds] or [everything.later])
     margins = _pooled(tasks, fitted, later)
-    final = {
-        task.target: one for task, one in zip(tasks, fitted, strict=True) if not len(task.later)
-    }
+    margins[UNSEEN] = unseen(dataset.values[later], column_of(dataset.names))
+    final = {task.part: one for task, one in zip(tasks, fitted, strict=True) if task.is_final}
     with threadpool_limits(1):  # long sums depend on the number of threads, too
         return _assemble(dataset, config, parts=final, later=later, margins=margins, known=known)
 
@@ -119,63 +105,17 @@ def _enough(dataset: Dataset, known: NDArray[np.bool_], config: TrainConfig) -> 
     return positives
 
 
-def _task(
-    dataset: Dataset, fold: splits.Fold, target: Target, *, config: TrainConfig
-) -> _Task | None:
-    """Gather a fold's rows for one target; None where its positives are too few to learn from."""
-    rows = fold.fit[dataset.evidence(target)[fold.fit]]
-    label = dataset.label(target)[rows]
-    if target == "seizure":
-        rows, label = _with_linked(dataset, rows, fold=fold, seed=config.seed)
-    few = config.few_seizures if target == "seizure" else config.few_discrepancies
-    positives = int(label.sum())
-    if min(positives, len(label) - positives) < few:
-        return None
-    return _Task(target, rows, label, fold.later)
-
-
-def _with_linked(
-    dataset: Dataset, rows: NDArray[np.intp], *, fold: splits.Fold, seed: int
-) -> tuple[NDArray[np.intp], NDArray[np.int8]]:
-    """Add the finds linked back to released vehicles, each with companions from the released.
-
-    Alone, such finds would teach that whoever the old selection let pass is guilty. Released rows
-    of the same period, so many that the share of finds among them equals that among inspected
-    rows, keep "was it inspected" from carrying any message.
-    """
-    if not len(rows):
-        return rows, dataset.seizure[rows]
-    early = dataset.arrived_at <= dataset.arrived_at[rows[-1]]
-    found = dataset.linked & early & (dataset.label_known_at < fold.cut) & (dataset.seizure == 1)
-    linked = np.flatnonzero(found)
-    label = dataset.seizure[rows]
-    base = float(label.mean())
-    # A find that came to light after the cut was not known then: its row is a released one.
-    released = np.flatnonzero(early & ~dataset.basis.astype(np.bool_) & ~found)
-    if not len(linked) or not len(released) or base == 0.0:
-        return rows, label
-    wanted = min((1 - base) / base, COMPANIONS) * len(linked)
-    count = min(len(released), round(wanted))
-    drawn = np.random.default_rng(seed).choice(released, count, replace=False)
-    every = np.concatenate((rows, linked, drawn))
-    labels = np.concatenate((label, np.ones(len(linked)), np.zeros(count))).astype(np.int8)
-    order = np.argsort(every, kind="stable")
-    return every[order], labels[order]
-
-
-def _run(dataset: Dataset, tasks: list[_Task], config: TrainConfig) -> list[_Fitted]:
+def _run(dataset: Dataset, tasks: list[Lesson], config: TrainConfig) -> list[_Fitted]:
     """Fit every task, spread over processes where that pays."""
     values = dataset.values
-    signs = np.array([dict(config.monotone).get(name, 0) for name in dataset.names], np.int8)
     calls = [
         delayed(_fit_one)(
             values[task.rows],
             task.label,
             weight=_weight(dataset.propensity[task.rows], config),
             later=values[task.later],
-            trees=getattr(config, task.target),
+            task=task,
             line=config.line,
-            signs=signs,
             seed=config.seed,
         )
         for task in tasks
@@ -203,32 +143,47 @@ def _fit_one(
     *,
     weight: Floats | None,
     later: NDArray[np.float32],
-    trees: Trees,
+    task: Lesson,
     line: float,
-    signs: NDArray[np.int8],
     seed: int,
 ) -> _Fitted:
-    """Fit both parts of one target and return them with their margins on later rows."""
-    grown = grow(values, label, trees=trees, signs=signs, seed=seed, weight=weight)
-    drawn = straight(values, label, strength=line, weight=weight)
+    """Fit the trees, and the line, of one part; return them with their margins on later rows."""
+    grown = _grown(values, label, task=task, seed=seed, weight=weight)
+    drawn = straight(values, label, strength=line, weight=weight) if task.has_line else None
     if not len(later):
         return _Fitted(grown, drawn, np.empty(0), np.empty(0))
     with threadpool_limits(1, user_api="openmp"):
         margin = grown.decision_function(later)
-    return _Fitted(grown, drawn, margin, drawn.margin(later))
+    return _Fitted(grown, drawn, margin, drawn.margin(later) if drawn else np.empty(0))
+
+
+def _grown(
+    values: NDArray[np.float32],
+    label: NDArray[np.int8],
+    *,
+    task: Lesson,
+    seed: int,
+    weight: Floats | None,
+) -> HistGradientBoostingClassifier:
+    trees, signs = task.trees, task.signs
+    if task.leans_on_field:
+        return grow_with_field(values, label, trees=trees, signs=signs, seed=seed, weight=weight)
+    return grow(values, label, trees=trees, signs=signs, seed=seed, weight=weight, among=task.among)
 
 
 def _pooled(
-    tasks: list[_Task], fitted: list[_Fitted], later: NDArray[np.intp]
+    tasks: list[Lesson], fitted: list[_Fitted], later: NDArray[np.intp]
 ) -> dict[str, Floats]:
     """Line up the folds' margins with their rows; NaN where a fold had no part for a target."""
     place = {int(row): position for position, row in enumerate(later)}
     names = [name for target in TARGETS for name in (target, line_of(target))]
+    names.append(unseen_of("discrepancy"))
     pooled = {name: np.full(len(later), np.nan) for name in names}
     for task, one in zip(tasks, fitted, strict=True):
         at = [place[int(row)] for row in task.later]
-        pooled[task.target][at] = one.margin
-        pooled[line_of(task.target)][at] = one.line_margin
+        pooled[task.part][at] = one.margin
+        if task.has_line:
+            pooled[line_of(task.target)][at] = one.line_margin
     return pooled
 
 
@@ -236,16 +191,16 @@ def _assemble(
     dataset: Dataset,
     config: TrainConfig,
     *,
-    parts: dict[Target, _Fitted],
+    parts: dict[str, _Fitted],
     later: NDArray[np.intp],
     margins: dict[str, Floats],
     known: NDArray[np.bool_],
 ) -> Model:
     """Fit the heads on pooled out-of-time margins and put the model together."""
-    dense = discrepancy_head(dataset, later, margins=margins)
+    dense = discrepancy_head(dataset, later, margins=margins, fitted=parts)
     grave = seizure_head(dataset, later, margins=margins, dense=dense, fitted=parts)
     heads: dict[Target, Judged] = {"seizure": grave, "discrepancy": dense}
-    used = {name for judged in heads.values() for name, _ in judged.head.blend} | {"discrepancy"}
+    used = {name for judged in heads.values() for name in judged.head.parts()} | {"discrepancy"}
     counts: dict[Target, tuple[int, int]] = {}
     for target in TARGETS:
         label = dataset.label(target)[known & dataset.evidence(target)]
@@ -253,9 +208,11 @@ def _assemble(
     return Model(
         names=dataset.names,
         definitions=dataset.definitions,
-        ensembles={target: one.trees for target, one in parts.items() if target in used},
+        ensembles={name: one.trees for name, one in parts.items() if name in used},
         lines={
-            line_of(target): one.line for target, one in parts.items() if line_of(target) in used
+            line_of(target): line
+            for target in TARGETS
+            if line_of(target) in used and (line := parts[target].line) is not None
         },
         heads={target: judged.head for target, judged in heads.items()},
         severity=config.severity,

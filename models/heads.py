@@ -6,7 +6,7 @@ weighs, is chosen here, on folds that lie after what the parts saw by the label 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,20 @@ from numpy.typing import NDArray
 from engine.errors import NotEnoughDataError
 from models.calibrate import alone, fit_blend, fit_knots
 from models.dataset import Dataset, Target
-from models.risk import Floats, Head, Knots, probability
+from models.risk import UNSEEN, Blend, Floats, Head, Knots, probability, unseen_of
 
 BLENDED_POSITIVES = 3
 """From this many out-of-time positives on, own parts are blended in; few keep the usual shares."""
 SCALED_POSITIVES = 10
 """Below this many out-of-time positives a target gets a level, not a scale of its own."""
+JUDGED_UNSEEN = 60
+"""From this many finds on later rows on, what holds where a fingerprint is new is calibrated."""
+WHERE_UNSEEN: Blend = (("discrepancy", 0.5), (unseen_of("discrepancy"), 0.5))
+"""Not chosen on later rows: there a new fingerprint mostly is a near one with another mass."""
 JUDGED_ROWS = 20_000
 """Shares of a blend are chosen on so many rows at most, the latest."""
 USUAL: Mapping[Target, tuple[tuple[str, float], ...]] = {
-    "seizure": (("seizure", 0.4), ("seizure_line", 0.4), ("discrepancy", 0.2)),
+    "seizure": (("seizure", 0.6), ("seizure_line", 0.3), ("discrepancy", 0.1)),
     "discrepancy": (("discrepancy", 1.0), ("discrepancy_line", 0.0)),
 }
 """What a blend is made of, and the shares that held on three kinds of synthetic network."""
@@ -41,7 +45,11 @@ class Judged:
 
 
 def discrepancy_head(
-    dataset: Dataset, later: NDArray[np.intp], *, margins: Mapping[str, Floats]
+    dataset: Dataset,
+    later: NDArray[np.intp],
+    *,
+    margins: Mapping[str, Floats],
+    fitted: Collection[str],
 ) -> Judged:
     """Blend and calibrate discrepancy; raises ``NotEnoughDataError`` with too few finds.
 
@@ -52,6 +60,8 @@ def discrepancy_head(
         Rows that the folds predicted.
     margins : mapping of part to float64 array of shape (m,)
         Out-of-time log-odds; NaN where a fold had no such part.
+    fitted : collection of str
+        The parts of the final model.
     """
     seen = ~np.isnan(margins["discrepancy"])
     label = dataset.discrepancy[later][seen]
@@ -59,7 +69,23 @@ def discrepancy_head(
         raise NotEnoughDataError(
             "a calibration of discrepancies", "too few finds in the later half of the history"
         )
-    return _blended("discrepancy", margins, seen, label=label)
+    said = {name: one[seen] for name, one in margins.items()}
+    judged = _blended("discrepancy", said, label)
+    apart = _where_unseen(said, label) if unseen_of("discrepancy") in fitted else None
+    if apart is None:
+        return judged
+    rest = said[UNSEEN] == 0
+    knots = fit_knots(judged.head.margin(said)[rest], label[rest])
+    return replace(judged, head=Head(judged.head.blend, knots, apart))
+
+
+def _where_unseen(margins: Mapping[str, Floats], label: NDArray[np.int8]) -> Head | None:
+    """Calibrate what holds where a fingerprint was never inspected, on such rows alone."""
+    z = Head(WHERE_UNSEEN, Knots.straight(0.0)).margin(margins)
+    rows = (margins[UNSEEN] > 0) & ~np.isnan(z)
+    if int(label[rows].sum()) < JUDGED_UNSEEN:
+        return None
+    return Head(WHERE_UNSEEN, fit_knots(z[rows], label[rows]))
 
 
 def seizure_head(
@@ -68,7 +94,7 @@ def seizure_head(
     *,
     margins: Mapping[str, Floats],
     dense: Judged,
-    fitted: Collection[Target],
+    fitted: Collection[str],
 ) -> Judged:
     """Blend and calibrate seizure by what its positives can carry.
 
@@ -81,8 +107,8 @@ def seizure_head(
         Out-of-time log-odds; NaN where a fold had no such part.
     dense : Judged
         The head of discrepancy.
-    fitted : collection of targets
-        Which have parts of their own in the final model.
+    fitted : collection of str
+        The parts of the final model.
 
     Returns
     -------
@@ -95,11 +121,12 @@ def seizure_head(
     grave = dataset.seizure[later]
     both = usable & ~np.isnan(margins["seizure"])
     if "seizure" in fitted and int(grave[both].sum()) >= BLENDED_POSITIVES:
-        return _blended("seizure", margins, both, label=grave[both])
+        return _blended("seizure", {n: one[both] for n, one in margins.items()}, grave[both])
     label, z = grave[usable], dense.head.margin(margins)[usable]
     counted = len(label), int(label.sum())
     if counted[1] >= SCALED_POSITIVES:
-        return Judged(Head(dense.head.blend, fit_knots(z, label, segments=1)), counted, {})
+        knots = fit_knots(z, label, segments=1)
+        return Judged(Head(dense.head.blend, knots), counted, {})
     # Too few to scale: among discrepancies, a seizure is taken to be equally likely everywhere.
     knots = dense.head.knots
     rate = (counted[1] + 0.5) / (counted[0] + 1.0)
@@ -109,23 +136,17 @@ def seizure_head(
     return Judged(Head(dense.head.blend, lowered), counted, {})
 
 
-def _blended(
-    target: Target,
-    margins: Mapping[str, Floats],
-    rows: NDArray[np.bool_],
-    *,
-    label: NDArray[np.int8],
-) -> Judged:
-    """Choose the shares of a target's parts and calibrate their blend."""
+def _blended(target: Target, margins: Mapping[str, Floats], label: NDArray[np.int8]) -> Judged:
+    """Choose the shares of a target's parts and calibrate their blend, all on the same rows."""
     names = [name for name, _ in USUAL[target]]
     usual: Sequence[float] = [share for _, share in USUAL[target]]
-    said = np.column_stack([margins[name][rows] for name in names])
+    said = np.column_stack([margins[name] for name in names])
     last = slice(-JUDGED_ROWS, None)
     shares = fit_blend(said[last], label[last], usual=usual)
     blend = tuple(
         (name, float(share)) for name, share in zip(names, shares, strict=True) if share > 0
     )
-    z = Head(blend, Knots.straight(0.0)).margin({name: margins[name][rows] for name in names})
+    z = Head(blend, Knots.straight(0.0)).margin(margins)
     losses = {
         name: alone(column[last], label[last]) for name, column in zip(names, said.T, strict=True)
     }

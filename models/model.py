@@ -14,7 +14,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from engine.ports import Scores
 from models.dataset import Target
 from models.linear import Linear
-from models.risk import Floats, Head, probability, risk
+from models.risk import UNSEEN, Floats, Head, probability, risk
+from models.unseen import column_of, unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Model:
 
     names: tuple[str, ...]
     definitions: str
-    ensembles: Mapping[Target, HistGradientBoostingClassifier]
+    ensembles: Mapping[str, HistGradientBoostingClassifier]
+    """Trees that a head uses, by name: a target's own, and those for unseen fingerprints."""
     lines: Mapping[str, Linear]
     """Linear parts that a head uses, by name."""
     heads: Mapping[Target, Head]
@@ -38,14 +40,14 @@ class Model:
     def margins(self, values: NDArray[np.float32]) -> dict[str, Floats]:
         """Return each part's log-odds for rows of shape (n, f)."""
         trees = {name: trees.decision_function(values) for name, trees in self.ensembles.items()}
-        return trees | {name: line.margin(values) for name, line in self.lines.items()}
+        lines = {name: line.margin(values) for name, line in self.lines.items()}
+        return trees | lines | {UNSEEN: unseen(values, column_of(self.names))}
 
     def score(self, values: NDArray[np.float32]) -> Scores:
         """Return calibrated probabilities for rows of shape (n, f)."""
         margins = self.margins(values)
         chance = {
-            target: probability(head.knots(head.margin(margins)))
-            for target, head in self.heads.items()
+            target: probability(head.log_odds(margins)) for target, head in self.heads.items()
         }
         return Scores(p_seizure=chance["seizure"], p_discrepancy=chance["discrepancy"])
 

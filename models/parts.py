@@ -6,6 +6,8 @@ over all features is steadier where finds are a few dozen, and blunter where the
 weighs how much is decided on later data (:mod:`models.heads`), not here.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -18,6 +20,8 @@ from models.risk import Floats
 
 _OUTER = (0.005, 0.995)
 """Quantiles of the training rows between which the line's features are held."""
+FEWEST_SIGNED = 10
+"""Fewer features than this, whose sign is known, grow no trees of their own."""
 _FLAT = 1e-6
 """A folded feature that varies less says nothing."""
 
@@ -33,6 +37,7 @@ def grow(
     signs: NDArray[np.int8],
     seed: int,
     weight: Floats | None = None,
+    among: NDArray[np.intp] | None = None,
 ) -> HistGradientBoostingClassifier:
     """Grow one ensemble over the seeds ``seed``, ``seed + 1``, ... and return their mean.
 
@@ -49,20 +54,26 @@ def grow(
     seed : int
     weight : float64 array of shape (n,), optional
         Of each row; all alike when absent. Slow: scikit-learn 1.9 takes long to find its bins.
+    among : int array, optional
+        Ascending columns that a split may use; all when absent.
 
     Returns
     -------
     HistGradientBoostingClassifier
         ``trees.seeds`` times ``trees.iterations`` trees; its log-odds are the mean of theirs.
     """
-    filled = np.where(np.isnan(values).all(axis=0), np.float32(0), values)
+    columns = np.arange(values.shape[1]) if among is None else among
+    used = values[:, columns]
+    filled = np.where(np.isnan(used).all(axis=0), np.float32(0), used)
     # Sums over threads depend on their number; one thread, and the bits repeat on any machine.
     with threadpool_limits(1, user_api="openmp"):
         grown = [
-            _estimator(trees, signs, seed + number).fit(filled, label, sample_weight=weight)
+            _estimator(trees, signs[columns], seed + number).fit(
+                filled, label, sample_weight=weight
+            )
             for number in range(trees.seeds)
         ]
-    return _mean(grown)
+    return _widened(_mean(grown), columns, width=values.shape[1])
 
 
 def _estimator(trees: Trees, signs: NDArray[np.int8], seed: int) -> HistGradientBoostingClassifier:
@@ -92,6 +103,44 @@ def _mean(grown: list[HistGradientBoostingClassifier]) -> HistGradientBoostingCl
     first._predictors = [trees for estimator in grown for trees in estimator._predictors]
     # A start that is the mean of equal starts: all saw the same labels.
     return first
+
+
+def grow_with_field(
+    values: Rows,
+    label: Labels,
+    *,
+    trees: Trees,
+    signs: NDArray[np.int8],
+    seed: int,
+    weight: Floats | None = None,
+) -> HistGradientBoostingClassifier:
+    """Grow one ensemble, half of it on nothing but the features whose sign is known.
+
+    Parameters and result are those of :func:`grow`. Alone that half sees too little; beside trees
+    over everything it holds down what a handful of finds makes up. Each of its splits tries twice
+    the share of features, about as many as the other half tries.
+    """
+    told = np.flatnonzero(signs)
+    whole = grow(values, label, trees=trees, signs=signs, seed=seed, weight=weight)
+    if len(told) < FEWEST_SIGNED:
+        return whole
+    fewer = replace(trees, share_of_features=min(1.0, 2 * trees.share_of_features))
+    field = grow(values, label, trees=fewer, signs=signs, seed=seed, weight=weight, among=told)
+    return _mean([whole, field])
+
+
+def _widened(
+    grown: HistGradientBoostingClassifier, columns: NDArray[np.intp], *, width: int
+) -> HistGradientBoostingClassifier:
+    """Let trees that were grown on some columns take rows of all of them."""
+    if len(columns) == width:
+        return grown
+    for (predictor,) in grown._predictors:
+        nodes = predictor.nodes
+        # A leaf names a feature too, which nothing reads.
+        nodes["feature_idx"] = columns[np.clip(nodes["feature_idx"], 0, len(columns) - 1)]
+    grown.n_features_in_ = width
+    return grown
 
 
 def straight(

@@ -6,7 +6,7 @@ probability is ranking by margin and ties stay ties. Nothing here needs a traini
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Self
 
@@ -74,28 +74,60 @@ def line_of(target: Target) -> str:
     return f"{target}_line"
 
 
+UNSEEN = "(unseen)"
+"""Beside the parts' margins: 1 where a row's fingerprint was never inspected, else 0."""
+
+
+def unseen_of(target: Target) -> str:
+    """Return the name of a target's trees for fingerprints that were never inspected."""
+    return f"{target}_unseen"
+
+
+Blend = tuple[tuple[str, float], ...]
+"""Parts and their weights, which are positive and sum to 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """One target: a blend of the parts' margins, then its calibration."""
 
-    blend: tuple[tuple[str, float], ...]
-    """Part and weight; weights are positive and sum to 1."""
+    blend: Blend
     knots: Knots
+    unseen: "Head | None" = None
+    """What holds where a fingerprint was never inspected; the same as elsewhere when None."""
 
     def margin(self, margins: Mapping[str, Floats]) -> Floats:
-        """Return the blended log-odds before calibration, of the shape of the margins."""
+        """Return this head's own blend of log-odds, of the shape of the margins."""
         first, *others = (weight * margins[name] for name, weight in self.blend)
         return sum(others, start=first)
 
+    def log_odds(self, margins: Mapping[str, Floats]) -> Floats:
+        """Return calibrated log-odds, each row by the head that holds for it."""
+        everywhere = self.knots(self.margin(margins))
+        if self.unseen is None:
+            return everywhere
+        return np.where(margins[UNSEEN] > 0, self.unseen.log_odds(margins), everywhere)
+
+    def where(self, *, unseen: bool) -> "Head":
+        """Return the head that holds for rows of one kind, alone."""
+        return self.unseen if unseen and self.unseen else replace(self, unseen=None)
+
+    def parts(self) -> set[str]:
+        """Return the names of all parts that are blended anywhere."""
+        own = {name for name, _ in self.blend}
+        return own | (self.unseen.parts() if self.unseen else set())
+
     def as_dict(self) -> dict[str, Any]:
         """Return the head as JSON keeps it."""
-        return {"blend": dict(self.blend), "knots": self.knots.as_dict()}
+        kept = {"blend": dict(self.blend), "knots": self.knots.as_dict()}
+        return kept | ({"unseen": self.unseen.as_dict()} if self.unseen else {})
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Self:
         """Read what :meth:`as_dict` wrote."""
         knots = Knots(tuple(kept["knots"]["margin"]), tuple(kept["knots"]["log_odds"]))
-        return cls(tuple((name, float(weight)) for name, weight in kept["blend"].items()), knots)
+        blend = tuple((name, float(weight)) for name, weight in kept["blend"].items())
+        return cls(blend, knots, cls.from_dict(kept["unseen"]) if "unseen" in kept else None)
 
 
 def risk(p_seizure: Floats, p_discrepancy: Floats, *, severity: float) -> Floats:

@@ -19,11 +19,11 @@ from engine.errors import TamperedBundleError
 from engine.ports import Contribution, Scores
 from models.bundle import Bundle, load_bundle
 from models.contributions import Contributions, Part
-from models.dataset import Target
 from models.linear import Linear
 from models.norms import ALL, Norms
-from models.risk import Floats, probability
+from models.risk import UNSEEN, Floats, probability
 from models.similar import SHOWN, Similar, by_family
+from models.unseen import column_of, unseen
 from models.walk import Trees
 
 
@@ -39,6 +39,7 @@ class Scorer:
         self._heads = bundle.heads
         self._quantiles = bundle.quantiles
         self._lines = bundle.lines
+        self._counted = column_of(bundle.names)
         self._trees = {name: Trees(grown) for name, grown in bundle.paths.items()}
         self._explaining = _Explaining(bundle)
 
@@ -73,10 +74,9 @@ class Scorer:
         Scores
             Two float64 arrays of shape (n,), each in (0, 1).
         """
-        margins = margins_of(self._trees, self._lines, values)
+        margins = margins_of(self._trees, self._lines, values, column=self._counted)
         chance = {
-            target: probability(head.knots(head.margin(margins)))
-            for target, head in self._heads.items()
+            target: probability(head.log_odds(margins)) for target, head in self._heads.items()
         }
         return Scores(p_seizure=chance["seizure"], p_discrepancy=chance["discrepancy"])
 
@@ -122,14 +122,20 @@ class Scorer:
 
 
 def margins_of(
-    trees: Mapping[Target, Trees],
+    trees: Mapping[str, Trees],
     lines: Mapping[str, Linear],
     values: NDArray[np.float32],
+    *,
+    column: int | None,
 ) -> dict[str, Floats]:
-    """Return each part's log-odds for rows of shape (n, f)."""
+    """Return each part's log-odds for rows of shape (n, f), and which rows' like is unseen.
+
+    ``column`` counts the inspections of a row's fingerprint.
+    """
     rows = np.ascontiguousarray(values, np.float32)
     grown: dict[str, Floats] = {name: one(rows) for name, one in trees.items()}
-    return grown | {name: line.margin(rows) for name, line in lines.items()}
+    drawn = {name: line.margin(rows) for name, line in lines.items()}
+    return grown | drawn | {UNSEEN: unseen(rows, column)}
 
 
 class _Explaining:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,18 +22,24 @@ from models.bundle_write import BundleDiffersError, write_bundle
 from models.contributions import BASE, CALIBRATION
 from models.scorer import Scorer, margins_of
 from models.train import Trained, train
+from models.unseen import SEEN_BY
 from tests.unit.models_world import START, small_world
 from tests.unit.test_models_fit import SMALL
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 CUT = START + 200 * DAY
 DATA = small_world(5000, seed=11)
+DATA = replace(DATA, names=(*DATA.names[:-1], SEEN_BY))
+"""The last feature carries no risk; where it is above nothing, the like was inspected before."""
+RICH = replace(SMALL, rich=SMALL.discrepancy, many_discrepancies=100, many_unseen=50)
 FLIPS = 1000 if os.environ.get("DARVOZA_PROOF") else 30
 
 
 @pytest.fixture(scope="module")
 def trained() -> Trained:
-    return train(DATA, SMALL, cutoff=CUT)
+    made = train(DATA, RICH, cutoff=CUT)
+    assert made.model.heads["discrepancy"].unseen, "trees for unseen fingerprints have a share"
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +80,7 @@ def test_what_serves_is_what_was_fitted(trained: Trained, written: Path) -> None
 
 
 def test_same_data_and_choices_give_the_same_serving_bytes(written: Path, tmp_path: Path) -> None:
-    again = write_bundle(tmp_path, train(DATA, SMALL, cutoff=CUT), KEY)
+    again = write_bundle(tmp_path, train(DATA, RICH, cutoff=CUT), KEY)
     assert again.name == written.name
     for path in written.iterdir():
         if path.name not in ("model.skops", MANIFEST, SIGNATURE):
@@ -200,8 +207,9 @@ def test_whatever_was_signed_serves_or_is_refused(copy: Path, junk: bytes) -> No
 def test_a_bundle_that_differs_from_the_model_is_not_written(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def off(*given: object) -> object:
-        return {name: margin + 1e-6 for name, margin in margins_of(*given).items()}  # type: ignore[arg-type]
+    def off(*given: Any, column: int | None) -> object:
+        made = margins_of(*given, column=column)
+        return {name: margin + 1e-6 for name, margin in made.items()}
 
     monkeypatch.setattr("models.bundle_write.margins_of", off)
     with pytest.raises(BundleDiffersError, match="probabilities"):
@@ -226,7 +234,7 @@ def test_contributions_sum_to_the_calibrated_log_odds(trained: Trained, written:
     values[::3, 1] = np.nan
     margins = trained.model.margins(values)
     for target, head in trained.model.heads.items():
-        expected = head.knots(head.margin(margins))
+        expected = head.log_odds(margins)
         for at in range(rows):
             summed = scorer.contributions.target(values[at], target).sum()
             assert summed == pytest.approx(expected[at], abs=1e-9)
@@ -254,7 +262,7 @@ def test_features_without_risk_get_little_and_the_risky_one_leads(written: Path)
         one.feature: one.log_odds for one in scorer.explain(row, vehicle_class="car", post="OYB")
     }
     assert told["f0"] > 0.5
-    assert abs(told["f7"]) < 0.2
+    assert abs(told[SEEN_BY]) < 0.2
 
 
 def test_serving_imports_no_training_library(written: Path) -> None:

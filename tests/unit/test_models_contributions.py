@@ -12,11 +12,12 @@ from engine.times import DAY
 from models.contributions import BASE, CALIBRATION, STRONGEST, Contributions
 from models.dataset import Target
 from models.norms import ALL, Norms, among, norms
-from models.risk import Head, Knots, probability
+from models.risk import UNSEEN, Head, Knots, probability
+from models.unseen import SEEN_BY
 from tests.unit.models_world import small_world
 
 WIDTH = 40
-NAMES = tuple(f"f{at}" for at in range(WIDTH))
+NAMES = (*(f"f{at}" for at in range(WIDTH - 1)), SEEN_BY)
 
 
 class Line:
@@ -32,7 +33,11 @@ class Line:
 
 HEADS: Mapping[Target, Head] = {
     "seizure": Head((("one", 0.3), ("other", 0.7)), Knots((-2.0, 0.0, 1.0), (-5.0, -2.0, 0.5))),
-    "discrepancy": Head((("other", 1.0),), Knots((-1.0, 1.0), (-1.5, 0.25))),
+    "discrepancy": Head(
+        (("other", 1.0),),
+        Knots((-1.0, 1.0), (-1.5, 0.25)),
+        Head((("one", 0.5), ("other", 0.5)), Knots((-2.0, 1.0), (-2.0, 0.5))),
+    ),
 }
 USUAL = {ALL: (0.0,) * WIDTH, "truck": (1.0,) * WIDTH, "truck OYB": (2.0,) * WIDTH}
 MADE = Contributions(
@@ -48,7 +53,8 @@ rows = st.lists(st.floats(-3, 3, width=32), min_size=WIDTH, max_size=WIDTH)
 def log_odds(row: NDArray[np.float32]) -> dict[Target, float]:
     total = float(row.astype(np.float64).sum())
     margins = {"one": np.array(-1.0 + 0.2 * total), "other": np.array(0.4 - 0.1 * total)}
-    return {name: float(head.knots(head.margin(margins))) for name, head in HEADS.items()}
+    margins[UNSEEN] = np.array(float(not row[-1] > 0))
+    return {name: float(head.log_odds(margins)) for name, head in HEADS.items()}
 
 
 @given(rows)

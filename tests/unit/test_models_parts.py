@@ -41,6 +41,15 @@ def test_a_sign_that_the_field_knows_is_kept() -> None:
     assert (np.diff(free.decision_function(rows)) > 0).any()
 
 
+def test_trees_grown_on_some_columns_take_rows_of_all() -> None:
+    some = np.array([0, 3, 5])
+    made = grow(VALUES, LABEL, trees=small(2), signs=FREE, seed=1, among=some)
+    alone = grow(VALUES[:, some], LABEL, trees=small(2), signs=FREE[some], seed=1)
+    np.testing.assert_array_equal(
+        made.decision_function(VALUES), alone.decision_function(VALUES[:, some])
+    )
+
+
 def test_weights_move_the_level() -> None:
     weight = np.where(LABEL == 1, 3.0, 1.0)
     for fitted in (

@@ -1,0 +1,82 @@
+"""The signs that the field gives are kept, are about features there are, and steady few finds."""
+
+import numpy as np
+
+from features.catalogue import CATALOGUE
+from models import field
+from models.config import Trees
+from models.parts import grow, grow_with_field
+
+WIDTH, SIGNED = 60, 12
+SIGNS = np.repeat(np.array([1, 0], np.int8), (SIGNED, WIDTH - SIGNED))
+TREES = Trees(iterations=20, depth=3, leaves=8, smallest_leaf=10, share_of_features=0.3, seeds=2)
+
+
+def rows(n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of 60 features, of which the 12 that are signed speak a little each."""
+    draw = np.random.default_rng(seed)
+    values = draw.normal(size=(n, WIDTH)).astype(np.float32)
+    logit = 0.45 * values[:, :SIGNED].sum(axis=1) - 4.0
+    return values, (draw.random(n) < 1 / (1 + np.exp(-logit))).astype(np.int8)
+
+
+VALUES, LABEL = rows(1000, seed=3)
+
+
+def auc(score: np.ndarray, label: np.ndarray) -> float:
+    rank = np.argsort(np.argsort(score)) + 1.0
+    found = int(label.sum())
+    return float(
+        (rank[label == 1].sum() - found * (found + 1) / 2) / (found * (len(label) - found))
+    )
+
+
+def test_every_sign_is_of_a_feature_there_is_and_no_feature_has_two() -> None:
+    assert set(field.RISING) | set(field.FALLING) <= set(CATALOGUE)
+    assert not set(field.RISING) & set(field.FALLING)
+    named = dict(zip(CATALOGUE, field.signs(tuple(CATALOGUE), {}).tolist(), strict=True))
+    assert named["driver_seizure_rate"] == named["hits_passed_from_driver_to_plate"] == 1
+    assert named["value_over_usual"] == -1
+    assert named["net_mass_kg"] == named["plate_inspections_365d"] == 0
+
+
+def test_a_configuration_overrules_the_field() -> None:
+    names = ("night", "hour")
+    assert field.signs(names, {"night": 0, "hour": -1}).tolist() == [0, -1]
+
+
+def test_signs_are_kept_and_features_without_one_still_speak() -> None:
+    made = grow_with_field(VALUES, LABEL, trees=TREES, signs=SIGNS, seed=1)
+    asked = np.repeat(VALUES[:50], 2, axis=0)
+    asked[1::2, :SIGNED] += 1.0
+    raised = made.decision_function(asked)
+    assert (raised[1::2] >= raised[::2]).all()
+    nodes = [predictor.nodes for (predictor,) in made._predictors]
+    used = {int(at) for one in nodes for at in one["feature_idx"][one["is_leaf"] == 0]}
+    assert used & set(range(SIGNED, WIDTH))
+
+
+def test_half_of_the_trees_look_at_signed_features_alone() -> None:
+    made = grow_with_field(VALUES, LABEL, trees=TREES, signs=SIGNS, seed=1)
+    whole = grow(VALUES, LABEL, trees=TREES, signs=SIGNS, seed=1)
+    assert len(made._predictors) == 2 * len(whole._predictors)
+    moved = VALUES.copy()
+    moved[:, SIGNED:] = moved[::-1, SIGNED:]
+    half = 2 * made.decision_function(VALUES) - whole.decision_function(VALUES)
+    there = 2 * made.decision_function(moved) - whole.decision_function(moved)
+    np.testing.assert_allclose(half, there, atol=1e-9)
+
+
+def test_few_finds_are_ranked_better_than_without_the_field() -> None:
+    later, truth = rows(6000, seed=4)
+    free = grow(VALUES, LABEL, trees=TREES, signs=SIGNS * 0, seed=1)
+    held = grow_with_field(VALUES, LABEL, trees=TREES, signs=SIGNS, seed=1)
+    gain = auc(held.decision_function(later), truth) - auc(free.decision_function(later), truth)
+    assert gain > 0.02
+
+
+def test_too_few_signs_change_nothing() -> None:
+    few = SIGNS * (np.arange(WIDTH) < 3)
+    made = grow_with_field(VALUES, LABEL, trees=TREES, signs=few, seed=1)
+    plain = grow(VALUES, LABEL, trees=TREES, signs=few, seed=1)
+    np.testing.assert_array_equal(made.decision_function(VALUES), plain.decision_function(VALUES))
