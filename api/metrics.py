@@ -1,6 +1,12 @@
-"""How this process fares, for Prometheus; labels are closed lists, so no plate can become one."""
+"""How this process fares, for Prometheus; labels are closed lists, so no plate can become one.
+
+Anybody may read it, a checkpoint too. So what is known of one vehicle that its checkpoint may not
+know (that it was drawn by lot, where its risk lies) is told of many together, and later: whoever
+reads before and after a decision learns nothing of it.
+"""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -17,6 +23,8 @@ from engine.store import Store
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+TOGETHER = 50
+"""Decisions whose secret figures come out at once; they wait for as many more to be made."""
 NO_ROUTE = "none"
 """Label of a request that met no route: its path is the caller's text and is not repeated."""
 
@@ -24,8 +32,13 @@ NO_ROUTE = "none"
 class Metrics:
     """Counters and histograms of one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, together: int = TOGETHER) -> None:
         self.registry = CollectorRegistry()
+        self._together = together
+        self._kept: dict[int, dict[str, Any]] = {}
+        """Decisions whose secret figures are not out yet, by their records' numbers."""
+        self._told = 0
+        """The newest record whose figures are out."""
         self.decisions = Counter(
             "darvoza_decisions",
             "Decisions answered, repeated answers included.",
@@ -75,14 +88,23 @@ class Metrics:
         )
 
     def decided(self, found: Recorded) -> None:
-        """Count one answered decision."""
+        """Count one answered decision; an answer that is repeated brings its secrets no nearer."""
         decision: dict[str, Any] = found.body["decision"]
         self.decisions.labels(decision["channel"], decision["mode"]).inc()
-        if decision["is_random"]:
-            self.random.inc()
-        percentile = decision["risk"]["percentile"]
-        if percentile is not None:
-            self.percentiles.observe(percentile)
+        if found.entry.seq > self._told:
+            self._kept.setdefault(found.entry.seq, decision)
+        if len(self._kept) >= 2 * self._together:
+            self._tell(sorted(self._kept)[: self._together])
+
+    def _tell(self, sequences: Sequence[int]) -> None:
+        for seq in sequences:
+            decision = self._kept.pop(seq)
+            if decision["is_random"]:
+                self.random.inc()
+            percentile = decision["risk"]["percentile"]
+            if percentile is not None:
+                self.percentiles.observe(percentile)
+        self._told = sequences[-1]
 
 
 def exposition(metrics: Metrics, store: Store, journal: Journal) -> bytes:

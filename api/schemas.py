@@ -92,10 +92,13 @@ class RosterSide:
 
     channel: ChannelCode
     minutes: float
-    picked: float
-    """Of those, taken by picks of the score and of the lot."""
-    mandated: float
-    """Taken by profiles, rules and the watch list, which are served first."""
+    picked: float | None
+    """Of those, taken by picks of the score and of the lot; null for a checkpoint."""
+    mandated: float | None
+    """Taken by profiles, rules and the watch list, which are served first; null alike.
+
+    Read before and after a decision, the two would tell a checkpoint what picked the vehicle.
+    """
     left: float
     arrivals_expected: float
     """Arrivals still to come in this shift."""

@@ -10,6 +10,7 @@ from api.answering import answer, said, takes
 from api.bodies import body_of
 from api.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.reading import check_path
+from api.roles import Role
 from api.schemas import Acknowledged, ShiftRoster
 from engine.answers import claim
 from engine.records import PostCode
@@ -51,12 +52,13 @@ def read_roster(
         as_of = runtime.journal.head(snapshot).as_of
         shift = runtime.settings.shifts.shift(post, as_of)
         running = runtime.workload.running(snapshot, shift, now=as_of)
+    is_blind = caller.role is Role.CHECKPOINT
     sides = [
         {
             "channel": channel.code,
             "minutes": side.minutes,
-            "picked": side.spent.ours,
-            "mandated": side.spent.mandated,
+            "picked": None if is_blind else side.spent.ours,
+            "mandated": None if is_blind else side.spent.mandated,
             "left": side.left,
             "arrivals_expected": side.outlook.arrivals,
             "oversubscribed": side.is_oversubscribed,

@@ -53,6 +53,15 @@ def test_where_the_shift_stands_can_be_read(world: World, put: Any) -> None:
     assert world.get(PATH, Role.CHECKPOINT).json()["channels"][0]["minutes"] == 5_000.0
 
 
+def test_the_minutes_do_not_tell_a_checkpoint_what_picked_a_vehicle(world: World, put: Any) -> None:
+    put({"physical": 5_000.0, "documents": 5_000.0})
+    policies(world, range(60_200, 60_205))
+    seen, whole = (world.get(PATH, role).json() for role in (Role.CHECKPOINT, Role.SUPERVISOR))
+    for blind, side in zip(seen["channels"], whole["channels"], strict=True):
+        assert (blind["picked"], blind["mandated"]) == (None, None)
+        assert blind["left"] == side["left"] == side["minutes"] - side["picked"] - side["mandated"]
+
+
 def test_a_bad_roster_is_refused(world: World, put: Any) -> None:
     for minutes in ({}, {"physical": -1.0}, {"hammer": 10.0}, {"physical": 1e9}, None):
         assert put(minutes).status_code == 422
