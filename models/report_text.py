@@ -154,7 +154,7 @@ def cannot_tell(made: Report) -> list[str]:
             )
         elif not (rate["knowable"] and recall["knowable"]):
             said.append(
-                f"{lot['finds']} {target} finds in {lot['rows']} random checks are too few to "
+                f"{lot['rows']} random checks found a {target} {lot['finds']} times: too few to "
                 "tell the hit rate or the recall at capacity within a useful interval."
             )
         if not views["inspected"]["auc"]["knowable"]:

@@ -24,7 +24,8 @@ async def first(request: Request, runtime: RunningService, visitor: TheVisitor) 
     """Show the posts; who is bound to one goes to its queue."""
     if visitor.caller.post is not None and visitor.may("GET", "/v1/posts/{post}/queue"):
         return RedirectResponse(f"/posts/{visitor.caller.post}/queue", 303)
-    posts = await asyncio.to_thread(_posts, runtime)
+    found = await asyncio.to_thread(_posts, runtime)
+    posts = [one for one in found if visitor.caller.reaches(one["code"])]
     return page(request, "posts.html", visitor=visitor, posts=posts)
 
 

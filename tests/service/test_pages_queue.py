@@ -49,6 +49,13 @@ def test_another_post_is_one_choice_away(world: World) -> None:
     assert boss.get(f"{PAGE}?to=x%0d%0ay").status_code == 422
 
 
+def test_who_is_bound_to_a_post_sees_no_other_in_the_list(world: World) -> None:
+    bound = at_desk(world, "queue-counterpart", Role.COUNTERPART).get("/").text
+    everybody = at_desk(world, "queue-everywhere", Role.INTEGRITY).get("/").text
+    row = '<th scope="row">'
+    assert everybody.count(row) > 1 == bound.count(row)
+
+
 def test_a_checkpoint_sees_its_queue_blind(world: World) -> None:
     find(world, "red", START + 100)
     officer = at_desk(world, "queue-officer", Role.CHECKPOINT)
