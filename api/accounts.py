@@ -8,7 +8,17 @@ from sqlalchemy.exc import IntegrityError
 
 from api.keys import digest, hashed, is_password, new_key, new_password
 from api.roles import BOUND, Role
-from api.tables import KEY_CREATED, KEY_REVOKED, KEYS, USER_CREATED, USERS, AccountProjection
+from api.tables import (
+    KEY_CREATED,
+    KEY_REVOKED,
+    KEYS,
+    NOBODY,
+    PASSWORD_CHANGED,
+    USER_CREATED,
+    USER_LEFT,
+    USERS,
+    AccountProjection,
+)
 from engine.errors import ConflictError, NotAllowedError, NotAuthenticatedError, NotFoundError
 from engine.journal import Draft, Journal
 from engine.network import Network
@@ -26,7 +36,7 @@ class Made:
 
 
 class Accounts:
-    """Makes and revokes keys, makes users and checks their passwords."""
+    """Makes and revokes keys, makes and removes users, and checks their passwords."""
 
     def __init__(self, store: Store, network: Network) -> None:
         self._store = store
@@ -72,22 +82,43 @@ class Accounts:
             raise ConflictError("user", name, "the name is taken") from None
         return made
 
+    def change_password(self, name: str) -> Made:
+        """Make a user a new password and end their sessions; raises ``NotFoundError``."""
+        role, post = self._must_know(name)
+        made = Made(name, role, post, new_password())
+        self._journal.append([Draft(PASSWORD_CHANGED, name, "", {}, extra=hashed(made.secret))])
+        return made
+
+    def remove_user(self, name: str) -> None:
+        """Let a user in no more, with no session and no key; raises ``NotFoundError``.
+
+        The name stays theirs: what it approved was never approved by somebody else.
+        """
+        self._must_know(name)
+        self._journal.append([Draft(USER_LEFT, name, "", {})])
+
     def sign_in(self, name: str, password: str) -> Role:
         """Return the role of a user who knows the password; raises ``NotAuthenticatedError``."""
         query = select(USERS.c.password, USERS.c.role).where(USERS.c.name == name)
         with self._store.read() as connection:
             found = connection.execute(query).one_or_none()
+        known = None if found is None else found.password
         # An unknown name takes as long as a wrong password, so that names cannot be tried out.
-        kept = hashed(new_password()) if found is None else found.password
-        if not is_password(password, kept) or found is None:
+        kept = known or hashed(new_password())
+        if not is_password(password, kept) or found is None or known == NOBODY:
             raise NotAuthenticatedError
         return Role(found.role)
 
-    def _must_know(self, name: str) -> None:
+    def _must_know(self, name: str) -> tuple[Role, str | None]:
+        """Return the role and post of a user who may sign in; raises ``NotFoundError``."""
+        query = select(USERS.c.role, USERS.c.post).where(
+            USERS.c.name == name, USERS.c.password != NOBODY
+        )
         with self._store.read() as connection:
-            known = connection.execute(select(USERS.c.name).where(USERS.c.name == name)).first()
+            known = connection.execute(query).one_or_none()
         if known is None:
             raise NotFoundError("user", name)
+        return Role(known.role), known.post
 
     def _check(self, role: Role, post: str | None) -> None:
         if post is not None and self._network.posts:

@@ -51,6 +51,9 @@ ATTEMPTS = Table(
 )
 """By the digest of the name that was tried; no record and no projection, forgotten within hours."""
 KEY_CREATED, KEY_REVOKED, USER_CREATED = "key_created", "key_revoked", "user_created"
+PASSWORD_CHANGED, USER_LEFT = "password_changed", "user_left"
+NOBODY = ""
+"""Kept in the place of a password where no password is right."""
 SIGNED_IN, SIGNED_OUT = "signed_in", "signed_out"
 
 
@@ -70,8 +73,22 @@ class AccountProjection:
             elif entry.kind == USER_CREATED:
                 row = {"name": entry.subject, "password": draft.extra, "created_at": entry.known_at}
                 connection.execute(insert(USERS), [row | _scope(draft)])
+            elif entry.kind in (PASSWORD_CHANGED, USER_LEFT):
+                _changed(connection, entry, draft.extra)
             elif entry.kind in (SIGNED_IN, SIGNED_OUT):
                 _signed(connection, entry, draft.extra)
+
+
+def _changed(connection: Connection, entry: Entry, password: Any) -> None:
+    """Let no old password, session or, of somebody who left, key reach anything any more."""
+    who = entry.subject
+    kept = NOBODY if password is None else password
+    connection.execute(update(USERS).where(USERS.c.name == who).values(password=kept))
+    open_ = update(SESSIONS).where(SESSIONS.c.name == who, SESSIONS.c.ended_at.is_(None))
+    connection.execute(open_.values(ended_at=entry.known_at))
+    if entry.kind == USER_LEFT:
+        theirs = update(KEYS).where(KEYS.c.owner == who, KEYS.c.revoked_at.is_(None))
+        connection.execute(theirs.values(revoked_at=entry.known_at))
 
 
 def _signed(connection: Connection, entry: Entry, extra: Any) -> None:

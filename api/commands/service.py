@@ -2,13 +2,16 @@
 
 import gc
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.commands.common import HomeOption, JsonOption, emit, opened, say
+from api.commands.common import HomeOption, JsonOption, emit, existing, opened, say
 from api.home import VARIABLE
 from api.roles import Role
+
+if TYPE_CHECKING:
+    from api.accounts import Made
 
 STOPS_SECONDS = 5
 """Requests are finished when the service stops; an open page's line would keep it up for ever."""
@@ -19,6 +22,8 @@ _START_SECONDS = 60
 
 PostOption = Annotated[str | None, typer.Option(help="The one post it reaches.")]
 RoleOption = Annotated[Role, typer.Option(help="What it may do.")]
+
+NameArgument = Annotated[str, typer.Argument(help="How the person signs in.")]
 
 keys = typer.Typer(help="Keys of machines.", no_args_is_help=True)
 users = typer.Typer(help="People who approve and review.", no_args_is_help=True)
@@ -87,14 +92,14 @@ def revoke_key(home: HomeOption, key_id: Annotated[str, typer.Argument()]) -> No
     from api.accounts import Accounts
     from api.runtime import open_network
 
-    with opened(home) as (found, store):
+    with opened(existing(home)) as (found, store):
         Accounts(store, open_network(found)).revoke_key(key_id)
 
 
 @users.command("create")
 def create_user(
     home: HomeOption,
-    name: Annotated[str, typer.Argument(help="How the person signs in.")],
+    name: NameArgument,
     role: RoleOption,
     post: PostOption = None,
     *,
@@ -106,5 +111,29 @@ def create_user(
 
     with opened(home) as (found, store):
         made = Accounts(store, open_network(found)).create_user(name, role, post=post)
-    result = {"name": made.name, "role": made.role, "post": made.post, "password": made.secret}
-    emit(result, as_json=as_json, text=lambda: typer.echo(made.secret))
+    emit(_person(made), as_json=as_json, text=lambda: typer.echo(made.secret))
+
+
+@users.command("password")
+def change_password(home: HomeOption, name: NameArgument, *, as_json: JsonOption = False) -> None:
+    """Make a user a new password and print it; the old one, and open sessions, are over."""
+    from api.accounts import Accounts
+    from api.runtime import open_network
+
+    with opened(existing(home)) as (found, store):
+        made = Accounts(store, open_network(found)).change_password(name)
+    emit(_person(made), as_json=as_json, text=lambda: typer.echo(made.secret))
+
+
+@users.command("remove")
+def remove_user(home: HomeOption, name: NameArgument) -> None:
+    """Let a user in no more; their sessions and keys end, and nobody else gets the name."""
+    from api.accounts import Accounts
+    from api.runtime import open_network
+
+    with opened(existing(home)) as (found, store):
+        Accounts(store, open_network(found)).remove_user(name)
+
+
+def _person(made: "Made") -> dict[str, Any]:
+    return {"name": made.name, "role": made.role, "post": made.post, "password": made.secret}

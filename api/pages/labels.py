@@ -182,6 +182,8 @@ KINDS: Final[Labels] = {
     "key_created": N_("key made"),
     "key_revoked": N_("key revoked"),
     "user_created": N_("user made"),
+    "user_left": N_("user removed"),
+    "password_changed": N_("password made anew"),
     "signed_in": N_("sign-in"),
     "signed_out": N_("sign-out"),
     "sensitive_read": N_("record opened"),

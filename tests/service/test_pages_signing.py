@@ -1,12 +1,15 @@
 """Sessions: cookies no script reads, forms no other site can send, passwords nobody can try out."""
 
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import pytest
 import time_machine
 from fastapi.routing import APIRoute
 from sqlalchemy import select
 
+from api.accounts import Accounts
+from api.keys import open_pepper
 from api.pages import attempts
 from api.pages.languages import preferred
 from api.pages.routing import HEADERS, local
@@ -14,11 +17,16 @@ from api.pages.sessions import COOKIE
 from api.pages.site import ROUTERS
 from api.pages.visits import OPEN_PAGES, SIGNED_IN_ALONE, TWINS
 from api.roles import MAY, Role
-from api.tables import SESSIONS
-from tests.service.desk import Desk, at_desk, user
+from api.tables import NOBODY, SESSIONS
+from engine.errors import ConflictError, NotAuthenticatedError, NotFoundError
+from tests.service.desk import CHEAP, Desk, at_desk, user
 from tests.service.world import POST, World
 
 QUEUE = f"/v1/posts/{POST}/queue"
+
+
+def accounts(world: World) -> Accounts:
+    return Accounts(world.runtime.store, world.runtime.network)
 
 
 def test_a_session_begins_and_ends(world: World) -> None:
@@ -35,6 +43,40 @@ def test_a_session_begins_and_ends(world: World) -> None:
     thief = Desk(world)
     thief.client.cookies.set(COOKIE, stolen)
     assert thief.get("/").status_code == 303 and thief.get(QUEUE).status_code == 401
+
+
+def test_a_new_password_ends_the_old_one_and_every_session(world: World) -> None:
+    old = user(world, "forgetful", Role.SUPERVISOR)
+    desk = Desk(world)
+    assert desk.sign_in("forgetful", old).status_code == 303
+    with patch("api.keys._HASHER", CHEAP):
+        made = accounts(world).change_password("forgetful")
+    assert (made.role, made.post) == (Role.SUPERVISOR, None)
+    assert desk.get(QUEUE).status_code == 401
+    assert Desk(world).sign_in("forgetful", old).status_code == 401
+    assert Desk(world).sign_in("forgetful", made.secret).status_code == 303
+
+
+def test_who_was_removed_reaches_nothing_and_leaves_the_name_behind(world: World) -> None:
+    password, desk = user(world, "leaver", Role.SUPERVISOR), Desk(world)
+    assert desk.sign_in("leaver", password).status_code == 303
+    pepper = open_pepper(world.home)
+    key = accounts(world).create_key(Role.SUPERVISOR, None, pepper=pepper, owner="leaver").secret
+    accounts(world).remove_user("leaver")
+    assert desk.get(QUEUE).status_code == 401
+    for tried in (password, NOBODY):
+        assert Desk(world).sign_in("leaver", tried).status_code == 401
+        with pytest.raises(NotAuthenticatedError):
+            accounts(world).sign_in("leaver", tried)
+    asked = world.client.get(QUEUE, headers={"Authorization": f"Bearer {key}"})
+    assert asked.status_code == 401
+    with pytest.raises(ConflictError):
+        user(world, "leaver", Role.ANALYST)
+    for again in (accounts(world).change_password, accounts(world).remove_user):
+        with pytest.raises(NotFoundError):
+            again("leaver")
+    with pytest.raises(NotFoundError):
+        accounts(world).create_key(Role.ANALYST, None, pepper=pepper, owner="leaver")
 
 
 def test_over_tls_a_cookie_never_goes_out_in_the_clear(world: World) -> None:
