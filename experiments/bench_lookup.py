@@ -8,25 +8,26 @@ Hot and cold: the entities with the longest and the shortest history. What commi
 own and not timed here.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter as Counts
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from sqlalchemy import Connection
 
-from engine.journal import Draft, Entry
-from engine.store import METADATA, Store, fetch
+from engine.journal import JOURNAL, Draft, Entry
+from engine.store import METADATA, Store, add, fetch
 from engine.times import DAY
 from experiments.benching import Row, interleaved, row, times_faster
 from experiments.postgres import Cluster
 from experiments.synth.write import write
 from features.backfill import backfill
 from features.catalogue import CATALOGUE
-from features.counters import Lookup, Reader, latest, layouts
+from features.counters import Counter, Lookup, Reader, latest, layouts
 from features.definitions import EVER
 from features.intake import read_folder
 from features.log import Log, read_log
@@ -91,12 +92,15 @@ def _sqlite(store: Store, log: Log, plan: Plan) -> list[Row]:
             _rows_before(connection, [*read, *added])
             for read, added in zip(places, written, strict=True)
         ]
-        waiting = iter([_recorded(event, cut + at) for at, event in enumerate(events * ROUNDS)])
+        # What the journal would hold: each decision is recorded right after what it has seen.
+        times = range(cut, cut + DECISIONS * ROUNDS)
+        add(connection, JOURNAL, [(t - 1, t - 1, "", "", "", "", None, b"", b"") for t in times])
+        waiting = zip(times, keys * ROUNDS, events * ROUNDS, strict=True)
 
         def ours() -> None:
-            for looked_up, record in zip(keys, waiting, strict=False):
-                reader.read(connection, [looked_up], [cut])
-                projection.apply(connection, [record])
+            for at, looked_up, event in islice(waiting, DECISIONS):
+                _, (stood,) = reader.looked_up(connection, [looked_up], [at])
+                projection.apply(connection, [_recorded(event, at, stood)])
 
         def gets() -> None:
             raw = connection.connection.cursor()
@@ -155,9 +159,9 @@ def _event(log: Log, at: int, name: str) -> CrossingEvent:
     )
 
 
-def _recorded(event: CrossingEvent, at: int) -> tuple[Entry, Draft]:
-    """Return a record of a crossing like this one, known at a time."""
-    new = replace(event, crossing_id=f"bench-{at}")
+def _recorded(event: CrossingEvent, at: int, stood: Mapping[Counter, bytes]) -> tuple[Entry, Draft]:
+    """Return a record of a crossing like this one, known at the time of its cut."""
+    new = replace(event, crossing_id=f"bench-{at}", cut=at, stood=stood)
     return Entry("", at, at, "", "", "", b"", b""), Draft("", "", "", {}, extra=new)
 
 
@@ -197,7 +201,7 @@ def _rows_before(connection: Connection, wanted: Sequence[Lookup]) -> list[Looku
 def _extremes(log: Log, plan: Plan, cut: int) -> tuple[list[Lookup], list[Lookup]]:
     """Return look-ups over many windows of the vehicle seen most, and of one seen once."""
     by = ("plate",)
-    counted = Counter(log.keys[plan.column[by, by]].tolist())
+    counted = Counts(log.keys[plan.column[by, by]].tolist())
     counted.pop(0, None)
     ranked = counted.most_common()
     number = layouts(plan)[Group("crossings", by)].number

@@ -42,7 +42,7 @@ _LATEST = (
     "ORDER BY known_at DESC LIMIT 1"
 )
 _POSTGRESQL = (
-    "SELECT (" + _LATEST + ") FROM unnest(%b::int[], %b::bigint[], %b::bigint[]) "  # noqa: S608
+    "SELECT (" + _LATEST + ") FROM unnest(?::int[], ?::bigint[], ?::bigint[]) "  # noqa: S608
     "WITH ORDINALITY AS q(g, e, t, i) ORDER BY q.i"
 )
 _SQLITE = "WITH q(g, e, t) AS (VALUES {values}) SELECT (" + _LATEST + ") FROM q"  # noqa: S608
@@ -115,11 +115,16 @@ def _latest(connection: Connection, flat: list[int]) -> list[tuple[bytes | None]
     if not flat:
         return []
     if connection.dialect.name != "sqlite":
-        return fetch(connection, _POSTGRESQL, [flat[0::3], flat[1::3], flat[2::3]])
+        return fetch(connection, _POSTGRESQL, [_array(flat[place::3]) for place in range(3)])
     size = len(flat) // 3
     spare = -size % _STEP  # filled up with nobody: to bind NULL takes longer than to seek in vain
     rows = fetch(connection, _shaped(_SQLITE, size + spare), flat + [0] * (3 * spare))
     return rows[:size]
+
+
+def _array(numbers: list[int]) -> str:
+    """Write numbers as PostgreSQL reads an array: the driver takes them one by one."""
+    return f"{{{str(numbers)[1:-1]}}}"
 
 
 @lru_cache
@@ -147,6 +152,7 @@ class Reader:
             (plan.column[of, group.by], self._layouts[group].number, 0 if back >= EVER else back)
             for group, of, back in self._lookups
         ]
+        self._columns = [(place, *column) for place, column in enumerate(columns)]
         self._of, self._numbers, self._back = _columns(columns, 3)
         self._own = [
             (place, self._layouts[group].number, plan.column[of, group.by])
@@ -162,7 +168,7 @@ class Reader:
             wanted.add((group, read.of, EVER))
             if not read.is_last and read.window < EVER:
                 wanted.add((group, read.of, read.window))
-        return sorted(wanted)
+        return sorted(wanted, key=lambda each: (self._layouts[each[0]].number, each))
 
     def _place(self, starts: Mapping[tuple[Group, tuple[str, ...], int], int]) -> None:
         places, lasts = [], []
@@ -207,6 +213,32 @@ class Reader:
         self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
     ) -> tuple[Floats, list[dict[Counter, bytes]]]:
         """Compute the same, and return where the counters stood that each crossing adds to."""
+        states = self._empties * len(keys)
+        ask = self._of_one if len(keys) == 1 else self._of_many
+        for place, state in ask(connection, keys, as_of):
+            if state is not None:
+                states[place] = state
+        looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
+        return self._differences(states, looked_up), self._stood(states, keys)
+
+    def _of_one(
+        self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
+    ) -> Iterable[tuple[int, bytes | None]]:
+        """Return where each known look-up of an arrival stands, and what it found."""
+        (own,), (cut,) = keys, as_of
+        flat: list[int] = []
+        places: list[int] = []
+        for place, of, number, back in self._columns:
+            if key := own[of]:
+                flat += (number, key, cut - back)
+                places.append(place)
+        found = _latest(connection, flat)
+        return [(place, state) for place, (state,) in zip(places, found, strict=True)]
+
+    def _of_many(
+        self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
+    ) -> Iterable[tuple[int, bytes | None]]:
+        """Return the same of some arrivals; after the states of each stands the zero."""
         looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
         wanted = np.empty((len(keys), len(self._of), 3), np.int64)
         wanted[:, :, 0] = self._numbers
@@ -216,13 +248,9 @@ class Reader:
         known = lookups[:, 1].nonzero()[0]
         asked, which = _distinct(lookups.take(known, axis=0))
         found = _latest(connection, asked.ravel().tolist())
-        states = self._empties * len(keys)
-        places = known + known // len(self._of)  # after each arrival stands the zero
-        for place, at in zip(places.tolist(), which.tolist(), strict=True):
-            state = found[at][0]
-            if state is not None:
-                states[place] = state
-        return self._differences(states, looked_up), self._stood(states, keys)
+        places = known + known // len(self._of)
+        at = zip(places.tolist(), which.tolist(), strict=True)
+        return [(place, found[row][0]) for place, row in at]
 
     def _stood(
         self, states: Sequence[bytes], keys: Sequence[Sequence[int]]
@@ -262,7 +290,7 @@ def _columns(rows: Sequence[tuple[int, ...]], width: int) -> tuple[Ints, ...]:
 
 _INSERT = (
     "INSERT INTO counters (grp, entity, known_at, state) "
-    "SELECT * FROM unnest(%b::int[], %b::bigint[], %b::bigint[], %b::bytea[])"
+    "SELECT * FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %b::bytea[])"
 )
 _COPY = "COPY counters (grp, entity, known_at, state) FROM STDIN (FORMAT BINARY)"
 _CHUNK = 50_000
@@ -275,7 +303,8 @@ def insert(connection: Connection, rows: Iterable[Row]) -> None:
         if connection.dialect.name == "sqlite":
             add(connection, COUNTERS, chunk)
         else:
-            put(connection, _INSERT, [[list(column) for column in zip(*chunk, strict=True)]])
+            *numbers, states = map(list, zip(*chunk, strict=True))
+            put(connection, _INSERT, [[*map(_array, numbers), states]])
 
 
 def copy(connection: Connection, rows: Iterable[Row]) -> None:
