@@ -5,6 +5,8 @@ assemble     from a history to a dataset
 splits       which rows teach, calibrate and judge: periods cut by time
 config       every choice of a training run
 fit          both targets from what was known at a cut; heads: how a rare one gets probabilities
+lessons      which rows teach which part; screen: features that speak; field: signs known before;
+             unseen: fingerprints never inspected
 calibrate    strictly increasing knots from margins to log-odds; risk: what serving shares of it
 train        a twin to judge, a model to serve; candidate: from a home to a registered bundle
 metrics      hit rate at capacity, order, calibration; intervals: how sure we may be
