@@ -1,6 +1,10 @@
 """The signs that the field gives are kept, are about features there are, and steady few finds."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier as Grown
 
 from features.catalogue import CATALOGUE
 from models import field
@@ -9,7 +13,15 @@ from models.parts import grow, grow_with_field
 
 WIDTH, SIGNED = 60, 12
 SIGNS = np.repeat(np.array([1, 0], np.int8), (SIGNED, WIDTH - SIGNED))
-TREES = Trees(iterations=20, depth=3, leaves=8, smallest_leaf=10, share_of_features=0.3, seeds=2)
+TREES = Trees(
+    iterations=10,
+    learning_rate=0.1,
+    depth=3,
+    leaves=8,
+    smallest_leaf=10,
+    share_of_features=0.3,
+    seeds=2,
+)
 
 
 def rows(n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -21,6 +33,11 @@ def rows(n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 VALUES, LABEL = rows(1000, seed=3)
+
+
+@pytest.fixture(scope="module")
+def made() -> Grown:
+    return grow_with_field(VALUES, LABEL, trees=TREES, signs=SIGNS, seed=1)
 
 
 def auc(score: np.ndarray, label: np.ndarray) -> float:
@@ -45,8 +62,9 @@ def test_a_configuration_overrules_the_field() -> None:
     assert field.signs(names, {"night": 0, "hour": -1}).tolist() == [0, -1]
 
 
-def test_signs_are_kept_and_features_without_one_still_speak() -> None:
-    made = grow_with_field(VALUES, LABEL, trees=TREES, signs=SIGNS, seed=1)
+def test_signs_are_kept_and_features_without_one_still_speak(
+    made: Grown,
+) -> None:
     asked = np.repeat(VALUES[:50], 2, axis=0)
     asked[1::2, :SIGNED] += 1.0
     raised = made.decision_function(asked)
@@ -56,8 +74,9 @@ def test_signs_are_kept_and_features_without_one_still_speak() -> None:
     assert used & set(range(SIGNED, WIDTH))
 
 
-def test_half_of_the_trees_look_at_signed_features_alone() -> None:
-    made = grow_with_field(VALUES, LABEL, trees=TREES, signs=SIGNS, seed=1)
+def test_half_of_the_trees_look_at_signed_features_alone(
+    made: Grown,
+) -> None:
     whole = grow(VALUES, LABEL, trees=TREES, signs=SIGNS, seed=1)
     assert len(made._predictors) == 2 * len(whole._predictors)
     moved = VALUES.copy()
@@ -67,16 +86,18 @@ def test_half_of_the_trees_look_at_signed_features_alone() -> None:
     np.testing.assert_allclose(half, there, atol=1e-9)
 
 
-def test_few_finds_are_ranked_better_than_without_the_field() -> None:
+def test_few_finds_are_ranked_better_than_without_the_field(
+    made: Grown,
+) -> None:
     later, truth = rows(6000, seed=4)
     free = grow(VALUES, LABEL, trees=TREES, signs=SIGNS * 0, seed=1)
-    held = grow_with_field(VALUES, LABEL, trees=TREES, signs=SIGNS, seed=1)
-    gain = auc(held.decision_function(later), truth) - auc(free.decision_function(later), truth)
+    gain = auc(made.decision_function(later), truth) - auc(free.decision_function(later), truth)
     assert gain > 0.02
 
 
 def test_too_few_signs_change_nothing() -> None:
     few = SIGNS * (np.arange(WIDTH) < 3)
-    made = grow_with_field(VALUES, LABEL, trees=TREES, signs=few, seed=1)
-    plain = grow(VALUES, LABEL, trees=TREES, signs=few, seed=1)
-    np.testing.assert_array_equal(made.decision_function(VALUES), plain.decision_function(VALUES))
+    one = replace(TREES, iterations=3, seeds=1)
+    held = grow_with_field(VALUES, LABEL, trees=one, signs=few, seed=1)
+    plain = grow(VALUES, LABEL, trees=one, signs=few, seed=1)
+    np.testing.assert_array_equal(held.decision_function(VALUES), plain.decision_function(VALUES))
