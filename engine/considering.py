@@ -15,7 +15,7 @@ from engine.matches import Match, Matcher
 from engine.ports import FeatureRows, Features, Rows, Scorer, Scores
 from engine.reasons import Reason, Sentences
 from engine.records import Arrival
-from engine.rules import RULES, purpose
+from engine.rules import RULES, RULES_VERSION, purpose
 from engine.rules import sentences as rule_sentences
 from engine.selection import Channel, Policy
 from engine.shifts import Shifts, Standing
@@ -171,6 +171,7 @@ class Considering:
             minutes=minutes,
             matches=matches,
             teams=running.teams,
+            rules=RULES_VERSION,
             amends=None if amends is None else amends.decision_id,
             amendment=0 if amends is None else amends.number,
         )

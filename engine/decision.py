@@ -78,6 +78,8 @@ class Inputs:
     """What was found where in vehicles like it; known of red ones alone, who get an order."""
     teams: tuple[str, ...] = ()
     """Who inspects in this shift."""
+    rules: str = "rules-1"
+    """Version of the rules that decide without a model; the first records do not say it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from engine.reasons import Reason
 from engine.selection import Chance, Channel
 
 RULES_VERSION = "rules-1"
-"""Changes whenever a rule below changes; kept with every decision."""
+"""Changes whenever a rule below changes; kept with every decision, whose first records had this."""
 
 REASONS = 3
 """Sentences given at least, so that a referral without a fired rule says what was checked."""

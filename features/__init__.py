@@ -2,6 +2,7 @@
 
 intake      bulk files to validated rows: contract and KCS formats, quarantine
 history     validated rows on disk, and back as event tables
+anchored    whether they still are what the journal says was loaded
 encode      one crossing with its declaration, as integers: entity keys, measures, facts
 columns     keys and facts of a long history, held small
 streams     which events there are, what they measure, by whom they are counted

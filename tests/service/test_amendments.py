@@ -4,6 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 from api.roles import Role
+from engine.rules import RULES_VERSION
 from tests.service.test_acts import find
 from tests.service.world import OTHER, POST, World, arrival
 
@@ -39,6 +40,7 @@ def test_an_amendment_draws_the_same_numbers_from_the_same_past(world: World) ->
     assert len({one["decision_id"] for one in (first, second, third)}) == 3
     once, twice, thrice = (inputs(world, one) for one in (first, second, third))
     assert once["draws"] == twice["draws"] == thrice["draws"]
+    assert once["rules"] == RULES_VERSION
     assert once["as_of"] == twice["as_of"] == thrice["as_of"]
     assert (twice["amends"], thrice["amends"]) == (first["decision_id"],) * 2
     assert [one["amendment"] for one in (once, twice, thrice)] == [0, 1, 2]
