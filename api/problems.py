@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from engine import errors
 from engine.errors import RiskError
 from engine.store import CommitUnknownError
+from engine.validation import rule_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
@@ -99,7 +100,8 @@ async def _malformed(request: Request, error: Exception) -> ProblemResponse:
     """Say where a path, query or header is at fault and why, never what it was."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
     fields = [
-        {"at": ".".join(map(str, e["loc"])), "rule": e["type"], "why": e["msg"]} for e in found
+        {"at": ".".join(map(str, e["loc"])), "rule": rule_of(e["type"]), "why": e["msg"]}
+        for e in found
     ]
     detail = "the request does not fit the schema"
     return problem(422, TITLES[422], detail, instance=_instance(request), fields=fields)

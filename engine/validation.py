@@ -29,13 +29,18 @@ RULES: Mapping[str, str] = {
 """pydantic's error types under the names of our rules; any other type is its own name."""
 
 
+def rule_of(kind: str) -> str:
+    """Return the name of the rule that an error of pydantic's is about."""
+    return RULES.get(kind, kind)
+
+
 def faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str, str]]:
     """Return where, which rule and why for each fault, without ever repeating the value.
 
     A rule between fields names the one at fault as ``field`` of its context.
     """
     return [
-        (_where(found), RULES.get(found["type"], found["type"]), found["msg"])
+        (_where(found), rule_of(found["type"]), found["msg"])
         for found in error.errors(include_url=False, include_input=False)
     ]
 

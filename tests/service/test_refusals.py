@@ -177,7 +177,10 @@ def test_what_no_route_knows_is_a_problem(world: World) -> None:
     assert is_problem(world.client.put("/v1/decisions"), 405)
     assert is_problem(world.get(f"/v1/decisions?since={SECRET}"), 422)
     assert is_problem(world.get("/v1/decisions?limit=0"), 422)
-    assert is_problem(world.get("/v1/decisions?channel=purple"), 422)
+    refused = world.get("/v1/decisions?channel=purple")
+    assert is_problem(refused, 422)
+    (fault,) = refused.json()["fields"]
+    assert (fault["at"], fault["rule"]) == ("query.channel", "unknown_enumeration") and fault["why"]
     assert is_problem(world.get(f"/v1/decisions/{SECRET}"), 404)
     long = world.decide(arrival(24), **{"Idempotency-Key": "k" * 300})
     assert is_problem(long, 422)

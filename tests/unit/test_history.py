@@ -10,14 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from api.cli import app
-from api.commands.common import opened
 from engine.errors import HomeError
 from engine.home import Home
 from engine.identifiers import fold
-from engine.journal import Draft, Journal
 from engine.network import read_network
 from engine.times import DAY, HOUR, MINUTE, rfc3339
 from features import history
@@ -25,7 +21,6 @@ from features.history import MODELS, ORDER, SCHEMAS, Tables, content_digest, rea
 from features.intake import load, read_folder
 from features.intake_links import REACH, known
 from features.intake_store import is_intact
-from features.loading import HISTORY
 from tests.unit import intake_folders as folders
 from tests.unit.intake_folders import NOW, START
 
@@ -228,29 +223,6 @@ def test_a_changed_byte_of_a_load_is_seen(tmp_path: Path, home: Home) -> None:
     path.write_bytes(whole)
     assert is_intact(home, digest)
     assert not is_intact(home, "0" * 64)
-
-
-def test_verify_holds_the_loaded_history_to_the_journal(tmp_path: Path, home: Home) -> None:
-    folders.write(folders.clean(30), tmp_path / "in")
-    digest = load(home, tmp_path / "in", now=NOW).digest
-    asked = ["verify", "--home", str(home.root), "--json"]
-
-    def faults() -> list[tuple[int, str]]:
-        told = CliRunner().invoke(app, asked)
-        found = json.loads(told.stdout)
-        assert told.exit_code == (0 if found["ok"] else 1) and found["ok"] != bool(found["faults"])
-        return [(one["seq"], one["rule"]) for one in found["faults"]]
-
-    with opened(home.root) as (_, store):
-        assert faults() == [(0, "history")], "a load that no record knows"
-        record = Draft(HISTORY, "e", "", {"epoch": "e", "load": digest})
-        seq = Journal(store).append([record])[0].seq
-    assert faults() == []
-    path = next((home.history / digest / "inspections").iterdir())
-    table = pq.read_table(path)
-    at = table.column_names.index("outcome")
-    pq.write_table(table.set_column(at, "outcome", pa.array(["seizure"] * len(table))), path)
-    assert faults() == [(seq, "history")], "a label that was changed would teach"
 
 
 @settings(deadline=None)
