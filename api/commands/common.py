@@ -41,6 +41,9 @@ UnusedHomeOption = Annotated[
         metavar="DIR",
     ),
 ]
+PoliteOption = Annotated[bool, typer.Option("--polite", hidden=True)]
+"""Given by a service that runs the command for somebody."""
+_POLITE = 5
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")]
 IgnoreOption = Annotated[
     str, typer.Option("--ignore-columns", help="Extra columns to pass over, comma-separated.")
@@ -90,6 +93,12 @@ def signed_in(home: Home, store: Store, name: str) -> "Role":
         return Accounts(store, open_network(home)).sign_in(name, password)
     except NotAuthenticatedError:
         raise NotAllowedError("no person has this name and this password") from None
+
+
+def step_back(*, if_polite: bool) -> None:
+    """Let decisions go first, where a running service asked for this."""
+    if if_polite:
+        os.nice(_POLITE)
 
 
 def emit(result: Mapping[str, Any], *, as_json: bool, text: Callable[[], None]) -> None:

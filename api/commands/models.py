@@ -1,22 +1,27 @@
 """Commands about models that were trained: shadow, rollback, drift."""
 
 import getpass
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.commands.common import HomeOption, JsonOption, emit, existing, opened, signed_in
+from api.commands.common import (
+    HomeOption,
+    JsonOption,
+    PoliteOption,
+    emit,
+    existing,
+    opened,
+    signed_in,
+    step_back,
+)
 from engine.home import Home
 from engine.store import Store
 
 if TYPE_CHECKING:
     from engine.journal import Draft
     from models.papers import Papers
-
-POLITE = 5
-"""How far a measurement that the service asked for steps back behind decisions."""
 
 
 def shadow(
@@ -82,7 +87,7 @@ def drift(
     days: Annotated[int, typer.Option(min=1, max=366, help="How far to look back.")] = 28,
     by: Annotated[str, typer.Option("--as", help="Who asks.")] = "",
     *,
-    polite: Annotated[bool, typer.Option("--polite", hidden=True)] = False,
+    polite: PoliteOption = False,
     unrecorded: Annotated[bool, typer.Option("--unrecorded", hidden=True)] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -93,8 +98,7 @@ def drift(
     from models.papers import papers
     from models.promotions import PromotionProjection, measurement, read_state
 
-    if polite:
-        os.nice(POLITE)
+    step_back(if_polite=polite)
     with opened(existing(home)) as (found, store):
         with store.read() as connection:
             version = read_state(connection).in_force

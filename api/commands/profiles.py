@@ -1,15 +1,20 @@
 """Commands about risk profiles: what one would have done."""
 
-import os
 from typing import Annotated, Any, Literal
 
 import typer
 
-from api.commands.common import HomeOption, JsonOption, emit, existing, opened
+from api.commands.common import (
+    HomeOption,
+    JsonOption,
+    PoliteOption,
+    emit,
+    existing,
+    opened,
+    step_back,
+)
 
 profiles = typer.Typer(help="Risk profiles.", no_args_is_help=True)
-POLITE = 5
-"""How far a backtest that the service asked for steps back behind decisions."""
 
 
 @profiles.command()
@@ -21,7 +26,7 @@ def backtest(
     post: Annotated[str, typer.Option(help="One post; default: all.")] = "",
     days: Annotated[int, typer.Option(min=1, max=366)] = 90,
     *,
-    polite: Annotated[bool, typer.Option("--polite", hidden=True)] = False,
+    polite: PoliteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a profile would have done in the last days of what the home knows."""
@@ -29,8 +34,7 @@ def backtest(
     from features.event_log import read_event_log
     from models.profile_backtest import profile_backtest
 
-    if polite:
-        os.nice(POLITE)
+    step_back(if_polite=polite)
     trial = Trial(expression, channel, percentage, post or None)
     with opened(existing(home)) as (found, store), store.read() as connection:
         tables = read_event_log(found, connection)

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from api.pages.labels_desk import DESK
+from api.pages.labels_desk import DESK, Labels
 from api.pages.phrases import N_
-
-Labels = Mapping[str, str]
 
 CHANNELS: Final[Labels] = {
     "red": N_("Red"),
