@@ -44,7 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
         is_proof = bool(os.environ.get("DARVOZA_PROOF"))
         settings.register_profile(
-            "darvoza", deadline=None, derandomize=not is_proof, database=None, print_blob=True
+            "darvoza",
+            max_examples=400 if is_proof else 40,
+            deadline=None,
+            derandomize=not is_proof,
+            database=None,
+            print_blob=True,
         )
         settings.load_profile("darvoza")
     if getattr(config.option, "randomly_seed", None) == "default":

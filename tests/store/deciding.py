@@ -1,8 +1,9 @@
 """A process that decides on arrivals and records acts beside others, on one store.
 
 It reads features under a snapshot of its own and appends afterwards, as the service does; what
-others wrote meanwhile is then in the journal before it. Every process has a clock of its own. Four
-of them start for a test, so nothing here imports the bulk kernel.
+others wrote meanwhile is then in the journal before it. Every process has a clock of its own, and
+the first batches of all begin together: that they come between one another is not left to luck.
+Four of them start for a test, so nothing here imports the bulk kernel.
 """
 
 import time
@@ -27,10 +28,12 @@ from features.online import OnlineFeatures
 from features.plan import Plan, Rows
 from features.projection import CounterProjection
 from tests.histories import NETWORK
-from tests.store.steps import SetClock, Step, batches
+from tests.store.steps import SetClock, Step
 
 PLAN = Plan(CATALOGUE)
 SECONDS = 600
+LATE_SECONDS = 0.05
+"""How long a late cut waits for somebody to write; most have nothing left to write at the end."""
 _gate: "list[Barrier]" = []
 
 
@@ -44,6 +47,8 @@ class Decider:
     """One process's connection to the store, and what it served."""
 
     url: str
+    number: int = 0
+    """Which of the processes it is."""
     served: dict[int, Rows] = field(default_factory=dict)
     """By number of the decision's record."""
 
@@ -134,9 +139,14 @@ class Unlocked(Decider):
 
 
 class _Unlocked(Journal):
+    _is_first = True
+
     def append(self, drafts: Sequence[Draft]) -> list[Entry]:
         with self._store.read() as early:
             self.head(early)  # the snapshot is fixed by its first statement
+            if self._is_first:  # of all processes, before any of them writes
+                self._is_first = False
+                _gate[0].wait(SECONDS)
 
             def latest(_: Connection, lookups: Sequence[Lookup]) -> list[bytes | None]:
                 return counters.latest(early, lookups)
@@ -146,29 +156,35 @@ class _Unlocked(Journal):
 
 
 class LateCut(Decider):
-    """Plant: the cut is taken from the journal after the snapshot was fixed."""
+    """Plant: one process takes its cut after the snapshot was fixed, once others have written."""
 
     def cut(self, snapshot: Connection) -> int:
-        self.journal.head(snapshot)
-        time.sleep(0.02)
-        with self.store.read() as later:
-            return self.journal.head(later).as_of
+        seen = late = super().cut(snapshot)
+        until = time.monotonic() + LATE_SECONDS
+        while self.number == 0 and late == seen and time.monotonic() < until:
+            time.sleep(0.001)
+            with self.store.read() as later:
+                late = super().cut(later)
+        return late
 
 
 def decide(
-    kind: type[Decider], url: str, steps: Sequence[Step], *, most: int, seed: int
+    kind: type[Decider], url: str, own: Sequence[Sequence[Step]], *, number: int, together: int
 ) -> tuple[list[int], Rows]:
-    """Work through some records in batches, beside other processes; return what was served.
+    """Work through batches of records beside other processes; return what was served.
+
+    The first ``together`` batches wait for those of all others.
 
     Returns
     -------
     list of int, float32 array of shape (n, n_features)
         The number of each decision's record, and the features it was decided on.
     """
-    decider = kind(url)
-    _gate[0].wait(SECONDS)
+    decider = kind(url, number)
     late: list[Step] = []
-    for batch in batches(steps, most, seed=seed):
+    for at, batch in enumerate(own):
+        if at < together:
+            _gate[0].wait(SECONDS)
         decider.clock.time = batch[-1][0]
         late = decider.batch([*late, *batch])
     deadline = time.monotonic() + SECONDS

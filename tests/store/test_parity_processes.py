@@ -19,9 +19,10 @@ from features.event_log import read_event_log, records
 from features.log import read_log
 from features.plan import Rows
 from tests.histories import NETWORK, history
+from tests.store import deciding
 from tests.store.deciding import Decider, LateCut, Unlocked, decide, prepare
 from tests.store.replaying import PLAN, bits
-from tests.store.steps import Step, steps
+from tests.store.steps import Step, batches, steps
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 PROCESSES = 4
@@ -34,8 +35,9 @@ TWICE = 40
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[ProcessPoolExecutor]:
-    """Start four processes that share nothing but a gate."""
-    context = get_context("spawn")
+    """Start four processes that share nothing but a gate, all from one that has imported all."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload([deciding.__name__])
     gate = context.Barrier(PROCESSES)
     with ProcessPoolExecutor(
         PROCESSES, mp_context=context, initializer=prepare, initargs=(gate,)
@@ -70,9 +72,11 @@ class Lived:
 def live(pool: ProcessPoolExecutor, url: str, *, kind: type[Decider], crossings: int) -> Lived:
     """Deal a history out to the processes, and let them live it."""
     order = steps(history(17, crossings, step=HOUR, crowd=crossings // 4))
+    each = [list(batches(dealt(order, number), MOST, seed=number)) for number in range(PROCESSES)]
+    together = min(len(own) for own in each)
     asked = [
-        pool.submit(decide, kind, url, dealt(order, number), most=MOST, seed=number)
-        for number in range(PROCESSES)
+        pool.submit(decide, kind, url, own, number=number, together=together)
+        for number, own in enumerate(each)
     ]
     served: dict[int, Rows] = {}
     process: dict[int, int] = {}

@@ -26,7 +26,7 @@ from tests.histories import history, tables
 from tests.sql_bugs import by_the_day, counted_twice, leaky, overlapping
 
 PLAN = Plan(catalogue.CATALOGUE)
-EXAMPLES = 40 if os.environ.get("DARVOZA_PROOF") else 4
+EXAMPLES = 40 if os.environ.get("DARVOZA_PROOF") else 2
 steps = st.sampled_from((10 * MINUTE, HOUR, 12 * HOUR, 3 * DAY))
 Reads = dict[Read, Floats]
 
