@@ -1,5 +1,6 @@
 """What every test may rely on: markers by folder, no silent skips, and a migrated store."""
 
+import gc
 import os
 import shutil
 import signal
@@ -54,6 +55,13 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("darvoza")
     if getattr(config.option, "randomly_seed", None) == "default":
         config.option.randomly_seed = ORDER
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage among what the tests make; what they import stays as long as they run."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

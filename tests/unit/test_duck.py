@@ -26,6 +26,8 @@ from tests.histories import history, tables
 from tests.sql_bugs import by_the_day, counted_twice, leaky, overlapping
 
 PLAN = Plan(catalogue.CATALOGUE)
+FEW = Plan(dict(list(catalogue.CATALOGUE.items())[::6]))
+"""Enough to show a bug, which is one text's for all."""
 EXAMPLES = 40 if os.environ.get("DARVOZA_PROOF") else 2
 steps = st.sampled_from((10 * MINUTE, HOUR, 12 * HOUR, 3 * DAY))
 Reads = dict[Read, Floats]
@@ -90,8 +92,9 @@ def test_hot_entities_and_cold_ones_are_each_answered_once() -> None:
     ],
 )
 def test_a_planted_bug_of_the_text_is_caught(bug: Callable[[Question], str], step: int) -> None:
-    log = log_of(1, 400, step)
-    assert differing(reads(log, PLAN), duck.reads(log, PLAN, bug)) > 0
+    log = log_of(1, 400, step, FEW)
+    assert differing(reads(log, FEW), duck.reads(log, FEW)) == 0
+    assert differing(reads(log, FEW), duck.reads(log, FEW, bug)) > 0
 
 
 def test_an_overlap_is_right_only_for_windows_that_fit_into_it() -> None:

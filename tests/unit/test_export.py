@@ -65,7 +65,7 @@ def test_no_row_group_spans_two_months(tmp_path: Path) -> None:
     assert len(months) == len(set.union(*months)) > 2
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 60))
 def test_what_is_added_later_and_what_is_written_since(
     tmp_path_factory: pytest.TempPathFactory, seed: int, days: int

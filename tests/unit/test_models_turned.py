@@ -19,7 +19,7 @@ from models.turned import doubts
 from tests.unit.models_world import small_world
 
 CONFIG = TrainConfig()
-SEEDS = range(20 if os.environ.get("DARVOZA_PROOF") else 3)
+SEEDS = range(20 if os.environ.get("DARVOZA_PROOF") else 2)
 POSTS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG", "HHH", "III", "JJJ")
 
 
