@@ -5,7 +5,7 @@ post and a validity. Assumes that profiles are few: all of them are read from th
 look. Which of them fit an arrival is for :mod:`engine.profile_matching`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -16,10 +16,9 @@ from sqlalchemy import Connection
 from engine.errors import ConflictError, ProfileRefusedError, RecordError
 from engine.journal import Draft
 from engine.matches import Match
-from engine.profile_fields import Reader
-from engine.profile_program import context, program
+from engine.profile_program import program
 from engine.profile_syntax import LONGEST
-from engine.records import Arrival, PostCode, Record, Text, Time
+from engine.records import PostCode, Record, Text, Time
 from engine.times import DAY, micros, rfc3339
 from engine.twokeys import Standing, proposal, standings
 
@@ -151,17 +150,6 @@ def as_match(profile: Profile) -> Match:
         proposed.channel,
         proposed.percentage / 100.0,
     )
-
-
-def fits_again(
-    profile: Profile, arrival: Arrival, features: Mapping[str, float], *, names: Iterable[str]
-) -> bool:
-    """Tell whether a profile fits an arrival of the past, from its record and its features."""
-    order = tuple(names)
-    made = program(profile.proposed.expression, features=order)
-    reader = Reader(made.needs, {name: place for place, name in enumerate(order)})
-    row = [features[name] for name in order]
-    return made.fits(context(reader.values(arrival.crossing, arrival.declaration, row)))
 
 
 def shown(profile: Profile, as_of: int) -> dict[str, Any]:

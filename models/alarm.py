@@ -9,7 +9,6 @@ on average, however often anybody looks, and within t periods an alarm has a pro
 t / threshold.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -80,12 +79,3 @@ def after(watch: Watch, stated: Floats, found: NDArray[np.int8]) -> Watch:
         evidence.append(min(1e30, (before + 1.0) * float(np.exp(min(float(gain.sum()), 60.0)))))
     made = Watch(watch.odds, tuple(evidence), watch.periods + 1, watch.began)
     return replace(made, began=made.periods) if made.total <= QUIET else made
-
-
-def first_alarm(periods: Iterable[tuple[Floats, NDArray[np.int8]]], watch: Watch) -> int | None:
-    """Return which period, counted from 1, is the first to end in an alarm; None if none is."""
-    for stated, found in periods:
-        watch = after(watch, stated, found)
-        if watch.alarmed:
-            return watch.periods
-    return None

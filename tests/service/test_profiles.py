@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from api.roles import Role
 from api.schemas_profiles import AcknowledgedProfile, AcknowledgedStep, Profiles, ProfileView
 from engine import twokeys
 from engine.errors import NotFoundError
-from engine.profiles import Profile, Trial, fits_again, profiles
+from engine.profile_fields import Reader
+from engine.profile_program import context, program
+from engine.profiles import Profile, Trial, profiles
 from engine.queue import listed
 from features.event_log import read_event_log
 from models.profile_backtest import profile_backtest
@@ -253,6 +255,16 @@ def test_a_recorded_match_comes_out_again(world: World, people: People) -> None:
         if is_in_force(profile):
             again = fits_again(profile, arrival_of(body), features, names=world.runtime.plan.names)
             assert again == (profile.code in matched), profile.code
+
+
+def fits_again(
+    profile: Profile, arrival: Any, features: dict[str, float], *, names: Sequence[str]
+) -> bool:
+    """Tell whether a profile fits an arrival of the past, from its record and its features."""
+    made = program(profile.proposed.expression, features=tuple(names))
+    reader = Reader(made.needs, {name: place for place, name in enumerate(names)})
+    row = [features[name] for name in names]
+    return made.fits(context(reader.values(arrival.crossing, arrival.declaration, row)))
 
 
 def is_in_force(profile: Profile) -> bool:
