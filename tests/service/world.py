@@ -1,10 +1,14 @@
 """A small made-up post, a model whose scores are uniform, and a service in this process."""
 
 import hashlib
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,6 +30,7 @@ from features.catalogue import CATALOGUE
 from features.definitions import Feature, Read
 from features.plan import Plan
 
+STORE = "darvoza.sqlite"
 POST, OTHER = "OYB", "FOT"
 NETWORK = """
 synthetic = true
@@ -152,9 +157,22 @@ def arrival(number: int = 1, **crossing: Any) -> dict[str, Any]:
     return {"crossing": known | crossing, "declaration": declaration}
 
 
+@cache
+def _migrated() -> bytes:
+    """Return the file of a store without a record: to migrate one takes longer than most tests."""
+    with TemporaryDirectory() as folder:
+        home = Home(Path(folder)).prepare()
+        open_store(home).dispose()
+        return (home.root / STORE).read_bytes()
+
+
 def make_home(folder: Path) -> Home:
+    """Make a home with a store, on SQLite, whose journal is like no other."""
     home = Home(folder).prepare()
     home.network.write_text(NETWORK, "utf-8")
+    (home.root / STORE).write_bytes(_migrated())
+    with closing(sqlite3.connect(home.root / STORE, isolation_level=None)) as connection:
+        connection.execute("UPDATE journal_identity SET journal_id = lower(hex(randomblob(16)))")
     return home
 
 
