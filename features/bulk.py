@@ -114,9 +114,7 @@ def _group_reads(
     found = kernel(
         log.counted_under(plan, group),
         events.known_at,
-        np.array([_amounts(events, name) for name in measures], np.int64).reshape(
-            len(measures), len(events.row)
-        ),
+        _amounts(events, measures),
         query[order],
         as_of[order],
         np.array([0 if window >= EVER else window for window in windows]),
@@ -152,10 +150,12 @@ def _as_floats(column: Ints, order: NDArray[np.intp] | slice) -> Floats:
     return values
 
 
-def _amounts(events: Events, measure: str) -> Ints:
-    if measure == "n" and "n" not in events.measures:
-        return np.ones(len(events.row), np.int64)
-    return events.measures[measure]
+def _amounts(events: Events, measures: Sequence[str]) -> Ints:
+    """Return what each event adds, one row a measure."""
+    out = np.empty((len(measures), len(events.row)), np.int64)
+    for name, row in zip(measures, out, strict=True):
+        row[:] = 1 if name == "n" and "n" not in events.measures else events.measures[name]
+    return out
 
 
 def _last(log: Log, events: Events, last: NDArray[np.int32], fact: str) -> Floats:
