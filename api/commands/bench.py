@@ -9,7 +9,9 @@ from rich.table import Table
 
 from api.commands.common import OUT, JsonOption, UnusedHomeOption, emit, say
 
-Bench = Literal["features", "lookup", "serving", "explain", "intake", "quality", "growth", "search"]
+Bench = Literal[
+    "features", "lookup", "serving", "explain", "intake", "quality", "growth", "search", "probing"
+]
 
 
 def bench(
