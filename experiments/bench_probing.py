@@ -43,7 +43,7 @@ from models.config import TrainConfig
 from models.fit import fit
 from models.risk import Floats
 
-CROSSINGS = 20_000
+CROSSINGS = 60_000
 SEEDS = (1, 2)
 QUERIES = 300
 """Entries that the insider watched."""

@@ -47,6 +47,9 @@ def faults(
         for name, value in counts.as_dict().items():
             typer.echo(f"{name:>14}  {value}")
 
+    for what, times in counts.why.items():
+        if times:
+            say(f"{times} of {what}")
     emit(counts.as_dict(), as_json=as_json, text=text)
     if not counts.holds:
         raise typer.Exit(1)

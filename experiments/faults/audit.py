@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -34,6 +35,8 @@ class Counts:
     failed: int
     """Answers that contradict an earlier one, refusals, other promises that a run saw broken, and
     faults of the journal."""
+    why: Mapping[str, int] = field(default_factory=dict)
+    """What makes up the failed ones, in words."""
 
     @property
     def holds(self) -> bool:
@@ -68,17 +71,21 @@ def audit(
     verdict = verify(store, receipts, public_key=public_key)
     faults = [fault for fault in verdict.faults if fault.rule not in _GONE]
     decided = Counter(found.crossing_id for found in standing.values())
+    why = Counter({f"an answer {status}": times for status, times in book.refused.items()})
+    why += Counter(f"a fault of the journal: {found.rule}" for found in faults)
+    why += book.broken
+    why["answers that contradict an earlier one"] = len(book.changed)
+    why["decisions without a place, or places without one"] = len(
+        queued.symmetric_difference(standing)
+    )
     return Counts(
         fault=fault,
         trials=trials,
         acknowledged=len(answers),
         lost=lost,
         doubled=sum(times - 1 for times in decided.values()),
-        failed=len(book.changed)
-        + sum(book.refused.values())
-        + sum(book.broken.values())
-        + len(faults)
-        + len(queued.symmetric_difference(standing)),
+        failed=sum(why.values()),
+        why=why,
     )
 
 
