@@ -28,6 +28,7 @@ from engine.home import DATABASE_VARIABLE
 from experiments.faults.planted import (
     abrupt,
     forgetful,
+    hastier,
     hasty,
     hoarding,
     trusting,
@@ -38,7 +39,7 @@ from models.explain import TreeShap
 from models.paths import Paths
 
 PLANTED: dict[str, dict[str, object]] = {
-    "kill": {"engine.targeting.Targeting._record": hasty},
+    "kill": {"engine.targeting.Targeting._record": hastier},
     "disk-full": {"engine.targeting.Targeting._record": hasty},
     "store-restart": {"engine.targeting.Targeting._record": hasty},
     "duplicate": {

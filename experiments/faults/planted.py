@@ -21,9 +21,9 @@ from engine.inflight import Asked, Recorded
 from engine.journal import Draft, Entry
 from engine.targeting import Targeting
 
-DELAY_SECONDS = 0.15
+DELAY_SECONDS, LONG_SECONDS = 0.15, 0.6
 """A commit that takes its time, as on a slow disk: what was answered stands open to a kill, also
-where a busy machine is late with it."""
+where a busy machine is late with it. The longer one waits for the one kill of a short run."""
 HOARDED_BYTES = 512 << 10
 _HOARD: list[bytearray] = []
 
@@ -31,20 +31,36 @@ _HOARD: list[bytearray] = []
 class Hasty:
     """Answers before the commit: from within the transaction, as its last projection."""
 
-    def __init__(self, asked: Sequence[Asked[Wanted]]) -> None:
+    def __init__(self, asked: Sequence[Asked[Wanted]], seconds: float) -> None:
         self._asked = asked
+        self._seconds = seconds
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Answer, then take a while to commit."""
         for one, (entry, draft) in zip(self._asked, entries, strict=True):
             one.answer.set_result(Recorded(entry, draft.body))
-        time.sleep(DELAY_SECONDS)
+        time.sleep(self._seconds)
 
 
 def hasty(targeting: Targeting, asked: Sequence[Asked[Wanted]], drafts: Sequence[Draft]) -> None:
     """Record a batch that is answered already; what was answered stays answered."""
+    _recorded(targeting, asked, drafts, seconds=DELAY_SECONDS)
+
+
+def hastier(targeting: Targeting, asked: Sequence[Asked[Wanted]], drafts: Sequence[Draft]) -> None:
+    """Do the same, and stand open for longer."""
+    _recorded(targeting, asked, drafts, seconds=LONG_SECONDS)
+
+
+def _recorded(
+    targeting: Targeting,
+    asked: Sequence[Asked[Wanted]],
+    drafts: Sequence[Draft],
+    *,
+    seconds: float,
+) -> None:
     journal = copy(targeting._journal)
-    journal._projections = (*journal._projections, Hasty(asked))
+    journal._projections = (*journal._projections, Hasty(asked, seconds))
     journal.append(drafts)
 
 
