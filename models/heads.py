@@ -21,7 +21,7 @@ BLENDED_POSITIVES = 3
 SCALED_POSITIVES = 10
 """Below this many out-of-time positives a target gets a level, not a scale of its own."""
 JUDGED_UNSEEN = 60
-"""From this many finds on later rows on, what holds where a fingerprint is new is calibrated."""
+"""Fewer finds than this on later rows of new fingerprints, and these are blended like others."""
 WHERE_UNSEEN: Blend = (("discrepancy", 0.5), (unseen_of("discrepancy"), 0.5))
 """Not chosen on later rows: there a new fingerprint mostly is a near one with another mass."""
 JUDGED_ROWS = 20_000
@@ -71,21 +71,16 @@ def discrepancy_head(
         )
     said = {name: one[seen] for name, one in margins.items()}
     judged = _blended("discrepancy", said, label)
-    apart = _where_unseen(said, label) if unseen_of("discrepancy") in fitted else None
-    if apart is None:
+    if unseen_of("discrepancy") not in fitted:
         return judged
-    rest = said[UNSEEN] == 0
-    knots = fit_knots(judged.head.margin(said)[rest], label[rest])
-    return replace(judged, head=Head(judged.head.blend, knots, apart))
-
-
-def _where_unseen(margins: Mapping[str, Floats], label: NDArray[np.int8]) -> Head | None:
-    """Calibrate what holds where a fingerprint was never inspected, on such rows alone."""
-    z = Head(WHERE_UNSEEN, Knots.straight(0.0)).margin(margins)
-    rows = (margins[UNSEEN] > 0) & ~np.isnan(z)
-    if int(label[rows].sum()) < JUDGED_UNSEEN:
-        return None
-    return Head(WHERE_UNSEEN, fit_knots(z[rows], label[rows]))
+    plain = Knots.straight(0.0)
+    z = Head(judged.head.blend, plain, Head(WHERE_UNSEEN, plain)).log_odds(said)
+    told = ~np.isnan(z)  # an early fold may have had no trees for unseen fingerprints
+    if int(label[told & (said[UNSEEN] > 0)].sum()) < JUDGED_UNSEEN:
+        return judged
+    # One map for both: apart, that of new fingerprints held for no later period (docs/models.md).
+    knots = fit_knots(z[told], label[told])
+    return replace(judged, head=Head(judged.head.blend, knots, Head(WHERE_UNSEEN, knots)))
 
 
 def seizure_head(
