@@ -45,7 +45,7 @@ async def kill(
                 if not is_early:
                     await _answer(book)
                 await asyncio.sleep(dice.random() * LONGEST_SECONDS)
-                if trial % 2 == 0 and not is_early:
+                if trial % 2 == 1 and not is_early:
                     await _answer(book)
                 service.kill()
                 told(trial + 1, trials)

@@ -21,9 +21,9 @@ from engine.inflight import Asked, Recorded
 from engine.journal import Draft, Entry
 from engine.targeting import Targeting
 
-DELAY_SECONDS, LONG_SECONDS = 0.15, 0.6
-"""A commit that takes its time, as on a slow disk: what was answered stands open to a kill, also
-where a busy machine is late with it. The longer one waits for the one kill of a short run."""
+DELAY_SECONDS, LONG_SECONDS = 0.15, 3.0
+"""A commit that takes its time, as on a slow disk: what was answered stands open to a kill. The
+longer one outlasts a service that is to be killed, however late a busy machine is with it."""
 HOARDED_BYTES = 512 << 10
 _HOARD: list[bytearray] = []
 

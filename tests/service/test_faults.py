@@ -166,7 +166,7 @@ def test_the_twin_with_the_bug_is_caught(
     fault: Fault, broken: str, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outages, "BITES_SECONDS", 0.3)
-    trials = {"kill": 2, "memory": WEIGHED}.get(fault, 1)
+    trials = {"memory": WEIGHED}.get(fault, 1)
     counts = counted(fault, forker, planted=True, trials=trials)
     assert counts.as_dict()[broken] > 0
     assert not counts.holds
