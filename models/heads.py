@@ -22,7 +22,7 @@ SCALED_POSITIVES = 10
 """Below this many out-of-time positives a target gets a level, not a scale of its own."""
 JUDGED_UNSEEN = 60
 """Fewer finds than this on later rows of new fingerprints, and these are blended like others."""
-WHERE_UNSEEN: Blend = (("discrepancy", 0.5), (unseen_of("discrepancy"), 0.5))
+WHERE_UNSEEN: Blend = (("discrepancy", 0.7), (unseen_of("discrepancy"), 0.3))
 """Not chosen on later rows: there a new fingerprint mostly is a near one with another mass."""
 JUDGED_ROWS = 20_000
 """Shares of a blend are chosen on so many rows at most, the latest."""
