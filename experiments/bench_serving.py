@@ -73,7 +73,7 @@ async def staged(made: Deployment) -> list[Row]:
     log = made.scratch / "staged.log"
     with Server(serve, port, environment=made.environment, log=log) as server:
         await server.first_answer(get("/readyz"))
-        asked = made.decisions()
+        asked = made.decisions("staged")
         await _send(port, asked, WARM)
         server.signal(signal.SIGUSR1)
         await _send(port, asked, STAGED)
@@ -98,6 +98,8 @@ async def _send(port: int, asked: Iterator[bytes], number: int) -> None:
     async def drive() -> None:
         async with Line(port) as line:
             for _ in left:
-                await line.ask(next(asked))
+                status, body = await line.ask(next(asked))
+                if status != 201:
+                    raise RuntimeError(f"answered {status}: {body[:200]!r}")
 
     await asyncio.gather(*(drive() for _ in range(CONNECTIONS)))

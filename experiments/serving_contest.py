@@ -54,7 +54,7 @@ def settings(made: Deployment) -> list[Setting]:
     """Return what is asked of whom."""
     alone, many = f"{CONNECTIONS} connections", f"batches of {BATCH}"
     single = {
-        OURS: made.decisions(),
+        OURS: made.decisions("one"),
         MLFLOW: made.invocations(1),
         PLAINLY: made.predictions(1),
         NOTHING: nothings(),

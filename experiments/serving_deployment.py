@@ -51,9 +51,9 @@ class Deployment:
         kept = {name: value for name, value in os.environ.items() if name != DATABASE_VARIABLE}
         return kept | {"DARVOZA_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
 
-    def decisions(self) -> Iterator[bytes]:
-        """Yield requests for one decision each, from several posts."""
-        for one in endless(self.bodies, prefix="one"):
+    def decisions(self, prefix: str) -> Iterator[bytes]:
+        """Yield requests for one decision each, from several posts; a prefix makes them new."""
+        for one in endless(self.bodies, prefix=prefix):
             yield post("/v1/decisions", one.body, key=self.keys[one.post])
 
     def batches(self) -> Iterator[bytes]:
