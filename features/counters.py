@@ -55,6 +55,8 @@ Row = tuple[int, int, int, bytes]
 """(group number, entity key, known_at, state)."""
 Lookup = tuple[int, int, int]
 """(group number, entity key, cut): the state known strictly before the cut."""
+Found = tuple[bytes | None]
+"""One row of an answer: the state, None where the entity had no event."""
 Counter = tuple[int, int]
 """(group number, entity key)."""
 
@@ -106,7 +108,7 @@ def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[bytes | No
     return [state for (state,) in _latest(connection, flat)]
 
 
-def _latest(connection: Connection, flat: list[int]) -> list[tuple[bytes | None]]:
+def _latest(connection: Connection, flat: list[int]) -> list[Found]:
     """Return one row a look-up; ``flat`` has three numbers each."""
     width = 3 * _AT_ONCE[connection.dialect.name]
     if len(flat) > width:
@@ -162,7 +164,8 @@ class Reader:
         self._place(starts)
 
     def _wanted(self) -> list[tuple[Group, tuple[str, ...], int]]:
-        wanted = set()
+        # Where a crossing's own counters stand is read too, so that the append need not ask again.
+        wanted = {(g, g.by, EVER) for g in self._plan.groups if g.stream == CROSSINGS.name}
         for read in self._plan.reads:
             group = Group(read.stream, read.by)
             wanted.add((group, read.of, EVER))
@@ -215,7 +218,8 @@ class Reader:
         """Compute the same, and return where the counters stood that each crossing adds to."""
         states = self._empties * len(keys)
         ask = self._of_one if len(keys) == 1 else self._of_many
-        for place, state in ask(connection, keys, as_of):
+        places, found = ask(connection, keys, as_of)
+        for place, (state,) in zip(places, found, strict=True):
             if state is not None:
                 states[place] = state
         looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
@@ -223,7 +227,7 @@ class Reader:
 
     def _of_one(
         self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
-    ) -> Iterable[tuple[int, bytes | None]]:
+    ) -> tuple[list[int], list[Found]]:
         """Return where each known look-up of an arrival stands, and what it found."""
         (own,), (cut,) = keys, as_of
         flat: list[int] = []
@@ -232,12 +236,11 @@ class Reader:
             if key := own[of]:
                 flat += (number, key, cut - back)
                 places.append(place)
-        found = _latest(connection, flat)
-        return [(place, state) for place, (state,) in zip(places, found, strict=True)]
+        return places, _latest(connection, flat)
 
     def _of_many(
         self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
-    ) -> Iterable[tuple[int, bytes | None]]:
+    ) -> tuple[list[int], list[Found]]:
         """Return the same of some arrivals; after the states of each stands the zero."""
         looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
         wanted = np.empty((len(keys), len(self._of), 3), np.int64)
@@ -249,8 +252,7 @@ class Reader:
         asked, which = _distinct(lookups.take(known, axis=0))
         found = _latest(connection, asked.ravel().tolist())
         places = known + known // len(self._of)
-        at = zip(places.tolist(), which.tolist(), strict=True)
-        return [(place, found[row][0]) for place, row in at]
+        return places.tolist(), [found[row] for row in which.tolist()]
 
     def _stood(
         self, states: Sequence[bytes], keys: Sequence[Sequence[int]]
@@ -266,7 +268,7 @@ class Reader:
         sums: Ints = found.take(self._now, 1) - found.take(self._then, 1)
         out = sums.astype(np.float64)
         out[:, self._last_columns] = found.view("<f8").take(self._last, 1)
-        out[keys.take(self._read_of, 1) == 0] = np.nan
+        np.copyto(out, np.nan, where=keys.take(self._read_of, 1) == 0)
         return out
 
 

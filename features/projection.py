@@ -170,10 +170,10 @@ def _stood(
 
 
 def _groups(plan: Plan, stream: Stream, found: Mapping[Group, Layout]) -> Groups:
-    """Return the groups of a stream, and where the key of each stands."""
+    """Return the groups of a stream in the table's order, and where the key of each stands."""
     counted = [
         (layout, plan.column[group.by, group.by])
-        for group, layout in found.items()
+        for group, layout in sorted(found.items(), key=lambda each: each[1].number)
         if group.stream == stream.name
     ]
     return Groups(stream, counted)

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from api.accounts import Accounts
 from api.app import create_app
 from api.keys import open_pepper
+from api.migrations.upgrade import upgrade
 from api.roles import BOUND, Role
 from api.runtime import Runtime, open_network, open_runtime, open_store
 from api.settings import Settings
@@ -26,6 +27,7 @@ from engine.home import Home
 from engine.ports import Contribution, Rows, Scorer, Scores
 from engine.reasons import Reason
 from engine.records import Arrival
+from engine.store import Store
 from features.catalogue import CATALOGUE
 from features.definitions import Feature, Read
 from features.plan import Plan
@@ -161,9 +163,11 @@ def arrival(number: int = 1, **crossing: Any) -> dict[str, Any]:
 def _migrated() -> bytes:
     """Return the file of a store without a record: to migrate one takes longer than most tests."""
     with TemporaryDirectory() as folder:
-        home = Home(Path(folder)).prepare()
-        open_store(home).dispose()
-        return (home.root / STORE).read_bytes()
+        file = Path(folder) / STORE
+        store = Store(f"sqlite:///{file}")  # whatever store the environment names
+        upgrade(store)
+        store.dispose()
+        return file.read_bytes()
 
 
 def make_home(folder: Path) -> Home:

@@ -10,7 +10,7 @@ from engine.journal import Draft, Entry
 from engine.records import Arrival
 from engine.store import Store
 from engine.times import DAY, HOUR
-from features import counters
+from features import counters, standing
 from features.backfill import backfill
 from features.bulk import matrix
 from features.catalogue import CATALOGUE
@@ -107,3 +107,21 @@ def moved_in(store: Store, found: History, kind: str) -> set[str]:
             rows.append(served(connection, one, half))
     differs = rows[0].view(np.int32) != rows[1].view(np.int32)
     return {name for name, column in zip(PLAN.names, differs.T, strict=True) if column.any()}
+
+
+def test_an_append_right_after_its_read_asks_nothing_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def counting(connection: Connection, lookups: Sequence[counters.Lookup]) -> object:
+        seen.append(len(lookups))
+        return counters.latest(connection, lookups)
+
+    monkeypatch.setattr(standing, "latest", counting)
+    replay = Replay(store)
+    for step in steps(history(3, 40)):
+        if step[1] == 0:  # a crossing
+            replay.batch([step])
+    assert len(seen) == 40
+    assert not any(seen[1:])  # the first has no record before it to go by
