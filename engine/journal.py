@@ -8,7 +8,7 @@ catch whoever does. ``known_at`` rises strictly, so that "known before" is a tot
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import (
@@ -107,6 +107,8 @@ class Entry:
     post: str
     leaf: bytes
     chain: bytes
+    after: int | None = field(default=None, compare=False)
+    """When the record before it became known, 0 where there is none: told as it is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +251,12 @@ def _seal(draft: Draft) -> _Sealed:
 
 def _chained(head: Head, now: int, sealed: Sequence[_Sealed]) -> list[Entry]:
     """Return the drafts' entries, numbered from the head on; time never stands still."""
-    entries, chain = [], head.chain
+    entries: list[Entry] = []
+    chain = head.chain
     first = max(now, head.as_of)
     for offset, seal in enumerate(sealed):
         draft, seq, known_at = seal.draft, head.seq + 1 + offset, first + offset
+        after = entries[-1].known_at if entries else head.known_at
         chain = chain_of(
             chain,
             journal_id=head.journal_id,
@@ -275,6 +279,7 @@ def _chained(head: Head, now: int, sealed: Sequence[_Sealed]) -> list[Entry]:
                 draft.post,
                 seal.leaf,
                 chain,
+                after,
             )
         )
     return entries

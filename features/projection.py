@@ -58,7 +58,7 @@ class CounterProjection:
         counted = [
             step for known_at, event in events for step in self._steps(known, known_at, event)
         ]
-        self._count(connection, counted, stood=_stood(connection, entries))
+        self._count(connection, counted, stood=_stood(entries))
         hits = [c for c in counted if c.stream == INSPECTIONS.name and c.amounts[_HIT]]
         if hits and self._ways:
             self._count(connection, list(self._passed(connection, hits)), stood={})
@@ -145,26 +145,19 @@ class CounterProjection:
                     yield Counted(PASSED.name, keys, hit.known_at, amounts)
 
 
-_BEFORE = "SELECT known_at FROM journal WHERE seq = ?"
-
-
-def _stood(
-    connection: Connection, entries: Sequence[tuple[Entry, Draft]]
-) -> Mapping[Counter, bytes]:
+def _stood(entries: Sequence[tuple[Entry, Draft]]) -> Mapping[Counter, bytes]:
     """Return where counters stand, as whoever read the features of these crossings saw it.
 
     That holds where nothing was recorded between the snapshot and the writer's lock: the cut of a
     snapshot comes right after its last record, and no two records are known at the same time.
     """
-    drafted = (draft.extra for _, draft in entries)
-    events = [event for event in drafted if isinstance(event, CrossingEvent) and event.cut]
-    if not events:
+    after = entries[0][0].after if entries else None
+    if after is None:
         return {}
-    before = fetch(connection, _BEFORE, (entries[0][0].seq - 1,))
-    cut = before[0][0] + 1 if before else 0
     found: dict[Counter, bytes] = {}
-    for event in events:
-        if event.cut == cut:
+    for _, draft in entries:
+        event = draft.extra
+        if isinstance(event, CrossingEvent) and event.cut == after + 1:
             found.update(event.stood)
     return found
 

@@ -96,7 +96,7 @@ def overtaken(store: Store) -> tuple[int, int]:
     return unlike_bulk(found, replay)
 
 
-def trusting(_: Connection, entries: Sequence[tuple[Entry, Draft]]) -> dict[Any, bytes]:
+def trusting(entries: Sequence[tuple[Entry, Draft]]) -> dict[Any, bytes]:
     """Plant: where counters stood when features were read counts, whatever came since."""
     events = [draft.extra for _, draft in entries]
     crossings = [event for event in events if isinstance(event, CrossingEvent)]
