@@ -9,12 +9,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from api.backtesting import Backtests
+from api.pages.languages import LANGUAGES
 from api.pages.menu import SECTIONS
 from api.pages.visits import TWINS
 from api.roles import MAY
 from tests.browser.axe import grave
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.people import QUEUE, ROLES, Site, sign_in
+from tests.service.test_acts import act
 from tests.service.test_pages_profiles import FIGURES
 from tests.service.world import POST
 
@@ -195,6 +197,35 @@ def test_every_page_can_be_used_by_everybody(page: Page, site: Site) -> None:
                     name = f"{part}-{width}-{scheme}.png"
                     page.screenshot(path=Path(folder) / name, full_page=True)
     assert again["channel"] == "red"
+
+
+CUT_OFF = """() => [
+  ...[...document.querySelectorAll("svg text")].filter((node) => {
+    const text = node.getBBox(), all = node.ownerSVGElement.viewBox.baseVal;
+    return all && all.width && (text.x < all.x || text.x + text.width > all.x + all.width);
+  }),
+  ...[...document.querySelectorAll(".scroll")].filter((n) => n.scrollWidth > n.clientWidth + 1),
+].map((node) => node.textContent.trim().slice(0, 80))"""
+
+
+def test_no_language_is_too_long_for_a_desk(page: Page, site: Site) -> None:
+    """Nothing that is drawn runs out of its drawing, and no table has to be moved to be read."""
+    goes = {"plate": "01A700BC", "trailer_plate": "01A701BC", "carrier_id": "k-700"}
+    for driver in ("d-700", "d-701", "d-700"):  # what is found on the second is passed to the first
+        seen = site.decide(**goes, driver_ref=driver)
+        if driver == "d-701":
+            found = act(700, seen["crossing_id"], outcome="discrepancy")
+            assert site.sender.post("/v1/inspections", json=found).status_code == 201
+    for language in LANGUAGES:
+        sign_in(page, site, "malika", language=language)
+        for where in (QUEUE, path(seen), f"/posts/{POST}/shift", "/watchlist"):
+            page.goto(where)
+            assert page.evaluate(CUT_OFF) == [], (language, where)
+        page.context.clear_cookies()
+    sign_in(page, site, "malika")
+    page.goto(path(seen))
+    page.evaluate("document.querySelector('svg.graph text').textContent = 'long '.repeat(60)")
+    assert len(page.evaluate(CUT_OFF)) == 1
 
 
 REACH = """() => [...document.querySelectorAll(
