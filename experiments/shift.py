@@ -1,8 +1,10 @@
 """One shift cut off the end of a bulk folder: its past as history, its arrivals as request bodies.
 
 What was known before the shift began is the history. Of what came after, only the crossings are
-kept, with their declarations, in the order in which they arrived: nobody knows yet what would have
-been found. Reads no truth.
+kept, with their declarations: nobody knows yet what would have been found. Entries are sent, in the
+order in which they arrived, and so are exits recorded after an entry of the same vehicle. An exit
+recorded before belongs to the history: whoever sends a shift within minutes would otherwise tell
+every driver that he left the paired post this very moment. Reads no truth.
 """
 
 import csv
@@ -20,6 +22,7 @@ from engine.times import micros, moment
 
 Row = dict[str, str]
 _LISTS = ("container_numbers", "seal_numbers")
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Shift:
     history: Path
     """Bulk folder of what was known when the shift began."""
     arrivals: tuple[Mapping[str, Any], ...]
+    """Entries, and exits recorded after an entry of the same vehicle."""
 
 
 def cut(folder: Path, history: Path, *, opens_at: int) -> Shift:
@@ -36,11 +40,14 @@ def cut(folder: Path, history: Path, *, opens_at: int) -> Shift:
     history.mkdir(parents=True)
     (history / "network.toml").write_bytes((folder / "network.toml").read_bytes())
     opens = moment(opens_at)
+    entered = _entered(folder, since=opens)
     past: set[str] = set()
     later: list[Row] = []
 
     def is_past(row: Row) -> bool:
-        if _read_time(row["recorded_at"] or row["arrived_at"]) >= opens:
+        came = _recorded(row)
+        is_met = row["direction"] == "entry" or came >= entered.get(row["plate"], _NEVER)
+        if came >= opens and is_met:
             later.append(row)
             return False
         past.add(row["declaration_id"])
@@ -52,7 +59,7 @@ def cut(folder: Path, history: Path, *, opens_at: int) -> Shift:
     _filter(folder, history, name="crossings.csv", keep=is_past)
     for name in ("inspections.csv", "seizures.csv"):
         _filter(folder, history, name=name, keep=was_recorded)
-    later.sort(key=lambda row: row["recorded_at"] or row["arrived_at"])
+    later.sort(key=_recorded)
     declared = _declared(
         folder, history, past=past, wanted={row["declaration_id"] for row in later}
     )
@@ -66,11 +73,20 @@ def opening(folder: Path, *, latest: int, entries: int) -> int:
     """
     with (folder / "crossings.csv").open(newline="") as file:
         came = sorted(
-            micros(_read_time(row["recorded_at"] or row["arrived_at"]))
-            for row in csv.DictReader(file)
-            if row["direction"] == "entry"
+            micros(_recorded(row)) for row in csv.DictReader(file) if row["direction"] == "entry"
         )
     return min([latest, *came[-entries : -entries + 1]])
+
+
+def _entered(folder: Path, *, since: datetime) -> dict[str, datetime]:
+    """Return when each vehicle's first entry from then on was recorded, by plate as written."""
+    entered: dict[str, datetime] = {}
+    with (folder / "crossings.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            is_entry = row["direction"] == "entry" and row["plate"]
+            if is_entry and (came := _recorded(row)) >= since:
+                entered[row["plate"]] = min(came, entered.get(row["plate"], _NEVER))
+    return entered
 
 
 def _declared(
@@ -129,6 +145,10 @@ def _known(row: Row, *without: str) -> dict[str, Any]:
         for name, cell in row.items()
         if cell and name not in without
     }
+
+
+def _recorded(row: Row) -> datetime:
+    return _read_time(row["recorded_at"] or row["arrived_at"])
 
 
 def _read_time(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""A shift cut off a history: nothing known before it is sent, nothing after it is history."""
+"""A shift cut off a history: nothing known before it is sent; after it only exits are history."""
 
 import csv
 from datetime import UTC, datetime
@@ -37,8 +37,27 @@ def test_every_crossing_is_history_or_arrival(world: tuple[Path, Shift]) -> None
     later = [body["crossing"]["crossing_id"] for body in shift.arrivals]
     whole = rows(folder / "all" / "crossings.csv")
     assert later and not before & set(later)
-    assert before == {row["crossing_id"] for row in whole if known(row) < OPENS}
+    assert {row["crossing_id"] for row in whole if known(row) < OPENS} <= before
     assert set(later) <= {row["crossing_id"] for row in whole if known(row) >= OPENS}
+    entries = {r["crossing_id"] for r in whole if r["direction"] == "entry" and known(r) >= OPENS}
+    assert entries and not before & entries
+
+
+def test_an_exit_is_history_until_its_vehicle_has_entered(world: tuple[Path, Shift]) -> None:
+    folder, shift = world
+    entered: dict[str, int] = {}
+    for body in shift.arrivals:
+        crossing = body["crossing"]
+        at = micros(datetime.fromisoformat(crossing.get("recorded_at") or crossing["arrived_at"]))
+        if crossing["direction"] == "entry":
+            entered.setdefault(crossing.get("plate", ""), at)
+        else:
+            assert at >= entered[crossing["plate"]]
+    late = [row for row in rows(folder / "history" / "crossings.csv") if known(row) >= OPENS]
+    assert late
+    for row in late:
+        assert row["direction"] == "exit"
+        assert known(row) < entered.get(row["plate"], micros(END))
 
 
 def test_no_act_of_the_shift_is_history(world: tuple[Path, Shift]) -> None:
