@@ -80,7 +80,7 @@ def _span(microseconds: float) -> str:
 
 _SAID: Mapping[str, Callable[[float], str]] = {
     "flag": lambda value: "yes" if value >= 0.5 else "no",
-    "share": lambda value: f"{value:.1%}",
+    "share": lambda value: f"{value:.2%}" if 0 < value < 0.01 else f"{value:.1%}",
     "microseconds": _span,
     "days": lambda value: _span(value * DAY),
     "hours": lambda value: _span(value * HOUR),

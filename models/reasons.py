@@ -38,6 +38,9 @@ class Sentences:
     ) -> tuple[Reason, ...]:
         """Return three to six reasons, what raises the risk before what lowers it.
 
+        Of what raises it, a fact that reads like what is usual comes last: a learnt threshold may
+        lie between the two, but it gives an officer nothing to go by.
+
         Parameters
         ----------
         contributions : sequence of Contribution
@@ -46,7 +49,8 @@ class Sentences:
             Vehicles of its class are those compared with, where a contribution names none.
         """
         named = [one for one in contributions if one.feature in self._family]
-        chosen = list(self._spread(one for one in named if one.log_odds > SMALLEST))[:MOST]
+        raising = list(self._spread(one for one in named if one.log_odds > SMALLEST))[:MOST]
+        chosen = sorted(raising, key=self._reads_as_usual)
         if len(chosen) < FEWEST:
             others = (one for one in named if one not in chosen)
             chosen = (chosen + list(self._spread(others)))[:FEWEST]
@@ -63,6 +67,12 @@ class Sentences:
             said[family] = said.get(family, 0) + 1
             if said[family] <= A_FAMILY:
                 yield one
+
+    def _reads_as_usual(self, one: Contribution) -> bool:
+        unit = self._wording[one.feature].unit
+        if unit == "flag" or unit in CODES or isnan(one.value) or isnan(one.normal):
+            return False
+        return amount(unit, one.value) == amount(unit, one.normal)
 
     def _reason(self, one: Contribution, others: str) -> Reason:
         fact = self._wording[one.feature].fact(one.value)

@@ -114,10 +114,24 @@ def test_one_family_does_not_take_all_the_room() -> None:
     assert [reason.code for reason in told] == ["a0", "a1", "b0", "b1"]
 
 
+def test_a_fact_that_reads_like_the_usual_comes_last() -> None:
+    catalogue = {name: plain("kg", family=name) for name in ("same", "heavy", "light", "odd")}
+    found = [
+        Contribution("same", 20_000.1, 20_000.3, 0.9),
+        Contribution("heavy", 30_000.0, 20_000.0, 0.6),
+        Contribution("light", 100.0, 20_000.0, -0.5),
+        Contribution("odd", NAN, NAN, 0.4),
+    ]
+    told = Sentences(catalogue)(found, ARRIVAL)
+    assert [reason.code for reason in told] == ["heavy", "odd", "same"]
+
+
 @pytest.mark.parametrize(
     ("unit", "value", "said"),
     [
         ("share", 0.123, "12.3%"),
+        ("share", 0.0064, "0.64%"),
+        ("share", 0.0, "0.0%"),
         ("flag", 1.0, "yes"),
         ("kg", 31_250.4, "31,250 kg"),
         ("ratio", 1.2345, "1.23"),
