@@ -4,16 +4,15 @@ import json
 import logging
 from collections.abc import Iterator
 from io import StringIO
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 import structlog
 
 from api import logs
-from api.backtesting import Backtests
 from api.examples import BODIES
 from api.roles import MAY, Role
-from engine.errors import NotEnoughDataError
 from tests.leaks import CANARY, leaks, told_in
 from tests.service.world import World, arrival
 
@@ -41,13 +40,13 @@ def library(name: str) -> logging.Logger:
 
 
 @pytest.fixture(autouse=True)
-def _no_backtest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the process that each backtest is."""
+def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the processes that backtests and measurements are: without a history they refuse."""
+    monkeypatch.setattr("api.backtesting.subprocess.run", refused)
 
-    def none(*_: object, **__: object) -> None:
-        raise NotEnoughDataError("the backtest", "there is no history")
 
-    monkeypatch.setattr(Backtests, "run", none)
+def refused(command: list[str], **_: object) -> CompletedProcess[bytes]:
+    return CompletedProcess(command, returncode=1)
 
 
 def marked(value: Any) -> Any:
