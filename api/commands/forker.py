@@ -10,6 +10,7 @@ hands over, as a service manager does. ``{"bury": pid}`` waits for its end. Both
 process id.
 """
 
+import gc
 import json
 import os
 import socket
@@ -109,6 +110,7 @@ def warm() -> None:
 
 if __name__ == "__main__":
     warm()
+    gc.freeze()  # a fork that looks through what was imported would copy all of it
     for line in sys.stdin:
         sys.stdout.write(f"{obey(json.loads(line))}\n")
         sys.stdout.flush()
