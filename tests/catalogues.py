@@ -5,6 +5,8 @@ those that nothing says any more leave.
 """
 
 import re
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -22,7 +24,8 @@ HEADER = """# Texts of Darvoza's pages: {name}.
 """
 
 
-def wanted() -> dict[str, str]:
+@cache
+def wanted() -> Mapping[str, str]:
     """Return every text that a page says, with the file that says it first."""
     found: dict[str, str] = {}
     for method, pattern in (("jinja2.ext:babel_extract", "templates/*.html"), ("python", "*.py")):
