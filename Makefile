@@ -12,6 +12,8 @@ export UV_SYSTEM_CERTS ?= true
 export VIRTUAL_ENV := $(abspath $(VENV))
 # Kept on disk, compiled code halves the start of every process.
 unexport PYTHONDONTWRITEBYTECODE
+# One thread for numerics, as the command has it: two in each worker wait for one another, busily.
+test proof: export OMP_NUM_THREADS = 1
 
 .PHONY: help setup demo test proof spark check format bench screenshots lock clean
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from engine.errors import NotEnoughDataError
 from engine.times import DAY
@@ -85,7 +86,8 @@ def test_what_comes_after_the_cut_changes_no_bit() -> None:
 @pytest.mark.slow
 def test_processes_change_no_bit() -> None:
     data = small_world(8_000, seed=4, features=30)
-    one = fitted(data).score(data.values[:200])
+    with threadpool_limits(2):  # other processes have one thread each
+        one = fitted(data).score(data.values[:200])
     two = fitted(data, config=replace(SMALL, jobs=2)).score(data.values[:200])
     np.testing.assert_array_equal(one.p_seizure, two.p_seizure)
 
