@@ -6,9 +6,9 @@ a writer gets the store to itself, whichever process it lives in, before it look
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -51,7 +51,11 @@ Int64 = BigInteger().with_variant(Integer, "sqlite")
 PATIENCE_SECONDS = 5
 """How long a request waits for a lock or a connection before the store counts as unavailable."""
 CACHE_KB = 16_384
-"""What a SQLite connection may keep of the counters: a quarter less time a read than with 2 MB."""
+"""What a SQLite connection that writes may keep of the counters: a quarter less time a read than
+with 2 MB."""
+READERS_CACHE_KB = 2_048
+"""What any other may keep. It is of use until somebody else writes, then SQLite drops it; but its
+memory stays, and a service under load holds tens of such connections."""
 LOG_PAGES = 8_000
 """Pages of SQLite's log that are written back at once, 32 MB: a page changed often goes once. That
 takes a fifth off the processor time of a decision's record, against the default of 1,000."""
@@ -84,17 +88,26 @@ class Store:
     def __init__(self, url: str) -> None:
         self.dialect = make_url(url).get_backend_name()
         is_sqlite = self.dialect == "sqlite"
-        self.engine = _sqlite(url) if is_sqlite else _postgresql(url)
+        self.engine = _sqlite(url, _WRITERS, CACHE_KB) if is_sqlite else _postgresql(url)
+        """What writes, and reads what it is about to write."""
+        self._readers = _sqlite(url, _POOL, READERS_CACHE_KB) if is_sqlite else self.engine
         self._lock = None if is_sqlite else _POSTGRES_LOCK
-        self._reading = self.engine.execution_options(**({} if is_sqlite else _POSTGRES_READ))
+        more = {} if is_sqlite else _POSTGRES_READ
+        self._reading = self._readers.execution_options(**more)
+        self._preparing = self.engine.execution_options(**more)
         self._writing = self.engine.execution_options(
             **({"begin": "BEGIN IMMEDIATE"} if is_sqlite else _POSTGRES_WRITE)
         )
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Hold one snapshot, fixed by its first statement; nothing written in it stays."""
-        with _translated(), self._reading.connect() as connection:
+    def read(self, *, to_write: bool = False) -> Iterator[Connection]:
+        """Hold one snapshot, fixed by its first statement; nothing written in it stays.
+
+        ``to_write`` is for who goes on to write what it has read: on the same connection, whose
+        cache is warm.
+        """
+        engine = self._preparing if to_write else self._reading
+        with _translated(), engine.connect() as connection:
             connection.begin()
             yield connection
 
@@ -115,9 +128,10 @@ class Store:
 
     def dispose(self) -> None:
         """Close every connection: one that a thread still holds, when it gives it back."""
-        left = self.engine.pool
-        self.engine.dispose()
-        event.listen(left, "checkin", _close)
+        for engine in {self.engine, self._readers}:
+            left = engine.pool
+            engine.dispose()
+            event.listen(left, "checkin", _close)
 
 
 def fetch(
@@ -219,6 +233,9 @@ _POOL: dict[str, Any] = {
     "pool_timeout": PATIENCE_SECONDS,
     "pool_use_lifo": True,  # a few warm connections rather than many cold ones
 }
+_WRITERS = _POOL | {"pool_size": 2, "max_overflow": 38}
+"""One writes at a time: the desk and the journal's writer keep their connections, whoever else
+comes (somebody signs in) opens one and closes it."""
 
 
 def _postgresql(url: str) -> Engine:
@@ -230,14 +247,14 @@ def _postgresql(url: str) -> Engine:
     )
 
 
-def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, poolclass=QueuePool, **_POOL)
-    event.listen(engine, "connect", _prepare_sqlite)
+def _sqlite(url: str, pool: Mapping[str, Any], cache_kb: int) -> Engine:
+    engine = create_engine(url, poolclass=QueuePool, **pool)
+    event.listen(engine, "connect", partial(_prepare_sqlite, cache_kb=cache_kb))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(raw: sqlite3.Connection, _record: object) -> None:
+def _prepare_sqlite(raw: sqlite3.Connection, _record: object, *, cache_kb: int) -> None:
     raw.isolation_level = None  # transactions begin where we say, not where the driver guesses
     raw.execute(f"PRAGMA busy_timeout = {PATIENCE_SECONDS * 1000}")
     if raw.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
@@ -245,7 +262,7 @@ def _prepare_sqlite(raw: sqlite3.Connection, _record: object) -> None:
         raise StoreUnavailableError("SQLite cannot keep a write-ahead log here")
     raw.execute("PRAGMA synchronous = FULL")
     raw.execute("PRAGMA foreign_keys = ON")
-    raw.execute(f"PRAGMA cache_size = {-CACHE_KB}")
+    raw.execute(f"PRAGMA cache_size = {-cache_kb}")
     raw.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
 
 

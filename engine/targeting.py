@@ -70,7 +70,7 @@ class Targeting:
     def _decide(self, asked: Sequence[Asked[Wanted]]) -> None:
         if self._clock() - self._recorded > RECENT_SECONDS:
             self._journal.ensure_recent()
-        with self._store.read() as snapshot:
+        with self._store.read(to_write=True) as snapshot:
             head = self._journal.head(snapshot)
             as_of = head.as_of
             self._tally.catch_up(snapshot, head.seq)
