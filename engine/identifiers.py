@@ -26,7 +26,7 @@ _VIN_VALUES = {
 _VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 
 
-@lru_cache(maxsize=1 << 16)  # one plate is folded for its key, its draws and the queue
+@lru_cache(maxsize=1 << 14)  # one plate is folded for its key, its draws and the queue
 def fold(raw: str) -> str:
     """Return one spelling for all readings of a plate, container or VIN; may be empty."""
     text = unicodedata.normalize("NFKC", raw).upper()

@@ -28,13 +28,12 @@ ENCODING_VERSION = (4, FOLDING_VERSION)
 NAN = math.nan
 _CLASSES = ("car", "van", "bus", "truck", "rail_wagon")
 _OPPOSITE = {"entry": "exit", "exit": "entry"}
-_fold = lru_cache(maxsize=1 << 16)(fold)
 
 Entities = dict[str, str | None]
 Facts = dict[str, float]
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=1 << 14)  # what a post meets in days; each one kept takes 0.3 kB
 def key(kind: str, *values: str) -> int:
     """Return the 63-bit key of an entity; never 0, which stands for "not known"."""
     text = "\x1f".join((kind, *values)).encode("utf-8", "surrogatepass")
@@ -80,11 +79,11 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
 
 
 def _folded(raw: str | None) -> str | None:
-    return (_fold(raw) or None) if raw else None
+    return (fold(raw) or None) if raw else None
 
 
 def _joined(values: Sequence[str] | None) -> str | None:
-    return "+".join(sorted(filter(None, map(_fold, values)))) or None if values else None
+    return "+".join(sorted(filter(None, map(fold, values)))) or None if values else None
 
 
 def _conveyance(crossing: Any, network: Network) -> Entities:
