@@ -67,6 +67,7 @@ for command in COMMANDS:
 app.add_typer(profiles.profiles, name="profiles")
 app.add_typer(service.keys, name="keys")
 app.add_typer(service.users, name="users")
+gc.freeze()  # else the first look would be at all of it
 gc.enable()
 
 

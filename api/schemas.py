@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from api.described import Described
 from engine.decision import Mode, Rank, Risk
 from engine.facts import Fact
 from engine.places import Search
@@ -15,7 +16,7 @@ ChannelCode = Literal["green", "blue", "yellow", "red"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MirrorAlert:
+class MirrorAlert(Described):
     """What the paired post's record, known after the decision, says otherwise."""
 
     code: Literal["mass", "plate", "trailer", "driver", "vin", "seals", "load"]
@@ -27,7 +28,7 @@ class MirrorAlert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointView:
+class CheckpointView(Described):
     """A decision as its checkpoint sees it before the inspection act is filed."""
 
     decision_id: str
@@ -54,7 +55,7 @@ class CheckpointView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewSaid:
+class ReviewSaid(Described):
     """A supervisor's word on a decision."""
 
     verdict: Literal["uphold", "override"]
@@ -87,7 +88,7 @@ class SupervisorView(CheckpointView):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RosterSide:
+class RosterSide(Described):
     """One channel's minutes in a shift, as expected when each vehicle was sent to it."""
 
     channel: ChannelCode
@@ -107,7 +108,7 @@ class RosterSide:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftRoster:
+class ShiftRoster(Described):
     """Where a shift stands; a channel without a roster keeps its fixed share and is not named."""
 
     post: str
@@ -118,7 +119,7 @@ class ShiftRoster:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
+class Queue(Described):
     """What waits at a post, in the order of the search; each with its rank as of now."""
 
     post: str
@@ -127,7 +128,7 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decisions:
+class Decisions(Described):
     """Decisions, the newest first."""
 
     decisions: list[SupervisorView]
@@ -136,7 +137,7 @@ class Decisions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureValues:
+class FeatureValues(Described):
     """The features of a decision, read anew as of its time; null where nothing was known."""
 
     decision_id: str
@@ -145,7 +146,7 @@ class FeatureValues:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+class Explanation(Described):
     """What speaks for and against, the strongest first, for any channel."""
 
     decision_id: str
@@ -153,7 +154,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledged:
+class Acknowledged(Described):
     """A crossing, seizure or release that stands in the journal."""
 
     kind: Literal["crossing", "seizure", "release", "roster", "review"]
@@ -164,7 +165,7 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AcknowledgedAct:
+class AcknowledgedAct(Described):
     """An inspection act that stands in the journal, with the engine's reason for it."""
 
     inspection_id: str
@@ -176,14 +177,14 @@ class AcknowledgedAct:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alive:
+class Alive(Described):
     """The process answers."""
 
     alive: Literal[True]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class Ready(Described):
     """Whether decisions can be recorded, by which model they are made, and why not otherwise."""
 
     ready: bool
@@ -198,7 +199,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FieldFault:
+class FieldFault(Described):
     """Where a body breaks which rule."""
 
     at: str
@@ -207,7 +208,7 @@ class FieldFault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Described):
     """A refusal (RFC 9457)."""
 
     type: str

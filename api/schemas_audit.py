@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from api.described import Described
 from engine.receipts import Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JournalHead:
+class JournalHead(Described):
     """The last record of the journal."""
 
     sequence: int
@@ -17,7 +18,7 @@ class JournalHead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListedRecord:
+class ListedRecord(Described):
     """A record without its body."""
 
     sequence: int
@@ -32,7 +33,7 @@ class ListedRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JournalFault:
+class JournalFault(Described):
     """Something that does not stand as it should."""
 
     seq: int
@@ -41,7 +42,7 @@ class JournalFault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JournalCheck:
+class JournalCheck(Described):
     """What a check of the journal found; itself a record."""
 
     by: str
@@ -60,7 +61,7 @@ class JournalCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SensitiveRead:
+class SensitiveRead(Described):
     """Who opened which record."""
 
     read_at: datetime
@@ -71,7 +72,7 @@ class SensitiveRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JournalPage:
+class JournalPage(Described):
     """Records, the newest first."""
 
     journal_id: str
@@ -87,7 +88,7 @@ class JournalPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedRecord:
+class OpenedRecord(Described):
     """A record with its body; that it was opened is a record too."""
 
     sequence: int
@@ -101,7 +102,7 @@ class OpenedRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommittedShift:
+class CommittedShift(Described):
     """A shift, what it committed to as it opened, and its seed once that is revealed."""
 
     shift: str
@@ -117,7 +118,7 @@ class CommittedShift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NumberAgain:
+class NumberAgain(Described):
     """A number that decided about chance, as recorded and drawn again."""
 
     purpose: str
@@ -126,7 +127,7 @@ class NumberAgain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionAgain:
+class DecisionAgain(Described):
     """A decision's numbers."""
 
     decision_id: str
@@ -135,7 +136,7 @@ class DecisionAgain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftAgain:
+class ShiftAgain(Described):
     """A shift's decisions, drawn again."""
 
     shift: str
@@ -148,7 +149,7 @@ class ShiftAgain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PostDraws:
+class PostDraws(Described):
     """A post's last shifts, one of them drawn again."""
 
     post: str

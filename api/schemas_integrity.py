@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from api.described import Described
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
+class Assignment(Described):
     """Vehicles sent to officers that were inspected or released in the period."""
 
     dealt_with: int
@@ -17,7 +19,7 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntegrityTest:
+class IntegrityTest(Described):
     """How the findings were tested, so that anybody can repeat it."""
 
     vehicles: int
@@ -34,7 +36,7 @@ class IntegrityTest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntegrityFinding:
+class IntegrityFinding(Described):
     """A figure above what the lot gives."""
 
     measure: Literal["handled", "taken_over", "let_go"]
@@ -54,7 +56,7 @@ class IntegrityFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RedRelease:
+class RedRelease(Described):
     """A red vehicle that left without an act."""
 
     decision_id: str
@@ -67,7 +69,7 @@ class RedRelease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reviewer:
+class Reviewer(Described):
     """What one supervisor said about decisions."""
 
     person: str
@@ -78,7 +80,7 @@ class Reviewer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntegrityReport:
+class IntegrityReport(Described):
     """What a post's integrity officer is to look at."""
 
     post: str

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from api.described import Described
 from api.schemas_profiles import Estimate
 from engine.decision import Mode
 
@@ -11,7 +12,7 @@ Role = Literal["candidate", "shadow", "in_force", "retired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelStanding:
+class ModelStanding(Described):
     """Where one model stands."""
 
     version: str
@@ -32,7 +33,7 @@ class ModelStanding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelStandings:
+class ModelStandings(Described):
     """Every model, the newest first, and what decides now."""
 
     in_force: str | None
@@ -46,7 +47,7 @@ class ModelStandings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelEvent:
+class ModelEvent(Described):
     """One record about a model."""
 
     at: datetime
@@ -58,7 +59,7 @@ class ModelEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picked:
+class Picked(Described):
     """What became of some picks."""
 
     picked: int
@@ -69,7 +70,7 @@ class Picked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PickedBy:
+class PickedBy(Described):
     """Picks by whose they are."""
 
     both: Picked
@@ -80,7 +81,7 @@ class PickedBy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
+class Beside(Described):
     """A shadow against the models that decided meanwhile."""
 
     days: int
@@ -107,7 +108,7 @@ class ModelView(ModelStanding):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedView:
+class ComparedView(Described):
     """Figures of one target in one view."""
 
     rows: int
@@ -119,7 +120,7 @@ class ComparedView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedModel:
+class ComparedModel(Described):
     """One model among others."""
 
     version: str
@@ -134,14 +135,14 @@ class ComparedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelComparison:
+class ModelComparison(Described):
     """The stored reports of some models side by side."""
 
     models: list[ComparedModel]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MovedFamily:
+class MovedFamily(Described):
     """How far the farthest feature of a family has moved."""
 
     family: str
@@ -157,7 +158,7 @@ class MovedFamily:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MovedScore:
+class MovedScore(Described):
     """How far scores have moved, and what that does to the load."""
 
     psi: float
@@ -169,7 +170,7 @@ class MovedScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class Watched(Described):
     """Searches against what was stated, week by week."""
 
     weeks: int
@@ -183,7 +184,7 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriftPart:
+class DriftPart(Described):
     """Drift at one post, or at all."""
 
     rows: int
@@ -198,7 +199,7 @@ class DriftPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
+class Drift(Described):
     """One measurement."""
 
     at: datetime
@@ -218,7 +219,7 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriftAnswer:
+class DriftAnswer(Described):
     """The last measurement, and which model decides now."""
 
     in_force: str | None

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from api.described import Described
+
 Whose = Literal["plate", "trailer", "driver", "carrier", "consignee", "declarant"]
 EventKind = Literal["clear", "find", "seizure", "elsewhere", "passed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastEvent:
+class PastEvent(Described):
     """An act, a find elsewhere, or a hit of somebody linked that was passed on."""
 
     known_at: datetime
@@ -18,7 +20,7 @@ class PastEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastOf:
+class PastOf(Described):
     """What was known of one entity of the crossing."""
 
     whose: Whose
@@ -33,7 +35,7 @@ class PastOf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EarlierCrossing:
+class EarlierCrossing(Described):
     """An earlier crossing of the vehicle."""
 
     crossing_id: str
@@ -45,7 +47,7 @@ class EarlierCrossing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CrossedTogether:
+class CrossedTogether(Described):
     """Two entities of the crossing, and how often they had crossed together before."""
 
     one: Whose
@@ -54,7 +56,7 @@ class CrossedTogether:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkedEntity:
+class LinkedEntity(Described):
     """Somebody linked to an entity of the crossing."""
 
     name: str | None
@@ -68,7 +70,7 @@ class LinkedEntity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkedEntities:
+class LinkedEntities(Described):
     """All that one entity of the crossing links to others."""
 
     via: Whose
@@ -84,7 +86,7 @@ class LinkedEntities:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimilarSeizure:
+class SimilarSeizure(Described):
     """A past seizure whose reasons were like this decision's."""
 
     seized_on: str
@@ -97,7 +99,7 @@ class SimilarSeizure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastView:
+class PastView(Described):
     """What was known of a decision's vehicle and parties when it was made."""
 
     decision_id: str

@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from api.described import Described
 from engine.receipts import Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(Described):
     """A share with its exact 95 % interval, or why it cannot be known yet."""
 
     value: float | None
@@ -21,7 +22,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RandomChecks:
+class RandomChecks(Described):
     """What random checks say of a profile."""
 
     inspected: int
@@ -32,7 +33,7 @@ class RandomChecks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
+class Example(Described):
     """A crossing that a profile matches."""
 
     crossing_id: str
@@ -41,7 +42,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileBacktest:
+class ProfileBacktest(Described):
     """What a profile would have done in the last days of what the home knows."""
 
     synthetic: bool
@@ -78,7 +79,7 @@ class ProfileBacktest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileCheck:
+class ProfileCheck(Described):
     """Whether an expression may run, and what it would read."""
 
     fits: bool
@@ -94,7 +95,7 @@ class ProfileCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileField:
+class ProfileField(Described):
     """Something an expression may ask for."""
 
     name: str
@@ -108,14 +109,14 @@ class ProfileField:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileFields:
+class ProfileFields(Described):
     """All that an expression may ask for."""
 
     fields: list[ProfileField]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShadowCounts:
+class ShadowCounts(Described):
     """What a shadow saw and would have matched."""
 
     arrivals: int
@@ -123,7 +124,7 @@ class ShadowCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileAudit:
+class ProfileAudit(Described):
     """What became of a profile's matches."""
 
     matches: int
@@ -137,7 +138,7 @@ class ProfileAudit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeavingView:
+class LeavingView(Described):
     """Who wants it gone; it waits for another's approval."""
 
     by: str
@@ -145,7 +146,7 @@ class LeavingView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TwoKeysView:
+class TwoKeysView(Described):
     """What stands with the agreement of two people."""
 
     id: str
@@ -179,7 +180,7 @@ class ProfileView(TwoKeysView):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Profiles:
+class Profiles(Described):
     """Profiles, the newest first."""
 
     profiles: list[ProfileView]
@@ -201,14 +202,14 @@ class WatchEntryView(TwoKeysView):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchList:
+class WatchList(Described):
     """Entries of the watch list, the newest first."""
 
     entries: list[WatchEntryView]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AcknowledgedStep:
+class AcknowledgedStep(Described):
     """A step about a profile or an entry that stands in the journal."""
 
     kind: str

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from api.described import Described
 from api.schemas import ChannelCode
 from api.schemas_profiles import Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamFigures:
+class StreamFigures(Described):
     """What came of the vehicles that one thing sent to officers."""
 
     stream: Literal["score", "profile", "watchlist", "random", "override", "officer"]
@@ -30,7 +31,7 @@ class StreamFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Median:
+class Median(Described):
     """A median with its 95 % interval, or why it cannot be known yet."""
 
     value: float | None
@@ -42,7 +43,7 @@ class Median:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftFigures:
+class ShiftFigures(Described):
     """What was decided and found in a period."""
 
     decisions: int
@@ -54,7 +55,7 @@ class ShiftFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftMinutes:
+class ShiftMinutes(Described):
     """What a channel's minutes went to in the shift."""
 
     channel: Literal["yellow", "red"]
@@ -68,7 +69,7 @@ class ShiftMinutes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftReport:
+class ShiftReport(Described):
     """What a shift found for its minutes, beside the post's last 28 days."""
 
     post: str
