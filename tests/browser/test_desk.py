@@ -212,7 +212,7 @@ def test_no_language_is_too_long_for_a_desk(page: Page, site: Site) -> None:
     """Nothing that is drawn runs out of its drawing, and no table has to be moved to be read."""
     goes = {"plate": "01A700BC", "trailer_plate": "01A701BC", "carrier_id": "k-700"}
     for driver in ("d-700", "d-701", "d-700"):  # what is found on the second is passed to the first
-        seen = site.decide(**goes, driver_ref=driver)
+        seen = site.decide(None, **goes, driver_ref=driver)
         if driver == "d-701":
             found = act(700, seen["crossing_id"], outcome="discrepancy")
             assert site.sender.post("/v1/inspections", json=found).status_code == 201
