@@ -23,7 +23,8 @@ from models.lessons import Lesson, lessons
 from models.linear import Linear
 from models.model import Model
 from models.parts import grow, grow_with_field, straight
-from models.risk import UNSEEN, Floats, line_of, unseen_of
+from models.precedents import precedents
+from models.risk import PRECEDENTS, UNSEEN, Floats, line_of, unseen_of
 from models.unseen import column_of, unseen
 
 HEAVIEST = 4.0
@@ -33,12 +34,11 @@ _WORTH_A_PROCESS = 4_000_000  # cells; below, starting processes costs more than
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """Trees, the line beside them if there is one, and their log-odds on the later rows."""
+    """Trees, the lines beside them by name, and everybody's log-odds on the later rows."""
 
     trees: HistGradientBoostingClassifier
-    line: Linear | None
-    margin: Floats
-    line_margin: Floats
+    lines: dict[str, Linear]
+    margins: dict[str, Floats]
 
 
 def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int) -> Model:
@@ -115,6 +115,7 @@ def _run(dataset: Dataset, tasks: list[Lesson], config: TrainConfig) -> list[_Fi
             weight=_weight(dataset.propensity[task.rows], config),
             later=values[task.later],
             task=task,
+            names=dataset.names,
             line=config.line,
             seed=config.seed,
         )
@@ -144,17 +145,21 @@ def _fit_one(
     weight: Floats | None,
     later: NDArray[np.float32],
     task: Lesson,
+    names: tuple[str, ...],
     line: float,
     seed: int,
 ) -> _Fitted:
-    """Fit the trees, and the line, of one part; return them with their margins on later rows."""
+    """Fit the trees, and the lines, of one part; return them with their margins on later rows."""
     grown = _grown(values, label, task=task, seed=seed, weight=weight)
-    drawn = straight(values, label, strength=line, weight=weight) if task.has_line else None
-    if not len(later):
-        return _Fitted(grown, drawn, np.empty(0), np.empty(0))
+    lines: dict[str, Linear] = {}
+    if task.has_line:
+        lines[line_of(task.target)] = straight(values, label, strength=line, weight=weight)
+    if task.part == "seizure" and (told := precedents(values, label, names=names)):
+        lines[PRECEDENTS] = told
     with threadpool_limits(1, user_api="openmp"):
-        margin = grown.decision_function(later)
-    return _Fitted(grown, drawn, margin, drawn.margin(later) if drawn else np.empty(0))
+        margin = grown.decision_function(later) if len(later) else np.empty(0)
+    drawn = {name: one.margin(later) for name, one in lines.items()}
+    return _Fitted(grown, lines, {task.part: margin} | drawn)
 
 
 def _grown(
@@ -176,14 +181,13 @@ def _pooled(
 ) -> dict[str, Floats]:
     """Line up the folds' margins with their rows; NaN where a fold had no part for a target."""
     place = {int(row): position for position, row in enumerate(later)}
-    names = [name for target in TARGETS for name in (target, line_of(target))]
-    names.append(unseen_of("discrepancy"))
+    always = [*TARGETS, *map(line_of, TARGETS), unseen_of("discrepancy")]
+    names = dict.fromkeys([*always, *(name for one in fitted for name in one.margins)])
     pooled = {name: np.full(len(later), np.nan) for name in names}
     for task, one in zip(tasks, fitted, strict=True):
         at = [place[int(row)] for row in task.later]
-        pooled[task.part][at] = one.margin
-        if task.has_line:
-            pooled[line_of(task.target)][at] = one.line_margin
+        for name, margin in one.margins.items():
+            pooled[name][at] = margin
     return pooled
 
 
@@ -210,9 +214,7 @@ def _assemble(
         definitions=dataset.definitions,
         ensembles={name: one.trees for name, one in parts.items() if name in used},
         lines={
-            line_of(target): line
-            for target in TARGETS
-            if line_of(target) in used and (line := parts[target].line) is not None
+            name: line for one in parts.values() for name, line in one.lines.items() if name in used
         },
         heads={target: judged.head for target, judged in heads.items()},
         severity=config.severity,

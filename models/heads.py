@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engine.errors import NotEnoughDataError
 from models.calibrate import alone, fit_blend, fit_knots
 from models.dataset import Dataset, Target
-from models.risk import UNSEEN, Blend, Floats, Head, Knots, probability, unseen_of
+from models.risk import PRECEDENTS, UNSEEN, Blend, Floats, Head, Knots, probability, unseen_of
 
 BLENDED_POSITIVES = 3
 """From this many out-of-time positives on, own parts are blended in; few keep the usual shares."""
@@ -27,10 +27,16 @@ WHERE_UNSEEN: Blend = (("discrepancy", 0.7), (unseen_of("discrepancy"), 0.3))
 JUDGED_ROWS = 20_000
 """Shares of a blend are chosen on so many rows at most, the latest."""
 USUAL: Mapping[Target, tuple[tuple[str, float], ...]] = {
-    "seizure": (("seizure", 0.6), ("seizure_line", 0.3), ("discrepancy", 0.1)),
+    "seizure": (
+        ("seizure", 0.4),
+        ("seizure_line", 0.3),
+        (PRECEDENTS, 0.2),
+        ("discrepancy", 0.1),
+    ),
     "discrepancy": (("discrepancy", 1.0), ("discrepancy_line", 0.0)),
 }
-"""What a blend is made of, and the shares that held on three kinds of synthetic network."""
+"""What a blend is made of, and the shares that held on synthetic networks of several kinds; a part
+that no feature can feed is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +139,9 @@ def seizure_head(
 
 def _blended(target: Target, margins: Mapping[str, Floats], label: NDArray[np.int8]) -> Judged:
     """Choose the shares of a target's parts and calibrate their blend, all on the same rows."""
-    names = [name for name, _ in USUAL[target]]
-    usual: Sequence[float] = [share for _, share in USUAL[target]]
+    there = {name: share for name, share in USUAL[target] if name in margins}
+    names, whole = list(there), sum(there.values())
+    usual: Sequence[float] = [share / whole for share in there.values()]
     said = np.column_stack([margins[name] for name in names])
     last = slice(-JUDGED_ROWS, None)
     shares = fit_blend(said[last], label[last], usual=usual)

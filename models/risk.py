@@ -74,6 +74,9 @@ def line_of(target: Target) -> str:
     return f"{target}_line"
 
 
+PRECEDENTS = "seizure_precedents"
+"""Name of the part that says what earlier finds alone say of a seizure."""
+
 UNSEEN = "(unseen)"
 """Beside the parts' margins: 1 where a row's fingerprint was never inspected, else 0."""
 
