@@ -8,11 +8,11 @@ import json
 import re
 from collections.abc import Callable, Coroutine
 from functools import cache
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import orjson
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from engine.errors import BodyTooLargeError, MalformedBodyError
 from engine.records import Arrival, Crossing, InspectionAct, Record
@@ -38,6 +38,8 @@ class ReportedAct(InspectionAct):
     """An inspection act as it is reported: the sender may say officer or counterpart, no more."""
 
     basis: Literal["officer", "counterpart"] | None = None
+    propensity: Annotated[None, Field(exclude=True)] = None
+    """The engine's to fill: a sender who sends whole records sends null, and has said nothing."""
 
 
 async def reported_arrival(request: Request) -> Arrival:

@@ -54,6 +54,14 @@ def test_only_for_a_vehicle_let_go_the_senders_word_counts(world: World) -> None
     assert refused.status_code == 422
 
 
+def test_an_act_may_name_what_is_the_engines_to_fill_as_missing(world: World) -> None:
+    green = find(world, "green", START + 750)
+    body = act(30, green["crossing_id"])
+    first = world.post("/v1/inspections", body | {"basis": None, "propensity": None})
+    assert first.status_code == 201
+    assert world.post("/v1/inspections", body).content == first.content
+
+
 def test_a_checkpoint_sees_why_once_its_act_is_filed(world: World) -> None:
     red = find(world, "red", START + 1000)
     path = f"/v1/decisions/{red['decision_id']}"
