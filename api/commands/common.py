@@ -4,7 +4,7 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,7 +46,10 @@ PoliteOption = Annotated[bool, typer.Option("--polite", hidden=True)]
 _POLITE = 5
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")]
 IgnoreOption = Annotated[
-    str, typer.Option("--ignore-columns", help="Extra columns to pass over, comma-separated.")
+    list[str] | None,
+    typer.Option(
+        "--ignore-columns", help="Extra columns to pass over, comma-separated or one at a time."
+    ),
 ]
 
 
@@ -59,9 +62,9 @@ def instant(text: str) -> int:
     return micros(found if found.tzinfo else found.replace(tzinfo=UTC))
 
 
-def names(columns: str) -> list[str]:
-    """Return the columns that ``--ignore-columns`` names."""
-    return [name for name in columns.split(",") if name]
+def names(columns: Sequence[str] | None) -> list[str]:
+    """Return the columns that ``--ignore-columns`` names, however often it is given."""
+    return [name for part in columns or () for name in part.split(",") if name]
 
 
 def existing(home: Path) -> Path:

@@ -66,7 +66,7 @@ def synth(
 def load(
     home: HomeOption,
     folder: Annotated[Path, typer.Argument(help="Bulk folder.")],
-    ignore_columns: IgnoreOption = "",
+    ignore_columns: IgnoreOption = None,
     *,
     format: FormatOption = "contract",  # noqa: A002 - the option's name
     as_json: JsonOption = False,
@@ -114,7 +114,7 @@ def features(
         int | None,
         typer.Option(metavar="T", parser=instant, help="Write crossings known from then on; UTC."),
     ] = None,
-    ignore_columns: IgnoreOption = "",
+    ignore_columns: IgnoreOption = None,
     *,
     format: FormatOption = "contract",  # noqa: A002 - the option's name
     _home: UnusedHomeOption,

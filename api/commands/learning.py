@@ -45,7 +45,7 @@ def backtest(
     label_delay_days: Annotated[float, typer.Option(min=0)] = 0.0,
     refit_days: Annotated[float, typer.Option(min=0)] = 0.0,
     config: Annotated[Path | None, typer.Option(help="Training configuration, TOML.")] = None,
-    ignore_columns: IgnoreOption = "",
+    ignore_columns: IgnoreOption = None,
     *,
     format: FormatOption = "contract",  # noqa: A002 - the option's name
     _home: UnusedHomeOption,

@@ -51,14 +51,15 @@ def test_a_time_that_cannot_be_read_names_its_option(tmp_path: Path) -> None:
 
 def test_a_column_of_no_record_is_passed_over_where_it_is_named(tmp_path: Path) -> None:
     (tmp_path / "crossings.csv").write_text(
-        "crossing_id,post,direction,arrived_at,vehicle_class,lane\n"
-        "c-1,OYB,entry,2025-01-01T00:00:00Z,car,3\n"
-        "c-2,OYB,sideways,2025-01-01T00:00:00Z,car,3\n"
+        "crossing_id,post,direction,arrived_at,vehicle_class,lane,bay,hall\n"
+        "c-1,OYB,entry,2025-01-01T00:00:00Z,car,3,1,A\n"
+        "c-2,OYB,sideways,2025-01-01T00:00:00Z,car,3,1,A\n"
     )
     asked = ["features", str(tmp_path), "--out", str(tmp_path / "f.parquet"), "--json"]
     with pytest.raises(HomeError, match="lane"):
         app(asked, standalone_mode=False)
-    written = CliRunner().invoke(app, [*asked, "--ignore-columns", "lane"])
+    named = ["--ignore-columns", "lane", "--ignore-columns", "bay,hall"]
+    written = CliRunner().invoke(app, [*asked, *named])
     assert written.exit_code == 0 and json.loads(written.stdout)["rows"] == 1
     assert "1 bad rows are left out" in written.stderr
 
