@@ -1,7 +1,7 @@
 """Korea Customs Service import declarations, one a row, as records of this project.
 
-Stands on the public data set of arXiv 2208.02484: there is no vehicle, every row was inspected,
-days are UTC days, and a row is whole: where one of its records is bad, none is taken.
+Stands on the public data set of arXiv 2208.02484: there is no vehicle, a row with a verdict was
+inspected, days are UTC days, and a row is whole: where one of its records is bad, none is taken.
 """
 
 from collections.abc import Collection, Mapping
@@ -53,6 +53,7 @@ COLUMN_OF: Mapping[str, str] = {
 _COLUMNS = (*dict.fromkeys(COLUMN_OF.values()), "Import Use", "Critical Fraud")
 _LAYOUT = Layout(columns=_COLUMNS, required=frozenset(_COLUMNS))
 _OUTCOMES = {"0": "clear", "1": "discrepancy"}
+_GRAVE = "2"
 
 
 def read(
@@ -72,7 +73,8 @@ def read(
     Returns
     -------
     parts : dict of str to Part
-        The five tables; a row's crossing, declaration, item and inspection have the same place.
+        The five tables; a row's crossing, declaration, item and inspection have the same place. A
+        row without a verdict has no inspection.
     seen : dict of str to int
         Rows of each file.
 
@@ -125,8 +127,7 @@ def _add(
     chunk: list[dict[str, Any]],
     faults: list[Fault],
 ) -> None:
-    valid: dict[str, list[Record]] = {name: [] for name in builders}
-    kept: list[int] = []
+    valid: dict[str, list[tuple[int, Record]]] = {name: [] for name in builders}
     for line, cells in zip(lines, chunk, strict=True):
         record: dict[str, Any] = {}
         found: list[tuple[str, Record]] = []
@@ -136,20 +137,18 @@ def _add(
         except ValidationError as error:
             faults.append(fault(file, line, error=error, cells=record))
             continue
-        kept.append(line)
         for name, good in found:
-            valid[name].append(good)
-    for name, records in valid.items():
-        if records:
-            builders[name].add(records, file, lines=kept)
+            valid[name].append((line, good))
+    for name, rows in valid.items():
+        builders[name].add([good for _, good in rows], file, lines=[place for place, _ in rows])
 
 
 def _records(cells: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Return the cells of the four records of a row, missing ones left out."""
+    """Return the cells of the records of a row, missing ones left out."""
     get = cells.get
     number, day = get("Declaration ID"), get("Date")
     opened = day and f"{day}T00:00:00Z"
-    return {
+    records = {
         "crossings": _present(
             crossing_id=number,
             post=get("Office ID"),
@@ -182,11 +181,16 @@ def _records(cells: Mapping[str, str]) -> dict[str, dict[str, Any]]:
             origin_marking=get("Country of Origin Indicator"),
             declaration_id=number,
         ),
+    }
+    fraud, critical = get("Fraud"), get("Critical Fraud")
+    if fraud is None and critical is None:
+        return records  # nobody has judged it: no act
+    return records | {
         "inspections": _present(
             inspection_id=number,
             crossing_id=number,
             recorded_at=day and f"{day}T23:59:59Z",
-            outcome=_outcome(get("Fraud"), get("Critical Fraud")),
+            outcome=_outcome(fraud, critical),
             basis="officer",
         ),
     }
@@ -207,4 +211,7 @@ def _share(percent: str | None) -> float | str | None:
 def _outcome(fraud: str | None, critical: str | None) -> str | None:
     if fraud is None:
         return None
-    return "seizure" if critical == "2" else _OUTCOMES.get(fraud, "unknown")
+    # Where some cells are empty, many a tool writes the others as 0.0 and 1.0.
+    if (critical or "").removesuffix(".0") == _GRAVE:
+        return "seizure"
+    return _OUTCOMES.get(fraud.removesuffix(".0"), "unknown")

@@ -158,6 +158,25 @@ def test_a_load_notes_the_currency_and_is_the_same_again(tmp_path: Path) -> None
     assert not home.network.exists()
 
 
+def test_a_row_without_a_verdict_is_a_crossing_that_nobody_inspected(tmp_path: Path) -> None:
+    none = {"Fraud": "", "Critical Fraud": ""}
+    _write(
+        tmp_path / "a.csv",
+        none,
+        {"Fraud": "1.0", "Critical Fraud": "2.0"},
+        {"Fraud": "0.0", "Critical Fraud": "0.0"},
+        none | {"Net Mass": "-1"},
+        {"Fraud": "", "Critical Fraud": "1"},
+    )
+    _write(tmp_path / "b.csv", none)
+    found = read_folder(tmp_path, format="kcs", now=NOW)
+    assert found.accepted == {"a.csv": 3, "b.csv": 1}
+    assert [(f.line, f.field) for f in found.quarantine] == [(5, "Net Mass"), (6, "Fraud")]
+    assert found.tables.crossings["crossing_id"].to_pylist() == ["a0", "a1", "a2", "b0"]
+    assert found.tables.inspections["crossing_id"].to_pylist() == ["a1", "a2"]
+    assert found.tables.inspections["outcome"].to_pylist() == ["seizure", "clear"]
+
+
 def test_a_second_load_that_repeats_rows_takes_none_of_their_records(tmp_path: Path) -> None:
     for folder, changes in (("one", [{}]), ("two", [{"Office ID": "78"}, {}])):
         (tmp_path / folder).mkdir()
