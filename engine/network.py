@@ -2,7 +2,8 @@
 
 The network file is TOML: ``[[posts]]`` with code, name, country, pair and optionally
 ``[posts.roster]``; ``synthetic = true`` at its top says that nothing in it is real. Pairs must
-agree: where A names B, B names A or nobody.
+agree: where A names B, B names A or nobody. B may be no post of the file: a post across the line
+that reports nothing here, whose records nobody waits for.
 """
 
 import tomllib
@@ -51,9 +52,9 @@ class Network:
             raise UnknownPostError(code) from None
 
     def pair(self, code: str) -> str | None:
-        """Return the code of the post across the line, None where none is known."""
+        """Return the code of the post across the line, None where none reports here."""
         post = self.posts.get(code)
-        return None if post is None else post.pair
+        return None if post is None or post.pair not in self.posts else post.pair
 
 
 def read_network(path: Path) -> Network:
@@ -77,8 +78,6 @@ def _paired(path: Path, posts: tuple[Post, ...]) -> dict[str, Post]:
         raise HomeError(path.name, "posts: two posts have the same code (duplicate_id)")
     for post in posts:
         other = known.get(post.pair or "")
-        if post.pair is not None and other is None:
-            raise HomeError(path.name, f"posts.pair: {post.pair} is not in this file (orphan)")
         if other is not None and other.pair not in (None, post.code):
             raise HomeError(path.name, f"posts.pair: {post.code} and {other.code} disagree (pair)")
     return known
