@@ -6,16 +6,26 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic_core import to_jsonable_python
 from rich.table import Table
 
 from api.backtesting import PATIENCE_SECONDS
 from api.client import Client
-from api.commands.common import ERR, OUT, HomeOption, opened, progress, say
+from api.commands.common import (
+    ERR,
+    OUT,
+    HomeOption,
+    JsonOption,
+    emit,
+    opened,
+    progress,
+    say,
+)
 from api.commands.demo_desk import furnish
 from api.roles import Role
 from api.schemas import SupervisorView
@@ -54,6 +64,8 @@ def demo(
     home: HomeOption,
     once: Annotated[bool, typer.Option("--once", help="Stop after the print.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """From nothing to a ranked queue: made-up history, a model, the service, one shift."""
     os.environ.pop(DATABASE_VARIABLE, None)  # a demonstration never writes to another store
@@ -71,10 +83,19 @@ def demo(
         with serving(found.root, port):
             _send(shift, credentials, port, told=told)
             queues = _queues(credentials, port)
-            _show(queues, seconds=time.monotonic() - started, version=version)
+            seconds = time.monotonic() - started
+            result = _result(queues, seconds=seconds, version=version)
             if not once:
+                result |= {"address": _address(port), "credentials": asdict(credentials)}
+            emit(
+                result,
+                as_json=as_json,
+                text=lambda: _show(queues, seconds=seconds, version=version),
+            )
+            if not once:
+                sys.stdout.flush()  # whoever reads it through a pipe waits for it now
                 _furnish(credentials, port)
-                _stay(port, credentials)
+                _stay(port, credentials, is_said=as_json)
 
 
 def _emptied(home: Path) -> Home:
@@ -198,6 +219,18 @@ def _queues(credentials: Credentials, port: int) -> dict[str, list[SupervisorVie
     return {post: waiting for post, waiting in queues.items() if waiting}
 
 
+def _result(
+    queues: Mapping[str, Sequence[SupervisorView]], *, seconds: float, version: str
+) -> dict[str, Any]:
+    """Return what waits as JSON has it, each vehicle as a supervisor's queue does."""
+    return {
+        "synthetic": True,
+        "model_version": version,
+        "seconds": round(seconds, 1),
+        "queues": to_jsonable_python(queues),
+    }
+
+
 def _show(queues: Mapping[str, Sequence[SupervisorView]], *, seconds: float, version: str) -> None:
     """Print what waits, in the order of the search, busiest post first."""
     waiting = sum(map(len, queues.values()))
@@ -230,10 +263,24 @@ def _plate(decision: SupervisorView) -> str:
     return decision.facts[0].text.partition(",")[0]
 
 
-def _stay(port: int, credentials: Credentials) -> None:
+def _address(port: int) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def _stay(port: int, credentials: Credentials, *, is_said: bool) -> None:
     """Say where the service is and with what to call it, then leave it up until stopped."""
+    if not is_said:
+        _say_how(_address(port), credentials)
+    ERR.print("stop with Ctrl-C")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        say("stopping")
+
+
+def _say_how(here: str, credentials: Credentials) -> None:
     post, key = next(iter(credentials.checkpoints.items()))
-    here = f"http://{HOST}:{port}"
     OUT.print(f"\nThe service is up. Its pages: {here}/  Its document: {here}/openapi.json")
     OUT.print(f"  supervisor key            {credentials.supervisor}")
     OUT.print(f"  analyst key               {credentials.analyst}")
@@ -242,9 +289,3 @@ def _stay(port: int, credentials: Credentials) -> None:
         OUT.print(f"  password of {name:<14}{password}")
     asked = f"curl -H 'Authorization: Bearer {key}' {here}/v1/posts/{post}/queue"
     OUT.print(f"  {asked}", soft_wrap=True, highlight=False)
-    ERR.print("stop with Ctrl-C")
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        say("stopping")

@@ -1,6 +1,7 @@
 """The client speaks the whole contract: every route has a call, every answer a type."""
 
 import inspect
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 from api.backtesting import Backtests
 from api.calls import Calls, RefusedError
 from api.client import Client
+from api.commands.demo import _result
 from api.examples import BODIES
 from api.roles import MAY, OPEN, Role
 from api.schemas import CheckpointView, Problem, SupervisorView
@@ -54,6 +56,21 @@ def client(world: World, role: Role, headers: dict[str, str] | None = None) -> C
 
 def ahead() -> str:
     return (datetime.now(UTC) + timedelta(days=9)).isoformat()
+
+
+def test_the_demonstration_prints_a_queue_as_the_service_answers_it(world: World) -> None:
+    with client(world, Role.CHECKPOINT) as desk:
+        for number in range(620_000, 620_060):
+            desk.decide(arrival(number))
+    with client(world, Role.SUPERVISOR) as desk:
+        waiting = [one for one in desk.queue(POST).waiting if isinstance(one, SupervisorView)]
+    shown = json.loads(json.dumps(_result({POST: waiting}, seconds=1.25, version="m-1")))
+    assert shown["synthetic"] and shown["model_version"] == "m-1"
+    asked = world.get(f"/v1/posts/{POST}/queue").json()["waiting"]
+    same = ("decision_id", "channel", "rank", "reasons", "search_order", "as_of", "risk")
+    for ours, theirs in zip(shown["queues"][POST], asked, strict=True):
+        assert [ours[field] for field in same] == [theirs[field] for field in same]
+    assert waiting
 
 
 def test_a_checkpoint_reports(world: World) -> None:

@@ -35,6 +35,15 @@ def test_every_command_takes_a_home(path: tuple[str, ...]) -> None:
     assert "--home" in {name for given in LEAVES[path].params for name in given.opts}
 
 
+SILENT = {("serve",), ("mlflow",), ("keys", "revoke"), ("users", "remove"), ("sbom",)}
+"""They print no results, or nothing but JSON."""
+
+
+@pytest.mark.parametrize("path", sorted(LEAVES.keys() - SILENT), ids=" ".join)
+def test_every_command_with_results_prints_them_as_json(path: tuple[str, ...]) -> None:
+    assert "--json" in {name for given in LEAVES[path].params for name in given.opts}
+
+
 def test_a_command_that_touches_no_home_makes_none(tmp_path: Path) -> None:
     home, out = tmp_path / "home", tmp_path / "out"
     asked = ["synth", str(out), "--crossings", "50", "--home", str(home), "--json"]
