@@ -117,6 +117,14 @@ def open_signer(home: Home) -> Signer:
     return Signer(open_key(home.keys / KEY_FILE))
 
 
+def public_key_of(home: Home) -> Ed25519PublicKey:
+    """Return what checks this home's receipts; raises ``HomeError`` where its key is elsewhere."""
+    if not (home.keys / KEY_FILE).exists():
+        why = "not here; put the home's keys/ back before receipts are held against its journal"
+        raise HomeError(KEY_FILE, why)
+    return open_signer(home).public_key
+
+
 def open_key(path: Path) -> Ed25519PrivateKey:
     """Read a signing key, made on first use and closed to others; raises ``HomeError``."""
     try:

@@ -190,13 +190,14 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check the journal end to end, receipts against it, and the loaded history against both."""
-    from engine.receipts import open_signer, read_receipts
+    from engine.receipts import public_key_of, read_receipts
     from engine.verify import verify as check
     from features.anchored import anchored, history_faults
 
     with opened(existing(home)) as (found, store):
         held = [] if receipts is None else list(read_receipts(receipts))
-        verdict = check(store, receipts=held, public_key=open_signer(found).public_key)
+        key = public_key_of(found) if held else None
+        verdict = check(store, receipts=held, public_key=key)
         with store.read() as connection:
             loads = len(anchored(connection))
             faults = [*verdict.faults, *history_faults(found, connection)]

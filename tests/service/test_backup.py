@@ -128,6 +128,23 @@ def test_the_command_copies_everything_but_keys_and_nothing_over(
         copied(live.home, tmp_path / "copy")
 
 
+def test_a_copy_without_its_keys_verifies_and_calls_no_receipt_forged(
+    live: World, tmp_path: Path
+) -> None:
+    told, copy, held = decide(live, range(3)), tmp_path / "copy", tmp_path / "held.jsonl"
+    copied(live.home, copy)
+    held.write_text("\n".join(json.dumps(one["receipt"]) for one in told))
+    asked = ["verify", "--home", str(copy), "--json"]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    with pytest.raises(HomeError, match="keys/ back"):
+        app([*asked, "--receipts", str(held)], standalone_mode=False)
+    assert not any((copy / "keys").iterdir()), "whoever only looks makes no key"
+    (copy / "keys").rmdir()
+    restored(live, copy)
+    found = CliRunner().invoke(app, [*asked, "--receipts", str(held)])
+    assert found.exit_code == 0 and json.loads(found.stdout)["receipts"] == 3
+
+
 def test_a_changed_store_is_not_called_a_good_copy(live: World, tmp_path: Path) -> None:
     decide(live, range(3))
     with closing(sqlite3.connect(live.home.root / "darvoza.sqlite")) as raw, raw:
