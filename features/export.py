@@ -67,7 +67,7 @@ def export(
     plan : Plan
         The compiled catalogue.
     out : Path
-        Parquet file with ``crossing_id``, ``as_of`` (int64, UTC microseconds) and one float32
+        Parquet file with ``crossing_id``, ``as_of`` (timestamp, UTC microseconds) and one float32
         column a feature; its metadata hold the digests of the definitions and of the history.
         Rows stand in the order in which crossings became known; a row group ends with its month.
     since : int, optional
@@ -134,7 +134,7 @@ def _months(log: Log, plan: Plan, scratch: BinaryIO, first: int) -> Iterator[Mat
 def write(matrices: Iterable[Matrix], plan: Plan, out: Path, metadata: Mapping[str, str]) -> None:
     """Write the rows of some matrices, one after the other; see :func:`export`."""
     schema = pa.schema(
-        [("crossing_id", pa.string()), ("as_of", pa.int64())]
+        [("crossing_id", pa.string()), ("as_of", pa.timestamp("us", tz="UTC"))]
         + [(name, pa.float32()) for name in plan.names],
         metadata={"definitions": plan.digest} | dict(metadata),
     )
@@ -142,6 +142,9 @@ def write(matrices: Iterable[Matrix], plan: Plan, out: Path, metadata: Mapping[s
         for made in matrices:
             for begin in range(0, len(made.as_of), _ROWS_AT_ONCE):
                 rows = slice(begin, begin + _ROWS_AT_ONCE)
-                columns: list[NDArray[Any]] = [made.crossing_id[rows], made.as_of[rows]]
+                columns: list[NDArray[Any]] = [
+                    made.crossing_id[rows],
+                    made.as_of[rows].view("M8[us]"),
+                ]
                 columns += [*made.values[rows].T]
                 writer.write_table(pa.table(dict(zip(schema.names, columns, strict=True)), schema))

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -48,7 +49,8 @@ def test_an_export_holds_the_matrix_and_what_it_was_made_from(tmp_path: Path) ->
     assert written.column_names == ["crossing_id", "as_of", *PLAN.names]
     assert written.schema.metadata[b"definitions"].decode() == PLAN.digest == made.definitions
     assert written["crossing_id"].to_pylist() == list(whole.crossing_id)
-    np.testing.assert_array_equal(written["as_of"].to_numpy(), whole.as_of)
+    assert written.schema.field("as_of").type == pa.timestamp("us", tz="UTC")
+    np.testing.assert_array_equal(written["as_of"].cast(pa.int64()).to_numpy(), whole.as_of)
     np.testing.assert_array_equal(bits(out), whole.values.view(np.int32))
     assert (made.rows, made.output_bytes) == (200, whole.values.nbytes)
     assert made.input_bytes == sum(found.table(name).nbytes for name in SCHEMAS)
