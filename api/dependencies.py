@@ -7,7 +7,7 @@ from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPBearer
 
 from api.callers import Caller
-from api.pages.sessions import COOKIE, SAFE, check_origin
+from api.pages.sessions import SAFE, check_origin, token_of
 from api.runtime import Runtime
 from engine.records import Identifier
 
@@ -30,7 +30,7 @@ async def caller_of(
 ) -> Caller:
     """Return who calls, if they may call this route at all; runs before any body is read."""
     header = request.headers.get("authorization")
-    if header is None and (cookie := request.cookies.get(COOKIE)):
+    if header is None and (cookie := token_of(request)):
         caller = await _signed_in(request, runtime, cookie)
     elif (known := runtime.callers.remembered(header)) is not None:
         caller = known
@@ -43,7 +43,7 @@ async def caller_of(
 async def _signed_in(request: Request, runtime: Runtime, cookie: str) -> Caller:
     """Return who holds a session; what changes anything must not come from another site."""
     if request.method not in SAFE:
-        check_origin(request)
+        check_origin(request, is_owed=True)
     return await asyncio.to_thread(runtime.sessions.caller, cookie)
 
 

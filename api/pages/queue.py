@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from api.dependencies import RunningService
 from api.pages.rendering import page, speech_of
 from api.pages.routing import PageRoute
-from api.pages.sessions import COOKIE
+from api.pages.sessions import token_of
 from api.pages.visits import TheVisitor
 from api.pages.waiting import desk, mark
 from api.pages.wording import Retelling
@@ -82,7 +82,7 @@ async def events(
     """Say that the queue changed, for as long as the session lasts (server-sent events)."""
     check_path(runtime, visitor.caller, post)
     return StreamingResponse(
-        _changes(runtime, post, request.cookies.get(COOKIE)),
+        _changes(runtime, post, token_of(request)),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )

@@ -26,6 +26,8 @@ from engine.store import Store
 from engine.times import HOUR, SystemClock, rfc3339
 
 COOKIE = "darvoza_session"
+HOST_COOKIE = f"__Host-{COOKIE}"
+"""Over TLS: a browser takes it from this host alone, and never from a neighbour of its domain."""
 _BYTES = 32
 _LONGEST = 100
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -102,16 +104,28 @@ class Sessions:
         return hmac.compare_digest(token.encode(), self.form_token(cookie).encode())
 
 
-def check_origin(request: HTTPConnection) -> None:
+def cookie_name(request: HTTPConnection) -> str:
+    """Return the name under which a session's token comes and goes by this connection."""
+    return HOST_COOKIE if request.url.scheme == "https" else COOKIE
+
+
+def token_of(request: HTTPConnection) -> str:
+    """Return the session's token that came with a request, empty where none did."""
+    return request.cookies.get(cookie_name(request), "")
+
+
+def check_origin(request: HTTPConnection, *, is_owed: bool) -> None:
     """Refuse what another site makes a browser send; raises ``NotAllowedError``.
 
-    A browser says where a request comes from, by ``Sec-Fetch-Site`` or by ``Origin``; what says
-    neither is no browser, and nobody's cookie rides along unasked.
+    A browser says where a request comes from, by ``Sec-Fetch-Site`` or by ``Origin``. ``is_owed``
+    refuses what says neither: where a cookie is all that a request shows, that is not enough.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is not None:
         is_ours = site in ("same-origin", "none")
+    elif origin is not None:
+        is_ours = urlsplit(origin).netloc == request.headers.get("host")
     else:
-        is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+        is_ours = not is_owed
     if not is_ours:
         raise NotAllowedError("the request comes from another site")

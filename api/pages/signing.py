@@ -12,7 +12,7 @@ from api.dependencies import RunningService
 from api.pages import languages
 from api.pages.rendering import page
 from api.pages.routing import PageRoute, local
-from api.pages.sessions import COOKIE, SignedIn
+from api.pages.sessions import SignedIn, cookie_name, token_of
 from api.pages.visits import VISIT, TheForm, TheVisitor, field, new_visit, sent_form
 from api.runtime import Runtime
 from engine.errors import NotAuthenticatedError
@@ -41,7 +41,7 @@ async def sign_in(request: Request, runtime: RunningService) -> Response:
     if isinstance(begun, int):
         return _form(request, wanted=wanted, seconds=begun, status=429 if begun else 401)
     answer = RedirectResponse(wanted, 303)
-    _keep(request, answer, COOKIE, begun.token, seconds=begun.seconds)
+    _keep(request, answer, cookie_name(request), begun.token, seconds=begun.seconds)
     answer.delete_cookie(VISIT)
     return answer
 
@@ -51,9 +51,9 @@ async def sign_out(
     request: Request, runtime: RunningService, visitor: TheVisitor, form: TheForm
 ) -> Response:
     """End the session."""
-    await asyncio.to_thread(runtime.sessions.end, request.cookies[COOKIE])
+    await asyncio.to_thread(runtime.sessions.end, token_of(request))
     answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(COOKIE)
+    _keep(request, answer, cookie_name(request), "", seconds=0)
     return answer
 
 

@@ -16,7 +16,7 @@ from fastapi import Depends, Request
 from api.bodies import read_bounded
 from api.callers import Caller
 from api.dependencies import RunningService
-from api.pages.sessions import COOKIE, check_origin
+from api.pages.sessions import check_origin, token_of
 from api.roles import MAY
 from api.runtime import Runtime
 from engine.errors import MalformedBodyError, NotAllowedError
@@ -86,12 +86,12 @@ class Visitor:
 
 async def visitor_of(request: Request, runtime: RunningService) -> Visitor:
     """Return who visits, if their role reaches this page; raises ``NotAuthenticatedError``."""
-    cookie = request.cookies.get(COOKIE)
+    cookie = token_of(request)
     caller = await asyncio.to_thread(runtime.sessions.caller, cookie)
     asked = request.method, request.scope["route"].path
     if asked not in SIGNED_IN_ALONE:
         caller.must_be_allowed(*TWINS[asked])
-    return Visitor(caller, runtime.sessions.form_token(cookie or ""))
+    return Visitor(caller, runtime.sessions.form_token(cookie))
 
 
 TheVisitor = Annotated[Visitor, Depends(visitor_of)]
@@ -99,7 +99,7 @@ TheVisitor = Annotated[Visitor, Depends(visitor_of)]
 
 async def form_of(request: Request, runtime: RunningService, _: TheVisitor) -> Form:
     """Return the fields of a form that a visitor sent from a page of ours."""
-    return await sent_form(request, runtime, request.cookies[COOKIE])
+    return await sent_form(request, runtime, token_of(request))
 
 
 TheForm = Annotated[Form, Depends(form_of)]
@@ -107,7 +107,7 @@ TheForm = Annotated[Form, Depends(form_of)]
 
 async def sent_form(request: Request, runtime: Runtime, cookie: str) -> Form:
     """Read a form, if it carries the token of this cookie; raises ``NotAllowedError``."""
-    check_origin(request)
+    check_origin(request, is_owed=False)  # the token says it is a page of ours
     raw = await read_bounded(request)
     try:
         text = raw.decode("ascii")

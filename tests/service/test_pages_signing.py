@@ -13,7 +13,7 @@ from api.keys import open_pepper
 from api.pages import attempts
 from api.pages.languages import preferred
 from api.pages.routing import HEADERS, local
-from api.pages.sessions import COOKIE
+from api.pages.sessions import COOKIE, HOST_COOKIE
 from api.pages.site import ROUTERS
 from api.pages.visits import OPEN_PAGES, SIGNED_IN_ALONE, TWINS
 from api.roles import MAY, Role
@@ -83,6 +83,15 @@ def test_over_tls_a_cookie_never_goes_out_in_the_clear(world: World) -> None:
     desk = Desk(world)
     desk.client.base_url = "https://testserver"
     assert "Secure" in desk.get("/login").headers["set-cookie"]
+    answer = desk.sign_in("seventeen", user(world, "seventeen", Role.SUPERVISOR))
+    kept = answer.headers.get_list("set-cookie")[0]
+    assert kept.startswith(f"{HOST_COOKIE}=") and {"Secure", "HttpOnly", "Path=/"} <= {
+        part.strip() for part in kept.split(";")
+    }
+    assert desk.get("/").status_code == 200
+    tossed = {"Cookie": f"{COOKIE}={desk.client.cookies[HOST_COOKIE]}"}
+    desk.client.cookies.clear()
+    assert desk.get("/", **tossed).status_code == 303, "a neighbour's cookie is not ours"
 
 
 def test_a_session_is_a_record_and_its_token_is_not(world: World) -> None:
@@ -118,6 +127,7 @@ def test_another_site_sends_nothing(world: World, headers: dict[str, str]) -> No
     review = {"verdict": "uphold", "reason_code": "agreed"}
     path = "/v1/decisions/dec-0/reviews"
     assert desk.client.post(path, json=review, headers=headers).status_code == 403
+    assert desk.client.post(path, json=review).status_code == 403, "a cookie alone is not enough"
     ours = {"origin": "http://testserver", "sec-fetch-site": "same-origin"}
     assert desk.client.post(path, json=review, headers=ours).status_code == 404
     assert desk.get("/").status_code == 200
