@@ -155,11 +155,16 @@ class Recording:
         raise ConflictError(claim.kind, claim.names[-1], "it is being recorded by somebody else")
 
     def _check(self, connection: Connection, seizure: Seizure) -> None:
-        """Refuse a seizure in an act nobody filed: its find would count nowhere."""
-        if seizure.inspection_id is not None:
-            name = inspection_name(seizure.inspection_id)
-            if not taken(connection, [name]):
-                raise NotFoundError("inspection", seizure.inspection_id)
+        """Refuse a seizure in an act nobody filed: its find would count nowhere.
+
+        The acts of a loaded crossing stand in the history's files, and are taken at their word.
+        """
+        if seizure.inspection_id is None:
+            return
+        crossing = seizure.crossing_id
+        is_loaded = crossing is not None and _reported(connection, crossing) is None
+        if not is_loaded and not taken(connection, [inspection_name(seizure.inspection_id)]):
+            raise NotFoundError("inspection", seizure.inspection_id)
 
     def _decided(self, connection: Connection, crossing_id: str) -> dict[str, Any] | None:
         """Return the record of the last decision on a crossing, None where there is none."""

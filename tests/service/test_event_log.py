@@ -18,7 +18,7 @@ from features.bulk import matrix
 from features.catalogue import CATALOGUE
 from features.counters import COUNTERS
 from features.event_log import read_event_log, records
-from features.history import epoch
+from features.history import epoch, read_history
 from features.intake import load
 from features.loading import open_epoch
 from features.log import read_log
@@ -152,6 +152,17 @@ def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
     ours = lived.post("/v1/inspections", act(7001, ids["OYB"]))
     theirs = lived.post("/v1/inspections", act(7002, ids["FOT"]))
     assert (ours.status_code, theirs.status_code) == (201, 404)
+    # So is a find in an act that only the files know; in one that nobody filed there is none.
+    files = read_history(lived.home).crossings.to_pylist()
+    theirs_alone = next(row["crossing_id"] for row in files if row["post"] == "OYB")
+    find = {"seizure_id": "s-7003", "inspection_id": "i-of-files", "crossing_id": theirs_alone}
+    find |= {"recorded_at": datetime.now(UTC).isoformat(), "substance_class": "narcotic"}
+    assert lived.post("/v1/seizures", find).status_code == 201
+    find |= {"seizure_id": "s-7004", "crossing_id": "c-5001"}
+    assert lived.post("/v1/seizures", find).status_code == 404
+    with store.read() as connection:
+        finds = read_event_log(lived.home, connection).seizures.to_pylist()
+    assert theirs_alone in {row["linked_crossing_id"] for row in finds}
 
 
 def _only_our_posts(folder: Path) -> None:
