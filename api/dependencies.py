@@ -36,7 +36,7 @@ async def caller_of(
         caller = known
     else:
         caller = await asyncio.to_thread(runtime.callers.look_up, header)
-    caller.must_be_allowed(request.method, request.scope["route"].path)
+    caller.must_be_allowed(request.method, request.scope["route"].path_format)
     return caller
 
 

@@ -154,7 +154,7 @@ class Guard:
 
 
 def _route(scope: Scope) -> str:
-    return getattr(scope.get("route"), "path", NO_ROUTE)
+    return getattr(scope.get("route"), "path_format", NO_ROUTE)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

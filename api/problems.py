@@ -123,7 +123,7 @@ def broken(route: str) -> ProblemResponse:
 
 def _instance(request: Request) -> str:
     """Name the route: the path itself holds identifiers, which no problem repeats."""
-    return getattr(request.scope.get("route"), "path", "/")
+    return getattr(request.scope.get("route"), "path_format", "/")
 
 
 def problem(status: int, title: str, detail: str, *, instance: str, **more: Any) -> ProblemResponse:

@@ -42,7 +42,10 @@ async def record(
 
 
 @router.post(
-    "/{crossing_id}/release", status_code=201, response_model=Acknowledged, responses=said(404, 409)
+    "/{crossing_id:path}/release",  # an identifier may hold a slash, which comes as one from %2F
+    status_code=201,
+    response_model=Acknowledged,
+    responses=said(404, 409),
 )
 def release(
     caller: TheCaller,

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from api.roles import Role
 from engine.views import BLIND
@@ -73,6 +74,17 @@ def test_a_checkpoint_sees_why_once_its_act_is_filed(world: World) -> None:
     seen = world.get(path, Role.CHECKPOINT).json()
     assert seen["basis"] in ("random", "score") and len(seen["reasons"]) >= 3
     assert world.get(path + "/explanation", Role.CHECKPOINT).status_code == 200
+
+
+def test_a_crossing_is_released_whatever_its_name(world: World) -> None:
+    for name in ("c/1", "Ж 7?#", "release", "c//2"):
+        body = arrival(START + 760, crossing_id=name)
+        assert world.decide(body).status_code == 201
+        path = f"/v1/crossings/{quote(name, safe='')}/release"
+        assert world.post(path, None).json()["id"] == name
+        refused = world.post(f"/v1/crossings/{quote(f'not {name}', safe='')}/release", None).json()
+        assert (refused["status"], refused["title"]) == (404, "NotFound")
+        assert refused["instance"] == "/v1/crossings/{crossing_id}/release"
 
 
 def test_the_same_act_again_is_one_act(world: World) -> None:

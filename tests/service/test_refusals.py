@@ -56,7 +56,7 @@ def test_the_table_of_roles_is_complete(world: World) -> None:
 def test_no_route_is_left_out_of_the_document_or_the_table() -> None:
     """A new route without a row fails, also one that hides itself from the document."""
     made = {
-        (method, route.path)
+        (method, route.path_format)
         for module in app.ROUTES
         for route in module.router.routes
         if isinstance(route, APIRoute)
