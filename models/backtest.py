@@ -49,7 +49,7 @@ class Period:
     test_until: int = NEVER
     labels: Literal["frozen", "streaming"] = "frozen"
     label_delay: int = 0
-    """How much later than recorded a label becomes known."""
+    """How much later than recorded a streaming label becomes known; frozen ones are as recorded."""
     refit: int = 0
     """Fit anew after each such span; 0 never does."""
 
@@ -111,8 +111,9 @@ def backtest(
         Where nothing arrived in the test period, or too little was known to fit.
     """
     told = progress or (lambda _stage, _done, _of: None)
-    cut = period.test_from if period.labels == "frozen" else NEVER
-    known = frozen(tables, labels_before=cut, delay=period.label_delay)
+    is_frozen = period.labels == "frozen"
+    cut, delay = (period.test_from, 0) if is_frozen else (NEVER, period.label_delay)
+    known = frozen(tables, labels_before=cut, delay=delay)
     log = read_log(known, plan)
     made = matrix(log, plan, lambda done, of: told("features", done, of))
     seen = dataset(known, made, labels(known))

@@ -41,9 +41,17 @@ def backtest(
     test_until: Annotated[
         int | None, typer.Option(metavar="T", parser=instant, help="Default: the end.")
     ] = None,
-    labels: Annotated[Literal["frozen", "streaming"], typer.Option()] = "frozen",
-    label_delay_days: Annotated[float, typer.Option(min=0)] = 0.0,
-    refit_days: Annotated[float, typer.Option(min=0)] = 0.0,
+    labels: Annotated[
+        Literal["frozen", "streaming"],
+        typer.Option(help="Those recorded before the test alone, or each as it comes."),
+    ] = "frozen",
+    label_delay_days: Annotated[
+        float,
+        typer.Option(min=0, help="From a label's record until a streaming backtest knows it."),
+    ] = 0.0,
+    refit_days: Annotated[
+        float, typer.Option(min=0, help="Fit anew so often, on streaming labels; 0: never.")
+    ] = 0.0,
     config: Annotated[Path | None, typer.Option(help="Training configuration, TOML.")] = None,
     ignore_columns: IgnoreOption = None,
     *,

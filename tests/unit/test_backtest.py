@@ -53,6 +53,16 @@ def test_frozen_scores_do_not_depend_on_outcomes_of_the_test_period(found: Table
     assert ours.report["targets"] != turned.report["targets"]
 
 
+def test_a_delay_is_for_streaming_labels_alone(found: Tables) -> None:
+    """Frozen labels are those recorded before the test, whatever the delay."""
+    ours = scored(found, Period(FROM, FROM))
+    np.testing.assert_array_equal(
+        ours.risk, scored(found, Period(FROM, FROM, label_delay=DAY)).risk
+    )
+    streams = [Period(FROM, FROM, labels="streaming", label_delay=days * DAY) for days in (0, 20)]
+    assert (scored(found, streams[0]).risk != scored(found, streams[1]).risk).any()
+
+
 def test_streaming_scores_do(found: Tables) -> None:
     """The twin: where labels do arrive, turning them round must show."""
     period = Period(FROM, FROM, labels="streaming", refit=80 * DAY)
