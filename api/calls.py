@@ -66,6 +66,10 @@ class Calls:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
         self._connection.close()
 
     def call(

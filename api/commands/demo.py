@@ -190,13 +190,18 @@ def _send(shift: "Shift", credentials: Credentials, port: int, *, told: Told) ->
     clients = {post: Client(HOST, port, key) for post, key in credentials.checkpoints.items()}
     total = len(shift.arrivals)
     for sent, arrival in enumerate(shift.arrivals, 1):
-        crossing: Mapping[str, Any] = arrival["crossing"]
-        client = clients[crossing["post"]]
-        if crossing["direction"] == "entry":
-            client.decide(arrival)
-        else:
-            client.record(arrival)
+        _tell(clients[arrival["crossing"]["post"]], arrival)
         told("one shift's arrivals", sent, total)
+
+
+def _tell(client: Client, arrival: Mapping[str, Any]) -> None:
+    """Send one arrival; again where the service had closed a connection that was idle too long."""
+    tell = client.decide if arrival["crossing"]["direction"] == "entry" else client.record
+    try:
+        tell(arrival)
+    except ConnectionError:
+        client.close()
+        tell(arrival)  # the same crossing is the same request
 
 
 def _furnish(credentials: Credentials, port: int) -> None:

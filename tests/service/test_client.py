@@ -13,7 +13,7 @@ import pytest
 from api.backtesting import Backtests
 from api.calls import Calls, RefusedError
 from api.client import Client
-from api.commands.demo import _result
+from api.commands.demo import _result, _tell
 from api.examples import BODIES
 from api.roles import MAY, OPEN, Role
 from api.schemas import CheckpointView, Problem, SupervisorView
@@ -71,6 +71,24 @@ def test_the_demonstration_prints_a_queue_as_the_service_answers_it(world: World
     for ours, theirs in zip(shown["queues"][POST], asked, strict=True):
         assert [ours[field] for field in same] == [theirs[field] for field in same]
     assert waiting
+
+
+def test_the_demonstration_outlives_a_connection_that_was_closed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client(world, Role.CHECKPOINT) as desk:
+        line, failed = desk._connection, []
+
+        def broken(*_: Any) -> None:
+            failed.append(True)
+            monkeypatch.undo()
+            raise BrokenPipeError
+
+        monkeypatch.setattr(line, "request", broken)
+        _tell(desk, arrival(630_001))
+        assert failed and desk.decide(arrival(630_002)).post == POST
+    asked = world.get("/v1/decisions?limit=2").json()["decisions"]
+    assert {one["crossing_id"] for one in asked} == {"c-630001", "c-630002"}
 
 
 def test_a_checkpoint_reports(world: World) -> None:
