@@ -27,8 +27,10 @@ CROSSINGS = 54_000 if PROOF else 150
 CROWD = CROSSINGS // 4
 COARSE = HOUR if PROOF else 3 * DAY
 """What times are multiples of, so that some fall together and some where a window begins."""
-MOST = 500 if PROOF else 12
-"""Records in a batch, at most."""
+FEW = 12
+"""Records in a batch, at most, of the small histories: more, and all of one would be one batch."""
+MOST = 500 if PROOF else FEW
+"""Of the large ones."""
 Load = Callable[[Connection, Log], None]
 
 
@@ -46,13 +48,13 @@ def loaded(connection: Connection, log: Log) -> None:
     backfill(connection, log, PLAN)
 
 
-def coarse(store: Store, found: History, load: Load = loaded) -> Replay:
+def coarse(store: Store, found: History, load: Load = loaded, *, most: int) -> Replay:
     """Load the first half of a history and replay the second by a bad clock."""
     replay, order = Replay(store), steps(found)
     half = order[len(order) // 2][0]
     with store.write() as connection:
         load(connection, read_log(tables(until(found, half)), PLAN))
-    for time, batch in rough([step for step in order if step[0] >= half], MOST):
+    for time, batch in rough([step for step in order if step[0] >= half], most):
         replay.tick(time)
         replay.batch(batch, time)
     return replay
@@ -69,7 +71,7 @@ def until(found: History, time: int) -> History:
 
 def test_a_history_with_ties_and_a_service_with_a_bad_clock_equal_bulk(store: Store) -> None:
     found = history(2, CROSSINGS, step=COARSE, crowd=CROWD)
-    replay = coarse(store, found)
+    replay = coarse(store, found, most=MOST)
     assert unlike_bulk(found, replay) == (0, 0)
     ties = Counter(time for time, *_ in steps(found) if time not in replay.known.values())
     shared = Counter(cut for cut, _ in replay.rows.values())
@@ -91,7 +93,7 @@ def overtaken(store: Store) -> tuple[int, int]:
     found = history(6, 50, step=3 * DAY)
     replay = Replay(store)
     replay.journal = OneByOne(store, [projection.CounterProjection(PLAN)], replay.clock)
-    for batch in batches(steps(found), MOST):
+    for batch in batches(steps(found), FEW):
         replay.batch(batch)
     return unlike_bulk(found, replay)
 
@@ -145,7 +147,7 @@ def _without_ties(log: Log) -> Iterator[tuple[str, Events]]:
 def unlike(store: Store, load: Load = loaded) -> tuple[int, int]:
     """Count what is not as in bulk in a small replay."""
     found = history(5, 120, step=3 * DAY)
-    return unlike_bulk(found, coarse(store, found, load))
+    return unlike_bulk(found, coarse(store, found, load, most=FEW))
 
 
 def test_a_batch_that_forgets_its_own_events_is_caught(
