@@ -6,6 +6,8 @@ lot that is never off, value per minute, a smooth cut, propensities written down
 minutes for documents and scan, which go to whom comes next after those to be searched.
 """
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -33,7 +35,7 @@ LOOKS = 0.5
 480 minutes of documents beside 480 of physical inspection a shift."""
 
 
-class Learner(Seeing):
+class Learner(Seeing, ABC):
     """A policy whose ranking comes from a model once there is one."""
 
     basis = SCORE
@@ -58,9 +60,9 @@ class Learner(Seeing):
             return profile_weights(self.names, self.values[rows])
         return self.ranked(rows)
 
+    @abstractmethod
     def ranked(self, rows: Ints) -> Floats:
         """Rank arrivals by the model."""
-        raise NotImplementedError
 
 
 class Exploit(Learner):
