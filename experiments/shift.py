@@ -71,22 +71,22 @@ def opening(folder: Path, *, latest: int, entries: int) -> int:
 
     Times are UTC microseconds.
     """
-    with (folder / "crossings.csv").open(newline="") as file:
-        came = sorted(
-            micros(_recorded(row)) for row in csv.DictReader(file) if row["direction"] == "entry"
-        )
+    came = sorted(micros(_recorded(row)) for row in _entries(folder))
     return min([latest, *came[-entries : -entries + 1]])
 
 
 def _entered(folder: Path, *, since: datetime) -> dict[str, datetime]:
     """Return when each vehicle's first entry from then on was recorded, by plate as written."""
     entered: dict[str, datetime] = {}
-    with (folder / "crossings.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            is_entry = row["direction"] == "entry" and row["plate"]
-            if is_entry and (came := _recorded(row)) >= since:
-                entered[row["plate"]] = min(came, entered.get(row["plate"], _NEVER))
+    for row in _entries(folder):
+        if (plate := row["plate"]) and (came := _recorded(row)) >= since:
+            entered[plate] = min(came, entered.get(plate, _NEVER))
     return entered
+
+
+def _entries(folder: Path) -> Iterator[Row]:
+    with (folder / "crossings.csv").open(newline="") as file:
+        yield from (row for row in csv.DictReader(file) if row["direction"] == "entry")
 
 
 def _declared(
