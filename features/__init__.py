@@ -13,6 +13,7 @@ catalogue   the features
 plan        the catalogue, compiled to reads and finishers
 dealing     rows dealt into parts by key, so that each fits a cache
 kernel      the reads of one group, compiled; reference is its numpy twin
+numbering   entities numbered as they appear, for the kernel
 bulk        all reads of a whole history at once, by a compiled kernel or its numpy twin
 derived     what events take from the past: first of a pair, hits passed along links
 export      the matrix as one Parquet file, never whole in memory
