@@ -28,9 +28,10 @@ from experiments.postgres import Cluster
 from experiments.synth.write import write
 from features.backfill import backfill
 from features.catalogue import CATALOGUE
-from features.counters import Counter, Lookup, Reader, latest, layouts
+from features.counters import Counter, Lookup, Reader, latest
 from features.definitions import EVER
 from features.intake import read_folder
+from features.layout import layouts
 from features.log import Log, read_log
 from features.passages import CrossingEvent
 from features.plan import Group, Plan

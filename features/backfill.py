@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, delete
 
 from features.acts import Look
-from features.counters import COUNTERS, Layout, copy, layouts
+from features.counters import COUNTERS, copy
 from features.derived import first_pairs
 from features.encode import FACTS
+from features.layout import Layout, layouts
 from features.links import keep, ways
 from features.log import Events, Log
 from features.passages import LINKS, PASSAGES

@@ -7,12 +7,8 @@ difference of two; how many events the entity has makes no difference.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from itertools import islice
-from math import nan
-from struct import Struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +16,7 @@ from sqlalchemy import Column, Connection, Integer, LargeBinary, PrimaryKeyConst
 
 from engine.store import METADATA, Int64, add, fetch, put
 from features.definitions import EVER, Floats
+from features.layout import layouts
 from features.plan import Group, Plan
 from features.streams import CROSSINGS
 
@@ -59,47 +56,6 @@ Found = tuple[bytes | None]
 """One row of an answer: the state, None where the entity had no event."""
 Counter = tuple[int, int]
 """(group number, entity key)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How one group's state is packed."""
-
-    group: Group
-    number: int
-    """Identifies the group and its layout in the table, whatever the catalogue's order."""
-    sums: tuple[str, ...]
-    carried: tuple[str, ...]
-
-    packing: Struct
-    """Little-endian: the sums, then what is carried."""
-
-    @property
-    def empty(self) -> bytes:
-        """The state of an entity without events: nothing counted, nothing carried."""
-        return self.packing.pack(*[0] * len(self.sums), *[nan] * len(self.carried))
-
-    @property
-    def width(self) -> int:
-        """Number of 8-byte places."""
-        return len(self.sums) + len(self.carried)
-
-
-def layouts(plan: Plan) -> dict[Group, Layout]:
-    """Return each group's layout; raises ``ValueError`` should two numbers collide."""
-    found = {}
-    for group in plan.groups:
-        reads = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
-        sums = tuple(sorted({read.measure for read in reads if not read.is_last}))
-        told = {"known_at"} if group in plan.remembered else set()
-        carried = tuple(sorted({read.measure for read in reads if read.is_last} | told))
-        text = repr((group.stream, group.by, sums, carried)).encode()
-        number = int.from_bytes(blake2b(text, digest_size=4).digest(), "big") >> 1
-        packing = Struct(f"<{len(sums)}q{len(carried)}d")
-        found[group] = Layout(group, number, sums, carried, packing)
-    if len({layout.number for layout in found.values()}) != len(found):
-        raise ValueError("two counter groups have the same number: rename an entity")
-    return found
 
 
 def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[bytes | None]:

@@ -15,7 +15,8 @@ from typing import Literal
 from sqlalchemy import Connection, select
 
 from engine.times import DAY
-from features.counters import COUNTERS, Layout, latest, layouts
+from features.counters import COUNTERS, latest
+from features.layout import Layout, layouts
 from features.passages import PASSAGES
 from features.plan import Group, Plan
 from features.streams import CROSSINGS, FINDS, INSPECTIONS, PASSED

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, bindparam
 
 from engine.journal import Draft, Entry
 from engine.store import add, fetch
-from features.counters import Counter, Layout, layouts
+from features.counters import Counter
 from features.definitions import EVER, Stream
+from features.layout import Layout, layouts
 from features.links import followed, keep, ways
 from features.passages import PASSAGES, ActEvent, CrossingEvent, FindEvent, passage_row
 from features.places import Looked, PlaceCounter, told

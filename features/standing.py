@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from features.counters import Counter, Layout, insert, latest
+from features.counters import Counter, insert, latest
 from features.definitions import Floats, Stream
 from features.encode import FACTS
+from features.layout import Layout
 
 Ints = NDArray[np.int64]
 Place = tuple[Counter, slice]
