@@ -9,7 +9,7 @@ import pytest
 
 from engine.answers import Claim
 from engine.errors import StoreUnavailableError
-from engine.inflight import Asked, Desk, Recorded
+from engine.inflight import QUIET_STEPS, STEP_SECONDS, Asked, Desk, Recorded
 
 SECONDS = 10
 
@@ -86,10 +86,36 @@ def test_those_answered_together_are_waited_for(
     for one in together(book, "a", "b", "c"):
         one.result(SECONDS)
     monkeypatch.setattr("engine.inflight.time.sleep", sleep)
-    monkeypatch.setattr("engine.inflight.LINGER_SECONDS", SECONDS)  # a busy machine has the time
     book.ask("x").result(SECONDS)
     assert [one.result(SECONDS) for one in more] == cast("list[Recorded]", ["y", "z"])
     assert book.batches[-1] == ["x", "y", "z"]
+
+
+def test_two_halves_that_take_turns_become_one_whole(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who came while others were handled does not go ahead without them."""
+    back = iter([["first"]])
+    more: list[Future[Recorded]] = []
+
+    def sleep(_: float) -> None:  # who was answered first asks again
+        more.extend(book.ask(f"{name} again") for name in next(back, []))
+
+    monkeypatch.setattr("engine.inflight.time.sleep", sleep)
+    for one in together(book, "a", "b"):
+        one.result(SECONDS)
+    assert len(more) == 1
+    assert book.batches == [["first"], ["a", "b", "first again"]]
+
+
+def test_who_does_not_come_back_is_waited_for_a_few_steps_only(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("engine.inflight.time.sleep", slept.append)
+    for one in together(book, "a", "b"):
+        one.result(SECONDS)
+    assert slept == [STEP_SECONDS] * QUIET_STEPS
 
 
 def test_a_fault_is_found_by_halves_and_belongs_to_one(book: Book) -> None:
