@@ -85,6 +85,16 @@ def crossing_name(crossing_id: str) -> str:
     return f"crossing:{crossing_id}"
 
 
+def inspection_name(inspection_id: str) -> str:
+    """Return the name that an inspection act takes."""
+    return f"inspection:{inspection_id}"
+
+
+def seizure_name(seizure_id: str) -> str:
+    """Return the name that a seizure takes."""
+    return f"seizure:{seizure_id}"
+
+
 def taken(connection: Connection, names: Iterable[str]) -> dict[str, Answer]:
     """Return what took these names, by name."""
     return {row[0]: Answer(*row) for row in fetch_among(connection, _TAKEN, [*set(names)])}

@@ -121,6 +121,10 @@ class Features(Protocol):
         """Return which of these crossings were recorded or loaded."""
         ...
 
+    def was_loaded(self, connection: Connection, name: str) -> bool:
+        """Tell whether the loaded history holds an act or seizure (:mod:`engine.answers`)."""
+        ...
+
     def entries(
         self, connection: Connection, post: str, *, since: int, until: int
     ) -> Sequence[int]:

@@ -12,7 +12,15 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from engine.answers import TAKEN, Answer, Claim, answered, crossing_name, taken
+from engine.answers import (
+    TAKEN,
+    Answer,
+    Claim,
+    answered,
+    crossing_name,
+    inspection_name,
+    taken,
+)
 from engine.assignment import Handling
 from engine.errors import ConflictError, NotFoundError
 from engine.inflight import Recorded, recorded
@@ -69,6 +77,7 @@ class Recording:
         """Record an inspection act, with the engine's own basis and propensity."""
 
         def draft(connection: Connection) -> Draft:
+            self._unheard_of(connection, claim)
             decided = self._decided(connection, act.crossing_id)
             basis, propensity = _basis(decided, said)
             known = act.model_dump(include=set(InspectionAct.model_fields))
@@ -88,6 +97,7 @@ class Recording:
         """Record goods taken, at a post or inland."""
 
         def draft(connection: Connection) -> Draft:
+            self._unheard_of(connection, claim)
             self._check(connection, seizure)
             body = {
                 "seizure": seizure.model_dump(mode="json", exclude_none=True),
@@ -155,16 +165,18 @@ class Recording:
         raise ConflictError(claim.kind, claim.names[-1], "it is being recorded by somebody else")
 
     def _check(self, connection: Connection, seizure: Seizure) -> None:
-        """Refuse a seizure in an act nobody filed: its find would count nowhere.
-
-        The acts of a loaded crossing stand in the history's files, and are taken at their word.
-        """
+        """Refuse a seizure in an act nobody filed: its find would count nowhere."""
         if seizure.inspection_id is None:
             return
-        crossing = seizure.crossing_id
-        is_loaded = crossing is not None and _reported(connection, crossing) is None
-        if not is_loaded and not taken(connection, [inspection_name(seizure.inspection_id)]):
+        name = inspection_name(seizure.inspection_id)
+        if not taken(connection, [name]) and not self._features.was_loaded(connection, name):
             raise NotFoundError("inspection", seizure.inspection_id)
+
+    def _unheard_of(self, connection: Connection, claim: Claim) -> None:
+        """Refuse what the loaded history holds already: it would count twice."""
+        name = claim.names[-1]
+        if self._features.was_loaded(connection, name):
+            raise ConflictError(claim.kind, name.partition(":")[2], TAKEN)
 
     def _decided(self, connection: Connection, crossing_id: str) -> dict[str, Any] | None:
         """Return the record of the last decision on a crossing, None where there is none."""
@@ -184,11 +196,6 @@ def _who(decided: dict[str, Any] | None, by: Handling) -> dict[str, str | None]:
     """Return who reports, and which team did it: as said, else the one that was drawn."""
     drawn = None if decided is None else decided["decision"].get("team")
     return {"by": by.person, "team": by.team or drawn}
-
-
-def inspection_name(inspection_id: str) -> str:
-    """Return the name that an inspection act takes."""
-    return f"inspection:{inspection_id}"
 
 
 def _reported(connection: Connection, crossing_id: str) -> Answer | None:

@@ -2,6 +2,7 @@
 
 intake      bulk files to validated rows: contract and KCS formats, quarantine
 history     validated rows on disk, and back as event tables
+loaded      which acts and seizures it holds, by name
 anchored    whether they still are what the journal says was loaded
 encode      one crossing with its declaration, as integers: entity keys, measures, facts
 columns     keys and facts of a long history, held small

@@ -16,6 +16,7 @@ from engine.journal import Draft, Entry, Journal
 from engine.minutes import Taught, lesson_of, taught_anew, teach
 from engine.records import Arrival, Inspection, Seizure
 from engine.store import Store
+from features import loaded
 from features.acts import Look, act_minutes, looks
 from features.backfill import backfill
 from features.event_log import read_event_log, records
@@ -74,6 +75,7 @@ def open_epoch(
         upto=upto,
         taught=act_minutes(tables),
         looks=looks(tables),
+        names=loaded.names(tables),
     )
     body = {"epoch": tables.digest, "definitions": plan.digest, **about}
     return Journal(store, [opening]).append([Draft(HISTORY, tables.digest, "", body)])[0]
@@ -92,15 +94,17 @@ class _Opening:
         upto: int,
         taught: Sequence[Taught],
         looks: Sequence[Look],
+        names: Sequence[str],
     ) -> None:
         self._log, self._plan, self._features = log, plan, features
         self._epoch, self._upto = epoch, upto
-        self._taught, self._looks = taught, looks
+        self._taught, self._looks, self._names = taught, looks, names
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Fill the counters from the log, then count what was recorded after it was read."""
         backfill(connection, self._log, self._plan, looks=self._looks)
         taught_anew(connection, self._taught)
+        loaded.keep(connection, self._names)
         late = list(records(connection, after=self._upto))
         CounterProjection(self._plan).apply(connection, [self._counted(record) for record in late])
         for _, _, kind, body in late:

@@ -15,6 +15,7 @@ from engine.ports import FeatureRows
 from engine.records import Arrival, Crossing, Declaration, Inspection, Seizure
 from engine.store import fetch
 from engine.times import micros
+from features import loaded
 from features.counters import Reader
 from features.definitions import Floats
 from features.encode import encode, key
@@ -113,6 +114,10 @@ class OnlineFeatures:
         among = f"IN ({', '.join('?' * len(wanted))})" if is_sqlite else "= ANY(%s)"
         rows = fetch(connection, _AMONG + among, wanted if is_sqlite else [wanted])
         return frozenset(crossing_id for (crossing_id,) in rows)
+
+    def was_loaded(self, connection: Connection, name: str) -> bool:
+        """Tell whether the loaded history holds the act or seizure that takes this name."""
+        return loaded.holds(connection, name)
 
     def entries(
         self, connection: Connection, post: str, *, since: int, until: int

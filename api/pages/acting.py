@@ -12,10 +12,10 @@ from api.pages.forms import line, number, once, wrong
 from api.pages.visits import Form, Visitor, field
 from api.reading import Reading
 from api.runtime import Runtime
-from engine.answers import claim, taken
+from engine.answers import claim, inspection_name, seizure_name, taken
 from engine.assignment import Handling
 from engine.queue import INSPECTION, RELEASE, Filed
-from engine.recording import SEIZURE, Release, inspection_name
+from engine.recording import SEIZURE, Release
 from engine.records import Seizure
 from engine.reviews import REVIEW, Review
 
@@ -41,16 +41,15 @@ def report(runtime: Runtime, visitor: Visitor, decision_id: str, form: Form) -> 
     now = datetime.now(UTC)
     act = _act(known, form, now)
     seizure = _seizure(known, form, act) if act.outcome == "seizure" else None
-    act_name = inspection_name(act.inspection_id)
-    seizure_name = f"{SEIZURE}:sz-{once(form)}"
+    act_name, find_name = inspection_name(act.inspection_id), seizure_name(f"sz-{once(form)}")
     with runtime.store.read() as snapshot:  # sent twice, it differs in its time alone
-        done = taken(snapshot, [act_name, seizure_name])
+        done = taken(snapshot, [act_name, find_name])
     if act_name not in done:
         asked = claim(INSPECTION, act, post=known.post, name=act_name)
         by = Handling(visitor.caller.person, _team(runtime, known, form))
         runtime.recording.inspection(act, asked, said=None, by=by)
-    if seizure is not None and seizure_name not in done:
-        asked = claim(SEIZURE, seizure, post=known.post, name=seizure_name)
+    if seizure is not None and find_name not in done:
+        asked = claim(SEIZURE, seizure, post=known.post, name=find_name)
         runtime.recording.seizure(seizure, asked)
 
 

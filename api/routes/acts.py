@@ -10,10 +10,10 @@ from api.bodies import ReportedAct, body_of
 from api.dependencies import IdempotencyKey, RunningService, Team, TheCaller
 from api.reading import post_of
 from api.schemas import Acknowledged, AcknowledgedAct
-from engine.answers import claim
+from engine.answers import claim, inspection_name, seizure_name
 from engine.assignment import Handling
 from engine.queue import INSPECTION
-from engine.recording import SEIZURE, inspection_name
+from engine.recording import SEIZURE
 from engine.records import Seizure
 
 router = APIRouter(prefix="/v1", tags=["acts"], responses=said(401, 403, 404, 409, 413, 422, 503))
@@ -54,7 +54,7 @@ async def seize(
     post = caller.post or ""
     if seizure.crossing_id is not None:
         post = await asyncio.to_thread(post_of, runtime, caller, seizure.crossing_id)
-    name = f"{SEIZURE}:{seizure.seizure_id}"
+    name = seizure_name(seizure.seizure_id)
     asked = claim(SEIZURE, seizure, post=post, name=name, key=key)
     found = await asyncio.to_thread(runtime.recording.seizure, seizure, asked)
     return answer(runtime.acknowledged(found, identifier=seizure.seizure_id), 201)

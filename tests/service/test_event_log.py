@@ -22,6 +22,7 @@ from features.history import epoch, read_history
 from features.intake import load
 from features.loading import open_epoch
 from features.log import read_log
+from features.online import OnlineFeatures
 from features.passages import PASSAGES
 from features.places import PLACE_COUNTS
 from features.plan import Plan
@@ -152,17 +153,43 @@ def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
     ours = lived.post("/v1/inspections", act(7001, ids["OYB"]))
     theirs = lived.post("/v1/inspections", act(7002, ids["FOT"]))
     assert (ours.status_code, theirs.status_code) == (201, 404)
-    # So is a find in an act that only the files know; in one that nobody filed there is none.
-    files = read_history(lived.home).crossings.to_pylist()
-    theirs_alone = next(row["crossing_id"] for row in files if row["post"] == "OYB")
-    find = {"seizure_id": "s-7003", "inspection_id": "i-of-files", "crossing_id": theirs_alone}
+
+
+def test_a_find_in_an_act_of_the_files_is_taken_and_no_report_of_theirs_again(
+    lived: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = _loaded(lived, tmp_path / "late")
+    row = next(row for row in past["inspections"] if row["crossing_id"] in past["ours"])
+    find = {"seizure_id": "s-7003", "crossing_id": row["crossing_id"]}
     find |= {"recorded_at": datetime.now(UTC).isoformat(), "substance_class": "narcotic"}
-    assert lived.post("/v1/seizures", find).status_code == 201
-    find |= {"seizure_id": "s-7004", "crossing_id": "c-5001"}
-    assert lived.post("/v1/seizures", find).status_code == 404
-    with store.read() as connection:
+    asked = find | {"inspection_id": row["inspection_id"]}
+    assert lived.post("/v1/seizures", asked).status_code == 201
+    with lived.runtime.store.read() as connection:
         finds = read_event_log(lived.home, connection).seizures.to_pylist()
-    assert theirs_alone in {row["linked_crossing_id"] for row in finds}
+    assert row["crossing_id"] in {one["linked_crossing_id"] for one in finds}
+    unheard = find | {"seizure_id": "s-7004", "inspection_id": "i-of-nobody"}
+    assert lived.post("/v1/seizures", unheard).status_code == 404, "in an act that nobody filed"
+
+    again = act(0, row["crossing_id"]) | {"inspection_id": row["inspection_id"]}
+    taken = find | {"seizure_id": past["seizures"][0]["seizure_id"]}
+    for path, body in (("/v1/inspections", again), ("/v1/seizures", taken)):
+        assert lived.post(path, body).status_code == 409
+    # The twin: a service that does not know the names of what was loaded.
+    monkeypatch.setattr(OnlineFeatures, "was_loaded", lambda *_: False)
+    for path, body in (("/v1/inspections", again), ("/v1/seizures", taken)):
+        assert lived.post(path, body).status_code == 201
+
+
+def _loaded(world: World, folder: Path) -> dict[str, Any]:
+    """Load a later history; return its acts and seizures, and which crossings are our post's."""
+    write(folder, crossings=4_000, seed=3, end=datetime.now(UTC) - timedelta(days=1), days=30)
+    _only_our_posts(folder)
+    load(world.home, folder)
+    open_epoch(world.home, world.runtime.store, PLAN, about={}, said=lambda _: None)
+    past = read_history(world.home)
+    rows = {name: past.table(name).to_pylist() for name in ("inspections", "seizures")}
+    ours = {row["crossing_id"] for row in past.crossings.to_pylist() if row["post"] == "OYB"}
+    return {**rows, "ours": ours}
 
 
 def _only_our_posts(folder: Path) -> None:

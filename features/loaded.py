@@ -1,0 +1,33 @@
+"""Which acts and seizures the loaded history holds: reported once more, they would count twice.
+
+Its crossings are found among the passages. Acts and seizures leave there only what they changed, so
+their names stand in a table of their own, as a running service would have taken them.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Column, Connection, String, Table, delete
+
+from engine.answers import inspection_name, seizure_name
+from engine.store import METADATA, add, fetch
+from features.history import Tables
+
+LOADED = Table("loaded_reports", METADATA, Column("name", String, primary_key=True))
+"""The names of the acts and seizures that the counters started from."""
+
+
+def names(tables: Tables) -> list[str]:
+    """Return the names that the acts and seizures of a history take."""
+    acts = map(inspection_name, tables.inspections["inspection_id"].to_pylist())
+    return [*acts, *map(seizure_name, tables.seizures["seizure_id"].to_pylist())]
+
+
+def keep(connection: Connection, names: Sequence[str]) -> None:
+    """Replace the names by those of a history, inside one writer's transaction."""
+    connection.execute(delete(LOADED))
+    add(connection, LOADED, [(name,) for name in names])
+
+
+def holds(connection: Connection, name: str) -> bool:
+    """Tell whether the history that the counters started from holds this act or seizure."""
+    return bool(fetch(connection, "SELECT 1 FROM loaded_reports WHERE name = ?", [name]))
