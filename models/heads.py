@@ -84,7 +84,7 @@ def discrepancy_head(
     told = ~np.isnan(z)  # an early fold may have had no trees for unseen fingerprints
     if int(label[told & (said[UNSEEN] > 0)].sum()) < JUDGED_UNSEEN:
         return judged
-    # One map for both: apart, that of new fingerprints held for no later period (docs/models.md).
+    # One map for both: apart, that of new fingerprints held for no later period (docs/trials.md).
     knots = fit_knots(z[told], label[told])
     return replace(judged, head=Head(judged.head.blend, knots, Head(WHERE_UNSEEN, knots)))
 

@@ -5,7 +5,7 @@ nothing are left out before the draw, so that a split is not spent on them. Wher
 test says hardly more than chance, and nothing is left out (:mod:`models.fit`).
 
 Assumes rows in time order. A feature that speaks only together with another is lost; that costs
-less than the crowd does (docs/models.md).
+less than the crowd does (docs/trials.md).
 """
 
 import numpy as np

@@ -4,7 +4,7 @@ A fingerprint (goods, countries, tax and mass together) that was inspected befor
 its next declaration, and trees that learn from all rows lean on that. Where a fingerprint is new
 they know less than trees that were taught by first declarations alone and never look at
 fingerprints: for these, the rates of goods hold no declaration of the same kind. Both speak there,
-in fixed shares (docs/models.md says why they are not chosen on later rows).
+in fixed shares (docs/trials.md says why they are not chosen on later rows).
 """
 
 from collections.abc import Sequence
