@@ -16,8 +16,8 @@ from engine.times import rfc3339
 from models import promotion
 from models.bundle import signing_key
 from models.papers import Papers, papers, stamp
-from models.promotion import KINDS, SHADOWED, Standing, State
 from models.promotions import MODEL_RECORDS, last_measured, read_state
+from models.standings import KINDS, SHADOWED, Standing, State
 
 VIEWS = ("random_stream", "inverse_propensity", "inspected")
 FIGURES = ("hit_rate_at_capacity", "recall_at_capacity", "lift", "average_precision", "auc")

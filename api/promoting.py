@@ -18,8 +18,8 @@ from features.catalogue import CATALOGUE
 from features.plan import Plan
 from models import promotion
 from models.bundle import MANIFEST, file_digest, load_bundle, signing_key
-from models.promotion import State
 from models.promotions import PromotionProjection, read_state
+from models.standings import State
 
 APPROVERS = (Role.ANALYST, Role.SUPERVISOR)
 

@@ -8,7 +8,7 @@ from api.described import Described
 from api.schemas_profiles import Estimate
 from engine.decision import Mode
 
-Role = Literal["candidate", "shadow", "in_force", "retired"]
+Role = Literal["candidate", "shadow", "challenger", "in_force", "retired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,12 @@ class ModelEvent(Described):
 
     at: datetime
     kind: Literal[
-        "model_registered", "model_shadowed", "model_approved", "model_in_force", "model_retired"
+        "model_registered",
+        "model_shadowed",
+        "model_approved",
+        "model_in_force",
+        "model_retired",
+        "model_challenged",
     ]
     by: str
     why: str | None

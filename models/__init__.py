@@ -26,6 +26,7 @@ reasons      contributions as sentences; wording, wording_mirror: how a feature 
 integrity    whether officers see more of a carrier, or let more go, than the lot explains
 similar      past seizures with like reasons; seizures: which of them a bundle remembers
 registry     training runs in MLflow, which only this module knows
-promotion    who approved what, as a state machine; promotions: the records it reads
+promotion    who may let a model decide, shadow or challenge; standings: where each stands, a state
+             machine over the records; promotions: where these are read
 shadow       what a model not yet in force would have said of what was decided
 """

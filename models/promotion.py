@@ -1,146 +1,26 @@
-"""Who approved what, and which model decides: a state machine over the journal's records.
+"""Who may let a model decide, and what is recorded of it: the steps of promotion.
 
-Assumes that a state is what the records say, in their order, and nothing else: two approvals by
-different people put a model into force, whether or not a record says so too, and an approval twice
-by one person, or by whoever trained the model, counts for nothing even when it got into the
-journal. Two commands that race therefore cannot promote with one person.
+Each returns the records that it takes, or refuses with the condition that is missing. What they
+come to is what :mod:`models.standings` makes of them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Sequence
 
 from engine.errors import NoModelError, PromotionRefusedError
 from engine.journal import Draft
+from models.standings import (
+    APPROVALS,
+    APPROVED,
+    CHALLENGED,
+    IN_FORCE,
+    REGISTERED,
+    RETIRED,
+    SHADOWED,
+    Standing,
+    State,
+)
 
-REGISTERED = "model_registered"
-SHADOWED = "model_shadowed"
-APPROVED = "model_approved"
-IN_FORCE = "model_in_force"
-RETIRED = "model_retired"
-KINDS = (REGISTERED, SHADOWED, APPROVED, IN_FORCE, RETIRED)
-APPROVALS = 2
 OTHER_FEATURES = "it was fitted on other features than those read here"
-
-Role = Literal["candidate", "shadow", "in_force", "retired"]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One record about a model."""
-
-    kind: str
-    version: str
-    by: str
-    manifest: str = ""
-    """Registered: SHA-256 of the bundle's manifest, so that what is approved is what was judged."""
-    evaluation: str = ""
-    """Registered: SHA-256 of the stored report; empty where there is none."""
-    card: str = ""
-    """Registered: SHA-256 of the card; empty where there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where one model stands."""
-
-    version: str
-    role: Role
-    trained_by: str
-    manifest: str
-    evaluation: str
-    card: str
-    approvals: tuple[str, ...] = ()
-    """Who approved, in order; never who trained it, nobody twice."""
-    was_in_force: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where every model stands."""
-
-    models: Mapping[str, Standing] = field(default_factory=dict)
-    history: tuple[str, ...] = ()
-    """Versions put into force, oldest first; the last decides while it is in force.
-
-    A roll back cuts off what came after the version it returns to.
-    """
-
-    @property
-    def in_force(self) -> str | None:
-        """The version that decides, None where none does."""
-        if not self.history or self.models[self.history[-1]].role != "in_force":
-            return None
-        return self.history[-1]
-
-
-def state(events: Iterable[Event]) -> State:
-    """Return where every model stands after these records, in the journal's order.
-
-    Records that no command here would write (of an unknown version, say) change nothing.
-    """
-    now = State()
-    for event in events:
-        now = _after(now, event)
-    return now
-
-
-def _after(now: State, event: Event) -> State:
-    model = now.models.get(event.version)
-    if event.kind == REGISTERED:
-        return now if model else _with(now, _registered(event))
-    if model is None:
-        return now
-    if event.kind == SHADOWED and model.role == "candidate":
-        return _with(now, replace(model, role="shadow"))
-    if event.kind == RETIRED:
-        return _with(now, replace(model, role="retired"))
-    if event.kind == IN_FORCE and model.was_in_force:  # a roll back; firsts need approvals
-        return _into_force(now, model)
-    if event.kind == APPROVED and model.role != "in_force":
-        return _approved(now, model, event.by)
-    return now
-
-
-def _registered(event: Event) -> Standing:
-    return Standing(
-        version=event.version,
-        role="candidate",
-        trained_by=event.by,
-        manifest=event.manifest,
-        evaluation=event.evaluation,
-        card=event.card,
-    )
-
-
-def _approved(now: State, model: Standing, by: str) -> State:
-    """Count an approval; the second of two people puts the model into force.
-
-    One that has left is a candidate again, and those who approved it before have to do so anew.
-    """
-    if model.role == "retired":
-        model = replace(model, role="candidate", approvals=())
-    if by == model.trained_by or by in model.approvals:
-        return now
-    model = replace(model, approvals=(*model.approvals, by))
-    return _with(now, model) if len(model.approvals) < APPROVALS else _into_force(now, model)
-
-
-def _into_force(now: State, model: Standing) -> State:
-    """Put a model into force and retire the one before it."""
-    if now.in_force == model.version:
-        return now
-    history = now.history
-    if model.version in history:
-        history = history[: history.index(model.version)]
-    if now.in_force is not None:
-        now = _with(now, replace(now.models[now.in_force], role="retired"))
-    now = _with(now, replace(model, role="in_force", was_in_force=True))
-    return replace(now, history=(*history, model.version))
-
-
-def _with(now: State, model: Standing) -> State:
-    return replace(now, models={**now.models, model.version: model})
 
 
 def register(
@@ -205,6 +85,42 @@ def approve(
     if len(given) + 1 < APPROVALS:
         return records
     return (*records, *_change(now, version, by=by, why="approved by two"))
+
+
+def challenge(
+    now: State,
+    version: str,
+    *,
+    by: str,
+    manifest: str,
+    doubts: Sequence[str] = (),
+    fits: bool = True,
+) -> tuple[Draft, ...]:
+    """Return the record of one approval of a trial; the second puts the model on trial.
+
+    On trial it leads some arrivals, by lot, so it may lack nothing that a model in force needs:
+    arguments and refusals are those of `approve`. It is refused too where no model is in force to
+    challenge, and where one is on trial already.
+    """
+    model = _known(now, version)
+    for why in against(model, manifest=manifest, doubts=doubts, fits=fits):
+        raise PromotionRefusedError(version, why)
+    if now.in_force is None:
+        raise PromotionRefusedError(version, "no model is in force that it could challenge")
+    if now.challenger is not None:
+        raise PromotionRefusedError(version, f"{now.challenger.version} is on trial")
+    if by == model.trained_by:
+        raise PromotionRefusedError(version, "whoever trained a model may not put it on trial")
+    if by in model.challenges:
+        raise PromotionRefusedError(version, "the same person approved its trial already")
+    return (Draft(CHALLENGED, version, "", {"by": by, "manifest": manifest}),)
+
+
+def end_trial(now: State, *, by: str, why: str) -> tuple[Draft, ...]:
+    """Return the record after which the model in force decides alone; one person is enough."""
+    if now.challenger is None:
+        raise PromotionRefusedError(now.in_force or "", "no model is on trial")
+    return (Draft(RETIRED, now.challenger.version, "", {"by": by, "why": why}),)
 
 
 def against(

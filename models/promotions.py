@@ -3,19 +3,25 @@
 Assumes that such records are few: the state is computed anew from all of them at each look.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, Connection, String, Table, insert, select
 
-from engine.journal import Draft, Entry
+from engine.journal import BODIES, Draft, Entry
 from engine.store import METADATA, Int64
-from models.promotion import KINDS, Event, State, state
+from models.standings import KINDS, Event, State, state
 
 MEASURED = "drift_measured"
 """Kind of the record of one measurement of drift; its subject is the version it is about."""
-KEPT = (*KINDS, MEASURED)
+TRIAL_MEASURED = "trial_measured"
+"""Kind of the record of what both sides of a trial found; its subject is the challenger."""
+KEPT = (*KINDS, MEASURED, TRIAL_MEASURED)
 """What is kept here: a measurement moves no model, and is found again by its number."""
+EVEN = 0.5
+"""Share of a challenger that nothing was found about yet."""
 MODEL_RECORDS = Table(
     "model_records",
     METADATA,
@@ -61,6 +67,7 @@ def read_state(connection: Connection) -> State:
         columns.manifest,
         columns.evaluation,
         columns.card,
+        columns.seq,
     ).order_by(columns.seq)
     return state(Event(*row) for row in connection.execute(query))
 
@@ -81,3 +88,43 @@ def last_measured(connection: Connection) -> int | None:
 def in_force(connection: Connection) -> str | None:
     """Return the version that decides, None where none does."""
     return read_state(connection).in_force
+
+
+@dataclass(frozen=True, slots=True)
+class OnTrial:
+    """Two models that share what the score may pick."""
+
+    champion: str
+    """The version in force."""
+    challenger: str
+    sequence: int
+    """The journal's record that began the trial."""
+    share: float
+    """Probability with which the challenger leads an arrival."""
+
+
+def on_trial(connection: Connection) -> OnTrial | None:
+    """Return the trial that runs, with its share as measured last; None where none does."""
+    now = read_state(connection)
+    challenger = now.challenger
+    if now.in_force is None or challenger is None or challenger.trial is None:
+        return None
+    measured = last_of_trial(connection, challenger.trial)
+    share = EVEN if measured is None else measured[1]["share"]
+    return OnTrial(now.in_force, challenger.version, challenger.trial, share)
+
+
+def last_of_trial(connection: Connection, sequence: int) -> tuple[int, dict[str, Any]] | None:
+    """Return the last measurement of the trial that this record began: its number and its body."""
+    columns = MODEL_RECORDS.c
+    query = (
+        select(columns.seq, BODIES.c.body)
+        .join(BODIES, BODIES.c.seq == columns.seq)
+        .where(columns.kind == TRIAL_MEASURED, columns.seq > sequence)
+        .order_by(columns.seq.desc())
+    )
+    for seq, kept in connection.execute(query):
+        body = json.loads(kept)
+        if body["trial"] == sequence:  # not one that was under way as the trial before it ended
+            return seq, body
+    return None

@@ -24,8 +24,8 @@ from engine.ports import Features, Scorer
 from engine.queue import DECISION
 from engine.times import DAY, micros, rfc3339
 from models.norms import FEWEST_ROWS
-from models.promotion import SHADOWED
 from models.risk import Floats, risk
+from models.standings import SHADOWED
 
 SHADOW_SCORES = "shadow_scores"
 """Kind of the record of one day's shadow scores at a post; its subject is the version."""

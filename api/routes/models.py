@@ -20,7 +20,7 @@ from engine.answers import Claim, answered, claim, taken
 from engine.errors import PromotionRefusedError
 from engine.records import Identifier, Record, Text
 from engine.store import Store
-from models.promotion import State
+from models.standings import State
 
 Version = Annotated[Identifier, Path()]
 router = APIRouter(prefix="/v1/models", tags=["models"], responses=said(401, 403, 422, 503))

@@ -11,7 +11,7 @@ from features.catalogue import CATALOGUE
 from features.plan import Plan
 from models import promotion
 from models.bundle import FORMAT, file_digest, sign, signing_key
-from models.promotion import State
+from models.standings import State
 from tests.unit.models_world import small_world
 from tests.unit.test_models_report import judged
 

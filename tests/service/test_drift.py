@@ -21,7 +21,7 @@ from features.plan import Plan
 from models import promotion, watching
 from models.drift import Reference, reference
 from models.papers import Papers
-from models.promotion import State
+from models.standings import APPROVED, State
 from tests.service.conftest import serving
 from tests.service.world import World, arrival
 
@@ -156,8 +156,8 @@ def test_the_command_records_what_it_measured(
     now = State()
     for step in (
         promotion.register(now, "m1", by="cem", manifest="m", evaluation="e", card="c"),
-        (Draft(promotion.APPROVED, "m1", "", {"by": "ann"}),),
-        (Draft(promotion.APPROVED, "m1", "", {"by": "bob"}),),
+        (Draft(APPROVED, "m1", "", {"by": "ann"}),),
+        (Draft(APPROVED, "m1", "", {"by": "bob"}),),
     ):
         world.runtime.journal.append(step)
     kept = papers(reference(values(world), PLAN.names))

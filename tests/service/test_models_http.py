@@ -23,7 +23,7 @@ from features.plan import Plan
 from models import promotion
 from models.bundle import file_digest, signing_key
 from models.bundle_write import write_bundle
-from models.promotion import State
+from models.standings import State
 from models.train import Trained, train
 from tests.service.world import FakeModels, World, make_home, make_keys, open_world
 from tests.unit.models_world import START, small_world

@@ -25,10 +25,10 @@ from features.online import OnlineFeatures
 from features.plan import Plan
 from models import promotion, shadow
 from models.agreement import agreement
-from models.promotion import State
 from models.promotions import read_state
 from models.scorer import Scorer
 from models.shadow import seeds, shadow_scores
+from models.standings import State
 from tests.service.conftest import serving
 from tests.service.world import POST, UniformScorer, World, arrival
 

@@ -1,6 +1,7 @@
 """Two people who did not train a model put it into force; nothing else does."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,8 +9,8 @@ from hypothesis import strategies as st
 
 from engine.errors import NoModelError, PromotionRefusedError
 from engine.journal import Draft
-from models import promotion
-from models.promotion import KINDS, Event, State, state
+from models import promotion, standings
+from models.standings import APPROVED, CHALLENGED, KINDS, Event, Standing, State, state
 
 
 class Story:
@@ -25,7 +26,8 @@ class Story:
     def add(self, drafts: tuple[Draft, ...]) -> None:
         for draft in drafts:
             body = {name: value for name, value in draft.body.items() if name != "why"}
-            self.events.append(Event(draft.kind, draft.subject, **body))
+            number = len(self.events) + 1
+            self.events.append(Event(draft.kind, draft.subject, **body, seq=number))
 
     def register(self, version: str, *, by: str = "ana", **lacking: str) -> None:
         facts = {"manifest": f"sha-{version}", "evaluation": "e", "card": "c"} | lacking
@@ -33,6 +35,9 @@ class Story:
 
     def approve(self, version: str, by: str) -> None:
         self.add(promotion.approve(self.now, version, by=by, manifest=f"sha-{version}"))
+
+    def challenge(self, version: str, by: str) -> None:
+        self.add(promotion.challenge(self.now, version, by=by, manifest=f"sha-{version}"))
 
     def roll_back(self) -> None:
         manifest = f"sha-{promotion.before(self.now)}"
@@ -181,6 +186,109 @@ def test_racing_approvals_need_two_people_all_the_same() -> None:
         assert story.now.in_force == ("m1" if by == "cem" else None)
 
 
+def on_trial() -> Story:
+    """Tell of a model in force and of another that two people put on trial beside it."""
+    story = Story()
+    story.promote("m1")
+    story.register("m2")
+    story.challenge("m2", "ben")
+    assert story.now.challenger is None and story.now.models["m2"].role == "candidate"
+    story.challenge("m2", "dan")
+    return story
+
+
+def test_two_people_put_a_model_on_trial_beside_the_one_in_force() -> None:
+    story = on_trial()
+    challenger = story.now.challenger
+    assert challenger is not None and challenger.version == "m2"
+    assert challenger.challenges == ("ben", "dan") and challenger.trial == len(story.events)
+    assert challenger.approvals == () and story.now.in_force == "m1"
+
+
+def not_tried(story: Story, version: str, by: str, **facts: Any) -> str:
+    known: dict[str, Any] = {"manifest": f"sha-{version}"} | facts
+    with pytest.raises(PromotionRefusedError) as caught:
+        promotion.challenge(story.now, version, by=by, **known)
+    return caught.value.why
+
+
+def test_a_trial_lacks_nothing_that_an_approval_needs() -> None:
+    story = Story()
+    story.register("m2")
+    assert "no model is in force" in not_tried(story, "m2", "ben")
+    story.promote("m1")
+    assert "in force" in not_tried(story, "m1", "ben")
+    assert "trained" in not_tried(story, "m2", "ana")
+    assert "not the one" in not_tried(story, "m2", "ben", manifest="other")
+    assert "other features" in not_tried(story, "m2", "ben", fits=False)
+    assert "turned" in not_tried(story, "m2", "ben", doubts=["labels look turned"])
+    story.register("m3", evaluation="")
+    assert "evaluation" in not_tried(story, "m3", "ben")
+    story.register("m4", card="")
+    assert "card" in not_tried(story, "m4", "ben")
+    with pytest.raises(NoModelError):
+        promotion.challenge(story.now, "m9", by="ben", manifest="")
+    story.challenge("m2", "ben")
+    assert "same person" in not_tried(story, "m2", "ben")
+    story.challenge("m2", "cem")
+    story.register("m5")
+    assert "m2 is on trial" in not_tried(story, "m5", "ben")
+    with pytest.raises(PromotionRefusedError, match="candidate"):
+        promotion.shadow(story.now, "m2", by="ben")
+
+
+def test_a_trial_is_no_approval_and_a_challenger_comes_into_force_by_two() -> None:
+    story = on_trial()
+    story.approve("m2", "ben")
+    assert story.now.in_force == "m1" and story.now.models["m2"].role == "challenger"
+    story.approve("m2", "cem")
+    assert story.now.in_force == "m2" and story.now.challenger is None
+    assert story.now.models["m2"].trial is None
+
+
+@pytest.mark.parametrize("how", ["another", "roll back", "withdrawal"])
+def test_a_trial_ends_as_its_champion_leaves(how: str) -> None:
+    story = Story()
+    story.promote("m0")
+    story.events += [replace(event, seq=0) for event in on_trial().events]
+    assert story.now.challenger is not None
+    story.register("m3")
+    if how == "another":
+        story.approve("m3", "ben")
+        story.approve("m3", "cem")
+    elif how == "roll back":
+        story.roll_back()
+    else:
+        story.add(promotion.withdraw(story.now, by="ben", why="doubt"))
+    model = story.now.models["m2"]
+    assert story.now.challenger is None
+    assert (model.role, model.challenges, model.trial) == ("candidate", (), None)
+
+
+def test_who_wanted_a_trial_against_one_model_wanted_none_against_the_next() -> None:
+    story = Story()
+    story.promote("m1")
+    story.register("m2")
+    story.challenge("m2", "ben")
+    story.promote("m3")
+    story.challenge("m2", "dan")
+    assert story.now.challenger is None and story.now.models["m2"].challenges == ("dan",)
+
+
+def test_one_person_ends_a_trial_and_two_may_begin_it_anew() -> None:
+    story = on_trial()
+    story.add(promotion.end_trial(story.now, by="ben", why="finds less"))
+    assert story.now.challenger is None and story.now.in_force == "m1"
+    assert story.now.models["m2"].role == "retired"
+    with pytest.raises(PromotionRefusedError, match="no model is on trial"):
+        promotion.end_trial(story.now, by="ben", why="")
+    story.challenge("m2", "ben")
+    assert story.now.challenger is None
+    story.challenge("m2", "dan")
+    challenger = story.now.challenger
+    assert challenger is not None and challenger.trial == len(story.events)
+
+
 event = st.builds(
     Event,
     st.sampled_from(KINDS),
@@ -196,13 +304,26 @@ def test_no_sequence_of_records_promotes_without_two_others(events: list[Event])
         assert len(set(model.approvals)) == len(model.approvals)
         assert model.trained_by not in model.approvals
         if model.was_in_force:
-            assert len(model.approvals) >= 2
-    assert sum(model.role == "in_force" for model in now.models.values()) <= 1
+            assert others(events, APPROVED, model) >= 2
+        if model.role == "challenger":
+            assert others(events, CHALLENGED, model) >= 2 and now.in_force is not None
+        assert (model.role == "challenger") == (model.trial is not None)
+    for role in ("in_force", "challenger"):
+        assert sum(model.role == role for model in now.models.values()) <= 1
+
+
+def others(events: list[Event], kind: str, model: Standing) -> int:
+    """Count the people other than who trained a model who said one thing of it."""
+    said = {one.by for one in events if (one.kind, one.version) == (kind, model.version)}
+    return len(said - {model.trained_by})
 
 
 def test_the_planted_flaw_is_seen() -> None:
     """The twin: were an in-force record believed without approvals, one record would promote."""
     forged = [Event(KINDS[0], "m1", "ana"), Event(KINDS[3], "m1", "ana")]
     assert state(forged).in_force is None
+    alone = Event(CHALLENGED, "m2", "cem")
+    tried = state([*on_trial().events[:-2], alone, alone])
+    assert tried.challenger is None and tried.models["m2"].challenges == ("cem",)
     careless = replace(state(forged[:1]).models["m1"], was_in_force=True)
-    assert promotion._after(State({"m1": careless}), forged[1]).in_force == "m1"
+    assert standings._after(State({"m1": careless}), forged[1]).in_force == "m1"

@@ -11,9 +11,9 @@ from engine.errors import PromotionRefusedError
 from models import promotion, turned
 from models.config import TrainConfig
 from models.dataset import Dataset
-from models.promotion import Event, state
 from models.report_html import report_html
 from models.report_text import paragraph
+from models.standings import Event, state
 from models.train import train
 from models.turned import doubts
 from tests.unit.models_world import small_world

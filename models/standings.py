@@ -1,0 +1,186 @@
+"""Which model decides, and where every other stands: a state machine over the journal's records.
+
+Assumes that a state is what the records say, in their order, and nothing else: two approvals by
+different people put a model into force, whether or not a record says so too, and an approval twice
+by one person, or by whoever trained the model, counts for nothing even when it got into the
+journal. Two commands that race therefore cannot promote with one person. The same holds of a trial,
+in which a challenger shares the searches of the model in force: it needs two people, and it ends
+when either of the two models leaves.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+REGISTERED = "model_registered"
+SHADOWED = "model_shadowed"
+APPROVED = "model_approved"
+IN_FORCE = "model_in_force"
+RETIRED = "model_retired"
+CHALLENGED = "model_challenged"
+KINDS = (REGISTERED, SHADOWED, APPROVED, IN_FORCE, RETIRED, CHALLENGED)
+APPROVALS = 2
+
+Role = Literal["candidate", "shadow", "challenger", "in_force", "retired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One record about a model."""
+
+    kind: str
+    version: str
+    by: str
+    manifest: str = ""
+    """Registered: SHA-256 of the bundle's manifest, so that what is approved is what was judged."""
+    evaluation: str = ""
+    """Registered: SHA-256 of the stored report; empty where there is none."""
+    card: str = ""
+    """Registered: SHA-256 of the card; empty where there is none."""
+    seq: int = 0
+    """The record's number in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one model stands."""
+
+    version: str
+    role: Role
+    trained_by: str
+    manifest: str
+    evaluation: str
+    card: str
+    approvals: tuple[str, ...] = ()
+    """Who approved, in order; never who trained it, nobody twice."""
+    was_in_force: bool = False
+    challenges: tuple[str, ...] = ()
+    """Who approved its trial beside the model in force; never who trained it, nobody twice."""
+    trial: int | None = None
+    """The journal's record that put it on trial; None where it is on none."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where every model stands."""
+
+    models: Mapping[str, Standing] = field(default_factory=dict)
+    history: tuple[str, ...] = ()
+    """Versions put into force, oldest first; the last decides while it is in force.
+
+    A roll back cuts off what came after the version it returns to.
+    """
+
+    @property
+    def in_force(self) -> str | None:
+        """The version that decides, None where none does."""
+        if not self.history or self.models[self.history[-1]].role != "in_force":
+            return None
+        return self.history[-1]
+
+    @property
+    def challenger(self) -> Standing | None:
+        """The model on trial beside the one in force, None where there is none."""
+        return next((one for one in self.models.values() if one.role == "challenger"), None)
+
+
+def state(events: Iterable[Event]) -> State:
+    """Return where every model stands after these records, in the journal's order.
+
+    Records that no command here would write (of an unknown version, say) change nothing.
+    """
+    now = State()
+    for event in events:
+        now = _after(now, event)
+    return now
+
+
+def _after(now: State, event: Event) -> State:
+    model = now.models.get(event.version)
+    if event.kind == REGISTERED:
+        return now if model else _with(now, _registered(event))
+    if model is None:
+        return now
+    if event.kind == SHADOWED and model.role == "candidate":
+        return _with(now, replace(model, role="shadow"))
+    if event.kind == RETIRED:
+        now = _without_trial(now) if model.role == "in_force" else now
+        return _with(now, replace(model, role="retired", challenges=(), trial=None))
+    if event.kind == CHALLENGED and stands_alone(now) and model.role != "in_force":
+        return _challenged(now, model, event)
+    if event.kind == IN_FORCE and model.was_in_force:  # a roll back; firsts need approvals
+        return _into_force(now, model)
+    if event.kind == APPROVED and model.role != "in_force":
+        return _approved(now, model, event.by)
+    return now
+
+
+def _registered(event: Event) -> Standing:
+    return Standing(
+        version=event.version,
+        role="candidate",
+        trained_by=event.by,
+        manifest=event.manifest,
+        evaluation=event.evaluation,
+        card=event.card,
+    )
+
+
+def _approved(now: State, model: Standing, by: str) -> State:
+    """Count an approval; the second of two people puts the model into force."""
+    model = _come_back(model)
+    if by == model.trained_by or by in model.approvals:
+        return now
+    model = replace(model, approvals=(*model.approvals, by))
+    return _with(now, model) if len(model.approvals) < APPROVALS else _into_force(now, model)
+
+
+def _come_back(model: Standing) -> Standing:
+    """Return one that has left as a candidate, whom those who approved it have to approve anew."""
+    return replace(model, role="candidate", approvals=()) if model.role == "retired" else model
+
+
+def stands_alone(now: State) -> bool:
+    """Tell whether a model is in force, and none on trial beside it."""
+    return now.in_force is not None and now.challenger is None
+
+
+def _challenged(now: State, model: Standing, event: Event) -> State:
+    """Count an approval of a trial; the second of two people begins it."""
+    if event.by == model.trained_by or event.by in model.challenges:
+        return now
+    model = _come_back(model)
+    model = replace(model, challenges=(*model.challenges, event.by))
+    if len(model.challenges) < APPROVALS:
+        return _with(now, model)
+    return _with(now, replace(model, role="challenger", trial=event.seq))
+
+
+def _without_trial(now: State) -> State:
+    """End a trial as its champion leaves, and forget who wanted one: it was against that model."""
+    ended = {
+        version: replace(
+            one, challenges=(), trial=None, role="candidate" if one.trial is not None else one.role
+        )
+        for version, one in now.models.items()
+    }
+    return replace(now, models=ended)
+
+
+def _into_force(now: State, model: Standing) -> State:
+    """Put a model into force, retire the one before it, and end the trial that there was."""
+    if now.in_force == model.version:
+        return now
+    history = now.history
+    if model.version in history:
+        history = history[: history.index(model.version)]
+    if now.in_force is not None:
+        now = _with(now, replace(now.models[now.in_force], role="retired"))
+    now = _without_trial(now)
+    model = replace(model, role="in_force", was_in_force=True, challenges=(), trial=None)
+    now = _with(now, model)
+    return replace(now, history=(*history, model.version))
+
+
+def _with(now: State, model: Standing) -> State:
+    return replace(now, models={**now.models, model.version: model})
