@@ -11,6 +11,7 @@ from engine.places import Search
 from engine.reasons import Reason
 from engine.receipts import Receipt
 from engine.records import Basis
+from engine.trial import Side
 
 ChannelCode = Literal["green", "blue", "yellow", "red"]
 
@@ -67,6 +68,26 @@ class ReviewSaid(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tried(Described):
+    """What a trial of two models made of an arrival."""
+
+    sequence: int
+    """The journal's record that began the trial."""
+    share: float
+    """Probability with which the challenger leads."""
+    leader: Side
+    """Whose word decided, by lot; ``model_version`` and the risk are of that model."""
+    other: str
+    """Version of the model that did not lead."""
+    percentile: float
+    """Share of the post's last 28 days below it, by the other model."""
+    p_seizure: float
+    p_discrepancy: float
+    wanted: list[Side]
+    """Sides whose score sends it to officers where that side leads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisorView(CheckpointView):
     """A decision with why it was made."""
 
@@ -83,6 +104,8 @@ class SupervisorView(CheckpointView):
     """Selected by an entry of the watch list."""
     reasons: list[Reason]
     model_version: str | None
+    trial: Tried | None = None
+    """What a trial of two models made of it, where one ran."""
     reviews: list[ReviewSaid] | None = None
     """What supervisors said about it, where one decision is asked for."""
 

@@ -15,6 +15,7 @@ verify      whether the journal still is what was acknowledged
 draws       seeds nobody can steer, one number in [0, 1) for each purpose
 assignment  which team inspects, by lot
 selection   from probabilities and draws to a channel and its propensity
+trial       two models that share the picks: who leads an arrival, by lot
 decision    a decision as data, and what each role may see of it
 places      where to look first in a red vehicle; place_table: the checklist it learns from
 matches     what somebody wrote down beforehand that fits an arrival

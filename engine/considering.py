@@ -1,4 +1,8 @@
-"""All that is read for an arrival before it is decided on: scores, draws, its post's standing."""
+"""All that is read for an arrival before it is decided on: scores, draws, its post's standing.
+
+While a model is on trial it scores what the model in force scores. Who leads an arrival is drawn;
+what is said of a model in the inputs is said of that one, and ``trial`` says it of the other.
+"""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -20,6 +24,7 @@ from engine.rules import sentences as rule_sentences
 from engine.selection import Channel, Policy
 from engine.shifts import Shifts, Standing
 from engine.tally import Tally
+from engine.trial import CHALLENGER, TRIAL, Trial, leading
 from engine.workload import Running, Workload
 
 BY_MODEL = (RANDOM, SCORE, PLACE)
@@ -29,11 +34,35 @@ BY_RULES = (RANDOM, PLACE, *map(purpose, RULES))
 
 
 @dataclass(frozen=True, slots=True)
+class Challenger:
+    """The model on trial beside the one in force."""
+
+    scorer: Scorer
+    sequence: int
+    """The journal's record that began the trial."""
+    share: float
+    """Probability with which it leads an arrival."""
+
+
+@dataclass(frozen=True, slots=True)
 class InForce:
-    """The model that decides now, or none."""
+    """The model that decides now, or none; and the one that shares its picks."""
 
     scorer: Scorer | None
     mode: Mode
+    challenger: Challenger | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Led:
+    """What leads an arrival, a model or none, and what holds for it."""
+
+    scorer: Scorer | None
+    scores: Scores | None
+    standing: Standing
+    trial: Trial | None = None
+    other: Scores | None = None
+    """By the model of a trial that does not lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,35 +119,43 @@ class Considering:
         """
         in_force = self._in_force()
         found = [m.matches(snapshot, arrivals, rows, as_of=as_of) for m in self._matchers]
-        scores = None if in_force.scorer is None else in_force.scorer.score(rows.values)
+        scorer, rival = in_force.scorer, in_force.challenger
+        scores = None if scorer is None else scorer.score(rows.values)
+        rivals = None if rival is None else rival.scorer.score(rows.values)
         running: dict[str, Running] = {}
         out = []
         for index, arrival in enumerate(arrivals):
             post = arrival.crossing.post
-            standing = self._shifts.standing(post, as_of, scorer=in_force.scorer)
+            standing = self._shifts.standing(post, as_of, scorer=scorer)
             if post not in running:
                 running[post] = self._workload.running(
                     snapshot, standing.shift, now=as_of, tally=tally
                 )
             amends = amended[index]
             if amends is not None:  # draws from the shift that drew for it first
-                standing = self._shifts.standing(post, amends.as_of, scorer=in_force.scorer)
+                standing = self._shifts.standing(post, amends.as_of, scorer=scorer)
+            first = arrival.crossing if amends is None else amends.crossing
+            movement = movement_key(first, standing.shift)
+            led = _Led(scorer, scores, standing)
+            if rival is not None and rivals is not None:
+                led = self._drawn(led, rival, rivals, movement=movement)
             matches = tuple(match for each in found for match in each[index])
             one = Considered(
                 row=rows.values[index],
                 event=rows.events[index],
-                seen=seen(arrival, rows, scores, index=index),
+                seen=seen(arrival, rows, led.scores, index=index, other=led.other),
                 inputs=self._inputs(
                     arrival,
-                    in_force,
-                    standing,
+                    led,
+                    in_force.mode,
                     running[post],
+                    movement=movement,
                     as_of=as_of if amends is None else amends.as_of,
                     epoch=rows.epoch,
                     matches=matches,
                     amends=amends,
                 ),
-                scorer=in_force.scorer,
+                scorer=led.scorer,
             )
             decision = decide(one.inputs, one.seen)
             if decision.channel is Channel.RED:  # few are: nobody else's places are read
@@ -136,25 +173,47 @@ class Considering:
         found = reasons(one.seen, one.row, one.scorer, sentences=self._sentences)
         return explained(decision, found, one.inputs.matches)
 
+    def _drawn(
+        self, champion: _Led, challenger: Challenger, scores: Scores, *, movement: bytes
+    ) -> _Led:
+        """Let the lot say which of two models leads, and keep what the other says."""
+        shift, model = champion.standing.shift, challenger.scorer
+        standing = self._shifts.standing(shift.post, shift.opens_at, scorer=model)
+        rival = _Led(model, scores, standing)
+        leader = leading(challenger.share, draw(standing.seed, TRIAL, movement=movement))
+        led, other = (rival, champion) if leader == CHALLENGER else (champion, rival)
+        if other.scorer is None:
+            return champion
+        trial = Trial(
+            sequence=challenger.sequence,
+            share=challenger.share,
+            leader=leader,
+            other=other.scorer.version,
+            table_sequence=other.standing.table_sequence,
+            table=other.standing.table,
+            severity=other.scorer.severity,
+        )
+        return replace(led, trial=trial, other=other.scores)
+
     def _inputs(
         self,
         arrival: Arrival,
-        in_force: InForce,
-        standing: Standing,
+        led: _Led,
+        mode: Mode,
         running: Running,
         *,
+        movement: bytes,
         as_of: int,
         epoch: str,
         matches: tuple[Match, ...],
         amends: Amends | None,
     ) -> Inputs:
-        scorer = in_force.scorer
+        scorer, standing = led.scorer, led.standing
         minutes = running.expected(arrival.crossing.vehicle_class)
-        first = arrival.crossing if amends is None else amends.crossing
-        movement = movement_key(first, standing.shift)
         fixed = BY_RULES if scorer is None else BY_MODEL
         team = (TEAM,) if running.teams else ()
-        purposes = (*fixed, AMENDED, *team, *(match.purpose for match in matches))
+        tried = () if led.trial is None else (TRIAL,)
+        purposes = (*fixed, AMENDED, *team, *tried, *(match.purpose for match in matches))
         return Inputs(
             decision_id=f"dec-{secrets.token_hex(12)}",
             as_of=as_of,
@@ -162,7 +221,7 @@ class Considering:
             shift_id=standing.shift.shift_id,
             draws={p: draw(standing.seed, p, movement=movement) for p in purposes},
             policy=running.policy(self._policy, minutes),
-            mode=in_force.mode,
+            mode=mode,
             model_version=None if scorer is None else scorer.version,
             definitions=self._definitions,
             table_sequence=standing.table_sequence,
@@ -174,16 +233,28 @@ class Considering:
             rules=RULES_VERSION,
             amends=None if amends is None else amends.decision_id,
             amendment=0 if amends is None else amends.number,
+            trial=led.trial,
         )
 
 
-def seen(arrival: Arrival, rows: FeatureRows, scores: Scores | None, *, index: int) -> Seen:
-    """Return one arrival of a batch with its features and scores."""
+def seen(
+    arrival: Arrival,
+    rows: FeatureRows,
+    scores: Scores | None,
+    *,
+    index: int,
+    other: Scores | None = None,
+) -> Seen:
+    """Return one arrival of a batch with its features and scores; ``other`` are a trial's."""
     features = rows.by_name(index)
     if scores is None:
         return Seen(arrival, features)
-    p_seizure, p_discrepancy = scores.p_seizure[index], scores.p_discrepancy[index]
-    return Seen(arrival, features, float(p_seizure), float(p_discrepancy))
+    beside = None if other is None else _chances(other, index)
+    return Seen(arrival, features, *_chances(scores, index), beside)
+
+
+def _chances(scores: Scores, index: int) -> tuple[float, float]:
+    return float(scores.p_seizure[index]), float(scores.p_discrepancy[index])
 
 
 def reasons(

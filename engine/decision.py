@@ -33,6 +33,7 @@ from engine.selection import (
     scored,
     select,
 )
+from engine.trial import Trial, Tried, tried
 
 Mode = Literal["model", "last_good", "rules_only"]
 Band = Literal["low", "medium", "high"]
@@ -80,6 +81,8 @@ class Inputs:
     """Who inspects in this shift."""
     rules: str = "rules-1"
     """Version of the rules that decide without a model; the first records do not say it."""
+    trial: Trial | None = None
+    """Where two models share the picks: what is said above of a model is said of the leader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class Seen:
     p_seizure: float | None = None
     """Calibrated; None without a model."""
     p_discrepancy: float | None = None
+    other: tuple[float, float] | None = None
+    """Both chances, in this order, by the model of a trial that does not lead; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,8 @@ class Decision:
     model_version: str | None
     team: str | None = None
     """Who inspects it, drawn by lot; None where it goes to no officer or the roster names none."""
+    trial: Tried | None = None
+    """What the trial that it fell into made of it; None where none ran."""
     rank: Rank | None = None
     reasons: tuple[Reason, ...] = ()
 
@@ -156,7 +163,9 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
     crossing, policy = seen.arrival.crossing, inputs.policy
     value = _risk(seen, inputs.severity)
     level = None if value is None else percentile(inputs.table, value)
-    picked = _picked(policy, level, seen)
+    picked, trial = _picked(policy, level, seen), None
+    if inputs.trial is not None and seen.other is not None:
+        trial, picked = tried(inputs.trial, seen.other, picked, policy=policy, draws=inputs.draws)
     changed = (Chance(AMENDED, Channel.YELLOW, AMENDED_SHARE),) if inputs.amendment else ()
     chosen = (*picked, *chances(inputs.matches), *changed)
     selection = select((*chosen, lot(policy)), inputs.draws)
@@ -178,6 +187,7 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
         mode=inputs.mode,
         model_version=inputs.model_version,
         team=_team(inputs, selection.channel),
+        trial=trial,
     )
 
 

@@ -18,10 +18,11 @@ from engine.places import Searches
 from engine.ports import Rows
 from engine.records import Arrival
 from engine.selection import Policy
+from engine.trial import Trial
 from engine.views import flat, outcome
 
 _POLICY = tuple(field.name for field in fields(Policy))
-_OTHERWISE = ("policy", "table", "matches", "minutes", "searches", "teams")
+_OTHERWISE = ("policy", "table", "matches", "minutes", "searches", "teams", "trial")
 _BY_VALUE = tuple(field.name for field in fields(Inputs) if field.name not in _OTHERWISE)
 _LATER = frozenset(field.name for field in fields(Inputs) if field.default is not MISSING)
 """Inputs that came after the first records: one without them has what their default says."""
@@ -35,7 +36,7 @@ class Filing:
     features: str
     """Digest of the row of features."""
     inputs: Inputs
-    """Without the table of percentiles, which is a record of its own."""
+    """Without tables of percentiles, which are records of their own."""
     decision: dict[str, Any]
     has_learnt_order: bool
     """False in records made before search orders were learnt: theirs is kept as it stands."""
@@ -62,6 +63,7 @@ def written(
             "minutes": flat(inputs.minutes),
             "searches": None if inputs.searches is None else inputs.searches.as_dict(),
             "teams": list(inputs.teams),
+            "trial": None if inputs.trial is None else _trial(inputs.trial),
         },
         "queue": {
             "decision_id": decision.decision_id,
@@ -85,7 +87,7 @@ def read_back(body: Mapping[str, Any]) -> Filing:
     inputs = body["inputs"]
     arrival = Arrival.model_validate(body["arrival"], strict=False)
     by_value = {name: inputs[name] for name in _BY_VALUE if name in inputs or name not in _LATER}
-    searches = inputs.get("searches")
+    searches, trial = inputs.get("searches"), inputs.get("trial")
     return Filing(
         arrival=arrival,
         features=body["features"],
@@ -97,10 +99,16 @@ def read_back(body: Mapping[str, Any]) -> Filing:
             minutes=_minutes(inputs.get("minutes"), arrival),
             searches=None if searches is None else Searches.from_dict(searches),
             teams=tuple(inputs.get("teams", ())),
+            trial=None if trial is None else Trial(**trial, table=()),
         ),
         decision=body["decision"],
         has_learnt_order="searches" in inputs,
     )
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    """Return a trial without the other model's table, which is a record of its own, too."""
+    return {name: value for name, value in flat(trial).items() if name != "table"}
 
 
 def _minutes(said: Mapping[str, float] | None, arrival: Arrival) -> Minutes:

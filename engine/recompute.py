@@ -1,9 +1,9 @@
 """Whether a stored decision comes out the same when it is made again from the journal.
 
-Features are read anew as of the decision's time, scored by the model that was in force, and decided
-with the recorded inputs. The rank is an input by value: what waited then has long left the queue.
-So is the search order of a record made before such orders were learnt. A record is held to what it
-says: what later engines say beside it cannot differ from it.
+Features are read anew as of the decision's time, scored by the model that decided (and by the other
+one of a trial), and decided with the recorded inputs. The rank is an input by value: what waited
+then has long left the queue. So is the search order of a record made before such orders were
+learnt. A record is held to what it says: what later engines say beside it cannot differ from it.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,9 +56,11 @@ class Recompute:
         """Make the decision of a record again."""
         filing, rows = self.filed(connection, seq)
         scorer = self.scorer(filing)
-        inputs = self._with_table(connection, filing.inputs)
+        inputs = self._with_tables(connection, filing.inputs)
         scores = None if scorer is None else scorer.score(rows.values)
-        one = seen(filing.arrival, rows, scores, index=0)
+        trial = inputs.trial
+        other = None if trial is None else self._scorer(trial.other).score(rows.values)
+        one = seen(filing.arrival, rows, scores, index=0, other=other)
         decision = replace(decide(inputs, one), rank=Rank(**filing.decision["rank"]))
         if decision.is_referred:
             found = reasons(one, rows.values[0], scorer, sentences=self._sentences)
@@ -91,11 +93,16 @@ class Recompute:
         version = filing.inputs.model_version
         return None if version is None else self._scorer(version)
 
-    def _with_table(self, connection: Connection, inputs: Inputs) -> Inputs:
-        if inputs.table_sequence is None:
-            return inputs
-        table = self._journal.body(connection, inputs.table_sequence)["quantiles"]
-        return replace(inputs, table=tuple(table))
+    def _with_tables(self, connection: Connection, inputs: Inputs) -> Inputs:
+        trial, table = inputs.trial, self._table(connection, inputs.table_sequence)
+        if trial is not None:
+            trial = replace(trial, table=self._table(connection, trial.table_sequence))
+        return replace(inputs, table=table, trial=trial)
+
+    def _table(self, connection: Connection, sequence: int | None) -> tuple[float, ...]:
+        if sequence is None:
+            return ()
+        return tuple(self._journal.body(connection, sequence)["quantiles"])
 
 
 def _comparable(decision: Decision, filing: Filing) -> dict[str, Any]:

@@ -76,6 +76,13 @@ class Chance:
     purpose: str
     channel: Channel
     probability: float
+    before: float | None = None
+    """What it was before it was drawn which model leads (:mod:`engine.trial`); None: the same."""
+
+    @property
+    def written(self) -> float:
+        """The probability that propensities are made of."""
+        return self.probability if self.before is None else self.before
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +164,7 @@ def propensity(chances: Iterable[Chance], channel: Channel) -> float:
         if (
             chance.channel >= channel
         ):  # one number a purpose: its chances are nested, not independent
-            most[chance.purpose] = max(most.get(chance.purpose, 0.0), chance.probability)
+            most[chance.purpose] = max(most.get(chance.purpose, 0.0), chance.written)
     return 1.0 - math.prod(1.0 - probability for probability in most.values())
 
 

@@ -21,6 +21,7 @@ from engine.queue import DECISION, DECISIONS
 from engine.records import Crossing
 from engine.shifts import CLOSED, OPENED
 from engine.times import HOUR, micros
+from engine.trial import TRIAL, leading
 
 Found = tuple[int, str, str]
 """(seq, rule, message)."""
@@ -93,6 +94,9 @@ def _drawn(
     team = body["decision"].get("team")
     if team is not None and team != assigned(inputs["teams"], inputs["draws"][TEAM]):
         yield seq, "team", "not the team that its number assigns"
+    trial, number = inputs.get("trial"), inputs["draws"].get(TRIAL)
+    if trial is not None and (number is None or leading(trial["share"], number) != trial["leader"]):
+        yield seq, "leader", "not the model that its number lets lead"
 
 
 def _again(purposes: Iterable[str], first: Mapping[str, Any], known: Revealed) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import Any
 from engine.decision import Decision
 from engine.receipts import Receipt
 from engine.times import rfc3339
+from engine.trial import Tried
 
 BLIND = (
     "decision_id",
@@ -54,7 +55,12 @@ def outcome(decision: Decision) -> dict[str, Any]:
         "watchlist": "watchlist" in selection.fired,
         "reasons": [flat(reason) for reason in decision.reasons],
         "model_version": decision.model_version,
+        "trial": None if decision.trial is None else _tried(decision.trial),
     }
+
+
+def _tried(trial: Tried) -> dict[str, Any]:
+    return flat(trial) | {"wanted": list(trial.wanted)}
 
 
 def flat(data: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from engine.percentiles import LEVELS
 from engine.ports import Features, Scorer
 from engine.queue import DECISION
 from engine.times import DAY, micros, rfc3339
+from engine.trial import CHALLENGER
 from models.norms import FEWEST_ROWS
 from models.risk import Floats, risk
 from models.standings import SHADOWED
@@ -46,7 +47,7 @@ class _Scored:
     risk: Floats
     """The shadow's."""
     in_force: Floats
-    """Of the model that decided; NaN where none did."""
+    """Of the model in force; NaN where none decided."""
 
 
 def shadow_scores(
@@ -191,12 +192,14 @@ def _scored(
 
 
 def _in_force(filing: Filing) -> float:
-    """Return the risk by the model that decided, NaN where none did."""
-    said = filing.decision["risk"]
+    """Return the risk by the model in force, whoever led a trial; NaN where none decided."""
+    said, severity, trial = filing.decision["risk"], filing.inputs.severity, filing.inputs.trial
+    if trial is not None and trial.leader == CHALLENGER:
+        said, severity = filing.decision["trial"], trial.severity
     if said["p_seizure"] is None:
         return float("nan")
     chances = np.array([said["p_seizure"]]), np.array([said["p_discrepancy"]])
-    return float(risk(*chances, severity=filing.inputs.severity)[0])
+    return float(risk(*chances, severity=severity)[0])
 
 
 def seeds(connection: Connection, version: str) -> dict[str, tuple[float, ...]]:

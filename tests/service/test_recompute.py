@@ -64,13 +64,13 @@ def test_every_decision_comes_out_the_same(world: World, decided: list[Filed]) -
 
 def of_an_older_engine(body: Body) -> Body:
     """Return a record as it was written before minutes, amendments and orders were learnt."""
-    late = {"searches", "minutes", "matches", "amends", "amendment", "rules"}
+    late = {"searches", "minutes", "matches", "amends", "amendment", "rules", "trial"}
     told = {name: value for name, value in body["inputs"].items() if name not in late}
     checklist = [{"place": "cargo.among", "method": "physical", "why": "often"}]
     decision = dict(body["decision"])
     if decision["search_order"]:
         decision["search_order"] = checklist
-    del decision["watchlist"]
+    del decision["watchlist"], decision["trial"]
     return body | {"inputs": told, "decision": decision}
 
 
