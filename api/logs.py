@@ -14,13 +14,13 @@ from typing import Any, TextIO
 import structlog
 
 ALLOWED = {
-    "event": "what happened: fault, model or library",
+    "event": "what happened: fault, model, trial or library",
     "level": "how grave it is",
     "timestamp": "when, UTC",
     "kind": "the type of an error, or the name of the library that speaks",
     "where": "file and line of the innermost calls",
     "route": "the route as the document names it, without its values",
-    "wanted": "the version of the model that was put into force",
+    "wanted": "the version of the model that was put into force, or on trial",
     "mode": "by what decisions are made now",
     "why": "a fixed sentence, or the type of an error",
 }

@@ -58,7 +58,7 @@ class Metrics:
         self.profile_failed = self.profile_failures.inc
         self.models_refused = Counter(
             "darvoza_models_refused",
-            "Looks at which the model in force was missing, changed or of other features.",
+            "Looks at which a model in force or on trial was missing, changed, of other features.",
             registry=self.registry,
         )
         self.percentiles = Histogram(

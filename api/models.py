@@ -11,15 +11,15 @@ from engine.ports import Contribution, Scorer
 from engine.reasons import Reason
 from engine.records import Arrival
 from models.bundle import signing_key
-from models.promotions import in_force
+from models.promotions import OnTrial, in_force, on_trial
 from models.reasons import sentences
 from models.scorer import Scorer as BundleScorer
 from models.shadow import seeds
 
 SETTLED_SECONDS = 0.5
 """How long after a model was loaded a start is over, and the processor free for what explains."""
-_KEPT = 4
-"""Bundles kept loaded: the one in force, the last good one, and what explanations ask for."""
+_KEPT = 5
+"""Bundles kept loaded: in force, on trial, the last good one, and what explanations ask for."""
 
 
 class HomeModels:
@@ -34,9 +34,20 @@ class HomeModels:
     def wanted(self, connection: Connection) -> str | None:
         """Return the version in force, None where there is none."""
         version = in_force(connection)
-        if version is not None and version not in self._seeds:
-            self._seeds[version] = seeds(connection, version)
+        if version is not None:
+            self._seed(connection, version)
         return version
+
+    def trial(self, connection: Connection) -> OnTrial | None:
+        """Return the trial that the version in force stands in, None where none runs."""
+        found = on_trial(connection)
+        if found is not None:
+            self._seed(connection, found.challenger)
+        return found
+
+    def _seed(self, connection: Connection, version: str) -> None:
+        if version not in self._seeds:
+            self._seeds[version] = seeds(connection, version)
 
     def sentences(self, found: Sequence[Contribution], arrival: Arrival, /) -> Sequence[Reason]:
         """Return contributions as reasons, the strongest first."""
@@ -47,5 +58,5 @@ class HomeModels:
         # Neither decisions nor a start need wait for what explains them, which takes as long to
         # load as a fifth of the service; who needs it meanwhile puts it together.
         Timer(SETTLED_SECONDS, scorer.prepare).start()
-        # Whoever asks for the model in force has asked first which it is.
+        # Whoever asks for the model in force, or on trial, has asked first which it is.
         return scorer.seeded(self._seeds.get(version, {}))

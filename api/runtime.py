@@ -53,7 +53,7 @@ from features.catalogue import CATALOGUE
 from features.online import OnlineFeatures
 from features.plan import Plan
 from features.projection import CounterProjection
-from models.promotions import PromotionProjection
+from models.promotions import OnTrial, PromotionProjection
 
 
 class Models(Protocol):
@@ -61,6 +61,10 @@ class Models(Protocol):
 
     def wanted(self, connection: Connection) -> str | None:
         """Return the version in force, None where there is none."""
+        ...
+
+    def trial(self, connection: Connection) -> OnTrial | None:
+        """Return the trial that the version in force stands in, None where none runs."""
         ...
 
     def load(self, version: str) -> Scorer:
@@ -183,6 +187,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         definitions=plan.digest,
         seconds=settings.model_seconds,
         refused=metrics.models_refused.inc,
+        trial=partial(_trial, store, models),
     )
     profiles = ProfileMatcher(writer.submit, plan.names, failed=metrics.profile_failed)
     considering = Considering(
@@ -236,3 +241,8 @@ def _present(store: Store, journal: Journal) -> Present:
 def _wanted(store: Store, models: Models) -> str | None:
     with store.read() as connection:
         return models.wanted(connection)
+
+
+def _trial(store: Store, models: Models) -> OnTrial | None:
+    with store.read() as connection:
+        return models.trial(connection)

@@ -217,6 +217,10 @@ class Ready(Described):
     model_version: str | None
     why: str
     """Empty where the model that was put into force last decides."""
+    challenger: str | None
+    """The model on trial, which leads some of the arrivals."""
+    trial_why: str
+    """Empty where the model that was put on trial leads some of the arrivals."""
     synthetic: bool
     """The network is made up."""
 

@@ -30,13 +30,15 @@ async def alive() -> Response:
 def ready(runtime: RunningService) -> Response:
     """Say whether decisions can be recorded, and by which model they are made."""
     standing = runtime.watch.standing
-    scorer = standing.in_force.scorer
+    scorer, challenger = standing.in_force.scorer, standing.in_force.challenger
     body = {
         "ready": True,
         "store": "ok",
         "mode": standing.in_force.mode,
         "model_version": None if scorer is None else scorer.version,
         "why": standing.why,
+        "challenger": None if challenger is None else challenger.scorer.version,
+        "trial_why": standing.trial_why,
         "synthetic": runtime.network.synthetic,
     }
     try:

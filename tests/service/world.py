@@ -31,6 +31,7 @@ from engine.store import Store
 from features.catalogue import CATALOGUE
 from features.definitions import Feature, Read
 from features.plan import Plan
+from models.promotions import OnTrial
 
 STORE = "darvoza.sqlite"
 POST, OTHER = "OYB", "FOT"
@@ -92,9 +93,13 @@ class FakeModels:
 
     version: str | None = "m1"
     broken: frozenset[str] = frozenset()
+    tried: OnTrial | None = None
 
     def wanted(self, connection: Connection) -> str | None:
         return self.version
+
+    def trial(self, connection: Connection) -> OnTrial | None:
+        return self.tried
 
     def load(self, version: str) -> Scorer:
         if version in self.broken:
