@@ -50,6 +50,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     learning.evaluate,
     learning.promote,
     models.shadow,
+    models.trial,
     models.rollback,
     models.drift,
     learning.backtest,

@@ -83,6 +83,7 @@ BODIES: dict[str, Any] = {
     },
     "ModelApproval": {"note": "Read the report of the random stream."},
     "RollBack": {"reason": "It flags every empty truck."},
+    "EndOfTrial": {"reason": "It finds less than what is in force."},
     "DriftAsked": {"days": 28},
     "RulesOnly": {"reason": "The scale of lane 2 was found to be off."},
     "ProfileProposal": {

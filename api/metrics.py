@@ -58,7 +58,7 @@ class Metrics:
         self.profile_failed = self.profile_failures.inc
         self.models_refused = Counter(
             "darvoza_models_refused",
-            "Looks at which a model in force or on trial was missing, changed, of other features.",
+            "Looks at which a model in force or on trial was missing, changed or did not fit.",
             registry=self.registry,
         )
         self.percentiles = Histogram(

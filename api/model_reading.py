@@ -16,7 +16,14 @@ from engine.times import rfc3339
 from models import promotion
 from models.bundle import signing_key
 from models.papers import Papers, papers, stamp
-from models.promotions import MODEL_RECORDS, last_measured, read_state
+from models.promotions import (
+    MODEL_RECORDS,
+    OnTrial,
+    last_measured,
+    last_of_trial,
+    on_trial,
+    read_state,
+)
 from models.standings import KINDS, SHADOWED, Standing, State
 
 VIEWS = ("random_stream", "inverse_propensity", "inspected")
@@ -57,11 +64,15 @@ class ReadingModels:
                 raise NoModelError(version)
             was_shadow = any(one["kind"] == SHADOWED for one in events[version])
             beside = agreement(connection, self._runtime.journal, version) if was_shadow else None
+            running = on_trial(connection)
+            is_tried = running is not None and version in (running.champion, running.challenger)
+            trial = _trial(connection, running) if running is not None and is_tried else None
         found, _ = self.papers(version)
         return self._standing(now.models[version], events) | {
             "history": events[version],
             "card_text": None if found is None else found.card,
             "shadow": beside,
+            "trial": trial,
         }
 
     def report(self, version: str) -> Mapping[str, Any]:
@@ -109,7 +120,8 @@ class ReadingModels:
         serving, wanted = self._runtime.watch.standing, now.in_force
         is_refused = wanted is not None and serving.wanted == wanted and bool(serving.why)
         deciding = {"in_force": wanted, "mode": serving.in_force.mode, "before": back}
-        return deciding | {"is_refused": is_refused}
+        challenger = None if now.challenger is None else now.challenger.version
+        return deciding | {"is_refused": is_refused, "challenger": challenger}
 
     def _standing(
         self, model: Standing, events: Mapping[str, Sequence[Mapping[str, Any]]]
@@ -128,12 +140,26 @@ class ReadingModels:
             "role": model.role,
             "trained_by": model.trained_by,
             "approvals": list(model.approvals),
+            "challenges": list(model.challenges),
             "evaluation": model.evaluation or None,
             "card": model.card or None,
             "against": [why for why in (missing, *stands) if why] if waits else [],
             "since": own[-1]["at"] if own else None,
             "is_synthetic": report.get("synthetic"),
         }
+
+
+def _trial(connection: Connection, running: OnTrial) -> dict[str, Any]:
+    """Return the trial that runs, and what was measured of it last."""
+    names = ("champion", "challenger", "sequence", "share")
+    told = {name: getattr(running, name) for name in names} | {"measured": None}
+    last = last_of_trial(connection, running.sequence)
+    if last is None:
+        return told
+    seq, body = last
+    at = connection.scalar(select(_J.known_at).where(_J.seq == seq))
+    kept = ("by", "since", "until", "sides", "weeks", "better", "winner")
+    return told | {"measured": {"at": rfc3339(at or 0)} | {name: body[name] for name in kept}}
 
 
 def figures(report: Mapping[str, Any]) -> dict[str, Any]:

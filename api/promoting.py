@@ -1,7 +1,7 @@
 """What one person does to a model, from the command line and over HTTP alike.
 
-Approve, let score in the shadow, roll back. Every step that could put a bundle into force reads and
-verifies it first.
+Approve, let score in the shadow, put on trial, roll back. Every step that could let a bundle decide
+reads and verifies it first.
 """
 
 from collections.abc import Mapping
@@ -66,6 +66,38 @@ def shadowed(
     _allowed(role)
     _verified(home, version)
     return _recorded(store, promotion.shadow(_state(store), version, by=by), claim, why=why)
+
+
+def challenged(
+    home: Home,
+    store: Store,
+    version: str,
+    *,
+    by: str,
+    role: Role,
+    why: str = "",
+    claim: Claim | None = None,
+) -> State:
+    """Record one approval of a trial; the second puts the model on trial; raises alike."""
+    _allowed(role)
+    found = _verified(home, version)
+    drafts = promotion.challenge(
+        _state(store),
+        version,
+        by=by,
+        manifest=found.manifest,
+        doubts=found.report.get("doubts", ()),
+        fits=found.fits,
+    )
+    return _recorded(store, drafts, claim, why=why)
+
+
+def trial_ended(
+    store: Store, *, by: str, role: Role, why: str, claim: Claim | None = None
+) -> State:
+    """Take the model on trial off it, so that the one in force decides alone; raises alike."""
+    _allowed(role)
+    return _recorded(store, promotion.end_trial(_state(store), by=by, why=why), claim)
 
 
 def rolled_back(

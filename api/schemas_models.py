@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from api.described import Described
 from api.schemas_profiles import Estimate
+from api.schemas_trial import OnTrial
 from engine.decision import Mode
 
 Role = Literal["candidate", "shadow", "challenger", "in_force", "retired"]
@@ -20,6 +21,8 @@ class ModelStanding(Described):
     trained_by: str
     approvals: list[str]
     """Who approved it; never who trained it, nobody twice."""
+    challenges: list[str]
+    """Who approved its trial beside the model in force; never who trained it, nobody twice."""
     evaluation: str | None
     """SHA-256 of its stored report; a model without one cannot be approved."""
     card: str | None
@@ -43,6 +46,8 @@ class ModelStandings(Described):
     """This process could not load what is in force: missing, changed, or of other features."""
     before: str | None
     """What a roll back returns to."""
+    challenger: str | None
+    """The model on trial beside the one in force."""
     models: list[ModelStanding]
 
 
@@ -108,6 +113,8 @@ class ModelView(ModelStanding):
     history: list[ModelEvent]
     shadow: Beside | None
     """None where it scored nothing beside a model in force."""
+    trial: OnTrial | None
+    """Where it is on trial, or another is beside it."""
     card_text: dict[str, Any] | None
     """Its card; null where its bundle cannot be read."""
 

@@ -1,4 +1,4 @@
-"""Commands about models that were trained: shadow, rollback, drift."""
+"""Commands about models that were trained: shadow, trial, rollback, drift."""
 
 import getpass
 from pathlib import Path
@@ -63,6 +63,86 @@ def _put_into_shadow(home: Home, store: Store, version: str, *, by: str) -> None
     if not by:
         raise typer.BadParameter("name who puts the candidate into the shadow", param_hint="--as")
     shadowed(home, store, version, by=by, role=signed_in(home, store, by))
+
+
+def trial(
+    home: HomeOption,
+    version: Annotated[
+        str, typer.Argument(help="Model version; without one, measure the trial that runs.")
+    ] = "",
+    by: Annotated[str, typer.Option("--as", help="Who approves, ends or measures.")] = "",
+    *,
+    end: Annotated[bool, typer.Option("--end", help="End the trial that runs.")] = False,
+    why: Annotated[str, typer.Option(help="Why it ends, for the journal.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Put a model on trial beside the one in force, by two people; alone, measure it."""
+    if (version or end) and not by:
+        raise typer.BadParameter("name who approves or ends the trial", param_hint="--as")
+    if end and (version or not why):
+        raise typer.BadParameter("one ends with --why, and names no version", param_hint="--end")
+    with opened(existing(home)) as (found, store):
+        if version or end:
+            told = _stepped(found, store, version, by=by, why=why)
+            emit(told, as_json=as_json, text=lambda: _stands(told))
+            return
+        figures = _raced(store, by=by or getpass.getuser())
+    emit({"measured": figures}, as_json=as_json, text=lambda: _race(figures))
+
+
+def _stepped(home: Home, store: Store, version: str, *, by: str, why: str) -> dict[str, Any]:
+    """Approve a trial, or end the one that runs where no version is named."""
+    from api.promoting import challenged, trial_ended
+
+    role = signed_in(home, store, by)
+    if version:
+        now = challenged(home, store, version, by=by, role=role)
+    else:
+        now = trial_ended(store, by=by, role=role, why=why)
+    approved = list(now.models[version].challenges) if version else []
+    challenger = None if now.challenger is None else now.challenger.version
+    return {"in_force": now.in_force, "challenger": challenger, "approved": approved}
+
+
+def _stands(told: dict[str, Any]) -> None:
+    typer.echo(f"in force: {told['in_force']}; on trial beside it: {told['challenger'] or 'none'}")
+    if told["approved"]:
+        typer.echo(f"trial approved by {', '.join(told['approved'])}")
+
+
+def _raced(store: Store, *, by: str) -> dict[str, Any] | None:
+    """Measure the trial that runs, and record it; None where none does."""
+    from engine.journal import Journal
+    from engine.times import SystemClock
+    from models.promotions import PromotionProjection, on_trial
+    from models.trials import measured, measurement
+
+    journal = Journal(store, [PromotionProjection()])
+    with store.read() as connection:
+        running = on_trial(connection)
+        if running is None:
+            return None
+        now = max(journal.head(connection).as_of, SystemClock().now())
+        figures = measured(connection, running, now=now)
+    journal.append([measurement(figures, by=by)])
+    return figures
+
+
+def _race(figures: dict[str, Any] | None) -> None:
+    if figures is None:
+        typer.echo("no model is on trial")
+        return
+    weeks = len(figures["weeks"])
+    typer.echo(f"{weeks} weeks over since {figures['since']}; what one side alone wanted, and led:")
+    for side, found in figures["sides"].items():
+        typer.echo(
+            f"  {side} {figures[side]}: {found['sent']:,} sent, {found['searched']:,} searched, "
+            f"{found['found']:,} found"
+        )
+    typer.echo(
+        f"the challenger finds more with a chance of {figures['better']:.0%}; it leads "
+        f"{figures['share']:.0%} of arrivals; winner: {figures['winner'] or 'not yet decided'}"
+    )
 
 
 def rollback(

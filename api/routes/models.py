@@ -13,7 +13,7 @@ from api.bodies import body_of, optional_body_of
 from api.callers import Caller
 from api.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.model_reading import MOST, ReadingModels
-from api.promoting import approved, rolled_back, shadowed, withdrawn
+from api.promoting import approved, challenged, rolled_back, shadowed, trial_ended, withdrawn
 from api.runtime import Runtime
 from api.schemas_models import ModelComparison, ModelStanding, ModelStandings, ModelView
 from engine.answers import Claim, answered, claim, taken
@@ -34,6 +34,12 @@ class ModelApproval(Record):
 
 class RollBack(Record):
     """That the model before the present one shall decide again."""
+
+    reason: Text
+
+
+class EndOfTrial(Record):
+    """That the model in force shall decide alone again."""
 
     reason: Text
 
@@ -112,6 +118,25 @@ async def roll_back(
 
 
 @router.post(
+    "/end-trial",
+    status_code=201,
+    response_model=ModelStandings,
+    responses=said(409, 413),
+    openapi_extra=takes(EndOfTrial),
+)
+async def end_trial(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    body: Annotated[EndOfTrial, Depends(body_of(EndOfTrial))],
+) -> Response:
+    """Take the model on trial off it; one person is enough."""
+    step = partial(trial_ended, runtime.store, why=body.reason)
+    await _take(runtime, caller, key=key, body=body, about="end-trial", step=step)
+    return answer(ReadingModels(runtime).all(), 201)
+
+
+@router.post(
     "/{version}/shadow",
     status_code=201,
     response_model=ModelStanding,
@@ -128,6 +153,26 @@ async def shadow(
     """Let a candidate score in the shadow, unseen by officers."""
     step = partial(shadowed, runtime.home, runtime.store, version, why=body.note or "")
     await _take(runtime, caller, key=key, body=body, about=f"{version}:shadow", step=step)
+    return answer(ReadingModels(runtime).standing(version), 201)
+
+
+@router.post(
+    "/{version}/challenges",
+    status_code=201,
+    response_model=ModelStanding,
+    responses=said(404, 409, 413),
+    openapi_extra=takes(ModelApproval, is_owed=False),
+)
+async def challenge(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    version: Version,
+    body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
+) -> Response:
+    """Approve a trial; the second person lets the model share what the one in force may pick."""
+    step = partial(challenged, runtime.home, runtime.store, version, why=body.note or "")
+    await _take(runtime, caller, key=key, body=body, about=f"{version}:challenge", step=step)
     return answer(ReadingModels(runtime).standing(version), 201)
 
 
