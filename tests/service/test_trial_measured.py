@@ -10,7 +10,10 @@ import pytest
 import time_machine
 from typer.testing import CliRunner
 
+from api import promoting
 from api.cli import app
+from api.roles import Role
+from engine.errors import PromotionRefusedError
 from engine.queue import listed
 from engine.trial import CHALLENGER, CHAMPION
 from models import promotion
@@ -18,6 +21,7 @@ from models.forgetting import Race, after
 from models.promotions import OnTrial, on_trial, read_state
 from models.trials import WEEK, counts, measured, measurement
 from tests.service.conftest import NOON, serving
+from tests.service.desk import user
 from tests.service.test_acts import act
 from tests.service.test_amendments import amend, heavier
 from tests.service.test_trial import ready
@@ -227,3 +231,35 @@ def test_without_a_trial_the_command_measures_nothing(tmp_path: Path) -> None:
         assert "no model is on trial" in CliRunner().invoke(app, asked).stdout
         assert CliRunner().invoke(app, [*asked, "m2"]).exit_code == 2
         assert CliRunner().invoke(app, [*asked, "--end", "--as", "ann"]).exit_code == 2
+
+
+def commanded(world: World, monkeypatch: pytest.MonkeyPatch, *asked: str, name: str) -> Said:
+    """Give a command as somebody with a password; return what it prints, or how it ended."""
+    monkeypatch.setenv("DARVOZA_PASSWORD", user(world, name, Role.SUPERVISOR))
+    line = ["trial", *asked, "--home", str(world.home.root), "--as", name, "--json"]
+    done = CliRunner().invoke(app, line)
+    return dict(json.loads(done.stdout)) if done.exit_code == 0 else {"refused": done.exception}
+
+
+def test_a_trial_is_ended_by_one_and_begun_by_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        promoting, "_verified", lambda *_: promoting.Found("m", {"doubts": []}, fits=True)
+    )
+    for world in on_trial_anew(tmp_path):
+        told = world.post("/v1/models/end-trial", {"reason": "It finds less."}, Role.ANALYST)
+        assert (told.status_code, told.json()["challenger"]) == (201, None)
+        one = world.get("/v1/models/m2").json()
+        assert (one["role"], one["trial"]) == ("retired", None)
+        assert one["history"][-1]["why"] == "It finds less."
+        ready(world, challenger=None, trial_why="")
+        again = commanded(world, monkeypatch, "m2", name="ann")
+        assert again == {"in_force": "m1", "challenger": None, "approved": ["ann"]}
+        again = commanded(world, monkeypatch, "m2", name="bob")
+        assert (again["challenger"], again["approved"]) == ("m2", ["ann", "bob"])
+        assert trial(world).share == 0.5
+        refused = commanded(world, monkeypatch, "m2", name="cyd")["refused"]
+        assert isinstance(refused, PromotionRefusedError)
+        ended = commanded(world, monkeypatch, "--end", "--why", "enough", name="dan")
+        assert ended == {"in_force": "m1", "challenger": None, "approved": []}
