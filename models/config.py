@@ -85,6 +85,8 @@ class TrainConfig:
     """
     untrusted_posts: tuple[str, ...] = ()
     """Posts whose labels neither teach nor judge: the way on where a report doubts them."""
+    last_days: float = 0.0
+    """Teach from crossings of the last so many days alone, after a change, say; 0: from all."""
     few_discrepancies: int = 30
     """Below this many finds, or clear inspections, there is no model at all."""
     few_seizures: int = 8

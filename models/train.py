@@ -75,7 +75,8 @@ def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
     NotEnoughDataError
         When the history cannot teach a model of discrepancies.
     """
-    seen = dataset.take(dataset.arrived_at < cutoff)
+    since = cutoff - round(config.last_days * DAY) if config.last_days else 0
+    seen = dataset.take((dataset.arrived_at >= since) & (dataset.arrived_at < cutoff))
     if config.untrusted_posts:
         seen = seen.unlabelled(config.untrusted_posts)
     if not len(seen):

@@ -12,6 +12,7 @@ from models.config import TrainConfig, Trees
 from models.dataset import Dataset
 from models.fit import fit
 from models.model import Model
+from models.train import train
 from tests.unit.models_world import START, small_world
 
 SMALL = TrainConfig(
@@ -148,3 +149,16 @@ def test_an_empty_column_does_no_harm() -> None:
     data = small_world(4000, seed=9)
     data.values[:, 5] = np.nan
     assert np.isfinite(fitted(data).score(data.values[:50]).p_seizure).all()
+
+
+def test_a_challenger_learns_from_the_last_days_alone() -> None:
+    data = small_world(2_000, seed=4)
+    late = data.take(data.arrived_at >= CUT - 90 * DAY)
+    config = replace(SMALL, last_days=90.0)
+    found, expected = (train(one, config, cutoff=CUT) for one in (data, late))
+    assert found.data_digest == expected.data_digest
+    assert (
+        found.model.score(late.values).p_discrepancy
+        == expected.model.score(late.values).p_discrepancy
+    ).all()
+    assert found.data_digest != train(data, SMALL, cutoff=CUT).data_digest
