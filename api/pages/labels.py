@@ -174,6 +174,8 @@ KINDS: Final[Labels] = {
     "model_approved": N_("model approved"),
     "model_in_force": N_("model put into force"),
     "model_retired": N_("model retired"),
+    "model_challenged": N_("trial of a model approved"),
+    "trial_measured": N_("trial measured"),
     "shadow_scores": N_("shadow's scores"),
     "drift_measured": N_("drift measured"),
     "history": N_("history loaded"),

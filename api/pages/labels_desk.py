@@ -14,6 +14,7 @@ STATES: Final[Labels] = {
     "expired": N_("expired"),
     "retired": N_("retired"),
     "candidate": N_("candidate"),
+    "challenger": N_("on trial"),
 }
 TARGETS: Final[Labels] = {"discrepancy": N_("Discrepancy"), "seizure": N_("Seizure")}
 VIEWS: Final[Labels] = {
@@ -36,6 +37,7 @@ EVENTS: Final[Labels] = {
     "model_approved": N_("approved"),
     "model_in_force": N_("put into force"),
     "model_retired": N_("taken out of force"),
+    "model_challenged": N_("its trial approved"),
 }
 GROUPS_OF_REPORT: Final[Labels] = {
     "post": N_("Post"),
@@ -47,6 +49,11 @@ PICKS: Final[Labels] = {
     "shadow": N_("The shadow alone"),
     "in_force": N_("The model that decided, alone"),
 }
+SIDES: Final[Labels] = {
+    "champion": N_("the model in force"),
+    "challenger": N_("the challenger"),
+}
+"""Both sides of a trial."""
 FIELDS: Final[Labels] = {
     "code": N_("Code"),
     "title": N_("Title"),
@@ -85,6 +92,7 @@ DESK: Final[Mapping[str, Labels]] = {
     "event": EVENTS,
     "column": GROUPS_OF_REPORT,
     "picks": PICKS,
+    "side": SIDES,
     "field": FIELDS,
     "named": NAMES,
 }

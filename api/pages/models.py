@@ -18,14 +18,14 @@ from api.pages.rendering import page, speech_of
 from api.pages.routing import PageRoute
 from api.pages.visits import TheForm, TheVisitor, field
 from api.pages.wording import Retelling
-from api.promoting import approved, rolled_back, shadowed, withdrawn
+from api.promoting import approved, challenged, rolled_back, shadowed, trial_ended, withdrawn
 from api.runtime import Runtime
 from engine.errors import MalformedBodyError, NotFoundError
 from engine.records import Identifier
 
 router = APIRouter(prefix="/models", route_class=PageRoute, include_in_schema=False)
 Version = Annotated[Identifier, Path()]
-ROLES = ("in_force", "candidate", "shadow", "retired")
+ROLES = ("in_force", "challenger", "candidate", "shadow", "retired")
 SEALED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a stored page may do: be looked at."""
 
@@ -86,6 +86,14 @@ async def roll_back(runtime: RunningService, visitor: TheVisitor, form: TheForm)
     why = _reason(form)
     await asyncio.to_thread(rolled_back, runtime.home, runtime.store, why=why, **who)
     return RedirectResponse("/models?done=back", 303)
+
+
+@router.post("/end-trial")
+async def end_trial(runtime: RunningService, visitor: TheVisitor, form: TheForm) -> Response:
+    """Take the model on trial off it; one person is enough."""
+    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
+    await asyncio.to_thread(trial_ended, runtime.store, why=_reason(form), **who)
+    return RedirectResponse("/models?done=ended", 303)
 
 
 @router.get("/{version}")
@@ -149,6 +157,16 @@ async def approve(
     who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
     await asyncio.to_thread(approved, runtime.home, runtime.store, version, **who)
     return RedirectResponse(f"/models/{version}?done=approved", 303)
+
+
+@router.post("/{version}/challenges")
+async def challenge(
+    runtime: RunningService, visitor: TheVisitor, _form: TheForm, version: Version
+) -> Response:
+    """Approve a trial; the second person puts the model on trial."""
+    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
+    await asyncio.to_thread(challenged, runtime.home, runtime.store, version, **who)
+    return RedirectResponse(f"/models/{version}?done=challenged", 303)
 
 
 @router.post("/{version}/shadow")

@@ -51,6 +51,8 @@ TWINS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("GET", "/models/{version}/report.html"): ("GET", "/v1/models/{version}/report"),
     ("POST", "/models/{version}/approvals"): ("POST", "/v1/models/{version}/approvals"),
     ("POST", "/models/{version}/shadow"): ("POST", "/v1/models/{version}/shadow"),
+    ("POST", "/models/{version}/challenges"): ("POST", "/v1/models/{version}/challenges"),
+    ("POST", "/models/end-trial"): ("POST", "/v1/models/end-trial"),
     ("GET", "/drift"): ("GET", "/v1/drift"),
     ("POST", "/drift"): ("POST", "/v1/drift"),
     ("GET", "/watchlist"): ("GET", "/v1/watchlist"),

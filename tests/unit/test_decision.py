@@ -77,7 +77,8 @@ def test_a_higher_chance_never_gets_a_milder_channel_or_a_later_place(
     ):
         before, after = decide(inputs(drawn), mild), decide(inputs(drawn), severe)
         assert before.channel <= after.channel
-        assert before.place <= after.place
+        # What the lot sends alone has a place drawn among scored picks; risen, it has its own.
+        assert before.place <= after.place or before.selection.is_random
 
 
 @given(draws, chance, chance)
