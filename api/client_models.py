@@ -41,6 +41,17 @@ class ModelCalls(Calls):
         path = f"/v1/models/{part(version)}/shadow"
         return self._post(judged.ModelStanding, path, {}, key)
 
+    def challenge_model(
+        self, version: str, note: str | None = None, key: str | None = None
+    ) -> judged.ModelStanding:
+        """Approve a trial; the second person puts the model on it."""
+        path = f"/v1/models/{part(version)}/challenges"
+        return self._post(judged.ModelStanding, path, {"note": note}, key)
+
+    def end_trial(self, reason: str, key: str | None = None) -> judged.ModelStandings:
+        """Take the model on trial off it."""
+        return self._post(judged.ModelStandings, "/v1/models/end-trial", {"reason": reason}, key)
+
     def roll_back(self, reason: str, key: str | None = None) -> judged.ModelStandings:
         """Put the model before the present one back into force."""
         path = "/v1/models/rollback"

@@ -136,9 +136,7 @@ class Considering:
                 standing = self._shifts.standing(post, amends.as_of, scorer=scorer)
             first = arrival.crossing if amends is None else amends.crossing
             movement = movement_key(first, standing.shift)
-            led = _Led(scorer, scores, standing)
-            if rival is not None and rivals is not None:
-                led = self._drawn(led, rival, rivals, movement=movement)
+            led = self._drawn(_Led(scorer, scores, standing), rival, rivals, movement=movement)
             matches = tuple(match for each in found for match in each[index])
             one = Considered(
                 row=rows.values[index],
@@ -174,9 +172,16 @@ class Considering:
         return explained(decision, found, one.inputs.matches)
 
     def _drawn(
-        self, champion: _Led, challenger: Challenger, scores: Scores, *, movement: bytes
+        self,
+        champion: _Led,
+        challenger: Challenger | None,
+        scores: Scores | None,
+        *,
+        movement: bytes,
     ) -> _Led:
         """Let the lot say which of two models leads, and keep what the other says."""
+        if challenger is None:
+            return champion
         shift, model = champion.standing.shift, challenger.scorer
         standing = self._shifts.standing(shift.post, shift.opens_at, scorer=model)
         rival = _Led(model, scores, standing)
