@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from api import promoting
 from api.cli import app
@@ -71,6 +71,12 @@ def decided(world: World) -> dict[str, Said]:
         filed = listed(connection, post=None, channel=None, since=0, most=999)
         bodies = [world.runtime.journal.body(connection, one.seq)["decision"] for one in filed]
     return {body["crossing_id"]: body for body in bodies}
+
+
+def printed(done: Result) -> Said:
+    """Return what a command prints; the service in this process may log beside it."""
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    return dict(json.loads(line))
 
 
 def trial(world: World) -> OnTrial:
@@ -203,7 +209,7 @@ def test_the_last_decision_on_a_vehicle_counts(tmp_path: Path) -> None:
 def test_the_command_records_the_share_and_the_service_takes_it(world: World) -> None:
     asked = ["trial", "--home", str(world.home.root), "--as", "every-night"]
     with time_machine.travel(NOON + timedelta(days=8), tick=True):
-        found = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)["measured"]
+        found = printed(CliRunner().invoke(app, [*asked, "--json"]))["measured"]
         text = CliRunner().invoke(app, asked).stdout
     assert found["share"] == trial(world).share > 0.8
     assert "challenger m2" in text and "not yet decided" in text
@@ -227,7 +233,7 @@ def test_a_measurement_of_another_trial_moves_no_share(world: World) -> None:
 def test_without_a_trial_the_command_measures_nothing(tmp_path: Path) -> None:
     for made in serving(tmp_path / "home"):
         asked = ["trial", "--home", str(made.home.root)]
-        assert json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout) == {"measured": None}
+        assert printed(CliRunner().invoke(app, [*asked, "--json"])) == {"measured": None}
         assert "no model is on trial" in CliRunner().invoke(app, asked).stdout
         assert CliRunner().invoke(app, [*asked, "m2"]).exit_code == 2
         assert CliRunner().invoke(app, [*asked, "--end", "--as", "ann"]).exit_code == 2
@@ -238,7 +244,7 @@ def commanded(world: World, monkeypatch: pytest.MonkeyPatch, *asked: str, name: 
     monkeypatch.setenv("DARVOZA_PASSWORD", user(world, name, Role.SUPERVISOR))
     line = ["trial", *asked, "--home", str(world.home.root), "--as", name, "--json"]
     done = CliRunner().invoke(app, line)
-    return dict(json.loads(done.stdout)) if done.exit_code == 0 else {"refused": done.exception}
+    return printed(done) if done.exit_code == 0 else {"refused": done.exception}
 
 
 def test_a_trial_is_ended_by_one_and_begun_by_two(
