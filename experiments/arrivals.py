@@ -12,6 +12,9 @@ from typing import Any
 
 from engine.times import SystemClock, rfc3339
 
+_NAMES = ("plate", "trailer_plate", "driver_ref")
+"""Whom a crossing names; one that names none of them stays as it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -22,12 +25,23 @@ class Sent:
     body: bytes
 
 
-def endless(bodies: Sequence[Mapping[str, Any]], *, prefix: str) -> Iterator[Sent]:
-    """Yield entries like these bodies of requests, over and over."""
+def endless(
+    bodies: Sequence[Mapping[str, Any]], *, prefix: str, strangers: bool = False
+) -> Iterator[Sent]:
+    """Yield entries like these bodies of requests, over and over.
+
+    With ``strangers``, each is of a vehicle and a driver that nobody has seen.
+    """
     entries = [body for body in bodies if body["crossing"]["direction"] == "entry"]
     for number, body in enumerate(itertools.cycle(entries)):
         crossing_id = f"{prefix}-{number}"
         now = {"crossing_id": crossing_id, "arrived_at": rfc3339(SystemClock().now())}
         known = {name: value for name, value in body["crossing"].items() if name != "recorded_at"}
-        raw = json.dumps({**body, "crossing": known | now}, ensure_ascii=False).encode()
+        new = _new_names(known, number) if strangers else {}
+        raw = json.dumps({**body, "crossing": known | now | new}, ensure_ascii=False).encode()
         yield Sent(crossing_id, known["post"], raw)
+
+
+def _new_names(crossing: Mapping[str, Any], number: int) -> dict[str, str]:
+    """Return names that nobody else has, for whom a crossing names."""
+    return {name: f"{number:06}X{at}" for at, name in enumerate(_NAMES) if crossing.get(name)}

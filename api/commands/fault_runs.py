@@ -91,7 +91,8 @@ def run(order: Order, forks: Forker) -> Counts:
             order.fault if order.planted else "",
             is_handed=order.fault == "swap",
         )
-        waiting = endless(made.arrivals, prefix=order.fault)
+        is_new = order.fault == "memory"  # what is kept by name must fill up, or be seen not to
+        waiting = endless(made.arrivals, prefix=order.fault, strangers=is_new)
         with _analysts(made) as analysts:
             if order.is_modelled:
                 analysts.promote(analysts.make())

@@ -7,10 +7,9 @@ a cache that fills does not.
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import count, pairwise
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 
@@ -33,7 +32,6 @@ _PARTS = 12
 """Stretches of the second half, each with a slope of its own."""
 _PAUSE_SECONDS = 0.05
 _PAGE = 4096
-_NAMES = ("plate", "trailer_plate", "driver_ref")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +51,13 @@ async def memory(
     trials: int,
     told: Callable[[int, int], None],
 ) -> Book:
-    """Ask for ``trials`` decisions of one process, and weigh it."""
+    """Ask for ``trials`` decisions of one process, each on a stranger, and weigh it."""
     book, weights = Book(), list[Weight]()
-    new = strangers(waiting)
     with service:
         service.start()
         async with asyncio.TaskGroup() as senders:
             for _ in range(SENDERS):
-                senders.create_task(Sender(service.port, book, keys=keys).run(new))
+                senders.create_task(Sender(service.port, book, keys=keys).run(waiting))
             while (answered := len(book.acknowledged)) < trials:
                 await asyncio.sleep(_PAUSE_SECONDS)
                 told(answered, trials)
@@ -71,16 +68,6 @@ async def memory(
     for why in growing(weights, trials):
         book.broken[why] += 1
     return book
-
-
-def strangers(waiting: Iterator[Sent]) -> Iterator[Sent]:
-    """Yield the same arrivals, each of a vehicle and a driver that nobody has seen."""
-    for number, sent in zip(count(), waiting, strict=False):
-        body = json.loads(sent.body)
-        crossing = body["crossing"]
-        new = {name: f"{number:06}X{at}" for at, name in enumerate(_NAMES) if crossing.get(name)}
-        named = body | {"crossing": crossing | new}
-        yield replace(sent, body=json.dumps(named, ensure_ascii=False).encode())
 
 
 def growing(weights: Sequence[Weight], trials: int) -> Iterator[str]:

@@ -6,8 +6,8 @@ from itertools import islice
 
 import pytest
 
-from experiments.arrivals import Sent
-from experiments.faults.memory import MOST_BYTES, TELLING, Weight, growing, steepness, strangers
+from experiments.arrivals import endless
+from experiments.faults.memory import MOST_BYTES, TELLING, Weight, growing, steepness
 
 MB = 1 << 20
 TRIALS = 50_000
@@ -65,10 +65,15 @@ def test_a_step_does_not_make_a_slope() -> None:
 
 
 def test_strangers_are_new_in_every_request_and_nothing_else_of_it() -> None:
-    crossing = {"crossing_id": "a", "plate": "01A777BC", "driver_ref": None, "carrier_id": "c"}
-    sent = Sent("a", "OYB", json.dumps({"crossing": crossing, "declaration": None}).encode())
-    bodies = [json.loads(one.body) for one in islice(strangers(iter([sent] * 3)), 3)]
-    assert len({body["crossing"]["plate"] for body in bodies}) == 3
-    for body in bodies:
-        assert body["crossing"] | {"plate": "01A777BC"} == crossing
-        assert body["declaration"] is None
+    crossing = {"post": "OYB", "direction": "entry", "plate": "01A777BC", "carrier_id": "c"}
+    told = {"crossing": crossing | {"driver_ref": None}, "declaration": None}
+    plain, new = (
+        [json.loads(one.body) for one in islice(endless([told], prefix="a", strangers=strange), 3)]
+        for strange in (False, True)
+    )
+    assert {body["crossing"]["plate"] for body in plain} == {"01A777BC"}
+    assert len({body["crossing"]["plate"] for body in new}) == 3
+    for one, other in zip(plain, new, strict=True):
+        arrived = one["crossing"]["arrived_at"]
+        same = other["crossing"] | {"plate": "01A777BC", "arrived_at": arrived}
+        assert other | {"crossing": same} == one
