@@ -1,9 +1,6 @@
 """The analysts' desk in a real browser: one proposes, others approve, with scripts and without."""
 
-import os
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -13,10 +10,9 @@ from api.backtesting import Backtests
 from engine.home import Home
 from models.bundle import MANIFEST, file_digest
 from models.promotions import measurement
-from tests.browser.axe import grave
 from tests.browser.conftest import PATIENCE_MS
-from tests.browser.people import Site, sign_in
-from tests.browser.test_desk import CHECK, LOOKS
+from tests.browser.looks import looked_at
+from tests.browser.people import Site, sign_in, signed_in
 from tests.service.papers import register
 from tests.service.test_pages_models import MEASURED
 from tests.service.test_pages_profiles import FIGURES
@@ -60,7 +56,7 @@ def test_a_profile_from_the_editor_into_force(
     assert desk.locator("#approve").count() == 0, "nobody approves his own"
 
     desk.context.clear_cookies()
-    sign_in(desk, site, "malika", language=language)
+    signed_in(desk, site, "malika", language=language)
     desk.goto("/profiles")
     desk.click(f"a[href='/profiles/{code}']")
     desk.click("#approve button.primary")
@@ -85,7 +81,7 @@ def test_a_model_by_two_people(
     register(site.runtime.journal, site.runtime.home, version, by="zafar")
     for name in ("zafar", "malika", "olim"):
         desk.context.clear_cookies()
-        sign_in(desk, site, name, language=way[0])
+        signed_in(desk, site, name, language=way[0])
         desk.goto("/models")
         desk.click(f"a[href='/models/{version}']")
         approve = desk.locator("#approve button")
@@ -108,7 +104,7 @@ def test_the_analysts_pages_can_be_used_by_everybody(
     monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES)
     register(site.runtime.journal, site.runtime.home, "m-seen", by="zafar")
     site.runtime.journal.append([measurement("m-seen", by="zafar", figures=MEASURED)])
-    sign_in(page, site, "malika")
+    signed_in(page, site, "malika")
     page.goto("/profiles/new")
     page.fill("#code", "SEEN-1")
     page.fill("#expression", "features.nite == 1")
@@ -121,17 +117,3 @@ def test_the_analysts_pages_can_be_used_by_everybody(
     for where in ("/profiles/SEEN-1", "/models", model, f"{model}/report", compared, "/drift"):
         page.goto(where)
         looked_at(page, where)
-
-
-def looked_at(page: Page, where: str) -> None:
-    """Check a page as it is in each look, and keep a picture where one is asked for."""
-    assert grave(page) == [], where
-    for scheme, width in LOOKS:
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        page.set_viewport_size({"width": width, "height": 800})
-        assert page.evaluate(CHECK) == [], (where, scheme, width)
-        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-        assert not wide, f"{where} is wider than {width}"
-        if folder := os.environ.get("DARVOZA_SCREENSHOTS"):
-            part = re.sub(r"[^a-z]+", "-", where.partition("?")[0]).strip("-")
-            page.screenshot(path=Path(folder) / f"{part}-{width}-{scheme}.png", full_page=True)

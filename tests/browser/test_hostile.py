@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import chain, product
+from itertools import cycle, product
 from typing import Any
 
 import pytest
@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from api.pages import rendering
 from tests.browser.conftest import PATIENCE_MS
-from tests.browser.payloads import PAYLOADS
-from tests.browser.people import QUEUE, Site, sign_in
+from tests.browser.payloads import PAYLOADS, WANTED, WAYS_OUT
+from tests.browser.people import QUEUE, Site, sign_in, signed_in
 
 ITEMS = 20
 """Goods items that a decision's page shows."""
@@ -23,17 +23,23 @@ STRANGE = """() => [...document.querySelectorAll("body *")].filter((node) =>
   node.closest("main") && node.matches("script,img,iframe,object,meta,base,style,link,video") ||
   (node.getAttribute("href") ?? node.getAttribute("action") ?? "").trim().startsWith("javascript:")
 ).map((node) => node.outerHTML.slice(0, 120))"""
-SAMPLE = PAYLOADS if os.environ.get("DARVOZA_PROOF") else PAYLOADS[1::150]
+IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
+SHOWN = PAYLOADS if IS_PROOF else PAYLOADS[::7]
+"""At small sizes still every way out, and everything that is wanted."""
+TYPED = PAYLOADS if IS_PROOF else (f'"></textarea>{WANTED[1]}',)
+"""At small sizes one that finds its way out of whatever a form shows it in."""
 
 
 def test_there_are_three_hundred_that_fit_every_field() -> None:
     assert len(set(PAYLOADS)) == 300
-    assert max(map(len, PAYLOADS)) <= LONGEST
+    assert max(map(len, (*PAYLOADS, *TYPED))) <= LONGEST
+    ways = {(at // len(WANTED), at % len(WANTED)) for at in map(PAYLOADS.index, SHOWN)}
+    assert [len(set(one)) for one in zip(*ways, strict=True)] == [len(WAYS_OUT), len(WANTED)]
 
 
 def reported(site: Site, payloads: Sequence[str]) -> str:
     """Report a vehicle whose every text is a payload, and return where its page is."""
-    at = chain(payloads, payloads)
+    at = cycle(payloads)
     body: dict[str, Any] = {
         "crossing": {
             "plate": next(at),
@@ -82,8 +88,8 @@ def listed(page: Page, payloads: Sequence[str]) -> None:
 
 def test_three_hundred_payloads_are_shown_as_they_are(page: Page, site: Site) -> None:
     sign_in(page, site, "malika")
-    for start in range(0, len(PAYLOADS), ITEMS):
-        some = PAYLOADS[start : start + ITEMS]
+    for start in range(0, len(SHOWN), ITEMS):
+        some = SHOWN[start : start + ITEMS]
         where, said = reported(site, some), " ".join(some)[:990]
         fields = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": said}
         send(page, f"{where}/reviews", once=os.urandom(12).hex(), **fields)
@@ -93,9 +99,9 @@ def test_three_hundred_payloads_are_shown_as_they_are(page: Page, site: Site) ->
         assert page.evaluate(STRANGE) == [], where
     page.goto(QUEUE)
     shown = page.locator("[data-row] a").all_text_contents()
-    assert len(set(shown) & set(PAYLOADS)) >= len(PAYLOADS) // ITEMS
+    assert len(set(shown) & set(SHOWN)) >= len(SHOWN) // ITEMS
     assert page.evaluate(STRANGE) == []
-    listed(page, PAYLOADS[::5])
+    listed(page, SHOWN[:: 5 if IS_PROOF else 1])
     page.goto("/watchlist")
     assert page.evaluate(STRANGE) == []
     expect(page.locator("main")).to_contain_text(PAYLOADS[0])
@@ -104,18 +110,18 @@ def test_three_hundred_payloads_are_shown_as_they_are(page: Page, site: Site) ->
 def test_what_a_form_got_wrong_comes_back_as_text(page: Page, site: Site) -> None:
     """Type into every field of every form, through the page itself."""
     page.goto("/login")
-    page.fill("#name", SAMPLE[0])
-    page.fill("#password", SAMPLE[0])
+    page.fill("#name", TYPED[0])
+    page.fill("#password", TYPED[0])
     page.click("button.primary")
     expect(page.locator("[role=alert]")).to_be_visible()
-    red = site.find("red", plate=PAYLOADS[0])
-    sign_in(page, site, "malika")
+    red = site.find("red", plate=TYPED[0])
+    signed_in(page, site, "malika")
     forms = {
         f"/decisions/{red['decision_id']}": ("#act", "#verdict"),
         "/profiles/new": ("#profile",),
         "/watchlist": ("#entry",),
     }
-    for payload, (where, those) in product(SAMPLE, forms.items()):
+    for payload, (where, those) in product(TYPED, forms.items()):
         page.goto(where)
         for form in those:  # a page that refused one form still has the other
             with page.expect_navigation():
@@ -157,7 +163,7 @@ def test_a_page_that_does_not_escape_is_found(browser: Browser, site: Site) -> N
     with browser.new_context(base_url=site.address) as made:
         made.set_default_timeout(PATIENCE_MS)
         page = plain(made)
-        sign_in(page, site, "malika")
+        signed_in(page, site, "malika")
         page.goto(where)
         assert len(page.evaluate(STRANGE)) > 5
 

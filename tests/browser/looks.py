@@ -1,0 +1,32 @@
+"""A page as everybody has it before them: in light and dark, wide and narrow."""
+
+import os
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from tests.browser.axe import grave
+
+IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
+CHECK = (Path(__file__).parent / "accessibility.js").read_text("utf-8")
+LOOKS = (("light", 1280), ("light", 390), ("dark", 800))
+"""Schemes and widths in which each is checked."""
+WIDE = "document.documentElement.scrollWidth > innerWidth"
+
+
+def looked_at(page: Page, where: str) -> None:
+    """Check a page as it is in each look, and keep a picture where one is asked for.
+
+    Contrast is for our own check, which looks at it in each; at full size for both.
+    """
+    assert grave(page, contrast=IS_PROOF) == [], where
+    for scheme, width in LOOKS:
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.set_viewport_size({"width": width, "height": 800})
+        found, wide = page.evaluate(f"[({CHECK.strip()})(), {WIDE}]")
+        assert found == [], (where, scheme, width)
+        assert not wide, f"{where} is wider than {width}"
+        if folder := os.environ.get("DARVOZA_SCREENSHOTS"):
+            part = re.sub(r"[^a-z]+", "-", where.partition("?")[0]).strip("-") or "posts"
+            page.screenshot(path=Path(folder) / f"{part}-{width}-{scheme}.png", full_page=True)
