@@ -58,6 +58,15 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave Spark's tests to ``make spark``, which names their folder.
+
+    Were the other folders named instead, whoever hands tests out to the workers would import the
+    whole service for their fixtures, before the first of them starts.
+    """
+    return True if collection_path == HERE / "spark" else None
+
+
 def pytest_collection_finish() -> None:
     """Look for garbage among what the tests make; what they import stays as long as they run."""
     gc.freeze()
