@@ -49,6 +49,7 @@ async def kill(
                     await _answer(book)
                 service.kill()
                 told(trial + 1, trials)
+            service.planted = ""  # a twin's bug has had its trials; who waits is answered soon
             service.start()
             await _answer(book)
             book.is_closing = True

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from experiments.postgres import Cluster
 
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
-KILLS = 1000 if IS_PROOF else 4
+KILLS = 1000 if IS_PROOF else 2
 TRIALS = 200 if IS_PROOF else 3
 OUTAGES = 30 if IS_PROOF else 1
 REQUESTS = 10_000 if IS_PROOF else 100
 WEIGHED = 50_000 if IS_PROOF else 150
-FLIPS = 1000 if IS_PROOF else 14
+FLIPS = 1000 if IS_PROOF else 7
 BACK_SECONDS = outages.BACK_SECONDS if IS_PROOF else 60.0
 """A busy machine has the time; that they are back soon is for a quiet one to show."""
 
@@ -58,8 +58,8 @@ def postgresql(cluster: "Cluster", monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def deployment() -> Iterator[Scratch]:
-    """Make one deployment on SQLite, to be copied for every run."""
+def deployment(forker: Forker) -> Iterator[Scratch]:
+    """Make one deployment on SQLite, to be copied for every run, while ``forker`` imports."""
     with pytest.MonkeyPatch.context() as patched:
         patched.delenv(DATABASE_VARIABLE, raising=False)
         with scratch(crossings=500) as made:
