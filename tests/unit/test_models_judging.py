@@ -1,6 +1,7 @@
 """Groups, families, proxies and drift: each finds what was planted, and not what was not."""
 
 import json
+import os
 import re
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from models.report_html import report_html
 from models.report_text import paragraph, summary
 from tests.unit.models_world import START, small_world
 
+WORLDS = 20 if os.environ.get("DARVOZA_PROOF") else 8
 FAMILIES = {"telling": ("f0", "f1", "f2"), "noise": ("f5", "f6"), "elsewhere": ("absent",)}
 
 
@@ -79,14 +81,16 @@ def accused(data: Dataset, *, penalty: float) -> dict[str, list[str]]:
 
 
 def test_a_group_searched_too_easily_is_named() -> None:
-    found = [accused(small_world(12_000, seed=s, inspect=1.0), penalty=0.5) for s in range(5)]
-    assert sum("TJ" in one["lower"] for one in found) == 5
+    found = [
+        accused(small_world(12_000, seed=s, inspect=1.0), penalty=0.5) for s in range(WORLDS // 4)
+    ]
+    assert all("TJ" in one["lower"] for one in found)
 
 
 def test_fair_searches_are_seldom_accused() -> None:
     """The twin: the same world and the same test without the penalty."""
-    found = [accused(small_world(12_000, seed=s, inspect=1.0), penalty=0.0) for s in range(20)]
-    assert sum(bool(one["lower"] or one["higher"]) for one in found) <= 3
+    found = [accused(small_world(12_000, seed=s, inspect=1.0), penalty=0.0) for s in range(WORLDS)]
+    assert sum(bool(one["lower"] or one["higher"]) for one in found) <= 0.15 * WORLDS
 
 
 def test_small_groups_are_not_yet_knowable() -> None:

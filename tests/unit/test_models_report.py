@@ -78,7 +78,7 @@ def test_capacity_counts_entries_alone() -> None:
 
 def test_inverse_propensity_undoes_selection() -> None:
     """Inspections drawn by risk flatter the hit rate; weighted back, the truth is within reach."""
-    draws = 60 if os.environ.get("DARVOZA_PROOF") else 12
+    draws = 60 if os.environ.get("DARVOZA_PROOF") else 6
     covered = naive = 0
     for seed in range(draws):
         data = small_world(6000, seed=100 + seed, days=30, inspect=1.0)
