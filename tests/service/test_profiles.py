@@ -310,30 +310,28 @@ def _once_broken(target: Any, broken: Any) -> Any:
     return method
 
 
-@pytest.mark.parametrize(
-    ("change", "status"),
-    [
-        ({"expression": "features.nite == 1"}, 422),
-        ({"expression": "goods.exists(g, goods.exists(h, h.item_no == g.item_no))"}, 422),
-        ({"expression": "(" * 1500}, 422),
-        ({"channel": "green"}, 422),
-        ({"percentage": 0}, 422),
-        ({"percentage": 101}, 422),
-        ({"code": "lower case"}, 422),
-        ({"post": "NOPE"}, 422),
-        ({"valid_until": "2020-01-01T00:00:00Z"}, 422),
-        ({"valid_until": "2099-01-01T00:00:00Z"}, 422),
-        ({"selects": "all"}, 422),
-    ],
+REFUSED: tuple[dict[str, Any], ...] = (
+    {"expression": "features.nite == 1"},
+    {"expression": "goods.exists(g, goods.exists(h, h.item_no == g.item_no))"},
+    {"expression": "(" * 1500},
+    {"channel": "green"},
+    {"percentage": 0},
+    {"percentage": 101},
+    {"code": "lower case"},
+    {"post": "NOPE"},
+    {"valid_until": "2020-01-01T00:00:00Z"},
+    {"valid_until": "2099-01-01T00:00:00Z"},
+    {"selects": "all"},
 )
-def test_what_may_not_run_is_not_recorded(
-    world: World, people: People, change: dict[str, Any], status: int
-) -> None:
-    body = proposed("BAD-1") | change
-    refused = send(world, "/v1/profiles", body, people["ann"])
-    assert refused.status_code == status, refused.text
-    assert "nite" not in refused.text
-    assert world.get("/v1/profiles/BAD-1").status_code == 404
+
+
+def test_what_may_not_run_is_not_recorded(world: World, people: People) -> None:
+    for change in REFUSED:  # in one service: each would find it as the one before it did
+        refused = send(world, "/v1/profiles", proposed("BAD-1") | change, people["ann"])
+        assert refused.status_code == 422, (change, refused.text)
+        assert "nite" not in refused.text
+        assert world.get("/v1/profiles/BAD-1").status_code == 404
+    assert send(world, "/v1/profiles", proposed("BAD-1"), people["ann"]).status_code == 201
 
 
 def test_a_refusal_says_where(world: World, people: People) -> None:
