@@ -22,7 +22,7 @@ from engine.store import Store
 from engine.verify import check
 from tests.store.forging import forge, undone
 
-TRIALS = 200 if os.environ.get("DARVOZA_PROOF") else 12
+TRIALS = 200 if os.environ.get("DARVOZA_PROOF") else 4
 RECORDS = 40
 SIGNER = Signer(Ed25519PrivateKey.generate())
 Row = dict[str, Any]

@@ -26,7 +26,7 @@ from tests.store.steps import Step, batches, steps
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 PROCESSES = 4
-CROSSINGS = 54_000 if PROOF else 240
+CROSSINGS = 54_000 if PROOF else 160
 """With their acts and finds twice as many events, dealt out to the processes."""
 MOST = 100 if PROOF else 10
 TWICE = 40

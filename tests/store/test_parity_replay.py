@@ -22,11 +22,13 @@ from tests.store.replaying import PLAN, Replay, unlike_bulk
 from tests.store.steps import batches, rough, steps
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
-CROSSINGS = 54_000 if PROOF else 150
+CROSSINGS = 54_000 if PROOF else 110
 """With their acts and finds there are twice as many events."""
 CROWD = CROSSINGS // 4
 COARSE = HOUR if PROOF else 3 * DAY
 """What times are multiples of, so that some fall together and some where a window begins."""
+SMALL = 120 if PROOF else 80
+"""Crossings of the histories that a planted bug meets."""
 FEW = 12
 """Records in a batch, at most, of the small histories: more, and all of one would be one batch."""
 MOST = 500 if PROOF else FEW
@@ -146,7 +148,7 @@ def _without_ties(log: Log) -> Iterator[tuple[str, Events]]:
 
 def unlike(store: Store, load: Load = loaded) -> tuple[int, int]:
     """Count what is not as in bulk in a small replay."""
-    found = history(5, 120, step=3 * DAY)
+    found = history(5, SMALL, step=3 * DAY)
     return unlike_bulk(found, coarse(store, found, load, most=FEW))
 
 

@@ -1,5 +1,6 @@
 """Places searched and found: one record after another counts as a whole history does at once."""
 
+import os
 import random
 from collections import defaultdict
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from tests.store.replaying import PLAN, Replay, as_known
 from tests.store.steps import batches, steps
 
 MOST = 12
+MANY = 150 if os.environ.get("DARVOZA_PROOF") else 80
 Kept = list[list[Any]]
 
 
@@ -77,7 +79,7 @@ def load(store: Store, found: History) -> None:
 
 
 def online_and_loaded(store: Store, *, from_half: bool = False) -> tuple[Kept, Kept]:
-    found = searched(7, 150)
+    found = searched(7, MANY)
     order = steps(found)
     replay = replayed(store, found, order[len(order) // 2][0] if from_half else None)
     online = kept(store)
@@ -100,7 +102,7 @@ def test_an_act_that_counts_its_vehicle_twice_is_caught(
         return honest((set(), set()), after)
 
     honest = places._steps
-    found = searched(7, 150)
+    found = searched(7, MANY)
     replay = Replay(store)
     with monkeypatch.context() as planted:
         planted.setattr(places, "_steps", again)

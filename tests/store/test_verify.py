@@ -31,7 +31,7 @@ from tests.store.forging import (
     undone,
 )
 
-EDITS = 3200 if os.environ.get("DARVOZA_PROOF") else 300
+EDITS = 3200 if os.environ.get("DARVOZA_PROOF") else 96
 KINDS = ("body", "known_at", "kind", "subject", "post", "origin", "order", "deletion")
 SIGNER = Signer(Ed25519PrivateKey.generate())
 

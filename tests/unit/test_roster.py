@@ -18,7 +18,7 @@ from engine.selection import Channel, Policy, ramp
 from engine.times import HOUR
 from engine.workload import Running, Usual
 
-SHIFTS = 200 if os.environ.get("DARVOZA_PROOF") else 60
+SHIFTS = 200 if os.environ.get("DARVOZA_PROOF") else 30
 POLICY = Policy(random_share=0.03)
 SHIFT = Shift("OYB", 0, 12 * HOUR)
 CLASSES: tuple[VehicleClass, ...] = ("truck", "truck", "van", "car")
