@@ -1,5 +1,6 @@
 """What a real service keeps of its promises under faults, and that its twins are caught."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -22,6 +23,8 @@ from engine.home import DATABASE_VARIABLE, Home
 from experiments.faults import outages
 from experiments.faults.audit import Counts
 from experiments.faults.disk import on_a_small_disk
+from experiments.faults.kill import PATIENCE_SECONDS, SENDERS
+from experiments.faults.senders import Book
 from experiments.faults.service import Forker
 
 if TYPE_CHECKING:
@@ -160,12 +163,24 @@ TWINS: dict[Fault, str] = {
 """What the twin of each fault does."""
 
 
+async def bitten(book: Book) -> None:
+    """Wait until somebody asked without a store, and was answered or asked for patience.
+
+    With one answer more than there are senders, one of them has asked since the store was taken.
+    """
+    known = len(book.acknowledged)
+    book.turned_away.clear()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(book.acknowledged) <= known + SENDERS and not book.turned_away.is_set():
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.usefixtures("sqlite")
 @pytest.mark.parametrize(("fault", "broken"), TWINS.items())
 def test_the_twin_with_the_bug_is_caught(
     fault: Fault, broken: str, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outages, "BITES_SECONDS", 0.3)
+    monkeypatch.setattr(outages, "_bites", bitten)
     trials = {"memory": WEIGHED}.get(fault, 1)
     counts = counted(fault, forker, planted=True, trials=trials)
     assert counts.as_dict()[broken] > 0
