@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import shap
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -69,6 +68,8 @@ def _fitted(dataset: Dataset) -> HistGradientBoostingClassifier:
 
 def compared(estimator: HistGradientBoostingClassifier, values: NDArray[np.float32]) -> list[Row]:
     """Return the benchmark's rows for a fitted ensemble and rows of shape (n, f)."""
+    import shap  # with all that it draws with; whoever imports this module need not wait for it
+
     nodes = [predictor.nodes for (predictor,) in estimator._predictors]
     ours = TreeShap(paths(nodes, float(estimator._baseline_prediction.ravel()[0])), values.shape[1])
     peer = shap.TreeExplainer(estimator)

@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         is_proof = bool(os.environ.get("DARVOZA_PROOF"))
         settings.register_profile(
             "darvoza",
-            max_examples=400 if is_proof else 40,
+            max_examples=400 if is_proof else 25,
             deadline=None,
             derandomize=not is_proof,
             database=None,
@@ -56,6 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if getattr(config.option, "randomly_seed", None) == "default":
         config.option.randomly_seed = ORDER
     gc.disable()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        # It looks for its types through all that was imported before it: once, that is a second.
+        import skops.io  # noqa: F401
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
