@@ -172,12 +172,15 @@ def test_every_page_can_be_used_by_everybody(page: Page, site: Site) -> None:
     page.goto("/login")
     assert page.evaluate(CHECK) == []
     assert grave(page) == []
+    looked = set[str]()
     for name in BEHIND:
         page.context.clear_cookies()
         signed_in(page, site, name)
         for where in pages_of(name):
-            page.goto(where.format(red=path(red), seen=path(seen)))
-            looked_at(page, where)
+            if IS_PROOF or where not in looked:  # at small sizes what two may see is seen by one
+                page.goto(where.format(red=path(red), seen=path(seen)))
+                looked_at(page, where)
+            looked.add(where)
     assert again["channel"] == "red"
 
 

@@ -30,7 +30,7 @@ from tests.service.conftest import serving
 from tests.service.world import POST, World, arrival
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
-BOUNDARIES, DRAWN = (1000, 100) if PROOF else (5, 1)
+BOUNDARIES, DRAWN = (1000, 100) if PROOF else (4, 1)
 """Requests made up for each route, role that may call it, and kind: fitting or not."""
 CHECKS = [
     checks.not_a_server_error,
