@@ -25,7 +25,8 @@ def free_port() -> int:
     listens there, is given that very port one day: connected to itself, it keeps the service out.
     """
     lowest = _first_given()
-    for port in random.sample(range(max(1024, lowest - 8192), lowest), k=100):
+    anew = random.SystemRandom()  # whoever seeds the other, as tests do, draws what another drew
+    for port in anew.sample(range(max(1024, lowest - 8192), lowest), k=100):
         with suppress(OSError), socket.create_server((HOST, port)):
             return port
     raise HomeError(LOG, f"no free port was found below {lowest}")
