@@ -161,7 +161,7 @@ def test_an_empty_column_does_no_harm() -> None:
 
 
 def test_a_challenger_learns_from_the_last_days_alone() -> None:
-    data = small_world(2_000, seed=4)
+    data = models_world.small_world(2_000, seed=4)
     late = data.take(data.arrived_at >= CUT - 90 * DAY)
     config = replace(SMALL, last_days=90.0)
     found, expected = (train(one, config, cutoff=CUT) for one in (data, late))
