@@ -122,11 +122,21 @@ for who in ("driver", "carrier"):
 for who in ("plate", "carrier"):
     tare = against("weighed_less_gross_kg", CROSSINGS, "tare_kg", who, 365, "tared")
     feature("conveyance", f"tare_over_usual_of_{who}", tare)
-feature("links", "new_driver_for_plate", first_seen(CROSSINGS, ("plate", "driver")))
-feature("links", "new_trailer_for_plate", first_seen(CROSSINGS, ("plate", "trailer")))
-feature("links", "new_driver_for_carrier", first_seen(CROSSINGS, ("carrier", "driver")))
-feature("links", "new_consignee_for_carrier", first_seen(CROSSINGS, ("carrier", "consignee")))
-feature("links", "new_plate_for_carrier", first_seen(CROSSINGS, ("carrier", "plate")))
+# The paired post has mostly recorded this very movement, hours ago: what is new here, or other than
+# last time, is asked of the same direction alone.
+WAY = "direction"
+for name, pair in (
+    ("new_driver_for_plate", ("plate", "driver")),
+    ("new_trailer_for_plate", ("plate", "trailer")),
+    ("new_driver_for_carrier", ("carrier", "driver")),
+    ("new_consignee_for_carrier", ("carrier", "consignee")),
+    ("new_plate_for_carrier", ("carrier", "plate")),
+):
+    feature("links", name, first_seen(CROSSINGS, (*pair, WAY)))
+feature("conveyance", "plate_same_way_365d", count(CROSSINGS, ("plate", WAY), 365))
+for family, who in (("conveyance", "plate"), ("parties", "driver")):
+    feature(family, f"{who}_same_way_days_since", days_since(CROSSINGS, (who, WAY)))
+feature("conveyance", "vin_changed", differs(CROSSINGS, "vin_key", ("plate", WAY)))
 # Who is new to whom, of late; who travels with a fellow; and hits of others that reach this one.
 for who, new in (
     ("plate", "new_plate_driver"),
@@ -148,7 +158,7 @@ for who in ("carrier", "consignee", "declarant"):
 for link in PASSED.links:
     passed = total(PASSED, link.measure, link.to, 365)
     feature("links", f"hits_passed_from_{link.via}_to_{link.to}", passed)
-feature("links", "driver_changed", differs(CROSSINGS, "driver_key", "plate"))
+feature("links", "driver_changed", differs(CROSSINGS, "driver_key", ("plate", WAY)))
 
 # Route and mirror: against the record of the paired post, known before this one.
 THERE = "at the paired post"
@@ -178,7 +188,9 @@ MIRROR, PAIRED = ("plate", "post", "direction"), ("plate", "pair", "opposite")
 feature("mirror", "mirror_records_3d", count(CROSSINGS, MIRROR, 3, PAIRED))
 feature("route", "post_share_of_plate", share(CROSSINGS, ("plate", "post"), 365, "plate"))
 feature("route", "post_share_of_carrier", share(CROSSINGS, ("carrier", "post"), 365, "carrier"))
-feature("route", "post_changed", differs(CROSSINGS, "post_key", "plate"))
+feature("route", "post_changed", differs(CROSSINGS, "line_key", ("plate", WAY)))
+for who in ("plate", "driver"):  # who was searched elsewhere of late may come by another post
+    feature("route", f"{who}_searched_here_60d", share(INSPECTIONS, (who, "post"), 60, who))
 feature("route", "route_crossings_90d", count(CROSSINGS, ("dispatch", "destination", "post"), 90))
 feature("timing", "post_crossings_30min", count(CROSSINGS, ("post", "direction"), HALF_HOUR))
 feature("route", "post_crossings_1d", count(CROSSINGS, ("post", "direction"), 1))
@@ -202,7 +214,7 @@ for name, pair in (
     feature("goods", f"{name}_hit_rate", smoothed_rate(INSPECTIONS, "hit", pair, 365, 10.0))
 feature("goods", "hs4_crossings_90d", count(CROSSINGS, ("hs4", "post"), 90))
 feature("goods", "hs4_origin_crossings_365d", count(CROSSINGS, ("hs4", "origin"), 365))
-feature("goods", "consignee_goods_new", first_seen(CROSSINGS, ("consignee", "hs4")))
+feature("goods", "consignee_goods_new", first_seen(CROSSINGS, ("consignee", "hs4", WAY)))
 feature("goods", "carrier_goods_share", share(CROSSINGS, ("carrier", "hs2"), 365, "carrier"))
 VALUE = ("value_usd", "net_kg")
 feature(

@@ -75,6 +75,8 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
     for fact, entity in _REMEMBERED.items():
         value = entities[entity]
         facts[fact] = NAN if value is None else float(key(entity, value))
+    # Both posts of a line are one way across; a post that faces none stands for itself.
+    facts["line_key"] = float(key("line", entities["line"] or crossing.post))
     return entities, facts
 
 

@@ -40,8 +40,9 @@ def layouts(plan: Plan) -> dict[Group, Layout]:
     found = {}
     for group in plan.groups:
         reads = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
-        sums = tuple(sorted({read.measure for read in reads if not read.is_last}))
-        told = {"known_at"} if group in plan.remembered else set()
+        # Of pairs it is told how often they had crossed together, whether a feature asks or not.
+        counted, told = ({"n"}, {"known_at"}) if group in plan.remembered else (set(), set())
+        sums = tuple(sorted({read.measure for read in reads if not read.is_last} | counted))
         carried = tuple(sorted({read.measure for read in reads if read.is_last} | told))
         text = repr((group.stream, group.by, sums, carried)).encode()
         number = int.from_bytes(blake2b(text, digest_size=4).digest(), "big") >> 1

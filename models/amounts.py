@@ -10,6 +10,8 @@ from math import isnan
 from engine.times import DAY, HOUR, MINUTE
 
 _NOUN: Mapping[str, str] = {
+    "line_key": "pair of posts",
+    "vin_key": "VIN",
     "plate": "vehicle",
     "hs2": "HS chapter",
     "hs4": "HS heading",

@@ -23,6 +23,7 @@ RISING = (
     "new_plate_for_carrier",
     "driver_changed",
     "post_changed",
+    "vin_changed",
     "mirror_plate_differs",
     "mirror_vin_differs",
     "mirror_trailer_differs",
@@ -39,6 +40,9 @@ RISING = (
 """More of it, or its being so, never speaks against a search."""
 FALLING = (
     "plate_crossings_365d",
+    "plate_same_way_365d",
+    "plate_searched_here_60d",
+    "driver_searched_here_60d",
     "post_crossings_30min",
     "value_over_usual",
     "value_over_usual_of_origin",
@@ -46,7 +50,8 @@ FALLING = (
     "value_over_usual_of_consignee",
     "value_over_usual_of_consignee_goods",
 )
-"""More of it never speaks for a search: a regular, a busy half hour, a high value."""
+"""More of it never speaks for a search: a regular, a busy half hour, a high value, being
+searched of late where it comes again rather than elsewhere."""
 
 
 def signs(names: Sequence[str], more: Mapping[str, int]) -> NDArray[np.int8]:

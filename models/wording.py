@@ -46,6 +46,14 @@ def _whom(by: Sequence[str]) -> str:
     return f"the same {_listed(by)}"
 
 
+def _without_way(by: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in by if name != "direction")
+
+
+def _this_way(by: Sequence[str]) -> str:
+    return " in this direction" if "direction" in by else ""
+
+
 def _within(window: int) -> str:
     if window >= EVER:
         return "ever before"
@@ -74,6 +82,7 @@ def _value(feature: Feature) -> Wording | None:
 def _scaled(feature: Feature) -> Wording | None:
     (read,) = _reads(feature)
     whom, within = _whom(read.by), _within(read.window)
+    alone = _without_way(read.by)
     derived = STREAMS[read.stream].derived
     unit, said = "events", ""
     if read.stream == "passed":
@@ -88,8 +97,8 @@ def _scaled(feature: Feature) -> Wording | None:
         return None
     elif _is_mirror(read):
         unit, said = "times", f"the paired post recorded this vehicle {{}} {within}"
-    elif read.stream == "crossings" and read.by in (("plate",), ("trailer",), ("driver",)):
-        unit, said = "times", f"{whom} crossed {{}} {within}"
+    elif read.stream == "crossings" and alone in (("plate",), ("trailer",), ("driver",)):
+        unit, said = "times", f"{_whom(alone)} crossed {{}}{_this_way(read.by)} {within}"
     elif read.stream == "finds":
         said = f"finds elsewhere, linked back to {whom}, {within}: {{}}"
     else:
@@ -103,9 +112,9 @@ def _said(words: str) -> str:
 
 def _since(feature: Feature) -> Wording:
     (read,) = _reads(feature)
-    whom = _whom(read.by)
-    last = f"the last of the {STREAMS[read.stream].plural} of {whom} was {{}} ago"
-    return Wording(last, feature.unit, unknown=f"nothing earlier is known of {whom}")
+    whom, way = _whom(_without_way(read.by)), _this_way(read.by)
+    last = f"the last of the {STREAMS[read.stream].plural} of {whom}{way} was {{}} ago"
+    return Wording(last, feature.unit, unknown=f"nothing earlier is known of {whom}{way}")
 
 
 def _rate(feature: Feature) -> Wording:
@@ -118,7 +127,7 @@ def _rate(feature: Feature) -> Wording:
 def _ratio(feature: Feature) -> Wording | None:
     part, whole = _reads(feature)
     whom, within = _whom(whole.by), _within(whole.window)
-    crossings = f"crossings of {whom} {within}"
+    crossings = f"{STREAMS[whole.stream].plural} of {whom} {within}"
     derived = STREAMS[part.stream].derived
     unknown = f"no earlier {crossings}"
     if part.measure == whole.measure == "n":
@@ -151,18 +160,19 @@ def _fact(feature: Feature) -> str:
 
 def _is_zero(feature: Feature) -> Wording:
     (read,) = _reads(feature)
-    together = _listed(read.by)
+    together, way = _listed(_without_way(read.by)), _this_way(read.by)
     return Wording(
-        f"{together} were never seen together before",
+        f"{together} were never seen together{way} before",
         "flag",
-        denied=f"{together} were seen together before",
+        denied=f"{together} were seen together{way} before",
         unknown=f"{together}: not all are known",
     )
 
 
 def _differs(feature: Feature) -> Wording:
     (read,) = _reads(feature)
-    what, last = noun(_fact(feature)), f"at {_whom(read.by)}'s last crossing"
+    last = f"at {_whom(_without_way(read.by))}'s last crossing{_this_way(read.by)}"
+    what = noun(_fact(feature))
     return Wording(
         f"{what} other than {last}",
         "flag",

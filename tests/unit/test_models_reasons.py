@@ -63,7 +63,7 @@ def test_a_sentence_as_an_officer_reads_it() -> None:
     assert told[0].text == (
         "Raises the risk strongly: this vehicle crossed 14 times in 30 days (trucks at OYB: 2)."
     )
-    assert told[1].fact == "vehicle and driver were never seen together before"
+    assert told[1].fact == "vehicle and driver were never seen together in this direction before"
     assert told[1].comparison == "trucks: so for 12%"
     assert told[2].text.startswith("Lowers the risk: ")
     assert told[2].comparison == "trucks: nothing usual is known"
