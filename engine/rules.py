@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from engine.reasons import Reason
 from engine.selection import Chance, Channel
 
-RULES_VERSION = "rules-1"
-"""Changes whenever a rule below changes; kept with every decision, whose first records had this."""
+RULES_VERSION = "rules-2"
+"""Changes whenever a rule below changes; kept with every decision."""
 
 REASONS = 3
 """Sentences given at least, so that a referral without a fired rule says what was checked."""
@@ -115,9 +115,9 @@ RULES: tuple[Rule, ...] = (
         "first_crossing",
         Channel.YELLOW,
         0.1,
-        lambda known: known("plate_crossings_365d") == 0,
-        "The vehicle was not seen in this network in the last 365 days.",
-        "The vehicle is not new to this network.",
+        lambda known: known("plate_same_way_365d") == 0,
+        "The vehicle did not come this way in the last 365 days.",
+        "The vehicle came this way in the last 365 days.",
     ),
 )
 

@@ -265,7 +265,12 @@ WHOLE: Final = (
     N_("Its papers were changed once after arrival."),
     N_("Its papers were changed {number} times after arrival."),
 )
-RULE_TEXTS: Final = tuple(text for rule in RULES for text in (rule.fired, rule.quiet))
+RULE_TEXTS: Final = (
+    *(text for rule in RULES for text in (rule.fired, rule.quiet)),
+    # As the first version of the rules said it; the journal still does.
+    N_("The vehicle was not seen in this network in the last 365 days."),
+    N_("The vehicle is not new to this network."),
+)
 PLACE_TEXTS: Final = tuple(dict.fromkeys(how(place)[1] for place in (*PLACES, "")))
 
 EVERY: Final = tuple(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.records import Crossing, Inspection
+from engine.rules import firing
 from engine.times import DAY, HOUR, moment
 from features.bulk import matrix
 from features.catalogue import CATALOGUE
@@ -80,6 +81,12 @@ def test_a_first_movement_is_a_first() -> None:
     assert first["plate_same_way_365d"] == 0.0
     assert math.isnan(first["plate_same_way_days_since"])
     assert first["new_driver_for_plate"] == 1.0
+
+    def codes(features: dict[str, float]) -> set[str]:
+        return {rule.code for rule in firing(features)}
+
+    assert "first_crossing" in codes(first), "without a model, by rule"
+    assert "first_crossing" not in codes(last(movement(0, 0) + movement(2, 200 * DAY)))
 
 
 def test_both_posts_of_a_line_are_one_way_across() -> None:
