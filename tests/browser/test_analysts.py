@@ -8,8 +8,9 @@ from playwright.sync_api import Browser, Page, expect
 from api import promoting
 from api.backtesting import Backtests
 from engine.home import Home
+from models import promotion, trials
 from models.bundle import MANIFEST, file_digest
-from models.promotions import measurement
+from models.promotions import measurement, on_trial, read_state
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.looks import looked_at
 from tests.browser.people import Site, sign_in, signed_in
@@ -104,6 +105,7 @@ def test_the_analysts_pages_can_be_used_by_everybody(
     monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES)
     register(site.runtime.journal, site.runtime.home, "m-seen", by="zafar")
     site.runtime.journal.append([measurement("m-seen", by="zafar", figures=MEASURED)])
+    put_on_trial(site, "m-seen")
     signed_in(page, site, "malika")
     page.goto("/profiles/new")
     page.fill("#code", "SEEN-1")
@@ -117,3 +119,22 @@ def test_the_analysts_pages_can_be_used_by_everybody(
     for where in ("/profiles/SEEN-1", "/models", model, f"{model}/report", compared, "/drift"):
         page.goto(where)
         looked_at(page, where)
+
+
+def put_on_trial(site: Site, version: str) -> None:
+    """Put a model on trial beside one in force, and record what a night measured."""
+    journal, home, store = site.runtime.journal, site.runtime.home, site.runtime.store
+    register(journal, home, "m-old", by="zafar")
+    for which, step in (("m-old", promotion.approve), (version, promotion.challenge)):
+        manifest = file_digest(home.bundles / which / MANIFEST)
+        for person in ("malika", "olim"):
+            with store.read() as connection:
+                now = read_state(connection)
+            journal.append(step(now, which, by=person, manifest=manifest))
+    with store.read() as connection:
+        running = on_trial(connection)
+        assert running is not None
+        found = trials.measured(connection, running, now=journal.head(connection).as_of)
+    side = {"sent": 58, "searched": 53, "found": 19}
+    sides = {"champion": side, "challenger": side}
+    journal.append([trials.measurement(found | {"sides": sides}, by="every-night")])
