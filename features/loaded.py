@@ -8,18 +8,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Column, Connection, String, Table, delete
 
-from engine.answers import inspection_name, seizure_name
 from engine.store import METADATA, add, fetch
-from features.history import Tables
 
 LOADED = Table("loaded_reports", METADATA, Column("name", String, primary_key=True))
 """The names of the acts and seizures that the counters started from."""
-
-
-def names(tables: Tables) -> list[str]:
-    """Return the names that the acts and seizures of a history take."""
-    acts = map(inspection_name, tables.inspections["inspection_id"].to_pylist())
-    return [*acts, *map(seizure_name, tables.seizures["seizure_id"].to_pylist())]
 
 
 def keep(connection: Connection, names: Sequence[str]) -> None:

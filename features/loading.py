@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert
 
+from engine.answers import inspection_name, seizure_name
 from engine.home import Home
 from engine.journal import Draft, Entry, Journal
 from engine.minutes import Taught, lesson_of, taught_anew, teach
@@ -20,6 +21,7 @@ from features import loaded
 from features.acts import Look, act_minutes, looks
 from features.backfill import backfill
 from features.event_log import read_event_log, records
+from features.history import Tables
 from features.log import Log, read_log
 from features.online import OnlineFeatures
 from features.passages import EPOCH, found
@@ -75,10 +77,16 @@ def open_epoch(
         upto=upto,
         taught=act_minutes(tables),
         looks=looks(tables),
-        names=loaded.names(tables),
+        names=_names(tables),
     )
     body = {"epoch": tables.digest, "definitions": plan.digest, **about}
     return Journal(store, [opening]).append([Draft(HISTORY, tables.digest, "", body)])[0]
+
+
+def _names(tables: Tables) -> list[str]:
+    """Return the names that the acts and seizures of a history take."""
+    acts = map(inspection_name, tables.inspections["inspection_id"].to_pylist())
+    return [*acts, *map(seizure_name, tables.seizures["seizure_id"].to_pylist())]
 
 
 class _Opening:
