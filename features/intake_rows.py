@@ -132,18 +132,18 @@ class Rows:
 
     def _parquet(self) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
         try:
-            file = pq.ParquetFile(self.path)
-            names = self._header(file.schema_arrow.names)
-            wanted = [name for name in names if name in self.layout.columns]
-            for batch in file.iter_batches(CHUNK, columns=wanted):
-                columns = [_objects(batch.column(name)) for name in wanted]
-                first = self.seen + 2
-                self.seen += batch.num_rows
-                yield (
-                    list(range(first, self.seen + 2)),
-                    [_present(wanted, row) for row in zip(*columns, strict=True)],
-                )
-                self._tell(self.seen, file.metadata.num_rows)
+            with pq.ParquetFile(self.path) as file:
+                names = self._header(file.schema_arrow.names)
+                wanted = [name for name in names if name in self.layout.columns]
+                for batch in file.iter_batches(CHUNK, columns=wanted):
+                    columns = [_objects(batch.column(name)) for name in wanted]
+                    first = self.seen + 2
+                    self.seen += batch.num_rows
+                    yield (
+                        list(range(first, self.seen + 2)),
+                        [_present(wanted, row) for row in zip(*columns, strict=True)],
+                    )
+                    self._tell(self.seen, file.metadata.num_rows)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
             raise HomeError(self.path.name, f"not a Parquet file we can read: {error}") from None
 
