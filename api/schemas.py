@@ -11,7 +11,7 @@ from engine.places import Search
 from engine.reasons import Reason
 from engine.receipts import Receipt
 from engine.records import Basis
-from engine.trial import Side
+from engine.trial import Tried
 
 ChannelCode = Literal["green", "blue", "yellow", "red"]
 
@@ -65,26 +65,6 @@ class ReviewSaid(Described):
     reason: str | None = None
     person: str
     recorded_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tried(Described):
-    """What a trial of two models made of an arrival."""
-
-    sequence: int
-    """The journal's record that began the trial."""
-    share: float
-    """Probability with which the challenger leads."""
-    leader: Side
-    """Whose word decided, by lot; ``model_version`` and the risk are of that model."""
-    other: str
-    """Version of the model that did not lead."""
-    percentile: float
-    """Share of the post's last 28 days below it, by the other model."""
-    p_seizure: float
-    p_discrepancy: float
-    wanted: list[Side]
-    """Sides whose score sends it to officers where that side leads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
