@@ -118,6 +118,8 @@ def test_the_analysts_pages_can_be_used_by_everybody(
     compared = "/models/comparison?version=m-seen"
     for where in ("/profiles/SEEN-1", "/models", model, f"{model}/report", compared, "/drift"):
         page.goto(where)
+        if where == model:
+            expect(page.locator("#trial")).to_be_visible()
         looked_at(page, where)
 
 
