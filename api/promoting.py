@@ -33,15 +33,19 @@ def approved(
     role: Role,
     why: str = "",
     claim: Claim | None = None,
+    is_trial: bool = False,
 ) -> State:
     """Record one approval and return where the models stand; the second puts it into force.
+
+    With ``is_trial`` it is of a trial, and the second puts the model on trial.
 
     Raises ``PromotionRefusedError``, ``TamperedBundleError``, ``NoModelError``, or
     ``NotAllowedError`` for a role that does not approve models.
     """
     _allowed(role)
     found = _verified(home, version)
-    drafts = promotion.approve(
+    step = promotion.challenge if is_trial else promotion.approve
+    drafts = step(
         _state(store),
         version,
         by=by,
@@ -66,30 +70,6 @@ def shadowed(
     _allowed(role)
     _verified(home, version)
     return _recorded(store, promotion.shadow(_state(store), version, by=by), claim, why=why)
-
-
-def challenged(
-    home: Home,
-    store: Store,
-    version: str,
-    *,
-    by: str,
-    role: Role,
-    why: str = "",
-    claim: Claim | None = None,
-) -> State:
-    """Record one approval of a trial; the second puts the model on trial; raises alike."""
-    _allowed(role)
-    found = _verified(home, version)
-    drafts = promotion.challenge(
-        _state(store),
-        version,
-        by=by,
-        manifest=found.manifest,
-        doubts=found.report.get("doubts", ()),
-        fits=found.fits,
-    )
-    return _recorded(store, drafts, claim, why=why)
 
 
 def trial_ended(

@@ -92,16 +92,16 @@ def trial(
 
 def _stepped(home: Home, store: Store, version: str, *, by: str, why: str) -> dict[str, Any]:
     """Approve a trial, or end the one that runs where no version is named."""
-    from api.promoting import challenged, trial_ended
+    from api.promoting import approved, trial_ended
 
     role = signed_in(home, store, by)
     if version:
-        now = challenged(home, store, version, by=by, role=role)
+        now = approved(home, store, version, by=by, role=role, is_trial=True)
     else:
         now = trial_ended(store, by=by, role=role, why=why)
-    approved = list(now.models[version].challenges) if version else []
+    given = list(now.models[version].challenges) if version else []
     challenger = None if now.challenger is None else now.challenger.version
-    return {"in_force": now.in_force, "challenger": challenger, "approved": approved}
+    return {"in_force": now.in_force, "challenger": challenger, "approved": given}
 
 
 def _stands(told: dict[str, Any]) -> None:

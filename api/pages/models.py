@@ -18,7 +18,7 @@ from api.pages.rendering import page, speech_of
 from api.pages.routing import PageRoute
 from api.pages.visits import TheForm, TheVisitor, field
 from api.pages.wording import Retelling
-from api.promoting import approved, challenged, rolled_back, shadowed, trial_ended, withdrawn
+from api.promoting import approved, rolled_back, shadowed, trial_ended, withdrawn
 from api.runtime import Runtime
 from engine.errors import MalformedBodyError, NotFoundError
 from engine.records import Identifier
@@ -165,7 +165,7 @@ async def challenge(
 ) -> Response:
     """Approve a trial; the second person puts the model on trial."""
     who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(challenged, runtime.home, runtime.store, version, **who)
+    await asyncio.to_thread(approved, runtime.home, runtime.store, version, is_trial=True, **who)
     return RedirectResponse(f"/models/{version}?done=challenged", 303)
 
 

@@ -13,7 +13,7 @@ from api.bodies import body_of, optional_body_of
 from api.callers import Caller
 from api.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.model_reading import MOST, ReadingModels
-from api.promoting import approved, challenged, rolled_back, shadowed, trial_ended, withdrawn
+from api.promoting import approved, rolled_back, shadowed, trial_ended, withdrawn
 from api.runtime import Runtime
 from api.schemas_models import ModelComparison, ModelStanding, ModelStandings, ModelView
 from engine.answers import Claim, answered, claim, taken
@@ -171,7 +171,8 @@ async def challenge(
     body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
 ) -> Response:
     """Approve a trial; the second person lets the model share what the one in force may pick."""
-    step = partial(challenged, runtime.home, runtime.store, version, why=body.note or "")
+    why = body.note or ""
+    step = partial(approved, runtime.home, runtime.store, version, why=why, is_trial=True)
     await _take(runtime, caller, key=key, body=body, about=f"{version}:challenge", step=step)
     return answer(ReadingModels(runtime).standing(version), 201)
 
