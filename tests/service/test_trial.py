@@ -21,6 +21,7 @@ from features.catalogue import CATALOGUE
 from features.plan import Plan
 from models.promotions import OnTrial
 from tests.service.conftest import serving
+from tests.service.desk import at_desk
 from tests.service.test_amendments import amend, heavier, inputs
 from tests.service.test_modes import SECONDS, load
 from tests.service.world import FakeModels, UniformScorer, World, arrival
@@ -65,6 +66,16 @@ def test_a_checkpoint_sees_nothing_of_a_trial(tried: tuple[World, list[Any]]) ->
     assert not any("trial" in one or "m2" in json.dumps(one) for one in decided)
     path = f"/v1/decisions/{decided[0]['decision_id']}"
     assert "trial" not in world.get(path, Role.CHECKPOINT).json()
+
+
+def test_a_supervisor_reads_what_the_other_model_said(tried: tuple[World, list[Any]]) -> None:
+    world, decided = tried
+    boss = at_desk(world, "trial")
+    for one in decided[:4]:
+        told, page = seen(world, one), boss.get(f"/decisions/{one['decision_id']}").text
+        leader = "the challenger" if told["trial"]["leader"] == CHALLENGER else "the model in force"
+        assert f"<dt>Decided by lot</dt><dd>{leader} " in page
+        assert f"model {told['trial']['other']} said: above " in page
 
 
 def test_decisions_of_a_trial_come_out_again(tried: tuple[World, list[Any]]) -> None:
