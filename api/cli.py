@@ -48,6 +48,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     data.features,
     learning.train,
     learning.evaluate,
+    learning.repeat,
     learning.promote,
     models.shadow,
     models.trial,

@@ -76,9 +76,9 @@ def write_bundle(
     BundleDiffersError
         If our trees with our calibration, or the explanations, do not equal scikit-learn.
     """
-    files = _serving(trained)
+    files = serving_files(trained)
     _check(trained, files)
-    version = _version(trained, files)
+    version = version_of(trained, files)
     home = folder / version
     if home.exists():
         return home
@@ -113,7 +113,7 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _serving(trained: Trained) -> dict[str, bytes]:
+def serving_files(trained: Trained) -> dict[str, bytes]:
     """Return the files that serve: their bytes depend on data and choices alone."""
     model = trained.model
     files: dict[str, bytes] = {}
@@ -135,7 +135,7 @@ def _serving(trained: Trained) -> dict[str, bytes]:
 
 def _for_people(trained: Trained, version: str) -> dict[str, bytes]:
     """Return the card, the report, and the estimators as analysts load them."""
-    kept = card(trained, version=version)
+    kept = card(trained, named=version)
     return {
         "card.json": _json(kept),
         "card.md": card_text(kept).encode(),
@@ -145,7 +145,7 @@ def _for_people(trained: Trained, version: str) -> dict[str, bytes]:
     }
 
 
-def _version(trained: Trained, files: Mapping[str, bytes]) -> str:
+def version_of(trained: Trained, files: Mapping[str, bytes]) -> str:
     """Name the content: the cut-off's day, and a digest of what serves and how it was judged."""
     total = sha256(trained.data_digest.encode() + _json(trained.config.as_dict()))
     total.update(_json(trained.report))

@@ -15,7 +15,7 @@ from engine.journal import Journal
 from engine.store import Store
 from features.event_log import read_event_log
 from features.plan import Plan
-from models.assemble import assemble
+from models.assemble import assemble, frozen
 from models.bundle import file_digest, signing_key
 from models.bundle_write import write_bundle
 from models.config import TrainConfig
@@ -23,7 +23,7 @@ from models.promotion import register
 from models.promotions import PromotionProjection, read_state
 from models.registry import register as record_run
 from models.seizures import past_seizures
-from models.train import train
+from models.train import Trained, train
 
 Progress = Callable[[str, int, int], None]
 
@@ -64,20 +64,8 @@ def make_candidate(
     NotEnoughDataError
         Where the home holds no history, or too few finds.
     """
-    with store.read() as connection:
-        tables = read_event_log(home, connection)
-    if not tables.crossings.num_rows:
-        raise NotEnoughDataError("a model", "the home holds no history: darvoza load FOLDER")
-    made = assemble(tables, plan, progress=lambda done, of: progress("features", done, of))
-    # A label that became known after the last crossing counts as known with it.
-    last_label = made.label_known_at[made.discrepancy >= 0].max(initial=0)
-    cutoff = max(int(made.as_of[-1]), int(last_label)) + 1
-    progress("training", 0, 1)
-    trained = train(made, config, cutoff=cutoff)
-    known = past_seizures(made, tables.seizures, trained.model, known_before=cutoff)
-    trained = replace(trained, seizures=known)
+    trained = trained_on(home, store, plan, config, progress=progress)
     bundle = write_bundle(home.bundles, trained, signing_key(home))
-    progress("training", 1, 1)
     digests = {name: file_digest(bundle / name) for name in ("manifest.json", "report.json")}
     with store.read() as connection:
         now = read_state(connection)
@@ -93,3 +81,44 @@ def make_candidate(
     )
     run_id = record_run(home, bundle, trained.report)
     return Candidate(bundle.name, bundle, run_id, trained.report)
+
+
+def trained_on(
+    home: Home,
+    store: Store,
+    plan: Plan,
+    config: TrainConfig,
+    *,
+    cutoff: int | None = None,
+    progress: Progress,
+) -> Trained:
+    """Train on what a home knew at a cut-off, and write nothing.
+
+    Parameters
+    ----------
+    home, store, plan, config, progress
+        As :func:`make_candidate` takes them.
+    cutoff : int, optional
+        UTC microseconds; all that the home knows when absent.
+
+    Raises
+    ------
+    NotEnoughDataError
+        As :func:`make_candidate`.
+    """
+    with store.read() as connection:
+        tables = read_event_log(home, connection)
+    if not tables.crossings.num_rows:
+        raise NotEnoughDataError("a model", "the home holds no history: darvoza load FOLDER")
+    if cutoff is not None:  # acts that came since would change labels that were known before
+        tables = frozen(tables, labels_before=cutoff)
+    made = assemble(tables, plan, progress=lambda done, of: progress("features", done, of))
+    if cutoff is None:
+        # A label that became known after the last crossing counts as known with it.
+        last_label = made.label_known_at[made.discrepancy >= 0].max(initial=0)
+        cutoff = max(int(made.as_of[-1]), int(last_label)) + 1
+    progress("training", 0, 1)
+    trained = train(made, config, cutoff=cutoff)
+    known = past_seizures(made, tables.seizures, trained.model, known_before=cutoff)
+    progress("training", 1, 1)
+    return replace(trained, seizures=known)

@@ -3,7 +3,9 @@
 Assumes the facts of a training run; the judgement is the approver's.
 """
 
+import platform
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 from engine.times import rfc3339
@@ -18,12 +20,15 @@ LIMITS = (
     "Where seizures are few, their chances lean on those of discrepancies.",
 )
 
+MADE_WITH = ("darvoza", "numpy", "scikit-learn", "scipy")
+"""Libraries whose sums end up in a model."""
 
-def card(trained: Trained, *, version: str) -> dict[str, Any]:
-    """Return the card as JSON keeps it."""
+
+def card(trained: Trained, *, named: str) -> dict[str, Any]:
+    """Return the card of the bundle of that name as JSON keeps it."""
     model = trained.model
     return {
-        "version": version,
+        "version": named,
         "use": USE,
         "not_for": NOT_FOR,
         "limits": list(LIMITS),
@@ -33,6 +38,8 @@ def card(trained: Trained, *, version: str) -> dict[str, Any]:
         "definitions": model.definitions,
         "features": len(model.names),
         "config": trained.config.as_dict(),
+        "weights": trained.report.get("weights", {}).get("chosen", "even"),
+        "made_with": made_with(),
         "targets": {
             target: {
                 "rows": model.evidence[target][0],
@@ -64,9 +71,24 @@ def card_text(kept: Mapping[str, Any]) -> str:
             f"calibrated on {facts['calibrated_on_rows']:,} later ones with "
             f"{facts['calibrated_on_finds']:,} finds; made of {blend}"
         )
-    lines += ["", "## Limits", "", *(f"- {limit}" for limit in kept["limits"]), ""]
+    weighed = "count alike" if kept["weights"] == "even" else "weigh by their logged propensity"
+    lines += [
+        "",
+        f"Inspected rows {weighed}.",
+        "",
+        "## Limits",
+        "",
+        *(f"- {limit}" for limit in kept["limits"]),
+        "",
+    ]
     lines += [f"Data {kept['data_digest']}", "", f"Definitions {kept['definitions']}", ""]
     return "\n".join(lines)
+
+
+def made_with() -> dict[str, str]:
+    """Return the versions of what numbers depend on: a model comes out again with these alone."""
+    found = {name: version(name) for name in MADE_WITH}
+    return found | {"python": ".".join(platform.python_version_tuple()[:2])}
 
 
 def _told(blend: Mapping[str, float]) -> str:

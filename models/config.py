@@ -66,8 +66,11 @@ class TrainConfig:
     """From this many finds on first declarations of a fingerprint, these get trees of their own."""
     line: float = 0.002
     """Strength of each target's linear part: small is flat."""
-    weights: Literal["even", "propensity"] = "even"
-    """Whether inspected rows count alike, or by the inverse of their logged propensity."""
+    weights: Literal["evidence", "even", "propensity"] = "evidence"
+    """Whether inspected rows count alike, or by the inverse of their logged propensity.
+
+    By evidence: whichever serves the random stream better; alike, where it cannot tell.
+    """
     label_delay_days: float = 3.0
     """Gap between a period and the next: the labels of its last days must have had time to come."""
     test_days: float = 56.0
@@ -117,6 +120,11 @@ class TrainConfig:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise HomeError(str(path), f"not a TOML file: {error}") from None
         return _checked(_completed(given))
+
+    @classmethod
+    def from_record(cls, kept: Mapping[str, Any]) -> "TrainConfig":
+        """Read what :meth:`as_dict` returned; raises ``RecordError``."""
+        return _checked(_completed(kept))
 
 
 def _completed(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from models.report_drift import recent
 from models.risk import Floats
 from models.similar import PastSeizures, none_known
 from models.turned import doubts, turned
+from models.weighing import twin
 
 ALL = "*"
 CHECKED = 20_000
@@ -76,16 +77,19 @@ def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
         When the history cannot teach a model of discrepancies.
     """
     since = cutoff - round(config.last_days * DAY) if config.last_days else 0
-    seen = dataset.take((dataset.arrived_at >= since) & (dataset.arrived_at < cutoff))
+    # A record that came late was not known by its arrival alone.
+    known = (dataset.arrived_at < cutoff) & (dataset.as_of < cutoff)
+    seen = dataset.take((dataset.arrived_at >= since) & known)
     if config.untrusted_posts:
         seen = seen.unlabelled(config.untrusted_posts)
     if not len(seen):
         raise NotEnoughDataError("a model", "no crossing arrived before the cut-off")
-    model = fit(seen, config, until=cutoff, known_before=cutoff)
+    judged, chosen = _judged(seen, config, cutoff=cutoff)
+    model = fit(seen, chosen, until=cutoff, known_before=cutoff)
     return Trained(
         model=model,
         config=config,
-        report=_judged(seen, config, cutoff=cutoff) | _labels(seen, config, cutoff=cutoff),
+        report=judged | _labels(seen, config, cutoff=cutoff),
         data_digest=seen.digest(),
         cutoff=cutoff,
         norms=norms(seen),
@@ -109,8 +113,10 @@ def to_check(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
     return np.concatenate((values[rows], values[drawn, np.arange(values.shape[1])]))
 
 
-def _judged(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any]:
-    """Return the report of a twin that saw nothing of the test period."""
+def _judged(
+    seen: Dataset, config: TrainConfig, *, cutoff: int
+) -> tuple[dict[str, Any], TrainConfig]:
+    """Return the report of a twin that saw nothing of the test period, and the choices it made."""
     span = cutoff - int(seen.arrived_at[0])
     test_from = cutoff - min(round(config.test_days * DAY), span // 3)
     until = test_from - config.label_delay
@@ -118,23 +124,24 @@ def _judged(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any
     known = seen.label_known_at < cutoff
     test = seen.take((seen.arrived_at >= test_from) & (known | ~seen.inspected))
     try:
-        twin = fit(seen, config, until=until, known_before=test_from)
+        judge, config, weights = twin(seen, config, test=test, until=until, known_before=test_from)
     except NotEnoughDataError as error:
-        return {
+        unjudged = {
             "synthetic": seen.synthetic,
             "notice": SYNTHETIC if seen.synthetic else "",
             "targets": {},
             "cannot_tell": [f"Not yet knowable, {error}."],
         }
+        return unjudged, config
     judged = report(
         test,
-        twin.score(test.values),
+        judge.score(test.values),
         config=config,
         fitted_until=test_from,
-        score=twin.score,
+        score=judge.score,
         earlier=seen.take(seen.arrived_at < test_from),
     )
-    return judged | {"refitted_until": rfc3339(cutoff)}
+    return judged | {"refitted_until": rfc3339(cutoff), "weights": weights}, config
 
 
 def _labels(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any]:

@@ -138,6 +138,36 @@ def evaluate(
     emit(report | {"version": version, "report_html": str(page)}, as_json=as_json, text=text)
 
 
+def repeat(
+    home: HomeOption,
+    version: Annotated[str, typer.Argument(help="Model version.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model again from its record and compare it, to the bit; nothing is changed."""
+    from features.catalogue import CATALOGUE
+    from features.plan import Plan
+    from models.repeat import repeat as again
+
+    with opened(existing(home)) as (found, store), progress() as told:
+        made = again(found, store, Plan(CATALOGUE), version=version, progress=told)
+
+    def text() -> None:
+        said = "came out again, to the bit" if made.is_identical else "came out otherwise"
+        typer.echo(f"{version} {said}")
+        if not made.same_data:
+            typer.echo("the data it was fitted on are no longer what they were")
+        for name, same in made.files.items():
+            if not same:
+                typer.echo(f"differs: {name}")
+        for name, (then, now) in made.changed.items():
+            typer.echo(f"{name} was {then} then, and is {now} now")
+
+    emit(made.as_dict(), as_json=as_json, text=text)
+    if not made.is_identical:
+        raise typer.Exit(1)
+
+
 def promote(
     home: HomeOption,
     version: Annotated[str, typer.Argument(help="Model version.")],

@@ -1,0 +1,107 @@
+"""Does a model come out again? Trained anew by its card, on what its home knew then, and compared.
+
+Assumes that nothing is ever edited: what a home knew at a cut-off is what it knows now, less what
+came since. Nothing is written, and the model that serves is only read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from engine.errors import RiskError
+from engine.home import Home
+from engine.store import Store
+from engine.times import micros
+from features.plan import Plan
+from models.bundle import file_digest, load_bundle, signing_key
+from models.bundle_write import serving_files, version_of
+from models.candidate import Progress, trained_on
+from models.card import made_with
+from models.config import TrainConfig
+
+
+class OtherFeaturesError(RiskError):
+    """The model stands on features that this version no longer reads."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(version)
+        self.version = version
+
+    def __str__(self) -> str:
+        return f"model {self.version} was fitted on other features than this version reads"
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What came out of training a model again."""
+
+    version: str
+    came_out: str
+    """The version that training again would have been given: of data, choices, report and bytes."""
+    same_data: bool
+    files: Mapping[str, bool]
+    """Each file that serves: whether its bytes are the same."""
+    changed: Mapping[str, tuple[str, str]]
+    """Libraries that are others now: their versions then, and now."""
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether everything came out again to the bit."""
+        return self.version == self.came_out and all(self.files.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "version": self.version,
+            "came_out": self.came_out,
+            "identical": self.is_identical,
+            "same_data": self.same_data,
+            "files": dict(self.files),
+            "changed": {name: list(pair) for name, pair in self.changed.items()},
+        }
+
+
+def repeat(home: Home, store: Store, plan: Plan, *, version: str, progress: Progress) -> Repeated:
+    """Train a model again from its record, and compare.
+
+    Parameters
+    ----------
+    home : Home
+    store : Store
+    plan : Plan
+        The compiled catalogue.
+    version : str
+        Of a bundle in the home.
+    progress : callable
+        As :func:`models.candidate.make_candidate` takes it.
+
+    Raises
+    ------
+    NoModelError, TamperedBundleError
+        As :func:`models.bundle.load_bundle`.
+    OtherFeaturesError
+        Where the catalogue is another one now.
+    """
+    folder = home.bundles / version
+    papers = load_bundle(folder, signing_key(home).public_key()).card
+    if papers["definitions"] != plan.digest:
+        raise OtherFeaturesError(version)
+    config = TrainConfig.from_record(papers["config"])
+    cutoff = micros(datetime.fromisoformat(papers["known_until"]))
+    made = trained_on(home, store, plan, config, cutoff=cutoff, progress=progress)
+    files = serving_files(made)
+    kept = {path.name: file_digest(path) for path in folder.iterdir()}
+    then, now = papers.get("made_with", {}), made_with()
+    return Repeated(
+        version=version,
+        came_out=version_of(made, files),
+        same_data=papers["data_digest"] == made.data_digest,
+        files={name: kept.get(name) == sha256(raw).hexdigest() for name, raw in files.items()},
+        changed={
+            name: (then.get(name, "not recorded"), now[name])
+            for name in now
+            if then.get(name) != now[name]
+        },
+    )
