@@ -175,6 +175,9 @@ for name, fact, how, unit, meaning in (
     ("mirror_seals_differ", "seals_key", DIFFERS, "flag", "seals other than"),
     ("mirror_was_empty", "is_empty", TOLD, "flag", "said to be empty"),
     ("mirror_consignee_differs", "consignee_key", DIFFERS, "flag", "consignee other than"),
+    ("mirror_goods_differ", "hs_number", DIFFERS, "flag", "main HS code (six digits) other than"),
+    ("mirror_value_ratio", "customs_value_usd", OVER, "ratio", "value declared over that"),
+    ("mirror_net_mass_ratio", "net_mass_kg", OVER, "ratio", "net mass declared over that"),
 ):
     feature("mirror", name, matched(CROSSINGS, fact, how, unit, f"{meaning} {THERE}"))
 for place, who in enumerate(KEYS):

@@ -16,6 +16,7 @@ _NOUN: Mapping[str, str] = {
     "hs2": "HS chapter",
     "hs4": "HS heading",
     "hs6": "HS code",
+    "hs_number": "HS code",
     "origin": "country of origin",
     "dispatch": "country of dispatch",
     "destination": "country of destination",
@@ -29,6 +30,8 @@ _NOUN: Mapping[str, str] = {
     "day_part": "part of the day",
     "weighed_mass_kg": "weighbridge mass",
     "value_per_kg": "declared value per kg",
+    "customs_value_usd": "declared value",
+    "net_mass_kg": "net mass",
     "is_empty": "said to be empty",
     "hours_late": "time until it was recorded",
 }

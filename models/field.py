@@ -30,6 +30,7 @@ RISING = (
     "mirror_driver_differs",
     "mirror_seals_differ",
     "mirror_consignee_differs",
+    "mirror_goods_differ",
     "mirror_mass_gap",
     "transit_share",
     "bad_container",

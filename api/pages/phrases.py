@@ -180,6 +180,7 @@ NOUNS: Final = (
     N_("part of the day"),
     N_("weighbridge mass"),
     N_("declared value per kg"),
+    N_("declared value"),
     N_("weighed less gross kg"),
     N_("said to be empty"),
     N_("time until it was recorded"),

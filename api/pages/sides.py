@@ -1,8 +1,8 @@
 """One vehicle on both sides of the line: what the paired post recorded, and what came here.
 
 Assumes the decision's own features: what its mirror features knew at that time is what is shown,
-with the paired post's figures computed back from the differences. Of seals, trailer, driver and
-consignee they know whether they are the same, not what they were.
+with the paired post's figures computed back from the differences. Of seals, trailer, driver,
+consignee and goods they know whether they are the same, not what they were.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,8 @@ from typing import Any, Literal
 from engine.mirror import HEAVY
 
 State = Literal["same", "differs", "unknown", "plain"]
+DEAR = 0.25
+"""Values of both papers differ from here on: freight and insurance come on top of an export's."""
 OLD_DAYS = 3.0
 """A record older than this is hardly the other half of the same movement."""
 
@@ -58,6 +60,8 @@ def sides(crossing: Mapping[str, Any], features: Mapping[str, float]) -> Sides |
     arrived = datetime.fromisoformat(crossing["arrived_at"])
     left = None if isnan(transit) else arrived - timedelta(microseconds=transit)
     seals = ", ".join(crossing.get("seal_numbers", ()))
+    code = features["hs_number"]
+    goods = None if isnan(code) else f"{code:06.0f}"
     rows = (
         Row("time", "plain", left, arrived),
         _mass(crossing, features),
@@ -66,6 +70,9 @@ def sides(crossing: Mapping[str, Any], features: Mapping[str, float]) -> Sides |
         _named("seals", seals, features["mirror_seals_differ"]),
         _named("driver", crossing.get("driver_ref"), features["mirror_driver_differs"]),
         _named("consignee", None, features["mirror_consignee_differs"]),
+        _named("goods", goods, features["mirror_goods_differ"]),
+        _declared("value", features["customs_value_usd"], features["mirror_value_ratio"], DEAR),
+        _declared("net", features["net_mass_kg"], features["mirror_net_mass_ratio"], HEAVY),
     )
     return Sides(days, None if isnan(transit) else transit / 60e6, rows)
 
@@ -77,6 +84,13 @@ def _mass(crossing: Mapping[str, Any], features: Mapping[str, float]) -> Row:
     ratio = features["mirror_mass_ratio"]
     is_like = isnan(ratio) or 1 - HEAVY <= ratio <= 1 + HEAVY
     return Row("mass", "same" if is_like else "differs", here - gap, here)
+
+
+def _declared(code: str, here: float, ratio: float, tolerance: float) -> Row:
+    if isnan(ratio) or not ratio:
+        return Row(code, "unknown", None, None if isnan(here) else here)
+    is_like = 1 - tolerance <= ratio <= 1 + tolerance
+    return Row(code, "same" if is_like else "differs", here / ratio, here)
 
 
 def _load(crossing: Mapping[str, Any], features: Mapping[str, float]) -> Row:

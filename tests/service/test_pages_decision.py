@@ -143,7 +143,9 @@ def test_what_was_sent_is_shown_as_text(world: World) -> None:
 MIRROR = {
     "mirror_days": 0.1, "transit_us": 3.6e9, "mirror_mass_gap": 1000.0, "mirror_mass_ratio": 1.2,
     "mirror_was_empty": 1.0, "mirror_trailer_differs": 0.0, "mirror_seals_differ": 1.0,
-    "mirror_driver_differs": nan, "mirror_consignee_differs": nan,
+    "mirror_driver_differs": nan, "mirror_consignee_differs": nan, "mirror_goods_differ": 1.0,
+    "hs_number": 80719.0, "mirror_value_ratio": 0.5, "customs_value_usd": 9000.0,
+    "mirror_net_mass_ratio": nan, "net_mass_kg": 400.0,
 }  # fmt: skip
 
 
@@ -160,10 +162,16 @@ def test_both_sides_mark_what_differs() -> None:
     states = {row.code: row.state for row in found.rows}
     assert states == {
         "time": "plain", "mass": "differs", "load": "differs", "trailer": "same",
-        "seals": "differs", "driver": "unknown", "consignee": "unknown",
+        "seals": "differs", "driver": "unknown", "consignee": "unknown", "goods": "differs",
+        "value": "differs", "net": "unknown",
     }  # fmt: skip
-    assert {row.code: row.there for row in found.rows}["mass"] == 5000.0
-    assert found.differences == 3
+    there = {row.code: row.there for row in found.rows}
+    assert (there["mass"], there["value"], there["net"]) == (5000.0, 18_000.0, None)
+    assert found.differences == 5
+    freight = sides(crossing, MIRROR | {"mirror_value_ratio": 1.2})
+    assert freight is not None
+    dear = {row.code: row.state for row in freight.rows}
+    assert dear["value"] == "same"
     assert sides(crossing, MIRROR | {"mirror_days": nan}) is None
 
 

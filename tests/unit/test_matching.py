@@ -23,9 +23,10 @@ def passage(number: int, hours: float, **said: Any) -> tuple[int, Crossing, Decl
     """Return a passage so many hours after the start; at OYB they enter, at FOT they leave."""
     at = START + round(hours * HOUR)
     papers = {name: said.pop(name) for name in ("tir_carnet", "cmr_number") if name in said}
+    goods = said.pop("goods", {})
     declaration = None
-    if papers:
-        item = GoodsItem(item_no=1, hs_code="0701")
+    if papers or goods:
+        item = GoodsItem(**{"item_no": 1, "hs_code": "0701"} | goods)
         declaration = Declaration(
             declaration_id=f"d{number}", procedure="tir", items=(item,), **papers
         )
@@ -85,6 +86,19 @@ def test_the_surer_key_wins_and_the_others_confirm_it_or_not() -> None:
 def test_another_plate_is_a_difference_where_the_vin_found_the_record() -> None:
     seen = last(left(1, 0.0, plate="01A123BC", vin=VIN), passage(2, 5.0, plate="01A999ZZ", vin=VIN))
     assert seen["mirror_plate_differs"] == 1.0 and seen["mirror_vin_differs"] == 0.0
+
+
+def test_papers_of_both_sides_are_held_against_each_other() -> None:
+    potatoes = {"hs_code": "070190", "net_mass_kg": 20_000.0, "customs_value_usd": 9_000.0}
+    shoes = {"hs_code": "640299", "net_mass_kg": 15_000.0, "customs_value_usd": 4_500.0}
+    gone = left(1, 0.0, plate="01A123BC", goods=potatoes)
+    seen = last(gone, passage(2, 5.0, plate="01A123BC", goods=shoes))
+    assert (seen["mirror_goods_differ"], seen["mirror_value_ratio"]) == (1.0, 0.5)
+    assert seen["mirror_net_mass_ratio"] == 0.75
+    same = last(gone, passage(2, 5.0, plate="01A123BC", goods=potatoes))
+    assert (same["mirror_goods_differ"], same["mirror_value_ratio"]) == (0.0, 1.0)
+    bare = last(gone, passage(2, 5.0, plate="01A123BC"))
+    assert math.isnan(bare["mirror_goods_differ"]) and math.isnan(bare["mirror_value_ratio"])
 
 
 def test_an_old_record_is_of_another_movement_and_the_next_key_is_tried() -> None:
