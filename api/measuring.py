@@ -17,7 +17,7 @@ class DriftAsked(Record):
     """A new measurement."""
 
     days: Annotated[int, Field(ge=1, le=366)] = 28
-    """How far it looks back."""
+    """How far features and scores look back; searches count since the model came into force."""
 
 
 def measure(runtime: Runtime, caller: Caller, asked: DriftAsked, *, key: str | None = None) -> None:

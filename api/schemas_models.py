@@ -183,13 +183,14 @@ class MovedScore(Described):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched(Described):
-    """Searches against what was stated, week by week."""
+    """Searches against what was stated, week by week since the model came into force."""
 
     weeks: int
     evidence: float
     """Alarms at the threshold; about 1 where nothing changed."""
     threshold: float
     alarmed: bool
+    """An alarm stays said until the model leaves."""
     stated: float | None
     """Mean chance of a discrepancy as stated before the searches."""
     found: Estimate
@@ -220,6 +221,8 @@ class Drift(Described):
     synthetic: bool
     since: datetime
     until: datetime
+    in_force_since: datetime | None = None
+    """From when on searches count; older measurements lack it: they forgot those before `since`."""
     decisions: int
     sampled: int
     left_out: int

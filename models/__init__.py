@@ -13,6 +13,7 @@ metrics      hit rate at capacity, order, calibration; intervals: how sure we ma
 logged       the log of the engine's draws; policy_value: what another policy would have found
 outcome_test is everybody searched at the same bar; permutation: what families and proxies bear
 drift        has traffic moved; alarm: do searches still find what was stated
+watching     both, of the model in force; searched: every search since it came into force
 forgetting   who chooses after an alarm: champion and challenger, by what they find
 report       what a model is worth, for machines (report_drift is its part about the past);
              report_text and report_html, with plots, for people; card

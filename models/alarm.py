@@ -7,6 +7,10 @@ to 0.6, 0.4 or 0.2 of what was stated, summed over every time at which that coul
 evidence after t periods is t at most on average: it stays below the threshold for that many periods
 on average, however often anybody looks, and within t periods an alarm has a probability of at most
 t / threshold.
+
+All of it has to be remembered: a watch that begins anew forgets what built up before, and finds a
+slow loss late or never. And it may be looked at within a period as well, after any search: no more
+than one is added for each period that has begun.
 """
 
 from dataclasses import dataclass, replace
@@ -37,6 +41,8 @@ class Watch:
     periods: int = 0
     began: int = 0
     """The last period whose evidence was none: what changed, changed about then."""
+    highest: float = 0.0
+    """The most evidence that there was after any search: an alarm that was given stays said."""
 
     @property
     def total(self) -> float:
@@ -47,6 +53,11 @@ class Watch:
     def alarmed(self) -> bool:
         """Whether stated chances can no longer be believed."""
         return self.total >= THRESHOLD
+
+    @property
+    def has_alarmed(self) -> bool:
+        """Whether they could not be believed after any of the searches so far."""
+        return self.highest >= THRESHOLD
 
 
 def watch_more() -> Watch:
@@ -63,19 +74,45 @@ def after(watch: Watch, stated: Floats, found: NDArray[np.int8]) -> Watch:
     stated : float64 array of shape (k,)
         Chance of a find as stated before each search of the period, by the model then in force.
     found : int8 array of shape (k,)
-        1 or 0. Searches whose outcome is not known yet belong to the period in which it is.
+        1 or 0, in the order in which they became known. Searches whose outcome is not known yet
+        belong to the period in which it is.
     """
     fallen = watch.odds[0] < 1
     odds = np.clip(stated, 1e-9, 1 - 1e-9)
     odds = odds / (1 - odds)
     held = odds * (TOLERANCE if fallen else 1 / TOLERANCE)
-    evidence = []
-    for before, multiple in zip(watch.evidence, watch.odds, strict=True):
+    grown = np.empty((len(watch.odds), len(stated) + 1))
+    for row, before, multiple in zip(grown, watch.evidence, watch.odds, strict=True):
         changed = odds * multiple
         gain = (
             np.where(found == 1, np.log(changed / held), 0.0) + np.log1p(held) - np.log1p(changed)
         )
         # Far beyond the threshold the exact number says no more.
-        evidence.append(min(1e30, (before + 1.0) * float(np.exp(min(float(gain.sum()), 60.0)))))
-    made = Watch(watch.odds, tuple(evidence), watch.periods + 1, watch.began)
+        so_far = np.minimum(np.concatenate(([0.0], np.cumsum(gain))), 60.0)
+        row[:] = np.minimum(1e30, (before + 1.0) * np.exp(so_far))
+    made = replace(
+        watch,
+        evidence=tuple(grown[:, -1].tolist()),
+        periods=watch.periods + 1,
+        highest=max(watch.highest, float(grown.mean(axis=0).max())),
+    )
     return replace(made, began=made.periods) if made.total <= QUIET else made
+
+
+def over(
+    watch: Watch, stated: Floats, found: NDArray[np.int8], *, periods: NDArray[np.int64]
+) -> Watch:
+    """Return the watch after many searches, period by period.
+
+    Parameters
+    ----------
+    watch : Watch
+    stated, found : arrays of shape (n,)
+        As :func:`after` takes them.
+    periods : int64 array of shape (n,)
+        The number of the period in which each became known; one without a search adds nothing.
+    """
+    for period in np.unique(periods):
+        here = periods == period
+        watch = after(watch, stated[here], found[here])
+    return watch

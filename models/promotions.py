@@ -59,17 +59,38 @@ class PromotionProjection:
 
 def read_state(connection: Connection) -> State:
     """Return where every model stands."""
+    return state(_events(connection))
+
+
+def came_into_force(connection: Connection, version: str) -> int | None:
+    """Return the number of the record that put a version into force; None where it does not decide.
+
+    Where it left and came back, that is the record by which it came back.
+    """
+    events = _events(connection)
+    if state(events).in_force != version:
+        return None
+    while state(events[:-1]).in_force == version:
+        events.pop()
+    return events[-1].seq
+
+
+def _events(connection: Connection) -> list[Event]:
     columns = MODEL_RECORDS.c
-    query = select(
-        columns.kind,
-        columns.version,
-        columns.person,
-        columns.manifest,
-        columns.evaluation,
-        columns.card,
-        columns.seq,
-    ).order_by(columns.seq)
-    return state(Event(*row) for row in connection.execute(query))
+    query = (
+        select(
+            columns.kind,
+            columns.version,
+            columns.person,
+            columns.manifest,
+            columns.evaluation,
+            columns.card,
+            columns.seq,
+        )
+        .where(columns.kind.in_(KINDS))
+        .order_by(columns.seq)
+    )
+    return [Event(*row) for row in connection.execute(query)]
 
 
 def measurement(version: str, *, by: str, figures: Mapping[str, Any]) -> Draft:

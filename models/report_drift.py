@@ -91,15 +91,11 @@ def alarms(test: Dataset, chance: Floats) -> dict[str, Any]:
 def _watched(
     test: Dataset, chance: Floats, rows: NDArray[np.bool_], watch: alarm.Watch
 ) -> dict[str, Any]:
-    weeks = (test.arrived_at - test.arrived_at.min(initial=0)) // WEEK if len(test) else np.zeros(0)
-    alarmed = False
-    for week in np.unique(weeks[rows]):
-        here = rows & (weeks == week)
-        watch = alarm.after(watch, chance[here], test.discrepancy[here])
-        alarmed |= watch.alarmed
+    weeks = test.arrived_at // WEEK
+    watch = alarm.over(watch, chance[rows], test.discrepancy[rows], periods=weeks[rows])
     return {
         "weeks": watch.periods,
         "evidence": watch.total,
         "threshold": alarm.THRESHOLD,
-        "alarmed": alarmed,
+        "alarmed": watch.has_alarmed,
     }

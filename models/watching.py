@@ -3,8 +3,8 @@
 Assumes decisions of the last weeks made by the model in force. Their features are read again as of
 each decision's own cut, a sample of each post's, and held against the bundle's reference; a row
 whose features are no longer those of its decision is left out. Scores are what the decisions said.
-Searches count by the week in which their act was recorded. Drift needs no label and does not say
-that a model is wrong; that, only searches can.
+Searches are all those since the model came into force (:mod:`models.searched`). Drift needs no
+label and does not say that a model is wrong; that, only searches can.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,17 +17,18 @@ from sqlalchemy import Connection, select
 
 from engine.errors import PromotionRefusedError
 from engine.filing import Filing, digest_of, read_back
-from engine.journal import JOURNAL, Journal
+from engine.journal import Journal
 from engine.ports import Features
 from engine.queue import DECISIONS
-from engine.records import Inspection
 from engine.times import DAY, rfc3339
 from features.catalogue import CATALOGUE
 from models import alarm
 from models.drift import Reference, Shift, score_shift, shifts
-from models.intervals import Floats, share
+from models.intervals import Floats
 from models.papers import Papers
+from models.promotions import came_into_force
 from models.risk import risk
+from models.searched import Search, searches, watched
 
 DAYS = 28
 MOST_EACH = 400
@@ -35,7 +36,6 @@ MOST_EACH = 400
 FEWEST = 200
 """Below so many nothing is said: what moved and what chance did cannot be told apart."""
 TOGETHER = 256
-WEEK = 7 * DAY
 _D = DECISIONS.c
 
 
@@ -47,19 +47,6 @@ class _Seen:
     as_of: int
     values: NDArray[np.float32]
     risk: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Search:
-    """One search that could have found something."""
-
-    post: str
-    known_at: int
-    """When its act was recorded, UTC microseconds."""
-    stated: float
-    """Chance of a discrepancy as its decision said."""
-    is_hit: bool
-    is_random: bool
 
 
 def measured(
@@ -87,13 +74,16 @@ def measured(
     now : int
         UTC microseconds; ``days`` are counted back from it.
     days : int, default=28
+        Whose features and scores count. Searches count since the model came into force (all of
+        its decisions' where it does not decide now), however long ago.
 
     Returns
     -------
     dict
         JSON values: the period, ``decisions`` in it, how many were read again (``sampled``) and
         ``left_out``, over how many days they spread (``span_days``: in less than a week, hours
-        and days of the week move by themselves); and for ``all`` and for each of ``posts``:
+        and days of the week move by themselves); ``in_force_since``, null where it does not
+        decide; and for ``all`` and for each of ``posts``:
         ``rows``, whether that is enough (``knowable``), ``families`` with the number of features
         that moved and the farthest of them, ``score``, and the two watches over searches,
         ``picked`` and ``random``.
@@ -111,14 +101,15 @@ def measured(
     chosen = {post: _spread(rows) for post, rows in decided.items()}
     wanted = [seq for rows in chosen.values() for seq in rows]
     seen = list(_again(connection, journal, features, wanted, names=known.names))
-    searches = list(_searches(connection, journal, version, since=since, now=now))
+    began = came_into_force(connection, version)
+    found = list(searches(connection, version, after=began or 0, now=now))
 
     def part(post: str | None) -> dict[str, Any]:
         return _part(
             known,
             papers.quantiles,
             [one for one in seen if post in (None, one.post)],
-            [one for one in searches if post in (None, one.post)],
+            [one for one in found if post in (None, one.post)],
             post=post,
             capacity=float(papers.report.get("capacity", 0.05)),
         )
@@ -128,13 +119,14 @@ def measured(
         "synthetic": bool(papers.report.get("synthetic", False)),
         "since": rfc3339(since),
         "until": rfc3339(now),
+        "in_force_since": began and rfc3339(journal.entry(connection, began).known_at),
         "decisions": sum(len(rows) for rows in decided.values()),
         "sampled": len(seen),
         "left_out": len(wanted) - len(seen),
         "span_days": _span(seen),
         "reference_rows": known.rows,
         "all": part(None),
-        "posts": {post: part(post) for post in sorted(decided)},
+        "posts": {post: part(post) for post in sorted({*decided, *(one.post for one in found)})},
     }
 
 
@@ -193,31 +185,11 @@ def _risk(filing: Filing) -> float:
     return float(risk(*chances, severity=filing.inputs.severity)[0])
 
 
-def _searches(
-    connection: Connection, journal: Journal, version: str, *, since: int, now: int
-) -> Iterator[_Search]:
-    """Yield the searches of this model's decisions, those that could have found something."""
-    query = (
-        select(_D.post, _D.seq, _D.basis, _D.act_seq, JOURNAL.c.known_at)
-        .join(JOURNAL, JOURNAL.c.seq == _D.act_seq)
-        .where(_D.model_version == version, JOURNAL.c.known_at >= since, JOURNAL.c.known_at < now)
-        .order_by(_D.act_seq)
-    )
-    for post, seq, basis, act_seq, known_at in connection.execute(query):
-        act = Inspection.model_validate(
-            journal.body(connection, act_seq)["inspection"], strict=False
-        )
-        if act.outcome == "clear" and not act.is_full:
-            continue
-        stated = journal.body(connection, seq)["decision"]["risk"]["p_discrepancy"]
-        yield _Search(post, known_at, stated, act.outcome != "clear", basis == "random")
-
-
 def _part(
     known: Reference,
     quantiles: Mapping[str, Sequence[float]],
     seen: Sequence[_Seen],
-    searches: Sequence[_Search],
+    searches: Sequence[Search],
     *,
     post: str | None,
     capacity: float,
@@ -232,8 +204,8 @@ def _part(
         "moved": None,
         "of": len(known.names),
         "score": None,
-        "picked": _watched(others, alarm.Watch()),
-        "random": _watched(lot, alarm.watch_more()),
+        "picked": watched(others, alarm.Watch()),
+        "random": watched(lot, alarm.watch_more()),
     }
     if made["knowable"]:
         found = shifts(known, np.stack([one.values for one in seen]))
@@ -276,22 +248,4 @@ def _score(
         "moved": found.shift.moved,
         "above_cut": found.above_cut.as_dict(),
         "expected": found.expected,
-    }
-
-
-def _watched(searches: Sequence[_Search], watch: alarm.Watch) -> dict[str, Any]:
-    """Run an alarm over searches, week by week."""
-    alarmed, weeks = False, np.array([one.known_at // WEEK for one in searches], np.int64)
-    stated = np.array([one.stated for one in searches], np.float64)
-    hits = np.array([one.is_hit for one in searches], np.int8)
-    for week in np.unique(weeks):
-        watch = alarm.after(watch, stated[weeks == week], hits[weeks == week])
-        alarmed |= watch.alarmed
-    return {
-        "weeks": watch.periods,
-        "evidence": watch.total,
-        "threshold": alarm.THRESHOLD,
-        "alarmed": alarmed,
-        "stated": float(stated.mean()) if len(stated) else None,
-        "found": share(int(hits.sum()), len(hits)).as_dict(),
     }

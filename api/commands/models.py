@@ -164,7 +164,7 @@ def rollback(
 
 def drift(
     home: HomeOption,
-    days: Annotated[int, typer.Option(min=1, max=366, help="How far to look back.")] = 28,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Of features and scores.")] = 28,
     by: Annotated[str, typer.Option("--as", help="Who asks.")] = "",
     *,
     polite: PoliteOption = False,

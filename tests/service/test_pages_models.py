@@ -215,8 +215,9 @@ LARGE = {"rows": 900, "knowable": True, "families": [FAMILY], "moved": 2, "of": 
          "score": SCORE, "picked": CALM | {"alarmed": True}, "random": CALM}  # fmt: skip
 MEASURED: dict[str, Any] = {
     "version": "m-one", "synthetic": True, "since": "2026-02-01T00:00:00Z",
-    "until": "2026-03-01T00:00:00Z", "decisions": 5000, "sampled": 912, "left_out": 3,
-    "span_days": 27.5, "reference_rows": 40000, "all": LARGE,
+    "until": "2026-03-01T00:00:00Z", "in_force_since": "2025-11-05T09:00:00Z",
+    "decisions": 5000, "sampled": 912, "left_out": 3, "span_days": 27.5,
+    "reference_rows": 40000, "all": LARGE,
     "posts": {"FOT": SMALL, "OYB": LARGE},
 }  # fmt: skip
 """As ``darvoza drift`` answers; what it computes is tested where it is made."""
@@ -236,6 +237,7 @@ def test_drift_says_what_moved_and_what_to_do(
     text = bob.get("/drift").text
     for said in ("Searches find less than stated", "2 of 185 features have moved", "mirror_days"):
         assert said in text
+    assert "since 5 Nov 2025" in text, "searches count since then, features since a month"
     assert "between 11.0% and 32.0%" in text and "12 of 60" in text and "synthetic" in text
     quiet = bob.get("/drift?at=FOT").text
     assert "12 decisions were read again, 200 are needed" in quiet and "mirror_days" not in quiet

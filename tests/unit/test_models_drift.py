@@ -26,10 +26,10 @@ PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 def first_alarm(
     periods: Iterable[tuple[Floats, NDArray[np.int8]]], watch: alarm.Watch
 ) -> int | None:
-    """Return which period, counted from 1, is the first to end in an alarm; None if none is."""
+    """Return in which period, counted from 1, an alarm is first given; None if in none."""
     for stated, found in periods:
         watch = alarm.after(watch, stated, found)
-        if watch.alarmed:
+        if watch.has_alarmed:
             return watch.periods
     return None
 
@@ -133,6 +133,38 @@ def test_a_loss_is_noticed_within_weeks() -> None:
     found = alarms(0.25, years=50)
     assert len(found) == 50
     assert np.median(found) <= 4
+
+
+def test_evidence_spread_over_months_adds_up() -> None:
+    """The twin, begun anew every night over the last four weeks, hears of fewer than half."""
+    draw, runs = np.random.default_rng(10), 60 if PROOF else 20
+    heard = forgot = 0
+    for _ in range(runs):
+        made = list(weeks(draw, odds=0.5, searches=14, number=26))
+        heard += first_alarm(made, alarm.Watch()) is not None
+        forgot += any(
+            first_alarm(made[at : at + 4], alarm.Watch()) is not None for at in range(len(made) - 3)
+        )
+    assert heard > 0.6 * runs
+    assert forgot < 0.5 * heard
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_an_alarm_once_given_is_given_by_every_later_look(seed: int) -> None:
+    """Looks lie anywhere within a week; evidence alone, the twin, falls below again."""
+    draw = np.random.default_rng(seed)
+    bad = list(weeks(draw, odds=0.2, number=8))
+    made = [*bad, *weeks(draw, odds=3.0, number=8)]
+    stated, found = (np.concatenate(part) for part in zip(*made, strict=True))
+    periods = np.repeat(np.arange(len(made)), 30)
+    looks = [
+        alarm.over(alarm.Watch(), stated[:upto], found[:upto], periods=periods[:upto])
+        for upto in range(0, len(stated) + 1, 16)
+    ]
+    given_at = [one.has_alarmed for one in looks]
+    assert given_at == sorted(given_at) and given_at[-1]
+    assert [one.alarmed for one in looks] != given_at
 
 
 def test_it_knows_about_when_it_began() -> None:
