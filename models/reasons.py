@@ -21,7 +21,7 @@ MOST = 6
 FEWEST = 3
 """Reasons a referral is owed."""
 A_FAMILY = 2
-"""Most reasons of one family: five ways to say the same are one reason."""
+"""Reasons of one family, while others have something to say: five ways to say the same are one."""
 STRONG = 0.7
 """Log-odds that double the odds."""
 
@@ -39,7 +39,10 @@ class Sentences:
         """Return three to six reasons, what raises the risk before what lowers it.
 
         Of what raises it, a fact that reads like what is usual comes last: a learnt threshold may
-        lie between the two, but it gives an officer nothing to go by.
+        lie between the two, but it gives an officer nothing to go by. Where fewer than three raise
+        it, those that lower it fill up to three. At most two come from one family, unless the
+        others have nothing left to say; what hardly changes the risk is told only where nothing
+        else is left, for three are owed.
 
         Parameters
         ----------
@@ -49,15 +52,26 @@ class Sentences:
             Vehicles of its class are those compared with, where a contribution names none.
         """
         named = [one for one in contributions if one.feature in self._family]
-        raising = list(self._spread(one for one in named if one.log_odds > SMALLEST))[:MOST]
+        spoken = [one for one in named if abs(one.log_odds) > SMALLEST]
+        raising = list(self._spread(one for one in spoken if one.log_odds > 0))[:MOST]
         chosen = sorted(raising, key=self._reads_as_usual)
         if len(chosen) < FEWEST:
-            others = (one for one in named if one not in chosen)
-            chosen = (chosen + list(self._spread(others)))[:FEWEST]
-        if len(chosen) < FEWEST:
-            chosen += [one for one in named if one not in chosen][: FEWEST - len(chosen)]
+            chosen = self._filled(chosen, spoken, named)
         others_are = among(arrival.crossing.vehicle_class)
         return tuple(self._reason(one, one.among or others_are) for one in chosen)
+
+    def _filled(
+        self,
+        chosen: list[Contribution],
+        spoken: Sequence[Contribution],
+        named: Sequence[Contribution],
+    ) -> list[Contribution]:
+        """Return three where there are so many: of other families first, then whatever is left."""
+        more = [one for one in spoken if one not in chosen]
+        chosen = list(self._spread([*chosen, *more]))[:FEWEST]
+        for left in (spoken, named):
+            chosen = [*chosen, *(one for one in left if one not in chosen)][:FEWEST]
+        return chosen
 
     def _spread(self, contributions: Iterable[Contribution]) -> Iterator[Contribution]:
         """Leave out what repeats a family that has had its say."""

@@ -1,6 +1,8 @@
 """A reason says a fact and what is usual, and never points the other way than its contribution."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.ports import Contribution
+from engine.reasons import Reason
 from engine.records import Arrival, Crossing
 from features.catalogue import CATALOGUE
 from features.definitions import Feature
-from models.contributions import BASE, CALIBRATION
+from models import reasons
+from models.contributions import BASE, CALIBRATION, SMALLEST
 from models.reasons import FEWEST, MOST, Sentences, sentences
 from models.wording import wording
 
@@ -42,11 +46,42 @@ def test_a_reason_never_contradicts_its_sign(found: list[Contribution]) -> None:
 
     assert FEWEST <= len(told) <= MOST
     assert len({reason.code for reason in told}) == len(told)
-    for reason in told:
-        assert reason.text.startswith("Raises") <= (reason.contribution > 0)
-        assert reason.text.startswith("Lowers") <= (reason.contribution < 0)
-        assert not re.search(r"\bnan\b", reason.text)
+    assert not contradictions(told, ordered)
+    assert not any(re.search(r"\bnan\b", reason.text) for reason in told)
     assert sentences(ordered, ARRIVAL) == told
+
+
+def contradictions(told: Sequence[Reason], given: Sequence[Contribution]) -> list[str]:
+    """Return the reasons whose words, or whose number, point another way than what was given."""
+    signs = {one.feature: one.log_odds for one in given}
+    says = {"Raises": 1, "Lowers": -1, "Hardly": 0}
+    return [
+        one.code
+        for one in told
+        if one.contribution != signs[one.code]
+        or says[one.text.split()[0]] * signs[one.code] < 0
+        or (one.text.startswith("Hardly") != (abs(signs[one.code]) <= SMALLEST))
+    ]
+
+
+SOME = [Contribution("plate_crossings_30d", 14.0, 2.0, 0.9)] + [
+    Contribution(name, 1.0, 0.1, log_odds)
+    for name, log_odds in (("new_driver_for_plate", 0.5), ("weighed_mass_kg", -0.3))
+]
+
+
+@pytest.mark.parametrize("where", ["in the words", "in the number"])
+def test_a_flipped_sign_is_found(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The twin: a sentence that lost its sign, by the check that the honest code passes."""
+    assert not contradictions(sentences(SOME, ARRIVAL), SOME)
+    if where == "in the words":
+        honest = reasons._direction
+        monkeypatch.setattr(reasons, "_direction", lambda log_odds: honest(abs(log_odds)))
+        told = sentences(SOME, ARRIVAL)
+    else:
+        flipped = [replace(one, log_odds=abs(one.log_odds)) for one in SOME]
+        told = sentences(flipped, ARRIVAL)
+    assert contradictions(told, SOME) == ["weighed_mass_kg"]
 
 
 def test_a_sentence_as_an_officer_reads_it() -> None:
@@ -112,6 +147,44 @@ def test_one_family_does_not_take_all_the_room() -> None:
     found = [Contribution(name, 1.0, 1.0, 1.0 - 0.01 * at) for at, name in enumerate(catalogue)]
     told = Sentences(catalogue)(found, ARRIVAL)
     assert [reason.code for reason in told] == ["a0", "a1", "b0", "b1"]
+
+
+def told_of(*families: tuple[str, float]) -> list[str]:
+    """Return the codes that are told where contributions of these families and sizes are given."""
+    catalogue = {f"{family}{at}": plain("", family) for at, (family, _) in enumerate(families)}
+    sizes = (size for _, size in families)
+    found = [Contribution(name, 1.0, 1.0, s) for name, s in zip(catalogue, sizes, strict=True)]
+    return [reason.code for reason in Sentences(catalogue)(found, ARRIVAL)]
+
+
+def test_what_fills_up_to_three_keeps_to_two_of_a_family() -> None:
+    assert told_of(("a", 0.9), ("a", 0.8), ("a", 0.7), ("b", -0.2)) == ["a0", "a1", "b3"]
+    assert told_of(("a", 0.9), ("b", -0.5), ("b", -0.4), ("b", -0.3)) == ["a0", "b1", "b2"]
+
+
+def test_three_are_owed_though_one_family_speaks_alone() -> None:
+    """It says more of itself before anything is told that hardly changes the risk."""
+    assert told_of(("a", 0.9), ("a", 0.8), ("a", 0.7), ("b", 0.01)) == ["a0", "a1", "a2"]
+    assert told_of(("a", 0.9), ("a", -0.8), ("a", 0.01), ("b", -0.01)) == ["a0", "a1", "a2"]
+    assert told_of(("a", 0.9), ("b", 0.01)) == ["a0", "b1"]
+
+
+@given(st.lists(contribution, min_size=4, max_size=40, unique_by=lambda one: one.feature))
+def test_a_third_of_a_family_means_that_the_others_had_nothing_to_say(
+    found: list[Contribution],
+) -> None:
+    ordered = sorted(found, key=lambda one: -abs(one.log_odds))
+    told = {reason.code: reason.contribution for reason in sentences(ordered, ARRIVAL)}
+    family = {name: CATALOGUE[name].family for name in told}
+    left = [one for one in ordered if one.feature not in told and abs(one.log_odds) > SMALLEST]
+    counts = Counter(family.values())
+    if max(counts.values()) > 2:
+        assert len(told) == FEWEST
+        assert {CATALOGUE[one.feature].family for one in left} <= {
+            name for name, count in counts.items() if count >= 2
+        }
+    if any(abs(size) <= SMALLEST for size in told.values()):
+        assert len(told) == FEWEST and not left
 
 
 def test_a_fact_that_reads_like_the_usual_comes_last() -> None:
