@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import beta, binom
 
-from experiments.regimes import Strategy, run, weeks_of
+from experiments.regimes import REGIMES, STRATEGIES, Regime, Strategy, run, weeks_of
 from models import alarm, forgetting
 from models.drift import Reference, psi, reference, score_shift, shifts
 from models.intervals import Floats
@@ -226,21 +226,23 @@ def test_a_race_ends_for_the_better_and_not_before_its_time() -> None:
 
 @pytest.mark.slow
 def test_one_policy_serves_whatever_shifts() -> None:
-    """Nothing is lost where nothing shifts; most of a reset is gained where everything does."""
-    seeds = 8 if PROOF else 1
-    strategies: tuple[Strategy, ...] = ("keep", "reset", "ours")
-    found: dict[str, dict[Strategy, float]] = {}
-    for regime in ("stationary", "half", "abrupt"):
-        made = [weeks_of(regime, seed=seed) for seed in range(seeds)]
-        outcomes = {name: [run(name, weeks) for weeks in made] for name in strategies}
-        found[regime] = {
+    """Nothing is lost where nothing shifts; nine tenths of the better single one elsewhere."""
+    regimes: tuple[Regime, ...] = REGIMES if PROOF else ("stationary", "abrupt")
+    short: dict[Strategy, set[Regime]] = {name: set() for name in STRATEGIES}
+    for regime in regimes:
+        made = [weeks_of(regime, seed=seed) for seed in range(12 if PROOF else 1)]
+        outcomes = {name: [run(name, weeks) for weeks in made] for name in STRATEGIES}
+        found = {
             name: float(np.mean([one.last_quarter for one in outcomes[name]]))
-            for name in strategies
+            for name in STRATEGIES
         }
         if regime == "stationary":
+            assert found["ours"] == found["keep"]
             assert not any(one.alarms for one in outcomes["ours"])
-    assert found["stationary"]["ours"] == found["stationary"]["keep"]
-    assert found["half"]["ours"] >= found["half"]["keep"] - 0.03
-    gained = found["abrupt"]["ours"] - found["abrupt"]["keep"]
-    assert found["abrupt"]["reset"] - found["abrupt"]["keep"] > 0.2  # the twin that never forgets
-    assert gained >= 0.85 * (found["abrupt"]["reset"] - found["abrupt"]["keep"])
+        for name in STRATEGIES:
+            if found[name] < 0.9 * max(found["keep"], found["reset"]):
+                short[name].add(regime)
+    assert not short["ours"]
+    # The twins, one way of forgetting alone: by the same bar each falls short somewhere.
+    assert "abrupt" in short["keep"]
+    assert short["reset"] or not PROOF
