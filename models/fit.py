@@ -128,7 +128,7 @@ def _run(dataset: Dataset, tasks: list[Lesson], config: TrainConfig) -> list[_Fi
 
 
 def _weight(propensity: Floats, config: TrainConfig) -> Floats | None:
-    """Return each row's weight, of mean 1; a row whose propensity is not known counts as most."""
+    """Return each row's weight, of mean 1; one of unknown propensity weighs as the median."""
     if config.weights != "propensity" or np.isnan(propensity).all():
         return None
     inverse = 1.0 / propensity

@@ -49,7 +49,7 @@ class Scorer:
         bundle = load_bundle(folder, key)
         try:
             return cls(bundle)
-        except Exception as error:  # trees of another Treelite, say, after an upgrade
+        except Exception as error:  # files of another version's shape, say, after an upgrade
             raise TamperedBundleError(folder.name, f"{type(error).__name__} in use") from error
 
     @property
