@@ -14,7 +14,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, select
 
-from engine.times import DAY
+from engine.times import WEEK
 from features.counters import COUNTERS, latest
 from features.layout import Layout, layouts
 from features.passages import PASSAGES
@@ -23,7 +23,6 @@ from features.streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
 
 WHOSE = ("plate", "trailer", "driver", "carrier", "consignee", "declarant")
 """Entities whose past is shown, in the order in which they are."""
-WEEK = 7 * DAY
 WEEKS = 52
 """How far back a timeline reaches."""
 MOST_EVENTS = 40

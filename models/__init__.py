@@ -2,7 +2,7 @@
 
 dataset      what models see: features as of arrival, labels, how each row was selected
 assemble     from a history to a dataset
-splits       which rows teach, calibrate and judge: periods cut by time
+splits       which rows teach, and which come after: folds cut by time
 config       every choice of a training run
 model        what a fitted model is: parts, and how their margins become a chance
 fit          both targets from what was known at a cut; heads: how a rare one gets probabilities

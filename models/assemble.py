@@ -1,7 +1,8 @@
-"""From a history to what models see: features as of each arrival, labels as of a cut.
+"""From a history to what models see: features as of each arrival, and all labels with their times.
 
-Features never depend on the label cut given here: they read what was known at each arrival. A
-frozen history (``labels_before``) forgets later acts for both, as if the backtest's day had come.
+Features read what was known at each arrival, whatever a label says later; whoever teaches looks at
+when a label was known. A frozen history forgets later acts for both, as if the backtest's day had
+come.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from features.acts import NEVER, Labels, labels
+from features.acts import Labels, labels
 from features.bulk import Matrix, matrix
 from features.history import Tables
 from features.log import read_log
@@ -44,9 +45,7 @@ def frozen(tables: Tables, *, labels_before: int, delay: int = 0) -> Tables:
     return replace(tables, inspections=known(tables.inspections), seizures=known(tables.seizures))
 
 
-def assemble(
-    tables: Tables, plan: Plan, *, labels_before: int = NEVER, progress: Progress | None = None
-) -> Dataset:
+def assemble(tables: Tables, plan: Plan, *, progress: Progress | None = None) -> Dataset:
     """Build the dataset of a history.
 
     Parameters
@@ -54,8 +53,6 @@ def assemble(
     tables : Tables
     plan : Plan
         The compiled catalogue.
-    labels_before : int, default=never
-        UTC microseconds: labels known at or after it are not given; features keep their own cuts.
     progress : callable, optional
         Told how many features are done, and how many there are.
 
@@ -65,7 +62,7 @@ def assemble(
         One row a crossing, ordered by ``as_of``.
     """
     made = matrix(read_log(tables, plan), plan, progress)
-    return dataset(tables, made, labels(tables, before=labels_before))
+    return dataset(tables, made, labels(tables))
 
 
 def dataset(tables: Tables, made: Matrix, known: Labels) -> Dataset:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import DAY
+from engine.times import DAY, WEEK
 from models import alarm
 from models.dataset import Dataset
 from models.drift import reference, score_shift, shifts
@@ -18,7 +18,6 @@ from models.intervals import Floats
 SHOWN = 12
 BEFORE = 90 * DAY
 """What the period is compared with: older counters were still filling up."""
-WEEK = 7 * DAY
 
 
 def drift(

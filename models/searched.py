@@ -18,11 +18,10 @@ from sqlalchemy import Connection, select
 from engine.journal import BODIES, JOURNAL
 from engine.queue import DECISIONS
 from engine.records import Inspection
-from engine.times import DAY
+from engine.times import WEEK
 from models import alarm
 from models.intervals import share
 
-WEEK = 7 * DAY
 TOGETHER = 500
 _D = DECISIONS.c
 

@@ -1,8 +1,8 @@
-"""Which rows may teach, which calibrate, and which judge? Periods cut by time.
+"""Which rows may teach, and which come after? Folds cut by time.
 
-Assumes that the future differs from the past and that labels come late: periods follow each other
-in time, and each is cut off from the next by the label delay. A row enters only when its label was
-known before the next period began, as it would have been on the day.
+Assumes that the future differs from the past and that labels come late: what a
+fold predicts lies after what teaches it, by the label delay. A row teaches only when its label was
+known before the predictions began, as it would have been on the day.
 """
 
 from dataclasses import dataclass
@@ -11,72 +11,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset import NEVER, Dataset, Target
+from models.dataset import Dataset
 
 Rows = NDArray[np.intp]
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Index arrays of the rows of three periods, with their cuts in UTC microseconds."""
-
-    fit: Rows
-    calibrate: Rows
-    test: Rows
-    fit_until: int
-    calibrate_from: int
-    calibrate_until: int
-    test_from: int
-    test_until: int
-
-
-def temporal(
-    dataset: Dataset,
-    target: Target,
-    *,
-    fit_until: int,
-    calibrate_until: int,
-    test_until: int,
-    gap: int,
-) -> Split:
-    """Split by time, with the label delay as a gap between the periods.
-
-    Parameters
-    ----------
-    dataset : Dataset of n rows
-        Only rows whose label is evidence of the target enter.
-    target : {"seizure", "discrepancy"}
-        Which label.
-    fit_until, calibrate_until, test_until : int
-        UTC microseconds; each period holds arrivals strictly before its cut.
-    gap : int
-        Microseconds between the end of a period and the start of the next.
-
-    Returns
-    -------
-    Split
-        Ascending row indices; a label known at or after the start of the next period keeps its
-        row out of the earlier one. Test labels are judged whenever they came.
-    """
-    if (
-        not gap >= 0
-        or not fit_until + gap <= calibrate_until <= calibrate_until + gap <= test_until
-    ):
-        raise ValueError("periods must follow each other: fit, gap, calibrate, gap, test")
-    calibrate_from, test_from = fit_until + gap, calibrate_until + gap
-    usable = dataset.evidence(target)
-    return Split(
-        fit=_rows(dataset, usable, until=fit_until, known_before=calibrate_from),
-        calibrate=_rows(
-            dataset, usable, since=calibrate_from, until=calibrate_until, known_before=test_from
-        ),
-        test=_rows(dataset, usable, since=test_from, until=test_until, known_before=NEVER),
-        fit_until=fit_until,
-        calibrate_from=calibrate_from,
-        calibrate_until=calibrate_until,
-        test_from=test_from,
-        test_until=test_until,
-    )
 
 
 @dataclass(frozen=True, slots=True)

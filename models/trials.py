@@ -20,12 +20,11 @@ from engine.journal import BODIES, JOURNAL, Draft
 from engine.queue import DECISIONS, INSPECTION
 from engine.recording import SEIZURE
 from engine.records import Inspection
-from engine.times import DAY, rfc3339
+from engine.times import WEEK, rfc3339
 from engine.trial import CHALLENGER, CHAMPION, Side
 from models.forgetting import Race, after
 from models.promotions import TRIAL_MEASURED, OnTrial
 
-WEEK = 7 * DAY
 _J, _D = JOURNAL.c, DECISIONS.c
 
 

@@ -15,11 +15,12 @@ from api.cli import app
 from api.roles import Role
 from engine.errors import PromotionRefusedError
 from engine.queue import listed
+from engine.times import WEEK
 from engine.trial import CHALLENGER, CHAMPION
 from models import promotion
 from models.forgetting import Race, after
 from models.promotions import OnTrial, on_trial, read_state
-from models.trials import WEEK, counts, measured, measurement
+from models.trials import counts, measured, measurement
 from tests.service.conftest import NOON, serving
 from tests.service.desk import user
 from tests.service.test_acts import act

@@ -11,7 +11,7 @@ from engine.times import DAY
 from features import counters, past
 from features.encode import encode, key
 from features.fellows import SHOWN, ties, together
-from features.past import MOST_CROSSINGS, MOST_EVENTS, WEEK, WEEKS, Looking, passages
+from features.past import MOST_CROSSINGS, MOST_EVENTS, WEEKS, Looking, passages
 from tests.histories import NETWORK, history
 from tests.store.replaying import PLAN, Replay
 from tests.store.steps import batches, steps
