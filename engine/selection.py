@@ -13,8 +13,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.draws import RANDOM, SCORE
+
+Chances = TypeVar("Chances", float, NDArray[np.float64])
 
 RANDOM_SHARE = (0.03, 0.10)
 """Below, blind spots stay blind; above, random checks cost too many minutes."""
@@ -100,8 +106,11 @@ class Selection:
     """For each inspected channel, the probability of that channel or a stricter one."""
 
 
-def risk(p_seizure: float, p_discrepancy: float, *, severity: float) -> float:
-    """Return the mean of the two probabilities in [0, 1], a seizure weighing ``severity`` times."""
+def risk(p_seizure: Chances, p_discrepancy: Chances, *, severity: float) -> Chances:
+    """Return the mean of the two probabilities in [0, 1], a seizure weighing ``severity`` times.
+
+    Strictly increasing in both; one pair, or arrays of equal shape.
+    """
     return (p_discrepancy + severity * p_seizure) / (1.0 + severity)
 
 

@@ -146,6 +146,16 @@ class ScoreShift:
     """Share of the new scores above the cut that kept ``expected`` of the old."""
     expected: float
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the shift as reports and measurements keep it."""
+        return {
+            "psi": self.shift.psi,
+            "noise": self.shift.noise,
+            "moved": self.shift.moved,
+            "above_cut": self.above_cut.as_dict(),
+            "expected": self.expected,
+        }
+
 
 def score_shift(before: Floats, now: Floats, *, capacity: float) -> ScoreShift:
     """Compare scores with those of the model's own reference period; no label is needed.

@@ -7,16 +7,38 @@ splits can be looked up together: a tree falls into few groups, and for every wa
 splits its contributions are worked out once, when the bundle is loaded.
 """
 
+from collections.abc import Mapping, Sequence
 from math import factorial
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.contributions import Contributions, Part
+from models.dataset import Target
 from models.groups import grouped
+from models.linear import Linear
+from models.norms import Norms
 from models.paths import DEEPEST, Paths
+from models.risk import Head
 
 Floats = NDArray[np.float64]
+
+
+def explaining(
+    names: Sequence[str],
+    *,
+    heads: Mapping[Target, Head],
+    trees: Mapping[str, Paths],
+    lines: Mapping[str, Linear],
+    severity: float,
+    norms: Mapping[str, tuple[float, ...]],
+) -> Contributions:
+    """Return what explains rows by a bundle, or by a model as its bundle will."""
+    parts: dict[str, Part] = {name: TreeShap(grown, len(names)) for name, grown in trees.items()}
+    return Contributions(
+        names, heads=heads, parts=parts | dict(lines), severity=severity, norms=Norms(norms)
+    )
 
 
 class TreeShap:

@@ -48,13 +48,7 @@ def drift(
             {"name": one.name, "psi": one.psi, "noise": one.noise, "moved": one.moved}
             for one in found[:SHOWN]
         ],
-        "score": {
-            "psi": scores.shift.psi,
-            "noise": scores.shift.noise,
-            "moved": scores.shift.moved,
-            "above_cut": scores.above_cut.as_dict(),
-            "expected": scores.expected,
-        },
+        "score": scores.as_dict(),
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from engine import selection
 from models.dataset import Target
 
 Floats = NDArray[np.float64]
@@ -137,6 +138,6 @@ def risk(p_seizure: Floats, p_discrepancy: Floats, *, severity: float) -> Floats
     """Return the severity-weighted risk in [0, 1], strictly increasing in both probabilities.
 
     A seizure counts as ``severity`` discrepancies; dividing by their sum keeps the risk in [0, 1]
-    without changing any order.
+    without changing any order. It is the engine's own: what judges is what decides.
     """
-    return (p_discrepancy + severity * p_seizure) / (1.0 + severity)
+    return selection.risk(p_seizure, p_discrepancy, severity=severity)

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from engine.errors import TamperedBundleError
 from engine.ports import Contribution, Scores
 from models.bundle import Bundle, load_bundle
-from models.contributions import Contributions, Part
+from models.contributions import Contributions
 from models.linear import Linear
-from models.norms import ALL, Norms
+from models.norms import ALL
 from models.risk import UNSEEN, Floats, probability
 from models.similar import SHOWN, Similar, by_family
 from models.unseen import column_of, unseen
@@ -154,14 +154,13 @@ class _Explaining:
 
 
 def _contributions(bundle: Bundle) -> Contributions:
-    from models.explain import TreeShap  # compiled code, loaded by whoever explains first
+    from models.explain import explaining  # compiled code, loaded by whoever explains first
 
-    width = len(bundle.names)
-    parts: dict[str, Part] = {n: TreeShap(trees, width) for n, trees in bundle.paths.items()}
-    return Contributions(
+    return explaining(
         bundle.names,
         heads=bundle.heads,
-        parts=parts | dict(bundle.lines),
+        trees=bundle.paths,
+        lines=bundle.lines,
         severity=bundle.severity,
-        norms=Norms(bundle.norms),
+        norms=bundle.norms,
     )

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.contributions import Contributions, Part
+from models.contributions import Contributions
 from models.dataset import Dataset
-from models.explain import TreeShap
+from models.explain import explaining
 from models.model import Model
-from models.norms import Norms
 from models.paths import paths
 from models.similar import MOST, PastSeizures, by_family, families
 
@@ -23,17 +22,17 @@ if TYPE_CHECKING:
 
 def contributions_of(model: Model) -> Contributions:
     """Return the explanations of a fitted model, as its bundle will give them."""
-    parts: dict[str, Part] = {}
+    trees = {}
     for name, estimator in model.ensembles.items():
         nodes = [predictor.nodes for (predictor,) in estimator._predictors]
-        trees = paths(nodes, float(estimator._baseline_prediction.ravel()[0]))
-        parts[name] = TreeShap(trees, len(model.names))
-    return Contributions(
+        trees[name] = paths(nodes, float(estimator._baseline_prediction.ravel()[0]))
+    return explaining(
         model.names,
         heads=model.heads,
-        parts=parts | dict(model.lines),
+        trees=trees,
+        lines=model.lines,
         severity=model.severity,
-        norms=Norms({}),
+        norms={},
     )
 
 

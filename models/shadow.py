@@ -22,10 +22,11 @@ from engine.journal import BODIES, JOURNAL, Draft, Journal
 from engine.percentiles import LEVELS
 from engine.ports import Features, Scorer
 from engine.queue import DECISION
+from engine.selection import risk
 from engine.times import DAY, micros, rfc3339
 from engine.trial import CHALLENGER
 from models.norms import FEWEST_ROWS
-from models.risk import Floats, risk
+from models.risk import Floats
 from models.standings import SHADOWED
 
 SHADOW_SCORES = "shadow_scores"
@@ -198,8 +199,8 @@ def _in_force(filing: Filing) -> float:
         said, severity = filing.decision["trial"], trial.severity
     if said["p_seizure"] is None:
         return float("nan")
-    chances = np.array([said["p_seizure"]]), np.array([said["p_discrepancy"]])
-    return float(risk(*chances, severity=severity)[0])
+    p_seizure, p_discrepancy = float(said["p_seizure"]), float(said["p_discrepancy"])
+    return risk(p_seizure, p_discrepancy, severity=severity)
 
 
 def seeds(connection: Connection, version: str) -> dict[str, tuple[float, ...]]:

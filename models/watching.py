@@ -20,6 +20,7 @@ from engine.filing import Filing, digest_of, read_back
 from engine.journal import Journal
 from engine.ports import Features
 from engine.queue import DECISIONS
+from engine.selection import risk
 from engine.times import DAY, rfc3339
 from features.catalogue import CATALOGUE
 from models import alarm
@@ -27,7 +28,6 @@ from models.drift import Reference, Shift, score_shift, shifts
 from models.intervals import Floats
 from models.papers import Papers
 from models.promotions import came_into_force
-from models.risk import risk
 from models.searched import Search, searches, watched
 
 DAYS = 28
@@ -181,8 +181,8 @@ def _span(seen: Sequence[_Seen]) -> float:
 
 def _risk(filing: Filing) -> float:
     said = filing.decision["risk"]
-    chances = np.array([said["p_seizure"]]), np.array([said["p_discrepancy"]])
-    return float(risk(*chances, severity=filing.inputs.severity)[0])
+    p_seizure, p_discrepancy = float(said["p_seizure"]), float(said["p_discrepancy"])
+    return risk(p_seizure, p_discrepancy, severity=filing.inputs.severity)
 
 
 def _part(
@@ -241,11 +241,5 @@ def _score(
     """Compare scores with the bundle's quantiles, read as so many rows evenly spread."""
     levels = (np.arange(rows) + 0.5) / rows
     before: Floats = np.interp(levels, np.linspace(0.0, 1.0, len(table)), np.array(table, float))
-    found = score_shift(before, np.array([one.risk for one in seen]), capacity=capacity)
-    return {
-        "psi": found.shift.psi,
-        "noise": found.shift.noise,
-        "moved": found.shift.moved,
-        "above_cut": found.above_cut.as_dict(),
-        "expected": found.expected,
-    }
+    now = np.array([one.risk for one in seen])
+    return score_shift(before, now, capacity=capacity).as_dict()

@@ -7,7 +7,7 @@ import pytest
 
 from engine.records import Crossing, Declaration
 from engine.store import Store
-from engine.times import DAY
+from engine.times import DAY, WEEK
 from features import counters, past
 from features.encode import encode, key
 from features.fellows import SHOWN, ties, together
