@@ -63,7 +63,11 @@ class ReadingModels:
             if version not in now.models:
                 raise NoModelError(version)
             was_shadow = any(one["kind"] == SHADOWED for one in events[version])
-            beside = agreement(connection, self._runtime.journal, version) if was_shadow else None
+            beside = (
+                agreement(connection, self._runtime.journal, version=version)
+                if was_shadow
+                else None
+            )
             running = on_trial(connection)
             is_tried = running is not None and version in (running.champion, running.challenger)
             trial = _trial(connection, running) if running is not None and is_tried else None

@@ -121,7 +121,7 @@ def deploy(scratch: Path, data: Path | None) -> Deployment:
         for code in posts
     }
     bodies = [body for body in entries if body["crossing"]["post"] in keys]
-    columns = save(Home(home), version, scratch / "peer")
+    columns = save(Home(home), version, out=scratch / "peer")
     return Deployment(scratch, home, version, bodies, keys, scratch / "peer", columns)
 
 

@@ -32,7 +32,7 @@ class _Act:
     is_random: bool
 
 
-def agreement(connection: Connection, journal: Journal, version: str) -> dict[str, Any] | None:
+def agreement(connection: Connection, journal: Journal, *, version: str) -> dict[str, Any] | None:
     """Compare a shadow with the models that decided meanwhile.
 
     Parameters

@@ -21,7 +21,7 @@ PLAIN = "plain.joblib"
 """The same estimator for a service without MLflow, beside its files."""
 
 
-def save(home: Home, version: str, out: Path) -> tuple[str, ...]:
+def save(home: Home, version: str, *, out: Path) -> tuple[str, ...]:
     """Write an MLflow model of a bundle's discrepancy ensemble; return the columns it takes.
 
     Parameters

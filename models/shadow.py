@@ -52,7 +52,7 @@ class _Scored:
 
 
 def shadow_scores(
-    connection: Connection, journal: Journal, features: Features, scorer: Scorer, *, now: int
+    connection: Connection, journal: Journal, *, features: Features, scorer: Scorer, now: int
 ) -> Iterator[Draft]:
     """Yield the records of the finished days that a shadow has not scored yet.
 

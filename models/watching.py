@@ -52,9 +52,9 @@ class _Seen:
 def measured(
     connection: Connection,
     journal: Journal,
+    *,
     features: Features,
     papers: Papers,
-    *,
     version: str,
     now: int,
     days: int = DAYS,

@@ -207,7 +207,15 @@ def _measured(
     features = OnlineFeatures(Plan(CATALOGUE), open_network(home))
     with store.read() as connection:
         now = max(journal.head(connection).as_of, SystemClock().now())
-        return measured(connection, journal, features, kept, version=version, now=now, days=days)
+        return measured(
+            connection,
+            journal,
+            features=features,
+            papers=kept,
+            version=version,
+            now=now,
+            days=days,
+        )
 
 
 def _moved(figures: dict[str, Any]) -> None:
@@ -245,7 +253,7 @@ def _scored(home: Home, store: Store, version: str) -> "list[Draft]":
     features = OnlineFeatures(Plan(CATALOGUE), open_network(home))
     with store.read() as connection:
         now = SystemClock().now()
-        drafts = list(shadow_scores(connection, journal, features, scorer, now=now))
+        drafts = list(shadow_scores(connection, journal, features=features, scorer=scorer, now=now))
     if drafts:
         journal.append(drafts)
     return drafts

@@ -72,7 +72,7 @@ def measured(world: World, kept: Papers) -> dict[str, Any]:
         now = runtime.journal.head(connection).as_of
         features = OnlineFeatures(PLAN, runtime.network)
         found = watching.measured(
-            connection, runtime.journal, features, kept, version="m1", now=now
+            connection, runtime.journal, features=features, papers=kept, version="m1", now=now
         )
     return dict(json.loads(json.dumps(found, allow_nan=False)))
 

@@ -187,7 +187,7 @@ def test_the_shadow_stands_beside_what_decided(
     beside = {"days": 3, "last_day": "2026-03-01", "decisions": 400, "capacity": 0.05}
     beside |= {"picked": 20, "agreement": CALM["found"]}
     beside |= {"groups": {"both": group, "shadow": group | {"picked": 16}, "in_force": group}}
-    monkeypatch.setattr("models.agreement.agreement", lambda *_: beside)
+    monkeypatch.setattr("models.agreement.agreement", lambda *_, **__: beside)
     TypeAdapter(ModelView).validate_python(world.get("/v1/models/m-shade").json())
     text = bob.get(path).text
     assert "400 decisions on 3 days" in text and "20 by each" in text

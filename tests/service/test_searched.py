@@ -82,8 +82,8 @@ def measured(world: World, kept: Papers, *, after: int = 7 * WEEKS) -> dict[str,
         found = watching.measured(
             connection,
             runtime.journal,
-            OnlineFeatures(PLAN, runtime.network),
-            kept,
+            features=OnlineFeatures(PLAN, runtime.network),
+            papers=kept,
             version="m1",
             now=round(NOON.timestamp() * 1e6) + after * DAY,
         )

@@ -70,8 +70,8 @@ def scored(
         made = shadow_scores(
             connection,
             world.runtime.journal,
-            reader or features(world),
-            UniformScorer("m2", PLAN),
+            features=reader or features(world),
+            scorer=UniformScorer("m2", PLAN),
             now=now,
         )
         return list(made)
@@ -133,11 +133,12 @@ class Anything:
 def test_a_model_of_other_features_is_refused(shadowed: World) -> None:
     other = UniformScorer("m2", PLAN)
     other.definitions = "others"
+    journal, read = shadowed.runtime.journal, features(shadowed)
     with (
         shadowed.runtime.store.read() as connection,
         pytest.raises(PromotionRefusedError, match="features"),
     ):
-        list(shadow_scores(connection, shadowed.runtime.journal, features(shadowed), other, now=0))
+        list(shadow_scores(connection, journal, features=read, scorer=other, now=0))
 
 
 def test_percentiles_start_from_what_the_shadow_saw(
@@ -210,8 +211,8 @@ def test_picks_are_compared_with_those_of_the_model_that_decided(
     shadowed.runtime.journal.append(scored(shadowed))
     journal = shadowed.runtime.journal
     with shadowed.runtime.store.read() as connection:
-        found = agreement(connection, journal, "m2")
-        assert agreement(connection, journal, "m-other") is None
+        found = agreement(connection, journal, version="m2")
+        assert agreement(connection, journal, version="m-other") is None
     assert found is not None
     assert (found["decisions"], found["picked"]) == (DECISIONS, DECISIONS // 2)
     groups = found["groups"]

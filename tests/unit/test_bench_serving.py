@@ -57,7 +57,7 @@ def test_a_history_that_ended_long_ago_is_served(
         return {"version": "v", "password": "p", "key": f"k-{words[-1]}"}
 
     monkeypatch.setattr(serving_deployment, "_told", told)
-    monkeypatch.setattr(serving_deployment, "save", lambda *_: ("one", "two"))
+    monkeypatch.setattr(serving_deployment, "save", lambda *_, **__: ("one", "two"))
     made = deploy(tmp_path, tmp_path / "old")
     assert done[:2] == ["load", "train"]
     assert len(made.bodies) > 10
