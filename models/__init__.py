@@ -11,6 +11,7 @@ parts        trees and a line, and how one is fitted; linear: a line as data; pr
 lessons      which rows teach which part; screen: features that speak; field: signs known before;
              unseen: fingerprints never inspected
 calibrate    strictly increasing knots from margins to log-odds; risk: what serving shares of it
+levels       where the random stream's chances lie, and so those of all arrivals
 train        a twin to judge, a model to serve; candidate: from a home to a registered bundle
 weighing     whether inspected rows count by their propensity; repeat: does a model come out again
 metrics      hit rate at capacity, order, calibration; intervals: how sure we may be

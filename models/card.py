@@ -49,6 +49,7 @@ def card(trained: Trained, *, named: str) -> dict[str, Any]:
                 "blend": dict(head.blend),
                 "blend_where_unseen": dict(head.unseen.blend) if head.unseen else {},
                 "out_of_time_log_loss": dict(model.alone[target]),
+                "level_by_lot": model.level[target],
             }
             for target, head in model.heads.items()
         },

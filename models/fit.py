@@ -20,6 +20,7 @@ from models.config import TrainConfig
 from models.dataset import TARGETS, Dataset, Target
 from models.heads import Judged, discrepancy_head, seizure_head
 from models.lessons import Lesson, lessons
+from models.levels import levelled
 from models.linear import Linear
 from models.model import Model
 from models.parts import grow, grow_with_field, straight
@@ -203,6 +204,8 @@ def _assemble(
     """Fit the heads on pooled out-of-time margins and put the model together."""
     dense = discrepancy_head(dataset, later, margins=margins, fitted=parts)
     grave = seizure_head(dataset, later, margins=margins, dense=dense, fitted=parts)
+    dense = levelled(dense, dataset, later, target="discrepancy", margins=margins)
+    grave = levelled(grave, dataset, later, target="seizure", margins=margins, usual=dense.level)
     heads: dict[Target, Judged] = {"seizure": grave, "discrepancy": dense}
     used = {name for judged in heads.values() for name in judged.head.parts()} | {"discrepancy"}
     counts: dict[Target, tuple[int, int]] = {}
@@ -221,4 +224,5 @@ def _assemble(
         evidence=counts,
         calibrated_on={target: judged.counted for target, judged in heads.items()},
         alone={target: judged.alone for target, judged in heads.items()},
+        level={target: judged.level for target, judged in heads.items()},
     )

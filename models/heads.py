@@ -48,6 +48,8 @@ class Judged:
     """Out-of-time rows and positives."""
     alone: Mapping[str, float]
     """Mean out-of-time log-loss of each part by itself and of the ``blend``."""
+    level: float = 0.0
+    """Log-odds by which the random stream moved its level (:mod:`models.levels`)."""
 
 
 def discrepancy_head(
@@ -129,11 +131,9 @@ def seizure_head(
         knots = fit_knots(z, label, segments=1)
         return Judged(Head(dense.head.blend, knots), counted, {})
     # Too few to scale: among discrepancies, a seizure is taken to be equally likely everywhere.
-    knots = dense.head.knots
     rate = (counted[1] + 0.5) / (counted[0] + 1.0)
-    chance = float(probability(knots(z)).mean()) if len(z) else 0.5
-    shift = min(0.0, float(np.log(rate / chance)))
-    lowered = Knots(knots.margin, tuple(level + shift for level in knots.log_odds))
+    chance = float(probability(dense.head.knots(z)).mean()) if len(z) else 0.5
+    lowered = dense.head.knots.shifted(min(0.0, float(np.log(rate / chance))))
     return Judged(Head(dense.head.blend, lowered), counted, {})
 
 

@@ -36,6 +36,8 @@ class Model:
     """Out-of-time rows and positives behind each calibration."""
     alone: Mapping[Target, Mapping[str, float]]
     """Mean out-of-time log-loss of each part that could be blended, alone, and of the blend."""
+    level: Mapping[Target, float]
+    """Log-odds by which the random stream moved each calibration."""
 
     def margins(self, values: NDArray[np.float32]) -> dict[str, Floats]:
         """Return each part's log-odds for rows of shape (n, f)."""

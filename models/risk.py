@@ -54,6 +54,10 @@ class Knots:
         slope = (y[segment + 1] - y[segment]) / (x[segment + 1] - x[segment])
         return min(max(y[segment] + slope * (margin - x[segment]), -FARTHEST), FARTHEST)
 
+    def shifted(self, shift: float) -> Self:
+        """Return the same map, all of it higher by so many log-odds."""
+        return replace(self, log_odds=tuple(level + shift for level in self.log_odds))
+
     def as_dict(self) -> dict[str, list[float]]:
         """Return the knots as JSON keeps them."""
         return {"margin": list(self.margin), "log_odds": list(self.log_odds)}
