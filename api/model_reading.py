@@ -120,10 +120,9 @@ class ReadingModels:
             return None, f"its bundle is refused: {error.why}"
 
     def _deciding(self, now: State) -> dict[str, Any]:
-        back = now.history[-2] if len(now.history) > 1 else None
         serving, wanted = self._runtime.watch.standing, now.in_force
         is_refused = wanted is not None and serving.wanted == wanted and bool(serving.why)
-        deciding = {"in_force": wanted, "mode": serving.in_force.mode, "before": back}
+        deciding = {"in_force": wanted, "mode": serving.in_force.mode, "before": now.before}
         challenger = None if now.challenger is None else now.challenger.version
         return deciding | {"is_refused": is_refused, "challenger": challenger}
 

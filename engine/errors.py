@@ -115,7 +115,8 @@ class PromotionRefusedError(RiskError):
         self.why = why
 
     def __str__(self) -> str:
-        return f"model {self.version} is not promoted: {self.why}"
+        which = f"model {self.version} is not" if self.version else "no model is"
+        return f"{which} promoted: {self.why}"
 
 
 class ProfileRefusedError(RiskError):

@@ -142,15 +142,15 @@ def against(
 
 
 def before(now: State) -> str:
-    """Return the version that a roll back returns to: the one before that which decided last.
+    """Return the version that a roll back returns to: the last one in force before the present.
 
-    Raises ``PromotionRefusedError`` where there is none. After a withdrawal it is the same: one
-    person does not return to a model that was taken out of force for a doubt; two may approve it.
+    Raises ``PromotionRefusedError`` where there is none. One that was withdrawn is passed over for
+    good: one person does not return to a model that was taken out of force for a doubt; two may
+    approve it anew.
     """
-    if len(now.history) < 2:
-        last = now.history[-1] if now.history else ""
-        raise PromotionRefusedError(last, "no earlier model was in force")
-    return now.history[-2]
+    if now.before is None:
+        raise PromotionRefusedError(now.in_force or "", "no earlier model is left to return to")
+    return now.before
 
 
 def roll_back(

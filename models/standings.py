@@ -5,7 +5,8 @@ different people put a model into force, whether or not a record says so too, an
 by one person, or by whoever trained the model, counts for nothing even when it got into the
 journal. Two commands that race therefore cannot promote with one person. The same holds of a trial,
 in which a challenger shares the searches of the model in force: it needs two people, and it ends
-when either of the two models leaves.
+when either of the two models leaves. A model that was withdrawn is on no way back, whatever comes
+into force after it, until two people approve it anew.
 """
 
 from collections.abc import Iterable, Mapping
@@ -53,7 +54,6 @@ class Standing:
     card: str
     approvals: tuple[str, ...] = ()
     """Who approved, in order; never who trained it, nobody twice."""
-    was_in_force: bool = False
     challenges: tuple[str, ...] = ()
     """Who approved its trial beside the model in force; never who trained it, nobody twice."""
     trial: int | None = None
@@ -66,9 +66,10 @@ class State:
 
     models: Mapping[str, Standing] = field(default_factory=dict)
     history: tuple[str, ...] = ()
-    """Versions put into force, oldest first; the last decides while it is in force.
+    """The way back: versions that were put into force, oldest first, the one in force the last.
 
-    A roll back cuts off what came after the version it returns to.
+    A version that comes back cuts off what came after it, and one that is withdrawn is taken out:
+    one person returns to neither.
     """
 
     @property
@@ -77,6 +78,12 @@ class State:
         if not self.history or self.models[self.history[-1]].role != "in_force":
             return None
         return self.history[-1]
+
+    @property
+    def before(self) -> str | None:
+        """The version that a roll back returns to, None where there is none."""
+        earlier = self.history if self.in_force is None else self.history[:-1]
+        return earlier[-1] if earlier else None
 
     @property
     def challenger(self) -> Standing | None:
@@ -104,11 +111,12 @@ def _after(now: State, event: Event) -> State:
     if event.kind == SHADOWED and model.role == "candidate":
         return _with(now, replace(model, role="shadow"))
     if event.kind == RETIRED:
-        now = _without_trial(now) if model.role == "in_force" else now
-        return _with(now, replace(model, role="retired", challenges=(), trial=None))
+        return _retired(now, model)
     if event.kind == CHALLENGED and stands_alone(now) and model.role != "in_force":
         return _challenged(now, model, event)
-    if event.kind == IN_FORCE and model.was_in_force:  # a roll back; firsts need approvals
+    if (
+        event.kind == IN_FORCE and model.version in now.history
+    ):  # a roll back; others need approvals
         return _into_force(now, model)
     if event.kind == APPROVED and model.role != "in_force":
         return _approved(now, model, event.by)
@@ -124,6 +132,16 @@ def _registered(event: Event) -> Standing:
         evaluation=event.evaluation,
         card=event.card,
     )
+
+
+def _retired(now: State, model: Standing) -> State:
+    """Let a model leave; one that decides is withdrawn, and leaves the way back with it.
+
+    One that was replaced has left already as the other came, before the record that says so.
+    """
+    if model.role == "in_force":
+        now = replace(_without_trial(now), history=now.history[:-1])
+    return _with(now, replace(model, role="retired", challenges=(), trial=None))
 
 
 def _approved(now: State, model: Standing, by: str) -> State:
@@ -177,7 +195,7 @@ def _into_force(now: State, model: Standing) -> State:
     if now.in_force is not None:
         now = _with(now, replace(now.models[now.in_force], role="retired"))
     now = _without_trial(now)
-    model = replace(model, role="in_force", was_in_force=True, challenges=(), trial=None)
+    model = replace(model, role="in_force", challenges=(), trial=None)
     now = _with(now, model)
     return replace(now, history=(*history, model.version))
 

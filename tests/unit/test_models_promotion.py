@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from engine.errors import NoModelError, PromotionRefusedError
 from engine.journal import Draft
 from models import promotion, standings
-from models.standings import APPROVED, CHALLENGED, KINDS, Event, Standing, State, state
+from models.standings import (
+    APPROVED,
+    CHALLENGED,
+    KINDS,
+    REGISTERED,
+    RETIRED,
+    Event,
+    Standing,
+    State,
+    state,
+)
 
 
 class Story:
@@ -139,6 +149,76 @@ def test_a_roll_back_after_a_withdrawal_passes_over_the_withdrawn() -> None:
     assert story.now.in_force == "m1"
 
 
+WAYS_BACK = {
+    "+m1 +m2 -m2 +m3 <": "m1",
+    "+m1 +m2 -m2 < +m3 <": "m1",
+    "+m1 +m2 -m2 +m3 +m4 < <": "m1",
+    "+m1 +m2 +m3 < -m2 <": "m1",
+    "+m1 +m2 -m2 ?m2 +m3 <": "m1",
+    "+m1 +m2 -m2 +m2 +m3 <": "m2",
+    "+m1 +m2 -m2 +m2 -m2 +m3 <": "m1",
+    "+m1 -m1 +m2 <": None,
+    "+m1 +m2 < -m1 <": None,
+    "+m1 +m2 +m1 <": None,
+}
+"""Promoted by two (+), approved by one (?), withdrawn (-), rolled back (<); what decides then."""
+
+
+def walked(steps: str) -> str | None:
+    """Return what decides after these steps, None where the last roll back is refused."""
+    story = Story()
+    for step, version in ((one[0], one[1:]) for one in steps.split()):
+        if step == "<" and story.now.before is None:
+            with pytest.raises(PromotionRefusedError, match="no earlier model is left"):
+                story.roll_back()
+            return None
+        if step == "<":
+            story.roll_back()
+        elif step == "-":
+            assert story.now.in_force == version
+            story.add(promotion.withdraw(story.now, by="ben", why="doubt"))
+        else:
+            story.register(version)
+            for by in ("ben",) if step == "?" else ("ben", "cem"):
+                story.approve(version, by)
+    return story.now.in_force
+
+
+@pytest.mark.parametrize(("steps", "decides"), WAYS_BACK.items())
+def test_a_withdrawn_model_is_on_no_way_back_until_two_approve_it_anew(
+    steps: str, decides: str | None
+) -> None:
+    assert walked(steps) == decides
+
+
+def test_a_withdrawal_that_leaves_a_model_on_the_way_back_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The twin: one that only retires; whoever rolls back alone returns to what was in doubt."""
+
+    def retired(now: State, model: Standing) -> State:
+        return standings._with(now, replace(model, role="retired"))
+
+    doubted = [*DECIDES, Event(RETIRED, "m1", "dan")]
+    only_two_promote(doubted)
+    monkeypatch.setattr(standings, "_retired", retired)
+    assert walked("+m1 +m2 -m2 +m3 <") == "m2"
+    with pytest.raises(AssertionError):
+        only_two_promote(doubted)
+
+
+def test_a_roll_back_that_comes_too_late_does_not_return_to_what_was_withdrawn() -> None:
+    """Who had seen m2 on the way back records it after m2 came back and was withdrawn."""
+    story = Story()
+    for version in ("m1", "m2", "m3"):
+        story.promote(version)
+    late = promotion.roll_back(story.now, by="cem", why="misses", manifest="sha-m2")
+    story.roll_back()
+    story.add(promotion.withdraw(story.now, by="ben", why="doubt"))
+    story.add(late)
+    assert story.now.in_force is None and story.now.before == "m1"
+
+
 def test_nobody_rolls_back_to_another_bundle() -> None:
     story = Story()
     story.promote("m1")
@@ -155,6 +235,8 @@ def test_withdrawn_leaves_rules_alone() -> None:
     story.promote("m1")
     story.add(promotion.withdraw(story.now, by="ben", why="doubt"))
     assert story.now.in_force is None
+    with pytest.raises(PromotionRefusedError, match="no model is promoted"):
+        story.roll_back()
 
 
 def test_what_left_comes_back_by_two_people_anew() -> None:
@@ -297,19 +379,37 @@ event = st.builds(
 )
 
 
-@given(st.lists(event, max_size=30))
-def test_no_sequence_of_records_promotes_without_two_others(events: list[Event]) -> None:
+DECIDES = [Event(REGISTERED, "m1", "ana"), *(Event(APPROVED, "m1", by) for by in ("ben", "cem"))]
+
+
+@given(st.sampled_from([[], DECIDES]), st.lists(event, max_size=30))
+def test_no_sequence_of_records_promotes_without_two_others(
+    begun: list[Event], more: list[Event]
+) -> None:
+    only_two_promote(begun + more)
+
+
+def only_two_promote(events: list[Event]) -> None:
     now = state(events)
     for model in now.models.values():
         assert len(set(model.approvals)) == len(model.approvals)
         assert model.trained_by not in model.approvals
-        if model.was_in_force:
-            assert others(events, APPROVED, model) >= 2
+        if model.version in now.history:
+            since = max(at for at in range(len(events) + 1) if was_withdrawn(events[:at], model))
+            assert others(events[since:], APPROVED, model) >= 2
         if model.role == "challenger":
             assert others(events, CHALLENGED, model) >= 2 and now.in_force is not None
         assert (model.role == "challenger") == (model.trial is not None)
     for role in ("in_force", "challenger"):
         assert sum(model.role == role for model in now.models.values()) <= 1
+
+
+def was_withdrawn(events: list[Event], model: Standing) -> bool:
+    """Tell whether the last of these records withdrew a model; before the first, all have left."""
+    if not events:
+        return True
+    *before, last = events
+    return last.kind == RETIRED and last.version == model.version == state(before).in_force
 
 
 def others(events: list[Event], kind: str, model: Standing) -> int:
@@ -325,5 +425,5 @@ def test_the_planted_flaw_is_seen() -> None:
     alone = Event(CHALLENGED, "m2", "cem")
     tried = state([*on_trial().events[:-2], alone, alone])
     assert tried.challenger is None and tried.models["m2"].challenges == ("cem",)
-    careless = replace(state(forged[:1]).models["m1"], was_in_force=True)
-    assert standings._after(State({"m1": careless}), forged[1]).in_force == "m1"
+    careless = replace(state(forged[:1]), history=("m1",))
+    assert standings._after(careless, forged[1]).in_force == "m1"
