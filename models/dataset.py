@@ -88,6 +88,12 @@ class Dataset:
         picked = {name: getattr(self, name)[rows] for name in self._rowwise()}
         return replace(self, **picked)
 
+    @property
+    def entries(self) -> NDArray[np.bool_]:
+        """Rows that can be searched on arrival, and are decided: entries, or all without any."""
+        entries = np.asarray(self.direction == "entry", np.bool_)
+        return entries if entries.any() else np.ones(len(self), np.bool_)
+
     def label(self, target: Target) -> NDArray[np.int8]:
         """Return the labels of one target: 1, 0, or -1 where there is none."""
         return self.seizure if target == "seizure" else self.discrepancy

@@ -34,11 +34,14 @@ class Reference:
     shares: tuple[tuple[float, ...], ...]
     """Share of rows in each bin; the last is of rows without a value."""
     rows: int
+    of_entries: bool = False
+    """Whether no exit is among them: exits are not to be held against it."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the reference as JSON keeps it."""
         return {
             "rows": self.rows,
+            "of_entries": self.of_entries,
             "features": {
                 name: {"edges": list(edges), "shares": list(shares)}
                 for name, edges, shares in zip(self.names, self.edges, self.shares, strict=True)
@@ -54,6 +57,7 @@ class Reference:
             tuple(tuple(one["edges"]) for one in features.values()),
             tuple(tuple(one["shares"]) for one in features.values()),
             int(kept["rows"]),
+            bool(kept.get("of_entries", False)),  # before this was kept, exits were among them
         )
 
 
@@ -73,7 +77,9 @@ class Shift:
         return self.psi > max(MOVED, self.noise)
 
 
-def reference(values: NDArray[Any], names: Sequence[str], *, bins: int = BINS) -> Reference:
+def reference(
+    values: NDArray[Any], names: Sequence[str], *, bins: int = BINS, of_entries: bool = False
+) -> Reference:
     """Bin each column by its own quantiles.
 
     Parameters
@@ -83,6 +89,8 @@ def reference(values: NDArray[Any], names: Sequence[str], *, bins: int = BINS) -
     names : sequence of f str
     bins : int, default=10
         At most; equal quantiles (a flag has two) give fewer.
+    of_entries : bool, default=False
+        Whether the rows are entries alone.
     """
     edges = [_edges(column, bins) for column in values.T]
     shares = [_shares(column, e) for column, e in zip(values.T, edges, strict=True)]
@@ -91,6 +99,7 @@ def reference(values: NDArray[Any], names: Sequence[str], *, bins: int = BINS) -
         tuple(tuple(e.tolist()) for e in edges),
         tuple(tuple(s.tolist()) for s in shares),
         len(values),
+        of_entries,
     )
 
 

@@ -1,7 +1,8 @@
-"""What is usual? Each feature's median among the crossings of a class, at a post, of late.
+"""What is usual? Each feature's median among the entries of a class, at a post, of late.
 
-Assumes that most crossings are innocent: all of them are the norm, whether they were searched or
-not. A flag's usual value is the share of crossings that have it.
+Assumes that most crossings are innocent: all entries are the norm, whether they were searched or
+not. Exits are none: an entry is what is decided, and many features ask of its direction. A flag's
+usual value is the share of entries that have it.
 """
 
 from collections.abc import Mapping
@@ -51,15 +52,17 @@ def norms(dataset: Dataset) -> dict[str, Floats]:
     Parameters
     ----------
     dataset : Dataset of n rows
-        All that was known at a cut-off; the last ``RECENT_DAYS`` count, or all where too few.
+        All that was known at a cut-off; entries of the last ``RECENT_DAYS`` count, or all entries
+        where those are too few; exits only where there is no entry.
 
     Returns
     -------
     mapping of group to float64 array of shape (f,)
         ``class post``, ``class`` and ``*``, in the order of the features.
     """
-    recent = dataset.arrived_at >= dataset.arrived_at[-1] - RECENT_DAYS * DAY
-    of = dataset.take(recent) if int(recent.sum()) >= FEWEST_ROWS else dataset
+    entries = dataset.take(dataset.entries)
+    recent = entries.arrived_at >= entries.arrived_at[-1] - RECENT_DAYS * DAY
+    of = entries.take(recent) if int(recent.sum()) >= FEWEST_ROWS else entries
     values = of.values
     flag = np.array([_is_flag(name) for name in dataset.names])
     usual = {ALL: _middles(values, flag)}

@@ -86,7 +86,7 @@ def report(
     dict
         JSON values only.
     """
-    rows = _entries(test)
+    rows = np.flatnonzero(test.entries)
     test = test.take(rows)
     chances: dict[Target, Floats] = {
         "seizure": scores.p_seizure[rows],
@@ -132,12 +132,6 @@ def report(
     return made | {"cannot_tell": cannot_tell(made)}
 
 
-def _entries(dataset: Dataset) -> NDArray[np.intp]:
-    """Return the rows that can be searched on arrival: entries, where there are any."""
-    entries = dataset.direction == "entry"
-    return np.flatnonzero(entries if entries.any() else np.ones(len(dataset), np.bool_))
-
-
 def _inside(
     test: Dataset,
     score: Score,
@@ -165,7 +159,7 @@ def _inside(
         ),
     }
     if earlier is not None and len(earlier):
-        taught = recent(earlier.take(_entries(earlier)))
+        taught = recent(earlier.take(earlier.entries))
         said = score(taught.values)
         before = risk(said.p_seizure, said.p_discrepancy, severity=config.severity)
         made["drift"] = drift(taught, test, risks=(before, ranked), capacity=config.capacity)

@@ -50,7 +50,7 @@ class Trained:
     """Rows of shape (``CHECKED``, f) on which engine and scikit-learn must agree."""
     synthetic: bool
     reference: Reference
-    """How features fell lately: what drift is measured against once this model is in force."""
+    """How entries' features fell lately: what drift is measured against once it is in force."""
     seizures: PastSeizures
     """What a reviewer is shown as similar; none where only a dataset was given."""
 
@@ -96,7 +96,7 @@ def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
         quantiles=quantiles(seen, model),
         checked=to_check(seen.values, seed=config.seed),
         synthetic=seen.synthetic,
-        reference=reference(recent(seen).values, seen.names),
+        reference=_reference(seen),
         seizures=none_known(model.names),
     )
 
@@ -150,11 +150,17 @@ def _labels(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any
     return {"labels": [one.as_dict() for one in found], "doubts": doubts(found)}
 
 
+def _reference(seen: Dataset) -> Reference:
+    """Bin the last entries' features: entries are what is decided, and exits are other traffic."""
+    last = recent(seen.take(seen.entries))
+    of_entries = bool((last.direction == "entry").all())
+    return reference(last.values, last.names, of_entries=of_entries)
+
+
 def quantiles(dataset: Dataset, model: Model) -> dict[str, Floats]:
     """Return 101 quantiles of the risk of the last 28 days' entries, by post and ``*`` for all."""
-    recent = dataset.arrived_at >= dataset.arrived_at[-1] - RECENT_DAYS * DAY
-    entries = recent & (dataset.direction == "entry")
-    last = dataset.take(entries if entries.any() else recent)
+    entries = dataset.take(dataset.entries)
+    last = entries.take(entries.arrived_at >= entries.arrived_at[-1] - RECENT_DAYS * DAY)
     risk = model.risk(last.values)
     shares = np.linspace(0, 1, LEVELS)
     made = {ALL: np.quantile(risk, shares)}

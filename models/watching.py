@@ -44,6 +44,7 @@ class _Seen:
     """One decision that was read again."""
 
     post: str
+    is_entry: bool
     as_of: int
     values: NDArray[np.float32]
     risk: float
@@ -170,8 +171,9 @@ def _again(
         )
         for row, filing in zip(read.values, filings, strict=True):
             if digest_of(row) == filing.features:
-                post, as_of = filing.arrival.crossing.post, filing.inputs.as_of
-                yield _Seen(post, as_of, row[columns], _risk(filing))
+                crossing, as_of = filing.arrival.crossing, filing.inputs.as_of
+                is_entry = crossing.direction == "entry"
+                yield _Seen(crossing.post, is_entry, as_of, row[columns], _risk(filing))
 
 
 def _span(seen: Sequence[_Seen]) -> float:
@@ -194,7 +196,8 @@ def _part(
     post: str | None,
     capacity: float,
 ) -> dict[str, Any]:
-    """Return what is known of one post, or of all."""
+    """Return what is known of one post, or of all; exits count only where such taught too."""
+    seen = [one for one in seen if one.is_entry or not known.of_entries]
     lot = [one for one in searches if one.is_random]
     others = [one for one in searches if not one.is_random]
     made: dict[str, Any] = {

@@ -108,7 +108,7 @@ def made_up() -> Trained:
         quantiles=quantiles(data, model),
         checked=data.values,
         synthetic=True,
-        reference=reference(data.values, data.names),
+        reference=reference(data.take(data.entries).values, data.names, of_entries=True),
         seizures=none_known(model.names),
     )
 

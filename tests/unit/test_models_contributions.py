@@ -101,12 +101,13 @@ def test_a_value_is_compared_with_the_narrowest_group(
     assert {one.among for one in told} == {others}
 
 
-def test_the_usual_is_a_median_of_late_and_of_flags_a_share() -> None:
+def test_the_usual_is_a_median_of_late_entries_and_of_flags_a_share() -> None:
     data = small_world(3000, seed=41)
     object.__setattr__(data, "names", ("is_empty", *data.names[1:]))
     data.values[:, 0] = np.arange(3000) % 4 == 0
     data.values[:, 5] = np.nan
-    late = data.arrived_at >= data.arrived_at[-1] - 180 * DAY
+    entry = data.direction == "entry"
+    late = entry & (data.arrived_at >= data.arrived_at[entry].max() - 180 * DAY)
     data.values[~late, 1] = 1e6
     found = norms(data)
     here = late & (data.vehicle_class == "bus") & (data.post == "OYB")

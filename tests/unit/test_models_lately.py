@@ -1,0 +1,107 @@
+"""What is usual, how features fell and where risks lie: of late entries."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.times import DAY
+from experiments.synth.write import write
+from features.catalogue import CATALOGUE
+from features.intake import read_folder
+from features.plan import Plan
+from models.assemble import assemble
+from models.dataset import NEVER, Dataset
+from models.drift import Reference, reference, shifts
+from models.norms import ALL, norms
+from models.train import Trained, train
+from tests.unit.models_world import START, small_world
+from tests.unit.test_models_fit import SMALL
+
+CUT = START + 200 * DAY
+
+
+def two_ways(n: int = 5000, *, seed: int = 31) -> Dataset:
+    """Return a stationary world in which exits are other traffic: f6 says which, f7 differs."""
+    data = small_world(n, seed=seed)
+    entry = data.direction == "entry"
+    data.values[:, 6] = entry
+    data.values[~entry, 7] = np.nan_to_num(data.values[~entry, 7]) + 3.0
+    return data
+
+
+@pytest.fixture(scope="module")
+def trained() -> Trained:
+    return train(two_ways(), SMALL, cutoff=CUT)
+
+
+def test_entries_of_a_stationary_network_have_not_moved(trained: Trained) -> None:
+    data = two_ways()
+    since = data.take((data.arrived_at >= CUT) & (data.direction == "entry"))
+    known = Reference.from_dict(trained.reference.as_dict())
+    assert known == trained.reference and known.of_entries
+    assert not any(one.moved for one in shifts(known, since.values))
+
+
+def test_a_reference_with_exits_in_it_is_found() -> None:
+    """The twin, as bundles were written before: what is decided looks as if it had moved."""
+    data = two_ways()
+    taught = data.take((data.arrived_at < CUT) & (data.arrived_at >= CUT - 90 * DAY))
+    since = data.take((data.arrived_at >= CUT) & (data.direction == "entry"))
+    found = shifts(reference(taught.values, taught.names), since.values)
+    assert {one.name for one in found if one.moved} == {"f6", "f7"}
+
+
+def test_a_network_of_exits_alone_is_held_against_exits() -> None:
+    data = replace(two_ways(3000), direction=np.full(3000, "exit", object))
+    made = train(data, SMALL, cutoff=CUT)
+    assert not made.reference.of_entries
+    assert made.reference.rows > 500
+    assert set(made.quantiles) == {"*", "OYB", "FOT"}
+
+
+def by_the_die(data: Dataset) -> Dataset:
+    """Return it with one crossing in eight searched, and one search in five a find."""
+    draw = np.random.default_rng(4)
+    seen = draw.random(len(data)) < 1 / 8
+    found = np.where(seen, draw.random(len(data)) < 1 / 5, -1).astype(np.int8)
+    return replace(
+        data,
+        discrepancy=found,
+        seizure=np.minimum(found, 0).astype(np.int8),
+        label_known_at=np.where(seen, data.as_of + 1, NEVER),
+        basis=np.where(seen, "score", np.array(None, object)),
+        is_full=seen,
+    )
+
+
+@pytest.mark.slow
+def test_of_a_synthetic_network_the_direction_has_not_moved(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("network")
+    write(folder, crossings=12_000, seed=1)
+    data = by_the_die(assemble(read_folder(folder).tables, Plan(CATALOGUE)))
+    cut = int(data.arrived_at.max()) - 28 * DAY
+    since = data.take((data.arrived_at >= cut) & (data.direction == "entry"))
+    made = train(data, SMALL, cutoff=cut)
+    before = data.take((data.arrived_at < cut) & (data.arrived_at >= cut - 90 * DAY))
+
+    def moved(known: Reference) -> set[str]:
+        return {one.name for one in shifts(known, since.values) if one.moved}
+
+    honest, mixed = moved(made.reference), moved(reference(before.values, before.names))
+    assert "is_entry" in mixed and "is_entry" not in honest
+    assert len(honest) < 0.6 * len(mixed), "what is left is rates, which follow the network's"
+
+
+def test_the_usual_is_that_of_entries() -> None:
+    data = two_ways()
+    found = norms(data)
+    recent = data.take(data.arrived_at >= data.arrived_at.max() - 180 * DAY)
+    entry = recent.direction == "entry"
+    assert found[ALL][7] == pytest.approx(float(np.nanmedian(recent.values[entry, 7])))
+    assert found[ALL][7] != pytest.approx(float(np.nanmedian(recent.values[:, 7])), abs=0.1)
+    assert found[ALL][6] == 1.0
+    exits = norms(data.take(data.direction == "exit"))
+    assert exits[ALL][6] == 0.0, "where there is no entry, exits are what there is"
