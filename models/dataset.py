@@ -12,6 +12,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.times import DAY
+
 Target = Literal["seizure", "discrepancy"]
 TARGETS: tuple[Target, ...] = ("seizure", "discrepancy")
 
@@ -93,6 +95,13 @@ class Dataset:
         """Rows that can be searched on arrival, and are decided: entries, or all without any."""
         entries = np.asarray(self.direction == "entry", np.bool_)
         return entries if entries.any() else np.ones(len(self), np.bool_)
+
+    def last(self, days: int) -> Self:
+        """Return what arrived in the days up to the latest arrival.
+
+        That is not the last row's: a record that came late stands after later arrivals.
+        """
+        return self.take(self.arrived_at >= self.arrived_at.max(initial=0) - days * DAY)
 
     def label(self, target: Target) -> NDArray[np.int8]:
         """Return the labels of one target: 1, 0, or -1 where there is none."""

@@ -127,7 +127,7 @@ def _with_linked(
     """
     if not len(rows):
         return rows, dataset.seizure[rows]
-    early = dataset.arrived_at <= dataset.arrived_at[rows[-1]]
+    early = dataset.arrived_at <= dataset.arrived_at[rows].max()
     found = dataset.linked & early & (dataset.label_known_at < fold.cut) & (dataset.seizure == 1)
     linked = np.flatnonzero(found)
     label = dataset.seizure[rows]

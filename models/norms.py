@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import DAY
 from features.catalogue import CATALOGUE
 from models.dataset import Dataset
 
@@ -61,8 +60,8 @@ def norms(dataset: Dataset) -> dict[str, Floats]:
         ``class post``, ``class`` and ``*``, in the order of the features.
     """
     entries = dataset.take(dataset.entries)
-    recent = entries.arrived_at >= entries.arrived_at[-1] - RECENT_DAYS * DAY
-    of = entries.take(recent) if int(recent.sum()) >= FEWEST_ROWS else entries
+    recent = entries.last(RECENT_DAYS)
+    of = recent if len(recent) >= FEWEST_ROWS else entries
     values = of.values
     flag = np.array([_is_flag(name) for name in dataset.names])
     usual = {ALL: _middles(values, flag)}

@@ -117,7 +117,7 @@ def _judged(
     seen: Dataset, config: TrainConfig, *, cutoff: int
 ) -> tuple[dict[str, Any], TrainConfig]:
     """Return the report of a twin that saw nothing of the test period, and the choices it made."""
-    span = cutoff - int(seen.arrived_at[0])
+    span = cutoff - int(seen.as_of[0])
     test_from = cutoff - min(round(config.test_days * DAY), span // 3)
     until = test_from - config.label_delay
     # Labels that had not come by the cut-off are not known to this run, in the test either.
@@ -159,8 +159,7 @@ def _reference(seen: Dataset) -> Reference:
 
 def quantiles(dataset: Dataset, model: Model) -> dict[str, Floats]:
     """Return 101 quantiles of the risk of the last 28 days' entries, by post and ``*`` for all."""
-    entries = dataset.take(dataset.entries)
-    last = entries.take(entries.arrived_at >= entries.arrived_at[-1] - RECENT_DAYS * DAY)
+    last = dataset.take(dataset.entries).last(RECENT_DAYS)
     risk = model.risk(last.values)
     shares = np.linspace(0, 1, LEVELS)
     made = {ALL: np.quantile(risk, shares)}

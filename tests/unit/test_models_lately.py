@@ -1,9 +1,11 @@
-"""What is usual, how features fell and where risks lie: of late entries."""
+"""What is usual, how features fell and where risks lie: of late entries, however late they came."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from engine.times import DAY
 from experiments.synth.write import write
@@ -13,8 +15,11 @@ from features.plan import Plan
 from models.assemble import assemble
 from models.dataset import NEVER, Dataset
 from models.drift import Reference, reference, shifts
+from models.fit import fit
+from models.lessons import lessons
 from models.norms import ALL, norms
-from models.train import Trained, train
+from models.splits import Fold
+from models.train import Trained, quantiles, train
 from tests.unit.models_world import START, small_world
 from tests.unit.test_models_fit import SMALL
 
@@ -28,6 +33,13 @@ def two_ways(n: int = 5000, *, seed: int = 31) -> Dataset:
     data.values[:, 6] = entry
     data.values[~entry, 7] = np.nan_to_num(data.values[~entry, 7]) + 3.0
     return data
+
+
+def late(data: Dataset, row: int, *, days: int) -> Dataset:
+    """Return it with one record that came so many days after its arrival, in its place."""
+    arrived = data.arrived_at.copy()
+    arrived[row] -= days * DAY
+    return replace(data, arrived_at=arrived)
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +117,44 @@ def test_the_usual_is_that_of_entries() -> None:
     assert found[ALL][6] == 1.0
     exits = norms(data.take(data.direction == "exit"))
     assert exits[ALL][6] == 0.0, "where there is no entry, exits are what there is"
+
+
+@pytest.mark.parametrize("days", [20, 150])
+def test_a_record_that_came_late_does_not_move_what_is_lately(days: int) -> None:
+    """What is older than the window differs: taken in, it would show."""
+    model, last = fit(two_ways(), SMALL, until=CUT, known_before=CUT), 4999
+
+    def lately(window: int, made: Callable[[Dataset], dict[str, NDArray[np.float64]]]) -> None:
+        data = two_ways()
+        data.values[data.arrived_at < data.arrived_at.max() - window * DAY, 0] = 4.0
+        moved, without = made(late(data, last, days=days)), made(data.take(np.arange(last)))
+        assert set(moved) == set(without)
+        for name, row in moved.items():
+            assert row == pytest.approx(without[name], abs=0.03), name
+
+    lately(28, lambda data: quantiles(data, model))
+    lately(180, norms)
+
+
+def taught(data: Dataset, rows: NDArray[np.intp]) -> set[int]:
+    """Return the released rows with a find that teach seizures, of a fold of these rows."""
+    fold = Fold(fit=rows, later=np.empty(0, np.intp), cut=NEVER)
+    (grave,) = (
+        one for one in lessons(data, fold, config=SMALL, is_rich=False) if one.part == "seizure"
+    )
+    return set(grave.rows[data.linked[grave.rows]].tolist())
+
+
+def test_a_late_record_does_not_hide_the_finds_linked_back() -> None:
+    data = two_ways()
+    rows = np.flatnonzero(data.evidence("discrepancy"))
+    known = taught(data, rows)
+    assert len(known) > 10
+    assert taught(late(data, int(rows[-1]), days=200), rows) == known
+
+
+def test_a_first_record_that_came_late_does_not_lengthen_the_test() -> None:
+    data = two_ways()
+    data = data.take(data.arrived_at >= CUT - 90 * DAY)
+    judged, again = (train(one, SMALL, cutoff=CUT).report for one in (data, late(data, 0, days=80)))
+    assert again["fitted_until"] == judged["fitted_until"]
