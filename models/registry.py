@@ -2,7 +2,8 @@
 
 Assumes SQLite and files of this home alone: no server, no telemetry, nothing leaves the machine. It
 is a notebook for people: what serves comes from the signed bundle, and nothing breaks when this
-store is lost.
+store is lost. A run is recorded once it is finished, which is the last thing that is written of it:
+one that was torn by a kill is recorded anew.
 """
 
 import json
@@ -27,6 +28,9 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 
 EXPERIMENT = "darvoza"
 MODEL = "darvoza"
+FINISHED = "FINISHED"
+KILLED = "KILLED"
+"""MLflow's words for a run of which all was recorded, and for one that was torn."""
 _FIGURES = ("hit_rate_at_capacity", "recall_at_capacity", "lift", "average_precision", "auc")
 
 
@@ -49,7 +53,7 @@ def register(home: Home, bundle: Path, report: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        MLflow's run id; a bundle that was recorded before keeps its run.
+        MLflow's run id; a bundle of which all was recorded before keeps its run.
     """
     card = json.loads((bundle / "card.json").read_bytes())
     with _quiet():
@@ -63,22 +67,33 @@ def register(home: Home, bundle: Path, report: Mapping[str, Any]) -> str:
             if found
             else client.create_experiment(EXPERIMENT, (home.tracking / "artifacts").as_uri())
         )
-        query = f"tags.version = '{bundle.name}'"
-        if before := client.search_runs([experiment], query, max_results=1):
-            return str(before[0].info.run_id)
+        before = client.search_runs([experiment], f"tags.version = '{bundle.name}'")
+        for run in before:
+            if run.info.status == FINISHED:
+                return str(run.info.run_id)
+        for torn in before:
+            _give_up(client, torn.info.run_id)
         run = client.create_run(experiment, run_name=bundle.name, tags=_tags(bundle.name, card))
-        _record(client, run.info.run_id, card, report)
+        run_id = str(run.info.run_id)
+        _record(client, run_id, card, report)
         for name in ("manifest.json", "card.json", "card.md", "report.json", "calibration.json"):
-            client.log_artifact(run.info.run_id, str(bundle / name), "bundle")
-        client.set_terminated(run.info.run_id)
+            client.log_artifact(run_id, str(bundle / name), "bundle")
         try:
             client.create_registered_model(MODEL)
         except MlflowException:
             client.get_registered_model(MODEL)  # it exists; any other trouble shows here
         client.create_model_version(
-            MODEL, source=bundle.as_uri(), run_id=run.info.run_id, tags={"version": bundle.name}
+            MODEL, source=bundle.as_uri(), run_id=run_id, tags={"version": bundle.name}
         )
-        return str(run.info.run_id)
+        client.set_terminated(run_id, FINISHED)
+        return run_id
+
+
+def _give_up(client: Any, run_id: str) -> None:
+    """Mark a run as torn, and take back the model version that it may have made."""
+    for made in client.search_model_versions(f"run_id = '{run_id}'"):
+        client.delete_model_version(made.name, made.version)
+    client.set_terminated(run_id, KILLED)
 
 
 def _tags(version: str, card: Mapping[str, Any]) -> dict[str, str]:
@@ -88,7 +103,7 @@ def _tags(version: str, card: Mapping[str, Any]) -> dict[str, str]:
         "definitions": card["definitions"],
         "known_until": card["known_until"],
         "synthetic": str(card["synthetic"]).lower(),
-    }
+    } | dict(card["made_with"])
 
 
 def _record(client: Any, run_id: str, card: Mapping[str, Any], report: Mapping[str, Any]) -> None:
@@ -117,9 +132,13 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
 def _metrics(
     card: Mapping[str, Any], report: Mapping[str, Any]
 ) -> Iterator[tuple[str, float | None]]:
-    """Yield each knowable figure by target and view; what is not knowable is not a number."""
+    """Yield how each target was made and judged; what is not knowable is not a number."""
     for target in TARGETS:
-        yield f"{target}.finds", float(card["targets"][target]["finds"])
+        facts = card["targets"][target]
+        yield f"{target}.finds", float(facts["finds"])
+        for kind in ("blend", "blend_where_unseen", "out_of_time_log_loss"):
+            for part, figure in facts[kind].items():
+                yield f"{target}.{kind}.{part}", float(figure)
     for target, views in report.get("targets", {}).items():
         if views["inspected"]["rows"]:
             yield f"{target}.calibration_error", views["inspected"]["reliability"]["error"]
@@ -131,13 +150,14 @@ def _metrics(
 
 
 def runs(home: Home) -> list[dict[str, str]]:
-    """Return the recorded runs' tags, the newest first."""
+    """Return the tags of the runs of which all was recorded, the newest first."""
     with _quiet():
         from mlflow import MlflowClient
 
         client = MlflowClient(tracking_uri(home), tracking_uri(home))
         found = client.get_experiment_by_name(EXPERIMENT)
-        kept = client.search_runs([found.experiment_id]) if found else []
+        query = f"attributes.status = '{FINISHED}'"
+        kept = client.search_runs([found.experiment_id], query) if found else []
         return [dict(run.data.tags) | {"run_id": run.info.run_id} for run in kept]
 
 

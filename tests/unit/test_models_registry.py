@@ -1,28 +1,91 @@
-"""Every training run is found again in MLflow, from the home's own files."""
+"""Every training run is found again in MLflow, from the home's own files, whole."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.home import Home
 from engine.times import DAY
+from models import registry
 from models.bundle_write import write_bundle
+from models.card import card, made_with
 from models.registry import register, runs
-from models.train import train
+from models.train import Trained, train
 from tests.unit.models_world import START, small_world
 from tests.unit.test_models_fit import SMALL
+
+DATA = small_world(4000, seed=21)
+
+
+@pytest.fixture(scope="module")
+def trained() -> Trained:
+    return train(DATA, SMALL, cutoff=START + 200 * DAY)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Keep one store for all tests: to make it takes longer than they do."""
+    return Home(tmp_path_factory.mktemp("tracked") / "home").prepare()
+
+
+@pytest.fixture(scope="module")
+def bundle(home: Home, trained: Trained) -> Path:
+    return write_bundle(home.bundles, trained, Ed25519PrivateKey.generate())
+
+
+def store(home: Home) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(registry.tracking_uri(home), registry.tracking_uri(home))
+
+
+@pytest.mark.slow
+def test_a_run_that_was_torn_is_recorded_anew(
+    home: Home, bundle: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between any two writes, and called again, as `darvoza train` does."""
+    from mlflow import MlflowClient
+
+    class Killed(BaseException):
+        """What a kill looks like from inside: nothing that is caught."""
+
+    def kill(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    def status(run_id: str) -> str:
+        return str(client.get_run(run_id).info.status)
+
+    torn = []
+    for step in ("log_batch", "log_text", "log_artifact", "create_model_version", "set_terminated"):
+        with monkeypatch.context() as planted:
+            made = MlflowClient.create_run
+
+            def remembered(*given: Any, made: Any = made, **named: Any) -> Any:
+                run = made(*given, **named)
+                torn.append(run.info.run_id)
+                return run
+
+            planted.setattr(MlflowClient, "create_run", remembered)
+            planted.setattr(MlflowClient, step, kill)
+            with pytest.raises(Killed):
+                register(home, bundle, trained.report)
+        assert runs(home) == []
+
+    run = register(home, bundle, trained.report)
+    client = store(home)
+    assert [one["run_id"] for one in runs(home)] == [run] and run not in torn
+    assert status(run) == registry.FINISHED and client.get_run(run).data.params
+    assert {status(one) for one in torn} == {registry.KILLED}
+    (kept,) = client.search_model_versions(f"name = '{registry.MODEL}'")
+    assert kept.run_id == run and kept.tags["version"] == bundle.name
 
 
 @pytest.mark.slow
 def test_a_run_keeps_its_choices_figures_and_digests(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    home: Home, bundle: Path, trained: Trained, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    home = Home(tmp_path / "home").prepare()
-    data = small_world(4000, seed=21)
-    trained = train(data, SMALL, cutoff=START + 200 * DAY)
-    bundle = write_bundle(home.bundles, trained, Ed25519PrivateKey.generate())
-
     run = register(home, bundle, trained.report)
     assert register(home, bundle, trained.report) == run
     assert capfd.readouterr() == ("", "")
@@ -30,8 +93,21 @@ def test_a_run_keeps_its_choices_figures_and_digests(
     (kept,) = runs(home)
     assert kept["version"] == bundle.name
     assert kept["data_digest"] == trained.data_digest
-    assert kept["definitions"] == data.definitions
+    assert kept["definitions"] == DATA.definitions
     assert kept["synthetic"] == "true"
+    assert made_with().items() <= kept.items()
+    assert {"python", "scikit-learn", "numpy"} <= set(made_with())
     artifacts = home.tracking / "artifacts" / run / "artifacts"
     assert "generated data" in (artifacts / "report.html").read_text("utf-8")
     assert (artifacts / "bundle" / "card.md").read_bytes() == (bundle / "card.md").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_run_says_how_its_model_was_selected(home: Home, bundle: Path, trained: Trained) -> None:
+    """Every part's share, and what each part alone and the blend lost on later rows."""
+    told = store(home).get_run(register(home, bundle, trained.report)).data.metrics
+    for target, facts in card(trained, named=bundle.name)["targets"].items():
+        assert facts["blend"] and facts["out_of_time_log_loss"]
+        for kind in ("blend", "out_of_time_log_loss"):
+            for part, figure in facts[kind].items():
+                assert told[f"{target}.{kind}.{part}"] == figure
