@@ -134,8 +134,13 @@ class ReadingModels:
         report = {} if found is None else found.report
         # A bundle that cannot be read is told as missing, not as fitted on something else.
         fits = found is None or found.card.get("definitions") == self._runtime.plan.digest
-        doubts = report.get("doubts", ())
-        stands = promotion.against(model, manifest=manifest, doubts=doubts, fits=fits)
+        stands = promotion.against(
+            model,
+            manifest=manifest,
+            doubts=report.get("doubts", ()),
+            unjudged="" if found is None else promotion.unjudged(report),
+            fits=fits,
+        )
         waits = model.role != "in_force"
         own = events.get(model.version, ())
         return {

@@ -51,6 +51,7 @@ def approved(
         by=by,
         manifest=found.manifest,
         doubts=found.report.get("doubts", ()),
+        unjudged=promotion.unjudged(found.report),
         fits=found.fits,
     )
     return _recorded(store, drafts, claim, why=why)

@@ -4,7 +4,8 @@ Each returns the records that it takes, or refuses with the condition that is mi
 come to is what :mod:`models.standings` makes of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from engine.errors import NoModelError, PromotionRefusedError
 from engine.journal import Draft
@@ -47,6 +48,7 @@ def approve(
     by: str,
     manifest: str,
     doubts: Sequence[str] = (),
+    unjudged: str = "",
     fits: bool = True,
 ) -> tuple[Draft, ...]:
     """Return the records of one approval; the second puts the model into force.
@@ -61,6 +63,8 @@ def approve(
         SHA-256 of the manifest of the bundle as it is now, verified by the caller.
     doubts : sequence of str
         What its report says against the labels that taught it (:mod:`models.turned`).
+    unjudged : str
+        Why it could not be judged, as :func:`unjudged` reads its report; empty where it was.
     fits : bool
         Whether it was fitted on the features that are read here.
 
@@ -69,13 +73,14 @@ def approve(
     NoModelError
         If no such version is registered.
     PromotionRefusedError
-        If its labels are in doubt, it lacks an evaluation or a card, is not what was registered,
-        was fitted on other features, was trained by this person, was approved by this person
-        already, or is in force. One that has left may be approved anew, by two as at first.
+        If its labels are in doubt, it could not be judged, lacks an evaluation or a card, is not
+        what was registered, was fitted on other features, was trained by this person, was approved
+        by this person already, or is in force. One that has left may be approved anew, by two as
+        at first.
     """
     model = _known(now, version)
     given = () if model.role == "retired" else model.approvals
-    for why in against(model, manifest=manifest, doubts=doubts, fits=fits):
+    for why in against(model, manifest=manifest, doubts=doubts, unjudged=unjudged, fits=fits):
         raise PromotionRefusedError(version, why)
     if by == model.trained_by:
         raise PromotionRefusedError(version, "whoever trained a model may not approve it")
@@ -94,6 +99,7 @@ def challenge(
     by: str,
     manifest: str,
     doubts: Sequence[str] = (),
+    unjudged: str = "",
     fits: bool = True,
 ) -> tuple[Draft, ...]:
     """Return the record of one approval of a trial; the second puts the model on trial.
@@ -103,7 +109,7 @@ def challenge(
     challenge, and where one is on trial already.
     """
     model = _known(now, version)
-    for why in against(model, manifest=manifest, doubts=doubts, fits=fits):
+    for why in against(model, manifest=manifest, doubts=doubts, unjudged=unjudged, fits=fits):
         raise PromotionRefusedError(version, why)
     if now.in_force is None:
         raise PromotionRefusedError(version, "no model is in force that it could challenge")
@@ -124,7 +130,12 @@ def end_trial(now: State, *, by: str, why: str) -> tuple[Draft, ...]:
 
 
 def against(
-    model: Standing, *, manifest: str, doubts: Sequence[str] = (), fits: bool = True
+    model: Standing,
+    *,
+    manifest: str,
+    doubts: Sequence[str] = (),
+    unjudged: str = "",
+    fits: bool = True,
 ) -> tuple[str, ...]:
     """Return what stands against approving a model, whoever approves; arguments of `approve`."""
     return tuple(
@@ -132,6 +143,7 @@ def against(
         for broken, why in (
             (model.role == "in_force", "it is in force"),
             (not model.evaluation, "it has no stored evaluation"),
+            (bool(unjudged), f"it could not be judged: {unjudged}"),
             (not model.card, "it has no model card"),
             (manifest != model.manifest, "its bundle is not the one that was registered"),
             (not fits, OTHER_FEATURES),
@@ -139,6 +151,17 @@ def against(
         )
         if broken
     )
+
+
+def unjudged(report: Mapping[str, Any]) -> str:
+    """Return why a stored report judges nothing, empty where it does.
+
+    Where no twin could be fitted, what serves may have been: it has no figure that two people could
+    approve it by.
+    """
+    if report.get("targets"):
+        return ""
+    return " ".join(report.get("cannot_tell", ())) or "its report does not say why"
 
 
 def before(now: State) -> str:

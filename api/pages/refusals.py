@@ -68,6 +68,7 @@ KINDS: Final = (
 """What a part of an expression can be."""
 AGAINST: Final = (
     N_("it has no stored evaluation"),
+    N_("it could not be judged: {english}"),
     N_("it has no model card"),
     N_("its bundle is not the one that was registered"),
     N_("it was fitted on other features than those read here"),

@@ -14,7 +14,7 @@ from models.promotions import measurement, on_trial, read_state
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.looks import looked_at
 from tests.browser.people import Site, sign_in, signed_in
-from tests.service.papers import register
+from tests.service.papers import JUDGED, register
 from tests.service.test_pages_models import MEASURED
 from tests.service.test_pages_profiles import FIGURES
 
@@ -75,7 +75,7 @@ def test_a_model_by_two_people(
     desk: Page, way: tuple[str, bool], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def verified(home: Home, version: str) -> promoting.Found:
-        return promoting.Found(file_digest(home.bundles / version / MANIFEST), {}, fits=True)
+        return promoting.Found(file_digest(home.bundles / version / MANIFEST), JUDGED, fits=True)
 
     monkeypatch.setattr(promoting, "_verified", verified)  # its papers hold no model to load
     version = f"m-{way[0]}"

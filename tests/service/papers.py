@@ -24,6 +24,9 @@ CARD: dict[str, Any] = {
                          "calibrated_on_finds": 25} for target in ("discrepancy", "seizure")},
 }  # fmt: skip
 
+JUDGED: dict[str, Any] = {"targets": {"discrepancy": {}}}
+"""What approving asks of a report, for bundles in which no model is."""
+
 
 @cache
 def report() -> str:

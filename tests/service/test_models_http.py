@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
+from typer.testing import CliRunner
 
 from api.accounts import Accounts
+from api.cli import app
 from api.keys import open_pepper
 from api.promoting import APPROVERS
 from api.roles import Role
@@ -116,6 +118,46 @@ def test_a_model_of_other_features_is_refused(bundled: tuple[World, str], made: 
     told = world.get(f"/v1/models/{version}").json()
     assert told["against"] == [promotion.OTHER_FEATURES]
     assert not told["approvals"]
+
+
+@pytest.fixture
+def blind(bundled: tuple[World, str], made: Trained) -> str:
+    """Register a model whose twin had too few finds: the last weeks held what was needed."""
+    _, finds = made.model.evidence["discrepancy"]
+    taught = replace(small_world(2500, seed=11), definitions=HERE)
+    # Enough for the last of its folds in time, which ends later than the twin's history.
+    config = replace(SMALL, few_discrepancies=round(0.78 * finds))
+    return entered(bundled[0], train(taught, config, cutoff=START + 200 * DAY))
+
+
+def commanded(world: World, *line: str) -> Any:
+    """Give a command of a supervisor with a password; return how it ended."""
+    name = f"{line[0]}-er"
+    secret = Accounts(world.runtime.store, world.runtime.network).create_user(name, Role.SUPERVISOR)
+    given = ["--home", str(world.home.root), "--as", name]
+    return CliRunner().invoke(app, [*line, *given], env={"DARVOZA_PASSWORD": secret.secret})
+
+
+def test_a_model_that_could_not_be_judged_is_not_put_into_force(
+    bundled: tuple[World, str], blind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP and by the command line, neither approved nor put on trial; with its twin."""
+    world, _ = bundled
+    why = "it could not be judged: Not yet knowable, a model of discrepancies: "
+    for step in ("approvals", "challenges"):
+        refused = world.post(f"/v1/models/{blind}/{step}", {}, Role.SUPERVISOR)
+        assert refused.status_code == 409
+        assert why in refused.json()["detail"] and "were known in time" in refused.json()["detail"]
+    for step in ("promote", "trial"):
+        ended = commanded(world, step, blind)
+        assert isinstance(ended.exception, PromotionRefusedError) and why in str(ended.exception)
+    told = world.get(f"/v1/models/{blind}").json()
+    assert (told["role"], told["approvals"], told["challenges"]) == ("candidate", [], [])
+    assert len(told["against"]) == 1 and told["against"][0].startswith(why)
+
+    monkeypatch.setattr(promotion, "unjudged", lambda _: "")  # the planted flaw
+    assert approve(world, blind, world.keys[Role.SUPERVISOR]).status_code == 201
+    assert world.get(f"/v1/models/{blind}").json()["approvals"]
 
 
 def test_the_same_request_twice_at_once_is_one_step(bundled: tuple[World, str]) -> None:

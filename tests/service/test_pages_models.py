@@ -17,7 +17,7 @@ from models.bundle import file_digest
 from tests.catalogues import wanted
 from tests.service.conftest import serving
 from tests.service.desk import Desk, at_desk
-from tests.service.papers import register
+from tests.service.papers import JUDGED, register
 from tests.service.test_pages_languages import WORD
 from tests.service.world import World
 
@@ -28,7 +28,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
     def verified(home: Any, version: str) -> Any:
         digest = file_digest(home.bundles / version / "manifest.json")
-        return promoting.Found(digest, {}, fits=True)
+        return promoting.Found(digest, JUDGED, fits=True)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(promoting, "_verified", verified)
@@ -91,17 +91,21 @@ def test_two_people_put_it_into_force_and_one_takes_it_back(
 def test_why_a_model_is_refused_stands_beside_it(world: World, bob: Desk) -> None:
     candidate(world, "m-unjudged", evaluation="")
     candidate(world, "m-doubted", doubts=["The results entered at OYB look turned."])
+    candidate(world, "m-blind", targets={}, cannot_tell=["Not yet knowable, too few finds."])
     candidate(world, "m-changed")
     card = world.home.bundles / "m-changed" / "card.json"
     card.write_text(card.read_text("utf-8").replace("crossings", "people"), "utf-8")
     text = bob.get("/models").text
-    for why in ("no stored evaluation", "look turned", "card.json was changed"):
+    blind = "it could not be judged: Not yet knowable, too few finds."
+    for why in ("no stored evaluation", "look turned", "card.json was changed", blind):
         assert why in text
     page = bob.get("/models/m-changed").text
     assert "refused" in page and 'id="approve"' not in page and "Ranks people" not in page
     assert bob.get("/models/m-changed/report").status_code == 503
     against = {one["version"]: one["against"] for one in world.get("/v1/models").json()["models"]}
     assert all(against[version] for version in ("m-unjudged", "m-doubted", "m-changed"))
+    page = bob.get("/models/m-blind").text
+    assert blind in page and 'id="approve"' not in page and 'id="challenge"' not in page
 
 
 def test_a_process_that_refuses_what_is_in_force_says_so(

@@ -15,6 +15,7 @@ from models.promotions import on_trial
 from models.trials import measured, measurement
 from tests.service.conftest import serving
 from tests.service.desk import Desk, at_desk
+from tests.service.papers import JUDGED
 from tests.service.test_pages_models import candidate, step
 from tests.service.world import World
 
@@ -32,7 +33,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
     def verified(home: Any, version: str) -> Any:
         digest = file_digest(home.bundles / version / "manifest.json")
-        return promoting.Found(digest, {}, fits=True)
+        return promoting.Found(digest, JUDGED, fits=True)
 
     monkeypatch.setattr(promoting, "_verified", verified)
     yield from serving(tmp_path / "papers")

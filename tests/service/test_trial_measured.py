@@ -23,6 +23,7 @@ from models.promotions import OnTrial, on_trial, read_state
 from models.trials import counts, measured, measurement
 from tests.service.conftest import NOON, serving
 from tests.service.desk import user
+from tests.service.papers import JUDGED
 from tests.service.test_acts import act
 from tests.service.test_amendments import amend, heavier
 from tests.service.test_trial import ready
@@ -251,9 +252,8 @@ def commanded(world: World, monkeypatch: pytest.MonkeyPatch, *asked: str, name: 
 def test_a_trial_is_ended_by_one_and_begun_by_two(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        promoting, "_verified", lambda *_: promoting.Found("m", {"doubts": []}, fits=True)
-    )
+    found = promoting.Found("m", JUDGED, fits=True)
+    monkeypatch.setattr(promoting, "_verified", lambda *_: found)
     for world in on_trial_anew(tmp_path):
         told = world.post("/v1/models/end-trial", {"reason": "It finds less."}, Role.ANALYST)
         assert (told.status_code, told.json()["challenger"]) == (201, None)

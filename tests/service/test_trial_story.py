@@ -4,6 +4,7 @@ The world is made up: only vehicles that weigh little carry anything. The model 
 that heavy ones do, as if the world had changed since; the challenger was taught what holds now.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -28,6 +29,7 @@ from models.fit import fit
 from models.promotions import read_state
 from models.train import Trained, quantiles
 from tests.service.conftest import NOON
+from tests.service.papers import report
 from tests.service.people import person, send
 from tests.service.test_acts import act
 from tests.service.test_trial import ready
@@ -53,7 +55,8 @@ def taught(*, heavy: bool) -> Trained:
     config = replace(made_up._CHOICES, discrepancy=trees)
     model = fit(data, config, until=until, known_before=until)
     table = quantiles(data, model)
-    return replace(made_up.made_up(), model=model, data_digest=data.digest(), quantiles=table)
+    made = replace(made_up.made_up(), report=json.loads(report()))
+    return replace(made, model=model, data_digest=data.digest(), quantiles=table)
 
 
 @pytest.fixture(scope="module")

@@ -93,12 +93,27 @@ def test_every_refusal_has_its_reason() -> None:
     story.register("m3", card="")
     assert "card" in refused(story, "m3", "ben")
     story.register("m4")
+    with pytest.raises(PromotionRefusedError, match="could not be judged: Too few"):
+        promotion.approve(story.now, "m4", by="ben", manifest="sha-m4", unjudged="Too few finds.")
     with pytest.raises(PromotionRefusedError, match="other features"):
         promotion.approve(story.now, "m4", by="ben", manifest="sha-m4", fits=False)
     story.approve("m1", "cem")
     assert "in force" in refused(story, "m1", "dan")
     with pytest.raises(NoModelError):
         promotion.approve(story.now, "m9", by="ben", manifest="")
+
+
+@pytest.mark.parametrize(
+    ("report", "why"),
+    [
+        ({"targets": {"discrepancy": {"random_stream": {}}}, "cannot_tell": ["Little."]}, ""),
+        ({"targets": {}, "cannot_tell": ["Not yet.", "Too few."]}, "Not yet. Too few."),
+        ({"targets": {}}, "its report does not say why"),
+        ({}, "its report does not say why"),
+    ],
+)
+def test_a_report_without_a_target_judged_nothing(report: dict[str, Any], why: str) -> None:
+    assert promotion.unjudged(report) == why
 
 
 def test_a_shadow_can_be_approved_and_is_one_once() -> None:
@@ -303,6 +318,7 @@ def test_a_trial_lacks_nothing_that_an_approval_needs() -> None:
     assert "trained" in not_tried(story, "m2", "ana")
     assert "not the one" in not_tried(story, "m2", "ben", manifest="other")
     assert "other features" in not_tried(story, "m2", "ben", fits=False)
+    assert "be judged: Too few." in not_tried(story, "m2", "ben", unjudged="Too few.")
     assert "turned" in not_tried(story, "m2", "ben", doubts=["labels look turned"])
     story.register("m3", evaluation="")
     assert "evaluation" in not_tried(story, "m3", "ben")
