@@ -10,12 +10,13 @@ lessons      which rows teach which part; screen: features that speak; field: si
 calibrate    strictly increasing knots from margins to log-odds; risk: what serving shares of it
 train        a twin to judge, a model to serve; candidate: from a home to a registered bundle
 metrics      hit rate at capacity, order, calibration; intervals: how sure we may be
-logged       the log of the engine's draws; policy_value: what another policy would have found
+logged       the log of the engine's draws; sent: whom decisions sent, from the journal;
+             policy_value: what another policy would have found
 outcome_test is everybody searched at the same bar; permutation: what families and proxies bear
 drift        has traffic moved; alarm: do searches still find what was stated
 forgetting   who chooses after an alarm: champion and challenger, by what they find
-report       what a model is worth, for machines (report_drift is its part about the past);
-             report_text and report_html, with plots, for people; card
+report       what a model is worth, for machines (view: figures of some rows; report_drift is its
+             part about the past); report_text and report_html, with plots, for people; card
 backtest     point-in-time scores of a past period; lookup: the table they must beat
 bundle       a model as signed data files, verified; bundle_write makes them
 profile_backtest  what a risk profile would have done in the last weeks

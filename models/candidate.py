@@ -23,6 +23,7 @@ from models.promotion import register
 from models.promotions import PromotionProjection, read_state
 from models.registry import register as record_run
 from models.seizures import past_seizures
+from models.sent import read_sent, sent_among
 from models.train import train
 
 Progress = Callable[[str, int, int], None]
@@ -65,7 +66,7 @@ def make_candidate(
         Where the home holds no history, or too few finds.
     """
     with store.read() as connection:
-        tables = read_event_log(home, connection)
+        tables, decided = read_event_log(home, connection), read_sent(connection)
     if not tables.crossings.num_rows:
         raise NotEnoughDataError("a model", "the home holds no history: darvoza load FOLDER")
     made = assemble(tables, plan, progress=lambda done, of: progress("features", done, of))
@@ -73,7 +74,7 @@ def make_candidate(
     last_label = made.label_known_at[made.discrepancy >= 0].max(initial=0)
     cutoff = max(int(made.as_of[-1]), int(last_label)) + 1
     progress("training", 0, 1)
-    trained = train(made, config, cutoff=cutoff)
+    trained = train(made, config, cutoff=cutoff, sent=sent_among(decided, made.crossing_id))
     known = past_seizures(made, tables.seizures, trained.model, known_before=cutoff)
     trained = replace(trained, seizures=known)
     bundle = write_bundle(home.bundles, trained, signing_key(home))

@@ -5,7 +5,7 @@ counted, the answer is "not yet knowable", with the reason: a figure that cannot
 than none.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -74,9 +74,23 @@ def share(hits: int, n: int) -> Estimate:
 
     Zero hits are an answer where n is large: the upper end says how much they still allow.
     """
+    return between(hits, n, worst=(hits, n), best=(hits, n))
+
+
+def between(hits: int, n: int, *, worst: tuple[int, int], best: tuple[int, int]) -> Estimate:
+    """Return a share of which part was never counted, with the exact ends of both extremes.
+
+    Parameters
+    ----------
+    hits, n : int
+        As counted.
+    worst, best : tuple of int
+        Hits and n, had what was not counted come out as low, and as high, as it can (Manski, 1989).
+    """
     if n == 0:
         return unknown(0, 0, "nothing was counted")
-    return narrow(Estimate(hits / n, *clopper_pearson(hits, n), n, hits, knowable=True))
+    low, high = clopper_pearson(*worst)[0], clopper_pearson(*best)[1]
+    return narrow(Estimate(hits / n, low, high, n, hits, knowable=True))
 
 
 def narrow(made: Estimate) -> Estimate:
@@ -84,6 +98,11 @@ def narrow(made: Estimate) -> Estimate:
     if made.low is None or made.high is None or made.high - made.low <= WIDEST:
         return made
     return replace(made, knowable=False, why=f"the interval is wider than {WIDEST:.2f}")
+
+
+def withheld(made: Estimate, faults: Sequence[str]) -> Estimate:
+    """Return the estimate, not to be acted on where something speaks against it."""
+    return replace(made, knowable=False, why="; ".join(faults)) if faults else made
 
 
 def effective_share(rate: float, size: float, *, level: float = LEVEL) -> tuple[float, float]:

@@ -2,9 +2,12 @@
 
 Assumes that the engine logged its propensities (:mod:`engine.selection`). What officers or a
 counterpart picked has none, so that it teaches a model and never measures one.
+
+A draw without evidence stays a draw: who leaves it undone may know what it would have found.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +17,9 @@ from models.intervals import Floats
 
 ENGINE_DRAWN = ("random", "score", "profile", "watchlist")
 """Bases whose propensity is the engine's own; an officer's choice has none."""
+
+MOST_MISSING = 0.10
+"""From this share of draws not carried out on, nothing is claimed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +49,46 @@ class Logged:
         if not ((kept > 0) & (kept <= 1)).all():
             raise ValueError("every draw needs a propensity in (0, 1]")
 
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Draws without evidence."""
+        return np.asarray(self.drawn & (self.found < 0), np.bool_)
 
-def logged(dataset: Dataset, target: Target, *, sent: Floats | None = None) -> Logged:
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What decisions say of n arrivals, whether an act followed or not.
+
+    Attributes
+    ----------
+    propensity : float64 array of shape (n,)
+        Of the decision that sent the vehicle to officers; NaN where none did.
+    by_lot : bool array of shape (n,)
+        Sent as a random check.
+    """
+
+    propensity: Floats
+    by_lot: NDArray[np.bool_]
+
+    def take(self, rows: NDArray[Any]) -> Self:
+        """Return the rows of a mask or of indices, in their order."""
+        return replace(self, propensity=self.propensity[rows], by_lot=self.by_lot[rows])
+
+    def where(self, rows: NDArray[np.bool_]) -> Self:
+        """Return the same without what decisions say of other rows than those of a mask."""
+        propensity = np.where(rows, self.propensity, np.nan)
+        return replace(self, propensity=propensity, by_lot=self.by_lot & rows)
+
+
+def logged(dataset: Dataset, target: Target, *, sent: Sent | None = None) -> Logged:
     """Read the log of the engine's draws from labelled arrivals.
 
     Parameters
     ----------
     dataset : Dataset of n rows
     target : {"seizure", "discrepancy"}
-    sent : float64 array of shape (n,), optional
-        Propensity of every decision that sent its vehicle to officers, NaN elsewhere. Without it
-        only acts are known, and a draw that never became one looks like no draw.
+    sent : Sent of n rows, optional
+        Without it only acts are known, and a draw that never became one looks like no draw.
 
     Returns
     -------
@@ -62,19 +97,29 @@ def logged(dataset: Dataset, target: Target, *, sent: Floats | None = None) -> L
     acted = np.isin(dataset.basis, ENGINE_DRAWN) & ~np.isnan(dataset.propensity)
     propensity = np.where(acted, dataset.propensity, np.nan)
     if sent is not None:
-        propensity = np.where(acted, propensity, sent)
+        propensity = np.where(acted, propensity, sent.propensity)
     found = np.where(acted & dataset.evidence(target), dataset.label(target), -1)
     return Logged(~np.isnan(propensity), propensity, found.astype(np.int8))
 
 
-def by_lot(dataset: Dataset, target: Target) -> Logged:
+def by_lot(dataset: Dataset, target: Target, *, sent: Sent | None = None) -> Logged:
     """Read the random stream alone, its share counted at each post.
 
     Fewer draws than :func:`logged` has, but whatever else went wrong with scores and propensities,
-    these were chosen by nobody.
+    these were chosen by nobody. Every draw counts, carried out in full or not: a share of the acts
+    that could find something would be a choice of whoever made them.
     """
-    drawn = dataset.evidence(target) & (dataset.basis == "random")
+    drawn = dataset.basis == "random"
+    if sent is not None:
+        drawn = drawn | sent.by_lot
     _, post = np.unique(dataset.post.astype(str), return_inverse=True)
     share = np.bincount(post, weights=drawn) / np.maximum(1, np.bincount(post))
-    found = np.where(drawn, dataset.label(target), -1).astype(np.int8)
-    return Logged(drawn, np.where(drawn, share[post], np.nan), found)
+    found = np.where(drawn & dataset.evidence(target), dataset.label(target), -1).astype(np.int8)
+    return Logged(np.asarray(drawn, np.bool_), np.where(drawn, share[post], np.nan), found)
+
+
+def undone(missing: float) -> tuple[str, ...]:
+    """Return why nothing is claimed where this share of the draws was not carried out."""
+    if missing <= MOST_MISSING:
+        return ()
+    return (f"more than {MOST_MISSING:.0%} of the draws were not carried out in full",)

@@ -12,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset import Dataset
-from models.intervals import LEVEL, Floats, clopper_pearson, share
+from models.intervals import (
+    LEVEL,
+    Estimate,
+    Floats,
+    between,
+    clopper_pearson,
+    share,
+    withheld,
+)
+from models.logged import Logged, undone
 
 MOST_GROUPS = 30
 FEWEST_SEARCHES = 20
@@ -20,7 +29,9 @@ FEWEST_SEARCHES = 20
 COLUMNS = ("post", "vehicle_class", "plate_country")
 
 
-def by_group(test: Dataset, chance: Floats, chosen: NDArray[np.bool_]) -> dict[str, Any]:
+def by_group(
+    test: Dataset, chance: Floats, chosen: NDArray[np.bool_], *, lot: Logged
+) -> dict[str, Any]:
     """Return hit rates and calibration of discrepancies for each group of each column.
 
     Parameters
@@ -30,6 +41,8 @@ def by_group(test: Dataset, chance: Floats, chosen: NDArray[np.bool_]) -> dict[s
         Stated chance of a discrepancy.
     chosen : bool array of shape (n,)
         Arrivals within capacity.
+    lot : Logged of n rows
+        The random stream, with the draws that were not carried out.
 
     Returns
     -------
@@ -37,7 +50,6 @@ def by_group(test: Dataset, chance: Floats, chosen: NDArray[np.bool_]) -> dict[s
         By column and group; the largest 30 groups of each, in the order of their names.
     """
     evidence, hit = test.evidence("discrepancy"), test.discrepancy == 1
-    lot = evidence & (test.basis == "random")
     made: dict[str, Any] = {}
     for name in COLUMNS:
         text = np.array(["unknown" if value is None else str(value) for value in _of(test, name)])
@@ -52,9 +64,7 @@ def by_group(test: Dataset, chance: Floats, chosen: NDArray[np.bool_]) -> dict[s
             made[name][value] = {
                 "arrivals": int(here.sum()),
                 "within_capacity": int((here & chosen).sum()),
-                "random_stream": share(
-                    int((here & lot & hit).sum()), int((here & lot).sum())
-                ).as_dict(),
+                "random_stream": _drawn(lot, here).as_dict(),
                 "inspected": searched.as_dict(),
                 "at_capacity": share(
                     int((seen & chosen & hit).sum()), int((seen & chosen).sum())
@@ -63,6 +73,14 @@ def by_group(test: Dataset, chance: Floats, chosen: NDArray[np.bool_]) -> dict[s
                 "calibrated": _calibrated(stated, searched.low, searched.high, searched.knowable),
             }
     return made
+
+
+def _drawn(lot: Logged, here: NDArray[np.bool_]) -> Estimate:
+    """Return the hit rate of random checks, as wide as those not carried out may make it."""
+    drawn, hits = int((here & lot.drawn).sum()), int((here & (lot.found == 1)).sum())
+    lost = int((here & lot.missing).sum())
+    made = between(hits, drawn - lost, worst=(hits, drawn), best=(hits + lost, drawn))
+    return withheld(made, undone(lost / drawn if drawn else 0.0))
 
 
 def _of(test: Dataset, name: str) -> NDArray[np.object_]:

@@ -9,7 +9,7 @@ A draw that was not carried out has no outcome, and it is not missing by chance:
 from "it held nothing" to "it held something", and where such draws are many nothing is claimed.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,10 @@ from models.intervals import (
     normal,
     unknown,
     weighted_sum,
+    withheld,
 )
-from models.logged import Logged
+from models.logged import MOST_MISSING, Logged, undone
 
-MOST_MISSING = 0.10
-"""From this share of draws not carried out on, nothing is claimed."""
 FEWEST_EFFECTIVE = 30.0
 """Below this many effective searches (Kish) the weights are too uneven to claim anything."""
 LARGEST_WEIGHT = 0.25
@@ -96,8 +95,8 @@ def policy_value(log: Logged, wanted: Floats, *, chance: Floats | None = None) -
     Returns
     -------
     PolicyValue
-        Shares of searches with a find, with 95 % intervals for arrivals like these: Fay and Feuer
-        (1997) for weighted sums, Korn and Graubard (1998) for the self-normalised share.
+        Shares of searches with a find, with 95 % intervals for arrivals like these: Fay and Kim
+        (2017) for weighted sums, Korn and Graubard (1998) for the self-normalised share.
     """
     draws = _draws(log, wanted)
     diagnostics = _diagnostics(log, wanted, draws)
@@ -112,7 +111,7 @@ def policy_value(log: Logged, wanted: Floats, *, chance: Floats | None = None) -
     return PolicyValue(
         searches=float(wanted.sum()),
         diagnostics=diagnostics,
-        **{name: _withheld(estimate, diagnostics.faults) for name, estimate in made.items()},
+        **{name: withheld(estimate, diagnostics.faults) for name, estimate in made.items()},
     )
 
 
@@ -145,7 +144,7 @@ def advantage(log: Logged, ours: Floats, theirs: Floats, *, chance: Floats) -> E
         draws.hits,
         knowable=True,
     )
-    return _withheld(_enough(draws, made), diagnostics.faults)
+    return withheld(_enough(draws, made), diagnostics.faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +192,12 @@ def _diagnostics(log: Logged, wanted: Floats, draws: _Draws) -> Diagnostics:
     largest = float(weight.max()) / total if total else 0.0
     spread = float((1 - log.propensity[draws.rows]) @ draws.weight**2)
     low, high = weighted_sum(float(draws.weight.sum()), spread, widest=draws.widest, level=_SURE)
-    faults = []
+    faults: list[str] = []
     if not low <= searches <= high:
         faults.append(
             "draws do not fit their propensities, or do not reach all that is asked about"
         )
-    if draws.missing > MOST_MISSING:
-        faults.append(f"more than {MOST_MISSING:.0%} of the draws were not carried out in full")
+    faults += undone(draws.missing)
     if effective < FEWEST_EFFECTIVE:
         faults.append(f"fewer than {FEWEST_EFFECTIVE:.0f} effective searches")
     elif largest > LARGEST_WEIGHT:
@@ -293,8 +291,3 @@ def _enough(draws: _Draws, made: Estimate) -> Estimate:
     if draws.hits >= FEWEST:
         return made
     return unknown(len(draws.rows), draws.hits, f"fewer than {FEWEST} finds among the draws")
-
-
-def _withheld(made: Estimate, faults: tuple[str, ...]) -> Estimate:
-    """Return the estimate, not to be acted on where the log cannot bear it."""
-    return replace(made, knowable=False, why="; ".join(faults)) if faults else made

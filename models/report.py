@@ -7,7 +7,7 @@ them (biased by it, and said to be).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,31 +19,17 @@ from features.catalogue import CATALOGUE
 from models import metrics
 from models.config import TrainConfig
 from models.dataset import TARGETS, Dataset, Target
-from models.intervals import Estimate, Floats, estimates, narrow, share
-from models.logged import ENGINE_DRAWN, by_lot, logged
+from models.intervals import Estimate, Floats
+from models.logged import Logged, Sent, by_lot, logged, undone
 from models.outcome_test import by_group, outcome_test
 from models.permutation import Score, family_values, proxy_effect
 from models.policy_value import policy_value
 from models.report_drift import alarms, drift, recent
 from models.report_text import cannot_tell
 from models.risk import risk
+from models.view import RESAMPLING, View, figures
 
-SHARES = ("hit_rate_at_capacity", "recall_at_capacity", "base_rate")
-RESAMPLING = 1979
-"""Seed of every bootstrap: a report computed again is the same report."""
 SYNTHETIC = "These figures come from generated data: they say nothing about any real border."
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """Labelled rows of one target, how each weighs, and whether exact intervals apply."""
-
-    label: NDArray[np.int8]
-    chosen: NDArray[np.bool_]
-    chance: Floats
-    ranked: Floats
-    weight: Floats
-    exact: bool
 
 
 def report(
@@ -55,7 +41,7 @@ def report(
     peers: Mapping[str, Estimate] | None = None,
     score: Score | None = None,
     earlier: Dataset | None = None,
-    sent: Floats | None = None,
+    sent: Sent | None = None,
 ) -> dict[str, Any]:
     """Judge scores of a test period; the keys are described in ``docs/models.md``.
 
@@ -77,9 +63,8 @@ def report(
         and the effect of proxies cannot be told.
     earlier : Dataset, optional
         Rows that taught it: without them, or without ``score``, drift cannot be told.
-    sent : float64 array of shape (n,), optional
-        Propensity of every decision that sent its vehicle to officers, NaN elsewhere; without it a
-        draw that was never carried out looks like no draw.
+    sent : Sent of n rows, optional
+        What decisions say; without it a draw that never became an act looks like no draw.
 
     Returns
     -------
@@ -92,6 +77,7 @@ def report(
         "seizure": scores.p_seizure[rows],
         "discrepancy": scores.p_discrepancy[rows],
     }
+    sent = None if sent is None else sent.take(rows)
     ranked = risk(chances["seizure"], chances["discrepancy"], severity=config.severity)
 
     def choose(risks: Floats) -> NDArray[np.bool_]:
@@ -100,7 +86,8 @@ def report(
         )
 
     chosen = choose(ranked)
-    groups = by_group(test, chances["discrepancy"], chosen)
+    lot = by_lot(test, "discrepancy", sent=sent)
+    groups = by_group(test, chances["discrepancy"], chosen, lot=lot)
     made: dict[str, Any] = {
         "synthetic": test.synthetic,
         "notice": SYNTHETIC if test.synthetic else "",
@@ -117,7 +104,7 @@ def report(
                 chance=chances[target],
                 ranked=ranked,
                 chosen=chosen,
-                sent=None if sent is None else sent[rows],
+                sent=sent,
             )
             for target in TARGETS
         },
@@ -186,48 +173,50 @@ def _target(
     chance: Floats,
     ranked: Floats,
     chosen: NDArray[np.bool_],
-    sent: Floats | None,
+    sent: Sent | None,
 ) -> dict[str, Any]:
     """Judge one target in the three views."""
+    logs = {
+        "engine_drawn": logged(test, target, sent=sent),
+        "random_stream": by_lot(test, target, sent=sent),
+    }
+
+    def view(
+        rows: NDArray[np.bool_], label: metrics.Labels, *, weight: Floats | None = None
+    ) -> View:
+        even = weight is None
+        weight = np.ones(int(rows.sum())) if weight is None else weight
+        return View(label[rows], chosen[rows], chance[rows], ranked[rows], weight, exact=even)
+
+    drawn, lot = logs["engine_drawn"], logs["random_stream"]
     evidence = test.evidence(target)
-    label = test.label(target)
-    drawn = evidence & np.isin(test.basis, ENGINE_DRAWN) & ~np.isnan(test.propensity)
-
-    def view(rows: NDArray[np.bool_], *, weigh: bool = False, exact: bool = False) -> _View:
-        count = int(rows.sum())
-        weight = 1 / test.propensity[rows] if weigh else np.ones(count)
-        return _View(label[rows], chosen[rows], chance[rows], ranked[rows], weight, exact)
-
-    lot = view(evidence & (test.basis == "random"), exact=True)
-    seen = view(evidence, exact=True)
-    values = _values(test, target, chance=chance, chosen=chosen, sent=sent)
+    weighted = view(drawn.drawn, drawn.found, weight=1 / drawn.propensity[drawn.drawn])
+    random, seen = view(lot.drawn, lot.found), view(evidence, test.label(target))
+    random = replace(
+        random, faults=undone(float(random.missing.mean()) if len(random.label) else 0)
+    )
+    known = random.carried()
+    values = _values(logs, chance=chance, chosen=chosen)
     normalised = values["engine_drawn"]["searched"]["self_normalised"]
     return {
-        "random_stream": _figures(lot),
-        "inverse_propensity": _figures(view(drawn, weigh=True))
-        | {"hit_rate_at_capacity": normalised},
-        "inspected": _figures(seen)
+        "random_stream": figures(random),
+        "inverse_propensity": figures(weighted) | {"hit_rate_at_capacity": normalised},
+        "inspected": figures(seen)
         | {
             "brier": metrics.brier(seen.chance, seen.label) if len(seen.label) else None,
             "reliability": metrics.reliability(seen.chance, seen.label).as_dict(),
             "curve": metrics.capture_curve(seen.ranked, seen.label, seen.weight),
         },
-        "random_curve": metrics.capture_curve(lot.ranked, lot.label, lot.weight),
+        "random_curve": metrics.capture_curve(known.ranked, known.label, known.weight),
         "policy_value": values,
     }
 
 
 def _values(
-    test: Dataset,
-    target: Target,
-    *,
-    chance: Floats,
-    chosen: NDArray[np.bool_],
-    sent: Floats | None,
+    logs: Mapping[str, Logged], *, chance: Floats, chosen: NDArray[np.bool_]
 ) -> dict[str, Any]:
     """Estimate what the searches within capacity would have found, and what the others missed."""
     wanted = chosen.astype(np.float64)
-    logs = {"engine_drawn": logged(test, target, sent=sent), "random_stream": by_lot(test, target)}
     return {
         name: {
             "searched": policy_value(log, wanted, chance=chance).as_dict(),
@@ -235,48 +224,6 @@ def _values(
         }
         for name, log in logs.items()
     }
-
-
-def _figures(view: _View) -> dict[str, Any]:
-    """Return the figures of one view, exact where they are shares of counts."""
-    label, chosen, weight = view.label, view.chosen, view.weight
-    hit = label == 1
-
-    def rate(w: Floats) -> float:
-        return _ratio(w @ (chosen & hit), float(w @ chosen))
-
-    def recall(w: Floats) -> float:
-        return _ratio(w @ (chosen & hit), w @ hit)
-
-    def base(w: Floats) -> float:
-        return _ratio(w @ hit, float(w.sum()))
-
-    statistics: dict[str, Callable[[Floats], float]] = {
-        "hit_rate_at_capacity": rate,
-        "recall_at_capacity": recall,
-        "base_rate": base,
-        "lift": lambda w: _ratio(rate(w), base(w)),
-        "average_precision": metrics.average_precision(view.chance, label),
-        "auc": metrics.auc(view.chance, label),
-    }
-    made = estimates(statistics, label, weight=weight, seed=RESAMPLING)
-    if view.exact:
-        caught = int((chosen & hit).sum())
-        made["hit_rate_at_capacity"] = share(caught, int(chosen.sum()))
-        made["recall_at_capacity"] = share(caught, int(hit.sum()))
-        made["base_rate"] = share(int(hit.sum()), len(label))
-    for name in SHARES:
-        made[name] = narrow(made[name])
-    spread = float(weight @ weight)
-    return {
-        "rows": len(label),
-        "finds": int(hit.sum()),
-        "effective_rows": float(weight.sum() ** 2 / spread) if spread else 0.0,
-    } | {name: figure.as_dict() for name, figure in made.items()}
-
-
-def _ratio(above: float, below: float) -> float:
-    return float(above / below) if below > 0 else float("nan")
 
 
 def _by_outcome(test: Dataset, ranked: Floats) -> dict[str, Any]:

@@ -6,6 +6,8 @@ Assumes the dictionary of :mod:`models.report`; nothing is computed here.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from models.logged import MOST_MISSING
+
 Report = Mapping[str, Any]
 
 VIEWS = {
@@ -147,6 +149,12 @@ def cannot_tell(made: Report) -> list[str]:
                 f"No random checks of {target}: what a search of everybody would find, and what "
                 "the ranking misses, cannot be known."
             )
+        elif _is_undone(lot):
+            said.append(
+                f"{lot['not_carried_out']} of {lot['not_carried_out'] + lot['rows']} random checks "
+                f"of {target} were not carried out in full: what they would have found cannot be "
+                "told from what the others found."
+            )
         elif not lot["finds"]:
             said.append(
                 f"No {target} in {lot['rows']} random checks: that still allows up to "
@@ -160,6 +168,12 @@ def cannot_tell(made: Report) -> list[str]:
         if not views["inspected"]["auc"]["knowable"]:
             said.append(f"Too few {target} labels in the period to judge their order at all.")
     return said
+
+
+def _is_undone(view: Mapping[str, Any]) -> bool:
+    """Tell whether too many draws of a view are without evidence."""
+    lost, rows = int(view["not_carried_out"]), int(view["rows"])
+    return lost > MOST_MISSING * (lost + rows)
 
 
 def best_view(views: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from models.config import TrainConfig
 from models.dataset import Dataset
 from models.drift import Reference, reference
 from models.fit import fit
+from models.logged import Sent
 from models.model import Model
 from models.norms import FEWEST_ROWS, norms
 from models.report import SYNTHETIC, report
@@ -54,7 +55,9 @@ class Trained:
     """What a reviewer is shown as similar; none where only a dataset was given."""
 
 
-def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
+def train(
+    dataset: Dataset, config: TrainConfig, *, cutoff: int, sent: Sent | None = None
+) -> Trained:
     """Train, judge and describe a model from what was known at a cut-off.
 
     Parameters
@@ -65,6 +68,8 @@ def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
         Every choice; the same data and choices give the same bytes.
     cutoff : int
         UTC microseconds.
+    sent : Sent of n rows, optional
+        What decisions say; without it a draw that never became an act looks like no draw.
 
     Returns
     -------
@@ -76,7 +81,11 @@ def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
         When the history cannot teach a model of discrepancies.
     """
     since = cutoff - round(config.last_days * DAY) if config.last_days else 0
-    seen = dataset.take((dataset.arrived_at >= since) & (dataset.arrived_at < cutoff))
+    rows = (dataset.arrived_at >= since) & (dataset.arrived_at < cutoff)
+    seen = dataset.take(rows)
+    if sent is not None:  # what has no act yet, and may still get one, is not left undone
+        ripe = seen.arrived_at < cutoff - config.label_delay
+        sent = sent.take(rows).where(ripe & ~np.isin(seen.post, config.untrusted_posts))
     if config.untrusted_posts:
         seen = seen.unlabelled(config.untrusted_posts)
     if not len(seen):
@@ -85,7 +94,8 @@ def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
     return Trained(
         model=model,
         config=config,
-        report=_judged(seen, config, cutoff=cutoff) | _labels(seen, config, cutoff=cutoff),
+        report=_judged(seen, config, cutoff=cutoff, sent=sent)
+        | _labels(seen, config, cutoff=cutoff),
         data_digest=seen.digest(),
         cutoff=cutoff,
         norms=norms(seen),
@@ -109,14 +119,17 @@ def to_check(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
     return np.concatenate((values[rows], values[drawn, np.arange(values.shape[1])]))
 
 
-def _judged(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any]:
+def _judged(
+    seen: Dataset, config: TrainConfig, *, cutoff: int, sent: Sent | None
+) -> dict[str, Any]:
     """Return the report of a twin that saw nothing of the test period."""
     span = cutoff - int(seen.arrived_at[0])
     test_from = cutoff - min(round(config.test_days * DAY), span // 3)
     until = test_from - config.label_delay
     # Labels that had not come by the cut-off are not known to this run, in the test either.
     known = seen.label_known_at < cutoff
-    test = seen.take((seen.arrived_at >= test_from) & (known | ~seen.inspected))
+    tested = (seen.arrived_at >= test_from) & (known | ~seen.inspected)
+    test = seen.take(tested)
     try:
         twin = fit(seen, config, until=until, known_before=test_from)
     except NotEnoughDataError as error:
@@ -133,6 +146,7 @@ def _judged(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any
         fitted_until=test_from,
         score=twin.score,
         earlier=seen.take(seen.arrived_at < test_from),
+        sent=None if sent is None else sent.take(tested),
     )
     return judged | {"refitted_until": rfc3339(cutoff)}
 

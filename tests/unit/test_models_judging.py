@@ -14,6 +14,7 @@ from engine.times import DAY
 from models import permutation
 from models.config import TrainConfig
 from models.dataset import Dataset
+from models.logged import Sent, by_lot
 from models.outcome_test import by_group, outcome_test
 from models.report import report
 from models.report_html import report_html
@@ -74,9 +75,9 @@ def accused(data: Dataset, *, penalty: float) -> dict[str, list[str]]:
     """Search the riskiest tenth, one country's plates as if they were riskier than they are."""
     chance = score(data.values).p_discrepancy
     feared = np.where(data.plate_country == "TJ", chance + penalty, chance)
-    found: dict[str, list[str]] = outcome_test(by_group(data, chance, riskiest(feared)))[
-        "plate_country"
-    ]
+    lot = by_lot(data, "discrepancy")
+    made = outcome_test(by_group(data, chance, riskiest(feared), lot=lot))
+    found: dict[str, list[str]] = made["plate_country"]
     return found
 
 
@@ -143,11 +144,13 @@ def test_estimates_of_the_released_are_near_the_truth() -> None:
 def test_draws_that_never_became_an_act_are_told_when_decisions_are_at_hand() -> None:
     data = small_world(6000, seed=12, days=40)
     skipped = (data.basis == "score") & (np.random.default_rng(1).random(len(data)) < 0.3)
-    sent = np.where(data.basis.astype(np.bool_), data.propensity, np.nan)
+    sent = Sent(
+        np.where(data.basis.astype(np.bool_), data.propensity, np.nan), data.basis == "random"
+    )
     data.basis[skipped] = None
     data.discrepancy[skipped] = data.seizure[skipped] = -1
 
-    def missing(sent: NDArray[np.float64] | None) -> tuple[float, bool]:
+    def missing(sent: Sent | None) -> tuple[float, bool]:
         made = report(
             data, score(data.values), config=TrainConfig(), fitted_until=START, sent=sent
         )  # fmt: skip

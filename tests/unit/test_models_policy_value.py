@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from models.intervals import weighted_sum
-from models.logged import Logged, by_lot, logged
+from models.logged import Logged, Sent, by_lot, logged
 from models.policy_value import PolicyValue, advantage, policy_value
 from tests.unit.models_world import small_world
 
@@ -188,7 +188,7 @@ def test_only_draws_of_the_engine_count() -> None:
     log = logged(data, "discrepancy")
     assert set(data.basis[log.drawn]) == {"random"}
     sent = np.where(data.basis == np.array(None, object), 0.05, np.nan)
-    told = logged(data, "discrepancy", sent=sent)
+    told = logged(data, "discrepancy", sent=Sent(sent, np.zeros(len(data), np.bool_)))
     assert (told.found[~np.isnan(sent)] == -1).all()
     assert told.drawn.sum() == log.drawn.sum() + (~np.isnan(sent)).sum()
 

@@ -1,0 +1,52 @@
+"""Which arrivals did decisions send to officers? The draws, whether an act followed or not.
+
+Assumes the journal's records of decisions: by acts alone, a draw that was never carried out looks
+like no draw at all.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from sqlalchemy import Connection, or_, select
+
+from engine.journal import BODIES
+from engine.queue import DECISIONS
+from engine.selection import INSPECTED, Channel
+from models.logged import Sent
+
+Sendings = Mapping[str, tuple[float, bool]]
+"""By crossing: the propensity with which it was sent, and whether by lot."""
+_D = DECISIONS.c
+
+
+def read_sent(connection: Connection) -> Sendings:
+    """Read whom decisions sent; of a movement decided on again, the last decision counts.
+
+    Parameters
+    ----------
+    connection : Connection
+        A snapshot.
+    """
+    query = (
+        select(_D.crossing_id, BODIES.c.body)
+        .join(BODIES, BODIES.c.seq == _D.seq)
+        .where(or_(_D.basis.is_not(None), _D.amends.is_not(None)))
+        .order_by(_D.seq)
+    )
+    found: dict[str, tuple[float, bool]] = {}
+    for crossing_id, kept in connection.execute(query):
+        decision = json.loads(kept)["decision"]
+        found.pop(crossing_id, None)
+        if Channel.of(decision["channel"]) in INSPECTED:
+            found[crossing_id] = decision["propensity"], decision["basis"] == "random"
+    return found
+
+
+def sent_among(found: Sendings, crossing_ids: Iterable[str]) -> Sent:
+    """Return whom decisions sent among some arrivals, in their order."""
+    told = [found.get(crossing_id, (np.nan, False)) for crossing_id in crossing_ids]
+    return Sent(
+        np.array([propensity for propensity, _ in told], np.float64),
+        np.array([is_drawn for _, is_drawn in told], np.bool_),
+    )
