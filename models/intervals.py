@@ -142,18 +142,28 @@ def weighted_sum(
         return max(total, 0.0), max(total, 0.0)
     more, spread = max(total, 0.0) + widest, variance + widest**2
     above = _Gamma(more**2 / spread, spread / more)
+    # A corrected sum can be near 0 and vary much: a gamma of these has nearly all its mass at 0.
+    least = normal(total, variance, level=level)[1]
     if total <= 0 or variance <= 0:  # with nothing found, or nothing left to chance
         known = max(total, 0.0)
-        return known, max(known, above.quantile(1 - 2 * tail))
+        return known, max(known, least, above.quantile(1 - 2 * tail))
     below = _Gamma(total**2 / variance, variance / total)
 
     from scipy.optimize import brentq  # slow to import, and wanted for this alone
 
-    def end(chance: float) -> float:
-        ends = below.quantile(chance), above.quantile(chance)
-        return float(brentq(lambda x: below.share(x) + above.share(x) - 2 * chance, *sorted(ends)))
+    def beyond(x: float, chance: float) -> float:
+        return below.share(x) + above.share(x) - 2 * chance
 
-    return end(tail), end(1 - tail)
+    def end(chance: float) -> float:
+        low, high = sorted((below.quantile(chance), above.quantile(chance)))
+        # Where both lie so near 0 that a float cannot tell them apart, there is no root between.
+        if low == high or beyond(low, chance) >= 0:
+            return low
+        if beyond(high, chance) <= 0:
+            return high
+        return float(brentq(beyond, low, high, args=(chance,)))
+
+    return min(total, end(tail)), max(least, end(1 - tail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +171,15 @@ class _Gamma:
     """A gamma distribution; scipy.stats would take a hundred times as long."""
 
     shape: float
+    """0 is all at 0."""
     scale: float
 
     def share(self, x: float) -> float:
-        return float(gammainc(self.shape, x / self.scale))
+        return float(gammainc(self.shape, x / self.scale)) if self.shape else 1.0
 
     def quantile(self, chance: float) -> float:
-        return float(gammaincinv(self.shape, chance)) * self.scale
+        at = float(gammaincinv(self.shape, chance)) if self.shape else 0.0
+        return at * self.scale if at > 0 else 0.0  # a tiny shape has it too near 0 for a float
 
 
 def normal(total: float, variance: float, *, level: float = LEVEL) -> tuple[float, float]:

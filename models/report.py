@@ -21,7 +21,7 @@ from models.config import TrainConfig
 from models.dataset import TARGETS, Dataset, Target
 from models.intervals import Estimate, Floats
 from models.logged import Logged, Sent, by_lot, logged, undone
-from models.outcome_test import by_group, outcome_test
+from models.outcome_test import by_group, outcome_test, within
 from models.permutation import Score, family_values, proxy_effect
 from models.policy_value import policy_value
 from models.report_drift import alarms, drift, recent
@@ -109,7 +109,7 @@ def report(
             for target in TARGETS
         },
         "groups": groups,
-        "outcome_test": outcome_test(groups),
+        "outcome_test": outcome_test(groups, total=within(test, chosen)),
         "scores_by_outcome": _by_outcome(test, ranked),
         "peers": {name: figure.as_dict() for name, figure in (peers or {}).items()},
         "alarms": alarms(test, chances["discrepancy"]),

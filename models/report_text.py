@@ -29,7 +29,12 @@ ESTIMATES = {
     "doubly_robust": "doubly robust",
 }
 LOGS = {"engine_drawn": "all draws of the engine", "random_stream": "random checks alone"}
-COLUMNS = {"post": "post", "vehicle_class": "vehicle class", "plate_country": "plate country"}
+COLUMNS = {
+    "post": "post",
+    "shift": "shift",
+    "vehicle_class": "vehicle class",
+    "plate_country": "plate country",
+}
 SHARES = frozenset({"hit_rate_at_capacity", "recall_at_capacity", "base_rate"})
 
 

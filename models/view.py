@@ -72,7 +72,7 @@ def figures(view: View) -> dict[str, Any]:
     if view.missing.any():
         made = _bounded(view, made)
     if view.exact:
-        made |= _counted(view)
+        made |= counted(view.label, view.chosen)
     for name in SHARES:
         made[name] = narrow(made[name])
     spread = float(seen.weight @ seen.weight)
@@ -104,19 +104,25 @@ def _statistics(view: View, label: NDArray[np.int8]) -> Statistics:
     }
 
 
-def _counted(view: View) -> dict[str, Estimate]:
-    """Return the shares of counts, with exact ends."""
-    hit, chosen = view.label == 1, view.chosen
+def counted(label: NDArray[np.int8], chosen: NDArray[np.bool_]) -> dict[str, Estimate]:
+    """Return the shares of counts, with exact ends.
+
+    Parameters
+    ----------
+    label : int8 array of shape (n,)
+        1 or 0, and -1 where a draw has no evidence.
+    chosen : bool array of shape (n,)
+        Within capacity.
+    """
+    hit, lost = label == 1, label < 0
     caught, hits = int((chosen & hit).sum()), int(hit.sum())
-    searched, rows = int((chosen & ~view.missing).sum()), int((~view.missing).sum())
-    inside, lost = int((chosen & view.missing).sum()), int(view.missing.sum())
-    outside = lost - inside
+    inside, outside = int((chosen & lost).sum()), int((~chosen & lost).sum())
     return {
-        "hit_rate_at_capacity": _share(caught, searched, missing=inside),
+        "hit_rate_at_capacity": _share(caught, int((chosen & ~lost).sum()), missing=inside),
         "recall_at_capacity": between(
             caught, hits, worst=(caught, hits + outside), best=(caught + inside, hits + inside)
         ),
-        "base_rate": _share(hits, rows, missing=lost),
+        "base_rate": _share(hits, int((~lost).sum()), missing=inside + outside),
     }
 
 

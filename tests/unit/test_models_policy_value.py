@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom
 
@@ -174,6 +176,19 @@ def test_nothing_found_still_has_an_upper_end() -> None:
     low, high = weighted_sum(0.0, 0.0, widest=20.0)
     assert low == 0.0
     assert high == pytest.approx(20 * 3.0, rel=0.01)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.floats(-300, 6), st.floats(-12, 7), st.floats(-6, 6))
+@example(-9.0, 5.0, 1.3)
+def test_a_weighted_sum_always_has_an_interval_with_itself_inside(
+    total: float, variance: float, widest: float
+) -> None:
+    """Also where a gamma of its mean and variance has all its mass nearer 0 than a float can be."""
+    low, high = weighted_sum(10**total, 10**variance, widest=10**widest)
+    assert 0 <= low <= 10**total * (1 + 1e-9)
+    assert high >= 10**total
+    assert high >= 10**total + 1.9 * 10 ** (variance / 2)
 
 
 def test_a_draw_needs_its_propensity() -> None:
