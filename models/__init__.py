@@ -9,7 +9,8 @@ lessons      which rows teach which part; screen: features that speak; field: si
              unseen: fingerprints never inspected
 calibrate    strictly increasing knots from margins to log-odds; risk: what serving shares of it
 train        a twin to judge, a model to serve; candidate: from a home to a registered bundle
-metrics      hit rate at capacity, order, calibration; intervals: how sure we may be
+metrics      hit rate at capacity, order, calibration; intervals: how sure we may be;
+             stated: do stated chances come true
 logged       the log of the engine's draws; sent: whom decisions sent, from the journal;
              policy_value: what another policy would have found
 outcome_test is everybody searched at the same bar; permutation: what families and proxies bear

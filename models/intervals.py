@@ -21,6 +21,7 @@ WIDEST = 0.25
 """A share whose 95 % interval is wider than this supports no decision."""
 FEWEST = 5
 """A ratio or a ranking figure over fewer positives than this is noise."""
+TOO_FEW = f"fewer than {FEWEST} finds, or than {FEWEST} inspections without one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +225,13 @@ def bootstrap(
     return low, high
 
 
+def resampled(
+    statistic: Callable[[Floats], ArrayLike], weight: Floats, *, seed: int, draws: int = DRAWS
+) -> tuple[Floats, Floats]:
+    """Return the ends of figures of rows that have weights: every draw multiplies them."""
+    return bootstrap(lambda drawn: statistic(drawn * weight), len(weight), seed=seed, draws=draws)
+
+
 def estimates(
     statistics: Mapping[str, Callable[[Floats], float]],
     label: NDArray[np.int8],
@@ -245,8 +253,7 @@ def estimates(
     """
     n, positives = len(label), int(label.sum())
     if min(positives, n - positives) < FEWEST:
-        why = f"fewer than {FEWEST} finds, or than {FEWEST} inspections without one"
-        return dict.fromkeys(statistics, unknown(n, positives, why))
+        return dict.fromkeys(statistics, unknown(n, positives, TOO_FEW))
     weight = np.ones(n) if weight is None else weight
 
     def every(drawn: Floats) -> Floats:

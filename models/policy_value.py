@@ -115,6 +115,11 @@ def policy_value(log: Logged, wanted: Floats, *, chance: Floats | None = None) -
     )
 
 
+def log_faults(log: Logged, wanted: Floats) -> tuple[str, ...]:
+    """Return why a log cannot bear a claim about the arrivals wanted; empty where it can."""
+    return _diagnostics(log, wanted, _draws(log, wanted)).faults
+
+
 def advantage(log: Logged, ours: Floats, theirs: Floats, *, chance: Floats) -> Estimate:
     """Estimate how many more finds one policy has than another, for each search of the first.
 

@@ -121,9 +121,9 @@ def _metrics(
     for target in TARGETS:
         yield f"{target}.finds", float(card["targets"][target]["finds"])
     for target, views in report.get("targets", {}).items():
-        if views["inspected"]["rows"]:
-            yield f"{target}.calibration_error", views["inspected"]["reliability"]["error"]
-        yield f"{target}.brier", views["inspected"]["brier"]
+        for name in ("calibration_error", "brier"):
+            figure = views["inspected"][name]
+            yield f"{target}.{name}", figure["value"] if figure["knowable"] else None
         for view in ("random_stream", "inverse_propensity", "inspected"):
             for name in _FIGURES:
                 figure = views[view][name]

@@ -6,8 +6,7 @@ engine drew, weighted back to all arrivals), and the inspected rows as the selec
 them (biased by it, and said to be).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,11 +22,12 @@ from models.intervals import Estimate, Floats
 from models.logged import Logged, Sent, by_lot, logged, undone
 from models.outcome_test import by_group, outcome_test, within
 from models.permutation import Score, family_values, proxy_effect
-from models.policy_value import policy_value
+from models.policy_value import log_faults, policy_value
 from models.report_drift import alarms, drift, recent
 from models.report_text import cannot_tell
 from models.risk import risk
-from models.view import RESAMPLING, View, figures
+from models.stated import stated
+from models.view import RESAMPLING, View, curve, figures
 
 SYNTHETIC = "These figures come from generated data: they say nothing about any real border."
 
@@ -72,51 +72,80 @@ def report(
         JSON values only.
     """
     rows = _entries(test)
-    test = test.take(rows)
-    chances: dict[Target, Floats] = {
-        "seizure": scores.p_seizure[rows],
-        "discrepancy": scores.p_discrepancy[rows],
-    }
-    sent = None if sent is None else sent.take(rows)
-    ranked = risk(chances["seizure"], chances["discrepancy"], severity=config.severity)
-
-    def choose(risks: Floats) -> NDArray[np.bool_]:
-        return metrics.within_capacity(
-            risks, test.post, test.arrived_at, capacity=config.capacity, seed=config.seed
-        )
-
-    chosen = choose(ranked)
-    lot = by_lot(test, "discrepancy", sent=sent)
-    groups = by_group(test, chances["discrepancy"], chosen, lot=lot)
+    test, sent = test.take(rows), None if sent is None else sent.take(rows)
+    chances = {name: getattr(scores, f"p_{name}")[rows] for name in TARGETS}
+    judged = _Judged(test, chances, config, sent)
+    groups = by_group(test, chances["discrepancy"], judged.chosen, lot=judged.by_lot("discrepancy"))
     made: dict[str, Any] = {
         "synthetic": test.synthetic,
         "notice": SYNTHETIC if test.synthetic else "",
         "fitted_until": rfc3339(fitted_until),
         "period": _period(test),
         "arrivals": len(test),
-        "within_capacity": int(chosen.sum()),
+        "within_capacity": int(judged.chosen.sum()),
         "capacity": config.capacity,
         "severity": config.severity,
-        "targets": {
-            target: _target(
-                test,
-                target,
-                chance=chances[target],
-                ranked=ranked,
-                chosen=chosen,
-                sent=sent,
-            )
-            for target in TARGETS
-        },
+        "targets": {target: _target(judged, target) for target in TARGETS},
         "groups": groups,
-        "outcome_test": outcome_test(groups, total=within(test, chosen)),
-        "scores_by_outcome": _by_outcome(test, ranked),
+        "outcome_test": outcome_test(groups, total=within(test, judged.chosen)),
+        "scores_by_outcome": _by_outcome(test, judged.ranked),
         "peers": {name: figure.as_dict() for name, figure in (peers or {}).items()},
         "alarms": alarms(test, chances["discrepancy"]),
     }
     if score is not None:
-        made |= _inside(test, score, choose, config=config, earlier=earlier, ranked=ranked)
+        made |= _inside(judged, score, earlier=earlier)
     return made | {"cannot_tell": cannot_tell(made)}
+
+
+class _Judged:
+    """The arrivals that are judged, what was stated of them, and which of them are searched."""
+
+    def __init__(
+        self,
+        test: Dataset,
+        chances: Mapping[Target, Floats],
+        config: TrainConfig,
+        sent: Sent | None,
+    ) -> None:
+        self.test, self.chances, self.config, self.sent = test, chances, config, sent
+        both = chances["seizure"], chances["discrepancy"]
+        self.ranked = risk(*both, severity=config.severity)
+        self.chosen = self.choose(self.ranked)
+
+    def choose(self, risks: Floats) -> NDArray[np.bool_]:
+        """Return the arrivals within capacity by some risks."""
+        return metrics.within_capacity(
+            risks,
+            self.test.post,
+            self.test.arrived_at,
+            capacity=self.config.capacity,
+            seed=self.config.seed,
+        )
+
+    def by_lot(self, target: Target) -> Logged:
+        """Return the random stream."""
+        return by_lot(self.test, target, sent=self.sent)
+
+    def view(
+        self,
+        target: Target,
+        rows: NDArray[np.bool_],
+        label: metrics.Labels,
+        *,
+        weight: Floats | None = None,
+        faults: tuple[str, ...] = (),
+    ) -> View:
+        """Return some of the rows; counted exactly where each weighs the same."""
+        even = np.ones(int(rows.sum()))
+        return View(
+            label[rows],
+            self.chosen[rows],
+            self.chances[target][rows],
+            self.ranked[rows],
+            even if weight is None else weight[rows],
+            exact=weight is None,
+            faults=faults,
+        )
 
 
 def _entries(dataset: Dataset) -> NDArray[np.intp]:
@@ -125,16 +154,9 @@ def _entries(dataset: Dataset) -> NDArray[np.intp]:
     return np.flatnonzero(entries if entries.any() else np.ones(len(dataset), np.bool_))
 
 
-def _inside(
-    test: Dataset,
-    score: Score,
-    choose: Callable[[Floats], NDArray[np.bool_]],
-    *,
-    config: TrainConfig,
-    earlier: Dataset | None,
-    ranked: Floats,
-) -> dict[str, Any]:
+def _inside(judged: _Judged, score: Score, *, earlier: Dataset | None) -> dict[str, Any]:
     """Return what can only be told with the model at hand."""
+    test, config = judged.test, judged.config
     proxies = [name for name, one in CATALOGUE.items() if one.proxy]
     families: dict[str, list[str]] = {"possible proxies of origin": proxies}
     for name, one in CATALOGUE.items():
@@ -146,8 +168,8 @@ def _inside(
             score,
             proxies,
             severity=config.severity,
-            chosen=choose(ranked),
-            choose=choose,
+            chosen=judged.chosen,
+            choose=judged.choose,
             seed=RESAMPLING,
         ),
     }
@@ -155,7 +177,8 @@ def _inside(
         taught = recent(earlier.take(_entries(earlier)))
         said = score(taught.values)
         before = risk(said.p_seizure, said.p_discrepancy, severity=config.severity)
-        made["drift"] = drift(taught, test, risks=(before, ranked), capacity=config.capacity)
+        risks = before, judged.ranked
+        made["drift"] = drift(taught, test, risks=risks, capacity=config.capacity)
     return made
 
 
@@ -166,48 +189,34 @@ def _period(test: Dataset) -> dict[str, str]:
     return {"from": rfc3339(int(arrived.min())), "until": rfc3339(int(arrived.max()))}
 
 
-def _target(
-    test: Dataset,
-    target: Target,
-    *,
-    chance: Floats,
-    ranked: Floats,
-    chosen: NDArray[np.bool_],
-    sent: Sent | None,
-) -> dict[str, Any]:
+def _target(judged: _Judged, target: Target) -> dict[str, Any]:
     """Judge one target in the three views."""
-    logs = {
-        "engine_drawn": logged(test, target, sent=sent),
-        "random_stream": by_lot(test, target, sent=sent),
-    }
-
-    def view(
-        rows: NDArray[np.bool_], label: metrics.Labels, *, weight: Floats | None = None
-    ) -> View:
-        even = weight is None
-        weight = np.ones(int(rows.sum())) if weight is None else weight
-        return View(label[rows], chosen[rows], chance[rows], ranked[rows], weight, exact=even)
-
-    drawn, lot = logs["engine_drawn"], logs["random_stream"]
-    evidence = test.evidence(target)
-    weighted = view(drawn.drawn, drawn.found, weight=1 / drawn.propensity[drawn.drawn])
-    random, seen = view(lot.drawn, lot.found), view(evidence, test.label(target))
-    random = replace(
-        random, faults=undone(float(random.missing.mean()) if len(random.label) else 0)
+    test, chance = judged.test, judged.chances[target]
+    drawn, lot = logged(test, target, sent=judged.sent), judged.by_lot(target)
+    values = _values(
+        {"engine_drawn": drawn, "random_stream": lot}, chance=chance, chosen=judged.chosen
     )
-    known = random.carried()
-    values = _values(logs, chance=chance, chosen=chosen)
-    normalised = values["engine_drawn"]["searched"]["self_normalised"]
+    searched = values["engine_drawn"]["searched"]
+    # Where the log cannot bear one figure of it, the same weights bear the others no better.
+    faults = [*searched["diagnostics"]["faults"], *log_faults(drawn, np.ones(len(test)))]
+    weighted = judged.view(
+        target,
+        drawn.drawn,
+        drawn.found,
+        weight=1 / drawn.propensity,
+        faults=tuple(dict.fromkeys(faults)),
+    )
+    missing = float(lot.missing.sum()) / max(1, int(lot.drawn.sum()))
+    random = judged.view(target, lot.drawn, lot.found, faults=undone(missing))
+    seen = judged.view(target, test.evidence(target), test.label(target))
     return {
         "random_stream": figures(random),
-        "inverse_propensity": figures(weighted) | {"hit_rate_at_capacity": normalised},
+        "inverse_propensity": figures(weighted)
+        | {"hit_rate_at_capacity": searched["self_normalised"]},
         "inspected": figures(seen)
-        | {
-            "brier": metrics.brier(seen.chance, seen.label) if len(seen.label) else None,
-            "reliability": metrics.reliability(seen.chance, seen.label).as_dict(),
-            "curve": metrics.capture_curve(seen.ranked, seen.label, seen.weight),
-        },
-        "random_curve": metrics.capture_curve(known.ranked, known.label, known.weight),
+        | stated(seen.chance, seen.label, seed=RESAMPLING)
+        | {"curve": curve(seen)},
+        "random_curve": curve(random),
         "policy_value": values,
     }
 

@@ -15,6 +15,7 @@ from models.report_text import (
     FIGURES,
     LOGS,
     SHARES,
+    STATED,
     VIEWS,
     fairness,
     said,
@@ -23,6 +24,7 @@ from models.report_text import (
 
 Report = Mapping[str, Any]
 
+GROUP_FIGURES = ("random_stream", "inspected", "at_capacity", "random_recall", "recall")
 _LONG = 40
 """Characters of a cell that may be broken into lines."""
 _STYLE = """
@@ -108,8 +110,12 @@ def _target(report: Report, target: str) -> Iterator[str]:
         (name, [_figure(views[view][key], share=key in SHARES) for view in VIEWS])
         for key, name in FIGURES.items()
     )
+    stated = (
+        (name, ["", "", _figure(views["inspected"][key], share=False)])
+        for key, name in STATED.items()
+    )
     note = "Figures with 95 % intervals. Capacity: the riskiest share of each post's daily entries."
-    yield _table(["", *heads], rows, caption=note)
+    yield _table(["", *heads], [*rows, *stated], caption=note)
     if target == "discrepancy" and report["peers"]:
         peers = (
             (escape(name), [_figure(one, share=False)]) for name, one in report["peers"].items()
@@ -117,7 +123,10 @@ def _target(report: Report, target: str) -> Iterator[str]:
         yield _table(["", "average precision"], peers, caption="Beside simpler methods.")
     yield from _values(views)
     yield '<div class="grid">'
-    text = f"Share of {target} finds caught against the share of vehicles inspected."
+    text = (
+        f"Share of {target} finds caught against the share of vehicles inspected, with the 95 % "
+        "interval of each point."
+    )
     yield plots.plot(plots.capture(report, target), name=f"capture-{target}", text=text)
     text = (
         f"Share of inspections that found a {target} (dots, with 95 % intervals) against the "
@@ -163,7 +172,7 @@ def _groups(report: Report) -> Iterator[str]:
     said_of = " ".join(fairness(report))
     yield f"<p>{escape(said_of or 'No group is seen to be searched at another bar.')}</p>"
     yield '<div class="grid">'
-    for column in ("post", "vehicle_class"):
+    for column in ("post", "shift", "vehicle_class"):
         text = (
             f"Hit rate of inspections by {COLUMNS[column]} with 95 % intervals, and the mean "
             "chance that was stated for them."
@@ -182,6 +191,8 @@ def _groups(report: Report) -> Iterator[str]:
                 "hit rate of random checks",
                 "of inspections",
                 "of inspections within capacity",
+                "recall of finds by random checks",
+                "of all finds",
                 "mean stated chance",
                 "against the others",
             ],
@@ -198,7 +209,7 @@ def _group(one: Mapping[str, Any], verdict: str) -> list[str]:
     return [
         f"{one['arrivals']:,}",
         f"{one['within_capacity']:,}",
-        *(_figure(one[key], share=True) for key in ("random_stream", "inspected", "at_capacity")),
+        *(_figure(one[key], share=True) for key in GROUP_FIGURES if key in one),
         stated + (" (not what was found)" if one["calibrated"] is False else ""),
         verdict,
     ]
@@ -246,8 +257,8 @@ def _inside(report: Report) -> Iterator[str]:
                     escape(name),
                     [
                         f"{one['arrivals']:,}",
-                        f"{one['searched']:.1%}",
-                        f"{one['without_proxies']:.1%}",
+                        _figure(one["searched"], share=True),
+                        _figure(one["without_proxies"], share=True),
                     ],
                 )
                 for name, one in report["proxies"]["by_country"].items()

@@ -23,6 +23,7 @@ FIGURES = {
     "average_precision": "average precision",
     "auc": "AUC",
 }
+STATED = {"calibration_error": "calibration error", "brier": "Brier score"}
 ESTIMATES = {
     "inverse_propensity": "inverse propensity",
     "self_normalised": "self-normalised",
@@ -105,9 +106,14 @@ def _missed(report: Report) -> Iterator[str]:
 
 def _calibration(report: Report) -> Iterator[str]:
     seen = report["targets"]["discrepancy"]["inspected"]
-    if seen["rows"]:
-        error = seen["reliability"]["error"]
-        yield f"A stated chance of a discrepancy is off by {error:.1%} on average."
+    error = seen.get("calibration_error")  # reports of the first versions have none
+    if error and error["knowable"]:
+        yield (
+            f"A stated chance of a discrepancy is off by {said(error, share=True)} on average; "
+            f"right ones would seem off by {seen['reliability']['by_chance']:.1%} in as few rows."
+        )
+    elif error and seen["rows"]:
+        yield "Whether stated chances come true is not yet knowable."
 
 
 def fairness(report: Report) -> Iterator[str]:
@@ -120,10 +126,15 @@ def fairness(report: Report) -> Iterator[str]:
                 "these may be searched too easily."
             )
     proxies = report.get("proxies")
-    if proxies and proxies["features"]:
+    if not proxies or not proxies["features"] or not isinstance(proxies["replaced"], Mapping):
+        return
+    share = said(proxies["replaced"], share=True)
+    if proxies["replaced"]["knowable"]:
+        yield f"Features that could stand in for a person's origin decide {share} of the searches."
+    else:
         yield (
-            "Features that could stand in for a person's origin decide "
-            f"{proxies['replaced']:.1%} of the searches."
+            "What share of the searches features that could stand in for a person's origin decide "
+            "is not yet knowable."
         )
 
 
@@ -212,8 +223,9 @@ def _views(target: str, views: Mapping[str, Any]) -> Iterator[str]:
         yield f"{target}, {title}: {_size(kept)}"
         for key, name in FIGURES.items():
             yield f"    {name:24}{said(kept[key], share=key in SHARES)}"
-    if views["inspected"]["rows"]:
-        yield f"    {'calibration error':24}{views['inspected']['reliability']['error']:.4f}"
+    for key, name in STATED.items():
+        if views["inspected"]["rows"] and key in views["inspected"]:
+            yield f"    {name:24}{said(views['inspected'][key], share=False)}"
 
 
 def _size(view: Mapping[str, Any]) -> str:

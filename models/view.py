@@ -5,7 +5,7 @@ missing by chance, so figures are of the rest, and intervals reach from the wors
 the missing could have shown (Manski, 1989).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from models import metrics
 from models.intervals import (
+    FEWEST,
+    TOO_FEW,
     Estimate,
     Floats,
     between,
-    bootstrap,
     estimates,
     narrow,
+    resampled,
     withheld,
 )
 
@@ -84,6 +86,36 @@ def figures(view: View) -> dict[str, Any]:
     } | {name: withheld(one, view.faults).as_dict() for name, one in made.items()}
 
 
+def curve(view: View) -> dict[str, Any]:
+    """Return the share of finds caught by inspecting the riskiest share, for a plot.
+
+    Returns
+    -------
+    dict
+        ``capacity`` and ``caught``, shares in [0, 1], with the ``low`` and ``high`` of a 95 %
+        interval at each point; all empty where the curve is not ``knowable``, with ``why``.
+    """
+    finds, n = int((view.label == 1).sum()), int((~view.missing).sum())
+    names = ("capacity", "caught", "low", "high")
+    why = "; ".join(view.faults)
+    if min(finds, n - finds) < FEWEST:
+        why = TOO_FEW
+    if why:
+        return {name: [] for name in names} | {"knowable": False, "why": why}
+    ends = [
+        resampled(
+            metrics.capture(view.ranked, view.label, missing=way), view.weight, seed=RESAMPLING
+        )
+        for way in (("worst", "best") if view.missing.any() else ("left out",))
+    ]
+    caught = metrics.capture(view.ranked, view.label)(view.weight)
+    found = (metrics.SHARES, caught, ends[0][0], ends[-1][1])
+    return dict(zip(names, (one.tolist() for one in found), strict=True)) | {
+        "knowable": True,
+        "why": "",
+    }
+
+
 def _statistics(view: View, label: NDArray[np.int8]) -> Statistics:
     """Return every figure as a function of row weights, for some labels."""
     chosen, hit = view.chosen, label == 1
@@ -140,21 +172,15 @@ def _bounded(view: View, made: Mapping[str, Estimate]) -> dict[str, Estimate]:
             tried[int(pick(column)) if np.isfinite(column).any() else 0][name]
             for name, column in zip(made, plain.T, strict=True)
         ]
-        ends.append(_resampled(chosen, view.weight)[side].tolist())
+        ends.append(resampled(_together(chosen), view.weight, seed=RESAMPLING)[side].tolist())
     return {
         name: replace(one, low=low, high=high) if one.knowable else one
         for (name, one), low, high in zip(made.items(), *ends, strict=True)
     }
 
 
-def _resampled(
-    statistics: list[Callable[[Floats], float]], weight: Floats
-) -> tuple[Floats, Floats]:
-    return bootstrap(
-        lambda drawn: np.array([figure(drawn * weight) for figure in statistics]),
-        len(weight),
-        seed=RESAMPLING,
-    )
+def _together(statistics: Sequence[Callable[[Floats], float]]) -> Callable[[Floats], Floats]:
+    return lambda weight: np.array([figure(weight) for figure in statistics])
 
 
 def _filled(view: View) -> Iterator[NDArray[np.int8]]:
