@@ -13,6 +13,7 @@ from engine.errors import NotEnoughDataError
 from engine.home import Home
 from engine.journal import Journal
 from engine.store import Store
+from features.acts import act_lengths
 from features.event_log import read_event_log
 from features.plan import Plan
 from models.assemble import assemble
@@ -74,7 +75,8 @@ def make_candidate(
     last_label = made.label_known_at[made.discrepancy >= 0].max(initial=0)
     cutoff = max(int(made.as_of[-1]), int(last_label)) + 1
     progress("training", 0, 1)
-    trained = train(made, config, cutoff=cutoff, sent=sent_among(decided, made.crossing_id))
+    sent = sent_among(decided, made.crossing_id.tolist(), minutes=act_lengths(tables))
+    trained = train(made, config, cutoff=cutoff, sent=sent)
     known = past_seizures(made, tables.seizures, trained.model, known_before=cutoff)
     trained = replace(trained, seizures=known)
     bundle = write_bundle(home.bundles, trained, signing_key(home))

@@ -57,7 +57,7 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What decisions say of n arrivals, whether an act followed or not.
+    """What is known of n arrivals beside their labels, whether an act followed a decision or not.
 
     Attributes
     ----------
@@ -65,14 +65,17 @@ class Sent:
         Of the decision that sent the vehicle to officers; NaN where none did.
     by_lot : bool array of shape (n,)
         Sent as a random check.
+    minutes : float64 array of shape (n,)
+        Length of its acts together; NaN where unknown.
     """
 
     propensity: Floats
     by_lot: NDArray[np.bool_]
+    minutes: Floats
 
     def take(self, rows: NDArray[Any]) -> Self:
         """Return the rows of a mask or of indices, in their order."""
-        return replace(self, propensity=self.propensity[rows], by_lot=self.by_lot[rows])
+        return replace(self, **{name: getattr(self, name)[rows] for name in self.__slots__})
 
     def where(self, rows: NDArray[np.bool_]) -> Self:
         """Return the same without what decisions say of other rows than those of a mask."""
@@ -94,12 +97,31 @@ def logged(dataset: Dataset, target: Target, *, sent: Sent | None = None) -> Log
     -------
     Logged
     """
-    acted = np.isin(dataset.basis, ENGINE_DRAWN) & ~np.isnan(dataset.propensity)
-    propensity = np.where(acted, dataset.propensity, np.nan)
-    if sent is not None:
-        propensity = np.where(acted, propensity, sent.propensity)
-    found = np.where(acted & dataset.evidence(target), dataset.label(target), -1)
-    return Logged(~np.isnan(propensity), propensity, found.astype(np.int8))
+    found = np.where(dataset.evidence(target), dataset.label(target), np.int8(-1))
+    return engine_drawn(dataset.basis, dataset.propensity, found, sent=sent)
+
+
+def engine_drawn(
+    basis: NDArray[np.object_], propensity: Floats, found: NDArray[np.int8], *, sent: Sent | None
+) -> Logged:
+    """Return the log of the engine's draws among n arrivals.
+
+    Parameters
+    ----------
+    basis : object array of shape (n,)
+        Why the first act took place; None where there was none.
+    propensity : float64 array of shape (n,)
+        As logged with it; NaN where unknown.
+    found : int8 array of shape (n,)
+        1 or 0, and -1 where there is no evidence.
+    sent : Sent of n rows, optional
+    """
+    acted = np.isin(basis, ENGINE_DRAWN) & ~np.isnan(propensity)
+    known = np.where(acted, propensity, np.nan if sent is None else sent.propensity)
+    minutes = None if sent is None else sent.minutes
+    return Logged(
+        ~np.isnan(known), known, np.where(acted, found, -1).astype(np.int8), minutes=minutes
+    )
 
 
 def by_lot(dataset: Dataset, target: Target, *, sent: Sent | None = None) -> Logged:
@@ -109,13 +131,18 @@ def by_lot(dataset: Dataset, target: Target, *, sent: Sent | None = None) -> Log
     these were chosen by nobody. Every draw counts, carried out in full or not: a share of the acts
     that could find something would be a choice of whoever made them.
     """
-    drawn = dataset.basis == "random"
-    if sent is not None:
-        drawn = drawn | sent.by_lot
+    drawn = lots(dataset.basis, sent=sent)
     _, post = np.unique(dataset.post.astype(str), return_inverse=True)
     share = np.bincount(post, weights=drawn) / np.maximum(1, np.bincount(post))
     found = np.where(drawn & dataset.evidence(target), dataset.label(target), -1).astype(np.int8)
-    return Logged(np.asarray(drawn, np.bool_), np.where(drawn, share[post], np.nan), found)
+    minutes = None if sent is None else sent.minutes
+    return Logged(drawn, np.where(drawn, share[post], np.nan), found, minutes=minutes)
+
+
+def lots(basis: NDArray[np.object_], *, sent: Sent | None) -> NDArray[np.bool_]:
+    """Return which of n arrivals were drawn as random checks, whether an act followed or not."""
+    drawn = np.asarray(basis == "random", np.bool_)
+    return drawn if sent is None else drawn | sent.by_lot
 
 
 def undone(missing: float) -> tuple[str, ...]:

@@ -139,6 +139,10 @@ def advantage(log: Logged, ours: Floats, theirs: Floats, *, chance: Floats) -> E
     """
     apart = ours - theirs
     draws = _draws(log, apart)
+    if not ours.any():
+        return unknown(0, 0, "the policy searches nothing")
+    if not apart.any():  # nothing to estimate: both search the same
+        return Estimate(0.0, 0.0, 0.0, 0, 0, knowable=True)
     diagnostics = _diagnostics(log, np.abs(apart), _draws(log, np.abs(apart)))
     value, (low, low_variance), (high, high_variance) = _totals(draws, apart, chance)
     made = Estimate(

@@ -151,6 +151,8 @@ def _values(views: Mapping[str, Any]) -> Iterator[str]:
         (name, [_figure(value[key], share=True) for value, _ in asked])
         for key, name in ESTIMATES.items()
     ]
+    hourly = [_figure(value["hits_per_hour"], share=False) for value, _ in asked]
+    rows.append(("finds an hour of search", hourly))
     logs = [value["diagnostics"] for value, _ in asked]
     rows += [
         ("draws", [f"{one['drawn']:,}, worth {one['effective']:,.0f} even ones" for one in logs]),

@@ -5,7 +5,7 @@ like no draw at all.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from sqlalchemy import Connection, or_, select
@@ -43,10 +43,22 @@ def read_sent(connection: Connection) -> Sendings:
     return found
 
 
-def sent_among(found: Sendings, crossing_ids: Iterable[str]) -> Sent:
-    """Return whom decisions sent among some arrivals, in their order."""
+def sent_among(
+    found: Sendings, crossing_ids: Sequence[str], *, minutes: Mapping[str, float]
+) -> Sent:
+    """Return what is known of some arrivals, in their order.
+
+    Parameters
+    ----------
+    found : mapping
+        As :func:`read_sent` read it; empty where no decision is at hand.
+    crossing_ids : sequence of str
+    minutes : mapping of str to float
+        Length of the acts of each crossing: :func:`features.acts.act_lengths`.
+    """
     told = [found.get(crossing_id, (np.nan, False)) for crossing_id in crossing_ids]
     return Sent(
         np.array([propensity for propensity, _ in told], np.float64),
         np.array([is_drawn for _, is_drawn in told], np.bool_),
+        np.array([minutes.get(name, np.nan) for name in crossing_ids], np.float64),
     )

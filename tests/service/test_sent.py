@@ -42,9 +42,9 @@ def test_it_is_told_of_every_decision_that_sends_and_of_no_other(
     for name in sent:
         one = decisions[name]
         assert found[name] == (one["propensity"], one["basis"] == "random")
-    among = sent_among(found, ["nobody", *sent])
+    among = sent_among(found, ["nobody", *sent], minutes={"nobody": 30.0})
     assert np.isnan(among.propensity[0]) and not np.isnan(among.propensity[1:]).any()
-    assert not among.by_lot[0]
+    assert not among.by_lot[0] and among.minutes[0] == 30.0 and np.isnan(among.minutes[1:]).all()
 
 
 def test_a_supervisors_word_that_it_may_go_leaves_the_draw_a_draw(
@@ -73,6 +73,11 @@ def test_a_training_run_is_given_them(
             world.home, world.runtime.store, Plan(CATALOGUE), TrainConfig(), by="ann",
             progress=lambda *_: None,
         )  # fmt: skip
+    minutes = dict(zip(given["dataset"].crossing_id, given["sent"].minutes.tolist(), strict=True))
+    assert (
+        minutes[one] == 40.0
+        and np.isnan([minutes[name] for name in decisions if name != one]).all()
+    )
     told = dict(zip(given["dataset"].crossing_id, given["sent"].propensity.tolist(), strict=True))
     for name, decision in decisions.items():
         is_sent = decision["channel"] in ("yellow", "red")

@@ -211,9 +211,8 @@ def test_estimates_of_the_released_are_near_the_truth() -> None:
 def test_draws_that_never_became_an_act_are_told_when_decisions_are_at_hand() -> None:
     data = small_world(6000, seed=12, days=40)
     skipped = (data.basis == "score") & (np.random.default_rng(1).random(len(data)) < 0.3)
-    sent = Sent(
-        np.where(data.basis.astype(np.bool_), data.propensity, np.nan), data.basis == "random"
-    )
+    propensity = np.where(data.basis.astype(np.bool_), data.propensity, np.nan)
+    sent = Sent(propensity, data.basis == "random", np.full(len(data), np.nan))
     data.basis[skipped] = None
     data.discrepancy[skipped] = data.seizure[skipped] = -1
 

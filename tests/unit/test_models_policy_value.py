@@ -158,6 +158,9 @@ def test_an_advantage_has_the_right_sign_and_covers() -> None:
         assert made.low is not None and made.high is not None
         hits += made.low <= truth <= made.high
     assert within(hits, 100)
+    same = advantage(one.log, one.wanted, one.wanted, chance=one.chance)
+    assert (same.value, same.low, same.high, same.knowable) == (0.0, 0.0, 0.0, True)
+    assert not advantage(one.log, np.zeros(5000), one.wanted, chance=one.chance).knowable
     swapped = advantage(one.log, other, one.wanted, chance=one.chance)
     assert swapped.value == pytest.approx(-made.value)  # type: ignore[operator]
 
@@ -203,7 +206,8 @@ def test_only_draws_of_the_engine_count() -> None:
     log = logged(data, "discrepancy")
     assert set(data.basis[log.drawn]) == {"random"}
     sent = np.where(data.basis == np.array(None, object), 0.05, np.nan)
-    told = logged(data, "discrepancy", sent=Sent(sent, np.zeros(len(data), np.bool_)))
+    known = Sent(sent, np.zeros(len(data), np.bool_), np.full(len(data), np.nan))
+    told = logged(data, "discrepancy", sent=known)
     assert (told.found[~np.isnan(sent)] == -1).all()
     assert told.drawn.sum() == log.drawn.sum() + (~np.isnan(sent)).sum()
 

@@ -121,7 +121,7 @@ def test_a_random_check_that_never_became_an_act_is_one_not_carried_out() -> Non
     data = world()
     lot = data.basis == "random"
     skipped = lot & (data.discrepancy == 1) & (np.random.default_rng(2).random(len(data)) < 0.9)
-    sent = Sent(np.where(lot, 0.2, np.nan), lot)
+    sent = Sent(np.where(lot, 0.2, np.nan), lot, np.full(len(data), np.nan))
     gone = replace(
         data,
         basis=np.where(skipped, np.array(None, object), data.basis),
@@ -176,12 +176,16 @@ def test_training_counts_what_was_left_undone_once_its_act_is_overdue() -> None:
     for name, gone in (("basis", None), ("discrepancy", -1), ("seizure", -1)):
         getattr(data, name)[skipped] = gone
     data.label_known_at[skipped] = NEVER
-    sent = Sent(np.where(lot, data.propensity, np.nan), lot)
+    sent = Sent(np.where(lot, data.propensity, np.nan), lot, np.full(len(data), 30.0))
     report = train(data, SMALL, cutoff=cut, sent=sent).report
     judged = skipped & (data.direction == "entry") & (data.arrived_at >= cut - 56 * DAY)
     overdue = judged & (data.arrived_at < cut - SMALL.label_delay)
     told = report["targets"]["discrepancy"]["random_stream"]["not_carried_out"]
     assert told == overdue.sum() < judged.sum()
+    values = report["targets"]["discrepancy"]["policy_value"]["engine_drawn"]
+    assert values["released"]["hits_per_hour"]["value"] == pytest.approx(
+        2 * values["released"]["self_normalised"]["value"]
+    ), "each search took half an hour"
     untrusted = replace(SMALL, untrusted_posts=("OYB",))
     rest = train(data, untrusted, cutoff=cut, sent=sent).report
     told = rest["targets"]["discrepancy"]["random_stream"]["not_carried_out"]
