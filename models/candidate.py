@@ -16,7 +16,7 @@ from engine.store import Store
 from features.acts import act_lengths
 from features.event_log import read_event_log
 from features.plan import Plan
-from models.assemble import assemble
+from models.assemble import beside_lookup
 from models.bundle import file_digest, signing_key
 from models.bundle_write import write_bundle
 from models.config import TrainConfig
@@ -70,13 +70,15 @@ def make_candidate(
         tables, decided = read_event_log(home, connection), read_sent(connection)
     if not tables.crossings.num_rows:
         raise NotEnoughDataError("a model", "the home holds no history: darvoza load FOLDER")
-    made = assemble(tables, plan, progress=lambda done, of: progress("features", done, of))
+    made, table = beside_lookup(
+        tables, plan, progress=lambda done, of: progress("features", done, of)
+    )
     # A label that became known after the last crossing counts as known with it.
     last_label = made.label_known_at[made.discrepancy >= 0].max(initial=0)
     cutoff = max(int(made.as_of[-1]), int(last_label)) + 1
     progress("training", 0, 1)
     sent = sent_among(decided, made.crossing_id.tolist(), minutes=act_lengths(tables))
-    trained = train(made, config, cutoff=cutoff, sent=sent)
+    trained = train(made, config, cutoff=cutoff, sent=sent, table=table)
     known = past_seizures(made, tables.seizures, trained.model, known_before=cutoff)
     trained = replace(trained, seizures=known)
     bundle = write_bundle(home.bundles, trained, signing_key(home))

@@ -6,7 +6,7 @@ engine drew, weighted back to all arrivals), and the inspected rows as the selec
 them (biased by it, and said to be).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,11 @@ from features.catalogue import CATALOGUE
 from models import metrics
 from models.config import TrainConfig
 from models.dataset import TARGETS, Dataset, Target
-from models.intervals import Estimate, Floats
+from models.intervals import Floats, estimates
 from models.logged import Logged, Sent, by_lot, logged, undone
 from models.outcome_test import by_group, outcome_test, within
 from models.permutation import Score, family_values, proxy_effect
-from models.policy_value import log_faults, policy_value
+from models.policy_value import advantage, log_faults, policy_value
 from models.report_drift import alarms, drift, recent
 from models.report_text import cannot_tell
 from models.risk import risk
@@ -38,7 +38,7 @@ def report(
     *,
     config: TrainConfig,
     fitted_until: int,
-    peers: Mapping[str, Estimate] | None = None,
+    peers: Mapping[str, Floats] | None = None,
     score: Score | None = None,
     earlier: Dataset | None = None,
     sent: Sent | None = None,
@@ -56,8 +56,8 @@ def report(
         Capacity, severity and seed.
     fitted_until : int
         UTC microseconds: what the model may have seen.
-    peers : mapping of name to Estimate, optional
-        Average precision of discrepancies beside simpler methods, and differences to them.
+    peers : mapping of name to float64 array of shape (n,), optional
+        Chances of a discrepancy by simpler methods that were taught the same.
     score : callable, optional
         The model itself, rows of shape (k, f) to scores: without it, the value of feature families
         and the effect of proxies cannot be told.
@@ -89,7 +89,7 @@ def report(
         "groups": groups,
         "outcome_test": outcome_test(groups, total=within(test, judged.chosen)),
         "scores_by_outcome": _by_outcome(test, judged.ranked),
-        "peers": {name: figure.as_dict() for name, figure in (peers or {}).items()},
+        **_beside(judged, {name: one[rows] for name, one in (peers or {}).items()}),
         "alarms": alarms(test, chances["discrepancy"]),
     }
     if score is not None:
@@ -233,6 +233,31 @@ def _values(
         }
         for name, log in logs.items()
     }
+
+
+def _beside(judged: _Judged, peers: Mapping[str, Floats]) -> dict[str, Any]:
+    """Compare order and searches with those of simpler methods."""
+    if not peers:
+        return {"peers": {}, "advantage": {}}
+    seen = judged.test.evidence("discrepancy")
+    label, chance = judged.test.discrepancy[seen], judged.chances["discrepancy"]
+    ours = metrics.average_precision(chance[seen], label)
+    statistics: dict[str, Callable[[Floats], float]] = {"this model": ours}
+    log, mine = logged(judged.test, "discrepancy", sent=judged.sent), judged.chosen * np.float64(1)
+    more = {}
+    for name, stated_there in peers.items():
+        theirs = metrics.average_precision(stated_there[seen], label)
+        statistics |= {name: theirs, f"this model less {name}": _less(ours, theirs)}
+        searched = judged.choose(stated_there) * np.float64(1)
+        more[name] = advantage(log, mine, searched, chance=chance).as_dict()
+    found = estimates(statistics, label, seed=RESAMPLING)
+    return {"peers": {name: one.as_dict() for name, one in found.items()}, "advantage": more}
+
+
+def _less(
+    ours: Callable[[Floats], float], theirs: Callable[[Floats], float]
+) -> Callable[[Floats], float]:
+    return lambda weight: ours(weight) - theirs(weight)
 
 
 def _by_outcome(test: Dataset, ranked: Floats) -> dict[str, Any]:

@@ -121,6 +121,12 @@ def _target(report: Report, target: str) -> Iterator[str]:
             (escape(name), [_figure(one, share=False)]) for name, one in report["peers"].items()
         )
         yield _table(["", "average precision"], peers, caption="Beside simpler methods.")
+        more = [
+            (escape(name), [_figure(one, share=True)])
+            for name, one in report.get("advantage", {}).items()
+        ]
+        note = "Discrepancies more for each search within capacity, from all draws of the engine."
+        yield _table(["than by", "more finds"], more, caption=note)
     yield from _values(views)
     yield '<div class="grid">'
     text = (

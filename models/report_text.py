@@ -211,6 +211,8 @@ def page(report: Report) -> str:
                 lines.append(f"    {name:24}{said(estimates['searched'][key], share=True)}")
     for name, figure in report.get("peers", {}).items():
         lines.append(f"average precision, {name}: {said(figure, share=False)}")
+    for name, figure in report.get("advantage", {}).items():
+        lines.append(f"finds more for each search than by {name}: {said(figure, share=True)}")
     return "\n".join(lines) + "\n"
 
 

@@ -21,6 +21,7 @@ from models.dataset import Dataset
 from models.drift import Reference, reference
 from models.fit import fit
 from models.logged import Sent
+from models.lookup import NAME, Lookup
 from models.model import Model
 from models.norms import FEWEST_ROWS, norms
 from models.report import SYNTHETIC, report
@@ -56,7 +57,12 @@ class Trained:
 
 
 def train(
-    dataset: Dataset, config: TrainConfig, *, cutoff: int, sent: Sent | None = None
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    cutoff: int,
+    sent: Sent | None = None,
+    table: Lookup | None = None,
 ) -> Trained:
     """Train, judge and describe a model from what was known at a cut-off.
 
@@ -70,6 +76,8 @@ def train(
         UTC microseconds.
     sent : Sent of n rows, optional
         What decisions say; without it a draw that never became an act looks like no draw.
+    table : Lookup of n rows, optional
+        The peer that stands beside the twin in its report.
 
     Returns
     -------
@@ -82,7 +90,7 @@ def train(
     """
     since = cutoff - round(config.last_days * DAY) if config.last_days else 0
     rows = (dataset.arrived_at >= since) & (dataset.arrived_at < cutoff)
-    seen = dataset.take(rows)
+    seen, table = dataset.take(rows), None if table is None else table.take(rows)
     if sent is not None:  # what has no act yet, and may still get one, is not left undone
         ripe = seen.arrived_at < cutoff - config.label_delay
         sent = sent.take(rows).where(ripe & ~np.isin(seen.post, config.untrusted_posts))
@@ -94,7 +102,7 @@ def train(
     return Trained(
         model=model,
         config=config,
-        report=_judged(seen, config, cutoff=cutoff, sent=sent)
+        report=_judged(seen, config, cutoff=cutoff, sent=sent, table=table)
         | _labels(seen, config, cutoff=cutoff),
         data_digest=seen.digest(),
         cutoff=cutoff,
@@ -120,7 +128,7 @@ def to_check(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
 
 
 def _judged(
-    seen: Dataset, config: TrainConfig, *, cutoff: int, sent: Sent | None
+    seen: Dataset, config: TrainConfig, *, cutoff: int, sent: Sent | None, table: Lookup | None
 ) -> dict[str, Any]:
     """Return the report of a twin that saw nothing of the test period."""
     span = cutoff - int(seen.arrived_at[0])
@@ -139,11 +147,15 @@ def _judged(
             "targets": {},
             "cannot_tell": [f"Not yet knowable, {error}."],
         }
+    peers = {}
+    if table is not None:
+        peers[NAME] = table.said(seen, until=until, known_before=test_from)[tested]
     judged = report(
         test,
         twin.score(test.values),
         config=config,
         fitted_until=test_from,
+        peers=peers,
         score=twin.score,
         earlier=seen.take(seen.arrived_at < test_from),
         sent=None if sent is None else sent.take(tested),

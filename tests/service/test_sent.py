@@ -78,6 +78,10 @@ def test_a_training_run_is_given_them(
         minutes[one] == 40.0
         and np.isnan([minutes[name] for name in decisions if name != one]).all()
     )
+    hs2 = {name: int(name[2:]) % 80 if int(name[2:]) % 3 else None for name in decisions}
+    keys = dict(zip(given["dataset"].crossing_id, given["table"].keys[0].tolist(), strict=True))
+    assert len({(hs2[name], keys[name]) for name in decisions}) == len(set(hs2.values())), "shifted"
+    assert keys[next(name for name in decisions if hs2[name] is None)] == 0
     told = dict(zip(given["dataset"].crossing_id, given["sent"].propensity.tolist(), strict=True))
     for name, decision in decisions.items():
         is_sent = decision["channel"] in ("yellow", "red")
