@@ -55,6 +55,8 @@ class DrawsBehind(Described):
     """Share, by weight, of draws without evidence."""
     faults: list[str]
     """Why nothing is claimed; empty where something is."""
+    doubts: list[str] = field(default_factory=list)
+    """Those of them that speak against the log itself, whatever is asked of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

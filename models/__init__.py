@@ -17,7 +17,8 @@ outcome_test is everybody searched at the same bar; permutation: what families a
 drift        has traffic moved; alarm: do searches still find what was stated
 forgetting   who chooses after an alarm: champion and challenger, by what they find
 report       what a model is worth, for machines (view: figures of some rows; report_drift is its
-             part about the past); report_text and report_html, with plots, for people; card
+             part about the past); report_text and report_html (report_tables its tables), with
+             plots, for people; card
 backtest     point-in-time scores of a past period; lookup: the table that a model must beat
 bundle       a model as signed data files, verified; bundle_write makes them
 profile_backtest  what a risk profile would have done in the last weeks

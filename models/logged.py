@@ -83,6 +83,29 @@ class Sent:
         return replace(self, propensity=propensity, by_lot=self.by_lot & rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Diagnostics:
+    """Whether the log can answer the question at all."""
+
+    drawn: int
+    """Draws that the policy asked about would search as well."""
+    effective: float
+    """Equally weighted searches worth as much (Kish, 1965)."""
+    largest_weight: float
+    """Share of the heaviest search in all weight."""
+    covered: float
+    """Weight of all draws over the searches asked about: 1 where draws reach all of them."""
+    covered_low: float
+    covered_high: float
+    """Interval of ``covered`` at 99.99 %: without 1 in it, draws and propensities do not fit."""
+    not_carried_out: float
+    """Share, by weight, of draws without evidence."""
+    doubts: tuple[str, ...]
+    """What speaks against the log itself, whatever is asked of it."""
+    faults: tuple[str, ...]
+    """Why nothing is claimed: the doubts, and draws too few or uneven; empty where something is."""
+
+
 def logged(dataset: Dataset, target: Target, *, sent: Sent | None = None) -> Logged:
     """Read the log of the engine's draws from labelled arrivals.
 
@@ -98,11 +121,11 @@ def logged(dataset: Dataset, target: Target, *, sent: Sent | None = None) -> Log
     Logged
     """
     found = np.where(dataset.evidence(target), dataset.label(target), np.int8(-1))
-    return engine_drawn(dataset.basis, dataset.propensity, found, sent=sent)
+    return engine_drawn(dataset.basis, dataset.propensity, found=found, sent=sent)
 
 
 def engine_drawn(
-    basis: NDArray[np.object_], propensity: Floats, found: NDArray[np.int8], *, sent: Sent | None
+    basis: NDArray[np.object_], propensity: Floats, *, found: NDArray[np.int8], sent: Sent | None
 ) -> Logged:
     """Return the log of the engine's draws among n arrivals.
 

@@ -87,7 +87,7 @@ def capture(report: Report, target: str) -> Draw:
             (views["inspected"]["curve"], "inspected", "inspected rows", BLUE, "-"),
             (views["random_curve"], "random_stream", "random checks", RUST, "--"),
         ):
-            if curve["knowable"]:
+            if curve.get("knowable"):  # reports of the first versions have no interval
                 label = f"{name} ({views[view]['finds']:,} finds)"
                 axes.plot(curve["capacity"], curve["caught"], line, color=colour, label=label)
                 for end in ("low", "high"):

@@ -26,34 +26,13 @@ from models.intervals import (
     weighted_sum,
     withheld,
 )
-from models.logged import MOST_MISSING, Logged, undone
+from models.logged import MOST_MISSING, Diagnostics, Logged, undone
 
 FEWEST_EFFECTIVE = 30.0
 """Below this many effective searches (Kish) the weights are too uneven to claim anything."""
 LARGEST_WEIGHT = 0.25
 """From this share of all weight in one search on, the estimate is that search's outcome."""
 _SURE = 0.9999  # level at which draws are said not to fit their propensities
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnostics:
-    """Whether the log can answer the question at all."""
-
-    drawn: int
-    """Draws that the policy asked about would search as well."""
-    effective: float
-    """Equally weighted searches worth as much (Kish, 1965)."""
-    largest_weight: float
-    """Share of the heaviest search in all weight."""
-    covered: float
-    """Weight of all draws over the searches asked about: 1 where draws reach all of them."""
-    covered_low: float
-    covered_high: float
-    """Interval of ``covered`` at 99.99 %: without 1 in it, draws and propensities do not fit."""
-    not_carried_out: float
-    """Share, by weight, of draws without evidence."""
-    faults: tuple[str, ...]
-    """Why nothing is claimed; empty where something is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +54,8 @@ class PolicyValue:
             name: None if made_of is None else made_of * self.searches
             for name, made_of in (("value", best.value), ("low", best.low), ("high", best.high))
         }
-        made["diagnostics"]["faults"] = list(self.diagnostics.faults)
+        for name in ("doubts", "faults"):
+            made["diagnostics"][name] = list(made["diagnostics"][name])
         return made | {"hits": asdict(best) | scaled}
 
 
@@ -115,9 +95,9 @@ def policy_value(log: Logged, wanted: Floats, *, chance: Floats | None = None) -
     )
 
 
-def log_faults(log: Logged, wanted: Floats) -> tuple[str, ...]:
-    """Return why a log cannot bear a claim about the arrivals wanted; empty where it can."""
-    return _diagnostics(log, wanted, _draws(log, wanted)).faults
+def diagnosed(log: Logged, wanted: Floats) -> Diagnostics:
+    """Return whether a log can bear a claim about the arrivals wanted."""
+    return _diagnostics(log, wanted, _draws(log, wanted))
 
 
 def advantage(log: Logged, ours: Floats, theirs: Floats, *, chance: Floats) -> Estimate:
@@ -201,12 +181,12 @@ def _diagnostics(log: Logged, wanted: Floats, draws: _Draws) -> Diagnostics:
     largest = float(weight.max()) / total if total else 0.0
     spread = float((1 - log.propensity[draws.rows]) @ draws.weight**2)
     low, high = weighted_sum(float(draws.weight.sum()), spread, widest=draws.widest, level=_SURE)
-    faults: list[str] = []
+    doubts = list(undone(draws.missing))
     if not low <= searches <= high:
-        faults.append(
+        doubts.append(
             "draws do not fit their propensities, or do not reach all that is asked about"
         )
-    faults += undone(draws.missing)
+    faults = list(doubts)
     if effective < FEWEST_EFFECTIVE:
         faults.append(f"fewer than {FEWEST_EFFECTIVE:.0f} effective searches")
     elif largest > LARGEST_WEIGHT:
@@ -220,6 +200,7 @@ def _diagnostics(log: Logged, wanted: Floats, draws: _Draws) -> Diagnostics:
         covered_low=low / asked,
         covered_high=high / asked,
         not_carried_out=draws.missing,
+        doubts=tuple(doubts),
         faults=tuple(faults),
     )
 

@@ -208,7 +208,7 @@ def _value(seen: Labels, wanted: NDArray[np.float64], known: Sent) -> dict[str, 
     """Return what searching as the profile asks would have found, by what the engine drew."""
     inspected = seen.basis.astype(np.bool_)
     found = np.where(inspected, seen.discrepancy, np.int8(-1))
-    log = engine_drawn(seen.basis, seen.propensity, found, sent=known)
+    log = engine_drawn(seen.basis, seen.propensity, found=found, sent=known)
     return policy_value(log, wanted).as_dict()
 
 

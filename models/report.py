@@ -22,7 +22,7 @@ from models.intervals import Floats, estimates
 from models.logged import Logged, Sent, by_lot, logged, undone
 from models.outcome_test import by_group, outcome_test, within
 from models.permutation import Score, family_values, proxy_effect
-from models.policy_value import advantage, log_faults, policy_value
+from models.policy_value import advantage, diagnosed, policy_value
 from models.report_drift import alarms, drift, recent
 from models.report_text import cannot_tell
 from models.risk import risk
@@ -134,6 +134,7 @@ class _Judged:
         *,
         weight: Floats | None = None,
         faults: tuple[str, ...] = (),
+        thin: tuple[str, ...] = (),
     ) -> View:
         """Return some of the rows; counted exactly where each weighs the same."""
         even = np.ones(int(rows.sum()))
@@ -145,6 +146,7 @@ class _Judged:
             even if weight is None else weight[rows],
             exact=weight is None,
             faults=faults,
+            thin=thin,
         )
 
 
@@ -197,14 +199,15 @@ def _target(judged: _Judged, target: Target) -> dict[str, Any]:
         {"engine_drawn": drawn, "random_stream": lot}, chance=chance, chosen=judged.chosen
     )
     searched = values["engine_drawn"]["searched"]
-    # Where the log cannot bear one figure of it, the same weights bear the others no better.
-    faults = [*searched["diagnostics"]["faults"], *log_faults(drawn, np.ones(len(test)))]
+    # What speaks against the log speaks against every figure that has its weights.
+    log, whole = searched["diagnostics"], diagnosed(drawn, np.ones(len(test)))
     weighted = judged.view(
         target,
         drawn.drawn,
         drawn.found,
         weight=1 / drawn.propensity,
-        faults=tuple(dict.fromkeys(faults)),
+        faults=tuple(dict.fromkeys((*log["doubts"], *whole.faults))),
+        thin=tuple(log["faults"]),
     )
     missing = float(lot.missing.sum()) / max(1, int(lot.drawn.sum()))
     random = judged.view(target, lot.drawn, lot.found, faults=undone(missing))

@@ -26,6 +26,7 @@ from models.intervals import (
 )
 
 SHARES = ("hit_rate_at_capacity", "recall_at_capacity", "base_rate")
+AT_CAPACITY = ("hit_rate_at_capacity", "recall_at_capacity", "lift")
 RESAMPLING = 1979
 """Seed of every bootstrap: a report computed again is the same report."""
 _STEPS = 20
@@ -47,6 +48,8 @@ class View:
     exact: bool
     faults: tuple[str, ...] = ()
     """Why nothing is claimed of these rows; empty where something is."""
+    thin: tuple[str, ...] = ()
+    """Why nothing is claimed of those within capacity."""
 
     @property
     def missing(self) -> NDArray[np.bool_]:
@@ -83,7 +86,13 @@ def figures(view: View) -> dict[str, Any]:
         "finds": int(seen.label.sum()),
         "not_carried_out": int(view.missing.sum()),
         "effective_rows": float(seen.weight.sum() ** 2 / spread) if spread else 0.0,
-    } | {name: withheld(one, view.faults).as_dict() for name, one in made.items()}
+    } | {name: withheld(one, _against(view, name)).as_dict() for name, one in made.items()}
+
+
+def _against(view: View, name: str) -> tuple[str, ...]:
+    """Return what speaks against one figure."""
+    found = (*view.faults, *(view.thin if name in AT_CAPACITY else ()))
+    return tuple(dict.fromkeys(found))
 
 
 def curve(view: View) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import binom
 
 from engine.ports import Scores
@@ -68,11 +69,16 @@ def test_a_plain_bootstrap_would_deny_right_chances() -> None:
         assert told["reliability"]["by_chance"] == pytest.approx(0.057, abs=0.02)
 
 
-def judged(data: Dataset) -> dict[str, Any]:
-    seen = np.nan_to_num(data.values[:, :4]).astype(np.float64)
+def score(values: NDArray[np.float32]) -> Scores:
+    """The world's own chances."""
+    seen = np.nan_to_num(values[:, :4]).astype(np.float64)
     logit = -2.2 + 1.2 * seen[:, 0] - 0.8 * seen[:, 1] + 0.9 * seen[:, 2] * (seen[:, 3] > 0)
     chance = 1 / (1 + np.exp(-logit))
-    return report(data, Scores(chance * 0.15, chance), config=TrainConfig(), fitted_until=START)
+    return Scores(chance * 0.15, chance)
+
+
+def judged(data: Dataset) -> dict[str, Any]:
+    return report(data, score(data.values), config=TrainConfig(), fitted_until=START)
 
 
 def test_three_inspected_rows_tell_nothing_about_chances() -> None:
@@ -87,6 +93,25 @@ def test_three_inspected_rows_tell_nothing_about_chances() -> None:
     assert "off by" not in paragraph(made)
     assert "Whether stated chances come true is not yet knowable" in paragraph(made)
     assert "not yet knowable" in page(made) and report_html(made)
+
+
+def test_a_report_of_before_is_still_read() -> None:
+    data = small_world(3000, seed=7, days=20)
+    made = report(data, score(data.values), config=TrainConfig(), fitted_until=START, score=score)
+    made["proxies"] = {"features": ["f0"], "replaced": 0.1, "by_country": {"UZ": {}}}
+    del made["groups"]["shift"], made["outcome_test"]["shift"], made["advantage"]
+    for groups in made["groups"].values():
+        for one in groups.values():
+            del one["recall"], one["random_recall"]
+    for views in made["targets"].values():
+        for view in ("random_stream", "inverse_propensity", "inspected"):
+            del views[view]["not_carried_out"]
+        del views["inspected"]["calibration_error"], views["inspected"]["brier"]
+        for line in (views["random_curve"], views["inspected"]["curve"]):
+            for name in ("low", "high", "knowable", "why"):
+                del line[name]
+    assert "off by" not in paragraph(made) and page(made)
+    assert "Share within capacity with" not in report_html(made)
 
 
 def test_many_rows_tell_it_with_an_interval_and_what_chance_alone_would_show() -> None:
@@ -140,3 +165,12 @@ def test_weights_that_do_not_fit_withhold_the_whole_view() -> None:
     assert not any(wrong[name]["knowable"] for name in figures)
     assert all("do not fit their propensities" in wrong[name]["why"] for name in figures)
     assert "engine-drawn, weighted to all arrivals)" not in paragraph(made)
+
+
+def test_few_searches_within_capacity_withhold_what_is_said_of_these_alone() -> None:
+    data = small_world(1500, seed=6, days=40, inspect=0.3)
+    data.is_full[:] = data.basis.astype(np.bool_)
+    view = judged(data)["targets"]["discrepancy"]["inverse_propensity"]
+    for name in ("hit_rate_at_capacity", "recall_at_capacity", "lift"):
+        assert not view[name]["knowable"] and "effective" in view[name]["why"]
+    assert view["base_rate"]["knowable"] and view["auc"]["knowable"]
