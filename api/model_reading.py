@@ -191,7 +191,7 @@ def _view(view: Mapping[str, Any]) -> dict[str, Any]:
         "rows": view["rows"],
         "finds": view["finds"],
         "effective_rows": view["effective_rows"],
-        "calibration_error": view["reliability"]["error"] if "reliability" in view else None,
+        "calibration_error": view.get("calibration_error"),
         "figures": {name: view[name] for name in FIGURES},
     }
 

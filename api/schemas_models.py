@@ -126,7 +126,7 @@ class ComparedView(Described):
     rows: int
     finds: int
     effective_rows: float
-    calibration_error: float | None
+    calibration_error: Estimate | None
     """Mean distance of stated chances from what was found; inspected rows alone have it."""
     figures: dict[str, Estimate]
 

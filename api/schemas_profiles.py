@@ -26,10 +26,54 @@ class RandomChecks(Described):
     """What random checks say of a profile."""
 
     inspected: int
+    """By an act that could find something."""
     matched: int
+    """Of the inspected."""
     share_matched: Estimate
-    """Of all random checks: about its share of all crossings."""
+    """Of all random checks drawn: about its share of all crossings."""
     hit_rate: Estimate
+    """Its ends are those of the worst and best that the checks left undone could have shown."""
+    not_carried_out: int = 0
+    """Drawn, and without evidence; older backtests left these out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawsBehind(Described):
+    """Whether the engine's draws can bear an answer."""
+
+    drawn: int
+    """Draws that the policy asked about would search as well."""
+    effective: float
+    """Equally weighted searches worth as much."""
+    largest_weight: float
+    """Share of the heaviest search in all weight."""
+    covered: float
+    """Weight of all draws over the searches asked about: 1 where draws reach all of them."""
+    covered_low: float
+    covered_high: float
+    not_carried_out: float
+    """Share, by weight, of draws without evidence."""
+    faults: list[str]
+    """Why nothing is claimed; empty where something is."""
+    doubts: list[str] = field(default_factory=list)
+    """Those of them that speak against the log itself, whatever is asked of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HadItChosen(Described):
+    """What searches would have found had a policy chosen, by what the engine drew."""
+
+    searches: float
+    inverse_propensity: Estimate
+    self_normalised: Estimate
+    """Finds for each search: the estimate to read."""
+    doubly_robust: Estimate
+    """Known where a model's chances were given."""
+    hits_per_hour: Estimate
+    """Finds for each hour of search."""
+    hits: Estimate
+    """Finds of all these searches."""
+    diagnostics: DrawsBehind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +118,8 @@ class ProfileBacktest(Described):
     proxies: list[str]
     """What it reads that could stand for a person's origin."""
     examples: list[Example]
+    had_it_chosen: HadItChosen | None = None
+    """What its searches would have found; older backtests lack it."""
     daily_matches: list[int] = field(default_factory=list)
     """Of each 24 hours back from the last crossing, the oldest first; older backtests lack it."""
 

@@ -101,6 +101,17 @@ def act_minutes(tables: Tables) -> list[Taught]:
     return [(who, how, int(n), minutes) for (who, how), (n, minutes) in sums.items()]
 
 
+def act_lengths(tables: Tables) -> dict[str, float]:
+    """Return how many minutes the acts of each crossing took together, where all of them say so."""
+    lengths: dict[str, float] = defaultdict(float)
+    acts = tables.inspections
+    for crossing_id, minutes in zip(
+        acts["crossing_id"].to_pylist(), acts["minutes"].to_pylist(), strict=True
+    ):
+        lengths[crossing_id] += np.nan if minutes is None else minutes
+    return {name: minutes for name, minutes in lengths.items() if not np.isnan(minutes)}
+
+
 def looks(tables: Tables) -> list[Look]:
     """Return where the vehicles of a history were searched, and where something was found.
 

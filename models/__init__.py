@@ -14,16 +14,19 @@ calibrate    strictly increasing knots from margins to log-odds; risk: what serv
 levels       where the random stream's chances lie, and so those of all arrivals
 train        a twin to judge, a model to serve; candidate: from a home to a registered bundle
 weighing     whether inspected rows count by their propensity; repeat: does a model come out again
-metrics      hit rate at capacity, order, calibration; intervals: how sure we may be
-logged       the log of the engine's draws; policy_value: what another policy would have found
+metrics      hit rate at capacity, order, calibration; intervals: how sure we may be;
+             stated: do stated chances come true
+logged       the log of the engine's draws; sent: whom decisions sent, from the journal;
+             policy_value: what another policy would have found
 turned       labels of a post that say the opposite of what the others teach
 outcome_test is everybody searched at the same bar; permutation: what families and proxies bear
 drift        has traffic moved; alarm: do searches still find what was stated
 watching     both, of the model in force; searched: every search since it came into force
 forgetting   who chooses after an alarm: champion and challenger, by what they find
-report       what a model is worth, for machines (report_drift is its part about the past);
-             report_text and report_html, with plots, for people; card
-backtest     point-in-time scores of a past period; lookup: the table they must beat
+report       what a model is worth, for machines (view: figures of some rows; report_drift is its
+             part about the past); report_text and report_html (report_tables its tables), with
+             plots, for people; card
+backtest     point-in-time scores of a past period; lookup: the table that a model must beat
 bundle       a model as signed data files, verified; bundle_write makes them;
              papers: its card and report, read without the model
 profile_backtest  what a risk profile would have done in the last weeks

@@ -19,6 +19,7 @@ from features.history import Tables
 from features.log import read_log
 from features.plan import Plan
 from models.dataset import Dataset
+from models.lookup import Lookup, lookup
 
 Progress = Callable[[int, int], None]
 
@@ -65,10 +66,26 @@ def assemble(tables: Tables, plan: Plan, *, progress: Progress | None = None) ->
     return dataset(tables, made, labels(tables))
 
 
+def beside_lookup(
+    tables: Tables, plan: Plan, *, progress: Progress | None = None
+) -> tuple[Dataset, Lookup]:
+    """Build the dataset of a history, and the keys of a look-up table for the same rows."""
+    log = read_log(tables, plan)
+    made = matrix(log, plan, progress)
+    return dataset(tables, made, labels(tables)), lookup(log, plan).take(in_order(made))
+
+
+def in_order(made: Matrix) -> NDArray[np.intp]:
+    """Return the rows as a dataset has them: by the cut of their features.
+
+    Decisions are cut before their record is known, so this order may differ from the journal's.
+    """
+    return np.argsort(made.as_of, kind="stable")
+
+
 def dataset(tables: Tables, made: Matrix, known: Labels) -> Dataset:
     """Put a feature matrix and labels side by side, ordered by ``as_of``."""
-    # Decisions are cut before their record is known, so this order may differ from the journal's.
-    order = np.argsort(made.as_of, kind="stable")
+    order = in_order(made)
 
     def text(name: str) -> NDArray[np.object_]:
         return np.array(tables.crossings[name].to_pylist(), object)[order]

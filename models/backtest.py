@@ -14,30 +14,20 @@ from numpy.typing import NDArray
 
 from engine.errors import NotEnoughDataError
 from engine.ports import Scores
-from features.acts import NEVER, labels
+from features.acts import NEVER, act_lengths, labels
 from features.bulk import matrix
 from features.history import Tables
-from features.log import Log, read_log
+from features.log import read_log
 from features.plan import Plan
-from models.assemble import dataset, frozen
+from models.assemble import dataset, frozen, in_order
 from models.config import TrainConfig
 from models.dataset import Dataset
 from models.fit import fit
-from models.intervals import Estimate, estimates
-from models.lookup import back_off
-from models.metrics import average_precision
+from models.lookup import NAME, lookup
 from models.model import Model
 from models.report import report
 from models.risk import Floats, risk
-
-LOOKUP: tuple[tuple[tuple[str, ...], float], ...] = (
-    (("hs2",), 50.0),
-    (("hs6",), 20.0),
-    (("hs6", "origin"), 10.0),
-    (("hs6", "dispatch", "origin", "preference", "rate"), 3.0),
-    (("hs6", "dispatch", "origin", "preference", "rate", "mass"), 0.1),
-)
-"""The look-up table's keys from general to particular, and how much the more general one weighs."""
+from models.sent import sent_among
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +114,9 @@ def backtest(
     scores, model = _scored(seen, config, period, int(arrived.max()), told)
     test = dataset(tables, made, labels(tables)).take(tested)
     judged = Scores(scores.p_seizure[tested], scores.p_discrepancy[tested])
-    peers = _against_lookup(
-        log, plan, seen, test, judged, tested=tested, period=period, seed=config.seed
-    )
+    table = lookup(log, plan).take(in_order(made))
+    stated = table.said(seen, until=period.train_until, known_before=period.test_from)
+    sent = sent_among({}, test.crossing_id.tolist(), minutes=act_lengths(tables))
     return Backtest(
         test.crossing_id,
         judged.p_seizure,
@@ -137,9 +127,10 @@ def backtest(
             judged,
             config=config,
             fitted_until=period.train_until,
-            peers=peers,
+            peers={NAME: stated[tested]},
             score=model.score if model else None,
             earlier=seen.take(arrived < period.train_until),
+            sent=sent,
         ),
     )
 
@@ -165,35 +156,3 @@ def _scored(
         p_seizure[rows], p_discrepancy[rows] = scores.p_seizure, scores.p_discrepancy
     told("fits", len(fits), len(fits))
     return Scores(p_seizure, p_discrepancy), model if len(fits) == 1 else None
-
-
-def _against_lookup(
-    log: Log,
-    plan: Plan,
-    seen: Dataset,
-    test: Dataset,
-    scores: Scores,
-    *,
-    tested: NDArray[np.intp],
-    period: Period,
-    seed: int,
-) -> dict[str, Estimate]:
-    """Compare average precision of discrepancies with a look-up table taught the same labels."""
-    keys = [log.keys[plan.column[by, by]] for by, _ in LOOKUP if (by, by) in plan.column]
-    strengths = np.array([weight for by, weight in LOOKUP if (by, by) in plan.column])
-    taught = (seen.arrived_at < period.train_until) & (seen.label_known_at < period.test_from)
-    taught &= seen.evidence("discrepancy")
-    said = back_off(keys, seen.discrepancy, taught=taught, strengths=strengths)[tested]
-    judged = test.evidence("discrepancy")
-    label = test.discrepancy[judged]
-    ours = average_precision(scores.p_discrepancy[judged], label)
-    theirs = average_precision(said[judged], label)
-    return estimates(
-        {
-            "this model": ours,
-            "a look-up table with back-off": theirs,
-            "this model less the look-up table": lambda w: ours(w) - theirs(w),
-        },
-        label,
-        seed=seed,
-    )

@@ -13,9 +13,10 @@ from engine.errors import NotEnoughDataError
 from engine.home import Home
 from engine.journal import Journal
 from engine.store import Store
+from features.acts import act_lengths
 from features.event_log import read_event_log
 from features.plan import Plan
-from models.assemble import assemble, frozen
+from models.assemble import beside_lookup, frozen
 from models.bundle import file_digest, signing_key
 from models.bundle_write import write_bundle
 from models.config import TrainConfig
@@ -23,6 +24,7 @@ from models.promotion import register
 from models.promotions import PromotionProjection, read_state
 from models.registry import register as record_run
 from models.seizures import past_seizures
+from models.sent import read_sent, sent_among
 from models.train import Trained, train
 
 Progress = Callable[[str, int, int], None]
@@ -112,13 +114,18 @@ def trained_on(
         raise NotEnoughDataError("a model", "the home holds no history: darvoza load FOLDER")
     if cutoff is not None:  # acts that came since would change labels that were known before
         tables = frozen(tables, labels_before=cutoff)
-    made = assemble(tables, plan, progress=lambda done, of: progress("features", done, of))
+    made, table = beside_lookup(
+        tables, plan, progress=lambda done, of: progress("features", done, of)
+    )
     if cutoff is None:
         # A label that became known after the last crossing counts as known with it.
         last_label = made.label_known_at[made.discrepancy >= 0].max(initial=0)
         cutoff = max(int(made.as_of[-1]), int(last_label)) + 1
     progress("training", 0, 1)
-    trained = train(made, config, cutoff=cutoff)
+    with store.read() as connection:
+        decided = read_sent(connection, before=cutoff)
+    sent = sent_among(decided, made.crossing_id.tolist(), minutes=act_lengths(tables))
+    trained = train(made, config, cutoff=cutoff, sent=sent, table=table)
     known = past_seizures(made, tables.seizures, trained.model, known_before=cutoff)
     progress("training", 1, 1)
     return replace(trained, seizures=known)

@@ -5,7 +5,7 @@ counted, the answer is "not yet knowable", with the reason: a figure that cannot
 than none.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ WIDEST = 0.25
 """A share whose 95 % interval is wider than this supports no decision."""
 FEWEST = 5
 """A ratio or a ranking figure over fewer positives than this is noise."""
+TOO_FEW = f"fewer than {FEWEST} finds, or than {FEWEST} inspections without one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,23 @@ def share(hits: int, n: int) -> Estimate:
 
     Zero hits are an answer where n is large: the upper end says how much they still allow.
     """
+    return between(hits, n, worst=(hits, n), best=(hits, n))
+
+
+def between(hits: int, n: int, *, worst: tuple[int, int], best: tuple[int, int]) -> Estimate:
+    """Return a share of which part was never counted, with the exact ends of both extremes.
+
+    Parameters
+    ----------
+    hits, n : int
+        As counted.
+    worst, best : tuple of int
+        Hits and n, had what was not counted come out as low, and as high, as it can (Manski, 1989).
+    """
     if n == 0:
         return unknown(0, 0, "nothing was counted")
-    return narrow(Estimate(hits / n, *clopper_pearson(hits, n), n, hits, knowable=True))
+    low, high = clopper_pearson(*worst)[0], clopper_pearson(*best)[1]
+    return narrow(Estimate(hits / n, low, high, n, hits, knowable=True))
 
 
 def narrow(made: Estimate) -> Estimate:
@@ -84,6 +99,11 @@ def narrow(made: Estimate) -> Estimate:
     if made.low is None or made.high is None or made.high - made.low <= WIDEST:
         return made
     return replace(made, knowable=False, why=f"the interval is wider than {WIDEST:.2f}")
+
+
+def withheld(made: Estimate, faults: Sequence[str]) -> Estimate:
+    """Return the estimate, not to be acted on where something speaks against it."""
+    return replace(made, knowable=False, why="; ".join(faults)) if faults else made
 
 
 def effective_share(rate: float, size: float, *, level: float = LEVEL) -> tuple[float, float]:
@@ -123,18 +143,28 @@ def weighted_sum(
         return max(total, 0.0), max(total, 0.0)
     more, spread = max(total, 0.0) + widest, variance + widest**2
     above = _Gamma(more**2 / spread, spread / more)
+    # A corrected sum can be near 0 and vary much: a gamma of these has nearly all its mass at 0.
+    least = normal(total, variance, level=level)[1]
     if total <= 0 or variance <= 0:  # with nothing found, or nothing left to chance
         known = max(total, 0.0)
-        return known, max(known, above.quantile(1 - 2 * tail))
+        return known, max(known, least, above.quantile(1 - 2 * tail))
     below = _Gamma(total**2 / variance, variance / total)
 
     from scipy.optimize import brentq  # slow to import, and wanted for this alone
 
-    def end(chance: float) -> float:
-        ends = below.quantile(chance), above.quantile(chance)
-        return float(brentq(lambda x: below.share(x) + above.share(x) - 2 * chance, *sorted(ends)))
+    def beyond(x: float, chance: float) -> float:
+        return below.share(x) + above.share(x) - 2 * chance
 
-    return end(tail), end(1 - tail)
+    def end(chance: float) -> float:
+        low, high = sorted((below.quantile(chance), above.quantile(chance)))
+        # Where both lie so near 0 that a float cannot tell them apart, there is no root between.
+        if low == high or beyond(low, chance) >= 0:
+            return low
+        if beyond(high, chance) <= 0:
+            return high
+        return float(brentq(beyond, low, high, args=(chance,)))
+
+    return min(total, end(tail)), max(least, end(1 - tail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +172,15 @@ class _Gamma:
     """A gamma distribution; scipy.stats would take a hundred times as long."""
 
     shape: float
+    """0 is all at 0."""
     scale: float
 
     def share(self, x: float) -> float:
-        return float(gammainc(self.shape, x / self.scale))
+        return float(gammainc(self.shape, x / self.scale)) if self.shape else 1.0
 
     def quantile(self, chance: float) -> float:
-        return float(gammaincinv(self.shape, chance)) * self.scale
+        at = float(gammaincinv(self.shape, chance)) if self.shape else 0.0
+        return at * self.scale if at > 0 else 0.0  # a tiny shape has it too near 0 for a float
 
 
 def normal(total: float, variance: float, *, level: float = LEVEL) -> tuple[float, float]:
@@ -193,6 +225,13 @@ def bootstrap(
     return low, high
 
 
+def resampled(
+    statistic: Callable[[Floats], ArrayLike], weight: Floats, *, seed: int, draws: int = DRAWS
+) -> tuple[Floats, Floats]:
+    """Return the ends of figures of rows that have weights: every draw multiplies them."""
+    return bootstrap(lambda drawn: statistic(drawn * weight), len(weight), seed=seed, draws=draws)
+
+
 def estimates(
     statistics: Mapping[str, Callable[[Floats], float]],
     label: NDArray[np.int8],
@@ -214,8 +253,7 @@ def estimates(
     """
     n, positives = len(label), int(label.sum())
     if min(positives, n - positives) < FEWEST:
-        why = f"fewer than {FEWEST} finds, or than {FEWEST} inspections without one"
-        return dict.fromkeys(statistics, unknown(n, positives, why))
+        return dict.fromkeys(statistics, unknown(n, positives, TOO_FEW))
     weight = np.ones(n) if weight is None else weight
 
     def every(drawn: Floats) -> Floats:

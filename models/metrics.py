@@ -7,7 +7,7 @@ same code as the plain figure.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,8 @@ class Reliability:
     """Exact 95 % interval of what came, bin by bin."""
     counts: tuple[int, ...]
     error: float
-    """Expected calibration error: mean distance of said and came, weighted by count."""
+    """Expected calibration error: mean distance of said and came, weighted by count. Right chances
+    have one too, the larger the fewer rows (:mod:`models.stated`)."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the bins as JSON keeps them."""
@@ -101,7 +102,6 @@ class Reliability:
             "low": list(self.low),
             "high": list(self.high),
             "counts": list(self.counts),
-            "error": self.error,
         }
 
 
@@ -174,22 +174,40 @@ def within_capacity(
     return chosen
 
 
-def capture_curve(
-    risk: Floats, label: Labels, weight: Floats, *, points: int = 50
-) -> dict[str, list[float]]:
-    """Return the share of finds caught by inspecting the riskiest share, for a plot.
+SHARES = np.linspace(0, 1, 51)
+"""Shares of the arrivals inspected at which a curve of finds caught is told."""
 
-    ``capacity`` and ``caught`` are weighted shares in [0, 1]; a random choice catches its capacity.
+
+def capture(
+    risk: Floats, label: Labels, *, missing: Literal["left out", "worst", "best"] = "left out"
+) -> Callable[[Floats], Floats]:
+    """Return the share of finds caught at ``SHARES`` as a function of row weights.
+
+    Parameters
+    ----------
+    risk : float64 array of shape (n,)
+        The riskiest are inspected first; a choice by lot catches the share that it inspects.
+    label : int8 array of shape (n,)
+        1 or 0, and -1 where it is missing.
+    missing : {"left out", "worst", "best"}
+        At each share, whether those missing hold something beyond it alone, or before it alone.
     """
     order = np.argsort(-risk, kind="stable")
-    searched = np.cumsum(weight[order])
-    caught = np.cumsum(np.where(label[order] == 1, weight[order], 0.0))
-    if not len(order) or caught[-1] == 0:
-        return {"capacity": [], "caught": []}
-    shares = np.linspace(0, 1, points + 1)
-    at = np.interp(
-        shares,
-        np.concatenate(([0.0], searched / searched[-1])),
-        np.concatenate(([0.0], caught / caught[-1])),
-    )
-    return {"capacity": shares.tolist(), "caught": at.tolist()}
+    hit, lost = label[order] == 1, label[order] < 0
+
+    def figure(weight: Floats) -> Floats:
+        ordered = weight[order]
+        searched = np.cumsum(np.where(lost, 0.0, ordered) if missing == "left out" else ordered)
+        if not len(order) or searched[-1] == 0:
+            return np.full(len(SHARES), np.nan)
+        caught, unseen = np.cumsum(np.where(hit, ordered, 0.0)), np.cumsum(lost * ordered)
+        finds = np.full(len(order), caught[-1])
+        if missing == "worst":
+            finds = caught[-1] + unseen[-1] - unseen
+        elif missing == "best":
+            finds, caught = caught[-1] + unseen, caught + unseen
+        share = np.divide(caught, finds, out=np.full(len(order), np.nan), where=finds > 0)
+        x = np.concatenate(([0.0], searched / searched[-1]))
+        return np.interp(SHARES, x, np.concatenate(([0.0], share)))
+
+    return figure

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.ports import Scores
 from models import metrics
 from models.dataset import Dataset
-from models.intervals import Estimate, Floats, estimates
+from models.intervals import Estimate, Floats, estimates, share
 from models.risk import risk
 
 Score = Callable[[NDArray[np.float32]], Scores]
@@ -108,27 +108,34 @@ def proxy_effect(
     dict
         ``features``; ``replaced``: share of the searches that go to other vehicles once the proxies
         are shuffled; ``by_country``: share of a country's arrivals searched with them and without.
+        Shares are estimates with exact intervals.
     """
     columns = [test.names.index(name) for name in proxies if name in test.names]
     made: dict[str, Any] = {"features": [test.names[column] for column in columns]}
     if not columns or not len(test):
-        return made | {"replaced": 0.0, "by_country": {}}
+        none = Estimate(0.0, 0.0, 0.0, len(test), 0, knowable=True)
+        return made | {"replaced": none.as_dict(), "by_country": {}}
     draw = np.random.default_rng(seed)
     without = choose(_risk(score(dealt(test.values, columns, draw)), severity))
     country = np.array([str(value or "unknown") for value in test.plate_country])
     names, counts = np.unique(country, return_counts=True)
     largest = sorted(names[np.argsort(-counts, kind="stable")[:10]].tolist())
+    replaced = share(int((chosen & ~without).sum()), int(chosen.sum()))
     return made | {
-        "replaced": float((chosen & ~without).sum()) / max(1, int(chosen.sum())),
+        "replaced": replaced.as_dict(),
         "by_country": {
             name: {
                 "arrivals": int((country == name).sum()),
-                "searched": float(chosen[country == name].mean()),
-                "without_proxies": float(without[country == name].mean()),
+                "searched": _share(chosen[country == name]),
+                "without_proxies": _share(without[country == name]),
             }
             for name in largest
         },
     }
+
+
+def _share(searched: NDArray[np.bool_]) -> dict[str, Any]:
+    return share(int(searched.sum()), len(searched)).as_dict()
 
 
 def dealt(

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.intervals import FEWEST, Floats
+from models.intervals import Floats
 
 Report = Mapping[str, Any]
 Draw = Callable[[Axes], None]
@@ -87,10 +87,11 @@ def capture(report: Report, target: str) -> Draw:
             (views["inspected"]["curve"], "inspected", "inspected rows", BLUE, "-"),
             (views["random_curve"], "random_stream", "random checks", RUST, "--"),
         ):
-            finds = views[view]["finds"]
-            if finds >= FEWEST:
-                label = f"{name} ({finds:,} finds)"
+            if curve.get("knowable"):  # reports of the first versions have no interval
+                label = f"{name} ({views[view]['finds']:,} finds)"
                 axes.plot(curve["capacity"], curve["caught"], line, color=colour, label=label)
+                for end in ("low", "high"):
+                    axes.plot(curve["capacity"], curve[end], line, color=colour, linewidth=0.5)
             else:
                 axes.plot([], [], " ", label=f"{name}: not yet knowable")
         axes.plot([0, 1], [0, 1], ":", color=INK, linewidth=1, label="by lot")

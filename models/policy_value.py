@@ -9,7 +9,7 @@ A draw that was not carried out has no outcome, and it is not missing by chance:
 from "it held nothing" to "it held something", and where such draws are many nothing is claimed.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -24,37 +24,15 @@ from models.intervals import (
     normal,
     unknown,
     weighted_sum,
+    withheld,
 )
-from models.logged import Logged
+from models.logged import MOST_MISSING, Diagnostics, Logged, undone
 
-MOST_MISSING = 0.10
-"""From this share of draws not carried out on, nothing is claimed."""
 FEWEST_EFFECTIVE = 30.0
 """Below this many effective searches (Kish) the weights are too uneven to claim anything."""
 LARGEST_WEIGHT = 0.25
 """From this share of all weight in one search on, the estimate is that search's outcome."""
 _SURE = 0.9999  # level at which draws are said not to fit their propensities
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnostics:
-    """Whether the log can answer the question at all."""
-
-    drawn: int
-    """Draws that the policy asked about would search as well."""
-    effective: float
-    """Equally weighted searches worth as much (Kish, 1965)."""
-    largest_weight: float
-    """Share of the heaviest search in all weight."""
-    covered: float
-    """Weight of all draws over the searches asked about: 1 where draws reach all of them."""
-    covered_low: float
-    covered_high: float
-    """Interval of ``covered`` at 99.99 %: without 1 in it, draws and propensities do not fit."""
-    not_carried_out: float
-    """Share, by weight, of draws without evidence."""
-    faults: tuple[str, ...]
-    """Why nothing is claimed; empty where something is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +54,8 @@ class PolicyValue:
             name: None if made_of is None else made_of * self.searches
             for name, made_of in (("value", best.value), ("low", best.low), ("high", best.high))
         }
-        made["diagnostics"]["faults"] = list(self.diagnostics.faults)
+        for name in ("doubts", "faults"):
+            made["diagnostics"][name] = list(made["diagnostics"][name])
         return made | {"hits": asdict(best) | scaled}
 
 
@@ -96,8 +75,8 @@ def policy_value(log: Logged, wanted: Floats, *, chance: Floats | None = None) -
     Returns
     -------
     PolicyValue
-        Shares of searches with a find, with 95 % intervals for arrivals like these: Fay and Feuer
-        (1997) for weighted sums, Korn and Graubard (1998) for the self-normalised share.
+        Shares of searches with a find, with 95 % intervals for arrivals like these: Fay and Kim
+        (2017) for weighted sums, Korn and Graubard (1998) for the self-normalised share.
     """
     draws = _draws(log, wanted)
     diagnostics = _diagnostics(log, wanted, draws)
@@ -112,8 +91,13 @@ def policy_value(log: Logged, wanted: Floats, *, chance: Floats | None = None) -
     return PolicyValue(
         searches=float(wanted.sum()),
         diagnostics=diagnostics,
-        **{name: _withheld(estimate, diagnostics.faults) for name, estimate in made.items()},
+        **{name: withheld(estimate, diagnostics.faults) for name, estimate in made.items()},
     )
+
+
+def diagnosed(log: Logged, wanted: Floats) -> Diagnostics:
+    """Return whether a log can bear a claim about the arrivals wanted."""
+    return _diagnostics(log, wanted, _draws(log, wanted))
 
 
 def advantage(log: Logged, ours: Floats, theirs: Floats, *, chance: Floats) -> Estimate:
@@ -135,6 +119,10 @@ def advantage(log: Logged, ours: Floats, theirs: Floats, *, chance: Floats) -> E
     """
     apart = ours - theirs
     draws = _draws(log, apart)
+    if not ours.any():
+        return unknown(0, 0, "the policy searches nothing")
+    if not apart.any():  # nothing to estimate: both search the same
+        return Estimate(0.0, 0.0, 0.0, 0, 0, knowable=True)
     diagnostics = _diagnostics(log, np.abs(apart), _draws(log, np.abs(apart)))
     value, (low, low_variance), (high, high_variance) = _totals(draws, apart, chance)
     made = Estimate(
@@ -145,7 +133,7 @@ def advantage(log: Logged, ours: Floats, theirs: Floats, *, chance: Floats) -> E
         draws.hits,
         knowable=True,
     )
-    return _withheld(_enough(draws, made), diagnostics.faults)
+    return withheld(_enough(draws, made), diagnostics.faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +181,12 @@ def _diagnostics(log: Logged, wanted: Floats, draws: _Draws) -> Diagnostics:
     largest = float(weight.max()) / total if total else 0.0
     spread = float((1 - log.propensity[draws.rows]) @ draws.weight**2)
     low, high = weighted_sum(float(draws.weight.sum()), spread, widest=draws.widest, level=_SURE)
-    faults = []
+    doubts = list(undone(draws.missing))
     if not low <= searches <= high:
-        faults.append(
+        doubts.append(
             "draws do not fit their propensities, or do not reach all that is asked about"
         )
-    if draws.missing > MOST_MISSING:
-        faults.append(f"more than {MOST_MISSING:.0%} of the draws were not carried out in full")
+    faults = list(doubts)
     if effective < FEWEST_EFFECTIVE:
         faults.append(f"fewer than {FEWEST_EFFECTIVE:.0f} effective searches")
     elif largest > LARGEST_WEIGHT:
@@ -213,6 +200,7 @@ def _diagnostics(log: Logged, wanted: Floats, draws: _Draws) -> Diagnostics:
         covered_low=low / asked,
         covered_high=high / asked,
         not_carried_out=draws.missing,
+        doubts=tuple(doubts),
         faults=tuple(faults),
     )
 
@@ -293,8 +281,3 @@ def _enough(draws: _Draws, made: Estimate) -> Estimate:
     if draws.hits >= FEWEST:
         return made
     return unknown(len(draws.rows), draws.hits, f"fewer than {FEWEST} finds among the draws")
-
-
-def _withheld(made: Estimate, faults: tuple[str, ...]) -> Estimate:
-    """Return the estimate, not to be acted on where the log cannot bear it."""
-    return replace(made, knowable=False, why="; ".join(faults)) if faults else made

@@ -3,7 +3,8 @@
 Assumes that features are as of each crossing (the bulk kernel, with the features that the profile
 asks for and no others) and that labels are selected: only searched vehicles have them, and officers
 searched what they suspected. The hit rate of the matches is therefore told twice: over all that was
-inspected, and over the random checks alone, which are few and fair.
+inspected, and over the random checks alone, which are few and fair. What its own searches would
+have found is estimated from all that the engine drew, each draw by its probability.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from engine.profile_program import ProfileFailed, Program, context, program
 from engine.profiles import Trial
 from engine.selection import Channel
 from engine.times import DAY, rfc3339
-from features.acts import Labels, act_minutes, labels
+from features.acts import Labels, act_lengths, act_minutes, labels
 from features.bulk import matrix
 from features.catalogue import CATALOGUE
 from features.definitions import EVER
@@ -27,12 +28,19 @@ from features.log import arrivals, ints, read_log
 from features.plan import Plan
 from features.proxies import proxies
 from features.streams import CROSSINGS
-from models.intervals import share
+from models.config import TrainConfig
+from models.intervals import share, withheld
+from models.logged import Sent, engine_drawn, lots, undone
+from models.policy_value import policy_value
+from models.sent import Sendings, sent_among
+from models.view import counted
 
 DAYS = 90
 """How far a backtest looks back."""
 MARGIN = DAY
 """A decision's features are cut a little before its record is known."""
+DELAY = TrainConfig().label_delay
+"""After this, a draw without an act is one that was not carried out."""
 EXAMPLES = 5
 """Latest matches that are named, to be looked at."""
 
@@ -54,7 +62,9 @@ class Window:
         return (self.until - self.since) / DAY
 
 
-def profile_backtest(tables: Tables, trial: Trial, *, days: int = DAYS) -> dict[str, Any]:
+def profile_backtest(
+    tables: Tables, trial: Trial, *, days: int = DAYS, sent: Sendings | None = None
+) -> dict[str, Any]:
     """Replay a profile over the last days of a history.
 
     Parameters
@@ -65,6 +75,9 @@ def profile_backtest(tables: Tables, trial: Trial, *, days: int = DAYS) -> dict[
         The profile's expression, channel, percentage and post.
     days : int, default=90
         Counted back from the last crossing known.
+    sent : mapping, optional
+        Whom decisions sent (:func:`models.sent.read_sent`); without it a draw that never became an
+        act looks like no draw.
 
     Returns
     -------
@@ -73,10 +86,11 @@ def profile_backtest(tables: Tables, trial: Trial, *, days: int = DAYS) -> dict[
         ``minutes_per_day`` at the profile's percentage, ``hit_rate`` and ``seizure_rate`` of the
         matches that were inspected by an act that could find something, ``random`` (the same over
         random checks, with the share of the random stream that matches), ``base_rate`` of the
-        random stream. Rates are estimates with exact 95 % intervals (Clopper and Pearson, 1934),
-        or "not yet knowable" with the reason. A home that knows no crossing yet has an answer
-        too: nothing can be known. ``daily_matches`` counts the matches of each 24 hours back from
-        the last crossing, the oldest first.
+        random stream; and ``had_it_chosen``: what its searches would have found, by what the
+        engine drew (:mod:`models.policy_value`). Rates are estimates with exact 95 % intervals
+        (Clopper and Pearson, 1934), or "not yet knowable" with the reason. A home that knows no
+        crossing yet has an answer too: nothing can be known. ``daily_matches`` counts the matches
+        of each 24 hours back from the last crossing, the oldest first.
 
     Raises
     ------
@@ -91,7 +105,7 @@ def profile_backtest(tables: Tables, trial: Trial, *, days: int = DAYS) -> dict[
         posts = tables.crossings["post"].slice(window.first).to_numpy(zero_copy_only=False)
         of_post = posts == trial.post
     seen = _from(labels(tables), window.first)
-    matched = fits & of_post
+    matched, known = fits & of_post, _known(tables, window, sent or {})
     chosen = matched.sum() * trial.percentage / 100.0
     return {
         "synthetic": tables.network.synthetic,
@@ -104,7 +118,8 @@ def profile_backtest(tables: Tables, trial: Trial, *, days: int = DAYS) -> dict[
         "matches_per_day": float(matched.sum() / window.days),
         "selected_per_day": float(chosen / window.days),
         "minutes_per_day": _minutes(tables, trial, matched, window) / window.days,
-        **_rates(seen, matched, of_post),
+        **_rates(seen, matched, of_post, known),
+        "had_it_chosen": _value(seen, matched * np.float64(trial.percentage / 100), known),
         "daily_matches": _daily(tables, matched, window),
         "failed": failures,
         "steps": made.steps,
@@ -179,11 +194,28 @@ def _from(known: Labels, first: int) -> Labels:
     )
 
 
-def _rates(seen: Labels, matched: Mask, of_post: Mask) -> dict[str, Any]:
+def _known(tables: Tables, window: Window, sent: Sendings) -> Sent:
+    """Return what is known of the window's crossings beside their labels.
+
+    A draw younger than the usual delay of a label may still get its act.
+    """
+    names = tables.crossings["crossing_id"].slice(window.first).to_pylist()
+    ripe = ints(tables.crossings["known_at"])[window.first :] < window.until - DELAY
+    return sent_among(sent, names, minutes=act_lengths(tables)).where(ripe)
+
+
+def _value(seen: Labels, wanted: NDArray[np.float64], known: Sent) -> dict[str, Any]:
+    """Return what searching as the profile asks would have found, by what the engine drew."""
+    inspected = seen.basis.astype(np.bool_)
+    found = np.where(inspected, seen.discrepancy, np.int8(-1))
+    log = engine_drawn(seen.basis, seen.propensity, found=found, sent=known)
+    return policy_value(log, wanted).as_dict()
+
+
+def _rates(seen: Labels, matched: Mask, of_post: Mask, known: Sent) -> dict[str, Any]:
     """Return what was found, among all that was inspected and among the random checks."""
     inspected = seen.basis.astype(np.bool_) & (seen.discrepancy >= 0)
     hit, seizure = seen.discrepancy == 1, seen.seizure == 1
-    random = inspected & of_post & (seen.basis == "random")
     linked = ~seen.basis.astype(np.bool_) & hit
 
     def rate(found: Mask, among: Mask) -> dict[str, Any]:
@@ -196,13 +228,26 @@ def _rates(seen: Labels, matched: Mask, of_post: Mask) -> dict[str, Any]:
         "finds_elsewhere": int((linked & matched).sum()),
         "hit_rate": rate(hit, inspected & matched),
         "seizure_rate": rate(seizure, inspected & matched),
+        **_by_lot(seen, matched, of_post & lots(seen.basis, sent=known)),
+    }
+
+
+def _by_lot(seen: Labels, matched: Mask, drawn: Mask) -> dict[str, Any]:
+    """Return what random checks found, as wide as those not carried out in full may make it."""
+    inspected = seen.basis.astype(np.bool_) & (seen.discrepancy >= 0)
+    found = np.where(inspected, seen.discrepancy, np.int8(-1))[drawn]
+    rates = counted(found, matched[drawn])
+    lost, n = int((found < 0).sum()), len(found)
+    faults = undone(lost / max(1, n))
+    return {
         "random": {
-            "inspected": int(random.sum()),
-            "matched": int((random & matched).sum()),
-            "share_matched": rate(matched, random),
-            "hit_rate": rate(hit, random & matched),
+            "inspected": n - lost,
+            "not_carried_out": lost,
+            "matched": int((matched[drawn] & (found >= 0)).sum()),
+            "share_matched": share(int(matched[drawn].sum()), n).as_dict(),
+            "hit_rate": withheld(rates["hit_rate_at_capacity"], faults).as_dict(),
         },
-        "base_rate": rate(hit, random),
+        "base_rate": withheld(rates["base_rate"], faults).as_dict(),
     }
 
 

@@ -140,9 +140,9 @@ def _metrics(
             for part, figure in facts[kind].items():
                 yield f"{target}.{kind}.{part}", float(figure)
     for target, views in report.get("targets", {}).items():
-        if views["inspected"]["rows"]:
-            yield f"{target}.calibration_error", views["inspected"]["reliability"]["error"]
-        yield f"{target}.brier", views["inspected"]["brier"]
+        for name in ("calibration_error", "brier"):
+            figure = views["inspected"][name]
+            yield f"{target}.{name}", figure["value"] if figure["knowable"] else None
         for view in ("random_stream", "inverse_propensity", "inspected"):
             for name in _FIGURES:
                 figure = views[view][name]

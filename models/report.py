@@ -7,7 +7,6 @@ them (biased by it, and said to be).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,31 +18,18 @@ from features.catalogue import CATALOGUE
 from models import metrics
 from models.config import TrainConfig
 from models.dataset import TARGETS, Dataset, Target
-from models.intervals import Estimate, Floats, estimates, narrow, share
-from models.logged import ENGINE_DRAWN, by_lot, logged
-from models.outcome_test import by_group, outcome_test
+from models.intervals import Floats, estimates
+from models.logged import Logged, Sent, by_lot, logged, undone
+from models.outcome_test import by_group, outcome_test, within
 from models.permutation import Score, family_values, proxy_effect
-from models.policy_value import policy_value
+from models.policy_value import advantage, diagnosed, policy_value
 from models.report_drift import alarms, drift, recent
 from models.report_text import cannot_tell
 from models.risk import risk
+from models.stated import stated
+from models.view import RESAMPLING, View, curve, figures
 
-SHARES = ("hit_rate_at_capacity", "recall_at_capacity", "base_rate")
-RESAMPLING = 1979
-"""Seed of every bootstrap: a report computed again is the same report."""
 SYNTHETIC = "These figures come from generated data: they say nothing about any real border."
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """Labelled rows of one target, how each weighs, and whether exact intervals apply."""
-
-    label: NDArray[np.int8]
-    chosen: NDArray[np.bool_]
-    chance: Floats
-    ranked: Floats
-    weight: Floats
-    exact: bool
 
 
 def report(
@@ -52,10 +38,10 @@ def report(
     *,
     config: TrainConfig,
     fitted_until: int,
-    peers: Mapping[str, Estimate] | None = None,
+    peers: Mapping[str, Floats] | None = None,
     score: Score | None = None,
     earlier: Dataset | None = None,
-    sent: Floats | None = None,
+    sent: Sent | None = None,
 ) -> dict[str, Any]:
     """Judge scores of a test period; the keys are described in ``docs/models.md``.
 
@@ -70,16 +56,15 @@ def report(
         Capacity, severity and seed.
     fitted_until : int
         UTC microseconds: what the model may have seen.
-    peers : mapping of name to Estimate, optional
-        Average precision of discrepancies beside simpler methods, and differences to them.
+    peers : mapping of name to float64 array of shape (n,), optional
+        Chances of a discrepancy by simpler methods that were taught the same.
     score : callable, optional
         The model itself, rows of shape (k, f) to scores: without it, the value of feature families
         and the effect of proxies cannot be told.
     earlier : Dataset, optional
         Rows that taught it: without them, or without ``score``, drift cannot be told.
-    sent : float64 array of shape (n,), optional
-        Propensity of every decision that sent its vehicle to officers, NaN elsewhere; without it a
-        draw that was never carried out looks like no draw.
+    sent : Sent of n rows, optional
+        What decisions say; without it a draw that never became an act looks like no draw.
 
     Returns
     -------
@@ -87,61 +72,87 @@ def report(
         JSON values only.
     """
     rows = np.flatnonzero(test.entries)
-    test = test.take(rows)
-    chances: dict[Target, Floats] = {
-        "seizure": scores.p_seizure[rows],
-        "discrepancy": scores.p_discrepancy[rows],
-    }
-    ranked = risk(chances["seizure"], chances["discrepancy"], severity=config.severity)
-
-    def choose(risks: Floats) -> NDArray[np.bool_]:
-        return metrics.within_capacity(
-            risks, test.post, test.arrived_at, capacity=config.capacity, seed=config.seed
-        )
-
-    chosen = choose(ranked)
-    groups = by_group(test, chances["discrepancy"], chosen)
+    test, sent = test.take(rows), None if sent is None else sent.take(rows)
+    chances = {name: getattr(scores, f"p_{name}")[rows] for name in TARGETS}
+    judged = _Judged(test, chances, config, sent)
+    groups = by_group(test, chances["discrepancy"], judged.chosen, lot=judged.by_lot("discrepancy"))
     made: dict[str, Any] = {
         "synthetic": test.synthetic,
         "notice": SYNTHETIC if test.synthetic else "",
         "fitted_until": rfc3339(fitted_until),
         "period": _period(test),
         "arrivals": len(test),
-        "within_capacity": int(chosen.sum()),
+        "within_capacity": int(judged.chosen.sum()),
         "capacity": config.capacity,
         "severity": config.severity,
-        "targets": {
-            target: _target(
-                test,
-                target,
-                chance=chances[target],
-                ranked=ranked,
-                chosen=chosen,
-                sent=None if sent is None else sent[rows],
-            )
-            for target in TARGETS
-        },
+        "targets": {target: _target(judged, target) for target in TARGETS},
         "groups": groups,
-        "outcome_test": outcome_test(groups),
-        "scores_by_outcome": _by_outcome(test, ranked),
-        "peers": {name: figure.as_dict() for name, figure in (peers or {}).items()},
+        "outcome_test": outcome_test(groups, total=within(test, judged.chosen)),
+        "scores_by_outcome": _by_outcome(test, judged.ranked),
+        **_beside(judged, {name: one[rows] for name, one in (peers or {}).items()}),
         "alarms": alarms(test, chances["discrepancy"]),
     }
     if score is not None:
-        made |= _inside(test, score, choose, config=config, earlier=earlier, ranked=ranked)
+        made |= _inside(judged, score, earlier=earlier)
     return made | {"cannot_tell": cannot_tell(made)}
 
 
-def _inside(
-    test: Dataset,
-    score: Score,
-    choose: Callable[[Floats], NDArray[np.bool_]],
-    *,
-    config: TrainConfig,
-    earlier: Dataset | None,
-    ranked: Floats,
-) -> dict[str, Any]:
+class _Judged:
+    """The arrivals that are judged, what was stated of them, and which of them are searched."""
+
+    def __init__(
+        self,
+        test: Dataset,
+        chances: Mapping[Target, Floats],
+        config: TrainConfig,
+        sent: Sent | None,
+    ) -> None:
+        self.test, self.chances, self.config, self.sent = test, chances, config, sent
+        both = chances["seizure"], chances["discrepancy"]
+        self.ranked = risk(*both, severity=config.severity)
+        self.chosen = self.choose(self.ranked)
+
+    def choose(self, risks: Floats) -> NDArray[np.bool_]:
+        """Return the arrivals within capacity by some risks."""
+        return metrics.within_capacity(
+            risks,
+            self.test.post,
+            self.test.arrived_at,
+            capacity=self.config.capacity,
+            seed=self.config.seed,
+        )
+
+    def by_lot(self, target: Target) -> Logged:
+        """Return the random stream."""
+        return by_lot(self.test, target, sent=self.sent)
+
+    def view(
+        self,
+        target: Target,
+        rows: NDArray[np.bool_],
+        label: metrics.Labels,
+        *,
+        weight: Floats | None = None,
+        faults: tuple[str, ...] = (),
+        thin: tuple[str, ...] = (),
+    ) -> View:
+        """Return some of the rows; counted exactly where each weighs the same."""
+        even = np.ones(int(rows.sum()))
+        return View(
+            label[rows],
+            self.chosen[rows],
+            self.chances[target][rows],
+            self.ranked[rows],
+            even if weight is None else weight[rows],
+            exact=weight is None,
+            faults=faults,
+            thin=thin,
+        )
+
+
+def _inside(judged: _Judged, score: Score, *, earlier: Dataset | None) -> dict[str, Any]:
     """Return what can only be told with the model at hand."""
+    test, config = judged.test, judged.config
     proxies = [name for name, one in CATALOGUE.items() if one.proxy]
     families: dict[str, list[str]] = {"possible proxies of origin": proxies}
     for name, one in CATALOGUE.items():
@@ -153,8 +164,8 @@ def _inside(
             score,
             proxies,
             severity=config.severity,
-            chosen=choose(ranked),
-            choose=choose,
+            chosen=judged.chosen,
+            choose=judged.choose,
             seed=RESAMPLING,
         ),
     }
@@ -162,7 +173,8 @@ def _inside(
         taught = recent(earlier.take(earlier.entries))
         said = score(taught.values)
         before = risk(said.p_seizure, said.p_discrepancy, severity=config.severity)
-        made["drift"] = drift(taught, test, risks=(before, ranked), capacity=config.capacity)
+        risks = before, judged.ranked
+        made["drift"] = drift(taught, test, risks=risks, capacity=config.capacity)
     return made
 
 
@@ -173,55 +185,44 @@ def _period(test: Dataset) -> dict[str, str]:
     return {"from": rfc3339(int(arrived.min())), "until": rfc3339(int(arrived.max()))}
 
 
-def _target(
-    test: Dataset,
-    target: Target,
-    *,
-    chance: Floats,
-    ranked: Floats,
-    chosen: NDArray[np.bool_],
-    sent: Floats | None,
-) -> dict[str, Any]:
+def _target(judged: _Judged, target: Target) -> dict[str, Any]:
     """Judge one target in the three views."""
-    evidence = test.evidence(target)
-    label = test.label(target)
-    drawn = evidence & np.isin(test.basis, ENGINE_DRAWN) & ~np.isnan(test.propensity)
-
-    def view(rows: NDArray[np.bool_], *, weigh: bool = False, exact: bool = False) -> _View:
-        count = int(rows.sum())
-        weight = 1 / test.propensity[rows] if weigh else np.ones(count)
-        return _View(label[rows], chosen[rows], chance[rows], ranked[rows], weight, exact)
-
-    lot = view(evidence & (test.basis == "random"), exact=True)
-    seen = view(evidence, exact=True)
-    values = _values(test, target, chance=chance, chosen=chosen, sent=sent)
-    normalised = values["engine_drawn"]["searched"]["self_normalised"]
+    test, chance = judged.test, judged.chances[target]
+    drawn, lot = logged(test, target, sent=judged.sent), judged.by_lot(target)
+    values = _values(
+        {"engine_drawn": drawn, "random_stream": lot}, chance=chance, chosen=judged.chosen
+    )
+    searched = values["engine_drawn"]["searched"]
+    # What speaks against the log speaks against every figure that has its weights.
+    log, whole = searched["diagnostics"], diagnosed(drawn, np.ones(len(test)))
+    weighted = judged.view(
+        target,
+        drawn.drawn,
+        drawn.found,
+        weight=1 / drawn.propensity,
+        faults=tuple(dict.fromkeys((*log["doubts"], *whole.faults))),
+        thin=tuple(log["faults"]),
+    )
+    missing = float(lot.missing.sum()) / max(1, int(lot.drawn.sum()))
+    random = judged.view(target, lot.drawn, lot.found, faults=undone(missing))
+    seen = judged.view(target, test.evidence(target), test.label(target))
     return {
-        "random_stream": _figures(lot),
-        "inverse_propensity": _figures(view(drawn, weigh=True))
-        | {"hit_rate_at_capacity": normalised},
-        "inspected": _figures(seen)
-        | {
-            "brier": metrics.brier(seen.chance, seen.label) if len(seen.label) else None,
-            "reliability": metrics.reliability(seen.chance, seen.label).as_dict(),
-            "curve": metrics.capture_curve(seen.ranked, seen.label, seen.weight),
-        },
-        "random_curve": metrics.capture_curve(lot.ranked, lot.label, lot.weight),
+        "random_stream": figures(random),
+        "inverse_propensity": figures(weighted)
+        | {"hit_rate_at_capacity": searched["self_normalised"]},
+        "inspected": figures(seen)
+        | stated(seen.chance, seen.label, seed=RESAMPLING)
+        | {"curve": curve(seen)},
+        "random_curve": curve(random),
         "policy_value": values,
     }
 
 
 def _values(
-    test: Dataset,
-    target: Target,
-    *,
-    chance: Floats,
-    chosen: NDArray[np.bool_],
-    sent: Floats | None,
+    logs: Mapping[str, Logged], *, chance: Floats, chosen: NDArray[np.bool_]
 ) -> dict[str, Any]:
     """Estimate what the searches within capacity would have found, and what the others missed."""
     wanted = chosen.astype(np.float64)
-    logs = {"engine_drawn": logged(test, target, sent=sent), "random_stream": by_lot(test, target)}
     return {
         name: {
             "searched": policy_value(log, wanted, chance=chance).as_dict(),
@@ -231,46 +232,29 @@ def _values(
     }
 
 
-def _figures(view: _View) -> dict[str, Any]:
-    """Return the figures of one view, exact where they are shares of counts."""
-    label, chosen, weight = view.label, view.chosen, view.weight
-    hit = label == 1
-
-    def rate(w: Floats) -> float:
-        return _ratio(w @ (chosen & hit), float(w @ chosen))
-
-    def recall(w: Floats) -> float:
-        return _ratio(w @ (chosen & hit), w @ hit)
-
-    def base(w: Floats) -> float:
-        return _ratio(w @ hit, float(w.sum()))
-
-    statistics: dict[str, Callable[[Floats], float]] = {
-        "hit_rate_at_capacity": rate,
-        "recall_at_capacity": recall,
-        "base_rate": base,
-        "lift": lambda w: _ratio(rate(w), base(w)),
-        "average_precision": metrics.average_precision(view.chance, label),
-        "auc": metrics.auc(view.chance, label),
-    }
-    made = estimates(statistics, label, weight=weight, seed=RESAMPLING)
-    if view.exact:
-        caught = int((chosen & hit).sum())
-        made["hit_rate_at_capacity"] = share(caught, int(chosen.sum()))
-        made["recall_at_capacity"] = share(caught, int(hit.sum()))
-        made["base_rate"] = share(int(hit.sum()), len(label))
-    for name in SHARES:
-        made[name] = narrow(made[name])
-    spread = float(weight @ weight)
-    return {
-        "rows": len(label),
-        "finds": int(hit.sum()),
-        "effective_rows": float(weight.sum() ** 2 / spread) if spread else 0.0,
-    } | {name: figure.as_dict() for name, figure in made.items()}
+def _beside(judged: _Judged, peers: Mapping[str, Floats]) -> dict[str, Any]:
+    """Compare order and searches with those of simpler methods."""
+    if not peers:
+        return {"peers": {}, "advantage": {}}
+    seen = judged.test.evidence("discrepancy")
+    label, chance = judged.test.discrepancy[seen], judged.chances["discrepancy"]
+    ours = metrics.average_precision(chance[seen], label)
+    statistics: dict[str, Callable[[Floats], float]] = {"this model": ours}
+    log, mine = logged(judged.test, "discrepancy", sent=judged.sent), judged.chosen * np.float64(1)
+    more = {}
+    for name, stated_there in peers.items():
+        theirs = metrics.average_precision(stated_there[seen], label)
+        statistics |= {name: theirs, f"this model less {name}": _less(ours, theirs)}
+        searched = judged.choose(stated_there) * np.float64(1)
+        more[name] = advantage(log, mine, searched, chance=chance).as_dict()
+    found = estimates(statistics, label, seed=RESAMPLING)
+    return {"peers": {name: one.as_dict() for name, one in found.items()}, "advantage": more}
 
 
-def _ratio(above: float, below: float) -> float:
-    return float(above / below) if below > 0 else float("nan")
+def _less(
+    ours: Callable[[Floats], float], theirs: Callable[[Floats], float]
+) -> Callable[[Floats], float]:
+    return lambda weight: ours(weight) - theirs(weight)
 
 
 def _by_outcome(test: Dataset, ranked: Floats) -> dict[str, Any]:

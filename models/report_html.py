@@ -4,27 +4,27 @@ Assumes the dictionary of :mod:`models.report`. The page is one file: plots are 
 is fetched, no script runs, and it prints.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
 from models import plots
+from models.report_tables import figure, table
 from models.report_text import (
     COLUMNS,
     ESTIMATES,
     FIGURES,
     LOGS,
     SHARES,
+    STATED,
     VIEWS,
     fairness,
-    said,
     summary,
 )
 
 Report = Mapping[str, Any]
 
-_LONG = 40
-"""Characters of a cell that may be broken into lines."""
+GROUP_FIGURES = ("random_stream", "inspected", "at_capacity", "random_recall", "recall")
 _STYLE = """
 :root{color-scheme:light}
 body{font:16px/1.55 system-ui,sans-serif;color:#22303c;background:#fbfaf8;max-width:76rem;
@@ -105,19 +105,24 @@ def _target(report: Report, target: str) -> Iterator[str]:
         for view, text in VIEWS.items()
     ]
     rows = (
-        (name, [_figure(views[view][key], share=key in SHARES) for view in VIEWS])
+        (name, [figure(views[view][key], share=key in SHARES) for view in VIEWS])
         for key, name in FIGURES.items()
     )
+    stated = (
+        (name, ["", "", figure(views["inspected"][key], share=False)])
+        for key, name in STATED.items()
+        if key in views["inspected"]
+    )
     note = "Figures with 95 % intervals. Capacity: the riskiest share of each post's daily entries."
-    yield _table(["", *heads], rows, caption=note)
+    yield table(["", *heads], [*rows, *stated], caption=note)
     if target == "discrepancy" and report["peers"]:
-        peers = (
-            (escape(name), [_figure(one, share=False)]) for name, one in report["peers"].items()
-        )
-        yield _table(["", "average precision"], peers, caption="Beside simpler methods.")
+        yield from _beside(report)
     yield from _values(views)
     yield '<div class="grid">'
-    text = f"Share of {target} finds caught against the share of vehicles inspected."
+    text = (
+        f"Share of {target} finds caught against the share of vehicles inspected, with the 95 % "
+        "interval of each point."
+    )
     yield plots.plot(plots.capture(report, target), name=f"capture-{target}", text=text)
     text = (
         f"Share of inspections that found a {target} (dots, with 95 % intervals) against the "
@@ -131,6 +136,18 @@ def _target(report: Report, target: str) -> Iterator[str]:
     yield "</div>"
 
 
+def _beside(report: Report) -> Iterator[str]:
+    """Yield how simpler methods do."""
+    peers = ((escape(name), [figure(one, share=False)]) for name, one in report["peers"].items())
+    yield table(["", "average precision"], peers, caption="Beside simpler methods.")
+    more = [
+        (escape(name), [figure(one, share=True)])
+        for name, one in report.get("advantage", {}).items()
+    ]
+    note = "Discrepancies more for each search within capacity, from all draws of the engine."
+    yield table(["than by", "more finds"], more, caption=note)
+
+
 def _values(views: Mapping[str, Any]) -> Iterator[str]:
     """Yield what the model would have found, had it chosen, with what the log can bear."""
     asked = [
@@ -139,9 +156,11 @@ def _values(views: Mapping[str, Any]) -> Iterator[str]:
         for log in LOGS
     ]
     rows = [
-        (name, [_figure(value[key], share=True) for value, _ in asked])
+        (name, [figure(value[key], share=True) for value, _ in asked])
         for key, name in ESTIMATES.items()
     ]
+    hourly = [figure(value["hits_per_hour"], share=False) for value, _ in asked]
+    rows.append(("finds an hour of search", hourly))
     logs = [value["diagnostics"] for value, _ in asked]
     rows += [
         ("draws", [f"{one['drawn']:,}, worth {one['effective']:,.0f} even ones" for one in logs]),
@@ -150,7 +169,7 @@ def _values(views: Mapping[str, Any]) -> Iterator[str]:
         ("their weight", [f"{one['covered']:.2f} of what is asked about" for one in logs]),
         ("against an answer", [escape("; ".join(one["faults"])) or "nothing" for one in logs]),
     ]
-    yield _table(
+    yield table(
         ["", *(head for _, head in asked)],
         rows,
         caption="Had this model chosen: hit rates estimated from logged draws.",
@@ -163,7 +182,9 @@ def _groups(report: Report) -> Iterator[str]:
     said_of = " ".join(fairness(report))
     yield f"<p>{escape(said_of or 'No group is seen to be searched at another bar.')}</p>"
     yield '<div class="grid">'
-    for column in ("post", "vehicle_class"):
+    for column in ("post", "shift", "vehicle_class"):
+        if column not in report["groups"]:  # reports of the first versions
+            continue
         text = (
             f"Hit rate of inspections by {COLUMNS[column]} with 95 % intervals, and the mean "
             "chance that was stated for them."
@@ -173,8 +194,9 @@ def _groups(report: Report) -> Iterator[str]:
             plots.rates(report, column), name=column.replace("_", "-"), text=text, rows=rows + 2
         )
     yield "</div>"
-    for column, name in COLUMNS.items():
-        yield _table(
+    for column in report["groups"]:
+        name = COLUMNS[column]
+        yield table(
             [
                 name,
                 "arrivals",
@@ -182,6 +204,8 @@ def _groups(report: Report) -> Iterator[str]:
                 "hit rate of random checks",
                 "of inspections",
                 "of inspections within capacity",
+                "recall of finds by random checks",
+                "of all finds",
                 "mean stated chance",
                 "against the others",
             ],
@@ -198,7 +222,7 @@ def _group(one: Mapping[str, Any], verdict: str) -> list[str]:
     return [
         f"{one['arrivals']:,}",
         f"{one['within_capacity']:,}",
-        *(_figure(one[key], share=True) for key in ("random_stream", "inspected", "at_capacity")),
+        *(figure(one[key], share=True) if key in one else "" for key in GROUP_FIGURES),
         stated + (" (not what was found)" if one["calibrated"] is False else ""),
         verdict,
     ]
@@ -237,48 +261,20 @@ def _inside(report: Report) -> Iterator[str]:
         rows = len(moved["features"]) + 1
         yield plots.plot(plots.drift(report), name="drift", text=text, rows=rows)
     yield "</div>"
-    if report["proxies"]["by_country"]:
+    if report["proxies"]["by_country"] and isinstance(report["proxies"]["replaced"], Mapping):
         names = ", ".join(report["proxies"]["features"])
-        yield _table(
+        yield table(
             ["plate country", "arrivals", "searched", "without proxies"],
             (
                 (
                     escape(name),
                     [
                         f"{one['arrivals']:,}",
-                        f"{one['searched']:.1%}",
-                        f"{one['without_proxies']:.1%}",
+                        figure(one["searched"], share=True),
+                        figure(one["without_proxies"], share=True),
                     ],
                 )
                 for name, one in report["proxies"]["by_country"].items()
             ),
             caption=f"Share within capacity with and without possible proxies of origin: {names}.",
         )
-
-
-def _figure(figure: Mapping[str, Any], *, share: bool) -> str:
-    if figure["knowable"]:
-        return said(figure, share=share)
-    why = escape(figure["why"], quote=True)
-    return f'<span class="unknown" title="{why}">not yet knowable</span>'
-
-
-def _table(heads: Iterable[str], rows: Iterable[tuple[str, list[str]]], *, caption: str) -> str:
-    """Return a table of ready markup; numbers alone are set to the right."""
-    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
-    body = "".join(
-        f'<tr><th scope="row">{name}</th>'
-        + "".join(f'<td class="{_kind(cell)}">{cell}</td>' for cell in cells)
-        + "</tr>"
-        for name, cells in rows
-    )
-    return (
-        f'<div class="scroll"><table><caption>{escape(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _kind(cell: str) -> str:
-    if cell.replace(",", "").isdigit():
-        return "n"
-    return "long" if len(cell) > _LONG and "<" not in cell else "s"

@@ -6,6 +6,8 @@ Assumes the dictionary of :mod:`models.report`; nothing is computed here.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from models.logged import MOST_MISSING
+
 Report = Mapping[str, Any]
 
 VIEWS = {
@@ -21,13 +23,19 @@ FIGURES = {
     "average_precision": "average precision",
     "auc": "AUC",
 }
+STATED = {"calibration_error": "calibration error", "brier": "Brier score"}
 ESTIMATES = {
     "inverse_propensity": "inverse propensity",
     "self_normalised": "self-normalised",
     "doubly_robust": "doubly robust",
 }
 LOGS = {"engine_drawn": "all draws of the engine", "random_stream": "random checks alone"}
-COLUMNS = {"post": "post", "vehicle_class": "vehicle class", "plate_country": "plate country"}
+COLUMNS = {
+    "post": "post",
+    "shift": "shift",
+    "vehicle_class": "vehicle class",
+    "plate_country": "plate country",
+}
 SHARES = frozenset({"hit_rate_at_capacity", "recall_at_capacity", "base_rate"})
 
 
@@ -98,9 +106,14 @@ def _missed(report: Report) -> Iterator[str]:
 
 def _calibration(report: Report) -> Iterator[str]:
     seen = report["targets"]["discrepancy"]["inspected"]
-    if seen["rows"]:
-        error = seen["reliability"]["error"]
-        yield f"A stated chance of a discrepancy is off by {error:.1%} on average."
+    error = seen.get("calibration_error")  # reports of the first versions have none
+    if error and error["knowable"]:
+        yield (
+            f"A stated chance of a discrepancy is off by {said(error, share=True)} on average; "
+            f"right ones would seem off by {seen['reliability']['by_chance']:.1%} in as few rows."
+        )
+    elif error and seen["rows"]:
+        yield "Whether stated chances come true is not yet knowable."
 
 
 def fairness(report: Report) -> Iterator[str]:
@@ -113,10 +126,15 @@ def fairness(report: Report) -> Iterator[str]:
                 "these may be searched too easily."
             )
     proxies = report.get("proxies")
-    if proxies and proxies["features"]:
+    if not proxies or not proxies["features"] or not isinstance(proxies["replaced"], Mapping):
+        return
+    share = said(proxies["replaced"], share=True)
+    if proxies["replaced"]["knowable"]:
+        yield f"Features that could stand in for a person's origin decide {share} of the searches."
+    else:
         yield (
-            "Features that could stand in for a person's origin decide "
-            f"{proxies['replaced']:.1%} of the searches."
+            "What share of the searches features that could stand in for a person's origin decide "
+            "is not yet knowable."
         )
 
 
@@ -147,6 +165,12 @@ def cannot_tell(made: Report) -> list[str]:
                 f"No random checks of {target}: what a search of everybody would find, and what "
                 "the ranking misses, cannot be known."
             )
+        elif _is_undone(lot):
+            said.append(
+                f"{lot['not_carried_out']} of {lot['not_carried_out'] + lot['rows']} random checks "
+                f"of {target} were not carried out in full: what they would have found cannot be "
+                "told from what the others found."
+            )
         elif not lot["finds"]:
             said.append(
                 f"No {target} in {lot['rows']} random checks: that still allows up to "
@@ -160,6 +184,12 @@ def cannot_tell(made: Report) -> list[str]:
         if not views["inspected"]["auc"]["knowable"]:
             said.append(f"Too few {target} labels in the period to judge their order at all.")
     return said
+
+
+def _is_undone(view: Mapping[str, Any]) -> bool:
+    """Tell whether too many draws of a view are without evidence."""
+    lost, rows = int(view["not_carried_out"]), int(view["rows"])
+    return lost > MOST_MISSING * (lost + rows)
 
 
 def best_view(views: Mapping[str, Any]) -> str:
@@ -181,6 +211,8 @@ def page(report: Report) -> str:
                 lines.append(f"    {name:24}{said(estimates['searched'][key], share=True)}")
     for name, figure in report.get("peers", {}).items():
         lines.append(f"average precision, {name}: {said(figure, share=False)}")
+    for name, figure in report.get("advantage", {}).items():
+        lines.append(f"finds more for each search than by {name}: {said(figure, share=True)}")
     return "\n".join(lines) + "\n"
 
 
@@ -193,8 +225,9 @@ def _views(target: str, views: Mapping[str, Any]) -> Iterator[str]:
         yield f"{target}, {title}: {_size(kept)}"
         for key, name in FIGURES.items():
             yield f"    {name:24}{said(kept[key], share=key in SHARES)}"
-    if views["inspected"]["rows"]:
-        yield f"    {'calibration error':24}{views['inspected']['reliability']['error']:.4f}"
+    for key, name in STATED.items():
+        if views["inspected"]["rows"] and key in views["inspected"]:
+            yield f"    {name:24}{said(views['inspected'][key], share=False)}"
 
 
 def _size(view: Mapping[str, Any]) -> str:

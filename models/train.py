@@ -20,6 +20,8 @@ from models.config import TrainConfig
 from models.dataset import Dataset
 from models.drift import Reference, reference
 from models.fit import fit
+from models.logged import Sent
+from models.lookup import NAME, Lookup
 from models.model import Model
 from models.norms import FEWEST_ROWS, norms
 from models.report import SYNTHETIC, report
@@ -55,7 +57,14 @@ class Trained:
     """What a reviewer is shown as similar; none where only a dataset was given."""
 
 
-def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
+def train(
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    cutoff: int,
+    sent: Sent | None = None,
+    table: Lookup | None = None,
+) -> Trained:
     """Train, judge and describe a model from what was known at a cut-off.
 
     Parameters
@@ -66,6 +75,10 @@ def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
         Every choice; the same data and choices give the same bytes.
     cutoff : int
         UTC microseconds.
+    sent : Sent of n rows, optional
+        What decisions say; without it a draw that never became an act looks like no draw.
+    table : Lookup of n rows, optional
+        The peer that stands beside the twin in its report.
 
     Returns
     -------
@@ -79,12 +92,16 @@ def train(dataset: Dataset, config: TrainConfig, *, cutoff: int) -> Trained:
     since = cutoff - round(config.last_days * DAY) if config.last_days else 0
     # A record that came late was not known by its arrival alone.
     known = (dataset.arrived_at < cutoff) & (dataset.as_of < cutoff)
-    seen = dataset.take((dataset.arrived_at >= since) & known)
+    rows = (dataset.arrived_at >= since) & known
+    seen, table = dataset.take(rows), None if table is None else table.take(rows)
+    if sent is not None:  # what has no act yet, and may still get one, is not left undone
+        ripe = seen.arrived_at < cutoff - config.label_delay
+        sent = sent.take(rows).where(ripe & ~np.isin(seen.post, config.untrusted_posts))
     if config.untrusted_posts:
         seen = seen.unlabelled(config.untrusted_posts)
     if not len(seen):
         raise NotEnoughDataError("a model", "no crossing arrived before the cut-off")
-    judged, chosen = _judged(seen, config, cutoff=cutoff)
+    judged, chosen = _judged(seen, config, cutoff=cutoff, sent=sent, table=table)
     model = fit(seen, chosen, until=cutoff, known_before=cutoff)
     return Trained(
         model=model,
@@ -114,7 +131,7 @@ def to_check(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
 
 
 def _judged(
-    seen: Dataset, config: TrainConfig, *, cutoff: int
+    seen: Dataset, config: TrainConfig, *, cutoff: int, sent: Sent | None, table: Lookup | None
 ) -> tuple[dict[str, Any], TrainConfig]:
     """Return the report of a twin that saw nothing of the test period, and the choices it made."""
     span = cutoff - int(seen.as_of[0])
@@ -122,7 +139,8 @@ def _judged(
     until = test_from - config.label_delay
     # Labels that had not come by the cut-off are not known to this run, in the test either.
     known = seen.label_known_at < cutoff
-    test = seen.take((seen.arrived_at >= test_from) & (known | ~seen.inspected))
+    tested = (seen.arrived_at >= test_from) & (known | ~seen.inspected)
+    test = seen.take(tested)
     try:
         judge, config, weights = twin(seen, config, test=test, until=until, known_before=test_from)
     except NotEnoughDataError as error:
@@ -133,13 +151,18 @@ def _judged(
             "cannot_tell": [f"Not yet knowable, {error}."],
         }
         return unjudged, config
+    peers = {}
+    if table is not None:
+        peers[NAME] = table.said(seen, until=until, known_before=test_from)[tested]
     judged = report(
         test,
         judge.score(test.values),
         config=config,
         fitted_until=test_from,
+        peers=peers,
         score=judge.score,
         earlier=seen.take(seen.arrived_at < test_from),
+        sent=None if sent is None else sent.take(tested),
     )
     return judged | {"refitted_until": rfc3339(cutoff), "weights": weights}, config
 

@@ -33,12 +33,13 @@ def backtest(
     from engine.profiles import Trial
     from features.event_log import read_event_log
     from models.profile_backtest import profile_backtest
+    from models.sent import read_sent
 
     step_back(if_polite=polite)
     trial = Trial(expression, channel, percentage, post or None)
     with opened(existing(home)) as (found, store), store.read() as connection:
-        tables = read_event_log(found, connection)
-    result = profile_backtest(tables, trial, days=days)
+        tables, sent = read_event_log(found, connection), read_sent(connection)
+    result = profile_backtest(tables, trial, days=days, sent=sent)
     emit(result, as_json=as_json, text=lambda: _said(result))
 
 
@@ -58,10 +59,23 @@ def _said(result: dict[str, Any]) -> None:
         ("share of random checks that match", random["share_matched"]),
     ):
         typer.echo(f"{name}: {_estimate(estimate)}")
+    value = result["had_it_chosen"]
+    typer.echo(f"hit rate had it chosen, by all draws: {_estimate(value['self_normalised'])}")
+    typer.echo(f"finds had it chosen: {_estimate(value['hits'])}")
+    typer.echo(f"finds an hour of search: {_estimate(value['hits_per_hour'])}")
+    typer.echo(_stands_on(value["diagnostics"]))
     if result["proxies"]:
         typer.echo(f"could stand for a person's origin: {', '.join(result['proxies'])}")
     if result["synthetic"]:
         typer.echo("SYNTHETIC data: nothing in them is real")
+
+
+def _stands_on(log: dict[str, Any]) -> str:
+    return (
+        f"by {log['drawn']:,} draws, worth {log['effective']:,.0f} even ones; the heaviest bears "
+        f"{log['largest_weight']:.1%} of the weight, {log['not_carried_out']:.1%} were not "
+        "carried out"
+    )
 
 
 def _estimate(estimate: dict[str, Any]) -> str:

@@ -41,6 +41,7 @@ EVENTS: Final[Labels] = {
 }
 GROUPS_OF_REPORT: Final[Labels] = {
     "post": N_("Post"),
+    "shift": N_("Shift"),
     "vehicle_class": N_("Vehicle class"),
     "plate_country": N_("Plate country"),
 }

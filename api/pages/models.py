@@ -131,7 +131,7 @@ async def show_report(
         twin=f"/v1/models/{version}/report",
         version=version,
         report=found,
-        curves={name: charts.line(**_curve(one)) for name, one in targets.items()},
+        curves={name: _curve(one) for name, one in targets.items()},
         dots={name: charts.dots(one["inspected"]["reliability"]) for name, one in targets.items()},
         side=charts.SIDE,
         ticks=[(share, charts.stretched(share)) for share in (0.01, 0.05, 0.2, 0.5, 1.0)],
@@ -189,9 +189,12 @@ def _stored(runtime: Runtime, version: str) -> Any:
     return runtime.home.reports / version / "report.html"
 
 
-def _curve(views: Any) -> dict[str, Any]:
-    """Return the finds caught against the share inspected, random checks where they can tell."""
-    known = (
-        views["random_curve"] if views["random_stream"]["finds"] else views["inspected"]["curve"]
-    )
-    return {"across": known["capacity"], "up": known["caught"]}
+def _curve(views: Any) -> dict[str, str] | None:
+    """Return the finds caught against the share inspected, of random checks where they can tell."""
+    known = {"random_stream": views["random_curve"], "inspected": views["inspected"]["curve"]}
+    for view, curve in known.items():
+        if curve.get("knowable"):
+            ends = ("caught", "low", "high")
+            lines = {name: charts.line(curve["capacity"], curve[name]) for name in ends}
+            return lines | {"view": view}
+    return None

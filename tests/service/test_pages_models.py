@@ -1,5 +1,6 @@
 """Models at the desk: side by side, why one is refused, two people, the way back; and drift."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +18,7 @@ from models.bundle import file_digest
 from tests.catalogues import wanted
 from tests.service.conftest import serving
 from tests.service.desk import Desk, at_desk
-from tests.service.papers import JUDGED, register
+from tests.service.papers import JUDGED, register, report
 from tests.service.test_pages_languages import WORD
 from tests.service.world import World
 
@@ -160,6 +161,30 @@ def test_a_report_is_drawn_by_us_and_a_stored_page_is_sealed(world: World, bob: 
     sealed = bob.get(f"{path}/report.html")
     assert sealed.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
     assert bob.get("/models/..%2F..%2Fkeys/report.html").status_code == 404
+
+
+def test_a_report_says_how_sure_it_is_and_one_of_before_is_read_too(
+    world: World, bob: Desk
+) -> None:
+    page = bob.get(f"{candidate(world, 'm-sure')}/report").text
+    assert page.count('<polyline class="edge"') in (2, 4)
+    assert "Right chances would seem off by" in page and "20:00-08:00" in page
+    kept = json.loads(report())
+    for views in kept["targets"].values():
+        for name in ("calibration_error", "brier"):
+            del views["inspected"][name]
+        views["inspected"]["reliability"] |= {"error": 0.02}
+        for curve in (views["random_curve"], views["inspected"]["curve"]):
+            for name in ("knowable", "why", "low", "high"):
+                del curve[name]
+    for groups in kept["groups"].values():
+        for one in groups.values():
+            del one["random_recall"], one["recall"]
+    old = candidate(world, "m-before", targets=kept["targets"], groups=kept["groups"])
+    page = bob.get(f"{old}/report")
+    assert page.status_code == 200 and '<polyline class="edge"' not in page.text
+    told = bob.get("/models/comparison?version=m-before&version=m-sure").text
+    assert "Calibration error" in told
 
 
 def test_models_and_their_reports_speak_one_language(world: World, cem: Desk) -> None:

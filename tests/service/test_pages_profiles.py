@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from api.backtesting import Backtests, Measurements
 from api.commands.demo_desk import furnish
@@ -13,6 +14,7 @@ from api.pages.languages import LANGUAGES, Speech
 from api.pages.proposing import successor
 from api.pages.wording import Retelling
 from api.roles import Role
+from api.schemas_profiles import ProfileView
 from engine.errors import BusyError, NotEnoughDataError, ProfileRefusedError
 from engine.profile_program import program
 from tests.service.desk import Desk, at_desk
@@ -40,6 +42,19 @@ FIGURES: dict[str, Any] = {
     "daily_matches": [0, 3, 1],
 }  # fmt: skip
 """As a backtest answers; what one computes is tested where it is made."""
+
+
+RATE: dict[str, Any] = {"value": 0.31, "low": 0.21, "high": 0.43, "n": 61, "positives": 19,
+                        "knowable": True, "why": ""}  # fmt: skip
+CHOSEN: dict[str, Any] = {
+    "searches": 120.0, "inverse_propensity": RATE, "self_normalised": RATE,
+    "doubly_robust": RATE | {"value": None, "low": None, "high": None, "knowable": False},
+    "hits_per_hour": RATE | {"value": 0.47, "low": 0.32, "high": 0.66},
+    "hits": RATE | {"value": 37.2, "low": 25.2, "high": 51.6},
+    "diagnostics": {"drawn": 61, "effective": 48.0, "largest_weight": 0.07, "covered": 0.96,
+                    "covered_low": 0.5, "covered_high": 1.6, "not_carried_out": 0.04,
+                    "faults": []},
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +108,28 @@ def test_written_approved_by_another_in_force_and_picking(
     assert seen["profiles"] == ["DESK-1"]
     listed = bob.get("/profiles").text
     assert "DESK-1" in listed and "in force" in listed and len(listed) < 150_000
+
+
+def test_what_it_would_have_found_is_shown_with_what_that_stands_on(
+    world: World, ann: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES | {"had_it_chosen": CHOSEN})
+    propose(ann, "VALUE-1")
+    page = ann.get("/profiles/VALUE-1").text
+    assert "Hit rate, had it chosen" in page and "between 21.0% and 43.0%" in page
+    assert "37.2" in page and "0.47" in page and "61 draws, worth 48 even ones" in page
+    found = world.get("/v1/profiles/VALUE-1").json()
+    TypeAdapter(ProfileView).validate_python(found)
+    assert found["backtest"]["had_it_chosen"]["diagnostics"]["not_carried_out"] == 0.04
+    fault = "more than 10% of the draws were not carried out in full"
+    withheld = {name: CHOSEN[name] | {"knowable": False, "why": fault}
+                for name in ("self_normalised", "hits", "hits_per_hour")}  # fmt: skip
+    log = CHOSEN["diagnostics"] | {"faults": [fault], "not_carried_out": 0.3}
+    value = CHOSEN | withheld | {"diagnostics": log}
+    monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES | {"had_it_chosen": value})
+    propose(ann, "VALUE-2")
+    page = ann.get("/profiles/VALUE-2").text
+    assert fault in page and "<strong>37.2</strong>" not in page
 
 
 def test_a_changed_profile_is_shown_against_the_one_in_force(ann: Desk, bob: Desk) -> None:

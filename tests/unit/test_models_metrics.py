@@ -120,10 +120,10 @@ def test_reliability_knows_right_from_wrong() -> None:
     assert metrics.reliability(chance * 2, label).error > 0.1
 
 
-def test_capture_curve_of_a_random_order_is_the_diagonal() -> None:
+def test_the_finds_caught_in_a_random_order_are_the_diagonal() -> None:
     draw = np.random.default_rng(8)
     label = (draw.random(20_000) < 0.1).astype(np.int8)
-    curve = metrics.capture_curve(draw.random(20_000), label, np.ones(20_000))
-    assert np.allclose(curve["capacity"], curve["caught"], atol=0.03)
-    perfect = metrics.capture_curve(label.astype(float), label, np.ones(20_000))
-    assert perfect["caught"][6] == pytest.approx(1.0)
+    caught = metrics.capture(draw.random(20_000), label)(np.ones(20_000))
+    assert np.allclose(metrics.SHARES, caught, atol=0.03)
+    perfect = metrics.capture(label.astype(float), label)(np.ones(20_000))
+    assert perfect[6] == pytest.approx(1.0)

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom
 
 from models.intervals import weighted_sum
-from models.logged import Logged, by_lot, logged
+from models.logged import Logged, Sent, by_lot, logged
 from models.policy_value import PolicyValue, advantage, policy_value
 from tests.unit.models_world import small_world
 
@@ -156,6 +158,9 @@ def test_an_advantage_has_the_right_sign_and_covers() -> None:
         assert made.low is not None and made.high is not None
         hits += made.low <= truth <= made.high
     assert within(hits, 100)
+    same = advantage(one.log, one.wanted, one.wanted, chance=one.chance)
+    assert (same.value, same.low, same.high, same.knowable) == (0.0, 0.0, 0.0, True)
+    assert not advantage(one.log, np.zeros(5000), one.wanted, chance=one.chance).knowable
     swapped = advantage(one.log, other, one.wanted, chance=one.chance)
     assert swapped.value == pytest.approx(-made.value)  # type: ignore[operator]
 
@@ -176,6 +181,19 @@ def test_nothing_found_still_has_an_upper_end() -> None:
     assert high == pytest.approx(20 * 3.0, rel=0.01)
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.floats(-300, 6), st.floats(-12, 7), st.floats(-6, 6))
+@example(-9.0, 5.0, 1.3)
+def test_a_weighted_sum_always_has_an_interval_with_itself_inside(
+    total: float, variance: float, widest: float
+) -> None:
+    """Also where a gamma of its mean and variance has all its mass nearer 0 than a float can be."""
+    low, high = weighted_sum(10**total, 10**variance, widest=10**widest)
+    assert 0 <= low <= 10**total * (1 + 1e-9)
+    assert high >= 10**total
+    assert high >= 10**total + 1.9 * 10 ** (variance / 2)
+
+
 def test_a_draw_needs_its_propensity() -> None:
     one = day(6)
     with pytest.raises(ValueError, match="propensity"):
@@ -188,7 +206,8 @@ def test_only_draws_of_the_engine_count() -> None:
     log = logged(data, "discrepancy")
     assert set(data.basis[log.drawn]) == {"random"}
     sent = np.where(data.basis == np.array(None, object), 0.05, np.nan)
-    told = logged(data, "discrepancy", sent=sent)
+    known = Sent(sent, np.zeros(len(data), np.bool_), np.full(len(data), np.nan))
+    told = logged(data, "discrepancy", sent=known)
     assert (told.found[~np.isnan(sent)] == -1).all()
     assert told.drawn.sum() == log.drawn.sum() + (~np.isnan(sent)).sum()
 

@@ -41,7 +41,7 @@ def test_the_page_is_one_harmless_file() -> None:
     data = small_world(1500, seed=3, days=20)
     data.post[:] = "<script>alert(1)</script>"
     html = report_html(judged(data), title="m<1>")
-    assert html.count("<svg") == 7
+    assert html.count("<svg") == 8
     assert "<script" not in html
     assert "m&lt;1&gt;" in html
     assert html == report_html(judged(data), title="m<1>")

@@ -4,12 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from engine.profiles import Trial
 from engine.times import DAY, rfc3339
 from features.catalogue import CATALOGUE
-from features.history import Tables
+from features.history import SCHEMAS, Tables
 from features.log import arrivals, read_log
 from features.plan import Plan
 from models import profile_backtest as module
@@ -128,6 +129,77 @@ def test_a_home_that_knows_nothing_says_so(past: Tables) -> None:
     told = profile_backtest(nothing, Trial("features.carrier_crossings_30d == 0"))
     assert (told["arrivals"], told["matches"], told["since"]) == (0, 0, None)
     assert not told["hit_rate"]["knowable"] and not told["random"]["share_matched"]["knowable"]
+
+
+def searched(past: Tables, *, seed: int) -> tuple[Tables, dict[str, float], float]:
+    """Let an engine draw searches of a history, trucks rarely and the more often the heavier.
+
+    Returns the history with those acts alone, the propensity of each crossing, and how often
+    trucks truly hold something.
+    """
+    draw = np.random.default_rng(seed)
+    rows = past.crossings.to_pylist()
+    truck = np.array([row["vehicle_class"] == "truck" for row in rows])
+    known = draw.random(len(rows))
+    chance = np.where(truck, 0.1 + 0.5 * known, 0.05)
+    propensity = np.where(truck, 0.08 + 0.8 * known, 0.5)
+    holds, drawn = draw.random(len(rows)) < chance, draw.random(len(rows)) < propensity
+    acts = [
+        {
+            "inspection_id": f"i-{at}", "crossing_id": row["crossing_id"], "outcome":
+            "discrepancy" if holds[at] else "clear", "methods": ["physical"], "minutes": 30.0,
+            "basis": "score", "propensity": float(propensity[at]),
+            "recorded_at": row["known_at"], "known_at": row["known_at"],
+        }
+        for at, row in enumerate(rows) if drawn[at]
+    ]  # fmt: skip
+    made = replace(
+        past,
+        inspections=pa.Table.from_pylist(acts, SCHEMAS["inspections"]),
+        seizures=past.seizures.slice(0, 0),
+    )
+    names = past.crossings["crossing_id"].to_pylist()
+    return made, dict(zip(names, propensity.tolist(), strict=True)), float(chance[truck].mean())
+
+
+def test_what_it_would_have_found_is_told_as_often_as_it_says() -> None:
+    """The twin: the hit rate of what was inspected is misled by who was inspected."""
+    past, covered, misled = tables(history(11, 1500, span=80 * DAY)), 0, 0
+    for seed in range(20):
+        made, _, truth = searched(past, seed=seed)
+        told = profile_backtest(made, Trial('crossing.vehicle_class == "truck"', percentage=50.0))
+        value = told["had_it_chosen"]
+        assert value["searches"] == told["matches"] / 2 and not value["diagnostics"]["faults"]
+        rate, plain = value["self_normalised"], told["hit_rate"]
+        covered += rate["low"] <= truth <= rate["high"]
+        misled += not plain["low"] <= truth <= plain["high"]
+        assert value["hits"]["value"] == pytest.approx(rate["value"] * value["searches"])
+        assert value["hits_per_hour"]["value"] == pytest.approx(2 * rate["value"])
+    assert covered >= 17 and misled >= 10
+
+
+def test_draws_that_decisions_tell_of_and_no_act_followed_are_counted() -> None:
+    made, propensity, _ = searched(tables(history(11, 1500, span=80 * DAY)), seed=1)
+    acted = set(made.inspections["crossing_id"].to_pylist())
+    trial = Trial('crossing.vehicle_class == "truck"')
+    skipped = {name: (one, False) for name, one in propensity.items() if name not in acted}
+    value = profile_backtest(made, trial, sent=skipped)["had_it_chosen"]
+    assert value["diagnostics"]["not_carried_out"] > 0.3
+    assert not value["self_normalised"]["knowable"] and "carried out" in value["hits"]["why"]
+
+
+def test_random_checks_left_undone_widen_what_they_say_of_a_profile(past: Tables) -> None:
+    trial = Trial("features.is_entry == 1", post="OYB")
+    whole = profile_backtest(past, trial)
+    names = past.crossings["crossing_id"].to_pylist()
+    acted = set(past.inspections["crossing_id"].to_pylist())
+    few = dict.fromkeys([one for one in names if one not in acted][-40:-10], (0.03, True))
+    told = profile_backtest(past, trial, sent=few)
+    lost = told["random"]["not_carried_out"] - whole["random"]["not_carried_out"]
+    assert lost > 0
+    assert told["random"]["inspected"] == whole["random"]["inspected"]
+    assert told["base_rate"]["high"] > whole["base_rate"]["high"]
+    assert told["random"]["share_matched"]["n"] == whole["random"]["share_matched"]["n"] + lost
 
 
 def test_possible_proxies_of_origin_are_named(past: Tables) -> None:
