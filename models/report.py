@@ -206,8 +206,9 @@ def _target(judged: _Judged, target: Target) -> dict[str, Any]:
     missing = float(lot.missing.sum()) / max(1, int(lot.drawn.sum()))
     random = judged.view(target, lot.drawn, lot.found, faults=undone(missing))
     seen = judged.view(target, test.evidence(target), test.label(target))
+    done = judged.view(target, lot.drawn & ~lot.missing, lot.found)
     return {
-        "random_stream": figures(random),
+        "random_stream": figures(random) | stated(done.chance, done.label, seed=RESAMPLING),
         "inverse_propensity": figures(weighted)
         | {"hit_rate_at_capacity": searched["self_normalised"]},
         "inspected": figures(seen)

@@ -105,14 +105,22 @@ def _missed(report: Report) -> Iterator[str]:
 
 
 def _calibration(report: Report) -> Iterator[str]:
-    seen = report["targets"]["discrepancy"]["inspected"]
-    error = seen.get("calibration_error")  # reports of the first versions have none
-    if error and error["knowable"]:
-        yield (
-            f"A stated chance of a discrepancy is off by {said(error, share=True)} on average; "
-            f"right ones would seem off by {seen['reliability']['by_chance']:.1%} in as few rows."
-        )
-    elif error and seen["rows"]:
+    """Say whether chances come true, by random checks where they can tell.
+
+    Chances are of all arrivals: where officers pick by more than features tell, what is inspected
+    holds more.
+    """
+    views = report["targets"]["discrepancy"]
+    for name in ("random_stream", "inspected"):
+        error = views[name].get("calibration_error")  # reports of the first versions have none
+        if error and error["knowable"]:
+            chance = views[name]["reliability"]["by_chance"]
+            yield (
+                f"A stated chance of a discrepancy is off by {said(error, share=True)} on average "
+                f"({VIEWS[name]}); right ones would seem off by {chance:.1%} in as few rows."
+            )
+            return
+    if views["inspected"].get("calibration_error") and views["inspected"]["rows"]:
         yield "Whether stated chances come true is not yet knowable."
 
 
