@@ -223,16 +223,21 @@ def _moved(figures: dict[str, Any]) -> None:
     typer.echo(
         f"{figures['decisions']:,} decisions of {figures['version']}, {every['rows']:,} read"
     )
-    if not every["knowable"]:
-        typer.echo("not yet knowable: too few decisions")
-        return
-    typer.echo(f"{every['moved']} of {every['of']} features moved beyond chance")
-    for one in every["families"]:
-        mark = "moved" if one["is_moved"] else "still"
-        typer.echo(f"  {one['family']}: PSI {one['psi']:.2f}, {mark} ({one['farthest']})")
-    for name in ("picked", "random"):
-        if every[name]["alarmed"]:
-            typer.echo(f"ALARM: {name} searches do not find what was stated")
+    if every["knowable"]:
+        typer.echo(f"{every['moved']} of {every['of']} features moved beyond chance")
+        for one in every["families"]:
+            mark = "moved" if one["is_moved"] else "still"
+            typer.echo(f"  {one['family']}: PSI {one['psi']:.2f}, {mark} ({one['farthest']})")
+    else:
+        typer.echo("whether features moved is not yet knowable: too few decisions")
+    if every["picked"]["alarmed"]:
+        typer.echo("ALARM: searches find less than was stated")
+        typer.echo(
+            "train a challenger of what came since (last_days in its configuration), and put it on "
+            "trial beside this model: darvoza trial VERSION --as NAME"
+        )
+    if every["random"]["alarmed"]:
+        typer.echo("ALARM: random checks find more than was stated: something new goes unseen")
 
 
 def _scored(home: Home, store: Store, version: str) -> "list[Draft]":

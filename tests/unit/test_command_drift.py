@@ -1,0 +1,30 @@
+"""An alarm is said whatever else is known, and says what to do."""
+
+from typing import Any
+
+import pytest
+
+from api.commands.models import _moved
+
+
+def measured(*, picked: bool, random: bool) -> dict[str, Any]:
+    """Few decisions of late, long after searches have been watched."""
+    every = {
+        "rows": 12,
+        "knowable": False,
+        "picked": {"alarmed": picked},
+        "random": {"alarmed": random},
+    }
+    return {"decisions": 12, "version": "m1", "all": every}
+
+
+@pytest.mark.parametrize(("picked", "random"), [(True, False), (False, True), (False, False)])
+def test_an_alarm_is_said_though_few_decisions_are_new(
+    picked: bool, random: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _moved(measured(picked=picked, random=random))
+    said = capsys.readouterr().out
+    assert "not yet knowable" in said
+    assert ("searches find less than was stated" in said) == picked
+    assert ("darvoza trial VERSION --as NAME" in said) == picked
+    assert ("random checks find more than was stated" in said) == random
