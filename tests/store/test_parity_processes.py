@@ -28,7 +28,9 @@ PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 PROCESSES = 4
 CROSSINGS = 54_000 if PROOF else 160
 """With their acts and finds twice as many events, dealt out to the processes."""
-MOST = 100 if PROOF else 10
+FEW = 10
+MOST = 100 if PROOF else FEW
+"""Records in a batch; a twin needs many batches, so that the processes meet."""
 TWICE = 40
 """One crossing in so many is told by two processes."""
 
@@ -69,10 +71,17 @@ class Lived:
     process: dict[int, int]
 
 
-def live(pool: ProcessPoolExecutor, url: str, *, kind: type[Decider], crossings: int) -> Lived:
+def live(
+    pool: ProcessPoolExecutor,
+    url: str,
+    *,
+    kind: type[Decider] = Decider,
+    crossings: int = CROSSINGS,
+    most: int = MOST,
+) -> Lived:
     """Deal a history out to the processes, and let them live it."""
     order = steps(history(17, crossings, step=HOUR, crowd=crossings // 4))
-    each = [list(batches(dealt(order, number), MOST, seed=number)) for number in range(PROCESSES)]
+    each = [list(batches(dealt(order, number), most, seed=number)) for number in range(PROCESSES)]
     together = min(len(own) for own in each)
     asked = [
         pool.submit(decide, kind, url, own, number=number, together=together)
@@ -113,7 +122,7 @@ def unlike_bulk(home: Home, store: Store, lived: Lived) -> int:
 def test_what_four_processes_served_is_what_their_journal_gives(
     pool: ProcessPoolExecutor, store: Store, store_url: str, home: Home
 ) -> None:
-    lived = live(pool, store_url, kind=Decider, crossings=CROSSINGS)
+    lived = live(pool, store_url)
     assert unlike_bulk(home, store, lived) == 0
     assert verify(store).ok
     assert len(lived.served) > CROSSINGS
@@ -125,5 +134,5 @@ def test_what_four_processes_served_is_what_their_journal_gives(
 def test_a_process_that_does_not_wait_for_the_others_is_caught(
     pool: ProcessPoolExecutor, store: Store, store_url: str, home: Home, kind: type[Decider]
 ) -> None:
-    lived = live(pool, store_url, kind=kind, crossings=160)
+    lived = live(pool, store_url, kind=kind, crossings=160, most=FEW)
     assert unlike_bulk(home, store, lived) > 0
