@@ -7,6 +7,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from experiments import bench_explain
 from models.explain import TreeShap
+from models.fit import fit
+from tests.unit.models_world import small_world
+from tests.unit.test_models_fit import SMALL
 
 DRAW = np.random.default_rng(1)
 VALUES = DRAW.normal(size=(300, 6)).astype(np.float32)
@@ -27,6 +30,17 @@ def test_both_say_the_same_and_sum_to_the_margin() -> None:
     assert off["holds"]
     assert one["must"] == batch["must"] == ">= 4"
     assert one["seen"] > 0
+
+
+def test_a_whole_model_says_what_it_sums_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the twin: what trees add is a little less."""
+    data = small_world(3000, seed=3)
+    until = int(data.as_of[-1]) + 1
+    model = fit(data, SMALL, until=until, known_before=until)
+    assert bench_explain.summed(model, data.values[:50])["holds"]
+    exact = TreeShap.__call__
+    monkeypatch.setattr(TreeShap, "__call__", lambda self, one: exact(self, one) * (1 - 1e-6))
+    assert not bench_explain.summed(model, data.values[:50])["holds"]
 
 
 def test_the_planted_flaw_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
