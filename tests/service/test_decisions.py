@@ -132,8 +132,13 @@ def test_a_list_is_read_on(world: World, decided: list[dict[str, Any]]) -> None:
         assert found["next_before"] == read[-1]["receipt"]["sequence"]
         before = f"&before={found['next_before']}"
     assert read[: len(whole)] == whole
-    last = world.get("/v1/decisions?limit=1000").json()
-    assert last["next_before"] is None and len(last["decisions"]) >= len(decided)
+    read, before = [], ""
+    while before is not None:
+        last = world.get(f"/v1/decisions?limit=1000{before}").json()
+        read += last["decisions"]
+        before = last["next_before"] and f"&before={last['next_before']}"
+    numbers = [one["receipt"]["sequence"] for one in read]
+    assert len(numbers) >= len(decided) and numbers == sorted(set(numbers), reverse=True)
 
 
 def test_features_and_explanation_are_read_anew(
