@@ -16,7 +16,7 @@ from models.dataset import Dataset, Target
 from models.heads import Judged
 from models.risk import Floats, Head, probability
 
-SPREAD = 0.5
+SPREAD = 0.35
 """Log-odds by which a level may well be off, before the lot has shown anything (a prior's)."""
 _NEWTON = 50
 _CLOSE = 1e-9
