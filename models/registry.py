@@ -149,18 +149,6 @@ def _metrics(
                 yield f"{target}.{view}.{name}", figure["value"] if figure["knowable"] else None
 
 
-def runs(home: Home) -> list[dict[str, str]]:
-    """Return the tags of the runs of which all was recorded, the newest first."""
-    with _quiet():
-        from mlflow import MlflowClient
-
-        client = MlflowClient(tracking_uri(home), tracking_uri(home))
-        found = client.get_experiment_by_name(EXPERIMENT)
-        query = f"attributes.status = '{FINISHED}'"
-        kept = client.search_runs([found.experiment_id], query) if found else []
-        return [dict(run.data.tags) | {"run_id": run.info.run_id} for run in kept]
-
-
 def serve_pages(home: Home, *, port: int) -> None:
     """Serve MLflow's own pages on the loopback address until interrupted."""
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]

@@ -4,6 +4,7 @@ Assumes that nothing is ever edited: what a home knew at a cut-off is what it kn
 came since. Nothing is written, and the model that serves is only read.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +42,7 @@ class Repeated:
     came_out: str
     """The version that training again would have been given: of data, choices, report and bytes."""
     same_data: bool
+    same_report: bool
     files: Mapping[str, bool]
     """Each file that serves: whether its bytes are the same."""
     changed: Mapping[str, tuple[str, str]]
@@ -58,6 +60,7 @@ class Repeated:
             "came_out": self.came_out,
             "identical": self.is_identical,
             "same_data": self.same_data,
+            "same_report": self.same_report,
             "files": dict(self.files),
             "changed": {name: list(pair) for name, pair in self.changed.items()},
         }
@@ -85,7 +88,8 @@ def repeat(home: Home, store: Store, plan: Plan, *, version: str, progress: Prog
         Where the catalogue is another one now.
     """
     folder = home.bundles / version
-    papers = load_bundle(folder, signing_key(home).public_key()).card
+    bundle = load_bundle(folder, signing_key(home).public_key())
+    papers = bundle.card
     if papers["definitions"] != plan.digest:
         raise OtherFeaturesError(version)
     config = TrainConfig.from_record(papers["config"])
@@ -98,6 +102,7 @@ def repeat(home: Home, store: Store, plan: Plan, *, version: str, progress: Prog
         version=version,
         came_out=version_of(made, files),
         same_data=papers["data_digest"] == made.data_digest,
+        same_report=json.loads(json.dumps(made.report)) == bundle.report,
         files={name: kept.get(name) == sha256(raw).hexdigest() for name, raw in files.items()},
         changed={
             name: (then.get(name, "not recorded"), now[name])

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import DAY, WEEK
+from engine.times import WEEK
 from models import alarm
 from models.dataset import Dataset
 from models.drift import reference, score_shift, shifts
 from models.intervals import Floats
 
 SHOWN = 12
-BEFORE = 90 * DAY
+BEFORE_DAYS = 90
 """What the period is compared with: older counters were still filling up."""
 
 
@@ -54,8 +54,7 @@ def drift(
 
 def recent(earlier: Dataset) -> Dataset:
     """Return the last ninety days of what taught."""
-    last = earlier.arrived_at.max(initial=0)
-    return earlier.take(earlier.arrived_at > last - BEFORE)
+    return earlier.last(BEFORE_DAYS)
 
 
 def alarms(test: Dataset, chance: Floats) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from models.fit import fit
 from models.logged import Sent
 from models.lookup import NAME, Lookup
 from models.model import Model
-from models.norms import FEWEST_ROWS, norms
+from models.norms import ALL, FEWEST_ROWS, norms
 from models.report import SYNTHETIC, report
 from models.report_drift import recent
 from models.risk import Floats
@@ -31,7 +31,6 @@ from models.similar import PastSeizures, none_known
 from models.turned import doubts, turned
 from models.weighing import twin
 
-ALL = "*"
 CHECKED = 20_000
 """Rows on which a bundle's engine is compared with scikit-learn."""
 RECENT_DAYS = 28

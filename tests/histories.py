@@ -5,11 +5,12 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.network import Network, Post
 from engine.records import Crossing, Declaration, GoodsItem, Inspection, Record, Seizure
@@ -229,6 +230,15 @@ def tables(found: History) -> Tables:
         network=NETWORK,
         digest="",
     )
+
+
+def known_before(found: Tables, cut: int) -> Tables:
+    """Return a history as it stood at a time."""
+    past = {
+        name: found.table(name).filter(pc.less(found.table(name)["known_at"], cut))
+        for name in ("crossings", "inspections", "seizures")
+    }
+    return replace(found, **past)
 
 
 def _table(name: str, rows: Sequence[tuple[Record, dict[str, Any]]]) -> Any:

@@ -157,6 +157,8 @@ def repeat(
         typer.echo(f"{version} {said}")
         if not made.same_data:
             typer.echo("the data it was fitted on are no longer what they were")
+        if not made.same_report:
+            typer.echo("differs: report.json")
         for name, same in made.files.items():
             if not same:
                 typer.echo(f"differs: {name}")

@@ -1,12 +1,10 @@
 """The written matrix is the matrix, and a month written later moves no bit of an earlier one."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -19,10 +17,10 @@ from features.bulk import matrix, reads
 from features.catalogue import CATALOGUE
 from features.encode import FACTS
 from features.export import export
-from features.history import SCHEMAS, Tables
+from features.history import SCHEMAS
 from features.log import read_log
 from features.plan import Plan
-from tests.histories import START, history, tables
+from tests.histories import START, history, known_before, tables
 
 PLAN = Plan(CATALOGUE)
 Bits = NDArray[np.int32]
@@ -32,15 +30,6 @@ def bits(path: Path) -> Bits:
     """The features of a written matrix, row by row, as integers."""
     written = pq.read_table(path)
     return np.array([written[name].to_numpy() for name in PLAN.names]).T.view(np.int32)
-
-
-def known_before(found: Tables, cut: int) -> Tables:
-    """The history as it stood at a time, to the month before which it had been loaded."""
-    past = {
-        name: found.table(name).filter(pc.less(found.table(name)["known_at"], cut))
-        for name in ("crossings", "inspections", "seizures")
-    }
-    return replace(found, **past)
 
 
 def test_an_export_holds_the_matrix_and_what_it_was_made_from(tmp_path: Path) -> None:

@@ -41,6 +41,12 @@ def fitted(data: Dataset, *, config: TrainConfig = SMALL, cut: int = CUT) -> Mod
     return fit(data, config, until=cut, known_before=cut)
 
 
+def without_lot(data: Dataset) -> Dataset:
+    """Leave no random check, whose level would stray as a hundred of them do."""
+    data.basis[data.basis == "random"] = "score"
+    return data
+
+
 def auc(score: np.ndarray, label: np.ndarray) -> float:
     rank = np.argsort(np.argsort(score)) + 1.0
     positives = int(label.sum())
@@ -49,14 +55,13 @@ def auc(score: np.ndarray, label: np.ndarray) -> float:
 
 
 def test_it_learns_what_is_there_and_its_chances_are_right() -> None:
-    data = small_world(12_000, seed=1)
+    data = without_lot(small_world(12_000, seed=1))
     later = data.take(data.evidence("discrepancy") & (data.arrived_at >= CUT))
     scores = fitted(data).score(later.values)
 
     assert auc(scores.p_discrepancy, later.discrepancy) > 0.7
     assert auc(scores.p_seizure, later.seizure) > 0.65
-    # A level by a hundred random checks is theirs, and strays as they do.
-    assert scores.p_discrepancy.mean() == pytest.approx(later.discrepancy.mean(), abs=0.06)
+    assert scores.p_discrepancy.mean() == pytest.approx(later.discrepancy.mean(), abs=0.03)
     assert scores.p_seizure.mean() == pytest.approx(later.seizure.mean(), abs=0.015)
 
 
@@ -115,11 +120,11 @@ def test_few_seizures_lean_on_discrepancies() -> None:
 
 
 def test_without_a_seizure_the_level_is_small_and_the_order_kept() -> None:
-    data = small_world(6000, seed=6)
+    data = without_lot(small_world(6000, seed=6))
     model = fitted(replace(data, seizure=np.minimum(data.seizure, 0)))
     scores = model.score(data.values[:1000])
 
-    assert 0 < scores.p_seizure.mean() < 0.003
+    assert 0 < scores.p_seizure.mean() < 0.002
     order = np.argsort(scores.p_discrepancy, kind="stable")
     assert (np.diff(scores.p_seizure[order]) >= 0).all()
 

@@ -114,6 +114,8 @@ def outside(counts: Mapping[str, list[bool]], *, of: int) -> Iterator[str]:
 @pytest.mark.slow
 def test_hit_and_miss_rates_cover_the_truth_of_the_networks() -> None:
     counts = coverage(networks=NETWORKS, draws=DRAWS)
+    for name, one in counts.items():  # shown by `pytest -s`
+        print(f"{name}: {sum(one) / len(one):.1%} of {len(one)} covered")
     assert len(counts) == 8
     assert list(outside(counts, of=NETWORKS * PERIODS * DRAWS)) == []
 

@@ -11,7 +11,7 @@ from engine.times import DAY
 from models import registry
 from models.bundle_write import write_bundle
 from models.card import card, made_with
-from models.registry import register, runs
+from models.registry import register
 from models.train import Trained, train
 from tests.unit.models_world import START, small_world
 from tests.unit.test_models_fit import SMALL
@@ -41,6 +41,14 @@ def store(home: Home) -> Any:
     from mlflow import MlflowClient
 
     return MlflowClient(registry.tracking_uri(home), registry.tracking_uri(home))
+
+
+def runs(home: Home) -> list[dict[str, str]]:
+    """The tags of the runs that MLflow calls finished."""
+    client = store(home)
+    found = client.get_experiment_by_name(registry.EXPERIMENT)
+    kept = client.search_runs([found.experiment_id], f"attributes.status = '{registry.FINISHED}'")
+    return [dict(run.data.tags) | {"run_id": run.info.run_id} for run in kept]
 
 
 @pytest.mark.slow
