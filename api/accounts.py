@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from api.credential_commitment import FIELD, commitment_of
 from api.keys import digest, hashed, is_password, new_key, new_password
 from api.roles import BOUND, Role
 from api.tables import (
@@ -55,8 +56,10 @@ class Accounts:
         if owner is not None:
             self._must_know(owner)
         made = Made(f"key-{secrets.token_hex(6)}", role, post, new_key())
-        body = {"role": role.value} | ({} if owner is None else {"owner": owner})
-        draft = Draft(KEY_CREATED, made.name, post or "", body, extra=digest(made.secret, pepper))
+        kept = digest(made.secret, pepper)
+        body = {"role": role.value, FIELD: commitment_of(kept)}
+        body |= {} if owner is None else {"owner": owner}
+        draft = Draft(KEY_CREATED, made.name, post or "", body, extra=kept)
         self._journal.append([draft])
         return made
 
@@ -74,8 +77,9 @@ class Accounts:
         """Make a user with a new password; raises ``ConflictError`` where the name is taken."""
         self._check(role, post)
         made = Made(name, role, post, new_password())
-        body = {"role": role.value}
-        draft = Draft(USER_CREATED, name, post or "", body, extra=hashed(made.secret))
+        kept = hashed(made.secret)
+        body = {"role": role.value, FIELD: commitment_of(kept)}
+        draft = Draft(USER_CREATED, name, post or "", body, extra=kept)
         try:
             self._journal.append([draft])
         except IntegrityError:
@@ -86,7 +90,9 @@ class Accounts:
         """Make a user a new password and end their sessions; raises ``NotFoundError``."""
         role, post = self._must_know(name)
         made = Made(name, role, post, new_password())
-        self._journal.append([Draft(PASSWORD_CHANGED, name, "", {}, extra=hashed(made.secret))])
+        kept = hashed(made.secret)
+        body = {FIELD: commitment_of(kept)}
+        self._journal.append([Draft(PASSWORD_CHANGED, name, "", body, extra=kept)])
         return made
 
     def remove_user(self, name: str) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from starlette.requests import HTTPConnection
 
 from api.callers import Caller
+from api.credential_commitment import FIELD, commitment_of
 from api.keys import digest
 from api.pages.attempts import Attempts
 from api.roles import Role
@@ -64,9 +65,9 @@ class Sessions:
         """Record that somebody whose password was right signs in."""
         token = secrets.token_urlsafe(_BYTES)
         until = self._now() + self._length
-        body = {"role": role.value, "until": rfc3339(until)}
-        kept = (digest(token, self._pepper), until)
-        self._submit(Draft(SIGNED_IN, name, "", body, extra=kept)).result()
+        kept = digest(token, self._pepper)
+        body = {"role": role.value, "until": rfc3339(until), FIELD: commitment_of(kept)}
+        self._submit(Draft(SIGNED_IN, name, "", body, extra=(kept, until))).result()
         return SignedIn(token, self._length // 1_000_000)
 
     def caller(self, token: str | None) -> Caller:
