@@ -11,6 +11,7 @@ from api.problems import MEDIA_TYPE, kinds
 from engine.records import Record
 
 _PROBLEMS: Mapping[int, str] = {
+    400: "The request's head can be read in two ways, or the request is no HTTP.",
     401: "No valid key came with the request.",
     403: "The caller's role or post does not reach this.",
     404: "Nothing of this kind has this identifier, or the caller may not know that it does.",
@@ -29,7 +30,7 @@ def answer(content: object, status: int = 200) -> Response:
 
 
 def said(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what the OpenAPI document says of these problems."""
+    """Return what the OpenAPI document says of these problems, and of any that a route may have."""
     return {
         status: {
             "description": _PROBLEMS[status],
@@ -40,7 +41,7 @@ def said(*statuses: int) -> dict[int | str, dict[str, Any]]:
                 }
             },
         }
-        for status in statuses
+        for status in (400, *statuses)
     }
 
 

@@ -17,6 +17,7 @@ from pydantic.json_schema import models_json_schema
 from api import problems
 from api.bodies import ReportedAct
 from api.express import Express
+from api.heads import HeadCheck
 from api.home import home_of
 from api.logs import configure
 from api.measuring import DriftAsked
@@ -108,8 +109,10 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # its pages load scripts from elsewhere; the document itself is complete
         redoc_url=None,
+        redirect_slashes=False,  # each resource has one address, which docs/api.md names
     )
     app.add_middleware(Express)
+    app.add_middleware(HeadCheck)
     app.add_middleware(Guard)  # the last one added is the outermost
     problems.install(app)
     for module in ROUTES:

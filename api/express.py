@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.answering import answer
-from api.bodies import parsed
+from api.bodies import CUT_SHORT, parsed
 from api.callers import Caller
 from api.dependencies import LONGEST_IDEMPOTENCY_KEY
 from api.problems import refusal
 from api.roles import MAY
 from api.routes.decisions import decided
 from api.runtime import Runtime
-from engine.errors import RiskError
+from engine.errors import MalformedBodyError, RiskError
 from engine.records import Arrival
 
 
@@ -37,6 +37,8 @@ class _Asked:
     caller: Caller
     key: str | None
     """The sender's idempotency key."""
+    size: int
+    """Bytes that the body was said to have."""
 
 
 class Express:
@@ -58,6 +60,8 @@ class Express:
         if raw is None:
             return None  # the sender went away
         try:
+            if len(raw) != asked.size:
+                raise MalformedBodyError(CUT_SHORT)
             told = await decided(runtime, asked.caller, parsed(raw, Arrival), asked.key)
         except RiskError as error:
             return await refusal(error, instance=_ROUTE.path)(scope, receive, send)
@@ -83,11 +87,11 @@ def _ordinary(scope: Scope, runtime: Runtime) -> _Asked | None:
         return None
     if caller is None or caller.role not in MAY[_METHOD, _ROUTE.path]:
         return None
-    return _Asked(caller, None if key is None else key.decode("latin-1"))
+    return _Asked(caller, None if key is None else key.decode("latin-1"), int(size))
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Return the body, which the server holds to the length it was said to have."""
+    """Return the body, None where the sender went away."""
     chunks = []
     while True:
         message = await receive()

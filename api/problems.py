@@ -37,6 +37,7 @@ STATUS: dict[type[RiskError], HTTPStatus] = {
     errors.HomeError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.MalformedBodyError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.AmbiguousHeadError: HTTPStatus.BAD_REQUEST,
 }
 """Every error of the domain and its status; a test finds the one that is missing."""
 

@@ -218,3 +218,14 @@ class MalformedBodyError(RiskError):
 
     def __str__(self) -> str:
         return self.why
+
+
+class AmbiguousHeadError(RiskError):
+    """A request's head can be read in two ways."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return self.why

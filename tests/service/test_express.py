@@ -138,3 +138,19 @@ def test_what_is_not_ordinary_goes_the_long_way(world: World, short: Short) -> N
     assert short.taken == before
     chunked = world.client.post("/v1/decisions", content=iter([body]), headers=world.headers())
     assert chunked.status_code == 201 and short.taken == before
+
+
+def test_a_body_is_as_long_as_it_was_said_to_be(world: World, short: Short) -> None:
+    """Neither way takes an empty body for one whose bytes a server did not pass on."""
+    world.decide(arrival(85_000))
+    for twice in ([], TWICE):
+        for content in (b"", json.dumps(arrival(85_001)).encode()):
+            headers = [*world.headers().items(), ("Content-Length", "17"), *twice]
+            answer = world.client.post("/v1/decisions", content=content, headers=headers)
+            assert answer.status_code == 422
+            assert "Content-Length" in answer.json()["detail"]
+    optional = "/v1/models/m1/approvals"
+    for size, status in (("17", 422), ("0", 404)):
+        said = world.headers(Role.SUPERVISOR) | {"Content-Length": size}
+        answer = world.client.post(optional, content=b"", headers=said)
+        assert answer.status_code == status
