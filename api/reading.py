@@ -1,8 +1,8 @@
 """Decisions read back, each as its reader may see it.
 
 A caller bound to a post learns nothing of another post's decisions, not even that they exist. A
-checkpoint sees its own blind until its inspection act is filed, and may read neither features nor
-reasons before.
+checkpoint sees its own blind; once it has filed what the channel asks for (:mod:`engine.referrals`)
+it reads what the reasons are about, in words. It never reads features, explanations or the past.
 """
 
 import math
@@ -15,12 +15,14 @@ from api.callers import Caller
 from api.past import past
 from api.roles import Role
 from api.runtime import Runtime
+from api.subjects import subjects
 from engine.errors import NotAllowedError, NotFoundError, UnknownPostError
 from engine.inflight import recorded
 from engine.mirror import alerts_of
 from engine.plausible import check_plausible
 from engine.queue import Filed, filed, listed, waiting
-from engine.records import Arrival
+from engine.records import Arrival, Inspection
+from engine.referrals import opens
 from engine.reviews import reviews_of
 from engine.times import rfc3339
 
@@ -69,9 +71,12 @@ class Reading:
         """Return one decision; raises ``NotFoundError``."""
         with self._runtime.store.read() as connection:
             known = self._reachable(connection, decision_id, caller)
-            is_blind = _is_blind(known, caller)
-            seen = self._view(connection, known, is_blind=is_blind)
-            return seen if is_blind else seen | {"reviews": self._reviews(connection, known)}
+            if is_blind(caller):
+                return self._view(connection, known, is_blind=True) | self._opened(
+                    connection, known
+                )
+            seen = self._view(connection, known, is_blind=False)
+            return seen | {"reviews": self._reviews(connection, known)}
 
     def listed(
         self,
@@ -96,7 +101,7 @@ class Reading:
             as_of = self._runtime.journal.head(connection).as_of
             known = waiting(connection, post, as_of=as_of)
             views = [
-                self._view(connection, one, is_blind=_is_blind(one, caller))
+                self._view(connection, one, is_blind=is_blind(caller))
                 | {"rank": {"position": position, "of": len(known)}}
                 for position, one in enumerate(known, 1)
             ]
@@ -134,9 +139,20 @@ class Reading:
 
     def _open(self, connection: Connection, decision_id: str, caller: Caller) -> Filed:
         known = self._reachable(connection, decision_id, caller)
-        if _is_blind(known, caller):
-            raise NotAllowedError("shown to a checkpoint once its inspection act is filed")
+        if is_blind(caller):
+            raise NotAllowedError("a checkpoint does not see this")
         return known
+
+    def _opened(self, connection: Connection, known: Filed) -> dict[str, Any]:
+        """Return what the act on a referred vehicle opens; nothing where it opens nothing."""
+        if known.act_seq is None:
+            return {}
+        filed_act = self._runtime.journal.body(connection, known.act_seq)["inspection"]
+        act = Inspection.model_validate(filed_act, strict=False)
+        if not opens(act, known.channel):
+            return {}
+        reasons = self._runtime.journal.body(connection, known.seq)["decision"]["reasons"]
+        return {"reasons": subjects(one["code"] for one in reasons)}
 
     def _reviews(self, connection: Connection, known: Filed) -> list[dict[str, Any]]:
         found = [
@@ -159,5 +175,6 @@ class Reading:
         return seen | {"alerts": alerts} if alerts else seen
 
 
-def _is_blind(known: Filed, caller: Caller) -> bool:
-    return caller.role is Role.CHECKPOINT and known.act_seq is None
+def is_blind(caller: Caller) -> bool:
+    """Tell whether a caller sees where vehicles go, and never why."""
+    return caller.role is Role.CHECKPOINT

@@ -142,10 +142,10 @@ class Runtime:
         return {"kind": found.entry.kind} | about | self._stands(found)
 
     def acknowledged_act(self, found: Recorded) -> dict[str, Any]:
-        """Return that an inspection act stands, with the engine's reason for it."""
+        """Return that an inspection act stands; why it took place is not the reporter's to know."""
         act: dict[str, Any] = found.body["inspection"]
-        names = ("inspection_id", "crossing_id", "basis", "propensity")
-        return {name: act.get(name) for name in names} | self._stands(found)
+        names = ("inspection_id", "crossing_id")
+        return {name: act[name] for name in names} | self._stands(found)
 
     def _stands(self, found: Recorded) -> dict[str, Any]:
         receipt = self.signer.sign(found.entry).to_json()

@@ -30,7 +30,7 @@ class MirrorAlert(Described):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointView(Described):
-    """A decision as its checkpoint sees it before the inspection act is filed."""
+    """A decision as its checkpoint sees it, before its inspection act and after it."""
 
     decision_id: str
     crossing_id: str
@@ -53,6 +53,21 @@ class CheckpointView(Described):
     """The first decision of its movement, where its declaration was changed since."""
     alerts: list[MirrorAlert] | None = None
     """Where the paired post's record came after the decision and differs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject(Described):
+    """What a reason is about, in words: neither a figure nor whether it raises the risk."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedView(CheckpointView):
+    """The same, once an act that is what the channel asks for was filed on a referred vehicle."""
+
+    reasons: list[Subject]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +121,11 @@ class RosterSide(Described):
     left: float
     arrivals_expected: float
     """Arrivals still to come in this shift."""
-    oversubscribed: bool
-    """Profiles, rules and the watch list alone ask for more than there is."""
+    oversubscribed: bool | None
+    """Profiles, rules and the watch list alone ask for more than there is.
+
+    Null for a checkpoint, as what they took is.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,12 +187,10 @@ class Acknowledged(Described):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgedAct(Described):
-    """An inspection act that stands in the journal, with the engine's reason for it."""
+    """An inspection act that stands in the journal."""
 
     inspection_id: str
     crossing_id: str
-    basis: Basis
-    propensity: float | None
     recorded_at: datetime
     receipt: Receipt
 

@@ -1,8 +1,8 @@
 """What was decided at a post, what still waits there, and in which order.
 
-A referred vehicle waits until its inspection act is filed, it is released, or a day has passed: by
-then it has left, whatever was recorded. The order is :func:`engine.ranking.place_of`, highest
-first; of equal ones the earlier comes first.
+A referred vehicle waits until an act that answers its channel is filed (:mod:`engine.referrals`),
+it is released, or a day has passed: by then it has left, whatever was recorded. The order is
+:func:`engine.ranking.place_of`, highest first; of equal ones the earlier comes first.
 """
 
 from bisect import bisect_left
@@ -21,8 +21,8 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    case,
     false,
-    func,
     select,
     text,
     update,
@@ -32,6 +32,7 @@ from engine.decision import Decision, Rank
 from engine.errors import NotFoundError
 from engine.journal import Draft, Entry
 from engine.ranking import CHANNEL_STEP
+from engine.referrals import answered_by
 from engine.selection import INSPECTED, Channel
 from engine.store import METADATA, Int64, add, fetch
 from engine.times import DAY
@@ -52,6 +53,8 @@ DECISIONS = Table(
     Column("model_version", String),
     Column("waiting", Boolean, nullable=False),
     Column("act_seq", Int64),
+    Column("answered", SmallInteger, nullable=False, server_default="0"),
+    Column("vehicle_class", String, nullable=False, server_default=""),
     Column("amends", String),
     Column("plate", String, nullable=False, server_default=""),
     Column("left", Boolean, nullable=False, server_default=false()),
@@ -69,6 +72,17 @@ Index(  # all that the cut asks about a shift, so that it reads the index alone
     "decisions_recent_ix", _D.post, _D.known_at, _D.channel, _D.basis, _D.minutes
 )
 Index("decisions_plate_ix", _D.post, _D.plate, _D.known_at)
+_BY_SCORE = text("decisions.basis = 'score'")
+Index(  # the last scored picks of a class, whose places others draw
+    "decisions_scored_ix",
+    _D.post,
+    _D.channel,
+    _D.vehicle_class,
+    _D.model_version,
+    _D.known_at,
+    sqlite_where=_BY_SCORE,
+    postgresql_where=_BY_SCORE,
+)
 
 _WAITS = text("decisions.waiting")
 """As the index says it: SQLite takes a partial index only for the very words of its condition."""
@@ -88,9 +102,15 @@ class Filed:
     known_at: int
     place: int
     act_seq: int | None
-    """The record of its first inspection act, None while there is none."""
+    """The first act that answered its referral most strictly, by its record; None while there is
+    none."""
     amends: str | None
     """The first decision of its movement, where the declaration was changed since."""
+
+    @property
+    def channel(self) -> Channel:
+        """Where it stands now: sent by the engine, or by a supervisor."""
+        return Channel(self.place // CHANNEL_STEP)
 
 
 _FILED = select(
@@ -210,41 +230,64 @@ class QueueProjection:
         ]
         if again:
             connection.execute(_REPLACED, again)
-        for kind, leave in ((INSPECTION, _ACT), (RELEASE, _RELEASE)):
-            left = [
-                {"crossing": draft.body["crossing_id"], "act": entry.seq}
-                for entry, draft in entries
-                if entry.kind == kind
-            ]
-            if left:
-                connection.execute(leave, left)
+        acts = [
+            {"crossing": draft.body["crossing_id"], "act": entry.seq, "answers": int(channel)}
+            for entry, draft in entries
+            if entry.kind == INSPECTION
+            for channel in [answered_by(draft.body)]
+        ]
+        if acts:
+            connection.execute(_ACT, acts)
+        left = [
+            {"crossing": draft.body["crossing_id"]}
+            for entry, draft in entries
+            if entry.kind == RELEASE
+        ]
+        if left:
+            connection.execute(_RELEASE, left)
 
 
 def redirect(connection: Connection, decision_id: str, channel: Channel | None) -> Channel:
     """Let a decision wait where a supervisor sent it, and return where that is.
 
-    ``None`` leaves it where it is. A vehicle that was inspected or has left waits nowhere again.
+    ``None`` leaves it where it is. A vehicle that has left waits nowhere again, nor does one whose
+    act answers where it is sent; an act of papers does not answer for a search.
     """
     found = connection.execute(_STANDS, {"which": decision_id}).one()
     if channel is None or channel == found.channel:
         return Channel(found.channel)
-    is_gone = found.act_seq is not None or found.left
+    is_answered = found.act_seq is not None and found.answered >= channel
     place = int(channel) * CHANNEL_STEP + found.place % CHANNEL_STEP
     connection.execute(
         update(DECISIONS)
         .where(_D.decision_id == decision_id)
-        .values(channel=int(channel), place=place, waiting=channel in INSPECTED and not is_gone)
+        .values(
+            channel=int(channel),
+            place=place,
+            waiting=channel in INSPECTED and not (is_answered or found.left),
+            act_seq=found.act_seq if is_answered else None,
+        )
     )
     return channel
 
 
-_STANDS = select(_D.channel, _D.place, _D.act_seq, _D.left).where(
+_STANDS = select(_D.channel, _D.place, _D.act_seq, _D.answered, _D.left).where(
     _D.decision_id == bindparam("which")
 )
 _ACT = (
     update(DECISIONS)
-    .where(_D.crossing_id == bindparam("crossing"))
-    .values(waiting=False, act_seq=func.coalesce(_D.act_seq, bindparam("act")))
+    .where(_D.crossing_id == bindparam("crossing"), _D.channel <= bindparam("answers"))
+    .values(
+        waiting=False,
+        act_seq=case(
+            (_D.act_seq.is_(None), bindparam("act")),
+            (_D.answered < bindparam("answers"), bindparam("act")),
+            else_=_D.act_seq,
+        ),
+        answered=case(
+            (_D.answered < bindparam("answers"), bindparam("answers")), else_=_D.answered
+        ),
+    )
 )
 _REPLACED = (
     update(DECISIONS)
@@ -267,6 +310,8 @@ def _row(entry: Entry, where: dict[str, Any]) -> list[Any]:
         "post": entry.post,
         "known_at": entry.known_at,
         "act_seq": None,
+        "answered": 0,
         "left": False,
     }
+    known.setdefault("vehicle_class", "")  # records of before do not say it
     return [known[name] for name in _COLUMNS]

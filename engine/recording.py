@@ -28,6 +28,7 @@ from engine.journal import Draft, Entry, Journal
 from engine.ports import Features
 from engine.queue import DECISION, INSPECTION, RELEASE, Filed, last_of_crossing
 from engine.records import Arrival, Identifier, Inspection, InspectionAct, Record, Seizure
+from engine.referrals import ANSWERS, strictest_answered
 from engine.reviews import Review, review_draft
 from engine.rosters import ROSTER, Roster
 from engine.store import Store
@@ -86,6 +87,7 @@ class Recording:
             body = {
                 "crossing_id": act.crossing_id,
                 "vehicle_class": crossing.get("vehicle_class"),
+                ANSWERS: strictest_answered(act).code,
                 **_who(decided, by),
                 "inspection": full.model_dump(mode="json", exclude_none=True),
             }

@@ -1,8 +1,8 @@
 """What each role may see of a decision, from the record alone.
 
 A checkpoint sees where a vehicle goes and where to search it, never why it was picked: its view has
-only what a scored and a random pick share. Once the inspection act is filed it sees the rest. The
-record's ``decision`` is the full view; the checkpoint's is a subset of its names.
+only what a scored and a random pick share, before its act and after it. The record's ``decision``
+is the full view; the checkpoint's is a subset of its names.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ BLIND = (
     "mode",
     "advisory",
 )
-"""What a checkpoint may see before its inspection act is filed."""
+"""What a checkpoint may see."""
 
 
 def outcome(decision: Decision) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """One decision as its page shows it, for one reader.
 
-What a checkpoint may not see before its act is filed is not read for it, so that no template can
-show it by mistake.
+What a checkpoint may not see is not read for it, so that no template can show it by mistake.
 """
 
 from collections import Counter
@@ -19,8 +18,7 @@ from api.pages.sides import Sides, sides
 from api.pages.timeline import Timeline, timeline
 from api.pages.waiting import UNREAD
 from api.past import past
-from api.reading import Reading
-from api.roles import Role
+from api.reading import Reading, is_blind
 from api.runtime import Runtime
 from engine.errors import NoModelError, TamperedBundleError
 from engine.place_table import PRIOR
@@ -58,7 +56,9 @@ class Shown:
     is_blind: bool
     has_left: bool
     act: Mapping[str, Any] | None
-    """Its first inspection act."""
+    """The act that answered its referral."""
+    subjects: Sequence[str] | None
+    """What the reasons are about, for a blind reader whose act opened them."""
     bars: Sequence[Bar]
     is_recomputed: bool
     """The reasons were worked out for this page: a release is owed none."""
@@ -89,14 +89,15 @@ def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
     reading = Reading(runtime)
     known = reading.filed(decision_id, caller)
     seen = reading.decision(decision_id, caller)
-    is_blind = caller.role is Role.CHECKPOINT and known.act_seq is None
+    blind = is_blind(caller)
     with runtime.store.read() as snapshot:
         body = runtime.journal.body(snapshot, known.seq)
         act = None if known.act_seq is None else runtime.journal.body(snapshot, known.act_seq)
         stands = _stands(snapshot, decision_id)
-        reasons: Sequence[Reason] = [Reason(**one) for one in seen.get("reasons", ())]
+        reasons: Sequence[Reason] = []
         is_recomputed, both, before = False, None, None
-        if not is_blind:
+        if not blind:
+            reasons = [Reason(**one) for one in seen["reasons"]]
             _, features = runtime.recompute.features(snapshot, known.seq)
             both = sides(body["arrival"]["crossing"], features)
             before = _before(runtime, past(runtime, snapshot, known, caller))
@@ -110,7 +111,8 @@ def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
         declaration=body["arrival"].get("declaration"),
         channel=stands["channel"],
         is_waiting=stands["waiting"],
-        is_blind=is_blind,
+        is_blind=blind,
+        subjects=[one["code"] for one in seen["reasons"]] if blind and "reasons" in seen else None,
         has_left=stands["left"],
         act=None if act is None else act["inspection"],
         bars=bars(reasons),

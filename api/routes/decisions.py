@@ -24,6 +24,7 @@ from api.schemas import (
     Decisions,
     Explanation,
     FeatureValues,
+    OpenedView,
     Problem,
     SupervisorView,
 )
@@ -196,9 +197,13 @@ def decisions(
     return answer(found)
 
 
-@router.get("/{decision_id}", response_model=SupervisorView | CheckpointView, responses=said(404))
+@router.get(
+    "/{decision_id}",
+    response_model=SupervisorView | OpenedView | CheckpointView,
+    responses=said(404),
+)
 def decision(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
-    """Return one decision; a checkpoint sees why once its inspection act is filed."""
+    """Return one decision; a checkpoint reads what the reasons are about once its act is filed."""
     return answer(Reading(runtime).decision(decision_id, caller))
 
 

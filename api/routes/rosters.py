@@ -61,7 +61,7 @@ def read_roster(
             "mandated": None if is_blind else side.spent.mandated,
             "left": side.left,
             "arrivals_expected": side.outlook.arrivals,
-            "oversubscribed": side.is_oversubscribed,
+            "oversubscribed": None if is_blind else side.is_oversubscribed,
         }
         for channel, side in running.sides().items()
     ]

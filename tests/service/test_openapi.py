@@ -204,9 +204,9 @@ def undeclared(found: dict[str, Any]) -> None:
 
 
 def narrower(found: dict[str, Any]) -> None:
-    """Say that an act's propensity is always known."""
-    found["components"]["schemas"]["AcknowledgedAct"]["properties"]["propensity"] = {
-        "type": "string"
+    """Say that an act's crossing is a number."""
+    found["components"]["schemas"]["AcknowledgedAct"]["properties"]["crossing_id"] = {
+        "type": "number"
     }
 
 

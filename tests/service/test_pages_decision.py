@@ -30,16 +30,20 @@ def send(desk: Desk, decision: Any, form: str, **fields: Any) -> Any:
     return desk.send(path(decision), f"{path(decision)}/{form}", known | fields)
 
 
-def test_a_checkpoint_sees_why_only_after_its_act(world: World) -> None:
+def test_a_checkpoint_reads_words_after_its_search_and_nothing_else(world: World) -> None:
     red = find(world, "red", START)
     officer = at_desk(world, "blind", Role.CHECKPOINT)
+    hidden = ("matters.", 'class="chart"', 'id="verdict"', 'id="sides"', "log-odds", 'id="past"')
     before = officer.get(path(red)).text
-    for hidden in ("matters.", 'class="chart"', 'id="verdict"', 'id="sides"', "log-odds"):
-        assert hidden not in before
-    sent = send(officer, red, "acts", outcome="clear", methods=["physical"], minutes="40,5")
-    assert sent.status_code == 303
+    assert not any(one in before for one in (*hidden, 'id="about"'))
+    papers = send(officer, red, "acts", outcome="clear", methods=["documents"], minutes="5")
+    waits = officer.get(papers.headers["location"]).text
+    assert 'id="act"' in waits and 'id="about"' not in waits and "still waits" in waits
+    fields = {"methods": ["physical"], "minutes": "40,5", "places_searched": ["cargo.among"]}
+    assert send(officer, red, "acts", outcome="clear", **fields).status_code == 303
     after = officer.get(path(red)).text
-    assert "matters." in after and 'id="filed"' in after and 'id="act"' not in after
+    assert not any(one in after for one in hidden)
+    assert 'id="about"' in after and 'id="filed"' in after and 'id="act"' not in after
 
 
 def test_an_act_sent_twice_is_one_act(world: World) -> None:

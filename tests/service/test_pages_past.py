@@ -62,12 +62,10 @@ def test_who_is_blind_or_elsewhere_is_not_told(world: World) -> None:
     assert world.get(f"/v1{path(here)}/past", Role.CHECKPOINT).status_code == 403
     assert 'id="past"' not in officer.get(path(here)).text
     assert send(officer, here, "acts", outcome="clear", methods=["physical"]).status_code == 303
-    mine = world.get(f"/v1{path(here)}/past", Role.CHECKPOINT).json()
+    assert world.get(f"/v1{path(here)}/past", Role.CHECKPOINT).status_code == 403
     every = world.get(f"/v1{path(here)}/past").json()
     assert OTHER in {one["post"] for one in every["crossings"]}
-    assert OTHER not in {one["post"] for one in mine["crossings"]}
     assert there["decision_id"] not in officer.get(path(here)).text
-    assert all(one["name"] is None for tie in mine["ties"] for one in tie["fellows"])
     assert any(one["name"] for tie in every["ties"] for one in tie["fellows"])
     elsewhere = Desk(world)
     elsewhere.sign_in("past-elsewhere", user(world, "past-elsewhere", Role.CHECKPOINT, OTHER))

@@ -24,6 +24,7 @@ from models.profile_backtest import profile_backtest
 from tests.service.conftest import serving
 from tests.service.desk import at_desk
 from tests.service.people import person, send
+from tests.service.test_acts import kept as basis_of
 from tests.service.world import World, arrival
 
 POTATOES = (
@@ -126,7 +127,8 @@ def test_from_a_proposal_to_the_hits_of_its_matches(world: World, people: People
         "minutes": 50,
         "outcome": "seizure",
     }
-    assert world.post("/v1/inspections", act).json()["basis"] == red["basis"]
+    filed = world.post("/v1/inspections", act)
+    assert basis_of(world, filed)[0] == red["basis"]
     found = world.get("/v1/profiles/SACKS-1").json()
     TypeAdapter(ProfileView).validate_python(found)
     kept = {name: found["audit"][name] for name in ("matches", "selected", "inspected", "hits")}
