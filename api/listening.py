@@ -11,17 +11,21 @@ from contextlib import suppress
 from functools import partial
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.supervisors import Multiprocess
+
+from api.connections import BoundedProtocol
 
 FIRST_PASSED = 3
 """The first file that a service manager hands to a process it starts (sd_listen_fds)."""
 LAST_SECONDS = 0.5
 """How long an open connection may still ask, once, while the service stops."""
+MOST_CONNECTIONS = 800
+"""Open connections of one process, which is usually given 1,024 files; any more get 503."""
 _CLOSE = (b"connection", b"close")
 
 
-class Leaving(HttpToolsProtocol):
+class Leaving(BoundedProtocol):
     """Tells each connection that its next answer is the last, instead of closing it at once.
 
     A client that keeps its connection may have sent a request when the service begins to stop;
@@ -52,6 +56,7 @@ configured = partial(
     uvicorn.Config,
     http=Leaving,
     ws="none",  # no page has any
+    limit_concurrency=MOST_CONNECTIONS,
     access_log=False,  # a path may hold an identifier: nothing of a request is logged
     server_header=False,
 )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.logs import fault
@@ -141,6 +142,8 @@ class Guard:
 
         try:
             await self._app(scope, receive, noted)
+        except ClientDisconnect:
+            pass  # the sender went away, or was too slow: there is no one to answer
         except Exception as error:
             fault(error, route=_route(scope))
             if status:

@@ -80,3 +80,30 @@ def test_an_answer_that_owes_nothing_is_caught(
     """Negative control: no header is added."""
     monkeypatch.setattr(heads, "OWED", ())
     assert all("cache-control" not in answer.headers for answer in answers(world))
+
+
+async def abandoned(world: World) -> list[Any]:
+    """Send half a body, then go away; return what was answered."""
+    messages = [{"type": "http.request", "body": b"{", "more_body": True}]
+    answered: list[Any] = []
+
+    async def receive() -> Any:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    headers = [(name.lower().encode(), value.encode()) for name, value in world.headers().items()]
+    scope = {"type": "http", "method": "POST", "path": "/v1/seizures", "headers": headers}
+    more = {"query_string": b"", "root_path": "", "scheme": "http", "server": ("here", 80)}
+    await world.client.app(scope | more, receive, send)
+    return answered
+
+
+def test_a_sender_who_goes_away_is_no_fault_of_ours(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert world.client.portal is not None
+    assert world.client.portal.call(abandoned, world) == []
+    logged = capsys.readouterr()
+    assert "ClientDisconnect" not in logged.out + logged.err
