@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from api.authority import Authority, KeyGrant, PersonGrant, Refused, ignore
 from api.credential_commitment import FIELD, commitment_of
 from api.keys import digest, hashed, is_password, new_key, new_password
-from api.roles import BOUND, Role
+from api.roles import BOUND, OWNED, Role, covers
 from api.tables import (
     KEY_CREATED,
     KEY_REVOKED,
-    KEYS,
     NOBODY,
     PASSWORD_CHANGED,
     USER_CREATED,
@@ -39,8 +39,18 @@ class Made:
 class Accounts:
     """Makes and revokes keys, makes and removes users, and checks their passwords."""
 
-    def __init__(self, store: Store, network: Network) -> None:
+    def __init__(
+        self,
+        store: Store,
+        network: Network,
+        *,
+        authority: Authority | None = None,
+        refused: Refused = ignore,
+    ) -> None:
+        """``refused`` is told of users whom the table holds otherwise than the journal."""
         self._store = store
+        self._authority = authority or Authority()
+        self._refused = refused
         self._network = network
         self._journal = Journal(store, [AccountProjection()])
 
@@ -49,12 +59,11 @@ class Accounts:
     ) -> Made:
         """Make a key, of a user where one is named; both count as one person.
 
-        Raises ``NotAllowedError`` where the role needs a post and none is named, ``NotFoundError``
-        where there is no such user.
+        Raises ``NotAllowedError`` where the role needs a post or an owner and none is named, or
+        the owner's own role or post is narrower; ``NotFoundError`` where there is no such user.
         """
         self._check(role, post)
-        if owner is not None:
-            self._must_know(owner)
+        self._check_owner(owner, role, post)
         made = Made(f"key-{secrets.token_hex(6)}", role, post, new_key())
         kept = digest(made.secret, pepper)
         body = {"role": role.value, FIELD: commitment_of(kept)}
@@ -65,13 +74,18 @@ class Accounts:
 
     def revoke_key(self, key_id: str) -> None:
         """Revoke a key; raises ``NotFoundError``."""
-        with self._store.read() as connection:
-            post = connection.execute(
-                select(KEYS.c.post).where(KEYS.c.key_id == key_id)
-            ).one_or_none()
-        if post is None:
+        found = next((key for key in self.every_key() if key.key_id == key_id), None)
+        if found is None:
             raise NotFoundError("key", key_id)
-        self._journal.append([Draft(KEY_REVOKED, key_id, post[0] or "", {})])
+        self._journal.append([Draft(KEY_REVOKED, key_id, found.post or "", {})])
+
+    def every_key(self) -> tuple[KeyGrant, ...]:
+        """Return every key, the oldest first."""
+        return self._look().every_key()
+
+    def answers_for(self, key: KeyGrant) -> bool:
+        """Tell whether a person answers for a key."""
+        return self._look().person_behind(key) is not None
 
     def create_user(self, name: str, role: Role, *, post: str | None = None) -> Made:
         """Make a user with a new password; raises ``ConflictError`` where the name is taken."""
@@ -105,26 +119,49 @@ class Accounts:
 
     def sign_in(self, name: str, password: str) -> Role:
         """Return the role of a user who knows the password; raises ``NotAuthenticatedError``."""
-        query = select(USERS.c.password, USERS.c.role).where(USERS.c.name == name)
+        query = select(USERS.c.password).where(USERS.c.name == name)
         with self._store.read() as connection:
-            found = connection.execute(query).one_or_none()
-        known = None if found is None else found.password
+            stored = connection.scalar(query)
+            person = self._authority.look(connection).person(name)
+        known = self._backed(stored, person)
         # An unknown name takes as long as a wrong password, so that names cannot be tried out.
         kept = known or hashed(new_password())
-        if not is_password(password, kept) or found is None or known == NOBODY:
+        if not is_password(password, kept) or known is None or person is None:
             raise NotAuthenticatedError
-        return Role(found.role)
+        return person.role
+
+    def _backed(self, stored: str | None, person: PersonGrant | None) -> str | None:
+        """Return a stored password to which a record commits, None for every other."""
+        if stored is None or stored == NOBODY:
+            return None
+        if person is None or commitment_of(stored) != person.commitment:
+            self._refused("user")
+            return None
+        return stored
 
     def _must_know(self, name: str) -> tuple[Role, str | None]:
         """Return the role and post of a user who may sign in; raises ``NotFoundError``."""
-        query = select(USERS.c.role, USERS.c.post).where(
-            USERS.c.name == name, USERS.c.password != NOBODY
-        )
-        with self._store.read() as connection:
-            known = connection.execute(query).one_or_none()
+        known = self._look().person(name)
         if known is None:
             raise NotFoundError("user", name)
-        return Role(known.role), known.post
+        return known.role, known.post
+
+    def _look(self) -> Authority:
+        with self._store.read() as connection:
+            return self._authority.look(connection)
+
+    def _check_owner(self, owner: str | None, role: Role, post: str | None) -> None:
+        if owner is None:
+            if role in OWNED:
+                raise NotAllowedError(
+                    f"a key of the role {role} needs an owner: name one (--owner)"
+                )
+            return
+        own_role, own_post = self._must_know(owner)
+        if not covers(own_role, role):
+            raise NotAllowedError(f"the role {role} is wider than its owner's, {own_role}")
+        if own_post is not None and own_post != post:
+            raise NotAllowedError(f"its owner is for the post {own_post} alone: name it (--post)")
 
     def _check(self, role: Role, post: str | None) -> None:
         if post is not None and self._network.posts:

@@ -7,16 +7,21 @@ revoked key is refused at most that much later. Assumes that keys are few: each 
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from api.keys import PREFIX, digest
-from api.roles import MAY, Role
+from api.authority import Authority, Refused, ignore
+from api.credential_commitment import commitment_of
+from api.keys import PREFIX, digest, is_token
+from api.roles import BY_PERSON, MAY, OWNED, Role
 from api.tables import KEYS
 from engine.errors import NotAllowedError, NotAuthenticatedError
 from engine.store import Store
 
-_LONGEST_KEY = 100
 _REMEMBERED = 10_000
+OWNERLESS = (
+    "this key has no owner whose own role allows it: it may read, and a person proposes or"
+    " approves; make one with darvoza keys create --owner"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,8 @@ class Caller:
     """The one post it reaches; None means every post."""
     owner: str | None = None
     """The user whose key it is; None for the key of a machine, and for a user who signed in."""
+    is_person: bool = True
+    """Whether a known person answers: signed in, or the owner of a key no wider than their role."""
 
     @property
     def person(self) -> str:
@@ -52,13 +59,26 @@ class Caller:
         """Raise ``NotAllowedError`` where the caller's role may not call this route."""
         if self.role not in MAY[method, path]:
             raise NotAllowedError(f"the role {self.role} may not call this")
+        if self.role in OWNED and not self.is_person and (method, path) in BY_PERSON:
+            raise NotAllowedError(OWNERLESS)
 
 
 class Callers:
     """Finds the caller behind a key."""
 
-    def __init__(self, store: Store, pepper: bytes, *, believed_seconds: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        pepper: bytes,
+        *,
+        believed_seconds: float,
+        authority: Authority,
+        refused: Refused = ignore,
+    ) -> None:
+        """``refused`` is told of keys that a table holds and no record backs."""
         self._store = store
+        self._authority = authority
+        self._refused = refused
         self._pepper = pepper
         self._believed = believed_seconds
         self._known: dict[bytes, tuple[float, Caller]] = {}
@@ -74,17 +94,18 @@ class Callers:
     def look_up(self, header: str | None) -> Caller:
         """Return the caller of a header; raises ``NotAuthenticatedError``."""
         kept = self._digest(header)
-        column = KEYS.c
-        query = select(column.key_id, column.role, column.post, column.owner).where(
-            column.digest == kept, column.revoked_at.is_(None)
-        )
         until = time.monotonic() + self._believed  # before the read: it is as old as that
         with self._store.read() as connection:
-            row = connection.execute(query).one_or_none()
-        if row is None:
+            authority = self._authority.look(connection)
+            grant = authority.key(commitment_of(kept))
+            is_claimed = grant is None and _is_in_table(connection, kept)
+        if grant is None:
             self._known.pop(kept, None)
+            if is_claimed:
+                self._refused("key")
             raise NotAuthenticatedError
-        caller = Caller(row.key_id, Role(row.role), row.post, row.owner)
+        is_person = authority.person_behind(grant) is not None
+        caller = Caller(grant.key_id, grant.role, grant.post, grant.owner, is_person)
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[kept] = (until, caller)
@@ -92,6 +113,11 @@ class Callers:
 
     def _digest(self, header: str | None) -> bytes:
         scheme, _, key = (header or "").partition(" ")
-        if scheme.lower() != "bearer" or not key.startswith(PREFIX) or len(key) > _LONGEST_KEY:
+        if scheme.lower() != "bearer" or not key.startswith(PREFIX) or not is_token(key):
             raise NotAuthenticatedError
         return digest(key, self._pepper)
+
+
+def _is_in_table(connection: Connection, kept: bytes) -> bool:
+    query = select(KEYS.c.key_id).where(KEYS.c.digest == kept, KEYS.c.revoked_at.is_(None))
+    return connection.execute(query).first() is not None

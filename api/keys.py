@@ -7,7 +7,9 @@ is kept as argon2id.
 
 import hashlib
 import hmac
+import re
 import secrets
+from typing import Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -22,6 +24,9 @@ EXAMPLES = frozenset({"password", "postgres", "darvoza", "secret", "changeme", "
 PREFIX = "dz_"
 PEPPER_FILE = "pepper"
 _BYTES = 32
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
+Purpose = Literal["session", "form", "attempt"]
+"""What else than a key is digested with the pepper; each with a prefix of its own."""
 _HASHER = PasswordHasher()  # argon2id, the library's recommended cost (RFC 9106, low memory)
 
 
@@ -38,6 +43,17 @@ def new_password() -> str:
 def digest(key: str, pepper: bytes) -> bytes:
     """Return what is kept of a key."""
     return hmac.digest(pepper, key.encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+
+def purpose_digest(purpose: Purpose, text: str, pepper: bytes) -> bytes:
+    """Return a digest that is good for one purpose; no API key begins with a purpose."""
+    prefix = f"darvoza/{purpose}\0".encode()
+    return hmac.digest(pepper, prefix + text.encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+
+def is_token(text: str) -> bool:
+    """Tell whether a text can be a key or a token of ours, before anything is looked up by it."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def hashed(password: str) -> str:

@@ -14,10 +14,10 @@ from typing import Any, TextIO
 import structlog
 
 ALLOWED = {
-    "event": "what happened: fault, model, trial or library",
+    "event": "what happened: fault, model, trial, power_refused or library",
     "level": "how grave it is",
     "timestamp": "when, UTC",
-    "kind": "the type of an error, or the name of the library that speaks",
+    "kind": "the type of an error, what was refused, or the name of the library that speaks",
     "where": "file and line of the innermost calls",
     "route": "the route as the document names it, without its values",
     "wanted": "the version of the model that was put into force, or on trial",

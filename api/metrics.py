@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +25,7 @@ from engine.store import Store
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+_UNBACKED = "a table of the store claims what no journal record states: run darvoza verify"
 TOGETHER = 50
 """Decisions whose secret figures come out at once; they wait for as many more to be made."""
 NO_ROUTE = "none"
@@ -62,6 +64,12 @@ class Metrics:
             "Looks at which a model in force or on trial was missing, changed or did not fit.",
             registry=self.registry,
         )
+        self.power_refused = Counter(
+            "darvoza_power_refused",
+            "Claims of a table to power that no journal record backs.",
+            ["kind"],
+            registry=self.registry,
+        )
         self.percentiles = Histogram(
             "darvoza_risk_percentile",
             "Percentiles of the risk at its post; a tenth in each bucket when nothing drifts.",
@@ -87,6 +95,11 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+
+    def refuse_power(self, kind: str) -> None:
+        """Count and log a claim of a table that no record backs; ``kind`` is from a closed list."""
+        self.power_refused.labels(kind).inc()
+        structlog.get_logger().warning("power_refused", kind=kind, why=_UNBACKED)
 
     def decided(self, found: Recorded) -> None:
         """Count one answered decision; an answer that is repeated brings its secrets no nearer."""

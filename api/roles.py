@@ -21,6 +21,9 @@ class Role(StrEnum):
 BOUND = frozenset({Role.CHECKPOINT, Role.COUNTERPART})
 """Roles whose keys must name a post."""
 
+OWNED = frozenset(Role) - BOUND
+"""Roles that propose or approve: their keys must have an owner."""
+
 _READERS = frozenset({Role.SUPERVISOR, Role.ANALYST})
 _POST = frozenset({Role.CHECKPOINT, Role.SUPERVISOR})
 
@@ -76,6 +79,26 @@ MAY: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/v1/seizures"): _POST,
 }
 """Method and path of each route to the roles that may call it; no other role may."""
+
+BY_PERSON = frozenset(
+    (method, path)
+    for method, path in MAY
+    if method == "POST"
+    and path.startswith(("/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models"))
+    and path not in ("/v1/profiles/checks", "/v1/profiles/backtests")
+)
+"""Routes that propose, approve or withdraw: a person must answer for each."""
+
+
+def routes_of(role: Role) -> frozenset[tuple[str, str]]:
+    """Return the routes that a role may call."""
+    return frozenset(route for route, roles in MAY.items() if role in roles)
+
+
+def covers(owner: Role, role: Role) -> bool:
+    """Tell whether a key's role is no wider than its owner's."""
+    return role is owner or (bool(routes_of(role)) and routes_of(role) <= routes_of(owner))
+
 
 OPEN = frozenset({("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")})
 """Routes that ask for no key."""

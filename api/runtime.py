@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from api.accounts import Accounts
+from api.authority import Authority
 from api.backtesting import Backtests, Measurements
 from api.callers import Callers
 from api.keys import check_database, open_pepper
@@ -106,6 +108,7 @@ class Runtime:
     journal: Journal
     writer: Writer
     signer: Signer
+    accounts: Accounts
     callers: Callers
     sessions: Sessions
     watch: ModelWatch
@@ -201,6 +204,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         matchers=(profiles, WatchMatcher()),
     )
     submit, pepper = writer.submit, open_pepper(home)
+    authority, refused = Authority(session_hours=settings.session_hours), metrics.refuse_power
     watch.start()
     return Runtime(
         home=home,
@@ -211,8 +215,22 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         journal=journal,
         writer=writer,
         signer=open_signer(home),
-        callers=Callers(store, pepper, believed_seconds=settings.key_seconds),
-        sessions=Sessions(store, submit, pepper, hours=settings.session_hours),
+        accounts=Accounts(store, network, authority=authority, refused=refused),
+        callers=Callers(
+            store,
+            pepper,
+            believed_seconds=settings.key_seconds,
+            authority=authority,
+            refused=refused,
+        ),
+        sessions=Sessions(
+            store,
+            submit,
+            pepper,
+            hours=settings.session_hours,
+            authority=authority,
+            refused=refused,
+        ),
         watch=watch,
         profiles=profiles,
         backtests=Backtests(home),

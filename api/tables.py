@@ -1,7 +1,8 @@
 """Who may call: keys of machines, names of people, who is signed in. Secrets are kept as digests.
 
-All are projections of the journal: the record says who and what for, the digest rides beside it
-and is never recorded.
+All are projections of the journal: the record says who and what for and commits to the digest,
+which is stored here and never recorded. What they grant is read from the records
+(:mod:`api.authority`), never from these tables.
 """
 
 from collections.abc import Sequence
@@ -55,6 +56,8 @@ PASSWORD_CHANGED, USER_LEFT = "password_changed", "user_left"
 NOBODY = ""
 """Kept in the place of a password where no password is right."""
 SIGNED_IN, SIGNED_OUT = "signed_in", "signed_out"
+CREDENTIALS_ADOPTED = "credentials_adopted"
+"""Commits once to the secrets of a home whose records of before commit to none."""
 
 
 class AccountProjection:

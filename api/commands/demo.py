@@ -43,6 +43,8 @@ ENTRIES = 300
 """On a quiet night the shift is made longer, until it has so many."""
 MARK = "demo"
 """Marks a home that a demonstration made and may empty again."""
+ANALYST, SUPERVISORS = "demo-analyst", ("dilnoza", "rustam")
+"""Who trains and proposes, and who approves; the keys of the demonstration are theirs."""
 COLOURS = {"red": "bold red", "yellow": "yellow"}
 
 Told = Callable[[str, int, int], None]
@@ -154,11 +156,12 @@ def _model(home: Home, told: Told) -> tuple[str, dict[str, str]]:
 
     people = {}
     with opened(home.root) as (_, store):
-        made = make_candidate(
-            home, store, Plan(CATALOGUE), TrainConfig(), by="demo-analyst", progress=told
-        )
         accounts = Accounts(store, open_network(home))
-        for name in ("dilnoza", "rustam"):
+        accounts.create_user(ANALYST, Role.ANALYST)
+        made = make_candidate(
+            home, store, Plan(CATALOGUE), TrainConfig(), by=ANALYST, progress=told
+        )
+        for name in SUPERVISORS:
             people[name] = accounts.create_user(name, Role.SUPERVISOR).secret
             role = accounts.sign_in(name, people[name])
             approved(home, store, made.version, by=name, role=role)
@@ -179,8 +182,8 @@ def _credentials(home: Home, shift: "Shift", people: Mapping[str, str]) -> Crede
             post: accounts.create_key(Role.CHECKPOINT, post, pepper=pepper).secret for post in posts
         }
         supervisor, analyst = (
-            accounts.create_key(role, None, pepper=pepper).secret
-            for role in (Role.SUPERVISOR, Role.ANALYST)
+            accounts.create_key(role, None, pepper=pepper, owner=owner).secret
+            for role, owner in ((Role.SUPERVISOR, SUPERVISORS[0]), (Role.ANALYST, ANALYST))
         )
     return Credentials(supervisor, analyst, checkpoints, people)
 

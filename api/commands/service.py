@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -84,6 +85,45 @@ def create_key(
     said = {"key_id": made.name, "role": made.role, "post": made.post, "owner": owner}
     result = said | {"key": made.secret}
     emit(result, as_json=as_json, text=lambda: typer.echo(made.secret))
+
+
+@keys.command("list")
+def list_keys(home: HomeOption, *, as_json: JsonOption = False) -> None:
+    """Show every key, and which of them may neither propose nor approve."""
+    from api.accounts import Accounts
+    from api.roles import OWNED
+    from api.runtime import open_network
+    from engine.times import rfc3339
+
+    with opened(existing(home)) as (found, store):
+        accounts = Accounts(store, open_network(found))
+        every = [
+            {
+                "key_id": key.key_id,
+                "role": key.role,
+                "post": key.post,
+                "owner": key.owner,
+                "created_at": rfc3339(key.created_at),
+                "is_revoked": key.is_revoked,
+                "is_committed": bool(key.commitment),
+                "only_reads": key.role in OWNED and not accounts.answers_for(key),
+            }
+            for key in accounts.every_key()
+        ]
+    emit({"keys": every}, as_json=as_json, text=lambda: _print_keys(every))
+
+
+def _print_keys(every: Sequence[Mapping[str, Any]]) -> None:
+    for key in every:
+        about = [key["key_id"], key["role"], key["post"] or "every post"]
+        about += [f"owner {key['owner']}"] if key["owner"] else []
+        if key["is_revoked"]:
+            about.append("revoked")
+        elif not key["is_committed"]:
+            about.append("no record commits to its secret: it opens nothing; make another")
+        elif key["only_reads"]:
+            about.append("only reads: make another with --owner, then revoke this one")
+        typer.echo("  ".join(about))
 
 
 @keys.command("revoke")

@@ -8,12 +8,19 @@ from engine.store import Store, fetch
 
 _VERSIONS = Path(__file__).parent / "versions"
 _TABLE = "alembic_version"
+COMMITTED = "0019"
+"""Version from which on every record of a credential commits to its secret."""
 
 
 def upgrade(store: Store) -> None:
     """Run what is missing in one transaction under the writer's lock; safe to call from many."""
-    if found(store) == newest():
+    before = found(store)
+    if before == newest():
         return
+    if before is not None and before < COMMITTED:
+        from api.credential_adoption import adopt_credentials
+
+        adopt_credentials(store)  # before the tables move on: killed in between, it runs again
     # Alembic takes longer to load than a store that needs nothing takes to open.
     from alembic import command
     from alembic.config import Config

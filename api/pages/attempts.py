@@ -9,7 +9,7 @@ import math
 
 from sqlalchemy import delete, insert, select, update
 
-from api.keys import digest
+from api.keys import purpose_digest
 from api.tables import ATTEMPTS
 from engine.store import Store
 from engine.times import HOUR, MINUTE, SECOND, SystemClock
@@ -32,7 +32,7 @@ class Attempts:
 
     def begin(self, name: str) -> int:
         """Count an attempt, and return 0; or return for how many seconds none is taken."""
-        who, now = digest(name, self._pepper), self._now()
+        who, now = purpose_digest("attempt", name, self._pepper), self._now()
         column = ATTEMPTS.c
         with self._store.write() as connection:
             row = connection.execute(select(ATTEMPTS).where(column.who == who)).one_or_none()
@@ -50,7 +50,7 @@ class Attempts:
     def succeeded(self, name: str) -> None:
         """Forget the attempts of somebody who knew the password."""
         with self._store.write() as connection:
-            who = digest(name, self._pepper)
+            who = purpose_digest("attempt", name, self._pepper)
             connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.who == who))
 
 

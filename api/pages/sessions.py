@@ -1,10 +1,9 @@
 """Who is signed in: a random token in a cookie, its digest in the store, each sign-in a record.
 
-A session ends when its person signs out, or after a fixed time. Role and post are read anew with
-every request, so that they are never older than the account.
+A session ends when its person signs out, or after a fixed time. Session, role and post are those
+that records state (:mod:`api.authority`), looked at again with every request.
 """
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
@@ -12,15 +11,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from starlette.requests import HTTPConnection
 
+from api.authority import Authority, Refused, ignore
 from api.callers import Caller
 from api.credential_commitment import FIELD, commitment_of
-from api.keys import digest
+from api.keys import is_token, purpose_digest
 from api.pages.attempts import Attempts
 from api.roles import Role
-from api.tables import SESSIONS, SIGNED_IN, SIGNED_OUT, USERS
+from api.tables import SESSIONS, SIGNED_IN, SIGNED_OUT
 from engine.errors import NotAllowedError, NotAuthenticatedError
 from engine.journal import Draft, Entry
 from engine.store import Store
@@ -30,7 +30,6 @@ COOKIE = "darvoza_session"
 HOST_COOKIE = f"__Host-{COOKIE}"
 """Over TLS: a browser takes it from this host alone, and never from a neighbour of its domain."""
 _BYTES = 32
-_LONGEST = 100
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 
@@ -53,8 +52,13 @@ class Sessions:
         pepper: bytes,
         *,
         hours: float,
+        authority: Authority,
+        refused: Refused = ignore,
     ) -> None:
+        """``refused`` is told of sessions that a table holds and no record backs."""
         self._store = store
+        self._authority = authority
+        self._refused = refused
         self._submit = submit
         self._pepper = pepper
         self._length = round(hours * HOUR)
@@ -65,44 +69,52 @@ class Sessions:
         """Record that somebody whose password was right signs in."""
         token = secrets.token_urlsafe(_BYTES)
         until = self._now() + self._length
-        kept = digest(token, self._pepper)
+        kept = self._digest(token)
         body = {"role": role.value, "until": rfc3339(until), FIELD: commitment_of(kept)}
         self._submit(Draft(SIGNED_IN, name, "", body, extra=(kept, until))).result()
         return SignedIn(token, self._length // 1_000_000)
 
     def caller(self, token: str | None) -> Caller:
         """Return who holds a token; raises ``NotAuthenticatedError``."""
-        if not token or len(token) > _LONGEST:
+        if not token or not is_token(token):
             raise NotAuthenticatedError
-        column = SESSIONS.c
-        query = (
-            select(USERS.c.name, USERS.c.role, USERS.c.post)
-            .join(SESSIONS, column.name == USERS.c.name)
-            .where(
-                column.digest == digest(token, self._pepper),
-                column.ended_at.is_(None),
-                column.until > self._now(),
-            )
-        )
+        kept, now = self._digest(token), self._now()
         with self._store.read() as connection:
-            row = connection.execute(query).one_or_none()
-        if row is None:
+            person = self._authority.look(connection).session(commitment_of(kept), now)
+            is_claimed = person is None and _is_in_table(connection, kept, now)
+        if person is None:
+            if is_claimed:
+                self._refused("session")
             raise NotAuthenticatedError
-        return Caller(row.name, Role(row.role), row.post)
+        return Caller(person.name, person.role, person.post)
 
     def end(self, token: str) -> None:
         """Record that somebody signs out; raises ``NotAuthenticatedError``."""
         name = self.caller(token).name
-        kept = digest(token, self._pepper)
-        self._submit(Draft(SIGNED_OUT, name, "", {}, extra=kept)).result()
+        kept = self._digest(token)
+        body = {FIELD: commitment_of(kept)}
+        self._submit(Draft(SIGNED_OUT, name, "", body, extra=kept)).result()
 
     def form_token(self, cookie: str) -> str:
         """Return what a form must carry to count as sent from a page with this cookie."""
-        return hmac.new(self._pepper, b"form\0" + cookie.encode(), hashlib.sha256).hexdigest()
+        return purpose_digest("form", cookie, self._pepper).hex()
 
     def is_form_token(self, token: str, cookie: str) -> bool:
         """Tell whether a form carries the token of this cookie."""
-        return hmac.compare_digest(token.encode(), self.form_token(cookie).encode())
+        return is_token(cookie) and hmac.compare_digest(
+            token.encode(), self.form_token(cookie).encode()
+        )
+
+    def _digest(self, token: str) -> bytes:
+        return purpose_digest("session", token, self._pepper)
+
+
+def _is_in_table(connection: Connection, kept: bytes, now: int) -> bool:
+    column = SESSIONS.c
+    query = select(column.name).where(
+        column.digest == kept, column.ended_at.is_(None), column.until > now
+    )
+    return connection.execute(query).first() is not None
 
 
 def cookie_name(request: HTTPConnection) -> str:

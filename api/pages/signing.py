@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.accounts import Accounts
 from api.dependencies import RunningService
+from api.keys import is_token
 from api.pages import languages
 from api.pages.rendering import page
 from api.pages.routing import PageRoute, local
@@ -78,7 +78,7 @@ def _try(runtime: Runtime, name: str, password: str) -> SignedIn | int:
         return seconds
     try:
         with _HASHING:
-            role = Accounts(runtime.store, runtime.network).sign_in(name, password)
+            role = runtime.accounts.sign_in(name, password)
     except NotAuthenticatedError:
         return 0
     attempts.succeeded(name)
@@ -86,7 +86,8 @@ def _try(runtime: Runtime, name: str, password: str) -> SignedIn | int:
 
 
 def _form(request: Request, *, wanted: str, status: int = 200, seconds: int = 0) -> Response:
-    visit = request.cookies.get(VISIT) or new_visit()
+    visit = request.cookies.get(VISIT, "")
+    visit = visit if is_token(visit) else new_visit()
     runtime: Runtime = request.app.state.runtime
     shown: dict[str, Any] = {
         "form_token": runtime.sessions.form_token(visit),

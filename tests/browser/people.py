@@ -12,8 +12,8 @@ from playwright.sync_api import Page
 from api.accounts import Accounts
 from api.roles import BOUND, Role
 from api.runtime import Runtime
-from tests.service.desk import CHEAP, TOKEN
-from tests.service.world import POST, arrival
+from tests.service.desk import TOKEN
+from tests.service.world import CHEAP, POST, arrival
 
 QUEUE = f"/posts/{POST}/queue"
 ROLES = {

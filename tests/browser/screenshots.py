@@ -97,7 +97,8 @@ def credentials(home: Home) -> tuple[str, dict[str, str]]:
             with suppress(ConflictError):
                 passwords[tried] = accounts.create_user(tried, role).secret
                 break
-    key = accounts.create_key(Role.SUPERVISOR, None, pepper=open_pepper(home)).secret
+    owner = next(name for name in passwords if name.startswith("malika"))
+    key = accounts.create_key(Role.SUPERVISOR, None, pepper=open_pepper(home), owner=owner).secret
     store.dispose()
     return key, passwords
 

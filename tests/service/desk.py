@@ -5,15 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 from unittest.mock import patch
 
-from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
 from api.accounts import Accounts
 from api.roles import BOUND, Role
-from tests.service.world import POST, World
+from tests.service.world import CHEAP, POST, World
 
-CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-"""Passwords are kept as dearly as ever elsewhere: here they would be most of a test's time."""
 TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
 
 

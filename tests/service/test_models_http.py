@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from api.accounts import Accounts
 from api.cli import app
-from api.keys import open_pepper
 from api.promoting import APPROVERS
 from api.roles import Role
 from api.routes.models import RulesOnly, _once
@@ -27,6 +26,7 @@ from models.bundle import file_digest, signing_key
 from models.bundle_write import write_bundle
 from models.standings import State
 from models.train import Trained, train
+from tests.service.people import person
 from tests.service.world import FakeModels, World, make_home, make_keys, open_world
 from tests.unit.models_world import START, small_world
 from tests.unit.test_models_fit import SMALL
@@ -56,13 +56,13 @@ def entered(world: World, made: Trained) -> str:
     """Write and register a model as the analyst's and return its version."""
     bundle = write_bundle(world.home.bundles, made, signing_key(world.home))
     names = {"manifest": file_digest(bundle / "manifest.json"), "evaluation": "e", "card": "c"}
-    trainer = key_id(world, world.keys[Role.ANALYST])
+    trainer = person_of(world, world.keys[Role.ANALYST])
     world.runtime.journal.append(promotion.register(State(), bundle.name, by=trainer, **names))
     return bundle.name
 
 
-def key_id(world: World, secret: str) -> str:
-    return world.runtime.callers.look_up(f"Bearer {secret}").name
+def person_of(world: World, secret: str) -> str:
+    return world.runtime.callers.look_up(f"Bearer {secret}").person
 
 
 def approve(world: World, version: str, secret: str, *, key: str = "", body: Any = None) -> Any:
@@ -74,9 +74,7 @@ def test_two_people_put_a_model_into_force_and_one_takes_it_out(
     bundled: tuple[World, str],
 ) -> None:
     world, version = bundled
-    accounts = Accounts(world.runtime.store, world.runtime.network)
-    pepper = open_pepper(world.home)
-    second = accounts.create_key(Role.SUPERVISOR, None, pepper=pepper).secret
+    second = person(world, Role.SUPERVISOR)["Authorization"].removeprefix("Bearer ")
     first, trainer = world.keys[Role.SUPERVISOR], world.keys[Role.ANALYST]
     key = "a-1"  # the same words of two people are two requests
     assert approve(world, version, trainer).status_code == 409, "trained it"

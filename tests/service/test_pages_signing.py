@@ -19,8 +19,8 @@ from api.pages.visits import OPEN_PAGES, SIGNED_IN_ALONE, TWINS
 from api.roles import MAY, Role
 from api.tables import NOBODY, SESSIONS
 from engine.errors import ConflictError, NotAuthenticatedError, NotFoundError
-from tests.service.desk import CHEAP, Desk, at_desk, user
-from tests.service.world import POST, World
+from tests.service.desk import Desk, at_desk, user
+from tests.service.world import CHEAP, POST, World
 
 QUEUE = f"/v1/posts/{POST}/queue"
 

@@ -109,7 +109,9 @@ def test_a_revoked_key_dies_within_seconds(world: World) -> None:
     from api.keys import open_pepper
 
     accounts = Accounts(world.runtime.store, world.runtime.network)
-    made = accounts.create_key(Role.SUPERVISOR, None, pepper=open_pepper(world.home))
+    made = accounts.create_key(
+        Role.SUPERVISOR, None, pepper=open_pepper(world.home), owner="the-supervisor"
+    )
     keys = {"Authorization": f"Bearer {made.secret}"}
     assert world.client.get("/v1/posts/OYB/queue", headers=keys).status_code == 200
     accounts.revoke_key(made.name)

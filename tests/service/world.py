@@ -10,8 +10,10 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
+from argon2 import PasswordHasher
 from sqlalchemy import Connection
 from starlette.testclient import TestClient
 
@@ -19,7 +21,7 @@ from api.accounts import Accounts
 from api.app import create_app
 from api.keys import open_pepper
 from api.migrations.upgrade import upgrade
-from api.roles import BOUND, Role
+from api.roles import BOUND, OWNED, Role
 from api.runtime import Runtime, open_network, open_runtime, open_store
 from api.settings import Settings
 from engine.errors import NoModelError
@@ -33,6 +35,8 @@ from features.definitions import Feature, Read
 from features.plan import Plan
 from models.promotions import OnTrial
 
+CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+"""Passwords are kept at full cost elsewhere: here they would be most of a test's time."""
 STORE = "darvoza.sqlite"
 POST, OTHER = "OYB", "FOT"
 NETWORK = """
@@ -188,8 +192,16 @@ def make_home(folder: Path) -> Home:
 def make_keys(home: Home) -> tuple[dict[Role, str], str]:
     store = open_store(home)
     accounts, pepper = Accounts(store, open_network(home)), open_pepper(home)
+    with patch("api.keys._HASHER", CHEAP):
+        for role in OWNED:
+            accounts.create_user(f"the-{role}", role)
     keys = {
-        role: accounts.create_key(role, POST if role in BOUND else None, pepper=pepper).secret
+        role: accounts.create_key(
+            role,
+            POST if role in BOUND else None,
+            pepper=pepper,
+            owner=f"the-{role}" if role in OWNED else None,
+        ).secret
         for role in Role
     }
     other = accounts.create_key(Role.CHECKPOINT, OTHER, pepper=pepper).secret

@@ -12,7 +12,7 @@ from api.tables import KEYS, USERS
 from engine.journal import BODIES, JOURNAL
 from engine.network import Network
 from engine.store import Store
-from tests.service.desk import CHEAP
+from tests.service.world import CHEAP
 
 PEPPER = bytes(range(32))
 
