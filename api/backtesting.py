@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -17,6 +18,10 @@ from engine.home import Home
 from engine.profiles import Trial
 
 PATIENCE_SECONDS = 120.0
+REFUSED = "refused "
+"""What the command line begins a refusal with."""
+SHOWN_CHARACTERS, KEPT_CHARACTERS = 500, 64_000
+"""How much of a command's standard error a caller sees, and how much the home keeps."""
 
 
 class _OneAtATime:
@@ -43,10 +48,25 @@ class _OneAtATime:
         finally:
             self._lock.release()
         if done.returncode:
-            why = f"it cannot be run here; darvoza {' '.join(command)} says why"
-            raise NotEnoughDataError(f"the {what}", why)
+            raise NotEnoughDataError(f"the {what}", self._failure(what, done.stderr))
         found: dict[str, Any] = json.loads(done.stdout)
         return found
+
+    def _failure(self, what: str, stderr: bytes) -> str:
+        """Return why a command failed, in its own words where it refused; keep all that it said.
+
+        A fault of ours is not shown: its text may quote records. It is kept in the home instead.
+        """
+        said = stderr.decode("utf-8", "replace")
+        kept = self._home.root / f"{what}-error.log"
+        with suppress(OSError):
+            kept.write_text(said[-KEPT_CHARACTERS:], "utf-8")
+            kept.chmod(0o600)
+        _, mark, sentence = said.rpartition(REFUSED)
+        if not mark:
+            return f"the command failed; {kept.name} in the home says how"
+        plain = " ".join("".join(c if c.isprintable() else " " for c in sentence).split())
+        return plain[:SHOWN_CHARACTERS]
 
 
 class Backtests(_OneAtATime):

@@ -21,6 +21,7 @@ from rich.markup import escape
 from api.commands import (
     backup,
     bench,
+    clock,
     data,
     demo,
     faults,
@@ -67,6 +68,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(profiles.profiles, name="profiles")
+app.add_typer(clock.clock, name="clock")
 app.add_typer(service.keys, name="keys")
 app.add_typer(service.users, name="users")
 gc.freeze()  # else the first look would be at all of it
@@ -79,5 +81,7 @@ def main() -> None:
         app()
     except RiskError as error:
         said = escape(str(error))
-        ERR.print(f"[bold red]refused[/bold red] {said}", highlight=False, soft_wrap=True)
+        ERR.print(
+            f"[bold red]refused[/bold red] {said}", highlight=False, soft_wrap=True, emoji=False
+        )
         sys.exit(1)

@@ -22,7 +22,7 @@ def adopt_credentials(store: Store) -> None:
         found = _missing(connection)
     if found:
         body = {"credentials": found}
-        Journal(store).append([Draft(CREDENTIALS_ADOPTED, "", "", body)])
+        Journal(store, is_held=False).append([Draft(CREDENTIALS_ADOPTED, "", "", body)])
 
 
 def _missing(connection: Connection) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ from engine.home import Home
 from engine.journal import BODIES, JOURNAL
 from engine.times import rfc3339
 from models import promotion
-from models.bundle import signing_key
+from models.bundle import read_verify_key
 from models.papers import Papers, papers, stamp
 from models.promotions import (
     MODEL_RECORDS,
@@ -203,7 +203,7 @@ def _papers(home: Home, version: str) -> Papers:
 @lru_cache(maxsize=16)
 def _kept(home: Home, version: str, _stamp: str) -> Papers:
     """Verify and read a bundle once; written again, it is read again."""
-    return papers(home.bundles / version, signing_key(home).public_key())
+    return papers(home.bundles / version, read_verify_key(home, version))
 
 
 def _events(connection: Connection) -> dict[str, list[dict[str, Any]]]:

@@ -35,6 +35,8 @@ STATUS: dict[type[RiskError], HTTPStatus] = {
     errors.NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
     errors.NotAllowedError: HTTPStatus.FORBIDDEN,
     errors.HomeError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ServiceStartError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.MalformedBodyError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.AmbiguousHeadError: HTTPStatus.BAD_REQUEST,

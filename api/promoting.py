@@ -17,7 +17,7 @@ from engine.store import Store
 from features.catalogue import CATALOGUE
 from features.plan import Plan
 from models import promotion
-from models.bundle import MANIFEST, file_digest, load_bundle, signing_key
+from models.bundle import MANIFEST, file_digest, load_bundle, read_verify_key
 from models.promotions import PromotionProjection, read_state
 from models.standings import State
 
@@ -118,7 +118,7 @@ class Found:
 
 def _verified(home: Home, version: str) -> Found:
     folder = home.bundles / version
-    bundle = load_bundle(folder, signing_key(home).public_key())
+    bundle = load_bundle(folder, read_verify_key(home, version))
     fits = bundle.definitions == Plan(CATALOGUE).digest
     return Found(file_digest(folder / MANIFEST), bundle.report, fits)
 

@@ -212,7 +212,7 @@ class Proposing:
             raise NotAllowedError("this key is for one post: name it in the profile")
 
     def _now(self, connection: Connection) -> int:
-        return max(self._runtime.journal.head(connection).as_of, self._runtime.clock.now())
+        return self._runtime.journal.now(connection)
 
     def _once(self, asked: Claim, draft: Callable[[Connection], Draft]) -> Recorded:
         def claimed(connection: Connection) -> Draft:
@@ -285,4 +285,4 @@ class ReadingProposals:
         }
 
     def _as_of(self, connection: Connection) -> int:
-        return max(self._runtime.journal.head(connection).as_of, self._runtime.clock.now())
+        return self._runtime.journal.now(connection)

@@ -5,6 +5,7 @@ store with other processes and with the command line.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -19,17 +20,21 @@ from api.keys import check_database, open_pepper
 from api.metrics import Metrics
 from api.migrations.upgrade import upgrade
 from api.pages.sessions import Sessions
+from api.probe import Probe
 from api.serving import ModelWatch
 from api.settings import Settings
 from api.tables import AccountProjection
 from api.waking import Waking
 from engine.answers import AnswerProjection
+from engine.clock import ClockProjection
 from engine.considering import Considering
+from engine.errors import StoreUnavailableError
+from engine.expiry import QueueExpiry
 from engine.home import Home
 from engine.inflight import Recorded
 from engine.journal import Journal
 from engine.mirror import MirrorProjection
-from engine.network import Network, read_network
+from engine.network import Network, read_home_network
 from engine.plausible import Present
 from engine.ports import Contribution, Projection, Scorer
 from engine.profile_hits import HitProjection
@@ -45,7 +50,7 @@ from engine.rosters import RosterProjection
 from engine.shifts import ShiftProjection, Shifts
 from engine.store import Store
 from engine.targeting import Targeting
-from engine.times import SystemClock, rfc3339
+from engine.times import rfc3339
 from engine.twokeys import TwoKeysProjection
 from engine.views import view
 from engine.watchlist import WatchMatcher, WatchProjection
@@ -92,6 +97,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         TwoKeysProjection(),
         WatchProjection(),
         HitProjection(),
+        ClockProjection(),
         CounterProjection(plan),
     )
 
@@ -120,7 +126,8 @@ class Runtime:
     workload: Workload
     recompute: Recompute
     metrics: Metrics
-    clock: SystemClock
+    expiry: QueueExpiry
+    probe: Probe
     present: Present
     waking: Waking = field(default_factory=Waking)
 
@@ -154,10 +161,17 @@ class Runtime:
         receipt = self.signer.sign(found.entry).to_json()
         return {"recorded_at": rfc3339(found.entry.known_at), "receipt": receipt}
 
+    def now(self) -> int:
+        """Return the journal's time, UTC microseconds."""
+        with self.store.read() as connection:
+            return self.journal.now(connection)
+
     def close(self) -> None:
         """Answer what was asked, record what was decided, then let go of the store."""
+        self.expiry.close()
         self.targeting.close()
-        self.profiles.flush(self.clock.now())
+        with suppress(StoreUnavailableError):
+            self.profiles.flush(self.now())
         self.writer.close()
         self.watch.close()
         self.store.dispose()
@@ -174,7 +188,7 @@ def open_store(home: Home) -> Store:
 
 def open_network(home: Home) -> Network:
     """Return a home's network; one without a file knows no post, and then any post may report."""
-    return read_network(home.network) if home.network.exists() else Network()
+    return read_home_network(home.network)
 
 
 def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
@@ -205,7 +219,9 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     )
     submit, pepper = writer.submit, open_pepper(home)
     authority, refused = Authority(session_hours=settings.session_hours), metrics.refuse_power
+    expiry = QueueExpiry(store, journal)
     watch.start()
+    expiry.start()
     return Runtime(
         home=home,
         plan=plan,
@@ -246,7 +262,8 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         recording=Recording(store, journal, submit=submit, features=features),
         recompute=Recompute(journal, features, scorer=models.load, sentences=models.sentences),
         metrics=metrics,
-        clock=SystemClock(),
+        expiry=expiry,
+        probe=Probe(store),
         present=_present(store, journal),
     )
 

@@ -219,6 +219,11 @@ class Ready(Described):
     """Empty where the model that was put on trial leads some of the arrivals."""
     synthetic: bool
     """The network is made up."""
+    clock: Literal["ok", "held", "unknown"] = "unknown"
+    """``held`` where the wall clock is not followed until a person accepts it; ``unknown`` where
+    the store cannot be read."""
+    clock_ahead_seconds: float = 0.0
+    """How far the wall clock is ahead of the journal's time while it is held."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

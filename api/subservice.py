@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from engine.errors import HomeError
+from engine.errors import ServiceStartError
 
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = 60.0
@@ -29,7 +29,7 @@ def free_port() -> int:
     for port in anew.sample(range(max(1024, lowest - 8192), lowest), k=100):
         with suppress(OSError), socket.create_server((HOST, port)):
             return port
-    raise HomeError(LOG, f"no free port was found below {lowest}")
+    raise ServiceStartError(f"no free port was found below {lowest}")
 
 
 def _first_given() -> int:
@@ -56,7 +56,7 @@ def serving(home: Path, port: int) -> Iterator[None]:
 
 
 def wait_until_ready(port: int, *, is_alive: Callable[[], bool], every: float) -> None:
-    """Wait until a service answers that it is ready; raises ``HomeError`` where it never will."""
+    """Wait until a service says it is ready; raises ``ServiceStartError`` where it never will."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while is_alive() and time.monotonic() < deadline:
         connection = HTTPConnection(HOST, port, timeout=5)
@@ -69,4 +69,4 @@ def wait_until_ready(port: int, *, is_alive: Callable[[], bool], every: float) -
         finally:
             connection.close()
         time.sleep(every)
-    raise HomeError(LOG, "the service did not become ready: its log says why")
+    raise ServiceStartError("it did not become ready; its log says why")

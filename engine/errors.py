@@ -197,6 +197,29 @@ class HomeError(RiskError):
         return f"{self.path}: {self.why}"
 
 
+class InputError(RiskError):
+    """A file or a folder that the caller named cannot be used; says which and why."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path = path
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.why}"
+
+
+class ServiceStartError(RiskError):
+    """A service of ours, in a process of its own, did not become ready."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"the service did not start: {self.why}"
+
+
 class BodyTooLargeError(RiskError):
     """A request body is longer than this service reads."""
 

@@ -1,14 +1,20 @@
 """Where one deployment keeps its files; nothing outside the home is ever written.
 
 A home is a directory: the store (unless PostgreSQL holds it), the loaded history, the bundles, the
-keys and the network file.
+keys and the network file. Only the account that owns it can read it: whoever can read the store can
+foretell the random checks of a running shift.
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import make_url
+
 DATABASE_VARIABLE = "DARVOZA_DATABASE_URL"
+OTHERS = 0o077
+"""Bits of a mode that let other accounts in, those of the same group included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +58,39 @@ class Home:
         """SQLAlchemy URL of the store: the environment's PostgreSQL, else SQLite in the home."""
         return os.environ.get(DATABASE_VARIABLE) or f"sqlite:///{self.root / 'darvoza.sqlite'}"
 
+    @property
+    def store_file(self) -> Path | None:
+        """The file of a SQLite store; None where PostgreSQL holds it."""
+        url = make_url(self.database_url)
+        return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+
     def prepare(self) -> "Home":
         """Create the directories that are missing, and return the home by its full path.
 
-        The keys are closed to others.
+        Closes the home, what is in it and all that this process writes from now on to other
+        accounts. What another account owns stays as it is: :meth:`exposed` names it.
         """
+        os.umask(0o077)
         home = Home(self.root.absolute())
-        for folder in (home.root, home.history, home.bundles, home.tracking):
+        for folder in (home.root, home.history, home.bundles, home.tracking, home.keys):
             folder.mkdir(parents=True, exist_ok=True)
-        home.keys.mkdir(mode=0o700, exist_ok=True)
+        for path in home._kept():
+            status = path.stat()
+            if status.st_uid == os.geteuid() and status.st_mode & OTHERS:
+                path.chmod(status.st_mode & ~OTHERS & 0o7777)
         return home
+
+    def exposed(self) -> list[str]:
+        """Return the names of what other accounts can read or enter, the root as ``.``."""
+        if self.root.is_dir() and not self.root.stat().st_mode & OTHERS:
+            return []  # what is below cannot be reached
+        found = [path for path in self._kept() if path.stat().st_mode & OTHERS]
+        return [os.path.relpath(path, self.root) for path in found]
+
+    def _kept(self) -> Iterator[Path]:
+        """Yield the root, its folders and the files of its store, as far as they are there."""
+        folders = (self.root, self.history, self.bundles, self.reports, self.tracking, self.keys)
+        yield from (path for path in folders if path.is_dir())
+        if (file := self.store_file) is not None:
+            yield from (path for path in file.parent.glob(f"{file.name}*") if path.is_file())
+        yield from (path for path in (self.network,) if path.is_file())

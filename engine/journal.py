@@ -7,7 +7,7 @@ catch whoever does. ``known_at`` rises strictly, so that "known before" is a tot
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from engine.chain import GENESIS, canonical, chain_of, leaf_of, new_salt
+from engine.clock import HeldClock, Reading
 from engine.errors import NotFoundError, StoreUnavailableError
 from engine.store import METADATA, CommitUnknownError, Int64, Store, add, fetch
 from engine.times import SECOND, SystemClock
@@ -134,10 +135,18 @@ class Journal:
         store: Store,
         projections: "Sequence[Projection]" = (),
         clock: "Clock | None" = None,
+        *,
+        is_held: bool = True,
     ) -> None:
-        """Without a clock PostgreSQL's is used, one for all processes; on SQLite the machine's."""
+        """Without a clock PostgreSQL's is used, one for all processes; on SQLite the machine's.
+
+        Those two are held against the time since boot (:mod:`engine.clock`), a given one is not,
+        nor is any with ``is_held`` False: for a store whose tables are still those of an older
+        version, which keep no anchor.
+        """
         self._store = store
         self._projections = tuple(projections)
+        self._held = HeldClock() if clock is None and is_held else None
         self._clock = clock or (SystemClock() if store.dialect == "sqlite" else None)
         self._look = _LOOK.format(now="0" if self._clock else _POSTGRES_NOW)
 
@@ -168,32 +177,65 @@ class Journal:
             raise NotFoundError("record", str(seq))
         return cast("dict[str, Any]", json.loads(found))
 
+    def append_found(self, find: Callable[[Connection, int], Sequence[Draft]]) -> list[Entry]:
+        """Record what ``find`` makes of the store and the time, while no other process writes."""
+        return self._commit(
+            lambda connection, head, now: [
+                _seal(draft) for draft in find(connection, max(head.as_of, now))
+            ]
+        )
+
+    def now(self, connection: Connection) -> int:
+        """Return the time at which this journal stands, its last record known: microseconds."""
+        head, reading = self._timed(connection)
+        return max(head.as_of, reading.now)
+
+    def reading(self, connection: Connection) -> Reading:
+        """Return the time, and whether the wall clock is followed."""
+        return self._timed(connection)[1]
+
     def ensure_recent(self) -> None:
         """Append a ``tick`` where the head lies over a second back, so that windows move on."""
         with self._store.read() as connection:
-            is_stale = self._is_stale(*self._head(connection))
-        if is_stale:
+            head, reading = self._timed(connection)
+        if self._is_stale(head, reading.now):
             self._append([Draft(TICK, "", "", {})], only_if_stale=True)
 
     def _append(self, drafts: Sequence[Draft], *, only_if_stale: bool = False) -> list[Entry]:
         sealed = [_seal(draft) for draft in drafts]  # before the lock: others need not wait for it
         if not sealed:
             return []
+        if only_if_stale:
+            return self._commit(lambda _, head, now: sealed if self._is_stale(head, now) else [])
+        return self._commit(lambda *_: sealed)
+
+    def _commit(self, find: "Callable[[Connection, Head, int], list[_Sealed]]") -> list[Entry]:
+        """Append what ``find`` returns for the store, its head and the time, under the lock."""
         entries: list[Entry] = []
         try:
             with self._store.write() as connection:
-                head, now = self._head(connection)
-                if only_if_stale and not self._is_stale(head, now):
+                head, reading = self._timed(connection)
+                sealed = find(connection, head, reading.now)
+                if not sealed:
                     return []
-                entries = _chained(head, now, sealed)
+                if self._held is not None:
+                    self._held.keep(connection)
+                entries = _chained(head, reading.now, sealed)
                 self._insert(connection, entries, sealed)
         except CommitUnknownError as unknown:
             if entries:
                 self._settle(entries[-1], unknown)
         return entries
 
-    def _head(self, connection: Connection) -> tuple[Head, int]:
+    def _timed(self, connection: Connection) -> tuple[Head, Reading]:
         """Return the head, and the time by the clock that goes with this store."""
+        head, wall = self._head(connection)
+        if self._held is None:
+            return head, Reading(wall)
+        return head, self._held.read(connection, wall=wall, head=head.known_at)
+
+    def _head(self, connection: Connection) -> tuple[Head, int]:
+        """Return the head, and what the clock says that goes with this store."""
         found = fetch(connection, self._look)
         if not found:
             raise StoreUnavailableError("it holds no journal yet")

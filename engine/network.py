@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from engine.errors import HomeError, UnknownPostError
+from engine.errors import HomeError, InputError, UnknownPostError
 from engine.records import Country, PostCode, Record
 from engine.validation import faults
 
@@ -58,26 +58,37 @@ class Network:
 
 
 def read_network(path: Path) -> Network:
-    """Read a network file; raises ``HomeError`` naming the field and the rule."""
+    """Read a network file; raises ``InputError`` naming the field and the rule."""
     try:
         raw: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
         found = _NetworkFile.model_validate(raw, strict=False)
     except FileNotFoundError:
-        raise HomeError(path.name, "no such file") from None
+        raise InputError(path.name, "no such file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise HomeError(path.name, f"not a TOML file: {error}") from None
+        raise InputError(path.name, f"not a TOML file: {error}") from None
     except ValidationError as error:
         where, rule, why = faults(error)[0]
-        raise HomeError(path.name, f"{'.'.join(map(str, where))}: {why} ({rule})") from None
+        raise InputError(path.name, f"{'.'.join(map(str, where))}: {why} ({rule})") from None
     return Network(MappingProxyType(_paired(path, found.posts)), found.synthetic)
+
+
+def read_home_network(path: Path) -> Network:
+    """Return a home's network, empty without a file: then it knows no post, and any may report.
+
+    Raises ``HomeError`` where the file is not usable.
+    """
+    try:
+        return read_network(path) if path.exists() else Network()
+    except InputError as error:
+        raise HomeError(error.path, error.why) from None
 
 
 def _paired(path: Path, posts: tuple[Post, ...]) -> dict[str, Post]:
     known = {post.code: post for post in posts}
     if len(known) != len(posts):
-        raise HomeError(path.name, "posts: two posts have the same code (duplicate_id)")
+        raise InputError(path.name, "posts: two posts have the same code (duplicate_id)")
     for post in posts:
         other = known.get(post.pair or "")
         if other is not None and other.pair not in (None, post.code):
-            raise HomeError(path.name, f"posts.pair: {post.code} and {other.code} disagree (pair)")
+            raise InputError(path.name, f"posts.pair: {post.code} and {other.code} disagree (pair)")
     return known

@@ -1,8 +1,8 @@
 """What was decided at a post, what still waits there, and in which order.
 
 A referred vehicle waits until an act that answers its channel is filed (:mod:`engine.referrals`),
-it is released, or a day has passed: by then it has left, whatever was recorded. The order is
-:func:`engine.ranking.place_of`, highest first; of equal ones the earlier comes first.
+it is released, or a day has passed: by then it has left, and a record of its own says so. The
+order is :func:`engine.ranking.place_of`, highest first; of equal ones the earlier comes first.
 """
 
 from bisect import bisect_left
@@ -35,7 +35,7 @@ from engine.ranking import CHANNEL_STEP
 from engine.referrals import answered_by
 from engine.selection import INSPECTED, Channel
 from engine.store import METADATA, Int64, add, fetch
-from engine.times import DAY
+from engine.times import DAY, rfc3339
 
 DECISIONS = Table(
     "decisions",
@@ -88,6 +88,7 @@ _WAITS = text("decisions.waiting")
 """As the index says it: SQLite takes a partial index only for the very words of its condition."""
 
 DECISION, INSPECTION, RELEASE = "decision", "inspection", "release"
+EXPIRED = "queue_expired"
 """Kinds of the records that move the queue."""
 
 
@@ -213,11 +214,30 @@ def recent_risks(
     return [risk for (risk,) in connection.execute(query) if risk is not None]
 
 
+def expired(connection: Connection, *, as_of: int, most: int) -> list[Draft]:
+    """Return the records of vehicles that have waited for a day, the first to arrive first."""
+    query = (
+        select(_D.decision_id, _D.seq, _D.crossing_id, _D.post, _D.known_at)
+        .where(_WAITS, _D.known_at < as_of - DAY)
+        .order_by(_D.seq)
+        .limit(most)
+    )
+    return [
+        Draft(
+            EXPIRED,
+            decision_id,
+            post,
+            {"crossing_id": crossing_id, "decision": seq, "decided_at": rfc3339(known_at)},
+        )
+        for decision_id, seq, crossing_id, post, known_at in connection.execute(query)
+    ]
+
+
 class QueueProjection:
     """Keeps what was decided and what waits."""
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Let decisions join the queue, then acts and releases leave it."""
+        """Let decisions join the queue, then acts, releases and the passing of a day end it."""
         decided = [
             (entry, draft.body["queue"]) for entry, draft in entries if entry.kind == DECISION
         ]
@@ -245,6 +265,14 @@ class QueueProjection:
         ]
         if left:
             connection.execute(_RELEASE, left)
+        _end(connection, entries)
+
+
+def _end(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Let those leave of whom a record says that their day has passed."""
+    over = [{"which": draft.body["decision"]} for entry, draft in entries if entry.kind == EXPIRED]
+    if over:
+        connection.execute(_OVER, over)
 
 
 def redirect(connection: Connection, decision_id: str, channel: Channel | None) -> Channel:
@@ -299,6 +327,9 @@ _RELEASE = (
     .where(_D.crossing_id == bindparam("crossing"))
     .values(waiting=False, left=True)
 )
+
+
+_OVER = update(DECISIONS).where(_D.seq == bindparam("which")).values(waiting=False)
 
 
 _COLUMNS = tuple(column.name for column in DECISIONS.columns)

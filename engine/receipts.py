@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from engine.errors import HomeError, RecordError
+from engine.errors import HomeError, InputError, RecordError
 from engine.home import Home
 from engine.journal import Entry
 from engine.secretfiles import read_secret
@@ -144,7 +144,7 @@ def _new_key() -> bytes:
 def read_receipts(path: Path) -> Iterator[Receipt]:
     """Read receipts, or answers that carry them, from JSON lines or one JSON list.
 
-    Raises ``RecordError`` at the first that is none, ``HomeError`` where the file cannot be read.
+    Raises ``RecordError`` at the first that is none, ``InputError`` where the file cannot be read.
     """
     try:
         with path.open(encoding="utf-8") as lines:
@@ -155,7 +155,7 @@ def read_receipts(path: Path) -> Iterator[Receipt]:
                 values = (json.loads(line) for line in chain([first], lines) if line.strip())
             yield from map(Receipt.from_json, values)
     except OSError as error:
-        raise HomeError(path.name, error.strerror or "cannot be read") from None
+        raise InputError(path.name, error.strerror or "cannot be read") from None
     except ValueError:
         raise RecordError(
             "receipt", "receipt", "not_json", "neither JSON lines nor a JSON list"

@@ -5,10 +5,14 @@ a writer gets the store to itself, whichever process it lives in, before it look
 ``write`` ends the commit is durable, assuming that the disk keeps what it was told to flush.
 """
 
+import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from sqlalchemy import (
@@ -62,6 +66,11 @@ takes a fifth off the processor time of a decision's record, against the default
 STALLED_SECONDS = 60
 """How long a writer may hold the lock without a word; a load thinks between two statements."""
 
+PROBE_BYTES = 1 << 20
+"""What a probe allocates: more than a batch of decisions adds to the store's log."""
+FAILED_SECONDS = 10.0
+"""How long a store counts as unavailable after a commit that failed and none that succeeded."""
+
 _STATEMENT_FAULTS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
 """What a statement can be guilty of; every other driver error is the store's."""
 
@@ -88,6 +97,8 @@ class Store:
     def __init__(self, url: str) -> None:
         self.dialect = make_url(url).get_backend_name()
         is_sqlite = self.dialect == "sqlite"
+        self._folder = Path(str(make_url(url).database)).parent if is_sqlite else None
+        self._failed: tuple[float, str] | None = None
         self.engine = _sqlite(url, _WRITERS, CACHE_KB) if is_sqlite else _postgresql(url)
         """What writes, and reads what it is about to write."""
         self._readers = _sqlite(url, _POOL, READERS_CACHE_KB) if is_sqlite else self.engine
@@ -118,13 +129,40 @@ class Store:
         Raises ``StoreUnavailableError``, and then nothing was written, or its subclass
         ``CommitUnknownError``. Faults of a statement pass through; they undo everything too.
         """
+        try:
+            with self._locked() as connection:
+                yield connection
+                with _translated(CommitUnknownError):
+                    connection.commit()
+        except StoreUnavailableError as error:
+            self._failed = (time.monotonic(), error.why)
+            raise
+        self._failed = None
+
+    def probe(self) -> None:
+        """Try to write, leaving nothing; raises ``StoreUnavailableError`` where it fails.
+
+        It also fails for a while after a commit that did. On SQLite it takes the lock and allocates
+        disk space next to the store; on PostgreSQL it writes to the server's log.
+        """
+        failed = self._failed
+        if failed is not None and time.monotonic() - failed[0] < FAILED_SECONDS:
+            raise StoreUnavailableError(f"the last record was not taken: {failed[1]}")
+        with self._locked() as connection:
+            if self._folder is None:
+                connection.exec_driver_sql(_POSTGRES_PROBE)
+                connection.commit()
+        if self._folder is not None:
+            _allocate(self._folder)
+
+    @contextmanager
+    def _locked(self) -> Iterator[Connection]:
+        """Hold the store alone; what is not committed within the block is undone."""
         with _translated(), self._writing.connect() as connection:
-            transaction = connection.begin()
+            connection.begin()
             if self._lock is not None:
                 connection.exec_driver_sql(self._lock)
             yield connection
-            with _translated(CommitUnknownError):
-                transaction.commit()
 
     def dispose(self) -> None:
         """Close every connection: one that a thread still holds, when it gives it back."""
@@ -217,6 +255,25 @@ def _translated(error: type[StoreUnavailableError] = StoreUnavailableError) -> I
         raise error(name) from found
     except PoolTimeoutError as found:
         raise error("no free connection") from found
+
+
+_POSTGRES_PROBE = """
+WITH refused AS (UPDATE alembic_version SET version_num = version_num WHERE false RETURNING 1)
+SELECT pg_logical_emit_message(true, 'darvoza', repeat('0', 65536))
+"""
+"""A server that only reads refuses the first part; the second writes to its log and no table."""
+
+
+def _allocate(folder: Path) -> None:
+    """Take and give back disk space; raises ``StoreUnavailableError`` where there is none."""
+    try:
+        with TemporaryFile(dir=folder, buffering=0) as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, PROBE_BYTES)
+            else:
+                file.write(bytes(PROBE_BYTES))
+    except OSError as error:
+        raise StoreUnavailableError(f"the disk takes no write: {error.strerror}") from error
 
 
 _POSTGRES_READ: dict[str, Any] = {

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from engine.journal import TICK
-from engine.queue import DECISION
+from engine.queue import DECISION, EXPIRED
 from engine.store import fetch
 from engine.times import DAY
 
@@ -68,7 +68,7 @@ class _Decided(NamedTuple):
     @property
     def moves_nothing(self) -> bool:
         """Tell whether decisions that were added up before stand as they stood."""
-        return self.kind == TICK or (self.kind == DECISION and self.amends is None)
+        return self.kind in (TICK, EXPIRED) or (self.kind == DECISION and self.amends is None)
 
 
 @dataclass(slots=True)

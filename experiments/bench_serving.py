@@ -22,7 +22,7 @@ from experiments.processes import Server
 from experiments.serving_contest import CONNECTIONS, TURNS, Contest, free_port
 from experiments.serving_deployment import Deployment, deploy
 from experiments.wire import Line, get
-from models.bundle import signing_key
+from models.bundle import read_verify_key
 from models.peer import estimators
 from models.scorer import Scorer
 
@@ -44,7 +44,7 @@ def run(data: Path | None) -> list[Row]:
 def one_row(made: Deployment) -> Row:
     """Score distinct rows one by one, both targets, beside scikit-learn on the same trees."""
     home = Home(made.home)
-    scorer = Scorer.load(home.bundles / made.version, key=signing_key(home).public_key())
+    scorer = Scorer.load(home.bundles / made.version, key=read_verify_key(home, made.version))
     peers = estimators(home, made.version).values()
     shape = (SCORED, 1, len(scorer.names))
     rows = np.random.default_rng(1).lognormal(0.0, 2.0, shape).astype(np.float32)

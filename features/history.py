@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.home import Home
-from engine.network import Network, read_network
+from engine.network import Network, read_home_network
 from engine.records import Crossing, DeclarationHead, GoodsItemRow, Inspection, Record, Seizure
 from features.intake_links import known
 
@@ -240,7 +240,7 @@ def read_history(home: Home) -> Tables:
     rows = {name: read_table(home, found, name=name) for name in SCHEMAS}
     if len(found) > 1:
         rows = known(rows)
-    network = read_network(home.network) if home.network.exists() else Network()
+    network = read_home_network(home.network)
     return Tables(
         **{name: arranged(name, table) for name, table in rows.items()},
         network=network,

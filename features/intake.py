@@ -6,19 +6,20 @@ wire. A bad row never stops a load; a header or a network file that cannot be tr
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
-from engine.errors import HomeError
+from engine.errors import InputError
 from engine.home import Home
-from engine.network import Network, read_network
+from engine.network import Network, read_home_network
 from engine.times import SystemClock
 from features import kcs
 from features.history import MODELS, Tables, arranged, content_digest, read_history
 from features.intake_checks import Held, Parts, check, without_held
+from features.intake_files import is_there
 from features.intake_links import known
 from features.intake_network import joined, keep
 from features.intake_parts import Builder, read_part
@@ -79,11 +80,11 @@ def read_folder(
 
     Raises
     ------
-    HomeError
+    InputError
         Where a file as a whole cannot be read, or where rows were neither accepted nor quarantined.
     """
     if not folder.is_dir():
-        raise HomeError(str(folder), "no such folder")
+        raise InputError(str(folder), "no such folder")
     now = SystemClock().now() if now is None else now
     holding = Held(held)
     if format == "kcs":
@@ -132,18 +133,20 @@ def load(
 
     Raises
     ------
-    HomeError
+    InputError
         As :func:`read_folder`; and where the folder's network contradicts the home's.
     """
     with exclusively(home):
-        network = Network() if format == "kcs" else joined(folder, _network(home))
+        kept = read_home_network(home.network)
+        network = Network() if format == "kcs" else joined(folder, kept)
+        held = read_history(home) if any(home.history.glob("[!.]*/load.json")) else None
         intake = read_folder(
             folder,
             format=format,
             ignore_columns=ignore_columns,
             now=now,
             progress=progress,
-            held=read_history(home) if any(home.history.glob("[!.]*/load.json")) else None,
+            held=held,
             network=network,
         )
         loaded = find(home, intake.offered)
@@ -151,7 +154,8 @@ def load(
             loaded = _record(home, intake, format=format)
             write(home, intake.tables, loaded=loaded, faults=intake.quarantine, progress=progress)
         keep(home, folder, network=network)
-        return loaded
+        named = {*kept.posts, *network.posts}
+        return replace(loaded, new_posts=_new_posts(intake.tables, named=named, held=held))
 
 
 def _read_contract(
@@ -160,11 +164,12 @@ def _read_contract(
     parts: Parts = {}
     seen: dict[str, int] = {}
     for name in MODELS:
-        paths = [p for p in (folder / f"{name}.csv", folder / f"{name}.parquet") if p.exists()]
+        both = (folder / f"{name}.csv", folder / f"{name}.parquet")
+        paths = [path for path in both if is_there(path)]
         if len(paths) > 1:
-            raise HomeError(str(folder), f"{name} is there both as CSV and as Parquet; remove one")
+            raise InputError(str(folder), f"{name} is there both as CSV and as Parquet; remove one")
         if not paths and name == "crossings":
-            raise HomeError(str(folder), "a bulk folder needs crossings.csv or crossings.parquet")
+            raise InputError(str(folder), "a bulk folder needs crossings.csv or crossings.parquet")
         parts[name] = Builder(name).part()
         for path in paths:
             parts[name], seen[path.name] = read_part(name, path, ignored=ignored, progress=progress)
@@ -193,7 +198,7 @@ def _accounted(parts: Parts, seen: Mapping[str, int], faults: Sequence[Fault]) -
     quarantined = Counter(fault.file for fault in faults)
     for file, rows in seen.items():
         if rows != accepted[file] + quarantined[file]:
-            raise HomeError(
+            raise InputError(
                 file,
                 f"{rows} rows were read, but {accepted[file]} accepted and {quarantined[file]} "
                 "quarantined; nothing was loaded, please report this",
@@ -208,6 +213,14 @@ def _tables(parts: Parts, network: Network, *, held: Tables | None) -> Tables:
         before = {"crossings": held.crossings, "inspections": held.inspections}
     found = {name: arranged(name, table) for name, table in known(rows, held=before).items()}
     return Tables(**found, network=network, digest=content_digest(found))
+
+
+def _new_posts(tables: Tables, *, named: Collection[str], held: Tables | None) -> dict[str, int]:
+    """Count the crossings of posts that neither a network file nor the history so far names."""
+    before = set() if held is None else set(held.crossings["post"].unique().to_pylist())
+    counted = tables.crossings["post"].value_counts().to_pylist()
+    counts = {row["values"]: row["counts"] for row in counted}
+    return {post: counts[post] for post in sorted(counts) if post not in before.union(named)}
 
 
 def _offered(parts: Parts) -> str:
@@ -237,7 +250,3 @@ def _record(home: Home, intake: Intake, *, format: Format) -> Loaded:  # noqa: A
         quarantine_file=home.history / digest / "quarantine.csv",
         is_new=True,
     )
-
-
-def _network(home: Home) -> Network:
-    return read_network(home.network) if home.network.exists() else Network()

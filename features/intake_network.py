@@ -10,41 +10,41 @@ from pathlib import Path
 from tempfile import mkstemp
 from types import MappingProxyType
 
-from engine.errors import HomeError
+from engine.errors import InputError
 from engine.home import Home
-from engine.network import Network, Post, read_network
+from engine.network import Network, Post, read_home_network, read_network
+from features.intake_files import is_there
 
 FILE = "network.toml"
 
 
 def joined(folder: Path, network: Network) -> Network:
-    """Return a network and the posts of a folder's file; raises ``HomeError`` on conflict."""
-    if not (folder / FILE).exists():
+    """Return a network and the posts of a folder's file; raises ``InputError`` on conflict."""
+    if not is_there(folder / FILE):
         return network
     found = read_network(folder / FILE)
     if not network.posts:
         return found
     if found.synthetic != network.synthetic:
-        raise HomeError(FILE, "synthetic: a made-up network and a real one do not share a home")
+        raise InputError(FILE, "synthetic: a made-up network and a real one do not share a home")
     for code, post in found.posts.items():
         if network.posts.get(code, post) != post:
-            raise HomeError(FILE, f"posts: {code} differs from the post of this code in the home")
+            raise InputError(FILE, f"posts: {code} differs from the post of this code in the home")
     return Network(MappingProxyType({**network.posts, **found.posts}), network.synthetic)
 
 
 def keep(home: Home, folder: Path, *, network: Network) -> None:
     """Make a network the home's, as the folder's file where that says all of it."""
-    held = read_network(home.network) if home.network.exists() else Network()
+    held = read_home_network(home.network)
     if network == held or not network.posts:
         return
     source = folder / FILE
-    is_whole = source.exists() and read_network(source) == network
+    is_whole = is_there(source) and read_network(source) == network
     handle, name = mkstemp(prefix=".network-", dir=home.root)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(source.read_text("utf-8") if is_whole else _toml(network))
         file.flush()
         os.fsync(handle)
-    Path(name).chmod(0o644)
     Path(name).replace(home.network)
 
 

@@ -121,7 +121,7 @@ def read_part(
 
     Raises
     ------
-    HomeError
+    InputError
         Where the header or the file as a whole cannot be read.
     """
     rows = Rows(path, layout(MODELS[name]), ignored=ignored, progress=progress)

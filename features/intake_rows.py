@@ -16,12 +16,15 @@ from typing import Any, get_origin
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.errors import HomeError
+from engine.errors import InputError
 from engine.records import Record
 from features.history import bare
 
 CHUNK = 256
 """Rows held as Python objects at a time: few enough to stay in the cache (a third off)."""
+
+LONGEST_NAME = 64
+"""Characters of a column's name that an error repeats."""
 
 Progress = Callable[[str, int, int], None]
 """Told the stage, how much of it is done, and how much it has (bytes to read, tables to write)."""
@@ -78,7 +81,7 @@ class Rows:
 
     Raises
     ------
-    HomeError
+    InputError
         Where the header misses a column, repeats one or has one too many; where a Parquet file
         cannot be read.
     """
@@ -145,24 +148,24 @@ class Rows:
                     )
                     self._tell(self.seen, file.metadata.num_rows)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-            raise HomeError(self.path.name, f"not a Parquet file we can read: {error}") from None
+            raise InputError(self.path.name, f"not a Parquet file we can read: {error}") from None
 
     def _header(self, names: Sequence[str]) -> Sequence[str]:
         known = self._ignored.union(self.layout.columns)
         for name in names:
             if name not in known:
-                raise HomeError(
+                raise InputError(
                     self.path.name,
-                    f"column {name!r} is not part of the record; "
+                    f"column {name[:LONGEST_NAME]!r} is not part of the record; "
                     "name it in --ignore-columns to load without it",
                 )
         if len(set(names)) != len(names):
             twice = next(name for at, name in enumerate(names) if name in names[:at])
-            raise HomeError(self.path.name, f"column {twice!r} is there twice")
+            raise InputError(self.path.name, f"column {twice[:LONGEST_NAME]!r} is there twice")
         absent = self.layout.required.difference(names)
         missing = [name for name in self.layout.columns if name in absent]
         if missing:
-            raise HomeError(self.path.name, f"required columns are missing: {', '.join(missing)}")
+            raise InputError(self.path.name, f"required columns are missing: {', '.join(missing)}")
         return names
 
     def _split(self, chunk: list[dict[str, Any]]) -> None:

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.home import Home
+from engine.spreadsheet import escape_cell, escape_cells
 from features.history import SCHEMAS, Tables, arranged, content_digest, read_table
 from features.intake_rows import Fault, Progress
 
@@ -61,6 +62,8 @@ class Loaded:
     note: str
     quarantine_file: Path
     is_new: bool
+    new_posts: Mapping[str, int] = field(default_factory=dict)
+    """Crossings by post code, of posts that no network file and no earlier load names."""
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``darvoza load --json`` prints."""
@@ -68,6 +71,7 @@ class Loaded:
             "accepted": dict(self.accepted),
             "quarantined": dict(self.quarantined),
             "quarantine_file": str(self.quarantine_file),
+            "new_posts": dict(self.new_posts),
         }
 
 
@@ -132,14 +136,14 @@ def write(
     """
     folder = Path(mkdtemp(prefix=".load-", dir=home.history))
     record = asdict(loaded)
-    del record["quarantine_file"], record["is_new"]
+    del record["quarantine_file"], record["is_new"], record["new_posts"]
     (folder / _RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
     _write_quarantine(folder / _QUARANTINE, faults)
     for done, (name, months) in enumerate(_known_months(tables).items(), 1):
         _write_months(folder / name, tables.table(name), months=months)
         if progress is not None:
             progress("writing", done, len(SCHEMAS))
-    folder.chmod(0o755)
+    folder.chmod(0o700)
     for path in sorted(folder.rglob("*")):
         _to_disk(path)
     _to_disk(folder)
@@ -150,8 +154,10 @@ def write(
 def _write_quarantine(path: Path, faults: Sequence[Fault]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
-        out.writerow(field.name for field in fields(Fault))
-        out.writerows(astuple(fault) for fault in faults)
+        out.writerow(column.name for column in fields(Fault))
+        for fault in faults:
+            file, line, *rest = astuple(fault)
+            out.writerow([escape_cell(file), line, *escape_cells(rest)])
 
 
 def _known_months(tables: Tables) -> dict[str, Any]:

@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from engine.errors import HomeError
+from engine.errors import InputError
 from engine.records import Record
 from features.history import MODELS
 from features.intake_checks import Parts
+from features.intake_files import is_there
 from features.intake_parts import Builder, Part, fault
 from features.intake_rows import Fault, Layout, Progress, Rows
 
@@ -80,12 +81,12 @@ def read(
 
     Raises
     ------
-    HomeError
+    InputError
         Where there is no CSV file, or a header is not that of KCS.
     """
-    paths = sorted(folder.glob("*.csv"))
+    paths = sorted(path for path in folder.glob("*.csv") if is_there(path))
     if not paths:
-        raise HomeError(str(folder), "no *.csv file here")
+        raise InputError(str(folder), "no *.csv file here")
     builders = {name: Builder(name) for name in MODELS}
     faults: list[Fault] = []
     seen: dict[str, int] = {}

@@ -37,7 +37,8 @@ contributions  what the features added to a risk; norms: what is usual
 reasons      contributions as sentences; wording, wording_mirror: how a feature is said; amounts
 integrity    whether officers see more of a carrier, or let more go, than the lot explains
 similar      past seizures with like reasons; seizures: which of them a bundle remembers
-registry     training runs in MLflow, which only this module knows
+registry     training runs in MLflow, which only this module and tracking know
+tracking     MLflow's pages behind a key
 promotion    who may let a model decide, shadow or challenge; standings: where each stands, a state
              machine over the records; promotions: where these are read
 shadow       what a model not yet in force would have said of what was decided; agreement: would it

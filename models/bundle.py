@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from numpy.typing import NDArray
 
-from engine.errors import NoModelError, TamperedBundleError
+from engine.errors import HomeError, NoModelError, TamperedBundleError
 from engine.home import Home
 from engine.receipts import open_key
 from models.dataset import TARGETS, Target
@@ -88,6 +88,18 @@ class Bundle:
 def signing_key(home: Home) -> Ed25519PrivateKey:
     """Read this home's bundle key, made on first use; raises ``HomeError``."""
     return open_key(home.keys / KEY_FILE)
+
+
+def read_verify_key(home: Home, version: str) -> Ed25519PublicKey:
+    """Return what checks a bundle of this home; makes no key.
+
+    Raises ``NoModelError`` where the home has no such bundle, ``HomeError`` where it has no key.
+    """
+    if not (home.bundles / version).is_dir():
+        raise NoModelError(version)
+    if not (home.keys / KEY_FILE).exists():
+        raise HomeError(KEY_FILE, "not here; put the home's keys/ back before a bundle is read")
+    return signing_key(home).public_key()
 
 
 def file_digest(path: Path) -> str:

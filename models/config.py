@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from engine.errors import HomeError, RecordError
+from engine.errors import InputError, RecordError
 from engine.times import DAY
 from engine.validation import faults
 
@@ -110,15 +110,15 @@ class TrainConfig:
     def from_toml(cls, path: Path) -> "TrainConfig":
         """Read a configuration file; what it leaves out keeps its default.
 
-        Raises ``HomeError`` for a file that cannot be read, and ``RecordError`` naming the setting
+        Raises ``InputError`` for a file that cannot be read, and ``RecordError`` naming the setting
         and the rule for one that is unknown or does not fit.
         """
         try:
             given = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise HomeError(str(path), error.strerror or "cannot be read") from None
+            raise InputError(str(path), error.strerror or "cannot be read") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise HomeError(str(path), f"not a TOML file: {error}") from None
+            raise InputError(str(path), f"not a TOML file: {error}") from None
         return _checked(_completed(given))
 
     @classmethod

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.home import Home
-from models.bundle import load_bundle, read_verified, signing_key
+from models.bundle import load_bundle, read_verified, read_verify_key
 
 TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 """All that the analysts' file of a bundle may hold beside scikit-learn's public types."""
@@ -33,7 +33,7 @@ def save(home: Home, version: str, *, out: Path) -> tuple[str, ...]:
         Folder that does not exist yet.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    names = load_bundle(home.bundles / version, signing_key(home).public_key()).names
+    names = load_bundle(home.bundles / version, read_verify_key(home, version)).names
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import joblib
@@ -49,7 +49,7 @@ def estimators(home: Home, version: str) -> dict[str, Any]:
     """Return a bundle's scikit-learn estimators by target, verified and loaded from the list."""
     import skops.io
 
-    _, files = read_verified(home.bundles / version, signing_key(home).public_key())
+    _, files = read_verified(home.bundles / version, read_verify_key(home, version))
     found: dict[str, Any] = skops.io.loads(files["model.skops"], trusted=TRUSTED)
     return found
 

@@ -1,4 +1,4 @@
-"""Where can analysts see every training run? MLflow, in the home; the only module that knows it.
+"""Where can analysts see every training run? MLflow, in the home.
 
 Assumes SQLite and files of this home alone: no server, no telemetry, nothing leaves the machine. It
 is a notebook for people: what serves comes from the signed bundle, and nothing breaks when this
@@ -20,6 +20,7 @@ from engine.home import Home
 from models.dataset import TARGETS
 from models.report_html import report_html
 from models.report_text import page
+from models.tracking import KEY_VARIABLE
 
 # Read when mlflow is imported, so they are set before it is.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -28,6 +29,8 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 
 EXPERIMENT = "darvoza"
 MODEL = "darvoza"
+APP = "darvoza"
+"""The entry point by which MLflow finds :func:`models.tracking.create_app`."""
 FINISHED = "FINISHED"
 KILLED = "KILLED"
 """MLflow's words for a run of which all was recorded, and for one that was torn."""
@@ -149,12 +152,17 @@ def _metrics(
                 yield f"{target}.{view}.{name}", figure["value"] if figure["knowable"] else None
 
 
-def serve_pages(home: Home, *, port: int) -> None:
-    """Serve MLflow's own pages on the loopback address until interrupted."""
+def serve_pages(home: Home, *, port: int, key: str) -> None:
+    """Serve MLflow's own pages on the loopback address, behind a key, until interrupted."""
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    store = ["--backend-store-uri", tracking_uri(home), "--port", str(port), "--workers", "1"]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # its job runners take 600 MB
-    subprocess.run([*command, *store], env=os.environ | quiet, check=False)
+    command += ["--app-name", APP, "--port", str(port), "--workers", "1"]
+    store = ["--backend-store-uri", tracking_uri(home)]
+    store += ["--artifacts-destination", (home.tracking / "artifacts").as_uri()]
+    own = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # its job runners take 600 MB
+        KEY_VARIABLE: key,
+    }
+    subprocess.run([*command, *store], env=os.environ | own, check=False)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from engine.home import Home
 from engine.store import Store
 from engine.times import micros
 from features.plan import Plan
-from models.bundle import file_digest, load_bundle, signing_key
+from models.bundle import file_digest, load_bundle, read_verify_key
 from models.bundle_write import serving_files, version_of
 from models.candidate import Progress, trained_on
 from models.card import made_with
@@ -88,7 +88,7 @@ def repeat(home: Home, store: Store, plan: Plan, *, version: str, progress: Prog
         Where the catalogue is another one now.
     """
     folder = home.bundles / version
-    bundle = load_bundle(folder, signing_key(home).public_key())
+    bundle = load_bundle(folder, read_verify_key(home, version))
     papers = bundle.card
     if papers["definitions"] != plan.digest:
         raise OtherFeaturesError(version)

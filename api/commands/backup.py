@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from sqlalchemy import make_url
 
-from api.commands.common import HomeOption, JsonOption, emit, existing
-from engine.errors import HomeError
+from api.commands.common import HomeOption, JsonOption, emit, opened_to_read
+from engine.errors import InputError, NotAllowedError
 from engine.home import Home
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def backup(
     as_json: JsonOption = False,
 ) -> None:
     """Copy a home and verify the copy; with PostgreSQL use pg_dump for the store instead."""
-    verdict = copied(Home(existing(home)).prepare(), out)
+    with opened_to_read(home) as (found, _):
+        verdict = copied(found, out)
     result = {"ok": verdict.ok, "checked": verdict.checked, "folder": str(out)}
 
     def text() -> None:
@@ -44,15 +45,15 @@ def backup(
 
 def copied(home: Home, out: Path) -> "Verdict":
     """Copy a home's store and files, and return what a check of the copy found."""
-    from engine.receipts import open_signer
+    from engine.receipts import KEY_FILE, public_key_of
     from engine.store import Store
     from engine.verify import verify
 
     kept_in = make_url(home.database_url)
     if kept_in.get_backend_name() != "sqlite":
-        raise HomeError(home.root.name, "PostgreSQL holds its store: pg_dump copies that")
+        raise NotAllowedError("PostgreSQL holds the store of this home: pg_dump copies that")
     if out.exists():
-        raise HomeError(out.name, "it is there already, and no backup is written over")
+        raise InputError(out.name, "it is there already, and no backup is written over")
     out.mkdir(parents=True, mode=0o700)
     store = out / Path(str(kept_in.database)).name
     _copy_store(Path(str(kept_in.database)), store)
@@ -63,7 +64,8 @@ def copied(home: Home, out: Path) -> "Verdict":
             shutil.copy2(home.root / name, out / name)
     copy = Store(f"sqlite:///{store.absolute()}")
     try:
-        return verify(copy, [], public_key=open_signer(home).public_key)
+        key = public_key_of(home) if (home.keys / KEY_FILE).exists() else None
+        return verify(copy, [], public_key=key)
     finally:
         copy.dispose()
 

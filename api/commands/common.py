@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.home import default_root
+from api.migrations.upgrade import found as version
 from api.migrations.upgrade import upgrade
 from engine.errors import HomeError, NotAllowedError, NotAuthenticatedError
 from engine.home import Home
@@ -68,9 +70,15 @@ def names(columns: Sequence[str] | None) -> list[str]:
 
 
 def existing(home: Path) -> Path:
-    """Return a home that is there; raises ``HomeError``, so that a slip of the pen makes none."""
+    """Return a home that holds a store; raises ``HomeError``, so that a slip of the pen makes none.
+
+    A store on PostgreSQL is looked at when it is opened.
+    """
     if not home.is_dir():
         raise HomeError(str(home), "no such home")
+    file = Home(home).store_file
+    if file is not None and not file.is_file():
+        raise HomeError(str(home), "not a home: it holds no store")
     return home
 
 
@@ -78,12 +86,44 @@ def existing(home: Path) -> Path:
 def opened(home: Path) -> Iterator[tuple[Home, Store]]:
     """Open a home and its store, made and migrated where they are missing."""
     found = Home(home).prepare()
+    warn_if_exposed(found)
     store = Store(found.database_url)
     try:
         upgrade(store)
         yield found, store
     finally:
         store.dispose()
+
+
+@contextmanager
+def opened_to_read(home: Path) -> Iterator[tuple[Home, Store]]:
+    """Open a home that is there, and make nothing: no folder, no key, no table of a new store.
+
+    A store of an older version is brought to the newest one, because only that can be read.
+    """
+    os.umask(0o077)  # reports are written next to it
+    found = Home(existing(home).absolute())
+    warn_if_exposed(found)
+    store = Store(found.database_url)
+    try:
+        if version(store) is None:
+            raise HomeError(str(home), "not a home: its store has no tables")
+        upgrade(store)
+        yield found, store
+    finally:
+        store.dispose()
+
+
+def warn_if_exposed(home: Home) -> None:
+    """Name what other accounts can read of a home and this one may not close."""
+    if names := home.exposed():
+        ERR.print(
+            f"[yellow]warning[/yellow] other accounts can read {escape(', '.join(names))} of "
+            f"{escape(str(home.root))}: chmod go-rwx",
+            highlight=False,
+            soft_wrap=True,
+            emoji=False,
+        )
 
 
 def signed_in(home: Home, store: Store, name: str) -> "Role":

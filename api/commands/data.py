@@ -1,6 +1,6 @@
 """Commands that bring data in and look at them: synth, load, features, verify."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,14 +13,14 @@ from api.commands.common import (
     JsonOption,
     UnusedHomeOption,
     emit,
-    existing,
     instant,
     names,
     opened,
+    opened_to_read,
     progress,
     say,
 )
-from engine.errors import HomeError
+from engine.errors import InputError
 
 if TYPE_CHECKING:
     from features.history import Tables
@@ -38,13 +38,18 @@ def synth(
         int | None, typer.Option(metavar="T", parser=instant, help="When the history ends; UTC.")
     ] = None,
     *,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what this command wrote there before.")
+    ] = False,
     _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
     """Write a synthetic border network as a bulk folder, with its truth kept apart."""
     from engine.times import moment
+    from experiments.synth.folder import claim
     from experiments.synth.write import write
 
+    claim(out, overwrite=overwrite)
     with progress() as told:
         made = write(
             out,
@@ -80,7 +85,7 @@ def load(
     from features.plan import Plan
 
     if not folder.is_dir():
-        raise HomeError(str(folder), "no such folder")
+        raise InputError(str(folder), "no such folder")
     plan = Plan(CATALOGUE)
     with opened(home) as (found, store):
         with progress() as told:
@@ -97,6 +102,9 @@ def load(
             about = {"load": loaded.digest, "rows": dict(loaded.rows), "note": loaded.note}
             open_epoch(found, store, plan, about=about, said=say)
 
+    if loaded.new_posts:
+        say(_unknown_posts(loaded.new_posts))
+
     def text() -> None:
         for name, rows in loaded.accepted.items():
             typer.echo(f"{rows:>10,} accepted {loaded.quarantined[name]:>8,} quarantined  {name}")
@@ -105,6 +113,13 @@ def load(
             typer.echo("this load was in the home already: nothing has changed")
 
     emit(loaded.as_json(), as_json=as_json, text=text)
+
+
+def _unknown_posts(posts: Mapping[str, int]) -> str:
+    """Return a warning: without a network file a mistyped code is a post like any other."""
+    shown = ", ".join(f"{post} ({rows:,} crossings)" for post, rows in list(posts.items())[:20])
+    more = f" and {len(posts) - 20:,} more" if len(posts) > 20 else ""
+    return f"warning: no network file names these posts, check their codes: {shown}{more}"
 
 
 def features(
@@ -166,9 +181,9 @@ def _tables(source: Path, format: Format, *, ignored: list[str], told: Told) -> 
     from features.event_log import read_event_log
 
     if not source.is_dir():
-        raise HomeError(str(source), "no such folder")
+        raise InputError(str(source), "no such folder")
     if (source / "history").is_dir():
-        with opened(source) as (home, store), store.read() as connection:
+        with opened_to_read(source) as (home, store), store.read() as connection:
             return read_event_log(home, connection)
     return taken_in(source, format, ignored=ignored, told=told)
 
@@ -194,7 +209,7 @@ def verify(
     from engine.verify import verify as check
     from features.anchored import anchored, history_faults
 
-    with opened(existing(home)) as (found, store):
+    with opened_to_read(home) as (found, store):
         held = [] if receipts is None else list(read_receipts(receipts))
         key = public_key_of(found) if held else None
         verdict = check(store, receipts=held, public_key=key)

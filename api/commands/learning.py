@@ -17,12 +17,14 @@ from api.commands.common import (
     instant,
     names,
     opened,
+    opened_to_read,
     progress,
+    say,
     signed_in,
 )
 from api.commands.data import FormatOption, taken_in
-from engine.errors import HomeError
-from engine.home import Home
+from engine.errors import HomeError, InputError
+from engine.spreadsheet import escape_cells
 from engine.times import DAY
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ def backtest(
     from models.config import TrainConfig
 
     if not folder.is_dir():
-        raise HomeError(str(folder), "no such folder")
+        raise InputError(str(folder), "no such folder")
     try:
         period = Period(
             train_until,
@@ -122,11 +124,12 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Show the stored report of a model, and write report.html beside the home's bundles."""
-    from models.bundle import load_bundle, signing_key
+    from models.bundle import load_bundle, read_verify_key
     from models.report_html import report_html
 
-    found = Home(existing(home)).prepare()
-    report = dict(load_bundle(found.bundles / version, signing_key(found).public_key()).report)
+    with opened_to_read(home) as (found, _):
+        key = read_verify_key(found, version)
+        report = dict(load_bundle(found.bundles / version, key).report)
     page = found.reports / version / "report.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(report_html(report, title=f"Evaluation of {version}"), "utf-8")
@@ -149,7 +152,7 @@ def repeat(
     from features.plan import Plan
     from models.repeat import repeat as again
 
-    with opened(existing(home)) as (found, store), progress() as told:
+    with opened_to_read(home) as (found, store), progress() as told:
         made = again(found, store, Plan(CATALOGUE), version=version, progress=told)
 
     def text() -> None:
@@ -197,17 +200,25 @@ def promote(
 
 
 def mlflow(home: HomeOption, port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
-    """Show the analysts' MLflow pages, on this machine only."""
-    from models.registry import serve_pages
+    """Show the analysts' MLflow pages, on this machine only, behind a key of this start."""
+    import secrets
 
-    serve_pages(Home(home).prepare(), port=port)
+    from models.registry import serve_pages
+    from models.tracking import USER
+
+    with opened_to_read(home) as (found, _):
+        if not (found.tracking / "mlflow.db").is_file():
+            raise HomeError(str(home), "no training was recorded in it yet")
+    key = secrets.token_urlsafe(24)
+    say(f"MLflow on http://127.0.0.1:{port} for {USER}, password {key}: keep it to yourself")
+    serve_pages(found, port=port, key=key)
 
 
 def _write_scores(made: "Backtest", path: Path) -> None:
     import pyarrow as pa
     import pyarrow.csv
 
-    columns: dict[str, Any] = {"crossing_id": made.crossing_id}
+    columns: dict[str, Any] = {"crossing_id": escape_cells(made.crossing_id)}
     columns |= {name: getattr(made, name) for name in ("p_seizure", "p_discrepancy", "risk")}
     with path.open("wb") as file:  # the header by hand: pyarrow would put its names in quotes
         file.write((",".join(columns) + "\n").encode())

@@ -113,7 +113,6 @@ def _stands(told: dict[str, Any]) -> None:
 def _raced(store: Store, *, by: str) -> dict[str, Any] | None:
     """Measure the trial that runs, and record it; None where none does."""
     from engine.journal import Journal
-    from engine.times import SystemClock
     from models.promotions import PromotionProjection, on_trial
     from models.trials import measured, measurement
 
@@ -122,7 +121,7 @@ def _raced(store: Store, *, by: str) -> dict[str, Any] | None:
         running = on_trial(connection)
         if running is None:
             return None
-        now = max(journal.head(connection).as_of, SystemClock().now())
+        now = journal.now(connection)
         figures = measured(connection, running, now=now)
     journal.append([measurement(figures, by=by)])
     return figures
@@ -174,7 +173,7 @@ def drift(
     """Measure how far traffic has moved from what the model in force learnt, and record it."""
     from engine.errors import NoModelError
     from engine.journal import Journal
-    from models.bundle import signing_key
+    from models.bundle import read_verify_key
     from models.papers import papers
     from models.promotions import PromotionProjection, measurement, read_state
 
@@ -184,7 +183,7 @@ def drift(
             version = read_state(connection).in_force
         if version is None:
             raise NoModelError("in force")
-        kept = papers(found.bundles / version, signing_key(found).public_key())
+        kept = papers(found.bundles / version, read_verify_key(found, version))
         figures = _measured(found, store, kept, version, days=days)
         if not unrecorded:
             draft = measurement(version, by=by or getpass.getuser(), figures=figures)
@@ -197,7 +196,6 @@ def _measured(
 ) -> dict[str, Any]:
     from api.runtime import open_network
     from engine.journal import Journal
-    from engine.times import SystemClock
     from features.catalogue import CATALOGUE
     from features.online import OnlineFeatures
     from features.plan import Plan
@@ -206,7 +204,7 @@ def _measured(
     journal = Journal(store, [])
     features = OnlineFeatures(Plan(CATALOGUE), open_network(home))
     with store.read() as connection:
-        now = max(journal.head(connection).as_of, SystemClock().now())
+        now = journal.now(connection)
         return measured(
             connection,
             journal,
@@ -244,20 +242,19 @@ def _scored(home: Home, store: Store, version: str) -> "list[Draft]":
     """Score and record the finished days."""
     from api.runtime import open_network
     from engine.journal import Journal
-    from engine.times import SystemClock
     from features.catalogue import CATALOGUE
     from features.online import OnlineFeatures
     from features.plan import Plan
-    from models.bundle import signing_key
+    from models.bundle import read_verify_key
     from models.scorer import Scorer
     from models.shadow import shadow_scores
 
     folder: Path = home.bundles / version
-    scorer = Scorer.load(folder, key=signing_key(home).public_key())
+    scorer = Scorer.load(folder, key=read_verify_key(home, version))
     journal = Journal(store, [])
     features = OnlineFeatures(Plan(CATALOGUE), open_network(home))
     with store.read() as connection:
-        now = SystemClock().now()
+        now = journal.now(connection)
         drafts = list(shadow_scores(connection, journal, features=features, scorer=scorer, now=now))
     if drafts:
         journal.append(drafts)

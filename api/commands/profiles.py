@@ -9,8 +9,7 @@ from api.commands.common import (
     JsonOption,
     PoliteOption,
     emit,
-    existing,
-    opened,
+    opened_to_read,
     step_back,
 )
 
@@ -37,7 +36,7 @@ def backtest(
 
     step_back(if_polite=polite)
     trial = Trial(expression, channel, percentage, post or None)
-    with opened(existing(home)) as (found, store), store.read() as connection:
+    with opened_to_read(home) as (found, store), store.read() as connection:
         tables, sent = read_event_log(found, connection), read_sent(connection)
     result = profile_backtest(tables, trial, days=days, sent=sent)
     emit(result, as_json=as_json, text=lambda: _said(result))

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from api.commands.common import UnusedHomeOption
-from engine.errors import HomeError
+from engine.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 SERVICE, DEVELOPMENT = "requirements.lock", "requirements-dev.lock"
@@ -55,7 +55,7 @@ def sbom(
 
 
 def bill(root: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the list; raises ``HomeError`` where a lock is missing."""
+    """Return the list; raises ``InputError`` where a lock is missing."""
     texts = {name: _text(root / name) for name in names}
     digest = hashlib.sha256("".join(texts.values()).encode()).hexdigest()
     served = {pin.purl for pin in pins(texts[SERVICE])}
@@ -116,5 +116,5 @@ def _ours() -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     if not path.is_file():
-        raise HomeError(path.name, "the list is made from the tree, where the locks are")
+        raise InputError(path.name, "the list is made from the tree, where the locks are")
     return path.read_text("utf-8")

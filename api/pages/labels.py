@@ -190,6 +190,8 @@ KINDS: Final[Labels] = {
     "verified": N_("journal checked"),
     "erasure": N_("erasure"),
     "tick": N_("tick of the clock"),
+    "queue_expired": N_("left the queue after a day"),
+    "clock_accepted": N_("clock accepted"),
 }
 MEASURES: Final[Labels] = {
     "handled": N_("vehicles dealt with"),

@@ -30,7 +30,7 @@ async def show(
 ) -> Response:
     """Show the report of the shift that a time falls into, by default the running one."""
     check_path(runtime, visitor.caller, post)
-    now = runtime.clock.now()
+    now = await asyncio.to_thread(runtime.now)
     asked = min(now, now if at is None else micros(at))
     found = await asyncio.to_thread(report, runtime, post, asked)
     shift = runtime.settings.shifts.shift(post, asked)

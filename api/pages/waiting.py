@@ -88,7 +88,7 @@ class Desk:
 def desk(runtime: Runtime, post: str, *, is_blind: bool) -> Desk:
     """Return a post's queue; a blind reader gets no reasons."""
     with runtime.store.read() as snapshot:
-        as_of = max(runtime.journal.head(snapshot).as_of, runtime.clock.now())
+        as_of = runtime.journal.now(snapshot)
         known = waiting(snapshot, post, as_of=as_of)
         bodies = _bodies(snapshot, [one.seq for one in known])
         shift = runtime.settings.shifts.shift(post, as_of)
@@ -106,9 +106,9 @@ def desk(runtime: Runtime, post: str, *, is_blind: bool) -> Desk:
 
 def mark(runtime: Runtime, post: str) -> str:
     """Return what changes with a post's queue."""
-    now = runtime.clock.now()
-    since = runtime.settings.shifts.shift(post, now).opens_at
     with runtime.store.read() as snapshot:
+        now = runtime.journal.now(snapshot)
+        since = runtime.settings.shifts.shift(post, now).opens_at
         return _mark(snapshot, post, waiting(snapshot, post, as_of=now), since=since)
 
 

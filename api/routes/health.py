@@ -1,5 +1,7 @@
 """Whether the service is alive, whether it is ready and why not, and how it fares."""
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -9,6 +11,7 @@ from api.dependencies import RunningService
 from api.metrics import exposition
 from api.schemas import Alive, Ready
 from engine.errors import RiskError
+from engine.times import SECOND
 from features.passages import epoch
 
 router = APIRouter(tags=["health"])
@@ -31,7 +34,7 @@ def ready(runtime: RunningService) -> Response:
     """Say whether decisions can be recorded, and by which model they are made."""
     standing = runtime.watch.standing
     scorer, challenger = standing.in_force.scorer, standing.in_force.challenger
-    body = {
+    body: dict[str, Any] = {
         "ready": True,
         "store": "ok",
         "mode": standing.in_force.mode,
@@ -40,11 +43,16 @@ def ready(runtime: RunningService) -> Response:
         "challenger": None if challenger is None else challenger.scorer.version,
         "trial_why": standing.trial_why,
         "synthetic": runtime.network.synthetic,
+        "clock": "unknown",
+        "clock_ahead_seconds": 0.0,
     }
     try:
+        runtime.probe.run()
         with runtime.store.read() as connection:
-            runtime.journal.head(connection)
             epoch(connection, runtime.plan.digest)
+            ahead = runtime.journal.reading(connection).ahead
+            body["clock"] = "held" if ahead else "ok"
+            body["clock_ahead_seconds"] = ahead / SECOND
     except RiskError as error:
         return answer(body | {"ready": False, "store": str(error)}, 503)
     return answer(body)

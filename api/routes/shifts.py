@@ -24,4 +24,4 @@ def shift(
 ) -> Response:
     """Return the report of the shift that a time falls into, by default the running one."""
     check_path(runtime, caller, post)
-    return answer(report(runtime, post, runtime.clock.now() if at is None else micros(at)))
+    return answer(report(runtime, post, runtime.now() if at is None else micros(at)))

@@ -18,7 +18,7 @@ from api.cli import app
 from api.commands.backup import copied
 from api.runtime import open_runtime, open_store
 from api.settings import Settings
-from engine.errors import HomeError
+from engine.errors import HomeError, InputError, NotAllowedError
 from engine.home import DATABASE_VARIABLE, Home
 from engine.queue import listed
 from engine.receipts import Receipt
@@ -124,7 +124,7 @@ def test_the_command_copies_everything_but_keys_and_nothing_over(
     assert {"darvoza.sqlite", "bundles", "history", "network.toml"} <= names
     assert "keys" not in names
     assert (tmp_path / "copy" / "bundles" / "m1" / "card.md").read_text() == "a card"
-    with pytest.raises(HomeError, match="already"):
+    with pytest.raises(InputError, match="already"):
         copied(live.home, tmp_path / "copy")
 
 
@@ -138,8 +138,7 @@ def test_a_copy_without_its_keys_verifies_and_calls_no_receipt_forged(
     assert CliRunner().invoke(app, asked).exit_code == 0
     with pytest.raises(HomeError, match="keys/ back"):
         app([*asked, "--receipts", str(held)], standalone_mode=False)
-    assert not any((copy / "keys").iterdir()), "whoever only looks makes no key"
-    (copy / "keys").rmdir()
+    assert not (copy / "keys").exists(), "a command that only reads makes no key"
     restored(live, copy)
     found = CliRunner().invoke(app, [*asked, "--receipts", str(held)])
     assert found.exit_code == 0 and json.loads(found.stdout)["receipts"] == 3
@@ -160,7 +159,7 @@ def test_a_dump_of_postgresql_verifies_after_its_restore(
     cluster.empty(postgresql_database)
     monkeypatch.setenv(DATABASE_VARIABLE, postgresql_database)
     home = make_home(tmp_path / "home")
-    with pytest.raises(HomeError, match="pg_dump"):
+    with pytest.raises(NotAllowedError, match="pg_dump"):
         copied(home, tmp_path / "copy")
     client, made = open_world(home, FakeModels(), Settings())
     from tests.service.world import make_keys

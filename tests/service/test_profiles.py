@@ -197,7 +197,7 @@ def test_a_shadow_counts_and_selects_nothing(world: World, people: People) -> No
     assert send(world, path, {"shadow": True}, people["bob"]).json()["state"] == "shadow"
     seen = [decided(world, arrival(n, carrier_id="shadowed")) for n in range(9400, 9405)]
     assert all("SHADE-1" not in one["profiles"] for one in seen)
-    world.runtime.profiles.flush(world.runtime.clock.now())
+    world.runtime.profiles.flush(world.runtime.now())
     decided(world, arrival(9406))
     counted = world.get("/v1/profiles/SHADE-1").json()["audit"]["shadow"]
     assert counted["matches"] == 5 <= counted["arrivals"]

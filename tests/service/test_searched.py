@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import time_machine
 from sqlalchemy import select
 
 from engine.journal import Draft
@@ -20,6 +19,7 @@ from models.papers import Papers
 from models.promotions import came_into_force, measurement, read_state
 from models.searched import searches
 from models.standings import APPROVED, REGISTERED
+from tests.clocks import travel
 from tests.service.conftest import NOON, serving
 from tests.service.test_acts import act
 from tests.service.test_amendments import amend, heavier
@@ -66,7 +66,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         search(made, 0, picked(made, 1)[0])  # before it came into force: not counted
         into_force(made)
         for week, crossing in enumerate(picked(made, 1 + DECISIONS)[:WEEKS]):
-            with time_machine.travel(NOON + timedelta(days=1 + 7 * week)):
+            with travel(NOON + timedelta(days=1 + 7 * week)):
                 search(made, 1 + week, crossing)
         yield made
 

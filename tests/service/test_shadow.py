@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import time_machine
 from sqlalchemy import Connection
 from typer.testing import CliRunner
 
@@ -29,6 +28,7 @@ from models.promotions import read_state
 from models.scorer import Scorer
 from models.shadow import seeds, shadow_scores
 from models.standings import State
+from tests.clocks import travel
 from tests.service.conftest import serving
 from tests.service.world import POST, UniformScorer, World, arrival
 
@@ -194,7 +194,7 @@ def test_every_night_one_command_scores_whatever_is_in_the_shadow(
         return found
 
     assert told() == {"versions": ["m2"], "days": []}  # today is not over
-    with time_machine.travel(datetime.now(UTC) + timedelta(days=1), tick=True):
+    with travel(datetime.now(UTC) + timedelta(days=1), tick=True):
         (day,) = told()["days"]
         assert told()["days"] == []
     assert (day["version"], day["post"], day["decisions"]) == ("m2", POST, DECISIONS)

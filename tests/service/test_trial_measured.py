@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import time_machine
 from typer.testing import CliRunner, Result
 
 from api import promoting
@@ -21,6 +20,7 @@ from models import promotion
 from models.forgetting import Race, after
 from models.promotions import OnTrial, on_trial, read_state
 from models.trials import counts, measured, measurement
+from tests.clocks import travel
 from tests.service.conftest import NOON, serving
 from tests.service.desk import user
 from tests.service.papers import JUDGED
@@ -210,7 +210,7 @@ def test_the_last_decision_on_a_vehicle_counts(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("counted")
 def test_the_command_records_the_share_and_the_service_takes_it(world: World) -> None:
     asked = ["trial", "--home", str(world.home.root), "--as", "every-night"]
-    with time_machine.travel(NOON + timedelta(days=8), tick=True):
+    with travel(NOON + timedelta(days=8), tick=True):
         found = printed(CliRunner().invoke(app, [*asked, "--json"]))["measured"]
         text = CliRunner().invoke(app, asked).stdout
     assert found["share"] == trial(world).share > 0.8

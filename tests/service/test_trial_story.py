@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import time_machine
 from typer.testing import CliRunner
 
 from api.cli import app
@@ -28,6 +27,7 @@ from models.bundle_write import write_bundle
 from models.fit import fit
 from models.promotions import read_state
 from models.train import Trained, quantiles
+from tests.clocks import travel
 from tests.service.conftest import NOON
 from tests.service.papers import report
 from tests.service.people import person, send
@@ -117,7 +117,7 @@ def begun(world: World) -> tuple[str, str, list[dict[str, str]]]:
 
 def measured(world: World, version: str) -> dict[str, Any]:
     """Measure a week later, as every night, and return what is said of the trial."""
-    with time_machine.travel(NOON + timedelta(days=8), tick=True):
+    with travel(NOON + timedelta(days=8), tick=True):
         asked = ["trial", "--home", str(world.home.root), "--as", "every-night", "--json"]
         assert CliRunner().invoke(app, asked).exit_code == 0
     found: dict[str, Any] = world.get(f"/v1/models/{version}").json()["trial"]

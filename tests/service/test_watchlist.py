@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from pydantic import TypeAdapter
 
 from api.roles import Role
 from api.schemas_profiles import AcknowledgedNotice, AcknowledgedStep, WatchEntryView, WatchList
 from engine.watchlist import WatchEntry
+from tests.clocks import travel
 from tests.service.people import person, send
 from tests.service.world import World, arrival
 
@@ -155,7 +155,7 @@ def test_an_entry_expires(world: World, people: People, monkeypatch: pytest.Monk
     monkeypatch.setattr("engine.targeting.RECENT_SECONDS", -1)  # only the clock jumps below
     entry_id = listed(world, people, plate="04 D 333", expiry=ahead(1 / 24))
     assert decided(world, 8501, plate="04D333")["watchlist"]
-    with time_machine.travel(datetime.now(UTC) + timedelta(hours=2), tick=True):
+    with travel(datetime.now(UTC) + timedelta(hours=2), tick=True):
         assert not decided(world, 8502, plate="04D333")["watchlist"]
         assert world.get(f"/v1/watchlist/{entry_id}").json()["state"] == "expired"
 

@@ -5,7 +5,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import time_machine
 from sqlalchemy import select
 
 from api.runtime import Runtime, open_runtime
@@ -19,6 +18,7 @@ from engine.queue import DECISION, listed
 from engine.records import Arrival
 from engine.shifts import CLOSED, OPENED, SHIFTS
 from engine.times import HOUR, SystemClock, moment
+from tests.clocks import travel
 from tests.service.world import FakeModels, arrival, make_home
 
 Two = tuple[Runtime, Runtime]
@@ -97,7 +97,7 @@ def test_a_seed_is_revealed_once_its_acts_had_time(
     if two[0].store.dialect != "sqlite":  # PostgreSQL keeps its own time
         return
     now = SystemClock().now()
-    with time_machine.travel(moment(now + 48 * HOUR)):
+    with travel(moment(now + 48 * HOUR)):
         ask(two[0], 2).result(30)
     (closed,) = records(two[0], CLOSED)
     opened = records(two[0], OPENED)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from api.commands.learning import _write_scores
-from engine.errors import HomeError
+from engine.errors import HomeError, InputError
 
 if TYPE_CHECKING:
     from models.backtest import Backtest
@@ -65,7 +65,7 @@ def test_a_column_of_no_record_is_passed_over_where_it_is_named(tmp_path: Path) 
         "c-2,OYB,sideways,2025-01-01T00:00:00Z,car,3,1,A\n"
     )
     asked = ["features", str(tmp_path), "--out", str(tmp_path / "f.parquet"), "--json"]
-    with pytest.raises(HomeError, match="lane"):
+    with pytest.raises(InputError, match="lane"):
         app(asked, standalone_mode=False)
     named = ["--ignore-columns", "lane", "--ignore-columns", "bay,hall"]
     written = CliRunner().invoke(app, [*asked, *named])
@@ -97,6 +97,6 @@ def test_a_home_that_is_not_there_is_not_made(words: list[str], tmp_path: Path) 
 
 
 def test_a_folder_that_is_not_there_is_not_loaded(tmp_path: Path) -> None:
-    with pytest.raises(HomeError, match="no such folder"):
+    with pytest.raises(InputError, match="no such folder"):
         app(["load", str(tmp_path / "none"), "--home", str(tmp_path / "h")], standalone_mode=False)
     assert not (tmp_path / "h").exists()

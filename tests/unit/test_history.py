@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import HomeError
+from engine.errors import InputError
 from engine.home import Home
 from engine.identifiers import fold
 from engine.network import read_network
@@ -58,7 +58,7 @@ def test_what_was_loaded_is_read_back_sorted_and_whole(tmp_path: Path, home: Hom
     assert record["synthetic"]
     assert loaded.known_from == found.crossings["known_at"][0].as_py()
     assert loaded.known_until == found.crossings["known_at"][-1].as_py()
-    assert set(loaded.as_json()) == {"accepted", "quarantined", "quarantine_file"}
+    assert set(loaded.as_json()) == {"accepted", "quarantined", "quarantine_file", "new_posts"}
 
 
 def test_files_are_by_month_of_known_time(tmp_path: Path, home: Home) -> None:
@@ -305,7 +305,7 @@ def test_the_network_of_a_home_grows_and_never_contradicts_itself(
         (folders.NETWORK.replace("Oybek", "Aybek"), "OYB differs"),
     ]:
         folders.write({"crossings": [folders.crossing(5)]}, tmp_path / "bad", network=text)
-        with pytest.raises(HomeError, match=why):
+        with pytest.raises(InputError, match=why):
             load(home, tmp_path / "bad", now=NOW)
     folders.write({"crossings": [folders.crossing(7, post="X")]}, tmp_path / "none", network=None)
     assert load(home, tmp_path / "none", now=NOW).accepted == {"crossings.csv": 0}

@@ -15,7 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from engine.errors import HomeError
+from engine.errors import InputError
 from engine.home import Home
 from features import intake, intake_parts
 from features.history import MODELS, read_history
@@ -88,7 +88,7 @@ def test_an_intake_that_loses_a_row_is_caught(
     folders.write(tables | {"crossings": [*tables["crossings"], bad]}, tmp_path / "in")
     read_folder(tmp_path / "in", now=NOW)
     monkeypatch.setattr(intake, "read_part", careless)
-    with pytest.raises(HomeError, match="nothing was loaded"):
+    with pytest.raises(InputError, match="nothing was loaded"):
         load(Home(tmp_path / "home"), tmp_path / "in", now=NOW)
     assert read_history(Home(tmp_path / "home")).crossings.num_rows == 0
 
@@ -175,17 +175,17 @@ def test_typed_parquet_columns_are_read_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_trusted_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HomeError, match=r"needs crossings\.csv"):
+    with pytest.raises(InputError, match=r"needs crossings\.csv"):
         read_folder(tmp_path, now=NOW)
     folders.write(folders.clean(50), tmp_path)
     pq.write_table(pa.table({"crossing_id": ["a"]}), tmp_path / "crossings.parquet")
-    with pytest.raises(HomeError, match="both as CSV and as Parquet"):
+    with pytest.raises(InputError, match="both as CSV and as Parquet"):
         read_folder(tmp_path, now=NOW)
     (tmp_path / "crossings.csv").unlink()
-    with pytest.raises(HomeError, match="missing: post, direction, arrived_at, vehicle_class"):
+    with pytest.raises(InputError, match="missing: post, direction, arrived_at, vehicle_class"):
         read_folder(tmp_path, now=NOW)
     (tmp_path / "crossings.parquet").write_bytes(b"PAR1 no")
-    with pytest.raises(HomeError, match="not a Parquet file"):
+    with pytest.raises(InputError, match="not a Parquet file"):
         read_folder(tmp_path, now=NOW)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import HomeError
+from engine.errors import InputError
 from features.intake_rows import Layout, Rows
 
 LAYOUT = Layout(("id", "tags", "flag", "note"), frozenset({"id"}), lists=("tags",), flags=("flag",))
@@ -81,7 +81,7 @@ def test_a_header_that_cannot_be_trusted_stops_it(path: Path) -> None:
         (b"", "required columns are missing: id"),
         ("id\n".encode("utf-16"), "is not part of the record"),
     ]:
-        with pytest.raises(HomeError, match=why):
+        with pytest.raises(InputError, match=why):
             _read(path, header)
 
 

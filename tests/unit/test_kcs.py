@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import HomeError
+from engine.errors import InputError
 from engine.home import Home
 from features import kcs
 from features.history import read_history
@@ -190,15 +190,15 @@ def test_a_second_load_that_repeats_rows_takes_none_of_their_records(tmp_path: P
 
 
 def test_other_headers_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(HomeError, match=r"no \*\.csv file"):
+    with pytest.raises(InputError, match=r"no \*\.csv file"):
         read_folder(tmp_path, format="kcs", now=NOW)
     _write(tmp_path / "a.csv", {}, columns=(*ROW, "Weather"))
-    with pytest.raises(HomeError, match="column 'Weather'"):
+    with pytest.raises(InputError, match="column 'Weather'"):
         read_folder(tmp_path, format="kcs", now=NOW)
     found = read_folder(tmp_path, format="kcs", now=NOW, ignore_columns=["Weather"])
     assert found.accepted == {"a.csv": 1}
     _write(tmp_path / "a.csv", {}, columns=tuple(ROW)[:-1])
-    with pytest.raises(HomeError, match="missing: Critical Fraud"):
+    with pytest.raises(InputError, match="missing: Critical Fraud"):
         read_folder(tmp_path, format="kcs", now=NOW)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import HomeError, RecordError
+from engine.errors import InputError, RecordError
 from models.config import TrainConfig
 
 
@@ -46,7 +46,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path, text: str, field: str, rule:
 
 @pytest.mark.parametrize("text", ["folds = ", "folds = 4\nfolds = 4"])
 def test_what_is_no_toml_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(HomeError, match="not a TOML file"):
+    with pytest.raises(InputError, match="not a TOML file"):
         read(tmp_path, text)
-    with pytest.raises(HomeError, match="No such file"):
+    with pytest.raises(InputError, match="No such file"):
         TrainConfig.from_toml(tmp_path / "none.toml")

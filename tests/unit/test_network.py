@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import HomeError
+from engine.errors import InputError
 from engine.network import Network, read_network
 
 
@@ -25,5 +25,5 @@ def test_a_pair_that_reports_nothing_here_is_no_pair_to_wait_for(tmp_path: Path)
 
 
 def test_pairs_that_disagree_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(HomeError, match="disagree"):
+    with pytest.raises(InputError, match="disagree"):
         _network(tmp_path, A="B", B="C", C="B")

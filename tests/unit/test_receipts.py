@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from engine.errors import HomeError, RecordError
+from engine.errors import HomeError, InputError, RecordError
 from engine.home import Home
 from engine.journal import Entry
 from engine.receipts import (
@@ -140,7 +140,7 @@ def test_what_is_no_list_of_receipts_is_refused(tmp_path: Path, text: str) -> No
 
 
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
-    with pytest.raises(HomeError):
+    with pytest.raises(InputError):
         list(read_receipts(tmp_path / "missing"))
     path = tmp_path / "latin"
     path.write_bytes(b"\xff")

@@ -1,0 +1,85 @@
+"""A home is closed to every other account of the machine, also one that an older version made."""
+
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from engine.home import OTHERS, Home
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> Iterator[None]:
+    """Begin with the usual mask, and put back what was there."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def old_home(folder: Path) -> Home:
+    """Make a home as versions before this one left it: anyone may read all but the keys."""
+    home = Home(folder)
+    for path in (home.root, home.history, home.bundles, home.reports):
+        path.mkdir()
+        path.chmod(0o755)
+    (home.root / "darvoza.sqlite").touch(0o644)
+    (home.root / "darvoza.sqlite-wal").touch(0o644)
+    home.network.touch(0o644)
+    return home
+
+
+def test_a_new_home_is_closed_and_so_is_what_is_written_next(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").prepare()
+    (home.root / "later").touch()
+    (home.history / "load").mkdir()
+    for path in (home.root, *home.root.rglob("*")):
+        assert mode(path) & OTHERS == 0, path
+    assert mode(home.root) == 0o700
+
+
+def test_an_old_home_is_closed_when_it_is_next_written_to(tmp_path: Path) -> None:
+    home = old_home(tmp_path / "home")
+    assert set(home.exposed()) >= {".", "history", "darvoza.sqlite", "darvoza.sqlite-wal"}
+    home.prepare()
+    assert home.exposed() == []
+    assert all(mode(path) & OTHERS == 0 for path in (home.root, *home.root.rglob("*")))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_another_account_owns_is_named_and_not_touched(tmp_path: Path) -> None:
+    home = old_home(tmp_path / "home")
+    os.chown(home.root, 65534, -1)
+    os.chown(home.network, 65534, -1)
+    home.prepare()
+    assert home.exposed() == [".", "network.toml"]
+    assert mode(home.network) == 0o644
+
+
+def reads_as_nobody(path: Path) -> bool:
+    asked = ["runuser", "-u", "nobody", "--", "cat", str(path)]
+    return subprocess.run(asked, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("runuser") is None, reason="needs a second account"
+)
+def test_a_second_account_reads_nothing_of_it() -> None:
+    """With the negative control: the same account reads the same file while the home is open."""
+    outer = Path(mkdtemp(dir="/tmp"))
+    outer.chmod(0o755)
+    try:
+        home = old_home(outer / "home")
+        assert reads_as_nobody(home.root / "darvoza.sqlite")
+        home.prepare()
+        assert not reads_as_nobody(home.root / "darvoza.sqlite")
+    finally:
+        shutil.rmtree(outer)
