@@ -54,7 +54,7 @@ def filled(url: str) -> Iterator[Store]:
         command.upgrade(config, "0017")
     key = Draft(KEY_CREATED, "key-1", "OYB", {"role": "checkpoint"}, extra=digest(SECRET, PEPPER))
     ann = Draft(USER_CREATED, "ann", "", {"role": "analyst"}, extra=CHEAP.hash("hers"))
-    Journal(store, [AccountProjection()]).append([key, ann])
+    Journal(store, [AccountProjection()], is_held=False).append([key, ann])
     yield store
     store.dispose()
 
@@ -106,7 +106,9 @@ def test_of_two_adoptions_the_first_counts(old: Store) -> None:
     store = old
     upgrade(store)
     forged = {"kind": "key", "subject": "key-1", "commitment": commitment_of(digest(GHOST, PEPPER))}
-    Journal(store).append([Draft(CREDENTIALS_ADOPTED, "", "", {"credentials": [forged]})])
+    Journal(store, is_held=False).append(
+        [Draft(CREDENTIALS_ADOPTED, "", "", {"credentials": [forged]})]
+    )
     with pytest.raises(NotAuthenticatedError):
         callers(store).look_up(f"Bearer {GHOST}")
 
