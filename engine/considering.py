@@ -14,9 +14,12 @@ from sqlalchemy import Connection
 from engine.amending import Amends
 from engine.assignment import TEAM
 from engine.decision import AMENDED, Decision, Inputs, Mode, Seen, decide, explained
-from engine.draws import PLACE, RANDOM, SCORE, draw, movement_key
+from engine.draws import PLACE, PLACE_AMENDED, RANDOM, SCORE, draw, movement_key
 from engine.matches import Match, Matcher
+from engine.placement import MOST_PEERS
+from engine.placement import VERSION as PLACEMENT
 from engine.ports import FeatureRows, Features, Rows, Scorer, Scores
+from engine.queue import merits_of_scored
 from engine.reasons import Reason, Sentences
 from engine.records import Arrival
 from engine.rules import RULES, RULES_VERSION, purpose
@@ -27,9 +30,9 @@ from engine.tally import Tally
 from engine.trial import CHALLENGER, TRIAL, Trial, leading
 from engine.workload import Running, Workload
 
-BY_MODEL = (RANDOM, SCORE, PLACE)
+BY_MODEL = (RANDOM, SCORE, PLACE, PLACE_AMENDED)
 """What an arrival draws a number for, whether it is needed or not."""
-BY_RULES = (RANDOM, PLACE, *map(purpose, RULES))
+BY_RULES = (RANDOM, PLACE, PLACE_AMENDED, *map(purpose, RULES))
 """The same without a model."""
 
 
@@ -156,13 +159,27 @@ class Considering:
                 scorer=led.scorer,
             )
             decision = decide(one.inputs, one.seen)
-            if decision.channel is Channel.RED:  # few are: nobody else's places are read
-                searches = self._features.searches(snapshot, one.event)
-                one = replace(one, inputs=replace(one.inputs, searches=searches))
+            if decision.is_referred:  # whatever picked it: the time it takes must not tell either
+                one = replace(one, inputs=self._of_referral(snapshot, one, decision))
                 decision = decide(one.inputs, one.seen)
             running[post].decided(decision)
             out.append((one, decision))
         return out
+
+    def _of_referral(self, snapshot: Connection, one: Considered, decision: Decision) -> Inputs:
+        """Return the inputs with what is read for referred vehicles alone."""
+        crossing = one.seen.arrival.crossing
+        peers = merits_of_scored(
+            snapshot,
+            crossing.post,
+            channel=decision.channel,
+            vehicle_class=crossing.vehicle_class,
+            model_version=one.inputs.model_version,
+            most=MOST_PEERS,
+        )
+        is_red = decision.channel is Channel.RED
+        searches = self._features.searches(snapshot, one.event) if is_red else None
+        return replace(one.inputs, peers=peers, searches=searches)
 
     def explain(self, decision: Decision, one: Considered) -> Decision:
         """Return the decision with the reasons that a referral is owed."""
@@ -239,6 +256,7 @@ class Considering:
             amends=None if amends is None else amends.decision_id,
             amendment=0 if amends is None else amends.number,
             trial=led.trial,
+            placement=PLACEMENT,
         )
 
 

@@ -16,6 +16,7 @@ from engine.facts import Fact, data_gaps, facts
 from engine.matches import Match, chances, said
 from engine.minutes import Minutes
 from engine.percentiles import at, percentile
+from engine.placement import FIRST_VERSION, Peers, drawn_merit, purpose_of
 from engine.places import Search, Searches, search_order
 from engine.ranking import place_of
 from engine.reasons import Reason
@@ -83,6 +84,16 @@ class Inputs:
     """Version of the rules that decide without a model; the first records do not say it."""
     trial: Trial | None = None
     """Where two models share the picks: what is said above of a model is said of the leader."""
+    placement: str = FIRST_VERSION
+    """Version of the rule by which it queues; the first records do not say it."""
+    peers: tuple[float, ...] = ()
+    """Merits of the last scored picks that it is compared with, ascending; where it is referred."""
+
+    def drawn_place(self, channel: Channel) -> int:
+        """Return a place drawn among the scored picks of a channel."""
+        peers = Peers(self.peers, self.table, self.policy, channel)
+        merit = drawn_merit(peers, self.draws[purpose_of(self.amendment)])
+        return place_of(channel, merit, minutes=self.minutes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +243,25 @@ def _picked(policy: Policy, level: float | None, seen: Seen) -> tuple[Chance, ..
 def _place(inputs: Inputs, selection: Selection, chosen: Sequence[Chance], *, merit: float) -> int:
     """Return what the queue is ordered by: the merit, in [0, 1], of each expected minute.
 
-    A vehicle that only the lot sends there has the merit of a scored pick drawn at random: its own
-    would tell why it was picked. Its minutes are its own, which anybody can tell from its class: a
-    car's place among the cars, whichever way they were picked. ``chosen`` are all chances but the
-    lot.
+    Its minutes are its own, which anybody can tell from its class: a car's place among the cars,
+    whichever way they were picked.
+    """
+    channel = selection.channel
+    if inputs.placement == FIRST_VERSION:
+        return _first_place(inputs, selection, chosen, merit=merit)
+    is_own = selection.basis == "score" and not inputs.amendment
+    if channel in INSPECTED and not is_own:
+        return inputs.drawn_place(channel)
+    return place_of(channel, merit, minutes=inputs.minutes)
+
+
+def _first_place(
+    inputs: Inputs, selection: Selection, chosen: Sequence[Chance], *, merit: float
+) -> int:
+    """Return the same by the first rule, for records of its time.
+
+    A vehicle that only the random stream sends there has the merit of a scored pick drawn at
+    random; profiles and lists kept their own. ``chosen`` are all chances but the random stream.
     """
     channel = selection.channel
     if selection.is_random and select(chosen, inputs.draws).channel < channel:

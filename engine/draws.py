@@ -21,7 +21,9 @@ RANDOM = "random"
 SCORE = "score"
 """Purpose of the smooth cut on the model's score."""
 PLACE = "place"
-"""Purpose of the queue place that a random pick takes among the scored picks."""
+"""Purpose of the queue place that is drawn among the scored picks."""
+PLACE_AMENDED = "place_amended"
+"""The same after a declaration was changed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from engine.trial import Trial
 from engine.views import flat, outcome
 
 _POLICY = tuple(field.name for field in fields(Policy))
-_OTHERWISE = ("policy", "table", "matches", "minutes", "searches", "teams", "trial")
+_OTHERWISE = ("policy", "table", "matches", "minutes", "searches", "teams", "trial", "peers")
 _BY_VALUE = tuple(field.name for field in fields(Inputs) if field.name not in _OTHERWISE)
 _LATER = frozenset(field.name for field in fields(Inputs) if field.default is not MISSING)
 """Inputs that came after the first records: one without them has what their default says."""
@@ -38,6 +38,8 @@ class Filing:
     inputs: Inputs
     """Without tables of percentiles, which are records of their own."""
     decision: dict[str, Any]
+    place: int | None
+    """Where it queued; None in records that do not name the rule of it."""
     has_learnt_order: bool
     """False in records made before search orders were learnt: theirs is kept as it stands."""
 
@@ -63,6 +65,7 @@ def written(
             "minutes": flat(inputs.minutes),
             "searches": None if inputs.searches is None else inputs.searches.as_dict(),
             "teams": list(inputs.teams),
+            "peers": list(inputs.peers),
             "trial": None if inputs.trial is None else _trial(inputs.trial),
         },
         "queue": {
@@ -77,6 +80,7 @@ def written(
             "waiting": decision.is_referred,
             "amends": inputs.amends,
             "plate": fold(arrival.crossing.plate or ""),
+            "vehicle_class": arrival.crossing.vehicle_class,
         },
         "decision": outcome(decision),
     }
@@ -99,9 +103,11 @@ def read_back(body: Mapping[str, Any]) -> Filing:
             minutes=_minutes(inputs.get("minutes"), arrival),
             searches=None if searches is None else Searches.from_dict(searches),
             teams=tuple(inputs.get("teams", ())),
+            peers=tuple(inputs.get("peers", ())),
             trial=None if trial is None else Trial(**trial, table=()),
         ),
         decision=body["decision"],
+        place=body["queue"]["place"] if "placement" in inputs else None,
         has_learnt_order="searches" in inputs,
     )
 

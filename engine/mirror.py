@@ -30,6 +30,7 @@ from engine.identifiers import fold
 from engine.journal import BODIES, Draft, Entry
 from engine.network import Network
 from engine.queue import DECISION, DECISIONS
+from engine.ranking import FORWARD
 from engine.store import METADATA, Int64, add
 from engine.times import DAY
 
@@ -39,8 +40,6 @@ TRANSIT = 3 * DAY
 half."""
 HEAVY = 0.15
 """Share by which two weighings of one vehicle may differ before anybody is told."""
-FORWARD = 2 * 10**11
-"""What an alert adds to a place: more than any risk per minute, less than a channel."""
 
 ALERTS = Table(
     "mirror_alerts",

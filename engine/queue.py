@@ -31,7 +31,7 @@ from sqlalchemy import (
 from engine.decision import Decision, Rank
 from engine.errors import NotFoundError
 from engine.journal import Draft, Entry
-from engine.ranking import CHANNEL_STEP
+from engine.ranking import CHANNEL_STEP, FORWARD
 from engine.referrals import answered_by
 from engine.selection import INSPECTED, Channel
 from engine.store import METADATA, Int64, add, fetch
@@ -72,7 +72,7 @@ Index(  # all that the cut asks about a shift, so that it reads the index alone
     "decisions_recent_ix", _D.post, _D.known_at, _D.channel, _D.basis, _D.minutes
 )
 Index("decisions_plate_ix", _D.post, _D.plate, _D.known_at)
-_BY_SCORE = text("decisions.basis = 'score'")
+_BY_SCORE = text("basis = 'score'")
 Index(  # the last scored picks of a class, whose places others draw
     "decisions_scored_ix",
     _D.post,
@@ -233,6 +233,28 @@ def expired(connection: Connection, *, as_of: int, most: int) -> list[Draft]:
     ]
 
 
+def merits_of_scored(
+    connection: Connection,
+    post: str,
+    *,
+    channel: Channel,
+    vehicle_class: str,
+    model_version: str | None,
+    most: int,
+) -> tuple[float, ...]:
+    """Return the merits of the last scored picks of a class by one model, ascending."""
+    if model_version is None:
+        return ()
+    asked = [post, int(channel), vehicle_class, model_version, most]
+    return tuple(sorted(merit for (merit,) in fetch(connection, _LAST_SCORED, asked)))
+
+
+_LAST_SCORED = (
+    "SELECT risk FROM decisions WHERE basis = 'score' AND post = ? AND channel = ? "
+    "AND vehicle_class = ? AND model_version = ? ORDER BY known_at DESC LIMIT ?"
+)
+
+
 class QueueProjection:
     """Keeps what was decided and what waits."""
 
@@ -275,17 +297,24 @@ def _end(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None
         connection.execute(_OVER, over)
 
 
-def redirect(connection: Connection, decision_id: str, channel: Channel | None) -> Channel:
+def redirect(
+    connection: Connection, decision_id: str, channel: Channel | None, *, place: int | None = None
+) -> Channel:
     """Let a decision wait where a supervisor sent it, and return where that is.
 
     ``None`` leaves it where it is. A vehicle that has left waits nowhere again, nor does one whose
-    act answers where it is sent; an act of papers does not answer for a search.
+    act answers where it is sent; an act of papers does not answer for a search. ``place`` is the
+    one drawn there; reviews of before name none, and took along what the vehicle had.
     """
     found = connection.execute(_STANDS, {"which": decision_id}).one()
     if channel is None or channel == found.channel:
         return Channel(found.channel)
     is_answered = found.act_seq is not None and found.answered >= channel
-    place = int(channel) * CHANNEL_STEP + found.place % CHANNEL_STEP
+    within = found.place % CHANNEL_STEP
+    if place is None:
+        place = int(channel) * CHANNEL_STEP + within
+    elif within >= FORWARD:
+        place += FORWARD
     connection.execute(
         update(DECISIONS)
         .where(_D.decision_id == decision_id)

@@ -12,6 +12,8 @@ SHORTEST = 1.0
 """Minutes an inspection takes at least, so that no vehicle's place is beyond all bounds."""
 CHANNEL_STEP = 10**12
 """What one channel is worth in a place: more than any risk."""
+FORWARD = 2 * 10**11
+"""What an alert adds to a place: more than any risk per minute, less than a channel."""
 _SCALE = 10**11
 
 

@@ -28,11 +28,12 @@ class Recomputed:
     stored: dict[str, Any]
     again: dict[str, Any]
     same_features: bool
+    same_place: bool
 
     @property
     def is_identical(self) -> bool:
-        """Tell whether features and decision are the same, to the bit."""
-        return self.same_features and self.stored == self.again
+        """Tell whether features, place in the queue and decision are the same, to the bit."""
+        return self.same_features and self.same_place and self.stored == self.again
 
 
 class Recompute:
@@ -66,7 +67,8 @@ class Recompute:
             found = reasons(one, rows.values[0], scorer, sentences=self._sentences)
             decision = explained(decision, found, inputs.matches)
         is_same = digest_of(rows.values[0]) == filing.features
-        return Recomputed(filing.decision, _comparable(decision, filing), is_same)
+        in_place = filing.place in (None, decision.place)
+        return Recomputed(filing.decision, _comparable(decision, filing), is_same, in_place)
 
     def features(self, connection: Connection, seq: int) -> tuple[int, dict[str, float]]:
         """Return the time of a decision (UTC microseconds) and its features by name."""

@@ -7,6 +7,7 @@ stream. Only for a vehicle that the engine let go does the reporter's word count
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection
@@ -23,14 +24,24 @@ from engine.answers import (
 )
 from engine.assignment import Handling
 from engine.errors import ConflictError, NotFoundError
+from engine.filing import read_back
 from engine.inflight import Recorded, recorded
 from engine.journal import Draft, Entry, Journal
+from engine.placement import MOST_PEERS
 from engine.ports import Features
-from engine.queue import DECISION, INSPECTION, RELEASE, Filed, last_of_crossing
+from engine.queue import (
+    DECISION,
+    INSPECTION,
+    RELEASE,
+    Filed,
+    last_of_crossing,
+    merits_of_scored,
+)
 from engine.records import Arrival, Identifier, Inspection, InspectionAct, Record, Seizure
 from engine.referrals import ANSWERS, strictest_answered
 from engine.reviews import Review, review_draft
 from engine.rosters import ROSTER, Roster
+from engine.selection import INSPECTED, Channel
 from engine.store import Store
 
 CROSSING, SEIZURE = "crossing", "seizure"
@@ -125,8 +136,9 @@ class Recording:
     def review(self, decision: Filed, review: Review, claim: Claim, *, person: str) -> Recorded:
         """Record a supervisor's word on a decision."""
 
-        def draft(_: Connection) -> Draft:
-            return review_draft(review, decision, person=person, claim=claim.as_dict())
+        def draft(connection: Connection) -> Draft:
+            place = self._drawn_place(connection, decision, review)
+            return review_draft(review, decision, person=person, claim=claim.as_dict(), place=place)
 
         return self.once(claim, draft)
 
@@ -179,6 +191,25 @@ class Recording:
         name = claim.names[-1]
         if self._features.was_loaded(connection, name):
             raise ConflictError(claim.kind, name.partition(":")[2], TAKEN)
+
+    def _drawn_place(self, connection: Connection, decision: Filed, review: Review) -> int | None:
+        """Return a place among the scored picks for a vehicle that is sent to officers."""
+        channel = None if review.channel is None else Channel.of(review.channel)
+        if channel not in INSPECTED:
+            return None
+        filing = read_back(self._journal.body(connection, decision.seq))
+        inputs, crossing = filing.inputs, filing.arrival.crossing
+        table = inputs.table_sequence
+        peers = merits_of_scored(
+            connection,
+            decision.post,
+            channel=channel,
+            vehicle_class=crossing.vehicle_class,
+            model_version=inputs.model_version,
+            most=MOST_PEERS,
+        )
+        quantiles = () if table is None else self._journal.body(connection, table)["quantiles"]
+        return replace(inputs, peers=peers, table=tuple(quantiles)).drawn_place(channel)
 
     def _decided(self, connection: Connection, crossing_id: str) -> dict[str, Any] | None:
         """Return the record of the last decision on a crossing, None where there is none."""

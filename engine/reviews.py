@@ -5,7 +5,7 @@ Overrides are data: what they found is counted apart from what the engine chose.
 """
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -58,16 +58,23 @@ class Review(Record):
 
 
 def review_draft(
-    review: Review, decision: Filed, *, person: str, claim: dict[str, object]
+    review: Review,
+    decision: Filed,
+    *,
+    person: str,
+    claim: dict[str, object],
+    place: int | None = None,
 ) -> Draft:
-    """Return the record of a review."""
-    body = {
+    """Return the record of a review; ``place`` is drawn for a vehicle that waits elsewhere now."""
+    body: dict[str, Any] = {
         "claim": claim,
         "decision_id": decision.decision_id,
         "crossing_id": decision.crossing_id,
         "person": person,
         "review": review.model_dump(mode="json", exclude_none=True),
     }
+    if place is not None:
+        body["place"] = place
     return Draft(REVIEW, decision.decision_id, decision.post, body)
 
 
@@ -81,7 +88,8 @@ class ReviewProjection:
                 continue
             said = draft.body["review"]
             channel = Channel.of(said["channel"]) if "channel" in said else None
-            now = redirect(connection, entry.subject, channel)
+            place = draft.body.get("place")
+            now = redirect(connection, entry.subject, channel, place=place)
             row = {
                 "seq": entry.seq,
                 "decision_id": entry.subject,

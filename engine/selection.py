@@ -137,6 +137,52 @@ def place_among_picks(drawn: float, share: float, *, blur: float) -> float:
     return cut + mass
 
 
+def picked_levels(policy: Policy, channel: Channel) -> tuple[float, float]:
+    """Return the lowest and the highest percentile that the score picks for an inspected channel.
+
+    A share of nothing counts as the usual one: what is drawn then queues where picks did before.
+    """
+    red, yellow = _shares(policy)
+    if channel is Channel.RED:
+        return max(1.0 - red * (1.0 + policy.blur), 0.0), 1.0
+    wide = red + yellow
+    return max(1.0 - wide * (1.0 + policy.blur), 0.0), 1.0 - red * (1.0 - policy.blur)
+
+
+def level_among_picks(drawn: float, policy: Policy, channel: Channel) -> float:
+    """Return the percentile of a scored pick of a channel, drawn at random.
+
+    The inverse of the mass that the score sends to the channel and not to a stricter one.
+    """
+    red, yellow = _shares(policy)
+    if channel is Channel.RED:
+        return place_among_picks(drawn, red, blur=policy.blur)
+    low, high = picked_levels(policy, channel)
+    wanted = drawn * yellow
+    for _ in range(50):
+        middle = (low + high) / 2.0
+        mass = _mass_below(middle, red + yellow, policy.blur) - _mass_below(
+            middle, red, policy.blur
+        )
+        low, high = (middle, high) if mass < wanted else (low, middle)
+    return (low + high) / 2.0
+
+
+def _shares(policy: Policy) -> tuple[float, float]:
+    usual = Policy()
+    return policy.red_share or usual.red_share, policy.yellow_share or usual.yellow_share
+
+
+def _mass_below(percentile: float, share: float, blur: float) -> float:
+    """Return how much of a share the score has picked below a percentile."""
+    cut, half = 1.0 - share, blur * share
+    if percentile <= cut - half:
+        return 0.0
+    if half < 1e-9 or percentile >= cut + half:
+        return percentile - cut
+    return (percentile - cut + half) ** 2 / (4.0 * half)
+
+
 def scored(policy: Policy, percentile: float) -> tuple[Chance, ...]:
     """Return what the score alone may do to a crossing at this percentile of its post."""
     red = ramp(percentile, policy.red_share, blur=policy.blur)

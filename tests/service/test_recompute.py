@@ -65,6 +65,7 @@ def test_every_decision_comes_out_the_same(world: World, decided: list[Filed]) -
 def of_an_older_engine(body: Body) -> Body:
     """Return a record as it was written before minutes, amendments and orders were learnt."""
     late = {"searches", "minutes", "matches", "amends", "amendment", "rules", "trial"}
+    late |= {"placement", "peers"}
     told = {name: value for name, value in body["inputs"].items() if name not in late}
     checklist = [{"place": "cargo.among", "method": "physical", "why": "often"}]
     decision = dict(body["decision"])
@@ -95,6 +96,21 @@ def test_a_record_of_an_older_engine_is_read_and_comes_out_the_same(
     assert any(one.stored["search_order"] for one in made)
     read = world.get(f"/v1/decisions/{plain[0].decision_id}/explanation")
     assert read.status_code == 200
+
+
+def test_a_place_that_its_record_does_not_give_is_found(
+    world: World, decided: list[Filed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: the merits that a place was drawn among, changed in the record."""
+
+    def changed(body: Body) -> Body:
+        inputs = body["inputs"] | {"peers": [one / 2 for one in body["inputs"]["peers"]]}
+        return body | {"inputs": inputs}
+
+    served(world, monkeypatch, changed)
+    made = again(world, decided)
+    assert any(not one.same_place for one in made)
+    assert all(one.stored == one.again for one in made)
 
 
 def test_what_an_older_record_does_say_is_held_to_it(

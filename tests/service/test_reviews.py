@@ -3,6 +3,10 @@
 from typing import Any
 
 from api.roles import Role
+from engine.filing import read_back
+from engine.queue import filed
+from engine.ranking import place_of
+from engine.selection import Channel
 from tests.service.test_acts import act, find
 from tests.service.world import POST, World
 
@@ -29,6 +33,18 @@ def test_an_override_moves_the_queue_and_not_the_decision(world: World) -> None:
     assert (review["verdict"], review["channel"]) == ("override", "red")
     assert said(world, green, OVERRIDE | {"channel": "green"}).status_code == 201
     assert green["crossing_id"] not in queued(world)
+
+
+def test_an_override_takes_a_drawn_place(world: World) -> None:
+    """Its own place, far below any red one, would tell a checkpoint how low its risk was."""
+    green = find(world, "green", START + 3000)
+    assert said(world, green, OVERRIDE | {"channel": "red"}).status_code == 201
+    with world.runtime.store.read() as connection:
+        now = filed(connection, green["decision_id"])
+        found = read_back(world.runtime.journal.body(connection, now.seq)).inputs
+    lowest = 1 - 1.25 * found.policy.red_share  # the lowest risk of this model that it picks
+    assert now.channel is Channel.RED
+    assert now.place >= place_of(Channel.RED, lowest, minutes=found.minutes)
 
 
 def test_upheld_is_said_and_changes_nothing(world: World) -> None:

@@ -4,7 +4,8 @@ What a vehicle is (a truck, on a carnet, from here to there) its officers see in
 they see foretells part of the score. So vehicles are alike here and only the reason differs: of
 vehicles that the score would pick, half are picked by it and half by the lot, and a classifier is
 given their whole views. Its place in the queue, which the engine adds, must not tell even where
-random picks are of all vehicles, of one class: a car's minutes put it before any truck.
+picks are of all vehicles, of one class (a car's minutes put it before any truck): neither a random
+check from a scored pick, nor a pick of a profile, which stand higher in risk, from either.
 """
 
 import json
@@ -14,6 +15,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from random import Random
 from typing import Any
 
@@ -24,11 +26,12 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
-from engine import decision as deciding
 from engine.assignment import TEAM
 from engine.decision import AMENDED, Decision, Inputs, Rank, Seen, decide
 from engine.draws import PLACE, RANDOM, SCORE
+from engine.matches import Match
 from engine.minutes import PRIOR, Minutes
+from engine.placement import FIRST_VERSION, MOST_PEERS, VERSION
 from engine.places import Searches
 from engine.records import Arrival, Crossing, VehicleClass
 from engine.selection import Channel, Policy
@@ -100,18 +103,16 @@ def picked(rng: Random, arrival: Arrival, level: float, *, is_random: bool) -> D
     return decide(inputs, Seen(arrival, features, level**2, level**2))
 
 
-def picks(seed: int, *, any_truck: bool) -> tuple[list[Decision], NDArray[np.bool_]]:
-    """Return red decisions, every other one by the lot: of any truck, or of scored picks alone."""
+def picks(seed: int) -> tuple[list[Decision], NDArray[np.bool_]]:
+    """Return red decisions that the score would pick, every other one picked by the lot."""
     rng, number = Random(seed), 0
     found: list[Decision] = []
     while len(found) < DECISIONS:
         number += 1
-        arrival, level = vehicle(rng, number, "truck" if any_truck else None)
+        arrival, level = vehicle(rng, number)
         is_random = len(found) % 2 == 1
         scored = picked(rng, arrival, level, is_random=False)
-        if is_random and any_truck:
-            found.append(picked(rng, arrival, level, is_random=True))
-        elif scored.channel is Channel.RED:
+        if scored.channel is Channel.RED:
             found.append(picked(rng, arrival, level, is_random=True) if is_random else scored)
     order = rng.sample(range(len(found)), len(found))
     return [found[at] for at in order], np.array([found[at].selection.is_random for at in order])
@@ -156,13 +157,9 @@ def auc(found: Sequence[View], is_random: NDArray[np.bool_]) -> float:
 @pytest.fixture(scope="module")
 def alike() -> tuple[list[View], NDArray[np.bool_]]:
     """Views of vehicles that the score would pick, half of them picked by the lot."""
-    decisions, is_random = picks(1, any_truck=False)
+    decisions, is_random = picks(1)
     assert 0.45 < is_random.mean() < 0.55
     return views(decisions), is_random
-
-
-def ranks(found: Sequence[View]) -> list[View]:
-    return [{"rank": one["rank"]} for one in found]
 
 
 def test_nothing_in_a_view_tells_why_a_vehicle_was_picked(
@@ -171,9 +168,72 @@ def test_nothing_in_a_view_tells_why_a_vehicle_was_picked(
     assert auc(*alike) <= MOST
 
 
-def test_no_place_in_the_queue_tells_either() -> None:
-    decisions, is_random = picks(2, any_truck=True)
-    assert auc(ranks(views(decisions)), is_random) <= MOST
+HEAVY = Match("profile", "heavy", 1, "red", 0.5)
+"""A profile that fits trucks of any risk, some that the score picks too among them."""
+OF_EACH = 2000 if PROOF else 400
+"""Red picks by each basis at least: four million pairs at full size, 160,000 at the small one."""
+
+
+def places(seed: int, placement: str, *, arrivals: int = 100_000) -> dict[str, list[float]]:
+    """Return where each red truck of one post stood in its queue, by what picked it."""
+    rng = Random(seed)
+    peers: deque[float] = deque(maxlen=MOST_PEERS)
+    queue: deque[int] = deque(maxlen=12)
+    found: dict[str, list[float]] = {"random": [], "profile": [], "score": []}
+    for number in range(arrivals):
+        arrival, level = vehicle(rng, number, "truck")
+        fits = rng.random() < 0.3
+        minutes = PRIOR["truck"]
+        drawn = {name: rng.random() for name in (SCORE, PLACE, RANDOM, HEAVY.purpose)}
+        inputs = Inputs(
+            decision_id="dec",
+            as_of=START,
+            epoch="",
+            shift_id="OYB",
+            draws=drawn | {AMENDED: 0.999},
+            policy=replace(POLICY, random_share=0.1),
+            mode="model",
+            model_version="m1",
+            definitions="d",
+            table_sequence=1,
+            table=TABLE,
+            severity=10.0,
+            minutes=Minutes(red=minutes, yellow=minutes / 3),
+            matches=(HEAVY,) if fits else (),
+            placement=placement,
+            peers=tuple(sorted(peers)),
+        )
+        one = decide(inputs, Seen(arrival, {}, level**2, level**2))
+        if one.channel is not Channel.RED or one.selection.basis is None:
+            continue
+        ahead = sum(place >= one.place for place in queue)
+        found[one.selection.basis].append(ahead / (len(queue) + 1))
+        queue.append(one.place)
+        if one.selection.basis == "score":
+            peers.append(one.merit or 0.0)
+        if min(map(len, found.values())) >= OF_EACH:
+            return found
+    raise AssertionError("too few picks of a basis")
+
+
+def apart(found: Mapping[str, Sequence[float]]) -> dict[tuple[str, str], float]:
+    """Return how well the place tells each two bases apart, in [0.5, 1]."""
+    told = {}
+    for one, other in combinations(found, 2):
+        which = np.repeat([0, 1], [len(found[one]), len(found[other])])
+        area = roc_auc_score(which, [*found[one], *found[other]])
+        told[one, other] = max(area, 1.0 - area)
+    return told
+
+
+def test_no_place_in_the_queue_tells_what_picked_a_vehicle() -> None:
+    told = apart(places(2, VERSION))
+    assert max(told.values()) <= MOST, told
+
+
+def test_profiles_that_queue_by_their_own_risk_are_caught() -> None:
+    """Negative control: the first rule, by which a random check alone drew its place."""
+    assert apart(places(2, FIRST_VERSION))["random", "profile"] > 0.65
 
 
 def reversed_order(view: View) -> View:
@@ -223,7 +283,6 @@ def test_a_leak_is_caught(
 def test_random_picks_that_queue_by_their_own_risk_are_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Planted: they would come last, be skipped, and be known by that."""
-    monkeypatch.setattr(deciding, "_among_picks", lambda _: 0.0)
-    decisions, is_random = picks(2, any_truck=True)
-    assert auc(ranks(views(decisions)), is_random) > 0.6
+    """Negative control: they would come last, be skipped, and be known by that."""
+    monkeypatch.setattr(Inputs, "drawn_place", lambda one, channel: int(channel) * 10**12)
+    assert apart(places(2, VERSION))["random", "score"] > 0.9

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.considering import BY_MODEL, BY_RULES
-from engine.decision import Inputs, Rank, Seen, decide, explained
-from engine.draws import PLACE, RANDOM, SCORE
+from engine.decision import AMENDED, Inputs, Rank, Seen, decide, explained
+from engine.draws import PLACE, PLACE_AMENDED, RANDOM, SCORE
 from engine.filing import read_back, written
 from engine.matches import Match
 from engine.minutes import Minutes
+from engine.placement import VERSION
 from engine.reasons import Reason
 from engine.records import Arrival
 from engine.selection import Channel, Policy
@@ -108,6 +109,32 @@ def test_a_random_pick_queues_among_the_scored_picks() -> None:
     for drawn in (0.0, 0.3, 0.7, 0.99):
         lot = decide(inputs(NEVER | {RANDOM: 0.0, PLACE: drawn}), seen(0.0, 0.0))
         assert reds[0] <= lot.place <= reds[1]
+
+
+def test_whatever_is_not_picked_by_score_alone_takes_a_drawn_place() -> None:
+    listed = Match("watchlist", "w-1", 8, "red", 1.0)
+    drawn = NEVER | {PLACE: 0.4, listed.purpose: 0.5}
+    more: dict[str, Any] = {"placement": VERSION, "peers": (0.975, 0.98, 0.99)}
+    own = decide(inputs(drawn | {SCORE: 0.0}, **more), seen(1.0, 1.0))
+    others = [
+        decide(inputs(drawn | {RANDOM: 0.0}, **more), seen(0.0, 0.0)),
+        decide(inputs(drawn | {RANDOM: 0.0, SCORE: 0.0}, **more), seen(1.0, 1.0)),
+        decide(inputs(drawn, matches=(listed,), **more), seen(0.5, 0.5)),
+        decide(inputs(drawn | {SCORE: 0.0}, matches=(listed,), **more), seen(1.0, 1.0)),
+    ]
+    assert len({one.place for one in others}) == 1 and own.place > others[0].place
+    assert {one.channel for one in others} == {Channel.RED}
+
+
+def test_a_changed_declaration_moves_every_place_alike() -> None:
+    """Whoever amends to see whether a place moves learns nothing: it always does, as drawn."""
+    drawn = NEVER | {PLACE: 0.4, PLACE_AMENDED: 0.7, AMENDED: 0.9}
+    more: dict[str, Any] = {"placement": VERSION, "amendment": 1}
+    scored = decide(inputs(drawn | {SCORE: 0.0}, **more), seen(1.0, 1.0))
+    lot = decide(inputs(drawn | {RANDOM: 0.0}, **more), seen(0.0, 0.0))
+    again = decide(inputs(drawn | {SCORE: 0.0}, **more | {"amendment": 2}), seen(0.99, 0.99))
+    assert scored.place == lot.place == again.place
+    assert lot.place != decide(inputs(drawn | {RANDOM: 0.0}, placement=VERSION), seen(0, 0)).place
 
 
 def test_a_scored_pick_that_is_drawn_too_counts_as_random() -> None:

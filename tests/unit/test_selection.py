@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 
 from engine.draws import RANDOM, SCORE
 from engine.selection import (
+    INSPECTED,
     Chance,
     Channel,
     Policy,
+    level_among_picks,
     lot,
+    picked_levels,
     place_among_picks,
     propensity,
     ramp,
@@ -121,6 +124,21 @@ def test_a_random_pick_queues_where_scored_picks_do() -> None:
     weights = np.array([ramp(q, of, blur=blur) for q in levels])
     expected = np.interp(drawn, np.cumsum(weights) / weights.sum(), levels)
     assert np.abs(places - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("channel", INSPECTED)
+def test_a_drawn_level_is_one_that_the_score_picks_for_its_channel(channel: Channel) -> None:
+    policy = Policy(red_share=0.04, yellow_share=0.08, blur=0.5)
+    drawn = (np.arange(2000) + 0.5) / 2000
+    found = np.array([level_among_picks(u, policy, channel) for u in drawn])
+    levels = np.linspace(0.8, 1, 100_001)
+    red = np.array([ramp(q, 0.04, blur=0.5) for q in levels])
+    both = np.array([ramp(q, 0.12, blur=0.5) for q in levels])
+    weights = red if channel is Channel.RED else both - red
+    expected = np.interp(drawn, np.cumsum(weights) / weights.sum(), levels)
+    assert np.abs(found - expected).max() < 1e-4
+    low, high = picked_levels(policy, channel)
+    assert low <= found.min() and found.max() <= high
 
 
 @pytest.mark.parametrize(
