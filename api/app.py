@@ -44,6 +44,7 @@ from api.routes.models import ModelApproval, RollBack, RulesOnly
 from api.runtime import Runtime, open_runtime
 from api.settings import Settings
 from engine.profiles import ProfileProposal
+from engine.recording import ReleaseReason
 from engine.records import Arrival, Record, Seizure
 from engine.reviews import Review
 from engine.rosters import Roster
@@ -55,6 +56,7 @@ BODIES: tuple[type[Record], ...] = (
     Seizure,
     Roster,
     Review,
+    ReleaseReason,
     ModelApproval,
     RulesOnly,
     RollBack,

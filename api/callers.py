@@ -53,7 +53,7 @@ class Caller:
     def must_reach(self, post: str) -> None:
         """Raise ``NotAllowedError`` where it may not."""
         if not self.reaches(post):
-            raise NotAllowedError("this key is for another post")
+            raise NotAllowedError("this key is for another post", "post")
 
     def must_be_allowed(self, method: str, path: str) -> None:
         """Raise ``NotAllowedError`` where the caller's role may not call this route."""

@@ -52,11 +52,16 @@ class Client(ModelCalls):
         return self._post(said.Acknowledged, "/v1/crossings", arrival, key)
 
     def release(
-        self, crossing_id: str, key: str | None = None, *, team: str | None = None
+        self,
+        crossing_id: str,
+        key: str | None = None,
+        *,
+        team: str | None = None,
+        reason: Body | None = None,
     ) -> said.Acknowledged:
         """Say that a vehicle has left the queue; ``team`` let it go, where not the one drawn."""
         path = f"/v1/crossings/{part(crossing_id)}/release{_team(team)}"
-        return self._post(said.Acknowledged, path, None, key)
+        return self._post(said.Acknowledged, path, reason, key)
 
     def inspect(
         self, act: Body, key: str | None = None, *, team: str | None = None

@@ -81,6 +81,7 @@ BODIES: dict[str, Any] = {
         "reason_code": "own-observation",
         "reason": "Fresh weld on the frame.",
     },
+    "ReleaseReason": {"reason_code": "capacity", "reason": "No bay was free until midnight."},
     "ModelApproval": {"note": "Read the report of the random stream."},
     "RollBack": {"reason": "It flags every empty truck."},
     "EndOfTrial": {"reason": "It finds less than what is in force."},

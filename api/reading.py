@@ -23,7 +23,7 @@ from engine.plausible import check_plausible
 from engine.queue import Filed, filed, listed, waiting
 from engine.records import Arrival, Inspection
 from engine.referrals import opens
-from engine.reviews import reviews_of
+from engine.reviews import NEEDS_SECOND, reviews_of
 from engine.times import rfc3339
 
 
@@ -162,6 +162,7 @@ class Reading:
         return [
             one.body["review"]
             | {"person": one.body["person"], "recorded_at": rfc3339(one.entry.known_at)}
+            | ({NEEDS_SECOND: True} if one.body.get(NEEDS_SECOND) else {})
             for one in found
         ]
 

@@ -80,6 +80,8 @@ class ReviewSaid(Described):
     reason: str | None = None
     person: str
     recorded_at: datetime
+    needs_second_person: bool | None = None
+    """It changes nothing until another supervisor says the same; absent where it took effect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

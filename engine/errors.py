@@ -175,11 +175,15 @@ class NotAuthenticatedError(RiskError):
 
 
 class NotAllowedError(RiskError):
-    """The caller's role or post does not reach this."""
+    """The caller's role or post does not reach this; ``cause`` says to a page which of these it is.
 
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
+    It is ``role``, ``post``, ``form`` (too old) or ``site`` (another one's).
+    """
+
+    def __init__(self, why: str, cause: str = "role") -> None:
+        super().__init__(why, cause)
         self.why = why
+        self.cause = cause
 
     def __str__(self) -> str:
         return self.why

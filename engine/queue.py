@@ -194,6 +194,12 @@ def filed(connection: Connection, decision_id: str) -> Filed:
     return Filed(*row)
 
 
+def waits(connection: Connection, decision_id: str) -> bool:
+    """Tell whether a decision's vehicle still waits for officers, as far as is recorded."""
+    query = select(_D.waiting).where(_D.decision_id == decision_id)
+    return bool(connection.scalar(query))
+
+
 def last_of_crossing(connection: Connection, crossing_id: str) -> Filed | None:
     """Return the last decision on a crossing, None where it was only recorded."""
     query = _FILED.where(_D.crossing_id == crossing_id).order_by(_D.seq.desc()).limit(1)

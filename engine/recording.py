@@ -8,8 +8,10 @@ stream. Only for a vehicle that the engine let go does the reporter's word count
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -37,9 +39,17 @@ from engine.queue import (
     last_of_crossing,
     merits_of_scored,
 )
-from engine.records import Arrival, Identifier, Inspection, InspectionAct, Record, Seizure
+from engine.records import (
+    Arrival,
+    Identifier,
+    Inspection,
+    InspectionAct,
+    Record,
+    Seizure,
+    Text,
+)
 from engine.referrals import ANSWERS, strictest_answered
-from engine.reviews import Review, review_draft
+from engine.reviews import PLACE, Review, Reviewer, review_draft, second_step
 from engine.rosters import ROSTER, Roster
 from engine.selection import INSPECTED, Channel
 from engine.store import Store
@@ -48,10 +58,51 @@ CROSSING, SEIZURE = "crossing", "seizure"
 SaidBasis = Literal["officer", "counterpart"]
 
 
+ReleaseCode = Literal[
+    "capacity", "known_lawful", "papers_sufficient", "handed_over", "ordered", "drove_off", "other"
+]
+
+
+class ReleaseReason(Record):
+    """Why a vehicle left without inspection, as a sender may say it; both fields, or none."""
+
+    reason_code: ReleaseCode | None = None
+    reason: Annotated[Text, Field(min_length=1)] | None = None
+    """In words."""
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        missing = [name for name in ("reason_code", "reason") if getattr(self, name) is None]
+        if len(missing) == 1:
+            why, at = "a reason has a code and words", {"field": missing[0]}
+            raise PydanticCustomError("missing_key", why, at)
+        return self
+
+    def about(self, crossing_id: str) -> "Release":
+        """Return the release of a crossing for this reason."""
+        if self.reason_code is None or self.reason is None:
+            return Release(crossing_id=crossing_id)
+        return ExplainedRelease(
+            crossing_id=crossing_id, reason_code=self.reason_code, reason=self.reason
+        )
+
+
 class Release(Record):
     """That a vehicle has left the queue."""
 
     crossing_id: Identifier
+
+
+class ExplainedRelease(Release):
+    """The same, with why it left without inspection.
+
+    A class of its own: an idempotent request without a reason keeps the fingerprint that it had
+    before reasons existed.
+    """
+
+    reason_code: ReleaseCode
+    reason: Annotated[Text, Field(min_length=1)]
+    """In words."""
 
 
 class Recording:
@@ -106,13 +157,14 @@ class Recording:
 
         return self.once(claim, draft)
 
-    def seizure(self, seizure: Seizure, claim: Claim) -> Recorded:
-        """Record goods taken, at a post or inland."""
+    def seizure(self, seizure: Seizure, claim: Claim, *, person: str) -> Recorded:
+        """Record goods taken, at a post or inland, and who reports it."""
 
         def draft(connection: Connection) -> Draft:
             self._unheard_of(connection, claim)
             self._check(connection, seizure)
             body = {
+                "by": person,
                 "seizure": seizure.model_dump(mode="json", exclude_none=True),
                 "linked_crossing_id": self._features.link(connection, seizure),
             }
@@ -121,24 +173,29 @@ class Recording:
 
         return self.once(claim, draft)
 
-    def release(self, crossing_id: str, claim: Claim, *, by: Handling) -> Recorded:
+    def release(self, release: Release, claim: Claim, *, by: Handling) -> Recorded:
         """Record that a vehicle has left the queue."""
 
         def draft(connection: Connection) -> Draft:
+            crossing_id = release.crossing_id
             found = _reported(connection, crossing_id)
             if found is None or found.kind != DECISION:
                 raise NotFoundError("decision", crossing_id)
-            body = {"crossing_id": crossing_id} | _who(self._decided(connection, crossing_id), by)
+            body = release.model_dump(mode="json")
+            body |= _who(self._decided(connection, crossing_id), by)
             return _draft(RELEASE, crossing_id, claim, body, None)
 
         return self.once(claim, draft)
 
-    def review(self, decision: Filed, review: Review, claim: Claim, *, person: str) -> Recorded:
+    def review(self, decision: Filed, review: Review, claim: Claim, *, by: Reviewer) -> Recorded:
         """Record a supervisor's word on a decision."""
 
         def draft(connection: Connection) -> Draft:
-            place = self._drawn_place(connection, decision, review)
-            return review_draft(review, decision, person=person, claim=claim.as_dict(), place=place)
+            known, said = decision.decision_id, claim.as_dict()
+            step = second_step(connection, review, known, by=by, body=self._journal.body)
+            if (place := self._drawn_place(connection, decision, review)) is not None:
+                step |= {PLACE: place}
+            return review_draft(review, decision, person=by.name, claim=said, step=step)
 
         return self.once(claim, draft)
 

@@ -1,25 +1,36 @@
 """What supervisors said about decisions: upheld, or sent elsewhere, with a reason.
 
-A decision is never rewritten. A review is a record beside it, and the queue goes by the last one.
-Overrides are data: what they found is counted apart from what the engine chose.
+A decision is never rewritten. A review is a record of its own, and the queue follows the last one,
+with one exception: a vehicle that waits for officers is let go by the same word of two supervisors.
+The first is recorded and changes nothing; the next review decides, and where it is the same word of
+another person, the vehicle leaves the queue. Overrides are data: what they found is counted apart
+from what the engine chose.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Connection, Index, SmallInteger, String, Table, insert, select
 
+from engine.errors import NotAllowedError
 from engine.journal import Draft, Entry
-from engine.queue import Filed, redirect
+from engine.queue import Filed, redirect, waits
 from engine.records import Identifier, Record, Text
-from engine.selection import Channel
+from engine.selection import INSPECTED, Channel
 from engine.store import METADATA, Int64
 
 REVIEW = "review"
 """Kind of the record."""
 ChannelCode = Literal["green", "blue", "yellow", "red"]
+AGREED = "agreed"
+"""Reason code of who agrees with the engine's reasons; no reason to send a vehicle elsewhere."""
+PLACE = "place"
+"""Key of a review's body: the queue place drawn for a vehicle that waits elsewhere now."""
+NEEDS_SECOND, SECONDS = "needs_second_person", "seconds"
+"""Keys of a review's body: that it changes nothing alone; the record of the review it seconds."""
 
 REVIEWS = Table(
     "reviews",
@@ -34,6 +45,15 @@ REVIEWS = Table(
     Column("reason_code", String, nullable=False),
     Index("reviews_post_ix", "post", "known_at"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewer:
+    """Who speaks on a decision."""
+
+    name: str
+    """Of the person who answers for it; of the key where none is known."""
+    is_person: bool
 
 
 class Review(Record):
@@ -54,6 +74,9 @@ class Review(Record):
         if self.verdict == "override" and not (self.reason or "").strip():
             why, at = "an override says why, in words", {"field": "reason"}
             raise PydanticCustomError("missing_key", why, at)
+        if self.verdict == "override" and self.reason_code == AGREED:
+            why, at = "who agrees with the reasons overrides nothing", {"field": "reason_code"}
+            raise PydanticCustomError("agreed_override", why, at)
         return self
 
 
@@ -63,18 +86,20 @@ def review_draft(
     *,
     person: str,
     claim: dict[str, object],
-    place: int | None = None,
+    step: Mapping[str, object],
 ) -> Draft:
-    """Return the record of a review; ``place`` is drawn for a vehicle that waits elsewhere now."""
-    body: dict[str, Any] = {
+    """Return the record of a review.
+
+    ``step`` is how it moves the queue: to a drawn place, as a second word, or not without one.
+    """
+    body = {
+        **step,
         "claim": claim,
         "decision_id": decision.decision_id,
         "crossing_id": decision.crossing_id,
         "person": person,
         "review": review.model_dump(mode="json", exclude_none=True),
     }
-    if place is not None:
-        body["place"] = place
     return Draft(REVIEW, decision.decision_id, decision.post, body)
 
 
@@ -87,8 +112,9 @@ class ReviewProjection:
             if entry.kind != REVIEW:
                 continue
             said = draft.body["review"]
-            channel = Channel.of(said["channel"]) if "channel" in said else None
-            place = draft.body.get("place")
+            is_moving = "channel" in said and not draft.body.get(NEEDS_SECOND)
+            channel = Channel.of(said["channel"]) if is_moving else None
+            place = draft.body.get(PLACE)
             now = redirect(connection, entry.subject, channel, place=place)
             row = {
                 "seq": entry.seq,
@@ -110,3 +136,32 @@ def reviews_of(connection: Connection, decision_id: str) -> list[int]:
     """Return the records of a decision's reviews, the first one first."""
     query = select(_R.seq).where(_R.decision_id == decision_id).order_by(_R.seq)
     return [seq for (seq,) in connection.execute(query)]
+
+
+def second_step(
+    connection: Connection,
+    review: Review,
+    decision_id: str,
+    *,
+    by: Reviewer,
+    body: Callable[[Connection, int], dict[str, Any]],
+) -> dict[str, object]:
+    """Return what a review's body says of the rule of two: nothing where it may act alone.
+
+    ``body`` reads a record's body. A proposal stands until the next review of the decision. Raises
+    ``NotAllowedError`` where no known person answers for it: whose second word would that be?
+    """
+    if not _lets_go(review) or not waits(connection, decision_id):
+        return {}
+    if not by.is_person:
+        raise NotAllowedError("a person lets a waiting vehicle go: this key has no owner")
+    known = reviews_of(connection, decision_id)
+    last = body(connection, known[-1]) if known else {}
+    is_same = last.get(NEEDS_SECOND) and last["review"]["channel"] == review.channel
+    if is_same and last["person"] != by.name:
+        return {SECONDS: known[-1]}
+    return {NEEDS_SECOND: True}
+
+
+def _lets_go(review: Review) -> bool:
+    return review.channel is not None and Channel.of(review.channel) not in INSPECTED

@@ -3,13 +3,14 @@
 What a checkpoint may not see is not read for it, so that no template can show it by mistake.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from api.callers import Caller
 from api.pages.drawing import Drawing, drawing
@@ -21,10 +22,14 @@ from api.past import past
 from api.reading import Reading, is_blind
 from api.runtime import Runtime
 from engine.errors import NoModelError, TamperedBundleError
+from engine.journal import BODIES, JOURNAL
 from engine.place_table import PRIOR
-from engine.queue import DECISIONS, Filed
+from engine.queue import DECISIONS, RELEASE, Filed
 from engine.reasons import Reason
+from engine.recording import SEIZURE
+from engine.reviews import NEEDS_SECOND
 from engine.selection import Channel
+from engine.times import moment
 
 MOST_LISTED = 18
 """Acts and finds that the page lists, the last of all."""
@@ -59,6 +64,12 @@ class Shown:
     """The act that answered its referral."""
     subjects: Sequence[str] | None
     """What the reasons are about, for a blind reader whose act opened them."""
+    filed: "Filing | None"
+    """Who filed it, and what was seized; None without an act."""
+    release: Mapping[str, Any] | None
+    """How it left without inspection: who, when, and why where that was said."""
+    proposal: Mapping[str, Any] | None
+    """The last review, where it waits for a second person."""
     bars: Sequence[Bar]
     is_recomputed: bool
     """The reasons were worked out for this page: a release is owed none."""
@@ -70,6 +81,17 @@ class Shown:
     """Who is on, as the roster names them; the one drawn for the vehicle may not be who did it."""
     before: "Before | None"
     """What was known of its past; None for a blind reader, for whom it is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """Who filed an act and when, and the seizures reported with it."""
+
+    by: str | None
+    """None in a record made before acts named who reports them."""
+    team: str | None
+    at: datetime
+    seizures: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +115,9 @@ def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
     with runtime.store.read() as snapshot:
         body = runtime.journal.body(snapshot, known.seq)
         act = None if known.act_seq is None else runtime.journal.body(snapshot, known.act_seq)
+        filed = None if act is None else _filing(snapshot, known, act)
         stands = _stands(snapshot, decision_id)
+        release = _release(snapshot, known) if stands["left"] else None
         reasons: Sequence[Reason] = []
         is_recomputed, both, before = False, None, None
         if not blind:
@@ -115,6 +139,9 @@ def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
         subjects=[one["code"] for one in seen["reasons"]] if blind and "reasons" in seen else None,
         has_left=stands["left"],
         act=None if act is None else act["inspection"],
+        filed=filed,
+        release=release,
+        proposal=_proposal(seen),
         bars=bars(reasons),
         is_recomputed=is_recomputed,
         sides=both,
@@ -159,6 +186,44 @@ def _stands(snapshot: Connection, decision_id: str) -> dict[str, Any]:
     query = select(column.channel, column.waiting, column.left)
     row = snapshot.execute(query.where(column.decision_id == decision_id)).one()
     return {"channel": Channel(row.channel).code, "waiting": row.waiting, "left": row.left}
+
+
+def _filing(snapshot: Connection, known: Filed, act: Mapping[str, Any]) -> Filing:
+    """Return who filed an act, and what was seized in it or reported of its crossing since."""
+    inspection = act["inspection"]
+    seizures = []
+    if inspection["outcome"] == "seizure":
+        query = _records(SEIZURE, known).where(JOURNAL.c.post.in_((known.post, "")))
+        for row in snapshot.execute(query):
+            body = json.loads(row.body)
+            one = body["seizure"]
+            is_of_it = one.get("crossing_id") == known.crossing_id
+            if is_of_it or one.get("inspection_id") == inspection["inspection_id"]:
+                seizures.append(one | {"by": body.get("by")})
+    at = datetime.fromisoformat(inspection["recorded_at"])
+    return Filing(act.get("by"), act.get("team"), at, seizures)
+
+
+def _release(snapshot: Connection, known: Filed) -> dict[str, Any] | None:
+    """Return how a vehicle left without inspection: who, when, and why where that was said."""
+    query = _records(RELEASE, known).where(JOURNAL.c.subject == known.crossing_id)
+    row = snapshot.execute(query).first()
+    if row is None:
+        return None
+    body: dict[str, Any] = json.loads(row.body)
+    return body | {"at": moment(row.known_at)}
+
+
+def _records(kind: str, known: Filed) -> Select[tuple[int, bytes]]:
+    """Select the records of a kind since a decision was made, the first one first."""
+    column = JOURNAL.c
+    query = select(column.known_at, BODIES.c.body).join(BODIES, BODIES.c.seq == column.seq)
+    return query.order_by(column.seq).where(column.seq > known.seq, column.kind == kind)
+
+
+def _proposal(seen: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    last: Mapping[str, Any] = next(reversed(seen.get("reviews") or ()), {})
+    return last if last.get(NEEDS_SECOND) else None
 
 
 def _again(runtime: Runtime, snapshot: Connection, known: Filed) -> Sequence[Reason]:

@@ -1,4 +1,8 @@
-"""One decision: a page with what is known, a form for a verdict, one for the inspection act."""
+"""One decision: a page with what is known, and the forms for a verdict, an act and a release.
+
+A form that is refused comes back on its own page, with all that was typed and a sentence at each
+field that needs a correction. An act with numbers is shown as it was read before it is recorded.
+"""
 
 import asyncio
 import secrets
@@ -7,26 +11,28 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import ValidationError
 
 from api.dependencies import RunningService
-from api.pages.acting import release, report, review
+from api.pages.acting import read_act, release, report, review
 from api.pages.deciding import shown
+from api.pages.forms import FormError
 from api.pages.labels import (
     METHODS,
     OUTCOMES,
     PLACES,
+    RELEASE_CODES,
     REVIEW_CODES,
     SUBSTANCES,
 )
+from api.pages.languages import Speech
 from api.pages.linked import KINDS, named
+from api.pages.mistakes import corrections
 from api.pages.rendering import page, speech_of
 from api.pages.routing import PageRoute
 from api.pages.timeline import SHAPES
-from api.pages.visits import Form, TheForm, TheVisitor, Visitor
+from api.pages.visits import TOKEN, Form, TheForm, TheVisitor, Visitor, field
 from api.pages.wording import Retelling
 from api.runtime import Runtime
-from engine.validation import faults
 
 router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
 
@@ -35,10 +41,13 @@ CHOICES = {
     "outcomes": tuple(OUTCOMES),
     "substances": tuple(SUBSTANCES),
     "reasons": tuple(REVIEW_CODES),
+    "releases": tuple(RELEASE_CODES),
     "places": tuple(PLACES),
 }
 """What the forms offer."""
-Step = Callable[[Runtime, Visitor, str, Form], None]
+STEP = "step"
+"""Field of an act's form: ``confirm`` what was shown as read, or ``change`` it."""
+Step = Callable[[Runtime, Visitor, str, Form, Speech], None]
 
 
 @router.get("/{decision_id}")
@@ -59,34 +68,82 @@ async def send_review(
 
 @router.post("/{decision_id}/acts")
 async def send_act(
-    request: Request, visitor: TheVisitor, form: TheForm, decision_id: str
+    request: Request,
+    runtime: RunningService,
+    visitor: TheVisitor,
+    form: TheForm,
+    decision_id: str,
 ) -> Response:
-    """File an inspection act, with what was seized."""
+    """File an inspection act with what was seized; one with numbers is shown as read first."""
+    step, speech = field(form, STEP), speech_of(request)
+    if step == "change":
+        return await _page(request, visitor, decision_id, kept=form, at=report.__name__)
+    if step != "confirm":
+        try:
+            found = await asyncio.to_thread(read_act, runtime, visitor, decision_id, form, speech)
+        except FormError as error:
+            return await _refuse(request, visitor, decision_id, form, error, at=report.__name__)
+        if found.has_numbers:
+            values: dict[str, Any] = {"read": found, "sent": _sent(form)}
+            return await _page(request, visitor, decision_id, template="act.html", **values)
     return await _step(request, visitor, decision_id, form, take=report)
+
+
+@router.get("/{decision_id}/release")
+async def ask_release(request: Request, visitor: TheVisitor, decision_id: str) -> Response:
+    """Ask why a vehicle leaves without inspection, before that is recorded."""
+    return await _page(request, visitor, decision_id, template="release.html")
 
 
 @router.post("/{decision_id}/release")
 async def send_release(
     request: Request, visitor: TheVisitor, form: TheForm, decision_id: str
 ) -> Response:
-    """Record that the vehicle has left."""
-    return await _step(request, visitor, decision_id, form, take=release)
+    """Record that the vehicle has left without inspection, and why."""
+    return await _step(request, visitor, decision_id, form, take=release, template="release.html")
+
+
+def _sent(form: Form) -> list[tuple[str, str]]:
+    """Return the fields of a form as it was sent, to be sent again when it is confirmed."""
+    return [(name, one) for name, every in form.items() if name != TOKEN for one in every]
 
 
 async def _step(
-    request: Request, visitor: Visitor, decision_id: str, form: Form, *, take: Step
+    request: Request,
+    visitor: Visitor,
+    decision_id: str,
+    form: Form,
+    *,
+    take: Step,
+    template: str = "decision.html",
 ) -> Response:
-    """Take a step; what a form got wrong is said on its page, with what was typed kept."""
+    """Take a step, or show its form again with what needs a correction."""
     runtime: Runtime = request.app.state.runtime
+    speech = speech_of(request)
     try:
-        await asyncio.to_thread(take, runtime, visitor, decision_id, form)
-    except ValidationError as error:
-        wrong = [".".join(map(str, where)) or rule for where, rule, _ in faults(error)]
-        kept = {name: list(values) for name, values in form.items()}
-        return await _page(
-            request, visitor, decision_id, status=422, wrong=wrong, kept=kept, at=take.__name__
-        )
+        await asyncio.to_thread(take, runtime, visitor, decision_id, form, speech)
+    except FormError as error:
+        at = take.__name__
+        return await _refuse(
+            request, visitor, decision_id, form, error, at=at, template=template
+        )  # fmt: skip
     return RedirectResponse(f"/decisions/{decision_id}?done={take.__name__}#done", 303)
+
+
+async def _refuse(
+    request: Request,
+    visitor: Visitor,
+    decision_id: str,
+    form: Form,
+    error: FormError,
+    *,
+    at: str,
+    template: str = "decision.html",
+) -> Response:
+    """Show a form again, with all that was typed and a sentence at each field at fault."""
+    wrong = corrections(error.mistakes, speech_of(request))
+    values: dict[str, Any] = {"kept": form, "at": at, "wrong": wrong}
+    return await _page(request, visitor, decision_id, status=422, template=template, **values)
 
 
 async def _page(
@@ -95,18 +152,18 @@ async def _page(
     decision_id: str,
     *,
     status: int = 200,
-    wrong: Sequence[str] = (),
+    template: str = "decision.html",
     kept: Mapping[str, Sequence[str]] | None = None,
-    at: str = "",
+    **more: Any,
 ) -> Response:
     runtime: Runtime = request.app.state.runtime
     found = await asyncio.to_thread(shown, runtime, decision_id, visitor.caller)
     post = str(found.seen["post"])
     values: dict[str, Any] = {
         "found": found,
-        "wrong": sorted(set(wrong)),
-        "kept": kept or {},
-        "at": at,
+        "wrong": {},
+        "kept": {name: list(values) for name, values in (kept or {}).items()},
+        "at": "",
         "done": request.query_params.get("done", ""),
         "once": secrets.token_hex(12),
         "choices": CHOICES,
@@ -115,8 +172,6 @@ async def _page(
         "shapes": SHAPES,
         "kinds": KINDS,
         "named": named,
+        "twin": f"/v1/decisions/{decision_id}",
     }
-    twin = f"/v1/decisions/{decision_id}"
-    return page(
-        request, "decision.html", status=status, visitor=visitor, post=post, twin=twin, **values
-    )
+    return page(request, template, status=status, visitor=visitor, post=post, **(values | more))

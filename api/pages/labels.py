@@ -59,16 +59,26 @@ MODES: Final[Labels] = {
     "last_good": N_("last good model: the one in force cannot be loaded"),
     "rules_only": N_("rules and random checks alone: no model is in force"),
 }
-VERDICTS: Final[Labels] = {"uphold": N_("upheld"), "override": N_("overridden")}
+VERDICTS: Final[Labels] = {"uphold": N_("agrees"), "override": N_("sends elsewhere")}
 REVIEW_CODES: Final[Labels] = {
-    "agreed": N_("reasons are sound"),
+    "agreed": N_("I agree with the reasons"),
     "officer_observation": N_("an officer saw something"),
     "known_lawful": N_("known lawful traffic"),
     "data_error": N_("the data are wrong"),
-    "capacity": N_("no minutes or no bay left"),
-    "intelligence": N_("word from elsewhere"),
+    "capacity": N_("no staff or bay free"),
+    "intelligence": N_("information received"),
     "other": N_("another reason"),
 }
+RELEASE_CODES: Final[Labels] = {
+    "capacity": N_("no staff or bay free"),
+    "known_lawful": N_("known lawful traffic"),
+    "papers_sufficient": N_("the documents were sufficient"),
+    "handed_over": N_("handed over to another service"),
+    "ordered": N_("ordered by a supervisor"),
+    "drove_off": N_("it drove off without permission"),
+    "other": N_("another reason"),
+}
+"""Why a vehicle left without inspection."""
 GAPS: Final[Labels] = {
     "no_plate": N_("The plate was not read."),
     "no_driver_ref": N_("No driver reference came."),
@@ -220,6 +230,7 @@ TABLES: Final[Mapping[str, Labels]] = {
     "mode": MODES,
     "verdict": VERDICTS,
     "review": REVIEW_CODES,
+    "release": RELEASE_CODES,
     "gap": GAPS,
     "group": GROUPS,
     "place": PLACES,

@@ -70,8 +70,20 @@ FIELDS: Final[Labels] = {
     "reason": N_("Reason"),
     "identifier": N_("Identifier"),
     "expiry": N_("Expires"),
+    "outcome": N_("Outcome"),
+    "methods": N_("Methods"),
+    "places_searched": N_("Places searched"),
+    "team": N_("Who did it"),
+    "minutes": N_("Minutes it took"),
+    "substance_class": N_("Kind"),
+    "substance": N_("Substance"),
+    "quantity_g": N_("Quantity, g"),
+    "place": N_("Where"),
+    "concealment": N_("How it was hidden"),
+    "verdict": N_("Verdict"),
+    "reason_code": N_("Reason"),
 }
-"""Fields of proposals, as their forms call them."""
+"""Fields of forms, as their pages call them."""
 NAMES: Final[Labels] = {
     "plate": N_("Plate"),
     "trailer": N_("Trailer"),

@@ -8,7 +8,7 @@ local time, as the change of shifts has it.
 import gettext
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -104,6 +104,21 @@ class Speech:
     def day(self, moment: datetime) -> str:
         """Return the local day."""
         return str(format_date(self.local(moment).date(), "d MMM y", locale=self.locale))
+
+    def since(self, moment: datetime) -> str:
+        """Return the local day on which a period begins, with its time unless that is midnight."""
+        return self.day(moment) if self._is_midnight(moment) else self.moment(moment)
+
+    def until(self, moment: datetime) -> str:
+        """Return the last local day of a period that ends at a moment: as it was typed.
+
+        A period that ends at midnight includes the day before; another end has its time.
+        """
+        is_day = self._is_midnight(moment)
+        return self.day(moment - timedelta(days=1)) if is_day else self.moment(moment)
+
+    def _is_midnight(self, moment: datetime) -> bool:
+        return self.local(moment).time() == time()
 
     def date(self, day: str) -> str:
         """Return a calendar day given as ISO 8601, without a time to move it by."""

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import ValidationError
 
 from api.checking import checked, fields
 from api.dependencies import RunningService
 from api.pages import proposing
 from api.pages.charts import bars
 from api.pages.comparing import Difference, difference
-from api.pages.forms import line
+from api.pages.forms import FormError, Mistake, line
+from api.pages.mistakes import corrections
 from api.pages.rendering import page, speech_of
 from api.pages.routing import PageRoute
 from api.pages.visits import Form, TheForm, TheVisitor, Visitor, field
@@ -22,12 +22,17 @@ from api.proposing import ReadingProposals
 from api.runtime import Runtime
 from engine.errors import ConflictError, ProfileRefusedError, RecordError, UnknownPostError
 from engine.profiles import Code as ProfileCode
-from engine.validation import faults
 
 router = APIRouter(prefix="/profiles", route_class=PageRoute, include_in_schema=False)
 Code = Annotated[ProfileCode, Path()]
 STATES = ("proposed", "in_force", "shadow", "expired", "retired")
 """In the order of the list: what waits for somebody comes first."""
+_REFUSED: Mapping[type[Exception], Mistake] = {
+    ProfileRefusedError: Mistake("expression", "refused_expression"),
+    ConflictError: Mistake("code", "taken"),
+    UnknownPostError: Mistake("post", "unknown_enumeration"),
+}
+"""What an error of the engine's says of the form."""
 
 
 @router.get("")
@@ -68,18 +73,16 @@ async def propose(
 ) -> Response:
     """Propose a profile; what is wrong with it is said in the editor, with all kept."""
     try:
-        code = await asyncio.to_thread(proposing.profile, runtime, visitor, form)
-    except ProfileRefusedError:
-        return await _editor(request, visitor, form, wrong=("expression",))
-    except ConflictError:
-        return await _editor(request, visitor, form, wrong=("code",))
-    except UnknownPostError:
-        return await _editor(request, visitor, form, wrong=("post",))
+        code = await asyncio.to_thread(
+            proposing.profile, runtime, visitor, form, speech_of(request)
+        )  # fmt: skip
+    except FormError as error:
+        return await _editor(request, visitor, form, wrong=error.mistakes)
+    except tuple(_REFUSED) as error:
+        return await _editor(request, visitor, form, wrong=(_REFUSED[type(error)],))
     except RecordError as error:
-        return await _editor(request, visitor, form, wrong=(error.field,))
-    except ValidationError as error:
-        names = sorted({str(where[0]) if where else rule for where, rule, _ in faults(error)})
-        return await _editor(request, visitor, form, wrong=names)
+        wrong = (Mistake(error.field, error.rule),)
+        return await _editor(request, visitor, form, wrong=wrong)
     return RedirectResponse(f"/profiles/{code}?done=proposed", 303)
 
 
@@ -154,7 +157,7 @@ def _compared(
 
 
 async def _editor(
-    request: Request, visitor: Visitor, form: Form, *, wrong: Sequence[str] = ()
+    request: Request, visitor: Visitor, form: Form, *, wrong: Sequence[Mistake] = ()
 ) -> Response:
     runtime: Runtime = request.app.state.runtime
     offered = await asyncio.to_thread(fields, runtime.plan.names)
@@ -165,7 +168,7 @@ async def _editor(
         visitor=visitor,
         twin="/v1/profiles/fields",
         kept={name: list(values) for name, values in form.items()},
-        wrong=wrong,
+        wrong=corrections(wrong, speech_of(request)),
         families=_families(offered),
         posts=sorted(runtime.network.posts),
         **await _check(request, form),

@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api.pages.forms import day, line, number, once
+from api.pages.forms import FormReader, Mistake, line
+from api.pages.languages import Speech
+from api.pages.numerals import write_number
 from api.pages.visits import Form, Visitor, field
 from api.proposing import Approval, Proposing, Retirement
 from api.runtime import Runtime
-from engine.errors import BusyError, NotEnoughDataError
+from engine.errors import BusyError, NotEnoughDataError, RecordError
 from engine.profiles import ProfileProposal
 from engine.twokeys import Matter
 from engine.watchlist import NAMED, WatchEntry
@@ -16,23 +18,22 @@ USUAL_DAYS = 90
 """How long a profile is valid unless somebody says otherwise."""
 
 
-def profile(runtime: Runtime, visitor: Visitor, form: Form) -> str:
-    """Propose a profile with its backtest and return its code; raises ``ValidationError``."""
-    proposed = ProfileProposal.model_validate(_said(runtime, form), strict=False)
+def profile(runtime: Runtime, visitor: Visitor, form: Form, speech: Speech) -> str:
+    """Propose a profile with its backtest and return its code; raises ``FormError``."""
+    reader = FormReader(form, speech)
+    proposed = reader.finish(reader.record(ProfileProposal, _said(reader)))
     proposing = Proposing(runtime, visitor.caller)
     proposing.profile(proposed)
     proposing.first_backtest(proposed.code)
     return proposed.code
 
 
-def _said(runtime: Runtime, form: Form) -> dict[str, Any]:
-    offset = runtime.settings.utc_offset_minutes
-    texts = ("code", "title", "channel", "post", "note", "instead_of")
-    return {name: line(value) for name in texts if (value := field(form, name))} | {
-        "expression": line(field(form, "expression")),
-        "percentage": number(form, "percentage"),
-        "valid_from": day(form, "valid_from", offset_minutes=offset),
-        "valid_until": day(form, "valid_until", offset_minutes=offset, is_last=True),
+def _said(reader: FormReader) -> dict[str, Any]:
+    return reader.texts("code", "title", "channel", "post", "note", "instead_of") | {
+        "expression": reader.text("expression"),
+        "percentage": reader.number("percentage"),
+        "valid_from": reader.day("valid_from"),
+        "valid_until": reader.day("valid_until", is_last=True),
     }
 
 
@@ -44,7 +45,7 @@ def fresh(runtime: Runtime, known: dict[str, Any] | None) -> dict[str, list[str]
     if known is not None:
         names = ("title", "expression", "channel", "post")
         made |= {name: known[name] or "" for name in names}
-        made |= {"percentage": f"{known['percentage']:g}", "instead_of": known["code"]}
+        made |= {"percentage": write_number(known["percentage"]), "instead_of": known["code"]}
         made["code"] = successor(known["code"])
     return {name: [value] for name, value in made.items()}
 
@@ -64,8 +65,11 @@ def approve(runtime: Runtime, visitor: Visitor, matter: Matter, subject: str, fo
 
 
 def retire(runtime: Runtime, visitor: Visitor, matter: Matter, subject: str, form: Form) -> None:
-    """Propose that something leaves; raises ``ValidationError`` without a reason."""
-    wanted = Retirement(reason=line(field(form, "reason")))
+    """Propose that something leaves; raises ``RecordError`` without a reason."""
+    reason = line(field(form, "reason"))
+    if not reason:
+        raise RecordError(matter, "reason", "missing_key", "a retirement says why")
+    wanted = Retirement(reason=reason)
     Proposing(runtime, visitor.caller).retire(matter, subject, wanted)
 
 
@@ -78,16 +82,21 @@ def backtest(runtime: Runtime, visitor: Visitor, code: str) -> bool:
     return True
 
 
-def entry(runtime: Runtime, visitor: Visitor, form: Form) -> None:
-    """Propose an entry of the watch list; raises ``ValidationError``."""
-    offset = runtime.settings.utc_offset_minutes
-    kind = field(form, "kind")
-    said: dict[str, Any] = {"reason": line(field(form, "reason"))}
-    if kind in NAMED and (named := line(field(form, "identifier"))):
+def entry(runtime: Runtime, visitor: Visitor, form: Form, speech: Speech) -> None:
+    """Propose an entry of the watch list; raises ``FormError``."""
+    reader = FormReader(form, speech)
+    kind, named, once = reader.text("kind"), reader.text("identifier"), reader.once()
+    said = reader.texts("note") | {"reason": reader.text("reason")}
+    if kind in NAMED and named:
         said[kind] = named
-    if note := line(field(form, "note")):
-        said["note"] = note
-    said["expiry"] = day(form, "expiry", offset_minutes=offset, is_last=True)
-    said["look_alikes"] = field(form, "look_alikes") == "1"
-    made = WatchEntry.model_validate(said, strict=False)
-    Proposing(runtime, visitor.caller, once(form)).entry(made)
+    said["expiry"] = reader.day("expiry", is_last=True)
+    said["look_alikes"] = reader.text("look_alikes") == "1"
+    made = reader.record(WatchEntry, said)
+    reader.mistakes = [_at_identifier(one, kind) for one in reader.mistakes]
+    Proposing(runtime, visitor.caller, once).entry(reader.finish(made))
+
+
+def _at_identifier(mistake: Mistake, kind: str) -> Mistake:
+    """Return a mistake at the one field where the form asks for identifiers of every kind."""
+    is_there = mistake.at in ("", kind)
+    return Mistake("identifier", mistake.rule, mistake.values) if is_there else mistake

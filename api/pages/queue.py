@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from api.dependencies import RunningService
+from api.pages.outcomes import outcomes
 from api.pages.rendering import page, speech_of
 from api.pages.routing import PageRoute
 from api.pages.sessions import token_of
@@ -68,6 +69,7 @@ async def show(
         lane=lane,
         lanes=sorted({one.crossing["vehicle_class"] for one in found.vehicles} | ({lane} - {""})),
         is_blind=is_blind,
+        left=await asyncio.to_thread(outcomes, runtime, post),
         retell=Retelling(speech_of(request)),
     )
 

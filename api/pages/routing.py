@@ -15,6 +15,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from api.pages.rendering import page
+from api.pages.visits import Visitor, identify
 from api.problems import STATUS
 from engine.errors import NotAuthenticatedError, RiskError
 
@@ -46,7 +47,7 @@ class PageRoute(APIRoute):
             except NotAuthenticatedError:
                 answer = to_login(request)
             except (RiskError, RequestValidationError) as error:
-                answer = refused(request, error)
+                answer = await refused(request, error)
             for name, value in HEADERS.items():
                 answer.headers.setdefault(name, value)
             return answer
@@ -61,11 +62,28 @@ def to_login(request: Request) -> Response:
     return RedirectResponse(f"/login{wanted}", 303)
 
 
-def refused(request: Request, error: Exception) -> Response:
-    """Return a refusal as a page; it repeats nothing of what was sent."""
+async def refused(request: Request, error: Exception) -> Response:
+    """Return a refusal as a page; it repeats nothing of what was sent.
+
+    Who is signed in keeps the menu and their name; who is not, or may not be known, gets neither.
+    """
     status = STATUS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY)  # type: ignore[arg-type]
-    kind, why = int(status), type(error).__name__
-    return page(request, "refused.html", status=status, kind=kind, why=why, visitor=None)
+    visitor = await _visitor(request)
+    values: dict[str, Any] = {
+        "kind": int(status),
+        "why": type(error).__name__,
+        "cause": getattr(error, "cause", ""),
+        "visitor": visitor,
+        "post": None if visitor is None else visitor.caller.post,
+    }
+    return page(request, "refused.html", status=status, **values)
+
+
+async def _visitor(request: Request) -> Visitor | None:
+    try:
+        return await identify(request, request.app.state.runtime)
+    except RiskError:
+        return None
 
 
 def local(path: str) -> str:

@@ -141,4 +141,4 @@ def check_origin(request: HTTPConnection, *, is_owed: bool) -> None:
     else:
         is_ours = not is_owed
     if not is_ours:
-        raise NotAllowedError("the request comes from another site")
+        raise NotAllowedError("the request comes from another site", "site")

@@ -33,6 +33,7 @@ TWINS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("GET", "/decisions/{decision_id}"): ("GET", "/v1/decisions/{decision_id}"),
     ("POST", "/decisions/{decision_id}/reviews"): ("POST", "/v1/decisions/{decision_id}/reviews"),
     ("POST", "/decisions/{decision_id}/acts"): ("POST", "/v1/inspections"),
+    ("GET", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
     ("POST", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
     ("GET", "/profiles"): ("GET", "/v1/profiles"),
     ("GET", "/profiles/new"): ("GET", "/v1/profiles/fields"),
@@ -88,11 +89,17 @@ class Visitor:
 
 async def visitor_of(request: Request, runtime: RunningService) -> Visitor:
     """Return who visits, if their role reaches this page; raises ``NotAuthenticatedError``."""
-    cookie = token_of(request)
-    caller = await asyncio.to_thread(runtime.sessions.caller, cookie)
+    visitor = await identify(request, runtime)
     asked = request.method, request.scope["route"].path
     if asked not in SIGNED_IN_ALONE:
-        caller.must_be_allowed(*TWINS[asked])
+        visitor.caller.must_be_allowed(*TWINS[asked])
+    return visitor
+
+
+async def identify(request: Request, runtime: Runtime) -> Visitor:
+    """Return who is signed in, whatever they may see; raises ``NotAuthenticatedError``."""
+    cookie = token_of(request)
+    caller = await asyncio.to_thread(runtime.sessions.caller, cookie)
     return Visitor(caller, runtime.sessions.form_token(cookie))
 
 
@@ -120,7 +127,7 @@ async def sent_form(request: Request, runtime: Runtime, cookie: str) -> Form:
     except ValueError:  # UnicodeDecodeError is one
         raise MalformedBodyError("the form cannot be read") from None
     if not runtime.sessions.is_form_token(field(form, TOKEN), cookie):
-        raise NotAllowedError("the form is too old: open its page again")
+        raise NotAllowedError("the form is too old: open its page again", "form")
     return form
 
 

@@ -7,18 +7,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import ValidationError
 
 from api.dependencies import RunningService
 from api.pages import proposing
-from api.pages.rendering import page
+from api.pages.forms import FormError, Mistake
+from api.pages.mistakes import corrections
+from api.pages.rendering import page, speech_of
 from api.pages.routing import PageRoute
 from api.pages.visits import TheForm, TheVisitor, Visitor
 from api.proposing import ReadingProposals
 from api.runtime import Runtime
 from engine.errors import RecordError
 from engine.records import Identifier
-from engine.validation import faults
 from engine.watchlist import NAMED
 
 router = APIRouter(prefix="/watchlist", route_class=PageRoute, include_in_schema=False)
@@ -39,14 +39,11 @@ async def propose(
 ) -> Response:
     """Propose an entry."""
     try:
-        await asyncio.to_thread(proposing.entry, runtime, visitor, form)
+        await asyncio.to_thread(proposing.entry, runtime, visitor, form, speech_of(request))
     except RecordError as error:
-        return await _page(request, visitor, kept=form, wrong=(error.field,))
-    except ValidationError as error:
-        known = {"missing_key": "identifier"}
-        names = {str(where[0]) if where else rule for where, rule, _ in faults(error)}
-        wrong = sorted(known.get(name, name) for name in names)
-        return await _page(request, visitor, kept=form, wrong=wrong)
+        return await _page(request, visitor, kept=form, wrong=(Mistake(error.field, error.rule),))
+    except FormError as error:
+        return await _page(request, visitor, kept=form, wrong=error.mistakes)
     return RedirectResponse("/watchlist?done=proposed", 303)
 
 
@@ -69,7 +66,7 @@ async def retire(
 
 
 async def _page(
-    request: Request, visitor: Visitor, *, kept: Kept | None = None, wrong: Sequence[str] = ()
+    request: Request, visitor: Visitor, *, kept: Kept | None = None, wrong: Sequence[Mistake] = ()
 ) -> Response:
     runtime: Runtime = request.app.state.runtime
     found = await asyncio.to_thread(ReadingProposals(runtime).entries)
@@ -82,7 +79,7 @@ async def _page(
         by_state={state: [one for one in found if one["state"] == state] for state in STATES},
         kinds=NAMED,
         kept=dict(kept or {}),
-        wrong=wrong,
+        wrong=corrections(wrong, speech_of(request)),
         once=secrets.token_hex(12),
         done=request.query_params.get("done", ""),
     )

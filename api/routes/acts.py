@@ -56,5 +56,6 @@ async def seize(
         post = await asyncio.to_thread(post_of, runtime, caller, seizure.crossing_id)
     name = seizure_name(seizure.seizure_id)
     asked = claim(SEIZURE, seizure, post=post, name=name, key=key)
-    found = await asyncio.to_thread(runtime.recording.seizure, seizure, asked)
+    record = runtime.recording.seizure
+    found = await asyncio.to_thread(record, seizure, asked, person=caller.person)
     return answer(runtime.acknowledged(found, identifier=seizure.seizure_id), 201)

@@ -6,14 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from api.answering import answer, said, takes
-from api.bodies import reported_arrival
+from api.bodies import optional_body_of, reported_arrival
 from api.dependencies import IdempotencyKey, RunningService, Team, TheCaller
 from api.reading import check_arrival, post_of
 from api.schemas import Acknowledged
 from engine.answers import claim, crossing_name
 from engine.assignment import Handling
 from engine.queue import RELEASE
-from engine.recording import CROSSING, Release
+from engine.recording import CROSSING, ReleaseReason
 from engine.records import Arrival, Identifier
 
 router = APIRouter(prefix="/v1/crossings", tags=["crossings"], responses=said(401, 403, 422, 503))
@@ -45,19 +45,21 @@ async def record(
     "/{crossing_id:path}/release",  # an identifier may hold a slash, which comes as one from %2F
     status_code=201,
     response_model=Acknowledged,
-    responses=said(404, 409),
+    responses=said(404, 409, 413),
+    openapi_extra=takes(ReleaseReason, is_owed=False),
 )
-def release(
+async def release(
     caller: TheCaller,
     runtime: RunningService,
     key: IdempotencyKey,
     crossing_id: Annotated[Identifier, Path()],
+    reason: Annotated[ReleaseReason, Depends(optional_body_of(ReleaseReason))],
     team: Team = None,
 ) -> Response:
-    """Record that a vehicle has left the queue."""
-    post = post_of(runtime, caller, crossing_id)
-    content = Release(crossing_id=crossing_id)
+    """Record that a vehicle has left the queue; the body says why, where the sender knows."""
+    post = await asyncio.to_thread(post_of, runtime, caller, crossing_id)
+    content = reason.about(crossing_id)
     asked = claim(RELEASE, content, post=post, name=f"{RELEASE}:{crossing_id}", key=key)
-    by = Handling(caller.person, team)
-    found = runtime.recording.release(crossing_id, asked, by=by)
+    by, record = Handling(caller.person, team), runtime.recording.release
+    found = await asyncio.to_thread(record, content, asked, by=by)
     return answer(runtime.acknowledged(found, identifier=crossing_id), 201)

@@ -34,7 +34,7 @@ from engine.errors import MalformedBodyError, RiskError
 from engine.inflight import Recorded
 from engine.queue import DECISION
 from engine.records import Arrival, Identifier, PostCode, Time
-from engine.reviews import REVIEW, Review
+from engine.reviews import REVIEW, Review, Reviewer
 from engine.selection import Channel
 from engine.times import micros
 
@@ -170,7 +170,8 @@ async def review(
     own = caller.own(key)
     asked = claim(REVIEW, review, post=found.post, name=name, key=own, about=decision_id)
     recording = runtime.recording.review
-    kept = await asyncio.to_thread(recording, found, review, asked, person=caller.person)
+    by = Reviewer(caller.person, caller.is_person)
+    kept = await asyncio.to_thread(recording, found, review, asked, by=by)
     return answer(runtime.acknowledged(kept, identifier=decision_id), 201)
 
 

@@ -25,7 +25,7 @@ def looked_at(page: Page, where: str) -> None:
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         page.set_viewport_size({"width": width, "height": 800})
         found, wide = page.evaluate(f"[({CHECK.strip()})(), {WIDE}]")
-        assert found == [], (where, scheme, width)
+        assert found == [], (where, scheme, width, found)
         assert not wide, f"{where} is wider than {width}"
         if folder := os.environ.get("DARVOZA_SCREENSHOTS"):
             part = re.sub(r"[^a-z]+", "-", where.partition("?")[0]).strip("-") or "posts"

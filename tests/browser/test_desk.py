@@ -19,8 +19,16 @@ from tests.service.test_pages_profiles import FIGURES
 from tests.service.world import POST
 
 WORDS = {
-    "en": {"override": "overridden", "waiting": "sent here by a supervisor", "act": "a seizure"},
-    "tg": {"override": "бекор шуд", "waiting": "сардори баст фиристод", "act": "мусодира"},
+    "en": {
+        "override": "sends elsewhere",
+        "waiting": "sent here by a supervisor",
+        "act": "a seizure",
+    },
+    "tg": {
+        "override": "ба долони дигар фиристод",
+        "waiting": "сардори баст фиристод",
+        "act": "мусодира",
+    },
 }
 
 
@@ -42,6 +50,7 @@ def test_the_whole_path(
     page.goto(path(green))
     page.check("input[name=verdict][value=override]")
     page.select_option("#channel", "red")
+    page.select_option("#reason_code", "officer_observation")
     page.fill("#reason", "Fresh paint under the trailer.")
     page.click("#verdict button")
     expect(page.locator("#done")).to_be_visible()
@@ -58,6 +67,7 @@ def test_the_whole_path(
     page.select_option("#substance_class", "narcotic")
     page.fill("#quantity_g", "2000")
     page.click("#act button")
+    page.click("#confirm button.primary")
     expect(page.locator("section", has=page.locator("#filed"))).to_contain_text(words["act"])
     profile_into_force(page, site, f"PATH-{language.upper()}", language)
     assert hits_of_overrides(page) == before + 1

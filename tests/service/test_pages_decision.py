@@ -27,6 +27,8 @@ def path(decision: Any) -> str:
 def send(desk: Desk, decision: Any, form: str, **fields: Any) -> Any:
     once = ONCE.search(desk.get(path(decision)).text)
     known = {"once": once[1]} if once else {}
+    if form == "acts":
+        known["step"] = "confirm"
     return desk.send(path(decision), f"{path(decision)}/{form}", known | fields)
 
 
@@ -51,7 +53,12 @@ def test_an_act_sent_twice_is_one_act(world: World) -> None:
     boss = at_desk(world, "twice")
     once = ONCE.search(boss.get(path(red)).text)
     assert once is not None
-    fields = {"once": once[1], "outcome": "seizure", "places_searched": ["fuel.tank", "cab.seat"]}
+    fields = {
+        "once": once[1],
+        "step": "confirm",
+        "outcome": "seizure",
+        "places_searched": ["fuel.tank", "cab.seat"],
+    }
     fields |= {"substance_class": "narcotic", "quantity_g": "2 000", "place": "fuel.tank"}
     first = boss.send(path(red), f"{path(red)}/acts", fields)
     assert first.status_code == 303
@@ -108,7 +115,8 @@ def test_roles_reach_their_forms_alone(world: World) -> None:
         desk = at_desk(world, f"reach-{role}", role)
         assert desk.send("/login", f"{path(red)}/reviews", {}).status_code == status
     officer = at_desk(world, "release-officer", Role.CHECKPOINT)
-    assert send(officer, red, "release").status_code == 303
+    why = {"reason_code": "capacity", "reason": "No bay was free."}
+    assert send(officer, red, "release", **why).status_code == 303
     assert "has left" in officer.get(path(red)).text
     elsewhere = Desk(world)
     elsewhere.sign_in("elsewhere", user(world, "elsewhere", Role.CHECKPOINT, "FOT"))

@@ -1,12 +1,23 @@
 """A supervisor upholds or overrides; the queue follows, the decision stays."""
 
+from contextlib import suppress
 from typing import Any
 
+import pytest
+
+from api.accounts import Accounts
+from api.callers import Caller
+from api.keys import open_pepper
+from api.reading import Reading
 from api.roles import Role
+from engine.answers import claim
+from engine.errors import ConflictError, NotAllowedError
 from engine.filing import read_back
 from engine.queue import filed
 from engine.ranking import place_of
+from engine.reviews import REVIEW, Review, Reviewer, review_draft
 from engine.selection import Channel
+from tests.service.desk import user
 from tests.service.test_acts import act, find
 from tests.service.world import POST, World
 
@@ -31,8 +42,76 @@ def test_an_override_moves_the_queue_and_not_the_decision(world: World) -> None:
     assert seen["channel"] == "green"
     (review,) = seen["reviews"]
     assert (review["verdict"], review["channel"]) == ("override", "red")
-    assert said(world, green, OVERRIDE | {"channel": "green"}).status_code == 201
-    assert green["crossing_id"] not in queued(world)
+
+
+LET_GO = OVERRIDE | {"channel": "green"}
+
+
+def reviewed(world: World, decision: Any) -> list[dict[str, Any]]:
+    found = world.get(f"/v1/decisions/{decision['decision_id']}").json()["reviews"]
+    assert isinstance(found, list)
+    return found
+
+
+def speak_as(world: World, owner: str, decision: Any, body: Any) -> Any:
+    """Review by a new key of a supervisor, who is made where nobody has the name."""
+    accounts = Accounts(world.runtime.store, world.runtime.network)
+    with suppress(ConflictError):
+        user(world, owner, Role.SUPERVISOR)
+    pepper = open_pepper(world.home)
+    key = accounts.create_key(Role.SUPERVISOR, None, pepper=pepper, owner=owner).secret
+    path = f"/v1/decisions/{decision['decision_id']}/reviews"
+    return world.client.post(path, json=body, headers={"Authorization": f"Bearer {key}"})
+
+
+@pytest.mark.parametrize("channel", ["red", "yellow"])
+def test_a_waiting_vehicle_is_let_go_by_two_supervisors(world: World, channel: str) -> None:
+    sent = find(world, channel, START + (6000 if channel == "red" else 6500))
+    for _ in range(2):  # one person, however often
+        assert said(world, sent, LET_GO).status_code == 201
+        assert sent["crossing_id"] in queued(world)
+    assert all(one["needs_second_person"] for one in reviewed(world, sent))
+    assert speak_as(world, "the-supervisor", sent, LET_GO).status_code == 201
+    assert sent["crossing_id"] in queued(world), "two keys are one person"
+    assert speak_as(world, "the-other", sent, LET_GO).status_code == 201
+    assert sent["crossing_id"] not in queued(world)
+    assert "needs_second_person" not in reviewed(world, sent)[-1]
+
+
+def test_the_next_review_takes_a_proposal_back(world: World) -> None:
+    red = find(world, "red", START + 4000)
+    assert said(world, red, LET_GO).status_code == 201
+    assert said(world, red, {"verdict": "uphold", "reason_code": "agreed"}).status_code == 201
+    assert speak_as(world, "the-other", red, LET_GO).status_code == 201
+    assert red["crossing_id"] in queued(world), "the first word was taken back"
+    assert speak_as(world, "the-other", red, LET_GO | {"channel": "blue"}).status_code == 201
+    assert red["crossing_id"] in queued(world), "two words, and not the same"
+    assert said(world, red, LET_GO | {"channel": "yellow"}).status_code == 201, "still inspected"
+    assert red["crossing_id"] in queued(world)
+
+
+def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
+    """A key of a home from before owners were asked for: no person answers for it."""
+    red = find(world, "red", START + 5000)
+    known = Reading(world.runtime).filed(red["decision_id"], Caller("x", Role.SUPERVISOR, None))
+    review = Review.model_validate(LET_GO)
+    asked = claim(REVIEW, review, post=known.post, name="review:ownerless")
+    with pytest.raises(NotAllowedError):
+        world.runtime.recording.review(known, review, asked, by=Reviewer("key-1", is_person=False))
+    assert red["crossing_id"] in queued(world)
+
+
+def test_a_journal_of_before_the_rule_of_two_keeps_its_queue(world: World) -> None:
+    """A review that was recorded when one supervisor was enough still counts as it did."""
+    red = find(world, "red", START + 4500)
+    known = Reading(world.runtime).filed(red["decision_id"], Caller("x", Role.SUPERVISOR, None))
+    old = Review.model_construct(
+        verdict="override", channel="green", reason_code="agreed", reason="Sound."
+    )
+    draft = review_draft(old, known, person="x", claim={"names": [], "fingerprint": "00"}, step={})
+    world.runtime.journal.append([draft])
+    assert red["crossing_id"] not in queued(world)
+    assert reviewed(world, red)[-1]["reason_code"] == "agreed"
 
 
 def test_an_override_takes_a_drawn_place(world: World) -> None:
@@ -80,6 +159,7 @@ def test_a_bad_review_is_refused(world: World) -> None:
         ("reason", {"verdict": "override", "reason_code": "x", "channel": "red"}),
         ("reason", {"verdict": "override", "reason_code": "x", "channel": "red", "reason": "  "}),
         ("verdict", {"verdict": "perhaps", "reason_code": "x"}),
+        ("reason_code", OVERRIDE | {"channel": "red", "reason_code": "agreed"}),
         ("reason_code", {"verdict": "uphold"}),
     ):
         refused = said(world, green, wrong)
