@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from api.authority import Authority, KeyGrant, PersonGrant, Refused, ignore
 from api.credential_commitment import FIELD, commitment_of
-from api.keys import digest, hashed, is_password, new_key, new_password
+from api.keys import digest, hashed, is_password, new_key, new_password, stand_in
 from api.roles import BOUND, OWNED, Role, covers
 from api.tables import (
     KEY_CREATED,
@@ -124,8 +124,8 @@ class Accounts:
             stored = connection.scalar(query)
             person = self._authority.look(connection).person(name)
         known = self._backed(stored, person)
-        # An unknown name takes as long as a wrong password, so that names cannot be tried out.
-        kept = known or hashed(new_password())
+        # An unknown name takes as long as a wrong password: one password is looked at, either way.
+        kept = known or stand_in()
         if not is_password(password, kept) or known is None or person is None:
             raise NotAuthenticatedError
         return person.role

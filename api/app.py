@@ -19,6 +19,7 @@ from api.bodies import ReportedAct
 from api.express import Express
 from api.heads import HeadCheck
 from api.home import home_of
+from api.keys import stand_in
 from api.logs import configure
 from api.measuring import DriftAsked
 from api.metrics import Guard
@@ -96,12 +97,14 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime = (open_service or default_service)()
         app.state.runtime = runtime
-        settling = None
+        settling = warming = None
         if open_service is None:
+            warming = asyncio.create_task(runtime.executors.sign_in.run(stand_in))
             settling = asyncio.get_running_loop().call_later(SETTLED_SECONDS, settle)
         yield
-        if settling is not None:
+        if settling is not None and warming is not None:
             settling.cancel()
+            warming.cancel()
         runtime.close()
 
     app = FastAPI(

@@ -123,9 +123,9 @@ def optional_body_of(model: type[Model]) -> Callable[[Request], Coroutine[Any, A
     return read
 
 
-async def read_bounded(request: Request, *, times: int = 1) -> bytes:
+async def read_bounded(request: Request, *, times: int = 1, most: int | None = None) -> bytes:
     """Return the body; refuse it as soon as it is, or says it is, longer than the limit."""
-    limit: int = request.app.state.runtime.settings.body_limit_bytes * times
+    limit: int = most or request.app.state.runtime.settings.body_limit_bytes * times
     said = request.headers.get("content-length", "0")
     if not said.isascii() or not said.isdigit() or len(said) > 15 or int(said) > limit:
         raise BodyTooLargeError(limit)

@@ -1,6 +1,5 @@
 """What routes ask for: the running service, the caller, the sender's idempotency key."""
 
-import asyncio
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
@@ -35,7 +34,7 @@ async def caller_of(
     elif (known := runtime.callers.remembered(header)) is not None:
         caller = known
     else:
-        caller = await asyncio.to_thread(runtime.callers.look_up, header)
+        caller = await runtime.executors.look_up(runtime.callers.look_up, header)
     caller.must_be_allowed(request.method, request.scope["route"].path_format)
     return caller
 
@@ -44,7 +43,7 @@ async def _signed_in(request: Request, runtime: Runtime, cookie: str) -> Caller:
     """Return who holds a session; what changes anything must not come from another site."""
     if request.method not in SAFE:
         check_origin(request, is_owed=True)
-    return await asyncio.to_thread(runtime.sessions.caller, cookie)
+    return await runtime.executors.look_up(runtime.sessions.caller, cookie)
 
 
 TheCaller = Annotated[Caller, Depends(caller_of)]

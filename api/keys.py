@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from functools import cache
 from typing import Literal
 
 from argon2 import PasswordHasher
@@ -25,7 +26,7 @@ PREFIX = "dz_"
 PEPPER_FILE = "pepper"
 _BYTES = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
-Purpose = Literal["session", "form", "attempt"]
+Purpose = Literal["session", "form"]
 """What else than a key is digested with the pepper; each with a prefix of its own."""
 _HASHER = PasswordHasher()  # argon2id, the library's recommended cost (RFC 9106, low memory)
 
@@ -59,6 +60,12 @@ def is_token(text: str) -> bool:
 def hashed(password: str) -> str:
     """Return what is kept of a password."""
     return _HASHER.hash(password)
+
+
+@cache
+def stand_in() -> str:
+    """Return what is kept of no one's password: made once in a process, at the same cost."""
+    return hashed(new_password())
 
 
 def is_password(password: str, kept: str) -> bool:

@@ -16,6 +16,7 @@ from api.accounts import Accounts
 from api.authority import Authority
 from api.backtesting import Backtests, Measurements
 from api.callers import Callers
+from api.executors import Executors
 from api.keys import check_database, open_pepper
 from api.metrics import Metrics
 from api.migrations.upgrade import upgrade
@@ -130,6 +131,7 @@ class Runtime:
     probe: Probe
     present: Present
     waking: Waking = field(default_factory=Waking)
+    executors: Executors = field(default_factory=Executors)
 
     def answer(self, found: Recorded, *, is_blind: bool) -> dict[str, Any]:
         """Return a decision as one reader may see it, with its receipt."""
@@ -169,6 +171,7 @@ class Runtime:
     def close(self) -> None:
         """Answer what was asked, record what was decided, then let go of the store."""
         self.expiry.close()
+        self.executors.close()
         self.targeting.close()
         with suppress(StoreUnavailableError):
             self.profiles.flush(self.now())

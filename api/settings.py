@@ -4,9 +4,10 @@ There is no default secret: keys are made by ``darvoza keys create``, the files 
 first use.
 """
 
+from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.draws import ShiftPlan
@@ -43,6 +44,16 @@ class Settings(BaseSettings):
     """How long a person stays signed in: a shift."""
     model_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
     """How often the service looks whether another model was put into force."""
+
+    trusted_proxies: str = "127.0.0.1,::1"
+    """Addresses and networks of proxies whose ``X-Forwarded-For`` says who asks, with commas."""
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: str) -> str:
+        for one in filter(None, value.split(",")):
+            ip_network(one.strip(), strict=False)  # raises ValueError, which names it
+        return value
 
     @property
     def policy(self) -> Policy:

@@ -8,7 +8,7 @@ which is stored here and never recorded. What they grant is read from the record
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, insert, update
+from sqlalchemy import Column, Connection, LargeBinary, String, Table, insert, update
 
 from engine.journal import Draft, Entry
 from engine.store import METADATA, Int64
@@ -42,15 +42,6 @@ SESSIONS = Table(
     Column("until", Int64, nullable=False),
     Column("ended_at", Int64),
 )
-ATTEMPTS = Table(
-    "sign_in_attempts",
-    METADATA,
-    Column("who", LargeBinary, primary_key=True),
-    Column("wrong", Integer, nullable=False),
-    Column("last_at", Int64, nullable=False),
-    Column("until", Int64, nullable=False),
-)
-"""By the digest of the name that was tried; no record and no projection, forgotten within hours."""
 KEY_CREATED, KEY_REVOKED, USER_CREATED = "key_created", "key_revoked", "user_created"
 PASSWORD_CHANGED, USER_LEFT = "password_changed", "user_left"
 NOBODY = ""

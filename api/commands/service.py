@@ -39,6 +39,7 @@ def serve(
     """Run the service until it is stopped, on a socket that a service manager passed if it did."""
     from api.listening import configured, listen
     from api.logs import configure
+    from api.settings import Settings
 
     os.environ[VARIABLE] = str(home)  # what each worker process reads
     with opened(home) as (_, store):
@@ -56,6 +57,7 @@ def serve(
                 host=host,
                 port=port,
                 workers=workers,
+                forwarded_allow_ips=Settings().trusted_proxies,
                 timeout_worker_healthcheck=_START_SECONDS,
                 log_config=None,  # each process takes what is logged itself (api.logs)
                 timeout_graceful_shutdown=STOPS_SECONDS,

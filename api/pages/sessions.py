@@ -63,7 +63,7 @@ class Sessions:
         self._pepper = pepper
         self._length = round(hours * HOUR)
         self._now = SystemClock().now
-        self.attempts = Attempts(store, pepper)
+        self.attempts = Attempts()
 
     def begin(self, name: str, role: Role) -> SignedIn:
         """Record that somebody whose password was right signs in."""

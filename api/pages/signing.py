@@ -1,7 +1,6 @@
 """Sign in, sign out, choose a language."""
 
 import asyncio
-from threading import BoundedSemaphore
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -21,8 +20,12 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 LONGEST_NAME, LONGEST_PASSWORD = 64, 200
 _YEAR = 365 * 24 * 3600
-_HASHING = BoundedSemaphore(2)
-"""A password costs 64 MB and a core for a moment: guesses sent together wait for each other."""
+_LARGEST_FORM = 16 * 1024
+HELD_SECONDS, MOST_HELD = 1.0, 64
+"""How long an attempt that no password is looked at for waits for its answer, and how many do: who
+sends the next only after the answer to the last costs next to nothing."""
+BUSY_SECONDS = 2
+"""When to try again where too many sign in at once."""
 
 
 @router.get("/login")
@@ -34,12 +37,18 @@ async def form(request: Request, wanted: Annotated[str, Query(alias="next")] = "
 @router.post("/login")
 async def sign_in(request: Request, runtime: RunningService) -> Response:
     """Sign somebody in who knows the password."""
-    form = await sent_form(request, runtime, request.cookies.get(VISIT, ""))
+    form = await sent_form(request, runtime, request.cookies.get(VISIT, ""), most=_LARGEST_FORM)
     name, password = field(form, "name"), field(form, "password")
     wanted = local(field(form, "next") or "/")
-    begun = await asyncio.to_thread(_try, runtime, name, password)
-    if isinstance(begun, int):
-        return _form(request, wanted=wanted, seconds=begun, status=429 if begun else 401)
+    address = request.client.host if request.client else ""
+    if runtime.executors.sign_in.is_full:
+        return await _held(request, wanted=wanted, seconds=BUSY_SECONDS, status=503)
+    if seconds := runtime.sessions.attempts.begin(address, name):
+        return await _held(request, wanted=wanted, seconds=seconds, status=429)
+    begun = await runtime.executors.sign_in.run(_try, runtime, name, password)
+    if begun is None:
+        return _form(request, wanted=wanted, status=401)
+    runtime.sessions.attempts.succeeded(address, name)
     answer = RedirectResponse(wanted, 303)
     _keep(request, answer, cookie_name(request), begun.token, seconds=begun.seconds)
     answer.delete_cookie(VISIT)
@@ -69,20 +78,28 @@ async def choose(
     return answer
 
 
-def _try(runtime: Runtime, name: str, password: str) -> SignedIn | int:
-    """Return a new session, or how many seconds to wait: 0 where name or password are wrong."""
+def _try(runtime: Runtime, name: str, password: str) -> SignedIn | None:
+    """Return a new session, None where name or password are wrong."""
     if not 0 < len(name) <= LONGEST_NAME or not 0 < len(password) <= LONGEST_PASSWORD:
-        return 0
-    attempts = runtime.sessions.attempts
-    if seconds := attempts.begin(name):
-        return seconds
+        return None
     try:
-        with _HASHING:
-            role = runtime.accounts.sign_in(name, password)
+        role = runtime.accounts.sign_in(name, password)
     except NotAuthenticatedError:
-        return 0
-    attempts.succeeded(name)
+        return None
     return runtime.sessions.begin(name, role)
+
+
+async def _held(request: Request, *, wanted: str, seconds: int, status: int) -> Response:
+    """Answer an attempt for which no password was looked at, after a while."""
+    attempts = request.app.state.runtime.sessions.attempts
+    if attempts.held >= MOST_HELD:
+        return Response(status_code=status, headers={"Retry-After": str(seconds)})
+    attempts.held += 1
+    try:
+        await asyncio.sleep(HELD_SECONDS)
+    finally:
+        attempts.held -= 1
+    return _form(request, wanted=wanted, seconds=seconds, status=status)
 
 
 def _form(request: Request, *, wanted: str, status: int = 200, seconds: int = 0) -> Response:
@@ -94,6 +111,7 @@ def _form(request: Request, *, wanted: str, status: int = 200, seconds: int = 0)
         "wanted": wanted,
         "failed": status != 200,
         "seconds": seconds,
+        "busy": status == 503,
         "visitor": None,
     }
     answer = page(request, "login.html", status=status, **shown)

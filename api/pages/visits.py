@@ -4,7 +4,6 @@ A page is open to the roles of its JSON twin, so that there is one table of role
 what its twin would refuse.
 """
 
-import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -99,7 +98,7 @@ async def visitor_of(request: Request, runtime: RunningService) -> Visitor:
 async def identify(request: Request, runtime: Runtime) -> Visitor:
     """Return who is signed in, whatever they may see; raises ``NotAuthenticatedError``."""
     cookie = token_of(request)
-    caller = await asyncio.to_thread(runtime.sessions.caller, cookie)
+    caller = await runtime.executors.look_up(runtime.sessions.caller, cookie)
     return Visitor(caller, runtime.sessions.form_token(cookie))
 
 
@@ -114,10 +113,15 @@ async def form_of(request: Request, runtime: RunningService, _: TheVisitor) -> F
 TheForm = Annotated[Form, Depends(form_of)]
 
 
-async def sent_form(request: Request, runtime: Runtime, cookie: str) -> Form:
-    """Read a form, if it carries the token of this cookie; raises ``NotAllowedError``."""
+async def sent_form(
+    request: Request, runtime: Runtime, cookie: str, *, most: int | None = None
+) -> Form:
+    """Read a form, if it carries the token of this cookie; raises ``NotAllowedError``.
+
+    ``most`` bounds its bytes, where that is less than of any body.
+    """
     check_origin(request, is_owed=False)  # the token says it is a page of ours
-    raw = await read_bounded(request)
+    raw = await read_bounded(request, most=most)
     try:
         text = raw.decode("ascii")
         form = parse_qs(

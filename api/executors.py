@@ -1,0 +1,85 @@
+"""Threads for work that must not wait for other work, and bounds on what waits for them.
+
+A password costs 64 MB and a core for a moment, and anybody may send one. So sign-in has a thread of
+its own and a short queue, beyond which it refuses; keys and sessions are looked up on threads that
+no sign-in and no page ever takes.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+from engine.errors import BusyError
+
+Result = TypeVar("Result")
+
+SIGN_INS, WAITING_SIGN_INS = 1, 8
+"""Passwords that are looked at together, and those that wait for it."""
+LOOK_UPS = 2
+"""Keys and sessions that are looked up together; what waits is bounded by the connections."""
+SIGN_IN_NICENESS = 10
+"""How much later than others the threads that look at passwords get a core, where cores are few."""
+
+
+class BoundedExecutor:
+    """Runs work on its own threads; refuses it where too much waits. For one event loop."""
+
+    def __init__(self, what: str, *, workers: int, waiting: int, niceness: int = 0) -> None:
+        self._what = what
+        self._most = workers + waiting
+        self._taken = 0
+        self._threads = ThreadPoolExecutor(
+            workers, what.replace(" ", "-"), initializer=_yield_to_others, initargs=(niceness,)
+        )
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether no more work may even wait."""
+        return self._taken >= self._most
+
+    async def run(self, work: Callable[..., Result], *given: object) -> Result:
+        """Return what the work returns; raises ``BusyError`` where it cannot even wait."""
+        if self.is_full:
+            raise BusyError(f"too many at once: {self._what}")
+        self._taken += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+        finally:
+            self._taken -= 1
+
+    def close(self) -> None:
+        """Finish the work that runs and drop what waits."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Executors:
+    """The executors of a service."""
+
+    def __init__(self) -> None:
+        self.sign_in = BoundedExecutor(
+            "sign-in", workers=SIGN_INS, waiting=WAITING_SIGN_INS, niceness=SIGN_IN_NICENESS
+        )
+        self._look_ups = ThreadPoolExecutor(LOOK_UPS, "look-up")
+
+    async def look_up(self, work: Callable[..., Result], *given: object) -> Result:
+        """Look a key or a session up."""
+        return await asyncio.get_running_loop().run_in_executor(self._look_ups, work, *given)
+
+    def close(self) -> None:
+        """End all threads once their work is done."""
+        self.sign_in.close()
+        self._look_ups.shutdown(wait=False, cancel_futures=True)
+
+
+def _yield_to_others(niceness: int) -> None:
+    """Lower this thread's priority, which the threads that argon2 starts from it inherit.
+
+    On Linux a priority is a thread's. It stays as it is where it cannot be lowered.
+    """
+    with suppress(OSError, AttributeError):
+        if niceness:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
