@@ -139,6 +139,10 @@ class Accounts:
             return None
         return stored
 
+    def is_active(self, name: str) -> bool:
+        """Tell whether this is a person who was not removed."""
+        return self._look().person(name) is not None
+
     def _must_know(self, name: str) -> tuple[Role, str | None]:
         """Return the role and post of a user who may sign in; raises ``NotFoundError``."""
         known = self._look().person(name)

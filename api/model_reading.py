@@ -1,6 +1,5 @@
 """Models as people read them: where each stands and why, its card, its report, beside others."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -11,13 +10,13 @@ from sqlalchemy import Connection, select
 from api.runtime import Runtime
 from engine.errors import NoModelError, TamperedBundleError
 from engine.home import Home
-from engine.journal import BODIES, JOURNAL
+from engine.journal import JOURNAL
+from engine.power_records import read_records
 from engine.times import rfc3339
 from models import promotion
 from models.bundle import read_verify_key
 from models.papers import Papers, papers, stamp
 from models.promotions import (
-    MODEL_RECORDS,
     OnTrial,
     last_measured,
     last_of_trial,
@@ -208,16 +207,10 @@ def _kept(home: Home, version: str, _stamp: str) -> Papers:
 
 def _events(connection: Connection) -> dict[str, list[dict[str, Any]]]:
     """Return the journal's records about each model, the oldest first."""
-    query = (
-        select(_J.known_at, _J.kind, _J.subject, BODIES.c.body)
-        .join(MODEL_RECORDS, MODEL_RECORDS.c.seq == _J.seq)
-        .join(BODIES, BODIES.c.seq == _J.seq)
-        .where(MODEL_RECORDS.c.kind.in_(KINDS))
-        .order_by(_J.seq)
-    )
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for known_at, kind, version, kept in connection.execute(query):
-        body = json.loads(kept)
-        told = {"by": body["by"], "why": body.get("why") or None}
-        found[version].append({"at": rfc3339(known_at), "kind": kind} | told)
+    for record in read_records(connection, KINDS):
+        if record.body is not None:
+            about = {"by": record.body["by"], "why": record.body.get("why") or None}
+            at = {"at": rfc3339(record.known_at), "kind": record.kind}
+            found[record.subject].append(at | about)
     return found

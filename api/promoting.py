@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from api.authority import Authority
 from api.roles import Role
 from engine.answers import AnswerProjection, Claim
 from engine.errors import NotAllowedError
@@ -45,14 +46,16 @@ def approved(
     _allowed(role)
     found = _verified(home, version)
     step = promotion.challenge if is_trial else promotion.approve
+    now = _state(store)
     drafts = step(
-        _state(store),
+        now,
         version,
         by=by,
         manifest=found.manifest,
         doubts=found.report.get("doubts", ()),
         unjudged=promotion.unjudged(found.report),
         fits=found.fits,
+        inactive=_inactive(store, now, version),
     )
     return _recorded(store, drafts, claim, why=why)
 
@@ -126,6 +129,15 @@ def _verified(home: Home, version: str) -> Found:
 def _state(store: Store) -> State:
     with store.read() as connection:
         return read_state(connection)
+
+
+def _inactive(store: Store, now: State, version: str) -> frozenset[str]:
+    """Return who approved a model and is no person of this home, or no longer."""
+    model = now.models.get(version)
+    given = () if model is None else (*model.approvals, *model.challenges)
+    with store.read() as connection:
+        authority = Authority().look(connection)
+    return frozenset(name for name in given if authority.person(name) is None)
 
 
 def _recorded(

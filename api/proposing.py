@@ -1,6 +1,7 @@
 """Profiles and the watch list for one request: who may take which step, recorded once.
 
-A person is whom the caller's session names, or whose key it is: two keys of nobody are two people.
+A person is whom the caller's session names, or who owns the key. A key without an owner takes no
+step, and what it, or a person since removed, began is not completed.
 Which of their steps count is for :mod:`engine.twokeys`.
 """
 
@@ -17,7 +18,7 @@ from api.reading import check_post
 from api.runtime import Runtime
 from engine import profiles, twokeys, watchlist
 from engine.answers import Claim, claim, taken
-from engine.errors import BusyError, NotAllowedError, NotEnoughDataError, RecordError
+from engine.errors import BusyError, ConflictError, NotAllowedError, NotEnoughDataError, RecordError
 from engine.inflight import Recorded, recorded
 from engine.journal import Draft
 from engine.profile_hits import Audit, audit
@@ -25,9 +26,10 @@ from engine.profile_program import program
 from engine.profile_syntax import LONGEST
 from engine.profiles import Profile, ProfileChannel, ProfileProposal, Trial
 from engine.records import PostCode, Record, Text
-from engine.twokeys import Matter, standing
+from engine.twokeys import Matter, Standing, standing
 from engine.watchlist import Notice, WatchEntry
 
+LAPSED = "the person who proposed this has left, or was a key without an owner: propose it again"
 Days = Annotated[int, Field(ge=1, le=366)]
 
 
@@ -124,6 +126,7 @@ class Proposing:
             now = standing(connection, matter, subject)
             self._reach(now.content.get("post"), matter)
             by, shadow = self._caller.person, approval.shadow
+            self._must_count(matter, now)
             made = twokeys.approval(matter, now, by=by, shadow=shadow)
             if matter == "profile" and now.leaving is None:
                 profiles.must_be_bearable(
@@ -142,7 +145,10 @@ class Proposing:
         def draft(connection: Connection) -> Draft:
             now = standing(connection, matter, subject)
             self._reach(now.content.get("post"), matter)
-            return twokeys.leave(matter, now, by=self._caller.person, why=wanted.reason)
+            is_lapsed = now.leaving is not None and not self._is_active(now.leaving.by)
+            return twokeys.leave(
+                matter, now, by=self._caller.person, why=wanted.reason, is_lapsed=is_lapsed
+            )
 
         return self._step("retirement", matter, subject, wanted, draft=draft)
 
@@ -210,6 +216,16 @@ class Proposing:
             check_post(self._runtime, self._caller, post)
         elif self._caller.post is not None and matter == "profile":
             raise NotAllowedError("this key is for one post: name it in the profile")
+
+    def _must_count(self, matter: Matter, now: Standing) -> None:
+        """Refuse to complete what was begun by a removed person, or by a key without an owner."""
+        is_machine = now.leaving is None and now.is_notice  # a counterpart's own key
+        first = now.author if now.leaving is None else now.leaving.by
+        if now.pending is not None and not is_machine and not self._is_active(first):
+            raise ConflictError(matter, now.subject, LAPSED)
+
+    def _is_active(self, person: str) -> bool:
+        return self._runtime.accounts.is_active(person)
 
     def _now(self, connection: Connection) -> int:
         return self._runtime.journal.now(connection)

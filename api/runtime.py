@@ -211,7 +211,13 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     )
     profiles = ProfileMatcher(writer.submit, plan.names, failed=metrics.profile_failed)
     considering = Considering(
-        Shifts(store, journal, writer.submit, settings.shifts),
+        Shifts(
+            store,
+            journal,
+            writer.submit,
+            settings.shifts,
+            refused=partial(metrics.refuse_power, "shift"),
+        ),
         settings.policy,
         in_force=watch.in_force,
         definitions=plan.digest,

@@ -114,6 +114,14 @@ def are_there_new(connection: Connection, kinds: Sequence[str], *, after: int) -
     return bool(fetch(connection, f"SELECT 1 FROM journal WHERE {where} LIMIT 1", [after]))  # noqa: S608
 
 
+def last_of(connection: Connection, kind: str) -> int | None:
+    """Return the number of the last record of a kind, None where there is none."""
+    where = f"{PREDICATE} AND {_among((kind,))}"
+    query = f"SELECT seq FROM journal WHERE {where} ORDER BY seq DESC LIMIT 1"  # noqa: S608
+    rows = fetch(connection, query)
+    return rows[0][0] if rows else None
+
+
 def first_since(connection: Connection, known_at: int) -> int:
     """Return the number of the first record known since an instant, 0 where there is none."""
     query = "SELECT min(seq) FROM journal WHERE known_at >= ?"

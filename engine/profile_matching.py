@@ -17,12 +17,13 @@ from engine.errors import ProfileRefusedError
 from engine.journal import Draft, Entry
 from engine.matches import Match
 from engine.ports import FeatureRows
+from engine.power_records import are_there_new, read_records
 from engine.profile_fields import Reader
 from engine.profile_program import ProfileFailed, Program, context, program
-from engine.profiles import Profile, as_match, profiles
+from engine.profiles import Profile, as_match, read
 from engine.records import Arrival
 from engine.times import MINUTE, rfc3339
-from engine.twokeys import version
+from engine.twokeys import KINDS_OF, replay_records
 
 FLUSH = MINUTE
 """How often the counts of shadows are recorded, while there are any."""
@@ -50,7 +51,7 @@ class ProfileMatcher:
         self._names = tuple(names)
         self._columns = {name: place for place, name in enumerate(names)}
         self._failed = failed
-        self._version = -1
+        self._last = 0
         self._compiled: list[_Compiled] = []
         self._reader = Reader((), {})
         self._told: set[tuple[str, int]] = set()
@@ -90,15 +91,16 @@ class ProfileMatcher:
 
     def _load(self, snapshot: Connection) -> None:
         """Compile what is in force or a shadow, where anything changed."""
-        now = version(snapshot, "profile")
-        if now == self._version:
+        kinds = KINDS_OF["profile"]
+        if not are_there_new(snapshot, kinds, after=self._last):
             return
-        standing = profiles(snapshot).values() if now else ()
+        records = read_records(snapshot, kinds)
+        standing = [read(one) for one in replay_records(records, "profile").values()]
         wanted = [p for p in standing if p.standing.state in ("in_force", "shadow")]
         self._compiled = [one for p in wanted if (one := self._compile(p)) is not None]
         needs = [name for one in self._compiled for name in one.program.needs]
         self._reader = Reader(needs, self._columns)
-        self._version = now
+        self._last = records[-1].seq
 
     def _compile(self, profile: Profile) -> _Compiled | None:
         try:

@@ -6,6 +6,9 @@ and both draw from its seed. Twelve hours after a shift's end, when its acts hav
 seed is revealed by ``shift_closed``, so that anybody can compute its draws again.
 
 For each shift and model the table of percentiles is journalled too: decisions name its record.
+
+The secret seed is stored and the commitment is recorded, so a stored seed is used, and revealed,
+only where it is the one committed to. Which shifts and tables there are is read from the journal.
 """
 
 import secrets
@@ -16,12 +19,14 @@ from datetime import datetime
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Index,
     LargeBinary,
     String,
     Table,
     UniqueConstraint,
+    delete,
     insert,
     select,
     update,
@@ -29,9 +34,11 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from engine.draws import SEED_BYTES, Shift, ShiftPlan, commitment
-from engine.journal import Draft, Entry, Journal
+from engine.errors import StoreUnavailableError
+from engine.journal import JOURNAL, Draft, Entry, Journal
 from engine.percentiles import blended
 from engine.ports import Scorer
+from engine.power_records import PowerRecord, read_records
 from engine.queue import recent_risks
 from engine.store import METADATA, Int64, Store
 from engine.times import DAY, HOUR, micros, rfc3339
@@ -83,12 +90,18 @@ class Shifts:
         journal: Journal,
         submit: Callable[[Draft], "Future[Entry]"],
         plan: ShiftPlan,
+        *,
+        refused: Callable[[], None] = lambda: None,
     ) -> None:
+        """``refused`` is told of a stored seed that is not the one committed to."""
+        self._refused = refused
         self._store = store
         self._journal = journal
         self._submit = submit
         self._plan = plan
         self._known: dict[tuple[str, str | None], Standing] = {}
+        self._seeds: dict[str, bytes] = {}
+        """Seeds that were checked, of shifts that are not closed yet."""
 
     def standing(self, post: str, now: int, *, scorer: Scorer | None) -> Standing:
         """Return what holds at a post; opens the shift and makes its table where it is first."""
@@ -104,16 +117,36 @@ class Shifts:
         seed = self._seed(shift) or self._make_seed(shift)
         if scorer is None:
             return Standing(shift, seed, None, ())
-        sequence = self._table(shift, scorer.version) or self._make_table(shift, scorer)
-        with self._store.read() as connection:
-            body = self._journal.body(connection, sequence)
-        return Standing(shift, seed, sequence, tuple(body["quantiles"]))
+        table = self._table(shift, scorer.version) or self._make_table(shift, scorer)
+        return Standing(shift, seed, *table)
 
     def _seed(self, shift: Shift) -> bytes | None:
+        """Return the seed of a shift, None where no record opened it.
+
+        Raises ``StoreUnavailableError`` where what is stored is not what was committed to: nothing
+        is drawn from a seed that may have been chosen.
+        """
         query = select(SHIFTS.c.seed).where(SHIFTS.c.shift_id == shift.shift_id)
         with self._store.read() as connection:
+            opening = _opening(connection, shift.shift_id)
             seed = connection.scalar(query)
-        return None if seed is None else bytes(seed)
+        if opening is None:
+            return None
+        if (found := self._checked(opening, seed)) is None:
+            raise StoreUnavailableError("the seed of this shift is not the one committed to")
+        return found
+
+    def _checked(self, opening: PowerRecord, seed: bytes | None) -> bytes | None:
+        """Return the seed that a record commits to: the stored one, or that of this process."""
+        body = opening.body
+        for tried in (seed, self._seeds.get(opening.subject)):
+            if tried is not None and body is not None:
+                head = bytes.fromhex(body["head_chain"])
+                if commitment(bytes(tried), head) == body["commitment"]:
+                    self._seeds[opening.subject] = bytes(tried)
+                    return bytes(tried)
+        self._refused()
+        return None
 
     def _make_seed(self, shift: Shift) -> bytes:
         self._close_old(shift)
@@ -131,7 +164,11 @@ class Shifts:
         try:
             self._submit(Draft(OPENED, shift.shift_id, shift.post, body, extra=seed)).result()
         except IntegrityError:  # another process was first: draw from its seed
-            return self._seed(shift) or seed
+            first = self._seed(shift)
+            if first is None:
+                raise
+            return first
+        self._seeds[shift.shift_id] = seed
         return seed
 
     def _close_old(self, shift: Shift) -> None:
@@ -142,35 +179,70 @@ class Shifts:
             SHIFTS.c.closes_at <= shift.opens_at - GRACE,
         )
         with self._store.read() as connection:
-            old = connection.execute(query).all()
-        for shift_id, seed in old:
-            body = {"shift": shift_id, "seed": bytes(seed).hex()}
-            self._submit(Draft(CLOSED, shift_id, shift.post, body)).result()
+            rows = connection.execute(query).all()
+            old = [(_opening(connection, shift_id), seed) for shift_id, seed in rows]
+        for opening, stored in old:
+            if opening is None or not _is_over(opening, shift.opens_at - GRACE):
+                continue  # a row that no record backs, or whose end was moved: reveals nothing
+            if (seed := self._checked(opening, stored)) is None:
+                continue
+            body = {"shift": opening.subject, "seed": seed.hex()}
+            self._submit(Draft(CLOSED, opening.subject, shift.post, body)).result()
+            self._seeds.pop(opening.subject, None)
 
-    def _table(self, shift: Shift, version: str) -> int | None:
-        query = select(TABLES.c.seq).where(
-            TABLES.c.shift_id == shift.shift_id, TABLES.c.model_version == version
-        )
+    def _table(self, shift: Shift, version: str) -> tuple[int, tuple[float, ...]] | None:
         with self._store.read() as connection:
-            return connection.scalar(query)
+            records = read_records(connection, (PERCENTILES,), subject=shift.shift_id)
+        for record in records:
+            if record.body is not None and record.body["model_version"] == version:
+                return record.seq, tuple(record.body["quantiles"])
+        return None
 
-    def _make_table(self, shift: Shift, scorer: Scorer) -> int:
+    def _make_table(self, shift: Shift, scorer: Scorer) -> tuple[int, tuple[float, ...]]:
         since = shift.opens_at - WINDOW
         with self._store.read() as connection:
             recent = recent_risks(connection, shift.post, model_version=scorer.version, since=since)
+        quantiles = tuple(blended(scorer.quantiles(shift.post), recent))
         body = {
             "shift": shift.shift_id,
             "model_version": scorer.version,
             "decisions": len(recent),
-            "quantiles": list(blended(scorer.quantiles(shift.post), recent)),
+            "quantiles": list(quantiles),
         }
         try:
-            return self._submit(Draft(PERCENTILES, shift.shift_id, shift.post, body)).result().seq
+            made = self._submit(Draft(PERCENTILES, shift.shift_id, shift.post, body)).result()
         except IntegrityError:
             found = self._table(shift, scorer.version)
             if found is None:
                 raise
             return found
+        return made.seq, quantiles
+
+
+def _opening(connection: Connection, shift_id: str) -> PowerRecord | None:
+    """Return the record that opened a shift; the first, as no other was ever accepted."""
+    found = read_records(connection, (OPENED,), subject=shift_id)
+    return found[0] if found else None
+
+
+def _is_over(opening: PowerRecord, by: int) -> bool:
+    ends = None if opening.body is None else datetime.fromisoformat(opening.body["closes_at"])
+    return ends is not None and micros(ends) <= by
+
+
+def _drop_foreign(
+    connection: Connection, table: Table, entry: Entry, *more: ColumnElement[bool]
+) -> None:
+    """Take out rows about a shift that no record before this one backs: they would block it."""
+    record = JOURNAL.c
+    backed = select(record.seq).where(
+        record.seq == (table.c.opened_seq if table is SHIFTS else table.c.seq),
+        record.seq < entry.seq,
+        record.kind == entry.kind,
+        record.subject == entry.subject,
+    )
+    is_about = table.c.shift_id == entry.subject
+    connection.execute(delete(table).where(is_about, ~backed.exists(), *more))
 
 
 class ShiftProjection:
@@ -180,11 +252,14 @@ class ShiftProjection:
         """Write what these records say about shifts."""
         for entry, draft in entries:
             if entry.kind == OPENED:
+                _drop_foreign(connection, SHIFTS, entry)
                 connection.execute(insert(SHIFTS), [_shift(entry, draft)])
             elif entry.kind == CLOSED:
                 closed = update(SHIFTS).where(SHIFTS.c.shift_id == entry.subject)
                 connection.execute(closed.values(closed_seq=entry.seq))
             elif entry.kind == PERCENTILES:
+                same = TABLES.c.model_version == draft.body["model_version"]
+                _drop_foreign(connection, TABLES, entry, same)
                 row = {
                     "seq": entry.seq,
                     "shift_id": entry.subject,

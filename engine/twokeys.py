@@ -15,7 +15,8 @@ from sqlalchemy import Column, Connection, Index, String, Table, Text, insert, s
 
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal import Draft, Entry
-from engine.store import METADATA, Int64, fetch
+from engine.power_records import PowerRecord, read_records
+from engine.store import METADATA, Int64
 
 Matter = Literal["profile", "watchlist"]
 Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left"]
@@ -40,6 +41,11 @@ _KINDS: dict[str, tuple[Matter, Step]] = {
     for step in ("proposed", "noticed", "backtested", "approved", "leaving", "left")
 }
 """Kinds of the records that move something."""
+KINDS_OF: dict[Matter, tuple[str, ...]] = {
+    matter: tuple(kind for kind, (other, _) in _KINDS.items() if other == matter)
+    for matter in ("profile", "watchlist")
+}
+"""Kinds of one matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +111,16 @@ def after(now: Standing | None, event: Event, *, needs_evidence: bool) -> Standi
     if event.step == "approved":
         has_evidence = now.evidence is not None or not needs_evidence
         return _approved(now, event) if has_evidence else now
-    if event.step == "leaving" and now.state != "retired" and now.leaving is None:
+    if event.step == "leaving" and now.state != "retired" and _may_leave(now, event):
         return replace(now, leaving=Leaving(event.person, event.seq, event.body.get("why", "")))
     if event.step == "left" and _meets(now, event) and _is_second(now, event.person):
         return replace(now, state="retired", sequence=event.seq, since=event.known_at, leaving=None)
     return now
+
+
+def _may_leave(now: Standing, event: Event) -> bool:
+    """Tell whether a proposal to leave is the first, or names the one whose place it takes."""
+    return now.leaving is None or event.body.get("instead_of") == now.leaving.sequence
 
 
 def _entered(event: Event) -> Standing | None:
@@ -175,11 +186,18 @@ def approval(matter: Matter, now: Standing, *, by: str, shadow: bool = False) ->
     return _draft(matter, "approved", now.subject, by=by, body=body)
 
 
-def leave(matter: Matter, now: Standing, *, by: str, why: str) -> Draft:
-    """Return the record that proposes that something leaves; raises ``ConflictError``."""
-    if now.state == "retired" or now.leaving is not None:
+def leave(matter: Matter, now: Standing, *, by: str, why: str, is_lapsed: bool = False) -> Draft:
+    """Return the record that proposes that something leaves; raises ``ConflictError``.
+
+    ``is_lapsed`` says that a pending proposal counts no more, because of who made it: this one
+    takes its place.
+    """
+    if now.state == "retired" or (now.leaving is not None and not is_lapsed):
         raise ConflictError(matter, now.subject, "it has left, or its leaving is proposed already")
-    return _draft(matter, "leaving", now.subject, by=by, body={"why": why, "state": now.state})
+    body: dict[str, Any] = {"why": why, "state": now.state}
+    if now.leaving is not None:
+        body["instead_of"] = now.leaving.sequence
+    return _draft(matter, "leaving", now.subject, by=by, body=body)
 
 
 def proposal(
@@ -212,7 +230,7 @@ def _draft(
 
 
 class TwoKeysProjection:
-    """Keeps these records where they can be read without walking the journal."""
+    """Keeps these records in a table, for who reads the store; they grant nothing there."""
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write what moves something among these records."""
@@ -245,7 +263,30 @@ def touched(entries: Sequence[tuple[Entry, Draft]], matter: Matter) -> list[str]
 def standings(
     connection: Connection, matter: Matter, subject: str | None = None
 ) -> dict[str, Standing]:
-    """Return where everything of one matter stands, or one thing, by its subject."""
+    """Return where everything of one matter stands, or one thing, as the journal states it."""
+    return replay_records(read_records(connection, KINDS_OF[matter], subject=subject), matter)
+
+
+def replay_records(records: Sequence[PowerRecord], matter: Matter) -> dict[str, Standing]:
+    """Return where everything stands after these records; what one of them is unproven of, is not.
+
+    Nothing follows from a record that is not what the journal commits to, and nothing is in force
+    of which such a record speaks.
+    """
+    unproven = {record.subject for record in records if record.body is None}
+    events = [event_of(record) for record in records if record.subject not in unproven]
+    return replay(events, needs_evidence=matter == "profile")
+
+
+def event_of(record: PowerRecord) -> Event:
+    """Return a proven record as the event that it is."""
+    body = record.body or {}
+    step = _KINDS[record.kind][1]
+    return Event(record.seq, step, record.subject, str(body["by"]), record.known_at, body)
+
+
+def tabled_standings(connection: Connection, matter: Matter, subject: str) -> dict[str, Standing]:
+    """Return where one thing stands as the table has it: for projections, which grant nothing."""
     columns = RECORDS.c
     query = (
         select(
@@ -256,11 +297,9 @@ def standings(
             columns.known_at,
             columns.body,
         )
-        .where(columns.matter == matter)
+        .where(columns.matter == matter, columns.subject == subject)
         .order_by(columns.seq)
     )
-    if subject is not None:
-        query = query.where(columns.subject == subject)
     events = (Event(*row[:5], json.loads(row[5])) for row in connection.execute(query))
     return replay(events, needs_evidence=matter == "profile")
 
@@ -281,14 +320,3 @@ def standing(connection: Connection, matter: Matter, subject: str) -> Standing:
     if subject not in found:
         raise NotFoundError(matter, subject)
     return found[subject]
-
-
-_VERSIONS = {
-    matter: f"SELECT max(seq) FROM two_key_records WHERE matter = '{matter}'"  # noqa: S608
-    for matter in ("profile", "watchlist")
-}
-
-
-def version(connection: Connection, matter: Matter) -> int:
-    """Return the last record of a matter, 0 where there is none: nothing moved while it stays."""
-    return fetch(connection, _VERSIONS[matter])[0][0] or 0

@@ -5,7 +5,9 @@ because what their officers saw an hour ago cannot wait for our second key; but 
 word from another service, so until a second person here confirms it, it sends to yellow, documents
 and scan, and expires within 30 days.
 
-Matching is by hash of the folded identifier: one read a batch, none while the list is empty.
+Matching is by hash of the folded identifier, in memory, on what the journal's records state: a row
+that is inserted into a table, or taken out of one, changes no decision. Assumes that entries are
+tens of thousands at most.
 """
 
 import hashlib
@@ -16,17 +18,26 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Column, Connection, Index, String, Table, delete, insert, select
+from sqlalchemy import Column, Connection, Index, String, Table, delete, insert
 
 from engine.errors import RecordError
 from engine.identifiers import fold, skeleton
 from engine.journal import Draft, Entry
 from engine.matches import Match
 from engine.ports import FeatureRows
+from engine.power_records import PowerRecord, RecordTail
 from engine.records import Arrival, Crossing, Declaration, Identifier, PostCode, Record, Text, Time
 from engine.store import METADATA, Int64
 from engine.times import DAY, micros, rfc3339
-from engine.twokeys import Standing, proposal, standings, touched, version
+from engine.twokeys import (
+    KINDS_OF,
+    Standing,
+    after,
+    event_of,
+    proposal,
+    tabled_standings,
+    touched,
+)
 
 LONGEST_DAYS, LONGEST_NOTICE_DAYS = 366, 30
 CHANNEL, NOTICE_CHANNEL = "red", "yellow"
@@ -45,7 +56,7 @@ KEYS = Table(
     Column("expires_at", Int64, nullable=False),
     Index("watch_keys_key_ix", "key"),
 )
-"""What is on the list now: a row for each identifier of an entry."""
+"""What is on the list now, for who reads the store: a row for each identifier of an entry."""
 _K = KEYS.c
 
 Reason = Annotated[Text, Field(min_length=1, max_length=200)]
@@ -177,7 +188,7 @@ class WatchProjection:
         """Write the rows of each entry that these records moved."""
         for entry_id in touched(entries, "watchlist"):
             connection.execute(delete(KEYS).where(_K.entry_id == entry_id))
-            found = standings(connection, "watchlist", entry_id).get(entry_id)
+            found = tabled_standings(connection, "watchlist", entry_id).get(entry_id)
             if found is not None and found.state == "in_force":
                 connection.execute(insert(KEYS), list(_rows(found)))
 
@@ -197,8 +208,13 @@ class WatchMatcher:
     """Finds the entries that name an arrival; implements ``engine.matches.Matcher``."""
 
     def __init__(self) -> None:
-        self._version = -1
-        self._is_empty = True
+        self._tail = RecordTail(KINDS_OF["watchlist"])
+        self._standings: dict[str, Standing] = {}
+        self._unproven: set[str] = set()
+        self._keys: dict[str, tuple[int, ...]] = {}
+        """What each entry in force is looked up by."""
+        self._entries: defaultdict[int, dict[str, tuple[Match, int]]] = defaultdict(dict)
+        """By key, then by entry: the match, and when it expires."""
 
     def matches(
         self,
@@ -209,28 +225,40 @@ class WatchMatcher:
         as_of: int,
     ) -> Sequence[Sequence[Match]]:
         """Return, for each arrival, the entries in force that name it."""
-        if self._nothing(snapshot):
+        for record in self._tail.read_new(snapshot):
+            self._move(record)
+        if not self._keys:
             return [()] * len(arrivals)
-        keys = [list(_arrival_keys(arrival)) for arrival in arrivals]
-        asked = {key for each in keys for key in each}
-        found: dict[int, list[Match]] = defaultdict(list)
-        query = (
-            select(_K.key, _K.entry_id, _K.seq, _K.channel)
-            .where(_K.key.in_(asked), _K.expires_at > as_of)
-            .order_by(_K.seq)
-        )
-        for key, entry_id, seq, channel in snapshot.execute(query):
-            found[key].append(Match("watchlist", entry_id, seq, channel, 1.0))
-        return [
-            tuple(dict.fromkeys(m for key in each for m in found.get(key, ()))) for each in keys
-        ]
+        return [self._of(arrival, as_of) for arrival in arrivals]
 
-    def _nothing(self, snapshot: Connection) -> bool:
-        now = version(snapshot, "watchlist")
-        if now != self._version:
-            self._is_empty = snapshot.execute(select(_K.key).limit(1)).first() is None
-            self._version = now
-        return self._is_empty
+    def _of(self, arrival: Arrival, as_of: int) -> tuple[Match, ...]:
+        found: dict[Match, None] = {}
+        for key in _arrival_keys(arrival):
+            known = self._entries.get(key, {}).values()
+            due = (match for match, expires in known if expires > as_of)
+            found |= dict.fromkeys(sorted(due, key=lambda match: match.sequence))
+        return tuple(found)
+
+    def _move(self, record: PowerRecord) -> None:
+        """Follow one record; an entry of which one is not proven is on no list."""
+        entry_id = record.subject
+        for key in self._keys.pop(entry_id, ()):
+            del self._entries[key][entry_id]
+        if record.body is None:
+            self._unproven.add(entry_id)
+        if entry_id in self._unproven:
+            return
+        before = self._standings.get(entry_id)
+        now = after(before, event_of(record), needs_evidence=False)
+        if now is None:
+            return
+        self._standings[entry_id] = now
+        if now.state == "in_force":
+            rows = list(_rows(now))
+            self._keys[entry_id] = tuple(row["key"] for row in rows)
+            for row in rows:
+                match = Match("watchlist", entry_id, row["seq"], row["channel"], 1.0)
+                self._entries[row["key"]][entry_id] = match, row["expires_at"]
 
 
 def expires_at(found: Standing) -> int:

@@ -4,7 +4,7 @@ Each returns the records that it takes, or refuses with the condition that is mi
 come to is what :mod:`models.standings` makes of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from engine.errors import NoModelError, PromotionRefusedError
@@ -50,6 +50,7 @@ def approve(
     doubts: Sequence[str] = (),
     unjudged: str = "",
     fits: bool = True,
+    inactive: Collection[str] = (),
 ) -> tuple[Draft, ...]:
     """Return the records of one approval; the second puts the model into force.
 
@@ -67,6 +68,8 @@ def approve(
         Why it could not be judged, as :func:`unjudged` reads its report; empty where it was.
     fits : bool
         Whether it was fitted on the features that are read here.
+    inactive : collection of str
+        Of those who approved it, who may approve nothing any more: their approvals are dismissed.
 
     Raises
     ------
@@ -80,13 +83,16 @@ def approve(
     """
     model = _known(now, version)
     given = () if model.role == "retired" else model.approvals
+    dismissed = [person for person in given if person in inactive]
+    given = tuple(person for person in given if person not in inactive)
     for why in against(model, manifest=manifest, doubts=doubts, unjudged=unjudged, fits=fits):
         raise PromotionRefusedError(version, why)
     if by == model.trained_by:
         raise PromotionRefusedError(version, "whoever trained a model may not approve it")
     if by in given:
         raise PromotionRefusedError(version, "the same person approved it already")
-    records = (Draft(APPROVED, version, "", {"by": by, "manifest": manifest}),)
+    body = {"by": by, "manifest": manifest} | ({"dismissed": dismissed} if dismissed else {})
+    records = (Draft(APPROVED, version, "", body),)
     if len(given) + 1 < APPROVALS:
         return records
     return (*records, *_change(now, version, by=by, why="approved by two"))
@@ -101,6 +107,7 @@ def challenge(
     doubts: Sequence[str] = (),
     unjudged: str = "",
     fits: bool = True,
+    inactive: Collection[str] = (),
 ) -> tuple[Draft, ...]:
     """Return the record of one approval of a trial; the second puts the model on trial.
 
@@ -119,7 +126,9 @@ def challenge(
         raise PromotionRefusedError(version, "whoever trained a model may not put it on trial")
     if by in model.challenges:
         raise PromotionRefusedError(version, "the same person approved its trial already")
-    return (Draft(CHALLENGED, version, "", {"by": by, "manifest": manifest}),)
+    dismissed = [person for person in model.challenges if person in inactive]
+    body = {"by": by, "manifest": manifest} | ({"dismissed": dismissed} if dismissed else {})
+    return (Draft(CHALLENGED, version, "", body),)
 
 
 def end_trial(now: State, *, by: str, why: str) -> tuple[Draft, ...]:

@@ -1,18 +1,19 @@
-"""Where the records about models can be read without walking the journal: a projection.
+"""Where every model stands, read from the journal's records about models.
 
-Assumes that such records are few: the state is computed anew from all of them at each look.
+Assumes that such records are few: the state is computed again from all of them at each look. A
+projection keeps them in a table too, for who reads the store; what is changed there moves no model.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, String, Table, insert, select
+from sqlalchemy import Column, Connection, String, Table, insert
 
-from engine.journal import BODIES, Draft, Entry
+from engine.journal import Draft, Entry
+from engine.power_records import PowerRecord, last_of, read_records
 from engine.store import METADATA, Int64
-from models.standings import KINDS, Event, State, state
+from models.standings import KINDS, RETIRED, Event, State, state
 
 MEASURED = "drift_measured"
 """Kind of the record of one measurement of drift; its subject is the version it is about."""
@@ -76,21 +77,26 @@ def came_into_force(connection: Connection, version: str) -> int | None:
 
 
 def _events(connection: Connection) -> list[Event]:
-    columns = MODEL_RECORDS.c
-    query = (
-        select(
-            columns.kind,
-            columns.version,
-            columns.person,
-            columns.manifest,
-            columns.evaluation,
-            columns.card,
-            columns.seq,
-        )
-        .where(columns.kind.in_(KINDS))
-        .order_by(columns.seq)
+    return [_event(record) for record in read_records(connection, KINDS) if _counts(record)]
+
+
+def _counts(record: PowerRecord) -> bool:
+    """Tell whether a record moves a model: one that is not proven only takes a model away."""
+    return record.body is not None or record.kind == RETIRED
+
+
+def _event(record: PowerRecord) -> Event:
+    body = record.body or {}
+    return Event(
+        kind=record.kind,
+        version=record.subject,
+        by=str(body.get("by", "")),
+        manifest=body.get("manifest", ""),
+        evaluation=body.get("evaluation", ""),
+        card=body.get("card", ""),
+        seq=record.seq,
+        dismissed=tuple(body.get("dismissed", ())),
     )
-    return [Event(*row) for row in connection.execute(query)]
 
 
 def measurement(version: str, *, by: str, figures: Mapping[str, Any]) -> Draft:
@@ -100,10 +106,7 @@ def measurement(version: str, *, by: str, figures: Mapping[str, Any]) -> Draft:
 
 def last_measured(connection: Connection) -> int | None:
     """Return the journal's number of the last measurement of drift, None where there is none."""
-    columns = MODEL_RECORDS.c
-    query = select(columns.seq).where(columns.kind == MEASURED).order_by(columns.seq.desc())
-    found: int | None = connection.scalar(query.limit(1))
-    return found
+    return last_of(connection, MEASURED)
 
 
 def in_force(connection: Connection) -> str | None:
@@ -137,15 +140,9 @@ def on_trial(connection: Connection) -> OnTrial | None:
 
 def last_of_trial(connection: Connection, sequence: int) -> tuple[int, dict[str, Any]] | None:
     """Return the last measurement of the trial that this record began: its number and its body."""
-    columns = MODEL_RECORDS.c
-    query = (
-        select(columns.seq, BODIES.c.body)
-        .join(BODIES, BODIES.c.seq == columns.seq)
-        .where(columns.kind == TRIAL_MEASURED, columns.seq > sequence)
-        .order_by(columns.seq.desc())
-    )
-    for seq, kept in connection.execute(query):
-        body = json.loads(kept)
-        if body["trial"] == sequence:  # not one that was under way as the trial before it ended
-            return seq, body
+    for record in reversed(read_records(connection, (TRIAL_MEASURED,), after=sequence)):
+        body = record.body
+        # One that was under way as the trial before it ended is of that one.
+        if body is not None and body["trial"] == sequence:
+            return record.seq, dict(body)
     return None

@@ -40,6 +40,8 @@ class Event:
     """Registered: SHA-256 of the card; empty where there is none."""
     seq: int = 0
     """The record's number in the journal."""
+    dismissed: tuple[str, ...] = ()
+    """Approved or challenged: whose earlier approvals count no more, because they have left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def _after(now: State, event: Event) -> State:
     ):  # a roll back; others need approvals
         return _into_force(now, model)
     if event.kind == APPROVED and model.role != "in_force":
-        return _approved(now, model, event.by)
+        return _approved(now, model, event)
     return now
 
 
@@ -144,9 +146,10 @@ def _retired(now: State, model: Standing) -> State:
     return _with(now, replace(model, role="retired", challenges=(), trial=None))
 
 
-def _approved(now: State, model: Standing, by: str) -> State:
+def _approved(now: State, model: Standing, event: Event) -> State:
     """Count an approval; the second of two people puts the model into force."""
-    model = _come_back(model)
+    model, by = _come_back(model), event.by
+    model = replace(model, approvals=_but(model.approvals, event.dismissed))
     if by == model.trained_by or by in model.approvals:
         return now
     model = replace(model, approvals=(*model.approvals, by))
@@ -165,6 +168,7 @@ def stands_alone(now: State) -> bool:
 
 def _challenged(now: State, model: Standing, event: Event) -> State:
     """Count an approval of a trial; the second of two people begins it."""
+    model = replace(model, challenges=_but(model.challenges, event.dismissed))
     if event.by == model.trained_by or event.by in model.challenges:
         return now
     model = _come_back(model)
@@ -172,6 +176,10 @@ def _challenged(now: State, model: Standing, event: Event) -> State:
     if len(model.challenges) < APPROVALS:
         return _with(now, model)
     return _with(now, replace(model, role="challenger", trial=event.seq))
+
+
+def _but(people: tuple[str, ...], dismissed: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(person for person in people if person not in dismissed)
 
 
 def _without_trial(now: State) -> State:

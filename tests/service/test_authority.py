@@ -4,12 +4,16 @@ Each attack has one connection to the database and no file of the home, on SQLit
 The negative control believes the tables, as the service once did, and must lose to the same attack.
 """
 
+import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from api.accounts import Accounts
 from api.authority import KeyGrant
@@ -20,13 +24,20 @@ from api.settings import Settings
 from api.tables import KEYS, SESSIONS, USERS
 from engine.errors import NotAuthenticatedError
 from engine.home import DATABASE_VARIABLE
-from engine.journal import JOURNAL
+from engine.journal import JOURNAL, Draft
+from engine.shifts import SHIFTS
+from engine.twokeys import RECORDS as TWO_KEY_RECORDS
+from engine.twokeys import tabled_standings
+from engine.watchlist import KEYS as WATCH_KEYS
+from engine.watchlist import _key
+from models.promotions import MODEL_RECORDS
 from tests.service.desk import Desk, user
 from tests.service.world import (
     CHEAP,
     POST,
     FakeModels,
     World,
+    arrival,
     make_home,
     make_keys,
     open_world,
@@ -228,3 +239,145 @@ def test_an_edited_record_of_the_journal_grants_nothing(world: World, column: st
     with client:
         headers = world.headers()
         assert client.get(f"/v1/posts/{POST}/queue", headers=headers).status_code == 401
+
+
+def send(world: World, path: str, body: dict[str, Any], role: Role) -> Any:
+    found = world.post(path, body, role)
+    assert found.status_code == 201, found.text
+    return found.json()
+
+
+def listed(world: World, plate: str) -> str:
+    """Propose an entry of the watch list, which no other person approves."""
+    until = (datetime.now(UTC) + timedelta(days=20)).isoformat()
+    entry = {"plate": plate, "reason": "seen", "expiry": until}
+    found: str = send(world, "/v1/watchlist", entry, Role.ANALYST)["id"]
+    return found
+
+
+def reasons(world: World, number: int, plate: str) -> list[str]:
+    decided = world.decide(arrival(number, plate=plate))
+    assert decided.status_code == 201, decided.text
+    return [match.code for match in matches(world, decided.json()["decision_id"])]
+
+
+def matches(world: World, decision_id: str) -> list[Any]:
+    with world.runtime.store.read() as connection:
+        query = select(JOURNAL.c.seq).where(JOURNAL.c.subject == decision_id)
+        seq = connection.scalars(query).one()
+        body = world.runtime.journal.body(connection, seq)
+    return [SimpleNamespace(**each) for each in body["inputs"]["matches"]]
+
+
+def approve_by_sql(world: World, entry_id: str) -> None:
+    """Insert an approval that no person gave."""
+    with world.runtime.store.read() as connection:
+        seq = connection.scalars(select(JOURNAL.c.seq).where(JOURNAL.c.subject == entry_id)).one()
+        head = world.runtime.journal.head(connection)
+    row = {"seq": head.seq + 1000, "matter": "watchlist", "step": "approved", "subject": entry_id}
+    row |= {"person": "dilnoza", "known_at": head.known_at, "body": json.dumps({"of": seq})}
+    edit(world, insert(TWO_KEY_RECORDS).values(row))
+
+
+def test_an_inserted_approval_puts_nothing_into_force(world: World) -> None:
+    entry_id = listed(world, "01A777XX")
+    approve_by_sql(world, entry_id)
+    found = world.get(f"/v1/watchlist/{entry_id}", Role.ANALYST).json()
+    assert (found["state"], found["approvals"]) == ("proposed", [])
+    assert reasons(world, 1, "01A777XX") == []
+
+
+def test_negative_control_read_from_the_table_the_approval_counts(world: World) -> None:
+    entry_id = listed(world, "01A777XX")
+    approve_by_sql(world, entry_id)
+    with world.runtime.store.read() as connection:
+        found = tabled_standings(connection, "watchlist", entry_id)[entry_id]
+    assert (found.state, found.approvals) == ("in_force", ("dilnoza",))
+
+
+def test_a_plate_inserted_into_the_list_is_on_no_list(world: World) -> None:
+    row = {"entry_id": "innocent", "key": _key("plate", "01A888XX"), "seq": 1}
+    edit(world, insert(WATCH_KEYS).values(row | {"channel": "red", "expires_at": FAR}))
+    listed(world, "01A999XX")  # the list moved, and is looked at again
+    assert reasons(world, 2, "01A888XX") == []
+
+
+def test_an_entry_taken_out_of_the_table_stays_on_the_list(world: World) -> None:
+    entry_id = listed(world, "01A777XX")
+    send(world, f"/v1/watchlist/{entry_id}/approvals", {}, Role.SUPERVISOR)
+    edit(world, delete(WATCH_KEYS), delete(TWO_KEY_RECORDS))
+    assert reasons(world, 3, "01A777XX") == [entry_id]
+
+
+def registered(world: World) -> None:
+    """Record a model that two people put into force."""
+    journal, by = world.runtime.journal, {"by": "ann", "manifest": "m"}
+    journal.append(
+        [
+            Draft("model_registered", "m1", "", {"by": "tom", "manifest": "m"}),
+            Draft("model_approved", "m1", "", by),
+            Draft("model_approved", "m1", "", by | {"by": "bob"}),
+        ]
+    )
+
+
+def in_force(world: World) -> str | None:
+    found: str | None = world.get("/v1/models", Role.ANALYST).json()["in_force"]
+    return found
+
+
+def test_an_inserted_or_deleted_retirement_moves_no_model(world: World) -> None:
+    registered(world)
+    row = {"seq": FAR, "kind": "model_retired", "version": "m1", "person": "ann"}
+    row |= {"manifest": "", "evaluation": "", "card": ""}
+    edit(world, insert(MODEL_RECORDS).values(row))
+    assert in_force(world) == "m1"
+    world.runtime.journal.append([Draft("model_retired", "m1", "", {"by": "ann", "why": "x"})])
+    edit(world, delete(MODEL_RECORDS).where(MODEL_RECORDS.c.kind == "model_retired"))
+    assert in_force(world) is None
+
+
+def drawn(world: World, number: int) -> Any:
+    return world.decide(arrival(number))
+
+
+def shift_seeds(world: World) -> list[bytes]:
+    with world.runtime.store.read() as connection:
+        return [bytes(seed) for seed in connection.scalars(select(SHIFTS.c.seed))]
+
+
+def test_a_replaced_seed_draws_nothing(world: World) -> None:
+    assert drawn(world, 1).status_code == 201
+    (before,) = shift_seeds(world)
+    edit(world, update(SHIFTS).values(seed=bytes(32)))
+    assert drawn(world, 2).status_code == 201  # from the seed that this process checked
+    client, app = open_world(world.home, world.models, Settings())
+    with client:
+        refused = client.post("/v1/decisions", json=arrival(3), headers=world.headers())
+        assert refused.status_code == 503
+        metrics = app.state.runtime.metrics.registry
+        assert metrics.get_sample_value("darvoza_power_refused_total", {"kind": "shift"}) == 1
+        edit(world, update(SHIFTS).values(seed=before))
+        again = client.post("/v1/decisions", json=arrival(3), headers=world.headers())
+        assert again.status_code == 201
+
+
+def test_a_seed_inserted_before_its_shift_is_not_the_shifts(world: World) -> None:
+    with world.runtime.store.read() as connection:
+        now = world.runtime.journal.now(connection)
+    shift = world.runtime.settings.shifts.shift(POST, now)
+    row = {"shift_id": shift.shift_id, "post": POST, "closes_at": FAR, "opened_seq": 1}
+    edit(world, insert(SHIFTS).values(row | {"seed": bytes(32)}))
+    assert drawn(world, 1).status_code == 201
+    assert bytes(32) not in shift_seeds(world)
+
+
+def test_a_shift_moved_to_its_end_reveals_nothing(world: World) -> None:
+    assert drawn(world, 1).status_code == 201
+    edit(world, update(SHIFTS).values(closes_at=0))
+    client, app = open_world(world.home, world.models, Settings(shift_hours=1))
+    with client:
+        assert client.post("/v1/decisions", json=arrival(2), headers=world.headers()).is_success
+        with app.state.runtime.store.read() as connection:
+            kinds = set(connection.scalars(select(JOURNAL.c.kind)))
+    assert "shift_closed" not in kinds

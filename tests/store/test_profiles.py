@@ -23,7 +23,6 @@ from engine.twokeys import (
     evidence,
     leave,
     standing,
-    version,
 )
 from engine.watchlist import Notice, WatchEntry, WatchMatcher, WatchProjection, notice
 from engine.watchlist import propose as list_
@@ -131,7 +130,7 @@ def test_profiles_are_compiled_again_only_when_one_moved(store: Store) -> None:
     assert matcher._compiled is compiled and said == []
     assert matched(store, matcher, arrival(), as_of=at + DAY) == [[]]
     with store.read() as connection:
-        assert version(connection, "profile") == seq
+        assert standing(connection, "profile", "N1").sequence == seq
         assert profiles(connection)["N1"].state(at + DAY) == "expired"
         with pytest.raises(NotFoundError):
             standing(connection, "profile", "N2")
