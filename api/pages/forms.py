@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from babel.numbers import get_decimal_symbol
+from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
 from api.pages.languages import Speech
 from api.pages.numerals import AmbiguousNumeralError, NumeralError, read_number
-from api.pages.visits import Form, field
+from api.pages.rendering import speech_of
+from api.pages.visits import Form, TheForm, field
 from engine.validation import rule_of
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -109,6 +111,14 @@ class FormReader:
         if self.mistakes or record is None:
             raise FormError(*self.mistakes)
         return record
+
+
+async def reader_of(request: Request, form: TheForm) -> FormReader:
+    """Return what reads a form that a visitor sent, as they read it themselves."""
+    return FormReader(form, speech_of(request))
+
+
+TheReader = Annotated[FormReader, Depends(reader_of)]
 
 
 def mistakes_of(error: ValidationError) -> list[Mistake]:

@@ -12,7 +12,7 @@ from api.dependencies import RunningService
 from api.pages import proposing
 from api.pages.charts import bars
 from api.pages.comparing import Difference, difference
-from api.pages.forms import FormError, Mistake, line
+from api.pages.forms import FormError, Mistake, TheReader, line
 from api.pages.mistakes import corrections
 from api.pages.rendering import page, speech_of
 from api.pages.routing import PageRoute
@@ -117,19 +117,19 @@ async def show(
 
 @router.post("/{code}/approvals")
 async def approve(
-    runtime: RunningService, visitor: TheVisitor, form: TheForm, code: Code
+    runtime: RunningService, visitor: TheVisitor, reader: TheReader, code: Code
 ) -> Response:
     """Agree that a profile enters, or that it leaves."""
-    await asyncio.to_thread(proposing.approve, runtime, visitor, "profile", code, form)
+    await asyncio.to_thread(proposing.approve, runtime, visitor, "profile", code, reader)
     return RedirectResponse(f"/profiles/{code}?done=approved", 303)
 
 
 @router.post("/{code}/retirements")
 async def retire(
-    runtime: RunningService, visitor: TheVisitor, form: TheForm, code: Code
+    runtime: RunningService, visitor: TheVisitor, reader: TheReader, code: Code
 ) -> Response:
     """Propose that a profile leaves."""
-    await asyncio.to_thread(proposing.retire, runtime, visitor, "profile", code, form)
+    await asyncio.to_thread(proposing.retire, runtime, visitor, "profile", code, reader)
     return RedirectResponse(f"/profiles/{code}?done=leaving", 303)
 
 

@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api.pages.forms import FormReader, Mistake, line
+from api.pages.forms import FormReader, Mistake
 from api.pages.languages import Speech
 from api.pages.numerals import write_number
-from api.pages.visits import Form, Visitor, field
+from api.pages.visits import Form, Visitor
 from api.proposing import Approval, Proposing, Retirement
 from api.runtime import Runtime
-from engine.errors import BusyError, NotEnoughDataError, RecordError
+from engine.errors import BusyError, NotEnoughDataError
 from engine.profiles import ProfileProposal
 from engine.twokeys import Matter
 from engine.watchlist import NAMED, WatchEntry
@@ -58,18 +58,20 @@ def successor(code: str) -> str:
     return made if len(made) <= 32 else ""
 
 
-def approve(runtime: Runtime, visitor: Visitor, matter: Matter, subject: str, form: Form) -> None:
-    """Agree to what waits."""
-    said = Approval(shadow=field(form, "shadow") == "1", note=line(field(form, "note")) or None)
-    Proposing(runtime, visitor.caller).approve(matter, subject, said)
+def approve(
+    runtime: Runtime, visitor: Visitor, matter: Matter, subject: str, reader: FormReader
+) -> None:
+    """Agree to what waits; raises ``FormError``."""
+    said = {"shadow": reader.text("shadow") == "1"} | reader.texts("note")
+    approval = reader.finish(reader.record(Approval, said))
+    Proposing(runtime, visitor.caller).approve(matter, subject, approval)
 
 
-def retire(runtime: Runtime, visitor: Visitor, matter: Matter, subject: str, form: Form) -> None:
-    """Propose that something leaves; raises ``RecordError`` without a reason."""
-    reason = line(field(form, "reason"))
-    if not reason:
-        raise RecordError(matter, "reason", "missing_key", "a retirement says why")
-    wanted = Retirement(reason=reason)
+def retire(
+    runtime: Runtime, visitor: Visitor, matter: Matter, subject: str, reader: FormReader
+) -> None:
+    """Propose that something leaves; raises ``FormError``."""
+    wanted = reader.finish(reader.record(Retirement, reader.texts("reason")))
     Proposing(runtime, visitor.caller).retire(matter, subject, wanted)
 
 

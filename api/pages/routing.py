@@ -14,7 +14,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
-from api.pages.rendering import page
+from api.pages.forms import FormError
+from api.pages.mistakes import corrections
+from api.pages.rendering import page, speech_of
 from api.pages.visits import Visitor, identify
 from api.problems import STATUS
 from engine.errors import NotAuthenticatedError, RiskError
@@ -46,7 +48,7 @@ class PageRoute(APIRoute):
                 answer = await handle(request)
             except NotAuthenticatedError:
                 answer = to_login(request)
-            except (RiskError, RequestValidationError) as error:
+            except (RiskError, RequestValidationError, FormError) as error:
                 answer = await refused(request, error)
             for name, value in HEADERS.items():
                 answer.headers.setdefault(name, value)
@@ -73,6 +75,7 @@ async def refused(request: Request, error: Exception) -> Response:
         "kind": int(status),
         "why": type(error).__name__,
         "cause": getattr(error, "cause", ""),
+        "wrong": corrections(getattr(error, "mistakes", ()), speech_of(request)),
         "visitor": visitor,
         "post": None if visitor is None else visitor.caller.post,
     }

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from api.dependencies import RunningService
 from api.pages import proposing
-from api.pages.forms import FormError, Mistake
+from api.pages.forms import FormError, Mistake, TheReader
 from api.pages.mistakes import corrections
 from api.pages.rendering import page, speech_of
 from api.pages.routing import PageRoute
@@ -49,19 +49,19 @@ async def propose(
 
 @router.post("/{entry_id}/approvals")
 async def approve(
-    runtime: RunningService, visitor: TheVisitor, form: TheForm, entry_id: EntryId
+    runtime: RunningService, visitor: TheVisitor, reader: TheReader, entry_id: EntryId
 ) -> Response:
     """Agree to an entry, to its leaving, or to a counterpart's notice."""
-    await asyncio.to_thread(proposing.approve, runtime, visitor, "watchlist", entry_id, form)
+    await asyncio.to_thread(proposing.approve, runtime, visitor, "watchlist", entry_id, reader)
     return RedirectResponse("/watchlist?done=approved", 303)
 
 
 @router.post("/{entry_id}/retirements")
 async def retire(
-    runtime: RunningService, visitor: TheVisitor, form: TheForm, entry_id: EntryId
+    runtime: RunningService, visitor: TheVisitor, reader: TheReader, entry_id: EntryId
 ) -> Response:
     """Propose that an entry leaves."""
-    await asyncio.to_thread(proposing.retire, runtime, visitor, "watchlist", entry_id, form)
+    await asyncio.to_thread(proposing.retire, runtime, visitor, "watchlist", entry_id, reader)
     return RedirectResponse("/watchlist?done=leaving", 303)
 
 

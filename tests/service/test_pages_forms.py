@@ -76,11 +76,11 @@ def test_what_was_seized_is_not_lost_where_the_outcome_is_another(world: World, 
 
 def test_an_act_is_shown_as_read_before_it_is_filed(world: World, boss: Desk) -> None:
     red = find(world, "red", START + 3000)
-    fields: dict[str, Any] = {"outcome": "seizure", "minutes": "42", "methods": ["physical"]}
+    fields: dict[str, Any] = {"outcome": "seizure", "minutes": "42.5", "methods": ["physical"]}
     fields |= {"substance_class": "narcotic", "quantity_g": "2,300", "place": "fuel.tank"}
     shown = send(boss, red, "acts", step="", **fields)
     assert shown.status_code == 200
-    for part in ("2,300 g", "(2.3 kg)", "42 min", "fuel tank", "narcotic"):
+    for part in ("2,300 g", "(2.3 kg)", "42.5 min", "fuel tank", "narcotic"):
         assert part in shown.text
     assert 'id="filed"' not in boss.get(path(red)).text
     back = send(boss, red, "acts", **fields | {"step": "change"})
@@ -95,7 +95,7 @@ def test_an_act_is_shown_as_read_before_it_is_filed(world: World, boss: Desk) ->
     text = boss.get(path(red)).text
     section = text[text.index('id="filed"') :]
     section = section[: section.index("</section>")]
-    for part in ("narcotic", "2,300 g", "fuel tank", "forms-boss", "42"):
+    for part in ("narcotic", "2,300 g", "fuel tank", "forms-boss", "42.5 min"):
         assert part in section, part
     assert section.count('class="seized"') == 1
     queue = boss.get("/posts/OYB/queue").text
@@ -238,6 +238,19 @@ def test_a_refusal_keeps_the_menu_and_says_its_cause(world: World, boss: Desk) -
     hidden, none = foreign.get(path(red)), foreign.get("/decisions/dec-none")
     assert hidden.status_code == none.status_code == 404
     assert hidden.text.replace(path(red), "") == none.text.replace("/decisions/dec-none", "")
+
+
+def test_a_text_that_cannot_be_kept_is_refused_and_is_no_fault_of_ours(
+    world: World, boss: Desk
+) -> None:
+    """A soft hyphen comes with pasted text; these forms have no page of their own to come back."""
+    for form, name in (("approvals", "note"), ("retirements", "reason")):
+        for matter in ("watchlist/watch-none", "profiles/NONE-1"):
+            fields = {name: "pasted\u00adtext"}
+            refused = boss.send("/watchlist", f"/{matter}/{form}", fields)
+            assert refused.status_code == 422, (matter, form)
+            assert "cannot be printed" in refused.text and "forms-boss" in refused.text
+    assert boss.send("/watchlist", "/watchlist/watch-none/retirements", {}).status_code == 422
 
 
 def test_a_title_never_is_a_record_s_number(world: World, boss: Desk) -> None:
