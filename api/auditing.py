@@ -104,7 +104,7 @@ def verified(runtime: Runtime, caller: Caller, key: str | None = None) -> dict[s
 def _check(runtime: Runtime, caller: Caller, snapshot: Connection, *, asked: Claim) -> Draft:
     head = runtime.journal.head(snapshot).seq
     after = max(head - MOST_WALKED, 0)
-    found = check(snapshot, after=after)
+    found = check(snapshot, after=after, public_key=runtime.signer.public_key)
     said = {
         "claim": asked.as_dict(),
         "by": caller.person,

@@ -31,6 +31,7 @@ from api.commands import (
     sbom,
     service,
     simulate,
+    verification,
 )
 from api.commands.common import ERR
 from engine.errors import RiskError
@@ -58,7 +59,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     learning.backtest,
     learning.mlflow,
     service.serve,
-    data.verify,
+    verification.verify,
     backup.backup,
     bench.bench,
     simulate.simulate,

@@ -26,6 +26,7 @@ from api.serving import ModelWatch
 from api.settings import Settings
 from api.tables import AccountProjection
 from api.waking import Waking
+from engine.anchors import declare_files
 from engine.answers import AnswerProjection
 from engine.clock import ClockProjection
 from engine.considering import Considering
@@ -197,6 +198,7 @@ def open_network(home: Home) -> Network:
 def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     """Put a service together and start its threads."""
     store, plan, network = open_store(home), Plan(CATALOGUE), open_network(home)
+    declare_files(home, store)
     journal = Journal(store, projections(plan, network))
     writer = Writer(journal)
     features = OnlineFeatures(plan, network)

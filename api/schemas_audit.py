@@ -39,6 +39,9 @@ class JournalFault(Described):
     seq: int
     rule: str
     message: str
+    table: str = ""
+    """Of the row that differs; empty where the fault is in the journal."""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

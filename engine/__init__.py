@@ -12,6 +12,10 @@ journal     the append-only, hash-chained record of everything
 writer      many requests, one durable commit
 receipts    what a sender can hold against a rewritten journal
 verify      whether the journal still is what was acknowledged
+erasures    signed records that name the bodies which may be missing
+anchors     files of a home that records hold the digest of
+replay      the journal through its projections again, into a scratch store
+comparison  two stores, table by table; foreign_objects: triggers, views and rules
 draws       seeds nobody can steer, one number in [0, 1) for each purpose
 assignment  which team inspects, by lot
 selection   from probabilities and draws to a channel and its propensity

@@ -131,11 +131,11 @@ class MirrorProjection:
             if entry.kind == CROSSING:
                 self._hold(connection, entry, draft.body["arrival"])
 
-    def _decided(self, connection: Connection, post: str, arrival: Any, since: int) -> Any:
-        """Return the last decision that a key of the arrival leads to, and its arrival."""
+    def _decided(self, connection: Connection, post: str, arrival: Any, known_at: int) -> Any:
+        """Return the last decision before that a key of the arrival leads to, and its arrival."""
         for kind, value in keys(arrival).items():
             query = _BY_PLATE if kind == "plate" else _BY_KEY
-            asked = {"post": post, "value": value, "since": since}
+            asked = {"post": post, "value": value, "since": known_at - TRANSIT, "until": known_at}
             asked |= {} if kind == "plate" else {"kind": kind}
             found = connection.execute(query, asked).one_or_none()
             if found is None:
@@ -150,8 +150,7 @@ class MirrorProjection:
         pair = self._network.pair(entry.post)
         if pair is None:
             return
-        since = entry.known_at - TRANSIT
-        decision_id, theirs = self._decided(connection, pair, arrival, since)
+        decision_id, theirs = self._decided(connection, pair, arrival, entry.known_at)
         if decision_id is None:
             return
         one, other = keys(arrival), keys(theirs)
@@ -171,7 +170,7 @@ class MirrorProjection:
 _BODY = select(_D.decision_id, BODIES.c.body).join(BODIES, BODIES.c.seq == _D.seq)
 _BY_PLATE = (
     _BODY.where(_D.post == bindparam("post"), _D.plate == bindparam("value"))
-    .where(_D.known_at >= bindparam("since"))
+    .where(_D.known_at >= bindparam("since"), _D.known_at < bindparam("until"))
     .order_by(_D.known_at.desc())
     .limit(1)
 )
@@ -179,6 +178,7 @@ _BY_KEY = (
     _BODY.join(MATCHES, _K.decision_id == _D.decision_id)
     .where(_K.post == bindparam("post"), _K.kind == bindparam("kind"))
     .where(_K.value == bindparam("value"), _K.known_at >= bindparam("since"))
+    .where(_K.known_at < bindparam("until"))
     .order_by(_K.known_at.desc())
     .limit(1)
 )

@@ -57,10 +57,13 @@ class Network:
         return None if post is None or post.pair not in self.posts else post.pair
 
 
-def read_network(path: Path) -> Network:
-    """Read a network file; raises ``InputError`` naming the field and the rule."""
+def read_network(path: Path, *, text: str | None = None) -> Network:
+    """Read a network file; raises ``InputError`` naming the field and the rule.
+
+    ``text`` is its content where a record holds it.
+    """
     try:
-        raw: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        raw: dict[str, Any] = tomllib.loads(path.read_text("utf-8") if text is None else text)
         found = _NetworkFile.model_validate(raw, strict=False)
     except FileNotFoundError:
         raise InputError(path.name, "no such file") from None

@@ -274,7 +274,7 @@ class QueueProjection:
         again = [
             {"crossing": where["crossing_id"], "newest": entry.seq}
             for entry, where in decided
-            if where["amends"] is not None
+            if where.get("amends") is not None
         ]
         if again:
             connection.execute(_REPLACED, again)
@@ -368,16 +368,22 @@ _OVER = update(DECISIONS).where(_D.seq == bindparam("which")).values(waiting=Fal
 
 
 _COLUMNS = tuple(column.name for column in DECISIONS.columns)
+_EARLIER = {"basis": None, "minutes": 0.0, "amends": None, "plate": ""}
+"""What the first records do not say of a decision's place, as the migrations fill it in."""
 
 
 def _row(entry: Entry, where: dict[str, Any]) -> list[Any]:
-    known = where | {
-        "seq": entry.seq,
-        "post": entry.post,
-        "known_at": entry.known_at,
-        "act_seq": None,
-        "answered": 0,
-        "left": False,
-    }
+    known = (
+        _EARLIER
+        | where
+        | {
+            "seq": entry.seq,
+            "post": entry.post,
+            "known_at": entry.known_at,
+            "act_seq": None,
+            "answered": 0,
+            "left": False,
+        }
+    )
     known.setdefault("vehicle_class", "")  # records of before do not say it
     return [known[name] for name in _COLUMNS]

@@ -87,6 +87,10 @@ class Signer:
             key_id=self.key_id,
         )
 
+    def sign_message(self, message: bytes) -> bytes:
+        """Return the signature of a message that names its own purpose first."""
+        return self._key.sign(message)
+
 
 def key_id_of(key: Ed25519PublicKey) -> str:
     """Return the short name of a key."""

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, Row, column, select, table
 
 from engine.chain import GENESIS, SALT_BYTES, chain_of, leaf_of
+from engine.erasures import erasure_fault, mismatched, read_erasure
 from engine.journal import ERASURE
 from engine.receipts import Receipt, is_signed, key_id_of
 from engine.store import Store
@@ -45,6 +46,7 @@ _ERASURES = (
     select(_JOURNAL.c.seq, _BODIES.c.body)
     .select_from(_WITH_BODIES)
     .where(_JOURNAL.c.kind == ERASURE)
+    .order_by(_JOURNAL.c.seq)
 )
 _ORPHANS = (
     select(_BODIES.c.seq)
@@ -61,6 +63,10 @@ class Fault:
     """Where; 0 for the journal as a whole."""
     rule: str
     message: str
+    table: str = ""
+    """Of a projection; empty where the fault is in the journal or in a file."""
+    key: str = ""
+    """Which row of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,10 @@ class Verdict:
     faults: tuple[Fault, ...]
     drawn: int = 0
     """Decisions whose numbers were drawn again: those of shifts whose seed is revealed."""
+    erased: int = 0
+    """Bodies that are gone because a signed erasure names them."""
+    erasures: tuple[int, ...] = ()
+    """The records that name them."""
 
     @property
     def ok(self) -> bool:
@@ -110,7 +120,9 @@ def check(
     and draws are left out, for a look at the end of a long journal.
     """
     names = connection.scalars(select(_IDENTITY.c.journal_id)).all()
-    walk = _Walk(names[0] if names else "", _erased(connection))
+    journal_id = names[0] if names else ""
+    erasures = read_erasures(connection, journal_id, public_key)
+    walk = _Walk(journal_id, erasures.named)
     if after:
         walk.begin(connection, after)
     held = _Held(connection, walk.journal_id, public_key)
@@ -118,6 +130,7 @@ def check(
     found, faults = 0, []
     for fault in chain(
         _identity(names),
+        (fault for fault in erasures.faults if fault.seq > after),
         walk.faults(connection),
         () if after else _orphans(connection),
         held.faults(receipts),
@@ -126,7 +139,15 @@ def check(
         found += 1
         if found <= FAULTS_KEPT:
             faults.append(fault)
-    return Verdict(walk.checked, held.checked, found, tuple(faults), draws.checked)
+    return Verdict(
+        walk.checked,
+        held.checked,
+        found,
+        tuple(faults),
+        draws.checked,
+        walk.erased,
+        tuple(sorted(set(erasures.by.values()))),
+    )
 
 
 def _identity(names: Sequence[object]) -> Iterator[Fault]:
@@ -139,15 +160,50 @@ def _orphans(connection: Connection) -> Iterator[Fault]:
         yield Fault(seq[0], "orphan", "a body without a record")
 
 
-def _erased(connection: Connection) -> frozenset[int]:
-    """Return what erasures name; one that was forged is found on the walk itself."""
-    erased: set[int] = set()
+@dataclass(frozen=True, slots=True)
+class Erasures:
+    """The bodies that may be missing, and the erasures that do not count."""
+
+    by: dict[int, int]
+    """Sequence of each erased record, and the record that erased it."""
+    faults: tuple[Fault, ...]
+
+    @property
+    def named(self) -> frozenset[int]:
+        """The sequences whose bodies may be missing."""
+        return frozenset(self.by)
+
+
+def read_erasures(
+    connection: Connection, journal_id: str, key: Ed25519PublicKey | None
+) -> Erasures:
+    """Check every erasure; one that is unsigned, foreign or about other leaves erases nothing."""
+    by: dict[int, int] = {}
+    faults: list[Fault] = []
     for seq, body in connection.execute(_ERASURES):
         try:
-            erased.update(number for number in json.loads(body)["sequences"] if number < seq)
-        except (TypeError, ValueError, KeyError):
+            erasure = read_erasure(json.loads(body))
+        except (TypeError, ValueError, RecursionError):
+            faults.append(Fault(seq, "erasure", "it is not signed, so it erases nothing"))
             continue
-    return frozenset(erased)
+        why = erasure_fault(erasure, seq, journal_id=journal_id, key=key)
+        if why is None and mismatched(erasure, _leaves(connection, erasure.leaves)):
+            why = "names a record that has another leaf, or that is an erasure itself"
+        if why is not None:
+            faults.append(Fault(seq, "erasure", f"it {why}, so it erases nothing"))
+            continue
+        by.update(dict.fromkeys(erasure.leaves, seq))
+    return Erasures(by, tuple(faults))
+
+
+def _leaves(connection: Connection, sequences: Iterable[int]) -> dict[int, bytes]:
+    """Return the leaves of some records that may be erased: an erasure itself may not."""
+    query = select(_JOURNAL.c.seq, _JOURNAL.c.leaf).where(_JOURNAL.c.kind != ERASURE)
+    waiting, found = iter(sequences), dict[int, bytes]()
+    while some := list(islice(waiting, _AT_ONCE)):
+        rows = connection.execute(query.where(_JOURNAL.c.seq.in_(some)))
+        found.update((seq, leaf) for seq, leaf in rows)
+    return found
 
 
 def _streamed(connection: Connection, query: Any) -> Iterator[Row[Any]]:
@@ -159,8 +215,9 @@ class _Walk:
     """Where the walk stands: what the record before this one left."""
 
     journal_id: str
-    erased: frozenset[int]
+    may_miss: frozenset[int]
     checked: int = 0
+    erased: int = 0
     seq: int = 0
     known_at: int = -(1 << 63)
     chain: Any = GENESIS
@@ -194,8 +251,10 @@ class _Walk:
 
     def _leaf(self, row: Row[Any]) -> Iterator[Fault]:
         if row.salt is None and row.body is None:
-            if row.seq not in self.erased:
-                yield Fault(row.seq, "body_missing", "no body, and no erasure names it")
+            if row.seq in self.may_miss:
+                self.erased += 1
+            else:
+                yield Fault(row.seq, "body_missing", "no body, and no signed erasure names it")
         elif not _fits(row):
             yield Fault(row.seq, "leaf", "the body is not the recorded one")
 

@@ -27,6 +27,7 @@ answers     what it answered, finished into features
 layout      how one group's counters are packed into a row
 counters    the same reads online, on the store
 projection  what each record adds to them
+recount     the same counters from one backfill, to hold the store's against
 past        what was known of a vehicle and its parties, for people who look
 fellows     who else is linked to them, for the same
 places      where vehicles were searched and something was found, in the store

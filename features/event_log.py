@@ -6,7 +6,7 @@ matrix of a home repeats, to the bit, what its service computed at each decision
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +24,13 @@ _AS_OF = pa.field("as_of", pa.int64(), nullable=False)
 Row = dict[str, Any]
 
 
-def read_event_log(home: Home, connection: Connection) -> Tables:
+def read_event_log(
+    home: Home,
+    connection: Connection,
+    *,
+    only: Collection[str] | None = None,
+    upto: int | None = None,
+) -> Tables:
     """Read everything a home knows.
 
     Parameters
@@ -32,6 +38,10 @@ def read_event_log(home: Home, connection: Connection) -> Tables:
     home : Home
     connection : Connection
         A snapshot of its store.
+    only : collection of str, optional
+        Digests of the loads that are read; default: all.
+    upto : int, optional
+        The last record that is read; default: the last one there is.
 
     Returns
     -------
@@ -40,7 +50,7 @@ def read_event_log(home: Home, connection: Connection) -> Tables:
         of their features. A crossing decided on again after an amendment stands once, as told
         first.
     """
-    loaded, recorded = read_history(home), _recorded(connection)
+    loaded, recorded = read_history(home, only=only), _recorded(connection, upto)
     crossings = loaded.crossings.append_column(_AS_OF, loaded.crossings["known_at"])
     made = {name: loaded.table(name) for name in SCHEMAS} | {"crossings": crossings}
     for name, table in made.items():
@@ -49,7 +59,9 @@ def read_event_log(home: Home, connection: Connection) -> Tables:
     return Tables(**made, network=loaded.network, digest=loaded.digest)
 
 
-def records(connection: Connection, *, after: int = 0) -> Iterator[tuple[int, int, str, Row]]:
+def records(
+    connection: Connection, *, after: int = 0, upto: int | None = None
+) -> Iterator[tuple[int, int, str, Row]]:
     """Yield (seq, known_at, kind, body) of every record about a conveyance after a number."""
     query = (
         select(JOURNAL.c.seq, JOURNAL.c.known_at, JOURNAL.c.kind, BODIES.c.body)
@@ -57,14 +69,16 @@ def records(connection: Connection, *, after: int = 0) -> Iterator[tuple[int, in
         .where(JOURNAL.c.kind.in_(KINDS), JOURNAL.c.seq > after)
         .order_by(JOURNAL.c.seq)
     )
+    if upto is not None:
+        query = query.where(JOURNAL.c.seq <= upto)
     for seq, known_at, kind, body in connection.execute(query):
         yield seq, known_at, kind, json.loads(body)
 
 
-def _recorded(connection: Connection) -> dict[str, Any]:
+def _recorded(connection: Connection, upto: int | None = None) -> dict[str, Any]:
     rows: dict[str, list[Row]] = {name: [] for name in SCHEMAS}
     seen: set[str] = set()
-    for seq, known_at, kind, body in records(connection):
+    for seq, known_at, kind, body in records(connection, upto=upto):
         if kind in ("decision", "crossing"):
             arrival = Arrival.model_validate(body["arrival"], strict=False)
             if arrival.crossing.crossing_id not in seen:

@@ -7,7 +7,7 @@ Columns are derived from :mod:`engine.records`: a field added to a record appear
 Times are int64 UTC microseconds, lists are list<string>, quantities float64, counts int64.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -216,13 +216,15 @@ def loads(home: Home) -> tuple[str, ...]:
     return tuple(p.name for p in found if any((p / name).is_dir() for name in SCHEMAS))
 
 
-def read_history(home: Home) -> Tables:
+def read_history(home: Home, *, only: Collection[str] | None = None) -> Tables:
     """Read all loads of a home as one history.
 
     Parameters
     ----------
     home : Home
         Its ``history`` folder has one folder for each load.
+    only : collection of str, optional
+        Digests of the loads that are read, where others are passed over.
 
     Returns
     -------
@@ -236,7 +238,7 @@ def read_history(home: Home) -> Tables:
     HomeError
         Where the home's network file cannot be read.
     """
-    found = loads(home)
+    found = tuple(digest for digest in loads(home) if only is None or digest in only)
     rows = {name: read_table(home, found, name=name) for name in SCHEMAS}
     if len(found) > 1:
         rows = known(rows)
@@ -244,13 +246,18 @@ def read_history(home: Home) -> Tables:
     return Tables(
         **{name: arranged(name, table) for name, table in rows.items()},
         network=network,
-        digest=epoch(home),
+        digest=epoch_of(found),
     )
 
 
 def epoch(home: Home) -> str:
     """Return the digest of all that was loaded into a home: the SHA-256 of the loads' digests."""
-    return sha256("\n".join(loads(home)).encode()).hexdigest()
+    return epoch_of(loads(home))
+
+
+def epoch_of(digests: Sequence[str]) -> str:
+    """Return the SHA-256 of the digests of some loads, which are in alphabetical order."""
+    return sha256("\n".join(digests).encode()).hexdigest()
 
 
 def read_table(home: Home, digests: tuple[str, ...], *, name: str) -> Any:

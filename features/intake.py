@@ -24,7 +24,7 @@ from features.intake_links import known
 from features.intake_network import joined, keep
 from features.intake_parts import Builder, read_part
 from features.intake_rows import Fault, Progress
-from features.intake_store import Loaded, exclusively, find, load_digest, write
+from features.intake_store import Announce, Loaded, exclusively, find, load_digest, write
 
 Format = Literal["contract", "kcs"]
 
@@ -116,6 +116,7 @@ def load(
     ignore_columns: Collection[str] = (),
     now: int | None = None,
     progress: Progress | None = None,
+    announce: Announce | None = None,
 ) -> Loaded:
     """Load a bulk folder into a home; loading the same again changes nothing.
 
@@ -125,6 +126,8 @@ def load(
         Gets the history, the load's ``quarantine.csv`` and the network file.
     folder, format, ignore_columns, now, progress
         As :func:`read_folder`.
+    announce : callable, optional
+        As :func:`features.intake_store.write`: records the load before it is in place.
 
     Returns
     -------
@@ -152,7 +155,14 @@ def load(
         loaded = find(home, intake.offered)
         if loaded is None:
             loaded = _record(home, intake, format=format)
-            write(home, intake.tables, loaded=loaded, faults=intake.quarantine, progress=progress)
+            write(
+                home,
+                intake.tables,
+                loaded=loaded,
+                faults=intake.quarantine,
+                progress=progress,
+                announce=announce,
+            )
         keep(home, folder, network=network)
         named = {*kept.posts, *network.posts}
         return replace(loaded, new_posts=_new_posts(intake.tables, named=named, held=held))

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, field, fields
 from hashlib import sha256
@@ -23,13 +23,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from engine.anchors import QUARANTINE_FILE, file_digest
 from engine.home import Home
 from engine.spreadsheet import escape_cell, escape_cells
 from features.history import SCHEMAS, Tables, arranged, content_digest, read_table
 from features.intake_rows import Fault, Progress
 
 _RECORD = "load.json"
-_QUARANTINE = "quarantine.csv"
 _UNDATED = "undated"
 _ENUMERATED = {
     "post", "direction", "vehicle_class", "plate_country", "procedure", "dispatch_country",
@@ -75,6 +75,9 @@ class Loaded:
         }
 
 
+Announce = Callable[[Loaded, str], None]
+
+
 def load_digest(offered: str, content: str) -> str:
     """Return the name of a load: what was offered to the home, and what it took of that."""
     return sha256(f"{offered}\n{content}\n".encode()).hexdigest()
@@ -82,6 +85,8 @@ def load_digest(offered: str, content: str) -> str:
 
 def is_intact(home: Home, digest: str) -> bool:
     """Tell whether a load on disk still is what its digest, as the journal holds it, says."""
+    if any(path.is_symlink() for path in (home.history / digest).rglob("*")):
+        return False  # what a link names lies outside, and may change unseen
     try:
         record = json.loads((home.history / digest / _RECORD).read_text("utf-8"))
         rows = {name: read_table(home, (digest,), name=name) for name in SCHEMAS}
@@ -107,7 +112,7 @@ def find(home: Home, offered: str) -> Loaded | None:
     for path in home.history.glob(f"[!.]*/{_RECORD}"):
         record = json.loads(path.read_text("utf-8"))
         if record["offered"] == offered:
-            return Loaded(**record, quarantine_file=path.parent / _QUARANTINE, is_new=False)
+            return Loaded(**record, quarantine_file=path.parent / QUARANTINE_FILE, is_new=False)
     return None
 
 
@@ -118,6 +123,7 @@ def write(
     loaded: Loaded,
     faults: Sequence[Fault],
     progress: Progress | None = None,
+    announce: Announce | None = None,
 ) -> None:
     """Write one load into its home, under ``home.history / loaded.digest``.
 
@@ -133,12 +139,15 @@ def write(
         One for each quarantined row.
     progress : Progress, optional
         Told ``"writing"``, tables done, tables in all.
+    announce : callable, optional
+        Called with the load and the digest of its quarantine file once all is on the disk, before
+        the folder gets its name.
     """
     folder = Path(mkdtemp(prefix=".load-", dir=home.history))
     record = asdict(loaded)
     del record["quarantine_file"], record["is_new"], record["new_posts"]
     (folder / _RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
-    _write_quarantine(folder / _QUARANTINE, faults)
+    _write_quarantine(folder / QUARANTINE_FILE, faults)
     for done, (name, months) in enumerate(_known_months(tables).items(), 1):
         _write_months(folder / name, tables.table(name), months=months)
         if progress is not None:
@@ -147,6 +156,8 @@ def write(
     for path in sorted(folder.rglob("*")):
         _to_disk(path)
     _to_disk(folder)
+    if announce is not None:
+        announce(loaded, file_digest(folder / QUARANTINE_FILE))
     folder.rename(home.history / loaded.digest)
     _to_disk(home.history)
 

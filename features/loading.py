@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert
 
+from engine.anchors import HISTORY
 from engine.answers import inspection_name, seizure_name
 from engine.home import Home
 from engine.journal import Draft, Entry, Journal
@@ -28,8 +29,6 @@ from features.passages import EPOCH, found
 from features.plan import Plan
 from features.projection import CounterProjection
 
-HISTORY = "history"
-"""Kind of the record that anchors a history."""
 Recorded = tuple[int, int, str, dict[str, Any]]
 """(seq, known_at, kind, body) of one record."""
 
@@ -77,13 +76,13 @@ def open_epoch(
         upto=upto,
         taught=act_minutes(tables),
         looks=looks(tables),
-        names=_names(tables),
+        names=report_names(tables),
     )
-    body = {"epoch": tables.digest, "definitions": plan.digest, **about}
+    body = {"epoch": tables.digest, "definitions": plan.digest, "upto": upto, **about}
     return Journal(store, [opening]).append([Draft(HISTORY, tables.digest, "", body)])[0]
 
 
-def _names(tables: Tables) -> list[str]:
+def report_names(tables: Tables) -> list[str]:
     """Return the names that the acts and seizures of a history take."""
     acts = map(inspection_name, tables.inspections["inspection_id"].to_pylist())
     return [*acts, *map(seizure_name, tables.seizures["seizure_id"].to_pylist())]

@@ -30,6 +30,7 @@ backtest     point-in-time scores of a past period; lookup: the table that a mod
 bundle       a model as signed data files, verified; bundle_write makes them;
              papers: its card and report, read without the model
 profile_backtest  what a risk profile would have done in the last weeks
+             bundle_faults: those on the disk against the records that name them
 scorer       a bundle in force: probabilities and contributions; walk: all rows down all trees
 peer         our model as plain services take it, for the benches
 explain      exact Shapley contributions of trees; paths, groups: the trees as it looks them up

@@ -1,7 +1,7 @@
-"""Commands that bring data in and look at them: synth, load, features, verify."""
+"""Commands that bring data in and look at them: synth, load, features."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,7 +23,9 @@ from api.commands.common import (
 from engine.errors import InputError
 
 if TYPE_CHECKING:
+    from engine.store import Store
     from features.history import Tables
+    from features.intake_store import Loaded
 
 Format = Literal["contract", "kcs"]
 FormatOption = Annotated[Format, typer.Option(help="What the files look like.")]
@@ -77,6 +79,7 @@ def load(
     as_json: JsonOption = False,
 ) -> None:
     """Load history into the home; bad rows are quarantined one by one, none is lost."""
+    from engine.anchors import declare_network, file_digest
     from features.catalogue import CATALOGUE
     from features.history import epoch
     from features.intake import load as take_in
@@ -95,11 +98,14 @@ def load(
                 format=format,
                 ignore_columns=names(ignore_columns),
                 progress=told,
+                announce=partial(_begin, store),
             )
+        declare_network(found, store)
         with store.read() as connection:
             is_known = is_current(connection, epoch(found), plan.digest)
         if not is_known:
             about = {"load": loaded.digest, "rows": dict(loaded.rows), "note": loaded.note}
+            about["quarantine"] = file_digest(loaded.quarantine_file)
             open_epoch(found, store, plan, about=about, said=say)
 
     if loaded.new_posts:
@@ -120,6 +126,15 @@ def _unknown_posts(posts: Mapping[str, int]) -> str:
     shown = ", ".join(f"{post} ({rows:,} crossings)" for post, rows in list(posts.items())[:20])
     more = f" and {len(posts) - 20:,} more" if len(posts) > 20 else ""
     return f"warning: no network file names these posts, check their codes: {shown}{more}"
+
+
+def _begin(store: "Store", loaded: "Loaded", quarantine: str) -> None:
+    """Record a load before its folder is in place."""
+    from engine.anchors import LOAD_BEGUN
+    from engine.journal import Draft, Journal
+
+    body = {"load": loaded.digest, "rows": dict(loaded.rows), "quarantine": quarantine}
+    Journal(store).append([Draft(LOAD_BEGUN, loaded.digest, "", body)])
 
 
 def features(
@@ -196,43 +211,3 @@ def taken_in(folder: Path, format: Format, *, ignored: list[str], told: Told) ->
     if found.quarantine:
         say(f"{len(found.quarantine):,} bad rows are left out: `darvoza load` says which and why")
     return found.tables
-
-
-def verify(
-    home: HomeOption,
-    receipts: Annotated[Path | None, typer.Option(help="Receipts held elsewhere, JSON.")] = None,
-    *,
-    as_json: JsonOption = False,
-) -> None:
-    """Check the journal end to end, receipts against it, and the loaded history against both."""
-    from engine.receipts import public_key_of, read_receipts
-    from engine.verify import verify as check
-    from features.anchored import anchored, history_faults
-
-    with opened_to_read(home) as (found, store):
-        held = [] if receipts is None else list(read_receipts(receipts))
-        key = public_key_of(found) if held else None
-        verdict = check(store, receipts=held, public_key=key)
-        with store.read() as connection:
-            loads = len(anchored(connection))
-            faults = [*verdict.faults, *history_faults(found, connection)]
-
-    result = {
-        "ok": not faults,
-        "checked": verdict.checked,
-        "receipts": len(held),
-        "drawn_again": verdict.drawn,
-        "loads": loads,
-        "faults": [asdict(fault) for fault in faults],
-    }
-
-    def text() -> None:
-        for fault in faults:
-            typer.echo(f"record {fault.seq}: {fault.rule}: {fault.message}")
-        typer.echo(f"{verdict.checked:,} records, {len(held):,} receipts, {loads:,} loads checked")
-        typer.echo(f"{verdict.drawn:,} decisions drawn again from revealed seeds")
-        typer.echo("all stands as recorded" if not faults else "SOMETHING HAS BEEN CHANGED")
-
-    emit(result, as_json=as_json, text=text)
-    if faults:
-        raise typer.Exit(1)

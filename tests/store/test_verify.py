@@ -3,6 +3,8 @@
 import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,8 +13,9 @@ from sqlalchemy import Connection, delete, select, text, update
 import engine.journal
 import engine.verify
 from engine.chain import canonical, leaf_of
+from engine.erasures import erasure_draft
 from engine.errors import StoreUnavailableError
-from engine.journal import BODIES, ERASURE, JOURNAL, Draft, Entry, Journal
+from engine.journal import BODIES, JOURNAL, Draft, Entry, Journal
 from engine.receipts import Receipt, Signer
 from engine.store import Store
 from engine.verify import FAULTS_KEPT, Verdict, check, verify
@@ -170,24 +173,113 @@ def test_one_edit_is_one_fault(store: Store) -> None:
         assert [(fault.seq, fault.rule) for fault in judge(connection, []).faults] == [(5, "chain")]
 
 
-def test_a_body_that_an_erasure_names_may_be_gone(store: Store) -> None:
+def erase(store: Store, *sequences: int, signer: Signer = SIGNER, **changed: object) -> int:
+    """Append a signed erasure of some records, with its body changed, and drop nothing."""
+    journal = Journal(store)
+    with store.read() as connection:
+        head = journal.head(connection)
+        leaves = {seq: journal.entry(connection, seq).leaf for seq in sequences}
+    draft = erasure_draft(signer, head.journal_id, leaves, by="ada", why="a court's order")
+    body = {name: value for name, value in (draft.body | changed).items() if value is not None}
+    return journal.append([replace(draft, body=body)])[0].seq
+
+
+def test_a_body_that_a_signed_erasure_names_may_be_gone(store: Store) -> None:
     entries = fill(store)
-    Journal(store).append([Draft(ERASURE, "", "", {"sequences": [5, 12]})])
+    record = erase(store, 5, 12)
     with undone(store) as connection:
         connection.execute(delete(BODIES).where(BODIES.c.seq.in_((5, 12))))
 
-        assert judge(connection, every_third(entries)).ok
+        verdict = judge(connection, every_third(entries))
+        assert verdict.ok and (verdict.erased, verdict.erasures) == (2, (record,))
         connection.execute(delete(BODIES).where(BODIES.c.seq == 13))
         assert [fault.seq for fault in judge(connection, []).faults] == [13]
 
 
-def test_an_erasure_cannot_erase_what_comes_after_it(store: Store) -> None:
-    Journal(store).append([Draft(ERASURE, "", "", {"sequences": [1, 5]})])
+def test_an_erasure_that_is_not_signed_by_the_home_is_a_fault(store: Store) -> None:
+    """Whoever writes to the database alone can append an erasure, and erases nothing with it."""
     fill(store)
+    stranger = Signer(Ed25519PrivateKey.generate())
+    with store.read() as connection:
+        leaf = Journal(store).entry(connection, 6).leaf.hex()
+    forged: list[dict[str, Any]] = [
+        {"signature": None},
+        {"signature": "00" * 64},
+        {"signature": "not hex"},
+        {"leaves": [leaf]},
+        {"sequences": [6], "leaves": [leaf]},
+        {"sequences": ["5"]},
+        {"sequences": [5, 5]},
+        {"signer": stranger},
+        {"signer": stranger, "key_id": SIGNER.key_id},
+    ]
+    records = [erase(store, 5, **changed) for changed in forged]
     with undone(store) as connection:
         connection.execute(delete(BODIES).where(BODIES.c.seq == 5))
 
-        assert [fault.rule for fault in judge(connection, []).faults] == ["body_missing"]
+        found = judge(connection, []).faults
+        assert [fault.seq for fault in found if fault.rule == "erasure"] == records
+        assert [fault.seq for fault in found if fault.rule == "body_missing"] == [5]
+
+
+def test_an_unsigned_erasure_passes_a_check_without_signatures(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: the check as it was, which any writer of the database could satisfy."""
+    fill(store)
+    erase(store, 5, signature="00" * 64)
+    monkeypatch.setattr(engine.verify, "erasure_fault", lambda *_, **__: None)
+    with undone(store) as connection:
+        connection.execute(delete(BODIES).where(BODIES.c.seq == 5))
+
+        assert judge(connection, []).ok
+
+
+def test_a_signed_erasure_does_not_carry_over_to_another_record(store: Store) -> None:
+    """A receipt is no erasure, and the signature covers journal, sequences and leaves."""
+    entries = fill(store)
+    receipt = SIGNER.sign(entries[4])
+    record = erase(store, 5, signature=receipt.signature)
+    other = erase(store, 5, 6)
+    with store.read() as connection:
+        signature = Journal(store).body(connection, other)["signature"]
+    again = erase(store, 5, signature=signature)
+
+    assert [(f.seq, f.rule) for f in verify(store, public_key=SIGNER.public_key).faults] == [
+        (record, "erasure"),
+        (again, "erasure"),
+    ]
+
+
+def test_an_erasure_cannot_erase_an_erasure_or_what_comes_after_it(store: Store) -> None:
+    fill(store)
+    first = erase(store, 5)
+    second = erase(store, first)
+    with undone(store) as connection:
+        connection.execute(delete(BODIES).where(BODIES.c.seq == first))
+
+        found = {(fault.seq, fault.rule) for fault in judge(connection, []).faults}
+        assert found == {(second, "erasure"), (first, "body_missing"), (first, "erasure")}
+    ahead = Entry("", second + 2, 0, "", "", "", bytes(32), b"")
+    draft = erasure_draft(SIGNER, journal_id(store), {ahead.seq: ahead.leaf}, by="ada", why="x")
+    third = Journal(store).append([draft])[0].seq
+    faults = verify(store, public_key=SIGNER.public_key).faults
+    assert [(fault.seq, fault.rule) for fault in faults] == [
+        (second, "erasure"),
+        (third, "erasure"),
+    ]
+
+
+def test_an_erasure_that_cannot_be_checked_is_a_fault(store: Store) -> None:
+    fill(store)
+    record = erase(store, 5)
+
+    assert [(fault.seq, fault.rule) for fault in verify(store).faults] == [(record, "erasure")]
+
+
+def journal_id(store: Store) -> str:
+    with store.read() as connection:
+        return Journal(store).head(connection).journal_id
 
 
 def test_receipts_that_are_not_ours_are_found(store: Store) -> None:

@@ -1,0 +1,104 @@
+"""A whole home checked: journal, receipts, projections, and the files that records name.
+
+For commands alone: it reads the loaded history, for which a running service has no library.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Connection
+
+from api.runtime import open_network, projections
+from api.verification import ProjectionCheck, bounded
+from engine.anchors import declared_networks, network_faults
+from engine.errors import RiskError
+from engine.home import Home
+from engine.network import Network
+from engine.receipts import KEY_FILE, Receipt, public_key_of
+from engine.store import Store
+from engine.verify import Fault, Verdict, check
+from features.anchored import RULE, anchored, history_faults, history_notes
+from features.catalogue import CATALOGUE
+from features.plan import Plan
+from features.recount import Recount
+from models.bundle_faults import bundle_faults, registered_bundles
+
+
+@dataclass(frozen=True, slots=True)
+class HomeVerdict:
+    """What a check of a home found."""
+
+    journal: Verdict
+    found: int
+    """Faults in all, the journal's among them."""
+    faults: tuple[Fault, ...]
+    """The journal's first, then those of files and of projections."""
+    notes: tuple[str, ...]
+    """What is unfinished or not anchored, and is no fault."""
+    tables: dict[str, int]
+    """Rows compared, by table."""
+    loads: int
+    bundles: int
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether all stands as it was recorded."""
+        return self.found == 0
+
+
+def check_home(home: Home, store: Store, receipts: Iterable[Receipt] = ()) -> HomeVerdict:
+    """Check everything in one snapshot of the store."""
+    held = list(receipts)
+    key = _key(home, is_owed=bool(held))
+    with store.read() as connection:
+        verdict = check(connection, held, public_key=key)
+        network = _network(home)
+        plan = Plan(CATALOGUE)
+        files = list(_file_faults(home, connection))
+        recount = Recount(home, connection, plan)
+        recount.is_readable = all(fault.rule != RULE for fault in files)
+        projected = ProjectionCheck(
+            connection,
+            network,
+            projections(plan, network),
+            history=recount,
+            fill=recount.fill,
+        )
+        found, faults = bounded(chain(files, projected.faults()))
+        notes = [*projected.notes, *recount.notes, *_notes(home, connection)]
+        return HomeVerdict(
+            journal=verdict,
+            found=verdict.found + found,
+            faults=(*verdict.faults, *faults),
+            notes=tuple(notes),
+            tables=projected.tables,
+            loads=len(anchored(connection)),
+            bundles=len(registered_bundles(connection)),
+        )
+
+
+def _key(home: Home, *, is_owed: bool) -> Ed25519PublicKey | None:
+    """Return what checks signatures; raises ``HomeError`` where receipts need it and it is gone."""
+    return public_key_of(home) if is_owed or (home.keys / KEY_FILE).exists() else None
+
+
+def _network(home: Home) -> Network:
+    """Return the network of the file; one that cannot be read is a fault and stops no check."""
+    try:
+        return open_network(home)
+    except RiskError:
+        return Network()
+
+
+def _file_faults(home: Home, connection: Connection) -> Iterator[Fault]:
+    yield from network_faults(home, connection)
+    yield from history_faults(home, connection)
+    yield from bundle_faults(home, connection)
+
+
+def _notes(home: Home, connection: Connection) -> Iterator[str]:
+    yield from history_notes(home, connection)
+    if home.network.exists() and not declared_networks(connection):
+        yield f"{home.network.name}: not anchored; the next start of the service does it"
