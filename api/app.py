@@ -31,6 +31,7 @@ from api.routes import (
     crossings,
     decisions,
     drift,
+    finds,
     health,
     integrity,
     journal,
@@ -85,6 +86,7 @@ ROUTES = (
     journal,
     models,
     drift,
+    finds,
     health,
     watchlist,
 )

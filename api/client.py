@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from api import schemas as said
 from api import schemas_audit as audit
+from api import schemas_finds as finds
 from api import schemas_profiles as proposals
 from api.calls import as_json, part, reader
 from api.client_models import ModelCalls
@@ -21,7 +22,7 @@ from api.schemas_shift import ShiftReport
 from engine.records import Record
 
 Body = Record | Mapping[str, Any]
-Decision = said.SupervisorView | said.CheckpointView
+Decision = said.SupervisorView | said.OpenedView | said.CheckpointView
 """What a supervisor or an analyst sees, or what a checkpoint may."""
 
 
@@ -141,6 +142,15 @@ class Client(ModelCalls):
         return self._get(audit.PostDraws, f"/v1/posts/{part(post)}/draws{asked}")
 
     # What supervisors and analysts do.
+
+    def pending_finds(self) -> finds.PendingFinds:
+        """Return the finds that wait for a confirmation."""
+        return self._get(finds.PendingFinds, "/v1/finds")
+
+    def confirm_find(self, sequence: int) -> finds.ConfirmedFind:
+        """Confirm that a find belongs to the crossing it waits for."""
+        path = f"/v1/finds/{sequence}/confirmations"
+        return self._post(finds.ConfirmedFind, path, None)
 
     def review(self, decision_id: str, review: Body, key: str | None = None) -> said.Acknowledged:
         """Uphold a decision, or send the vehicle elsewhere."""

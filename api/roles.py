@@ -77,6 +77,8 @@ MAY: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/v1/notices"): frozenset({Role.COUNTERPART, Role.SUPERVISOR}),
     ("POST", "/v1/inspections"): _POST,
     ("POST", "/v1/seizures"): _POST,
+    ("GET", "/v1/finds"): frozenset({Role.SUPERVISOR, Role.INTEGRITY}),
+    ("POST", "/v1/finds/{sequence}/confirmations"): frozenset({Role.SUPERVISOR, Role.INTEGRITY}),
 }
 """Method and path of each route to the roles that may call it; no other role may."""
 

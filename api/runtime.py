@@ -32,6 +32,7 @@ from engine.clock import ClockProjection
 from engine.considering import Considering
 from engine.errors import StoreUnavailableError
 from engine.expiry import QueueExpiry
+from engine.finds import FindProjection
 from engine.home import Home
 from engine.inflight import Recorded
 from engine.journal import Journal
@@ -94,6 +95,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         RosterProjection(),
         ReviewProjection(),
         MirrorProjection(network),
+        FindProjection(),
         AccountProjection(),
         PromotionProjection(),
         TwoKeysProjection(),
@@ -147,20 +149,21 @@ class Runtime:
 
     def acknowledged(self, found: Recorded, *, identifier: str) -> dict[str, Any]:
         """Return that a record stands, with its receipt."""
-        return {"kind": found.entry.kind, "id": identifier} | self._stands(found)
+        return {"kind": found.entry.kind, "id": identifier} | self.stands(found)
 
     def acknowledged_step(self, found: Recorded) -> dict[str, Any]:
         """Return that a step about a profile or the watch list stands, and where it led."""
         about = {"id": found.entry.subject, "state": found.body.get("state", "proposed")}
-        return {"kind": found.entry.kind} | about | self._stands(found)
+        return {"kind": found.entry.kind} | about | self.stands(found)
 
     def acknowledged_act(self, found: Recorded) -> dict[str, Any]:
         """Return that an inspection act stands; why it took place is not the reporter's to know."""
         act: dict[str, Any] = found.body["inspection"]
         names = ("inspection_id", "crossing_id")
-        return {name: act[name] for name in names} | self._stands(found)
+        return {name: act[name] for name in names} | self.stands(found)
 
-    def _stands(self, found: Recorded) -> dict[str, Any]:
+    def stands(self, found: Recorded) -> dict[str, Any]:
+        """Return when a record was made, and its receipt."""
         receipt = self.signer.sign(found.entry).to_json()
         return {"recorded_at": rfc3339(found.entry.known_at), "receipt": receipt}
 

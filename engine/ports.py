@@ -139,6 +139,10 @@ class Features(Protocol):
         """Return the event of goods found; None where they belong to no crossing."""
         ...
 
+    def find_in(self, seizure: Seizure, crossing_id: str) -> Any:
+        """Return the event of goods found that belong to a crossing which is known already."""
+        ...
+
     def searches(self, connection: Connection, event: Any) -> Searches:
         """Return what was found where in vehicles like one that arrives; ``event`` is its own."""
         ...

@@ -27,6 +27,14 @@ from engine.answers import (
 from engine.assignment import Handling
 from engine.errors import ConflictError, NotFoundError
 from engine.filing import read_back
+from engine.finds import (
+    FIND_CONFIRMED,
+    PENDING_CROSSING,
+    PENDING_POST,
+    SEIZURE,
+    PendingFind,
+    confirmation_body,
+)
 from engine.inflight import Recorded, recorded
 from engine.journal import Draft, Entry, Journal
 from engine.placement import MOST_PEERS
@@ -54,7 +62,7 @@ from engine.rosters import ROSTER, Roster
 from engine.selection import INSPECTED, Channel
 from engine.store import Store
 
-CROSSING, SEIZURE = "crossing", "seizure"
+CROSSING = "crossing"
 SaidBasis = Literal["officer", "counterpart"]
 
 
@@ -157,19 +165,41 @@ class Recording:
 
         return self.once(claim, draft)
 
-    def seizure(self, seizure: Seizure, claim: Claim, *, person: str) -> Recorded:
-        """Record goods taken, at a post or inland, and who reports it."""
+    def seizure(
+        self, seizure: Seizure, claim: Claim, *, person: str, within: str | None = None
+    ) -> Recorded:
+        """Record goods taken, at a post or inland.
+
+        ``within`` is the one post that the sender reaches: a find on a vehicle of another post
+        belongs to no crossing until it is confirmed.
+        """
 
         def draft(connection: Connection) -> Draft:
             self._unheard_of(connection, claim)
-            self._check(connection, seizure)
+            self._check(connection, seizure, within)
+            linked = self._features.link(connection, seizure)
             body = {
                 "by": person,
                 "seizure": seizure.model_dump(mode="json", exclude_none=True),
-                "linked_crossing_id": self._features.link(connection, seizure),
+                "linked_crossing_id": linked,
             }
+            post = None if linked is None else self._features.post_of(connection, linked)
+            if within is not None and linked is not None and post != within:
+                body |= {"linked_crossing_id": None, PENDING_CROSSING: linked, PENDING_POST: post}
+                return _draft(SEIZURE, seizure.seizure_id, claim, body, None)
             event = self._features.find(connection, seizure)
             return _draft(SEIZURE, seizure.seizure_id, claim, body, event)
+
+        return self.once(claim, draft)
+
+    def confirm(self, find: PendingFind, claim: Claim, *, person: str) -> Recorded:
+        """Record that a find belongs to the crossing it waits for; it is known from then on."""
+
+        def draft(connection: Connection) -> Draft:
+            body = confirmation_body(find, self._journal.body(connection, find.seq), person=person)
+            seizure = Seizure.model_validate(body["seizure"], strict=False)
+            event = self._features.find_in(seizure, find.crossing_id)
+            return _draft(FIND_CONFIRMED, seizure.seizure_id, claim, body, event)
 
         return self.once(claim, draft)
 
@@ -235,12 +265,18 @@ class Recording:
                 continue
         raise ConflictError(claim.kind, claim.names[-1], "it is being recorded by somebody else")
 
-    def _check(self, connection: Connection, seizure: Seizure) -> None:
-        """Refuse a seizure in an act nobody filed: its find would count nowhere."""
+    def _check(self, connection: Connection, seizure: Seizure, within: str | None) -> None:
+        """Refuse a seizure in an act that was never filed: its find would count nowhere.
+
+        An act of another post does not exist for a sender that is bound to one.
+        """
         if seizure.inspection_id is None:
             return
         name = inspection_name(seizure.inspection_id)
-        if not taken(connection, [name]) and not self._features.was_loaded(connection, name):
+        act = taken(connection, [name]).get(name)
+        if act is not None and within in (None, act.post):
+            return
+        if act is not None or not self._features.was_loaded(connection, name):
             raise NotFoundError("inspection", seizure.inspection_id)
 
     def _unheard_of(self, connection: Connection, claim: Claim) -> None:

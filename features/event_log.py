@@ -12,13 +12,14 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection, select
 
+from engine.finds import FIND_CONFIRMED, PENDING_CROSSING, SEIZURE
 from engine.home import Home
 from engine.journal import BODIES, JOURNAL
 from engine.records import Arrival, Inspection, Seizure
 from engine.times import micros
 from features.history import ORDER, SCHEMAS, Tables, read_history
 
-KINDS = ("decision", "crossing", "inspection", "seizure")
+KINDS = ("decision", "crossing", "inspection", SEIZURE, FIND_CONFIRMED)
 """Kinds of the journal's records that say something about a conveyance."""
 _AS_OF = pa.field("as_of", pa.int64(), nullable=False)
 Row = dict[str, Any]
@@ -88,7 +89,7 @@ def _recorded(connection: Connection, upto: int | None = None) -> dict[str, Any]
         elif kind == "inspection":
             act = Inspection.model_validate(body["inspection"], strict=False)
             rows["inspections"].append(_row(act) | {"known_at": known_at})
-        else:
+        elif PENDING_CROSSING not in body:  # what waits becomes known when it is confirmed
             found = Seizure.model_validate(body["seizure"], strict=False)
             link = {"known_at": known_at, "linked_crossing_id": body["linked_crossing_id"]}
             rows["seizures"].append(_row(found) | link)

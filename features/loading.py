@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, insert
 
 from engine.anchors import HISTORY
 from engine.answers import inspection_name, seizure_name
+from engine.finds import FIND_CONFIRMED, SEIZURE
 from engine.home import Home
 from engine.journal import Draft, Entry, Journal
 from engine.minutes import Taught, lesson_of, taught_anew, teach
@@ -129,7 +130,7 @@ class _Opening:
     def _event(self, kind: str, body: dict[str, Any]) -> object:
         if kind == "inspection":
             return self._features.act(Inspection.model_validate(body["inspection"], strict=False))
-        if kind == "seizure":
+        if kind in (SEIZURE, FIND_CONFIRMED):
             seizure = Seizure.model_validate(body["seizure"], strict=False)
             return found(seizure, body["linked_crossing_id"])
         arrival = Arrival.model_validate(body["arrival"], strict=False)

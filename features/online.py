@@ -134,6 +134,10 @@ class OnlineFeatures:
         """Return the event of a seizure; None where it belongs to no crossing."""
         return found(seizure, self.link(connection, seizure))
 
+    def find_in(self, seizure: Seizure, crossing_id: str) -> FindEvent | None:
+        """Return the event of a seizure that belongs to a crossing which is known already."""
+        return found(seizure, crossing_id)
+
     def searches(self, connection: Connection, event: CrossingEvent) -> Searches:
         """Return what earlier searches say about the places of a vehicle that arrives."""
         return self._places.searches(connection, event.vehicle, event.keys)

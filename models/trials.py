@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
+from engine.finds import FIND_CONFIRMED, SEIZURE
 from engine.journal import BODIES, JOURNAL, Draft
 from engine.queue import DECISIONS, INSPECTION
-from engine.recording import SEIZURE
 from engine.records import Inspection
 from engine.times import WEEK, rfc3339
 from engine.trial import CHALLENGER, CHAMPION, Side
@@ -139,7 +139,7 @@ def _told(connection: Connection, trial: OnTrial, sent: dict[str, _Sent]) -> Non
         one = sent.get(body.get(name) or "")
         if one is None or seq < one.seq:
             continue
-        if kind == SEIZURE:
+        if kind in (SEIZURE, FIND_CONFIRMED):
             one.finds.append(known_at)
             continue
         act = Inspection.model_validate(body["inspection"], strict=False)
@@ -154,7 +154,7 @@ def _records(
     query = (
         select(_J.kind, _J.seq, _J.known_at, BODIES.c.body)
         .join(BODIES, BODIES.c.seq == _J.seq)
-        .where(_J.kind.in_((INSPECTION, SEIZURE)), _J.seq > trial.sequence)
+        .where(_J.kind.in_((INSPECTION, SEIZURE, FIND_CONFIRMED)), _J.seq > trial.sequence)
         .order_by(_J.seq)
     )
     for kind, seq, known_at, kept in connection.execute(query):

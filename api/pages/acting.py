@@ -18,8 +18,9 @@ from api.reading import Reading
 from api.runtime import Runtime
 from engine.answers import claim, inspection_name, seizure_name, taken
 from engine.assignment import Handling
+from engine.finds import SEIZURE
 from engine.queue import INSPECTION, RELEASE, Filed
-from engine.recording import SEIZURE, ExplainedRelease
+from engine.recording import ExplainedRelease
 from engine.records import Seizure
 from engine.reviews import AGREED, REVIEW, Review, Reviewer
 
@@ -101,7 +102,8 @@ def report(
         runtime.recording.inspection(act, asked, said=None, by=by)
     if seizure is not None and find_name not in done:
         asked = claim(SEIZURE, seizure, post=known.post, name=find_name)
-        runtime.recording.seizure(seizure, asked, person=person)
+        within = visitor.caller.post
+        runtime.recording.seizure(seizure, asked, person=person, within=within)
 
 
 def release(

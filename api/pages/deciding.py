@@ -22,11 +22,11 @@ from api.past import past
 from api.reading import Reading, is_blind
 from api.runtime import Runtime
 from engine.errors import NoModelError, TamperedBundleError
+from engine.finds import SEIZURE
 from engine.journal import BODIES, JOURNAL
 from engine.place_table import PRIOR
 from engine.queue import DECISIONS, RELEASE, Filed
 from engine.reasons import Reason
-from engine.recording import SEIZURE
 from engine.reviews import NEEDS_SECOND
 from engine.selection import Channel
 from engine.times import moment

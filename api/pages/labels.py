@@ -161,6 +161,7 @@ KINDS: Final[Labels] = {
     "crossing": N_("crossing"),
     "inspection": N_("inspection act"),
     "seizure": N_("seizure"),
+    "find_confirmed": N_("find confirmed"),
     "release": N_("release from the queue"),
     "review": N_("verdict of a supervisor"),
     "roster": N_("roster"),

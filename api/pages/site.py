@@ -8,6 +8,7 @@ from starlette.types import Scope
 from api.pages import (
     decision,
     drift,
+    finds,
     home,
     integrity,
     journal,
@@ -29,6 +30,7 @@ ROUTERS = (
     shift.router,
     profiles.router,
     watchlist.router,
+    finds.router,
     models.router,
     drift.router,
     integrity.router,

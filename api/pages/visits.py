@@ -34,6 +34,8 @@ TWINS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("POST", "/decisions/{decision_id}/acts"): ("POST", "/v1/inspections"),
     ("GET", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
     ("POST", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
+    ("GET", "/finds"): ("GET", "/v1/finds"),
+    ("POST", "/finds/{sequence}/confirmations"): ("POST", "/v1/finds/{sequence}/confirmations"),
     ("GET", "/profiles"): ("GET", "/v1/profiles"),
     ("GET", "/profiles/new"): ("GET", "/v1/profiles/fields"),
     ("POST", "/profiles/checks"): ("POST", "/v1/profiles/checks"),

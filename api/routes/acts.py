@@ -12,8 +12,8 @@ from api.reading import post_of
 from api.schemas import Acknowledged, AcknowledgedAct
 from engine.answers import claim, inspection_name, seizure_name
 from engine.assignment import Handling
+from engine.finds import SEIZURE
 from engine.queue import INSPECTION
-from engine.recording import SEIZURE
 from engine.records import Seizure
 
 router = APIRouter(prefix="/v1", tags=["acts"], responses=said(401, 403, 404, 409, 413, 422, 503))
@@ -50,12 +50,15 @@ async def seize(
     key: IdempotencyKey,
     seizure: Annotated[Seizure, Depends(body_of(Seizure))],
 ) -> Response:
-    """Record goods taken; a plate alone is linked to its last entry within 30 days before."""
+    """Record goods taken; a plate alone is linked to its last entry within 30 days before.
+
+    Where that entry is at another post than the sender's, the find waits to be confirmed.
+    """
     post = caller.post or ""
     if seizure.crossing_id is not None:
         post = await asyncio.to_thread(post_of, runtime, caller, seizure.crossing_id)
     name = seizure_name(seizure.seizure_id)
     asked = claim(SEIZURE, seizure, post=post, name=name, key=key)
-    record = runtime.recording.seizure
-    found = await asyncio.to_thread(record, seizure, asked, person=caller.person)
+    record, person = runtime.recording.seizure, caller.person
+    found = await asyncio.to_thread(record, seizure, asked, person=person, within=caller.post)
     return answer(runtime.acknowledged(found, identifier=seizure.seizure_id), 201)

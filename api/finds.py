@@ -1,0 +1,47 @@
+"""Finds that wait for a confirmation, read and confirmed for one caller."""
+
+from typing import Any
+
+from api.callers import Caller
+from api.runtime import Runtime
+from engine.answers import claim
+from engine.finds import FIND_CONFIRMED, Confirmation, pending_find, pending_finds
+from engine.times import rfc3339
+
+MOST = 500
+"""Finds in one answer; the oldest come first, so that none is hidden by those that follow."""
+
+
+def waiting_finds(runtime: Runtime, caller: Caller) -> list[dict[str, Any]]:
+    """Return the finds that wait at the posts that a caller reaches, as JSON values."""
+    with runtime.store.read() as snapshot:
+        found = pending_finds(snapshot, caller.post, most=MOST)
+        bodies = [runtime.journal.body(snapshot, one.seq) for one in found]
+    return [
+        {
+            "sequence": one.seq,
+            "seizure_id": body["seizure"]["seizure_id"],
+            "reported_by": body["by"],
+            "plate": body["seizure"]["plate"],
+            "substance_class": body["seizure"]["substance_class"],
+            "quantity_g": body["seizure"].get("quantity_g"),
+            "recorded_at": rfc3339(one.known_at),
+            "post": one.post,
+            "crossing_id": one.crossing_id,
+        }
+        for one, body in zip(found, bodies, strict=True)
+    ]
+
+
+def confirm_find(runtime: Runtime, caller: Caller, sequence: int) -> dict[str, Any]:
+    """Confirm a find, once; raises ``NotFoundError`` and ``SecondPersonError``."""
+    with runtime.store.read() as snapshot:
+        find = pending_find(snapshot, sequence, caller.reaches)
+    name = f"{FIND_CONFIRMED}:{sequence}"
+    asked = claim(FIND_CONFIRMED, Confirmation(), post=find.post, name=name)
+    done = runtime.recording.confirm(find, asked, person=caller.person)
+    known = {
+        "seizure_id": done.body["seizure"]["seizure_id"],
+        "crossing_id": done.body["linked_crossing_id"],
+    }
+    return known | runtime.stands(done)
