@@ -1,6 +1,7 @@
 """The queue of a post: a page, and a stream that says when it is out of date."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 from urllib.parse import quote, urlencode
@@ -8,6 +9,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
+from api.callers import Caller
 from api.dependencies import RunningService
 from api.pages.outcomes import outcomes
 from api.pages.rendering import page, speech_of
@@ -29,7 +31,9 @@ MOST_SHOWN = 200
 LOOK_SECONDS = 0.5
 """How often an open page's queue is looked at: a page follows within two seconds."""
 LOOKS_A_PING = 30
-"""Looks without news after which the line is kept alive, and the session looked at again."""
+"""Looks without news after which the line is kept alive."""
+SESSION_SECONDS = 5.0
+"""How long a session that was looked up is believed, however much there is to say meanwhile."""
 
 
 @router.get("/posts/{post}/queue")
@@ -84,25 +88,33 @@ async def events(
     """Say that the queue changed, for as long as the session lasts (server-sent events)."""
     check_path(runtime, visitor.caller, post)
     return StreamingResponse(
-        _changes(runtime, post, token_of(request)),
+        _changes(runtime, post, token_of(request), visitor.caller),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-async def _changes(runtime: Runtime, post: str, cookie: str | None) -> AsyncIterator[str]:
+async def _changes(runtime: Runtime, post: str, cookie: str, caller: Caller) -> AsyncIterator[str]:
+    """Yield what to say, until the session or its person's role or post is another."""
     yield "retry: 1000\n\n"
-    told, quiet = "", 0
+    told, quiet, believed = "", 0, time.monotonic() + SESSION_SECONDS
     while True:
+        if time.monotonic() >= believed:
+            if not await _still_is(runtime, cookie, caller):
+                return
+            believed = time.monotonic() + SESSION_SECONDS
         now = await asyncio.to_thread(mark, runtime, post)
         quiet += 1
         if now != told:
             told, quiet = now, 0
             yield f"event: queue\ndata: {now}\n\n"
         elif quiet % LOOKS_A_PING == 0:
-            try:
-                await asyncio.to_thread(runtime.sessions.caller, cookie)
-            except NotAuthenticatedError:
-                return
             yield ": still here\n\n"
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _still_is(runtime: Runtime, cookie: str, caller: Caller) -> bool:
+    try:
+        return await runtime.executors.look_up(runtime.sessions.caller, cookie) == caller
+    except NotAuthenticatedError:
+        return False

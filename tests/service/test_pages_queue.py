@@ -1,8 +1,13 @@
 """The queue's page: who waits in which order, and where the minutes end."""
 
 import re
+from itertools import count
 from typing import Any
 
+import pytest
+
+from api.pages import queue
+from api.pages.sessions import COOKIE
 from api.pages.waiting import Meter, Vehicle, _cut, desk, mark
 from api.roles import Role
 from engine.times import moment
@@ -121,3 +126,48 @@ def test_events_need_a_session_and_their_post(world: World) -> None:
     assert Desk(world).get(f"{PAGE}/events").status_code == 303
     officer = at_desk(world, "events-officer", Role.CHECKPOINT)
     assert officer.get(f"/posts/{OTHER}/queue/events").status_code == 403
+
+
+async def line(world: World, cookie: str, leave: Any) -> list[str]:
+    """Read a page's line, at a post where something changes all the time; leave on the way."""
+    caller = world.runtime.sessions.caller(cookie)
+    said: list[str] = []
+    async for event in queue._changes(world.runtime, POST, cookie, caller):
+        said.append(event)
+        if len(said) == 3:
+            leave()
+        if len(said) == 100:
+            break
+    return said
+
+
+@pytest.mark.parametrize("how", ["removed", "signed out", "new password"])
+def test_a_line_ends_with_its_session_however_busy_the_post(
+    world: World, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, news = f"line-{how[:3]}", count()
+    cookie = at_desk(world, name, Role.CHECKPOINT).client.cookies[COOKIE]
+    accounts, sessions = world.runtime.accounts, world.runtime.sessions
+    leave = {
+        "removed": lambda: accounts.remove_user(name),
+        "signed out": lambda: sessions.end(cookie),
+        "new password": lambda: accounts.change_password(name),
+    }[how]
+    monkeypatch.setattr(queue, "mark", lambda *_: str(next(news)))
+    monkeypatch.setattr(queue, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(queue, "SESSION_SECONDS", 0.0)
+    assert world.client.portal is not None
+    assert len(world.client.portal.call(line, world, cookie, leave)) == 3
+
+
+def test_a_line_that_looks_at_its_session_when_it_is_quiet_is_caught(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: as long as there is news, no session is looked at."""
+    news = count()
+    cookie = at_desk(world, "line-on", Role.CHECKPOINT).client.cookies[COOKIE]
+    monkeypatch.setattr(queue, "mark", lambda *_: str(next(news)))
+    monkeypatch.setattr(queue, "LOOK_SECONDS", 0.001)
+    assert world.client.portal is not None
+    leave = lambda: world.runtime.accounts.remove_user("line-on")  # noqa: E731
+    assert len(world.client.portal.call(line, world, cookie, leave)) == 100
