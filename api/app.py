@@ -45,6 +45,7 @@ from api.routes import (
 from api.routes.models import ModelApproval, RollBack, RulesOnly
 from api.runtime import Runtime, open_runtime
 from api.settings import Settings
+from api.strangers import StrangerPace
 from engine.profiles import ProfileProposal
 from engine.recording import ReleaseReason
 from engine.records import Arrival, Record, Seizure
@@ -120,6 +121,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     )
     app.add_middleware(Express)
     app.add_middleware(HeadCheck)
+    app.add_middleware(StrangerPace)
     app.add_middleware(Guard)  # the last one added is the outermost
     problems.install(app)
     for module in ROUTES:

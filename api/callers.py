@@ -91,6 +91,13 @@ class Callers:
         found = self._known.get(self._digest(header))
         return found[1] if found is not None and found[0] > time.monotonic() else None
 
+    def is_known(self, header: str) -> bool:
+        """Tell whether a header's key was valid when it was last looked up, however long ago."""
+        try:
+            return self._digest(header) in self._known
+        except NotAuthenticatedError:
+            return False
+
     def look_up(self, header: str | None) -> Caller:
         """Return the caller of a header; raises ``NotAuthenticatedError``."""
         kept = self._digest(header)

@@ -10,13 +10,14 @@ Assumes that calls come from one thread, the event loop's.
 """
 
 import hashlib
-import ipaddress
 import math
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from api.addresses import network_of
 
 FREE = 5
 """Wrong passwords in a row, for one name from one address, that cost nothing."""
@@ -28,8 +29,6 @@ BURST, RECOVERY = 30, 2.0
 """Wrong passwords from one address that cost nothing, and the seconds that give one back."""
 MOST_KEPT = 10_000
 """Addresses, and pairs of address and name, that are remembered; the oldest are forgotten first."""
-_NETWORK_BITS = 64
-"""Of an IPv6 address: one subscriber has all addresses that begin with them."""
 
 
 @dataclass(slots=True)
@@ -87,19 +86,6 @@ def _keep(kept: OrderedDict[bytes, _Count], key: bytes, value: _Count) -> None:
     kept[key] = value
     while len(kept) > MOST_KEPT or next(iter(kept.values())).last_at < value.last_at - FORGOTTEN:
         kept.popitem(last=False)
-
-
-def network_of(address: str) -> str:
-    """Return what counts as one address; what is no address counts together."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    if found.version == 4:
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((int(found), _NETWORK_BITS), strict=False))
 
 
 def wait(wrong: int) -> int:

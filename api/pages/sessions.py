@@ -30,6 +30,7 @@ COOKIE = "darvoza_session"
 HOST_COOKIE = f"__Host-{COOKIE}"
 """Over TLS: a browser takes it from this host alone, and never from a neighbour of its domain."""
 _BYTES = 32
+_REMEMBERED = 10_000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 
@@ -64,6 +65,7 @@ class Sessions:
         self._length = round(hours * HOUR)
         self._now = SystemClock().now
         self.attempts = Attempts()
+        self._known: set[bytes] = set()
 
     def begin(self, name: str, role: Role) -> SignedIn:
         """Record that somebody whose password was right signs in."""
@@ -83,10 +85,18 @@ class Sessions:
             person = self._authority.look(connection).session(commitment_of(kept), now)
             is_claimed = person is None and _is_in_table(connection, kept, now)
         if person is None:
+            self._known.discard(kept)
             if is_claimed:
                 self._refused("session")
             raise NotAuthenticatedError
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known.add(kept)
         return Caller(person.name, person.role, person.post)
+
+    def is_known(self, token: str) -> bool:
+        """Tell whether a token was valid when it was last looked up, however long ago."""
+        return is_token(token) and self._digest(token) in self._known
 
     def end(self, token: str) -> None:
         """Record that somebody signs out; raises ``NotAuthenticatedError``."""

@@ -12,10 +12,11 @@ from sqlalchemy import func, select
 
 import api.accounts
 from api import executors, keys
+from api.addresses import network_of
 from api.executors import BoundedExecutor, Executors
 from api.keys import hashed, is_password, stand_in
 from api.pages import attempts, signing
-from api.pages.attempts import BURST, FORGOTTEN, FREE, LONGEST_WAIT, Attempts, network_of
+from api.pages.attempts import BURST, FORGOTTEN, FREE, LONGEST_WAIT, Attempts
 from api.roles import Role
 from api.settings import Settings
 from api.tables import USERS
