@@ -10,6 +10,7 @@ from api.callers import Caller
 from api.keys import open_pepper
 from api.reading import Reading
 from api.roles import Role
+from engine import recording
 from engine.answers import claim
 from engine.errors import ConflictError, NotAllowedError
 from engine.filing import read_back
@@ -76,6 +77,16 @@ def test_a_waiting_vehicle_is_let_go_by_two_supervisors(world: World, channel: s
     assert speak_as(world, "the-other", sent, LET_GO).status_code == 201
     assert sent["crossing_id"] not in queued(world)
     assert "needs_second_person" not in reviewed(world, sent)[-1]
+
+
+def test_one_supervisor_who_is_enough_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: with the rule left out one person lets a red vehicle go."""
+    red = find(world, "red", START + 7000)
+    monkeypatch.setattr(recording, "second_step", lambda *_, **__: {})
+    assert said(world, red, LET_GO).status_code == 201
+    assert red["crossing_id"] not in queued(world)
 
 
 def test_the_next_review_takes_a_proposal_back(world: World) -> None:
