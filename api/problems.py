@@ -80,7 +80,7 @@ def install(app: FastAPI) -> None:
     """Teach ``app`` to answer every refusal as a problem."""
     app.add_exception_handler(RiskError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(HTTPException, answer_http)
 
 
 async def _refused(request: Request, error: Exception) -> ProblemResponse:
@@ -110,7 +110,8 @@ async def _malformed(request: Request, error: Exception) -> ProblemResponse:
     return problem(422, TITLES[422], detail, instance=_instance(request), fields=fields)
 
 
-async def _http(request: Request, error: Exception) -> ProblemResponse:
+async def answer_http(request: Request, error: Exception) -> ProblemResponse:
+    """Return the problem of a refusal by the framework: no such path, no such method."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = error.headers if isinstance(error, HTTPException) else None
     title = TITLES.get(status, HTTPStatus(status).phrase.title().replace(" ", ""))

@@ -13,13 +13,14 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from api.pages.forms import FormError
 from api.pages.mistakes import corrections
 from api.pages.rendering import page, speech_of
 from api.pages.visits import Visitor, identify
-from api.problems import STATUS
-from engine.errors import NotAuthenticatedError, RiskError
+from api.problems import STATUS, answer_http
+from engine.errors import NotAuthenticatedError, NotFoundError, RiskError
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -75,11 +76,23 @@ async def refused(request: Request, error: Exception) -> Response:
         "kind": int(status),
         "why": type(error).__name__,
         "cause": getattr(error, "cause", ""),
+        "missing": error.kind if isinstance(error, NotFoundError) else "",
         "wrong": corrections(getattr(error, "mistakes", ()), speech_of(request)),
         "visitor": visitor,
         "post": None if visitor is None else visitor.caller.post,
     }
     return page(request, "refused.html", status=status, **values)
+
+
+async def answer_unknown(request: Request, error: Exception) -> Response:
+    """Answer an address that nothing is at: a page for a browser, a problem for a machine."""
+    is_browser = "text/html" in request.headers.get("accept", "")
+    is_missing = isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND
+    if not (is_browser and is_missing) or request.url.path.startswith("/v1/"):
+        return await answer_http(request, error)
+    answer = await refused(request, NotFoundError("page", ""))
+    answer.headers.update(HEADERS)
+    return answer
 
 
 async def _visitor(request: Request) -> Visitor | None:

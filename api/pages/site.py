@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -20,7 +21,7 @@ from api.pages import (
     watchlist,
 )
 from api.pages.rendering import STATIC
-from api.pages.routing import HEADERS
+from api.pages.routing import HEADERS, answer_unknown
 
 ROUTERS = (
     signing.router,
@@ -53,4 +54,5 @@ def install(app: FastAPI) -> None:
     """Serve the pages from ``app``."""
     for router in ROUTERS:
         app.include_router(router)
+    app.add_exception_handler(HTTPException, answer_unknown)
     app.mount("/static", _Files(directory=STATIC), name="static")

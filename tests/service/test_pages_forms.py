@@ -231,6 +231,12 @@ def test_a_refusal_keeps_the_menu_and_says_its_cause(world: World, boss: Desk) -
         refused = desk.get(to)
         assert refused.status_code == status and part in refused.text, to
         assert "forms-" in refused.text and 'action="/logout"' in refused.text, "menu and name"
+    unknown = officer.get("/decision", accept="text/html,*/*")
+    assert unknown.status_code == 404 and "no page at this address" in unknown.text
+    assert "forms-refused" in unknown.text and "Content-Security-Policy" in unknown.headers
+    for to, accept in (("/v1/none", "text/html"), ("/none", "application/json")):
+        machine = officer.get(to, accept=accept)
+        assert machine.headers["content-type"] == "application/problem+json", to
     old = officer.client.post(f"{path(red)}/acts", data={"form_token": "0" * 64})
     assert old.status_code == 403 and "opened too long ago" in old.text
     foreign = Desk(world)
