@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.errors import ProfileRefusedError
-from engine.profile_fields import ITEM, PROXIES, ROOTS, FieldType
+from engine.profile_fields import DERIVED, ITEM, PROXIES, ROOTS, FieldType, derived
 from engine.profile_language import DEAREST
 from engine.profile_program import program
 from features.catalogue import CATALOGUE
@@ -36,13 +36,20 @@ def checked(expression: str, names: Sequence[str]) -> dict[str, Any]:
 def fields(names: Sequence[str]) -> list[dict[str, Any]]:
     """Return all that an expression may ask for: records, goods, then features."""
     records = [one for root, known in ROOTS.items() for one in _of(f"{root}.", known)]
-    return [*records, *_of("goods.", ITEM), *(_feature(name) for name in names)]
+    made = (_derived(name) for name in derived(names))
+    return [*records, *_of("goods.", ITEM), *made, *(_feature(name) for name in names)]
 
 
 def _of(prefix: str, known: Mapping[str, FieldType]) -> Iterator[dict[str, Any]]:
     for name, kind in known.items():
         full = prefix + name
         yield _field(full, kind.kind, choices=sorted(kind.choices), proxy=full in PROXIES)
+
+
+def _derived(name: str) -> dict[str, Any]:
+    known = DERIVED[name]
+    about = {"unit": known.unit, "meaning": known.meaning, "proxy": False}
+    return _field(f"features.{name}", "number", **about)
 
 
 def _feature(name: str) -> dict[str, Any]:

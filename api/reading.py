@@ -23,7 +23,7 @@ from engine.plausible import check_plausible
 from engine.queue import Filed, filed, listed, waiting
 from engine.records import Arrival, Inspection
 from engine.referrals import opens
-from engine.reviews import NEEDS_SECOND, reviews_of
+from engine.reviews import NEEDS_SECOND, order_of_review, reviews_of
 from engine.times import rfc3339
 
 
@@ -173,6 +173,9 @@ class Reading:
             for one in alerts_of(connection, known.decision_id)
         ]
         seen = self._runtime.answer(found, is_blind=is_blind)
+        if not seen["search_order"]:
+            order = order_of_review(connection, self._runtime.journal, known)
+            seen = seen | {"search_order": order}
         return seen | {"alerts": alerts} if alerts else seen
 
 

@@ -63,6 +63,7 @@ from features.catalogue import CATALOGUE
 from features.online import OnlineFeatures
 from features.plan import Plan
 from features.projection import CounterProjection
+from models.figures import profile_figure
 from models.promotions import OnTrial, PromotionProjection
 
 
@@ -214,7 +215,9 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         refused=metrics.models_refused.inc,
         trial=partial(_trial, store, models),
     )
-    profiles = ProfileMatcher(writer.submit, plan.names, failed=metrics.profile_failed)
+    profiles = ProfileMatcher(
+        writer.submit, plan.names, failed=metrics.profile_failed, say=profile_figure
+    )
     considering = Considering(
         Shifts(
             store,

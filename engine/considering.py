@@ -20,7 +20,7 @@ from engine.placement import MOST_PEERS
 from engine.placement import VERSION as PLACEMENT
 from engine.ports import FeatureRows, Features, Rows, Scorer, Scores
 from engine.queue import merits_of_scored
-from engine.reasons import Reason, Sentences
+from engine.reasons import REASONS_VERSION, Reason, Sentences
 from engine.records import Arrival
 from engine.rules import RULES, RULES_VERSION, purpose
 from engine.rules import sentences as rule_sentences
@@ -257,6 +257,7 @@ class Considering:
             amendment=0 if amends is None else amends.number,
             trial=led.trial,
             placement=PLACEMENT,
+            sentences=REASONS_VERSION,
         )
 
 
@@ -270,10 +271,11 @@ def seen(
 ) -> Seen:
     """Return one arrival of a batch with its features and scores; ``other`` are a trial's."""
     features = rows.by_name(index)
+    evidence = rows.evidence[index] if rows.evidence else {}
     if scores is None:
-        return Seen(arrival, features)
+        return Seen(arrival, features, evidence=evidence)
     beside = None if other is None else _chances(other, index)
-    return Seen(arrival, features, *_chances(scores, index), beside)
+    return Seen(arrival, features, *_chances(scores, index), beside, evidence)
 
 
 def _chances(scores: Scores, index: int) -> tuple[float, float]:
@@ -288,4 +290,5 @@ def reasons(
         return rule_sentences(one.features)
     crossing = one.arrival.crossing
     found = scorer.explain(row, vehicle_class=crossing.vehicle_class, post=crossing.post)
-    return sentences(found, one.arrival)
+    behind = [replace(each, evidence=one.evidence.get(each.feature)) for each in found]
+    return sentences(behind, one.arrival)

@@ -7,7 +7,7 @@ What a role may see of it stands in :mod:`engine.views`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.assignment import TEAM, assigned
@@ -18,6 +18,7 @@ from engine.minutes import Minutes
 from engine.percentiles import at, percentile
 from engine.placement import FIRST_VERSION, Peers, drawn_merit, purpose_of
 from engine.places import Search, Searches, search_order
+from engine.ports import Evidence
 from engine.ranking import place_of
 from engine.reasons import Reason
 from engine.records import Arrival
@@ -84,6 +85,8 @@ class Inputs:
     """Version of the rules that decide without a model; the first records do not say it."""
     trial: Trial | None = None
     """Where two models share the picks: what is said above of a model is said of the leader."""
+    sentences: str = "reasons-1"
+    """Version of the rule that makes reasons; records before the second do not say it."""
     placement: str = FIRST_VERSION
     """Version of the rule by which it queues; the first records do not say it."""
     peers: tuple[float, ...] = ()
@@ -108,6 +111,8 @@ class Seen:
     p_discrepancy: float | None = None
     other: tuple[float, float] | None = None
     """Both chances, in this order, by the model of a trial that does not lead; None without one."""
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    """The inspections behind each feature that is a rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,21 +212,28 @@ def explained(
 ) -> Decision:
     """Return the decision with its reasons.
 
-    Profiles and entries of the watch list that selected it come first; a pick of the lot alone says
-    that it is one.
+    A member of the random stream says first that it is one, whatever else picked it. Profiles and
+    entries of the watch list that selected it come next.
     """
     reasons = (*said(matches, decision.selection.fired), *reasons)
-    if decision.selection.fired == (RANDOM,):
-        share = decision.selection.propensities[Channel.RED]
-        drawn = Reason(
-            code="random_check",
-            text="Drawn by lot as a random check, not picked by its risk.",
-            fact="member of the random stream",
-            comparison=f"any vehicle like it is sent to red with a chance of {share:.1%}",
-            contribution=0.0,
-        )
-        reasons = (drawn, *reasons)
-    return replace(decision, reasons=tuple(reasons))
+    if decision.selection.is_random:
+        reasons = (_random_check(decision.selection), *reasons)
+    return replace(decision, reasons=reasons)
+
+
+def _random_check(selection: Selection) -> Reason:
+    share = selection.propensities[Channel.RED]
+    is_alone = selection.fired == (RANDOM,)
+    return Reason(
+        code="random_check",
+        text="Random check: selected at random, not because of its risk."
+        if is_alone
+        else "Random check: selected at random, and for another reason as well.",
+        fact="member of the random stream",
+        comparison=f"any vehicle like it is sent to red with a chance of {share:.1%}",
+        contribution=0.0,
+        message="random_check" if is_alone else "random_check_and_more",
+    )
 
 
 def _team(inputs: Inputs, channel: Channel) -> str | None:

@@ -33,6 +33,10 @@ class Match:
     """Where it sends what it selects."""
     share: float
     """Probability with which it selects what fits it, in (0, 1]."""
+    title: str = ""
+    """The profile's title."""
+    words: str = ""
+    """What of the arrival fits a profile, or what an entry names, why, by whom and until when."""
 
     @property
     def purpose(self) -> str:
@@ -62,22 +66,27 @@ def said(matches: Sequence[Match], fired: Sequence[str]) -> tuple[Reason, ...]:
 
 
 def _by_profile(match: Match) -> Reason:
+    title = f" «{match.title}»" if match.title else ""
     return Reason(
         code="profile",
-        text=f"Fits the profile {match.code}, written and approved by two people.",
-        fact="fits the profile",
+        text=f"Profile {match.code}{title}: {match.words}.",
+        fact=match.words,
         comparison=f"selects {match.share:.0%} of what fits it",
         contribution=0.0,
+        message="profile",
+        parameters={"code": match.code, "title": match.title, "share": match.share},
     )
 
 
 def _by_watchlist(match: Match) -> Reason:
     return Reason(
         code="watchlist",
-        text="Is named by an entry of the watch list.",
-        fact=f"entry {match.code}",
+        text=f"Watch list: {match.words}.",
+        fact=match.words,
         comparison=f"sends what it names to {match.channel}",
         contribution=0.0,
+        message="watchlist",
+        parameters={"entry": match.code},
     )
 
 

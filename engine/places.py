@@ -1,8 +1,10 @@
 """Where to look first in a vehicle sent to physical inspection, learnt from every place searched.
 
-Assumes that a place is worth searching as often as searching it found something: in all vehicles,
-in vehicles of its class, in those as laden or as empty as it is. A place that nobody has searched
-keeps the stated prior (:mod:`engine.place_table`): not searched is no evidence of absence.
+Places are in the order of the finds expected in a minute of search, and each step states that
+figure, so that an order never contradicts its own words. What is expected of a search is how often
+searching the place found something: in all vehicles, in vehicles of its class, in those as laden or
+as empty as it is. A place that was never searched keeps the stated prior
+(:mod:`engine.place_table`): not searched is no evidence of absence.
 
 Finds on this vehicle and its parties (trailer, driver, carrier, consignee) raise their places as
 far as parties keep to their ways, which is learnt too: from how often two finds on one party were
@@ -19,17 +21,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
 
-from engine.place_table import FIRST, LIKELIEST, PRIOR, group, how
+from engine.place_table import FIRST, LIKELIEST, PRIOR, group, how, minutes_of
 from engine.records import PLACES, Crossing, Method, VehicleClass
 
-PLACES_VERSION = "learnt-2"
+PLACES_VERSION = "learnt-3"
 """Changes whenever the prior or what is made of counts changes; kept with every search order."""
+BEFORE_MINUTES = "learnt-2"
+"""The rule before: by finds expected of a search, whatever it takes. Its orders come out again."""
 SEARCHED_FIRST = 6
 """Places of a search order."""
 FEWEST_GROUPS = 3
 """Groups of places (cab, chassis, cargo, ...) that a search order spreads over at least."""
-PRIOR_FINDS = 10.0
-"""Finds that what is known more broadly counts as, against finds in vehicles more like this one."""
+PRIOR_FINDS: Mapping[str, float] = {PLACES_VERSION: 3.0, BEFORE_MINUTES: 10.0}
+"""By rule: finds that broader knowledge counts as, against those in vehicles more alike."""
+PER_MINUTES = 1_000
+"""Minutes of search that the expectation of a place is stated for."""
 KEPT = 0.3
 """How often a party is taken to hide where it did before, as long as nobody knows."""
 PRIOR_PAIRS = 10.0
@@ -116,9 +122,17 @@ def counted(places: Iterable[str]) -> set[str]:
 
 def search_order(crossing: Crossing, searches: Searches) -> tuple[Search, ...]:
     """Return the places to search first, in order, each with why."""
-    rate = rates(crossing, searches)
+    rate = expectations(crossing, searches)
     places = spread(sorted(rate, key=lambda place: (-rate[place], place)))
-    return tuple(_step(crossing.vehicle_class, place, searches) for place in places)
+    return tuple(_step(crossing.vehicle_class, p, searches, expected=rate[p]) for p in places)
+
+
+def expectations(crossing: Crossing, searches: Searches) -> Mapping[str, float]:
+    """Return the finds expected in a minute of search, by place: what orders are made by."""
+    rate = rates(crossing, searches)
+    if searches.version == BEFORE_MINUTES:
+        return rate
+    return {place: chance / minutes_of(place) for place, chance in rate.items()}
 
 
 def rates(crossing: Crossing, searches: Searches) -> Mapping[str, float]:
@@ -186,22 +200,23 @@ def _usual(vehicle_class: VehicleClass, place: str, searches: Searches) -> float
     """Return the odds of a find in such a vehicle: the prior, corrected from broad to narrow."""
     whole = any_of(place)
     prior = PRIOR[vehicle_class].get(place, _least(vehicle_class))
-    factor = _factor(searches.of(ALL).get(whole, _NONE), _usually(whole), 1.0)
-    factor = _factor(searches.of(ALL).get(place, _NONE), _usually(place), factor)
+    worth = PRIOR_FINDS.get(searches.version, PRIOR_FINDS[PLACES_VERSION])
+    factor = _factor(searches.of(ALL).get(whole, _NONE), _usually(whole), 1.0, worth=worth)
+    factor = _factor(searches.of(ALL).get(place, _NONE), _usually(place), factor, worth=worth)
     odds = prior * factor
     for scope in (CLASS, LOAD):
-        odds *= _factor(searches.of(scope).get(place, _NONE), odds, 1.0)
+        odds *= _factor(searches.of(scope).get(place, _NONE), odds, 1.0, worth=worth)
     return odds
 
 
-def _factor(counts: tuple[int, int], expected: float, known: float) -> float:
+def _factor(counts: tuple[int, int], expected: float, known: float, *, worth: float) -> float:
     """Return by what finds exceed what was expected of these searches; ``known`` is the prior.
 
-    The mean of a Gamma posterior whose prior weighs ``PRIOR_FINDS``. Searches that found something
+    The mean of a Gamma posterior whose prior weighs ``worth`` finds. Searches that found something
     stand above the line alone, so that no find can ever lower a place.
     """
     searched, found = counts
-    return (found + PRIOR_FINDS) / ((searched - found) * expected + PRIOR_FINDS / known)
+    return (found + worth) / ((searched - found) * expected + worth / known)
 
 
 @lru_cache
@@ -224,20 +239,43 @@ def _usually(place: str) -> float:
     return math.fsum(known) / len(known) if known else min(map(_least, FIRST))
 
 
-def _step(vehicle_class: VehicleClass, place: str, searches: Searches) -> Search:
+def _step(
+    vehicle_class: VehicleClass, place: str, searches: Searches, *, expected: float
+) -> Search:
     method, otherwise = how(place)
-    searched, found = searches.of(CLASS).get(place, _NONE)
+    counts = searches.of(CLASS).get(place, _NONE)
     where = _CLASSES[vehicle_class]
     held = [
         f"{_times(times)} {words}"
         for party, words in PARTIES.items()
         if (times := searches.of(party).get(place, _NONE)[1])
     ]
-    if searched:
-        said = f"found there {found:,} of {searched:,} times it was searched on {where}"
+    if searches.version == BEFORE_MINUTES:
+        said = [_before_minutes(where, counts, otherwise)]
     else:
-        said = f"not searched on {where} before; {otherwise}"
-    return Search(place, method, "; ".join([said, *held]))
+        said = [_expectation(expected), _history(where, counts, otherwise)]
+    return Search(place, method, "; ".join([*said, *held]))
+
+
+def _expectation(expected: float) -> str:
+    """Say the figure that an order is made by."""
+    return f"{PER_MINUTES * expected:.3f} finds expected in {PER_MINUTES:,} minutes"
+
+
+def _history(where: str, counts: tuple[int, int], otherwise: str) -> str:
+    searched, found = counts
+    if not searched:
+        return f"not searched on {where} before; {otherwise}"
+    many = "search" if searched == 1 else "searches"
+    return f"{found:,} of {searched:,} {many} on {where} found something"
+
+
+def _before_minutes(where: str, counts: tuple[int, int], otherwise: str) -> str:
+    """Say why a place was searched as records of the rule before have it."""
+    searched, found = counts
+    if not searched:
+        return f"not searched on {where} before; {otherwise}"
+    return f"found there {found:,} of {searched:,} times it was searched on {where}"
 
 
 def _times(number: int) -> str:

@@ -32,10 +32,25 @@ class FeatureRows:
     """What the counters will append for each arrival; opaque here, rides on ``Draft.extra``."""
     epoch: str = ""
     """Digest of the loaded history that the counters started from; empty without one."""
+    evidence: tuple[Mapping[str, "Evidence"], ...] = ()
+    """For each arrival, the inspections behind every rate; empty where none were counted."""
 
     def by_name(self, index: int) -> Mapping[str, float]:
         """Return one arrival's features by their names."""
         return _Named(_places(self.names), self.values[index])
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The inspections behind a rate, and how often such inspections find something."""
+
+    finds: int
+    inspections: int
+    """0 where nothing was ever inspected: the rate is then no history, only its prior."""
+    usual: float
+    """Finds per inspection to compare with; NaN where too few inspections are known."""
+    is_of_post: bool
+    """``usual`` is of the post in the last year; else of all posts so far."""
 
 
 class _Named(Mapping[str, float]):
@@ -82,6 +97,8 @@ class Contribution:
     log_odds: float
     among: str = ""
     """The comparable crossings, in words; empty where they are those of the same class."""
+    evidence: Evidence | None = None
+    """The inspections behind it; None where the feature is no rate of inspections."""
 
 
 class Clock(Protocol):

@@ -72,6 +72,48 @@ ITEM = _fields(GoodsItem)
 """Fields of one of the goods."""
 
 
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A figure for profiles alone, made of features: a new feature would need a new model."""
+
+    inputs: tuple[str, ...]
+    value: Callable[..., float]
+    unit: str
+    meaning: str
+
+
+def _undeclared(weighed_less_gross: float, over_usual: float) -> float:
+    """Return what the vehicle's usual empty mass leaves of weighbridge less declared gross mass."""
+    if not over_usual:
+        return math.nan
+    return weighed_less_gross - weighed_less_gross / over_usual
+
+
+DERIVED: Mapping[str, Derived] = {
+    "undeclared_mass_kg": Derived(
+        ("weighed_less_gross_kg", "tare_over_usual_of_plate"),
+        _undeclared,
+        "kg",
+        "weighbridge mass less declared gross mass less the usual empty mass of this vehicle",
+    )
+}
+"""By name, asked for as ``features.NAME``; missing where an input is. A weighbridge weighs the
+vehicle too, and the mass of one that was never weighed with papers before is not known."""
+
+
+def derived(names: Iterable[str]) -> list[str]:
+    """Return the derived figures that can be made of these features."""
+    known = frozenset(names)
+    return [name for name, one in DERIVED.items() if known.issuperset(one.inputs)]
+
+
+def columns_of(needs: Iterable[str]) -> set[str]:
+    """Return the features that expressions read, by the full names of what they need."""
+    asked = {full.removeprefix("features.") for full in needs if full.startswith("features.")}
+    made = {name for one in asked & DERIVED.keys() for name in DERIVED[one].inputs}
+    return (asked - DERIVED.keys()) | made
+
+
 class Reader:
     """Reads from an arrival what some expressions need, each value once."""
 
@@ -83,7 +125,13 @@ class Reader:
         self._fields = {
             root: [(flat[full], name) for full, of, name in parts if of == root] for root in ROOTS
         }
-        self._features = [(flat[full], names[name]) for full, of, name in parts if of == "features"]
+        asked = [(flat[full], name) for full, of, name in parts if of == "features"]
+        self._features = [(full, names[name]) for full, name in asked if name not in DERIVED]
+        self._derived = [
+            (full, DERIVED[name].value, [names[one] for one in DERIVED[name].inputs])
+            for full, name in asked
+            if name in DERIVED
+        ]
         self._item = [name for _, of, name in parts if of == "goods"]
         self._goods = "goods" in wanted or bool(self._item)
 
@@ -98,8 +146,9 @@ class Reader:
             for written, name in self._fields[root]:
                 found[written] = _value(name, getattr(record, name, None), ROOTS[root][name])
         for written, column in self._features:
-            value = float(row[column])
-            found[written] = value if math.isfinite(value) else None
+            found[written] = _finite(float(row[column]))
+        for written, value, columns in self._derived:
+            found[written] = _finite(value(*(float(row[column]) for column in columns)))
         if self._goods:
             items = () if declaration is None else declaration.items
             found["goods"] = [
@@ -107,6 +156,10 @@ class Reader:
                 for item in items
             ]
         return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _value(_name: str, value: Any, known: FieldType) -> Any:

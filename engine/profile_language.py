@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal as Either
 
 from engine.profile_calls import call_of, macro_of
-from engine.profile_fields import LIST_MOST
+from engine.profile_fields import LIST_MOST, derived
 from engine.profile_names import field_of, list_of, literal_of, name_of
 from engine.profile_parts import Scope, Typed, as_condition, spelt_alike
 from engine.profile_syntax import (
@@ -50,7 +50,7 @@ class Checked:
 
 def check(text: str, *, features: Sequence[str]) -> Checked:
     """Return an expression ready to compile; raises ``ProfileRefusedError`` with place and rule."""
-    scope = Scope(frozenset(features), _RULES)
+    scope = Scope(frozenset([*features, *derived(features)]), _RULES)
     found = scope.typed(parse(text))
     if found.kind != "bool":
         raise refused(1, f"the whole must be true or false, it is a {found.kind}")

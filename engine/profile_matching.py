@@ -6,7 +6,7 @@ no decision fails for it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from engine.errors import ProfileRefusedError
 from engine.journal import Draft, Entry
 from engine.matches import Match
-from engine.ports import FeatureRows
+from engine.ports import Evidence, FeatureRows
 from engine.power_records import are_there_new, read_records
 from engine.profile_fields import Reader
 from engine.profile_program import ProfileFailed, Program, context, program
@@ -25,9 +25,17 @@ from engine.records import Arrival
 from engine.times import MINUTE, rfc3339
 from engine.twokeys import KINDS_OF, replay_records
 
+MOST_FIGURES = 4
+"""Figures of a profile that its reason gives."""
 FLUSH = MINUTE
 """How often the counts of shadows are recorded, while there are any."""
 COUNTED, FAILED = "profile_counted", "profile_failed"
+
+
+def named(full: str, value: Any, _: Evidence | None) -> str:
+    """Say a figure by its name, as nothing better is known here."""
+    text = f"{value:,.6g}" if isinstance(value, float) else str(value)
+    return f"{full.rpartition('.')[2].replace('_', ' ')}: {text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +53,14 @@ class ProfileMatcher:
         names: Sequence[str],
         *,
         failed: Callable[[], None] = lambda: None,
+        say: Callable[[str, Any, Evidence | None], str] = named,
     ) -> None:
-        """``names`` are those of the features; ``failed`` is told of each failed evaluation."""
+        """``names`` are those of the features; ``failed`` is told of each failed evaluation.
+
+        ``say`` puts one figure that picked an arrival into words: its full name, its value, and the
+        inspections behind it where it is a rate of them.
+        """
+        self._say = say
         self._submit = submit
         self._names = tuple(names)
         self._columns = {name: place for place, name in enumerate(names)}
@@ -72,9 +86,7 @@ class ProfileMatcher:
         due = [one for one in self._compiled if one.profile.is_valid(as_of)]
         if not due:
             return [()] * len(arrivals)
-        found = [
-            self._of(arrival, rows.values[index], due) for index, arrival in enumerate(arrivals)
-        ]
+        found = [self._of(arrival, rows, index, due=due) for index, arrival in enumerate(arrivals)]
         if self._seen and as_of - self._flushed > FLUSH:
             self.flush(as_of)
         return found
@@ -109,15 +121,21 @@ class ProfileMatcher:
             self._tell(profile, type(error).__name__)
             return None
 
-    def _of(self, arrival: Arrival, row: Any, due: Sequence[_Compiled]) -> tuple[Match, ...]:
+    def _of(
+        self, arrival: Arrival, rows: FeatureRows, index: int, *, due: Sequence[_Compiled]
+    ) -> tuple[Match, ...]:
         post, values = arrival.crossing.post, None
+        known: dict[str, Any] = {}
         found = []
         for one in due:
             proposed, standing = one.profile.proposed, one.profile.standing
             if proposed.post not in (None, post):
                 continue
             if values is None:
-                values = context(self._reader.values(arrival.crossing, arrival.declaration, row))
+                known = self._reader.values(
+                    arrival.crossing, arrival.declaration, rows.values[index]
+                )
+                values = context(known)
             is_shadow = standing.state == "shadow"
             if is_shadow:
                 self._seen[one.profile.code] += 1
@@ -126,8 +144,21 @@ class ProfileMatcher:
             if is_shadow:
                 self._shadows[one.profile.code] += 1
             else:
-                found.append(as_match(one.profile))
+                evidence = rows.evidence[index] if rows.evidence else {}
+                found.append(as_match(one.profile, self._words(one, known, evidence)))
         return tuple(found)
+
+    def _words(
+        self, one: _Compiled, known: Mapping[str, Any], evidence: Mapping[str, Evidence]
+    ) -> str:
+        """Say what of the arrival the profile asked for, as it was."""
+        said = []
+        for full in sorted(one.program.needs):
+            value = known.get(full.replace(".", "_"))
+            if not full.startswith("goods") and value not in (None, []):
+                behind = evidence.get(full.removeprefix("features."))
+                said.append(self._say(full, value, behind))
+        return "; ".join(said[:MOST_FIGURES]) or "the goods fit"
 
     def _fits(self, one: _Compiled, values: Any) -> bool:
         try:

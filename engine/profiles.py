@@ -140,8 +140,8 @@ def read(found: Standing) -> Profile:
     return Profile(found, ProfileProposal.model_validate(found.content, strict=False))
 
 
-def as_match(profile: Profile) -> Match:
-    """Return the match of a profile in force, as a decision keeps it."""
+def as_match(profile: Profile, words: str) -> Match:
+    """Return the match of a profile in force, as a decision keeps it; ``words`` say what fits."""
     proposed = profile.proposed
     return Match(
         "profile",
@@ -149,6 +149,8 @@ def as_match(profile: Profile) -> Match:
         profile.standing.sequence,
         proposed.channel,
         proposed.percentage / 100.0,
+        proposed.title or "",
+        words,
     )
 
 

@@ -3,7 +3,9 @@
 Features are read anew as of the decision's time, scored by the model that decided (and by the other
 one of a trial), and decided with the recorded inputs. The rank is an input by value: what waited
 then has long left the queue. So is the search order of a record made before such orders were
-learnt. A record is held to what it says: what later engines say beside it cannot differ from it.
+learnt. The sentences of a record made by an earlier rule stand as they were said, where the numbers
+behind them come out again. A record is held to what it says: what later engines say next to it
+cannot differ from it.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,12 +15,16 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.considering import reasons, seen
-from engine.decision import Decision, Inputs, Rank, decide, explained
+from engine.decision import Decision, Inputs, Rank, Seen, decide, explained
 from engine.filing import Filing, digest_of, read_back
 from engine.journal import Journal
-from engine.ports import FeatureRows, Features, Scorer
-from engine.reasons import Reason, Sentences
+from engine.ports import FeatureRows, Features, Rows, Scorer
+from engine.reasons import REASONS_VERSION, Reason, Sentences
+from engine.rules import RULES
+from engine.rules import sentences as rule_sentences
 from engine.views import outcome
+
+RULE_CODES = frozenset(rule.code for rule in RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +72,12 @@ class Recompute:
         if decision.is_referred:
             found = reasons(one, rows.values[0], scorer, sentences=self._sentences)
             decision = explained(decision, found, inputs.matches)
+        again = _comparable(decision, filing)
+        if inputs.sentences != REASONS_VERSION and _stand(filing, one, rows.values[0], scorer):
+            again["reasons"] = filing.decision["reasons"]
         is_same = digest_of(rows.values[0]) == filing.features
         in_place = filing.place in (None, decision.place)
-        return Recomputed(filing.decision, _comparable(decision, filing), is_same, in_place)
+        return Recomputed(filing.decision, again, is_same, in_place)
 
     def features(self, connection: Connection, seq: int) -> tuple[int, dict[str, float]]:
         """Return the time of a decision (UTC microseconds) and its features by name."""
@@ -105,6 +114,22 @@ class Recompute:
         if sequence is None:
             return ()
         return tuple(self._journal.body(connection, sequence)["quantiles"])
+
+
+def _stand(filing: Filing, one: Seen, row: Rows, scorer: Scorer | None) -> bool:
+    """Tell whether what reasons of an earlier rule stand on comes out again, to the bit.
+
+    That is the contributions of a model, or the words of the rules where none decided.
+    """
+    found = filing.decision["reasons"]
+    if scorer is None:
+        words = {reason.text for reason in rule_sentences(one.features)}
+        return all(each["text"] in words for each in found if each["code"] in RULE_CODES)
+    crossing = filing.arrival.crossing
+    explained_by = scorer.explain(row, vehicle_class=crossing.vehicle_class, post=crossing.post)
+    added = {each.feature: each.log_odds for each in explained_by}
+    weighed = [each for each in found if each["contribution"] != 0.0]
+    return all(added.get(each["code"]) == each["contribution"] for each in weighed)
 
 
 def _comparable(decision: Decision, filing: Filing) -> dict[str, Any]:

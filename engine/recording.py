@@ -38,6 +38,7 @@ from engine.finds import (
 from engine.inflight import Recorded, recorded
 from engine.journal import Draft, Entry, Journal
 from engine.placement import MOST_PEERS
+from engine.places import search_order
 from engine.ports import Features
 from engine.queue import (
     DECISION,
@@ -57,7 +58,7 @@ from engine.records import (
     Text,
 )
 from engine.referrals import ANSWERS, strictest_answered
-from engine.reviews import PLACE, Review, Reviewer, review_draft, second_step
+from engine.reviews import PLACE, Review, Reviewer, order_step, review_draft, second_step
 from engine.rosters import ROSTER, Roster
 from engine.selection import INSPECTED, Channel
 from engine.store import Store
@@ -225,9 +226,21 @@ class Recording:
             step = second_step(connection, review, known, by=by, body=self._journal.body)
             if (place := self._drawn_place(connection, decision, review)) is not None:
                 step |= {PLACE: place}
+            if review.sends_to_red:
+                step |= self._order(connection, decision)
             return review_draft(review, decision, person=by.name, claim=said, step=step)
 
         return self.once(claim, draft)
+
+    def _order(self, connection: Connection, decision: Filed) -> dict[str, Any]:
+        """Return a search order as of now for a vehicle that the engine made none for."""
+        body = self._journal.body(connection, decision.seq)
+        if body["decision"]["search_order"]:
+            return {}
+        arrival = Arrival.model_validate(body["arrival"], strict=False)
+        event = self._features.record(arrival.crossing, arrival.declaration)
+        searches = self._features.searches(connection, event)
+        return order_step(search_order(arrival.crossing, searches), searches)
 
     def roster(self, roster: Roster, claim: Claim) -> Recorded:
         """Record the inspection minutes of a post's shift."""

@@ -8,7 +8,7 @@ from what the engine chose.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
@@ -16,7 +16,8 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Connection, Index, SmallInteger, String, Table, insert, select
 
 from engine.errors import NotAllowedError
-from engine.journal import Draft, Entry
+from engine.journal import Draft, Entry, Journal
+from engine.places import Search, Searches
 from engine.queue import Filed, redirect, waits
 from engine.records import Identifier, Record, Text
 from engine.selection import INSPECTED, Channel
@@ -66,6 +67,11 @@ class Review(Record):
     reason: Text | None = None
     """In words; an override owes them."""
 
+    @property
+    def sends_to_red(self) -> bool:
+        """Tell whether it is an override to physical inspection."""
+        return self.verdict == "override" and self.channel == "red"
+
     @model_validator(mode="after")
     def _overrides_say_where_and_why(self) -> Self:
         if self.verdict == "override" and self.channel is None:
@@ -80,6 +86,11 @@ class Review(Record):
         return self
 
 
+def order_step(order: Sequence[Search], searches: Searches) -> dict[str, Any]:
+    """Return what a review's record keeps of the search order that it makes."""
+    return {"search_order": [asdict(step) for step in order], "searches": searches.as_dict()}
+
+
 def review_draft(
     review: Review,
     decision: Filed,
@@ -90,7 +101,8 @@ def review_draft(
 ) -> Draft:
     """Return the record of a review.
 
-    ``step`` is how it moves the queue: to a drawn place, as a second word, or not without one.
+    ``step`` is how it moves the queue: to a drawn place, as a second word, or not without one; and
+    the search order of a vehicle that it sends to red without one.
     """
     body = {
         **step,
@@ -130,6 +142,21 @@ class ReviewProjection:
 
 
 _R = REVIEWS.c
+
+
+def order_of_review(
+    connection: Connection, journal: Journal, decision: Filed
+) -> list[dict[str, Any]]:
+    """Return the search order made when a supervisor sent the vehicle to red; empty without one.
+
+    Only a vehicle that now is red is looked for, so that a queue asks for few.
+    """
+    if decision.channel != Channel.RED:
+        return []
+    for seq in reversed(reviews_of(connection, decision.decision_id)):
+        if order := journal.body(connection, seq).get("search_order"):
+            return list(order)
+    return []
 
 
 def reviews_of(connection: Connection, decision_id: str) -> list[int]:

@@ -28,7 +28,7 @@ from engine.ports import FeatureRows
 from engine.power_records import PowerRecord, RecordTail
 from engine.records import Arrival, Crossing, Declaration, Identifier, PostCode, Record, Text, Time
 from engine.store import METADATA, Int64
-from engine.times import DAY, micros, rfc3339
+from engine.times import DAY, micros, moment, rfc3339
 from engine.twokeys import (
     KINDS_OF,
     Standing,
@@ -256,14 +256,24 @@ class WatchMatcher:
         if now.state == "in_force":
             rows = list(_rows(now))
             self._keys[entry_id] = tuple(row["key"] for row in rows)
+            words = in_words(now)
             for row in rows:
-                match = Match("watchlist", entry_id, row["seq"], row["channel"], 1.0)
+                match = Match("watchlist", entry_id, row["seq"], row["channel"], 1.0, words=words)
                 self._entries[row["key"]][entry_id] = match, row["expires_at"]
 
 
 def expires_at(found: Standing) -> int:
     """Return when an entry expires, UTC microseconds."""
     return micros(WatchEntry.model_validate(found.content, strict=False).expiry)
+
+
+def in_words(found: Standing) -> str:
+    """Return what an entry names, why, by whom and until when, for those who may know."""
+    names = ", ".join(
+        f"{kind.replace('_', ' ')} {value}" for kind, value in identifiers(found.content).items()
+    )
+    until = moment(expires_at(found)).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{names}; reason: {found.content['reason']}; by {found.author}; until {until}"
 
 
 def shown(found: Standing, as_of: int) -> dict[str, Any]:

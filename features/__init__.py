@@ -24,6 +24,7 @@ duck        that SQL on DuckDB: the independent checker
 relations   a history laid out for SQL engines
 spark       that SQL on a cluster, for a history that one machine does not hold
 answers     what it answered, finished into features
+evidence    the inspections behind each rate, from the reads that made it
 layout      how one group's counters are packed into a row
 counters    the same reads online, on the store
 projection  what each record adds to them

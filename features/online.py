@@ -19,6 +19,7 @@ from features import loaded
 from features.counters import Reader
 from features.definitions import Floats
 from features.encode import encode, key
+from features.evidence import EvidenceReader
 from features.passages import (
     PASSAGES,
     ActEvent,
@@ -50,6 +51,7 @@ class OnlineFeatures:
         self._network = network
         self._reader = Reader(plan)
         self._places = PlaceCounter(plan)
+        self._evidence = EvidenceReader(plan)
         self.names = plan.names
         self.digest = plan.digest
 
@@ -89,7 +91,7 @@ class OnlineFeatures:
                 arrivals, encoded, keys, facts, as_of, stood, strict=True
             )
         )
-        return FeatureRows(self.names, values, events, epoch)
+        return FeatureRows(self.names, values, events, epoch, self._evidence.of(reads))
 
     def record(self, crossing: Crossing, declaration: Declaration | None) -> CrossingEvent:
         """Return the event of a crossing that is recorded without a decision."""

@@ -35,7 +35,8 @@ scorer       a bundle in force: probabilities and contributions; walk: all rows 
 peer         our model as plain services take it, for the benches
 explain      exact Shapley contributions of trees; paths, groups: the trees as it looks them up
 contributions  what the features added to a risk; norms: what is usual
-reasons      contributions as sentences; wording, wording_mirror: how a feature is said; amounts
+reasons      contributions as sentences; eligibility: which may become reasons, one a subject
+             (topics); wording, wording_mirror: how a feature is said; amounts; figures: of profiles
 integrity    whether officers see more of a carrier, or let more go, than the lot explains
 similar      past seizures with like reasons; seizures: which of them a bundle remembers
 registry     training runs in MLflow, which only this module and tracking know

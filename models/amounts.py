@@ -35,6 +35,15 @@ _NOUN: Mapping[str, str] = {
     "is_empty": "said to be empty",
     "hours_late": "time until it was recorded",
 }
+_ONE: Mapping[str, str] = {
+    "items": "item",
+    "chapters": "chapter",
+    "countries": "country",
+    "packages": "package",
+    "containers": "container",
+    "seals": "seal",
+}
+"""Units of which there may be one."""
 _WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 CODES = frozenset({"chapter", "HS number", "0 is Monday"})
 """Units whose numbers are names: none of them is usual."""
@@ -52,6 +61,13 @@ class Wording:
     """Said of a flag that is off."""
     unknown: str = ""
 
+    def counted(self, finds: int, inspections: int) -> str:
+        """Return the fact of a rate by the counts behind it, never by the rate itself."""
+        if not inspections:
+            return self.unknown
+        many = "" if inspections == 1 else "s"
+        return self.said.format(f"{finds:,} of {inspections:,} inspection{many}")
+
     def fact(self, value: float) -> str:
         """Return the feature's fact, with its value."""
         if isnan(value):
@@ -65,7 +81,9 @@ def amount(unit: str, value: float) -> str:
     """Return a known value with its unit, as an officer would say it."""
     if said := _SAID.get(unit):
         return said(value)
-    return number(value) if unit in _BARE else f"{number(value)} {unit}"
+    if unit in _BARE:
+        return number(value)
+    return f"{number(value)} {_ONE.get(unit, unit) if value == 1 else unit}"
 
 
 def number(value: float) -> str:
@@ -80,7 +98,8 @@ def _span(microseconds: float) -> str:
     for unit, name in ((DAY, "days"), (HOUR, "hours")):
         if abs(microseconds) >= 2 * unit:
             return f"{microseconds / unit:.3g} {name}"
-    return f"{microseconds / MINUTE:.0f} minutes"
+    minutes = round(microseconds / MINUTE)
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 
 _SAID: Mapping[str, Callable[[float], str]] = {

@@ -20,10 +20,6 @@ from models.unseen import column_of, unseen
 
 BASE, CALIBRATION = "(base)", "(calibration)"
 """Contributions that no feature made: where every row starts, and what calibration moved."""
-SMALLEST = 0.02
-"""Log-odds below which a contribution moves no chance that anybody could notice."""
-STRONGEST = 24
-"""So many are told: enough for six reasons of different families, where there are such."""
 _NO_FEATURE = np.full(2, nan, np.float32)
 
 Said = tuple[Floats, float]
@@ -104,19 +100,19 @@ class Contributions:
     def told(
         self, row: NDArray[np.float32], added: Floats, *, vehicle_class: str, post: str
     ) -> tuple[Contribution, ...]:
-        """Put names, values and what is usual to the strongest contributions.
+        """Put names, values and what is usual to every contribution that is not zero.
 
         Largest magnitude first; ties go by the features' order.
         """
         usual, others = self._norms.usual(vehicle_class=vehicle_class, post=post)
-        places = np.argsort(-np.abs(added), kind="stable")[:STRONGEST]
+        places = np.argsort(-np.abs(added), kind="stable")[: np.count_nonzero(added)]
         values = np.concatenate((row, _NO_FEATURE))[places].tolist()
-        strongest = zip(places.tolist(), values, added[places].tolist(), strict=True)
+        listed = zip(places.tolist(), values, added[places].tolist(), strict=True)
         return tuple(
             Contribution(
                 self._names[at], value, usual[at] if at < len(usual) else nan, log_odds, others
             )
-            for at, value, log_odds in strongest
+            for at, value, log_odds in listed
         )
 
     def _heads_of(self, row: NDArray[np.float32]) -> Mapping[Target, Head]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.minutes import Learnt
-from engine.profile_fields import Reader
+from engine.profile_fields import Reader, columns_of
 from engine.profile_program import ProfileFailed, Program, context, program
 from engine.profiles import Trial
 from engine.selection import Channel
@@ -140,7 +140,7 @@ def _window(tables: Tables, days: int) -> Window:
 
 def _fits(tables: Tables, made: Program, window: Window) -> tuple[Mask, int]:
     """Evaluate a profile on every crossing of the window; return where it fits, and its faults."""
-    asked = {n.removeprefix("features.") for n in made.needs if n.startswith("features.")}
+    asked = columns_of(made.needs)
     plan = Plan({name: CATALOGUE[name] for name in CATALOGUE if name in asked})
     recent = _slice(tables, window.first)
     n = recent.crossings.num_rows

@@ -1,48 +1,66 @@
-"""Why is this vehicle near the top? Contributions as sentences with a fact and what is usual.
+"""Contributions as sentences: why this vehicle is near the top, with the fact and what is usual.
 
-Assumes contributions in order of their size. A sentence's direction is the sign of its contribution
-and nothing else, so a reason never contradicts it.
+What may become a reason is decided in :mod:`models.eligibility`. A sentence's direction is the sign
+of its contribution and nothing else, so a reason never contradicts it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
 
-from engine.ports import Contribution
+from engine.ports import Contribution, Evidence
 from engine.reasons import Reason
 from engine.records import Arrival
 from features.catalogue import CATALOGUE
-from features.definitions import Feature
-from models.amounts import CODES, amount
-from models.contributions import SMALLEST
+from features.definitions import Feature, Read
+from models.amounts import CODES, amount, number
+from models.eligibility import WEAK, Candidate, Eligibility, Grade
 from models.norms import among
 from models.wording import wording
 
 MOST = 6
 FEWEST = 3
 """Reasons a referral is owed."""
-A_FAMILY = 2
-"""Reasons of one family, while others have something to say: five ways to say the same are one."""
+TOGETHER = 2
+"""Small signs that come to something together."""
 STRONG = 0.7
 """Log-odds that double the odds."""
+NOTHING_STANDS_OUT = Reason(
+    code="no_single_circumstance",
+    text="No single circumstance stands out.",
+    fact="no single circumstance stands out",
+    comparison="",
+    contribution=0.0,
+    message="no_single_circumstance",
+)
+NOTHING_ELSE = Reason(
+    code="nothing_else_stands_out",
+    text="Nothing else stands out.",
+    fact="nothing else stands out",
+    comparison="",
+    contribution=0.0,
+    message="nothing_else_stands_out",
+)
 
 
 class Sentences:
     """Turns contributions into reasons, the strongest first."""
 
     def __init__(self, catalogue: Mapping[str, Feature]) -> None:
-        self._family = {name: feature.family for name, feature in catalogue.items()}
+        self._eligibility = Eligibility(catalogue)
         self._wording = {name: wording(feature) for name, feature in catalogue.items()}
+        self._measure = {
+            name: item.measure
+            for name, feature in catalogue.items()
+            if feature.operator == "rate" and isinstance(item := feature.inputs[0], Read)
+        }
 
     def __call__(
         self, contributions: Sequence[Contribution], arrival: Arrival
     ) -> tuple[Reason, ...]:
-        """Return three to six reasons, what raises the risk before what lowers it.
+        """Return three to six reasons, one a subject: what raises the risk, then what lowers it.
 
-        Of what raises it, a fact that reads like what is usual comes last: a learnt threshold may
-        lie between the two, but it gives an officer nothing to go by. Where fewer than three raise
-        it, those that lower it fill up to three. At most two come from one family, unless the
-        others have nothing left to say; what hardly changes the risk is told only where nothing
-        else is left, for three are owed.
+        One that lowers it has its place wherever there is any. Where fewer than three may be
+        reasons, a sentence says so before weak signs, and then what is not known, fill up to three.
 
         Parameters
         ----------
@@ -51,52 +69,44 @@ class Sentences:
         arrival : Arrival
             Vehicles of its class are those compared with, where a contribution names none.
         """
-        named = [one for one in contributions if one.feature in self._family]
-        spoken = [one for one in named if abs(one.log_odds) > SMALLEST]
-        raising = list(self._spread(one for one in spoken if one.log_odds > 0))[:MOST]
-        chosen = sorted(raising, key=self._reads_as_usual)
-        if len(chosen) < FEWEST:
-            chosen = self._filled(chosen, spoken, named)
-        others_are = among(arrival.crossing.vehicle_class)
-        return tuple(self._reason(one, one.among or others_are) for one in chosen)
+        found = self._eligibility.candidates(contributions)
+        others = among(arrival.crossing.vehicle_class)
+        telling = [one for one in found if one.grade is Grade.TELLING]
+        raising = [one for one in telling if one.log_odds > 0][: MOST - 1]
+        room = max(1, FEWEST - len(raising)) if raising else 1
+        lowering = [one for one in telling if one.log_odds < 0][:room]
+        reasons = [self._reason(one, others) for one in (*raising, *lowering)]
+        if not raising:
+            reasons.insert(0, _small_signs(found))
+        elif len(reasons) < FEWEST:
+            reasons.append(NOTHING_ELSE)
+        rest = [one for one in found if one.grade is not Grade.TELLING]
+        filling = sorted(rest, key=lambda one: (one.grade, one.log_odds < 0))
+        missing = max(0, FEWEST - len(reasons))
+        return (*reasons, *(self._reason(one, others) for one in filling[:missing]))
 
-    def _filled(
-        self,
-        chosen: list[Contribution],
-        spoken: Sequence[Contribution],
-        named: Sequence[Contribution],
-    ) -> list[Contribution]:
-        """Return three where there are so many: of other families first, then whatever is left."""
-        more = [one for one in spoken if one not in chosen]
-        chosen = list(self._spread([*chosen, *more]))[:FEWEST]
-        for left in (spoken, named):
-            chosen = [*chosen, *(one for one in left if one not in chosen)][:FEWEST]
-        return chosen
-
-    def _spread(self, contributions: Iterable[Contribution]) -> Iterator[Contribution]:
-        """Leave out what repeats a family that has had its say."""
-        said: dict[str, int] = {}
-        for one in contributions:
-            family = self._family[one.feature]
-            said[family] = said.get(family, 0) + 1
-            if said[family] <= A_FAMILY:
-                yield one
-
-    def _reads_as_usual(self, one: Contribution) -> bool:
-        unit = self._wording[one.feature].unit
-        if unit == "flag" or unit in CODES or isnan(one.value) or isnan(one.normal):
-            return False
-        return amount(unit, one.value) == amount(unit, one.normal)
-
-    def _reason(self, one: Contribution, others: str) -> Reason:
-        fact = self._wording[one.feature].fact(one.value)
-        comparison = f"{others}: {self._usual(one)}"
+    def _reason(self, one: Candidate, others: str) -> Reason:
+        spoken, behind = one.spoken, one.spoken.evidence
+        said = self._wording[spoken.feature]
+        parameters: dict[str, float] = {}
+        measure = self._measure.get(spoken.feature)
+        if measure is not None:
+            behind = behind or _NONE
+            fact = said.counted(behind.finds, behind.inspections)
+            comparison = _usual_finds(behind)
+            if behind.inspections:
+                parameters = _parameters(behind)
+        else:
+            fact = said.fact(spoken.value)
+            comparison = f"{spoken.among or others}: {self._usual(spoken)}"
         return Reason(
-            code=one.feature,
-            text=f"{_direction(one.log_odds)}: {fact} ({comparison}).",
+            code=spoken.feature,
+            text=_text(one, fact, comparison),
             fact=fact,
             comparison=comparison,
             contribution=one.log_odds,
+            message=f"inspections_{measure}" if parameters else "",
+            parameters=parameters,
         )
 
     def _usual(self, one: Contribution) -> str:
@@ -111,10 +121,49 @@ class Sentences:
         return amount("" if unit == "times" else unit, one.normal)
 
 
+def _small_signs(found: Sequence[Candidate]) -> Reason:
+    """Say that no single circumstance stands out, and what small ones come to together."""
+    small = [one.log_odds for one in found if one.grade is Grade.WEAK and one.log_odds > 0]
+    if len(small) < TOGETHER or sum(small) < WEAK:
+        return NOTHING_STANDS_OUT
+    signs = f"{len(small)} small signs"
+    return Reason(
+        code="small_signs",
+        text=f"No single circumstance stands out; {signs} together raise the risk.",
+        fact=f"{signs} together",
+        comparison="no single circumstance stands out",
+        contribution=sum(small),
+        message="small_signs",
+        parameters={"signs": len(small)},
+    )
+
+
+_NONE = Evidence(0, 0, float("nan"), is_of_post=False)
+
+
+def _parameters(behind: Evidence) -> dict[str, float]:
+    found: dict[str, float] = {"finds": behind.finds, "inspections": behind.inspections}
+    return found if isnan(behind.usual) else found | {"usual": behind.usual}
+
+
+def _usual_finds(behind: Evidence) -> str:
+    """Say how often inspections find something, of a hundred."""
+    if isnan(behind.usual):
+        return "nothing usual is known"
+    where = "at this post" if behind.is_of_post else "at all posts"
+    return f"usual {where}: {number(round(100.0 * behind.usual, 1))} in 100"
+
+
+def _text(one: Candidate, fact: str, comparison: str) -> str:
+    if one.grade is Grade.TELLING:
+        return f"{_direction(one.log_odds)}: {fact} ({comparison})."
+    if one.grade is not Grade.EMPTY:
+        return f"Weak sign: {fact} ({comparison})."
+    return f"Nothing to go by: {fact}."
+
+
 def _direction(log_odds: float) -> str:
     """Say what a contribution does to the risk, by its sign and size."""
-    if abs(log_odds) <= SMALLEST:
-        return "Hardly changes the risk"
     strength = " strongly" if abs(log_odds) >= STRONG else ""
     return f"{'Raises' if log_odds > 0 else 'Lowers'} the risk{strength}"
 

@@ -58,7 +58,7 @@ def _within(window: int) -> str:
     if window >= EVER:
         return "ever before"
     if window == 365 * DAY:
-        return "in a year"
+        return "in the last year"
     if window == DAY:
         return "in 24 hours"
     return f"in {window // DAY} days" if window >= DAY else f"in {window // MINUTE} minutes"
@@ -120,8 +120,9 @@ def _since(feature: Feature) -> Wording:
 def _rate(feature: Feature) -> Wording:
     read = _reads(feature)[0]
     what = {"hit": "found something", "seizure": "led to a seizure"}.get(read.measure, read.measure)
-    of = f"inspections of {_whom(read.by)} {_within(read.window)}"
-    return Wording(f"{{}} of {of} {what} (smoothed)", "share", unknown=f"nothing known of {of}")
+    whom, within = _whom(read.by), _within(read.window)
+    never = f"was not inspected {within}" if read.window < EVER else "has never been inspected"
+    return Wording(f"{whom}: {{}} {within} {what}", "share", unknown=f"{whom} {never}")
 
 
 def _ratio(feature: Feature) -> Wording | None:

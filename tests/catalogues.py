@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
@@ -17,7 +18,9 @@ from api.pages.languages import FOLDER, LANGUAGES, read_catalogue
 from api.pages.phrases import EVERY
 
 PAGES = Path(__file__).parents[1] / "api" / "pages"
-KEYWORDS = {"_": None, "N_": None, "say": None}
+KEYWORDS = {"_": None, "N_": None, "say": None, "ngettext": (1, 2), "Counted": (1, 2)}
+Message = str | tuple[str, str]
+"""A text, or two of which a number decides."""
 PLACES = re.compile(r"\{\w+\}|%\(\w+\)s")
 HEADER = """# Texts of Darvoza's pages: {name}.
 # Made without a native reader: every text wants one's check before officers rely on it.
@@ -25,15 +28,24 @@ HEADER = """# Texts of Darvoza's pages: {name}.
 
 
 @cache
-def wanted() -> Mapping[str, str]:
+def wanted() -> Mapping[Message, str]:
     """Return every text that a page says, with the file that says it first."""
-    found: dict[str, str] = {}
+    found: dict[Message, str] = {}
     for method, pattern in (("jinja2.ext:babel_extract", "templates/*.html"), ("python", "*.py")):
         for path in sorted(PAGES.glob(pattern)):
             options = {"newstyle_gettext": "true"}
             for _, text, _, _ in extract_from_file(method, path, KEYWORDS, options=options):
-                found.setdefault(text if isinstance(text, str) else text[0], path.name)
-    return found | {text: found.get(text, "phrases.py") for text in EVERY}
+                found.setdefault(_message(text), path.name)
+    known = [text if isinstance(text, str) else text.both for text in EVERY]
+    return found | {text: found.get(text, "phrases.py") for text in known}
+
+
+def _message(text: str | tuple[str | None, ...]) -> Message:
+    """Return an extracted text as a catalogue names it: a call may have more arguments."""
+    if isinstance(text, str):
+        return text
+    given = [part for part in text if part]
+    return (given[0], given[1]) if len(given) > 1 else given[0]
 
 
 def places(text: str) -> list[str]:
@@ -56,10 +68,18 @@ def update(code: str) -> None:
         fuzzy=False,
     )
     for text, path in wanted().items():
-        old = known.get(text)
-        made.add(text, old.string if old is not None else "", locations=[(path, 0)])
+        old = known.get(text if isinstance(text, str) else text[0])
+        made.add(text, _said(old, text, made.num_plurals), locations=[(path, 0)])
     with (FOLDER / f"{code}.po").open("wb") as file:
         write_po(file, made, width=100, include_lineno=False)
+
+
+def _said(old: Any, text: Message, forms: int) -> str | tuple[str, ...]:
+    """Return a text's translation, one for each plural form where a number decides."""
+    known = "" if old is None else old.string
+    if isinstance(text, str):
+        return known if isinstance(known, str) else ""
+    return ("",) * forms if isinstance(known, str) else tuple(known)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from rich.table import Table
 from api.commands.common import OUT, JsonOption, UnusedHomeOption, emit, say
 
 Bench = Literal[
-    "features", "lookup", "serving", "explain", "intake", "quality", "growth", "search", "probing"
-]
+    "features", "lookup", "serving", "explain", "intake", "quality", "growth", "search", "probing",
+    "reasons",
+]  # fmt: skip
 
 
 def bench(

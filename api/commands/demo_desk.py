@@ -14,16 +14,16 @@ from engine.times import SystemClock, moment
 
 IN_FORCE: Mapping[str, Any] = {
     "code": "HEAVY-1",
-    "title": "Weighed over two tonnes more than was declared",
-    "expression": "features.weighed_less_gross_kg > 2000 && !crossing.is_empty",
+    "title": "Over two tonnes more than the papers and the empty vehicle",
+    "expression": "features.undeclared_mass_kg > 2000 && !crossing.is_empty",
     "channel": "red",
     "percentage": 50.0,
 }
 PROPOSED: Mapping[str, Any] = {
     "code": "HEAVY-2",
-    "title": "Weighed over three tonnes more than was declared, first time here",
+    "title": "Over one tonne more than the papers and the empty vehicle, not here for a month",
     "expression": (
-        "features.weighed_less_gross_kg > 3000 && !crossing.is_empty"
+        "features.undeclared_mass_kg > 1000 && !crossing.is_empty"
         " && features.plate_crossings_30d == 0"
     ),
     "channel": "red",

@@ -19,6 +19,9 @@ from api.commands.common import (
 from engine.home import Home
 from engine.store import Store
 
+WEEK_DAYS = 7
+"""Decisions spread over less say nothing yet of hours, days of the week and short rates."""
+
 if TYPE_CHECKING:
     from engine.journal import Draft
     from models.papers import Papers
@@ -221,6 +224,11 @@ def _moved(figures: dict[str, Any]) -> None:
     typer.echo(
         f"{figures['decisions']:,} decisions of {figures['version']}, {every['rows']:,} read"
     )
+    if every["knowable"] and figures["span_days"] < WEEK_DAYS:
+        typer.echo(
+            f"the decisions spread over {figures['span_days']:.1f} days: in less than a week, "
+            "hours, days of the week and short rates move by themselves; measure again later"
+        )
     if every["knowable"]:
         typer.echo(f"{every['moved']} of {every['of']} features moved beyond chance")
         for one in every["families"]:

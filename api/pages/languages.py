@@ -83,6 +83,15 @@ class Speech:
         said = translations(self.code).gettext(text)
         return said.format(**values) if values else said
 
+    def count(self, one: str, many: str, number: float, /, **values: object) -> str:
+        """Return a text that follows a number, by the language's own plural forms.
+
+        A number that is not whole takes the form of two: genitive singular in Russian, the general
+        one elsewhere.
+        """
+        whole = int(number) if number == int(number) else 2
+        return translations(self.code).ngettext(one, many, abs(whole)).format(**values)
+
     def number(self, value: float, digits: int = 0) -> str:
         """Return a number with at most so many decimals."""
         form = "#,##0" + ("." + "#" * digits if digits else "")

@@ -6,6 +6,7 @@ sentence is about. A test says every feature's sentence in every language, so th
 cannot be forgotten here.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from engine.place_table import how
@@ -20,7 +21,26 @@ def marked(text: str) -> str:
 
 N_ = marked
 
-FACTS: Final = (
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A text with a number that its words follow: one thing, or many of them."""
+
+    one: str
+    many: str
+    by: str = "number"
+    """The place of the number that decides."""
+
+    @property
+    def both(self) -> tuple[str, str]:
+        """The text as a catalogue names it."""
+        return self.one, self.many
+
+
+Pattern = str | Counted
+Phrases = tuple[Pattern, ...]
+
+FACTS: Final[Phrases] = (
     N_("{whom} crossed an unknown number of times {within}"),
     N_("{whom} crossed an unknown number of times in this direction {within}"),
     N_("{whom} crossed {amount} in this direction {within}"),
@@ -44,6 +64,19 @@ FACTS: Final = (
     N_("no earlier inspections of {whom} {within}"),
     N_("no earlier crossings of {whom} {within}"),
     N_("crossings of {whom} {within}: {amount}"),
+    Counted(
+        "{whom}: {finds} of {inspections} inspection {within} found something",
+        "{whom}: {finds} of {inspections} inspections {within} found something",
+        by="inspections",
+    ),
+    Counted(
+        "{whom}: {finds} of {inspections} inspection {within} led to a seizure",
+        "{whom}: {finds} of {inspections} inspections {within} led to a seizure",
+        by="inspections",
+    ),
+    N_("{whom} has never been inspected"),
+    N_("{whom} was not inspected {within}"),
+    # As the journal has it from before rates were stated as counts.
     N_("{amount} of inspections of {whom} {within} found something (smoothed)"),
     N_("{amount} of inspections of {whom} {within} led to a seizure (smoothed)"),
     N_("nothing known of inspections of {whom} {within}"),
@@ -89,22 +122,27 @@ FACTS: Final = (
 )
 """Facts of features; the first that fits is said."""
 
-REASONS: Final = (
+REASONS: Final[Phrases] = (
     N_("Raises the risk strongly: {fact} ({comparison})."),
     N_("Raises the risk: {fact} ({comparison})."),
     N_("Lowers the risk strongly: {fact} ({comparison})."),
     N_("Lowers the risk: {fact} ({comparison})."),
+    N_("Weak sign: {fact} ({comparison})."),
+    N_("Nothing to go by: {fact}."),
     N_("Hardly changes the risk: {fact} ({comparison})."),
 )
-COMPARISONS: Final = (
+COMPARISONS: Final[Phrases] = (
     N_("{among} at {code}: {usual}"),
     N_("{among}: {usual}"),
     N_("any vehicle like it is sent to red with a chance of {amount}"),
     N_("selects {amount} of such"),
+    N_("usual at this post: {number} in 100"),
+    N_("usual at all posts: {number} in 100"),
+    N_("nothing usual is known"),
 )
-USUAL: Final = (N_("so for {amount}"), N_("it varies"), N_("nothing usual is known"))
+USUAL: Final[Phrases] = (N_("so for {amount}"), N_("it varies"), N_("nothing usual is known"))
 
-WHOM: Final = (
+WHOM: Final[Phrases] = (
     N_("this vehicle"),
     N_("this trailer"),
     N_("this driver"),
@@ -117,32 +155,33 @@ WHOM: Final = (
     N_("the same goods on the same terms"),
     N_("the same {both}"),
 )
-WITHIN: Final = (
+WITHIN: Final[Phrases] = (
+    N_("in the last year"),
     N_("in a year"),
     N_("in 24 hours"),
     N_("in {number} days"),
     N_("in {number} minutes"),
     N_("ever before"),
 )
-AMOUNTS: Final = (
+AMOUNTS: Final[Phrases] = (
     N_("not known"),
     N_("yes"),
     N_("no"),
     N_("once"),
     N_("twice"),
-    N_("{number} times"),
-    N_("{number} days"),
-    N_("{number} hours"),
-    N_("{number} minutes"),
+    Counted("{number} time", "{number} times"),
+    Counted("{number} day", "{number} days"),
+    Counted("{number} hour", "{number} hours"),
+    Counted("{number} minute", "{number} minutes"),
     N_("{number} kg"),
     N_("{number} USD"),
     N_("{number} USD/kg"),
-    N_("{number} items"),
-    N_("{number} chapters"),
-    N_("{number} countries"),
-    N_("{number} packages"),
-    N_("{number} containers"),
-    N_("{number} seals"),
+    Counted("{number} item", "{number} items"),
+    Counted("{number} chapter", "{number} chapters"),
+    Counted("{number} country", "{number} countries"),
+    Counted("{number} package", "{number} packages"),
+    Counted("{number} container", "{number} containers"),
+    Counted("{number} seal", "{number} seals"),
     N_("Monday"),
     N_("Tuesday"),
     N_("Wednesday"),
@@ -151,7 +190,7 @@ AMOUNTS: Final = (
     N_("Saturday"),
     N_("Sunday"),
 )
-NOUNS: Final = (
+NOUNS: Final[Phrases] = (
     N_("vehicle"),
     N_("trailer"),
     N_("driver"),
@@ -189,7 +228,7 @@ NOUNS: Final = (
     N_("TIR carnet"),
     N_("CMR note"),
 )
-AMONG: Final = (
+AMONG: Final[Phrases] = (
     N_("cars"),
     N_("vans"),
     N_("buses"),
@@ -199,7 +238,7 @@ AMONG: Final = (
     N_("other vehicles"),
     N_("all crossings"),
 )
-PLAIN: Final = (
+PLAIN: Final[Phrases] = (
     N_("hour of arrival, local"),
     N_("day of the week of arrival"),
     N_("arrived between 22:00 and 06:00 local"),
@@ -243,8 +282,20 @@ PLAIN: Final = (
     N_("net mass declared in whole tens of kilograms"),
     N_("goods dispatched from another country than they come from"),
     N_("weighbridge mass less declared gross mass"),
+    N_("weighbridge mass less declared gross mass less the usual empty mass of this vehicle"),
+    N_("weighbridge mass"),
+    N_("post"),
+    N_("direction"),
+    N_("vehicle class"),
+    N_("procedure"),
 )
-SEARCHES: Final = (
+SEARCHES: Final[Phrases] = (
+    N_("{number} finds expected in {of} minutes"),
+    Counted(
+        "{number} of {of} search on {among} found something",
+        "{number} of {of} searches on {among} found something",
+        by="of",
+    ),
     N_("found there {number} of {of} times it was searched on {among}"),
     N_("not searched on {among} before"),
     N_("{times} on this vehicle"),
@@ -255,26 +306,45 @@ SEARCHES: Final = (
     N_("{times} in loads from this consignor"),
 )
 """Why a place is searched: parts joined by semicolons."""
-WHOLE: Final = (
+WHOLE: Final[Phrases] = (
+    N_("Random check: selected at random, not because of its risk."),
+    N_("Random check: selected at random, and for another reason as well."),
+    N_("No single circumstance stands out."),
+    N_("Nothing else stands out."),
+    Counted(
+        "No single circumstance stands out; {number} small sign together raises the risk.",
+        "No single circumstance stands out; {number} small signs together raise the risk.",
+    ),
+    N_("Profile {code} «{title}»: {figures}."),
+    N_("Profile {code}: {figures}."),
+    N_("Watch list: {listed}; reason: {title}; by {person}; until {until}."),
+    N_("the goods fit"),
+    # As the journal has it from before it was said what fitted.
+    N_("Fits the profile {code}, written and approved by two people."),
+    N_("Is named by an entry of the watch list."),
     N_("Drawn by lot as a random check, not picked by its risk."),
     N_("member of the random stream"),
     N_("indicator rule"),
     N_("speaks neither for nor against"),
     N_("Not seen in this network in the last 365 days."),
-    N_("Seen {number} time in the last 365 days."),
-    N_("Seen {number} times in the last 365 days."),
+    Counted(
+        "Seen {number} time in the last 365 days.", "Seen {number} times in the last 365 days."
+    ),
     N_("Its papers were changed once after arrival."),
-    N_("Its papers were changed {number} times after arrival."),
+    Counted(
+        "Its papers were changed {number} time after arrival.",
+        "Its papers were changed {number} times after arrival.",
+    ),
 )
-RULE_TEXTS: Final = (
+RULE_TEXTS: Final[Phrases] = (
     *(text for rule in RULES for text in (rule.fired, rule.quiet)),
     # As the first version of the rules said it; the journal still does.
     N_("The vehicle was not seen in this network in the last 365 days."),
     N_("The vehicle is not new to this network."),
 )
-PLACE_TEXTS: Final = tuple(dict.fromkeys(how(place)[1] for place in (*PLACES, "")))
+PLACE_TEXTS: Final[Phrases] = tuple(dict.fromkeys(how(place)[1] for place in (*PLACES, "")))
 
-EVERY: Final = tuple(
+EVERY: Final[Phrases] = tuple(
     dict.fromkeys(
         (
             *FACTS, *REASONS, *COMPARISONS, *USUAL, *WHOM, *WITHIN, *AMOUNTS, *NOUNS, *AMONG,

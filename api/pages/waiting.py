@@ -18,6 +18,7 @@ from engine.journal import BODIES
 from engine.minutes import Minutes
 from engine.queue import DECISIONS, Filed, waiting
 from engine.ranking import CHANNEL_STEP
+from engine.reviews import order_of_review
 from engine.rosters import ROSTERS
 from engine.selection import INSPECTED, Channel
 from engine.times import MINUTE, moment
@@ -95,6 +96,10 @@ def desk(runtime: Runtime, post: str, *, is_blind: bool) -> Desk:
         running = runtime.workload.running(snapshot, shift, now=as_of)
         done = _inspected(snapshot, post, since=shift.opens_at)
         shown = _mark(snapshot, post, known, since=shift.opens_at)
+        for one in known:
+            if one.seq in bodies and not bodies[one.seq]["decision"]["search_order"]:
+                order = order_of_review(snapshot, runtime.journal, one)
+                bodies[one.seq]["decision"]["search_order"] = order
     meters = [_meter(runtime, running, channel, done) for channel in reversed(INSPECTED)]
     vehicles = [
         _vehicle(position, one, bodies[one.seq], as_of=as_of, is_blind=is_blind)

@@ -7,6 +7,7 @@ shown as it stands, marked as English: a sentence that is half understood helps 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 
 from api.pages import phrases, refusals
@@ -17,7 +18,10 @@ _NUMBER = r"-?[\d,]+(?:\.\d+)?(?:e[+-]?\d+)?"
 _SHAPES = {
     "number": _NUMBER,
     "of": _NUMBER,
-    "within": r"in a year|in 24 hours|in \d+ days|in \d+ minutes|ever before",
+    "finds": _NUMBER,
+    "inspections": _NUMBER,
+    "until": r"\d{4}-\d\d-\d\d \d\d:\d\d UTC",
+    "within": r"in the last year|in a year|in 24 hours|in \d+ days|in \d+ minutes|ever before",
     "whom": r"this \w+|the same .+?",
     "code": r"\S+",
     "amount": rf"{_NUMBER}%|{_NUMBER}(?: [A-Za-z/]+)?|not known|yes|no|once|twice|[A-Z][a-z]+day",
@@ -55,6 +59,13 @@ class Retelling:
             "comparison": self._of(phrases.COMPARISONS),
             "number": self._number,
             "of": self._number,
+            "finds": self._number,
+            "inspections": self._number,
+            "figures": self._figures,
+            "listed": self._named,
+            "title": str,
+            "person": str,
+            "until": self._until,
             "times": self._amount,
             "code": str,
             "names": str,
@@ -87,7 +98,7 @@ class Retelling:
         """Return what stands against a model in the reader's language."""
         return self._said(text, refusals.AGAINST)
 
-    def _said(self, text: str, patterns: Sequence[str]) -> Said:
+    def _said(self, text: str, patterns: Sequence[phrases.Pattern]) -> Said:
         if self._speech.code == "en":
             return Said(text, is_english=False)
         try:
@@ -95,24 +106,50 @@ class Retelling:
         except LookupError:
             return Said(text, is_english=True)
 
-    def _of(self, patterns: Sequence[str]) -> Callable[[str], str]:
+    def _of(self, patterns: Sequence[phrases.Pattern]) -> Callable[[str], str]:
         """Return what says a text by the first of these patterns; raises ``LookupError``."""
 
         def say(text: str) -> str:
             for pattern in patterns:
-                found = _shape(pattern).fullmatch(text)
+                found = _match(pattern, text)
                 if found is None:
                     continue
                 try:
-                    parts = {
-                        name: self._slots[name](part) for name, part in found.groupdict().items()
-                    }
+                    parts = {name: self._slots[name](part) for name, part in found.items()}
                 except LookupError:
                     continue  # it was another pattern's sentence
-                return self._speech.say(pattern, **parts)
+                if isinstance(pattern, str):
+                    return self._speech.say(pattern, **parts)
+                return self._speech.count(*pattern.both, _value(found[pattern.by]), **parts)
             raise LookupError(text)
 
         return say
+
+    def _figures(self, text: str) -> str:
+        """Say what fitted a profile; a field that has no words keeps its name."""
+        say = self._of((*phrases.FACTS, *phrases.WHOLE))
+        said = []
+        for part in _parts(text):
+            try:
+                said.append(say(part))
+            except LookupError:
+                said.append(part)
+        return "; ".join(said)
+
+    def _named(self, text: str) -> str:
+        """Say what an entry of the watch list names: each kind, and its value as it is."""
+        say, said = self._of(phrases.NOUNS), []
+        for part in text.split(", "):
+            kind, _, value = part.rpartition(" ")
+            try:
+                said.append(f"{say(kind)} {value}")
+            except LookupError:
+                said.append(part)
+        return ", ".join(said)
+
+    def _until(self, text: str) -> str:
+        known = datetime.strptime(text, "%Y-%m-%d %H:%M UTC").replace(tzinfo=UTC)
+        return self._speech.moment(known)
 
     def _amount(self, text: str) -> str:
         if share := _SHARE.fullmatch(text):
@@ -135,6 +172,14 @@ class Retelling:
     def _number(self, text: str) -> str:
         digits = len(text.partition("e")[0].partition(".")[2])
         return self._speech.number(_value(text), digits if "e" not in text else 6)
+
+
+def _match(pattern: phrases.Pattern, text: str) -> dict[str, str] | None:
+    """Return the parts of a sentence that has this pattern, None where it has not."""
+    for shape in (pattern,) if isinstance(pattern, str) else reversed(pattern.both):
+        if found := _shape(shape).fullmatch(text):
+            return found.groupdict()
+    return None
 
 
 def _value(text: str) -> float:

@@ -191,7 +191,8 @@ def test_models_and_their_reports_speak_one_language(world: World, cem: Desk) ->
     path = candidate(world, "m-speaks", evaluation="")
     cem.get("/language/ru?back=/")
     try:
-        english = {text for text in wanted() if len(WORD.findall(text)) > 2}
+        single = [text for text in wanted() if isinstance(text, str)]
+        english = {text for text in single if len(WORD.findall(text)) > 2}
         for where in ("/models", path, f"{path}/report", "/models/comparison?version=m-speaks"):
             text = cem.get(where).text
             assert '<html lang="ru">' in text
@@ -268,6 +269,14 @@ def test_drift_says_what_moved_and_what_to_do(
         assert said in text
     assert "since 5 Nov 2025" in text, "searches count since then, features since a month"
     assert "between 11.0% and 32.0%" in text and "12 of 60" in text and "synthetic" in text
+    short = MEASURED | {"span_days": 0.01, "all": LARGE | {"picked": CALM}}
+    monkeypatch.setattr(Measurements, "run", lambda _, *, days: short)
+    assert bob.send("/drift", "/drift", {}).headers["location"] == "/drift?done=measured"
+    todo = bob.get("/drift").text.partition('id="todo"')[2].partition("</section>")[0]
+    assert "have moved" not in todo and "<strong>" not in todo, "a burst is no alarm"
+    assert todo.index("spread over") < todo.index("That is no alarm"), "the caveat comes first"
+    monkeypatch.setattr(Measurements, "run", lambda _, *, days: MEASURED)
+    bob.send("/drift", "/drift", {})
     quiet = bob.get("/drift?at=FOT").text
     assert "12 decisions were read again, 200 are needed" in quiet and "mirror_days" not in quiet
     assert quiet.count("not yet knowable") > 4

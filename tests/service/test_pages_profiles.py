@@ -39,7 +39,7 @@ FIGURES: dict[str, Any] = {
     "base_rate": {"value": 0.05, "low": 0.028, "high": 0.081, "n": 300, "positives": 15,
                   "knowable": True, "why": ""},
     "failed": 0, "steps": 12, "reads": ["crossing.carrier_id"], "proxies": [], "examples": [],
-    "daily_matches": [0, 3, 1],
+    "daily_matches": [0, 5, 1],
 }  # fmt: skip
 """As a backtest answers; what one computes is tested where it is made."""
 
@@ -102,10 +102,16 @@ def test_written_approved_by_another_in_force_and_picking(
     assert 'id="approve"' in page and "synthetic" in page
     assert "between 10.8% and 38.5%" in page and "40" in page, "an interval and its population"
     assert page.count("not yet knowable") >= 2
+    assert "their mean, 1.3 a day" in page, "the list's figure, whatever the last part of a day has"
+    assert "120 matches among all 4,000 arrivals (3.0%)" in page.replace("\n", " ")
+    assert "Share of random checks that match" in page
     assert step(bob, "DESK-1", "approvals").status_code == 303
     picked = world.decide(arrival(41, carrier_id="k-DESK-1")).json()
     seen = world.get(f"/v1/decisions/{picked['decision_id']}").json()
     assert seen["profiles"] == ["DESK-1"]
+    said = [one["text"] for one in seen["reasons"] if one["code"] == "profile"]
+    assert said == ["Profile DESK-1 «A carrier»: carrier id: k-DESK-1."]
+    assert "reasons" not in picked, "a checkpoint is not told"
     listed = bob.get("/profiles").text
     assert "DESK-1" in listed and "in force" in listed and len(listed) < 150_000
 

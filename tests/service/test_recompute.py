@@ -65,7 +65,7 @@ def test_every_decision_comes_out_the_same(world: World, decided: list[Filed]) -
 def of_an_older_engine(body: Body) -> Body:
     """Return a record as it was written before minutes, amendments and orders were learnt."""
     late = {"searches", "minutes", "matches", "amends", "amendment", "rules", "trial"}
-    late |= {"placement", "peers"}
+    late |= {"placement", "peers", "sentences"}
     told = {name: value for name, value in body["inputs"].items() if name not in late}
     checklist = [{"place": "cargo.among", "method": "physical", "why": "often"}]
     decision = dict(body["decision"])
@@ -111,6 +111,39 @@ def test_a_place_that_its_record_does_not_give_is_found(
     made = again(world, decided)
     assert any(not one.same_place for one in made)
     assert all(one.stored == one.again for one in made)
+
+
+def of_other_sentences(body: Body, *, more: float = 0.0) -> Body:
+    """Return a record whose reasons an earlier rule put into words."""
+    said = {name: value for name, value in body["inputs"].items() if name != "sentences"}
+    reasons = [
+        {
+            "code": one["code"],
+            "text": f"So said before: {one['code']} 4.5% (smoothed).",
+            "fact": "4.5% (smoothed)",
+            "comparison": "2.8%",
+            "contribution": one["contribution"] + more,
+        }
+        for one in body["decision"]["reasons"]
+    ]
+    return body | {"inputs": said, "decision": body["decision"] | {"reasons": reasons}}
+
+
+def test_reasons_of_the_rule_before_stand_and_the_numbers_behind_them_come_out_again(
+    world: World, decided: list[Filed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served(world, monkeypatch, of_other_sentences)
+    made = again(world, decided)
+    assert any(one.stored["reasons"] for one in made) and all(one.is_identical for one in made)
+    assert all(
+        said["text"].startswith("So said before")
+        for one in decided
+        for said in world.get(f"/v1/decisions/{one.decision_id}").json()["reasons"]
+    )
+    monkeypatch.undo()
+    served(world, monkeypatch, lambda body: of_other_sentences(body, more=1e-9))
+    weighed = [one for one in again(world, decided) if one.stored["reasons"]]
+    assert weighed and not any(one.is_identical for one in weighed), "a number that was changed"
 
 
 def test_what_an_older_record_does_say_is_held_to_it(

@@ -1,6 +1,7 @@
 """A supervisor upholds or overrides; the queue follows, the decision stays."""
 
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from engine import recording
 from engine.answers import claim
 from engine.errors import ConflictError, NotAllowedError
 from engine.filing import read_back
+from engine.places import SEARCHED_FIRST, Searches, search_order
 from engine.queue import filed
 from engine.ranking import place_of
-from engine.reviews import REVIEW, Review, Reviewer, review_draft
+from engine.records import Arrival
+from engine.reviews import REVIEW, Review, Reviewer, review_draft, reviews_of
 from engine.selection import Channel
 from tests.service.desk import user
 from tests.service.test_acts import act, find
@@ -135,6 +138,38 @@ def test_an_override_takes_a_drawn_place(world: World) -> None:
     lowest = 1 - 1.25 * found.policy.red_share  # the lowest risk of this model that it picks
     assert now.channel is Channel.RED
     assert now.place >= place_of(Channel.RED, lowest, minutes=found.minutes)
+
+
+def test_a_vehicle_sent_to_red_by_a_supervisor_has_a_search_order(world: World) -> None:
+    yellow = find(world, "yellow", START + 200)
+    assert yellow["search_order"] == []
+    assert said(world, yellow, OVERRIDE | {"channel": "red"}).status_code == 201
+    path = f"/v1/decisions/{yellow['decision_id']}"
+    order = world.get(path).json()["search_order"]
+    assert len(order) == SEARCHED_FIRST and "finds expected" in order[0]["why"]
+    assert world.get(path, Role.CHECKPOINT).json()["search_order"] == order, "its officer's order"
+    queue = world.get(f"/v1/posts/{POST}/queue", Role.CHECKPOINT).json()["waiting"]
+    (row,) = [one for one in queue if one["decision_id"] == yellow["decision_id"]]
+    assert row["search_order"] == order
+    with world.runtime.store.read() as connection:
+        filed_as = filed(connection, yellow["decision_id"])
+        (seq,) = reviews_of(connection, yellow["decision_id"])
+        body = world.runtime.journal.body(connection, seq)
+        arrival = Arrival.model_validate(
+            world.runtime.journal.body(connection, filed_as.seq)["arrival"], strict=False
+        )
+    again = search_order(arrival.crossing, Searches.from_dict(body["searches"]))
+    assert [asdict(step) for step in again] == body["search_order"] == order, "from its record"
+    back = OVERRIDE | {"channel": "yellow"}
+    assert said(world, yellow, back).status_code == 201
+    assert world.get(path).json()["search_order"] == []
+
+
+def test_a_red_vehicle_keeps_the_order_of_its_decision(world: World) -> None:
+    red = find(world, "red", START + 700)
+    assert said(world, red, OVERRIDE | {"channel": "red"}).status_code == 201
+    seen = world.get(f"/v1/decisions/{red['decision_id']}").json()
+    assert seen["search_order"] == red["search_order"]
 
 
 def test_upheld_is_said_and_changes_nothing(world: World) -> None:

@@ -52,8 +52,8 @@ def learnt(world: World) -> dict[str, Any]:
 def test_the_next_order_looks_where_something_was_found(learnt: dict[str, Any]) -> None:
     first = learnt["search_order"][0]
     assert first["place"] == "chassis.axle"
-    assert first["why"] == (
-        "found there 1 of 1 times it was searched on trucks; once on vehicles of this carrier"
+    assert first["why"].endswith(
+        "; 1 of 1 search on trucks found something; once on vehicles of this carrier"
     )
 
 

@@ -77,12 +77,17 @@ def test_the_list_follows_its_records(store: Store) -> None:
     told = Notice(trailer="T1", reason="x", expiry=moment(at + DAY))
     seq = journal.append([notice(told, "w2", by="fot", now=at)])[0].seq
     both = arrival(plate="a-1", trailer_plate="T1")
-    assert matched(store, matcher, both) == [[Match("watchlist", "w2", seq, "yellow", 1.0)]]
+    until = moment(at + DAY).strftime("%Y-%m-%d %H:%M UTC")
+    said = f"trailer T1; reason: x; by fot; until {until}"
+    assert matched(store, matcher, both) == [
+        [Match("watchlist", "w2", seq, "yellow", 1.0, words=said)]
+    ]
 
     entered = approved(store, "watchlist", "w1", "bob").seq
     first, second = matched(store, matcher, both, arrival(plate="B1"))
     assert [m.code for m in first] == ["w1", "w2"] and second == []
-    assert first[0] == Match("watchlist", "w1", entered, "red", 1.0)
+    said = f"plate A 1; reason: x; by ann; until {until}"
+    assert first[0] == Match("watchlist", "w1", entered, "red", 1.0, words=said)
     assert matched(store, matcher, both, as_of=at + DAY) == [[]]
 
     with store.read() as connection:
@@ -123,7 +128,9 @@ def test_profiles_are_compiled_again_only_when_one_moved(store: Store) -> None:
     journal.append([evidence("profile", "N1", by="ann", state="proposed", figures={})])
     assert matched(store, matcher, arrival()) == [[]]
     seq = approved(store, "profile", "N1", "bob").seq
-    assert matched(store, matcher, arrival()) == [[Match("profile", "N1", seq, "red", 0.4)]]
+    assert matched(store, matcher, arrival()) == [
+        [Match("profile", "N1", seq, "red", 0.4, words="night: 1")]
+    ]
     compiled = matcher._compiled
     journal.append([Draft("tick", "", "", {})])
     matched(store, matcher, arrival())

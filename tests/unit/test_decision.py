@@ -141,7 +141,8 @@ def test_a_scored_pick_that_is_drawn_too_counts_as_random() -> None:
     both = decide(inputs(NEVER | {RANDOM: 0.0, SCORE: 0.0}), seen(1.0, 1.0))
     assert both.selection.is_random and both.selection.basis == "random"
     assert both.propensity == 1.0
-    assert explained(both, [REASON]).reasons == (REASON,)
+    first, *rest = explained(both, [REASON]).reasons
+    assert first.code == "random_check" and "another reason" in first.text and rest == [REASON]
 
 
 REASON = Reason("x", "x", "x", "x", 0.1)

@@ -48,6 +48,25 @@ def test_one_line_says_potatoes_in_sacks_from_a_first_time_carrier_at_night() ->
     assert not fits(POTATOES, crossing(), None, **known)
 
 
+def test_a_weighbridge_weighs_the_vehicle_too() -> None:
+    """Weighed 36 t with 20 t of papers: 15 t of it are the vehicle, as its own weighings say."""
+    features = (*FEATURES, "weighed_less_gross_kg", "tare_over_usual_of_plate")
+
+    def is_heavy(row: dict[str, float]) -> bool:
+        made = program("features.undeclared_mass_kg > 2000", features=features)
+        reader = Reader(made.needs, {name: place for place, name in enumerate(features)})
+        values = [row.get(name, math.nan) for name in features]
+        return made.fits(context(reader.values(crossing(), None, values)))
+
+    honest = {"weighed_less_gross_kg": 16_000.0, "tare_over_usual_of_plate": 16_000 / 15_000}
+    assert not is_heavy(honest), "one tonne over, not sixteen"
+    assert is_heavy({"weighed_less_gross_kg": 18_000.0, "tare_over_usual_of_plate": 1.2})
+    assert not is_heavy({"weighed_less_gross_kg": 18_000.0}), "never weighed before: absent"
+    with pytest.raises(ProfileRefusedError):
+        program("features.undeclared_mass_kg > 2000", features=FEATURES)
+    assert fits("features.night == 1", crossing(), night=1.0)
+
+
 REFUSED_AT = [
     ("1 == 1", 1, "asks nothing"),
     ('crossing.plat == "x"', 1, "plate"),

@@ -1,0 +1,75 @@
+"""``bench reasons``: what it counts, on decisions made here and, as proof, on a demonstration."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.errors import HomeError
+from engine.ports import Contribution, Evidence
+from engine.reasons import Reason
+from experiments import bench_reasons
+from experiments.bench_reasons import contradicts, judged
+from experiments.reason_audit import Judged
+
+GOOD = Reason("plate_crossings_30d", "x", "it crossed 14 times", "trucks: 2", 0.9)
+DRAWN = Reason("random_check", "Random check.", "f", "c", 0.0)
+RATE = Reason("consignee_hit_rate", "x", "4.5% of inspections found something", "2.8%", 0.9)
+KNOWN = {
+    "plate_crossings_30d": Contribution("plate_crossings_30d", 14.0, 2.0, 0.9),
+    "consignee_hit_rate": Contribution(
+        "consignee_hit_rate", 0.045, 0.03, 0.9, "", Evidence(0, 0, 0.03, is_of_post=True)
+    ),
+}
+
+
+def step(figure: float) -> dict[str, str]:
+    return {"why": f"{figure:.3f} finds expected in 1,000 minutes; not searched on trucks before"}
+
+
+def decision(*reasons: Reason, is_random: bool = False, order: Any = ()) -> tuple[Any, Judged]:
+    said = [{"code": one.code} for one in reasons]
+    made = {"is_random": is_random, "reasons": said, "search_order": [step(n) for n in order]}
+    return SimpleNamespace(decision=made), Judged(reasons, KNOWN)
+
+
+def seen(*found: tuple[Any, Judged]) -> list[float]:
+    return [one["seen"] for one in judged(list(found))]
+
+
+def test_good_decisions_pass_and_each_seeded_bug_is_counted() -> None:
+    good = decision(GOOD, GOOD, GOOD, order=(0.3, 0.3, 0.1))
+    drawn = decision(DRAWN, GOOD, GOOD, is_random=True)
+    assert seen(good, drawn) == [2, 0, 0.0, 0.0, 0, 0, 0]
+    assert seen(decision(RATE, GOOD, GOOD))[1:3] == [1, 1.0], "the prior, stated as history"
+    assert seen(decision(GOOD, GOOD))[4] == 1, "three reasons are owed"
+    assert seen(decision(GOOD, GOOD, GOOD, is_random=True))[5] == 1, "a silent random pick"
+    assert seen(decision(GOOD, GOOD, GOOD, order=(0.1, 0.3)))[6] == 1
+    weak = Reason("plate_crossings_30d", "x", "f", "c", 0.05)
+    assert seen(decision(DRAWN, weak, GOOD, is_random=True))[2:4] == [0.0, 1.0]
+
+
+def test_an_order_of_the_rule_before_states_no_figure() -> None:
+    assert not contradicts({"search_order": [{"why": "found there 0 of 881 times"}]})
+
+
+def test_a_home_has_to_be_named(tmp_path: Path) -> None:
+    with pytest.raises(HomeError):
+        bench_reasons.run(None)
+    with pytest.raises(HomeError):
+        bench_reasons.run(tmp_path)
+
+
+@pytest.mark.skipif(not os.environ.get("DARVOZA_PROOF"), reason="makes a demonstration: minutes")
+def test_reasons_of_a_demonstration_hold(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "api"]
+    home = str(tmp_path / "home")
+    subprocess.run([*command, "demo", "--once", "--home", home], check=True, timeout=900)
+    bench = [*command, "bench", "reasons", "--data", home, "--json"]
+    made = subprocess.run(bench, capture_output=True, timeout=300, check=False)
+    assert json.loads(made.stdout)["holds"], made.stdout
