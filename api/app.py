@@ -42,7 +42,7 @@ from api.routes import (
     shifts,
     watchlist,
 )
-from api.routes.models import ModelApproval, RollBack, RulesOnly
+from api.routes.models import EndOfTrial, ModelApproval, RollBack, RulesOnly
 from api.runtime import Runtime, open_runtime
 from api.settings import Settings
 from api.strangers import StrangerPace
@@ -63,6 +63,7 @@ BODIES: tuple[type[Record], ...] = (
     ModelApproval,
     RulesOnly,
     RollBack,
+    EndOfTrial,
     DriftAsked,
     CheckAsked,
     ProfileProposal,

@@ -324,6 +324,8 @@ WHOLE: Final[Phrases] = (
     N_("Is named by an entry of the watch list."),
     N_("Drawn by lot as a random check, not picked by its risk."),
     N_("member of the random stream"),
+    N_("Fits the profile {code}, written and approved by two people."),
+    N_("Is named by an entry of the watch list."),
     N_("indicator rule"),
     N_("speaks neither for nor against"),
     N_("Not seen in this network in the last 365 days."),

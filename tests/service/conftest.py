@@ -18,7 +18,7 @@ from api.settings import Settings
 from tests.service.world import FakeModels, World, make_home, make_keys, open_world
 
 NOON = datetime(2026, 10, 14, 7, tzinfo=UTC)
-OWN_TIME = ("test_backup", "test_faults", "test_authority", "test_projections")
+OWN_TIME = ("test_backup", "test_faults", "test_authority", "test_projections", "test_old_home")
 
 
 class Seeds:
