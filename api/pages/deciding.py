@@ -211,7 +211,8 @@ def _release(snapshot: Connection, known: Filed) -> dict[str, Any] | None:
     if row is None:
         return None
     body: dict[str, Any] = json.loads(row.body)
-    return body | {"at": moment(row.known_at)}
+    # Records before decision 22 hold no reason, and not always who it was.
+    return {"by": None, "reason_code": None, "reason": None} | body | {"at": moment(row.known_at)}
 
 
 def _records(kind: str, known: Filed) -> Select[tuple[int, bytes]]:
