@@ -9,8 +9,7 @@ from api.commands.common import (
     HomeOption,
     JsonOption,
     emit,
-    existing,
-    opened,
+    opened_existing,
     opened_to_read,
     signed_in,
 )
@@ -48,7 +47,7 @@ def accept(
     from engine.clock import ClockProjection, acceptance
     from engine.journal import Journal
 
-    with opened(existing(home)) as (found, store):
+    with opened_existing(home) as (found, store):
         role = signed_in(found, store, by)
         if role not in MAY_ACCEPT:
             raise NotAllowedError(f"the role {role} does not accept the clock")

@@ -96,6 +96,15 @@ def opened(home: Path) -> Iterator[tuple[Home, Store]]:
 
 
 @contextmanager
+def opened_existing(home: Path) -> Iterator[tuple[Home, Store]]:
+    """Open a home that is there, to change what it holds; raises ``HomeError`` for any other."""
+    with opened_to_read(home):
+        pass
+    with opened(home) as found:
+        yield found
+
+
+@contextmanager
 def opened_to_read(home: Path) -> Iterator[tuple[Home, Store]]:
     """Open a home that is there, and make nothing: no folder, no key, no table of a new store.
 
@@ -129,13 +138,18 @@ def warn_if_exposed(home: Home) -> None:
 def signed_in(home: Home, store: Store, name: str) -> "Role":
     """Return the role of a person who knows their password, asked for unless it is at hand."""
     from api.accounts import Accounts
+    from api.commands.throttle import Throttle
     from api.runtime import open_network
 
     password = os.environ.get("DARVOZA_PASSWORD") or getpass.getpass(f"password of {name}: ")
+    throttle = Throttle(home)
+    throttle.begin()
     try:
-        return Accounts(store, open_network(home)).sign_in(name, password)
+        role = Accounts(store, open_network(home)).sign_in(name, password)
     except NotAuthenticatedError:
         raise NotAllowedError("no person has this name and this password") from None
+    throttle.succeed()
+    return role
 
 
 def step_back(*, if_polite: bool) -> None:
@@ -174,4 +188,4 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 
 def say(what: str) -> None:
     """Say on standard error what goes on."""
-    ERR.print(f"[dim]{what}[/dim]", highlight=False)
+    ERR.print(f"[dim]{escape(what)}[/dim]", highlight=False, soft_wrap=True, emoji=False)

@@ -13,10 +13,9 @@ from api.commands.common import (
     JsonOption,
     UnusedHomeOption,
     emit,
-    existing,
     instant,
     names,
-    opened,
+    opened_existing,
     opened_to_read,
     progress,
     say,
@@ -107,7 +106,7 @@ def train(
 
     settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
     who = by or getpass.getuser()
-    with opened(existing(home)) as (found, store), progress() as told:
+    with opened_existing(home) as (found, store), progress() as told:
         made = make_candidate(found, store, Plan(CATALOGUE), settings, by=who, progress=told)
 
     def text() -> None:
@@ -183,7 +182,7 @@ def promote(
     """Approve a model, with your password; two people put it into force."""
     from api.promoting import approved
 
-    with opened(existing(home)) as (found, store):
+    with opened_existing(home) as (found, store):
         role = signed_in(found, store, by)
         standing = approved(found, store, version, by=by, role=role).models[version]
     result = {

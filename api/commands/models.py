@@ -11,8 +11,7 @@ from api.commands.common import (
     JsonOption,
     PoliteOption,
     emit,
-    existing,
-    opened,
+    opened_existing,
     signed_in,
     step_back,
 )
@@ -37,7 +36,7 @@ def shadow(
     as_json: JsonOption = False,
 ) -> None:
     """Let a candidate score in the shadow; again, or without a version, score the days since."""
-    with opened(existing(home)) as (found, store):
+    with opened_existing(home) as (found, store):
         in_shadow = _in_shadow(store)
         if version and version not in in_shadow:
             _put_into_shadow(found, store, version, by=by)
@@ -84,7 +83,7 @@ def trial(
         raise typer.BadParameter("name who approves or ends the trial", param_hint="--as")
     if end and (version or not why):
         raise typer.BadParameter("one ends with --why, and names no version", param_hint="--end")
-    with opened(existing(home)) as (found, store):
+    with opened_existing(home) as (found, store):
         if version or end:
             told = _stepped(found, store, version, by=by, why=why)
             emit(told, as_json=as_json, text=lambda: _stands(told))
@@ -157,7 +156,7 @@ def rollback(
     """Put the model before the present one back into force, with your password."""
     from api.promoting import rolled_back
 
-    with opened(existing(home)) as (found, store):
+    with opened_existing(home) as (found, store):
         role = signed_in(found, store, by)
         now = rolled_back(found, store, by=by, role=role, why=why)
     result = {"in_force": now.in_force}
@@ -181,7 +180,7 @@ def drift(
     from models.promotions import PromotionProjection, measurement, read_state
 
     step_back(if_polite=polite)
-    with opened(existing(home)) as (found, store):
+    with opened_existing(home) as (found, store):
         with store.read() as connection:
             version = read_state(connection).in_force
         if version is None:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.commands.common import HomeOption, JsonOption, emit, existing, opened, say
+from api.commands.common import (
+    HomeOption,
+    JsonOption,
+    emit,
+    opened,
+    opened_existing,
+    opened_to_read,
+    say,
+)
 from api.home import VARIABLE
 from api.roles import Role
 
@@ -97,7 +105,7 @@ def list_keys(home: HomeOption, *, as_json: JsonOption = False) -> None:
     from api.runtime import open_network
     from engine.times import rfc3339
 
-    with opened(existing(home)) as (found, store):
+    with opened_to_read(home) as (found, store):
         accounts = Accounts(store, open_network(found))
         every = [
             {
@@ -134,7 +142,7 @@ def revoke_key(home: HomeOption, key_id: Annotated[str, typer.Argument()]) -> No
     from api.accounts import Accounts
     from api.runtime import open_network
 
-    with opened(existing(home)) as (found, store):
+    with opened_existing(home) as (found, store):
         Accounts(store, open_network(found)).revoke_key(key_id)
 
 
@@ -162,7 +170,7 @@ def change_password(home: HomeOption, name: NameArgument, *, as_json: JsonOption
     from api.accounts import Accounts
     from api.runtime import open_network
 
-    with opened(existing(home)) as (found, store):
+    with opened_existing(home) as (found, store):
         made = Accounts(store, open_network(found)).change_password(name)
     emit(_person(made), as_json=as_json, text=lambda: typer.echo(made.secret))
 
@@ -173,7 +181,7 @@ def remove_user(home: HomeOption, name: NameArgument) -> None:
     from api.accounts import Accounts
     from api.runtime import open_network
 
-    with opened(existing(home)) as (found, store):
+    with opened_existing(home) as (found, store):
         Accounts(store, open_network(found)).remove_user(name)
 
 

@@ -1,0 +1,69 @@
+"""Wrong passwords on the command line are limited, whichever name they are tried for."""
+
+from pathlib import Path
+
+import pytest
+
+import engine.clock
+from api.accounts import Accounts
+from api.commands import throttle
+from api.commands.common import opened, signed_in
+from api.commands.throttle import FILE, Throttle
+from api.pages.attempts import FREE
+from api.roles import Role
+from engine.errors import NotAllowedError
+from engine.home import Home
+from engine.network import Network
+from engine.times import SECOND
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home").prepare()
+
+
+def refused(home: Home) -> bool:
+    try:
+        Throttle(home).begin()
+    except NotAllowedError:
+        return True
+    return False
+
+
+def test_a_wait_follows_wrong_passwords_and_ends(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not any(refused(home) for _ in range(FREE))
+    assert refused(home) and refused(home)
+    now = engine.clock.since_boot()
+    monkeypatch.setattr(throttle, "since_boot", lambda: now + 16 * SECOND)
+    assert not refused(home) and refused(home), "one more, then a longer wait"
+    assert (home.root / FILE).stat().st_mode & 0o077 == 0
+
+
+def test_a_wall_clock_that_is_set_ahead_shortens_no_wait(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(FREE):
+        refused(home)
+    monkeypatch.setattr("time.time_ns", lambda: 10**19)
+    assert refused(home)
+
+
+def test_a_right_password_forgets_them(home: Home) -> None:
+    for _ in range(FREE - 1):
+        refused(home)
+    Throttle(home).succeed()
+    assert not any(refused(home) for _ in range(FREE))
+
+
+def test_commands_that_sign_in_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(tmp_path / "home") as (home, store):
+        right = Accounts(store, Network()).create_user("ann", Role.SUPERVISOR).secret
+        monkeypatch.setenv("DARVOZA_PASSWORD", "wrong")
+        for _ in range(FREE):
+            with pytest.raises(NotAllowedError, match="no person"):
+                signed_in(home, store, "ann")
+        monkeypatch.setenv("DARVOZA_PASSWORD", right)
+        with pytest.raises(NotAllowedError, match="too many wrong passwords"):
+            signed_in(home, store, "ann")
