@@ -144,7 +144,7 @@ def test_a_release_needs_a_reason_and_a_page_of_its_own(world: World) -> None:
     assert f'<a href="{path(red)}">' in officer.get("/posts/OYB/queue").text
 
 
-def test_a_release_by_http_says_why_or_nothing(world: World) -> None:
+def test_a_release_by_http_says_why_or_nothing(world: World, boss: Desk) -> None:
     for number, (body, status) in enumerate(
         (
             (None, 201),
@@ -160,6 +160,8 @@ def test_a_release_by_http_says_why_or_nothing(world: World) -> None:
         sent = world.client.post(to, headers=headers, json=body)
         assert sent.status_code == status, sent.text
         if status == 201:
+            shown = boss.get(path(red)).text
+            assert "not given" in shown if body is None else "By the head of the shift." in shown
             again = world.client.post(to, headers=headers, json=body)
             assert again.content == sent.content
             other = world.client.post(
