@@ -290,5 +290,9 @@ def reasons(
         return rule_sentences(one.features)
     crossing = one.arrival.crossing
     found = scorer.explain(row, vehicle_class=crossing.vehicle_class, post=crossing.post)
-    behind = [replace(each, evidence=one.evidence.get(each.feature)) for each in found]
+    known = dict(one.evidence)  # all at once: most rates add something
+    behind = [
+        replace(each, evidence=known[each.feature]) if each.feature in known else each
+        for each in found
+    ]
     return sentences(behind, one.arrival)

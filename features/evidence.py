@@ -52,21 +52,33 @@ class EvidenceReader:
 class _OfArrival(Mapping[str, Evidence]):
     """Evidence of one arrival: few arrivals are referred, so that nothing is made before."""
 
-    __slots__ = ("_hits", "_places", "_sums")
+    __slots__ = ("_evidence", "_hits", "_places", "_sums")
 
     def __init__(
         self, places: Mapping[str, int], hits: frozenset[str], sums: NDArray[np.float64]
     ) -> None:
         self._places, self._hits, self._sums = places, hits, sums
+        self._evidence: Mapping[str, Evidence] | None = None
 
     def __getitem__(self, name: str) -> Evidence:
-        finds, inspections, all_finds, all_inspections = self._sums[self._places[name]].tolist()
-        usual, is_of_post = _usual(all_finds, all_inspections), False
-        if name in self._hits and OF_POST in self._places and name != OF_POST:
-            here, searched = self._sums[self._places[OF_POST]].tolist()[:2]
-            if not math.isnan(of_post := _usual(here, searched)):
-                usual, is_of_post = of_post, True
-        return Evidence(_whole(finds), _whole(inspections), usual, is_of_post)
+        return self._made()[name]
+
+    def _made(self) -> Mapping[str, Evidence]:
+        if self._evidence is None:
+            self._evidence = self._make()
+        return self._evidence
+
+    def _make(self) -> Mapping[str, Evidence]:
+        sums = dict(zip(self._places, self._sums.tolist(), strict=True))
+        here, searched = sums.get(OF_POST, (0.0, 0.0))[:2]
+        of_post = _usual(here, searched)
+        is_post_known = not math.isnan(of_post)
+        made = {}
+        for name, (finds, inspections, all_finds, all_inspections) in sums.items():
+            is_of_post = is_post_known and name in self._hits and name != OF_POST
+            usual = of_post if is_of_post else _usual(all_finds, all_inspections)
+            made[name] = Evidence(_whole(finds), _whole(inspections), usual, is_of_post)
+        return made
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
