@@ -20,6 +20,7 @@ from api.tables import (
     USERS,
     AccountProjection,
 )
+from api.user_names import check_name
 from engine.errors import ConflictError, NotAllowedError, NotAuthenticatedError, NotFoundError
 from engine.journal import Draft, Journal
 from engine.network import Network
@@ -88,8 +89,12 @@ class Accounts:
         return self._look().person_behind(key) is not None
 
     def create_user(self, name: str, role: Role, *, post: str | None = None) -> Made:
-        """Make a user with a new password; raises ``ConflictError`` where the name is taken."""
+        """Make a user with a new password.
+
+        Raises ``ConflictError`` where the name is taken, ``RecordError`` where it breaks a rule.
+        """
         self._check(role, post)
+        name = check_name(name, taken=self._look().names())
         made = Made(name, role, post, new_password())
         kept = hashed(made.secret)
         body = {"role": role.value, FIELD: commitment_of(kept)}
@@ -138,6 +143,11 @@ class Accounts:
             self._refused("user")
             return None
         return stored
+
+    def has_people(self) -> bool:
+        """Tell whether this home has a person who was not removed."""
+        authority = self._look()
+        return any(authority.person(name) is not None for name in authority.names())
 
     def is_active(self, name: str) -> bool:
         """Tell whether this is a person who was not removed."""

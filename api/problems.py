@@ -31,6 +31,7 @@ STATUS: dict[type[RiskError], HTTPStatus] = {
     errors.NotEnoughDataError: HTTPStatus.CONFLICT,
     errors.ProfileRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SecondPersonError: HTTPStatus.FORBIDDEN,
+    errors.LapsedProposalError: HTTPStatus.CONFLICT,
     errors.BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
     errors.NotAllowedError: HTTPStatus.FORBIDDEN,

@@ -18,7 +18,13 @@ from api.reading import check_post
 from api.runtime import Runtime
 from engine import profiles, twokeys, watchlist
 from engine.answers import Claim, claim, taken
-from engine.errors import BusyError, ConflictError, NotAllowedError, NotEnoughDataError, RecordError
+from engine.errors import (
+    BusyError,
+    LapsedProposalError,
+    NotAllowedError,
+    NotEnoughDataError,
+    RecordError,
+)
 from engine.inflight import Recorded, recorded
 from engine.journal import Draft
 from engine.profile_hits import Audit, audit
@@ -29,7 +35,6 @@ from engine.records import PostCode, Record, Text
 from engine.twokeys import Matter, Standing, standing
 from engine.watchlist import Notice, WatchEntry
 
-LAPSED = "the person who proposed this has left, or was a key without an owner: propose it again"
 Days = Annotated[int, Field(ge=1, le=366)]
 
 
@@ -222,7 +227,7 @@ class Proposing:
         is_machine = now.leaving is None and now.is_notice  # a counterpart's own key
         first = now.author if now.leaving is None else now.leaving.by
         if now.pending is not None and not is_machine and not self._is_active(first):
-            raise ConflictError(matter, now.subject, LAPSED)
+            raise LapsedProposalError(matter)
 
     def _is_active(self, person: str) -> bool:
         return self._runtime.accounts.is_active(person)

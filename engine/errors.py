@@ -144,6 +144,20 @@ class SecondPersonError(RiskError):
         return f"this {self.matter} needs a second person: {self.why}"
 
 
+class LapsedProposalError(RiskError):
+    """What waits was begun by a person who was removed since, or by a key without an owner."""
+
+    def __init__(self, matter: str) -> None:
+        super().__init__(matter)
+        self.matter = matter
+
+    def __str__(self) -> str:
+        return (
+            f"this {self.matter} waits on a step of a person who has left, or of a key without an"
+            " owner: propose it again"
+        )
+
+
 class BusyError(RiskError):
     """What was asked takes long and is under way for somebody else; try again later."""
 

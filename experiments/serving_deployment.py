@@ -111,7 +111,7 @@ def deploy(scratch: Path, data: Path | None) -> Deployment:
     if not entries:
         raise NotEnoughDataError("bench serving", "no entry is left to send")
     _told(home, "load", str(shift.history))
-    version: str = _told(home, "train", "--as", "bench")["version"]
+    version: str = _told(home, "train")["version"]
     for person in ("one", "two"):
         made = _told(home, "users", "create", person, "--role", "supervisor")
         _told(home, "promote", version, "--as", person, password=made["password"])

@@ -23,7 +23,9 @@ from api.commands.common import (
 )
 from api.commands.data import FormatOption, taken_in
 from engine.errors import HomeError, InputError
+from engine.home import Home
 from engine.spreadsheet import escape_cells
+from engine.store import Store
 from engine.times import DAY
 
 if TYPE_CHECKING:
@@ -94,7 +96,10 @@ def backtest(
 def train(
     home: HomeOption,
     config: Annotated[Path | None, typer.Argument(help="Configuration, TOML.")] = None,
-    by: Annotated[str, typer.Option("--as", help="Who trains; may not approve.")] = "",
+    by: Annotated[
+        str,
+        typer.Option("--as", help="Who trains, with their password; may not approve the model."),
+    ] = "",
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -105,15 +110,36 @@ def train(
     from models.config import TrainConfig
 
     settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
-    who = by or getpass.getuser()
-    with opened_existing(home) as (found, store), progress() as told:
-        made = make_candidate(found, store, Plan(CATALOGUE), settings, by=who, progress=told)
+    with opened_existing(home) as (found, store):
+        who = _trainer(found, store, by)
+        with progress() as told:
+            made = make_candidate(found, store, Plan(CATALOGUE), settings, by=who, progress=told)
 
     def text() -> None:
         typer.echo(f"candidate {made.version}, trained by {who}")
         _said(dict(made.report))
 
     emit({"version": made.version, "metrics": dict(made.report)}, as_json=as_json, text=text)
+
+
+def _trainer(home: Home, store: Store, by: str) -> str:
+    """Return under whose name a model is trained: a person's, with their password.
+
+    A home without people has no name that could be taken: there it is this machine's account, which
+    approves nothing.
+    """
+    from api.accounts import Accounts
+    from api.runtime import open_network
+
+    if Accounts(store, open_network(home)).has_people():
+        if not by:
+            raise typer.BadParameter("name who trains the model", param_hint="--as")
+        signed_in(home, store, by)
+        return by
+    if by:
+        why = "this home has no people yet: make them first, or leave this out"
+        raise typer.BadParameter(why, param_hint="--as")
+    return f"account:{getpass.getuser()}"
 
 
 def evaluate(
