@@ -60,6 +60,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     learning.mlflow,
     service.serve,
     verification.verify,
+    verification.rebuild,
     backup.backup,
     bench.bench,
     simulate.simulate,

@@ -51,12 +51,12 @@ class HomeVerdict:
 def check_home(home: Home, store: Store, receipts: Iterable[Receipt] = ()) -> HomeVerdict:
     """Check everything in one snapshot of the store."""
     held = list(receipts)
-    key = _key(home, is_owed=bool(held))
+    key = home_key(home, is_owed=bool(held))
     with store.read() as connection:
         verdict = check(connection, held, public_key=key)
-        network = _network(home)
+        network = home_network(home)
         plan = Plan(CATALOGUE)
-        files = list(_file_faults(home, connection))
+        files = list(file_faults(home, connection))
         recount = Recount(home, connection, plan)
         recount.is_readable = all(fault.rule != RULE for fault in files)
         projected = ProjectionCheck(
@@ -79,12 +79,12 @@ def check_home(home: Home, store: Store, receipts: Iterable[Receipt] = ()) -> Ho
         )
 
 
-def _key(home: Home, *, is_owed: bool) -> Ed25519PublicKey | None:
+def home_key(home: Home, *, is_owed: bool = False) -> Ed25519PublicKey | None:
     """Return what checks signatures; raises ``HomeError`` where receipts need it and it is gone."""
     return public_key_of(home) if is_owed or (home.keys / KEY_FILE).exists() else None
 
 
-def _network(home: Home) -> Network:
+def home_network(home: Home) -> Network:
     """Return the network of the file; one that cannot be read is a fault and stops no check."""
     try:
         return open_network(home)
@@ -92,7 +92,8 @@ def _network(home: Home) -> Network:
         return Network()
 
 
-def _file_faults(home: Home, connection: Connection) -> Iterator[Fault]:
+def file_faults(home: Home, connection: Connection) -> Iterator[Fault]:
+    """Yield what differs of the network file, the loaded history and the bundles."""
     yield from network_faults(home, connection)
     yield from history_faults(home, connection)
     yield from bundle_faults(home, connection)

@@ -9,6 +9,7 @@ and counted, until a later record commits to them.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from secrets import token_hex
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -36,8 +37,8 @@ from engine.times import micros
 Body = Mapping[str, Any]
 Row = tuple[str, str]
 """(table, key)."""
-UNUSABLE = "!"
-"""Stands in for a password that does not fit its commitment: no password is right."""
+SECRETS_DROPPED = "secrets_dropped"
+"""Kind of the record by which a rebuild names the secrets that it could not keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +52,25 @@ class StoredSecrets:
     """What the live store keeps, and what records commit to."""
 
     def __init__(self, live: Connection) -> None:
-        self.live = live
         self.dropped: set[Row] = set()
         """Rows whose stored secret does not fit, or is gone."""
         self.uncommitted: set[Row] = set()
         """Rows whose secret no record commits to yet."""
-        self._keys = dict(_pairs(self.live, KEYS.c.key_id, KEYS.c.digest))
-        self._passwords = dict(_pairs(self.live, USERS.c.name, USERS.c.password))
-        self._seeds = dict(_pairs(self.live, SHIFTS.c.shift_id, SHIFTS.c.seed))
-        column = SESSIONS.c
-        rows = self.live.execute(
-            select(column.signed_in_at, column.digest, column.name, column.ended_at)
-        ).all()
-        self._sessions = {at: _Session(bytes(kept), who, end) for at, kept, who, end in rows}
+        self._keys = dict(_rows(live, "SELECT key_id, digest FROM access_keys"))
+        self._passwords = dict(_rows(live, "SELECT name, password FROM users"))
+        self._seeds = dict(_rows(live, "SELECT shift_id, seed FROM shifts"))
+        kept = _rows(live, "SELECT signed_in_at, digest, name, ended_at FROM sessions")
+        self._sessions = {at: _Session(*row) for at, *row in kept if isinstance(row[0], bytes)}
         self._by_commitment = {commitment_of(one.digest): one for one in self._sessions.values()}
-        self._committed = _commitments(self.live)
+        self._committed = _commitments(live)
+        self._nonce = token_hex(8)  # so that no edit writes what is compared with
+        self._known_dropped = {
+            (one["table"], one["key"])
+            for _, body in bodies(live, SECRETS_DROPPED)
+            for one in body["rows"]
+        }
         self._revealed = {
-            body["shift"]: bytes.fromhex(body["seed"]) for _, body in bodies(self.live, CLOSED)
+            body["shift"]: bytes.fromhex(body["seed"]) for _, body in bodies(live, CLOSED)
         }
 
     def restorers(self) -> dict[str, Restore]:
@@ -81,34 +84,45 @@ class StoredSecrets:
             OPENED: self._seed,
         }
 
-    def _fits(self, row: Row, kept: bytes | str | None, *, stated: str | None) -> bool:
-        is_right = kept is not None and (stated is None or commitment_of(kept) == stated)
+    def _fitting(self, row: Row, kept: object, *, stated: str | None) -> bytes | str | None:
+        """Return a stored secret where it fits its commitment, or where no record has one."""
         if stated is None:
             self.uncommitted.add(row)
-        if is_right:
+        if isinstance(kept, bytes | str) and (stated is None or commitment_of(kept) == stated):
             self.dropped.discard(row)
-        else:
-            self.dropped.add(row)
-        return is_right
+            return kept
+        self.dropped.add(row)
+        return None
+
+    def stand_in(self, row: Row) -> str:
+        """Return what stands for a secret that is lost: as a rebuild leaves it, once it said so."""
+        return f"{'!' if row in self._known_dropped else self._nonce}{row[1]}"
+
+    def acknowledge(self) -> None:
+        """Take every lost secret for one that a record names: a rebuild is about to write it."""
+        self._known_dropped = _All()
 
     def _key(self, entry: Entry, _: Body) -> bytes:
         row, kept = (KEYS.name, entry.subject), self._keys.get(entry.subject)
-        is_right = self._fits(row, kept, stated=self._committed.get(row))
-        return bytes(kept) if is_right and kept is not None else f"!{entry.subject}".encode()
+        found = self._fitting(row, kept, stated=self._committed.get(row))
+        return found if isinstance(found, bytes) else self.stand_in(row).encode()
 
     def _password(self, entry: Entry, _: Body) -> str:
         row, kept = (USERS.name, entry.subject), self._passwords.get(entry.subject)
         if kept == NOBODY:
-            return UNUSABLE  # removed: what the password was is not kept
-        is_right = self._fits(row, kept, stated=self._committed.get(row))
-        return str(kept) if is_right else UNUSABLE
+            self.dropped.add(row)  # right only of a user who is removed by a later record
+            return self.stand_in(row)
+        found = self._fitting(row, kept, stated=self._committed.get(row))
+        return found if isinstance(found, str) else self.stand_in(row)
 
     def _signed_in(self, entry: Entry, body: Body) -> tuple[bytes, int]:
         until = micros(datetime.fromisoformat(body["until"]))
         found, row = self._sessions.get(entry.known_at), (SESSIONS.name, str(entry.known_at))
         kept = None if found is None else found.digest
-        is_right = self._fits(row, kept, stated=body.get(FIELD))
-        return (kept if is_right and kept is not None else f"!{entry.seq}".encode()), until
+        fitting = self._fitting(row, kept, stated=body.get(FIELD))
+        if isinstance(fitting, bytes):
+            return fitting, until
+        return self.stand_in(row).encode(), until
 
     def _signed_out(self, entry: Entry, body: Body) -> bytes | None:
         """Return whose session ended; records from before commitments say only whose it was."""
@@ -124,15 +138,27 @@ class StoredSecrets:
 
     def _seed(self, entry: Entry, body: Body) -> bytes:
         head, stated = bytes.fromhex(body["head_chain"]), body["commitment"]
+        row = (SHIFTS.name, entry.subject)
         for kept in (self._seeds.get(entry.subject), self._revealed.get(entry.subject)):
-            if kept is not None and commitment(bytes(kept), head) == stated:
-                return bytes(kept)
-        self.dropped.add((SHIFTS.name, entry.subject))
-        return b""
+            if isinstance(kept, bytes) and commitment(kept, head) == stated:
+                return kept
+        self.dropped.add(row)
+        return self.stand_in(row).encode()
 
 
-def _pairs(connection: Connection, *columns: Any) -> list[tuple[Any, Any]]:
-    return [(key, value) for key, value in connection.execute(select(*columns))]
+class _All(set[Row]):
+    """Every row."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def _rows(connection: Connection, sql: str) -> list[tuple[Any, ...]]:
+    """Return rows without types, because an edit may have left any; bytes as bytes."""
+    return [
+        tuple(bytes(value) if isinstance(value, memoryview) else value for value in row)
+        for row in connection.exec_driver_sql(sql)
+    ]
 
 
 def _commitments(connection: Connection) -> dict[Row, str]:

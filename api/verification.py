@@ -82,7 +82,7 @@ class ProjectionCheck:
             replay = self.replay(secrets.restorers())
             yield from replay.advance(self.live, replayed)
             comparison = Comparison(self.live, replayed, replay.unread)
-            for table in self._compared(replayed, replay):
+            for table in self.filled(replayed, replay):
                 before = comparison.rows
                 yield from comparison.faults(table)
                 self.tables[table.name] = comparison.rows - before
@@ -100,7 +100,8 @@ class ProjectionCheck:
                 own.append(one)
         return Replay(own, restorers, alone=frozenset({"history", NETWORK_DECLARED}))
 
-    def _compared(self, replayed: Connection, replay: Replay) -> Sequence[Table]:
+    def filled(self, replayed: Connection, replay: Replay) -> Sequence[Table]:
+        """Fill what a replay leaves to others, and return the tables that say something then."""
         left_out = dict(self.skipped)
         if self.fill is None:
             left_out |= dict.fromkeys((*COUNTED, *OF_LOADS), "only a command reads the history")

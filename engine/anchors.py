@@ -13,11 +13,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, column, select, table
 
 from engine.errors import HomeError
 from engine.home import Home
-from engine.journal import BODIES, JOURNAL, Draft, Journal
+from engine.journal import Draft, Journal
 from engine.network import Network, read_network
 from engine.store import Store
 from engine.verify import Fault
@@ -32,6 +32,9 @@ NETWORK_DECLARED = "network_declared"
 QUARANTINE_DECLARED = "quarantine_declared"
 """Kind of the record that anchors the quarantine file of a load from before such files were."""
 QUARANTINE_FILE = "quarantine.csv"
+# Without types, because an edit may have left any.
+_JOURNAL = table("journal", column("seq"), column("kind"))
+_BODIES = table("journal_bodies", column("seq"), column("body"))
 _LINK = "is a symbolic link: put the file itself there"
 
 
@@ -53,10 +56,10 @@ def file_digest(path: Path) -> str:
 def bodies(connection: Connection, *kinds: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (seq, body) of every readable record of some kinds, in order."""
     query = (
-        select(JOURNAL.c.seq, BODIES.c.body)
-        .join(BODIES, BODIES.c.seq == JOURNAL.c.seq)
-        .where(JOURNAL.c.kind.in_(kinds))
-        .order_by(JOURNAL.c.seq)
+        select(_JOURNAL.c.seq, _BODIES.c.body)
+        .join_from(_JOURNAL, _BODIES, _BODIES.c.seq == _JOURNAL.c.seq)
+        .where(_JOURNAL.c.kind.in_(kinds))
+        .order_by(_JOURNAL.c.seq)
     )
     for seq, stored in connection.execute(query).all():
         try:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, String, Table, Text
+from sqlalchemy import Boolean, Connection, String, Table, Text
 from sqlalchemy.exc import DBAPIError
 
 from engine.verify import Fault
@@ -62,6 +62,18 @@ class Comparison:
         except (DBAPIError, UnicodeDecodeError) as error:
             why = f"{table.name}: cannot be read ({type(error).__name__})"
             yield Fault(0, "unreadable", why, table.name)
+
+    def kept(self, table: Table) -> Iterator[dict[str, Any]]:
+        """Yield the live rows that stand on records which could not be replayed."""
+        if not self.unread:
+            return
+        known = {row[0] for row in self._stream(self.replayed, table)}
+        for key, row in self._stream(self.live, table):
+            if key not in known and self._stands_on_unread(table, row):
+                yield {
+                    column.name: bool(value) if isinstance(column.type, Boolean) else value
+                    for column, value in zip(table.c, row, strict=True)
+                }
 
     def _differences(self, table: Table) -> Iterator[Fault]:
         identity = identity_of(table)

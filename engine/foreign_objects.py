@@ -15,6 +15,8 @@ from engine.verify import Fault
 
 Named = tuple[str, str]
 """(kind, name)."""
+FOREIGN, MISSING = "foreign_object", "missing_object"
+"""Rules of the faults."""
 _MIGRATIONS = "alembic_version"
 
 _SQLITE = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'"
@@ -56,9 +58,9 @@ def object_faults(connection: Connection, metadata: MetaData) -> Iterator[Fault]
     expected = _declared(metadata)
     allowed = expected | {("table", _MIGRATIONS)} | _constraints(metadata)
     for kind, name in sorted(present - allowed):
-        yield Fault(0, "foreign_object", f"{kind} {name} is no part of this store")
+        yield Fault(0, FOREIGN, f"{kind} {name} is no part of this store")
     for kind, name in sorted(expected - present):
-        yield Fault(0, "missing_object", f"{kind} {name} is gone")
+        yield Fault(0, MISSING, f"{kind} {name} is gone")
 
 
 def _declared(metadata: MetaData) -> set[Named]:

@@ -18,9 +18,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import Connection, Row, create_engine, event, select
+from sqlalchemy import Connection, Row, column, create_engine, event, select, table
 
-from engine.journal import BODIES, JOURNAL, Draft, Entry
+from engine.journal import BODIES, Draft, Entry
 from engine.ports import Projection
 from engine.queue import DECISION
 from engine.store import METADATA, add
@@ -32,15 +32,13 @@ Pair = tuple[Entry, Draft]
 Restore = Callable[[Entry, Mapping[str, Any]], object]
 """What rode on a record's draft, from its entry and its body."""
 
+# Without types, because an edit may have left any: what comes is what the driver found.
+_JOURNAL = table("journal", *map(column, ("seq", "known_at", "kind", "subject", "post")))
+_BODIES = table("journal_bodies", *map(column, ("seq", "salt", "body")))
 _RECORDS = (
-    select(
-        *(JOURNAL.c[name] for name in ("seq", "known_at", "kind", "subject", "post")),
-        *(JOURNAL.c[name] for name in ("leaf", "chain")),
-        BODIES.c.salt,
-        BODIES.c.body,
-    )
-    .outerjoin(BODIES, BODIES.c.seq == JOURNAL.c.seq)
-    .order_by(JOURNAL.c.seq)
+    select(*_JOURNAL.c, _BODIES.c.salt, _BODIES.c.body)
+    .select_from(_JOURNAL.outerjoin(_BODIES, _BODIES.c.seq == _JOURNAL.c.seq))
+    .order_by(_JOURNAL.c.seq)
 )
 
 
@@ -82,7 +80,7 @@ class Replay:
 
     def advance(self, live: Connection, target: Connection) -> Iterator[Fault]:
         """Apply what a snapshot of the live store holds beyond; yield what cannot be applied."""
-        records = _RECORDS.where(JOURNAL.c.seq > self.seq)
+        records = _RECORDS.where(_JOURNAL.c.seq > self.seq)
         rows = live.execute(records, execution_options={"yield_per": AT_ONCE})
         for batch in _batches(self._drafts(rows), self.alone):
             yield from self._apply(target, batch)
@@ -96,7 +94,7 @@ class Replay:
                 self.kinds_unread.add(row.kind)
                 continue
             about = (row.seq, row.known_at, row.kind, row.subject, row.post)
-            entry = Entry("", *about, leaf=bytes(row.leaf), chain=bytes(row.chain))
+            entry = Entry("", *about, leaf=b"", chain=b"")
             restore = self.restore.get(row.kind)
             extra = None if restore is None else _restored(restore, entry, body)
             yield (entry, Draft(row.kind, row.subject, row.post, body, extra=extra)), row

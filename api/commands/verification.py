@@ -1,4 +1,4 @@
-"""The command that holds a home against its journal."""
+"""Commands that hold a home against its journal: verify, rebuild."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -64,3 +64,26 @@ def _print(verdict: "HomeVerdict", receipts: int) -> None:
         by = ", ".join(map(str, journal.erasures))
         typer.echo(f"{journal.erased:,} bodies are erased, by the signed records {by}")
     typer.echo("all stands as recorded" if verdict.ok else "SOMETHING HAS BEEN CHANGED")
+
+
+def rebuild(home: HomeOption, *, as_json: JsonOption = False) -> None:
+    """Make every table again from the journal, in one transaction; stop the service first."""
+    from api.home_rebuild import rebuild_home
+
+    with opened_to_read(home) as (found, store):
+        rebuilt = rebuild_home(found, store)
+    result = {
+        "tables": rebuilt.tables,
+        "dropped": [{"table": table, "key": key} for table, key in rebuilt.dropped],
+        "notes": list(rebuilt.notes),
+    }
+
+    def text() -> None:
+        for table, key in rebuilt.dropped:
+            typer.echo(f"{table} {key}: its secret did not fit the journal and was dropped")
+        for note in rebuilt.notes:
+            typer.echo(f"note: {note}")
+        rows = sum(rebuilt.tables.values())
+        typer.echo(f"{rows:,} rows of {len(rebuilt.tables)} tables made again from the journal")
+
+    emit(result, as_json=as_json, text=text)

@@ -192,6 +192,7 @@ KINDS: Final[Labels] = {
     "history": N_("history loaded"),
     "load_begun": N_("load of history begun"),
     "network_declared": N_("network file declared"),
+    "secrets_dropped": N_("secrets dropped by a rebuild"),
     "quarantine_declared": N_("quarantine file declared"),
     "key_created": N_("key made"),
     "key_revoked": N_("key revoked"),

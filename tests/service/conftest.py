@@ -18,7 +18,14 @@ from api.settings import Settings
 from tests.service.world import FakeModels, World, make_home, make_keys, open_world
 
 NOON = datetime(2026, 10, 14, 7, tzinfo=UTC)
-OWN_TIME = ("test_backup", "test_faults", "test_authority", "test_projections", "test_old_home")
+OWN_TIME = (
+    "test_backup",
+    "test_faults",
+    "test_authority",
+    "test_projections",
+    "test_old_home",
+    "test_rebuild",
+)
 
 
 class Seeds:
