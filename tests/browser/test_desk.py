@@ -106,6 +106,7 @@ def test_an_officer_reads_words_after_the_search(page: Page, site: Site) -> None
     page.locator("input[name=places_searched]").first.check()
     page.fill("#minutes", "40")
     page.click("#act button")
+    page.click("#confirm button.primary")
     expect(page.locator("#about")).to_be_visible()
     page.wait_for_load_state()
     assert page.locator("#why").count() == page.locator(".chart").count() == 0
