@@ -7,7 +7,8 @@ import pytest
 
 from engine.selection import Policy
 from experiments import bench_probing
-from experiments.bench_probing import Watched, by_class, levels, probed, referred
+from experiments.bench_probing import Watched, by_class, by_secret, by_subject, levels, probed, sent
+from experiments.queue_places import ScoredEntries, apart, merits
 
 ALL_BY_LOT = Policy(red_share=0.0, yellow_share=0.0, random_share=0.1)
 
@@ -21,7 +22,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Watched:
     level = rng.random(1500)
     declared = np.column_stack([level + rng.normal(0, 0.05, 1500), rng.random(1500)])
     kind = np.where(level > 0.5, "truck", "car").astype(object)
-    return Watched(declared, kind, level)
+    about = rng.random((1500, 3)) < 0.5  # words that tell nothing
+    return Watched(declared, kind, level, about)
 
 
 def test_a_score_that_shows_in_what_is_declared_is_found_out(world: Watched) -> None:
@@ -35,9 +37,52 @@ def test_the_lot_tells_nothing(world: Watched) -> None:
 
 
 def test_referrals_are_those_of_the_policy(world: Watched) -> None:
-    sent = referred(world, Policy(), np.random.default_rng(1))
-    assert sent[world.level > 0.98].all()
-    assert sent[world.level < 0.8].mean() == pytest.approx(0.03, abs=0.02)
+    where = sent(world, Policy(), np.random.default_rng(1))
+    assert where.to_officers[world.level > 0.98].all()
+    assert where.to_officers[world.level < 0.8].mean() == pytest.approx(0.03, abs=0.02)
+    assert not where.by_score[world.level < 0.8].any()
+
+
+MOSTLY_LOT = Policy(red_share=0.02, yellow_share=0.02, random_share=0.1)
+
+
+@pytest.fixture
+def noisy(world: Watched, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    """The same, and the declared column tells little."""
+    monkeypatch.setattr(bench_probing, "DRAWS", 3)
+    noise = np.random.default_rng(2).normal(0, 0.4, world.declared.shape)
+    return replace(world, declared=world.declared + noise)
+
+
+def test_words_that_tell_nothing_add_nothing(noisy: Watched) -> None:
+    alone = probed(noisy, MOSTLY_LOT, 300)
+    assert probed(noisy, MOSTLY_LOT, 300, insider=by_subject) - alone < 0.02
+
+
+def test_words_that_tell_are_found_out(noisy: Watched) -> None:
+    """Negative control: a word that the reasons of high risks alone have."""
+    telling = replace(noisy, subjects=(noisy.level > 0.9)[:, None])
+    alone = probed(telling, MOSTLY_LOT, 300)
+    assert probed(telling, MOSTLY_LOT, 300, insider=by_subject) - alone > 0.02
+    assert probed(telling, MOSTLY_LOT, 300, insider=by_secret) - alone > 0.02
+
+
+def entries(count: int) -> ScoredEntries:
+    """Entries of one post, whose trucks stand higher in risk than its cars."""
+    rng = np.random.default_rng(3)
+    kind = np.where(rng.random(count) < 0.5, "truck", "car").astype(object)
+    risk = rng.random(count) ** np.where(kind == "truck", 2.0, 4.0)
+    posts = np.full(count, "a", object)
+    return ScoredEntries(posts, kind, risk, levels(risk, posts))
+
+
+def test_drawn_places_do_not_tell_and_own_ones_do() -> None:
+    """Negative control: every vehicle by its own risk, random checks would come last."""
+    drawn = apart([merits(entries(12_000), np.random.default_rng(1))])
+    assert max(one.auc for one in drawn.values()) <= 0.55
+    assert min(one.pairs for one in drawn.values()) >= 2000
+    own = apart([merits(entries(12_000), np.random.default_rng(1), all_own=True)])
+    assert own["random from score"].auc > 0.8 and own["profile from score"].auc > 0.8
 
 
 def test_a_class_tells_as_much_as_it_does(world: Watched) -> None:
