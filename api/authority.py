@@ -27,8 +27,8 @@ from api.tables import (
     USER_CREATED,
     USER_LEFT,
 )
-from engine.power_records import PowerRecord, RecordTail, first_since
-from engine.times import HOUR, SystemClock, micros
+from engine.power_records import PowerRecord, RecordTail, first_since, last_known_at
+from engine.times import HOUR, micros
 
 Refused = Callable[[str], None]
 """Told the coarse kind of what a table claims and no record states."""
@@ -131,7 +131,7 @@ class Authority:
         return person if person is not None and person.since < found.sequence else None
 
     def _look_at_sessions(self, connection: Connection) -> None:
-        now = SystemClock().now()
+        now = last_known_at(connection)  # the journal's own time: a clock that jumps ends none
         if self._openings is None:
             first = first_since(connection, now - round(self._hours * HOUR))
             self._openings = RecordTail((SIGNED_IN, SIGNED_OUT), after=max(0, first - 1))

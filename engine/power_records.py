@@ -129,6 +129,11 @@ def first_since(connection: Connection, known_at: int) -> int:
     return found[0][0] or 0
 
 
+def last_known_at(connection: Connection) -> int:
+    """Return when the last record became known, 0 where there is none: microseconds."""
+    return fetch(connection, "SELECT max(known_at) FROM journal")[0][0] or 0
+
+
 class RecordTail:
     """Records of some kinds: all of them at the first look, then those that were added since."""
 

@@ -98,7 +98,7 @@ def opened(home: Path) -> Iterator[tuple[Home, Store]]:
 @contextmanager
 def opened_existing(home: Path) -> Iterator[tuple[Home, Store]]:
     """Open a home that is there, to change what it holds; raises ``HomeError`` for any other."""
-    with opened_to_read(home):
+    with _existing_store(Home(existing(home).absolute())):
         pass
     with opened(home) as found:
         yield found
@@ -113,12 +113,19 @@ def opened_to_read(home: Path) -> Iterator[tuple[Home, Store]]:
     os.umask(0o077)  # reports are written next to it
     found = Home(existing(home).absolute())
     warn_if_exposed(found)
-    store = Store(found.database_url)
+    with _existing_store(found) as store:
+        yield found, store
+
+
+@contextmanager
+def _existing_store(home: Home) -> Iterator[Store]:
+    """Open a store that has tables, brought to the newest version; raises ``HomeError``."""
+    store = Store(home.database_url)
     try:
         if version(store) is None:
-            raise HomeError(str(home), "not a home: its store has no tables")
+            raise HomeError(str(home.root), "not a home: its store has no tables")
         upgrade(store)
-        yield found, store
+        yield store
     finally:
         store.dispose()
 

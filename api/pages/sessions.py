@@ -22,9 +22,9 @@ from api.pages.attempts import Attempts
 from api.roles import Role
 from api.tables import SESSIONS, SIGNED_IN, SIGNED_OUT
 from engine.errors import NotAllowedError, NotAuthenticatedError
-from engine.journal import Draft, Entry
+from engine.journal import Draft, Entry, Journal
 from engine.store import Store
-from engine.times import HOUR, SystemClock, rfc3339
+from engine.times import HOUR, rfc3339
 
 COOKIE = "darvoza_session"
 HOST_COOKIE = f"__Host-{COOKIE}"
@@ -63,14 +63,15 @@ class Sessions:
         self._submit = submit
         self._pepper = pepper
         self._length = round(hours * HOUR)
-        self._now = SystemClock().now
+        self._journal = Journal(store)
         self.attempts = Attempts()
         self._known: set[bytes] = set()
 
     def begin(self, name: str, role: Role) -> SignedIn:
         """Record that somebody whose password was right signs in."""
         token = secrets.token_urlsafe(_BYTES)
-        until = self._now() + self._length
+        with self._store.read() as connection:
+            until = self._journal.now(connection) + self._length
         kept = self._digest(token)
         body = {"role": role.value, "until": rfc3339(until), FIELD: commitment_of(kept)}
         self._submit(Draft(SIGNED_IN, name, "", body, extra=(kept, until))).result()
@@ -80,8 +81,9 @@ class Sessions:
         """Return who holds a token; raises ``NotAuthenticatedError``."""
         if not token or not is_token(token):
             raise NotAuthenticatedError
-        kept, now = self._digest(token), self._now()
+        kept = self._digest(token)
         with self._store.read() as connection:
+            now = self._journal.now(connection)
             person = self._authority.look(connection).session(commitment_of(kept), now)
             is_claimed = person is None and _is_in_table(connection, kept, now)
         if person is None:

@@ -22,6 +22,7 @@ from api.accounts import Accounts
 from api.cli import app
 from api.roles import Role
 from engine.clock import ACCEPTED, Reading
+from engine.errors import NotAuthenticatedError
 from engine.home import DATABASE_VARIABLE
 from engine.journal import JOURNAL, Head, Journal
 from engine.queue import EXPIRED, listed, waiting
@@ -154,6 +155,20 @@ def test_a_day_that_truly_passed_is_recorded(own: World) -> None:
         assert own.runtime.expiry.expire() == len(waited) > 0
         assert own.runtime.expiry.expire() == 0, "once"
     assert len(records(own, EXPIRED)) == len(waited)
+
+
+@pytest.mark.parametrize("own", ["sqlite"], indirect=True)
+def test_sessions_neither_end_nor_last_longer_by_a_jump(own: World) -> None:
+    sessions = own.runtime.sessions
+    Accounts(own.runtime.store, own.runtime.network).create_user("ann", Role.SUPERVISOR)
+    before = sessions.begin("ann", Role.SUPERVISOR).token
+    with jumped(own, FAR):
+        within = sessions.begin("ann", Role.SUPERVISOR).token
+        assert {sessions.caller(token).person for token in (before, within)} == {"ann"}
+    with travel(datetime.now(UTC) + timedelta(hours=12.1)):
+        for token in (before, within):
+            with pytest.raises(NotAuthenticatedError):
+                sessions.caller(token)
 
 
 @pytest.mark.parametrize("own", ["sqlite"], indirect=True)

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 import pytest
-import time_machine
 from fastapi.routing import APIRoute
 from sqlalchemy import select
 
@@ -20,6 +19,7 @@ from api.pages.visits import OPEN_PAGES, SIGNED_IN_ALONE, TWINS
 from api.roles import MAY, Role
 from api.tables import NOBODY, SESSIONS
 from engine.errors import ConflictError, NotAuthenticatedError, NotFoundError
+from tests.clocks import travel
 from tests.service.desk import Desk, at_desk, user
 from tests.service.world import CHEAP, POST, World
 
@@ -112,9 +112,9 @@ def test_a_session_is_a_record_and_its_token_is_not(world: World) -> None:
 
 def test_a_session_ends_with_its_shift(world: World) -> None:
     desk = at_desk(world, "three")
-    with time_machine.travel(datetime.now(UTC) + timedelta(hours=11.9), tick=False):
+    with travel(datetime.now(UTC) + timedelta(hours=11.9), tick=False):
         assert desk.get("/").status_code == 200
-    with time_machine.travel(datetime.now(UTC) + timedelta(hours=12.1), tick=False):
+    with travel(datetime.now(UTC) + timedelta(hours=12.1), tick=False):
         assert desk.get("/").status_code == 303
 
 

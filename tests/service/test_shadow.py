@@ -187,6 +187,7 @@ def test_every_night_one_command_scores_whatever_is_in_the_shadow(
     shadowed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Scorer, "load", lambda folder, key: UniformScorer(folder.name, PLAN))
+    monkeypatch.setattr("models.bundle.read_verify_key", lambda home, version: None)  # no bundle
     asked = ["shadow", "--home", str(shadowed.home.root), "--json"]
 
     def told() -> dict[str, Any]:
