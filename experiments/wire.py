@@ -20,9 +20,9 @@ class Line:
     """One connection, opened by the first request and again after it broke."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self.port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._head = b""
+        self.head = b""
 
     async def __aenter__(self) -> Self:
         """Open nothing yet."""
@@ -36,10 +36,10 @@ class Line:
         """Send one request and return status and body; raises one of ``BROKEN``."""
         try:
             if self._streams is None:
-                self._streams = await asyncio.open_connection(HOST, self._port)
+                self._streams = await asyncio.open_connection(HOST, self.port)
             reader, writer = self._streams
             writer.write(request)
-            head = self._head = await reader.readuntil(b"\r\n\r\n")
+            head = self.head = await reader.readuntil(b"\r\n\r\n")
             length = _LENGTH.search(head)
             body = await reader.readexactly(int(length[1])) if length else b""
         except BROKEN:
@@ -51,7 +51,7 @@ class Line:
 
     def said(self, header: str) -> bool:
         """Tell whether the last answer had this header."""
-        return f"\r\n{header.lower()}:".encode() in self._head.lower()
+        return f"\r\n{header.lower()}:".encode() in self.head.lower()
 
     def close(self) -> None:
         """Close the connection, if one is open."""

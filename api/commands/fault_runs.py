@@ -31,10 +31,13 @@ from experiments.faults.outages import outages
 from experiments.faults.senders import Book
 from experiments.faults.server import StoppedServer
 from experiments.faults.service import Forker, Service
+from experiments.faults.strangers import strangers
 from experiments.faults.swap import swap
 from experiments.postgres import Cluster
 
-Fault = Literal["kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory"]
+Fault = Literal[
+    "kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory", "strangers"
+]
 TRIALS: Mapping[Fault, int] = {
     "kill": 200,
     "duplicate": 200,
@@ -43,10 +46,12 @@ TRIALS: Mapping[Fault, int] = {
     "swap": 2_000,
     "bundle": 200,
     "memory": 5_000,
+    "strangers": 300,
 }
 """How often each is done where nobody says.
 
-Requests of ``swap`` and ``memory``, flipped bytes of ``bundle``.
+Requests of ``swap`` and ``memory``, flipped bytes of ``bundle``, decisions of each part of
+``strangers``.
 """
 CROSSINGS = 2_000
 WATCHFUL = {"DARVOZA_MODEL_SECONDS": "0.02"}
@@ -133,6 +138,7 @@ def _deed(fault: Fault, made: Scratch, server: Cluster | None, analysts: Analyst
         "kill": kill,
         "duplicate": duplicate,
         "memory": memory,
+        "strangers": strangers,
         "swap": partial(swap, analysts=analysts),
         "bundle": partial(bundle, analysts=analysts),
     }

@@ -12,7 +12,9 @@ from api.commands.common import JsonOption, UnusedHomeOption, emit, progress, sa
 if TYPE_CHECKING:
     from experiments.faults.service import Forker
 
-Fault = Literal["kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory"]
+Fault = Literal[
+    "kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory", "strangers"
+]
 
 
 def faults(

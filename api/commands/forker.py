@@ -33,6 +33,7 @@ from experiments.faults.planted import (
     hasty,
     hoarding,
     trusting,
+    unbounded,
     unheard_of,
     unpickling,
 )
@@ -48,6 +49,7 @@ PLANTED: dict[str, dict[str, object]] = {
         "features.online.OnlineFeatures.known": unheard_of,
     },
     "swap": {"api.listening.Leaving.shutdown": abrupt},
+    "strangers": {"api.connections.BoundedProtocol._parse": unbounded},
     "memory": {"engine.targeting.written": hoarding},
     "bundle": {"models.bundle.read_verified": trusting, "models.bundle.arrays": unpickling},
 }

@@ -37,6 +37,8 @@ class Counts:
     faults of the journal."""
     why: Mapping[str, int] = field(default_factory=dict)
     """What makes up the failed ones, in words."""
+    figures: Mapping[str, str] = field(default_factory=dict)
+    """What the run measured."""
 
     @property
     def holds(self) -> bool:
@@ -46,7 +48,7 @@ class Counts:
     def as_dict(self) -> dict[str, Any]:
         """Return the counts as the command prints them."""
         names = ("fault", "trials", "acknowledged", "lost", "doubled", "failed", "holds")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | dict(self.figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def audit(
         doubled=sum(times - 1 for times in decided.values()),
         failed=sum(why.values()),
         why=why,
+        figures=book.figures,
     )
 
 

@@ -79,6 +79,11 @@ def abrupt(protocol: HttpToolsProtocol) -> None:
     protocol.transport.abort()
 
 
+def unbounded(protocol: Any, piece: bytes) -> None:
+    """Parse what arrived, however much of a head it is."""
+    protocol.parser.feed_data(piece)
+
+
 def trusting(folder: Path, verify_key: object) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Read a bundle as it lies there, whoever wrote it."""
     files = {path.name: path.read_bytes() for path in folder.iterdir()}

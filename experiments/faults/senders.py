@@ -30,6 +30,8 @@ class Book:
     """Answers that neither decide nor ask for patience, by status."""
     broken: Counter[str] = field(default_factory=Counter)
     """Promises that a run saw broken, in its own words."""
+    figures: dict[str, str] = field(default_factory=dict)
+    """What a run measured, in its own words."""
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by every answer; whoever waits for the next one clears it."""
     turned_away: asyncio.Event = field(default_factory=asyncio.Event)

@@ -153,6 +153,13 @@ def test_a_service_holds_no_more_for_having_answered(forker: Forker) -> None:
     assert counts.acknowledged >= WEIGHED
 
 
+def test_strangers_fill_and_stop_nothing(forker: Forker) -> None:
+    """What times and sizes a full run holds is for the command to show on a machine of its own."""
+    counts = counted("strangers", forker, trials=300 if IS_PROOF else 5)
+    assert counts.holds
+    assert set(counts.figures) == {"quiet", "heads", "ahead", "halves", "sign-in"}
+
+
 TWINS: dict[Fault, str] = {
     "kill": "lost",
     "duplicate": "doubled",
@@ -161,6 +168,7 @@ TWINS: dict[Fault, str] = {
     "swap": "failed",
     "bundle": "failed",
     "memory": "failed",
+    "strangers": "failed",
 }
 """What the twin of each fault does."""
 
