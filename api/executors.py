@@ -6,11 +6,8 @@ no sign-in and no page ever takes.
 """
 
 import asyncio
-import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TypeVar
 
 from engine.errors import BusyError
@@ -21,20 +18,16 @@ SIGN_INS, WAITING_SIGN_INS = 1, 8
 """Passwords that are looked at together, and those that wait for it."""
 LOOK_UPS = 2
 """Keys and sessions that are looked up together; what waits is bounded by the connections."""
-SIGN_IN_NICENESS = 10
-"""How much later than others the threads that look at passwords get a core, where cores are few."""
 
 
 class BoundedExecutor:
     """Runs work on its own threads; refuses it where too much waits. For one event loop."""
 
-    def __init__(self, what: str, *, workers: int, waiting: int, niceness: int = 0) -> None:
+    def __init__(self, what: str, *, workers: int, waiting: int) -> None:
         self._what = what
         self._most = workers + waiting
         self._taken = 0
-        self._threads = ThreadPoolExecutor(
-            workers, what.replace(" ", "-"), initializer=_yield_to_others, initargs=(niceness,)
-        )
+        self._threads = ThreadPoolExecutor(workers, what)
 
     @property
     def is_full(self) -> bool:
@@ -60,9 +53,7 @@ class Executors:
     """The executors of a service."""
 
     def __init__(self) -> None:
-        self.sign_in = BoundedExecutor(
-            "sign-in", workers=SIGN_INS, waiting=WAITING_SIGN_INS, niceness=SIGN_IN_NICENESS
-        )
+        self.sign_in = BoundedExecutor("sign-in", workers=SIGN_INS, waiting=WAITING_SIGN_INS)
         self._look_ups = ThreadPoolExecutor(LOOK_UPS, "look-up")
 
     async def look_up(self, work: Callable[..., Result], *given: object) -> Result:
@@ -73,13 +64,3 @@ class Executors:
         """End all threads once their work is done."""
         self.sign_in.close()
         self._look_ups.shutdown(wait=False, cancel_futures=True)
-
-
-def _yield_to_others(niceness: int) -> None:
-    """Lower this thread's priority, which the threads that argon2 starts from it inherit.
-
-    On Linux a priority is a thread's. It stays as it is where it cannot be lowered.
-    """
-    with suppress(OSError, AttributeError):
-        if niceness:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

@@ -7,8 +7,12 @@ is kept as argon2id.
 
 import hashlib
 import hmac
+import os
 import re
 import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from typing import Literal
 
@@ -28,6 +32,8 @@ _BYTES = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 Purpose = Literal["session", "form"]
 """What else than a key is digested with the pepper; each with a prefix of its own."""
+_NICENESS = 10
+"""How much later than other threads that of passwords gets a core, where cores are few."""
 _HASHER = PasswordHasher()  # argon2id, the library's recommended cost (RFC 9106, low memory)
 
 
@@ -69,11 +75,29 @@ def stand_in() -> str:
 
 
 def is_password(password: str, kept: str) -> bool:
-    """Tell whether a password is the one that was kept."""
+    """Tell whether a password is the one that was kept.
+
+    The hash is computed on a thread of low priority, which does nothing else: any Python that ran
+    there could keep the interpreter's lock while other programs have the cores.
+    """
     try:
-        return _HASHER.verify(kept, password)
+        return _slow_thread().submit(_HASHER.verify, kept, password).result()
     except (VerificationError, InvalidHashError):
         return False
+
+
+@cache
+def _slow_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "password", initializer=_yield_to_others)
+
+
+def _yield_to_others() -> None:
+    """Lower this thread's priority, which the threads that argon2 starts from it inherit.
+
+    On Linux a priority is a thread's. It stays as it is where it cannot be lowered.
+    """
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def open_pepper(home: Home) -> bytes:
