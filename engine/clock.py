@@ -133,13 +133,14 @@ class ClockProjection:
     """Anchors time again where a person accepted the wall clock."""
 
     def apply(self, connection: Connection, entries: "Sequence[tuple[Entry, Draft]]") -> None:
-        """Forget every anchor, and keep the one that was accepted on this machine."""
+        """Forget every anchor, and keep the one that was accepted on this machine.
+
+        A replay, which has no time since boot, leaves the anchors as they are.
+        """
         for entry, draft in entries:
-            if entry.kind != ACCEPTED:
-                continue
-            connection.execute(delete(ANCHORS))
-            if isinstance(draft.extra, Anchor):
+            if entry.kind == ACCEPTED and isinstance(draft.extra, Anchor):
                 row = {"since_boot": draft.extra.since_boot, "held_at": draft.extra.held_at}
+                connection.execute(delete(ANCHORS))
                 connection.execute(insert(ANCHORS), [row | {"boot_id": boot_id()}])
 
 

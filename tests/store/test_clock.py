@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, select
 
 import engine.clock
-from engine.clock import ALLOWED, ANCHORS, LONGEST_OFF, ClockProjection, acceptance
+from engine.clock import ACCEPTED, ALLOWED, ANCHORS, LONGEST_OFF, ClockProjection, acceptance
 from engine.journal import Draft, Journal
 from engine.store import Store
 from engine.times import DAY, HOUR, MINUTE, SECOND
@@ -101,3 +101,12 @@ def test_what_a_person_accepts_is_followed_by_processes_that_run(store: Store) -
         assert accepted.known_at - before < MINUTE, "the record itself is of the time before"
         assert running.append([Draft("note", "", "", {})])[0].known_at - before >= 2 * DAY
     assert verify(store).ok
+
+
+def test_a_replay_of_an_acceptance_moves_no_anchor(store: Store) -> None:
+    """A rebuild in the middle of a jump would let go of what holds the clock."""
+    before = appended(store)
+    replayed = Draft(ACCEPTED, "", "", {"by": "ann"})
+    Journal(store, [ClockProjection()]).append([replayed])
+    with moved(wall=2 * DAY):
+        assert appended(store) - before < MINUTE

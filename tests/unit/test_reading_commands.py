@@ -33,6 +33,7 @@ ASKED = {
     "verify": ["verify"],
     "backup": ["backup", "{out}"],
     "profiles backtest": ["profiles", "backtest", "vehicle_class = 'car'"],
+    "rebuild": ["rebuild"],
     "keys list": ["keys", "list"],
     "keys revoke": ["keys", "revoke", "key-1"],
     "users password": ["users", "password", "ann"],
