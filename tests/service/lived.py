@@ -103,6 +103,14 @@ def _other_side_reports(world: World, decided: list[Any]) -> None:
     }
     headers = {"Authorization": f"Bearer {world.other}"}
     assert world.client.post("/v1/crossings", json=left, headers=headers).status_code == 201
+    seizure = {
+        "seizure_id": "find-2",
+        "plate": ours["plate"],
+        "recorded_at": datetime.now(UTC).isoformat(),
+        "substance_class": "narcotic",
+    }
+    answer = world.client.post("/v1/seizures", json=seizure, headers=headers)
+    assert answer.status_code == 201, answer.text
 
 
 def _people_come_and_go(world: World) -> None:

@@ -96,9 +96,8 @@ def test_edited_tables_are_made_again_and_the_service_answers_as_before(
     assert not check_home(home, store).ok
     told = CliRunner().invoke(app, ["rebuild", "--home", str(home.root), "--json"])
     assert told.exit_code == 0, told.output
-    assert json.loads(told.stdout)["dropped"] == [
-        {"table": "shifts", "key": key} for key in _lost_shifts(store)
-    ]
+    dropped = [row for row in json.loads(told.stdout)["dropped"] if row["table"] == "shifts"]
+    assert dropped == [{"table": "shifts", "key": key} for key in _lost_shifts(store)]
     verdict = check_home(home, store)
     assert (verdict.faults, verdict.notes) == ((), ())
     assert answers(home, keys, other) == before
@@ -114,8 +113,8 @@ def test_a_secret_that_does_not_fit_is_dropped_by_name(served: Served, store: St
     home = served[0]
     edit(store, "digest of a key", "role and password of a user")
     rebuilt = rebuild_home(home, store)
-    tables = [table for table, _ in rebuilt.dropped]
-    assert tables == ["access_keys", "shifts", "users"] and ("users", "ada") in rebuilt.dropped
+    assert {"access_keys", "users"} <= {table for table, _ in rebuilt.dropped}
+    assert ("users", "ada") in rebuilt.dropped
     assert check_home(home, store).ok, "a record names what was dropped"
     with store.write() as connection:
         connection.execute(text("UPDATE users SET password = '!ben' WHERE name = 'ben'"))
@@ -175,16 +174,16 @@ def test_it_refuses_while_another_writer_holds_the_store(
 
 
 def test_it_makes_nothing_of_a_journal_that_was_changed(served: Served, store: Store) -> None:
+    changed = "UPDATE journal SET subject = :s WHERE seq = 3"
     with store.write() as connection:
-        connection.execute(text("UPDATE journal SET subject = 'x' WHERE seq = 3"))
+        subject = connection.scalar(text("SELECT subject FROM journal WHERE seq = 3"))
+        connection.execute(text(changed), {"s": "x"})
     try:
         with pytest.raises(HomeError, match="record 3: chain"):
             rebuild_home(served[0], store)
     finally:
         with store.write() as connection:
-            entry = Journal(store).entry(connection, 4)
-            assert entry.seq == 4
-            connection.execute(text("UPDATE journal SET subject = :s WHERE seq = 3"), {"s": ""})
+            connection.execute(text(changed), {"s": subject})
 
 
 def test_rows_of_erased_records_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
