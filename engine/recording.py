@@ -218,12 +218,21 @@ class Recording:
 
         return self.once(claim, draft)
 
-    def review(self, decision: Filed, review: Review, claim: Claim, *, by: Reviewer) -> Recorded:
+    def review(
+        self,
+        decision: Filed,
+        review: Review,
+        claim: Claim,
+        *,
+        by: Reviewer,
+        is_active: Callable[[str], bool],
+    ) -> Recorded:
         """Record a supervisor's word on a decision."""
 
         def draft(connection: Connection) -> Draft:
             known, said = decision.decision_id, claim.as_dict()
-            step = second_step(connection, review, known, by=by, body=self._journal.body)
+            body = self._journal.body
+            step = second_step(connection, review, known, by=by, is_active=is_active, body=body)
             if (place := self._drawn_place(connection, decision, review)) is not None:
                 step |= {PLACE: place}
             if review.sends_to_red:

@@ -171,11 +171,13 @@ def second_step(
     decision_id: str,
     *,
     by: Reviewer,
+    is_active: Callable[[str], bool],
     body: Callable[[Connection, int], dict[str, Any]],
 ) -> dict[str, object]:
     """Return what a review's body says of the rule of two: nothing where it may act alone.
 
-    ``body`` reads a record's body. A proposal stands until the next review of the decision. Raises
+    ``body`` reads a record's body, ``is_active`` tells whether a person has an account. A proposal
+    stands until the next review of the decision, and lapses with its person. Raises
     ``NotAllowedError`` where no known person answers for it: whose second word would that be?
     """
     if not _lets_go(review) or not waits(connection, decision_id):
@@ -185,7 +187,7 @@ def second_step(
     known = reviews_of(connection, decision_id)
     last = body(connection, known[-1]) if known else {}
     is_same = last.get(NEEDS_SECOND) and last["review"]["channel"] == review.channel
-    if is_same and last["person"] != by.name:
+    if is_same and last["person"] != by.name and is_active(last["person"]):
         return {SECONDS: known[-1]}
     return {NEEDS_SECOND: True}
 

@@ -61,7 +61,7 @@ def review(
     name = f"{REVIEW}:form:{decision_id}:{once}"
     asked = claim(REVIEW, made, post=known.post, name=name)
     by = Reviewer(visitor.caller.person, visitor.caller.is_person)
-    runtime.recording.review(known, made, asked, by=by)
+    runtime.recording.review(known, made, asked, by=by, is_active=runtime.accounts.is_active)
 
 
 def read_act(

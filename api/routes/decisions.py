@@ -171,7 +171,8 @@ async def review(
     asked = claim(REVIEW, review, post=found.post, name=name, key=own, about=decision_id)
     recording = runtime.recording.review
     by = Reviewer(caller.person, caller.is_person)
-    kept = await asyncio.to_thread(recording, found, review, asked, by=by)
+    is_active = runtime.accounts.is_active
+    kept = await asyncio.to_thread(recording, found, review, asked, by=by, is_active=is_active)
     return answer(runtime.acknowledged(kept, identifier=decision_id), 201)
 
 

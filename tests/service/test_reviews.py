@@ -104,6 +104,16 @@ def test_the_next_review_takes_a_proposal_back(world: World) -> None:
     assert red["crossing_id"] in queued(world)
 
 
+def test_a_proposal_lapses_with_its_person(world: World) -> None:
+    red = find(world, "red", START + 7500)
+    assert speak_as(world, "the-leaver", red, LET_GO).status_code == 201
+    Accounts(world.runtime.store, world.runtime.network).remove_user("the-leaver")
+    assert speak_as(world, "the-other", red, LET_GO).status_code == 201
+    assert red["crossing_id"] in queued(world), "the first word was of nobody"
+    assert said(world, red, LET_GO).status_code == 201
+    assert red["crossing_id"] not in queued(world)
+
+
 def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
     """A key of a home from before owners were asked for: no person answers for it."""
     red = find(world, "red", START + 5000)
@@ -111,7 +121,9 @@ def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
     review = Review.model_validate(LET_GO)
     asked = claim(REVIEW, review, post=known.post, name="review:ownerless")
     with pytest.raises(NotAllowedError):
-        world.runtime.recording.review(known, review, asked, by=Reviewer("key-1", is_person=False))
+        world.runtime.recording.review(
+            known, review, asked, by=Reviewer("key-1", is_person=False), is_active=lambda _: True
+        )
     assert red["crossing_id"] in queued(world)
 
 
