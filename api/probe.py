@@ -1,4 +1,4 @@
-"""Whether the store takes a record now: tried at most once in a while, whoever asks how often."""
+"""Whether the store takes a record now: tried every few seconds, however often it is asked."""
 
 import time
 from threading import Lock

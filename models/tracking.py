@@ -1,6 +1,6 @@
 """MLflow's pages behind a key, so that other accounts of the machine cannot read or write them.
 
-MLflow asks nobody who they are, and listens on an address that every account of the machine can
+MLflow asks for no name, and listens on an address that every account of the machine can
 reach. ``darvoza mlflow`` makes a key at each start and shows it to the person who started it; each
 request has to bring it as the password of HTTP basic authentication. The key is passed on in the
 environment, which other accounts cannot see, and never on a command line, which they can.

@@ -114,7 +114,7 @@ def harms(world: World) -> set[str]:
         found.add("seed revealed")
     if records(world, EXPIRED):
         found.add("expired")
-    assert stayed, "somebody has to wait"
+    assert stayed, "vehicles have to wait"
     return found
 
 
