@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Connection, delete, insert, select, update
 
 from api.accounts import Accounts
-from api.authority import KeyGrant
+from api.authority import Authority, KeyGrant, PersonGrant
 from api.callers import Callers
 from api.keys import digest, open_pepper, purpose_digest
 from api.roles import Role
@@ -25,12 +25,14 @@ from api.tables import KEYS, SESSIONS, USERS
 from engine.errors import NotAuthenticatedError
 from engine.home import DATABASE_VARIABLE
 from engine.journal import JOURNAL, Draft
-from engine.shifts import SHIFTS
+from engine.matches import Match
+from engine.shifts import SHIFTS, Shifts
 from engine.twokeys import RECORDS as TWO_KEY_RECORDS
 from engine.twokeys import tabled_standings
 from engine.watchlist import KEYS as WATCH_KEYS
-from engine.watchlist import _key
+from engine.watchlist import WatchMatcher, _key
 from models.promotions import MODEL_RECORDS
+from models.standings import Event, state
 from tests.service.desk import Desk, user
 from tests.service.world import (
     CHEAP,
@@ -381,3 +383,64 @@ def test_a_shift_moved_to_its_end_reveals_nothing(world: World) -> None:
         with app.state.runtime.store.read() as connection:
             kinds = set(connection.scalars(select(JOURNAL.c.kind)))
     assert "shift_closed" not in kinds
+
+
+def test_negative_control_a_service_that_believes_the_password_lets_the_attacker_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user(world, "rustam", Role.SUPERVISOR)
+    mine = CHEAP.hash("known to the attacker")
+    edit(world, update(USERS).where(USERS.c.name == "rustam").values(password=mine))
+    monkeypatch.setattr(Accounts, "_backed", lambda _, stored, __: stored)
+    assert Desk(world).sign_in("rustam", "known to the attacker").status_code == 303
+
+
+def test_negative_control_a_service_that_believes_the_session_opens_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def session(authority: Authority, _: str, __: int) -> PersonGrant | None:
+        with world.runtime.store.read() as connection:
+            return authority.person(connection.scalars(select(SESSIONS.c.name)).one())
+
+    monkeypatch.setattr(Authority, "session", session)
+    token = "a" * 43
+    kept = purpose_digest("session", token, open_pepper(world.home))
+    assert insert_session(world, token, kept) == 200
+
+
+def test_negative_control_a_matcher_that_believes_the_table_finds_the_inserted_plate(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def matches(_: object, snapshot: Connection, arrivals: Any, *__: Any, **___: Any) -> Any:
+        rows = snapshot.execute(select(WATCH_KEYS)).all()
+        found = tuple(Match("watchlist", row.entry_id, row.seq, row.channel, 1.0) for row in rows)
+        return [found for _ in arrivals]
+
+    monkeypatch.setattr(WatchMatcher, "matches", matches)
+    row = {"entry_id": "innocent", "key": _key("plate", "01A888XX"), "seq": 1}
+    edit(world, insert(WATCH_KEYS).values(row | {"channel": "red", "expires_at": FAR}))
+    assert reasons(world, 2, "01A888XX") == ["innocent"]
+
+
+def test_negative_control_a_service_that_believes_the_seed_draws_from_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert drawn(world, 1).status_code == 201
+    edit(world, update(SHIFTS).values(seed=bytes(32)))
+    monkeypatch.setattr(Shifts, "_checked", lambda _, __, seed: bytes(seed))
+    client, _ = open_world(world.home, world.models, Settings())
+    with client:
+        decided = client.post("/v1/decisions", json=arrival(3), headers=world.headers())
+        assert decided.status_code == 201
+
+
+def test_negative_control_read_from_the_table_the_retirement_counts(world: World) -> None:
+    registered(world)
+    row = {"seq": FAR, "kind": "model_retired", "version": "m1", "person": "ann"}
+    row |= {"manifest": "", "evaluation": "", "card": ""}
+    edit(world, insert(MODEL_RECORDS).values(row))
+    column = MODEL_RECORDS.c
+    query = select(column.kind, column.version, column.person).order_by(column.seq)
+    with world.runtime.store.read() as connection:
+        events = [Event(*each) for each in connection.execute(query)]
+    assert state(events).in_force is None
