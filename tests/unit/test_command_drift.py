@@ -28,3 +28,16 @@ def test_an_alarm_is_said_though_few_decisions_are_new(
     assert ("searches find less than was stated" in said) == picked
     assert ("darvoza trial VERSION --as NAME" in said) == picked
     assert ("random checks find more than was stated" in said) == random
+
+
+@pytest.mark.parametrize("days", [0.01, 27.5])
+def test_what_moved_in_less_than_a_week_has_its_caveat_first(
+    days: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = measured(picked=False, random=False) | {"span_days": days}
+    figures["all"] |= {"knowable": True, "moved": 9, "of": 185, "families": []}
+    _moved(figures)
+    said = capsys.readouterr().out
+    assert ("in less than a week" in said) == (days < 7)
+    if days < 7:
+        assert said.index("in less than a week") < said.index("9 of 185 features")

@@ -154,14 +154,22 @@ def test_a_pick_of_the_lot_alone_says_so_first() -> None:
 
 
 def test_a_profile_that_selected_is_a_reason_and_one_that_did_not_is_none() -> None:
-    some = Match("profile", "night-potatoes", 7, "yellow", 0.5)
-    listed = Match("watchlist", "w-1", 8, "red", 1.0)
+    some = Match("profile", "night-potatoes", 7, "yellow", 0.5, "Sacks", "net mass declared: 50 kg")
+    listed = Match("watchlist", "w-1", 8, "red", 1.0, words="plate A1; reason: x; by ann; until y")
     for drawn, codes in ((0.4, ["profile", "watchlist", "x"]), (0.6, ["watchlist", "x"])):
         draws = NEVER | {some.purpose: drawn, listed.purpose: 0.9}
         decision = decide(inputs(draws, matches=(some, listed)), seen(0.0, 0.0))
         found = explained(decision, [REASON], (some, listed))
         assert [reason.code for reason in found.reasons] == codes
         assert decision.selection.basis == "watchlist"
+        said = [reason.text for reason in found.reasons][:-1]
+        assert said[-1] == "Watch list: plate A1; reason: x; by ann; until y."
+        assert said[:-1] in ([], ["Profile night-potatoes «Sacks»: net mass declared: 50 kg."])
+    drawn_too = decide(
+        inputs(NEVER | {RANDOM: 0.0, some.purpose: 0.1}, matches=(some,)), seen(0, 0)
+    )
+    codes = [reason.code for reason in explained(drawn_too, [REASON], (some,)).reasons]
+    assert codes == ["random_check", "profile", "x"], "a random pick says so before all"
 
 
 def test_without_a_model_rules_and_the_lot_decide() -> None:
