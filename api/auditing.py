@@ -3,7 +3,9 @@
 Anybody in the role may see that records are there: their numbers, times, kinds and leaves. What a
 record holds is another matter: whoever opens a body is recorded first, by name, so that reading is
 as accountable as writing. A check of the journal is a record too, so that everybody sees when one
-was last made, by whom and what it found. The check runs inside the service it checks: receipts kept
+was last made, by whom and what it found. Where it walks the whole journal it also
+replays it and compares the tables that come of it, but for the counters, whose history only a
+command reads. The check runs inside the service it checks: receipts kept
 elsewhere, and ``darvoza verify``, stand outside it.
 """
 
@@ -17,7 +19,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from api.callers import Caller
-from api.runtime import Runtime
+from api.runtime import Runtime, projections
+from api.verification import ProjectionCheck, bounded
 from engine.answers import Claim, claim
 from engine.errors import NotFoundError
 from engine.inflight import Recorded, recorded
@@ -33,6 +36,8 @@ MOST_READS = 20
 """Readings of bodies that are listed, the last of them; all are records of their kind."""
 MOST_FAULTS = 20
 """Faults that the record of a check lists; it counts all."""
+_UNSAID = {"compared": 0, "erased": 0}
+"""What records of checks from before projections were compared do not say."""
 _J = JOURNAL.c
 _COLUMNS = (_J.seq, _J.known_at, _J.kind, _J.subject, _J.post, _J.leaf, _J.chain)
 
@@ -104,23 +109,29 @@ def verified(runtime: Runtime, caller: Caller, key: str | None = None) -> dict[s
 def _check(runtime: Runtime, caller: Caller, snapshot: Connection, *, asked: Claim) -> Draft:
     head = runtime.journal.head(snapshot).seq
     after = max(head - MOST_WALKED, 0)
-    found = check(snapshot, after=after, public_key=runtime.signer.public_key)
+    walked = check(snapshot, after=after, public_key=runtime.signer.public_key)
+    projected = ProjectionCheck(
+        snapshot, runtime.network, projections(runtime.plan, runtime.network)
+    )
+    found, faults = (0, ()) if after else bounded(projected.faults())
     said = {
         "claim": asked.as_dict(),
         "by": caller.person,
         "after": after,
         "upto": head,
-        "checked": found.checked,
-        "drawn": found.drawn,
-        "found": found.found,
-        "faults": _told(found.faults),
+        "checked": walked.checked,
+        "drawn": walked.drawn,
+        "compared": sum(projected.tables.values()),
+        "erased": walked.erased,
+        "found": walked.found + found,
+        "faults": _told([*walked.faults, *faults]),
     }
     return Draft(VERIFIED, str(head), "", said)
 
 
 def _said(found: Recorded) -> dict[str, Any]:
     """Return a recorded check as JSON values."""
-    told = {name: value for name, value in found.body.items() if name != "claim"}
+    told = _UNSAID | {name: value for name, value in found.body.items() if name != "claim"}
     at, seq = rfc3339(found.entry.known_at), found.entry.seq
     return told | {"recorded_at": at, "sequence": seq}
 

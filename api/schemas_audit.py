@@ -55,6 +55,10 @@ class JournalCheck(Described):
     checked: int
     drawn: int
     """Decisions whose numbers were drawn again."""
+    compared: int
+    """Rows of tables compared with what a replay of the journal makes; 0: not replayed."""
+    erased: int
+    """Bodies that are gone because a signed erasure names them."""
     found: int
     """Faults in all."""
     faults: list[JournalFault]

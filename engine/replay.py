@@ -20,6 +20,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, column, create_engine, event, select, table
 
+from engine.chain import leaf_of
 from engine.journal import BODIES, Draft, Entry
 from engine.ports import Projection
 from engine.queue import DECISION
@@ -33,7 +34,7 @@ Restore = Callable[[Entry, Mapping[str, Any]], object]
 """What rode on a record's draft, from its entry and its body."""
 
 # Without types, because an edit may have left any: what comes is what the driver found.
-_JOURNAL = table("journal", *map(column, ("seq", "known_at", "kind", "subject", "post")))
+_JOURNAL = table("journal", *map(column, ("seq", "known_at", "kind", "subject", "post", "leaf")))
 _BODIES = table("journal_bodies", *map(column, ("seq", "salt", "body")))
 _RECORDS = (
     select(*_JOURNAL.c, _BODIES.c.salt, _BODIES.c.body)
@@ -119,7 +120,10 @@ class Replay:
 
 
 def _body_of(row: Row[Any]) -> dict[str, Any] | None:
+    """Return a body that its leaf commits to; what was changed is a fault of the journal."""
     try:
+        if leaf_of(row.salt, row.body) != row.leaf:
+            return None
         body = json.loads(row.body)
     except (TypeError, ValueError, RecursionError):
         return None

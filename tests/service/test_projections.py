@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from api.home_check import check_home
+from api.roles import Role
 from api.runtime import projections
 from api.settings import Settings
 from api.stored_secrets import StoredSecrets
@@ -28,6 +29,7 @@ from engine.verify import Fault
 from features.catalogue import CATALOGUE
 from features.plan import Plan
 from features.recount import Recount
+from tests.service.desk import at_desk
 from tests.service.lived import live
 from tests.service.world import FakeModels, World, make_home, make_keys, open_world
 from tests.store.forging import undone
@@ -323,3 +325,19 @@ def test_the_command_names_table_row_and_columns_and_no_secret(lived: World) -> 
     assert "users, name ada: role" in told.stdout and "argon2" not in told.stdout
     (fault,) = json.loads(as_json.stdout)["faults"]
     assert (fault["table"], fault["key"], fault["rule"]) == ("users", "name ada", "differs")
+
+
+def test_the_page_of_the_journal_shows_it_too(lived: World) -> None:
+    auditor = at_desk(lived, "auditor", Role.INTEGRITY)
+    store = lived.runtime.store
+    stands = lived.post("/v1/journal/verifications", None, Role.INTEGRITY).json()
+    assert stands["found"] == 0 and stands["compared"] > 100
+    with store.write() as connection:
+        connection.execute(text("UPDATE users SET role = 'integrity' WHERE name = 'ada'"))
+    try:
+        assert auditor.send("/journal", "/journal/verifications", {}).status_code == 303
+        page = auditor.get("/journal").text
+    finally:
+        with store.write() as connection:
+            connection.execute(text("UPDATE users SET role = 'supervisor' WHERE name = 'ada'"))
+    assert "users, name ada: role" in page and "compared with a replay" in page
