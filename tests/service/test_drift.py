@@ -162,6 +162,7 @@ def test_the_command_records_what_it_measured(
         world.runtime.journal.append(step)
     kept = papers(reference(values(world), PLAN.names))
     monkeypatch.setattr("models.papers.papers", lambda *_: kept)
+    monkeypatch.setattr("models.bundle.read_verify_key", lambda *_: None)
     drift(world.home.root, days=28, by="ann", as_json=True)
     told = json.loads(capsys.readouterr().out)
     answered = world.get("/v1/drift").json()

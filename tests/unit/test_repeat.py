@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
+from api.runtime import open_store
 from engine.home import Home
 from engine.times import DAY
 from features.history import Tables
@@ -49,7 +50,9 @@ def test_a_model_comes_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(candidate, "read_event_log", past)
     # Analysts' notebook has a test of its own, and takes seconds to import.
     monkeypatch.setattr(candidate, "record_run", lambda *_: "")
-    home = Home(tmp_path / "home").prepare().root
+    found = Home(tmp_path / "home")
+    open_store(found).dispose()
+    home = found.root
     (tmp_path / "small.toml").write_text(CONFIG)
     version = run(home, "train", str(tmp_path / "small.toml"))["version"]
     past.now = past.whole
