@@ -16,20 +16,19 @@ def waiting_finds(runtime: Runtime, caller: Caller) -> list[dict[str, Any]]:
     """Return the finds that wait at the posts that a caller reaches, as JSON values."""
     with runtime.store.read() as snapshot:
         found = pending_finds(snapshot, caller.post, most=MOST)
-        bodies = [runtime.journal.body(snapshot, one.seq) for one in found]
     return [
         {
             "sequence": one.seq,
-            "seizure_id": body["seizure"]["seizure_id"],
-            "reported_by": body["by"],
-            "plate": body["seizure"]["plate"],
-            "substance_class": body["seizure"]["substance_class"],
-            "quantity_g": body["seizure"].get("quantity_g"),
+            "seizure_id": one.body["seizure"]["seizure_id"],
+            "reported_by": one.body["by"],
+            "plate": one.body["seizure"]["plate"],
+            "substance_class": one.body["seizure"]["substance_class"],
+            "quantity_g": one.body["seizure"].get("quantity_g"),
             "recorded_at": rfc3339(one.known_at),
             "post": one.post,
             "crossing_id": one.crossing_id,
         }
-        for one, body in zip(found, bodies, strict=True)
+        for one in found
     ]
 
 

@@ -86,10 +86,10 @@ BY_PERSON = frozenset(
     (method, path)
     for method, path in MAY
     if method == "POST"
-    and path.startswith(("/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models"))
+    and path.startswith(("/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models", "/v1/finds"))
     and path not in ("/v1/profiles/checks", "/v1/profiles/backtests")
 )
-"""Routes that propose, approve or withdraw: a person must answer for each."""
+"""Routes that propose, approve, confirm or withdraw: a person must answer for each."""
 
 
 def routes_of(role: Role) -> frozenset[tuple[str, str]]:

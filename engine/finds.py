@@ -6,7 +6,7 @@ supervisor or an integrity officer who reaches that post confirms it, in a recor
 the find becomes known with that record. What is never confirmed is no label and no feature.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy import Column, Connection, String, Table, bindparam, insert, sel
 
 from engine.errors import NotFoundError, SecondPersonError
 from engine.journal import Draft, Entry
+from engine.power_records import read_record
 from engine.records import Record
 from engine.store import METADATA, Int64
 
@@ -40,7 +41,7 @@ class Confirmation(Record):
 
 @dataclass(frozen=True, slots=True)
 class PendingFind:
-    """A find that waits for its confirmation."""
+    """A find that waits for its confirmation, as the seizure's record states it."""
 
     seq: int
     """The seizure's record."""
@@ -48,7 +49,8 @@ class PendingFind:
     """Where the vehicle entered."""
     crossing_id: str
     known_at: int
-    confirmed_seq: int | None
+    body: Mapping[str, Any]
+    """The seizure's record, as the journal commits to it."""
 
 
 class FindProjection:
@@ -81,35 +83,46 @@ class FindProjection:
 _CONFIRMED = (
     update(PENDING_FINDS).where(_P.seq == bindparam("which")).values(confirmed_seq=bindparam("by"))
 )
-_FIND = select(_P.seq, _P.post, _P.crossing_id, _P.known_at, _P.confirmed_seq)
 
 
 def pending_finds(connection: Connection, post: str | None, *, most: int) -> list[PendingFind]:
     """Return the finds that wait, the oldest first; ``post`` None means every post."""
-    query = _FIND.where(_P.confirmed_seq.is_(None)).order_by(_P.seq).limit(most)
+    query = select(_P.seq).where(_P.confirmed_seq.is_(None)).order_by(_P.seq).limit(most)
     if post is not None:
         query = query.where(_P.post == post)
-    return [PendingFind(*row) for row in connection.execute(query)]
+    found = [_recorded(connection, seq) for seq in connection.scalars(query).all()]
+    return [one for one in found if one is not None and post in (None, one.post)]
 
 
 def pending_find(connection: Connection, seq: int, reaches: Callable[[str], bool]) -> PendingFind:
     """Return one find; raises ``NotFoundError``, also where its post is out of reach."""
-    row = connection.execute(_FIND.where(_P.seq == seq)).one_or_none()
-    if row is None or not reaches(row.post):
+    find = _recorded(connection, seq)
+    if find is None or not reaches(find.post):
         raise NotFoundError("find", str(seq))
-    return PendingFind(*row)
+    return find
 
 
-def confirmation_body(find: PendingFind, body: dict[str, Any], *, person: str) -> dict[str, Any]:
-    """Return what the record of a confirmation says; ``body`` is the seizure's.
+def _recorded(connection: Connection, seq: int) -> PendingFind | None:
+    """Return what a record says of a find that waits: the table grants nothing."""
+    record = read_record(connection, seq)
+    if record is None or record.kind != SEIZURE or record.body is None:
+        return None
+    if not {PENDING_POST, PENDING_CROSSING} <= record.body.keys():
+        return None
+    post, crossing_id = record.body[PENDING_POST], record.body[PENDING_CROSSING]
+    return PendingFind(seq, post, crossing_id, record.known_at, record.body)
+
+
+def confirmation_body(find: PendingFind, *, person: str) -> dict[str, Any]:
+    """Return what the record of a confirmation says.
 
     Raises ``SecondPersonError`` where the person reported the find.
     """
-    if body["by"] == person:
+    if find.body["by"] == person:
         raise SecondPersonError("find", "whoever reported it does not confirm it")
     return {
         "of": find.seq,
         "person": person,
-        "seizure": body["seizure"],
-        "linked_crossing_id": body[PENDING_CROSSING],
+        "seizure": find.body["seizure"],
+        "linked_crossing_id": find.crossing_id,
     }

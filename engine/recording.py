@@ -196,8 +196,8 @@ class Recording:
     def confirm(self, find: PendingFind, claim: Claim, *, person: str) -> Recorded:
         """Record that a find belongs to the crossing it waits for; it is known from then on."""
 
-        def draft(connection: Connection) -> Draft:
-            body = confirmation_body(find, self._journal.body(connection, find.seq), person=person)
+        def draft(_: Connection) -> Draft:
+            body = confirmation_body(find, person=person)
             seizure = Seizure.model_validate(body["seizure"], strict=False)
             event = self._features.find_in(seizure, find.crossing_id)
             return _draft(FIND_CONFIRMED, seizure.seizure_id, claim, body, event)

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from api.accounts import Accounts
 from api.callers import Caller
+from api.keys import open_pepper
 from api.roles import Role
 from engine.finds import FIND_CONFIRMED
 from features.acts import labels
@@ -15,6 +18,7 @@ from features.event_log import read_event_log
 from tests.service.conftest import serving
 from tests.service.desk import at_desk
 from tests.service.test_acts import act
+from tests.service.test_owners import old_key
 from tests.service.world import OTHER, POST, World, arrival
 
 PLATE = "01F777FF"
@@ -146,3 +150,44 @@ def test_a_page_lists_the_finds_and_confirms_them(own: World) -> None:
     assert sent.status_code == 303
     assert PLATE not in boss.get(sent.headers["location"]).text
     assert own.get("/v1/finds").json() == {"finds": []}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE pending_finds SET post = 'OYB', crossing_id = 'f-2'",
+        "INSERT INTO pending_finds (seq, post, crossing_id, known_at) VALUES (1, 'OYB', 'f-2', 1)",
+    ],
+)
+def test_an_edited_table_of_finds_grants_nothing(own: World, edit: str) -> None:
+    """A find is where its record says: no edit brings one within reach, or to another crossing."""
+    entered(own, 1, OTHER)
+    entered(own, 2, POST, plate="01J222JJ", driver_ref="d-innocent")
+    own.post("/v1/seizures", seizure(1, plate=PLATE))
+    (one,) = own.get("/v1/finds").json()["finds"]
+    with own.runtime.store.write() as connection:
+        connection.execute(text(edit))
+    known = Accounts(own.runtime.store, own.runtime.network)
+    known.create_user("boss-oyb", Role.SUPERVISOR, post=POST)
+    pepper = open_pepper(own.home)
+    boss = known.create_key(Role.SUPERVISOR, POST, pepper=pepper, owner="boss-oyb")
+    headers = {"Authorization": f"Bearer {boss.secret}"}
+    assert own.client.get("/v1/finds", headers=headers).json() == {"finds": []}
+    path = f"/v1/finds/{one['sequence']}/confirmations"
+    assert own.client.post(path, headers=headers).status_code == 404
+    assert own.client.post("/v1/finds/1/confirmations", headers=headers).status_code == 404
+    assert own.get("/v1/finds").json() == {"finds": [one]}
+    confirmed = own.post(path, None, Role.SUPERVISOR)
+    assert confirmed.json()["crossing_id"] == "f-1"
+    assert finds_of_driver(own, 3) == 1
+
+
+def test_a_key_without_an_owner_confirms_no_find(own: World) -> None:
+    entered(own, 1, OTHER)
+    own.post("/v1/seizures", seizure(1, plate=PLATE))
+    (one,) = own.get("/v1/finds").json()["finds"]
+    headers = old_key(own, Role.SUPERVISOR)
+    path = f"/v1/finds/{one['sequence']}/confirmations"
+    assert own.client.get("/v1/finds", headers=headers).json() == {"finds": [one]}
+    assert own.client.post(path, headers=headers).status_code == 403
+    assert own.get("/v1/finds").json() == {"finds": [one]}
