@@ -21,10 +21,11 @@ from api.tables import (
     AccountProjection,
 )
 from api.user_names import check_name
+from engine.domain.network import Network
 from engine.errors import ConflictError, NotAllowedError, NotAuthenticatedError, NotFoundError
-from engine.journal import Draft, Journal
-from engine.network import Network
-from engine.store import Store
+from engine.journal.entries import Draft
+from engine.journal.journal import Journal
+from engine.storage.database import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from fastapi import Response
 
 from api.examples import BODIES
 from api.problems import MEDIA_TYPE, kinds
-from engine.records import Record
+from engine.domain.records import Record
 
 _PROBLEMS: Mapping[int, str] = {
     400: "The request's head can be read in two ways, or the request is no HTTP.",

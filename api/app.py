@@ -46,12 +46,12 @@ from api.routes.models import EndOfTrial, ModelApproval, RollBack, RulesOnly
 from api.runtime import Runtime, open_runtime
 from api.settings import Settings
 from api.strangers import StrangerPace
-from engine.profiles import ProfileProposal
-from engine.recording import ReleaseReason
-from engine.records import Arrival, Record, Seizure
-from engine.reviews import Review
-from engine.rosters import Roster
-from engine.watchlist import Notice, WatchEntry
+from engine.criteria.profiles.profile import ProfileProposal
+from engine.criteria.watchlist import Notice, WatchEntry
+from engine.domain.records import Arrival, Record, Seizure
+from engine.queue.reviews import Review
+from engine.shifts.rosters import Roster
+from engine.targeting.reports import ReleaseReason
 
 BODIES: tuple[type[Record], ...] = (
     Arrival,

@@ -21,13 +21,14 @@ from sqlalchemy import Connection, Row, select
 from api.callers import Caller
 from api.runtime import Runtime, projections
 from api.verification import ProjectionCheck, bounded
-from engine.answers import Claim, claim
+from engine.audit.verification import Fault, check
+from engine.domain.records import Record
+from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
-from engine.inflight import Recorded, recorded
-from engine.journal import BODIES, JOURNAL, Draft, Entry
-from engine.records import Record
-from engine.times import rfc3339
-from engine.verify import Fault, check
+from engine.journal.batch_worker import Recorded, recorded
+from engine.journal.entries import Draft, Entry
+from engine.journal.idempotency import Claim, claim
+from engine.journal.journal import BODIES, JOURNAL
 
 SENSITIVE_READ, VERIFIED = "sensitive_read", "verified"
 MOST_WALKED = 50_000

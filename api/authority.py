@@ -27,8 +27,8 @@ from api.tables import (
     USER_CREATED,
     USER_LEFT,
 )
-from engine.power_records import PowerRecord, RecordTail, first_since, last_known_at
-from engine.times import HOUR, micros
+from engine.domain.time_units import HOUR, micros
+from engine.journal.power_records import PowerRecord, RecordTail, first_since, last_known_at
 
 Refused = Callable[[str], None]
 """Told the coarse kind of what a table claims and no record states."""

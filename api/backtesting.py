@@ -13,9 +13,9 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any
 
+from engine.criteria.profiles.profile import Trial
 from engine.errors import BusyError, NotEnoughDataError
-from engine.home import Home
-from engine.profiles import Trial
+from engine.storage.home import Home
 
 PATIENCE_SECONDS = 120.0
 REFUSED = "refused "

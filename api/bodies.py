@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from fastapi import Request
 from pydantic import Field, ValidationError
 
+from engine.domain.records import Arrival, Crossing, InspectionAct, Record
+from engine.domain.validation import faults
 from engine.errors import BodyTooLargeError, MalformedBodyError
-from engine.records import Arrival, Crossing, InspectionAct, Record
-from engine.validation import faults
 
 DEEPEST = 32
 """Levels of nesting; no record has more than four."""

@@ -15,7 +15,7 @@ from api.keys import PREFIX, digest, is_token
 from api.roles import BY_PERSON, MAY, OWNED, Role
 from api.tables import KEYS
 from engine.errors import NotAllowedError, NotAuthenticatedError
-from engine.store import Store
+from engine.storage.database import Store
 
 _REMEMBERED = 10_000
 OWNERLESS = (

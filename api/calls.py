@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
+from engine.domain.records import Record
 from engine.errors import RiskError
-from engine.records import Record
 
 T = TypeVar("T")
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from engine.criteria.profiles.checker import DEAREST
+from engine.criteria.profiles.fields import DERIVED, ITEM, PROXIES, ROOTS, FieldType, derived
+from engine.criteria.profiles.program import program
 from engine.errors import ProfileRefusedError
-from engine.profile_fields import DERIVED, ITEM, PROXIES, ROOTS, FieldType, derived
-from engine.profile_language import DEAREST
-from engine.profile_program import program
 from features.catalogue import CATALOGUE
 from features.proxies import proxies
 

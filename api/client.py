@@ -1,8 +1,8 @@
 """A client of the whole contract: what the service says comes back as the service's own types.
 
 One client is one connection, kept open; use one a thread. Bodies are records of
-:mod:`engine.records` or their JSON as mappings. Nothing is retried here: a request that got no
-answer may be sent again, because its identifier, or its key, makes it the same request.
+:mod:`engine.domain.records` or their JSON as mappings. Nothing is retried here: a request that got
+no answer may be sent again, because its identifier, or its key, makes it the same request.
 """
 
 import json
@@ -19,7 +19,7 @@ from api.client_models import ModelCalls
 from api.schemas_integrity import IntegrityReport
 from api.schemas_past import PastView
 from api.schemas_shift import ShiftReport
-from engine.records import Record
+from engine.domain.records import Record
 
 Body = Record | Mapping[str, Any]
 Decision = said.SupervisorView | said.OpenedView | said.CheckpointView

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, inspect, select
 from api.authority import Authority
 from api.credential_commitment import FIELD, commitment_of
 from api.tables import CREDENTIALS_ADOPTED, KEYS, NOBODY, USERS
-from engine.journal import Draft, Journal
-from engine.store import Store
+from engine.journal.entries import Draft
+from engine.journal.journal import Journal
+from engine.storage.database import Store
 
 
 def adopt_credentials(store: Store) -> None:

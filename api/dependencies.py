@@ -8,7 +8,7 @@ from fastapi.security import HTTPBearer
 from api.callers import Caller
 from api.pages.sessions import SAFE, check_origin, token_of
 from api.runtime import Runtime
-from engine.records import Identifier
+from engine.domain.records import Identifier
 
 LONGEST_IDEMPOTENCY_KEY = 255
 _NAMES = "Names the request, so that sending it again changes nothing."

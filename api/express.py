@@ -18,8 +18,8 @@ from api.problems import refusal
 from api.roles import MAY
 from api.routes.decisions import decided
 from api.runtime import Runtime
+from engine.domain.records import Arrival
 from engine.errors import MalformedBodyError, RiskError
-from engine.records import Arrival
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,14 @@ from typing import Any
 
 from api.callers import Caller
 from api.runtime import Runtime
-from engine.answers import claim
-from engine.finds import FIND_CONFIRMED, Confirmation, pending_find, pending_finds
-from engine.times import rfc3339
+from engine.domain.time_units import rfc3339
+from engine.journal.idempotency import claim
+from engine.targeting.find_confirmation import (
+    FIND_CONFIRMED,
+    Confirmation,
+    pending_find,
+    pending_finds,
+)
 
 MOST = 500
 """Finds in one answer; the oldest come first, so that none is hidden by those that follow."""

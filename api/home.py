@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from engine.home import Home
+from engine.storage.home import Home
 
 VARIABLE = "DARVOZA_HOME"
 DEFAULT = Path("var")

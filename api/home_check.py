@@ -12,13 +12,13 @@ from sqlalchemy import Connection
 
 from api.runtime import open_network, projections
 from api.verification import ProjectionCheck, bounded
-from engine.anchors import declared_networks, network_faults
+from engine.audit.file_anchors import declared_networks, network_faults
+from engine.audit.verification import Fault, Verdict, check
+from engine.domain.network import Network
 from engine.errors import RiskError
-from engine.home import Home
-from engine.network import Network
-from engine.receipts import KEY_FILE, Receipt, public_key_of
-from engine.store import Store
-from engine.verify import Fault, Verdict, check
+from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
+from engine.storage.database import Store
+from engine.storage.home import Home
 from features.anchored import RULE, anchored, history_faults, history_notes
 from features.catalogue import CATALOGUE
 from features.plan import Plan

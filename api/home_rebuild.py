@@ -19,14 +19,15 @@ from api.home_check import file_faults, home_key, home_network
 from api.runtime import projections
 from api.stored_secrets import SECRETS_DROPPED, Row, StoredSecrets, revoked_rows
 from api.verification import ProjectionCheck
-from engine.comparison import Comparison
+from engine.audit.foreign_objects import FOREIGN, object_faults
+from engine.audit.projection_replay import Replay, scratch
+from engine.audit.store_comparison import Comparison
+from engine.audit.verification import Fault, check
 from engine.errors import HomeError
-from engine.foreign_objects import FOREIGN, object_faults
-from engine.home import Home
-from engine.journal import Draft, Journal
-from engine.replay import Replay, scratch
-from engine.store import METADATA, Store, add
-from engine.verify import Fault, check
+from engine.journal.entries import Draft
+from engine.journal.journal import Journal
+from engine.storage.database import METADATA, Store, add
+from engine.storage.home import Home
 from features.anchored import RULE
 from features.catalogue import CATALOGUE
 from features.intake_store import exclusively

@@ -19,13 +19,13 @@ from sqlalchemy import Connection, select
 
 from api.runtime import Runtime
 from api.shift_report import slices
-from engine.draws import ShiftPlan
-from engine.journal import BODIES, JOURNAL
-from engine.queue import DECISIONS, RELEASE
-from engine.records import Inspection
-from engine.reviews import REVIEWS
-from engine.selection import INSPECTED, Channel
-from engine.times import DAY, rfc3339
+from engine.domain.records import Inspection
+from engine.domain.time_units import DAY, rfc3339
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import DECISIONS, RELEASE
+from engine.queue.reviews import REVIEWS
+from engine.selection.policy import INSPECTED, Channel
+from engine.selection.randomization import ShiftPlan
 
 MOST_PAIRS = 20
 """Figures listed at most, alarms first; all were looked at."""

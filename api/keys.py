@@ -21,8 +21,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import make_url
 
 from engine.errors import HomeError
-from engine.home import DATABASE_VARIABLE, Home
-from engine.secretfiles import read_secret
+from engine.storage.home import DATABASE_VARIABLE, Home
+from engine.storage.secret_files import read_secret
 
 EXAMPLES = frozenset({"password", "postgres", "darvoza", "secret", "changeme", "example", "admin"})
 """Passwords of our own pages and of everybody's; none opens a store of ours."""

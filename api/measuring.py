@@ -8,8 +8,8 @@ from pydantic import Field
 
 from api.callers import Caller
 from api.runtime import Runtime
-from engine.answers import claim
-from engine.records import Record
+from engine.domain.records import Record
+from engine.journal.idempotency import claim
 from models.promotions import MEASURED, measurement
 
 

@@ -21,10 +21,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.logs import fault
 from api.problems import broken
 from engine.errors import StoreUnavailableError
-from engine.inflight import Recorded
-from engine.journal import Journal
-from engine.queue import waiting_at_posts
-from engine.store import Store
+from engine.journal.batch_worker import Recorded
+from engine.journal.journal import Journal
+from engine.queue.queue import waiting_at_posts
+from engine.storage.database import Store
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _TENTHS = tuple(tenth / 10 for tenth in range(1, 11))

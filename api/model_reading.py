@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.runtime import Runtime
+from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
-from engine.home import Home
-from engine.journal import JOURNAL
-from engine.power_records import read_records
-from engine.times import rfc3339
+from engine.journal.journal import JOURNAL
+from engine.journal.power_records import read_records
+from engine.storage.home import Home
 from models import promotion
 from models.bundle import read_verify_key
 from models.papers import Papers, papers, stamp

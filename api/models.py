@@ -6,10 +6,10 @@ from threading import Timer
 
 from sqlalchemy import Connection
 
-from engine.home import Home
+from engine.domain.records import Arrival
+from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Scorer
-from engine.reasons import Reason
-from engine.records import Arrival
+from engine.storage.home import Home
 from models.bundle import signing_key
 from models.promotions import OnTrial, in_force, on_trial
 from models.reasons import sentences

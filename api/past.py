@@ -15,14 +15,14 @@ from sqlalchemy import Connection, select
 
 from api.callers import Caller
 from api.runtime import Runtime
+from engine.decision.record_codec import Filing
+from engine.domain.records import Arrival
+from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
-from engine.filing import Filing
-from engine.journal import BODIES, JOURNAL
-from engine.mirror import CROSSING
+from engine.journal.journal import BODIES, JOURNAL
 from engine.ports import Rows
-from engine.queue import DECISION, DECISIONS, Filed
-from engine.records import Arrival
-from engine.times import rfc3339
+from engine.queue.mirror_alerts import CROSSING
+from engine.queue.queue import DECISION, DECISIONS, Filed
 from features.encode import encode, key
 from features.fellows import Fellow, Ties, ties, together
 from features.past import Looking, Passage, Past, passages

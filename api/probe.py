@@ -4,7 +4,7 @@ import time
 from threading import Lock
 
 from engine.errors import StoreUnavailableError
-from engine.store import Store
+from engine.storage.database import Store
 
 EVERY_SECONDS = 2.0
 """How old an answer may be: the route asks for no key, and each probe takes the writer's lock."""

@@ -9,9 +9,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from engine import errors
+from engine.domain.validation import rule_of
 from engine.errors import RiskError
-from engine.store import CommitUnknownError
-from engine.validation import rule_of
+from engine.storage.database import CommitUnknownError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2

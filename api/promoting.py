@@ -10,11 +10,12 @@ from typing import Any
 
 from api.authority import Authority
 from api.roles import Role
-from engine.answers import AnswerProjection, Claim
 from engine.errors import NotAllowedError
-from engine.home import Home
-from engine.journal import Draft, Journal
-from engine.store import Store
+from engine.journal.entries import Draft
+from engine.journal.idempotency import AnswerProjection, Claim
+from engine.journal.journal import Journal
+from engine.storage.database import Store
+from engine.storage.home import Home
 from features.catalogue import CATALOGUE
 from features.plan import Plan
 from models import promotion

@@ -2,7 +2,7 @@
 
 A person is whom the caller's session names, or who owns the key. A key without an owner takes no
 step, and what it, or a person since removed, began is not completed.
-Which of their steps count is for :mod:`engine.twokeys`.
+Which of their steps count is for :mod:`engine.criteria.dual_control`.
 """
 
 import secrets
@@ -16,8 +16,14 @@ from sqlalchemy import Connection
 from api.callers import Caller
 from api.reading import check_post
 from api.runtime import Runtime
-from engine import profiles, twokeys, watchlist
-from engine.answers import Claim, claim, taken
+from engine.criteria import dual_control, watchlist
+from engine.criteria.dual_control import Matter, Standing, standing
+from engine.criteria.profiles import profile as profiles_profile
+from engine.criteria.profiles.parser import LONGEST
+from engine.criteria.profiles.profile import Profile, ProfileChannel, ProfileProposal, Trial
+from engine.criteria.profiles.program import program
+from engine.criteria.watchlist import Notice, WatchEntry
+from engine.domain.records import PostCode, Record, Text
 from engine.errors import (
     BusyError,
     LapsedProposalError,
@@ -25,15 +31,10 @@ from engine.errors import (
     NotEnoughDataError,
     RecordError,
 )
-from engine.inflight import Recorded, recorded
-from engine.journal import Draft
-from engine.profile_hits import Audit, audit
-from engine.profile_program import program
-from engine.profile_syntax import LONGEST
-from engine.profiles import Profile, ProfileChannel, ProfileProposal, Trial
-from engine.records import PostCode, Record, Text
-from engine.twokeys import Matter, Standing, standing
-from engine.watchlist import Notice, WatchEntry
+from engine.journal.batch_worker import Recorded, recorded
+from engine.journal.entries import Draft
+from engine.journal.idempotency import Claim, claim, taken
+from engine.queue.profile_outcomes import Audit, audit
 
 Days = Annotated[int, Field(ge=1, le=366)]
 
@@ -96,9 +97,13 @@ class Proposing:
 
         def draft(connection: Connection) -> Draft:
             other = proposed.instead_of
-            if other is not None and other not in twokeys.standings(connection, "profile", other):
+            if other is not None and other not in dual_control.standings(
+                connection, "profile", other
+            ):
                 raise RecordError("profile", "instead_of", "unknown", "no profile has this code")
-            return profiles.propose(proposed, by=self._caller.person, now=self._now(connection))
+            return profiles_profile.propose(
+                proposed, by=self._caller.person, now=self._now(connection)
+            )
 
         return self._once(asked, draft)
 
@@ -132,11 +137,11 @@ class Proposing:
             self._reach(now.content.get("post"), matter)
             by, shadow = self._caller.person, approval.shadow
             self._must_count(matter, now)
-            made = twokeys.approval(matter, now, by=by, shadow=shadow)
+            made = dual_control.approval(matter, now, by=by, shadow=shadow)
             if matter == "profile" and now.leaving is None:
-                profiles.must_be_bearable(
+                profiles_profile.must_be_bearable(
                     connection,
-                    profiles.read(now),
+                    profiles_profile.read(now),
                     names=self._runtime.plan.names,
                     as_of=self._now(connection),
                 )
@@ -151,7 +156,7 @@ class Proposing:
             now = standing(connection, matter, subject)
             self._reach(now.content.get("post"), matter)
             is_lapsed = now.leaving is not None and not self._is_active(now.leaving.by)
-            return twokeys.leave(
+            return dual_control.leave(
                 matter, now, by=self._caller.person, why=wanted.reason, is_lapsed=is_lapsed
             )
 
@@ -180,11 +185,11 @@ class Proposing:
         if (known := self._runtime.recording.before(asked)) is not None:
             return known
         with self._runtime.store.read() as connection:
-            found = profiles.read(standing(connection, "profile", code))
+            found = profiles_profile.read(standing(connection, "profile", code))
         self._reach(found.proposed.post)
         figures = self._runtime.backtests.run(found.proposed.trial, days=days)
         by, state = self._caller.person, found.standing.state
-        draft = twokeys.evidence("profile", code, by=by, state=state, figures=figures)
+        draft = dual_control.evidence("profile", code, by=by, state=state, figures=figures)
         return self._once(asked, lambda _: draft)
 
     def first_backtest(self, code: str) -> dict[str, Any] | None:
@@ -194,14 +199,14 @@ class Proposing:
             known = taken(connection, [name]).get(name)
             if known is not None:
                 return figures_of(recorded(connection, runtime.journal, known.seq))
-            trial = profiles.read(standing(connection, "profile", code)).proposed.trial
+            trial = profiles_profile.read(standing(connection, "profile", code)).proposed.trial
         try:
             figures = runtime.backtests.run(trial, days=Period().days)
         except (BusyError, NotEnoughDataError):
             return None
         asked = claim("profile_backtested", Period(), post="", name=name)
         by = self._caller.person
-        draft = twokeys.evidence("profile", code, by=by, state="proposed", figures=figures)
+        draft = dual_control.evidence("profile", code, by=by, state="proposed", figures=figures)
         return figures_of(self._once(asked, lambda _: draft))
 
     def try_out(self, asked: BacktestAsked) -> dict[str, Any]:
@@ -275,20 +280,20 @@ class ReadingProposals:
         """Return every profile, the newest first."""
         with self._runtime.store.read() as connection:
             as_of = self._as_of(connection)
-            found = list(profiles.profiles(connection).values())
+            found = list(profiles_profile.profiles(connection).values())
             return [self._profile(connection, one, as_of) for one in reversed(found)]
 
     def profile(self, code: str) -> dict[str, Any]:
         """Return one profile with its backtest; raises ``NotFoundError``."""
         with self._runtime.store.read() as connection:
-            found = profiles.read(standing(connection, "profile", code))
+            found = profiles_profile.read(standing(connection, "profile", code))
             return self._profile(connection, found, self._as_of(connection))
 
     def entries(self) -> list[dict[str, Any]]:
         """Return every entry of the watch list, the newest first."""
         with self._runtime.store.read() as connection:
             as_of = self._as_of(connection)
-            found = twokeys.standings(connection, "watchlist").values()
+            found = dual_control.standings(connection, "watchlist").values()
             return [watchlist.shown(one, as_of) for one in reversed(list(found))]
 
     def entry(self, entry_id: str) -> dict[str, Any]:
@@ -300,7 +305,7 @@ class ReadingProposals:
     def _profile(self, connection: Connection, found: Profile, as_of: int) -> dict[str, Any]:
         sequence, journal = found.standing.evidence, self._runtime.journal
         figures = None if sequence is None else journal.body(connection, sequence)["figures"]
-        return profiles.shown(found, as_of) | {
+        return profiles_profile.shown(found, as_of) | {
             "backtest": figures,
             "audit": audited(audit(connection, found.code)),
         }

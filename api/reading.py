@@ -1,8 +1,9 @@
 """Decisions read back, each as its reader may see it.
 
 A caller bound to a post learns nothing of another post's decisions, not even that they exist. A
-checkpoint sees its own blind; once it has filed what the channel asks for (:mod:`engine.referrals`)
-it reads what the reasons are about, in words. It never reads features, explanations or the past.
+checkpoint sees its own blind; once it has filed what the channel asks for
+(:mod:`engine.queue.referrals`) it reads what the reasons are about, in words. It never reads
+features, explanations or the past.
 """
 
 import math
@@ -16,15 +17,15 @@ from api.past import past
 from api.roles import Role
 from api.runtime import Runtime
 from api.subjects import subjects
+from engine.domain.plausibility import check_plausible
+from engine.domain.records import Arrival, Inspection
+from engine.domain.time_units import rfc3339
 from engine.errors import NotAllowedError, NotFoundError, UnknownPostError
-from engine.inflight import recorded
-from engine.mirror import alerts_of
-from engine.plausible import check_plausible
-from engine.queue import Filed, filed, listed, waiting
-from engine.records import Arrival, Inspection
-from engine.referrals import opens
-from engine.reviews import NEEDS_SECOND, order_of_review, reviews_of
-from engine.times import rfc3339
+from engine.journal.batch_worker import recorded
+from engine.queue.mirror_alerts import alerts_of
+from engine.queue.queue import Filed, filed, listed, waiting
+from engine.queue.referrals import opens
+from engine.queue.reviews import NEEDS_SECOND, order_of_review, reviews_of
 
 
 def check_post(runtime: Runtime, caller: Caller, post: str) -> None:

@@ -1,7 +1,7 @@
 """A post's shifts, what each committed to, and its numbers drawn again once the seed is revealed.
 
 Anybody with a decision's record and the seed can do the same: HMAC-SHA-256 over purpose and
-movement (:mod:`engine.draws`). A seed still secret is not read here at all.
+movement (:mod:`engine.selection.randomization`). A seed still secret is not read here at all.
 """
 
 import json
@@ -12,12 +12,12 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.runtime import Runtime
-from engine.draws import Shift, commitment
+from engine.audit.draw_verification import Redrawn, Revealed, redrawn
+from engine.domain.time_units import micros, rfc3339
 from engine.errors import NotFoundError
-from engine.journal import BODIES
-from engine.shifts import SHIFTS
-from engine.times import micros, rfc3339
-from engine.verify_draws import Redrawn, Revealed, redrawn
+from engine.journal.journal import BODIES
+from engine.selection.randomization import Shift, commitment
+from engine.shifts.shift_state import SHIFTS
 
 MOST_SHIFTS = 14
 MOST_DECISIONS = 500

@@ -26,39 +26,40 @@ from api.serving import ModelWatch
 from api.settings import Settings
 from api.tables import AccountProjection
 from api.waking import Waking
-from engine.anchors import declare_files
-from engine.answers import AnswerProjection
-from engine.clock import ClockProjection
-from engine.considering import Considering
+from engine.audit.decision_replay import Recompute
+from engine.audit.file_anchors import declare_files
+from engine.criteria.dual_control import TwoKeysProjection
+from engine.criteria.profiles.matcher import ProfileMatcher
+from engine.criteria.watchlist import WatchMatcher, WatchProjection
+from engine.decision.role_views import view
+from engine.domain.network import Network, read_home_network
+from engine.domain.plausibility import Present
+from engine.domain.records import Arrival
+from engine.domain.time_units import rfc3339
 from engine.errors import StoreUnavailableError
-from engine.expiry import QueueExpiry
-from engine.finds import FindProjection
-from engine.home import Home
-from engine.inflight import Recorded
-from engine.journal import Journal
-from engine.mirror import MirrorProjection
-from engine.network import Network, read_home_network
-from engine.plausible import Present
-from engine.ports import Contribution, Projection, Scorer
-from engine.profile_hits import HitProjection
-from engine.profile_matching import ProfileMatcher
-from engine.queue import QueueProjection
-from engine.reasons import Reason
-from engine.receipts import Signer, open_signer
-from engine.recompute import Recompute
-from engine.recording import Recording
-from engine.records import Arrival
-from engine.reviews import ReviewProjection
-from engine.rosters import RosterProjection
-from engine.shifts import ShiftProjection, Shifts
-from engine.store import Store
-from engine.targeting import Targeting
-from engine.times import rfc3339
-from engine.twokeys import TwoKeysProjection
-from engine.views import view
-from engine.watchlist import WatchMatcher, WatchProjection
-from engine.workload import Workload
-from engine.writer import Writer
+from engine.explanation.reasons import Reason
+from engine.journal.batch_worker import Recorded
+from engine.journal.clock import ClockProjection
+from engine.journal.group_commit import Writer
+from engine.journal.idempotency import AnswerProjection
+from engine.journal.journal import Journal
+from engine.journal.protocols import Projection
+from engine.journal.receipts import Signer, open_signer
+from engine.ports import Contribution, Scorer
+from engine.queue.expiry import QueueExpiry
+from engine.queue.mirror_alerts import MirrorProjection
+from engine.queue.profile_outcomes import HitProjection
+from engine.queue.queue import QueueProjection
+from engine.queue.reviews import ReviewProjection
+from engine.shifts.rosters import RosterProjection
+from engine.shifts.shift_state import ShiftProjection, Shifts
+from engine.shifts.workload import Workload
+from engine.storage.database import Store
+from engine.storage.home import Home
+from engine.targeting.context import Considering
+from engine.targeting.find_confirmation import FindProjection
+from engine.targeting.reports import Recording
+from engine.targeting.targeting import Targeting
 from features.catalogue import CATALOGUE
 from features.online import OnlineFeatures
 from features.plan import Plan

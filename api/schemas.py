@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Literal
 
 from api.described import Described
-from engine.decision import Mode, Rank, Risk
-from engine.facts import Fact
-from engine.places import Search
-from engine.reasons import Reason
-from engine.receipts import Receipt
-from engine.records import Basis
-from engine.trial import Tried
+from engine.decision.decision import Mode, Rank, Risk
+from engine.domain.records import Basis
+from engine.explanation.facts import Fact
+from engine.explanation.reasons import Reason
+from engine.journal.receipts import Receipt
+from engine.search_orders.search_order import Search
+from engine.selection.champion_challenger import Tried
 
 ChannelCode = Literal["green", "blue", "yellow", "red"]
 

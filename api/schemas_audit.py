@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from api.described import Described
-from engine.receipts import Receipt
+from engine.journal.receipts import Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

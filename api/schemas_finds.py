@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.described import Described
-from engine.receipts import Receipt
-from engine.records import SubstanceClass
+from engine.domain.records import SubstanceClass
+from engine.journal.receipts import Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

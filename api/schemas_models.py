@@ -7,7 +7,7 @@ from typing import Any, Literal
 from api.described import Described
 from api.schemas_profiles import Estimate
 from api.schemas_trial import OnTrial
-from engine.decision import Mode
+from engine.decision.decision import Mode
 
 Role = Literal["candidate", "shadow", "challenger", "in_force", "retired"]
 

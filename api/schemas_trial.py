@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.described import Described
-from engine.trial import Side
+from engine.selection.champion_challenger import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import structlog
 
 from api.logs import fault
-from engine.considering import Challenger, InForce
-from engine.decision import Mode
+from engine.decision.decision import Mode
 from engine.errors import NoModelError, RiskError, StoreUnavailableError
 from engine.ports import Scorer
+from engine.targeting.context import Challenger, InForce
 from models.promotions import OnTrial
 
 _LOG = structlog.get_logger()

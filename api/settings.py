@@ -10,9 +10,9 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from engine.draws import ShiftPlan
-from engine.selection import Policy
-from engine.times import HOUR, MINUTE
+from engine.domain.time_units import HOUR, MINUTE
+from engine.selection.policy import Policy
+from engine.selection.randomization import ShiftPlan
 
 Share = Annotated[float, Field(gt=0, lt=0.5)]
 

@@ -18,13 +18,13 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.runtime import Runtime
-from engine.draws import Shift
-from engine.journal import BODIES, JOURNAL
-from engine.queue import DECISIONS
-from engine.records import Inspection
-from engine.reviews import REVIEWS
-from engine.selection import INSPECTED, Channel
-from engine.times import DAY, MINUTE, rfc3339
+from engine.domain.records import Inspection
+from engine.domain.time_units import DAY, MINUTE, rfc3339
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import DECISIONS
+from engine.queue.reviews import REVIEWS
+from engine.selection.policy import INSPECTED, Channel
+from engine.selection.randomization import Shift
 
 STREAMS = ("score", "profile", "watchlist", "random", "override", "officer")
 WINDOW = 28 * DAY

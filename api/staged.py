@@ -24,10 +24,10 @@ STAGES = {
     "parse": "api.express.parsed",
     "read": "features.online.OnlineFeatures.read",
     "score": "models.scorer.Scorer.score",
-    "explain": "engine.considering.Considering.explain",
-    "commit": "engine.journal.Journal.append",
+    "explain": "engine.targeting.context.Considering.explain",
+    "commit": "engine.journal.journal.Journal.append",
     "answer": "api.runtime.Runtime.answer",
-    "batch": "engine.targeting.Targeting._decide",
+    "batch": "engine.targeting.targeting.Targeting._decide",
 }
 """What each stage is; ``decide`` is the batch's rest: draws, channel, rank, the record's body."""
 

@@ -27,12 +27,13 @@ from api.tables import (
     USER_CREATED,
     USERS,
 )
-from engine.anchors import bodies
-from engine.draws import commitment
-from engine.journal import JOURNAL, Entry
-from engine.replay import Restore
-from engine.shifts import CLOSED, OPENED, SHIFTS
-from engine.times import micros
+from engine.audit.file_anchors import bodies
+from engine.audit.projection_replay import Restore
+from engine.domain.time_units import micros
+from engine.journal.entries import Entry
+from engine.journal.journal import JOURNAL
+from engine.selection.randomization import commitment
+from engine.shifts.shift_state import CLOSED, OPENED, SHIFTS
 
 Body = Mapping[str, Any]
 Row = tuple[str, str]

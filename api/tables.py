@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, LargeBinary, String, Table, insert, update
 
-from engine.journal import Draft, Entry
-from engine.store import METADATA, Int64
+from engine.journal.entries import Draft, Entry
+from engine.storage.database import METADATA, Int64
 
 KEYS = Table(
     "access_keys",

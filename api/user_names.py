@@ -8,8 +8,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from engine.domain.identifiers import fold, skeleton
 from engine.errors import ConflictError, RecordError
-from engine.identifiers import fold, skeleton
 
 LONGEST = 64
 _RESERVED = re.compile(r"(key-|account:)", re.IGNORECASE)

@@ -1,9 +1,9 @@
 """The whole check of a home: its journal, every projection of it, and the files that it names.
 
-The journal is walked first (:mod:`engine.verify`); then its records are replayed through the same
-projections that wrote the live tables, and every table is compared. A difference means that
-somebody wrote to a table without a record, or that a record was lost: either way the tables no
-longer say what happened, and ``darvoza rebuild`` makes them again.
+The journal is walked first (:mod:`engine.audit.verification`); then its records are replayed
+through the same projections that wrote the live tables, and every table is compared. A difference
+means that somebody wrote to a table without a record, or that a record was lost: either way the
+tables no longer say what happened, and ``darvoza rebuild`` makes them again.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Table
 
 from api.stored_secrets import Row, StoredSecrets, revoked_rows
-from engine.anchors import NETWORK_DECLARED, declared_networks, network_of
-from engine.comparison import Comparison, tables_of
-from engine.foreign_objects import object_faults
-from engine.journal import Draft, Entry
-from engine.mirror import MirrorProjection
-from engine.network import Network
-from engine.ports import Projection
-from engine.replay import Replay, Restore, scratch
-from engine.store import METADATA
-from engine.verify import FAULTS_KEPT, Fault
+from engine.audit.file_anchors import NETWORK_DECLARED, declared_networks, network_of
+from engine.audit.foreign_objects import object_faults
+from engine.audit.projection_replay import Replay, Restore, scratch
+from engine.audit.store_comparison import Comparison, tables_of
+from engine.audit.verification import FAULTS_KEPT, Fault
+from engine.domain.network import Network
+from engine.journal.entries import Draft, Entry
+from engine.journal.protocols import Projection
+from engine.queue.mirror_alerts import MirrorProjection
+from engine.storage.database import METADATA
 from features.projection import CounterProjection
 
 NOT_COMPARED: Mapping[str, str] = {

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from engine.journal import Draft, Entry
-from engine.places import Searches
-from engine.records import Arrival, Crossing, Inspection, Seizure
+from engine.domain.records import Arrival, Crossing, Inspection, Seizure
+from engine.search_orders.search_order import Searches
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.float32]
@@ -101,14 +100,6 @@ class Contribution:
     """The inspections behind it; None where the feature is no rate of inspections."""
 
 
-class Clock(Protocol):
-    """Tells the time."""
-
-    def now(self) -> int:
-        """Return UTC microseconds."""
-        ...
-
-
 class Features(Protocol):
     """Turns arrivals into numbers, from what was known strictly before ``as_of``."""
 
@@ -139,7 +130,10 @@ class Features(Protocol):
         ...
 
     def was_loaded(self, connection: Connection, name: str) -> bool:
-        """Tell whether the loaded history holds an act or seizure (:mod:`engine.answers`)."""
+        """Tell whether the loaded history holds an act or seizure.
+
+        See :mod:`engine.journal.idempotency`.
+        """
         ...
 
     def entries(
@@ -190,12 +184,4 @@ class Scorer(Protocol):
 
         Values are compared with what is usual for the class at the post.
         """
-        ...
-
-
-class Projection(Protocol):
-    """Something derived from the journal, written in the same transaction as its records."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write what these records change; an exception undoes the records too."""
         ...

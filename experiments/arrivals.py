@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.times import SystemClock, rfc3339
+from engine.domain.time_units import SystemClock, rfc3339
 
 _NAMES = ("plate", "trailer_plate", "driver_ref")
 """Whom a crossing names; one that names none of them stays as it is."""

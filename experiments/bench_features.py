@@ -28,8 +28,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.identifiers import fold
-from engine.times import DAY
+from engine.domain.identifiers import fold
+from engine.domain.time_units import DAY
 from experiments.benching import Row, row, times_faster
 from experiments.synth.write import write
 from features.catalogue import CATALOGUE

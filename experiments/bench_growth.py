@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from experiments.benching import Row, peak_bytes, row
 
 DAYS = (7, 30, 365)

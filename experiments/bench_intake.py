@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from engine.home import Home
+from engine.storage.home import Home
 from experiments.benching import Row, row
 from experiments.synth.write import write
 from features.intake import Format, load

@@ -20,9 +20,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from sqlalchemy import Connection
 
-from engine.journal import Draft, Entry
-from engine.store import METADATA, Store, fetch
-from engine.times import DAY
+from engine.domain.time_units import DAY
+from engine.journal.entries import Draft, Entry
+from engine.storage.database import METADATA, Store, fetch
 from experiments.benching import Row, interleaved, row, times_faster
 from experiments.postgres import Cluster
 from experiments.synth.write import write

@@ -2,9 +2,9 @@
 
 An insider with a checkpoint's key watches some hundred entries: what was declared of each, and the
 channel it was given. A surrogate is taught by that, and asked who else stands in the eighth of
-highest risk. Channels come from the service's own selection (``engine.selection``), with its shares
-and its lot; risks from our own model on a synthetic network that it has not seen. The best of three
-surrogates is reported, chosen in hindsight: a real one would have to guess.
+highest risk. Channels come from the service's own selection (``engine.selection.policy``), with its
+shares and its lot; risks from our own model on a synthetic network that it has not seen. The best
+of three surrogates is reported, chosen in hindsight: a real one would have to guess.
 
 The insider may file acts, too. After one the answer has no figure; after a full act on a referred
 vehicle it has the subjects of its reasons, in words. Three insiders use them: one lets go of
@@ -31,10 +31,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from engine.draws import RANDOM, SCORE
-from engine.percentiles import LEVELS, percentile
-from engine.selection import INSPECTED, Channel, Policy, lot, scored, select
-from engine.times import DAY
+from engine.domain.time_units import DAY
+from engine.selection.percentiles import LEVELS, percentile
+from engine.selection.policy import INSPECTED, Channel, Policy, lot, scored, select
+from engine.selection.randomization import RANDOM, SCORE
 from experiments import peers
 from experiments.benching import Row, row
 from experiments.queue_places import ScoredEntries, apart, merits

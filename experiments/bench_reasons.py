@@ -13,16 +13,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from engine.decision.record_codec import Filing, read_back
+from engine.domain.network import read_network
 from engine.errors import HomeError
-from engine.filing import Filing, read_back
-from engine.home import Home
-from engine.journal import Journal
-from engine.network import read_network
+from engine.explanation.reasons import REASONS_VERSION, Reason
+from engine.journal.journal import Journal
 from engine.ports import FeatureRows, Scorer
-from engine.queue import listed
-from engine.reasons import REASONS_VERSION, Reason
-from engine.selection import INSPECTED
-from engine.store import Store
+from engine.queue.queue import listed
+from engine.selection.policy import INSPECTED
+from engine.storage.database import Store
+from engine.storage.home import Home
 from experiments.benching import Row, row
 from experiments.reason_audit import Judged, audit
 from features.catalogue import CATALOGUE

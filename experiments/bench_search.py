@@ -3,9 +3,9 @@
 Synthetic years; loads of the last quarter whose true place is known: those found, at the post or
 inland, and all of them, found or not. An order learns from what was known before its vehicle
 arrived, by the code and the store of the service; the checklist is the prior of each class that it
-started from (``engine.place_table``). Beside it stand the three places of each class that held most
-of these very loads: what no fixed checklist of three can beat. SYNTHETIC: where loads lie is the
-network's (``experiments/synth/hiding.py``), and no finding about any border.
+started from (``engine.search_orders.priors``). Beside it stand the three places of each class that
+held most of these very loads: what no fixed checklist of three can beat. SYNTHETIC: where loads lie
+is the network's (``experiments/synth/hiding.py``), and no finding about any border.
 """
 
 from collections import Counter, defaultdict
@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from engine.places import PARTIES, Searches, search_order
-from engine.records import Crossing, VehicleClass
-from engine.store import METADATA, Store
-from engine.times import DAY
+from engine.domain.records import Crossing, VehicleClass
+from engine.domain.time_units import DAY
+from engine.search_orders.search_order import PARTIES, Searches, search_order
+from engine.storage.database import METADATA, Store
 from experiments.benching import Row, row
 from experiments.synth.write import write
 from features.acts import Look, looks

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from engine.home import Home
+from engine.storage.home import Home
 from experiments.benching import Row, interleaved, row, times_faster
 from experiments.processes import Server
 from experiments.serving_contest import CONNECTIONS, TURNS, Contest, free_port

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.home import Home
-from engine.store import Store
+from engine.storage.database import Store
+from engine.storage.home import Home
 from features.answers import encoded, finish
 from features.catalogue import CATALOGUE
 from features.event_log import read_event_log

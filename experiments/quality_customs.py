@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
-from engine.times import DAY, micros
+from engine.domain.time_units import DAY, micros
 from experiments import peers
 from experiments.benching import Row, row
 from features.acts import NEVER, labels

@@ -1,9 +1,10 @@
 """Places in a queue, and how well they tell what picked a vehicle, with a model's own risks.
 
-Entries of a synthetic network pass the service's own selection and placement (``engine.selection``,
-``engine.placement``), with a random stream of 10 %, red picks of 15 % and a profile that fits three
-of ten vehicles of any risk. Places are compared within one post and vehicle class: what a class is
-anybody sees. SYNTHETIC: no figure here is about any border.
+Entries of a synthetic network pass the service's own selection and placement
+(``engine.selection.policy``, ``engine.decision.placement``), with a random stream of 10 %, red
+picks of 15 % and a profile that fits three of ten vehicles of any risk. Places are compared within
+one post and vehicle class: what a class is anybody sees. SYNTHETIC: no figure here is about any
+border.
 """
 
 from collections import defaultdict, deque
@@ -14,10 +15,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.draws import RANDOM, SCORE
-from engine.percentiles import LEVELS
-from engine.placement import MOST_PEERS, Peers, drawn_merit
-from engine.selection import Chance, Channel, Policy, lot, scored, select
+from engine.decision.placement import MOST_PEERS, Peers, drawn_merit
+from engine.selection.percentiles import LEVELS
+from engine.selection.policy import Chance, Channel, Policy, lot, scored, select
+from engine.selection.randomization import RANDOM, SCORE
 from models.risk import Floats
 
 POLICY = Policy(red_share=0.15, yellow_share=0.05, random_share=0.10)

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 
+from engine.explanation.reasons import Reason
 from engine.ports import Contribution
-from engine.reasons import Reason
 from features.catalogue import CATALOGUE
 
 WEAK, NEAR, MOST = 0.1, 0.1, 0.5

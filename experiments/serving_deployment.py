@@ -14,9 +14,9 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from engine.domain.time_units import DAY, SystemClock, moment
 from engine.errors import NotEnoughDataError
-from engine.home import DATABASE_VARIABLE, Home
-from engine.times import DAY, SystemClock, moment
+from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.arrivals import Sent, endless
 from experiments.shift import cut, opening
 from experiments.synth.write import write

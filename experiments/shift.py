@@ -17,8 +17,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.records import Arrival
-from engine.times import micros, moment
+from engine.domain.records import Arrival
+from engine.domain.time_units import micros, moment
 
 Row = dict[str, str]
 _LISTS = ("container_numbers", "seal_numbers")

@@ -11,7 +11,7 @@ from typing import Any
 
 from joblib import Parallel, delayed
 
-from engine.times import micros
+from engine.domain.time_units import micros
 from experiments.simulate_desk import Chooser, Desk
 from experiments.simulate_figures import Year, figures, paired, per_hour, year
 from experiments.simulate_learners import Exploit, Ours

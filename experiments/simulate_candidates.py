@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from engine.network import Network, Post
-from engine.times import DAY
+from engine.domain.network import Network, Post
+from engine.domain.time_units import DAY
 from experiments.synth import finds, network, papers, search, tables
 from experiments.synth.config import Config, Ints
 from experiments.synth.plan import Plan as Trips

@@ -1,9 +1,9 @@
 """Who is searched today: the product's roster and cut, the same for every policy.
 
 A policy ranks arrivals; this desk spends the post's minutes on them. The share above the cut is set
-anew for every arrival by :mod:`engine.roster`; the lot is drawn apart from everything else, and
-with what probability each arrival could have been chosen is kept. Until the measured year begins
-the historical policy chooses, so that all policies start from the same past.
+anew for every arrival by :mod:`engine.shifts.capacity`; the lot is drawn apart from everything
+else, and with what probability each arrival could have been chosen is kept. Until the measured year
+begins the historical policy chooses, so that all policies start from the same past.
 """
 
 from collections import defaultdict, deque
@@ -13,11 +13,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.draws import Shift
-from engine.minutes import Learnt
-from engine.selection import Channel
-from engine.times import DAY
-from engine.workload import Running, Usual
+from engine.decision.inspection_minutes import Learnt
+from engine.domain.time_units import DAY
+from engine.selection.policy import Channel
+from engine.selection.randomization import Shift
+from engine.shifts.workload import Running, Usual
 from experiments.simulate_setting import LOOK, LOT, SEARCH, SHIFT_DAYS, Setting
 from experiments.synth.config import Bools, Floats, Ints
 from experiments.synth.network import POSTS

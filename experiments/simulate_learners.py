@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from engine.errors import NotEnoughDataError
-from engine.selection import ramp
+from engine.selection.policy import ramp
 from experiments.simulate_desk import Place
 from experiments.simulate_policies import Seeing, profile_weights
 from experiments.simulate_setting import SEARCH, Setting

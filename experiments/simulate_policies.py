@@ -7,7 +7,7 @@ the historical officers do.
 
 import numpy as np
 
-from engine.rules import weight
+from engine.criteria.indicator_rules import weight
 from experiments.simulate_desk import Place
 from experiments.simulate_records import Recorded
 from experiments.simulate_setting import Setting

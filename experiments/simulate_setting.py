@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from experiments.simulate_candidates import Candidates, candidates
 from experiments.synth import search
 from experiments.synth.config import Config, Floats

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.minutes import Taught, lesson
-from engine.records import VehicleClass
+from engine.decision.inspection_minutes import Taught, lesson
+from engine.domain.records import VehicleClass
 from features.history import Tables
 from features.steps import GRAMS_MOST, Label, act_step, is_full
 

@@ -2,7 +2,7 @@
 
 A load lies in files beside the store, and its digest in the journal. Features, training and
 backtests read the files: a label changed there would teach the next model. Assumes that the journal
-itself was checked (:mod:`engine.verify`).
+itself was checked (:mod:`engine.audit.verification`).
 
 A load is named by a record before its folder is in place, and by another once it counts. Where the
 second is missing, the load was stopped half way: that is said, and is no fault, because nobody who
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from engine.anchors import (
+from engine.audit.file_anchors import (
     HISTORY,
     LOAD_BEGUN,
     QUARANTINE_FILE,
@@ -22,8 +22,8 @@ from engine.anchors import (
     links_under,
     quarantines,
 )
-from engine.home import Home
-from engine.verify import Fault
+from engine.audit.verification import Fault
+from engine.storage.home import Home
 from features.history import loads
 from features.intake_store import is_intact
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Column, Connection, Integer, LargeBinary, PrimaryKeyConstraint, Table
 
-from engine.store import METADATA, Int64, add, fetch, put
+from engine.storage.database import METADATA, Int64, add, fetch, put
 from features.definitions import EVER, Floats
 from features.layout import layouts
 from features.plan import Group, Plan

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import DAY, SECOND
+from engine.domain.time_units import DAY, SECOND
 
 Floats = NDArray[np.float64]
 FAR = 36_500

@@ -2,8 +2,9 @@
 
 There is one encoder, used record by record both for a whole history and for the arrival at the
 barrier, so that no feature differs between training and service because two pieces of code read a
-record in two ways. It takes anything with the attributes of :class:`engine.records.Crossing` and
-:class:`engine.records.Declaration`: history has them as rows of columns, the wire as records.
+record in two ways. It takes anything with the attributes of :class:`engine.domain.records.Crossing`
+and :class:`engine.domain.records.Declaration`: history has them as rows of columns, the wire as
+records.
 
 Entities are strings, hashed to 63-bit keys: the same key on every engine, in every process, without
 a table of codes to agree on (see docs/decisions/0002-features.md). Facts are float64, NaN where the
@@ -17,10 +18,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from engine.identifiers import FOLDING_VERSION, container_is_valid, fold, vin_is_valid
-from engine.network import Network
-from engine.records import Crossing
-from engine.times import HOUR, micros
+from engine.domain.identifiers import FOLDING_VERSION, container_is_valid, fold, vin_is_valid
+from engine.domain.network import Network
+from engine.domain.records import Crossing
+from engine.domain.time_units import HOUR, micros
 
 ENCODING_VERSION = (4, FOLDING_VERSION)
 """Changes whenever an entity or a fact below changes its meaning."""
@@ -51,8 +52,8 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
 
     Parameters
     ----------
-    crossing : object with the attributes of ``engine.records.Crossing``
-    declaration : object with the attributes of ``engine.records.Declaration``, or None
+    crossing : object with the attributes of ``engine.domain.records.Crossing``
+    declaration : object with the attributes of ``engine.domain.records.Declaration``, or None
     network : Network
         Says which post faces which; an unknown post has no pair.
 

@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection, select
 
-from engine.finds import FIND_CONFIRMED, PENDING_CROSSING, SEIZURE
-from engine.home import Home
-from engine.journal import BODIES, JOURNAL
-from engine.records import Arrival, Inspection, Seizure
-from engine.times import micros
+from engine.domain.records import Arrival, Inspection, Seizure
+from engine.domain.time_units import micros
+from engine.journal.journal import BODIES, JOURNAL
+from engine.storage.home import Home
+from engine.targeting.find_confirmation import FIND_CONFIRMED, PENDING_CROSSING, SEIZURE
 from features.history import ORDER, SCHEMAS, Tables, read_history
 
 KINDS = ("decision", "crossing", "inspection", SEIZURE, FIND_CONFIRMED)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from features.definitions import Fact, Feature, Floats, Read
 from features.matching import (
     finish_match,

@@ -3,8 +3,8 @@
 Stands on one assumption: a row is visible to features by its ``known_at`` alone. Everything here
 was validated by the record models on its way in (:mod:`features.intake`): no need to check again.
 
-Columns are derived from :mod:`engine.records`: a field added to a record appears here by itself.
-Times are int64 UTC microseconds, lists are list<string>, quantities float64, counts int64.
+Columns are derived from :mod:`engine.domain.records`: a field added to a record appears here by
+itself. Times are int64 UTC microseconds, lists are list<string>, quantities float64, counts int64.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,9 +19,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from engine.home import Home
-from engine.network import Network, read_home_network
-from engine.records import Crossing, DeclarationHead, GoodsItemRow, Inspection, Record, Seizure
+from engine.domain.network import Network, read_home_network
+from engine.domain.records import (
+    Crossing,
+    DeclarationHead,
+    GoodsItemRow,
+    Inspection,
+    Record,
+    Seizure,
+)
+from engine.storage.home import Home
 from features.intake_links import known
 
 MODELS: Mapping[str, type[Record]] = MappingProxyType(

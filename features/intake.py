@@ -1,7 +1,7 @@
 """Bulk files in, validated history out: every row is accepted or quarantined, never lost.
 
-Stands on one definition of each record (:mod:`engine.records`): files obey exactly the rules of the
-wire. A bad row never stops a load; a header or a network file that cannot be trusted does.
+Stands on one definition of each record (:mod:`engine.domain.records`): files obey exactly the rules
+of the wire. A bad row never stops a load; a header or a network file that cannot be trusted does.
 """
 
 from collections import Counter
@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from engine.domain.network import Network, read_home_network
+from engine.domain.time_units import SystemClock
 from engine.errors import InputError
-from engine.home import Home
-from engine.network import Network, read_home_network
-from engine.times import SystemClock
+from engine.storage.home import Home
 from features import kcs
 from features.history import MODELS, Tables, arranged, content_digest, read_history
 from features.intake_checks import Held, Parts, check, without_held

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.network import Network
+from engine.domain.network import Network
 from features.history import KEYS, MODELS, Tables, bare
 from features.intake_parts import Part
 

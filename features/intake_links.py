@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.identifiers import fold
-from engine.times import DAY
+from engine.domain.identifiers import fold
+from engine.domain.time_units import DAY
 
 REACH = 30 * DAY
 """How long before a seizure the entry may lie that it is linked to, in microseconds."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import mkstemp
 from types import MappingProxyType
 
+from engine.domain.network import Network, Post, read_home_network, read_network
 from engine.errors import InputError
-from engine.home import Home
-from engine.network import Network, Post, read_home_network, read_network
+from engine.storage.home import Home
 from features.intake_files import is_there
 
 FILE = "network.toml"

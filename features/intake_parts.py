@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from engine.records import Record
-from engine.times import micros
-from engine.validation import faults
+from engine.domain.records import Record
+from engine.domain.time_units import micros
+from engine.domain.validation import faults
 from features.history import MODELS, SCHEMAS, bare
 from features.intake_rows import Fault, Progress, Rows, layout
 

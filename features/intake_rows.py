@@ -16,8 +16,8 @@ from typing import Any, get_origin
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.domain.records import Record
 from engine.errors import InputError
-from engine.records import Record
 from features.history import bare
 
 CHUNK = 256

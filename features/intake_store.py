@@ -23,9 +23,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from engine.anchors import QUARANTINE_FILE, file_digest
-from engine.home import Home
-from engine.spreadsheet import escape_cell, escape_cells
+from engine.audit.file_anchors import QUARANTINE_FILE, file_digest
+from engine.storage.csv_cells import escape_cell, escape_cells
+from engine.storage.home import Home
 from features.history import SCHEMAS, Tables, arranged, content_digest, read_table
 from features.intake_rows import Fault, Progress
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
+from engine.domain.records import Record
 from engine.errors import InputError
-from engine.records import Record
 from features.history import MODELS
 from features.intake_checks import Parts
 from features.intake_files import is_there

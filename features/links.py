@@ -10,7 +10,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, bindparam, select
 
-from engine.store import add
+from engine.storage.database import add
 from features.definitions import FAN_OUT, Link
 from features.passages import LINKS
 from features.plan import Plan

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Column, Connection, String, Table, delete
 
-from engine.store import METADATA, add, fetch
+from engine.storage.database import METADATA, add, fetch
 
 LOADED = Table("loaded_reports", METADATA, Column("name", String, primary_key=True))
 """The names of the acts and seizures that the counters started from."""

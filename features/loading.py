@@ -11,14 +11,15 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert
 
-from engine.anchors import HISTORY
-from engine.answers import inspection_name, seizure_name
-from engine.finds import FIND_CONFIRMED, SEIZURE
-from engine.home import Home
-from engine.journal import Draft, Entry, Journal
-from engine.minutes import Taught, lesson_of, taught_anew, teach
-from engine.records import Arrival, Inspection, Seizure
-from engine.store import Store
+from engine.audit.file_anchors import HISTORY
+from engine.decision.inspection_minutes import Taught, lesson_of, taught_anew, teach
+from engine.domain.records import Arrival, Inspection, Seizure
+from engine.journal.entries import Draft, Entry
+from engine.journal.idempotency import inspection_name, seizure_name
+from engine.journal.journal import Journal
+from engine.storage.database import Store
+from engine.storage.home import Home
+from engine.targeting.find_confirmation import FIND_CONFIRMED, SEIZURE
 from features import loaded
 from features.acts import Look, act_minutes, looks
 from features.backfill import backfill

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.times import moment
+from engine.domain.time_units import moment
 from features.acts import act_events, find_events
 from features.columns import FLOATS, WHOLE, Facts, Keys, Measures, Parts, Texts, narrowest, texts
 from features.derived import passed_on, seen_before, stacked

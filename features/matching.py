@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import DAY, HOUR
+from engine.domain.time_units import DAY, HOUR
 from features.definitions import Fact, Feature, Floats, Read, Seen, Stream
 
 KEYS = ("plate", "vin", "tir", "cmr", "trailer")

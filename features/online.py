@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 from sqlalchemy import Connection, bindparam, select
 
-from engine.network import Network
-from engine.places import Searches
+from engine.domain.network import Network
+from engine.domain.records import Arrival, Crossing, Declaration, Inspection, Seizure
+from engine.domain.time_units import micros
 from engine.ports import FeatureRows
-from engine.records import Arrival, Crossing, Declaration, Inspection, Seizure
-from engine.store import fetch
-from engine.times import micros
+from engine.search_orders.search_order import Searches
+from engine.storage.database import fetch
 from features import loaded
 from features.counters import Reader
 from features.definitions import Floats

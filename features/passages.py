@@ -22,11 +22,11 @@ from sqlalchemy import (
     select,
 )
 
+from engine.domain.identifiers import fold
+from engine.domain.records import Seizure
+from engine.domain.time_units import DAY, micros
 from engine.errors import StoreUnavailableError
-from engine.identifiers import fold
-from engine.records import Seizure
-from engine.store import METADATA, Int64, fetch
-from engine.times import DAY, micros
+from engine.storage.database import METADATA, Int64, fetch
 from features.counters import Counter
 from features.definitions import Floats
 from features.encode import key

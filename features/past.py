@@ -14,7 +14,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, select
 
-from engine.times import WEEK
+from engine.domain.time_units import WEEK
 from features.counters import COUNTERS, latest
 from features.layout import Layout, layouts
 from features.passages import PASSAGES

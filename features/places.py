@@ -18,8 +18,8 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, String, Table, Text, delete
 
-from engine.places import AGAIN, ALL, CLASS, LOAD, PARTIES, Searches, counted
-from engine.store import METADATA, Int64, fetch, put
+from engine.search_orders.search_order import AGAIN, ALL, CLASS, LOAD, PARTIES, Searches, counted
+from engine.storage.database import METADATA, Int64, fetch, put
 from features.encode import key
 from features.passages import ActEvent, FindEvent
 from features.plan import Plan

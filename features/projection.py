@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam
 
-from engine.journal import Draft, Entry
-from engine.store import add, fetch
+from engine.journal.entries import Draft, Entry
+from engine.storage.database import add, fetch
 from features.counters import Counter
 from features.definitions import EVER, Stream
 from features.layout import Layout, layouts

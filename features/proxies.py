@@ -5,7 +5,7 @@ Assumes the marks of the catalogue and of the records' fields: nothing is inferr
 
 from collections.abc import Iterable
 
-from engine.profile_fields import PROXIES
+from engine.criteria.profiles.fields import PROXIES
 from features.catalogue import CATALOGUE
 
 

@@ -15,12 +15,12 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection, Table, delete, insert
 
-from engine.anchors import HISTORY, bodies, declared_networks, network_of
+from engine.audit.file_anchors import HISTORY, bodies, declared_networks, network_of
+from engine.decision.inspection_minutes import ACT_MINUTES, lesson_of, taught_anew, teach
+from engine.domain.network import Network
 from engine.errors import RiskError
-from engine.home import Home
-from engine.journal import Draft, Entry
-from engine.minutes import ACT_MINUTES, lesson_of, taught_anew, teach
-from engine.network import Network
+from engine.journal.entries import Draft, Entry
+from engine.storage.home import Home
 from features import loaded
 from features.acts import act_minutes, looks
 from features.backfill import backfill

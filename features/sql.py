@@ -19,7 +19,7 @@ DOUBLE; ``%`` only ever cuts times into buckets, so what it does below zero does
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from features.definitions import EVER, Read, window_name
 from features.plan import Group, Plan
 from features.relations import key_column, read_column

@@ -14,7 +14,7 @@ passed       hits passed along links known before the hit was: to the plates its
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from engine.times import MINUTE
+from engine.domain.time_units import MINUTE
 from features.definitions import Link, Seen, Stream
 from features.matching import FOLLOWED
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from engine.journal import Journal
-from engine.queue import DECISIONS
-from engine.records import Inspection
+from engine.domain.records import Inspection
+from engine.journal.journal import Journal
+from engine.queue.queue import DECISIONS
 from models.intervals import share
 from models.shadow import day_records
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isnan
 
-from engine.times import DAY, HOUR, MINUTE
+from engine.domain.time_units import DAY, HOUR, MINUTE
 
 _NOUN: Mapping[str, str] = {
     "line_key": "pair of posts",

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from numpy.typing import NDArray
 
 from engine.errors import HomeError, NoModelError, TamperedBundleError
-from engine.home import Home
-from engine.receipts import open_key
+from engine.journal.receipts import open_key
+from engine.storage.home import Home
 from models.dataset import TARGETS, Target
 from models.linear import Linear
 from models.paths import Paths

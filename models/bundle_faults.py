@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, select
 
-from engine.anchors import bodies, links_under
+from engine.audit.file_anchors import bodies, links_under
+from engine.audit.verification import Fault
 from engine.errors import NoModelError, TamperedBundleError
-from engine.home import Home
-from engine.journal import JOURNAL
-from engine.verify import Fault
+from engine.journal.journal import JOURNAL
+from engine.storage.home import Home
 from models.bundle import KEY_FILE, MANIFEST, file_digest, read_verified, signing_key
 from models.standings import REGISTERED
 

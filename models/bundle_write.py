@@ -19,8 +19,8 @@ import skops.io
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
+from engine.domain.time_units import SystemClock, rfc3339
 from engine.errors import RiskError
-from engine.times import SystemClock, rfc3339
 from models.bundle import FORMAT, MANIFEST, SIGNATURE, TREES, arrays, sign
 from models.card import card, card_text
 from models.dataset import TARGETS

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import NotEnoughDataError
-from engine.home import Home
-from engine.journal import Journal
-from engine.store import Store
+from engine.journal.journal import Journal
+from engine.storage.database import Store
+from engine.storage.home import Home
 from features.acts import act_lengths
 from features.event_log import read_event_log
 from features.plan import Plan

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from engine.times import rfc3339
+from engine.domain.time_units import rfc3339
 from models.report_text import paragraph
 from models.train import Trained
 

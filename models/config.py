@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from engine.domain.time_units import DAY
+from engine.domain.validation import faults
 from engine.errors import InputError, RecordError
-from engine.times import DAY
-from engine.validation import faults
 
 
 @dataclass(frozen=True, slots=True)

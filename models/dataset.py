@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 
 Target = Literal["seizure", "discrepancy"]
 TARGETS: tuple[Target, ...] = ("seizure", "discrepancy")

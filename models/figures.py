@@ -3,8 +3,8 @@
 from functools import cache
 from typing import Any
 
+from engine.criteria.profiles.fields import DERIVED
 from engine.ports import Evidence
-from engine.profile_fields import DERIVED
 from features.catalogue import CATALOGUE
 from models.amounts import Wording, amount
 from models.wording import wording

@@ -1,6 +1,6 @@
 """Which searches did the engine draw, how likely was each, and what did it show? The log of draws.
 
-Assumes that the engine logged its propensities (:mod:`engine.selection`). What officers or a
+Assumes that the engine logged its propensities (:mod:`engine.selection.policy`). What officers or a
 counterpart picked has none, so that it teaches a model and never measures one.
 
 A draw without evidence stays a draw: who leaves it undone may know what it would have found.

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from models.intervals import Floats, clopper_pearson
 
 Labels = NDArray[np.int8]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.draws import ShiftPlan
-from engine.times import DAY, MINUTE
+from engine.domain.time_units import DAY, MINUTE
+from engine.selection.randomization import ShiftPlan
 from models.dataset import Dataset
 from models.intervals import LEVEL, Floats, clopper_pearson, withheld
 from models.logged import Logged, undone

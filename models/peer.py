@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from engine.home import Home
+from engine.storage.home import Home
 from models.bundle import load_bundle, read_verified, read_verify_key
 
 TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]

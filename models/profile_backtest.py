@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.minutes import Learnt
-from engine.profile_fields import Reader, columns_of
-from engine.profile_program import ProfileFailed, Program, context, program
-from engine.profiles import Trial
-from engine.selection import Channel
-from engine.times import DAY, rfc3339
+from engine.criteria.profiles.fields import Reader, columns_of
+from engine.criteria.profiles.profile import Trial
+from engine.criteria.profiles.program import ProfileFailed, Program, context, program
+from engine.decision.inspection_minutes import Learnt
+from engine.domain.time_units import DAY, rfc3339
+from engine.selection.policy import Channel
 from features.acts import Labels, act_lengths, act_minutes, labels
 from features.bulk import matrix
 from features.catalogue import CATALOGUE

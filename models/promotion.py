@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from engine.errors import NoModelError, PromotionRefusedError
-from engine.journal import Draft
+from engine.journal.entries import Draft
 from models.standings import (
     APPROVALS,
     APPROVED,

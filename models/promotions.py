@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, String, Table, insert
 
-from engine.journal import Draft, Entry
-from engine.power_records import PowerRecord, last_of, read_records
-from engine.store import METADATA, Int64
+from engine.journal.entries import Draft, Entry
+from engine.journal.power_records import PowerRecord, last_of, read_records
+from engine.storage.database import METADATA, Int64
 from models.standings import KINDS, RETIRED, Event, State, state
 
 MEASURED = "drift_measured"

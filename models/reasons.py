@@ -7,9 +7,9 @@ of its contribution and nothing else, so a reason never contradicts it.
 from collections.abc import Mapping, Sequence
 from math import isnan
 
+from engine.domain.records import Arrival
+from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
-from engine.reasons import Reason
-from engine.records import Arrival
 from features.catalogue import CATALOGUE
 from features.definitions import Feature, Read
 from models.amounts import CODES, amount, number

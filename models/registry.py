@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.home import Home
+from engine.storage.home import Home
 from models.dataset import TARGETS
 from models.report_html import report_html
 from models.report_text import page

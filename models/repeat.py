@@ -11,10 +11,10 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from engine.domain.time_units import micros
 from engine.errors import RiskError
-from engine.home import Home
-from engine.store import Store
-from engine.times import micros
+from engine.storage.database import Store
+from engine.storage.home import Home
 from features.plan import Plan
 from models.bundle import file_digest, load_bundle, read_verify_key
 from models.bundle_write import serving_files, version_of

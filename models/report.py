@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.domain.time_units import rfc3339
 from engine.ports import Scores
-from engine.times import rfc3339
 from features.catalogue import CATALOGUE
 from models import metrics
 from models.config import TrainConfig

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import WEEK
+from engine.domain.time_units import WEEK
 from models import alarm
 from models.dataset import Dataset
 from models.drift import reference, score_shift, shifts

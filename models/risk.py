@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine import selection
+from engine.selection import policy
 from models.dataset import Target
 
 Floats = NDArray[np.float64]
@@ -144,4 +144,4 @@ def risk(p_seizure: Floats, p_discrepancy: Floats, *, severity: float) -> Floats
     A seizure counts as ``severity`` discrepancies; dividing by their sum keeps the risk in [0, 1]
     without changing any order. It is the engine's own: what judges is what decides.
     """
-    return selection.risk(p_seizure, p_discrepancy, severity=severity)
+    return policy.risk(p_seizure, p_discrepancy, severity=severity)

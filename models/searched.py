@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, select
 
-from engine.journal import BODIES, JOURNAL
-from engine.queue import DECISIONS
-from engine.records import Inspection
-from engine.times import WEEK
+from engine.domain.records import Inspection
+from engine.domain.time_units import WEEK
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import DECISIONS
 from models import alarm
 from models.intervals import share
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from sqlalchemy import Connection, or_, select
 
-from engine.journal import BODIES, JOURNAL
-from engine.queue import DECISIONS
-from engine.selection import INSPECTED, Channel
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import DECISIONS
+from engine.selection.policy import INSPECTED, Channel
 from models.dataset import NEVER
 from models.logged import Sent
 

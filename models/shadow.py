@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
+from engine.decision.record_codec import Filing, digest_of, read_back
+from engine.domain.time_units import DAY, micros, rfc3339
 from engine.errors import PromotionRefusedError
-from engine.filing import Filing, digest_of, read_back
-from engine.journal import BODIES, JOURNAL, Draft, Journal
-from engine.percentiles import LEVELS
+from engine.journal.entries import Draft
+from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.ports import Features, Scorer
-from engine.queue import DECISION
-from engine.selection import risk
-from engine.times import DAY, micros, rfc3339
-from engine.trial import CHALLENGER
+from engine.queue.queue import DECISION
+from engine.selection.champion_challenger import CHALLENGER
+from engine.selection.percentiles import LEVELS
+from engine.selection.policy import risk
 from models.norms import FEWEST_ROWS
 from models.risk import Floats
 from models.standings import SHADOWED

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import rfc3339
+from engine.domain.time_units import rfc3339
 from features.catalogue import CATALOGUE
 
 Floats = NDArray[np.float64]

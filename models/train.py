@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.domain.time_units import DAY, rfc3339
 from engine.errors import NotEnoughDataError
-from engine.percentiles import LEVELS
-from engine.times import DAY, rfc3339
+from engine.selection.percentiles import LEVELS
 from models.config import TrainConfig
 from models.dataset import Dataset
 from models.drift import Reference, reference

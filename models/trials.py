@@ -16,12 +16,13 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
-from engine.finds import FIND_CONFIRMED, SEIZURE
-from engine.journal import BODIES, JOURNAL, Draft
-from engine.queue import DECISIONS, INSPECTION
-from engine.records import Inspection
-from engine.times import WEEK, rfc3339
-from engine.trial import CHALLENGER, CHAMPION, Side
+from engine.domain.records import Inspection
+from engine.domain.time_units import WEEK, rfc3339
+from engine.journal.entries import Draft
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import DECISIONS, INSPECTION
+from engine.selection.champion_challenger import CHALLENGER, CHAMPION, Side
+from engine.targeting.find_confirmation import FIND_CONFIRMED, SEIZURE
 from models.forgetting import Race, after
 from models.promotions import TRIAL_MEASURED, OnTrial
 

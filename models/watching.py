@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
+from engine.decision.record_codec import Filing, digest_of, read_back
+from engine.domain.time_units import DAY, rfc3339
 from engine.errors import PromotionRefusedError
-from engine.filing import Filing, digest_of, read_back
-from engine.journal import Journal
+from engine.journal.journal import Journal
 from engine.ports import Features
-from engine.queue import DECISIONS
-from engine.selection import risk
-from engine.times import DAY, rfc3339
+from engine.queue.queue import DECISIONS
+from engine.selection.policy import risk
 from features.catalogue import CATALOGUE
 from models import alarm
 from models.drift import Reference, Shift, score_shift, shifts

@@ -6,7 +6,7 @@ meaning and unit, so that a new feature has a sentence from its first day.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.times import DAY, MINUTE
+from engine.domain.time_units import DAY, MINUTE
 from features.definitions import EVER, Fact, Feature, Read
 from features.streams import STREAMS
 from models import wording_mirror

@@ -10,16 +10,16 @@ from unittest.mock import patch
 
 import time_machine
 
-import engine.clock
+import engine.journal.clock
 
 
 @contextmanager
 def travel(to: datetime, *, tick: bool = True) -> Iterator[None]:
     """Let the block run at another time, as if the time until then had passed."""
     passed = int((to - datetime.now(UTC)).total_seconds() * 1_000_000)
-    counted = engine.clock.since_boot
+    counted = engine.journal.clock.since_boot
     with (
-        patch.object(engine.clock, "since_boot", lambda: counted() + passed),
+        patch.object(engine.journal.clock, "since_boot", lambda: counted() + passed),
         time_machine.travel(to, tick=tick),
     ):
         yield

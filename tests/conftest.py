@@ -16,7 +16,7 @@ import pytest
 from tests.leaks import told_in
 
 if TYPE_CHECKING:
-    from engine.store import Store
+    from engine.storage.database import Store
     from experiments.postgres import Cluster
 
 HERE = Path(__file__).parent
@@ -163,7 +163,7 @@ def store(store_url: str) -> "Iterator[Store]":
 @contextmanager
 def _open(url: str, *, migrate: bool = False) -> "Iterator[Store]":
     from api.migrations.upgrade import upgrade
-    from engine.store import Store
+    from engine.storage.database import Store
 
     store = Store(url)
     try:

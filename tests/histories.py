@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.network import Network, Post
-from engine.records import Crossing, Declaration, GoodsItem, Inspection, Record, Seizure
-from engine.times import DAY, HOUR, MINUTE, micros, moment
+from engine.domain.network import Network, Post
+from engine.domain.records import Crossing, Declaration, GoodsItem, Inspection, Record, Seizure
+from engine.domain.time_units import DAY, HOUR, MINUTE, micros, moment
 from features.definitions import Feature, Read
 from features.history import SCHEMAS, Tables
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from features.sql import Question, carried, frames
 
 OVERLAP = 40 * DAY

@@ -15,10 +15,10 @@ from sqlalchemy import make_url
 
 from api.commands.common import HomeOption, JsonOption, emit, opened_to_read
 from engine.errors import InputError, NotAllowedError
-from engine.home import Home
+from engine.storage.home import Home
 
 if TYPE_CHECKING:
-    from engine.verify import Verdict
+    from engine.audit.verification import Verdict
 
 FILES = ("history", "bundles", "reports", "mlflow", "network.toml")
 """What is copied beside the store."""
@@ -45,9 +45,9 @@ def backup(
 
 def copied(home: Home, out: Path) -> "Verdict":
     """Copy a home's store and files, and return what a check of the copy found."""
-    from engine.receipts import KEY_FILE, public_key_of
-    from engine.store import Store
-    from engine.verify import verify
+    from engine.audit.verification import verify
+    from engine.journal.receipts import KEY_FILE, public_key_of
+    from engine.storage.database import Store
 
     kept_in = make_url(home.database_url)
     if kept_in.get_backend_name() != "sqlite":

@@ -14,11 +14,11 @@ from api.commands.common import (
     signed_in,
 )
 from api.roles import Role
+from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, NotAllowedError
-from engine.times import rfc3339
 
 if TYPE_CHECKING:
-    from engine.clock import Reading
+    from engine.journal.clock import Reading
 
 MAY_ACCEPT = frozenset({Role.SUPERVISOR, Role.INTEGRITY, Role.ADMINISTRATOR})
 
@@ -28,7 +28,7 @@ clock = typer.Typer(help="The clock of the journal.", no_args_is_help=True)
 @clock.command("show")
 def show(home: HomeOption, *, as_json: JsonOption = False) -> None:
     """Show the journal's time, and whether the wall clock is followed."""
-    from engine.journal import Journal
+    from engine.journal.journal import Journal
 
     with opened_to_read(home) as (_, store), store.read() as connection:
         reading = Journal(store).reading(connection)
@@ -44,8 +44,8 @@ def accept(
     as_json: JsonOption = False,
 ) -> None:
     """Follow the wall clock again after a jump, with your password; a record says who said so."""
-    from engine.clock import ClockProjection, acceptance
-    from engine.journal import Journal
+    from engine.journal.clock import ClockProjection, acceptance
+    from engine.journal.journal import Journal
 
     with opened_existing(home) as (found, store):
         role = signed_in(found, store, by)

@@ -18,10 +18,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from api.home import default_root
 from api.migrations.upgrade import found as version
 from api.migrations.upgrade import upgrade
+from engine.domain.time_units import micros
 from engine.errors import HomeError, NotAllowedError, NotAuthenticatedError
-from engine.home import Home
-from engine.store import Store
-from engine.times import micros
+from engine.storage.database import Store
+from engine.storage.home import Home
 
 if TYPE_CHECKING:
     from api.roles import Role

@@ -23,7 +23,7 @@ from api.commands.common import (
 from engine.errors import InputError
 
 if TYPE_CHECKING:
-    from engine.store import Store
+    from engine.storage.database import Store
     from features.history import Tables
     from features.intake_store import Loaded
 
@@ -47,7 +47,7 @@ def synth(
     as_json: JsonOption = False,
 ) -> None:
     """Write a synthetic border network as a bulk folder, with its truth kept apart."""
-    from engine.times import moment
+    from engine.domain.time_units import moment
     from experiments.synth.folder import claim
     from experiments.synth.write import write
 
@@ -79,7 +79,7 @@ def load(
     as_json: JsonOption = False,
 ) -> None:
     """Load history into the home; bad rows are quarantined one by one, none is lost."""
-    from engine.anchors import declare_network, file_digest
+    from engine.audit.file_anchors import declare_network, file_digest
     from features.catalogue import CATALOGUE
     from features.history import epoch
     from features.intake import load as take_in
@@ -130,8 +130,9 @@ def _unknown_posts(posts: Mapping[str, int]) -> str:
 
 def _begin(store: "Store", loaded: "Loaded", quarantine: str) -> None:
     """Record a load before its folder is in place."""
-    from engine.anchors import LOAD_BEGUN
-    from engine.journal import Draft, Journal
+    from engine.audit.file_anchors import LOAD_BEGUN
+    from engine.journal.entries import Draft
+    from engine.journal.journal import Journal
 
     body = {"load": loaded.digest, "rows": dict(loaded.rows), "quarantine": quarantine}
     Journal(store).append([Draft(LOAD_BEGUN, loaded.digest, "", body)])

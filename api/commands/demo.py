@@ -30,9 +30,9 @@ from api.commands.demo_desk import furnish
 from api.roles import Role
 from api.schemas import SupervisorView
 from api.subservice import HOST, free_port, serving
+from engine.domain.time_units import HOUR, SystemClock, moment
 from engine.errors import HomeError
-from engine.home import DATABASE_VARIABLE, Home
-from engine.times import HOUR, SystemClock, moment
+from engine.storage.home import DATABASE_VARIABLE, Home
 
 if TYPE_CHECKING:
     from experiments.shift import Shift

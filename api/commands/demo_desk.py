@@ -10,7 +10,7 @@ from typing import Any
 
 from api.calls import RefusedError
 from api.client import Client
-from engine.times import SystemClock, moment
+from engine.domain.time_units import SystemClock, moment
 
 IN_FORCE: Mapping[str, Any] = {
     "code": "HEAVY-1",

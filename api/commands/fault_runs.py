@@ -17,8 +17,8 @@ from typing import Any, Literal, Protocol
 from api.commands.scratch import Scratch, scratch
 from api.runtime import open_store
 from api.subservice import free_port
-from engine.home import DATABASE_VARIABLE
-from engine.receipts import open_signer
+from engine.journal.receipts import open_signer
+from engine.storage.home import DATABASE_VARIABLE
 from experiments.arrivals import Sent, endless
 from experiments.faults.audit import Counts, audit
 from experiments.faults.bundle import bundle

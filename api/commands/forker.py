@@ -25,7 +25,7 @@ from api.app import create_app
 from api.home import VARIABLE
 from api.listening import FIRST_PASSED, configured, listen
 from api.subservice import HOST
-from engine.home import DATABASE_VARIABLE
+from engine.storage.home import DATABASE_VARIABLE
 from experiments.faults.planted import (
     abrupt,
     forgetful,
@@ -41,16 +41,16 @@ from models.explain import TreeShap
 from models.paths import Paths
 
 PLANTED: dict[str, dict[str, object]] = {
-    "kill": {"engine.targeting.Targeting._record": hastier},
-    "disk-full": {"engine.targeting.Targeting._record": hasty},
-    "store-restart": {"engine.targeting.Targeting._record": hasty},
+    "kill": {"engine.targeting.targeting.Targeting._record": hastier},
+    "disk-full": {"engine.targeting.targeting.Targeting._record": hasty},
+    "store-restart": {"engine.targeting.targeting.Targeting._record": hasty},
     "duplicate": {
         "api.routes.decisions.crossing_name": forgetful,
         "features.online.OnlineFeatures.known": unheard_of,
     },
     "swap": {"api.listening.Leaving.shutdown": abrupt},
     "strangers": {"api.connections.BoundedProtocol._parse": unbounded},
-    "memory": {"engine.targeting.written": hoarding},
+    "memory": {"engine.targeting.targeting.written": hoarding},
     "bundle": {"models.bundle.read_verified": trusting, "models.bundle.arrays": unpickling},
 }
 """What each fault's twin has in the place of what; only a fork of this process ever does."""

@@ -22,11 +22,11 @@ from api.commands.common import (
     signed_in,
 )
 from api.commands.data import FormatOption, taken_in
+from engine.domain.time_units import DAY
 from engine.errors import HomeError, InputError
-from engine.home import Home
-from engine.spreadsheet import escape_cells
-from engine.store import Store
-from engine.times import DAY
+from engine.storage.csv_cells import escape_cells
+from engine.storage.database import Store
+from engine.storage.home import Home
 
 if TYPE_CHECKING:
     from models.backtest import Backtest

@@ -15,14 +15,14 @@ from api.commands.common import (
     signed_in,
     step_back,
 )
-from engine.home import Home
-from engine.store import Store
+from engine.storage.database import Store
+from engine.storage.home import Home
 
 WEEK_DAYS = 7
 """Decisions spread over less say nothing yet of hours, days of the week and short rates."""
 
 if TYPE_CHECKING:
-    from engine.journal import Draft
+    from engine.journal.entries import Draft
     from models.papers import Papers
 
 
@@ -114,7 +114,7 @@ def _stands(told: dict[str, Any]) -> None:
 
 def _raced(store: Store, *, by: str) -> dict[str, Any] | None:
     """Measure the trial that runs, and record it; None where none does."""
-    from engine.journal import Journal
+    from engine.journal.journal import Journal
     from models.promotions import PromotionProjection, on_trial
     from models.trials import measured, measurement
 
@@ -174,7 +174,7 @@ def drift(
 ) -> None:
     """Measure how far traffic has moved from what the model in force learnt, and record it."""
     from engine.errors import NoModelError
-    from engine.journal import Journal
+    from engine.journal.journal import Journal
     from models.bundle import read_verify_key
     from models.papers import papers
     from models.promotions import PromotionProjection, measurement, read_state
@@ -197,7 +197,7 @@ def _measured(
     home: Home, store: Store, kept: "Papers", version: str, *, days: int
 ) -> dict[str, Any]:
     from api.runtime import open_network
-    from engine.journal import Journal
+    from engine.journal.journal import Journal
     from features.catalogue import CATALOGUE
     from features.online import OnlineFeatures
     from features.plan import Plan
@@ -248,7 +248,7 @@ def _moved(figures: dict[str, Any]) -> None:
 def _scored(home: Home, store: Store, version: str) -> "list[Draft]":
     """Score and record the finished days."""
     from api.runtime import open_network
-    from engine.journal import Journal
+    from engine.journal.journal import Journal
     from features.catalogue import CATALOGUE
     from features.online import OnlineFeatures
     from features.plan import Plan

@@ -29,7 +29,7 @@ def backtest(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a profile would have done in the last days of what the home knows."""
-    from engine.profiles import Trial
+    from engine.criteria.profiles.profile import Trial
     from features.event_log import read_event_log
     from models.profile_backtest import profile_backtest
     from models.sent import read_sent

@@ -21,8 +21,8 @@ from api.home import VARIABLE
 from api.keys import open_pepper
 from api.roles import Role
 from api.runtime import open_network, open_store
-from engine.home import DATABASE_VARIABLE, Home
-from engine.times import DAY, SystemClock, moment
+from engine.domain.time_units import DAY, SystemClock, moment
+from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.shift import cut
 from experiments.synth.write import write
 from features.catalogue import CATALOGUE

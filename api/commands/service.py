@@ -103,7 +103,7 @@ def list_keys(home: HomeOption, *, as_json: JsonOption = False) -> None:
     from api.accounts import Accounts
     from api.roles import OWNED
     from api.runtime import open_network
-    from engine.times import rfc3339
+    from engine.domain.time_units import rfc3339
 
     with opened_to_read(home) as (found, store):
         accounts = Accounts(store, open_network(found))

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 from api.pages.attempts import FORGOTTEN, wait
-from engine.clock import boot_id, since_boot
+from engine.domain.time_units import SECOND
 from engine.errors import NotAllowedError
-from engine.home import Home
-from engine.times import SECOND
+from engine.journal.clock import boot_id, since_boot
+from engine.storage.home import Home
 
 FILE = "attempts.json"
 

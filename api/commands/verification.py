@@ -20,7 +20,7 @@ def verify(
 ) -> None:
     """Check the journal end to end, every table and file made from it, and receipts against it."""
     from api.home_check import check_home
-    from engine.receipts import read_receipts
+    from engine.journal.receipts import read_receipts
 
     with opened_to_read(home) as (found, store):
         held = [] if receipts is None else list(read_receipts(receipts))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import inspect
 
-from engine.store import Store, fetch
+from engine.storage.database import Store, fetch
 
 _VERSIONS = Path(__file__).parent / "versions"
 _TABLE = "alembic_version"

@@ -16,13 +16,13 @@ from api.pages.languages import Speech
 from api.pages.visits import Form, Visitor
 from api.reading import Reading
 from api.runtime import Runtime
-from engine.answers import claim, inspection_name, seizure_name, taken
-from engine.assignment import Handling
-from engine.finds import SEIZURE
-from engine.queue import INSPECTION, RELEASE, Filed
-from engine.recording import ExplainedRelease
-from engine.records import Seizure
-from engine.reviews import AGREED, REVIEW, Review, Reviewer
+from engine.domain.records import Seizure
+from engine.journal.idempotency import claim, inspection_name, seizure_name, taken
+from engine.queue.queue import INSPECTION, RELEASE, Filed
+from engine.queue.reviews import AGREED, REVIEW, Review, Reviewer
+from engine.selection.team_assignment import Handling
+from engine.targeting.find_confirmation import SEIZURE
+from engine.targeting.reports import ExplainedRelease
 
 NUMBERS = ("minutes", "quantity_g")
 """Fields of an act that hold a number."""

@@ -21,15 +21,15 @@ from api.pages.waiting import UNREAD
 from api.past import past
 from api.reading import Reading, is_blind
 from api.runtime import Runtime
+from engine.domain.time_units import moment
 from engine.errors import NoModelError, TamperedBundleError
-from engine.finds import SEIZURE
-from engine.journal import BODIES, JOURNAL
-from engine.place_table import PRIOR
-from engine.queue import DECISIONS, RELEASE, Filed
-from engine.reasons import Reason
-from engine.reviews import NEEDS_SECOND
-from engine.selection import Channel
-from engine.times import moment
+from engine.explanation.reasons import Reason
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import DECISIONS, RELEASE, Filed
+from engine.queue.reviews import NEEDS_SECOND
+from engine.search_orders.priors import PRIOR
+from engine.selection.policy import Channel
+from engine.targeting.find_confirmation import SEIZURE
 
 MOST_LISTED = 18
 """Acts and finds that the page lists, the last of all."""

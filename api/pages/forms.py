@@ -18,7 +18,7 @@ from api.pages.languages import Speech
 from api.pages.numerals import AmbiguousNumeralError, NumeralError, read_number
 from api.pages.rendering import speech_of
 from api.pages.visits import Form, TheForm, field
-from engine.validation import rule_of
+from engine.domain.validation import rule_of
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -12,9 +12,9 @@ from api.pages.rendering import page
 from api.pages.routing import PageRoute
 from api.pages.visits import TheVisitor
 from api.runtime import Runtime
-from engine.queue import DECISIONS
-from engine.selection import Channel
-from engine.times import DAY
+from engine.domain.time_units import DAY
+from engine.queue.queue import DECISIONS
+from engine.selection.policy import Channel
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -13,7 +13,7 @@ from api.pages.visits import TheVisitor
 from api.reading import check_path
 from api.redrawing import draws
 from api.routes.integrity import LONGEST
-from engine.records import Identifier, PostCode
+from engine.domain.records import Identifier, PostCode
 
 router = APIRouter(prefix="/posts", route_class=PageRoute, include_in_schema=False)
 

@@ -20,8 +20,8 @@ from api.pages.visits import TheForm, TheVisitor, field
 from api.pages.wording import Retelling
 from api.promoting import approved, rolled_back, shadowed, trial_ended, withdrawn
 from api.runtime import Runtime
+from engine.domain.records import Identifier
 from engine.errors import MalformedBodyError, NotFoundError
-from engine.records import Identifier
 
 router = APIRouter(prefix="/models", route_class=PageRoute, include_in_schema=False)
 Version = Annotated[Identifier, Path()]

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Select, select
 
 from api.pages.waiting import UNREAD
 from api.runtime import Runtime
-from engine.journal import BODIES, JOURNAL
-from engine.queue import INSPECTION, RELEASE, Filed, last_of_crossing
-from engine.times import moment
+from engine.domain.time_units import moment
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import INSPECTION, RELEASE, Filed, last_of_crossing
 
 MOST_LISTED = 50
 """Acts and releases that the page lists, the last of all."""

@@ -9,9 +9,9 @@ cannot be forgotten here.
 from dataclasses import dataclass
 from typing import Final
 
-from engine.place_table import how
-from engine.records import PLACES
-from engine.rules import RULES
+from engine.criteria.indicator_rules import RULES
+from engine.domain.records import PLACES
+from engine.search_orders.priors import how
 
 
 def marked(text: str) -> str:

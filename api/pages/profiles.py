@@ -20,8 +20,8 @@ from api.pages.visits import Form, TheForm, TheVisitor, Visitor, field
 from api.pages.wording import Retelling
 from api.proposing import ReadingProposals
 from api.runtime import Runtime
+from engine.criteria.profiles.profile import Code as ProfileCode
 from engine.errors import ConflictError, ProfileRefusedError, RecordError, UnknownPostError
-from engine.profiles import Code as ProfileCode
 
 router = APIRouter(prefix="/profiles", route_class=PageRoute, include_in_schema=False)
 Code = Annotated[ProfileCode, Path()]

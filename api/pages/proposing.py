@@ -9,10 +9,10 @@ from api.pages.numerals import write_number
 from api.pages.visits import Form, Visitor
 from api.proposing import Approval, Proposing, Retirement
 from api.runtime import Runtime
+from engine.criteria.dual_control import Matter
+from engine.criteria.profiles.profile import ProfileProposal
+from engine.criteria.watchlist import NAMED, WatchEntry
 from engine.errors import BusyError, NotEnoughDataError
-from engine.profiles import ProfileProposal
-from engine.twokeys import Matter
-from engine.watchlist import NAMED, WatchEntry
 
 USUAL_DAYS = 90
 """How long a profile is valid unless somebody says otherwise."""

@@ -21,8 +21,8 @@ from api.pages.wording import Retelling
 from api.reading import check_path
 from api.roles import Role
 from api.runtime import Runtime
+from engine.domain.records import PostCode, VehicleClass
 from engine.errors import NotAuthenticatedError
-from engine.records import PostCode, VehicleClass
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -1,7 +1,7 @@
 """Why an expression is refused, or a model, and what a card says, as the catalogues know it.
 
-The language of profiles says it in English (:mod:`engine.profile_language`); a test says every
-refusal in every language, so that a new one cannot be forgotten here.
+The language of profiles says it in English (:mod:`engine.criteria.profiles.checker`); a test says
+every refusal in every language, so that a new one cannot be forgotten here.
 """
 
 from typing import Final

@@ -21,10 +21,11 @@ from api.keys import is_token, purpose_digest
 from api.pages.attempts import Attempts
 from api.roles import Role
 from api.tables import SESSIONS, SIGNED_IN, SIGNED_OUT
+from engine.domain.time_units import HOUR, rfc3339
 from engine.errors import NotAllowedError, NotAuthenticatedError
-from engine.journal import Draft, Entry, Journal
-from engine.store import Store
-from engine.times import HOUR, rfc3339
+from engine.journal.entries import Draft, Entry
+from engine.journal.journal import Journal
+from engine.storage.database import Store
 
 COOKIE = "darvoza_session"
 HOST_COOKIE = f"__Host-{COOKIE}"

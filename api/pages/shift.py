@@ -11,8 +11,8 @@ from api.pages.routing import PageRoute
 from api.pages.visits import TheVisitor
 from api.reading import check_path
 from api.shift_report import report
-from engine.records import PostCode, Time
-from engine.times import micros, rfc3339
+from engine.domain.records import PostCode, Time
+from engine.domain.time_units import micros, rfc3339
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from math import isnan, nan
 from typing import Any, Literal
 
-from engine.mirror import HEAVY
+from engine.queue.mirror_alerts import HEAVY
 
 State = Literal["same", "differs", "unknown", "plain"]
 DEAR = 0.25

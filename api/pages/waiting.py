@@ -14,15 +14,14 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from api.runtime import Runtime
-from engine.journal import BODIES
-from engine.minutes import Minutes
-from engine.queue import DECISIONS, Filed, waiting
-from engine.ranking import CHANNEL_STEP
-from engine.reviews import order_of_review
-from engine.rosters import ROSTERS
-from engine.selection import INSPECTED, Channel
-from engine.times import MINUTE, moment
-from engine.workload import Running
+from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
+from engine.domain.time_units import MINUTE, moment
+from engine.journal.journal import BODIES
+from engine.queue.queue import DECISIONS, Filed, waiting
+from engine.queue.reviews import order_of_review
+from engine.selection.policy import INSPECTED, Channel
+from engine.shifts.rosters import ROSTERS
+from engine.shifts.workload import Running
 
 _D = DECISIONS.c
 UNREAD = {"plate": None, "plate_country": None}

@@ -17,9 +17,9 @@ from api.pages.routing import PageRoute
 from api.pages.visits import TheForm, TheVisitor, Visitor
 from api.proposing import ReadingProposals
 from api.runtime import Runtime
+from engine.criteria.watchlist import NAMED
+from engine.domain.records import Identifier
 from engine.errors import RecordError
-from engine.records import Identifier
-from engine.watchlist import NAMED
 
 router = APIRouter(prefix="/watchlist", route_class=PageRoute, include_in_schema=False)
 EntryId = Annotated[Identifier, Path()]

@@ -10,11 +10,11 @@ from api.bodies import ReportedAct, body_of
 from api.dependencies import IdempotencyKey, RunningService, Team, TheCaller
 from api.reading import post_of
 from api.schemas import Acknowledged, AcknowledgedAct
-from engine.answers import claim, inspection_name, seizure_name
-from engine.assignment import Handling
-from engine.finds import SEIZURE
-from engine.queue import INSPECTION
-from engine.records import Seizure
+from engine.domain.records import Seizure
+from engine.journal.idempotency import claim, inspection_name, seizure_name
+from engine.queue.queue import INSPECTION
+from engine.selection.team_assignment import Handling
+from engine.targeting.find_confirmation import SEIZURE
 
 router = APIRouter(prefix="/v1", tags=["acts"], responses=said(401, 403, 404, 409, 413, 422, 503))
 

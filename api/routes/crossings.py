@@ -10,11 +10,11 @@ from api.bodies import optional_body_of, reported_arrival
 from api.dependencies import IdempotencyKey, RunningService, Team, TheCaller
 from api.reading import check_arrival, post_of
 from api.schemas import Acknowledged
-from engine.answers import claim, crossing_name
-from engine.assignment import Handling
-from engine.queue import RELEASE
-from engine.recording import CROSSING, ReleaseReason
-from engine.records import Arrival, Identifier
+from engine.domain.records import Arrival, Identifier
+from engine.journal.idempotency import claim, crossing_name
+from engine.queue.queue import RELEASE
+from engine.selection.team_assignment import Handling
+from engine.targeting.reports import CROSSING, ReleaseReason
 
 router = APIRouter(prefix="/v1/crossings", tags=["crossings"], responses=said(401, 403, 422, 503))
 

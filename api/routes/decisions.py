@@ -29,14 +29,14 @@ from api.schemas import (
     SupervisorView,
 )
 from api.schemas_past import PastView
-from engine.answers import claim, crossing_name
+from engine.domain.records import Arrival, Identifier, PostCode, Time
+from engine.domain.time_units import micros
 from engine.errors import MalformedBodyError, RiskError
-from engine.inflight import Recorded
-from engine.queue import DECISION
-from engine.records import Arrival, Identifier, PostCode, Time
-from engine.reviews import REVIEW, Review, Reviewer
-from engine.selection import Channel
-from engine.times import micros
+from engine.journal.batch_worker import Recorded
+from engine.journal.idempotency import claim, crossing_name
+from engine.queue.queue import DECISION
+from engine.queue.reviews import REVIEW, Review, Reviewer
+from engine.selection.policy import Channel
 
 router = APIRouter(prefix="/v1/decisions", tags=["decisions"], responses=said(401, 403, 422, 503))
 

@@ -10,8 +10,8 @@ from api.answering import answer
 from api.dependencies import RunningService
 from api.metrics import exposition
 from api.schemas import Alive, Ready
+from engine.domain.time_units import SECOND
 from engine.errors import RiskError
-from engine.times import SECOND
 from features.passages import epoch
 
 router = APIRouter(tags=["health"])

@@ -9,7 +9,7 @@ from api.dependencies import RunningService, TheCaller
 from api.integrity import report
 from api.reading import check_path
 from api.schemas_integrity import IntegrityReport
-from engine.records import PostCode
+from engine.domain.records import PostCode
 
 router = APIRouter(prefix="/v1/posts", tags=["integrity"], responses=said(401, 403, 404, 422, 503))
 

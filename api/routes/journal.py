@@ -11,7 +11,7 @@ from api.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.reading import check_path
 from api.redrawing import draws
 from api.schemas_audit import JournalCheck, JournalPage, OpenedRecord, PostDraws
-from engine.records import Identifier, PostCode
+from engine.domain.records import Identifier, PostCode
 
 router = APIRouter(prefix="/v1", tags=["audit"], responses=said(401, 403, 422, 503))
 

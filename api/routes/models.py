@@ -16,10 +16,10 @@ from api.model_reading import MOST, ReadingModels
 from api.promoting import approved, rolled_back, shadowed, trial_ended, withdrawn
 from api.runtime import Runtime
 from api.schemas_models import ModelComparison, ModelStanding, ModelStandings, ModelView
-from engine.answers import Claim, answered, claim, taken
+from engine.domain.records import Identifier, Record, Text
 from engine.errors import PromotionRefusedError
-from engine.records import Identifier, Record, Text
-from engine.store import Store
+from engine.journal.idempotency import Claim, answered, claim, taken
+from engine.storage.database import Store
 from models.standings import State
 
 Version = Annotated[Identifier, Path()]

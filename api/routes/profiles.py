@@ -28,7 +28,7 @@ from api.schemas_profiles import (
     Profiles,
     ProfileView,
 )
-from engine.profiles import ProfileProposal
+from engine.criteria.profiles.profile import ProfileProposal
 
 router = APIRouter(
     prefix="/v1/profiles", tags=["profiles"], responses=said(401, 403, 404, 409, 413, 422, 503)

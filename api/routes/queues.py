@@ -8,7 +8,7 @@ from api.answering import answer, said
 from api.dependencies import RunningService, TheCaller
 from api.reading import Reading, check_path
 from api.schemas import Queue
-from engine.records import PostCode
+from engine.domain.records import PostCode
 
 router = APIRouter(prefix="/v1/posts", tags=["queue"], responses=said(401, 403, 404, 422, 503))
 

@@ -12,10 +12,10 @@ from api.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.reading import check_path
 from api.roles import Role
 from api.schemas import Acknowledged, ShiftRoster
-from engine.answers import claim
-from engine.records import PostCode
-from engine.rosters import ROSTER, Roster
-from engine.times import rfc3339
+from engine.domain.records import PostCode
+from engine.domain.time_units import rfc3339
+from engine.journal.idempotency import claim
+from engine.shifts.rosters import ROSTER, Roster
 
 router = APIRouter(prefix="/v1/posts", tags=["roster"], responses=said(401, 403, 404, 422, 503))
 

@@ -9,8 +9,8 @@ from api.dependencies import RunningService, TheCaller
 from api.reading import check_path
 from api.schemas_shift import ShiftReport
 from api.shift_report import report
-from engine.records import PostCode, Time
-from engine.times import micros
+from engine.domain.records import PostCode, Time
+from engine.domain.time_units import micros
 
 router = APIRouter(prefix="/v1/posts", tags=["shift"], responses=said(401, 403, 404, 422, 503))
 

@@ -10,8 +10,8 @@ from api.bodies import body_of, optional_body_of
 from api.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.proposing import Approval, Proposing, ReadingProposals, Retirement
 from api.schemas_profiles import AcknowledgedNotice, AcknowledgedStep, WatchEntryView, WatchList
-from engine.records import Identifier
-from engine.watchlist import NOTICE_CHANNEL, Notice, WatchEntry
+from engine.criteria.watchlist import NOTICE_CHANNEL, Notice, WatchEntry
+from engine.domain.records import Identifier
 
 router = APIRouter(
     prefix="/v1", tags=["watchlist"], responses=said(401, 403, 404, 409, 413, 422, 503)

@@ -9,11 +9,11 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import select
 
-from engine.journal import BODIES, JOURNAL
-from engine.queue import DECISION, DECISIONS
-from engine.receipts import Receipt
-from engine.store import Store
-from engine.verify import verify
+from engine.audit.verification import verify
+from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.receipts import Receipt
+from engine.queue.queue import DECISION, DECISIONS
+from engine.storage.database import Store
 from experiments.faults.senders import Book
 
 _GONE = frozenset({"receipt_record", "receipt_chain"})

@@ -15,9 +15,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from engine.home import Home
-from engine.journal import Draft, Journal
-from engine.store import Store
+from engine.journal.entries import Draft
+from engine.journal.journal import Journal
+from engine.storage.database import Store
+from engine.storage.home import Home
 from experiments.synth.write import write
 from features.catalogue import CATALOGUE
 from features.intake import read_folder

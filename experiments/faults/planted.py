@@ -13,13 +13,13 @@ import numpy as np
 from sqlalchemy import Connection
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from engine.amending import Wanted
-from engine.decision import Decision, Inputs
+from engine.decision.decision import Decision, Inputs
+from engine.decision.record_codec import written
 from engine.errors import TamperedBundleError
-from engine.filing import written
-from engine.inflight import Asked, Recorded
-from engine.journal import Draft, Entry
-from engine.targeting import Targeting
+from engine.journal.batch_worker import Asked, Recorded
+from engine.journal.entries import Draft, Entry
+from engine.targeting.amendments import Wanted
+from engine.targeting.targeting import Targeting
 
 DELAY_SECONDS, LONG_SECONDS = 0.15, 3.0
 """A commit that takes its time, as on a slow disk: what was answered stands open to a kill. The

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.times import DAY, HOUR
+from engine.domain.time_units import DAY, HOUR
 from experiments.synth import search
 from experiments.synth.config import Bools, Floats, Ints
 from experiments.synth.plan import Plan

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.times import DAY, HOUR, MINUTE
+from engine.domain.time_units import DAY, HOUR, MINUTE
 from experiments.synth.circles import COVER_LANES, FRONTS, KEY_DRIVERS, Circles
 from experiments.synth.config import Bools, Config, Floats, Ints, pick_within
 from experiments.synth.fleet import Carriers, Pool, Vehicles

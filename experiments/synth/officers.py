@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import HOUR
+from engine.domain.time_units import HOUR
 from experiments.synth.config import Bools, Floats, Ints
 from experiments.synth.network import PAIRS, POSTS, TRUCK, VAN
 from experiments.synth.plan import Plan

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.records import PLACES
-from engine.times import HOUR
+from engine.domain.records import PLACES
+from engine.domain.time_units import HOUR
 from experiments.synth import dirt, search, tables
 from experiments.synth.catalogue import DUTY, LINES
 from experiments.synth.circles import SUBSTANCES

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.records import PLACES
+from engine.domain.records import PLACES
 from experiments.synth.cargo import MISDESCRIBED, NONE, SHORT_MASS, UNDECLARED, UNDERVALUED
 from experiments.synth.config import Bools, Floats, Ints
 from experiments.synth.hiding import WAYS

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.times import HOUR, MINUTE
+from engine.domain.time_units import HOUR, MINUTE
 from experiments.synth import dirt, plates
 from experiments.synth.config import Bools, Ints
 from experiments.synth.network import (

@@ -7,7 +7,7 @@ docs/synthetic.md.
 
 import numpy as np
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from experiments.synth.cargo import NONE
 from experiments.synth.config import Bools, Ints
 from experiments.synth.plan import Plan

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from experiments.synth.circles import FRONTS, Circles
 from experiments.synth.config import Bools, Config, Floats, Ints
 from experiments.synth.fleet import Carriers, Pool, Vehicles

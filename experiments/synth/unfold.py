@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from experiments.synth import finds, search
 from experiments.synth.circles import FRONTS
 from experiments.synth.config import Bools, Floats, Ints

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from engine.times import micros
+from engine.domain.time_units import micros
 from experiments.synth import papers, tables, truth
 from experiments.synth.config import Config
 from experiments.synth.network import network_toml

@@ -36,7 +36,7 @@ from api.runtime import open_network, open_store
 from api.schemas import SupervisorView
 from api.subservice import HOST, free_port, serving
 from engine.errors import ConflictError
-from engine.home import Home
+from engine.storage.home import Home
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 PEOPLE = {"malika": Role.SUPERVISOR, "zafar": Role.ANALYST, "nodira": Role.INTEGRITY}

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from api import promoting
 from api.backtesting import Backtests
-from engine.home import Home
+from engine.storage.home import Home
 from models import promotion, trials
 from models.bundle import MANIFEST, file_digest
 from models.promotions import measurement, on_trial, read_state

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from api.pages.languages import LANGUAGES
-from engine.finds import SEIZURE
-from engine.journal import JOURNAL
+from engine.journal.journal import JOURNAL
+from engine.targeting.find_confirmation import SEIZURE
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.looks import looked_at
 from tests.browser.people import Site, signed_in

@@ -13,7 +13,7 @@ from random import Random
 import pytest
 import time_machine
 
-import engine.shifts
+import engine.shifts.shift_state
 from api.settings import Settings
 from tests.service.world import FakeModels, World, make_home, make_keys, open_world
 
@@ -38,7 +38,7 @@ class Seeds:
 @pytest.fixture(scope="module", autouse=True)
 def _one_noon(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(engine.shifts, "secrets", Seeds())
+        patched.setattr(engine.shifts.shift_state, "secrets", Seeds())
         if request.path.stem in OWN_TIME:
             yield
             return

@@ -22,10 +22,10 @@ from api.app import create_app
 from api.cli import app as command_line
 from api.migrations.upgrade import upgrade
 from api.settings import Settings
-from engine.chain import GENESIS, canonical, chain_of, leaf_of
-from engine.journal import Entry
-from engine.receipts import Signer
-from engine.store import Store
+from engine.journal.entries import Entry
+from engine.journal.hash_chain import GENESIS, canonical, chain_of, leaf_of
+from engine.journal.receipts import Signer
+from engine.storage.database import Store
 from features.catalogue import CATALOGUE
 from features.plan import Plan
 

@@ -6,9 +6,10 @@ from typing import Any
 from api.accounts import Accounts
 from api.keys import open_pepper
 from api.roles import Role
-from engine.journal import Draft, Journal
-from engine.times import SystemClock
-from engine.twokeys import evidence
+from engine.criteria.dual_control import evidence
+from engine.domain.time_units import SystemClock
+from engine.journal.entries import Draft
+from engine.journal.journal import Journal
 from models.promotions import PromotionProjection
 from models.standings import APPROVED, REGISTERED, SHADOWED
 from tests.service.desk import at_desk

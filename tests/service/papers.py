@@ -5,8 +5,8 @@ from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from engine.home import Home
-from engine.journal import Journal
+from engine.journal.journal import Journal
+from engine.storage.home import Home
 from features.catalogue import CATALOGUE
 from features.plan import Plan
 from models import promotion

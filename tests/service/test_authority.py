@@ -22,15 +22,16 @@ from api.keys import digest, open_pepper, purpose_digest
 from api.roles import Role
 from api.settings import Settings
 from api.tables import KEYS, SESSIONS, USERS
+from engine.criteria.dual_control import RECORDS as TWO_KEY_RECORDS
+from engine.criteria.dual_control import tabled_standings
+from engine.criteria.match import Match
+from engine.criteria.watchlist import KEYS as WATCH_KEYS
+from engine.criteria.watchlist import WatchMatcher, _key
 from engine.errors import NotAuthenticatedError
-from engine.home import DATABASE_VARIABLE
-from engine.journal import JOURNAL, Draft
-from engine.matches import Match
-from engine.shifts import SHIFTS, Shifts
-from engine.twokeys import RECORDS as TWO_KEY_RECORDS
-from engine.twokeys import tabled_standings
-from engine.watchlist import KEYS as WATCH_KEYS
-from engine.watchlist import WatchMatcher, _key
+from engine.journal.entries import Draft
+from engine.journal.journal import JOURNAL
+from engine.shifts.shift_state import SHIFTS, Shifts
+from engine.storage.home import DATABASE_VARIABLE
 from models.promotions import MODEL_RECORDS
 from models.standings import Event, state
 from tests.service.desk import Desk, user

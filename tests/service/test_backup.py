@@ -18,11 +18,11 @@ from api.cli import app
 from api.commands.backup import copied
 from api.runtime import open_runtime, open_store
 from api.settings import Settings
+from engine.audit.verification import verify
 from engine.errors import HomeError, InputError, NotAllowedError
-from engine.home import DATABASE_VARIABLE, Home
-from engine.queue import listed
-from engine.receipts import Receipt
-from engine.verify import verify
+from engine.journal.receipts import Receipt
+from engine.queue.queue import listed
+from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.service.conftest import serving
 from tests.service.world import FakeModels, World, arrival, make_home, open_world
 

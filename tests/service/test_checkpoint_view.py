@@ -16,9 +16,9 @@ import pytest
 from api.pages import waiting
 from api.roles import MAY, Role
 from api.runtime import Runtime
-from engine import queue
-from engine.inflight import Recorded
-from engine.views import BLIND
+from engine.decision.role_views import BLIND
+from engine.journal.batch_worker import Recorded
+from engine.queue import queue
 from tests.service.desk import Desk, at_desk
 from tests.service.test_acts import act, find
 from tests.service.world import POST, World, arrival

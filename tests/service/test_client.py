@@ -17,8 +17,8 @@ from api.commands.demo import _result, _tell
 from api.examples import BODIES
 from api.roles import MAY, OPEN, Role
 from api.schemas import CheckpointView, Problem, SupervisorView
+from engine.domain.records import Arrival
 from engine.errors import NotEnoughDataError
-from engine.records import Arrival
 from tests.service.people import person
 from tests.service.world import POST, World, arrival
 

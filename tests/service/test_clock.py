@@ -17,17 +17,18 @@ import time_machine
 from sqlalchemy import Connection, select
 from typer.testing import CliRunner
 
-import engine.clock
+import engine.journal.clock
 from api.accounts import Accounts
 from api.cli import app
 from api.roles import Role
-from engine.clock import ACCEPTED, Reading
+from engine.audit.verification import verify
 from engine.errors import NotAuthenticatedError
-from engine.home import DATABASE_VARIABLE
-from engine.journal import JOURNAL, Head, Journal
-from engine.queue import EXPIRED, listed, waiting
-from engine.shifts import CLOSED
-from engine.verify import verify
+from engine.journal.clock import ACCEPTED, Reading
+from engine.journal.entries import Head
+from engine.journal.journal import JOURNAL, Journal
+from engine.queue.queue import EXPIRED, listed, waiting
+from engine.shifts.shift_state import CLOSED
+from engine.storage.home import DATABASE_VARIABLE
 from tests.clocks import travel
 from tests.service.conftest import serving
 from tests.service.test_acts import act
@@ -46,7 +47,9 @@ def own(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
     """Serve a home of this test's own, on either store."""
-    monkeypatch.setattr("engine.targeting.RECENT_SECONDS", -1)  # each batch looks at the clock
+    monkeypatch.setattr(
+        "engine.targeting.targeting.RECENT_SECONDS", -1
+    )  # each batch looks at the clock
     if request.param == "sqlite":
         yield from serving(tmp_path / "home")
         return
@@ -140,7 +143,7 @@ def test_a_clock_that_is_followed_empties_the_queue_and_reveals_seeds(
     own: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: the wall clock is believed, whatever the time since boot says."""
-    monkeypatch.setattr(engine.clock, "_judge", lambda anchor, wall, passed: Reading(wall))
+    monkeypatch.setattr(engine.journal.clock, "_judge", lambda anchor, wall, passed: Reading(wall))
     assert harms(own) >= {"left the queue", "seed revealed", "expired", "time"}
 
 

@@ -9,9 +9,9 @@ from pydantic import TypeAdapter
 
 from api.roles import Role
 from api.schemas import CheckpointView, SupervisorView
-from engine.queue import listed
-from engine.selection import Channel
-from engine.views import BLIND
+from engine.decision.role_views import BLIND
+from engine.queue.queue import listed
+from engine.selection.policy import Channel
 from tests.service.world import World, arrival
 
 MANY = 200 if os.environ.get("DARVOZA_PROOF") else 60

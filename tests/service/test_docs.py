@@ -10,8 +10,8 @@ from api.metrics import Metrics
 from api.problems import STATUS, TITLES
 from api.roles import MAY, OPEN
 from api.settings import Settings
-from engine.facts import data_gaps
-from engine.records import Arrival
+from engine.domain.records import Arrival
+from engine.explanation.facts import data_gaps
 from tests.service.world import arrival
 
 DOCS = Path(__file__).parents[2] / "docs"

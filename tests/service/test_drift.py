@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from api.commands.models import drift
+from engine.decision.record_codec import read_back
 from engine.errors import NoModelError, PromotionRefusedError
-from engine.filing import read_back
-from engine.journal import Draft
-from engine.queue import listed
+from engine.journal.entries import Draft
+from engine.queue.queue import listed
 from features.catalogue import CATALOGUE
 from features.online import OnlineFeatures
 from features.plan import Plan

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from models import watching
 from models.drift import Reference
 from models.train import train

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import select
 
 from api.settings import Settings
-from engine.filing import digest_of
-from engine.journal import Journal
-from engine.minutes import ACT_MINUTES
+from engine.decision.inspection_minutes import ACT_MINUTES
+from engine.decision.record_codec import digest_of
+from engine.journal.journal import Journal
 from experiments.synth.write import write
 from features.bulk import matrix
 from features.catalogue import CATALOGUE

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from engine.ports import Evidence
-from engine.queue import filed
+from engine.queue.queue import filed
 from features.catalogue import CATALOGUE
 from features.evidence import EvidenceReader
 from features.plan import Plan

@@ -19,7 +19,7 @@ from api.commands.fault_runs import Fault, Order
 from api.commands.forker import PLANTED
 from api.commands.scratch import Scratch, scratch
 from api.home import VARIABLE
-from engine.home import DATABASE_VARIABLE, Home
+from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.faults import outages
 from experiments.faults.audit import Counts
 from experiments.faults.disk import on_a_small_disk

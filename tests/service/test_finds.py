@@ -12,7 +12,7 @@ from api.accounts import Accounts
 from api.callers import Caller
 from api.keys import open_pepper
 from api.roles import Role
-from engine.finds import FIND_CONFIRMED
+from engine.targeting.find_confirmation import FIND_CONFIRMED
 from features.acts import labels
 from features.event_log import read_event_log
 from tests.service.conftest import serving

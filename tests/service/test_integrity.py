@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from api.roles import Role
-from engine.assignment import TEAM, assigned
-from engine.verify_draws import Draws
+from engine.audit.draw_verification import Draws
+from engine.selection.team_assignment import TEAM, assigned
 from tests.service.test_acts import act, find
 from tests.service.world import POST, World, arrival
 

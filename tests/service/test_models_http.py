@@ -15,10 +15,11 @@ from api.promoting import APPROVERS
 from api.roles import Role
 from api.routes.models import RulesOnly, _once
 from api.settings import Settings
-from engine.answers import AnswerProjection, claim
+from engine.domain.time_units import DAY
 from engine.errors import PromotionRefusedError
-from engine.journal import Draft, Journal
-from engine.times import DAY
+from engine.journal.entries import Draft
+from engine.journal.idempotency import AnswerProjection, claim
+from engine.journal.journal import Journal
 from features.catalogue import CATALOGUE
 from features.plan import Plan
 from models import promotion

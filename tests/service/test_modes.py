@@ -81,7 +81,7 @@ def test_rules_and_the_lot_refer_with_reasons(own: World) -> None:
         assert seen["basis"] in ("random", "profile")
         assert seen["risk"]["percentile"] is None and seen["model_version"] is None
     with own.runtime.store.read() as connection:
-        from engine.queue import listed
+        from engine.queue.queue import listed
 
         for filed in listed(connection, post=None, channel=None, since=0, most=50):
             assert own.runtime.recompute.decision(connection, filed.seq).is_identical
@@ -94,7 +94,7 @@ def test_every_table_of_percentiles_is_a_record(own: World) -> None:
             own.decide(arrival(int(version[1]) * 100 + number))
     from sqlalchemy import select
 
-    from engine.shifts import TABLES
+    from engine.shifts.shift_state import TABLES
 
     with own.runtime.store.read() as connection:
         found = connection.execute(select(TABLES.c.model_version, TABLES.c.seq)).all()

@@ -24,8 +24,8 @@ from api.models import HomeModels
 from api.pages.languages import LANGUAGES
 from api.runtime import Runtime, open_runtime
 from api.settings import Settings
-from engine.home import Home
-from engine.queue import Filed, listed
+from engine.queue.queue import Filed, listed
+from engine.storage.home import Home
 from tests.service.desk import TOKEN
 
 ARCHIVE = Path(__file__).parents[1] / "data" / "home-0c412e7" / "home.tar.xz"

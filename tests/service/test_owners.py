@@ -14,10 +14,11 @@ from api.keys import digest, new_key, open_pepper
 from api.promoting import _inactive
 from api.roles import BOUND, OWNED, Role
 from api.tables import KEY_CREATED
+from engine.criteria.dual_control import tabled_standings
 from engine.errors import NotAllowedError, NotFoundError
-from engine.home import Home
-from engine.journal import Draft, Journal
-from engine.twokeys import tabled_standings
+from engine.journal.entries import Draft
+from engine.journal.journal import Journal
+from engine.storage.home import Home
 from models import promotion
 from models.promotions import PromotionProjection, read_state
 from models.standings import Event, state

@@ -10,8 +10,8 @@ from api.pages.deciding import bars
 from api.pages.drawing import HEIGHT, OUTLINES, RADIUS, WIDTH, drawing
 from api.pages.sides import sides
 from api.roles import Role
-from engine.place_table import PRIOR
-from engine.reasons import Reason
+from engine.explanation.reasons import Reason
+from engine.search_orders.priors import PRIOR
 from tests.service.desk import Desk, at_desk, user
 from tests.service.test_acts import find
 from tests.service.world import World, arrival

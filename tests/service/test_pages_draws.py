@@ -5,9 +5,9 @@ import json
 from sqlalchemy import select
 
 from api.roles import Role
-from engine.draws import RANDOM
-from engine.journal import Draft
-from engine.shifts import CLOSED, SHIFTS
+from engine.journal.entries import Draft
+from engine.selection.randomization import RANDOM
+from engine.shifts.shift_state import CLOSED, SHIFTS
 from tests.service.desk import at_desk
 from tests.service.world import POST, World, arrival
 

@@ -10,7 +10,7 @@ from api import auditing
 from api.auditing import SENSITIVE_READ, VERIFIED
 from api.pages.labels import KINDS
 from api.roles import Role
-from engine.journal import BODIES, JOURNAL
+from engine.journal.journal import BODIES, JOURNAL
 from tests.service.desk import at_desk
 from tests.service.test_acts import act, find
 from tests.service.world import POST, World

@@ -9,11 +9,11 @@ import pytest
 from api.pages import labels, refusals
 from api.pages.languages import LANGUAGES, Speech, read_catalogue
 from api.pages.wording import Retelling
-from engine.facts import data_gaps
-from engine.places import PARTIES
+from engine.criteria.indicator_rules import RULES
+from engine.domain.records import PLACES, Arrival
+from engine.explanation.facts import data_gaps
 from engine.ports import Contribution, Evidence
-from engine.records import PLACES, Arrival
-from engine.rules import RULES
+from engine.search_orders.search_order import PARTIES
 from features.catalogue import CATALOGUE
 from models import card
 from models.reasons import Sentences

@@ -15,8 +15,8 @@ from api.pages.proposing import successor
 from api.pages.wording import Retelling
 from api.roles import Role
 from api.schemas_profiles import ProfileView
+from engine.criteria.profiles.program import program
 from engine.errors import BusyError, NotEnoughDataError, ProfileRefusedError
-from engine.profile_program import program
 from tests.service.desk import Desk, at_desk
 from tests.service.test_client import client
 from tests.service.world import World, arrival

@@ -10,7 +10,7 @@ from api.pages import queue
 from api.pages.sessions import COOKIE
 from api.pages.waiting import Meter, Vehicle, _cut, desk, mark
 from api.roles import Role
-from engine.times import moment
+from engine.domain.time_units import moment
 from tests.service.desk import Desk, at_desk
 from tests.service.test_acts import act, find
 from tests.service.world import OTHER, POST, World, arrival

@@ -13,12 +13,12 @@ from pydantic import TypeAdapter
 from api.backtesting import Backtests
 from api.roles import Role
 from api.schemas_profiles import AcknowledgedProfile, AcknowledgedStep, Profiles, ProfileView
-from engine import twokeys
+from engine.criteria import dual_control
+from engine.criteria.profiles.fields import Reader
+from engine.criteria.profiles.profile import Profile, Trial, profiles
+from engine.criteria.profiles.program import context, program
 from engine.errors import NotFoundError
-from engine.profile_fields import Reader
-from engine.profile_program import context, program
-from engine.profiles import Profile, Trial, profiles
-from engine.queue import listed
+from engine.queue.queue import listed
 from features.event_log import read_event_log
 from models.profile_backtest import profile_backtest
 from tests.service.conftest import serving
@@ -177,12 +177,12 @@ def test_a_service_that_asks_for_no_second_person_is_found(
     """The twin: with the guard taken out, the same request by the same person goes through."""
     send(world, "/v1/profiles", proposed("OWN-2"), people["bob"])
     assert send(world, "/v1/profiles/OWN-2/approvals", {}, people["bob"]).status_code == 403
-    guarded = twokeys.approval
+    guarded = dual_control.approval
 
-    def planted(matter: Any, now: twokeys.Standing, *, by: str, shadow: bool = False) -> Any:
+    def planted(matter: Any, now: dual_control.Standing, *, by: str, shadow: bool = False) -> Any:
         return guarded(matter, now, by=f"not {by}", shadow=shadow)
 
-    monkeypatch.setattr(twokeys, "approval", planted)
+    monkeypatch.setattr(dual_control, "approval", planted)
     assert send(world, "/v1/profiles/OWN-2/approvals", {}, people["bob"]).status_code == 201
 
 
@@ -276,7 +276,7 @@ def is_in_force(profile: Profile) -> bool:
 
 
 def arrival_of(body: dict[str, Any]) -> Any:
-    from engine.records import Arrival
+    from engine.domain.records import Arrival
 
     return Arrival.model_validate(body["arrival"], strict=False)
 
@@ -381,7 +381,7 @@ def test_no_approval_before_a_backtest(
 def test_profiles_together_stay_bearable(
     world: World, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine import profiles as module
+    from engine.criteria.profiles import profile as module
 
     into_force(world, people, "SACKS-1")
     send(world, "/v1/profiles", proposed("MANY-1", "features.night == 1"), people["ann"])

@@ -21,11 +21,11 @@ from api.runtime import projections
 from api.settings import Settings
 from api.stored_secrets import StoredSecrets
 from api.verification import NOT_COMPARED, ProjectionCheck
-from engine.comparison import Comparison, identity_of
-from engine.home import DATABASE_VARIABLE
-from engine.replay import scratch
-from engine.store import METADATA
-from engine.verify import Fault
+from engine.audit.projection_replay import scratch
+from engine.audit.store_comparison import Comparison, identity_of
+from engine.audit.verification import Fault
+from engine.storage.database import METADATA
+from engine.storage.home import DATABASE_VARIABLE
 from features.catalogue import CATALOGUE
 from features.plan import Plan
 from features.recount import Recount

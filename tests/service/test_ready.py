@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from api import probe
 from engine.errors import StoreUnavailableError
-from engine.store import Store
+from engine.storage.database import Store
 from tests.service.world import World, arrival
 
 TRY = """
@@ -18,7 +18,7 @@ import os, subprocess, sys
 from pathlib import Path
 from api.migrations.upgrade import upgrade
 from engine.errors import StoreUnavailableError
-from engine.store import Store, _allocate
+from engine.storage.database import Store, _allocate
 
 folder = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "darvoza", folder], check=True)
@@ -96,7 +96,7 @@ def test_a_commit_that_failed_is_remembered_until_one_succeeds(
     assert world.client.get("/readyz").status_code == 200
     with pytest.raises(StoreUnavailableError), store.write():
         raise StoreUnavailableError("SQLITE_FULL")
-    monkeypatch.setattr("engine.store.FAILED_SECONDS", 0.0)
+    monkeypatch.setattr("engine.storage.database.FAILED_SECONDS", 0.0)
     assert world.client.get("/readyz").status_code == 200, "no arrival comes to an unready service"
 
 

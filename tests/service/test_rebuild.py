@@ -16,12 +16,13 @@ from api.home_check import check_home
 from api.home_rebuild import rebuild_home
 from api.runtime import open_store
 from api.settings import Settings
-from engine.erasures import erasure_draft
+from engine.audit.erasures import erasure_draft
 from engine.errors import HomeError, StoreUnavailableError
-from engine.home import DATABASE_VARIABLE, Home
-from engine.journal import Draft, Journal
-from engine.receipts import open_signer
-from engine.store import Store
+from engine.journal.entries import Draft
+from engine.journal.journal import Journal
+from engine.journal.receipts import open_signer
+from engine.storage.database import Store
+from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.service.lived import ENTRIES, live
 from tests.service.test_projections import EDITS
 from tests.service.world import POST, FakeModels, World, make_home, make_keys, open_world

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from api.roles import Role
-from engine.filing import read_back
-from engine.queue import Filed, listed
-from engine.recompute import Recomputed
+from engine.audit.decision_replay import Recomputed
+from engine.decision.record_codec import read_back
+from engine.queue.queue import Filed, listed
 from tests.service.test_acts import act
 from tests.service.test_amendments import amend, heavier
 from tests.service.world import World, arrival

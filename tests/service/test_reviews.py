@@ -11,16 +11,16 @@ from api.callers import Caller
 from api.keys import open_pepper
 from api.reading import Reading
 from api.roles import Role
-from engine import recording
-from engine.answers import claim
+from engine.decision.inspection_minutes import place_of
+from engine.decision.record_codec import read_back
+from engine.domain.records import Arrival
 from engine.errors import ConflictError, NotAllowedError
-from engine.filing import read_back
-from engine.places import SEARCHED_FIRST, Searches, search_order
-from engine.queue import filed
-from engine.ranking import place_of
-from engine.records import Arrival
-from engine.reviews import REVIEW, Review, Reviewer, review_draft, reviews_of
-from engine.selection import Channel
+from engine.journal.idempotency import claim
+from engine.queue.queue import filed
+from engine.queue.reviews import REVIEW, Review, Reviewer, review_draft, reviews_of
+from engine.search_orders.search_order import SEARCHED_FIRST, Searches, search_order
+from engine.selection.policy import Channel
+from engine.targeting import reports
 from tests.service.desk import user
 from tests.service.test_acts import act, find
 from tests.service.world import POST, World
@@ -87,7 +87,7 @@ def test_one_supervisor_who_is_enough_is_found(
 ) -> None:
     """Negative control: with the rule left out one person lets a red vehicle go."""
     red = find(world, "red", START + 7000)
-    monkeypatch.setattr(recording, "second_step", lambda *_, **__: {})
+    monkeypatch.setattr(reports, "second_step", lambda *_, **__: {})
     assert said(world, red, LET_GO).status_code == 201
     assert red["crossing_id"] not in queued(world)
 

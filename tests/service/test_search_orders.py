@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from engine import places
-from engine.queue import listed
+from engine.queue.queue import listed
+from engine.search_orders import search_order
 from tests.service.test_acts import act, find
 from tests.service.world import World, arrival
 
@@ -81,5 +81,5 @@ def test_an_order_is_made_again_whatever_was_found_since(
 ) -> None:
     same = again(world)
     assert len(same) >= 2 and all(same)
-    monkeypatch.setattr(places, "SEARCHED_FIRST", 5)
+    monkeypatch.setattr(search_order, "SEARCHED_FIRST", 5)
     assert not any(again(world)), "another way of making orders is noticed"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from engine.journal import Draft
-from engine.queue import DECISIONS as FILED
-from engine.times import DAY
+from engine.domain.time_units import DAY
+from engine.journal.entries import Draft
+from engine.queue.queue import DECISIONS as FILED
 from features.online import OnlineFeatures
 from models import promotion, watching
 from models.drift import reference

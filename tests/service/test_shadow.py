@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from api import models
 from api.cli import app
+from engine.domain.records import Arrival
+from engine.domain.time_units import DAY
 from engine.errors import PromotionRefusedError
-from engine.journal import Draft
+from engine.journal.entries import Draft
 from engine.ports import FeatureRows
-from engine.queue import listed
-from engine.records import Arrival
-from engine.times import DAY
+from engine.queue.queue import listed
 from features.catalogue import CATALOGUE
 from features.online import OnlineFeatures
 from features.plan import Plan

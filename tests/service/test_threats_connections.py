@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api import connections, strangers
 from api.connections import OWING, BoundedProtocol
-from engine.journal import JOURNAL
+from engine.journal.journal import JOURNAL
 from tests.service.wire import LAST, PATIENCE_SECONDS, Wire, answers, listening, request
 from tests.service.world import arrival
 

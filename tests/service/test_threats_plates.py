@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from engine.identifiers import fold, skeleton
+from engine.domain.identifiers import fold, skeleton
 
 PLATES = 10_000 if os.environ.get("DARVOZA_PROOF") else 300
 LATIN, CYRILLIC = "ABEKMHOPCTYX", "АВЕКМНОРСТУХ"

@@ -8,7 +8,7 @@ import pytest
 from api.keys import EXAMPLES, PEPPER_FILE, check_database, open_pepper
 from api.runtime import open_store
 from engine.errors import HomeError
-from engine.home import DATABASE_VARIABLE, Home
+from engine.storage.home import DATABASE_VARIABLE, Home
 
 DOCS = Path(__file__).parents[2] / "docs"
 URL = "postgresql+psycopg://darvoza:{}@127.0.0.1:1/darvoza"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from engine import considering
-from engine.records import Crossing
+from engine.domain.records import Crossing
+from engine.targeting import context
 from features.online import OnlineFeatures
 from features.passages import PASSAGES
 from tests.service.test_amendments import inputs
@@ -131,6 +131,6 @@ def test_probing_draws_by_id_would_be_found(world: World, monkeypatch: pytest.Mo
     def by_id(crossing: Crossing, shift: Any) -> bytes:
         return crossing.crossing_id.encode()
 
-    monkeypatch.setattr(considering, "movement_key", by_id)
+    monkeypatch.setattr(context, "movement_key", by_id)
     drawn = draws(world, 505, 5)
     assert drawn != drawn[:1] * 5

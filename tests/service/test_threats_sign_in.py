@@ -21,7 +21,7 @@ from api.roles import Role
 from api.settings import Settings
 from api.tables import USERS
 from engine.errors import BusyError, NotAuthenticatedError
-from engine.store import METADATA, Store
+from engine.storage.database import METADATA, Store
 from tests.service.desk import Desk, user
 from tests.service.world import World, arrival
 

@@ -10,13 +10,13 @@ import pytest
 
 from api.roles import Role
 from api.serving import ModelWatch
-from engine.draws import SCORE
-from engine.journal import Draft
+from engine.audit.draw_verification import Draws
+from engine.journal.entries import Draft
 from engine.ports import Scorer
-from engine.queue import listed
-from engine.shifts import CLOSED, SHIFTS
-from engine.trial import CHALLENGER, CHAMPION, TRIAL, leading
-from engine.verify_draws import Draws
+from engine.queue.queue import listed
+from engine.selection.champion_challenger import CHALLENGER, CHAMPION, TRIAL, leading
+from engine.selection.randomization import SCORE
+from engine.shifts.shift_state import CLOSED, SHIFTS
 from features.catalogue import CATALOGUE
 from features.plan import Plan
 from models.promotions import OnTrial
@@ -129,7 +129,7 @@ def test_who_leads_is_drawn_again_once_the_seed_is_known(
         return found
 
     assert faults() == []
-    monkeypatch.setattr("engine.verify_draws.leading", lambda share, drawn: CHALLENGER)
+    monkeypatch.setattr("engine.audit.draw_verification.leading", lambda share, drawn: CHALLENGER)
     assert set(faults()) == {"leader"}, "the twin: records let the champion lead too"
 
 

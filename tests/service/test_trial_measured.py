@@ -12,10 +12,10 @@ from typer.testing import CliRunner, Result
 from api import promoting
 from api.cli import app
 from api.roles import Role
+from engine.domain.time_units import WEEK
 from engine.errors import PromotionRefusedError
-from engine.queue import listed
-from engine.times import WEEK
-from engine.trial import CHALLENGER, CHAMPION
+from engine.queue.queue import listed
+from engine.selection.champion_challenger import CHALLENGER, CHAMPION
 from models import promotion
 from models.forgetting import Race, after
 from models.promotions import OnTrial, on_trial, read_state

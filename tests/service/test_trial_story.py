@@ -18,8 +18,8 @@ from api.cli import app
 from api.models import HomeModels
 from api.roles import Role
 from api.settings import Settings
-from engine.home import Home
-from engine.queue import listed
+from engine.queue.queue import listed
+from engine.storage.home import Home
 from experiments.faults import models as made_up
 from models import promotion
 from models.bundle import file_digest, signing_key

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from api.roles import Role
 from api.schemas_profiles import AcknowledgedNotice, AcknowledgedStep, WatchEntryView, WatchList
-from engine.watchlist import WatchEntry
+from engine.criteria.watchlist import WatchEntry
 from tests.clocks import travel
 from tests.service.people import person, send
 from tests.service.world import World, arrival
@@ -152,7 +152,9 @@ def test_leaving_takes_two_who_did_not_write_it(world: World, people: People) ->
 
 
 def test_an_entry_expires(world: World, people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.targeting.RECENT_SECONDS", -1)  # only the clock jumps below
+    monkeypatch.setattr(
+        "engine.targeting.targeting.RECENT_SECONDS", -1
+    )  # only the clock jumps below
     entry_id = listed(world, people, plate="04 D 333", expiry=ahead(1 / 24))
     assert decided(world, 8501, plate="04D333")["watchlist"]
     with travel(datetime.now(UTC) + timedelta(hours=2), tick=True):

@@ -24,12 +24,12 @@ from api.migrations.upgrade import upgrade
 from api.roles import BOUND, OWNED, Role
 from api.runtime import Runtime, open_network, open_runtime, open_store
 from api.settings import Settings
+from engine.domain.records import Arrival
 from engine.errors import NoModelError
-from engine.home import Home
+from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Rows, Scorer, Scores
-from engine.reasons import Reason
-from engine.records import Arrival
-from engine.store import Store
+from engine.storage.database import Store
+from engine.storage.home import Home
 from features.catalogue import CATALOGUE
 from features.definitions import Feature, Read
 from features.plan import Plan

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from engine.domain.time_units import HOUR
 from engine.errors import ConflictError
-from engine.times import HOUR
 from features import catalogue, reference
 from features.answers import finish
 from features.bulk import matrix, reads

@@ -16,9 +16,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from engine.journal import Draft, Entry, Journal
-from engine.store import Store
-from engine.writer import Writer
+from engine.journal.entries import Draft, Entry
+from engine.journal.group_commit import Writer
+from engine.journal.journal import Journal
+from engine.storage.database import Store
 
 BATCH = 3
 LONGEST_SECONDS = 0.06

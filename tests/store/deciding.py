@@ -16,11 +16,12 @@ from unittest.mock import patch
 import numpy as np
 from sqlalchemy import Connection
 
+from engine.domain.records import Arrival
 from engine.errors import StoreUnavailableError
-from engine.journal import Draft, Entry, Journal
-from engine.records import Arrival
-from engine.store import Store
-from engine.writer import Writer
+from engine.journal.entries import Draft, Entry
+from engine.journal.group_commit import Writer
+from engine.journal.journal import Journal
+from engine.storage.database import Store
 from features import counters, standing
 from features.catalogue import CATALOGUE
 from features.counters import Lookup

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from engine.chain import GENESIS, SALT_BYTES, chain_of, leaf_of
-from engine.journal import BODIES, IDENTITY, JOURNAL, Draft, Entry, Journal
-from engine.store import Store
+from engine.journal.entries import Draft, Entry
+from engine.journal.hash_chain import GENESIS, SALT_BYTES, chain_of, leaf_of
+from engine.journal.journal import BODIES, IDENTITY, JOURNAL, Journal
+from engine.storage.database import Store
 
 RECORDS = 36
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from engine.journal import Journal
-from engine.records import Arrival
-from engine.store import Store
+from engine.domain.records import Arrival
+from engine.journal.journal import Journal
+from engine.storage.database import Store
 from features.bulk import Matrix, matrix
 from features.catalogue import CATALOGUE
 from features.log import read_log

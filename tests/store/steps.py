@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.journal import Draft
-from engine.times import DAY
+from engine.domain.time_units import DAY
+from engine.journal.entries import Draft
 from features.online import OnlineFeatures
 from tests.histories import History
 

@@ -15,11 +15,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, insert, select
 
-from engine.chain import canonical, new_salt
-from engine.journal import BODIES, JOURNAL, Draft, Entry, Journal
-from engine.receipts import Receipt, Signer
-from engine.store import Store
-from engine.verify import check
+from engine.audit.verification import check
+from engine.journal.entries import Draft, Entry
+from engine.journal.hash_chain import canonical, new_salt
+from engine.journal.journal import BODIES, JOURNAL, Journal
+from engine.journal.receipts import Receipt, Signer
+from engine.storage.database import Store
 from tests.store.forging import forge, undone
 
 TRIALS = 200 if os.environ.get("DARVOZA_PROOF") else 4

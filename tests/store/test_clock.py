@@ -7,18 +7,30 @@ from unittest.mock import patch
 import pytest
 from sqlalchemy import delete, select
 
-import engine.clock
-from engine.clock import ACCEPTED, ALLOWED, ANCHORS, LONGEST_OFF, ClockProjection, acceptance
-from engine.journal import Draft, Journal
-from engine.store import Store
-from engine.times import DAY, HOUR, MINUTE, SECOND
-from engine.verify import verify
+import engine.journal.clock
+from engine.audit.verification import verify
+from engine.domain.time_units import DAY, HOUR, MINUTE, SECOND
+from engine.journal.clock import (
+    ACCEPTED,
+    ALLOWED,
+    ANCHORS,
+    LONGEST_OFF,
+    ClockProjection,
+    acceptance,
+)
+from engine.journal.entries import Draft
+from engine.journal.journal import Journal
+from engine.storage.database import Store
 
 
 @contextmanager
 def moved(*, wall: int = 0, passed: int = 0, boot: str | None = None) -> Iterator[None]:
     """Move the wall clock and the time since boot by so many microseconds each."""
-    read, counted, named = Journal._head, engine.clock.since_boot, engine.clock.boot_id
+    read, counted, named = (
+        Journal._head,
+        engine.journal.clock.since_boot,
+        engine.journal.clock.boot_id,
+    )
 
     def head(journal: Journal, connection: object) -> object:
         found, now = read(journal, connection)  # type: ignore[arg-type]
@@ -26,8 +38,8 @@ def moved(*, wall: int = 0, passed: int = 0, boot: str | None = None) -> Iterato
 
     with (
         patch.object(Journal, "_head", head),
-        patch.object(engine.clock, "since_boot", lambda: counted() + passed),
-        patch.object(engine.clock, "boot_id", named if boot is None else lambda: boot),
+        patch.object(engine.journal.clock, "since_boot", lambda: counted() + passed),
+        patch.object(engine.journal.clock, "boot_id", named if boot is None else lambda: boot),
     ):
         yield
 

@@ -9,9 +9,9 @@ from api.credential_commitment import commitment_of
 from api.keys import digest
 from api.roles import Role
 from api.tables import KEYS, USERS
-from engine.journal import BODIES, JOURNAL
-from engine.network import Network
-from engine.store import Store
+from engine.domain.network import Network
+from engine.journal.journal import BODIES, JOURNAL
+from engine.storage.database import Store
 from tests.service.world import CHEAP
 
 PEPPER = bytes(range(32))

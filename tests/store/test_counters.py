@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection
 
-from engine.journal import Draft, Entry
-from engine.records import Arrival
-from engine.store import Store
-from engine.times import DAY, HOUR
+from engine.domain.records import Arrival
+from engine.domain.time_units import DAY, HOUR
+from engine.journal.entries import Draft, Entry
+from engine.storage.database import Store
 from features import counters, standing
 from features.backfill import backfill
 from features.bulk import matrix

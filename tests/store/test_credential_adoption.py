@@ -24,10 +24,11 @@ from api.tables import (
     USERS,
     AccountProjection,
 )
+from engine.domain.network import Network
 from engine.errors import NotAuthenticatedError
-from engine.journal import JOURNAL, Draft, Journal
-from engine.network import Network
-from engine.store import Store
+from engine.journal.entries import Draft
+from engine.journal.journal import JOURNAL, Journal
+from engine.storage.database import Store
 from tests.service.world import CHEAP
 
 MIGRATIONS = Path(__file__).parents[2] / "api" / "migrations"

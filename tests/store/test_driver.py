@@ -7,9 +7,9 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import QueuePool
 
-from engine import store as stores
 from engine.errors import StoreUnavailableError
-from engine.store import Store, add, fetch
+from engine.storage import database as stores
+from engine.storage.database import Store, add, fetch
 from features.counters import COUNTERS, latest
 
 only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

@@ -9,12 +9,13 @@ import psycopg
 import pytest
 from sqlalchemy import event, func, select
 
-import engine.store
+import engine.storage.database
+from engine.audit.verification import verify
 from engine.errors import StoreUnavailableError
-from engine.journal import JOURNAL, Draft, Entry, Journal
-from engine.store import STALLED_SECONDS, Store
-from engine.verify import verify
-from engine.writer import Writer
+from engine.journal.entries import Draft, Entry
+from engine.journal.group_commit import Writer
+from engine.journal.journal import JOURNAL, Journal
+from engine.storage.database import STALLED_SECONDS, Store
 from experiments.postgres import Cluster
 
 SECONDS = 60
@@ -137,8 +138,8 @@ def test_a_server_that_dies_loses_and_doubles_nothing(store: Store, cluster: Clu
 def test_a_writer_that_stalls_does_not_keep_the_lock(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = engine.store._POSTGRES_LOCK.replace(f"'{STALLED_SECONDS}s'", "'100ms'")
-    monkeypatch.setattr(engine.store, "_POSTGRES_LOCK", short)
+    short = engine.storage.database._POSTGRES_LOCK.replace(f"'{STALLED_SECONDS}s'", "'100ms'")
+    monkeypatch.setattr(engine.storage.database, "_POSTGRES_LOCK", short)
     stalled = Store(store_url)
     monkeypatch.undo()
     store = Store(store_url)

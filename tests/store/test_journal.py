@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
 
-import engine.store
-from engine.chain import GENESIS
+import engine.storage.database
+from engine.audit.verification import verify
+from engine.domain.time_units import DAY, SECOND, SystemClock
 from engine.errors import NotFoundError, RecordError, StoreUnavailableError
-from engine.journal import BODIES, JOURNAL, TICK, Draft, Entry, Head, Journal
-from engine.store import CommitUnknownError, Store
-from engine.times import DAY, SECOND, SystemClock
-from engine.verify import verify
+from engine.journal.entries import Draft, Entry, Head
+from engine.journal.hash_chain import GENESIS
+from engine.journal.journal import BODIES, JOURNAL, TICK, Journal
+from engine.storage.database import CommitUnknownError, Store
 
 NOON = 1_710_158_400_000_000
 
@@ -282,9 +283,11 @@ def test_a_store_without_a_journal_says_so(store_url: str) -> None:
 def test_a_lock_that_is_never_freed_makes_the_store_unavailable(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.store, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(engine.storage.database, "PATIENCE_SECONDS", 0)
     monkeypatch.setattr(
-        engine.store, "_POSTGRES_LOCK", engine.store._POSTGRES_LOCK.replace("'5s'", "'50ms'")
+        engine.storage.database,
+        "_POSTGRES_LOCK",
+        engine.storage.database._POSTGRES_LOCK.replace("'5s'", "'50ms'"),
     )
     holder, store = Store(store_url), Store(store_url)
     with holder.write(), pytest.raises(StoreUnavailableError):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, delete
 
-from engine.journal import BODIES
-from engine.store import Store
-from engine.verify import check
+from engine.audit.verification import check
+from engine.journal.journal import BODIES
+from engine.storage.database import Store
 from tests.store import independent_verifier
 from tests.store.forging import (
     RECORDS,

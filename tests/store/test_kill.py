@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from engine.journal import JOURNAL
-from engine.store import Store
-from engine.verify import verify
+from engine.audit.verification import verify
+from engine.journal.journal import JOURNAL
+from engine.storage.database import Store
 from tests.store.appending import BATCH
 
 ROOT = Path(__file__).parents[2]

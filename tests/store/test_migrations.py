@@ -12,8 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Integer, MetaData, Table
 
 from api.migrations.upgrade import found, newest, upgrade
-from engine.journal import Journal
-from engine.store import METADATA, Store
+from engine.journal.journal import Journal
+from engine.storage.database import METADATA, Store
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("engine", "features", "models", "experiments", "api")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.store import Store
-from engine.times import HOUR
+from engine.domain.time_units import HOUR
+from engine.storage.database import Store
 from features import catalogue
 from features.definitions import count, previous, smoothed_rate
 from features.plan import Plan

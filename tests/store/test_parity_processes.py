@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.home import Home
-from engine.store import Store
-from engine.times import HOUR
-from engine.verify import verify
+from engine.audit.verification import verify
+from engine.domain.time_units import HOUR
+from engine.storage.database import Store
+from engine.storage.home import Home
 from features.bulk import matrix
 from features.event_log import read_event_log, records
 from features.log import read_log

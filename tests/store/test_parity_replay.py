@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection
 
-from engine.journal import Draft, Entry, Journal
-from engine.store import Store
-from engine.times import DAY, HOUR, MINUTE
+from engine.domain.time_units import DAY, HOUR, MINUTE
+from engine.journal.entries import Draft, Entry
+from engine.journal.journal import Journal
+from engine.storage.database import Store
 from features import counters, projection, standing
 from features.backfill import backfill
 from features.log import Events, Log, read_log

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from engine.records import Crossing, Declaration
-from engine.store import Store
-from engine.times import DAY, WEEK
+from engine.domain.records import Crossing, Declaration
+from engine.domain.time_units import DAY, WEEK
+from engine.storage.database import Store
 from features import counters, past
 from features.encode import encode, key
 from features.fellows import SHOWN, ties, together

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from engine.places import AGAIN, counted
-from engine.records import PLACES
-from engine.store import Store
+from engine.domain.records import PLACES
+from engine.search_orders.search_order import AGAIN, counted
+from engine.storage.database import Store
 from features import places
 from features.acts import looks
 from features.backfill import backfill

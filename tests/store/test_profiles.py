@@ -6,26 +6,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.criteria.dual_control import TwoKeysProjection, approval, evidence, leave, standing
+from engine.criteria.match import Match
+from engine.criteria.profiles.matcher import ProfileMatcher
+from engine.criteria.profiles.profile import ProfileProposal, profiles, propose
+from engine.criteria.watchlist import Notice, WatchEntry, WatchMatcher, WatchProjection, notice
+from engine.criteria.watchlist import propose as list_
+from engine.domain.records import Arrival
+from engine.domain.time_units import DAY, moment
 from engine.errors import NotFoundError
-from engine.journal import Draft, Entry, Journal
-from engine.matches import Match
+from engine.journal.entries import Draft, Entry
+from engine.journal.journal import Journal
 from engine.ports import FeatureRows
-from engine.profile_hits import HitProjection, audit
-from engine.profile_matching import ProfileMatcher
-from engine.profiles import ProfileProposal, profiles, propose
-from engine.queue import DECISION, INSPECTION
-from engine.records import Arrival
-from engine.store import Store
-from engine.times import DAY, moment
-from engine.twokeys import (
-    TwoKeysProjection,
-    approval,
-    evidence,
-    leave,
-    standing,
-)
-from engine.watchlist import Notice, WatchEntry, WatchMatcher, WatchProjection, notice
-from engine.watchlist import propose as list_
+from engine.queue.profile_outcomes import HitProjection, audit
+from engine.queue.queue import DECISION, INSPECTION
+from engine.storage.database import Store
 
 NAMES = ("night",)
 

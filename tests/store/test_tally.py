@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from engine.journal import TICK, Draft, Journal
-from engine.queue import DECISION, INSPECTION, RELEASE, QueueProjection
-from engine.reviews import REVIEW, ReviewProjection
-from engine.store import Store
-from engine.tally import _WAITING, Picks, Tally, _Decided
-from engine.times import DAY, HOUR
+from engine.domain.time_units import DAY, HOUR
+from engine.journal.entries import Draft
+from engine.journal.journal import TICK, Journal
+from engine.queue.queue import DECISION, INSPECTION, RELEASE, QueueProjection
+from engine.queue.reviews import REVIEW, ReviewProjection
+from engine.shifts.running_totals import _WAITING, Picks, Tally, _Decided
+from engine.storage.database import Store
 from tests.store.test_journal import NOON, Clock
 
 POSTS = ("OYB", "DUS")
@@ -89,15 +90,15 @@ def test_one_that_overlooks_acts_or_time_would_be_seen(
     if blind:
         monkeypatch.setattr(_Decided, "moves_nothing", True)
     else:
-        monkeypatch.setattr("engine.tally._Line.leave", lambda self, since: None)
+        monkeypatch.setattr("engine.shifts.running_totals._Line.leave", lambda self, since: None)
     kept, anew = night(store, Tally(), seed=1)
     assert kept != anew
 
 
 def test_after_a_long_gap_it_is_read_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Sequence[object]] = []
-    monkeypatch.setattr("engine.tally.MOST", 0)
-    monkeypatch.setattr("engine.tally._Decided", lambda *row: read.append(row))
+    monkeypatch.setattr("engine.shifts.running_totals.MOST", 0)
+    monkeypatch.setattr("engine.shifts.running_totals._Decided", lambda *row: read.append(row))
     kept, anew = night(store, Tally(), seed=2)
     assert kept == anew and not read
 

@@ -9,15 +9,15 @@ from sqlalchemy import select
 
 from api.runtime import Runtime, open_runtime
 from api.settings import Settings
-from engine.answers import claim, crossing_name
-from engine.draws import RANDOM, commitment, draw, movement_key
-from engine.home import DATABASE_VARIABLE, Home
-from engine.inflight import Recorded
-from engine.journal import JOURNAL
-from engine.queue import DECISION, listed
-from engine.records import Arrival
-from engine.shifts import CLOSED, OPENED, SHIFTS
-from engine.times import HOUR, SystemClock, moment
+from engine.domain.records import Arrival
+from engine.domain.time_units import HOUR, SystemClock, moment
+from engine.journal.batch_worker import Recorded
+from engine.journal.idempotency import claim, crossing_name
+from engine.journal.journal import JOURNAL
+from engine.queue.queue import DECISION, listed
+from engine.selection.randomization import RANDOM, commitment, draw, movement_key
+from engine.shifts.shift_state import CLOSED, OPENED, SHIFTS
+from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.clocks import travel
 from tests.service.world import FakeModels, arrival, make_home
 
@@ -92,7 +92,9 @@ def test_draws_come_from_the_committed_seed(two: Two) -> None:
 def test_a_seed_is_revealed_once_its_acts_had_time(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.targeting.RECENT_SECONDS", -1)  # only the clock jumps below
+    monkeypatch.setattr(
+        "engine.targeting.targeting.RECENT_SECONDS", -1
+    )  # only the clock jumps below
     first = ask(two[0], 1).result(30)
     if two[0].store.dialect != "sqlite":  # PostgreSQL keeps its own time
         return

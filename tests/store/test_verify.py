@@ -10,15 +10,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, select, text, update
 
-import engine.journal
-import engine.verify
-from engine.chain import canonical, leaf_of
-from engine.erasures import erasure_draft
+import engine.audit.verification
+import engine.journal.journal
+from engine.audit.erasures import erasure_draft
+from engine.audit.verification import FAULTS_KEPT, Verdict, check, verify
 from engine.errors import StoreUnavailableError
-from engine.journal import BODIES, JOURNAL, Draft, Entry, Journal
-from engine.receipts import Receipt, Signer
-from engine.store import Store
-from engine.verify import FAULTS_KEPT, Verdict, check, verify
+from engine.journal.entries import Draft, Entry
+from engine.journal.hash_chain import canonical, leaf_of
+from engine.journal.journal import BODIES, JOURNAL, Journal
+from engine.journal.receipts import Receipt, Signer
+from engine.storage.database import Store
 from tests.store.forging import (
     RECORDS,
     drop_body,
@@ -107,7 +108,7 @@ def body_alone(previous: bytes, *, leaf: bytes, **_: object) -> bytes:
 def test_a_chain_over_bodies_alone_would_miss_it(
     store: Store, monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
-    for module in (engine.journal, engine.verify):
+    for module in (engine.journal.journal, engine.audit.verification):
         monkeypatch.setattr(module, "chain_of", body_alone)
     last = fill(store)[-1]
     with undone(store) as connection:
@@ -228,7 +229,7 @@ def test_an_unsigned_erasure_passes_a_check_without_signatures(
     """Negative control: the check as it was, which any writer of the database could satisfy."""
     fill(store)
     erase(store, 5, signature="00" * 64)
-    monkeypatch.setattr(engine.verify, "erasure_fault", lambda *_, **__: None)
+    monkeypatch.setattr(engine.audit.verification, "erasure_fault", lambda *_, **__: None)
     with undone(store) as connection:
         connection.execute(delete(BODIES).where(BODIES.c.seq == 5))
 
@@ -317,7 +318,7 @@ def test_a_receipt_of_another_journal_is_found(store: Store) -> None:
 def test_the_list_of_faults_is_bounded_but_not_their_number(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.verify, "FAULTS_KEPT", 10)
+    monkeypatch.setattr(engine.audit.verification, "FAULTS_KEPT", 10)
     fill(store)
     with undone(store) as connection:
         other_identity(connection)

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from engine.draws import SCORE
-from engine.journal import BODIES, JOURNAL, Draft
-from engine.queue import DECISION
-from engine.shifts import CLOSED, OPENED, SHIFTS
-from engine.store import Store
-from engine.verify import verify
-from engine.verify_draws import Draws
+from engine.audit.draw_verification import Draws
+from engine.audit.verification import verify
+from engine.journal.entries import Draft
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import DECISION
+from engine.selection.randomization import SCORE
+from engine.shifts.shift_state import CLOSED, OPENED, SHIFTS
+from engine.storage.database import Store
 from tests.store.test_targeting import Two, ask, two  # noqa: F401
 
 DECISIONS = 6
@@ -104,5 +105,5 @@ def test_a_check_that_believes_the_record_would_miss_it(
 
         __hash__ = float.__hash__
 
-    monkeypatch.setattr("engine.verify_draws.draw", lambda *_, **__: Agreeable())
+    monkeypatch.setattr("engine.audit.draw_verification.draw", lambda *_, **__: Agreeable())
     assert rules(closed) == []

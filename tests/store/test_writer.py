@@ -7,11 +7,12 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Connection
 
+from engine.audit.verification import verify
 from engine.errors import RecordError, StoreUnavailableError
-from engine.journal import Draft, Entry, Journal
-from engine.store import Store
-from engine.verify import verify
-from engine.writer import LARGEST_BATCH, Writer
+from engine.journal.entries import Draft, Entry
+from engine.journal.group_commit import LARGEST_BATCH, Writer
+from engine.journal.journal import Journal
+from engine.storage.database import Store
 
 SECONDS = 20
 

@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from engine.times import DAY, HOUR, MINUTE, rfc3339
+from engine.domain.time_units import DAY, HOUR, MINUTE, rfc3339
 from features.history import MODELS
 
 START = 1_735_689_600_000_000  # 2025-01-01T00:00:00Z

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.times import DAY, HOUR
+from engine.domain.time_units import DAY, HOUR
 from models.dataset import NEVER, Dataset
 
 START = 1_700_000_000_000_000 // DAY * DAY

@@ -1,5 +1,5 @@
 """One receipt for tests that need any."""
 
-from engine.receipts import Receipt
+from engine.journal.receipts import Receipt
 
 RECEIPT = Receipt("j", 1, "00", "00", "00", "k")

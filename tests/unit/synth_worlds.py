@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import micros
+from engine.domain.time_units import micros
 from experiments.synth.config import Config
 from experiments.synth.unfold import World
 from experiments.synth.write import generate

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from api.commands.common import opened
-from engine.anchors import declare_files, declare_network
+from engine.audit.file_anchors import declare_files, declare_network
 from engine.errors import HomeError
-from engine.home import Home
-from engine.journal import Draft, Journal
+from engine.journal.entries import Draft
+from engine.journal.journal import Journal
+from engine.storage.home import Home
 from features.catalogue import CATALOGUE
 from features.intake import load
 from features.loading import open_epoch

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from features.catalogue import CATALOGUE
 from features.history import Tables
 from features.plan import Plan

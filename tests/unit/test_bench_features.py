@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from experiments import bench_features as bench
 from tests.histories import history, tables
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.selection import Policy
+from engine.selection.policy import Policy
 from experiments import bench_probing
 from experiments.bench_probing import Watched, by_class, by_secret, by_subject, levels, probed, sent
 from experiments.queue_places import ScoredEntries, apart, merits

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from engine.errors import HomeError
+from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
-from engine.reasons import Reason
 from experiments import bench_reasons
 from experiments.bench_reasons import contradicts, judged
 from experiments.reason_audit import Judged

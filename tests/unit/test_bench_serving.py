@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from engine.domain.time_units import DAY, SystemClock, moment
 from engine.errors import NotEnoughDataError
-from engine.times import DAY, SystemClock, moment
 from experiments import serving_deployment
 from experiments.serving_contest import MLFLOW, OURS, PLAINLY, Setting, Turn, ratios
 from experiments.serving_deployment import BATCH, deploy

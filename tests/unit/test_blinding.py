@@ -26,17 +26,17 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
-from engine.assignment import TEAM
-from engine.decision import AMENDED, Decision, Inputs, Rank, Seen, decide
-from engine.draws import PLACE, RANDOM, SCORE
-from engine.matches import Match
-from engine.minutes import PRIOR, Minutes
-from engine.placement import FIRST_VERSION, MOST_PEERS, VERSION
-from engine.places import Searches
-from engine.records import Arrival, Crossing, VehicleClass
-from engine.selection import Channel, Policy
-from engine.times import moment
-from engine.views import BLIND, outcome
+from engine.criteria.match import Match
+from engine.decision.decision import AMENDED, Decision, Inputs, Rank, Seen, decide
+from engine.decision.inspection_minutes import PRIOR, Minutes
+from engine.decision.placement import FIRST_VERSION, MOST_PEERS, VERSION
+from engine.decision.role_views import BLIND, outcome
+from engine.domain.records import Arrival, Crossing, VehicleClass
+from engine.domain.time_units import moment
+from engine.search_orders.search_order import Searches
+from engine.selection.policy import Channel, Policy
+from engine.selection.randomization import PLACE, RANDOM, SCORE
+from engine.selection.team_assignment import TEAM
 from tests.histories import START
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.times import DAY, HOUR, MINUTE
+from engine.domain.time_units import DAY, HOUR, MINUTE
 from features import dealing, kernel, reference
 from features.acts import labels
 from features.bulk import Kernel, matrix, reads

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.network import Network
-from engine.records import Crossing, Declaration
+from engine.domain.network import Network
+from engine.domain.records import Crossing, Declaration
 from features.catalogue import CATALOGUE, feature
 from features.definitions import count, declared, total
 from features.document import markdown

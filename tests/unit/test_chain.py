@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.chain import GENESIS, canonical, chain_of, leaf_of, new_salt
 from engine.errors import RecordError
+from engine.journal.hash_chain import GENESIS, canonical, chain_of, leaf_of, new_salt
 
 characters = st.characters(exclude_categories=["Cs"])  # a lone surrogate has no UTF-8
 values = st.recursive(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from api.backtesting import KEPT_CHARACTERS, SHOWN_CHARACTERS, Backtests
+from engine.criteria.profiles.profile import Trial
 from engine.errors import NotEnoughDataError
-from engine.home import Home
-from engine.profiles import Trial
+from engine.storage.home import Home
 
 PLATE = "01A777BC"
 

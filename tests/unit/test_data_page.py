@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.validation import RULES
+from engine.domain.validation import RULES
 from features import kcs
 from features.history import MODELS
 from tests.unit.intake_folders import KINDS, RULE

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.considering import BY_MODEL, BY_RULES
-from engine.decision import AMENDED, Inputs, Rank, Seen, decide, explained
-from engine.draws import PLACE, PLACE_AMENDED, RANDOM, SCORE
-from engine.filing import read_back, written
-from engine.matches import Match
-from engine.minutes import Minutes
-from engine.placement import VERSION
-from engine.reasons import Reason
-from engine.records import Arrival
-from engine.selection import Channel, Policy
-from engine.views import BLIND, outcome, view
+from engine.criteria.match import Match
+from engine.decision.decision import AMENDED, Inputs, Rank, Seen, decide, explained
+from engine.decision.inspection_minutes import Minutes
+from engine.decision.placement import VERSION
+from engine.decision.record_codec import read_back, written
+from engine.decision.role_views import BLIND, outcome, view
+from engine.domain.records import Arrival
+from engine.explanation.reasons import Reason
+from engine.selection.policy import Channel, Policy
+from engine.selection.randomization import PLACE, PLACE_AMENDED, RANDOM, SCORE
+from engine.targeting.context import BY_MODEL, BY_RULES
 from tests.unit.receipts import RECEIPT
 
 PURPOSES = tuple(dict.fromkeys((*BY_MODEL, *BY_RULES)))
@@ -194,7 +194,7 @@ def test_a_record_reads_back_as_it_was_written(
 ) -> None:
     import numpy as np
 
-    from engine.answers import claim
+    from engine.journal.idempotency import claim
 
     given_, one = inputs(drawn), seen(p_seizure, p_discrepancy)
     decision = decide(given_, one)

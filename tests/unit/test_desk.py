@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from engine.answers import Claim
 from engine.errors import StoreUnavailableError
-from engine.inflight import QUIET_STEPS, STEP_SECONDS, Asked, Desk, Recorded
+from engine.journal.batch_worker import QUIET_STEPS, STEP_SECONDS, Asked, Desk, Recorded
+from engine.journal.idempotency import Claim
 
 SECONDS = 10
 
@@ -66,7 +66,7 @@ def test_what_waits_is_one_batch(book: Book) -> None:
 
 def test_who_comes_alone_waits_for_nobody(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("engine.inflight.time.sleep", slept.append)
+    monkeypatch.setattr("engine.journal.batch_worker.time.sleep", slept.append)
     book.free.set()
     for name in "abc":
         book.ask(name).result(SECONDS)
@@ -85,7 +85,7 @@ def test_those_answered_together_are_waited_for(
 
     for one in together(book, "a", "b", "c"):
         one.result(SECONDS)
-    monkeypatch.setattr("engine.inflight.time.sleep", sleep)
+    monkeypatch.setattr("engine.journal.batch_worker.time.sleep", sleep)
     book.ask("x").result(SECONDS)
     assert [one.result(SECONDS) for one in more] == cast("list[Recorded]", ["y", "z"])
     assert book.batches[-1] == ["x", "y", "z"]
@@ -101,7 +101,7 @@ def test_two_halves_that_take_turns_become_one_whole(
     def sleep(_: float) -> None:  # who was answered first asks again
         more.extend(book.ask(f"{name} again") for name in next(back, []))
 
-    monkeypatch.setattr("engine.inflight.time.sleep", sleep)
+    monkeypatch.setattr("engine.journal.batch_worker.time.sleep", sleep)
     for one in together(book, "a", "b"):
         one.result(SECONDS)
     assert len(more) == 1
@@ -112,7 +112,7 @@ def test_who_does_not_come_back_is_waited_for_a_few_steps_only(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("engine.inflight.time.sleep", slept.append)
+    monkeypatch.setattr("engine.journal.batch_worker.time.sleep", slept.append)
     for one in together(book, "a", "b"):
         one.result(SECONDS)
     assert slept == [STEP_SECONDS] * QUIET_STEPS

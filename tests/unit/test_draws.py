@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.draws import RANDOM, SCORE, ShiftPlan, commitment, draw, movement_key
-from engine.records import Crossing
-from engine.times import DAY, HOUR, MINUTE
+from engine.domain.records import Crossing
+from engine.domain.time_units import DAY, HOUR, MINUTE
+from engine.selection.randomization import RANDOM, SCORE, ShiftPlan, commitment, draw, movement_key
 
 PLAN = ShiftPlan()
 NOON = 20_000 * DAY + 7 * HOUR

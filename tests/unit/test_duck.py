@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.times import DAY, HOUR, MINUTE
+from engine.domain.time_units import DAY, HOUR, MINUTE
 from features import catalogue, duck, reference
 from features.bulk import matrix, reads
 from features.definitions import Floats, Read, count, previous, smoothed_rate

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from features import bulk
 from features.bulk import matrix, reads
 from features.catalogue import CATALOGUE

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.times import HOUR
+from engine.domain.time_units import HOUR
 from features.catalogue import CATALOGUE
 from features.definitions import Floats
 from features.finishers import OPERATORS, Operator, Values

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.domain.identifiers import fold
+from engine.domain.network import read_network
+from engine.domain.time_units import DAY, HOUR, MINUTE, rfc3339
 from engine.errors import InputError
-from engine.home import Home
-from engine.identifiers import fold
-from engine.network import read_network
-from engine.times import DAY, HOUR, MINUTE, rfc3339
+from engine.storage.home import Home
 from features import history
 from features.history import MODELS, ORDER, SCHEMAS, Tables, content_digest, read_history
 from features.intake import load, read_folder

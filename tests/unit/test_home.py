@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 
 import pytest
 
-from engine.home import OTHERS, Home
+from engine.storage.home import OTHERS, Home
 
 
 @pytest.fixture(autouse=True)

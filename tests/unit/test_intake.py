@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import InputError
-from engine.home import Home
+from engine.storage.home import Home
 from features import intake, intake_parts
 from features.history import MODELS, read_history
 from features.intake import load, read_folder
@@ -96,7 +96,7 @@ def test_an_intake_that_loses_a_row_is_caught(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from engine.home import Home
+from engine.storage.home import Home
 from features.intake import load
 
 def die(stage, done, total):

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from engine.errors import InputError
-from engine.home import Home
+from engine.storage.home import Home
 from features.intake import load
 from tests.unit import intake_folders as folders
 

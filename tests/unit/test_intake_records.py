@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from engine.records import PLACES, Crossing, Record
-from engine.times import micros
-from engine.validation import faults
+from engine.domain.records import PLACES, Crossing, Record
+from engine.domain.time_units import micros
+from engine.domain.validation import faults
 from features.history import MODELS, bare
 from features.intake_parts import read_part
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InputError
-from engine.home import Home
+from engine.storage.home import Home
 from features import kcs
 from features.history import read_history
 from features.intake import load, read_folder

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from engine.records import Crossing, Declaration, GoodsItem
-from engine.times import HOUR, moment
+from engine.domain.records import Crossing, Declaration, GoodsItem
+from engine.domain.time_units import HOUR, moment
 from features.bulk import matrix
 from features.catalogue import CATALOGUE
 from features.log import read_log

@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 
 from api.metrics import BOUND, REDS_TOGETHER, Metrics
-from engine.inflight import Recorded
-from engine.selection import RANDOM_SHARE
+from engine.journal.batch_worker import Recorded
+from engine.selection.policy import RANDOM_SHARE
 
 SECRET = ("darvoza_random_checks_total", "darvoza_risk_percentile_count")
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from engine.domain.time_units import DAY
 from engine.errors import NoModelError, TamperedBundleError
-from engine.times import DAY
 from models import bundle as bundles
 from models.bundle import MANIFEST, SIGNATURE, load_bundle, sign
 from models.bundle_write import BundleDiffersError, write_bundle

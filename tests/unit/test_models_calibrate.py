@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import selection
+from engine.selection import policy
 from models.calibrate import alone, fit_blend, fit_knots
 from models.risk import FARTHEST, Head, Knots, probability, risk
 
@@ -106,7 +106,7 @@ def test_risk_never_falls_when_a_chance_rises(
         return float(risk(*chances, severity=severity)[0])
 
     assert 0 <= at(seizure, discrepancy) <= 1
-    assert at(seizure, discrepancy) == selection.risk(seizure, discrepancy, severity=severity)
+    assert at(seizure, discrepancy) == policy.risk(seizure, discrepancy, severity=severity)
     assert at(seizure, min(1.0, discrepancy + step)) >= at(seizure, discrepancy)
     assert at(min(1.0, seizure + step), discrepancy) >= at(seizure, discrepancy)
 

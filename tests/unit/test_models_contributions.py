@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from models.contributions import BASE, CALIBRATION, Contributions
 from models.dataset import Target
 from models.norms import ALL, Norms, among, norms

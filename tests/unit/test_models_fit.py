@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from engine.domain.time_units import DAY
 from engine.errors import NotEnoughDataError
-from engine.times import DAY
 from models.config import TrainConfig, Trees
 from models.dataset import Dataset
 from models.fit import fit

@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from engine.draws import ShiftPlan
+from engine.domain.time_units import DAY, HOUR
 from engine.ports import Scores
-from engine.times import DAY, HOUR
+from engine.selection.randomization import ShiftPlan
 from models import outcome_test as module
 from models import permutation
 from models.config import TrainConfig

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from experiments.synth.write import write
 from features.catalogue import CATALOGUE
 from features.intake import read_folder

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from models import fit as fitting
 from models.config import TrainConfig, Trees
 from models.dataset import NEVER, Dataset

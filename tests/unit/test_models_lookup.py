@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from models.dataset import Dataset
 from models.lookup import NAME, Lookup
 from models.report_html import report_html

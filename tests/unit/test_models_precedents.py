@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from features.catalogue import CATALOGUE
 from models.config import TrainConfig, Trees
 from models.fit import fit

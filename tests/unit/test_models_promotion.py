@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import NoModelError, PromotionRefusedError
-from engine.journal import Draft
+from engine.journal.entries import Draft
 from models import promotion, standings
 from models.standings import (
     APPROVED,

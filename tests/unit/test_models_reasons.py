@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.domain.records import Arrival, Crossing
+from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
-from engine.reasons import Reason
-from engine.records import Arrival, Crossing
 from experiments.reason_audit import Judged, audit
 from features.catalogue import CATALOGUE
 from features.definitions import Feature

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from engine.home import Home
-from engine.times import DAY
+from engine.domain.time_units import DAY
+from engine.storage.home import Home
 from models import registry
 from models.bundle_write import write_bundle
 from models.card import card, made_with

@@ -5,8 +5,8 @@ import os
 
 import numpy as np
 
+from engine.domain.time_units import DAY
 from engine.ports import Scores
-from engine.times import DAY
 from models.config import TrainConfig
 from models.dataset import Dataset
 from models.report import report

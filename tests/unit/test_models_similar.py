@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from models.bundle import arrays
 from models.seizures import past_seizures
 from models.similar import MOST, PastSeizures, Similar, by_family, families, none_known

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from models import splits
 from models.dataset import Dataset
 from tests.unit.models_world import START, small_world

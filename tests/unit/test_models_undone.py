@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from engine.domain.time_units import DAY
 from engine.ports import Scores
-from engine.times import DAY
 from models.config import TrainConfig
 from models.dataset import NEVER, Dataset
 from models.intervals import Floats

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from models import weighing
 from models.config import TrainConfig, Trees
 from models.dataset import NEVER, Dataset

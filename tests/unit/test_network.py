@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.domain.network import Network, read_network
 from engine.errors import InputError
-from engine.network import Network, read_network
 
 
 def _network(folder: Path, **pairs: str) -> Network:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.percentiles import LEVELS, at, blended, percentile
+from engine.selection.percentiles import LEVELS, at, blended, percentile
 
 tables = st.lists(st.floats(0, 1), min_size=LEVELS, max_size=LEVELS).map(sorted)
 UNIFORM = tuple(np.linspace(0, 1, LEVELS).tolist())

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import places
-from engine.place_table import FIRST, PRIOR, group, how, minutes_of
-from engine.places import (
+from engine.domain.records import PLACES, Crossing
+from engine.search_orders import search_order as search_orders_search_order
+from engine.search_orders.priors import FIRST, PRIOR, group, how, minutes_of
+from engine.search_orders.search_order import (
     AGAIN,
     ALL,
     BEFORE_MINUTES,
@@ -34,7 +35,6 @@ from engine.places import (
     rates,
     search_order,
 )
-from engine.records import PLACES, Crossing
 
 NOTHING = Searches({})
 scopes = st.sampled_from((*SCOPES, *PARTIES))
@@ -98,7 +98,7 @@ def test_a_find_that_lowers_its_place_is_caught(monkeypatch: pytest.MonkeyPatch)
         """Plant: nobody hides where he was caught before."""
         return -0.9
 
-    monkeypatch.setattr(places, "keeps_its_ways", never_twice)
+    monkeypatch.setattr(search_orders_search_order, "keeps_its_ways", never_twice)
     assert lowered_by_a_find(NOTHING, "trailer.floor", vehicle())
 
 
@@ -161,7 +161,7 @@ def test_an_order_that_contradicts_its_figures_is_found(monkeypatch: pytest.Monk
     """The seeded bug: an order that the checklist makes, with figures that searches made."""
     known = whole({CLASS: {"cargo.among": (881, 0), "fuel.tank": (785, 12)}})
     assert not contradictions(search_order(vehicle(), known))
-    monkeypatch.setattr(places, "spread", lambda _: list(FIRST["truck"][:6]))
+    monkeypatch.setattr(search_orders_search_order, "spread", lambda _: list(FIRST["truck"][:6]))
     assert contradictions(search_order(vehicle(), known))
 
 

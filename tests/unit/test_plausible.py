@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.domain.plausibility import AHEAD, Present, check_plausible
+from engine.domain.records import Arrival
+from engine.domain.time_units import DAY, micros, rfc3339
 from engine.errors import RecordError
-from engine.plausible import AHEAD, Present, check_plausible
-from engine.records import Arrival
-from engine.times import DAY, micros, rfc3339
 
 NOW = 1_790_000_000_000_000
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine.profiles import Trial
-from engine.times import DAY, rfc3339
+from engine.criteria.profiles.profile import Trial
+from engine.domain.time_units import DAY, rfc3339
 from features.catalogue import CATALOGUE
 from features.history import SCHEMAS, Tables
 from features.log import arrivals, read_log

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.profile_calls import FUNCTIONS, LONGEST_PATTERN
-from engine.profile_fields import ITEM, ROOTS
-from engine.profile_language import DEAREST, check
-from engine.profile_syntax import DEEPEST, LONGEST, MACROS, MOST_PARTS
+from engine.criteria.profiles.checker import DEAREST, check
+from engine.criteria.profiles.checker_rules import FUNCTIONS, LONGEST_PATTERN
+from engine.criteria.profiles.fields import ITEM, ROOTS
+from engine.criteria.profiles.parser import DEEPEST, LONGEST, MACROS, MOST_PARTS
 from features.catalogue import CATALOGUE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text("utf-8")

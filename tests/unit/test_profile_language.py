@@ -9,12 +9,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from engine.criteria.profiles.checker import DEAREST, check
+from engine.criteria.profiles.fields import ITEMS_MOST, Reader
+from engine.criteria.profiles.parser import Call, Field, Literal, Macro, Name, Operation, parse
+from engine.criteria.profiles.program import ProfileFailed, Program, context, program
+from engine.domain.records import Crossing, DeclarationHead, GoodsItem
 from engine.errors import ProfileRefusedError
-from engine.profile_fields import ITEMS_MOST, Reader
-from engine.profile_language import DEAREST, check
-from engine.profile_program import ProfileFailed, Program, context, program
-from engine.profile_syntax import Call, Field, Literal, Macro, Name, Operation, parse
-from engine.records import Crossing, DeclarationHead, GoodsItem
 
 FEATURES = ("night", "carrier_crossings_365d", "seals")
 POTATOES = (

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.draws import RANDOM, SCORE, Shift, draw, movement_key
-from engine.records import Crossing
-from engine.selection import INSPECTED, Chance, Channel, Policy, lot, scored, select
-from engine.times import moment
+from engine.domain.records import Crossing
+from engine.domain.time_units import moment
+from engine.selection.policy import INSPECTED, Chance, Channel, Policy, lot, scored, select
+from engine.selection.randomization import RANDOM, SCORE, Shift, draw, movement_key
 from models.intervals import clopper_pearson
 from tests.histories import START
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import api.commands.common
 from api.cli import app
-from engine.home import Home
+from engine.storage.home import Home
 
 MAKING = {
     "demo", "load", "serve", "keys create", "users create", "synth", "backtest", "bench",

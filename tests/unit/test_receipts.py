@@ -11,9 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from engine.errors import HomeError, InputError, RecordError
-from engine.home import Home
-from engine.journal import Entry
-from engine.receipts import (
+from engine.journal.entries import Entry
+from engine.journal.receipts import (
     KEY_FILE,
     Receipt,
     Signer,
@@ -22,6 +21,7 @@ from engine.receipts import (
     open_signer,
     read_receipts,
 )
+from engine.storage.home import Home
 
 SIGNER = Signer(Ed25519PrivateKey.generate())
 ENTRY = Entry("journal", 7, 1, "decision", "c1", "OYB", bytes(range(32)), bytes(32))

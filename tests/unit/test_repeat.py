@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from api.runtime import open_store
-from engine.home import Home
-from engine.times import DAY
+from engine.domain.time_units import DAY
+from engine.storage.home import Home
 from features.history import Tables
 from models import candidate, card, repeat
 from tests.histories import START, history, known_before, tables

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.draws import Shift
-from engine.minutes import PRIOR, Learnt, Minutes
-from engine.records import VehicleClass
-from engine.roster import Outlook, Side, Spent, adapted
-from engine.selection import Channel, Policy, ramp
-from engine.times import HOUR
-from engine.workload import Running, Usual
+from engine.decision.inspection_minutes import PRIOR, Learnt, Minutes
+from engine.domain.records import VehicleClass
+from engine.domain.time_units import HOUR
+from engine.selection.policy import Channel, Policy, ramp
+from engine.selection.randomization import Shift
+from engine.shifts.capacity import Outlook, Side, Spent, adapted
+from engine.shifts.workload import Running, Usual
 
 SHIFTS = 200 if os.environ.get("DARVOZA_PROOF") else 30
 POLICY = Policy(random_share=0.03)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from engine.records import Crossing, Inspection
-from engine.rules import firing
-from engine.times import DAY, HOUR, moment
+from engine.criteria.indicator_rules import firing
+from engine.domain.records import Crossing, Inspection
+from engine.domain.time_units import DAY, HOUR, moment
 from features.bulk import matrix
 from features.catalogue import CATALOGUE
 from features.definitions import Feature, differs, first_seen

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.draws import RANDOM, SCORE
-from engine.selection import (
+from engine.selection.policy import (
     INSPECTED,
     Chance,
     Channel,
@@ -21,6 +20,7 @@ from engine.selection import (
     scored,
     select,
 )
+from engine.selection.randomization import RANDOM, SCORE
 
 share = st.floats(0, 1)
 number = st.floats(0, 1, exclude_max=True)

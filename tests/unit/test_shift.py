@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.records import Arrival
-from engine.times import HOUR, micros
+from engine.domain.records import Arrival
+from engine.domain.time_units import HOUR, micros
 from experiments.shift import Shift, cut, opening
 from experiments.synth.write import write
 

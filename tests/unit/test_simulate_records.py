@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.times import DAY
+from engine.domain.time_units import DAY
 from experiments.simulate import END
 from experiments.simulate_candidates import Candidates
 from experiments.simulate_desk import Desk

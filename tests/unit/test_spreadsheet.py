@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from api.commands.learning import _write_scores
-from engine.spreadsheet import STARTS, escape_cell
+from engine.storage.csv_cells import STARTS, escape_cell
 from experiments.synth.write import write
 from features.intake_rows import Fault
 from features.intake_store import _write_quarantine

@@ -8,9 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from engine.identifiers import fold
-from engine.network import read_network
-from engine.records import Crossing, DeclarationHead, GoodsItemRow, Inspection, Record, Seizure
+from engine.domain.identifiers import fold
+from engine.domain.network import read_network
+from engine.domain.records import (
+    Crossing,
+    DeclarationHead,
+    GoodsItemRow,
+    Inspection,
+    Record,
+    Seizure,
+)
 from experiments.synth.write import Summary, write
 from features.intake import read_folder
 

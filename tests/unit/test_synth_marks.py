@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from engine.identifiers import container_is_valid, fold, vin_is_valid
+from engine.domain.identifiers import container_is_valid, fold, vin_is_valid
 from experiments.synth import dirt, plates
 from experiments.synth.network import COUNTRIES
 

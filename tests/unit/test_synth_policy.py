@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.records import PLACES
+from engine.domain.records import PLACES
 from experiments.synth import search
 from experiments.synth.config import Ints
 from experiments.synth.officers import (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.times import DAY, HOUR
+from engine.domain.time_units import DAY, HOUR
 from experiments.synth import habits
 from experiments.synth.circles import FRONTS
 from experiments.synth.config import Ints, pick_within

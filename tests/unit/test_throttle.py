@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-import engine.clock
+import engine.journal.clock
 from api.accounts import Accounts
 from api.commands import throttle
 from api.commands.common import opened, signed_in
 from api.commands.throttle import FILE, Throttle
 from api.pages.attempts import FREE
 from api.roles import Role
+from engine.domain.network import Network
+from engine.domain.time_units import SECOND
 from engine.errors import NotAllowedError
-from engine.home import Home
-from engine.network import Network
-from engine.times import SECOND
+from engine.storage.home import Home
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_wait_follows_wrong_passwords_and_ends(
 ) -> None:
     assert not any(refused(home) for _ in range(FREE))
     assert refused(home) and refused(home)
-    now = engine.clock.since_boot()
+    now = engine.journal.clock.since_boot()
     monkeypatch.setattr(throttle, "since_boot", lambda: now + 16 * SECOND)
     assert not refused(home) and refused(home), "one more, then a longer wait"
     assert (home.root / FILE).stat().st_mode & 0o077 == 0

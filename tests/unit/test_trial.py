@@ -16,17 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import decision as deciding
-from engine.answers import claim
-from engine.considering import BY_MODEL, BY_RULES
-from engine.decision import Decision, Inputs, Seen, decide
-from engine.draws import RANDOM, SCORE, draw, movement_key
-from engine.filing import read_back, written
-from engine.matches import Match
-from engine.records import Arrival
-from engine.selection import INSPECTED, Chance, Channel, scored, select
-from engine.trial import CHALLENGER, CHAMPION, TRIAL, Trial, leading, tried
-from engine.views import outcome
+from engine.criteria.match import Match
+from engine.decision import decision as deciding
+from engine.decision.decision import Decision, Inputs, Seen, decide
+from engine.decision.record_codec import read_back, written
+from engine.decision.role_views import outcome
+from engine.domain.records import Arrival
+from engine.journal.idempotency import claim
+from engine.selection.champion_challenger import CHALLENGER, CHAMPION, TRIAL, Trial, leading, tried
+from engine.selection.policy import INSPECTED, Chance, Channel, scored, select
+from engine.selection.randomization import RANDOM, SCORE, draw, movement_key
+from engine.targeting.context import BY_MODEL, BY_RULES
 from models import shadow
 from tests.unit.test_decision import UNIFORM, arrival, inputs
 from tests.unit.test_propensity import CROSSINGS, POLICY, SHIFT, World, outside

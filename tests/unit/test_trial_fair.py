@@ -10,12 +10,12 @@ from random import Random
 
 import pytest
 
-from engine.decision import Decision, decide
-from engine.draws import draw, movement_key
-from engine.matches import Match
-from engine.selection import INSPECTED
-from engine.trial import CHALLENGER, CHAMPION, Side
-from engine.views import outcome
+from engine.criteria.match import Match
+from engine.decision.decision import Decision, decide
+from engine.decision.role_views import outcome
+from engine.selection.champion_challenger import CHALLENGER, CHAMPION, Side
+from engine.selection.policy import INSPECTED
+from engine.selection.randomization import draw, movement_key
 from models.intervals import clopper_pearson
 from models.trials import counts
 from tests.unit.test_decision import arrival

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import twokeys
+from engine.criteria import dual_control
+from engine.criteria.dual_control import Event, Standing, approval, leave, replay
 from engine.errors import ConflictError, SecondPersonError
-from engine.twokeys import Event, Standing, approval, leave, replay
 
 PEOPLE = ("ann", "bob", "cem")
 
@@ -141,5 +141,5 @@ def test_a_machine_that_asks_for_no_second_person_is_found(
         "_is_second": lambda now, person: True,
     }
     assert not alone(list(steps))
-    monkeypatch.setattr(twokeys, plant, planted[plant])
+    monkeypatch.setattr(dual_control, plant, planted[plant])
     assert alone(list(steps))

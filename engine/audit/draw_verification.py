@@ -1,0 +1,166 @@
+"""Whether every number that decided about chance was drawn as it had to be.
+
+Once a shift's seed is revealed anybody can draw again: the seed must be the one committed to as the
+shift opened, the commitment must stand on the journal's head of that moment, and each decision's
+numbers must be those of its movement. Shifts whose seed is still secret are left for later.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from engine.domain.records import Crossing
+from engine.domain.time_units import HOUR, micros
+from engine.journal.hash_chain import GENESIS
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import DECISION, DECISIONS
+from engine.selection.champion_challenger import TRIAL, leading
+from engine.selection.randomization import Shift, commitment, draw, movement_key
+from engine.selection.team_assignment import TEAM, assigned
+from engine.shifts.shift_state import CLOSED, OPENED
+
+Found = tuple[int, str, str]
+"""(seq, rule, message)."""
+_J = JOURNAL.c
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """A shift whose seed is known."""
+
+    shift: Shift
+    seed: bytes
+
+
+@dataclass(slots=True)
+class Draws:
+    """Draws every number again; ``checked`` counts the decisions looked at."""
+
+    checked: int = 0
+
+    def faults(self, connection: Connection) -> Iterator[Found]:
+        """Yield what was not drawn as it had to be, shifts first."""
+        revealed: dict[str, Revealed] = {}
+        yield from _shifts(connection, revealed)
+        for seq, body in _bodies(connection, DECISION):
+            known = revealed.get(body.get("inputs", {}).get("shift_id", ""))
+            if known is not None:
+                self.checked += 1
+                yield from _drawn(connection, seq, body, known)
+
+
+def _shifts(connection: Connection, revealed: dict[str, Revealed]) -> Iterator[Found]:
+    opened = {body["shift"]: (seq, body) for seq, body in _bodies(connection, OPENED)}
+    for seq, body in _bodies(connection, CLOSED):
+        if body["shift"] not in opened:
+            yield seq, "shift", "a seed of a shift that was never opened"
+            continue
+        at, opening = opened[body["shift"]]
+        seed, head = bytes.fromhex(body["seed"]), bytes.fromhex(opening["head_chain"])
+        if commitment(seed, head) != opening["commitment"]:
+            yield seq, "seed", "not the seed that was committed to as the shift opened"
+        if head != _chain(connection, opening["head_sequence"]) or opening["head_sequence"] >= at:
+            yield at, "commitment", "does not stand on the journal's head of its time"
+        post = body["shift"].partition("@")[0]
+        times = (
+            micros(datetime.fromisoformat(opening[name])) for name in ("opens_at", "closes_at")
+        )
+        revealed[body["shift"]] = Revealed(Shift(post, *times), seed)
+
+
+def _chain(connection: Connection, seq: int) -> bytes | None:
+    if seq == 0:
+        return GENESIS
+    found = connection.scalar(select(_J.chain).where(_J.seq == seq))
+    return None if found is None else bytes(found)
+
+
+def _drawn(
+    connection: Connection, seq: int, body: Mapping[str, Any], known: Revealed
+) -> Iterator[Found]:
+    inputs = body["inputs"]
+    first = body if inputs.get("amends") is None else _decision(connection, inputs["amends"])
+    if first is None:
+        yield seq, "amends", "the decision it goes back to is gone"
+        return
+    again = _again(inputs["draws"], first, known)
+    for purpose, number in inputs["draws"].items():
+        if number != again[purpose]:
+            yield seq, "draw", f"not the number that its movement draws for {purpose}"
+    team = body["decision"].get("team")
+    if team is not None and team != assigned(inputs["teams"], inputs["draws"][TEAM]):
+        yield seq, "team", "not the team that its number assigns"
+    trial, number = inputs.get("trial"), inputs["draws"].get(TRIAL)
+    if trial is not None and (number is None or leading(trial["share"], number) != trial["leader"]):
+        yield seq, "leader", "not the model that its number lets lead"
+
+
+def _again(purposes: Iterable[str], first: Mapping[str, Any], known: Revealed) -> dict[str, float]:
+    """Return the numbers that a decision's movement draws; ``first`` is its first record."""
+    crossing = Crossing.model_validate(first["arrival"]["crossing"], strict=False)
+    movement = movement_key(crossing, known.shift)
+    return {purpose: draw(known.seed, purpose, movement=movement) for purpose in purposes}
+
+
+@dataclass(frozen=True, slots=True)
+class Redrawn:
+    """One decision's numbers, as recorded and drawn again."""
+
+    seq: int
+    decision_id: str
+    recorded: Mapping[str, float]
+    """By purpose."""
+    again: Mapping[str, float] | None
+    """None where the decision it goes back to is gone."""
+
+
+def redrawn(connection: Connection, known: Revealed, *, most: int) -> Iterator[Redrawn]:
+    """Yield a shift's first decisions with their numbers drawn anew from its revealed seed."""
+    column, shift = DECISIONS.c, known.shift
+    query = (
+        select(column.seq, column.decision_id, BODIES.c.body)
+        .join(BODIES, BODIES.c.seq == column.seq)
+        .where(column.post == shift.post, column.known_at >= shift.opens_at)
+        .where(column.known_at < shift.closes_at + HOUR)
+        .order_by(column.seq)
+        .limit(most)
+    )
+    for seq, decision_id, stored in connection.execute(query):
+        body = json.loads(stored)
+        inputs = body["inputs"]
+        if inputs["shift_id"] != shift.shift_id:
+            continue  # decided just as the next one opened
+        first = body if inputs["amends"] is None else _decision(connection, inputs["amends"])
+        again = None if first is None else _again(inputs["draws"], first, known)
+        yield Redrawn(seq, decision_id, inputs["draws"], again)
+
+
+def _decision(connection: Connection, decision_id: str) -> Mapping[str, Any] | None:
+    query = (
+        select(BODIES.c.body)
+        .join(DECISIONS, DECISIONS.c.seq == BODIES.c.seq)
+        .where(DECISIONS.c.decision_id == decision_id)
+    )
+    found = connection.scalar(query)
+    return None if found is None else dict(json.loads(found))
+
+
+def _bodies(connection: Connection, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (seq, body) of a kind; what cannot be read is a fault of the chain, found there."""
+    query = (
+        select(_J.seq, BODIES.c.body)
+        .join(BODIES, BODIES.c.seq == _J.seq)
+        .where(_J.kind == kind)
+        .order_by(_J.seq)
+    )
+    for seq, body in connection.execute(query, execution_options={"yield_per": 1000}):
+        try:
+            found = json.loads(body)
+        except (TypeError, ValueError):
+            continue
+        if isinstance(found, dict):
+            yield seq, found

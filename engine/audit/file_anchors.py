@@ -1,0 +1,156 @@
+"""Files of a home that records anchor: the network file, and what a load left beside its tables.
+
+The network file says which posts face each other; whoever edits it moves features and alerts. A
+record of kind ``network_declared`` holds its digest and its text when a service or a load first
+uses it, and again whenever it differs, so that a change is a record and a replay knows which
+network stood when. An edit that a restart then declares is visible, and is not prevented.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, column, select, table
+
+from engine.audit.verification import Fault
+from engine.domain.network import Network, read_network
+from engine.errors import HomeError
+from engine.journal.entries import Draft
+from engine.journal.journal import Journal
+from engine.storage.database import Store
+from engine.storage.home import Home
+
+HISTORY = "history"
+"""Kind of the record that anchors a load, with which the counters started again."""
+LOAD_BEGUN = "load_begun"
+"""Kind of the record that names a load before its folder is in place: without the record of the
+load after it, the load was not finished."""
+NETWORK_DECLARED = "network_declared"
+"""Kind of the record that anchors the network file."""
+QUARANTINE_DECLARED = "quarantine_declared"
+"""Kind of the record that anchors the quarantine file of a load from before such files were."""
+QUARANTINE_FILE = "quarantine.csv"
+# Without types, because an edit may have left any.
+_JOURNAL = table("journal", column("seq"), column("kind"))
+_BODIES = table("journal_bodies", column("seq"), column("body"))
+_LINK = "is a symbolic link: put the file itself there"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The network file as a record holds it."""
+
+    seq: int
+    digest: str
+    """SHA-256 of the file."""
+    text: str
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def bodies(connection: Connection, *kinds: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (seq, body) of every readable record of some kinds, in order."""
+    query = (
+        select(_JOURNAL.c.seq, _BODIES.c.body)
+        .join_from(_JOURNAL, _BODIES, _BODIES.c.seq == _JOURNAL.c.seq)
+        .where(_JOURNAL.c.kind.in_(kinds))
+        .order_by(_JOURNAL.c.seq)
+    )
+    for seq, stored in connection.execute(query).all():
+        try:
+            body = json.loads(stored)
+        except (TypeError, ValueError, RecursionError):
+            continue  # a fault of the journal, found there
+        if isinstance(body, dict):
+            yield seq, body
+
+
+def declared_networks(connection: Connection) -> list[Declared]:
+    """Return every network file that was declared, in order."""
+    return [
+        Declared(seq, str(body.get("digest", "")), str(body.get("file", "")))
+        for seq, body in bodies(connection, NETWORK_DECLARED)
+    ]
+
+
+def declare_network(home: Home, store: Store) -> None:
+    """Record the network file where it is new or differs; raises ``HomeError`` for a link."""
+    if home.network.is_symlink():
+        raise HomeError(home.network.name, _LINK)
+    if not home.network.exists():
+        return
+    content = home.network.read_bytes()
+    digest = sha256(content).hexdigest()
+    with store.read() as connection:
+        known = declared_networks(connection)
+    if not known or known[-1].digest != digest:
+        body = {"digest": digest, "file": content.decode("utf-8", "replace")}
+        Journal(store).append([Draft(NETWORK_DECLARED, digest, "", body)])
+
+
+def network_of(text: str) -> Network:
+    """Return the network of a declared file."""
+    return read_network(Path("network.toml"), text=text)
+
+
+def network_faults(home: Home, connection: Connection) -> Iterator[Fault]:
+    """Yield that the network file is a link, gone, or not the one that was declared last."""
+    if home.network.is_symlink():
+        yield Fault(0, "link", f"{home.network.name} {_LINK}")
+    known = declared_networks(connection)
+    if not known:
+        return
+    last = known[-1]
+    if not home.network.is_file():
+        yield Fault(last.seq, "network", f"{home.network.name} is gone")
+    elif file_digest(home.network) != last.digest:
+        yield Fault(last.seq, "network", f"{home.network.name} is not the file that was declared")
+
+
+def links_under(folder: Path) -> Iterator[Fault]:
+    """Yield each symbolic link in a folder: what it names lies outside and may change unseen."""
+    if folder.is_symlink():
+        yield Fault(0, "link", f"{folder.name} is a symbolic link")
+    elif folder.is_dir():
+        for path in sorted(folder.rglob("*")):
+            if path.is_symlink():
+                name = path.relative_to(folder.parent)
+                yield Fault(0, "link", f"{name} is a symbolic link")
+
+
+def quarantines(connection: Connection) -> dict[str, tuple[int, str | None]]:
+    """Return for each load in the journal the record and the digest of its quarantine file.
+
+    The digest is None where no record says it.
+    """
+    found: dict[str, tuple[int, str | None]] = {}
+    for seq, body in bodies(connection, HISTORY, QUARANTINE_DECLARED):
+        load, digest = body.get("load"), body.get("quarantine")
+        if isinstance(load, str) and found.get(load, (0, None))[1] is None:
+            found[load] = (seq, digest if isinstance(digest, str) else None)
+    return found
+
+
+def declare_quarantines(home: Home, store: Store) -> None:
+    """Record the quarantine files of loads whose records do not say them."""
+    with store.read() as connection:
+        known = quarantines(connection)
+    drafts = []
+    for load, (_, digest) in known.items():
+        path = home.history / load / QUARANTINE_FILE
+        if digest is None and path.is_file() and not path.is_symlink():
+            body = {"load": load, "quarantine": file_digest(path)}
+            drafts.append(Draft(QUARANTINE_DECLARED, load, "", body))
+    Journal(store).append(drafts)
+
+
+def declare_files(home: Home, store: Store) -> None:
+    """Anchor what no record says yet of a home's files; raises ``HomeError`` for a linked one."""
+    declare_network(home, store)
+    declare_quarantines(home, store)

@@ -1,0 +1,83 @@
+"""Objects of the database that are not ours, and ours that are gone.
+
+A trigger, a rule or a view changes what rows say without a record and without a statement of this
+program; an index may call a function; a dropped unique index lets a name be taken twice. Assumes
+that the database holds this deployment alone; what an extension of PostgreSQL brought is passed
+over.
+"""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, MetaData, UniqueConstraint
+
+from engine.audit.verification import Fault
+from engine.storage.database import fetch
+
+Named = tuple[str, str]
+"""(kind, name)."""
+FOREIGN, MISSING = "foreign_object", "missing_object"
+"""Rules of the faults."""
+_MIGRATIONS = "alembic_version"
+
+_SQLITE = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+_POSTGRESQL = """
+WITH ours AS (SELECT oid FROM pg_namespace WHERE nspname = current_schema()),
+     brought AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e')
+SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'i' THEN 'index' WHEN 'v' THEN 'view'
+       WHEN 'm' THEN 'view' WHEN 'S' THEN 'sequence' ELSE 'relation' END, c.relname
+FROM pg_class c WHERE c.relnamespace IN (SELECT oid FROM ours) AND c.relkind NOT IN ('t', 'c')
+  AND NOT EXISTS (SELECT 1 FROM brought b
+                  WHERE b.classid = 'pg_class'::regclass AND b.objid = c.oid)
+UNION ALL
+SELECT 'trigger', t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+WHERE NOT t.tgisinternal AND c.relnamespace IN (SELECT oid FROM ours)
+UNION ALL
+SELECT 'rule', r.rulename FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+WHERE r.rulename <> '_RETURN' AND c.relnamespace IN (SELECT oid FROM ours)
+UNION ALL
+SELECT 'policy', p.polname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+WHERE c.relnamespace IN (SELECT oid FROM ours)
+UNION ALL
+SELECT 'function', p.proname FROM pg_proc p WHERE p.pronamespace IN (SELECT oid FROM ours)
+  AND NOT EXISTS (SELECT 1 FROM brought b
+                  WHERE b.classid = 'pg_proc'::regclass AND b.objid = p.oid)
+UNION ALL
+SELECT 'event trigger', evtname FROM pg_event_trigger
+UNION ALL
+SELECT 'inheriting table', c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+JOIN pg_class p ON p.oid = i.inhparent WHERE p.relnamespace IN (SELECT oid FROM ours)
+"""
+
+
+def object_faults(connection: Connection, metadata: MetaData) -> Iterator[Fault]:
+    """Yield every object that is not ours, and every table and index of ours that is not there."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    present = {
+        (kind, name) for kind, name in fetch(connection, _SQLITE if is_sqlite else _POSTGRESQL)
+    }
+    expected = _declared(metadata)
+    allowed = expected | {("table", _MIGRATIONS)} | _constraints(metadata)
+    for kind, name in sorted(present - allowed):
+        yield Fault(0, FOREIGN, f"{kind} {name} is no part of this store")
+    for kind, name in sorted(expected - present):
+        yield Fault(0, MISSING, f"{kind} {name} is gone")
+
+
+def _declared(metadata: MetaData) -> set[Named]:
+    tables = {("table", table.name) for table in metadata.tables.values()}
+    return tables | {
+        ("index", str(index.name)) for table in metadata.tables.values() for index in table.indexes
+    }
+
+
+def _constraints(metadata: MetaData) -> set[Named]:
+    """Return the indexes that PostgreSQL keeps for keys and unique constraints."""
+    own = {("index", "alembic_version_pkc")}
+    for table in metadata.tables.values():
+        own.add(("index", f"{table.name}_pk"))
+        for constraint in table.constraints:
+            if isinstance(constraint, UniqueConstraint):
+                own.add(("index", str(constraint.name)))
+                columns = "_".join(column.name for column in constraint.columns)
+                own.add(("index", f"{table.name}_{columns}_uq"))
+    return own

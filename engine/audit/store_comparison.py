@@ -1,0 +1,186 @@
+"""Two stores compared, table by table: the live one against what its journal says.
+
+Rows are read as the driver has them, without types: whoever edits a SQLite file may leave anything
+in a column. Both stores hand rows out in the order of their key, so that they are compared in
+bounded memory however many there are. A difference names the table, the row and the columns, and
+never a value: some are secrets, and some are about persons.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Boolean, Connection, String, Table, Text
+from sqlalchemy.exc import DBAPIError
+
+from engine.audit.verification import Fault
+
+Values = tuple[Any, ...]
+Ranked = tuple[tuple[int, Any], ...]
+_AT_ONCE = 2_000
+_CLOSE = 1e-9
+"""Relative difference of two sums of the same numbers in another order."""
+_RECORD_COLUMNS = ("seq", "opened_seq")
+_TIME_COLUMNS = ("known_at", "created_at", "signed_in_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How the rows of a table are told apart, and how a fault names one."""
+
+    by: tuple[str, ...]
+    shown: tuple[str, ...]
+
+
+IDENTITIES: Mapping[str, Identity] = {
+    "sessions": Identity(("signed_in_at",), ("signed_in_at", "name")),
+    "watch_keys": Identity(("entry_id", "key"), ("entry_id",)),
+    "mirror_keys": Identity(("post", "kind", "value", "known_at"), ("kind", "decision_id")),
+}
+"""Where the primary key is a secret or a plate; other tables go by their primary key."""
+JSON_TEXTS = frozenset({("two_key_records", "body"), ("rosters", "teams")})
+"""Columns that hold JSON whose keys stand in the order in which they came."""
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Compares tables of the live store with those of a replay."""
+
+    live: Connection
+    replayed: Connection
+    unread: Mapping[int, int] = field(default_factory=dict)
+    """Sequence and time of records that could not be replayed: rows that stand on them pass."""
+    rows: int = 0
+    """Rows of the live store that were compared."""
+
+    def faults(self, table: Table) -> Iterator[Fault]:
+        """Yield every difference of one table."""
+        try:
+            yield from self._differences(table)
+        except (DBAPIError, UnicodeDecodeError) as error:
+            why = f"{table.name}: cannot be read ({type(error).__name__})"
+            yield Fault(0, "unreadable", why, table.name)
+
+    def kept(self, table: Table) -> Iterator[dict[str, Any]]:
+        """Yield the live rows that stand on records which could not be replayed."""
+        if not self.unread:
+            return
+        known = {row[0] for row in self._stream(self.replayed, table)}
+        for key, row in self._stream(self.live, table):
+            if key not in known and self._stands_on_unread(table, row):
+                yield {
+                    column.name: bool(value) if isinstance(column.type, Boolean) else value
+                    for column, value in zip(table.c, row, strict=True)
+                }
+
+    def _differences(self, table: Table) -> Iterator[Fault]:
+        identity = identity_of(table)
+        live, told = self._stream(self.live, table), self._stream(self.replayed, table)
+        one, other = next(live, None), next(told, None)
+        while one is not None or other is not None:
+            if other is None or (one is not None and one[0] < other[0]):
+                assert one is not None  # noqa: S101 - by the condition of the loop
+                self.rows += 1
+                if not self._stands_on_unread(table, one[1]):
+                    yield _fault(table, identity, one[1], "extra", "no record says so")
+                one = next(live, None)
+            elif one is None or other[0] < one[0]:
+                yield _fault(table, identity, other[1], "missing", "a record says that it is there")
+                other = next(told, None)
+            else:
+                self.rows += 1
+                names = _unequal(table, one[1], other[1])
+                if names and not self._stands_on_unread(table, one[1]):
+                    yield _fault(table, identity, one[1], "differs", ", ".join(names))
+                one, other = next(live, None), next(told, None)
+
+    def _stream(self, connection: Connection, table: Table) -> Iterator[tuple[Ranked, Values]]:
+        by = [table.c.keys().index(name) for name in identity_of(table).by]
+        query = _query(table, connection.dialect.name)
+        found = connection.exec_driver_sql(query, execution_options={"yield_per": _AT_ONCE})
+        for row in found:
+            values = tuple(map(_plain, row))
+            yield tuple(_ranked(values[place]) for place in by), values
+
+    def _stands_on_unread(self, table: Table, row: Values) -> bool:
+        if not self.unread:
+            return False
+        known = dict(zip(table.c.keys(), row, strict=True))
+        times = self.unread.values()
+        return any(known.get(name) in self.unread for name in _RECORD_COLUMNS) or any(
+            known.get(name) in times for name in _TIME_COLUMNS
+        )
+
+
+def identity_of(table: Table) -> Identity:
+    """Return how the rows of a table are told apart."""
+    key = tuple(column.name for column in table.primary_key)
+    return IDENTITIES.get(table.name, Identity(key, key))
+
+
+def _query(table: Table, dialect: str) -> str:
+    """Return a statement for every row, in one order on both stores: that of the bytes."""
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    order = ", ".join(_ordered(table, name, dialect) for name in identity_of(table).by)
+    return f"SELECT {names} FROM {table.name} ORDER BY {order}"  # noqa: S608 - our own names
+
+
+def _ordered(table: Table, name: str, dialect: str) -> str:
+    is_text = isinstance(table.c[name].type, String | Text)
+    return f'"{name}" COLLATE "C"' if is_text and dialect != "sqlite" else f'"{name}"'
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as both stores have it: a truth value as 0 or 1, bytes as bytes."""
+    if isinstance(value, bool):
+        return int(value)
+    return bytes(value) if isinstance(value, memoryview | bytearray) else value
+
+
+def _ranked(value: Any) -> tuple[int, Any]:
+    """Return a value as SQLite orders it, whatever its type."""
+    if value is None:
+        return 0, 0
+    if isinstance(value, int | float):
+        return 1, value
+    return (2, value) if isinstance(value, str) else (3, value)
+
+
+def _unequal(table: Table, one: Values, other: Values) -> list[str]:
+    pairs = zip(table.c.keys(), one, other, strict=True)
+    return [
+        name
+        for name, value, told in pairs
+        if not _is_equal(value, told)
+        and not ((table.name, name) in JSON_TEXTS and _is_equal_json(value, told))
+    ]
+
+
+def _is_equal_json(one: Any, other: Any) -> bool:
+    """Tell whether two texts are one JSON value, in whatever order their keys stand."""
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return one == other or math.isclose(one, other, rel_tol=_CLOSE)
+    numbers = isinstance(one, int | float) and isinstance(other, int | float)
+    return bool(one == other) and (numbers or type(one) is type(other))
+
+
+def _fault(table: Table, identity: Identity, row: Values, rule: str, why: str) -> Fault:
+    known = dict(zip(table.c.keys(), row, strict=True))
+    key = ", ".join(f"{name} {known[name]}" for name in identity.shown)
+    seq = known.get("seq", known.get("opened_seq"))
+    where = seq if isinstance(seq, int) else 0
+    return Fault(where, rule, f"{table.name}, {key}: {why}", table.name, key)
+
+
+def tables_of(metadata_tables: Mapping[str, Table], skipped: Mapping[str, str]) -> Sequence[Table]:
+    """Return the tables that are compared: all but those with a reason why not."""
+    return [metadata_tables[name] for name in sorted(metadata_tables) if name not in skipped]

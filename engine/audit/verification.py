@@ -1,0 +1,328 @@
+"""Whether the journal still is what it was when its records were acknowledged.
+
+Walks the journal in order, in one snapshot and bounded memory, computes every leaf and chain anew,
+draws every number again whose seed is revealed, and holds receipts against what stands. Without
+receipts it finds whoever edited and did not recompute. A recomputed chain or a cut tail shows only
+against receipts kept elsewhere, and only up to the last one kept: what came after it has to be
+believed.
+"""
+
+import json
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice, starmap
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Connection, Row, column, select, table
+
+from engine.audit.draw_verification import Draws
+from engine.audit.erasures import erasure_fault, mismatched, read_erasure
+from engine.journal.hash_chain import GENESIS, SALT_BYTES, chain_of, leaf_of
+from engine.journal.journal import ERASURE
+from engine.journal.receipts import Receipt, is_signed, key_id_of
+from engine.storage.database import Store
+
+FAULTS_KEPT = 1000
+"""A journal with more faults needs no longer list."""
+_AT_ONCE = 1000
+
+# Without types, because a forger may have left any: what comes is what the driver found.
+_JOURNAL = table(
+    "journal",
+    *map(column, ("seq", "known_at", "kind", "subject", "post")),
+    *map(column, ("origin", "origin_seq", "leaf", "chain")),
+)
+_BODIES = table("journal_bodies", column("seq"), column("salt"), column("body"))
+_IDENTITY = table("journal_identity", column("journal_id"))
+_WITH_BODIES = _JOURNAL.outerjoin(_BODIES, _BODIES.c.seq == _JOURNAL.c.seq)
+_RECORDS = (
+    select(*_JOURNAL.c, _BODIES.c.salt, _BODIES.c.body)
+    .select_from(_WITH_BODIES)
+    .order_by(_JOURNAL.c.seq)
+)
+_ERASURES = (
+    select(_JOURNAL.c.seq, _BODIES.c.body)
+    .select_from(_WITH_BODIES)
+    .where(_JOURNAL.c.kind == ERASURE)
+    .order_by(_JOURNAL.c.seq)
+)
+_ORPHANS = (
+    select(_BODIES.c.seq)
+    .select_from(_BODIES.outerjoin(_JOURNAL, _BODIES.c.seq == _JOURNAL.c.seq))
+    .where(_JOURNAL.c.seq.is_(None))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that does not stand as it should."""
+
+    seq: int
+    """Where; 0 for the journal as a whole."""
+    rule: str
+    message: str
+    table: str = ""
+    """Of a projection; empty where the fault is in the journal or in a file."""
+    key: str = ""
+    """Which row of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found."""
+
+    checked: int
+    """Records walked."""
+    receipts: int
+    """Receipts held against them."""
+    found: int
+    """Faults in all; ``faults`` holds the first ``FAULTS_KEPT``."""
+    faults: tuple[Fault, ...]
+    drawn: int = 0
+    """Decisions whose numbers were drawn again: those of shifts whose seed is revealed."""
+    erased: int = 0
+    """Bodies that are gone because a signed erasure names them."""
+    erasures: tuple[int, ...] = ()
+    """The records that name them."""
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether all stands as it should."""
+        return self.found == 0
+
+
+def verify(
+    store: Store,
+    receipts: Iterable[Receipt] = (),
+    *,
+    public_key: Ed25519PublicKey | None = None,
+) -> Verdict:
+    """Check the whole journal as it stands now, and receipts (of this key) against it.
+
+    Raises ``StoreUnavailableError`` where a record is too spoilt for the store to hand out.
+    """
+    with store.read() as connection:
+        return check(connection, receipts, public_key=public_key)
+
+
+def check(
+    connection: Connection,
+    receipts: Iterable[Receipt] = (),
+    *,
+    public_key: Ed25519PublicKey | None = None,
+    after: int = 0,
+) -> Verdict:
+    """Check what one connection's snapshot sees.
+
+    ``after`` is the number of a record that is believed as it stands: only what follows is walked,
+    and draws are left out, for a look at the end of a long journal.
+    """
+    names = connection.scalars(select(_IDENTITY.c.journal_id)).all()
+    journal_id = names[0] if names else ""
+    erasures = read_erasures(connection, journal_id, public_key)
+    walk = _Walk(journal_id, erasures.named)
+    if after:
+        walk.begin(connection, after)
+    held = _Held(connection, walk.journal_id, public_key)
+    draws = Draws()
+    found, faults = 0, []
+    for fault in chain(
+        _identity(names),
+        (fault for fault in erasures.faults if fault.seq > after),
+        walk.faults(connection),
+        () if after else _orphans(connection),
+        held.faults(receipts),
+        () if after else starmap(Fault, draws.faults(connection)),
+    ):
+        found += 1
+        if found <= FAULTS_KEPT:
+            faults.append(fault)
+    return Verdict(
+        walk.checked,
+        held.checked,
+        found,
+        tuple(faults),
+        draws.checked,
+        walk.erased,
+        tuple(sorted(set(erasures.by.values()))),
+    )
+
+
+def _identity(names: Sequence[object]) -> Iterator[Fault]:
+    if len(names) != 1:
+        yield Fault(0, "identity", f"the store names {len(names)} journals, not one")
+
+
+def _orphans(connection: Connection) -> Iterator[Fault]:
+    for seq in _streamed(connection, _ORPHANS):
+        yield Fault(seq[0], "orphan", "a body without a record")
+
+
+@dataclass(frozen=True, slots=True)
+class Erasures:
+    """The bodies that may be missing, and the erasures that do not count."""
+
+    by: dict[int, int]
+    """Sequence of each erased record, and the record that erased it."""
+    faults: tuple[Fault, ...]
+
+    @property
+    def named(self) -> frozenset[int]:
+        """The sequences whose bodies may be missing."""
+        return frozenset(self.by)
+
+
+def read_erasures(
+    connection: Connection, journal_id: str, key: Ed25519PublicKey | None
+) -> Erasures:
+    """Check every erasure; one that is unsigned, foreign or about other leaves erases nothing."""
+    by: dict[int, int] = {}
+    faults: list[Fault] = []
+    for seq, body in connection.execute(_ERASURES):
+        try:
+            erasure = read_erasure(json.loads(body))
+        except (TypeError, ValueError, RecursionError):
+            faults.append(Fault(seq, "erasure", "it is not signed, so it erases nothing"))
+            continue
+        why = erasure_fault(erasure, seq, journal_id=journal_id, key=key)
+        if why is None and mismatched(erasure, _leaves(connection, erasure.leaves)):
+            why = "names a record that has another leaf, or that is an erasure itself"
+        if why is not None:
+            faults.append(Fault(seq, "erasure", f"it {why}, so it erases nothing"))
+            continue
+        by.update(dict.fromkeys(erasure.leaves, seq))
+    return Erasures(by, tuple(faults))
+
+
+def _leaves(connection: Connection, sequences: Iterable[int]) -> dict[int, bytes]:
+    """Return the leaves of some records that may be erased: an erasure itself may not."""
+    query = select(_JOURNAL.c.seq, _JOURNAL.c.leaf).where(_JOURNAL.c.kind != ERASURE)
+    waiting, found = iter(sequences), dict[int, bytes]()
+    while some := list(islice(waiting, _AT_ONCE)):
+        rows = connection.execute(query.where(_JOURNAL.c.seq.in_(some)))
+        found.update((seq, leaf) for seq, leaf in rows)
+    return found
+
+
+def _streamed(connection: Connection, query: Any) -> Iterator[Row[Any]]:
+    return iter(connection.execute(query, execution_options={"yield_per": _AT_ONCE}))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Where the walk stands: what the record before this one left."""
+
+    journal_id: str
+    may_miss: frozenset[int]
+    checked: int = 0
+    erased: int = 0
+    seq: int = 0
+    known_at: int = -(1 << 63)
+    chain: Any = GENESIS
+
+    def begin(self, connection: Connection, after: int) -> None:
+        """Stand behind a record, believing it; where it is gone, at the journal's start."""
+        query = select(*(_JOURNAL.c[name] for name in ("seq", "known_at", "chain")))
+        row = connection.execute(query.where(_JOURNAL.c.seq == after)).one_or_none()
+        if row is not None and type(row.known_at) is int:
+            self.seq, self.known_at, self.chain = row
+
+    def faults(self, connection: Connection) -> Iterator[Fault]:
+        records = _RECORDS.where(_JOURNAL.c.seq > self.seq) if self.seq else _RECORDS
+        for row in _streamed(connection, records):
+            yield from self._sequence(row)
+            yield from self._known_at(row)
+            yield from self._leaf(row)
+            yield from self._chain(row)
+            self.checked += 1
+
+    def _sequence(self, row: Row[Any]) -> Iterator[Fault]:
+        if row.seq != self.seq + 1:
+            yield Fault(self.seq + 1, "sequence", f"the next record is {row.seq}")
+        self.seq = row.seq
+
+    def _known_at(self, row: Row[Any]) -> Iterator[Fault]:
+        if type(row.known_at) is not int or row.known_at <= self.known_at:
+            yield Fault(row.seq, "known_at", "not known after the record before it")
+        else:
+            self.known_at = row.known_at
+
+    def _leaf(self, row: Row[Any]) -> Iterator[Fault]:
+        if row.salt is None and row.body is None:
+            if row.seq in self.may_miss:
+                self.erased += 1
+            else:
+                yield Fault(row.seq, "body_missing", "no body, and no signed erasure names it")
+        elif not _fits(row):
+            yield Fault(row.seq, "leaf", "the body is not the recorded one")
+
+    def _chain(self, row: Row[Any]) -> Iterator[Fault]:
+        try:
+            value = chain_of(
+                self.chain,
+                journal_id=self.journal_id,
+                seq=row.seq,
+                known_at=row.known_at,
+                kind=row.kind,
+                subject=row.subject,
+                post=row.post,
+                origin=row.origin,
+                origin_seq=row.origin_seq,
+                leaf=row.leaf,
+            )
+        except (TypeError, AttributeError, ValueError, struct.error):
+            value = None
+        if value is None or value != row.chain:
+            yield Fault(
+                row.seq, "chain", "what it says of itself, or the record before it, changed"
+            )
+        self.chain = row.chain  # as it stands: one edit is one fault, not one a record after it
+
+
+def _fits(row: Row[Any]) -> bool:
+    if not isinstance(row.salt, bytes) or not isinstance(row.body, bytes):
+        return False
+    return len(row.salt) == SALT_BYTES and leaf_of(row.salt, row.body) == row.leaf
+
+
+@dataclass(slots=True)
+class _Held:
+    """Receipts against the records that they name."""
+
+    connection: Connection
+    journal_id: str
+    key: Ed25519PublicKey | None
+    checked: int = 0
+    key_id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.key_id = "" if self.key is None else key_id_of(self.key)
+
+    def faults(self, receipts: Iterable[Receipt]) -> Iterator[Fault]:
+        waiting = iter(receipts)
+        while some := list(islice(waiting, _AT_ONCE)):
+            standing = self._standing([receipt.sequence for receipt in some])
+            for receipt in some:
+                self.checked += 1
+                yield from self._of(receipt, standing)
+
+    def _standing(self, sequences: Sequence[int]) -> dict[int, tuple[Any, Any]]:
+        possible = [number for number in sequences if 0 < number < 1 << 63]
+        columns = _JOURNAL.c
+        query = select(columns.seq, columns.leaf, columns.chain).where(columns.seq.in_(possible))
+        return {seq: (leaf, link) for seq, leaf, link in self.connection.execute(query)}
+
+    def _of(self, receipt: Receipt, standing: dict[int, tuple[Any, Any]]) -> Iterator[Fault]:
+        seq = receipt.sequence
+        if self.key is None or receipt.key_id != self.key_id:
+            yield Fault(seq, "receipt_key", "signed with a key that is not this journal's")
+        elif not is_signed(receipt, self.key):
+            yield Fault(seq, "receipt_signature", "the signature does not fit the receipt")
+        elif receipt.journal_id != self.journal_id:
+            yield Fault(seq, "receipt_journal", "a receipt of another journal")
+        elif seq not in standing:
+            yield Fault(seq, "receipt_record", "the record it was given for is gone")
+        elif standing[seq] != (bytes.fromhex(receipt.leaf), bytes.fromhex(receipt.chain)):
+            yield Fault(seq, "receipt_chain", "history up to here is not the one acknowledged")

@@ -1,0 +1,98 @@
+"""What somebody wrote down beforehand that fits an arrival: profiles and entries of the watch list.
+
+A match stands in the decision by value, with the number of the record that put its profile or entry
+into force: what was in force then cannot be read as of a time once it has expired.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from sqlalchemy import Connection
+
+from engine.domain.records import Arrival
+from engine.explanation.reasons import Reason
+from engine.ports import FeatureRows
+from engine.selection.policy import Chance, Channel
+
+WATCHLIST = "watchlist"
+"""Purpose of the watch list: it selects whatever it lists, so its number decides nothing."""
+Source = Literal["profile", "watchlist"]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One profile or entry that fits an arrival."""
+
+    source: Source
+    code: str
+    """The profile's code, or the entry's id."""
+    sequence: int
+    """The journal's record that put it into force."""
+    channel: str
+    """Where it sends what it selects."""
+    share: float
+    """Probability with which it selects what fits it, in (0, 1]."""
+    title: str = ""
+    """The profile's title."""
+    words: str = ""
+    """What of the arrival fits a profile, or what an entry names, why, by whom and until when."""
+
+    @property
+    def purpose(self) -> str:
+        """What it draws its number for."""
+        return WATCHLIST if self.source == "watchlist" else f"profile:{self.code}"
+
+
+class Matcher(Protocol):
+    """A source of matches."""
+
+    def matches(
+        self,
+        snapshot: Connection,
+        arrivals: Sequence[Arrival],
+        rows: FeatureRows,
+        *,
+        as_of: int,
+    ) -> Sequence[Sequence[Match]]:
+        """Return, for each arrival, what in force at ``as_of`` (UTC microseconds) fits it."""
+        ...
+
+
+def said(matches: Sequence[Match], fired: Sequence[str]) -> tuple[Reason, ...]:
+    """Return the reasons that matches give, of those whose draw selected the arrival."""
+    found = {m.purpose: m for m in reversed(matches) if m.purpose in fired}
+    return tuple(_REASON[m.source](m) for m in matches if found.get(m.purpose) is m)
+
+
+def _by_profile(match: Match) -> Reason:
+    title = f" «{match.title}»" if match.title else ""
+    return Reason(
+        code="profile",
+        text=f"Profile {match.code}{title}: {match.words}.",
+        fact=match.words,
+        comparison=f"selects {match.share:.0%} of what fits it",
+        contribution=0.0,
+        message="profile",
+        parameters={"code": match.code, "title": match.title, "share": match.share},
+    )
+
+
+def _by_watchlist(match: Match) -> Reason:
+    return Reason(
+        code="watchlist",
+        text=f"Watch list: {match.words}.",
+        fact=match.words,
+        comparison=f"sends what it names to {match.channel}",
+        contribution=0.0,
+        message="watchlist",
+        parameters={"entry": match.code},
+    )
+
+
+_REASON = {"profile": _by_profile, "watchlist": _by_watchlist}
+
+
+def chances(matches: Sequence[Match]) -> tuple[Chance, ...]:
+    """Return what these matches may do to a crossing."""
+    return tuple(Chance(m.purpose, Channel.of(m.channel), m.share) for m in matches)

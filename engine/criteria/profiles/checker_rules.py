@@ -1,0 +1,260 @@
+"""What is asked of a text, a list or the goods in an expression: functions and macros.
+
+Assumes that a pattern is compiled at each use, so what it may hold is bounded: see ``matches``.
+
+The parts of an expression while it is checked: what each is written as, may cost, and needs.
+
+Assumes that a part is looked at once, by the rule of its node; a rule reads the parts inside it
+through its scope, so that their number and depth are bounded in one place.
+
+What stands by itself in an expression: numbers, texts, lists, fields, features, bound names.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+
+from engine.criteria.profiles.fields import ITEM, ITEMS_MOST, LIST_MOST, ROOTS, FieldType, Kind
+from engine.criteria.profiles.parser import (
+    DEEPEST,
+    MOST_PARTS,
+    Call,
+    Field,
+    ListOf,
+    Literal,
+    Macro,
+    Name,
+    Node,
+    refused,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A part, written out."""
+
+    cel: str
+    kind: Kind
+    steps: int = 1
+    guards: tuple[str, ...] = ()
+    """Conditions under which it has a value, in the order in which they must be asked."""
+    spelt: Callable[[str], str] | None = None
+    """How its texts are spelt; literals beside it are spelt alike."""
+    choices: frozenset[str] = frozenset()
+    """All values it can have; empty where any text will do."""
+
+    @property
+    def condition(self) -> str:
+        """What is true or false, whatever is missing."""
+        return f"({' && '.join((*self.guards, self.cel))})" if self.guards else self.cel
+
+
+@dataclass(slots=True)
+class Scope:
+    """What names mean here, and how a part is read."""
+
+    features: frozenset[str]
+    rules: Mapping[type[Node], Callable[..., Typed]]
+    """The rule of each node."""
+    needs: set[str] = field(default_factory=set)
+    bound: dict[str, tuple[str, Typed]] = field(default_factory=dict)
+    """Each name bound by a macro, with what it is written as and the type of an element."""
+    parts: int = 0
+    depth: int = 0
+
+    def typed(self, node: Node) -> Typed:
+        """Return a part by the rule of its node; raises ``ProfileRefusedError``."""
+        self.parts += 1
+        self.depth += 1
+        if self.parts > MOST_PARTS or self.depth > 2 * DEEPEST:
+            raise refused(node.at, f"more than {MOST_PARTS} parts, or nested too deep")
+        found = self.rules[type(node)](node, self)
+        self.depth -= 1
+        return found
+
+
+def as_condition(cel: str, steps: int, guards: tuple[str, ...]) -> Typed:
+    """Close a comparison: from here on nothing is missing."""
+    return Typed(f"({' && '.join((*guards, cel))})", "bool", steps + len(guards))
+
+
+def spelt_alike(node: Node, typed: Typed, beside: Typed) -> Typed:
+    """Spell literals as the field beside them is spelt."""
+    if beside.spelt is None:
+        return typed
+    if isinstance(node, Literal) and isinstance(node.value, str):
+        return replace(typed, cel=json.dumps(beside.spelt(node.value), ensure_ascii=False))
+    if isinstance(node, ListOf) and typed.kind == "texts":
+        words = [beside.spelt(str(item.value)) for item in node.items if isinstance(item, Literal)]
+        return replace(typed, cel=json.dumps(words, ensure_ascii=False))
+    return typed
+
+
+ELEMENT_STEPS = 8
+"""Steps to look at one element of a list, whatever is asked of it."""
+TEXT_STEPS = 4
+PATTERN_STEPS, PATTERN_CHARACTER_STEPS = 500, 25
+LONGEST_PATTERN = 64
+"""Characters of a pattern for ``matches``; it is made anew at each use."""
+TEXT_FUNCTIONS = ("startsWith", "endsWith", "contains", "matches")
+FUNCTIONS = ("has", "size", *TEXT_FUNCTIONS)
+
+
+def call_of(node: Call, scope: Scope) -> Typed:
+    """Return what a function answers."""
+    if node.name not in FUNCTIONS:
+        raise refused(node.at, f"no such function; there are {', '.join(FUNCTIONS)} and macros")
+    wanted = 2 if node.name in TEXT_FUNCTIONS else 1
+    if len(node.arguments) != wanted:
+        raise refused(node.at, f"{node.name} was given too few or too many arguments")
+    first = scope.typed(node.arguments[0])
+    if node.name == "has":
+        if not isinstance(node.arguments[0], Field) or not first.guards:
+            raise refused(node.at, "has(...) takes one field that may be missing")
+        return Typed(f"({first.guards[0]})", "bool")
+    if node.name == "size":
+        if first.kind not in ("texts", "items", "text"):
+            raise refused(node.at, "size(...) takes a list or a text")
+        return Typed(f"double(size({first.cel}))", "number", 2 + first.steps, first.guards)
+    return _text_function(node, first, scope)
+
+
+def _text_function(node: Call, first: Typed, scope: Scope) -> Typed:
+    argument = node.arguments[1]
+    second = spelt_alike(argument, scope.typed(argument), first)
+    if (first.kind, second.kind) != ("text", "text"):
+        raise refused(node.at, f"{node.name} is asked of a text, about a text")
+    steps = first.steps + second.steps + TEXT_STEPS
+    if node.name == "matches":
+        steps += _pattern_steps(argument)
+    guards = tuple(dict.fromkeys((*first.guards, *second.guards)))
+    return as_condition(f"{first.cel}.{node.name}({second.cel})", steps, guards)
+
+
+def _pattern_steps(node: Node) -> int:
+    """Bound what a pattern may cost: it is compiled at each use, so wide classes are dear."""
+    if not isinstance(node, Literal) or not isinstance(node.value, str):
+        raise refused(node.at, "matches takes a pattern written out in quotes")
+    if len(node.value) > LONGEST_PATTERN or not node.value.isascii():
+        raise refused(node.at, f"a pattern has up to {LONGEST_PATTERN} ASCII characters")
+    if any(sign in node.value for sign in ("{", "\\", "(?")):
+        raise refused(
+            node.at,
+            "a pattern has no curly brackets, no backslash and no (?: its cost is unbounded",
+        )
+    import cel
+
+    try:
+        cel.compile(f'"".matches({json.dumps(node.value)})').execute({})
+    except Exception:
+        raise refused(node.at, "this is no regular expression") from None
+    return PATTERN_STEPS + PATTERN_CHARACTER_STEPS * len(node.value)
+
+
+def macro_of(node: Macro, scope: Scope) -> Typed:
+    """Return what a macro answers about the elements of a list or the goods."""
+    over = scope.typed(node.over)
+    if over.kind not in ("texts", "items"):
+        raise refused(node.at, f"{node.name} is asked of goods or of a list")
+    if isinstance(node.over, ListOf):
+        raise refused(node.at, "a list that is written out needs no macro: use in")
+    if node.each in (*ROOTS, "features", "goods", *scope.bound):
+        raise refused(node.at, "this name is taken: call the element otherwise")
+    element = Typed("", "item" if over.kind == "items" else "text", spelt=over.spelt)
+    written = f"x{len(scope.bound)}"
+    scope.bound[node.each] = (written, element)
+    body = scope.typed(node.body)
+    del scope.bound[node.each]
+    if body.kind != "bool":
+        raise refused(node.at, f"the condition of {node.name} must be true or false")
+    most = ITEMS_MOST if over.kind == "items" else LIST_MOST
+    steps = over.steps + most * (ELEMENT_STEPS + body.steps)
+    return Typed(f"{over.cel}.{node.name}({written}, {body.condition})", "bool", steps)
+
+
+LONGEST_TEXT = 200
+LARGEST = 1e15
+
+
+def flat(name: str) -> str:
+    """Return what a field or feature is called in the written-out expression."""
+    return name.replace(".", "_")
+
+
+def literal_of(node: Literal, _: Scope) -> Typed:
+    """Return a number, a text or a truth value as it stands."""
+    value = node.value
+    if isinstance(value, bool):
+        return Typed("true" if value else "false", "bool")
+    if isinstance(value, float):
+        if not abs(value) <= LARGEST:
+            raise refused(node.at, f"a number beyond {LARGEST:.0e}")
+        return Typed(repr(value), "number")
+    if len(value) > LONGEST_TEXT or not value.isprintable():
+        raise refused(node.at, f"a text has up to {LONGEST_TEXT} printable characters")
+    return Typed(json.dumps(value, ensure_ascii=False), "text")
+
+
+def list_of(node: ListOf, scope: Scope) -> Typed:
+    """Return a list that is written out, of texts or of numbers."""
+    if not node.items:
+        raise refused(node.at, "an empty list holds nothing")
+    items = [scope.typed(item) for item in node.items]
+    if len({item.kind for item in items}) != 1:
+        raise refused(node.at, "a list holds texts or numbers, not both")
+    kind: Kind = "texts" if items[0].kind == "text" else "numbers"
+    return Typed(f"[{', '.join(item.cel for item in items)}]", kind, len(items))
+
+
+def name_of(node: Name, scope: Scope) -> Typed:
+    """Return the goods, or what a macro bound this name to."""
+    if node.name in scope.bound:
+        written, element = scope.bound[node.name]
+        if element.kind == "item":
+            raise refused(node.at, "a goods item has fields: write one after a full stop")
+        return replace(element, cel=written)
+    if node.name == "goods":
+        scope.needs.add("goods")
+        return Typed("goods", "items")
+    raise refused(node.at, "no such name: crossing., declaration., features. or goods")
+
+
+def field_of(node: Field, scope: Scope) -> Typed:
+    """Return a field of a record or of a goods item, or a feature."""
+    if node.of in scope.bound:
+        written, element = scope.bound[node.of]
+        if element.kind != "item":
+            raise refused(node.at, "the elements of this list have no fields")
+        found = _known(node, "goods", ITEM)
+        scope.needs.add(f"goods.{node.name}")
+        return _of(found, f"{written}.{node.name}")
+    if node.of == "features":
+        if node.name not in scope.features:
+            raise refused(node.at, "no such feature" + _near(node.name, scope.features))
+        found = FieldType("number")
+    elif node.of in ROOTS:
+        found = _known(node, node.of, ROOTS[node.of])
+    else:
+        raise refused(node.at, "no such name: crossing., declaration., features. or goods")
+    full = f"{node.of}.{node.name}"
+    scope.needs.add(full)
+    return _of(found, flat(full))
+
+
+def _known(node: Field, root: str, fields: dict[str, FieldType]) -> FieldType:
+    found = fields.get(node.name)
+    if found is None:
+        raise refused(node.at, f"no such field of {root}" + _near(node.name, fields))
+    return found
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """Name what was perhaps meant; the name itself is the sender's text and is not repeated."""
+    close = get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+    return f"; close to it: {', '.join(close)}" if close else ""
+
+
+def _of(found: FieldType, written: str) -> Typed:
+    guards = () if found.kind == "texts" else (f"{written} != null",)
+    return Typed(written, found.kind, 1, guards, found.spelt, found.choices)

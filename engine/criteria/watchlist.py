@@ -1,0 +1,308 @@
+"""Whom to look at whatever the score says: identifiers that somebody wrote down, until a date.
+
+An entry of our own needs two people and then sends to red. A counterpart's notice stands at once,
+because what their officers saw an hour ago cannot wait for our second key; but it is one person's
+word from another service, so until a second person here confirms it, it sends to yellow, documents
+and scan, and expires within 30 days.
+
+Matching is by hash of the folded identifier, in memory, on what the journal's records state: a row
+that is inserted into a table, or taken out of one, changes no decision. Assumes that entries are
+tens of thousands at most.
+"""
+
+import hashlib
+import secrets
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy import Column, Connection, Index, String, Table, delete, insert
+
+from engine.criteria.dual_control import (
+    KINDS_OF,
+    Standing,
+    after,
+    event_of,
+    proposal,
+    tabled_standings,
+    touched,
+)
+from engine.criteria.match import Match
+from engine.domain.identifiers import fold, skeleton
+from engine.domain.records import (
+    Arrival,
+    Crossing,
+    Declaration,
+    Identifier,
+    PostCode,
+    Record,
+    Text,
+    Time,
+)
+from engine.domain.time_units import DAY, micros, moment, rfc3339
+from engine.errors import RecordError
+from engine.journal.entries import Draft, Entry
+from engine.journal.power_records import PowerRecord, RecordTail
+from engine.ports import FeatureRows
+from engine.storage.database import METADATA, Int64
+
+LONGEST_DAYS, LONGEST_NOTICE_DAYS = 366, 30
+CHANNEL, NOTICE_CHANNEL = "red", "yellow"
+CONVEYANCE = ("plate", "trailer", "vin", "container")
+"""Identifiers that are folded, and may be matched by their shape."""
+PARTIES = ("carrier", "consignee", "consignor", "declarant")
+NAMED = (*CONVEYANCE, "party", *PARTIES, "driver_ref")
+
+KEYS = Table(
+    "watch_keys",
+    METADATA,
+    Column("entry_id", String, primary_key=True),
+    Column("key", Int64, primary_key=True, autoincrement=False),
+    Column("seq", Int64, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("expires_at", Int64, nullable=False),
+    Index("watch_keys_key_ix", "key"),
+)
+"""What is on the list now, for who reads the store: a row for each identifier of an entry."""
+_K = KEYS.c
+
+Reason = Annotated[Text, Field(min_length=1, max_length=200)]
+
+
+class Notice(Record):
+    """What a counterpart tells: one or more identifiers, why, and until when."""
+
+    plate: Identifier | None = None
+    trailer: Identifier | None = None
+    container: Identifier | None = None
+    party: Identifier | None = None
+    """Carrier, consignee, consignor or declarant, whichever it turns up as."""
+    source_post: PostCode | None = None
+    """Whose word it is; the post of the caller's key where it is left out."""
+    reason: Reason
+    """A code, or a few words."""
+    expiry: Time
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        if not identifiers(self.model_dump(mode="json")):
+            raise PydanticCustomError("missing_key", "at least one identifier is needed")
+        return self
+
+
+class WatchEntry(Notice):
+    """What an analyst or a supervisor proposes for the watch list."""
+
+    vin: Identifier | None = None
+    carrier: Identifier | None = None
+    consignee: Identifier | None = None
+    consignor: Identifier | None = None
+    declarant: Identifier | None = None
+    driver_ref: Identifier | None = None
+    look_alikes: bool = False
+    """Match plates, trailers, VINs and containers by shape: O as 0, I as 1, B as 8."""
+    note: Text | None = None
+
+
+def identifiers(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return what an entry names, by kind."""
+    return {kind: content[kind] for kind in NAMED if content.get(kind) is not None}
+
+
+def propose(entry: WatchEntry, entry_id: str, *, by: str, now: int) -> Draft:
+    """Return the record that proposes an entry; raises ``RecordError`` for an expiry too far."""
+    _expiry(entry, now, LONGEST_DAYS)
+    content = entry.model_dump(mode="json", exclude_none=True)
+    return proposal("watchlist", entry_id, by=by, content=content, post=entry.source_post or "")
+
+
+def notice(told: Notice, entry_id: str, *, by: str, now: int) -> Draft:
+    """Return the record of a counterpart's notice, its expiry cut to 30 days."""
+    expires = min(_expiry(told, now, None), now + LONGEST_NOTICE_DAYS * DAY)
+    content = told.model_dump(mode="json", exclude_none=True) | {"expiry": rfc3339(expires)}
+    return proposal(
+        "watchlist",
+        entry_id,
+        by=by,
+        content=content,
+        post=told.source_post or "",
+        is_notice=True,
+    )
+
+
+def new_id() -> str:
+    """Return an identifier for an entry: nothing in an entry names it by itself."""
+    return f"watch-{secrets.token_hex(8)}"
+
+
+def _expiry(entry: Notice, now: int, most: int | None) -> int:
+    expires = micros(entry.expiry)
+    if expires <= now:
+        raise RecordError("watchlist", "expiry", "expiry", "must lie ahead")
+    if most is not None and expires > now + most * DAY:
+        raise RecordError("watchlist", "expiry", "expiry", f"at most {most} days ahead")
+    return expires
+
+
+def _key(kind: str, value: str) -> int:
+    digest = hashlib.blake2b(f"{kind}\x1f{value}".encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(digest.digest(), "big") >> 1
+
+
+def _entry_keys(content: Mapping[str, Any]) -> Iterator[int]:
+    """Yield what an entry is looked up by; what folds to nothing names nothing."""
+    for kind, value in identifiers(content).items():
+        if kind not in CONVEYANCE:
+            yield _key(kind, value)
+        elif folded := fold(value):
+            is_shape = content.get("look_alikes", False)
+            yield _key(kind + "~", skeleton(folded)) if is_shape else _key(kind, folded)
+
+
+def _arrival_keys(arrival: Arrival) -> Iterator[int]:
+    """Yield what an arrival is looked up by."""
+    crossing = arrival.crossing
+    for kind, value in _conveyance(crossing):
+        if folded := fold(value):
+            yield _key(kind, folded)
+            yield _key(kind + "~", skeleton(folded))
+    for kind, party in _parties(crossing, arrival.declaration):
+        if party is not None:
+            yield _key(kind, party)
+            if kind in PARTIES:
+                yield _key("party", party)
+
+
+def _conveyance(crossing: Crossing) -> Iterator[tuple[str, str]]:
+    known = (("plate", crossing.plate), ("trailer", crossing.trailer_plate), ("vin", crossing.vin))
+    yield from ((kind, value) for kind, value in known if value is not None)
+    yield from (("container", number) for number in crossing.container_numbers)
+
+
+def _parties(
+    crossing: Crossing, declaration: Declaration | None
+) -> Iterator[tuple[str, str | None]]:
+    yield "carrier", crossing.carrier_id
+    yield "driver_ref", crossing.driver_ref
+    for kind in PARTIES[1:]:
+        yield kind, getattr(declaration, f"{kind}_id", None)
+
+
+class WatchProjection:
+    """Keeps what is on the list now; comes after the records of the two keys are kept."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write the rows of each entry that these records moved."""
+        for entry_id in touched(entries, "watchlist"):
+            connection.execute(delete(KEYS).where(_K.entry_id == entry_id))
+            found = tabled_standings(connection, "watchlist", entry_id).get(entry_id)
+            if found is not None and found.state == "in_force":
+                connection.execute(insert(KEYS), list(_rows(found)))
+
+
+def _rows(found: Standing) -> Iterator[dict[str, Any]]:
+    for key in dict.fromkeys(_entry_keys(found.content)):
+        yield {
+            "entry_id": found.subject,
+            "key": key,
+            "seq": found.sequence,
+            "channel": NOTICE_CHANNEL if found.is_notice else CHANNEL,
+            "expires_at": expires_at(found),
+        }
+
+
+class WatchMatcher:
+    """Finds the entries that name an arrival; implements ``engine.criteria.match.Matcher``."""
+
+    def __init__(self) -> None:
+        self._tail = RecordTail(KINDS_OF["watchlist"])
+        self._standings: dict[str, Standing] = {}
+        self._unproven: set[str] = set()
+        self._keys: dict[str, tuple[int, ...]] = {}
+        """What each entry in force is looked up by."""
+        self._entries: defaultdict[int, dict[str, tuple[Match, int]]] = defaultdict(dict)
+        """By key, then by entry: the match, and when it expires."""
+
+    def matches(
+        self,
+        snapshot: Connection,
+        arrivals: Sequence[Arrival],
+        _rows: FeatureRows,
+        *,
+        as_of: int,
+    ) -> Sequence[Sequence[Match]]:
+        """Return, for each arrival, the entries in force that name it."""
+        for record in self._tail.read_new(snapshot):
+            self._move(record)
+        if not self._keys:
+            return [()] * len(arrivals)
+        return [self._of(arrival, as_of) for arrival in arrivals]
+
+    def _of(self, arrival: Arrival, as_of: int) -> tuple[Match, ...]:
+        found: dict[Match, None] = {}
+        for key in _arrival_keys(arrival):
+            known = self._entries.get(key, {}).values()
+            due = (match for match, expires in known if expires > as_of)
+            found |= dict.fromkeys(sorted(due, key=lambda match: match.sequence))
+        return tuple(found)
+
+    def _move(self, record: PowerRecord) -> None:
+        """Follow one record; an entry of which one is not proven is on no list."""
+        entry_id = record.subject
+        for key in self._keys.pop(entry_id, ()):
+            del self._entries[key][entry_id]
+        if record.body is None:
+            self._unproven.add(entry_id)
+        if entry_id in self._unproven:
+            return
+        before = self._standings.get(entry_id)
+        now = after(before, event_of(record), needs_evidence=False)
+        if now is None:
+            return
+        self._standings[entry_id] = now
+        if now.state == "in_force":
+            rows = list(_rows(now))
+            self._keys[entry_id] = tuple(row["key"] for row in rows)
+            words = in_words(now)
+            for row in rows:
+                match = Match("watchlist", entry_id, row["seq"], row["channel"], 1.0, words=words)
+                self._entries[row["key"]][entry_id] = match, row["expires_at"]
+
+
+def expires_at(found: Standing) -> int:
+    """Return when an entry expires, UTC microseconds."""
+    return micros(WatchEntry.model_validate(found.content, strict=False).expiry)
+
+
+def in_words(found: Standing) -> str:
+    """Return what an entry names, why, by whom and until when, for those who may know."""
+    names = ", ".join(
+        f"{kind.replace('_', ' ')} {value}" for kind, value in identifiers(found.content).items()
+    )
+    until = moment(expires_at(found)).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{names}; reason: {found.content['reason']}; by {found.author}; until {until}"
+
+
+def shown(found: Standing, as_of: int) -> dict[str, Any]:
+    """Return an entry as JSON values."""
+    expires = expires_at(found)
+    is_over = found.state != "retired" and as_of >= expires
+    return {
+        "id": found.subject,
+        "names": identifiers(found.content),
+        "look_alikes": found.content.get("look_alikes", False),
+        "source_post": found.content.get("source_post"),
+        "reason": found.content["reason"],
+        "note": found.content.get("note"),
+        "expiry": rfc3339(expires),
+        "state": "expired" if is_over else found.state,
+        "is_notice": found.is_notice,
+        "channel": NOTICE_CHANNEL if found.is_notice else CHANNEL,
+        "author": found.author,
+        "approvals": list(found.approvals),
+        "proposed_at": rfc3339(found.proposed_at),
+        "since": rfc3339(found.since),
+        "leaving": found.leaving and {"by": found.leaving.by, "why": found.leaving.why},
+    }

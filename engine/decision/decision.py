@@ -1,0 +1,300 @@
+"""A decision as data, the pure function that makes it, and what each role may see of it.
+
+``decide`` assumes that its ``Inputs`` hold everything that cannot be read as of a time: with the
+arrival's features and scores they give the same decision on any machine, on any later day.
+
+What a role may see of it stands in :mod:`engine.decision.role_views`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from engine.criteria.indicator_rules import ruled, weight
+from engine.criteria.match import Match, chances, said
+from engine.decision.inspection_minutes import Minutes, place_of
+from engine.decision.placement import FIRST_VERSION, Peers, drawn_merit, purpose_of
+from engine.domain.records import Arrival
+from engine.explanation.facts import Fact, data_gaps, facts
+from engine.explanation.reasons import Reason
+from engine.ports import Evidence
+from engine.search_orders.search_order import Search, Searches, search_order
+from engine.selection.champion_challenger import Trial, Tried, tried
+from engine.selection.percentiles import at, percentile
+from engine.selection.policy import (
+    INSPECTED,
+    Chance,
+    Channel,
+    Policy,
+    Selection,
+    lot,
+    place_among_picks,
+    risk,
+    scored,
+    select,
+)
+from engine.selection.randomization import PLACE, RANDOM
+from engine.selection.team_assignment import TEAM, assigned
+
+Mode = Literal["model", "last_good", "rules_only"]
+Band = Literal["low", "medium", "high"]
+AMENDED, AMENDED_SHARE = "rule:amended", 0.25
+"""A declaration that is changed after arrival is looked at with this probability."""
+HIGH, MEDIUM = 0.04, 0.12
+"""Shares of a post's last 28 days whose risk is said to be high, and at least medium."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a decision stands on that cannot be read from the journal as of a time."""
+
+    decision_id: str
+    as_of: int
+    """UTC microseconds: features saw records known strictly before."""
+    epoch: str
+    """Digest of the loaded history that the counters started from."""
+    shift_id: str
+    """Whose seed was drawn from."""
+    draws: Mapping[str, float]
+    """One number in [0, 1) for each purpose."""
+    policy: Policy
+    mode: Mode
+    model_version: str | None
+    definitions: str
+    """Digest of the feature definitions."""
+    table_sequence: int | None
+    """The journal's record of ``table``; None without a model."""
+    table: tuple[float, ...]
+    """Quantiles of the risk at this post; empty without a model."""
+    severity: float
+    """What one seizure is worth, in discrepancies; belongs to the model."""
+    minutes: Minutes
+    """Expected minutes of this vehicle's inspection."""
+    amends: str | None = None
+    """The first decision of the movement, where its declaration was changed since."""
+    amendment: int = 0
+    """How often it was changed."""
+    matches: tuple[Match, ...] = ()
+    """Profiles and entries of the watch list that fit the arrival."""
+    searches: Searches | None = None
+    """What was found where in vehicles like it; known of red ones alone, who get an order."""
+    teams: tuple[str, ...] = ()
+    """Who inspects in this shift."""
+    rules: str = "rules-1"
+    """Version of the rules that decide without a model; the first records do not say it."""
+    trial: Trial | None = None
+    """Where two models share the picks: what is said above of a model is said of the leader."""
+    sentences: str = "reasons-1"
+    """Version of the rule that makes reasons; records before the second do not say it."""
+    placement: str = FIRST_VERSION
+    """Version of the rule by which it queues; the first records do not say it."""
+    peers: tuple[float, ...] = ()
+    """Merits of the last scored picks that it is compared with, ascending; where it is referred."""
+
+    def drawn_place(self, channel: Channel) -> int:
+        """Return a place drawn among the scored picks of a channel."""
+        peers = Peers(self.peers, self.table, self.policy, channel)
+        merit = drawn_merit(peers, self.draws[purpose_of(self.amendment)])
+        return place_of(channel, merit, minutes=self.minutes)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An arrival as the models saw it."""
+
+    arrival: Arrival
+    features: Mapping[str, float]
+    """By name; NaN where nothing was known."""
+    p_seizure: float | None = None
+    """Calibrated; None without a model."""
+    p_discrepancy: float | None = None
+    other: tuple[float, float] | None = None
+    """Both chances, in this order, by the model of a trial that does not lead; None without one."""
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    """The inspections behind each feature that is a rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """A place in the queue of a post: 1 is searched first; ``of`` counts the vehicle itself."""
+
+    position: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """How the model saw it."""
+
+    percentile: float | None
+    """Share of the post's last 28 days below it, in [0, 1]; None without a model."""
+    band: Band
+    p_seizure: float | None
+    p_discrepancy: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where one arrival goes, and everything that is to be known about why."""
+
+    decision_id: str
+    crossing_id: str
+    post: str
+    as_of: int
+    channel: Channel
+    selection: Selection
+    risk: Risk
+    merit: float | None
+    """The severity-weighted risk in [0, 1]; None without a model."""
+    minutes: float
+    """Expected minutes of its inspection, 0 where it goes to no officer."""
+    place: int
+    """Orders the queue: higher is searched first."""
+    search_order: tuple[Search, ...]
+    facts: tuple[Fact, ...]
+    data_gaps: tuple[str, ...]
+    mode: Mode
+    model_version: str | None
+    team: str | None = None
+    """Who inspects it, drawn by lot; None where it goes to no officer or the roster names none."""
+    trial: Tried | None = None
+    """What the trial that it fell into made of it; None where none ran."""
+    rank: Rank | None = None
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def is_referred(self) -> bool:
+        """Tell whether it goes to officers, and is owed reasons."""
+        return self.channel in INSPECTED
+
+    @property
+    def propensity(self) -> float:
+        """Probability with which the engine could have sent it to officers at all."""
+        return self.selection.propensities[Channel.YELLOW]
+
+
+def decide(inputs: Inputs, seen: Seen) -> Decision:
+    """Return the decision on one arrival, without its rank and its reasons."""
+    crossing, policy = seen.arrival.crossing, inputs.policy
+    value = _risk(seen, inputs.severity)
+    level = None if value is None else percentile(inputs.table, value)
+    picked, trial = _picked(policy, level, seen), None
+    if inputs.trial is not None and seen.other is not None:
+        trial, picked = tried(inputs.trial, seen.other, picked, policy=policy, draws=inputs.draws)
+    changed = (Chance(AMENDED, Channel.YELLOW, AMENDED_SHARE),) if inputs.amendment else ()
+    chosen = (*picked, *chances(inputs.matches), *changed)
+    selection = select((*chosen, lot(policy)), inputs.draws)
+    merit = weight(seen.features) if value is None else value
+    return Decision(
+        decision_id=inputs.decision_id,
+        crossing_id=crossing.crossing_id,
+        post=crossing.post,
+        as_of=inputs.as_of,
+        channel=selection.channel,
+        selection=selection,
+        risk=Risk(level, _band(level, picked, inputs.draws), seen.p_seizure, seen.p_discrepancy),
+        merit=value,
+        minutes=inputs.minutes.of(selection.channel),
+        place=_place(inputs, selection, chosen, merit=merit),
+        search_order=search_order(crossing, inputs.searches) if inputs.searches else (),
+        facts=facts(seen.arrival, seen.features, amendment=inputs.amendment),
+        data_gaps=data_gaps(seen.arrival, seen.features),
+        mode=inputs.mode,
+        model_version=inputs.model_version,
+        team=_team(inputs, selection.channel),
+        trial=trial,
+    )
+
+
+def explained(
+    decision: Decision, reasons: Sequence[Reason], matches: Sequence[Match] = ()
+) -> Decision:
+    """Return the decision with its reasons.
+
+    A member of the random stream says first that it is one, whatever else picked it. Profiles and
+    entries of the watch list that selected it come next.
+    """
+    reasons = (*said(matches, decision.selection.fired), *reasons)
+    if decision.selection.is_random:
+        reasons = (_random_check(decision.selection), *reasons)
+    return replace(decision, reasons=reasons)
+
+
+def _random_check(selection: Selection) -> Reason:
+    share = selection.propensities[Channel.RED]
+    is_alone = selection.fired == (RANDOM,)
+    return Reason(
+        code="random_check",
+        text="Random check: selected at random, not because of its risk."
+        if is_alone
+        else "Random check: selected at random, and for another reason as well.",
+        fact="member of the random stream",
+        comparison=f"any vehicle like it is sent to red with a chance of {share:.1%}",
+        contribution=0.0,
+        message="random_check" if is_alone else "random_check_and_more",
+    )
+
+
+def _team(inputs: Inputs, channel: Channel) -> str | None:
+    if not inputs.teams or channel not in INSPECTED:
+        return None
+    return assigned(inputs.teams, inputs.draws[TEAM])
+
+
+def _risk(seen: Seen, severity: float) -> float | None:
+    if seen.p_seizure is None or seen.p_discrepancy is None:
+        return None
+    return risk(seen.p_seizure, seen.p_discrepancy, severity=severity)
+
+
+def _picked(policy: Policy, level: float | None, seen: Seen) -> tuple[Chance, ...]:
+    return ruled(seen.features) if level is None else scored(policy, level)
+
+
+def _place(inputs: Inputs, selection: Selection, chosen: Sequence[Chance], *, merit: float) -> int:
+    """Return what the queue is ordered by: the merit, in [0, 1], of each expected minute.
+
+    Its minutes are its own, which anybody can tell from its class: a car's place among the cars,
+    whichever way they were picked.
+    """
+    channel = selection.channel
+    if inputs.placement == FIRST_VERSION:
+        return _first_place(inputs, selection, chosen, merit=merit)
+    is_own = selection.basis == "score" and not inputs.amendment
+    if channel in INSPECTED and not is_own:
+        return inputs.drawn_place(channel)
+    return place_of(channel, merit, minutes=inputs.minutes)
+
+
+def _first_place(
+    inputs: Inputs, selection: Selection, chosen: Sequence[Chance], *, merit: float
+) -> int:
+    """Return the same by the first rule, for records of its time.
+
+    A vehicle that only the random stream sends there has the merit of a scored pick drawn at
+    random; profiles and lists kept their own. ``chosen`` are all chances but the random stream.
+    """
+    channel = selection.channel
+    if selection.is_random and select(chosen, inputs.draws).channel < channel:
+        merit = _among_picks(inputs)
+    return place_of(channel, merit, minutes=inputs.minutes)
+
+
+def _among_picks(inputs: Inputs) -> float:
+    """Return the risk of a scored pick drawn at random, for a random pick to queue with."""
+    drawn = inputs.draws[PLACE]
+    if not inputs.table:
+        return drawn
+    policy = inputs.policy
+    share = policy.red_share or HIGH
+    return at(inputs.table, place_among_picks(drawn, share, blur=policy.blur))
+
+
+def _band(level: float | None, picked: Sequence[Chance], draws: Mapping[str, float]) -> Band:
+    """Say the risk in one word; without a model, what the rules made of it."""
+    if level is None:
+        bands: dict[Channel, Band] = {Channel.RED: "high", Channel.YELLOW: "medium"}
+        return bands.get(select(picked, draws).channel, "low")
+    if level >= 1.0 - HIGH:
+        return "high"
+    return "medium" if level >= 1.0 - MEDIUM else "low"

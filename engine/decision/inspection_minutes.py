@@ -1,0 +1,162 @@
+"""How many minutes an inspection of a vehicle takes, learnt from the acts that gave theirs.
+
+Acts are counted by vehicle class and by whether they were physical: what a red vehicle is sent to,
+and what a yellow one is. A stated prior stands in until acts outnumber it, so one long search does
+not make every truck an hour slower.
+
+Which of the waiting vehicles comes first.
+
+Channels draw on different hands (red on bays and searching officers, yellow on desks and scanners),
+so a red vehicle always comes before a yellow one, and within a channel the order is expected value
+per expected minute; see :mod:`engine.decision.inspection_minutes`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    String,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+)
+
+from engine.domain.records import Method, VehicleClass
+from engine.selection.policy import Channel
+from engine.storage.database import METADATA, Int64
+
+PRIOR: Mapping[VehicleClass, float] = {
+    "car": 20.0,
+    "van": 30.0,
+    "bus": 60.0,
+    "truck": 60.0,
+    "rail_wagon": 90.0,
+    "other": 45.0,
+}
+"""Minutes of a physical inspection, by judgement; documents and scan take a third of them."""
+PRIOR_ACTS = 20
+"""Acts that the prior counts as."""
+LONGEST = 24 * 60.0
+"""Minutes of one act beyond this are a slip of the pen and teach nothing."""
+ACT_MINUTES = Table(
+    "act_minutes",
+    METADATA,
+    Column("vehicle_class", String, primary_key=True),
+    Column("is_physical", Boolean, primary_key=True),
+    Column("acts", Int64, nullable=False),
+    Column("minutes", Float(53), nullable=False),
+)
+"""What acts took so far."""
+Taught = tuple[VehicleClass, bool, int, float]
+"""(vehicle class, whether physical, number of acts, their minutes together)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Minutes:
+    """Expected minutes of one vehicle in each channel that sends it to officers."""
+
+    red: float
+    yellow: float
+
+    def of(self, channel: Channel) -> float:
+        """Return the minutes of a channel; none where nobody looks at the vehicle."""
+        return {Channel.RED: self.red, Channel.YELLOW: self.yellow}.get(channel, 0.0)
+
+
+class Learnt:
+    """Expected minutes by vehicle class, as they stood when this was made."""
+
+    def __init__(self, taught: Sequence[Taught]) -> None:
+        self._minutes = {
+            vehicle_class: Minutes(
+                _shrunk(taught, vehicle_class, prior, physical=True),
+                _shrunk(taught, vehicle_class, prior / 3.0, physical=False),
+            )
+            for vehicle_class, prior in PRIOR.items()
+        }
+
+    def expected(self, vehicle_class: VehicleClass) -> Minutes:
+        """Return what an inspection of this class is expected to take."""
+        return self._minutes[vehicle_class]
+
+
+def _shrunk(
+    taught: Sequence[Taught], vehicle_class: VehicleClass, prior: float, *, physical: bool
+) -> float:
+    found = [row for row in taught if row[0] == vehicle_class and row[1] == physical]
+    acts, minutes = sum(row[2] for row in found), sum(row[3] for row in found)
+    return (minutes + PRIOR_ACTS * prior) / (acts + PRIOR_ACTS)
+
+
+def lesson(
+    vehicle_class: VehicleClass, methods: Sequence[Method], minutes: float | None
+) -> Sequence[Taught]:
+    """Return what one act teaches: nothing where it gave no minutes, or absurd ones."""
+    if minutes is None or not 0.0 < minutes <= LONGEST:
+        return ()
+    return ((vehicle_class, is_physical(methods), 1, minutes),)
+
+
+def lesson_of(act: Mapping[str, Any]) -> Sequence[Taught]:
+    """Return what the record of an inspection act teaches; nothing where nobody knew the class."""
+    who, found = act.get("vehicle_class"), act["inspection"]
+    return lesson(who, found.get("methods", ()), found.get("minutes")) if who else ()
+
+
+def is_physical(methods: Sequence[Method]) -> bool:
+    """Tell whether an act was physical; one that names no methods counts as full."""
+    return not methods or "physical" in methods
+
+
+_C = ACT_MINUTES.c
+_LEARNT = select(_C.vehicle_class, _C.is_physical, _C.acts, _C.minutes)
+
+
+def learnt(connection: Connection) -> Learnt:
+    """Return what acts have taught so far."""
+    rows = connection.execute(_LEARNT)
+    return Learnt([(who, how, acts, minutes) for who, how, acts, minutes in rows])
+
+
+_MORE = (
+    ACT_MINUTES.update()
+    .where(_C.vehicle_class == bindparam("who"), _C.is_physical == bindparam("how"))
+    .values(acts=_C.acts + bindparam("more_acts"), minutes=_C.minutes + bindparam("more_minutes"))
+)
+
+
+def teach(connection: Connection, taught: Sequence[Taught]) -> None:
+    """Add acts to what is known, inside the writer's transaction."""
+    for who, how, acts, minutes in taught:
+        more = {"who": who, "how": how, "more_acts": acts, "more_minutes": minutes}
+        if connection.execute(_MORE, more).rowcount == 0:
+            row = {"vehicle_class": who, "is_physical": how, "acts": acts, "minutes": minutes}
+            connection.execute(insert(ACT_MINUTES), [row])
+
+
+def taught_anew(connection: Connection, taught: Sequence[Taught]) -> None:
+    """Forget what acts have taught, and learn it from a whole history."""
+    connection.execute(delete(ACT_MINUTES))
+    teach(connection, taught)
+
+
+SHORTEST = 1.0
+"""Minutes an inspection takes at least, so that no vehicle's place is beyond all bounds."""
+CHANNEL_STEP = 10**12
+"""What one channel is worth in a place: more than any risk."""
+FORWARD = 2 * 10**11
+"""What an alert adds to a place: more than any risk per minute, less than a channel."""
+_SCALE = 10**11
+
+
+def place_of(channel: Channel, risk: float, *, minutes: Minutes) -> int:
+    """Return what a queue is ordered by, highest first; ``risk`` lies in [0, 1]."""
+    per_minute = risk / max(minutes.of(channel) or minutes.red, SHORTEST)
+    return int(channel) * CHANNEL_STEP + round(per_minute * _SCALE)

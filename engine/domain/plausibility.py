@@ -1,0 +1,47 @@
+"""What an arrival cannot say, whatever else it says: two declarations at once, or a day to come.
+
+Assumes that a checkpoint's clock runs within minutes of this one. Everything else that is odd about
+an arrival is a signal for the features, never a refusal.
+"""
+
+import time
+from collections.abc import Callable
+
+from engine.domain.records import Arrival
+from engine.domain.time_units import MINUTE, SystemClock, micros
+from engine.errors import RecordError
+
+AHEAD = 5 * MINUTE
+"""How far a checkpoint's clock may run ahead, microseconds."""
+_CLOCK = SystemClock()
+
+
+class Present:
+    """What time it is at the latest: a clock that is set back does not take the present with it."""
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], int] = _CLOCK.now,
+        passed: Callable[[], int] = time.monotonic_ns,
+        head: int = 0,
+    ) -> None:
+        self._now = now
+        self._passed = passed
+        self._began, self._started = max(now(), head), passed()
+
+    def now(self) -> int:
+        """Return UTC microseconds: the clock's, or what has passed since this began, if later."""
+        return max(self._now(), self._began + (self._passed() - self._started) // 1000)
+
+
+def check_plausible(arrival: Arrival, *, now: int) -> None:
+    """Refuse an arrival that contradicts itself or is still to come; raises ``RecordError``."""
+    crossing, declaration = arrival.crossing, arrival.declaration
+    if micros(crossing.arrived_at) > now + AHEAD:
+        raise RecordError("crossing", "arrived_at", "in_the_future", "more than 5 minutes ahead")
+    named = crossing.declaration_id
+    if declaration is not None and named not in (None, declaration.declaration_id):
+        raise RecordError(
+            "declaration", "declaration_id", "contradiction", "the crossing names another one"
+        )

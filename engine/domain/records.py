@@ -1,0 +1,281 @@
+"""What the world reports: one definition of each record, for the wire, the files and the engine.
+
+A record is what somebody saw or declared, not what is true: a failed check digit or an HS code that
+no nomenclature knows is a signal for the features, never a reason to refuse. Refused is what cannot
+be read: a missing key, a time without an offset, an infinite mass, a field nobody defined.
+
+No record holds a person's nationality, ethnicity, religion, sex, age or birthplace. A driver is a
+pseudonym made by the sender.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?P<offset>[Zz]|[+-]\d\d:\d\d)?", re.ASCII
+)
+_COUNTRY = re.compile("[A-Z]{2}")
+_HS_CODE = re.compile("[0-9]{2,10}")
+_PLACE = re.compile(r"[a-z_]{1,31}(\.[a-z_0-9]{1,32})?")
+
+
+def _time(value: object) -> object:
+    """Read RFC 3339 with an offset; keep UTC at microseconds (finer digits are cut)."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise PydanticCustomError("time_without_offset", "a time needs an offset from UTC")
+        return value.astimezone(UTC)
+    match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise PydanticCustomError("bad_time", "not an RFC 3339 date and time")
+    if match["offset"] is None:
+        raise PydanticCustomError("time_without_offset", "a time needs an offset from UTC")
+    try:
+        return datetime.fromisoformat(cast("str", value).upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("bad_time", "no such date or time") from None
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise PydanticCustomError("control_character", "holds a character that cannot be printed")
+    return value
+
+
+def _country(value: str) -> str:
+    if _COUNTRY.fullmatch(value) is None:
+        raise PydanticCustomError("malformed_country", "two capital letters (ISO 3166-1 alpha-2)")
+    return value
+
+
+def _hs_code(value: str) -> str:
+    if _HS_CODE.fullmatch(value) is None:
+        raise PydanticCustomError("malformed_hs_code", "2 to 10 digits")
+    return value
+
+
+def _place(value: str) -> str:
+    if _PLACE.fullmatch(value) is None:
+        raise PydanticCustomError("malformed_place", "a lower-case group, or group.part")
+    return value
+
+
+def _propensity(value: float) -> float:
+    if not 0.0 < value <= 1.0:
+        raise PydanticCustomError("propensity_outside", "a probability in (0, 1]")
+    return value
+
+
+def _said(**schema: Any) -> Any:
+    """Say in a record's schema what a validator of ours checks."""
+    return Field(json_schema_extra=schema)
+
+
+Time = Annotated[datetime, BeforeValidator(_time)]
+Identifier = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+PostCode = Annotated[str, Field(min_length=1, max_length=16), AfterValidator(_printable)]
+Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
+Country = Annotated[str, AfterValidator(_country), _said(pattern=f"^{_COUNTRY.pattern}$")]
+HsCode = Annotated[str, AfterValidator(_hs_code), _said(pattern=f"^{_HS_CODE.pattern}$")]
+PlaceCode = Annotated[str, AfterValidator(_place), _said(pattern=f"^{_PLACE.pattern}$")]
+Propensity = Annotated[
+    float,
+    Field(allow_inf_nan=False),
+    AfterValidator(_propensity),
+    _said(exclusiveMinimum=0, maximum=1),
+]
+# Bounds far above any conveyance or consignment keep scaled 64-bit sums from overflowing.
+Mass = Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)]
+Value = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0, le=1e4, allow_inf_nan=False)]
+Minutes = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+
+
+def _absent(value: object) -> object:
+    """Read null as an empty list: missing is absent, null or an empty cell."""
+    # Behind this function pydantic no longer knows that a list came from JSON, where it is a tuple.
+    return () if value is None else tuple(value) if isinstance(value, list) else value
+
+
+Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=64), BeforeValidator(_absent)]
+Places = Annotated[tuple[PlaceCode, ...], Field(max_length=64), BeforeValidator(_absent)]
+
+Direction = Literal["entry", "exit"]
+VehicleClass = Literal["car", "van", "bus", "truck", "rail_wagon", "other"]
+Basis = Literal["random", "score", "profile", "watchlist", "officer", "counterpart"]
+Method = Literal["documents", "weighing", "xray", "canine", "physical"]
+Outcome = Literal["clear", "discrepancy", "seizure"]
+SubstanceClass = Literal["narcotic", "psychotropic", "precursor", "other"]
+Methods = Annotated[tuple[Method, ...], Field(max_length=16), BeforeValidator(_absent)]
+
+PLACES: tuple[str, ...] = (
+    "cab.seat", "cab.dash", "cab.roof", "cab.bunk", "cab.bags",
+    "engine.bay", "fuel.tank", "fuel.false_tank",
+    "chassis.frame", "chassis.underbody", "chassis.spare_wheel", "chassis.tyre", "chassis.axle",
+    "chassis.air_tank",
+    "trailer.front_wall", "trailer.floor", "trailer.roof", "trailer.doors", "trailer.sides",
+    "trailer.refrigeration",
+    "cargo.among", "cargo.inside", "cargo.packaging", "cargo.disguised", "person",
+)  # fmt: skip
+"""Where in a conveyance; a finer code may be any ``group.part``, unknown parts count as group."""
+
+
+class Record(BaseModel):
+    """Base of every record: frozen, strict, and closed to fields nobody defined."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Crossing(Record):
+    """One passage of a conveyance through a post, in one direction."""
+
+    crossing_id: Identifier
+    post: PostCode
+    direction: Direction
+    arrived_at: Time
+    recorded_at: Time | None = None
+    """When the record reached this network; absent means on arrival."""
+    vehicle_class: VehicleClass
+    plate: Identifier | None = None
+    """As read: folding happens in :mod:`engine.domain.identifiers`, the raw reading is kept."""
+    plate_country: Country | None = None
+    trailer_plate: Identifier | None = None
+    vin: Identifier | None = None
+    container_numbers: Identifiers = ()
+    driver_ref: Identifier | None = None
+    """A keyed pseudonym made by the sender; nothing about the person."""
+    carrier_id: Identifier | None = None
+    seal_numbers: Identifiers = ()
+    weighed_mass_kg: Mass | None = None
+    is_empty: bool | None = None
+    declaration_id: Identifier | None = None
+
+    @property
+    def known_at(self) -> datetime:
+        """When this network could know it: never before it arrived."""
+        return (
+            self.arrived_at if self.recorded_at is None else max(self.arrived_at, self.recorded_at)
+        )
+
+
+class GoodsItem(Record):
+    """One goods item of a declaration."""
+
+    item_no: Annotated[int, Field(ge=1, le=9999)]
+    hs_code: HsCode
+    description: Text | None = None
+    origin_country: Country | None = None
+    packages: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+    net_mass_kg: Mass | None = None
+    gross_mass_kg: Mass | None = None
+    customs_value_usd: Value | None = None
+    """Statistical value, box 46 of the declaration."""
+    duty_rate: Rate | None = None
+    """A share of the value, in [0, ...): may exceed 1."""
+    preference_code: Identifier | None = None
+    origin_marking: Identifier | None = None
+
+
+class GoodsItemRow(GoodsItem):
+    """A goods item as a bulk file has it: it names its declaration."""
+
+    declaration_id: Identifier
+
+
+class DeclarationHead(Record):
+    """A declaration without its items, as a bulk file has it."""
+
+    declaration_id: Identifier
+    lodged_at: Time | None = None
+    procedure: Identifier
+    declarant_id: Identifier | None = None
+    consignor_id: Identifier | None = None
+    consignee_id: Identifier | None = None
+    dispatch_country: Country | None = None
+    destination_country: Country | None = None
+    tir_carnet: Identifier | None = None
+    cmr_number: Identifier | None = None
+    transport_mode: Identifier | None = None
+    nature_of_transaction: Identifier | None = None
+    payment_type: Identifier | None = None
+
+
+class Declaration(DeclarationHead):
+    """What was declared for a consignment, with its goods items."""
+
+    items: Annotated[tuple[GoodsItem, ...], Field(min_length=1, max_length=999)]
+
+
+class InspectionAct(Record):
+    """An inspection act as a checkpoint reports it; why it took place is the engine's to say."""
+
+    inspection_id: Identifier
+    crossing_id: Identifier
+    started_at: Time | None = None
+    completed_at: Time | None = None
+    recorded_at: Time
+    methods: Methods = ()
+    minutes: Minutes | None = None
+    places_searched: Places = ()
+    outcome: Outcome
+
+    @model_validator(mode="after")
+    def _recorded_after_start(self) -> Self:
+        if self.started_at is not None and self.recorded_at < self.started_at:
+            why, at = "recorded before it was started", {"field": "recorded_at"}
+            raise PydanticCustomError("recorded_before_started", why, at)
+        return self
+
+
+class Inspection(InspectionAct):
+    """An inspection act with the reason it took place; also when nothing was found."""
+
+    basis: Basis
+    propensity: Propensity | None = None
+    """Probability with which the policy in force selected this crossing; None when unknown."""
+
+    @property
+    def is_full(self) -> bool:
+        """Papers and scales alone are no evidence that a vehicle carried nothing."""
+        return not self.methods or not {"documents", "weighing"}.issuperset(self.methods)
+
+
+class Seizure(Record):
+    """Goods taken, at a post or inland."""
+
+    seizure_id: Identifier
+    inspection_id: Identifier | None = None
+    crossing_id: Identifier | None = None
+    plate: Identifier | None = None
+    seized_at: Time | None = None
+    recorded_at: Time
+    substance_class: SubstanceClass
+    substance: Identifier | None = None
+    quantity_g: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None = None
+    place: PlaceCode | None = None
+    concealment: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _linked(self) -> Self:
+        if self.crossing_id is None and self.plate is None:
+            why, at = "a seizure needs crossing_id or plate", {"field": "crossing_id"}
+            raise PydanticCustomError("missing_key", why, at)
+        return self
+
+
+class Arrival(Record):
+    """What a checkpoint sends for a decision: the crossing, and its declaration if there is one."""
+
+    crossing: Crossing
+    declaration: Declaration | None = None

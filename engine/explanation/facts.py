@@ -1,0 +1,112 @@
+"""What is known of an arrival in neutral words, and what is missing.
+
+Facts are shown to everybody, so they say what was declared, measured and seen before, and nothing
+about risk. A gap is a code: what could not be known, and so could not speak for or against anybody.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.domain.identifiers import container_is_valid
+from engine.domain.records import Arrival, Crossing, Declaration
+
+CLASS_NAMES = {
+    "car": "Car",
+    "van": "Van",
+    "bus": "Bus",
+    "truck": "Truck",
+    "rail_wagon": "Rail wagon",
+    "other": "Conveyance",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One neutral sentence."""
+
+    code: str
+    text: str
+
+
+def facts(
+    arrival: Arrival, features: Mapping[str, float], *, amendment: int = 0
+) -> tuple[Fact, ...]:
+    """Return the sentences that everybody at the post may read."""
+    crossing, declaration = arrival.crossing, arrival.declaration
+    found = [_conveyance(crossing), *_measured(crossing), _declared(declaration)]
+    if amendment:
+        times = "once" if amendment == 1 else f"{amendment} times"
+        found.append(Fact("amended", f"Its papers were changed {times} after arrival."))
+    return tuple(found + _seen_before(features))
+
+
+def data_gaps(arrival: Arrival, features: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the codes of what could not be known of this arrival."""
+    crossing, declaration = arrival.crossing, arrival.declaration
+    missing = {
+        "no_plate": crossing.plate is None,
+        "no_driver_ref": crossing.driver_ref is None,
+        "no_carrier": crossing.carrier_id is None,
+        "not_weighed": crossing.weighed_mass_kg is None,
+        "no_declaration": declaration is None,
+        "declaration_not_received": declaration is None and crossing.declaration_id is not None,
+        "container_check_digit": not all(map(container_is_valid, crossing.container_numbers)),
+        "no_mirror_record": math.isnan(features.get("mirror_days", math.nan)),
+        "short_hs_code": declaration is not None
+        and any(len(item.hs_code) < 6 for item in declaration.items),
+        "no_value": declaration is not None
+        and all(item.customs_value_usd is None for item in declaration.items),
+    }
+    return tuple(code for code, is_missing in missing.items() if is_missing)
+
+
+def _conveyance(crossing: Crossing) -> Fact:
+    what = CLASS_NAMES[crossing.vehicle_class]
+    plate = f" {crossing.plate}" if crossing.plate else ", plate not read"
+    country = f" ({crossing.plate_country})" if crossing.plate and crossing.plate_country else ""
+    load = {None: "", True: ", reported empty", False: ", reported laden"}[crossing.is_empty]
+    return Fact("conveyance", f"{what}{plate}{country}, {crossing.direction}{load}.")
+
+
+def _measured(crossing: Crossing) -> list[Fact]:
+    found = []
+    if crossing.weighed_mass_kg is not None:
+        found.append(Fact("weighed", f"Weighed {crossing.weighed_mass_kg:,.0f} kg at this post."))
+    if crossing.seal_numbers:
+        found.append(Fact("seals", f"{_counted(len(crossing.seal_numbers), 'seal')} recorded."))
+    return found
+
+
+def _declared(declaration: Declaration | None) -> Fact:
+    if declaration is None:
+        return Fact("declared", "No declaration came with this crossing.")
+    items = declaration.items
+    chapters = sorted({item.hs_code[:2] for item in items})
+    masses = [item.gross_mass_kg for item in items if item.gross_mass_kg is not None]
+    values = [item.customs_value_usd for item in items if item.customs_value_usd is not None]
+    parts = [
+        f"{_counted(len(items), 'goods item')} declared, HS chapter {', '.join(chapters[:4])}"
+        + (" and others" if len(chapters) > 4 else "")
+    ]
+    if masses:
+        parts.append(f"{math.fsum(masses):,.0f} kg gross")
+    if values:
+        parts.append(f"{math.fsum(values):,.0f} USD")
+    route = (declaration.dispatch_country, declaration.destination_country)
+    if all(route):
+        parts.append(f"from {route[0]} to {route[1]}")
+    return Fact("declared", ", ".join(parts) + ".")
+
+
+def _seen_before(features: Mapping[str, float]) -> list[Fact]:
+    times = features.get("plate_crossings_365d", math.nan)
+    if math.isnan(times):
+        return []
+    if times == 0:
+        return [Fact("seen_before", "Not seen in this network in the last 365 days.")]
+    return [Fact("seen_before", f"Seen {_counted(int(times), 'time')} in the last 365 days.")]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,53 @@
+"""Journal records before and after they are appended: draft, entry, head."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be recorded."""
+
+    kind: str
+    subject: str
+    """The identifier of what it is about; empty where there is none."""
+    post: str
+    body: dict[str, Any]
+    """JSON values only."""
+    origin: str = ""
+    """The journal it came from, where it is not this one; ``origin_seq`` is its number there."""
+    origin_seq: int | None = None
+    extra: object = None
+    """Not recorded: handed to the projections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record as it stands in the journal, without its body."""
+
+    journal_id: str
+    seq: int
+    known_at: int
+    """UTC microseconds."""
+    kind: str
+    subject: str
+    post: str
+    leaf: bytes
+    chain: bytes
+    after: int | None = field(default=None, compare=False)
+    """When the record before it became known, 0 where there is none: told as it is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last record of a journal; ``seq`` is 0 where there is none yet."""
+
+    journal_id: str
+    seq: int
+    known_at: int
+    chain: bytes
+
+    @property
+    def as_of(self) -> int:
+        """The cut that sees all of this journal, with a strict ``<``: UTC microseconds."""
+        return self.known_at + 1

@@ -1,0 +1,280 @@
+"""What happened, in which order, so that nobody can change it unseen.
+
+Everything that happens is one record of one append-only journal. Bodies rest in a table of their
+own, so that one can be erased one day without breaking the chain
+(:mod:`engine.journal.hash_chain`). A chain alone catches whoever edits and does not recompute;
+receipts (:mod:`engine.journal.receipts`) held elsewhere catch whoever does. ``known_at`` rises
+strictly, so that "known before" is a total order.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+    select,
+    true,
+)
+
+from engine.domain.time_units import SECOND, SystemClock
+from engine.errors import NotFoundError, StoreUnavailableError
+from engine.journal.clock import HeldClock, Reading
+from engine.journal.entries import Draft, Entry, Head
+from engine.journal.hash_chain import GENESIS, canonical, chain_of, leaf_of, new_salt
+from engine.storage.database import METADATA, CommitUnknownError, Int64, Store, add, fetch
+
+if TYPE_CHECKING:  # the ports speak of drafts and entries
+    from engine.journal.protocols import Clock, Projection
+
+JOURNAL = Table(
+    "journal",
+    METADATA,
+    Column("seq", Int64, primary_key=True, autoincrement=False),
+    Column("known_at", Int64, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("post", String, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("origin_seq", Int64),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("chain", LargeBinary, nullable=False),
+    UniqueConstraint("known_at"),
+)
+BODIES = Table(
+    "journal_bodies",
+    METADATA,
+    Column("seq", Int64, primary_key=True, autoincrement=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+IDENTITY = Table(
+    "journal_identity",
+    METADATA,
+    Column("journal_id", String, primary_key=True),
+    Column("created", Int64, nullable=False),
+)
+"""One row, made with the tables: which journal this is."""
+
+TICK = "tick"
+"""Kind of a record that says only that time went by."""
+ERASURE = "erasure"
+"""Kind of a record whose body names, in ``sequences``, earlier records whose bodies were erased."""
+
+
+# Text and not expressions: the head is read with every decision and every batch.
+_LOOK = """
+SELECT i.journal_id, j.seq, j.known_at, j.chain, {now}
+FROM journal_identity i LEFT JOIN journal j ON j.seq = (SELECT max(seq) FROM journal)
+"""
+_ENTRY = select(
+    IDENTITY.c.journal_id,
+    *(JOURNAL.c[name] for name in ("seq", "known_at", "kind", "subject", "post", "leaf", "chain")),
+).join_from(JOURNAL, IDENTITY, true())
+_POSTGRES_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+
+class Journal:
+    """Appends records, and tells what stands."""
+
+    def __init__(
+        self,
+        store: Store,
+        projections: "Sequence[Projection]" = (),
+        clock: "Clock | None" = None,
+        *,
+        is_held: bool = True,
+    ) -> None:
+        """Without a clock PostgreSQL's is used, one for all processes; on SQLite the machine's.
+
+        Those two are held against the time since boot (:mod:`engine.journal.clock`), a given one is
+        not, nor is any with ``is_held`` False: for a store whose tables are still those of an older
+        version, which keep no anchor.
+        """
+        self._store = store
+        self._projections = tuple(projections)
+        self._held = HeldClock() if clock is None and is_held else None
+        self._clock = clock or (SystemClock() if store.dialect == "sqlite" else None)
+        self._look = _LOOK.format(now="0" if self._clock else _POSTGRES_NOW)
+
+    def append(self, drafts: Sequence[Draft]) -> list[Entry]:
+        """Record all of them or none, durably, with what the projections make of them.
+
+        Raises ``StoreUnavailableError`` where the store did not take them. Whatever else is raised
+        is the fault of a draft, and undoes all of them.
+        """
+        return self._append(drafts)
+
+    def head(self, connection: Connection) -> Head:
+        """Return the last record that this connection's snapshot sees."""
+        return self._head(connection)[0]
+
+    def entry(self, connection: Connection, seq: int) -> Entry:
+        """Return a record; raises ``NotFoundError``."""
+        query = _ENTRY.where(JOURNAL.c.seq == seq)
+        found = connection.execute(query).one_or_none()
+        if found is None:
+            raise NotFoundError("record", str(seq))
+        return Entry(*found)
+
+    def body(self, connection: Connection, seq: int) -> dict[str, Any]:
+        """Return a record's body; raises ``NotFoundError``, also where it was erased."""
+        found = connection.scalar(select(BODIES.c.body).where(BODIES.c.seq == seq))
+        if found is None:
+            raise NotFoundError("record", str(seq))
+        return cast("dict[str, Any]", json.loads(found))
+
+    def append_found(self, find: Callable[[Connection, int], Sequence[Draft]]) -> list[Entry]:
+        """Record what ``find`` makes of the store and the time, while no other process writes."""
+        return self._commit(
+            lambda connection, head, now: [
+                _seal(draft) for draft in find(connection, max(head.as_of, now))
+            ]
+        )
+
+    def now(self, connection: Connection) -> int:
+        """Return the time at which this journal stands, its last record known: microseconds."""
+        head, reading = self._timed(connection)
+        return max(head.as_of, reading.now)
+
+    def reading(self, connection: Connection) -> Reading:
+        """Return the time, and whether the wall clock is followed."""
+        return self._timed(connection)[1]
+
+    def ensure_recent(self) -> None:
+        """Append a ``tick`` where the head lies over a second back, so that windows move on."""
+        with self._store.read() as connection:
+            head, reading = self._timed(connection)
+        if self._is_stale(head, reading.now):
+            self._append([Draft(TICK, "", "", {})], only_if_stale=True)
+
+    def _append(self, drafts: Sequence[Draft], *, only_if_stale: bool = False) -> list[Entry]:
+        sealed = [_seal(draft) for draft in drafts]  # before the lock: others need not wait for it
+        if not sealed:
+            return []
+        if only_if_stale:
+            return self._commit(lambda _, head, now: sealed if self._is_stale(head, now) else [])
+        return self._commit(lambda *_: sealed)
+
+    def _commit(self, find: "Callable[[Connection, Head, int], list[_Sealed]]") -> list[Entry]:
+        """Append what ``find`` returns for the store, its head and the time, under the lock."""
+        entries: list[Entry] = []
+        try:
+            with self._store.write() as connection:
+                head, reading = self._timed(connection)
+                sealed = find(connection, head, reading.now)
+                if not sealed:
+                    return []
+                if self._held is not None:
+                    self._held.keep(connection)
+                entries = _chained(head, reading.now, sealed)
+                self._insert(connection, entries, sealed)
+        except CommitUnknownError as unknown:
+            if entries:
+                self._settle(entries[-1], unknown)
+        return entries
+
+    def _timed(self, connection: Connection) -> tuple[Head, Reading]:
+        """Return the head, and the time by the clock that goes with this store."""
+        head, wall = self._head(connection)
+        if self._held is None:
+            return head, Reading(wall)
+        return head, self._held.read(connection, wall=wall, head=head.known_at)
+
+    def _head(self, connection: Connection) -> tuple[Head, int]:
+        """Return the head, and what the clock says that goes with this store."""
+        found = fetch(connection, self._look)
+        if not found:
+            raise StoreUnavailableError("it holds no journal yet")
+        journal_id, seq, known_at, chain, now = found[0]
+        head = Head(journal_id, seq or 0, known_at or 0, GENESIS if seq is None else bytes(chain))
+        return head, self._clock.now() if self._clock else now
+
+    @staticmethod
+    def _is_stale(head: Head, now: int) -> bool:
+        return now - head.known_at > SECOND
+
+    def _insert(
+        self, connection: Connection, entries: list[Entry], sealed: "list[_Sealed]"
+    ) -> None:
+        both = list(zip(entries, sealed, strict=True))
+        add(connection, BODIES, [(entry.seq, seal.salt, seal.body) for entry, seal in both])
+        add(connection, JOURNAL, [_record(entry, seal.draft) for entry, seal in both])
+        pairs = [(entry, seal.draft) for entry, seal in both]
+        for projection in self._projections:
+            projection.apply(connection, pairs)
+
+    def _settle(self, last: Entry, unknown: CommitUnknownError) -> None:
+        """Find out whether a batch got in whose commit was not answered; raises where it did not.
+
+        The salt makes its chain value unique. The lock waits for whoever still holds it, so that
+        the batch cannot get in after we looked.
+        """
+        try:
+            with self._store.write() as connection:
+                chain = connection.scalar(select(JOURNAL.c.chain).where(JOURNAL.c.seq == last.seq))
+        except StoreUnavailableError:
+            raise unknown from None
+        if chain != last.chain:
+            raise StoreUnavailableError(unknown.why) from unknown
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    draft: Draft
+    salt: bytes
+    body: bytes
+    leaf: bytes
+
+
+def _record(entry: Entry, draft: Draft) -> tuple[object, ...]:
+    """Return an entry as a row of the journal's table."""
+    about = (entry.known_at, entry.kind, entry.subject, entry.post)
+    return (entry.seq, *about, draft.origin, draft.origin_seq, entry.leaf, entry.chain)
+
+
+def _seal(draft: Draft) -> _Sealed:
+    salt, body = new_salt(), canonical(draft.body)
+    return _Sealed(draft, salt, body, leaf_of(salt, body))
+
+
+def _chained(head: Head, now: int, sealed: Sequence[_Sealed]) -> list[Entry]:
+    """Return the drafts' entries, numbered from the head on; time never stands still."""
+    entries: list[Entry] = []
+    chain = head.chain
+    first = max(now, head.as_of)
+    for offset, seal in enumerate(sealed):
+        draft, seq, known_at = seal.draft, head.seq + 1 + offset, first + offset
+        after = entries[-1].known_at if entries else head.known_at
+        chain = chain_of(
+            chain,
+            journal_id=head.journal_id,
+            seq=seq,
+            known_at=known_at,
+            kind=draft.kind,
+            subject=draft.subject,
+            post=draft.post,
+            origin=draft.origin,
+            origin_seq=draft.origin_seq,
+            leaf=seal.leaf,
+        )
+        entries.append(
+            Entry(
+                head.journal_id,
+                seq,
+                known_at,
+                draft.kind,
+                draft.subject,
+                draft.post,
+                seal.leaf,
+                chain,
+                after,
+            )
+        )
+    return entries

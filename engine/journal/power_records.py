@@ -1,0 +1,181 @@
+"""Records that grant or withdraw power, read from the journal and held against its chain.
+
+Keys, people, dual control, models and shift seeds are what these records state, and never what a
+table derived from them states: a row that was inserted, changed or deleted there moves nothing. A
+record counts only where its body matches its leaf, and all that is said about it its chain value.
+Assumes that the chain is not recomputed: ``darvoza verify`` and receipts find that. Records of
+these kinds are few, and two partial indexes find them among millions of others; without the indexes
+the answer is the same, and slower.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Connection, Index, text
+
+from engine.journal.hash_chain import GENESIS, chain_of, leaf_of
+from engine.journal.journal import JOURNAL
+from engine.storage.database import fetch
+
+KINDS = (
+    "credentials_adopted",
+    "key_created",
+    "key_revoked",
+    "user_created",
+    "password_changed",
+    "user_left",
+    "signed_in",
+    "signed_out",
+    "profile_proposed",
+    "profile_noticed",
+    "profile_backtested",
+    "profile_approved",
+    "profile_leaving",
+    "profile_left",
+    "watchlist_proposed",
+    "watchlist_noticed",
+    "watchlist_backtested",
+    "watchlist_approved",
+    "watchlist_leaving",
+    "watchlist_left",
+    "model_registered",
+    "model_shadowed",
+    "model_approved",
+    "model_in_force",
+    "model_retired",
+    "model_challenged",
+    "drift_measured",
+    "trial_measured",
+    "shift_opened",
+    "percentiles",
+)
+"""Kinds that are indexed. The list is part of two indexes: a new kind needs a migration."""
+
+
+def _among(kinds: Sequence[str], column: str = "kind") -> str:
+    return f"{column} IN ({', '.join(repr(kind) for kind in kinds)})"
+
+
+PREDICATE = _among(KINDS)
+"""Condition of the partial indexes; a query that repeats it word for word uses them."""
+for _name, _columns in (
+    ("journal_power_ix", (JOURNAL.c.kind, JOURNAL.c.seq)),
+    ("journal_power_subject_ix", (JOURNAL.c.subject, JOURNAL.c.seq)),
+):
+    Index(_name, *_columns, sqlite_where=text(PREDICATE), postgresql_where=text(PREDICATE))
+
+_SELECT = """
+SELECT j.seq, j.known_at, j.kind, j.subject, j.post, j.origin, j.origin_seq, j.leaf, j.chain,
+       p.chain, b.salt, b.body, i.journal_id
+FROM journal j CROSS JOIN journal_identity i
+LEFT JOIN journal p ON p.seq = j.seq - 1
+LEFT JOIN journal_bodies b ON b.seq = j.seq
+WHERE """
+
+
+@dataclass(frozen=True, slots=True)
+class PowerRecord:
+    """One record; its body is None where it is erased, or is not what the journal commits to."""
+
+    seq: int
+    known_at: int
+    """UTC microseconds."""
+    kind: str
+    subject: str
+    post: str
+    body: Mapping[str, Any] | None
+
+
+def read_records(
+    connection: Connection, kinds: Sequence[str], *, subject: str | None = None, after: int = 0
+) -> list[PowerRecord]:
+    """Return the records of some kinds in the journal's order, of one subject if it is given."""
+    where = f"j.{PREDICATE} AND {_among(kinds, 'j.kind')} AND j.seq > ?"
+    asked: list[object] = [after]
+    if subject is not None:
+        where, asked = f"{where} AND j.subject = ?", [after, subject]
+    # Sorted here: asked for an order, SQLite walks the whole journal instead of the index.
+    rows = sorted(fetch(connection, f"{_SELECT}{where}", asked), key=itemgetter(0))
+    return [_record(row) for row in rows]
+
+
+def read_record(connection: Connection, seq: int) -> PowerRecord | None:
+    """Return one record of any kind, None where there is none."""
+    rows = fetch(connection, f"{_SELECT}j.seq = ?", [seq])
+    return _record(rows[0]) if rows else None
+
+
+def are_there_new(connection: Connection, kinds: Sequence[str], *, after: int) -> bool:
+    """Tell whether records of some kinds were added; some microseconds where none was."""
+    where = f"{PREDICATE} AND {_among(kinds)} AND seq > ?"
+    return bool(fetch(connection, f"SELECT 1 FROM journal WHERE {where} LIMIT 1", [after]))  # noqa: S608
+
+
+def last_of(connection: Connection, kind: str) -> int | None:
+    """Return the number of the last record of a kind, None where there is none."""
+    where = f"{PREDICATE} AND {_among((kind,))}"
+    query = f"SELECT seq FROM journal WHERE {where} ORDER BY seq DESC LIMIT 1"  # noqa: S608
+    rows = fetch(connection, query)
+    return rows[0][0] if rows else None
+
+
+def first_since(connection: Connection, known_at: int) -> int:
+    """Return the number of the first record known since an instant, 0 where there is none."""
+    query = "SELECT min(seq) FROM journal WHERE known_at >= ?"
+    found = fetch(connection, query, [known_at])
+    return found[0][0] or 0
+
+
+def last_known_at(connection: Connection) -> int:
+    """Return when the last record became known, 0 where there is none: microseconds."""
+    return fetch(connection, "SELECT max(known_at) FROM journal")[0][0] or 0
+
+
+class RecordTail:
+    """Records of some kinds: all of them at the first look, then those that were added since."""
+
+    def __init__(self, kinds: Sequence[str], *, after: int = 0) -> None:
+        self._kinds = tuple(kinds)
+        self._last = after
+
+    def read_new(self, connection: Connection) -> list[PowerRecord]:
+        """Return what was added since the last look; empty for an older snapshot."""
+        if not are_there_new(connection, self._kinds, after=self._last):
+            return []
+        found = read_records(connection, self._kinds, after=self._last)
+        self._last = found[-1].seq
+        return found
+
+
+def _record(row: Sequence[Any]) -> PowerRecord:
+    seq, known_at, kind, subject, post = row[:5]
+    return PowerRecord(seq, known_at, kind, subject, post, _proven_body(row))
+
+
+def _proven_body(row: Sequence[Any]) -> Mapping[str, Any] | None:
+    """Return a body that its leaf commits to, of a record that follows from the one before it."""
+    seq, known_at, kind, subject, post, origin, origin_seq, leaf, chain = row[:9]
+    before, salt, body, journal_id = row[9:]
+    previous = GENESIS if seq == 1 else before
+    if previous is None or body is None:
+        return None
+    try:
+        is_proven = leaf_of(bytes(salt), bytes(body)) == bytes(leaf) and bytes(chain) == chain_of(
+            bytes(previous),
+            journal_id=journal_id,
+            seq=seq,
+            known_at=known_at,
+            kind=kind,
+            subject=subject,
+            post=post,
+            origin=origin,
+            origin_seq=origin_seq,
+            leaf=bytes(leaf),
+        )
+        found = json.loads(body) if is_proven else None
+    except (TypeError, ValueError, AttributeError):  # a value that has not its type
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,63 @@
+"""Records that vehicles have left the queue because a day has passed.
+
+Runs next to the decisions, on a thread of its own: nothing waits for it. Each process of the
+service may look; the store's lock lets one of them write, and the others find nothing left.
+"""
+
+import logging
+from threading import Event, Thread
+
+from engine.errors import RiskError
+from engine.journal.journal import Journal
+from engine.queue.queue import expired
+from engine.storage.database import Store
+
+EVERY_SECONDS = 60.0
+MOST = 512
+"""Bounds how long the lock is held; further ones follow at once."""
+_LOG = logging.getLogger("darvoza")
+
+
+class QueueExpiry:
+    """Ends the wait of vehicles that were referred over a day ago."""
+
+    def __init__(self, store: Store, journal: Journal, *, every: float = EVERY_SECONDS) -> None:
+        self._store = store
+        self._journal = journal
+        self._every = every
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="queue-expiry", daemon=True)
+
+    def start(self) -> None:
+        """Look at once, then at intervals."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def expire(self) -> int:
+        """Record every vehicle whose day has passed; return how many there were."""
+        number = 0
+        while not self._stop.is_set():
+            with self._store.read() as connection:
+                as_of = self._journal.now(connection)
+                if not expired(connection, as_of=as_of, most=1):
+                    break
+            number += len(
+                self._journal.append_found(
+                    lambda connection, now: expired(connection, as_of=now, most=MOST)
+                )
+            )
+        return number
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.expire()
+            except RiskError:  # the store is away: the next look finds them
+                _LOG.warning("what left the queue could not be recorded; it is tried again")
+            if self._stop.wait(self._every):
+                return

@@ -1,0 +1,204 @@
+"""The paired post's record that comes late: an alert beside the decision, and a better place.
+
+Where the exit is known before the vehicle is decided on, its differences are features and reasons.
+Where it becomes known afterwards nothing is rewritten: the difference is set beside the decision,
+and a vehicle that still waits comes forward within its channel. The alert is a projection of the
+late record, made in the same transaction.
+
+The decision is looked for by plate, VIN, TIR carnet, CMR note and trailer, in this order: the first
+that leads to one decides. The alert says what led to it and what else agrees.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    Index,
+    String,
+    Table,
+    bindparam,
+    insert,
+    select,
+    update,
+)
+
+from engine.decision.inspection_minutes import FORWARD
+from engine.domain.identifiers import fold
+from engine.domain.network import Network
+from engine.domain.time_units import DAY
+from engine.journal.entries import Draft, Entry
+from engine.journal.journal import BODIES
+from engine.queue.queue import DECISION, DECISIONS
+from engine.storage.database import METADATA, Int64, add
+
+CROSSING = "crossing"
+TRANSIT = 3 * DAY
+"""How long after a decision the paired post's record of the same vehicle is taken for its other
+half."""
+HEAVY = 0.15
+"""Share by which two weighings of one vehicle may differ before anybody is told."""
+
+ALERTS = Table(
+    "mirror_alerts",
+    METADATA,
+    Column("seq", Int64, primary_key=True, autoincrement=False),
+    Column("decision_id", String, primary_key=True),
+    Column("post", String, nullable=False),
+    Column("known_at", Int64, nullable=False),
+    Column("code", String, primary_key=True),
+    Column("decided", String, nullable=False),
+    Column("told", String, nullable=False),
+    Column("mass_ratio", Float(53)),
+    Column("matched", String, nullable=False, server_default="plate"),
+    Index("mirror_alerts_decision_ix", "decision_id"),
+)
+MATCHES = Table(
+    "mirror_keys",
+    METADATA,
+    Column("post", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("value", String, primary_key=True),
+    Column("known_at", Int64, primary_key=True, autoincrement=False),
+    Column("decision_id", String, nullable=False),
+)
+"""By what a decided vehicle is found, beside its plate."""
+_A, _K = ALERTS.c, MATCHES.c
+_D = DECISIONS.c
+
+
+def keys(arrival: Mapping[str, Any]) -> dict[str, str]:
+    """Return by what an arrival's other half is found, folded, the surest first."""
+    crossing, declaration = arrival["crossing"], arrival.get("declaration") or {}
+    said = {
+        "plate": crossing.get("plate"),
+        "vin": crossing.get("vin"),
+        "tir": declaration.get("tir_carnet"),
+        "cmr": declaration.get("cmr_number"),
+        "trailer": crossing.get("trailer_plate"),
+    }
+    return {kind: folded for kind, value in said.items() if value and (folded := fold(value))}
+
+
+_NAMED = {"plate": "plate", "trailer": "trailer_plate", "driver": "driver_ref", "vin": "vin"}
+
+
+def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what two records of one vehicle do not agree on; what either lacks is no difference.
+
+    Both are crossings as the journal keeps them.
+    """
+    found = []
+    mass, told = ours.get("weighed_mass_kg"), theirs.get("weighed_mass_kg")
+    if mass and told and not 1 - HEAVY <= mass / told <= 1 + HEAVY:
+        weighed = {"decided": f"{mass:.0f} kg", "told": f"{told:.0f} kg"}
+        found.append({"code": "mass", "mass_ratio": mass / told} | weighed)
+    for code, name in _NAMED.items():
+        one, other = ours.get(name), theirs.get(name)
+        if one and other and fold(one) != fold(other):
+            said = ("one", "another") if code == "driver" else (one, other)
+            found.append({"code": code, "decided": said[0], "told": said[1]})
+    one, other = (sorted(map(fold, each.get("seal_numbers") or ())) for each in (ours, theirs))
+    if one and other and one != other:
+        found.append({"code": "seals", "decided": ";".join(one), "told": ";".join(other)})
+    empty = ours.get("is_empty"), theirs.get("is_empty")
+    if None not in empty and empty[0] != empty[1]:
+        words = ["empty" if each else "laden" for each in empty]
+        found.append({"code": "load", "decided": words[0], "told": words[1]})
+    return found
+
+
+class MirrorProjection:
+    """Keeps alerts, and brings forward the vehicles they are about."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Hold recorded crossings against decisions of the paired post made before."""
+        rows = [
+            (entry.post, kind, value, entry.known_at, entry.subject)
+            for entry, draft in entries
+            if entry.kind == DECISION and self._network.pair(entry.post) is not None
+            for kind, value in keys(draft.body["arrival"]).items()
+            if kind != "plate"  # the queue knows it by that
+        ]
+        if rows:
+            add(connection, MATCHES, rows)
+        for entry, draft in entries:
+            if entry.kind == CROSSING:
+                self._hold(connection, entry, draft.body["arrival"])
+
+    def _decided(self, connection: Connection, post: str, arrival: Any, known_at: int) -> Any:
+        """Return the last decision before that a key of the arrival leads to, and its arrival."""
+        for kind, value in keys(arrival).items():
+            query = _BY_PLATE if kind == "plate" else _BY_KEY
+            asked = {"post": post, "value": value, "since": known_at - TRANSIT, "until": known_at}
+            asked |= {} if kind == "plate" else {"kind": kind}
+            found = connection.execute(query, asked).one_or_none()
+            if found is None:
+                continue
+            decided = json.loads(found.body)["arrival"]
+            if decided["crossing"]["direction"] != arrival["crossing"]["direction"]:
+                return found.decision_id, decided
+            # both left, or both entered: two movements, not two halves of one
+        return None, None
+
+    def _hold(self, connection: Connection, entry: Entry, arrival: Mapping[str, Any]) -> None:
+        pair = self._network.pair(entry.post)
+        if pair is None:
+            return
+        decision_id, theirs = self._decided(connection, pair, arrival, entry.known_at)
+        if decision_id is None:
+            return
+        one, other = keys(arrival), keys(theirs)
+        agreed = "+".join(kind for kind in one if one[kind] == other.get(kind))
+        decided, told = theirs["crossing"], arrival["crossing"]
+        rows = [
+            {"seq": entry.seq, "decision_id": decision_id, "post": pair}
+            | {"known_at": entry.known_at, "mass_ratio": None, "matched": agreed}
+            | difference
+            for difference in differences(decided, told)
+        ]
+        if rows:
+            connection.execute(insert(ALERTS), rows)
+            connection.execute(_FORWARD, {"which": decision_id})
+
+
+_BODY = select(_D.decision_id, BODIES.c.body).join(BODIES, BODIES.c.seq == _D.seq)
+_BY_PLATE = (
+    _BODY.where(_D.post == bindparam("post"), _D.plate == bindparam("value"))
+    .where(_D.known_at >= bindparam("since"), _D.known_at < bindparam("until"))
+    .order_by(_D.known_at.desc())
+    .limit(1)
+)
+_BY_KEY = (
+    _BODY.join(MATCHES, _K.decision_id == _D.decision_id)
+    .where(_K.post == bindparam("post"), _K.kind == bindparam("kind"))
+    .where(_K.value == bindparam("value"), _K.known_at >= bindparam("since"))
+    .where(_K.known_at < bindparam("until"))
+    .order_by(_K.known_at.desc())
+    .limit(1)
+)
+_FORWARD = (
+    update(DECISIONS)
+    .where(_D.decision_id == bindparam("which"), _D.place % (10**12) < FORWARD)
+    .values(place=_D.place + FORWARD)
+)
+
+
+def alerts_of(connection: Connection, decision_id: str) -> list[dict[str, Any]]:
+    """Return what the paired post's late record says otherwise, the newest record first."""
+    query = (
+        select(_A.code, _A.decided, _A.told, _A.known_at, _A.matched)
+        .where(_A.decision_id == decision_id)
+        .order_by(_A.seq.desc(), _A.code)
+    )
+    return [
+        {"code": row.code, "decided": row.decided, "told": row.told, "known_at": row.known_at}
+        | {"matched_by": row.matched.split("+")}
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,390 @@
+"""What was decided at a post, what still waits there, and in which order.
+
+A referred vehicle waits until an act that answers its channel is filed
+(:mod:`engine.queue.referrals`), it is released, or a day has passed: by then it has left, and a
+record of its own says so. The order is :func:`engine.decision.inspection_minutes.place_of`, highest
+first; of equal ones the earlier comes first.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Index,
+    SmallInteger,
+    String,
+    Table,
+    bindparam,
+    case,
+    false,
+    select,
+    text,
+    update,
+)
+
+from engine.decision.decision import Decision, Rank
+from engine.decision.inspection_minutes import CHANNEL_STEP, FORWARD
+from engine.domain.time_units import DAY, rfc3339
+from engine.errors import NotFoundError
+from engine.journal.entries import Draft, Entry
+from engine.queue.referrals import answered_by
+from engine.selection.policy import INSPECTED, Channel
+from engine.storage.database import METADATA, Int64, add, fetch
+
+DECISIONS = Table(
+    "decisions",
+    METADATA,
+    Column("decision_id", String, primary_key=True),
+    Column("seq", Int64, nullable=False, unique=True),
+    Column("crossing_id", String, nullable=False, index=True),
+    Column("post", String, nullable=False),
+    Column("known_at", Int64, nullable=False),
+    Column("channel", SmallInteger, nullable=False),
+    Column("place", Int64, nullable=False),
+    Column("risk", Float(53)),
+    Column("basis", String),
+    Column("minutes", Float(53), nullable=False, server_default="0"),
+    Column("model_version", String),
+    Column("waiting", Boolean, nullable=False),
+    Column("act_seq", Int64),
+    Column("answered", SmallInteger, nullable=False, server_default="0"),
+    Column("vehicle_class", String, nullable=False, server_default=""),
+    Column("amends", String),
+    Column("plate", String, nullable=False, server_default=""),
+    Column("left", Boolean, nullable=False, server_default=false()),
+)
+_D = DECISIONS.c
+Index(  # known_at with it, so that counting who waits reads the index alone
+    "decisions_waiting_ix",
+    _D.post,
+    _D.place,
+    _D.known_at,
+    sqlite_where=_D.waiting,
+    postgresql_where=_D.waiting,
+)
+Index(  # all that the cut asks about a shift, so that it reads the index alone
+    "decisions_recent_ix", _D.post, _D.known_at, _D.channel, _D.basis, _D.minutes
+)
+Index("decisions_plate_ix", _D.post, _D.plate, _D.known_at)
+_BY_SCORE = text("basis = 'score'")
+Index(  # the last scored picks of a class, whose places others draw
+    "decisions_scored_ix",
+    _D.post,
+    _D.channel,
+    _D.vehicle_class,
+    _D.model_version,
+    _D.known_at,
+    sqlite_where=_BY_SCORE,
+    postgresql_where=_BY_SCORE,
+)
+
+_WAITS = text("decisions.waiting")
+"""As the index says it: SQLite takes a partial index only for the very words of its condition."""
+
+DECISION, INSPECTION, RELEASE = "decision", "inspection", "release"
+EXPIRED = "queue_expired"
+"""Kinds of the records that move the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A decision as the queue knows it."""
+
+    decision_id: str
+    seq: int
+    crossing_id: str
+    post: str
+    known_at: int
+    place: int
+    act_seq: int | None
+    """The first act that answered its referral most strictly, by its record; None while there is
+    none."""
+    amends: str | None
+    """The first decision of its movement, where the declaration was changed since."""
+
+    @property
+    def channel(self) -> Channel:
+        """Where it stands now: sent by the engine, or by a supervisor."""
+        return Channel(self.place // CHANNEL_STEP)
+
+
+_FILED = select(
+    _D.decision_id,
+    _D.seq,
+    _D.crossing_id,
+    _D.post,
+    _D.known_at,
+    _D.place,
+    _D.act_seq,
+    _D.amends,
+)
+
+
+def ranks(decisions: Sequence[Decision], waiting: Callable[[str], Sequence[int]]) -> list[Rank]:
+    """Return each decision's place among those waiting at its post, earlier ones of the batch too.
+
+    ``waiting`` says the places of those at a post, ascending. A vehicle that is not referred gets
+    the place behind all of them.
+    """
+    joined: dict[str, list[int]] = defaultdict(list)
+    found = []
+    for decision in decisions:
+        before, there = joined[decision.post], waiting(decision.post)
+        ahead = of = len(there) + len(before)
+        if decision.is_referred:
+            ahead = len(there) - bisect_left(there, decision.place)
+            ahead += sum(place >= decision.place for place in before)
+            before.append(decision.place)
+        found.append(Rank(ahead + 1, of + 1))
+    return found
+
+
+def waiting_at_posts(connection: Connection, *, as_of: int) -> dict[str, int]:
+    """Return how many vehicles wait at each post where any does."""
+    return dict(fetch(connection, _WAITING_ANYWHERE, [as_of - DAY]))
+
+
+_WAITING_ANYWHERE = (
+    "SELECT post, count(*) FROM decisions WHERE decisions.waiting AND known_at >= ? GROUP BY post"
+)
+
+
+def waiting(connection: Connection, post: str, *, as_of: int) -> list[Filed]:
+    """Return what waits at a post, in the order of the search."""
+    query = _FILED.where(_D.post == post, _WAITS, _D.known_at >= as_of - DAY).order_by(
+        _D.place.desc(), _D.seq
+    )
+    return [Filed(*row) for row in connection.execute(query)]
+
+
+def listed(
+    connection: Connection,
+    *,
+    post: str | None,
+    channel: int | None,
+    since: int,
+    before: int | None = None,
+    most: int,
+) -> list[Filed]:
+    """Return the newest decisions first; ``post`` None means all.
+
+    ``before`` is a record's number: those recorded earlier.
+    """
+    query = _FILED.where(_D.known_at >= since).order_by(_D.known_at.desc()).limit(most)
+    if before is not None:
+        query = query.where(_D.seq < before)
+    if post is not None:
+        query = query.where(_D.post == post)
+    if channel is not None:
+        query = query.where(_D.channel == channel)
+    return [Filed(*row) for row in connection.execute(query)]
+
+
+def filed(connection: Connection, decision_id: str) -> Filed:
+    """Return one decision; raises ``NotFoundError``."""
+    row = connection.execute(_FILED.where(_D.decision_id == decision_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("decision", decision_id)
+    return Filed(*row)
+
+
+def waits(connection: Connection, decision_id: str) -> bool:
+    """Tell whether a decision's vehicle still waits for officers, as far as is recorded."""
+    query = select(_D.waiting).where(_D.decision_id == decision_id)
+    return bool(connection.scalar(query))
+
+
+def last_of_crossing(connection: Connection, crossing_id: str) -> Filed | None:
+    """Return the last decision on a crossing, None where it was only recorded."""
+    query = _FILED.where(_D.crossing_id == crossing_id).order_by(_D.seq.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Filed(*row)
+
+
+def recent_risks(
+    connection: Connection, post: str, *, model_version: str, since: int, most: int = 20_000
+) -> list[float]:
+    """Return the risks of a post's last decisions under one model."""
+    query = (
+        select(_D.risk)
+        .where(_D.post == post, _D.known_at >= since, _D.model_version == model_version)
+        .order_by(_D.known_at.desc())
+        .limit(most)
+    )
+    return [risk for (risk,) in connection.execute(query) if risk is not None]
+
+
+def expired(connection: Connection, *, as_of: int, most: int) -> list[Draft]:
+    """Return the records of vehicles that have waited for a day, the first to arrive first."""
+    query = (
+        select(_D.decision_id, _D.seq, _D.crossing_id, _D.post, _D.known_at)
+        .where(_WAITS, _D.known_at < as_of - DAY)
+        .order_by(_D.seq)
+        .limit(most)
+    )
+    return [
+        Draft(
+            EXPIRED,
+            decision_id,
+            post,
+            {"crossing_id": crossing_id, "decision": seq, "decided_at": rfc3339(known_at)},
+        )
+        for decision_id, seq, crossing_id, post, known_at in connection.execute(query)
+    ]
+
+
+def merits_of_scored(
+    connection: Connection,
+    post: str,
+    *,
+    channel: Channel,
+    vehicle_class: str,
+    model_version: str | None,
+    most: int,
+) -> tuple[float, ...]:
+    """Return the merits of the last scored picks of a class by one model, ascending."""
+    if model_version is None:
+        return ()
+    asked = [post, int(channel), vehicle_class, model_version, most]
+    return tuple(sorted(merit for (merit,) in fetch(connection, _LAST_SCORED, asked)))
+
+
+_LAST_SCORED = (
+    "SELECT risk FROM decisions WHERE basis = 'score' AND post = ? AND channel = ? "
+    "AND vehicle_class = ? AND model_version = ? ORDER BY known_at DESC LIMIT ?"
+)
+
+
+class QueueProjection:
+    """Keeps what was decided and what waits."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Let decisions join the queue, then acts, releases and the passing of a day end it."""
+        decided = [
+            (entry, draft.body["queue"]) for entry, draft in entries if entry.kind == DECISION
+        ]
+        if decided:
+            add(connection, DECISIONS, [_row(entry, where) for entry, where in decided])
+        again = [
+            {"crossing": where["crossing_id"], "newest": entry.seq}
+            for entry, where in decided
+            if where.get("amends") is not None
+        ]
+        if again:
+            connection.execute(_REPLACED, again)
+        acts = [
+            {"crossing": draft.body["crossing_id"], "act": entry.seq, "answers": int(channel)}
+            for entry, draft in entries
+            if entry.kind == INSPECTION
+            for channel in [answered_by(draft.body)]
+        ]
+        if acts:
+            connection.execute(_ACT, acts)
+        left = [
+            {"crossing": draft.body["crossing_id"]}
+            for entry, draft in entries
+            if entry.kind == RELEASE
+        ]
+        if left:
+            connection.execute(_RELEASE, left)
+        _end(connection, entries)
+
+
+def _end(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Let those leave of whom a record says that their day has passed."""
+    over = [{"which": draft.body["decision"]} for entry, draft in entries if entry.kind == EXPIRED]
+    if over:
+        connection.execute(_OVER, over)
+
+
+def redirect(
+    connection: Connection, decision_id: str, channel: Channel | None, *, place: int | None = None
+) -> Channel:
+    """Let a decision wait where a supervisor sent it, and return where that is.
+
+    ``None`` leaves it where it is. A vehicle that has left waits nowhere again, nor does one whose
+    act answers where it is sent; an act of papers does not answer for a search. ``place`` is the
+    one drawn there; reviews of before name none, and took along what the vehicle had.
+    """
+    found = connection.execute(_STANDS, {"which": decision_id}).one()
+    if channel is None or channel == found.channel:
+        return Channel(found.channel)
+    is_answered = found.act_seq is not None and found.answered >= channel
+    within = found.place % CHANNEL_STEP
+    if place is None:
+        place = int(channel) * CHANNEL_STEP + within
+    elif within >= FORWARD:
+        place += FORWARD
+    connection.execute(
+        update(DECISIONS)
+        .where(_D.decision_id == decision_id)
+        .values(
+            channel=int(channel),
+            place=place,
+            waiting=channel in INSPECTED and not (is_answered or found.left),
+            act_seq=found.act_seq if is_answered else None,
+        )
+    )
+    return channel
+
+
+_STANDS = select(_D.channel, _D.place, _D.act_seq, _D.answered, _D.left).where(
+    _D.decision_id == bindparam("which")
+)
+_ACT = (
+    update(DECISIONS)
+    .where(_D.crossing_id == bindparam("crossing"), _D.channel <= bindparam("answers"))
+    .values(
+        waiting=False,
+        act_seq=case(
+            (_D.act_seq.is_(None), bindparam("act")),
+            (_D.answered < bindparam("answers"), bindparam("act")),
+            else_=_D.act_seq,
+        ),
+        answered=case(
+            (_D.answered < bindparam("answers"), bindparam("answers")), else_=_D.answered
+        ),
+    )
+)
+_REPLACED = (
+    update(DECISIONS)
+    .where(_D.crossing_id == bindparam("crossing"), _D.seq < bindparam("newest"))
+    .values(waiting=False)
+)
+_RELEASE = (
+    update(DECISIONS)
+    .where(_D.crossing_id == bindparam("crossing"))
+    .values(waiting=False, left=True)
+)
+
+
+_OVER = update(DECISIONS).where(_D.seq == bindparam("which")).values(waiting=False)
+
+
+_COLUMNS = tuple(column.name for column in DECISIONS.columns)
+_EARLIER = {"basis": None, "minutes": 0.0, "amends": None, "plate": ""}
+"""What the first records do not say of a decision's place, as the migrations fill it in."""
+
+
+def _row(entry: Entry, where: dict[str, Any]) -> list[Any]:
+    known = (
+        _EARLIER
+        | where
+        | {
+            "seq": entry.seq,
+            "post": entry.post,
+            "known_at": entry.known_at,
+            "act_seq": None,
+            "answered": 0,
+            "left": False,
+        }
+    )
+    known.setdefault("vehicle_class", "")  # records of before do not say it
+    return [known[name] for name in _COLUMNS]

@@ -1,0 +1,47 @@
+"""What a referral asks of an inspection act, and which act opens a decision to its checkpoint.
+
+An act counts for labels and features whatever it is. It answers a referral only where it is what
+the channel asks for: on red something that could find goods, on yellow at least the papers. An act
+of no minutes answers neither, so that a vehicle cannot be taken off the queue by a form.
+
+Records of before carry no word about this: each of their acts answers any channel, as it did then.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.domain.records import InspectionAct
+from engine.selection.policy import Channel
+
+ANSWERS = "answers"
+"""Name in an act's record of the strictest channel that the act answers."""
+_PAPERS = frozenset({"documents", "weighing"})
+
+
+def strictest_answered(act: InspectionAct) -> Channel:
+    """Return the strictest channel whose referral this act answers."""
+    if act.minutes == 0:
+        return Channel.BLUE
+    return Channel.YELLOW if _is_papers_only(act) else Channel.RED
+
+
+def answered_by(body: Mapping[str, Any]) -> Channel:
+    """Return the same of an act's record; one that does not say answers any channel."""
+    return Channel.of(body[ANSWERS]) if ANSWERS in body else Channel.RED
+
+
+def opens(act: InspectionAct, channel: Channel) -> bool:
+    """Tell whether this act opens the reasons' words of a referral to the checkpoint that filed it.
+
+    Stricter than an answer: the act names its methods and its minutes, and on red it was a physical
+    search that says where it searched.
+    """
+    if not act.methods or not act.minutes or _is_papers_only(act):
+        return False
+    if channel is Channel.RED:
+        return "physical" in act.methods and bool(act.places_searched)
+    return channel is Channel.YELLOW
+
+
+def _is_papers_only(act: InspectionAct) -> bool:
+    return bool(act.methods) and _PAPERS.issuperset(act.methods)

@@ -1,0 +1,197 @@
+"""What supervisors said about decisions: upheld, or sent elsewhere, with a reason.
+
+A decision is never rewritten. A review is a record of its own, and the queue follows the last one,
+with one exception: a vehicle that waits for officers is let go by the same word of two supervisors.
+The first is recorded and changes nothing; the next review decides, and where it is the same word of
+another person, the vehicle leaves the queue. Overrides are data: what they found is counted apart
+from what the engine chose.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy import Column, Connection, Index, SmallInteger, String, Table, insert, select
+
+from engine.domain.records import Identifier, Record, Text
+from engine.errors import NotAllowedError
+from engine.journal.entries import Draft, Entry
+from engine.journal.journal import Journal
+from engine.queue.queue import Filed, redirect, waits
+from engine.search_orders.search_order import Search, Searches
+from engine.selection.policy import INSPECTED, Channel
+from engine.storage.database import METADATA, Int64
+
+REVIEW = "review"
+"""Kind of the record."""
+ChannelCode = Literal["green", "blue", "yellow", "red"]
+AGREED = "agreed"
+"""Reason code of who agrees with the engine's reasons; no reason to send a vehicle elsewhere."""
+PLACE = "place"
+"""Key of a review's body: the queue place drawn for a vehicle that waits elsewhere now."""
+NEEDS_SECOND, SECONDS = "needs_second_person", "seconds"
+"""Keys of a review's body: that it changes nothing alone; the record of the review it seconds."""
+
+REVIEWS = Table(
+    "reviews",
+    METADATA,
+    Column("seq", Int64, primary_key=True, autoincrement=False),
+    Column("decision_id", String, nullable=False, index=True),
+    Column("post", String, nullable=False),
+    Column("known_at", Int64, nullable=False),
+    Column("person", String, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("channel", SmallInteger, nullable=False),
+    Column("reason_code", String, nullable=False),
+    Index("reviews_post_ix", "post", "known_at"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewer:
+    """Who speaks on a decision."""
+
+    name: str
+    """Of the person who answers for it; of the key where none is known."""
+    is_person: bool
+
+
+class Review(Record):
+    """A supervisor's word on a decision."""
+
+    verdict: Literal["uphold", "override"]
+    channel: ChannelCode | None = None
+    """Where an override sends the vehicle; an upheld decision names none, or its own."""
+    reason_code: Identifier
+    reason: Text | None = None
+    """In words; an override owes them."""
+
+    @property
+    def sends_to_red(self) -> bool:
+        """Tell whether it is an override to physical inspection."""
+        return self.verdict == "override" and self.channel == "red"
+
+    @model_validator(mode="after")
+    def _overrides_say_where_and_why(self) -> Self:
+        if self.verdict == "override" and self.channel is None:
+            why, at = "an override says to which channel", {"field": "channel"}
+            raise PydanticCustomError("missing_key", why, at)
+        if self.verdict == "override" and not (self.reason or "").strip():
+            why, at = "an override says why, in words", {"field": "reason"}
+            raise PydanticCustomError("missing_key", why, at)
+        if self.verdict == "override" and self.reason_code == AGREED:
+            why, at = "who agrees with the reasons overrides nothing", {"field": "reason_code"}
+            raise PydanticCustomError("agreed_override", why, at)
+        return self
+
+
+def order_step(order: Sequence[Search], searches: Searches) -> dict[str, Any]:
+    """Return what a review's record keeps of the search order that it makes."""
+    return {"search_order": [asdict(step) for step in order], "searches": searches.as_dict()}
+
+
+def review_draft(
+    review: Review,
+    decision: Filed,
+    *,
+    person: str,
+    claim: dict[str, object],
+    step: Mapping[str, object],
+) -> Draft:
+    """Return the record of a review.
+
+    ``step`` is how it moves the queue: to a drawn place, as a second word, or not without one; and
+    the search order of a vehicle that it sends to red without one.
+    """
+    body = {
+        **step,
+        "claim": claim,
+        "decision_id": decision.decision_id,
+        "crossing_id": decision.crossing_id,
+        "person": person,
+        "review": review.model_dump(mode="json", exclude_none=True),
+    }
+    return Draft(REVIEW, decision.decision_id, decision.post, body)
+
+
+class ReviewProjection:
+    """Keeps reviews, and lets the queue follow them."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write what these records say about decisions."""
+        for entry, draft in entries:
+            if entry.kind != REVIEW:
+                continue
+            said = draft.body["review"]
+            is_moving = "channel" in said and not draft.body.get(NEEDS_SECOND)
+            channel = Channel.of(said["channel"]) if is_moving else None
+            place = draft.body.get(PLACE)
+            now = redirect(connection, entry.subject, channel, place=place)
+            row = {
+                "seq": entry.seq,
+                "decision_id": entry.subject,
+                "post": entry.post,
+                "known_at": entry.known_at,
+                "person": draft.body["person"],
+                "verdict": said["verdict"],
+                "channel": int(now),
+                "reason_code": said["reason_code"],
+            }
+            connection.execute(insert(REVIEWS), [row])
+
+
+_R = REVIEWS.c
+
+
+def order_of_review(
+    connection: Connection, journal: Journal, decision: Filed
+) -> list[dict[str, Any]]:
+    """Return the search order made when a supervisor sent the vehicle to red; empty without one.
+
+    Only a vehicle that now is red is looked for, so that a queue asks for few.
+    """
+    if decision.channel != Channel.RED:
+        return []
+    for seq in reversed(reviews_of(connection, decision.decision_id)):
+        if order := journal.body(connection, seq).get("search_order"):
+            return list(order)
+    return []
+
+
+def reviews_of(connection: Connection, decision_id: str) -> list[int]:
+    """Return the records of a decision's reviews, the first one first."""
+    query = select(_R.seq).where(_R.decision_id == decision_id).order_by(_R.seq)
+    return [seq for (seq,) in connection.execute(query)]
+
+
+def second_step(
+    connection: Connection,
+    review: Review,
+    decision_id: str,
+    *,
+    by: Reviewer,
+    is_active: Callable[[str], bool],
+    body: Callable[[Connection, int], dict[str, Any]],
+) -> dict[str, object]:
+    """Return what a review's body says of the rule of two: nothing where it may act alone.
+
+    ``body`` reads a record's body, ``is_active`` tells whether a person has an account. A proposal
+    stands until the next review of the decision, and lapses with its person. Raises
+    ``NotAllowedError`` where no known person answers for it: whose second word would that be?
+    """
+    if not _lets_go(review) or not waits(connection, decision_id):
+        return {}
+    if not by.is_person:
+        raise NotAllowedError("a person lets a waiting vehicle go: this key has no owner")
+    known = reviews_of(connection, decision_id)
+    last = body(connection, known[-1]) if known else {}
+    is_same = last.get(NEEDS_SECOND) and last["review"]["channel"] == review.channel
+    if is_same and last["person"] != by.name and is_active(last["person"]):
+        return {SECONDS: known[-1]}
+    return {NEEDS_SECOND: True}
+
+
+def _lets_go(review: Review) -> bool:
+    return review.channel is not None and Channel.of(review.channel) not in INSPECTED

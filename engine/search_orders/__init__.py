@@ -1,0 +1,6 @@
+"""Where to look first in a vehicle that is inspected.
+
+priors        Where loads may be in a conveyance, before anybody has learnt anything
+search_order  Where to look first in a vehicle sent to physical inspection, learnt from every
+              place searched
+"""

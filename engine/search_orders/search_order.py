@@ -1,0 +1,282 @@
+"""Where to look first in a vehicle sent to physical inspection, learnt from every place searched.
+
+Places are in the order of the finds expected in a minute of search, and each step states that
+figure, so that an order never contradicts its own words. What is expected of a search is how often
+searching the place found something: in all vehicles, in vehicles of its class, in those as laden or
+as empty as it is. A place that was never searched keeps the stated prior
+(:mod:`engine.search_orders.priors`): not searched is no evidence of absence.
+
+Finds on this vehicle and its parties (trailer, driver, carrier, consignee) raise their places as
+far as parties keep to their ways, which is learnt too: from how often two finds on one party were
+in one place. A search of a party in vain says that it carried nothing, not where it hides.
+
+The order looks at what stands there and what was found there before, never at why the vehicle was
+picked, so that a random check cannot be told from a scored one by its search order. Each order,
+drawn by lot or not, spreads over several groups of places: the least that a random check must do.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Self
+
+from engine.domain.records import PLACES, Crossing, Method, VehicleClass
+from engine.search_orders.priors import FIRST, LIKELIEST, PRIOR, group, how, minutes_of
+
+PLACES_VERSION = "learnt-3"
+"""Changes whenever the prior or what is made of counts changes; kept with every search order."""
+BEFORE_MINUTES = "learnt-2"
+"""The rule before: by finds expected of a search, whatever it takes. Its orders come out again."""
+SEARCHED_FIRST = 6
+"""Places of a search order."""
+FEWEST_GROUPS = 3
+"""Groups of places (cab, chassis, cargo, ...) that a search order spreads over at least."""
+PRIOR_FINDS: Mapping[str, float] = {PLACES_VERSION: 3.0, BEFORE_MINUTES: 10.0}
+"""By rule: finds that broader knowledge counts as, against those in vehicles more alike."""
+PER_MINUTES = 1_000
+"""Minutes of search that the expectation of a place is stated for."""
+KEPT = 0.3
+"""How often a party is taken to hide where it did before, as long as nobody knows."""
+PRIOR_PAIRS = 10.0
+"""Pairs of finds on one party that ``KEPT`` counts as."""
+
+ALL, CLASS, LOAD = "all", "class", "load"
+SCOPES = (ALL, CLASS, LOAD)
+"""From the broadest to the narrowest: all vehicles, those of its class, those as laden too."""
+PARTIES: Mapping[str, str] = {
+    "plate": "on this vehicle",
+    "trailer": "with this trailer",
+    "driver": "with this driver",
+    "carrier": "on vehicles of this carrier",
+    "consignee": "in loads for this consignee",
+    "consignor": "in loads from this consignor",
+}
+"""Whose finds belong to a vehicle, as the sentence says it."""
+AGAIN = "again"
+"""Of each kind of party: pairs of finds on one and the same, and those of them in one place."""
+_CLASSES: Mapping[VehicleClass, str] = {
+    "car": "cars",
+    "van": "vans",
+    "bus": "buses",
+    "truck": "trucks",
+    "rail_wagon": "rail wagons",
+    "other": "other vehicles",
+}
+
+Counts = Mapping[str, tuple[int, int]]
+"""By place code: in how many vehicles it was searched, and in how many something was found there.
+
+A group's name with ``.*`` stands for any place of the group."""
+_NONE = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    """What earlier searches say about one vehicle, by scope or party; a record has it by value."""
+
+    counts: Mapping[str, Counts]
+    version: str = PLACES_VERSION
+
+    def of(self, scope: str) -> Counts:
+        """Return the counts of one scope or party, none where nothing was ever searched."""
+        return self.counts.get(scope, {})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        found = {
+            scope: {place: list(pair) for place, pair in sorted(places.items())}
+            for scope, places in self.counts.items()
+            if places
+        }
+        return {"version": self.version, "counts": found}
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> Self:
+        """Read what :meth:`as_dict` gave."""
+        counts = {
+            scope: {place: (searched, found) for place, (searched, found) in places.items()}
+            for scope, places in said["counts"].items()
+        }
+        return cls(counts, said["version"])
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One step of a search order."""
+
+    place: str
+    method: Method
+    why: str
+
+
+def any_of(place: str) -> str:
+    """Return the code under which a place's whole group is counted."""
+    return f"{group(place)}.*"
+
+
+def counted(places: Iterable[str]) -> set[str]:
+    """Return what the places of one vehicle are counted as: each for itself and for its group."""
+    return {*places, *map(any_of, places)}
+
+
+def search_order(crossing: Crossing, searches: Searches) -> tuple[Search, ...]:
+    """Return the places to search first, in order, each with why."""
+    rate = expectations(crossing, searches)
+    places = spread(sorted(rate, key=lambda place: (-rate[place], place)))
+    return tuple(_step(crossing.vehicle_class, p, searches, expected=rate[p]) for p in places)
+
+
+def expectations(crossing: Crossing, searches: Searches) -> Mapping[str, float]:
+    """Return the finds expected in a minute of search, by place: what orders are made by."""
+    rate = rates(crossing, searches)
+    if searches.version == BEFORE_MINUTES:
+        return rate
+    return {place: chance / minutes_of(place) for place, chance in rate.items()}
+
+
+def rates(crossing: Crossing, searches: Searches) -> Mapping[str, float]:
+    """Return for each place the chance, as far as it is known, that searching it finds something.
+
+    A find raises the place it was made in and the places of its group, a search that found nothing
+    lowers them. An empty conveyance has no cargo. Up to a factor that all places share.
+    """
+    places = sorted(candidates(crossing, searches))
+    usual = {place: _usual(crossing.vehicle_class, place, searches) for place in places}
+    whole = math.fsum(usual.values())
+    alike = _alike(crossing.vehicle_class)
+    others = dict.fromkeys(places, 1.0)
+    for party in PARTIES:
+        found = {place: searches.of(party).get(place, _NONE)[1] for place in places}
+        finds = sum(found.values())
+        if finds:
+            kept = keeps_its_ways(searches.of(AGAIN).get(party, _NONE), alike)
+            others = {p: other * (1.0 - kept * found[p] / finds) for p, other in others.items()}
+    return {place: usual[place] + whole * (1.0 - others[place]) for place in places}
+
+
+def keeps_its_ways(pairs: tuple[int, int], alike: float) -> float:
+    """Return how likely a party hides where it did before, from pairs of finds and those alike.
+
+    ``alike`` is the share of pairs in one place where nobody keeps to anything: what exceeds it is
+    habit.
+    """
+    seen, same = pairs
+    excess = same - seen * alike + PRIOR_PAIRS * KEPT * (1.0 - alike)
+    return min(1.0, max(0.0, excess / ((seen + PRIOR_PAIRS) * (1.0 - alike))))
+
+
+def candidates(crossing: Crossing, searches: Searches) -> set[str]:
+    """Return the places that the vehicle has, and those where it or its like held something."""
+    likely = set(PRIOR[crossing.vehicle_class])
+    if crossing.is_empty:
+        likely = {place for place in likely if group(place) != "cargo"}
+    likely |= _held(searches.of(LOAD if crossing.is_empty else CLASS))
+    for party in PARTIES:
+        likely |= _held(searches.of(party))
+    return likely
+
+
+def spread(ranked: Sequence[str]) -> list[str]:
+    """Return the first places, the last of them from other groups where too few are among them."""
+    chosen: list[str] = []
+    left = list(ranked)
+    groups = len({group(place) for place in ranked})
+    while left and len(chosen) < SEARCHED_FIRST:
+        had = {group(place) for place in chosen}
+        missing = min(FEWEST_GROUPS, groups) - len(had)
+        is_last_chance = missing >= SEARCHED_FIRST - len(chosen)
+        place = next(p for p in left if not is_last_chance or group(p) not in had)
+        left.remove(place)
+        chosen.append(place)
+    return chosen
+
+
+def _held(counts: Counts) -> set[str]:
+    return {place for place, (_, found) in counts.items() if found and not place.endswith("*")}
+
+
+def _usual(vehicle_class: VehicleClass, place: str, searches: Searches) -> float:
+    """Return the odds of a find in such a vehicle: the prior, corrected from broad to narrow."""
+    whole = any_of(place)
+    prior = PRIOR[vehicle_class].get(place, _least(vehicle_class))
+    worth = PRIOR_FINDS.get(searches.version, PRIOR_FINDS[PLACES_VERSION])
+    factor = _factor(searches.of(ALL).get(whole, _NONE), _usually(whole), 1.0, worth=worth)
+    factor = _factor(searches.of(ALL).get(place, _NONE), _usually(place), factor, worth=worth)
+    odds = prior * factor
+    for scope in (CLASS, LOAD):
+        odds *= _factor(searches.of(scope).get(place, _NONE), odds, 1.0, worth=worth)
+    return odds
+
+
+def _factor(counts: tuple[int, int], expected: float, known: float, *, worth: float) -> float:
+    """Return by what finds exceed what was expected of these searches; ``known`` is the prior.
+
+    The mean of a Gamma posterior whose prior weighs ``worth`` finds. Searches that found something
+    stand above the line alone, so that no find can ever lower a place.
+    """
+    searched, found = counts
+    return (found + worth) / ((searched - found) * expected + worth / known)
+
+
+@lru_cache
+def _alike(vehicle_class: VehicleClass) -> float:
+    """Return how often two loads lie in one place by chance, as the prior has it."""
+    prior = PRIOR[vehicle_class].values()
+    return math.fsum(rate * rate for rate in prior) / math.fsum(prior) ** 2
+
+
+def _least(vehicle_class: VehicleClass) -> float:
+    return LIKELIEST * 2 / (len(FIRST[vehicle_class]) + 2)
+
+
+@lru_cache
+def _usually(place: str) -> float:
+    """Return the prior of a place over all classes that have it; of a group, that of its places."""
+    if parts := [_usually(part) for part in PLACES if any_of(part) == place]:
+        return math.fsum(parts)
+    known = [prior[place] for prior in PRIOR.values() if place in prior]
+    return math.fsum(known) / len(known) if known else min(map(_least, FIRST))
+
+
+def _step(
+    vehicle_class: VehicleClass, place: str, searches: Searches, *, expected: float
+) -> Search:
+    method, otherwise = how(place)
+    counts = searches.of(CLASS).get(place, _NONE)
+    where = _CLASSES[vehicle_class]
+    held = [
+        f"{_times(times)} {words}"
+        for party, words in PARTIES.items()
+        if (times := searches.of(party).get(place, _NONE)[1])
+    ]
+    if searches.version == BEFORE_MINUTES:
+        said = [_before_minutes(where, counts, otherwise)]
+    else:
+        said = [_expectation(expected), _history(where, counts, otherwise)]
+    return Search(place, method, "; ".join([*said, *held]))
+
+
+def _expectation(expected: float) -> str:
+    """Say the figure that an order is made by."""
+    return f"{PER_MINUTES * expected:.3f} finds expected in {PER_MINUTES:,} minutes"
+
+
+def _history(where: str, counts: tuple[int, int], otherwise: str) -> str:
+    searched, found = counts
+    if not searched:
+        return f"not searched on {where} before; {otherwise}"
+    many = "search" if searched == 1 else "searches"
+    return f"{found:,} of {searched:,} {many} on {where} found something"
+
+
+def _before_minutes(where: str, counts: tuple[int, int], otherwise: str) -> str:
+    """Say why a place was searched as records of the rule before have it."""
+    searched, found = counts
+    if not searched:
+        return f"not searched on {where} before; {otherwise}"
+    return f"found there {found:,} of {searched:,} times it was searched on {where}"
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")

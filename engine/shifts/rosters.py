@@ -1,0 +1,93 @@
+"""The rosters that supervisors put: the inspection minutes of a shift, and who is on it.
+
+A roster holds until the next one is put. Put within a shift, it is the shift's minutes altogether,
+those already spent among them: a post that loses half its bays at noon puts half the minutes.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+from sqlalchemy import Column, Connection, Float, String, Table, delete, insert
+
+from engine.decision.inspection_minutes import lesson_of, teach
+from engine.domain.records import Identifier, Method, Record
+from engine.journal.entries import Draft, Entry
+from engine.queue.queue import INSPECTION
+from engine.storage.database import METADATA, Int64, fetch
+
+ROSTER = "roster"
+"""Kind of the record that puts one."""
+MOST_MINUTES = 100_000.0
+MOST_TEAMS = 100
+
+ROSTERS = Table(
+    "rosters",
+    METADATA,
+    Column("post", String, primary_key=True),
+    Column("method", String, primary_key=True),
+    Column("minutes", Float(53), nullable=False),
+    Column("seq", Int64, nullable=False),
+    Column("teams", String, nullable=False, server_default="[]"),
+)
+_R = ROSTERS.c
+_OF_POST = "SELECT method, minutes, teams FROM rosters WHERE post = ?"
+
+
+def _once_each(teams: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(teams)) != len(teams):
+        raise PydanticCustomError("duplicate_id", "a team is named twice")
+    return teams
+
+
+class Roster(Record):
+    """The inspection minutes of a shift, and who inspects."""
+
+    minutes: Annotated[
+        dict[Method, Annotated[float, Field(ge=0, le=MOST_MINUTES, allow_inf_nan=False)]],
+        Field(min_length=1),
+    ]
+    """By method; a method that is not named bounds nothing."""
+    teams: Annotated[
+        tuple[Identifier, ...], Field(max_length=MOST_TEAMS), AfterValidator(_once_each)
+    ] = ()
+    """Codes of the teams or officers on the shift; each referred vehicle is assigned one by lot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What a post has to inspect with."""
+
+    minutes: Mapping[str, float]
+    """By method."""
+    teams: tuple[str, ...] = ()
+
+
+def roster(connection: Connection, post: str, otherwise: Mapping[str, float]) -> Hands:
+    """Return the roster of a post, or else the minutes that the network file says."""
+    rows = fetch(connection, _OF_POST, [post])
+    if not rows:
+        return Hands(otherwise)
+    return Hands({method: minutes for method, minutes, _ in rows}, tuple(json.loads(rows[0][2])))
+
+
+class RosterProjection:
+    """Keeps rosters, and what acts teach about minutes."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write what these records say about minutes."""
+        for entry, draft in entries:
+            if entry.kind == ROSTER:
+                connection.execute(delete(ROSTERS).where(_R.post == entry.post))
+                put = {"post": entry.post, "seq": entry.seq}
+                put["teams"] = json.dumps(draft.body.get("teams", []))
+                rows = [
+                    put | {"method": method, "minutes": minutes}
+                    for method, minutes in draft.body["minutes"].items()
+                ]
+                connection.execute(insert(ROSTERS), rows)
+            elif entry.kind == INSPECTION:
+                teach(connection, lesson_of(draft.body))

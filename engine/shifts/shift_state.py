@@ -1,0 +1,280 @@
+"""Which seed and which table of percentiles are in force at a post, the same for every process.
+
+A shift opens with the first arrival that falls into it: a seed is made, kept secret in a table of
+its own, and its commitment is journalled. Where two processes open the same shift, one record wins
+and both draw from its seed. Twelve hours after a shift's end, when its acts have to be filed, the
+seed is revealed by ``shift_closed``, so that anybody can compute its draws again.
+
+For each shift and model the table of percentiles is journalled too: decisions name its record.
+
+The secret seed is stored and the commitment is recorded, so a stored seed is used, and revealed,
+only where it is the one committed to. Which shifts and tables there are is read from the journal.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from engine.domain.time_units import DAY, HOUR, micros, rfc3339
+from engine.errors import StoreUnavailableError
+from engine.journal.entries import Draft, Entry
+from engine.journal.journal import JOURNAL, Journal
+from engine.journal.power_records import PowerRecord, read_records
+from engine.ports import Scorer
+from engine.queue.queue import recent_risks
+from engine.selection.percentiles import blended
+from engine.selection.randomization import SEED_BYTES, Shift, ShiftPlan, commitment
+from engine.storage.database import METADATA, Int64, Store
+
+GRACE = 12 * HOUR
+"""How long after a shift's end its acts may still be filed."""
+WINDOW = 28 * DAY
+"""How far back a percentile looks."""
+OPENED, CLOSED, PERCENTILES = "shift_opened", "shift_closed", "percentiles"
+
+SHIFTS = Table(
+    "shifts",
+    METADATA,
+    Column("shift_id", String, primary_key=True),
+    Column("post", String, nullable=False),
+    Column("closes_at", Int64, nullable=False),
+    Column("seed", LargeBinary, nullable=False),
+    Column("opened_seq", Int64, nullable=False),
+    Column("closed_seq", Int64),
+    Index("shifts_post_ix", "post", "closes_at"),
+)
+TABLES = Table(
+    "percentile_tables",
+    METADATA,
+    Column("seq", Int64, primary_key=True, autoincrement=False),
+    Column("shift_id", String, nullable=False),
+    Column("model_version", String, nullable=False),
+    UniqueConstraint("shift_id", "model_version"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What holds at a post for the length of a shift, under one model."""
+
+    shift: Shift
+    seed: bytes
+    table_sequence: int | None
+    """The journal's record of the table; None without a model."""
+    table: tuple[float, ...]
+
+
+class Shifts:
+    """Opens shifts, and remembers what holds in them."""
+
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        submit: Callable[[Draft], "Future[Entry]"],
+        plan: ShiftPlan,
+        *,
+        refused: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``refused`` is told of a stored seed that is not the one committed to."""
+        self._refused = refused
+        self._store = store
+        self._journal = journal
+        self._submit = submit
+        self._plan = plan
+        self._known: dict[tuple[str, str | None], Standing] = {}
+        self._seeds: dict[str, bytes] = {}
+        """Seeds that were checked, of shifts that are not closed yet."""
+
+    def standing(self, post: str, now: int, *, scorer: Scorer | None) -> Standing:
+        """Return what holds at a post; opens the shift and makes its table where it is first."""
+        shift = self._plan.shift(post, now)
+        version = None if scorer is None else scorer.version
+        known = self._known.get((post, version))
+        if known is None or known.shift != shift:
+            known = self._open(shift, scorer)
+            self._known[post, version] = known
+        return known
+
+    def _open(self, shift: Shift, scorer: Scorer | None) -> Standing:
+        seed = self._seed(shift) or self._make_seed(shift)
+        if scorer is None:
+            return Standing(shift, seed, None, ())
+        table = self._table(shift, scorer.version) or self._make_table(shift, scorer)
+        return Standing(shift, seed, *table)
+
+    def _seed(self, shift: Shift) -> bytes | None:
+        """Return the seed of a shift, None where no record opened it.
+
+        Raises ``StoreUnavailableError`` where what is stored is not what was committed to: nothing
+        is drawn from a seed that may have been chosen.
+        """
+        query = select(SHIFTS.c.seed).where(SHIFTS.c.shift_id == shift.shift_id)
+        with self._store.read() as connection:
+            opening = _opening(connection, shift.shift_id)
+            seed = connection.scalar(query)
+        if opening is None:
+            return None
+        if (found := self._checked(opening, seed)) is None:
+            raise StoreUnavailableError("the seed of this shift is not the one committed to")
+        return found
+
+    def _checked(self, opening: PowerRecord, seed: bytes | None) -> bytes | None:
+        """Return the seed that a record commits to: the stored one, or that of this process."""
+        body = opening.body
+        for tried in (seed, self._seeds.get(opening.subject)):
+            if tried is not None and body is not None:
+                head = bytes.fromhex(body["head_chain"])
+                if commitment(bytes(tried), head) == body["commitment"]:
+                    self._seeds[opening.subject] = bytes(tried)
+                    return bytes(tried)
+        self._refused()
+        return None
+
+    def _make_seed(self, shift: Shift) -> bytes:
+        self._close_old(shift)
+        with self._store.read() as connection:
+            head = self._journal.head(connection)
+        seed = secrets.token_bytes(SEED_BYTES)
+        body = {
+            "shift": shift.shift_id,
+            "opens_at": rfc3339(shift.opens_at),
+            "closes_at": rfc3339(shift.closes_at),
+            "commitment": commitment(seed, head.chain),
+            "head_sequence": head.seq,
+            "head_chain": head.chain.hex(),
+        }
+        try:
+            self._submit(Draft(OPENED, shift.shift_id, shift.post, body, extra=seed)).result()
+        except IntegrityError:  # another process was first: draw from its seed
+            first = self._seed(shift)
+            if first is None:
+                raise
+            return first
+        self._seeds[shift.shift_id] = seed
+        return seed
+
+    def _close_old(self, shift: Shift) -> None:
+        """Reveal the seeds of this post's shifts whose time for filing acts has passed."""
+        query = select(SHIFTS.c.shift_id, SHIFTS.c.seed).where(
+            SHIFTS.c.post == shift.post,
+            SHIFTS.c.closed_seq.is_(None),
+            SHIFTS.c.closes_at <= shift.opens_at - GRACE,
+        )
+        with self._store.read() as connection:
+            rows = connection.execute(query).all()
+            old = [(_opening(connection, shift_id), seed) for shift_id, seed in rows]
+        for opening, stored in old:
+            if opening is None or not _is_over(opening, shift.opens_at - GRACE):
+                continue  # a row that no record backs, or whose end was moved: reveals nothing
+            if (seed := self._checked(opening, stored)) is None:
+                continue
+            body = {"shift": opening.subject, "seed": seed.hex()}
+            self._submit(Draft(CLOSED, opening.subject, shift.post, body)).result()
+            self._seeds.pop(opening.subject, None)
+
+    def _table(self, shift: Shift, version: str) -> tuple[int, tuple[float, ...]] | None:
+        with self._store.read() as connection:
+            records = read_records(connection, (PERCENTILES,), subject=shift.shift_id)
+        for record in records:
+            if record.body is not None and record.body["model_version"] == version:
+                return record.seq, tuple(record.body["quantiles"])
+        return None
+
+    def _make_table(self, shift: Shift, scorer: Scorer) -> tuple[int, tuple[float, ...]]:
+        since = shift.opens_at - WINDOW
+        with self._store.read() as connection:
+            recent = recent_risks(connection, shift.post, model_version=scorer.version, since=since)
+        quantiles = tuple(blended(scorer.quantiles(shift.post), recent))
+        body = {
+            "shift": shift.shift_id,
+            "model_version": scorer.version,
+            "decisions": len(recent),
+            "quantiles": list(quantiles),
+        }
+        try:
+            made = self._submit(Draft(PERCENTILES, shift.shift_id, shift.post, body)).result()
+        except IntegrityError:
+            found = self._table(shift, scorer.version)
+            if found is None:
+                raise
+            return found
+        return made.seq, quantiles
+
+
+def _opening(connection: Connection, shift_id: str) -> PowerRecord | None:
+    """Return the record that opened a shift; the first, as no other was ever accepted."""
+    found = read_records(connection, (OPENED,), subject=shift_id)
+    return found[0] if found else None
+
+
+def _is_over(opening: PowerRecord, by: int) -> bool:
+    ends = None if opening.body is None else datetime.fromisoformat(opening.body["closes_at"])
+    return ends is not None and micros(ends) <= by
+
+
+def _drop_foreign(
+    connection: Connection, table: Table, entry: Entry, *more: ColumnElement[bool]
+) -> None:
+    """Take out rows about a shift that no record before this one backs: they would block it."""
+    record = JOURNAL.c
+    backed = select(record.seq).where(
+        record.seq == (table.c.opened_seq if table is SHIFTS else table.c.seq),
+        record.seq < entry.seq,
+        record.kind == entry.kind,
+        record.subject == entry.subject,
+    )
+    is_about = table.c.shift_id == entry.subject
+    connection.execute(delete(table).where(is_about, ~backed.exists(), *more))
+
+
+class ShiftProjection:
+    """Keeps seeds and tables; the second record of a shift, or of its table, is refused."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write what these records say about shifts."""
+        for entry, draft in entries:
+            if entry.kind == OPENED:
+                _drop_foreign(connection, SHIFTS, entry)
+                connection.execute(insert(SHIFTS), [_shift(entry, draft)])
+            elif entry.kind == CLOSED:
+                closed = update(SHIFTS).where(SHIFTS.c.shift_id == entry.subject)
+                connection.execute(closed.values(closed_seq=entry.seq))
+            elif entry.kind == PERCENTILES:
+                same = TABLES.c.model_version == draft.body["model_version"]
+                _drop_foreign(connection, TABLES, entry, same)
+                row = {
+                    "seq": entry.seq,
+                    "shift_id": entry.subject,
+                    "model_version": draft.body["model_version"],
+                }
+                connection.execute(insert(TABLES), [row])
+
+
+def _shift(entry: Entry, draft: Draft) -> dict[str, object]:
+    closes_at = draft.body["closes_at"]
+    return {
+        "shift_id": entry.subject,
+        "post": entry.post,
+        "closes_at": micros(datetime.fromisoformat(closes_at)),
+        "seed": draft.extra,
+        "opened_seq": entry.seq,
+    }

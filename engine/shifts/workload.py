@@ -1,0 +1,169 @@
+"""What stands behind a post's cut: its roster, what the shift has spent, what is still to come.
+
+The roster is what a supervisor put for the post last, else the network file's. Arrivals still to
+come are those of the same hours in the post's last 28 days, corrected by how busy this shift has
+been so far. All of it is read where a decision is made, and stands in it as two shares by value.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from engine.decision.decision import Decision
+from engine.decision.inspection_minutes import Learnt, Minutes, learnt
+from engine.domain.network import Network
+from engine.domain.records import VehicleClass
+from engine.domain.time_units import DAY
+from engine.ports import Features
+from engine.selection.policy import INSPECTED, Channel, Policy
+from engine.selection.randomization import Shift
+from engine.shifts.capacity import METHODS, Outlook, Side, Spent, adapted
+from engine.shifts.rosters import roster
+from engine.shifts.running_totals import Picks, Tally, picks
+
+WINDOW = 28 * DAY
+"""How far back a post is looked at for what is usual there."""
+OURS = ("random", "score")
+"""Bases whose picks the score's cut has to make room for; all others are served first."""
+PRIOR_ARRIVALS = 10.0
+"""Arrivals that the usual pace counts as, against the pace of this shift."""
+PRIOR_PICKS = 20.0
+"""Picks that the prior mean of their minutes counts as."""
+PRIOR_MEAN: Mapping[Channel, float] = {Channel.RED: 45.0, Channel.YELLOW: 15.0}
+"""Minutes of a pick where a post has made none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What is usual at a post in the hours of a shift; read once, as it opens."""
+
+    shift: Shift
+    arrivals: Sequence[int]
+    """Microseconds after the opening at which entries arrived, all days together, ascending."""
+    days: float
+    """Days that these arrivals are of."""
+    means: Mapping[Channel, float]
+    mandated: Mapping[Channel, float]
+    """Minutes that profiles, rules and the watch list took, for each decision."""
+    learnt: Learnt
+
+    def coming(self, now: int, so_far: int) -> float:
+        """Return how many arrivals are still to come, the one at hand included."""
+        if not self.arrivals:
+            return 0.0
+        passed = bisect_left(self.arrivals, now - self.shift.opens_at) / self.days
+        pace = (so_far + PRIOR_ARRIVALS) / (passed + PRIOR_ARRIVALS)
+        return 1.0 + pace * (len(self.arrivals) / self.days - passed)
+
+
+@dataclass(slots=True)
+class Running:
+    """One shift of one post while a batch is being decided."""
+
+    usual: Usual
+    minutes: Mapping[Channel, float]
+    """The roster, for each channel that has one."""
+    now: int
+    decisions: int
+    spent: dict[tuple[Channel, bool], float] = field(default_factory=lambda: defaultdict(float))
+    """Minutes by channel and by whether they were picked by score or lot."""
+    teams: tuple[str, ...] = ()
+    """Who inspects, as the roster names them."""
+
+    def expected(self, vehicle_class: VehicleClass) -> Minutes:
+        """Return the expected minutes of a vehicle."""
+        return self.usual.learnt.expected(vehicle_class)
+
+    def policy(self, fixed: Policy, minutes: Minutes) -> Policy:
+        """Return the policy for the next arrival."""
+        return adapted(fixed, self.sides(), minutes) if self.minutes else fixed
+
+    def sides(self) -> dict[Channel, Side]:
+        """Return where each channel that has a roster stands."""
+        coming = self.usual.coming(self.now, self.decisions)
+        return {
+            channel: Side(
+                minutes,
+                Spent(self.spent[channel, True], self.spent[channel, False]),
+                Outlook(coming, self.usual.means[channel], self.usual.mandated[channel]),
+            )
+            for channel, minutes in self.minutes.items()
+        }
+
+    def decided(self, decision: Decision) -> None:
+        """Count a decision of this batch, which the store does not hold yet."""
+        self.decisions += 1
+        if decision.is_referred:
+            self.spent[decision.channel, decision.selection.basis in OURS] += decision.minutes
+
+
+class Workload:
+    """Reads where the shifts of posts stand."""
+
+    def __init__(self, features: Features, network: Network) -> None:
+        self._features = features
+        self._network = network
+        self._usual: dict[str, Usual] = {}
+
+    def running(
+        self, snapshot: Connection, shift: Shift, *, now: int, tally: Tally | None = None
+    ) -> Running:
+        """Return where a shift stands: a small read, once a shift a long one, and what it spent.
+
+        A desk that asks for every batch brings its ``tally``.
+        """
+        post = self._network.posts.get(shift.post)
+        hands = roster(snapshot, shift.post, {} if post is None else post.roster)
+        minutes = hands.minutes
+        usual = self._usual.get(shift.post)
+        if usual is None or usual.shift != shift:
+            usual = self._usual[shift.post] = self._look_back(snapshot, shift)
+        bound = {
+            channel: sum(minutes[m] for m in methods if m in minutes)
+            for channel, methods in METHODS.items()
+            if any(m in minutes for m in methods)
+        }
+        if not bound:
+            return Running(usual, bound, now, 0, teams=hands.teams)
+        spent = picks if tally is None else tally.spent
+        rows = spent(snapshot, shift.post, shift.opens_at)
+        decided = sum(row.decisions for row in rows)
+        running = Running(usual, bound, now, decided, teams=hands.teams)
+        for row in rows:
+            running.spent[Channel(row.channel), row.basis in OURS] += row.minutes
+        return running
+
+    def _look_back(self, snapshot: Connection, shift: Shift) -> Usual:
+        since = shift.opens_at - WINDOW
+        arrived = self._features.entries(snapshot, shift.post, since=since, until=shift.opens_at)
+        length = shift.closes_at - shift.opens_at
+        offsets = sorted(o for at in arrived if (o := (at - shift.opens_at) % DAY) < length)
+        days = (shift.opens_at - min(arrived)) / DAY if arrived else 1.0
+        rows = picks(snapshot, shift.post, since)
+        decisions = sum(row.decisions for row in rows)
+        return Usual(
+            shift,
+            offsets,
+            max(days, 1.0),
+            means={c: _mean(rows, c) for c in INSPECTED},
+            mandated={
+                c: sum(row.minutes for row in _of(rows, c) if row.basis not in OURS)
+                / max(decisions, 1)
+                for c in INSPECTED
+            },
+            learnt=learnt(snapshot),
+        )
+
+
+def _of(rows: Iterable[Picks], channel: Channel) -> list[Picks]:
+    return [row for row in rows if row.channel == channel]
+
+
+def _mean(rows: Iterable[Picks], channel: Channel) -> float:
+    ours = [row for row in _of(rows, channel) if row.basis in OURS]
+    picks, minutes = sum(row.decisions for row in ours), sum(row.minutes for row in ours)
+    mean: float = (minutes + PRIOR_PICKS * PRIOR_MEAN[channel]) / (picks + PRIOR_PICKS)
+    return mean

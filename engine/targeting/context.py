@@ -1,0 +1,298 @@
+"""All that is read for an arrival before it is decided on: scores, draws, its post's standing.
+
+While a model is on trial it scores what the model in force scores. Who leads an arrival is drawn;
+what is said of a model in the inputs is said of that one, and ``trial`` says it of the other.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.criteria.indicator_rules import RULES, RULES_VERSION, purpose
+from engine.criteria.indicator_rules import sentences as rule_sentences
+from engine.criteria.match import Match, Matcher
+from engine.decision.decision import AMENDED, Decision, Inputs, Mode, Seen, decide, explained
+from engine.decision.placement import MOST_PEERS
+from engine.decision.placement import VERSION as PLACEMENT
+from engine.domain.records import Arrival
+from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences
+from engine.ports import FeatureRows, Features, Rows, Scorer, Scores
+from engine.queue.queue import merits_of_scored
+from engine.selection.champion_challenger import CHALLENGER, TRIAL, Trial, leading
+from engine.selection.policy import Channel, Policy
+from engine.selection.randomization import PLACE, PLACE_AMENDED, RANDOM, SCORE, draw, movement_key
+from engine.selection.team_assignment import TEAM
+from engine.shifts.running_totals import Tally
+from engine.shifts.shift_state import Shifts, Standing
+from engine.shifts.workload import Running, Workload
+from engine.targeting.amendments import Amends
+
+BY_MODEL = (RANDOM, SCORE, PLACE, PLACE_AMENDED)
+"""What an arrival draws a number for, whether it is needed or not."""
+BY_RULES = (RANDOM, PLACE, PLACE_AMENDED, *map(purpose, RULES))
+"""The same without a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenger:
+    """The model on trial beside the one in force."""
+
+    scorer: Scorer
+    sequence: int
+    """The journal's record that began the trial."""
+    share: float
+    """Probability with which it leads an arrival."""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The model that decides now, or none; and the one that shares its picks."""
+
+    scorer: Scorer | None
+    mode: Mode
+    challenger: Challenger | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Led:
+    """What leads an arrival, a model or none, and what holds for it."""
+
+    scorer: Scorer | None
+    scores: Scores | None
+    standing: Standing
+    trial: Trial | None = None
+    other: Scores | None = None
+    """By the model of a trial that does not lead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One arrival and all that was read for it."""
+
+    row: Rows
+    """Features of shape (n_features,)."""
+    event: Any
+    """What the counters will append."""
+    seen: Seen
+    inputs: Inputs
+    scorer: Scorer | None
+    """The model that scored it; it may be replaced before the reasons are worked out."""
+
+
+class Considering:
+    """Brings together what a decision needs."""
+
+    def __init__(
+        self,
+        shifts: Shifts,
+        policy: Policy,
+        *,
+        in_force: Callable[[], InForce],
+        definitions: str,
+        sentences: Sentences,
+        workload: Workload,
+        features: Features,
+        matchers: Sequence[Matcher] = (),
+    ) -> None:
+        self._shifts = shifts
+        self._policy = policy
+        self._in_force = in_force
+        self._definitions = definitions
+        self._sentences = sentences
+        self._workload = workload
+        self._features = features
+        self._matchers = matchers
+
+    def decided(
+        self,
+        snapshot: Connection,
+        arrivals: Sequence[Arrival],
+        rows: FeatureRows,
+        *,
+        as_of: int,
+        amended: Sequence[Amends | None],
+        tally: Tally,
+    ) -> list[tuple[Considered, Decision]]:
+        """Decide on arrivals: one call of the model for all, one after the other at the cut.
+
+        The minutes that a decision takes are no longer there for the next one of the batch.
+        """
+        in_force = self._in_force()
+        found = [m.matches(snapshot, arrivals, rows, as_of=as_of) for m in self._matchers]
+        scorer, rival = in_force.scorer, in_force.challenger
+        scores = None if scorer is None else scorer.score(rows.values)
+        rivals = None if rival is None else rival.scorer.score(rows.values)
+        running: dict[str, Running] = {}
+        out = []
+        for index, arrival in enumerate(arrivals):
+            post = arrival.crossing.post
+            standing = self._shifts.standing(post, as_of, scorer=scorer)
+            if post not in running:
+                running[post] = self._workload.running(
+                    snapshot, standing.shift, now=as_of, tally=tally
+                )
+            amends = amended[index]
+            if amends is not None:  # draws from the shift that drew for it first
+                standing = self._shifts.standing(post, amends.as_of, scorer=scorer)
+            first = arrival.crossing if amends is None else amends.crossing
+            movement = movement_key(first, standing.shift)
+            led = self._drawn(_Led(scorer, scores, standing), rival, rivals, movement=movement)
+            matches = tuple(match for each in found for match in each[index])
+            one = Considered(
+                row=rows.values[index],
+                event=rows.events[index],
+                seen=seen(arrival, rows, led.scores, index=index, other=led.other),
+                inputs=self._inputs(
+                    arrival,
+                    led,
+                    in_force.mode,
+                    running[post],
+                    movement=movement,
+                    as_of=as_of if amends is None else amends.as_of,
+                    epoch=rows.epoch,
+                    matches=matches,
+                    amends=amends,
+                ),
+                scorer=led.scorer,
+            )
+            decision = decide(one.inputs, one.seen)
+            if decision.is_referred:  # whatever picked it: the time it takes must not tell either
+                one = replace(one, inputs=self._of_referral(snapshot, one, decision))
+                decision = decide(one.inputs, one.seen)
+            running[post].decided(decision)
+            out.append((one, decision))
+        return out
+
+    def _of_referral(self, snapshot: Connection, one: Considered, decision: Decision) -> Inputs:
+        """Return the inputs with what is read for referred vehicles alone."""
+        crossing = one.seen.arrival.crossing
+        peers = merits_of_scored(
+            snapshot,
+            crossing.post,
+            channel=decision.channel,
+            vehicle_class=crossing.vehicle_class,
+            model_version=one.inputs.model_version,
+            most=MOST_PEERS,
+        )
+        is_red = decision.channel is Channel.RED
+        searches = self._features.searches(snapshot, one.event) if is_red else None
+        return replace(one.inputs, peers=peers, searches=searches)
+
+    def explain(self, decision: Decision, one: Considered) -> Decision:
+        """Return the decision with the reasons that a referral is owed."""
+        if not decision.is_referred:
+            return decision
+        found = reasons(one.seen, one.row, one.scorer, sentences=self._sentences)
+        return explained(decision, found, one.inputs.matches)
+
+    def _drawn(
+        self,
+        champion: _Led,
+        challenger: Challenger | None,
+        scores: Scores | None,
+        *,
+        movement: bytes,
+    ) -> _Led:
+        """Let the lot say which of two models leads, and keep what the other says."""
+        if challenger is None:
+            return champion
+        shift, model = champion.standing.shift, challenger.scorer
+        standing = self._shifts.standing(shift.post, shift.opens_at, scorer=model)
+        rival = _Led(model, scores, standing)
+        leader = leading(challenger.share, draw(standing.seed, TRIAL, movement=movement))
+        led, other = (rival, champion) if leader == CHALLENGER else (champion, rival)
+        if other.scorer is None:
+            return champion
+        trial = Trial(
+            sequence=challenger.sequence,
+            share=challenger.share,
+            leader=leader,
+            other=other.scorer.version,
+            table_sequence=other.standing.table_sequence,
+            table=other.standing.table,
+            severity=other.scorer.severity,
+        )
+        return replace(led, trial=trial, other=other.scores)
+
+    def _inputs(
+        self,
+        arrival: Arrival,
+        led: _Led,
+        mode: Mode,
+        running: Running,
+        *,
+        movement: bytes,
+        as_of: int,
+        epoch: str,
+        matches: tuple[Match, ...],
+        amends: Amends | None,
+    ) -> Inputs:
+        scorer, standing = led.scorer, led.standing
+        minutes = running.expected(arrival.crossing.vehicle_class)
+        fixed = BY_RULES if scorer is None else BY_MODEL
+        team = (TEAM,) if running.teams else ()
+        tried = () if led.trial is None else (TRIAL,)
+        purposes = (*fixed, AMENDED, *team, *tried, *(match.purpose for match in matches))
+        return Inputs(
+            decision_id=f"dec-{secrets.token_hex(12)}",
+            as_of=as_of,
+            epoch=epoch,
+            shift_id=standing.shift.shift_id,
+            draws={p: draw(standing.seed, p, movement=movement) for p in purposes},
+            policy=running.policy(self._policy, minutes),
+            mode=mode,
+            model_version=None if scorer is None else scorer.version,
+            definitions=self._definitions,
+            table_sequence=standing.table_sequence,
+            table=standing.table,
+            severity=1.0 if scorer is None else scorer.severity,
+            minutes=minutes,
+            matches=matches,
+            teams=running.teams,
+            rules=RULES_VERSION,
+            amends=None if amends is None else amends.decision_id,
+            amendment=0 if amends is None else amends.number,
+            trial=led.trial,
+            placement=PLACEMENT,
+            sentences=REASONS_VERSION,
+        )
+
+
+def seen(
+    arrival: Arrival,
+    rows: FeatureRows,
+    scores: Scores | None,
+    *,
+    index: int,
+    other: Scores | None = None,
+) -> Seen:
+    """Return one arrival of a batch with its features and scores; ``other`` are a trial's."""
+    features = rows.by_name(index)
+    evidence = rows.evidence[index] if rows.evidence else {}
+    if scores is None:
+        return Seen(arrival, features, evidence=evidence)
+    beside = None if other is None else _chances(other, index)
+    return Seen(arrival, features, *_chances(scores, index), beside, evidence)
+
+
+def _chances(scores: Scores, index: int) -> tuple[float, float]:
+    return float(scores.p_seizure[index]), float(scores.p_discrepancy[index])
+
+
+def reasons(
+    one: Seen, row: Rows, scorer: Scorer | None, *, sentences: Sentences
+) -> Sequence[Reason]:
+    """Return what speaks for and against an arrival, the strongest first."""
+    if scorer is None:
+        return rule_sentences(one.features)
+    crossing = one.arrival.crossing
+    found = scorer.explain(row, vehicle_class=crossing.vehicle_class, post=crossing.post)
+    known = dict(one.evidence)  # all at once: most rates add something
+    behind = [
+        replace(each, evidence=known[each.feature]) if each.feature in known else each
+        for each in found
+    ]
+    return sentences(behind, one.arrival)

@@ -1,0 +1,128 @@
+"""Finds that a checkpoint reported by plate on a vehicle of another post, until they are confirmed.
+
+A find moves features at once and labels at the next training, so a checkpoint's key writes finds of
+its own post alone. One by plate whose last entry lies elsewhere is recorded without a crossing; a
+supervisor or an integrity officer who reaches that post confirms it, in a record of its own, and
+the find becomes known with that record. What is never confirmed is no label and no feature.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Connection, String, Table, bindparam, insert, select, update
+
+from engine.domain.records import Record
+from engine.errors import NotFoundError, SecondPersonError
+from engine.journal.entries import Draft, Entry
+from engine.journal.power_records import read_record
+from engine.storage.database import METADATA, Int64
+
+SEIZURE, FIND_CONFIRMED = "seizure", "find_confirmed"
+"""Kinds of the records that say what was found."""
+PENDING_CROSSING, PENDING_POST = "pending_crossing_id", "pending_post"
+"""Names in a seizure's record of the crossing it will belong to, and of that one's post."""
+
+PENDING_FINDS = Table(
+    "pending_finds",
+    METADATA,
+    Column("seq", Int64, primary_key=True, autoincrement=False),
+    Column("post", String, nullable=False),
+    Column("crossing_id", String, nullable=False),
+    Column("known_at", Int64, nullable=False),
+    Column("confirmed_seq", Int64),
+)
+_P = PENDING_FINDS.c
+
+
+class Confirmation(Record):
+    """That a find belongs to the crossing it waits for; it says no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFind:
+    """A find that waits for its confirmation, as the seizure's record states it."""
+
+    seq: int
+    """The seizure's record."""
+    post: str
+    """Where the vehicle entered."""
+    crossing_id: str
+    known_at: int
+    body: Mapping[str, Any]
+    """The seizure's record, as the journal commits to it."""
+
+
+class FindProjection:
+    """Keeps which finds wait, and which were confirmed."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write what these records say about finds."""
+        waiting = [
+            {
+                "seq": entry.seq,
+                "post": draft.body[PENDING_POST],
+                "crossing_id": draft.body[PENDING_CROSSING],
+                "known_at": entry.known_at,
+                "confirmed_seq": None,
+            }
+            for entry, draft in entries
+            if entry.kind == SEIZURE and PENDING_CROSSING in draft.body
+        ]
+        if waiting:
+            connection.execute(insert(PENDING_FINDS), waiting)
+        confirmed = [
+            {"which": draft.body["of"], "by": entry.seq}
+            for entry, draft in entries
+            if entry.kind == FIND_CONFIRMED
+        ]
+        if confirmed:
+            connection.execute(_CONFIRMED, confirmed)
+
+
+_CONFIRMED = (
+    update(PENDING_FINDS).where(_P.seq == bindparam("which")).values(confirmed_seq=bindparam("by"))
+)
+
+
+def pending_finds(connection: Connection, post: str | None, *, most: int) -> list[PendingFind]:
+    """Return the finds that wait, the oldest first; ``post`` None means every post."""
+    query = select(_P.seq).where(_P.confirmed_seq.is_(None)).order_by(_P.seq).limit(most)
+    if post is not None:
+        query = query.where(_P.post == post)
+    found = [_recorded(connection, seq) for seq in connection.scalars(query).all()]
+    return [one for one in found if one is not None and post in (None, one.post)]
+
+
+def pending_find(connection: Connection, seq: int, reaches: Callable[[str], bool]) -> PendingFind:
+    """Return one find; raises ``NotFoundError``, also where its post is out of reach."""
+    find = _recorded(connection, seq)
+    if find is None or not reaches(find.post):
+        raise NotFoundError("find", str(seq))
+    return find
+
+
+def _recorded(connection: Connection, seq: int) -> PendingFind | None:
+    """Return what a record says of a find that waits: the table grants nothing."""
+    record = read_record(connection, seq)
+    if record is None or record.kind != SEIZURE or record.body is None:
+        return None
+    if not {PENDING_POST, PENDING_CROSSING} <= record.body.keys():
+        return None
+    post, crossing_id = record.body[PENDING_POST], record.body[PENDING_CROSSING]
+    return PendingFind(seq, post, crossing_id, record.known_at, record.body)
+
+
+def confirmation_body(find: PendingFind, *, person: str) -> dict[str, Any]:
+    """Return what the record of a confirmation says.
+
+    Raises ``SecondPersonError`` where the person reported the find.
+    """
+    if find.body["by"] == person:
+        raise SecondPersonError("find", "whoever reported it does not confirm it")
+    return {
+        "of": find.seq,
+        "person": person,
+        "seizure": find.body["seizure"],
+        "linked_crossing_id": find.crossing_id,
+    }

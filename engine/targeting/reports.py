@@ -1,0 +1,356 @@
+"""What else the world reports: crossings without a decision, inspection acts, seizures, releases.
+
+Each is one record, once. Why a vehicle was inspected is not the reporter's to say: where the engine
+referred it, basis and propensity are the engine's, so that nobody can talk a pick out of the random
+stream. Only for a vehicle that the engine let go does the reporter's word count.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from engine.decision.placement import MOST_PEERS
+from engine.decision.record_codec import read_back
+from engine.domain.records import (
+    Arrival,
+    Identifier,
+    Inspection,
+    InspectionAct,
+    Record,
+    Seizure,
+    Text,
+)
+from engine.errors import ConflictError, NotFoundError
+from engine.journal.batch_worker import Recorded, recorded
+from engine.journal.entries import Draft, Entry
+from engine.journal.idempotency import (
+    TAKEN,
+    Answer,
+    Claim,
+    answered,
+    crossing_name,
+    inspection_name,
+    taken,
+)
+from engine.journal.journal import Journal
+from engine.ports import Features
+from engine.queue.queue import (
+    DECISION,
+    INSPECTION,
+    RELEASE,
+    Filed,
+    last_of_crossing,
+    merits_of_scored,
+)
+from engine.queue.referrals import ANSWERS, strictest_answered
+from engine.queue.reviews import PLACE, Review, Reviewer, order_step, review_draft, second_step
+from engine.search_orders.search_order import search_order
+from engine.selection.policy import INSPECTED, Channel
+from engine.selection.team_assignment import Handling
+from engine.shifts.rosters import ROSTER, Roster
+from engine.storage.database import Store
+from engine.targeting.find_confirmation import (
+    FIND_CONFIRMED,
+    PENDING_CROSSING,
+    PENDING_POST,
+    SEIZURE,
+    PendingFind,
+    confirmation_body,
+)
+
+CROSSING = "crossing"
+SaidBasis = Literal["officer", "counterpart"]
+
+
+ReleaseCode = Literal[
+    "capacity", "known_lawful", "papers_sufficient", "handed_over", "ordered", "drove_off", "other"
+]
+
+
+class ReleaseReason(Record):
+    """Why a vehicle left without inspection, as a sender may say it; both fields, or none."""
+
+    reason_code: ReleaseCode | None = None
+    reason: Annotated[Text, Field(min_length=1)] | None = None
+    """In words."""
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        missing = [name for name in ("reason_code", "reason") if getattr(self, name) is None]
+        if len(missing) == 1:
+            why, at = "a reason has a code and words", {"field": missing[0]}
+            raise PydanticCustomError("missing_key", why, at)
+        return self
+
+    def about(self, crossing_id: str) -> "Release":
+        """Return the release of a crossing for this reason."""
+        if self.reason_code is None or self.reason is None:
+            return Release(crossing_id=crossing_id)
+        return ExplainedRelease(
+            crossing_id=crossing_id, reason_code=self.reason_code, reason=self.reason
+        )
+
+
+class Release(Record):
+    """That a vehicle has left the queue."""
+
+    crossing_id: Identifier
+
+
+class ExplainedRelease(Release):
+    """The same, with why it left without inspection.
+
+    A class of its own: an idempotent request without a reason keeps the fingerprint that it had
+    before reasons existed.
+    """
+
+    reason_code: ReleaseCode
+    reason: Annotated[Text, Field(min_length=1)]
+    """In words."""
+
+
+class Recording:
+    """Records what is reported; each call waits for the durable commit."""
+
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        *,
+        submit: Callable[[Draft], "Future[Entry]"],
+        features: Features,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._submit = submit
+        self._features = features
+
+    def crossing(self, arrival: Arrival, claim: Claim) -> Recorded:
+        """Record a crossing that asks for no decision."""
+        crossing = arrival.crossing
+        event = self._features.record(crossing, arrival.declaration)
+
+        def draft(connection: Connection) -> Draft:
+            if self._features.known(connection, [crossing.crossing_id]):
+                raise ConflictError(CROSSING, crossing.crossing_id, TAKEN)
+            body = {"arrival": arrival.model_dump(mode="json", exclude_none=True)}
+            return _draft(CROSSING, crossing.crossing_id, claim, body, event)
+
+        return self.once(claim, draft)
+
+    def inspection(
+        self, act: InspectionAct, claim: Claim, *, said: SaidBasis | None, by: Handling
+    ) -> Recorded:
+        """Record an inspection act, with the engine's own basis and propensity."""
+
+        def draft(connection: Connection) -> Draft:
+            self._unheard_of(connection, claim)
+            decided = self._decided(connection, act.crossing_id)
+            basis, propensity = _basis(decided, said)
+            known = act.model_dump(include=set(InspectionAct.model_fields))
+            full = Inspection(**known, basis=basis, propensity=propensity)
+            crossing = {} if decided is None else decided["arrival"]["crossing"]
+            body = {
+                "crossing_id": act.crossing_id,
+                "vehicle_class": crossing.get("vehicle_class"),
+                ANSWERS: strictest_answered(act).code,
+                **_who(decided, by),
+                "inspection": full.model_dump(mode="json", exclude_none=True),
+            }
+            return _draft(INSPECTION, act.inspection_id, claim, body, self._features.act(full))
+
+        return self.once(claim, draft)
+
+    def seizure(
+        self, seizure: Seizure, claim: Claim, *, person: str, within: str | None = None
+    ) -> Recorded:
+        """Record goods taken, at a post or inland.
+
+        ``within`` is the one post that the sender reaches: a find on a vehicle of another post
+        belongs to no crossing until it is confirmed.
+        """
+
+        def draft(connection: Connection) -> Draft:
+            self._unheard_of(connection, claim)
+            self._check(connection, seizure, within)
+            linked = self._features.link(connection, seizure)
+            body = {
+                "by": person,
+                "seizure": seizure.model_dump(mode="json", exclude_none=True),
+                "linked_crossing_id": linked,
+            }
+            post = None if linked is None else self._features.post_of(connection, linked)
+            if within is not None and linked is not None and post != within:
+                body |= {"linked_crossing_id": None, PENDING_CROSSING: linked, PENDING_POST: post}
+                return _draft(SEIZURE, seizure.seizure_id, claim, body, None)
+            event = self._features.find(connection, seizure)
+            return _draft(SEIZURE, seizure.seizure_id, claim, body, event)
+
+        return self.once(claim, draft)
+
+    def confirm(self, find: PendingFind, claim: Claim, *, person: str) -> Recorded:
+        """Record that a find belongs to the crossing it waits for; it is known from then on."""
+
+        def draft(_: Connection) -> Draft:
+            body = confirmation_body(find, person=person)
+            seizure = Seizure.model_validate(body["seizure"], strict=False)
+            event = self._features.find_in(seizure, find.crossing_id)
+            return _draft(FIND_CONFIRMED, seizure.seizure_id, claim, body, event)
+
+        return self.once(claim, draft)
+
+    def release(self, release: Release, claim: Claim, *, by: Handling) -> Recorded:
+        """Record that a vehicle has left the queue."""
+
+        def draft(connection: Connection) -> Draft:
+            crossing_id = release.crossing_id
+            found = _reported(connection, crossing_id)
+            if found is None or found.kind != DECISION:
+                raise NotFoundError("decision", crossing_id)
+            body = release.model_dump(mode="json")
+            body |= _who(self._decided(connection, crossing_id), by)
+            return _draft(RELEASE, crossing_id, claim, body, None)
+
+        return self.once(claim, draft)
+
+    def review(
+        self,
+        decision: Filed,
+        review: Review,
+        claim: Claim,
+        *,
+        by: Reviewer,
+        is_active: Callable[[str], bool],
+    ) -> Recorded:
+        """Record a supervisor's word on a decision."""
+
+        def draft(connection: Connection) -> Draft:
+            known, said = decision.decision_id, claim.as_dict()
+            body = self._journal.body
+            step = second_step(connection, review, known, by=by, is_active=is_active, body=body)
+            if (place := self._drawn_place(connection, decision, review)) is not None:
+                step |= {PLACE: place}
+            if review.sends_to_red:
+                step |= self._order(connection, decision)
+            return review_draft(review, decision, person=by.name, claim=said, step=step)
+
+        return self.once(claim, draft)
+
+    def _order(self, connection: Connection, decision: Filed) -> dict[str, Any]:
+        """Return a search order as of now for a vehicle that the engine made none for."""
+        body = self._journal.body(connection, decision.seq)
+        if body["decision"]["search_order"]:
+            return {}
+        arrival = Arrival.model_validate(body["arrival"], strict=False)
+        event = self._features.record(arrival.crossing, arrival.declaration)
+        searches = self._features.searches(connection, event)
+        return order_step(search_order(arrival.crossing, searches), searches)
+
+    def roster(self, roster: Roster, claim: Claim) -> Recorded:
+        """Record the inspection minutes of a post's shift."""
+
+        def draft(_: Connection) -> Draft:
+            return _draft(ROSTER, claim.post, claim, roster.model_dump(mode="json"), None)
+
+        return self.once(claim, draft)
+
+    def post_of(self, crossing_id: str) -> str:
+        """Return the post of a crossing, reported or loaded; raises ``NotFoundError``."""
+        with self._store.read() as connection:
+            post = self._features.post_of(connection, crossing_id)
+        if post is None:
+            raise NotFoundError("crossing", crossing_id)
+        return post
+
+    def before(self, claim: Claim) -> Recorded | None:
+        """Return what was recorded for this claim, None for a new one; raises ``ConflictError``."""
+        with self._store.read() as connection:
+            seq = answered(claim, taken(connection, claim.names))
+            return None if seq is None else recorded(connection, self._journal, seq)
+
+    def once(self, claim: Claim, draft: Callable[[Connection], Draft]) -> Recorded:
+        """Record, or return what was recorded before; another process may win the race once."""
+        for _ in range(2):
+            with self._store.read() as connection:
+                seq = answered(claim, taken(connection, claim.names))
+                if seq is not None:
+                    return recorded(connection, self._journal, seq)
+                wanted = draft(connection)
+            try:
+                return Recorded(self._submit(wanted).result(), dict(wanted.body))
+            except IntegrityError:
+                continue
+        raise ConflictError(claim.kind, claim.names[-1], "it is being recorded by somebody else")
+
+    def _check(self, connection: Connection, seizure: Seizure, within: str | None) -> None:
+        """Refuse a seizure in an act that was never filed: its find would count nowhere.
+
+        An act of another post does not exist for a sender that is bound to one.
+        """
+        if seizure.inspection_id is None:
+            return
+        name = inspection_name(seizure.inspection_id)
+        act = taken(connection, [name]).get(name)
+        if act is not None and within in (None, act.post):
+            return
+        if act is not None or not self._features.was_loaded(connection, name):
+            raise NotFoundError("inspection", seizure.inspection_id)
+
+    def _unheard_of(self, connection: Connection, claim: Claim) -> None:
+        """Refuse what the loaded history holds already: it would count twice."""
+        name = claim.names[-1]
+        if self._features.was_loaded(connection, name):
+            raise ConflictError(claim.kind, name.partition(":")[2], TAKEN)
+
+    def _drawn_place(self, connection: Connection, decision: Filed, review: Review) -> int | None:
+        """Return a place among the scored picks for a vehicle that is sent to officers."""
+        channel = None if review.channel is None else Channel.of(review.channel)
+        if channel not in INSPECTED:
+            return None
+        filing = read_back(self._journal.body(connection, decision.seq))
+        inputs, crossing = filing.inputs, filing.arrival.crossing
+        table = inputs.table_sequence
+        peers = merits_of_scored(
+            connection,
+            decision.post,
+            channel=channel,
+            vehicle_class=crossing.vehicle_class,
+            model_version=inputs.model_version,
+            most=MOST_PEERS,
+        )
+        quantiles = () if table is None else self._journal.body(connection, table)["quantiles"]
+        return replace(inputs, peers=peers, table=tuple(quantiles)).drawn_place(channel)
+
+    def _decided(self, connection: Connection, crossing_id: str) -> dict[str, Any] | None:
+        """Return the record of the last decision on a crossing, None where there is none."""
+        filed = last_of_crossing(connection, crossing_id)
+        return None if filed is None else self._journal.body(connection, filed.seq)
+
+
+def _basis(decided: dict[str, Any] | None, said: SaidBasis | None) -> tuple[Any, float | None]:
+    """Return why an act took place, by the engine's own record where it asked for it."""
+    decision = {} if decided is None else decided["decision"]
+    if decision.get("basis") is not None:
+        return decision["basis"], decision["propensity"]
+    return said or "officer", None
+
+
+def _who(decided: dict[str, Any] | None, by: Handling) -> dict[str, str | None]:
+    """Return who reports, and which team did it: as said, else the one that was drawn."""
+    drawn = None if decided is None else decided["decision"].get("team")
+    return {"by": by.person, "team": by.team or drawn}
+
+
+def _reported(connection: Connection, crossing_id: str) -> Answer | None:
+    name = crossing_name(crossing_id)
+    return taken(connection, [name]).get(name)
+
+
+def _draft(kind: str, subject: str, claim: Claim, body: dict[str, Any], event: Any) -> Draft:
+    return Draft(kind, subject, claim.post, {"claim": claim.as_dict()} | body, extra=event)

@@ -1,0 +1,129 @@
+"""The path of an arrival: from what a checkpoint sends to a decision that stands in the journal.
+
+Arrivals that wait are decided together: one snapshot, one read of features, one call of the model,
+one durable commit. They do not see each other, as records known at the same instant never do. An
+answer is given only once its record is durable, so the order below is also the order of promises.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from engine.decision.decision import Decision
+from engine.decision.record_codec import written
+from engine.domain.records import Arrival
+from engine.errors import ConflictError
+from engine.journal.batch_worker import Asked, Desk, Recorded, unanswered
+from engine.journal.entries import Draft
+from engine.journal.idempotency import TAKEN, Claim
+from engine.journal.journal import Journal
+from engine.ports import Features
+from engine.queue.queue import DECISION, Filed, ranks
+from engine.shifts.running_totals import Tally
+from engine.storage.database import Store
+from engine.targeting.amendments import Wanted, traced
+from engine.targeting.context import Considered, Considering
+
+TRIES = 3
+"""A decision that another process recorded first is looked up; it cannot be lost so often."""
+RECENT_SECONDS = 0.5
+"""While decisions were recorded so lately, the head needs no tick."""
+
+
+class Targeting:
+    """Decides on arrivals."""
+
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        *,
+        features: Features,
+        considering: Considering,
+        batched: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        """``batched`` is told how many arrivals are decided together."""
+        self._store = store
+        self._journal = journal
+        self._features = features
+        self._considering = considering
+        self._batched = batched
+        self._clock = time.monotonic
+        self._recorded = -RECENT_SECONDS
+        self._tally = Tally()
+        self._desk: Desk[Wanted] = Desk(self._decide, name="targeting")
+        self.close = self._desk.close
+
+    def decide(
+        self, arrival: Arrival, claim: Claim, *, amended: Filed | None = None
+    ) -> "Future[Recorded]":
+        """Return what will hold the recorded decision on an arrival, or the stored one.
+
+        ``amended`` is the decision whose declaration was changed since.
+        """
+        return self._desk.ask(Wanted(arrival, amended), claim)
+
+    def _decide(self, asked: Sequence[Asked[Wanted]]) -> None:
+        if self._clock() - self._recorded > RECENT_SECONDS:
+            self._journal.ensure_recent()
+        with self._store.read(to_write=True) as snapshot:
+            head = self._journal.head(snapshot)
+            as_of = head.as_of
+            self._tally.catch_up(snapshot, head.seq)
+            asked = unanswered(snapshot, self._journal, asked)
+            asked = self._unheard_of(snapshot, asked)
+            asked, amended = traced(snapshot, self._journal, asked, as_of=as_of)
+            if not asked:
+                return
+            self._batched(len(asked))
+            arrivals = [one.what.arrival for one in asked]
+            cuts = [as_of if first is None else first.as_of for first in amended]
+            rows = self._features.read(snapshot, arrivals, as_of=cuts)
+            decided = self._considering.decided(
+                snapshot, arrivals, rows, as_of=as_of, amended=amended, tally=self._tally
+            )
+            waiting = partial(self._tally.places, snapshot, as_of=as_of)
+            places = ranks([decision for _, decision in decided], waiting)
+        drafts = []
+        for one, (read, decision), rank in zip(asked, decided, places, strict=True):
+            decision = self._considering.explain(replace(decision, rank=rank), read)
+            drafts.append(_draft(one, read, decision))
+        self._record(asked, drafts)
+
+    def _unheard_of(
+        self, snapshot: Connection, asked: Sequence[Asked[Wanted]]
+    ) -> list[Asked[Wanted]]:
+        """Refuse what would decide anew on a crossing of the loaded history; return the rest."""
+        new = [one.what.arrival.crossing.crossing_id for one in asked if not one.what.amended]
+        known = self._features.known(snapshot, new)
+        rest = []
+        for one in asked:
+            if one.what.amended is None and one.what.arrival.crossing.crossing_id in known:
+                one.answer.set_exception(ConflictError(one.claim.kind, one.claim.names[-1], TAKEN))
+            else:
+                rest.append(one)
+        return rest
+
+    def _record(self, asked: Sequence[Asked[Wanted]], drafts: Sequence[Draft]) -> None:
+        """Append the batch, then answer. What breaks it is found by the desk, by halves."""
+        try:
+            entries = self._journal.append(drafts)
+        except IntegrityError:
+            if len(asked) > 1 or asked[0].tries == TRIES:
+                raise
+            self._desk.again(asked[0])  # another process decided it first: answer with its record
+            return
+        self._recorded = self._clock()
+        for one, entry, draft in zip(asked, entries, drafts, strict=True):
+            one.answer.set_result(Recorded(entry, draft.body))
+
+
+def _draft(asked: Asked[Wanted], read: Considered, decision: Decision) -> Draft:
+    arrival = asked.what.arrival
+    body = written(decision, read.inputs, arrival=arrival, row=read.row, claim=asked.claim)
+    return Draft(DECISION, decision.decision_id, decision.post, body, extra=read.event)
