@@ -7,8 +7,8 @@ from engine.criteria.profiles.checker import DEAREST
 from engine.criteria.profiles.fields import DERIVED, ITEM, PROXIES, ROOTS, FieldType, derived
 from engine.criteria.profiles.program import program
 from engine.errors import ProfileRefusedError
-from features.catalogue import CATALOGUE
-from features.proxies import proxies
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.proxy_features import proxies
 
 
 def checked(expression: str, names: Sequence[str]) -> dict[str, Any]:

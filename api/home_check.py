@@ -19,10 +19,10 @@ from engine.errors import RiskError
 from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
 from engine.storage.database import Store
 from engine.storage.home import Home
-from features.anchored import RULE, anchored, history_faults, history_notes
-from features.catalogue import CATALOGUE
-from features.plan import Plan
-from features.recount import Recount
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.online.counter_recount import Recount
+from features.online.history_anchor import RULE, anchored, history_faults, history_notes
 from models.bundle_faults import bundle_faults, registered_bundles
 
 

@@ -28,11 +28,11 @@ from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.storage.database import METADATA, Store, add
 from engine.storage.home import Home
-from features.anchored import RULE
-from features.catalogue import CATALOGUE
-from features.intake_store import exclusively
-from features.plan import Plan
-from features.recount import Recount
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.intake.atomic_writer import exclusively
+from features.online.counter_recount import Recount
+from features.online.history_anchor import RULE
 
 _AT_ONCE = 2_000
 

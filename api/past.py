@@ -23,9 +23,9 @@ from engine.journal.journal import BODIES, JOURNAL
 from engine.ports import Rows
 from engine.queue.mirror_alerts import CROSSING
 from engine.queue.queue import DECISION, DECISIONS, Filed
-from features.encode import encode, key
-from features.fellows import Fellow, Ties, ties, together
-from features.past import Looking, Passage, Past, passages
+from features.catalogue.encoder import encode, key
+from features.online.entity_history import Looking, Passage, Past, passages
+from features.online.linked_entities import Fellow, Ties, ties, together
 from models.similar import Similar
 
 _J = JOURNAL.c

@@ -16,8 +16,8 @@ from engine.journal.idempotency import AnswerProjection, Claim
 from engine.journal.journal import Journal
 from engine.storage.database import Store
 from engine.storage.home import Home
-from features.catalogue import CATALOGUE
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
 from models import promotion
 from models.bundle import MANIFEST, file_digest, load_bundle, read_verify_key
 from models.promotions import PromotionProjection, read_state

@@ -60,10 +60,10 @@ from engine.targeting.context import Considering
 from engine.targeting.find_confirmation import FindProjection
 from engine.targeting.reports import Recording
 from engine.targeting.targeting import Targeting
-from features.catalogue import CATALOGUE
-from features.online import OnlineFeatures
-from features.plan import Plan
-from features.projection import CounterProjection
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.online.online_features import OnlineFeatures
+from features.online.projection import CounterProjection
 from models.figures import profile_figure
 from models.promotions import OnTrial, PromotionProjection
 

@@ -22,7 +22,7 @@ from api.runtime import Runtime
 
 STAGES = {
     "parse": "api.express.parsed",
-    "read": "features.online.OnlineFeatures.read",
+    "read": "features.online.online_features.OnlineFeatures.read",
     "score": "models.scorer.Scorer.score",
     "explain": "engine.targeting.context.Considering.explain",
     "commit": "engine.journal.journal.Journal.append",

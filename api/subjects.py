@@ -8,7 +8,7 @@ of the watch list) is no subject: it would tell picks apart.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from features.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE
 
 TEXTS: Final[Mapping[str, str]] = {
     "timing": "When it came, and when it was recorded.",

@@ -22,7 +22,7 @@ from engine.journal.entries import Draft, Entry
 from engine.journal.protocols import Projection
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.storage.database import METADATA
-from features.projection import CounterProjection
+from features.online.projection import CounterProjection
 
 NOT_COMPARED: Mapping[str, str] = {
     "journal": "walked itself, record by record",

@@ -16,9 +16,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from experiments.benching import Row, interleaved, row, times_faster
 from experiments.synth.write import write
-from features.catalogue import CATALOGUE
-from features.intake import read_folder
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.intake.load import read_folder
 from models.assemble import assemble
 from models.config import TrainConfig, Trees
 from models.dataset import Dataset

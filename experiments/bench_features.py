@@ -32,15 +32,15 @@ from engine.domain.identifiers import fold
 from engine.domain.time_units import DAY
 from experiments.benching import Row, row, times_faster
 from experiments.synth.write import write
-from features.catalogue import CATALOGUE
-from features.definitions import FAR
-from features.encode import key
-from features.history import Tables
-from features.intake import read_folder
-from features.kernel import group_reads
-from features.log import ints
-from features.plan import Plan
-from features.streams import CROSSINGS
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.encoder import key
+from features.catalogue.event_streams import CROSSINGS
+from features.catalogue.plan import Plan
+from features.catalogue.spec import FAR
+from features.history.tables import Tables
+from features.intake.load import read_folder
+from features.offline.encoded_history import ints
+from features.offline.kernel import group_reads
 
 MOST = 150_000
 DAYS = sorted(

@@ -108,7 +108,7 @@ def measured(what: str, source: Path) -> Seen:
 
 def one_key(source: Path) -> Seen:
     """Read one key's group on the columns of a file."""
-    from features.kernel import group_reads
+    from features.offline.kernel import group_reads
 
     pairs = np.array([(m, w) for w in range(len(DAYS)) for m in range(3)], np.int64).T.copy()
 
@@ -129,10 +129,10 @@ def one_key(source: Path) -> Seen:
 
 def whole_catalogue(source: Path) -> Seen:
     """Write the matrix of a bulk folder, as the command does."""
-    from features.catalogue import CATALOGUE
-    from features.export import export
-    from features.intake import read_folder
-    from features.plan import Plan
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.intake.load import read_folder
+    from features.offline.export import export
 
     started = time.process_time()
     made = export(lambda: read_folder(source).tables, Plan(CATALOGUE), source / "matrix.parquet")

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from engine.storage.home import Home
 from experiments.benching import Row, row
 from experiments.synth.write import write
-from features.intake import Format, load
+from features.intake.load import Format, load
 
 CROSSINGS = 100_000
 REPEATS = 5

@@ -26,16 +26,16 @@ from engine.storage.database import METADATA, Store, fetch
 from experiments.benching import Row, interleaved, row, times_faster
 from experiments.postgres import Cluster
 from experiments.synth.write import write
-from features.backfill import backfill
-from features.catalogue import CATALOGUE
-from features.counters import Counter, Lookup, Reader, latest
-from features.definitions import EVER
-from features.intake import read_folder
-from features.layout import layouts
-from features.log import Log, read_log
-from features.passages import CrossingEvent
-from features.plan import Group, Plan
-from features.projection import CounterProjection
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Group, Plan
+from features.catalogue.spec import EVER
+from features.intake.load import read_folder
+from features.offline.encoded_history import Log, read_log
+from features.online.backfill import backfill
+from features.online.counter_store import Counter, Lookup, Reader, latest
+from features.online.crossing_index import CrossingEvent
+from features.online.projection import CounterProjection
+from features.online.state_layout import layouts
 
 CROSSINGS = 30_000
 DECISIONS = 60

@@ -39,12 +39,12 @@ from experiments import peers
 from experiments.benching import Row, row
 from experiments.queue_places import ScoredEntries, apart, merits
 from experiments.synth.write import write
-from features.acts import labels
-from features.bulk import matrix
-from features.catalogue import CATALOGUE
-from features.intake import read_folder
-from features.log import read_log
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.history.labels import labels
+from features.intake.load import read_folder
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
 from models.assemble import dataset, frozen
 from models.config import TrainConfig
 from models.fit import fit

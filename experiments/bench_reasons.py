@@ -25,9 +25,9 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 from experiments.benching import Row, row
 from experiments.reason_audit import Judged, audit
-from features.catalogue import CATALOGUE
-from features.online import OnlineFeatures
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.online.online_features import OnlineFeatures
 from models.bundle import signing_key
 from models.scorer import Scorer as BundleScorer
 

@@ -27,14 +27,14 @@ from engine.search_orders.search_order import PARTIES, Searches, search_order
 from engine.storage.database import METADATA, Store
 from experiments.benching import Row, row
 from experiments.synth.write import write
-from features.acts import Look, looks
-from features.catalogue import CATALOGUE
-from features.history import Tables
-from features.intake import read_folder
-from features.log import Log, told
-from features.places import Looked, PlaceCounter
-from features.plan import Plan
-from features.steps import vehicles
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.event_measures import vehicles
+from features.catalogue.plan import Plan
+from features.history.labels import Look, looks
+from features.history.tables import Tables
+from features.intake.load import read_folder
+from features.offline.encoded_history import Log, told
+from features.online.search_counts import Looked, PlaceCounter
 
 CROSSINGS = 250_000
 SEEDS = (21, 22, 23, 24)

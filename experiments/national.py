@@ -12,12 +12,12 @@ from pathlib import Path
 
 from engine.storage.database import Store
 from engine.storage.home import Home
-from features.answers import encoded, finish
-from features.catalogue import CATALOGUE
-from features.event_log import read_event_log
-from features.export import write
-from features.plan import Plan
-from features.relations import encode
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.history.journal_history import read_event_log
+from features.offline.export import write
+from features.offline.sql.assemble import encoded, finish
+from features.offline.sql.relations import encode
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -65,7 +65,7 @@ def _encode(home: Path, relations: Path, plan: Plan, *, rows: int) -> int:
 
 
 def _answer(relations: str, answers: str, plan: Plan, *, above: int) -> int:
-    from features.spark import answer, session  # the other steps need no Spark
+    from features.offline.sql.spark_engine import answer, session  # the other steps need no Spark
 
     spark = session("darvoza: a national history")
     try:

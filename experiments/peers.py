@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from xgboost import XGBClassifier
 
-from features.history import Tables
+from features.history.tables import Tables
 from models.risk import Floats
 
 TREES = 300

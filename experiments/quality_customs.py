@@ -19,13 +19,13 @@ from sklearn.model_selection import GroupKFold
 from engine.domain.time_units import DAY, micros
 from experiments import peers
 from experiments.benching import Row, row
-from features.acts import NEVER, labels
-from features.bulk import matrix
-from features.catalogue import CATALOGUE, SAME
-from features.history import Tables
-from features.intake import read_folder
-from features.log import read_log
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE, SAME
+from features.catalogue.plan import Plan
+from features.history.labels import NEVER, labels
+from features.history.tables import Tables
+from features.intake.load import read_folder
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
 from models.assemble import dataset, frozen
 from models.config import TrainConfig
 from models.dataset import Dataset

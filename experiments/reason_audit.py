@@ -13,7 +13,7 @@ from math import isnan
 
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution
-from features.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE
 
 WEAK, NEAR, MOST = 0.1, 0.1, 0.5
 NOT_OF_THE_MODEL = frozenset({"random_check", "profile", "watchlist"})

@@ -18,9 +18,9 @@ from experiments.synth import finds, network, papers, search, tables
 from experiments.synth.config import Config, Ints
 from experiments.synth.plan import Plan as Trips
 from experiments.synth.unfold import World
-from features.history import SCHEMAS, Tables, arranged
-from features.log import Log, read_log
-from features.plan import Lookup, Plan
+from features.catalogue.plan import Lookup, Plan
+from features.history.tables import SCHEMAS, Tables, arranged
+from features.offline.encoded_history import Log, read_log
 
 SLACK_DAYS = 40
 """Days after the end by which every record of the world has become known."""

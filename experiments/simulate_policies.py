@@ -14,7 +14,7 @@ from experiments.simulate_setting import Setting
 from experiments.synth.config import Bools, Floats, Ints
 from experiments.synth.network import CLASSES, COUNTRIES, POSTS
 from experiments.synth.officers import OFFICER, SCORE, Choice, Historical, Results
-from features.plan import Rows
+from features.catalogue.plan import Rows
 
 PROFILES_LOT = 0.01
 """Least random rate of the profile policy."""

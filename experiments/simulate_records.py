@@ -2,7 +2,7 @@
 
 The same definitions and the same rule as the bulk kernel (an event counts strictly before the cut),
 but day by day: which crossings there are, and what is known of them, depends on who was searched.
-A test compares the features with those of :mod:`features.bulk`, bit for bit.
+A test compares the features with those of :mod:`features.offline.feature_matrix`, bit for bit.
 """
 
 from collections import defaultdict
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from experiments.simulate_candidates import Candidates
 from experiments.synth.config import Bools, Floats, Ints
-from features.dealing import compiled
-from features.definitions import EVER, FAN_OUT, Link, Read
-from features.encode import FACTS
-from features.kernel import group_reads
-from features.plan import Group, Rows
-from features.streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
+from features.catalogue.encoder import FACTS
+from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
+from features.catalogue.plan import Group, Rows
+from features.catalogue.spec import EVER, FAN_OUT, Link, Read
+from features.offline.kernel import group_reads
+from features.offline.radix_partition import compiled
 
 Event = tuple[int, int, tuple[int, ...]]
 """(known at, row or key, amounts)."""

@@ -18,8 +18,8 @@ from experiments.synth.plan import Plan as Trips
 from experiments.synth.plan import plan
 from experiments.synth.trips import ORDINARY
 from experiments.synth.write import TRIPS_A_CROSSING
-from features.catalogue import CATALOGUE
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
 
 SEARCH, LOT, LOOK = range(3)
 """How a vehicle is inspected: searched by choice, searched by lot, documents and scan alone."""

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from features.acts import Labels, labels
-from features.bulk import Matrix, matrix
-from features.history import Tables
-from features.log import read_log
-from features.plan import Plan
+from features.catalogue.plan import Plan
+from features.history.labels import Labels, labels
+from features.history.tables import Tables
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import Matrix, matrix
 from models.dataset import Dataset
 from models.lookup import Lookup, lookup
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from engine.errors import NotEnoughDataError
 from engine.ports import Scores
-from features.acts import NEVER, act_lengths, labels
-from features.bulk import matrix
-from features.history import Tables
-from features.log import read_log
-from features.plan import Plan
+from features.catalogue.plan import Plan
+from features.history.labels import NEVER, act_lengths, labels
+from features.history.tables import Tables
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
 from models.assemble import dataset, frozen, in_order
 from models.config import TrainConfig
 from models.dataset import Dataset

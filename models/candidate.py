@@ -13,9 +13,9 @@ from engine.errors import NotEnoughDataError
 from engine.journal.journal import Journal
 from engine.storage.database import Store
 from engine.storage.home import Home
-from features.acts import act_lengths
-from features.event_log import read_event_log
-from features.plan import Plan
+from features.catalogue.plan import Plan
+from features.history.journal_history import read_event_log
+from features.history.labels import act_lengths
 from models.assemble import beside_lookup, frozen
 from models.bundle import file_digest, signing_key
 from models.bundle_write import write_bundle

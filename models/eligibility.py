@@ -12,7 +12,7 @@ from enum import IntEnum
 from math import isnan
 
 from engine.ports import Contribution
-from features.definitions import Feature, Read
+from features.catalogue.spec import Feature, Read
 from models.amounts import CODES, amount
 from models.topics import topic
 from models.wording import wording

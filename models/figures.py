@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.criteria.profiles.fields import DERIVED
 from engine.ports import Evidence
-from features.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE
 from models.amounts import Wording, amount
 from models.wording import wording
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from features.log import Log
-from features.plan import Plan
+from features.catalogue.plan import Plan
+from features.offline.encoded_history import Log
 from models.dataset import Dataset
 from models.risk import Floats
 

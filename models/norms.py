@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE
 from models.dataset import Dataset
 
 Floats = NDArray[np.float64]

@@ -19,15 +19,15 @@ from engine.criteria.profiles.program import ProfileFailed, Program, context, pr
 from engine.decision.inspection_minutes import Learnt
 from engine.domain.time_units import DAY, rfc3339
 from engine.selection.policy import Channel
-from features.acts import Labels, act_lengths, act_minutes, labels
-from features.bulk import matrix
-from features.catalogue import CATALOGUE
-from features.definitions import EVER
-from features.history import Tables
-from features.log import arrivals, ints, read_log
-from features.plan import Plan
-from features.proxies import proxies
-from features.streams import CROSSINGS
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.event_streams import CROSSINGS
+from features.catalogue.plan import Plan
+from features.catalogue.proxy_features import proxies
+from features.catalogue.spec import EVER
+from features.history.labels import Labels, act_lengths, act_minutes, labels
+from features.history.tables import Tables
+from features.offline.encoded_history import arrivals, ints, read_log
+from features.offline.feature_matrix import matrix
 from models.config import TrainConfig
 from models.intervals import share, withheld
 from models.logged import Sent, engine_drawn, lots, undone

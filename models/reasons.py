@@ -10,8 +10,8 @@ from math import isnan
 from engine.domain.records import Arrival
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
-from features.catalogue import CATALOGUE
-from features.definitions import Feature, Read
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.spec import Feature, Read
 from models.amounts import CODES, amount, number
 from models.eligibility import WEAK, Candidate, Eligibility, Grade
 from models.norms import among

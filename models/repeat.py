@@ -15,7 +15,7 @@ from engine.domain.time_units import micros
 from engine.errors import RiskError
 from engine.storage.database import Store
 from engine.storage.home import Home
-from features.plan import Plan
+from features.catalogue.plan import Plan
 from models.bundle import file_digest, load_bundle, read_verify_key
 from models.bundle_write import serving_files, version_of
 from models.candidate import Progress, trained_on

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.domain.time_units import rfc3339
 from engine.ports import Scores
-from features.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE
 from models import metrics
 from models.config import TrainConfig
 from models.dataset import TARGETS, Dataset, Target

@@ -59,7 +59,7 @@ def sent_among(
         As :func:`read_sent` read it; empty where no decision is at hand.
     crossing_ids : sequence of str
     minutes : mapping of str to float
-        Length of the acts of each crossing: :func:`features.acts.act_lengths`.
+        Length of the acts of each crossing: :func:`features.history.labels.act_lengths`.
     """
     told = [found.get(crossing_id, (np.nan, False)) for crossing_id in crossing_ids]
     return Sent(

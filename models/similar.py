@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.time_units import rfc3339
-from features.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE
 
 Floats = NDArray[np.float64]
 Texts = NDArray[np.str_]

@@ -7,9 +7,9 @@ looks weak, and two of them read like one reason said twice. Contributions of a 
 
 from collections.abc import Iterable
 
-from features.definitions import Fact, Feature, Read
-from features.matching import SHARE
-from features.streams import STREAMS
+from features.catalogue.event_streams import STREAMS
+from features.catalogue.mirror_features import SHARE
+from features.catalogue.spec import Fact, Feature, Read
 
 PARTIES = ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant")
 _PLACE = frozenset({"post", "direction", "pair", "opposite"})

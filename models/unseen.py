@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE
 from models.risk import Floats
 
 SEEN_BY = "terms_mass_inspections"

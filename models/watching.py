@@ -22,7 +22,7 @@ from engine.journal.journal import Journal
 from engine.ports import Features
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import risk
-from features.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE
 from models import alarm
 from models.drift import Reference, Shift, score_shift, shifts
 from models.intervals import Floats

@@ -7,8 +7,8 @@ meaning and unit, so that a new feature has a sentence from its first day.
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.domain.time_units import DAY, MINUTE
-from features.definitions import EVER, Fact, Feature, Read
-from features.streams import STREAMS
+from features.catalogue.event_streams import STREAMS
+from features.catalogue.spec import EVER, Fact, Feature, Read
 from models import wording_mirror
 from models.amounts import Wording, noun
 

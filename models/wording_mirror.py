@@ -1,13 +1,13 @@
 """How a feature of the paired post's record is said.
 
-Assumes the two operators of :mod:`features.matching`: what the record says beside this crossing,
-and how it was found.
+Assumes the two operators of :mod:`features.catalogue.mirror_features`: what the record says beside
+this crossing, and how it was found.
 """
 
 from collections.abc import Mapping
 
-from features.definitions import Fact, Feature, Read
-from features.matching import DIFFERS, KEYS, LESS, OVER, SHARE, WINDOW
+from features.catalogue.mirror_features import DIFFERS, KEYS, LESS, OVER, SHARE, WINDOW
+from features.catalogue.spec import Fact, Feature, Read
 from models.amounts import Wording, noun
 
 NONE = "no record of the paired post was found"

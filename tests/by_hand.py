@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from features.definitions import FAN_OUT, Link, Read
-from features.encode import FACTS
-from features.log import Ints, Log
-from features.plan import Plan
-from features.streams import CROSSINGS, INSPECTIONS, PASSED
+from features.catalogue.encoder import FACTS
+from features.catalogue.event_streams import CROSSINGS, INSPECTIONS, PASSED
+from features.catalogue.plan import Plan
+from features.catalogue.spec import FAN_OUT, Link, Read
+from features.offline.encoded_history import Ints, Log
 
 Counted = tuple[int, int, int, int]
 """(known_at, entity, what it adds, its crossing)."""

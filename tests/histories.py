@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from engine.domain.network import Network, Post
 from engine.domain.records import Crossing, Declaration, GoodsItem, Inspection, Record, Seizure
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros, moment
-from features.definitions import Feature, Read
-from features.history import SCHEMAS, Tables
+from features.catalogue.spec import Feature, Read
+from features.history.tables import SCHEMAS, Tables
 
 START = micros(Crossing(
     crossing_id="x", post="x", direction="entry", arrived_at="2024-01-01T00:00:00Z",  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from engine.domain.time_units import DAY
-from features.sql import Question, carried, frames
+from features.offline.sql.window_queries import Question, carried, frames
 
 OVERLAP = 40 * DAY
 Bug = Callable[[Question], str]

@@ -24,8 +24,8 @@ from engine.errors import InputError
 
 if TYPE_CHECKING:
     from engine.storage.database import Store
-    from features.history import Tables
-    from features.intake_store import Loaded
+    from features.history.tables import Tables
+    from features.intake.atomic_writer import Loaded
 
 Format = Literal["contract", "kcs"]
 FormatOption = Annotated[Format, typer.Option(help="What the files look like.")]
@@ -80,12 +80,12 @@ def load(
 ) -> None:
     """Load history into the home; bad rows are quarantined one by one, none is lost."""
     from engine.audit.file_anchors import declare_network, file_digest
-    from features.catalogue import CATALOGUE
-    from features.history import epoch
-    from features.intake import load as take_in
-    from features.loading import open_epoch
-    from features.passages import is_current
-    from features.plan import Plan
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.history.tables import epoch
+    from features.intake.load import load as take_in
+    from features.online.crossing_index import is_current
+    from features.online.epoch import open_epoch
 
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder")
@@ -155,9 +155,9 @@ def features(
     import time
 
     from experiments.benching import peak_bytes
-    from features.catalogue import CATALOGUE
-    from features.export import export
-    from features.plan import Plan
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.offline.export import export
 
     started = time.perf_counter()
     with progress() as told:
@@ -194,7 +194,7 @@ def features(
 
 def _tables(source: Path, format: Format, *, ignored: list[str], told: Told) -> "Tables":  # noqa: A002
     """Read a bulk folder, or all that a home knows."""
-    from features.event_log import read_event_log
+    from features.history.journal_history import read_event_log
 
     if not source.is_dir():
         raise InputError(str(source), "no such folder")
@@ -206,7 +206,7 @@ def _tables(source: Path, format: Format, *, ignored: list[str], told: Told) -> 
 
 def taken_in(folder: Path, format: Format, *, ignored: list[str], told: Told) -> "Tables":  # noqa: A002
     """Return the valid rows of a bulk folder, and say how many others there are."""
-    from features.intake import read_folder
+    from features.intake.load import read_folder
 
     found = read_folder(folder, format=format, ignore_columns=ignored, progress=told)
     if found.quarantine:

@@ -115,10 +115,10 @@ def _history(home: Home, told: Told) -> "Shift":
     """Make up a network whose history ends now, load all but its last shift, return that."""
     from experiments.shift import cut, opening
     from experiments.synth.write import write
-    from features.catalogue import CATALOGUE
-    from features.intake import load
-    from features.loading import open_epoch
-    from features.plan import Plan
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.intake.load import load
+    from features.online.epoch import open_epoch
 
     now = SystemClock().now()
     folder = home.root / "synthetic"
@@ -149,8 +149,8 @@ def _model(home: Home, told: Told) -> tuple[str, dict[str, str]]:
     from api.accounts import Accounts
     from api.promoting import approved
     from api.runtime import open_network
-    from features.catalogue import CATALOGUE
-    from features.plan import Plan
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
     from models.candidate import make_candidate
     from models.config import TrainConfig
 

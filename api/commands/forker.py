@@ -46,7 +46,7 @@ PLANTED: dict[str, dict[str, object]] = {
     "store-restart": {"engine.targeting.targeting.Targeting._record": hasty},
     "duplicate": {
         "api.routes.decisions.crossing_name": forgetful,
-        "features.online.OnlineFeatures.known": unheard_of,
+        "features.online.online_features.OnlineFeatures.known": unheard_of,
     },
     "swap": {"api.listening.Leaving.shutdown": abrupt},
     "strangers": {"api.connections.BoundedProtocol._parse": unbounded},

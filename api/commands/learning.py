@@ -63,9 +63,9 @@ def backtest(
     as_json: JsonOption = False,
 ) -> None:
     """Score every crossing of a test period with what was known then."""
-    from features.acts import NEVER
-    from features.catalogue import CATALOGUE
-    from features.plan import Plan
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.history.labels import NEVER
     from models.backtest import Period
     from models.backtest import backtest as run
     from models.config import TrainConfig
@@ -104,8 +104,8 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Make a candidate from the home's history, with its evaluation report."""
-    from features.catalogue import CATALOGUE
-    from features.plan import Plan
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
     from models.candidate import make_candidate
     from models.config import TrainConfig
 
@@ -173,8 +173,8 @@ def repeat(
     as_json: JsonOption = False,
 ) -> None:
     """Train a model again from its record and compare it, to the bit; nothing is changed."""
-    from features.catalogue import CATALOGUE
-    from features.plan import Plan
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
     from models.repeat import repeat as again
 
     with opened_to_read(home) as (found, store), progress() as told:

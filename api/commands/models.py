@@ -198,9 +198,9 @@ def _measured(
 ) -> dict[str, Any]:
     from api.runtime import open_network
     from engine.journal.journal import Journal
-    from features.catalogue import CATALOGUE
-    from features.online import OnlineFeatures
-    from features.plan import Plan
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.online.online_features import OnlineFeatures
     from models.watching import measured
 
     journal = Journal(store, [])
@@ -249,9 +249,9 @@ def _scored(home: Home, store: Store, version: str) -> "list[Draft]":
     """Score and record the finished days."""
     from api.runtime import open_network
     from engine.journal.journal import Journal
-    from features.catalogue import CATALOGUE
-    from features.online import OnlineFeatures
-    from features.plan import Plan
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.online.online_features import OnlineFeatures
     from models.bundle import read_verify_key
     from models.scorer import Scorer
     from models.shadow import shadow_scores

@@ -30,7 +30,7 @@ def backtest(
 ) -> None:
     """Show what a profile would have done in the last days of what the home knows."""
     from engine.criteria.profiles.profile import Trial
-    from features.event_log import read_event_log
+    from features.history.journal_history import read_event_log
     from models.profile_backtest import profile_backtest
     from models.sent import read_sent
 

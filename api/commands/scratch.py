@@ -25,10 +25,10 @@ from engine.domain.time_units import DAY, SystemClock, moment
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.shift import cut
 from experiments.synth.write import write
-from features.catalogue import CATALOGUE
-from features.intake import load
-from features.loading import open_epoch
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.intake.load import load
+from features.online.epoch import open_epoch
 
 LATER = 90 * DAY
 """Part of the made-up year that is sent rather than loaded."""

@@ -12,7 +12,7 @@ from api.metrics import exposition
 from api.schemas import Alive, Ready
 from engine.domain.time_units import SECOND
 from engine.errors import RiskError
-from features.passages import epoch
+from features.online.crossing_index import epoch
 
 router = APIRouter(tags=["health"])
 

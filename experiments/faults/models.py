@@ -20,9 +20,9 @@ from engine.journal.journal import Journal
 from engine.storage.database import Store
 from engine.storage.home import Home
 from experiments.synth.write import write
-from features.catalogue import CATALOGUE
-from features.intake import read_folder
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.intake.load import read_folder
 from models.assemble import assemble
 from models.bundle import MANIFEST, SIGNATURE, file_digest, sign, signing_key
 from models.bundle_write import write_bundle

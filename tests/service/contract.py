@@ -26,8 +26,8 @@ from engine.journal.entries import Entry
 from engine.journal.hash_chain import GENESIS, canonical, chain_of, leaf_of
 from engine.journal.receipts import Signer
 from engine.storage.database import Store
-from features.catalogue import CATALOGUE
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("engine", "features", "models", "experiments", "api")

@@ -7,8 +7,8 @@ from typing import Any
 
 from engine.journal.journal import Journal
 from engine.storage.home import Home
-from features.catalogue import CATALOGUE
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
 from models import promotion
 from models.bundle import FORMAT, file_digest, sign, signing_key
 from models.standings import State

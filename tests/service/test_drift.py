@@ -15,9 +15,9 @@ from engine.decision.record_codec import read_back
 from engine.errors import NoModelError, PromotionRefusedError
 from engine.journal.entries import Draft
 from engine.queue.queue import listed
-from features.catalogue import CATALOGUE
-from features.online import OnlineFeatures
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.online.online_features import OnlineFeatures
 from models import promotion, watching
 from models.drift import Reference, reference
 from models.papers import Papers

@@ -15,18 +15,18 @@ from engine.decision.inspection_minutes import ACT_MINUTES
 from engine.decision.record_codec import digest_of
 from engine.journal.journal import Journal
 from experiments.synth.write import write
-from features.bulk import matrix
-from features.catalogue import CATALOGUE
-from features.counters import COUNTERS
-from features.event_log import read_event_log, records
-from features.history import epoch, read_history
-from features.intake import load
-from features.loading import open_epoch
-from features.log import read_log
-from features.online import OnlineFeatures
-from features.passages import PASSAGES
-from features.places import PLACE_COUNTS
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.history.journal_history import read_event_log, records
+from features.history.tables import epoch, read_history
+from features.intake.load import load
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
+from features.online.counter_store import COUNTERS
+from features.online.crossing_index import PASSAGES
+from features.online.epoch import open_epoch
+from features.online.online_features import OnlineFeatures
+from features.online.search_counts import PLACE_COUNTS
 from tests.service.test_acts import act
 from tests.service.world import (
     FakeModels,

@@ -6,9 +6,9 @@ import numpy as np
 
 from engine.ports import Evidence
 from engine.queue.queue import filed
-from features.catalogue import CATALOGUE
-from features.evidence import EvidenceReader
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.catalogue.rate_evidence import EvidenceReader
 from tests.service.test_acts import act
 from tests.service.world import World, arrival
 

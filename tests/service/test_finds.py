@@ -13,8 +13,8 @@ from api.callers import Caller
 from api.keys import open_pepper
 from api.roles import Role
 from engine.targeting.find_confirmation import FIND_CONFIRMED
-from features.acts import labels
-from features.event_log import read_event_log
+from features.history.journal_history import read_event_log
+from features.history.labels import labels
 from tests.service.conftest import serving
 from tests.service.desk import at_desk
 from tests.service.test_acts import act

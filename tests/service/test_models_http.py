@@ -20,8 +20,8 @@ from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import AnswerProjection, claim
 from engine.journal.journal import Journal
-from features.catalogue import CATALOGUE
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
 from models import promotion
 from models.bundle import file_digest, signing_key
 from models.bundle_write import write_bundle

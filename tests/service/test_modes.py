@@ -12,8 +12,8 @@ from api.serving import ModelWatch
 from api.settings import Settings
 from engine.errors import NoModelError, StoreUnavailableError
 from engine.ports import Scorer
-from features.catalogue import CATALOGUE
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
 from tests.service.world import (
     FakeModels,
     UniformScorer,

@@ -14,7 +14,7 @@ from engine.domain.records import PLACES, Arrival
 from engine.explanation.facts import data_gaps
 from engine.ports import Contribution, Evidence
 from engine.search_orders.search_order import PARTIES
-from features.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE
 from models import card
 from models.reasons import Sentences
 from tests.catalogues import places, wanted

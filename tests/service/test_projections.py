@@ -26,9 +26,9 @@ from engine.audit.store_comparison import Comparison, identity_of
 from engine.audit.verification import Fault
 from engine.storage.database import METADATA
 from engine.storage.home import DATABASE_VARIABLE
-from features.catalogue import CATALOGUE
-from features.plan import Plan
-from features.recount import Recount
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.online.counter_recount import Recount
 from tests.service.desk import at_desk
 from tests.service.lived import live
 from tests.service.world import FakeModels, World, make_home, make_keys, open_world

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from engine.domain.time_units import DAY
 from engine.journal.entries import Draft
 from engine.queue.queue import DECISIONS as FILED
-from features.online import OnlineFeatures
+from features.online.online_features import OnlineFeatures
 from models import promotion, watching
 from models.drift import reference
 from models.papers import Papers

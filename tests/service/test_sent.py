@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features.catalogue import CATALOGUE
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
 from models import candidate
 from models.config import TrainConfig
 from models.sent import read_sent, sent_among

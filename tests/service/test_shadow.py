@@ -19,9 +19,9 @@ from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft
 from engine.ports import FeatureRows
 from engine.queue.queue import listed
-from features.catalogue import CATALOGUE
-from features.online import OnlineFeatures
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.online.online_features import OnlineFeatures
 from models import promotion, shadow
 from models.agreement import agreement
 from models.promotions import read_state

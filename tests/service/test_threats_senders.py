@@ -14,8 +14,8 @@ from sqlalchemy import insert
 
 from engine.domain.records import Crossing
 from engine.targeting import context
-from features.online import OnlineFeatures
-from features.passages import PASSAGES
+from features.online.crossing_index import PASSAGES
+from features.online.online_features import OnlineFeatures
 from tests.service.test_amendments import inputs
 from tests.service.test_refusals import is_problem
 from tests.service.world import POST, World, arrival

@@ -17,8 +17,8 @@ from engine.queue.queue import listed
 from engine.selection.champion_challenger import CHALLENGER, CHAMPION, TRIAL, leading
 from engine.selection.randomization import SCORE
 from engine.shifts.shift_state import CLOSED, SHIFTS
-from features.catalogue import CATALOGUE
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
 from models.promotions import OnTrial
 from tests.service.conftest import serving
 from tests.service.desk import at_desk

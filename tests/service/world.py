@@ -30,9 +30,9 @@ from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Rows, Scorer, Scores
 from engine.storage.database import Store
 from engine.storage.home import Home
-from features.catalogue import CATALOGUE
-from features.definitions import Feature, Read
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.catalogue.spec import Feature, Read
 from models.promotions import OnTrial
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)

@@ -16,17 +16,18 @@ import pytest
 
 from engine.domain.time_units import HOUR
 from engine.errors import ConflictError
-from features import catalogue, reference
-from features.answers import finish
-from features.bulk import matrix, reads
-from features.definitions import count, previous, smoothed_rate
-from features.history import Tables
-from features.log import Log, read_log
-from features.plan import Plan, Rows
-from features.relations import encode
-from features.spark import Split, answer, session
-from features.sql import Question, questions, split
-from features.streams import CROSSINGS, INSPECTIONS
+from features.catalogue import catalogue
+from features.catalogue.event_streams import CROSSINGS, INSPECTIONS
+from features.catalogue.plan import Plan, Rows
+from features.catalogue.spec import count, previous, smoothed_rate
+from features.history.tables import Tables
+from features.offline import reference_kernel
+from features.offline.encoded_history import Log, read_log
+from features.offline.feature_matrix import matrix, reads
+from features.offline.sql.assemble import finish
+from features.offline.sql.relations import encode
+from features.offline.sql.spark_engine import Split, answer, session
+from features.offline.sql.window_queries import Question, questions, split
 from tests import sql_bugs
 from tests.histories import history, tables
 
@@ -59,7 +60,7 @@ def spark() -> Iterator[Any]:
 
 
 def by_numpy(log: Log, plan: Plan) -> Rows:
-    return matrix(log, plan, engine=partial(reads, kernel=reference.group_reads)).values
+    return matrix(log, plan, engine=partial(reads, kernel=reference_kernel.group_reads)).values
 
 
 def by_spark(

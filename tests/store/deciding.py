@@ -22,12 +22,12 @@ from engine.journal.entries import Draft, Entry
 from engine.journal.group_commit import Writer
 from engine.journal.journal import Journal
 from engine.storage.database import Store
-from features import counters, standing
-from features.catalogue import CATALOGUE
-from features.counters import Lookup
-from features.online import OnlineFeatures
-from features.plan import Plan, Rows
-from features.projection import CounterProjection
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan, Rows
+from features.online import counter_store, counter_updates
+from features.online.counter_store import Lookup
+from features.online.online_features import OnlineFeatures
+from features.online.projection import CounterProjection
 from tests.histories import NETWORK
 from tests.store.steps import SetClock, Step
 
@@ -150,9 +150,9 @@ class _Unlocked(Journal):
                 _gate[0].wait(SECONDS)
 
             def latest(_: Connection, lookups: Sequence[Lookup]) -> list[bytes | None]:
-                return counters.latest(early, lookups)
+                return counter_store.latest(early, lookups)
 
-            with patch.object(standing, "latest", latest):
+            with patch.object(counter_updates, "latest", latest):
                 return super().append(drafts)
 
 

@@ -15,12 +15,12 @@ import pyarrow as pa
 from engine.domain.records import Arrival
 from engine.journal.journal import Journal
 from engine.storage.database import Store
-from features.bulk import Matrix, matrix
-from features.catalogue import CATALOGUE
-from features.log import read_log
-from features.online import OnlineFeatures
-from features.plan import Plan, Rows
-from features.projection import CounterProjection
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan, Rows
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import Matrix, matrix
+from features.online.online_features import OnlineFeatures
+from features.online.projection import CounterProjection
 from tests.histories import NETWORK, History, tables
 from tests.store.steps import SetClock, Step, draft
 

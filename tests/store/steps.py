@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from engine.domain.time_units import DAY
 from engine.journal.entries import Draft
-from features.online import OnlineFeatures
+from features.online.online_features import OnlineFeatures
 from tests.histories import History
 
 Step = tuple[int, int, Any]

@@ -11,14 +11,14 @@ from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, HOUR
 from engine.journal.entries import Draft, Entry
 from engine.storage.database import Store
-from features import counters, standing
-from features.backfill import backfill
-from features.bulk import matrix
-from features.catalogue import CATALOGUE
-from features.log import read_log
-from features.online import OnlineFeatures
-from features.plan import Rows
-from features.projection import CounterProjection
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Rows
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
+from features.online import counter_store, counter_updates
+from features.online.backfill import backfill
+from features.online.online_features import OnlineFeatures
+from features.online.projection import CounterProjection
 from tests.histories import EVENTFUL, NETWORK, History, history, moving, tables, thinned
 from tests.store.replaying import PLAN, Replay, as_known, bits
 from tests.store.steps import draft, name_of, rough, steps
@@ -64,8 +64,8 @@ def test_a_seek_that_sees_its_own_time_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_SQLITE", "_POSTGRESQL"):
-        leaky = getattr(counters, name).replace("known_at < q.t", "known_at <= q.t")
-        monkeypatch.setattr(counters, name, leaky)
+        leaky = getattr(counter_store, name).replace("known_at < q.t", "known_at <= q.t")
+        monkeypatch.setattr(counter_store, name, leaky)
     assert moved_by_the_future(store) > 0
 
 
@@ -116,11 +116,11 @@ def test_an_append_right_after_its_read_asks_nothing_again(
 ) -> None:
     seen = []
 
-    def counting(connection: Connection, lookups: Sequence[counters.Lookup]) -> object:
+    def counting(connection: Connection, lookups: Sequence[counter_store.Lookup]) -> object:
         seen.append(len(lookups))
-        return counters.latest(connection, lookups)
+        return counter_store.latest(connection, lookups)
 
-    monkeypatch.setattr(standing, "latest", counting)
+    monkeypatch.setattr(counter_updates, "latest", counting)
     replay = Replay(store)
     for step in steps(history(3, 40)):
         if step[1] == 0:  # a crossing

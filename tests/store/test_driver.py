@@ -10,7 +10,7 @@ from sqlalchemy.pool import QueuePool
 from engine.errors import StoreUnavailableError
 from engine.storage import database as stores
 from engine.storage.database import Store, add, fetch
-from features.counters import COUNTERS, latest
+from features.online.counter_store import COUNTERS, latest
 
 only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 only_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)

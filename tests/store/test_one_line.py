@@ -5,10 +5,10 @@ import pytest
 
 from engine.domain.time_units import HOUR
 from engine.storage.database import Store
-from features import catalogue
-from features.definitions import count, previous, smoothed_rate
-from features.plan import Plan
-from features.streams import CROSSINGS, INSPECTIONS
+from features.catalogue import catalogue
+from features.catalogue.event_streams import CROSSINGS, INSPECTIONS
+from features.catalogue.plan import Plan
+from features.catalogue.spec import count, previous, smoothed_rate
 from tests.histories import history
 from tests.store.replaying import Replay, as_bulk, unlike_bulk
 from tests.store.steps import batches, steps

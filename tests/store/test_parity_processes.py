@@ -14,10 +14,10 @@ from engine.audit.verification import verify
 from engine.domain.time_units import HOUR
 from engine.storage.database import Store
 from engine.storage.home import Home
-from features.bulk import matrix
-from features.event_log import read_event_log, records
-from features.log import read_log
-from features.plan import Rows
+from features.catalogue.plan import Rows
+from features.history.journal_history import read_event_log, records
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
 from tests.histories import NETWORK, history
 from tests.store import deciding
 from tests.store.deciding import Decider, LateCut, Unlocked, decide, prepare

@@ -14,10 +14,10 @@ from engine.domain.time_units import DAY, HOUR, MINUTE
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
 from engine.storage.database import Store
-from features import counters, projection, standing
-from features.backfill import backfill
-from features.log import Events, Log, read_log
-from features.passages import CrossingEvent
+from features.offline.encoded_history import Events, Log, read_log
+from features.online import counter_store, counter_updates, projection
+from features.online.backfill import backfill
+from features.online.crossing_index import CrossingEvent
 from tests.histories import History, history, tables
 from tests.store.replaying import PLAN, Replay, unlike_bulk
 from tests.store.steps import batches, rough, steps
@@ -119,7 +119,7 @@ def test_a_count_that_overlooks_them_is_caught(
     assert min(overtaken(store)) > 0
 
 
-class Forgetful(standing.Standing):
+class Forgetful(counter_updates.Standing):
     """Plant: each event of a hot entity is added to what stood before its batch."""
 
     def keep(self, places: Any, known_at: int, row: Any) -> None:
@@ -166,7 +166,7 @@ def test_a_seek_that_sees_its_own_time_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_SQLITE", "_POSTGRESQL"):
-        monkeypatch.setattr(counters, name, seeing_its_own_time(getattr(counters, name)))
+        monkeypatch.setattr(counter_store, name, seeing_its_own_time(getattr(counter_store, name)))
     served, again = unlike(store)
     assert served > 0  # where a window begins
     assert again > served  # and what was recorded at the cut

@@ -8,10 +8,10 @@ import pytest
 from engine.domain.records import Crossing, Declaration
 from engine.domain.time_units import DAY, WEEK
 from engine.storage.database import Store
-from features import counters, past
-from features.encode import encode, key
-from features.fellows import SHOWN, ties, together
-from features.past import MOST_CROSSINGS, MOST_EVENTS, WEEKS, Looking, passages
+from features.catalogue.encoder import encode, key
+from features.online import counter_store, entity_history
+from features.online.entity_history import MOST_CROSSINGS, MOST_EVENTS, WEEKS, Looking, passages
+from features.online.linked_entities import SHOWN, ties, together
 from tests.histories import NETWORK, history
 from tests.store.replaying import PLAN, Replay
 from tests.store.steps import batches, steps
@@ -78,8 +78,8 @@ def test_a_seek_that_sees_later_records_is_caught(
         late = [(group, entity, cut + 900 * DAY) for group, entity, cut in lookups]
         return seek(connection, late)
 
-    seek = counters.latest
-    monkeypatch.setattr(past, "latest", leaky)
+    seek = counter_store.latest
+    monkeypatch.setattr(entity_history, "latest", leaky)
     assert moved(store)[0] > 0
 
 
@@ -114,5 +114,5 @@ def test_what_is_shown_is_bounded(store: Store) -> None:
     go_on(found)
     told = looked(found, head(found))
     for one in told:
-        assert len(one) <= max(MOST_CROSSINGS, len(past.WHOSE), len(PLAN.links))
+        assert len(one) <= max(MOST_CROSSINGS, len(entity_history.WHOSE), len(PLAN.links))
         assert all(len(tie.fellows) <= SHOWN for tie in one if hasattr(tie, "fellows"))

@@ -12,11 +12,11 @@ from sqlalchemy import select
 from engine.domain.records import PLACES
 from engine.search_orders.search_order import AGAIN, counted
 from engine.storage.database import Store
-from features import places
-from features.acts import looks
-from features.backfill import backfill
-from features.log import read_log
-from features.places import PLACE_COUNTS, SEARCHED_PLACES
+from features.history.labels import looks
+from features.offline.encoded_history import read_log
+from features.online import search_counts
+from features.online.backfill import backfill
+from features.online.search_counts import PLACE_COUNTS, SEARCHED_PLACES
 from tests.histories import History, history, tables
 from tests.store.replaying import PLAN, Replay, as_known
 from tests.store.steps import batches, steps
@@ -97,15 +97,17 @@ def test_counted_one_by_one_is_counted_at_once(store: Store, from_half: bool) ->
 def test_an_act_that_counts_its_vehicle_twice_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def again(before: places.Places, after: places.Places) -> Iterator[tuple[str, int, int]]:
+    def again(
+        before: search_counts.Places, after: search_counts.Places
+    ) -> Iterator[tuple[str, int, int]]:
         """Plant: what an earlier act searched counts once more."""
         return honest((set(), set()), after)
 
-    honest = places._steps
+    honest = search_counts._steps
     found = searched(7, MANY)
     replay = Replay(store)
     with monkeypatch.context() as planted:
-        planted.setattr(places, "_steps", again)
+        planted.setattr(search_counts, "_steps", again)
         for batch in batches(steps(found), MOST):
             replay.batch(batch)
     online = kept(store)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.domain.time_units import DAY, HOUR, MINUTE, rfc3339
-from features.history import MODELS
+from features.history.tables import MODELS
 
 START = 1_735_689_600_000_000  # 2025-01-01T00:00:00Z
 NOW = START + 400 * DAY

@@ -17,10 +17,10 @@ from engine.errors import HomeError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.storage.home import Home
-from features.catalogue import CATALOGUE
-from features.intake import load
-from features.loading import open_epoch
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.intake.load import load
+from features.online.epoch import open_epoch
 from models.bundle import MANIFEST, file_digest, sign, signing_key
 from models.promotions import PromotionProjection
 from models.standings import REGISTERED
@@ -195,12 +195,12 @@ def test_a_load_that_was_stopped_is_said_and_is_no_fault(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:  # before the folder is in place
-        patched.setattr("features.intake_store.Path.rename", stop)
+        patched.setattr("features.intake.atomic_writer.Path.rename", stop)
         CliRunner().invoke(app, asked)
     rules, notes = outcome(home)
     assert rules == [] and [".load-" in note for note in notes] == [True]
     with monkeypatch.context() as patched:  # after that, and before it counts
-        patched.setattr("features.loading.open_epoch", stop)
+        patched.setattr("features.online.epoch.open_epoch", stop)
         CliRunner().invoke(app, asked)
     rules, notes = outcome(home)
     assert rules == [] and ["not finished" in note for note in notes] == [True]

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from features.acts import labels
-from features.bulk import matrix
-from features.catalogue import CATALOGUE
-from features.log import read_log
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.history.labels import labels
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
 from models.assemble import assemble, dataset
 from tests.histories import history, tables
 

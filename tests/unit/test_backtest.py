@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 import pytest
 
 from engine.domain.time_units import DAY
-from features.catalogue import CATALOGUE
-from features.history import Tables
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.history.tables import Tables
 from models.backtest import Backtest, Period, backtest
 from models.config import TrainConfig, Trees
 from models.lookup import back_off

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 
 from experiments import peers, quality_customs, quality_network
-from features.acts import labels
-from features.catalogue import CATALOGUE
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.history.labels import labels
 from models.assemble import assemble
 from tests.histories import history, tables
 

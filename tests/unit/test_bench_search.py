@@ -16,7 +16,7 @@ from experiments.bench_search import (
     searches_known,
 )
 from experiments.synth.write import write
-from features.acts import NEVER
+from features.history.labels import NEVER
 
 
 @pytest.fixture(scope="module")

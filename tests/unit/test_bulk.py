@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.time_units import DAY, HOUR, MINUTE
-from features import dealing, kernel, reference
-from features.acts import labels
-from features.bulk import Kernel, matrix, reads
-from features.catalogue import CATALOGUE
-from features.dealing import Ints
-from features.history import Tables
-from features.kernel import group_reads
-from features.log import Events, Log, read_log
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.history.labels import labels
+from features.history.tables import Tables
+from features.offline import kernel, radix_partition, reference_kernel
+from features.offline.encoded_history import Events, Log, read_log
+from features.offline.feature_matrix import Kernel, matrix, reads
+from features.offline.kernel import group_reads
+from features.offline.radix_partition import Ints
 from tests.by_hand import by_hand
 from tests.histories import START, history, tables
 
@@ -40,7 +40,7 @@ def test_every_read_is_what_counting_by_hand_gives(seed: int, size: int, step: i
 @given(st.integers(0, 10**6), st.integers(0, 300), steps)
 def test_the_kernel_equals_its_numpy_twin(seed: int, size: int, step: int) -> None:
     log = read_log(tables(history(seed, size, step=step)), PLAN)
-    twin = reads(log, PLAN, reference.group_reads)
+    twin = reads(log, PLAN, reference_kernel.group_reads)
     for read, column in reads(log, PLAN).items():
         np.testing.assert_array_equal(column, twin[read], err_msg=str(read))
 
@@ -68,7 +68,7 @@ def groups(draw: st.DrawFn) -> tuple[Ints, ...]:
 @given(groups())
 def test_the_kernel_equals_its_twin_on_whatever_it_is_asked(group: tuple[Ints, ...]) -> None:
     found = group_reads(*group)
-    np.testing.assert_array_equal(found, reference.group_reads(*group))
+    np.testing.assert_array_equal(found, reference_kernel.group_reads(*group))
     np.testing.assert_array_equal(group_reads(*group, last=False), found[:-1])
 
 
@@ -78,9 +78,9 @@ def test_dealt_into_parts_it_equals_its_twin_too(group: tuple[Ints, ...]) -> Non
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(kernel, "DEALT_FROM", 1)
         patched.setattr(kernel, "PART_ROWS", 4)
-        patched.setattr(dealing, "BLOCK_ROWS", 8)
+        patched.setattr(radix_partition, "BLOCK_ROWS", 8)
         found, without = group_reads(*group), group_reads(*group, last=False)
-    np.testing.assert_array_equal(found, reference.group_reads(*group))
+    np.testing.assert_array_equal(found, reference_kernel.group_reads(*group))
     np.testing.assert_array_equal(without, found[:-1])
 
 
@@ -173,7 +173,7 @@ def test_a_window_of_minutes_that_became_a_day_is_caught() -> None:
 
 def test_a_leak_is_caught() -> None:
     log = read_log(tables(history(1, 400, step=12 * HOUR)), PLAN)
-    assert leaks(log, group_reads) == leaks(log, reference.group_reads) == 0
+    assert leaks(log, group_reads) == leaks(log, reference_kernel.group_reads) == 0
     assert leaks(log, leaky) > 0
 
 

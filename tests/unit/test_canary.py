@@ -6,11 +6,11 @@ What cannot be moved by any record is a fact of the crossing itself, as declared
 import numpy as np
 import pytest
 
-from features.bulk import matrix
-from features.catalogue import CATALOGUE
-from features.definitions import Fact, Read
-from features.log import read_log
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.catalogue.spec import Fact, Read
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
 from tests.histories import EVENTFUL, History, moving, tables, thinned
 
 PLAN = Plan(CATALOGUE)

@@ -11,13 +11,13 @@ import pytest
 
 from engine.domain.network import Network
 from engine.domain.records import Crossing, Declaration
-from features.catalogue import CATALOGUE, feature
-from features.definitions import count, declared, total
-from features.document import markdown
-from features.encode import ENTITIES, FACTS, encode
-from features.log import read_log
-from features.plan import Plan
-from features.streams import CROSSINGS, INSPECTIONS
+from features.catalogue.catalogue import CATALOGUE, feature
+from features.catalogue.encoder import ENTITIES, FACTS, encode
+from features.catalogue.event_streams import CROSSINGS, INSPECTIONS
+from features.catalogue.plan import Plan
+from features.catalogue.reference_page import markdown
+from features.catalogue.spec import count, declared, total
+from features.offline.encoded_history import read_log
 from tests.histories import history, tables
 
 PAGE = Path(__file__).parents[2] / "docs" / "features.md"

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import columns
-from features.catalogue import CATALOGUE
-from features.columns import FLOATS, WHOLE, narrowest
-from features.encode import encode, key
-from features.log import arrivals, read_log
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.encoder import encode, key
+from features.catalogue.plan import Plan
+from features.offline import compact_columns
+from features.offline.compact_columns import FLOATS, WHOLE, narrowest
+from features.offline.encoded_history import arrivals, read_log
 from tests.histories import history, tables
 
 PLAN = Plan(CATALOGUE)
@@ -34,9 +34,9 @@ def test_a_log_holds_what_the_encoder_says(seed: int, size: int) -> None:
 def test_blocks_and_a_short_memory_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     found = tables(history(5, 300))
     whole = read_log(found, PLAN)
-    monkeypatch.setattr("features.log._ENCODED_AT_ONCE", 7)
-    monkeypatch.setattr(columns, "_KEYS_KEPT", 0)
-    monkeypatch.setattr(columns, "_AT_ONCE", 11)
+    monkeypatch.setattr("features.offline.encoded_history._ENCODED_AT_ONCE", 7)
+    monkeypatch.setattr(compact_columns, "_KEYS_KEPT", 0)
+    monkeypatch.setattr(compact_columns, "_AT_ONCE", 11)
     pieced = read_log(found, PLAN)
     for _ in range(2):
         np.testing.assert_array_equal(pieced.keys[:], whole.keys[:])

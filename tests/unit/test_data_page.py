@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from engine.domain.validation import RULES
-from features import kcs
-from features.history import MODELS
+from features.history.tables import MODELS
+from features.intake import kcs_format
 from tests.unit.intake_folders import KINDS, RULE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text("utf-8")
@@ -25,5 +25,5 @@ def test_every_rule_is_on_the_page() -> None:
 
 
 def test_every_kcs_column_is_on_the_page() -> None:
-    for column in kcs.COLUMN_OF.values():
+    for column in kcs_format.COLUMN_OF.values():
         assert f"`{column}`" in PAGE.split("## Korea Customs")[1], column

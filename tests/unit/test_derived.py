@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.definitions import EVER, FAN_OUT, Seen
-from features.derived import passed_on, seen_before
+from features.catalogue.spec import EVER, FAN_OUT, Seen
+from features.offline.derived_measures import passed_on, seen_before
 
 small = st.integers(0, 3)
 

@@ -13,14 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.time_units import DAY, HOUR, MINUTE
-from features import catalogue, duck, reference
-from features.bulk import matrix, reads
-from features.definitions import Floats, Read, count, previous, smoothed_rate
-from features.log import Log, read_log
-from features.plan import Plan
-from features.relations import encode
-from features.sql import Question, carried, questions, split
-from features.streams import CROSSINGS, INSPECTIONS
+from features.catalogue import catalogue
+from features.catalogue.event_streams import CROSSINGS, INSPECTIONS
+from features.catalogue.plan import Plan
+from features.catalogue.spec import Floats, Read, count, previous, smoothed_rate
+from features.offline import reference_kernel
+from features.offline.encoded_history import Log, read_log
+from features.offline.feature_matrix import matrix, reads
+from features.offline.sql import duckdb_engine
+from features.offline.sql.relations import encode
+from features.offline.sql.window_queries import Question, carried, questions, split
 from tests.by_hand import by_hand
 from tests.histories import history, tables
 from tests.sql_bugs import by_the_day, counted_twice, leaky, overlapping
@@ -57,9 +59,9 @@ def test_four_ways_to_read_agree_to_the_bit(seed: int, size: int, step: int) -> 
     hand = {r: np.array([by_hand(log, PLAN, r, row) for row in range(size)]) for r in PLAN.reads}
     engines = {
         "by hand": hand,
-        "numpy": reads(log, PLAN, reference.group_reads),
+        "numpy": reads(log, PLAN, reference_kernel.group_reads),
         "numba": reads(log, PLAN),
-        "duckdb": duck.reads(log, PLAN),
+        "duckdb": duckdb_engine.reads(log, PLAN),
     }
     for one, other in combinations(engines, 2):
         assert differing(engines[one], engines[other]) == 0, (one, other)
@@ -69,7 +71,10 @@ def test_four_ways_to_read_agree_to_the_bit(seed: int, size: int, step: int) -> 
 @given(st.integers(0, 10**6), st.integers(1, 200), steps, st.sampled_from((HOUR, DAY, 40 * DAY)))
 def test_carried_counters_answer_as_frames_do(seed: int, size: int, step: int, width: int) -> None:
     log = log_of(seed, size, step, MANY)
-    assert differing(reads(log, MANY), duck.reads(log, MANY, partial(carried, bucket=width))) == 0
+    assert (
+        differing(reads(log, MANY), duckdb_engine.reads(log, MANY, partial(carried, bucket=width)))
+        == 0
+    )
 
 
 def some_hot(log: Log, question: Question) -> list[int]:
@@ -82,7 +87,7 @@ def test_hot_entities_and_cold_ones_are_each_answered_once() -> None:
     log = log_of(7, 400, 6 * HOUR, MANY)
     are_hot = [len(some_hot(log, question)) > 0 for question in questions(MANY)]
     assert sum(are_hot) > len(are_hot) / 2 > 15
-    both = duck.reads(log, MANY, lambda question: split(question, some_hot(log, question)))
+    both = duckdb_engine.reads(log, MANY, lambda question: split(question, some_hot(log, question)))
     assert differing(reads(log, MANY), both) == 0
 
 
@@ -91,7 +96,7 @@ def answered(step: int) -> tuple[Log, Reads]:
     """Return a history and what all engines, as they are, answer about it."""
     log = log_of(1, 400, step, FEW)
     right = reads(log, FEW)
-    assert differing(right, duck.reads(log, FEW)) == 0
+    assert differing(right, duckdb_engine.reads(log, FEW)) == 0
     return log, right
 
 
@@ -106,13 +111,13 @@ def answered(step: int) -> tuple[Log, Reads]:
 )
 def test_a_planted_bug_of_the_text_is_caught(bug: Callable[[Question], str], step: int) -> None:
     log, right = answered(step)
-    assert differing(right, duck.reads(log, FEW, bug)) > 0
+    assert differing(right, duckdb_engine.reads(log, FEW, bug)) > 0
 
 
 def test_an_overlap_is_right_only_for_windows_that_fit_into_it() -> None:
     """Why hot entities are not split by overlap: thirty days look right, a year is not."""
     log = log_of(1, 400, 12 * HOUR)
-    right, wrong = reads(log, PLAN), duck.reads(log, PLAN, overlapping)
+    right, wrong = reads(log, PLAN), duckdb_engine.reads(log, PLAN, overlapping)
     fits = [read for read in PLAN.reads if not read.is_last and read.window <= 30 * DAY]
     assert len(fits) > 5
     assert differing(right, wrong, lambda read: read in fits) == 0
@@ -146,7 +151,7 @@ def test_one_line_makes_a_feature_for_every_bulk_engine(monkeypatch: pytest.Monk
     catalogue.feature("links", "mass_before", previous(CROSSINGS, "weighed_mass_kg", by))
     plan = Plan(catalogue.CATALOGUE)
     log = log_of(5, 600, 12 * HOUR, plan)
-    engines = (reads, partial(reads, kernel=reference.group_reads), duck.reads)
+    engines = (reads, partial(reads, kernel=reference_kernel.group_reads), duckdb_engine.reads)
     numba, numpy, sql = (matrix(log, plan, engine=engine).values for engine in engines)
     assert (np.nanmax(numba, axis=0) > np.nanmin(numba, axis=0)).all()
     np.testing.assert_array_equal(numba.view(np.int32), numpy.view(np.int32))

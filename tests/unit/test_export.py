@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
-from features import bulk
-from features.bulk import matrix, reads
-from features.catalogue import CATALOGUE
-from features.encode import FACTS
-from features.export import export
-from features.history import SCHEMAS
-from features.log import read_log
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.encoder import FACTS
+from features.catalogue.plan import Plan
+from features.history.tables import SCHEMAS
+from features.offline import feature_matrix
+from features.offline.encoded_history import read_log
+from features.offline.export import export
+from features.offline.feature_matrix import matrix, reads
 from tests.histories import START, history, known_before, tables
 
 PLAN = Plan(CATALOGUE)
@@ -80,6 +80,6 @@ def test_finishing_one_by_one_is_finishing_together(monkeypatch: pytest.MonkeyPa
     found = reads(log, PLAN)
     facts = [log.facts[place] for place in range(len(FACTS))]
     slots = np.array([*facts, log.as_of, *(found[read] for read in PLAN.reads)], np.float64).T
-    monkeypatch.setattr(bulk, "_ROWS_AT_ONCE", 64)
+    monkeypatch.setattr(feature_matrix, "_ROWS_AT_ONCE", 64)
     one_by_one = matrix(log, PLAN).values.view(np.int32)
     np.testing.assert_array_equal(one_by_one, PLAN.finish(slots).view(np.int32))

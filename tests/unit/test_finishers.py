@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from engine.domain.time_units import HOUR
-from features.catalogue import CATALOGUE
-from features.definitions import Floats
-from features.finishers import OPERATORS, Operator, Values
-from features.matching import GRID, within
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.mirror_features import GRID, within
+from features.catalogue.plan import Plan
+from features.catalogue.spec import Floats
+from features.catalogue.transforms import OPERATORS, Operator, Values
 
 PLAN = Plan(CATALOGUE)
 ROWS = 300

@@ -16,11 +16,11 @@ from engine.domain.network import read_network
 from engine.domain.time_units import DAY, HOUR, MINUTE, rfc3339
 from engine.errors import InputError
 from engine.storage.home import Home
-from features import history
-from features.history import MODELS, ORDER, SCHEMAS, Tables, content_digest, read_history
-from features.intake import load, read_folder
-from features.intake_links import REACH, known
-from features.intake_store import is_intact
+from features.history import tables as history_tables
+from features.history.linking import REACH, known
+from features.history.tables import MODELS, ORDER, SCHEMAS, Tables, content_digest, read_history
+from features.intake.atomic_writer import is_intact
+from features.intake.load import load, read_folder
 from tests.unit import intake_folders as folders
 from tests.unit.intake_folders import NOW, START
 
@@ -146,7 +146,7 @@ def test_a_later_load_may_refer_to_an_earlier_one_and_must_not_repeat_it(
         tmp_path / "second",
     )
     load(home, tmp_path / "first", now=NOW)
-    one = history.loads(home)
+    one = history_tables.loads(home)
     loaded = load(home, tmp_path / "second", now=NOW)
     text = loaded.quarantine_file.read_text("utf-8").splitlines()[1:]
     assert [row.rsplit(",", 1)[0] for row in text] == [
@@ -155,7 +155,7 @@ def test_a_later_load_may_refer_to_an_earlier_one_and_must_not_repeat_it(
         "inspections.csv,3,crossing_id,orphan",
     ]
     found = read_history(home)
-    assert set(one) < set(history.loads(home))
+    assert set(one) < set(history_tables.loads(home))
     assert found.crossings["plate"].to_pylist()[1] == folders.crossing(3)["plate"]
     assert found.goods_items["item_no"].to_pylist() == [1, 2]
     assert found.seizures["linked_crossing_id"].to_pylist() == ["c3"]

@@ -17,9 +17,10 @@ import pytest
 
 from engine.errors import InputError
 from engine.storage.home import Home
-from features import intake, intake_parts
-from features.history import MODELS, read_history
-from features.intake import load, read_folder
+from features.history.tables import MODELS, read_history
+from features.intake import load as intake_load
+from features.intake import row_validation
+from features.intake.load import load, read_folder
 from tests.unit import intake_folders as folders
 from tests.unit.intake_folders import NOW
 
@@ -66,7 +67,7 @@ def test_a_second_write_of_the_same_load_would_be_seen(
     home = Home(tmp_path / "home")
     load(home, tmp_path / "in", now=NOW)
     before = _tree(home.root)
-    monkeypatch.setattr(intake, "find", lambda home, offered: None)
+    monkeypatch.setattr(intake_load, "find", lambda home, offered: None)
     load(home, tmp_path / "in", now=NOW)
     assert _tree(home.root) != before
 
@@ -75,9 +76,9 @@ def test_a_second_write_of_the_same_load_would_be_seen(
 def test_an_intake_that_loses_a_row_is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
-    real = intake_parts.read_part
+    real = row_validation.read_part
 
-    def careless(name: str, path: Path, **options: Any) -> tuple[intake_parts.Part, int]:
+    def careless(name: str, path: Path, **options: Any) -> tuple[row_validation.Part, int]:
         part, seen = real(name, path, **options)
         if lost == "fault":
             return replace(part, faults=part.faults[1:]), seen
@@ -87,7 +88,7 @@ def test_an_intake_that_loses_a_row_is_caught(
     bad = {**folders.crossing(999_999), "direction": "up"}
     folders.write(tables | {"crossings": [*tables["crossings"], bad]}, tmp_path / "in")
     read_folder(tmp_path / "in", now=NOW)
-    monkeypatch.setattr(intake, "read_part", careless)
+    monkeypatch.setattr(intake_load, "read_part", careless)
     with pytest.raises(InputError, match="nothing was loaded"):
         load(Home(tmp_path / "home"), tmp_path / "in", now=NOW)
     assert read_history(Home(tmp_path / "home")).crossings.num_rows == 0
@@ -97,7 +98,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from engine.storage.home import Home
-from features.intake import load
+from features.intake.load import load
 
 def die(stage, done, total):
     if stage == "writing" and done == 3:

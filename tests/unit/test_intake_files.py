@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from api.cli import app
 from engine.errors import InputError
 from engine.storage.home import Home
-from features.intake import load
+from features.intake.load import load
 from tests.unit import intake_folders as folders
 
 SECRET = "root-x-0-0-secret"
@@ -59,7 +59,7 @@ def test_a_link_would_have_its_first_line_repeated(
     """Negative control: any name that leads to a file is read."""
     folder = bulk(tmp_path / "bulk")
     make("link", folder / "crossings.csv")
-    monkeypatch.setattr("features.intake.is_there", Path.exists)
+    monkeypatch.setattr("features.intake.load.is_there", Path.exists)
     with pytest.raises(InputError, match=SECRET):
         load(Home(tmp_path / "home").prepare(), folder)
 

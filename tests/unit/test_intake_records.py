@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from engine.domain.records import PLACES, Crossing, Record
 from engine.domain.time_units import micros
 from engine.domain.validation import faults
-from features.history import MODELS, bare
-from features.intake_parts import read_part
+from features.history.tables import MODELS, bare
+from features.intake.row_validation import read_part
 
 VALID: dict[str, dict[str, Any]] = {
     "crossings": {

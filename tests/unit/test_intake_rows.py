@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import InputError
-from features.intake_rows import Layout, Rows
+from features.intake.file_reader import Layout, Rows
 
 LAYOUT = Layout(("id", "tags", "flag", "note"), frozenset({"id"}), lists=("tags",), flags=("flag",))
 Found = tuple[list[tuple[int, dict[str, object]]], list[tuple[int, str]]]

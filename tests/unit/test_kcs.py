@@ -8,9 +8,9 @@ import pytest
 
 from engine.errors import InputError
 from engine.storage.home import Home
-from features import kcs
-from features.history import read_history
-from features.intake import load, read_folder
+from features.history.tables import read_history
+from features.intake import kcs_format
+from features.intake.load import load, read_folder
 from tests.unit.intake_folders import START
 
 NOW = START
@@ -203,4 +203,4 @@ def test_other_headers_are_refused(tmp_path: Path) -> None:
 
 
 def test_every_field_of_the_mapping_has_its_column() -> None:
-    assert {*kcs.COLUMN_OF.values(), "Import Use", "Critical Fraud"} == set(ROW)
+    assert {*kcs_format.COLUMN_OF.values(), "Import Use", "Critical Fraud"} == set(ROW)

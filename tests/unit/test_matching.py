@@ -7,11 +7,11 @@ import pytest
 
 from engine.domain.records import Crossing, Declaration, GoodsItem
 from engine.domain.time_units import HOUR, moment
-from features.bulk import matrix
-from features.catalogue import CATALOGUE
-from features.log import read_log
-from features.matching import FEWEST, GRID, KEYS
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.mirror_features import FEWEST, GRID, KEYS
+from features.catalogue.plan import Plan
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
 from tests.histories import START, History, tables
 
 MIRROR = {name: one for name, one in CATALOGUE.items() if one.family == "mirror"}

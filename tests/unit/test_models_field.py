@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier as Grown
 
-from features.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE
 from models import field
 from models.config import Trees
 from models.parts import grow, grow_with_field

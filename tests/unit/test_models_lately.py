@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
 from experiments.synth.write import write
-from features.catalogue import CATALOGUE
-from features.intake import read_folder
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.intake.load import read_folder
 from models.assemble import assemble
 from models.dataset import NEVER, Dataset
 from models.drift import Reference, reference, shifts

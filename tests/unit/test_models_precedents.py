@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.domain.time_units import DAY
-from features.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE
 from models.config import TrainConfig, Trees
 from models.fit import fit
 from models.linear import Linear

@@ -15,8 +15,8 @@ from engine.domain.records import Arrival, Crossing
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
 from experiments.reason_audit import Judged, audit
-from features.catalogue import CATALOGUE
-from features.definitions import Feature
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.spec import Feature
 from models import eligibility, reasons
 from models.amounts import Wording
 from models.contributions import BASE, CALIBRATION

@@ -9,10 +9,10 @@ import pytest
 
 from engine.criteria.profiles.profile import Trial
 from engine.domain.time_units import DAY, rfc3339
-from features.catalogue import CATALOGUE
-from features.history import SCHEMAS, Tables
-from features.log import arrivals, read_log
-from features.plan import Plan
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.history.tables import SCHEMAS, Tables
+from features.offline.encoded_history import arrivals, read_log
 from models import profile_backtest as module
 from models.profile_backtest import profile_backtest
 from tests.histories import history, tables
@@ -36,7 +36,7 @@ def recent(past: Tables) -> np.ndarray[Any, Any]:
 
 def of_all(past: Tables, *names: str) -> dict[str, Any]:
     """Return features of every crossing, from the whole history."""
-    from features.bulk import matrix
+    from features.offline.feature_matrix import matrix
 
     plan = Plan({name: CATALOGUE[name] for name in CATALOGUE if name in names})
     found = matrix(read_log(past, plan), plan)

@@ -9,7 +9,7 @@ from engine.criteria.profiles.checker import DEAREST, check
 from engine.criteria.profiles.checker_rules import FUNCTIONS, LONGEST_PATTERN
 from engine.criteria.profiles.fields import ITEM, ROOTS
 from engine.criteria.profiles.parser import DEEPEST, LONGEST, MACROS, MOST_PARTS
-from features.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```cel\n(.*?)\n```", PAGE, re.DOTALL)

@@ -11,7 +11,7 @@ from api.cli import app
 from api.runtime import open_store
 from engine.domain.time_units import DAY
 from engine.storage.home import Home
-from features.history import Tables
+from features.history.tables import Tables
 from models import candidate, card, repeat
 from tests.histories import START, history, known_before, tables
 

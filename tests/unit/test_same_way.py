@@ -13,12 +13,12 @@ import pytest
 from engine.criteria.indicator_rules import firing
 from engine.domain.records import Crossing, Inspection
 from engine.domain.time_units import DAY, HOUR, moment
-from features.bulk import matrix
-from features.catalogue import CATALOGUE
-from features.definitions import Feature, differs, first_seen
-from features.log import read_log
-from features.plan import Plan
-from features.streams import CROSSINGS
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.event_streams import CROSSINGS
+from features.catalogue.plan import Plan
+from features.catalogue.spec import Feature, differs, first_seen
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
 from tests.histories import START, History, tables
 
 NAMES = (

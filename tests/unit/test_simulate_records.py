@@ -24,9 +24,9 @@ from experiments.synth import search
 from experiments.synth.config import Floats, Ints
 from experiments.synth.officers import RANDOM, SCORE
 from experiments.synth.unfold import unfold
-from features.bulk import matrix
-from features.columns import Facts, Keys
-from features.log import Events, Log, derive
+from features.offline.compact_columns import Facts, Keys
+from features.offline.encoded_history import Events, Log, derive
+from features.offline.feature_matrix import matrix
 
 SPAN = Span(crossings=40_000, days=14, past_days=28)
 

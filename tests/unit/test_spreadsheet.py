@@ -10,8 +10,8 @@ import pytest
 from api.commands.learning import _write_scores
 from engine.storage.csv_cells import STARTS, escape_cell
 from experiments.synth.write import write
-from features.intake_rows import Fault
-from features.intake_store import _write_quarantine
+from features.intake.atomic_writer import _write_quarantine
+from features.intake.file_reader import Fault
 
 if TYPE_CHECKING:
     from models.backtest import Backtest

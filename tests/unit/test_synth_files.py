@@ -19,7 +19,7 @@ from engine.domain.records import (
     Seizure,
 )
 from experiments.synth.write import Summary, write
-from features.intake import read_folder
+from features.intake.load import read_folder
 
 RECORDS: dict[str, type[Record]] = {
     "crossings": Crossing,

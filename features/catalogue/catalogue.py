@@ -1,0 +1,276 @@
+"""The features.
+
+One line declares one feature, for training, for the service and for every engine;
+``docs/features.md`` is generated from here. Families say what kind of fact a reason is about.
+``proxy`` marks what could stand in for a person's origin: every evaluation reports on their joint
+effect.
+"""
+
+from dataclasses import replace
+
+from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
+from features.catalogue.mirror_features import (
+    DIFFERS,
+    KEYS,
+    LESS,
+    OVER,
+    SHARE,
+    TOLD,
+    WINDOW,
+    match,
+    matched,
+)
+from features.catalogue.spec import (
+    FAR,
+    HALF_HOUR,
+    Feature,
+    against,
+    count,
+    days_since,
+    declared,
+    differs,
+    first_seen,
+    ratio,
+    share,
+    smoothed_rate,
+    total,
+)
+
+CATALOGUE: dict[str, Feature] = {}
+
+
+def feature(family: str, name: str, definition: Feature, *, proxy: bool = False) -> None:
+    """Put one feature into the catalogue; a name can be taken once."""
+    if name in CATALOGUE:
+        raise ValueError(f"feature {name} is declared twice")
+    CATALOGUE[name] = replace(definition, family=family, proxy=proxy)
+
+
+# The crossing itself, as declared, measured and checked.
+for fact, unit, meaning in (
+    ("hour", "hour of day", "hour of arrival, local"),
+    ("weekday", "0 is Monday", "day of the week of arrival"),
+    ("night", "flag", "arrived between 22:00 and 06:00 local"),
+):
+    feature("timing", fact, declared(fact, unit, meaning))
+for fact, unit, meaning in (
+    ("is_entry", "flag", "enters the country"),
+    ("class_car", "flag", "is a car"),
+    ("class_van", "flag", "is a van"),
+    ("class_bus", "flag", "is a bus"),
+    ("class_truck", "flag", "is a truck"),
+    ("class_rail_wagon", "flag", "is a rail wagon"),
+    ("weighed_mass_kg", "kg", "mass on the weighbridge"),
+    ("is_empty", "flag", "said to be empty"),
+    ("trailer_missing", "flag", "no trailer plate was read"),
+):
+    feature("conveyance", fact, declared(fact, unit, meaning))
+for fact, unit, meaning in (
+    ("has_declaration", "flag", "came with a declaration"),
+    ("bad_container", "containers", "container numbers whose check digit fails"),
+    ("bad_vin", "flag", "the VIN's check digit fails (binding only in North America and China)"),
+    ("plate_missing", "flag", "no plate was read"),
+    ("driver_missing", "flag", "no driver reference came"),
+    ("carrier_missing", "flag", "no carrier was named"),
+    ("seals", "seals", "seal numbers given"),
+    ("has_tir", "flag", "under a TIR carnet"),
+    ("has_cmr", "flag", "with a CMR note"),
+    ("lodged_hours_before", "hours", "declared this long before arrival"),
+    ("empty_but_declared", "flag", "said to be empty, yet came with a declaration"),
+    ("laden_undeclared", "flag", "said to be laden, yet came without a declaration"),
+):
+    feature("documents", fact, declared(fact, unit, meaning))
+for fact, unit, meaning in (
+    ("items", "items", "goods items declared"),
+    ("chapters", "chapters", "different HS chapters declared"),
+    ("origins", "countries", "different countries of origin of the goods"),
+    ("customs_value_usd", "USD", "statistical value declared"),
+    ("net_mass_kg", "kg", "net mass declared"),
+    ("gross_mass_kg", "kg", "gross mass declared"),
+    ("packages", "packages", "packages declared"),
+    ("value_per_kg", "USD/kg", "value for each kg of net mass"),
+    ("mass_per_package", "kg", "net mass of a package"),
+    ("gross_per_net", "ratio", "gross over net mass"),
+    ("duty_rate", "share", "duty rate of the main goods item"),
+    ("main_value_share", "share", "share of the main goods item in the value"),
+    ("hs_digits", "digits", "length of the main HS code"),
+    ("hs_chapter", "chapter", "HS chapter of the main goods item"),
+    ("hs_number", "HS number", "first six digits of the main HS code"),
+    ("mass_is_whole", "flag", "net mass declared in whole kilograms"),
+    ("mass_is_round", "flag", "net mass declared in whole tens of kilograms"),
+    ("dispatch_not_origin", "flag", "goods dispatched from another country than they come from"),
+    ("weighed_less_gross_kg", "kg", "weighbridge mass less declared gross mass"),
+):
+    feature("declared", fact, declared(fact, unit, meaning))
+
+# How often, how long ago, how well it went: the conveyance and the parties.
+for who in ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant"):
+    family = "conveyance" if who in ("plate", "trailer") else "parties"
+    feature(family, f"{who}_crossings_30d", count(CROSSINGS, who, 30))
+    feature(family, f"{who}_crossings_365d", count(CROSSINGS, who, 365))
+    feature(family, f"{who}_days_since", days_since(CROSSINGS, who))
+    feature(family, f"{who}_inspections_365d", count(INSPECTIONS, who, 365))
+    feature(family, f"{who}_hit_rate", smoothed_rate(INSPECTIONS, "hit", who, 365, 10.0))
+    feature("links", f"{who}_finds_elsewhere", count(FINDS, who, 365))
+for who in ("plate", "driver", "carrier", "consignee"):
+    feature("links", f"{who}_seizure_rate", smoothed_rate(INSPECTIONS, "seizure", who, 365, 20.0))
+for who in ("carrier", "consignee", "declarant"):
+    rate = smoothed_rate(INSPECTIONS, "hit", who, FAR, 3.0)
+    feature("parties", f"{who}_hit_rate_ever", rate)
+feature("conveyance", "plate_empty_share_365d", ratio(CROSSINGS, "empty", "plate", 365))
+feature("conveyance", "plate_night_share_365d", ratio(CROSSINGS, "night", "plate", 365))
+feature("conveyance", "plate_usual_mass", ratio(CROSSINGS, "weighed_kg", "plate", 365, "weighed"))
+feature(
+    "conveyance",
+    "mass_over_usual",
+    against("weighed_mass_kg", CROSSINGS, "weighed_kg", ("plate", "direction"), 365, "weighed"),
+)
+feature("conveyance", "carrier_empty_share_365d", ratio(CROSSINGS, "empty", "carrier", 365))
+for who in ("driver", "carrier"):
+    feature("timing", f"{who}_night_share_365d", ratio(CROSSINGS, "night", who, 365))
+# What the papers leave of the weighbridge's mass is the vehicle: too much of it is not declared.
+for who in ("plate", "carrier"):
+    tare = against("weighed_less_gross_kg", CROSSINGS, "tare_kg", who, 365, "tared")
+    feature("conveyance", f"tare_over_usual_of_{who}", tare)
+# The paired post has mostly recorded this very movement, hours ago: what is new here, or other than
+# last time, is asked of the same direction alone.
+WAY = "direction"
+for name, pair in (
+    ("new_driver_for_plate", ("plate", "driver")),
+    ("new_trailer_for_plate", ("plate", "trailer")),
+    ("new_driver_for_carrier", ("carrier", "driver")),
+    ("new_consignee_for_carrier", ("carrier", "consignee")),
+    ("new_plate_for_carrier", ("carrier", "plate")),
+):
+    feature("links", name, first_seen(CROSSINGS, (*pair, WAY)))
+feature("conveyance", "plate_same_way_365d", count(CROSSINGS, ("plate", WAY), 365))
+for family, who in (("conveyance", "plate"), ("parties", "driver")):
+    feature(family, f"{who}_same_way_days_since", days_since(CROSSINGS, (who, WAY)))
+feature("conveyance", "vin_changed", differs(CROSSINGS, "vin_key", ("plate", WAY)))
+# Who is new to whom, of late; who travels with a fellow; and hits of others that reach this one.
+for who, new in (
+    ("plate", "new_plate_driver"),
+    ("driver", "new_plate_driver"),
+    ("plate", "new_plate_trailer"),
+    ("carrier", "new_carrier_driver"),
+    ("driver", "new_carrier_driver"),
+    ("carrier", "new_carrier_consignee"),
+    ("consignee", "new_carrier_consignee"),
+):
+    fellow = new.removeprefix("new_").replace(who, "").strip("_")
+    feature("links", f"{who}_new_{fellow}s_90d", total(CROSSINGS, new, who, 90))
+    feature("links", f"{who}_new_{fellow}_share", ratio(CROSSINGS, new, who, 365))
+for who in ("plate", "driver", "carrier"):
+    feature("links", f"{who}_paired_share", ratio(CROSSINGS, "paired", who, 365))
+for who in ("carrier", "consignee", "declarant"):
+    beside = ("post", "direction", who)
+    feature("links", f"{who}_beside_30min", count(CROSSINGS, beside, HALF_HOUR))
+for link in PASSED.links:
+    passed = total(PASSED, link.measure, link.to, 365)
+    feature("links", f"hits_passed_from_{link.via}_to_{link.to}", passed)
+feature("links", "driver_changed", differs(CROSSINGS, "driver_key", ("plate", WAY)))
+
+# Route and mirror: against the record of the paired post, known before this one.
+THERE = "at the paired post"
+for name, fact, how, unit, meaning in (
+    ("mirror_days", "known_at", LESS, "days", "days since it was recorded"),
+    ("mirror_hours_late", "hours_late", TOLD, "hours", "hours until it was recorded"),
+    ("transit_us", "arrived_at", LESS, "microseconds", "time of arrival less that"),
+    ("mirror_mass_ratio", "weighed_mass_kg", OVER, "ratio", "weighbridge mass over that"),
+    ("mirror_mass_gap", "weighed_mass_kg", LESS, "kg", "weighbridge mass less that"),
+    ("mirror_plate_differs", "plate_key", DIFFERS, "flag", "plate other than"),
+    ("mirror_vin_differs", "vin_key", DIFFERS, "flag", "VIN other than"),
+    ("mirror_trailer_differs", "trailer_key", DIFFERS, "flag", "trailer other than"),
+    ("mirror_driver_differs", "driver_key", DIFFERS, "flag", "driver other than"),
+    ("mirror_seals_differ", "seals_key", DIFFERS, "flag", "seals other than"),
+    ("mirror_was_empty", "is_empty", TOLD, "flag", "said to be empty"),
+    ("mirror_consignee_differs", "consignee_key", DIFFERS, "flag", "consignee other than"),
+    ("mirror_goods_differ", "hs_number", DIFFERS, "flag", "main HS code (six digits) other than"),
+    ("mirror_value_ratio", "customs_value_usd", OVER, "ratio", "value declared over that"),
+    ("mirror_net_mass_ratio", "net_mass_kg", OVER, "ratio", "net mass declared over that"),
+):
+    feature("mirror", name, matched(CROSSINGS, fact, how, unit, f"{meaning} {THERE}"))
+for place, who in enumerate(KEYS):
+    meaning = f"the record {THERE} is the last there of the same {who}"
+    feature("mirror", f"mirror_by_{who}", match(CROSSINGS, place, "flag", meaning))
+sooner = "share of the line's vehicles that came sooner after their record there"
+feature("mirror", "transit_share", match(CROSSINGS, SHARE, "share", sooner))
+looked = "hours within which the paired post's record is looked for"
+feature("mirror", "mirror_window", match(CROSSINGS, WINDOW, "hours", looked))
+MIRROR, PAIRED = ("plate", "post", "direction"), ("plate", "pair", "opposite")
+feature("mirror", "mirror_records_3d", count(CROSSINGS, MIRROR, 3, PAIRED))
+feature("route", "post_share_of_plate", share(CROSSINGS, ("plate", "post"), 365, "plate"))
+feature("route", "post_share_of_carrier", share(CROSSINGS, ("carrier", "post"), 365, "carrier"))
+feature("route", "post_changed", differs(CROSSINGS, "line_key", ("plate", WAY)))
+for who in ("plate", "driver"):  # who was searched elsewhere of late may come by another post
+    feature("route", f"{who}_searched_here_60d", share(INSPECTIONS, (who, "post"), 60, who))
+feature("route", "route_crossings_90d", count(CROSSINGS, ("dispatch", "destination", "post"), 90))
+feature("timing", "post_crossings_30min", count(CROSSINGS, ("post", "direction"), HALF_HOUR))
+feature("route", "post_crossings_1d", count(CROSSINGS, ("post", "direction"), 1))
+feature("route", "post_hit_rate", smoothed_rate(INSPECTIONS, "hit", "post", 365, 50.0))
+feature("timing", "day_part_share", share(CROSSINGS, ("plate", "day_part"), 365, "plate"))
+feature(
+    "timing",
+    "post_day_part_hit_rate",
+    smoothed_rate(INSPECTIONS, "hit", ("post", "day_part"), 365, 50.0),
+)
+
+# Goods: how they did before, and how they compare with what is usual for them.
+for goods in ("hs2", "hs4", "hs6"):
+    feature("goods", f"{goods}_hit_rate", smoothed_rate(INSPECTIONS, "hit", goods, 365, 20.0))
+for name, pair in (
+    ("hs4_origin", ("hs4", "origin")),
+    ("hs6_origin", ("hs6", "origin")),
+    ("hs2_post", ("hs2", "post")),
+    ("hs4_carrier", ("hs4", "carrier")),
+):
+    feature("goods", f"{name}_hit_rate", smoothed_rate(INSPECTIONS, "hit", pair, 365, 10.0))
+feature("goods", "hs4_crossings_90d", count(CROSSINGS, ("hs4", "post"), 90))
+feature("goods", "hs4_origin_crossings_365d", count(CROSSINGS, ("hs4", "origin"), 365))
+feature("goods", "consignee_goods_new", first_seen(CROSSINGS, ("consignee", "hs4", WAY)))
+feature("goods", "carrier_goods_share", share(CROSSINGS, ("carrier", "hs2"), 365, "carrier"))
+VALUE = ("value_usd", "net_kg")
+feature(
+    "goods", "value_over_usual", against("value_per_kg", CROSSINGS, VALUE[0], "hs6", 365, VALUE[1])
+)
+USUAL: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("origin", ("hs4", "origin")),
+    ("hs6_origin", ("hs6", "origin")),
+    ("consignee", ("consignee",)),
+    ("consignee_goods", ("consignee", "hs4")),
+)
+for name, by in USUAL:
+    usual = against("value_per_kg", CROSSINGS, VALUE[0], by, 365, VALUE[1])
+    feature("goods", f"value_over_usual_of_{name}", usual)
+
+# Who comes from where, as the papers say it: kept apart and reported on.
+feature("route", "origin_hit_rate", smoothed_rate(INSPECTIONS, "hit", "origin", 365), proxy=True)
+feature(
+    "route", "dispatch_hit_rate", smoothed_rate(INSPECTIONS, "hit", "dispatch", 365), proxy=True
+)
+for name in ("procedure", "mode", "payment", "nature", "preference", "marking"):
+    feature("documents", f"{name}_hit_rate", smoothed_rate(INSPECTIONS, "hit", name, 365))
+
+# Fingerprints: the same goods on the same terms, more and more alike. The most alike are believed
+# almost at their word, and never forgotten.
+TERMS = ("hs6", "dispatch", "origin", "preference", "rate")
+ALIKE: tuple[tuple[str, tuple[str, ...], float], ...] = (
+    ("terms", TERMS, 5.0),
+    ("terms_mass", (*TERMS, "mass"), 0.1),
+    ("terms_marking", (*TERMS, "marking", "mode"), 3.0),
+)
+for name, by, strength in ALIKE:
+    feature(
+        "fingerprints", f"{name}_hit_rate", smoothed_rate(INSPECTIONS, "hit", by, 365, strength)
+    )
+    feature("fingerprints", f"{name}_inspections", count(INSPECTIONS, by, 365))
+SAME = (*TERMS, "mass")
+feature("fingerprints", "terms_mass_hits_ever", total(INSPECTIONS, "hit", SAME, FAR))
+for name, by, strength in (
+    ("terms_mass", SAME, 0.1),
+    ("hs6_mass", ("hs6", "mass"), 0.5),
+    ("origin_rate_mass", ("origin", "rate", "mass"), 0.5),
+):
+    rate = smoothed_rate(INSPECTIONS, "hit", by, FAR, strength)
+    feature("fingerprints", f"{name}_hit_rate_ever", rate)
+feature("fingerprints", "terms_crossings_365d", count(CROSSINGS, TERMS, 365))

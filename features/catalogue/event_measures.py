@@ -1,0 +1,89 @@
+"""What one record adds to the counters: shared by the bulk log and the service.
+
+Nothing here reads a file or a store, so that both may use it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalogue.encoder import FACTS
+from features.catalogue.event_streams import CROSSINGS
+
+GRAMS_MOST = 10**12
+"""Bound of one find's mass in a counter, in grams."""
+_PAPERS = frozenset({"documents", "weighing"})
+MEASURES = tuple(CROSSINGS.measures)
+"""What a crossing adds, besides one to the number of crossings."""
+_PLACES = np.array([FACTS.index(fact) for fact, _ in CROSSINGS.measures.values()])
+_SCALES = np.array([float(scale) for _, scale in CROSSINGS.measures.values()])
+
+Label = tuple[int, int, int]
+"""A crossing's (inspected, hit, seizure), each 0 or 1."""
+
+
+_KINDS = tuple(name for name in FACTS if name.startswith("class_"))
+_KIND_PLACES = [FACTS.index(name) for name in _KINDS]
+_EMPTY = FACTS.index("is_empty")
+
+
+def vehicles(facts: Any, rows: slice) -> list[str]:
+    """Return what kind of vehicle each crossing is, as places are counted: ``truck:empty``.
+
+    Parameters
+    ----------
+    facts : float64 array of shape (n_facts, n), or ``features.offline.compact_columns.Facts``
+    rows : slice
+        Which crossings are asked for.
+
+    Returns
+    -------
+    list of str
+        Class and load; a vehicle of which nobody says that it is empty is laden.
+    """
+    flags = np.array([facts[place, rows] == 1.0 for place in _KIND_PLACES])
+    which = np.where(flags.any(axis=0), flags.argmax(axis=0), len(_KINDS)).tolist()
+    names = [name.removeprefix("class_") for name in _KINDS] + ["other"]
+    loads = np.where(facts[_EMPTY, rows] == 1.0, "empty", "laden").tolist()
+    return [f"{names[at]}:{load}" for at, load in zip(which, loads, strict=True)]
+
+
+def vehicle(facts: NDArray[np.float64]) -> str:
+    """Return what kind of vehicle one crossing is: :func:`vehicles` of one row, without arrays."""
+    places = zip(_KINDS, _KIND_PLACES, strict=True)
+    name = next((name for name, place in places if facts[place] == 1.0), "class_other")
+    return f"{name[6:]}:{'empty' if facts[_EMPTY] == 1.0 else 'laden'}"
+
+
+def is_full(methods: Sequence[str] | None) -> bool:
+    """Tell whether an act could have found goods: it does not name papers and scales alone."""
+    return not methods or not _PAPERS.issuperset(methods)
+
+
+def act_step(label: Label, outcome: str, *, full: bool) -> Label:
+    """Return a crossing's label after one more act; a clear look at the papers changes nothing."""
+    hit, seizure = int(outcome != "clear"), int(outcome == "seizure")
+    if not (full or hit):
+        return label
+    return 1, max(label[1], hit), max(label[2], seizure)
+
+
+def crossing_measures(facts: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return what crossings add to their counters.
+
+    Parameters
+    ----------
+    facts : float64 array of shape (n_facts, ...)
+        NaN where unknown, which adds nothing.
+
+    Returns
+    -------
+    int64 array of shape (n_measures, ...)
+        In the order of ``MEASURES``; scaled, rounded half to even.
+    """
+    scaled = facts[_PLACES] * _SCALES.reshape(-1, *[1] * (facts.ndim - 1))
+    scaled[np.isnan(scaled)] = 0.0
+    whole: NDArray[np.int64] = np.rint(scaled).astype(np.int64)
+    return whole

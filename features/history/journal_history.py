@@ -1,0 +1,123 @@
+"""One event log: what was loaded and what the journal recorded, as one history.
+
+Loaded rows are known at the times in their files; a journal record is known at its journal time,
+and a decision's features were cut at the decision's own ``as_of``. With both in one table, the
+matrix of a home repeats, to the bit, what its service computed at each decision.
+"""
+
+import json
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Connection, select
+
+from engine.domain.records import Arrival, Inspection, Seizure
+from engine.domain.time_units import micros
+from engine.journal.journal import BODIES, JOURNAL
+from engine.storage.home import Home
+from engine.targeting.find_confirmation import FIND_CONFIRMED, PENDING_CROSSING, SEIZURE
+from features.history.tables import ORDER, SCHEMAS, Tables, read_history
+
+KINDS = ("decision", "crossing", "inspection", SEIZURE, FIND_CONFIRMED)
+"""Kinds of the journal's records that say something about a conveyance."""
+_AS_OF = pa.field("as_of", pa.int64(), nullable=False)
+Row = dict[str, Any]
+
+
+def read_event_log(
+    home: Home,
+    connection: Connection,
+    *,
+    only: Collection[str] | None = None,
+    upto: int | None = None,
+) -> Tables:
+    """Read everything a home knows.
+
+    Parameters
+    ----------
+    home : Home
+    connection : Connection
+        A snapshot of its store.
+    only : collection of str, optional
+        Digests of the loads that are read; default: all.
+    upto : int, optional
+        The last record that is read; default: the last one there is.
+
+    Returns
+    -------
+    Tables
+        Sorted by ``known_at``; crossings have a column ``as_of`` (int64, UTC microseconds), the cut
+        of their features. A crossing decided on again after an amendment stands once, as told
+        first.
+    """
+    loaded, recorded = read_history(home, only=only), _recorded(connection, upto)
+    crossings = loaded.crossings.append_column(_AS_OF, loaded.crossings["known_at"])
+    made = {name: loaded.table(name) for name in SCHEMAS} | {"crossings": crossings}
+    for name, table in made.items():
+        by = [(column, "ascending") for column in ORDER[name]]
+        made[name] = pa.concat_tables([table, recorded[name]]).sort_by(by).combine_chunks()
+    return Tables(**made, network=loaded.network, digest=loaded.digest)
+
+
+def records(
+    connection: Connection, *, after: int = 0, upto: int | None = None
+) -> Iterator[tuple[int, int, str, Row]]:
+    """Yield (seq, known_at, kind, body) of every record about a conveyance after a number."""
+    query = (
+        select(JOURNAL.c.seq, JOURNAL.c.known_at, JOURNAL.c.kind, BODIES.c.body)
+        .join(BODIES, BODIES.c.seq == JOURNAL.c.seq)
+        .where(JOURNAL.c.kind.in_(KINDS), JOURNAL.c.seq > after)
+        .order_by(JOURNAL.c.seq)
+    )
+    if upto is not None:
+        query = query.where(JOURNAL.c.seq <= upto)
+    for seq, known_at, kind, body in connection.execute(query):
+        yield seq, known_at, kind, json.loads(body)
+
+
+def _recorded(connection: Connection, upto: int | None = None) -> dict[str, Any]:
+    rows: dict[str, list[Row]] = {name: [] for name in SCHEMAS}
+    seen: set[str] = set()
+    for seq, known_at, kind, body in records(connection, upto=upto):
+        if kind in ("decision", "crossing"):
+            arrival = Arrival.model_validate(body["arrival"], strict=False)
+            if arrival.crossing.crossing_id not in seen:
+                seen.add(arrival.crossing.crossing_id)
+                as_of = body["inputs"]["as_of"] if kind == "decision" else known_at
+                _add_arrival(rows, arrival, known_at, as_of=as_of, name=f"journal:{seq}")
+        elif kind == "inspection":
+            act = Inspection.model_validate(body["inspection"], strict=False)
+            rows["inspections"].append(_row(act) | {"known_at": known_at})
+        elif PENDING_CROSSING not in body:  # what waits becomes known when it is confirmed
+            found = Seizure.model_validate(body["seizure"], strict=False)
+            link = {"known_at": known_at, "linked_crossing_id": body["linked_crossing_id"]}
+            rows["seizures"].append(_row(found) | link)
+    schemas = dict(SCHEMAS) | {"crossings": SCHEMAS["crossings"].append(_AS_OF)}
+    return {name: pa.Table.from_pylist(rows[name], schema) for name, schema in schemas.items()}
+
+
+def _add_arrival(
+    rows: dict[str, list[Row]], arrival: Arrival, known_at: int, *, as_of: int, name: str
+) -> None:
+    """Add a crossing with its declaration as it was told then, under a name of its own.
+
+    The same declaration may come with the exit and with the entry, and differ: each crossing keeps
+    the one it came with.
+    """
+    declared = arrival.declaration
+    crossing = _row(arrival.crossing) | {"known_at": known_at, "as_of": as_of}
+    rows["crossings"].append(crossing | {"declaration_id": name if declared else None})
+    if declared is not None:
+        head = _row(declared)
+        items = head.pop("items")
+        rows["declarations"].append(head | {"declaration_id": name})
+        rows["goods_items"] += [item | {"declaration_id": name} for item in items]
+
+
+def _row(record: Any) -> Row:
+    return {name: _cell(value) for name, value in record.model_dump().items()}
+
+
+def _cell(value: Any) -> Any:
+    return micros(value) if hasattr(value, "tzinfo") else value

@@ -1,0 +1,279 @@
+"""The past as this home has been told of it, in validated columns.
+
+Stands on one assumption: a row is visible to features by its ``known_at`` alone. Everything here
+was validated by the record models on its way in (:mod:`features.intake.load`): no need to check
+again.
+
+Columns are derived from :mod:`engine.domain.records`: a field added to a record appears here by
+itself. Times are int64 UTC microseconds, lists are list<string>, quantities float64, counts int64.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from types import MappingProxyType, NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from engine.domain.network import Network, read_home_network
+from engine.domain.records import (
+    Crossing,
+    DeclarationHead,
+    GoodsItemRow,
+    Inspection,
+    Record,
+    Seizure,
+)
+from engine.storage.home import Home
+from features.history.linking import known
+
+MODELS: Mapping[str, type[Record]] = MappingProxyType(
+    {
+        "crossings": Crossing,
+        "declarations": DeclarationHead,
+        "goods_items": GoodsItemRow,
+        "inspections": Inspection,
+        "seizures": Seizure,
+    }
+)
+"""The record of each table, in the order in which tables refer to each other's rows."""
+
+KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "crossings": ("crossing_id",),
+        "declarations": ("declaration_id",),
+        "goods_items": ("declaration_id", "item_no"),
+        "inspections": ("inspection_id",),
+        "seizures": ("seizure_id",),
+    }
+)
+"""The columns whose values together are unique in each table."""
+
+ORDER: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        name: (("known_at",) if name in ("crossings", "inspections", "seizures") else ()) + key
+        for name, key in KEYS.items()
+    }
+)
+"""The columns by which each table of a history is sorted."""
+
+_SCALARS = {
+    str: pa.string(),
+    float: pa.float64(),
+    int: pa.int64(),
+    bool: pa.bool_(),
+    datetime: pa.int64(),
+}
+_KNOWN_AT = pa.field("known_at", pa.int64(), nullable=False)
+_LINK = pa.field("linked_crossing_id", pa.string())
+
+
+def bare(annotation: Any) -> Any:
+    """Return the type of a record's field without ``Annotated`` and ``| None``."""
+    if get_origin(annotation) is Annotated:
+        return bare(get_args(annotation)[0])
+    options = [option for option in get_args(annotation) if option is not NoneType]
+    if NoneType in get_args(annotation):
+        return bare(options[0])
+    return annotation
+
+
+def _column(annotation: Any) -> Any:
+    kind = bare(annotation)
+    if get_origin(kind) is tuple:
+        return pa.list_(pa.string())
+    return pa.string() if get_origin(kind) is Literal else _SCALARS[kind]
+
+
+def _schema(model: type[Record], *added: Any) -> Any:
+    fields = [
+        pa.field(name, _column(info.annotation), NoneType in get_args(info.annotation))
+        for name, info in model.model_fields.items()
+    ]
+    return pa.schema([*fields, *added])
+
+
+CROSSINGS = _schema(Crossing, _KNOWN_AT)
+DECLARATIONS = _schema(DeclarationHead)
+GOODS_ITEMS = _schema(GoodsItemRow)
+INSPECTIONS = _schema(Inspection, _KNOWN_AT)
+SEIZURES = _schema(Seizure, _KNOWN_AT, _LINK)
+
+SCHEMAS: Mapping[str, Any] = MappingProxyType(
+    {
+        "crossings": CROSSINGS,
+        "declarations": DECLARATIONS,
+        "goods_items": GOODS_ITEMS,
+        "inspections": INSPECTIONS,
+        "seizures": SEIZURES,
+    }
+)
+"""pyarrow schema of each table of :class:`Tables`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """A validated history: five pyarrow tables with the columns of ``SCHEMAS``, and its network.
+
+    Attributes
+    ----------
+    crossings : Table of shape (n_crossings, 18)
+        Fields of ``Crossing``, and ``known_at`` = max(arrived_at, recorded_at). Sorted by known_at,
+        then crossing_id, as every table with a ``known_at`` is.
+    declarations : Table of shape (n_declarations, 13)
+        Fields of ``DeclarationHead``, sorted by declaration_id, which is unique.
+    goods_items : Table of shape (n_items, 12)
+        Fields of ``GoodsItemRow``, sorted by declaration_id, then item_no.
+    inspections : Table of shape (n_inspections, 12)
+        Fields of ``Inspection``, and ``known_at`` = recorded_at, never before its crossing's.
+    seizures : Table of shape (n_seizures, 13)
+        Fields of ``Seizure``, ``known_at`` (never before its crossing's), and
+        ``linked_crossing_id``: the crossing it belongs to, null for none.
+    network : Network
+        The posts; empty where no network file was given.
+    digest : str
+        Digest of the content; equal histories have equal digests whatever the order of their files.
+    """
+
+    crossings: Any
+    declarations: Any
+    goods_items: Any
+    inspections: Any
+    seizures: Any
+    network: Network
+    digest: str
+
+    def table(self, name: str) -> Any:
+        """Return one table by its name in ``SCHEMAS``."""
+        return {
+            "crossings": self.crossings,
+            "declarations": self.declarations,
+            "goods_items": self.goods_items,
+            "inspections": self.inspections,
+            "seizures": self.seizures,
+        }[name]
+
+
+def arranged(name: str, table: Any) -> Any:
+    """Return a table with the columns and in the order of its history."""
+    table = table.select(SCHEMAS[name].names).cast(SCHEMAS[name])
+    return table.sort_by([(column, "ascending") for column in ORDER[name]]).combine_chunks()
+
+
+def content_digest(tables: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the values of some tables, whatever their layout in memory or on disk.
+
+    Parameters
+    ----------
+    tables : mapping of str to Table
+        Hashed by name, then column by column; the order of rows counts.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    state = sha256()
+    for name in sorted(tables):
+        for field in tables[name].schema:
+            state.update(f"{name}.{field.name}:{field.type}:{tables[name].num_rows}\n".encode())
+            for part in _buffers(tables[name][field.name].combine_chunks()):
+                state.update(part)
+    return state.hexdigest()
+
+
+def _buffers(column: Any) -> list[Any]:
+    """Return a column's validity and its values: text as lengths and UTF-8, else little-endian."""
+    valid = np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).tobytes()
+    if pa.types.is_list(column.type):
+        lengths = pc.fill_null(pc.list_value_length(column), 0)
+        return [valid, _numbers(lengths), *_buffers(pc.list_flatten(column))]
+    if pa.types.is_string(column.type):
+        text = pc.fill_null(column, "")
+        return [valid, _numbers(pc.binary_length(text)), _characters(text)]
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    return [valid, _numbers(pc.fill_null(column, 0))]
+
+
+def _numbers(column: Any) -> bytes:
+    values = column.to_numpy()
+    little: bytes = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    return little
+
+
+def _characters(text: Any) -> Any:
+    """Return the bytes of a text column without copying them."""
+    _, offsets, characters = text.buffers()
+    if len(text) == 0 or characters is None:
+        return b""
+    ends = np.frombuffer(offsets, np.int32)[text.offset : text.offset + len(text) + 1]
+    return memoryview(characters)[ends[0] : ends[-1]]
+
+
+def loads(home: Home) -> tuple[str, ...]:
+    """Return the digests of the loads that brought a row into a home, in alphabetical order."""
+    if not home.history.is_dir():
+        return ()
+    found = sorted(path for path in home.history.iterdir() if not path.name.startswith("."))
+    return tuple(p.name for p in found if any((p / name).is_dir() for name in SCHEMAS))
+
+
+def read_history(home: Home, *, only: Collection[str] | None = None) -> Tables:
+    """Read all loads of a home as one history.
+
+    Parameters
+    ----------
+    home : Home
+        Its ``history`` folder has one folder for each load.
+    only : collection of str, optional
+        Digests of the loads that are read, where others are passed over.
+
+    Returns
+    -------
+    Tables
+        As if all had been loaded at once: seizures with a plate alone are linked anew where there
+        are several loads, because a later load may bring the entry. Empty for an empty home.
+        ``digest`` is the SHA-256 of the loads' digests.
+
+    Raises
+    ------
+    HomeError
+        Where the home's network file cannot be read.
+    """
+    found = tuple(digest for digest in loads(home) if only is None or digest in only)
+    rows = {name: read_table(home, found, name=name) for name in SCHEMAS}
+    if len(found) > 1:
+        rows = known(rows)
+    network = read_home_network(home.network)
+    return Tables(
+        **{name: arranged(name, table) for name, table in rows.items()},
+        network=network,
+        digest=epoch_of(found),
+    )
+
+
+def epoch(home: Home) -> str:
+    """Return the digest of all that was loaded into a home: the SHA-256 of the loads' digests."""
+    return epoch_of(loads(home))
+
+
+def epoch_of(digests: Sequence[str]) -> str:
+    """Return the SHA-256 of the digests of some loads, which are in alphabetical order."""
+    return sha256("\n".join(digests).encode()).hexdigest()
+
+
+def read_table(home: Home, digests: tuple[str, ...], *, name: str) -> Any:
+    """Return the rows of one table that some loads brought, in no particular order."""
+    files = [
+        path
+        for digest in digests
+        for path in sorted((home.history / digest / name).glob("*.parquet"))
+    ]
+    read = [pq.ParquetFile(path, memory_map=True).read().cast(SCHEMAS[name]) for path in files]
+    return pa.concat_tables([SCHEMAS[name].empty_table(), *read])

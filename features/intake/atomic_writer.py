@@ -1,0 +1,223 @@
+"""Writes a load into a home: all of it or nothing, and the same load only once.
+
+Stands on a rename: a load is written beside the history and takes its place, under its digest,
+when everything in it is on disk. A load that was killed leaves a folder whose name starts with a
+dot, which nobody reads and the next load removes.
+"""
+
+import csv
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass, field, fields
+from hashlib import sha256
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from engine.audit.file_anchors import QUARANTINE_FILE, file_digest
+from engine.storage.csv_cells import escape_cell, escape_cells
+from engine.storage.home import Home
+from features.history.tables import SCHEMAS, Tables, arranged, content_digest, read_table
+from features.intake.file_reader import Fault, Progress
+
+_RECORD = "load.json"
+_UNDATED = "undated"
+_ENUMERATED = {
+    "post", "direction", "vehicle_class", "plate_country", "procedure", "dispatch_country",
+    "destination_country", "transport_mode", "nature_of_transaction", "payment_type", "hs_code",
+    "origin_country", "preference_code", "origin_marking", "outcome", "basis", "substance_class",
+    "substance", "place", "concealment", "carrier_id", "driver_ref", "declarant_id",
+}  # fmt: skip
+"""Columns with few values, or values that come back: a dictionary on disk pays for these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What one load brought; the same load again returns the same, with ``is_new`` False."""
+
+    digest: str
+    """Names the load's folder; covers what was offered and what was stored."""
+    offered: str
+    """Digest of the valid rows and the faults before the home was asked what it holds already."""
+    format: str
+    accepted: Mapping[str, int]
+    """Rows by file."""
+    quarantined: Mapping[str, int]
+    """Rows by file."""
+    rows: Mapping[str, int]
+    """Rows by table of the history."""
+    known_from: int | None
+    """Earliest and latest known_at of the load's crossings, UTC microseconds; None without any."""
+    known_until: int | None
+    synthetic: bool
+    note: str
+    quarantine_file: Path
+    is_new: bool
+    new_posts: Mapping[str, int] = field(default_factory=dict)
+    """Crossings by post code, of posts that no network file and no earlier load names."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``darvoza load --json`` prints."""
+        return {
+            "accepted": dict(self.accepted),
+            "quarantined": dict(self.quarantined),
+            "quarantine_file": str(self.quarantine_file),
+            "new_posts": dict(self.new_posts),
+        }
+
+
+Announce = Callable[[Loaded, str], None]
+
+
+def load_digest(offered: str, content: str) -> str:
+    """Return the name of a load: what was offered to the home, and what it took of that."""
+    return sha256(f"{offered}\n{content}\n".encode()).hexdigest()
+
+
+def is_intact(home: Home, digest: str) -> bool:
+    """Tell whether a load on disk still is what its digest, as the journal holds it, says."""
+    if any(path.is_symlink() for path in (home.history / digest).rglob("*")):
+        return False  # what a link names lies outside, and may change unseen
+    try:
+        record = json.loads((home.history / digest / _RECORD).read_text("utf-8"))
+        rows = {name: read_table(home, (digest,), name=name) for name in SCHEMAS}
+        content = content_digest({name: arranged(name, table) for name, table in rows.items()})
+        return load_digest(record["offered"], content) == digest
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        return False
+
+
+@contextmanager
+def exclusively(home: Home) -> Iterator[None]:
+    """Let one process at a time load into a home; clear what a killed one left."""
+    home.history.mkdir(parents=True, exist_ok=True)
+    with (home.history / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in home.history.glob(".load-*"):
+            shutil.rmtree(left)
+        yield
+
+
+def find(home: Home, offered: str) -> Loaded | None:
+    """Return the earlier load to which the same was offered, if there is one."""
+    for path in home.history.glob(f"[!.]*/{_RECORD}"):
+        record = json.loads(path.read_text("utf-8"))
+        if record["offered"] == offered:
+            return Loaded(**record, quarantine_file=path.parent / QUARANTINE_FILE, is_new=False)
+    return None
+
+
+def write(
+    home: Home,
+    tables: Tables,
+    *,
+    loaded: Loaded,
+    faults: Sequence[Fault],
+    progress: Progress | None = None,
+    announce: Announce | None = None,
+) -> None:
+    """Write one load into its home, under ``home.history / loaded.digest``.
+
+    Parameters
+    ----------
+    home : Home
+        Written to under :func:`exclusively`.
+    tables : Tables
+        What the load adds to the history.
+    loaded : Loaded
+        The record of the load, kept beside the tables in ``load.json``.
+    faults : sequence of Fault
+        One for each quarantined row.
+    progress : Progress, optional
+        Told ``"writing"``, tables done, tables in all.
+    announce : callable, optional
+        Called with the load and the digest of its quarantine file once all is on the disk, before
+        the folder gets its name.
+    """
+    folder = Path(mkdtemp(prefix=".load-", dir=home.history))
+    record = asdict(loaded)
+    del record["quarantine_file"], record["is_new"], record["new_posts"]
+    (folder / _RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
+    _write_quarantine(folder / QUARANTINE_FILE, faults)
+    for done, (name, months) in enumerate(_known_months(tables).items(), 1):
+        _write_months(folder / name, tables.table(name), months=months)
+        if progress is not None:
+            progress("writing", done, len(SCHEMAS))
+    folder.chmod(0o700)
+    for path in sorted(folder.rglob("*")):
+        _to_disk(path)
+    _to_disk(folder)
+    if announce is not None:
+        announce(loaded, file_digest(folder / QUARANTINE_FILE))
+    folder.rename(home.history / loaded.digest)
+    _to_disk(home.history)
+
+
+def _write_quarantine(path: Path, faults: Sequence[Fault]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(column.name for column in fields(Fault))
+        for fault in faults:
+            file, line, *rest = astuple(fault)
+            out.writerow([escape_cell(file), line, *escape_cells(rest)])
+
+
+def _known_months(tables: Tables) -> dict[str, Any]:
+    """Return for each row of each table the month (UTC) in which it became known.
+
+    A declaration is known with the first crossing that names it, else since it was lodged, and its
+    goods items with it.
+    """
+    crossings, heads, items = tables.crossings, tables.declarations, tables.goods_items
+    dated = ("crossings", "inspections", "seizures")
+    months = {name: _month(tables.table(name)["known_at"]) for name in dated}
+    first = pc.index_in(heads["declaration_id"], value_set=crossings["declaration_id"])
+    moment = crossings["known_at"].combine_chunks().take(first.combine_chunks())
+    months["declarations"] = _month(pc.coalesce(moment, heads["lodged_at"].combine_chunks()))
+    its = pc.index_in(items["declaration_id"], value_set=heads["declaration_id"])
+    months["goods_items"] = pc.fill_null(
+        months["declarations"].take(its.combine_chunks()), _UNDATED
+    )
+    return {name: months[name] for name in SCHEMAS}
+
+
+def _month(moments: Any) -> Any:
+    if isinstance(moments, pa.ChunkedArray):
+        moments = moments.combine_chunks()
+    return pc.fill_null(pc.strftime(moments.cast(pa.timestamp("us")), "%Y-%m"), _UNDATED)
+
+
+def _write_months(folder: Path, table: Any, *, months: Any) -> None:
+    if table.num_rows == 0:
+        return
+    folder.mkdir()
+    coded = months.dictionary_encode()
+    codes = coded.indices.to_numpy()
+    order = np.argsort(codes, kind="stable")
+    table = table.take(pa.array(order))
+    ends = np.cumsum(np.bincount(codes))
+    for month, start, end in zip(coded.dictionary.to_pylist(), [0, *ends[:-1]], ends, strict=True):
+        pq.write_table(
+            table.slice(start, end - start),
+            folder / f"{month}.parquet",
+            compression="zstd",
+            use_dictionary=[name for name in table.column_names if name in _ENUMERATED],
+        )
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, would survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,279 @@
+"""From the bytes of one bulk file to rows of present cells, each with the line where it starts.
+
+Stands on two assumptions: the header is one row, and an empty cell means missing. Whatever cannot
+be read as a row (too few cells, broken quotes) becomes a fault of that line; only a header that
+cannot be trusted stops a load, because then every row would be wrong.
+"""
+
+import csv
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, get_origin
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.domain.records import Record
+from engine.errors import InputError
+from features.history.tables import bare
+
+CHUNK = 256
+"""Rows held as Python objects at a time: few enough to stay in the cache (a third off)."""
+
+LONGEST_NAME = 64
+"""Characters of a column's name that an error repeats."""
+
+Progress = Callable[[str, int, int], None]
+"""Told the stage, how much of it is done, and how much it has (bytes to read, tables to write)."""
+
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why one row of one file was quarantined: its first fault; never repeats the value."""
+
+    file: str
+    line: int
+    """Physical line where the row starts; the header is line 1."""
+    field: str
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns a file may and must have, and how its cells are read."""
+
+    columns: tuple[str, ...]
+    required: frozenset[str]
+    lists: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+def layout(model: type[Record]) -> Layout:
+    """Return the layout of a contract file from its record."""
+    kinds = {name: bare(info.annotation) for name, info in model.model_fields.items()}
+    return Layout(
+        columns=tuple(kinds),
+        required=frozenset(n for n, info in model.model_fields.items() if info.is_required()),
+        lists=tuple(name for name, kind in kinds.items() if get_origin(kind) is tuple),
+        flags=tuple(name for name, kind in kinds.items() if kind is bool),
+    )
+
+
+class Rows:
+    """The rows of one file: iterate for chunks of (lines, cells), then ask ``faults`` and ``seen``.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.csv`` or ``.parquet`` file. The line of a Parquet row is its index + 2.
+    layout : Layout
+        Its columns. A cell of a list column is split at ``;``.
+    ignored : collection of str
+        Further columns that may be there and are not read.
+    progress : Progress, optional
+        Called after each chunk with the file's name, bytes (or rows) done, and their total.
+
+    Raises
+    ------
+    InputError
+        Where the header misses a column, repeats one or has one too many; where a Parquet file
+        cannot be read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        layout: Layout,
+        *,
+        ignored: Collection[str] = (),
+        progress: Progress | None = None,
+    ) -> None:
+        self.path = path
+        self.layout = layout
+        self.faults: list[Fault] = []
+        self.seen = 0
+        self._ignored = frozenset(ignored)
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+        source = self._parquet() if self.path.suffix == ".parquet" else self._csv()
+        for lines, chunk in source:
+            self._split(chunk)
+            yield lines, chunk
+
+    def _csv(self) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+        with self.path.open("rb") as raw:
+            size = self.path.stat().st_size
+            text = TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="")
+            table = _physical(text)
+            names = self._header(next(table, (1, []))[1])
+            extra = [name for name in names if name not in self.layout.columns]
+            lines: list[int] = []
+            chunk: list[dict[str, Any]] = []
+            for line, row in table:
+                self.seen += 1
+                if len(row) != len(names):
+                    self.faults.append(self._ragged(line, row))
+                    continue
+                cells = {name: cell for name, cell in zip(names, row, strict=True) if cell}
+                for name in extra:
+                    cells.pop(name, None)
+                lines.append(line)
+                chunk.append(cells)
+                if len(chunk) == CHUNK:
+                    yield lines, chunk
+                    self._tell(raw.tell(), size)
+                    lines, chunk = [], []
+            yield lines, chunk
+            self._tell(size, size)
+
+    def _parquet(self) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+        try:
+            with pq.ParquetFile(self.path) as file:
+                names = self._header(file.schema_arrow.names)
+                wanted = [name for name in names if name in self.layout.columns]
+                for batch in file.iter_batches(CHUNK, columns=wanted):
+                    columns = [_objects(batch.column(name)) for name in wanted]
+                    first = self.seen + 2
+                    self.seen += batch.num_rows
+                    yield (
+                        list(range(first, self.seen + 2)),
+                        [_present(wanted, row) for row in zip(*columns, strict=True)],
+                    )
+                    self._tell(self.seen, file.metadata.num_rows)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            raise InputError(self.path.name, f"not a Parquet file we can read: {error}") from None
+
+    def _header(self, names: Sequence[str]) -> Sequence[str]:
+        known = self._ignored.union(self.layout.columns)
+        for name in names:
+            if name not in known:
+                raise InputError(
+                    self.path.name,
+                    f"column {name[:LONGEST_NAME]!r} is not part of the record; "
+                    "name it in --ignore-columns to load without it",
+                )
+        if len(set(names)) != len(names):
+            twice = next(name for at, name in enumerate(names) if name in names[:at])
+            raise InputError(self.path.name, f"column {twice[:LONGEST_NAME]!r} is there twice")
+        absent = self.layout.required.difference(names)
+        missing = [name for name in self.layout.columns if name in absent]
+        if missing:
+            raise InputError(self.path.name, f"required columns are missing: {', '.join(missing)}")
+        return names
+
+    def _split(self, chunk: list[dict[str, Any]]) -> None:
+        """Read lists and booleans, which text cannot hold, as the records want them."""
+        for name in self.layout.lists:
+            for cells in chunk:
+                if isinstance(cells.get(name), str):
+                    cells[name] = cells[name].split(";")
+        for name in self.layout.flags:
+            for cells in chunk:
+                if isinstance(cells.get(name), str):
+                    # pydantic would also take yes, on and t, which the contract does not name.
+                    cells[name] = _FLAGS.get(cells[name].lower(), "neither")
+
+    def _ragged(self, line: int, row: Sequence[str]) -> Fault:
+        why = "fewer or more cells than the header" if row else "a quote is never closed"
+        return Fault(self.path.name, line, "", "ragged", why)
+
+    def _tell(self, done: int, total: int) -> None:
+        if self._progress is not None:
+            self._progress(self.path.name, done, total)
+
+
+class _Lines:
+    """Physical lines of a text; those taken since the last row can be handed out again."""
+
+    def __init__(self, text: Iterator[str]) -> None:
+        self.taken: list[str] = []
+        self._text = text
+        self._again: deque[str] = deque()
+
+    def __iter__(self) -> Iterator[str]:
+        while True:
+            line = self._again.popleft() if self._again else next(self._text, None)
+            if line is None:
+                return
+            self.taken.append(line)
+            yield line
+
+    def rewind(self) -> None:
+        """Hand out again all but the first line."""
+        self._again.extendleft(reversed(self.taken[1:]))
+        del self.taken[1:]
+
+
+def _physical(text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, cells); an unclosed quote costs its own line only, not all that it swallows.
+
+    A row over several lines is taken for an unclosed quote where it has not as many cells as the
+    header, or where one of its further lines is a row by itself: its first line is yielded without
+    cells, and reading resumes on the next line.
+    """
+    lines = _Lines(text)
+    reader = csv.reader(iter(lines))
+    number, width = 1, 0
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:  # a cell beyond the reader's limit of 131,072 characters
+            row = []
+        width = width or len(row)
+        if _is_broken(row, width, taken=lines.taken):
+            lines.rewind()
+            reader = csv.reader(iter(lines))
+            yield number, []
+        elif row:
+            yield number, row
+        number += len(lines.taken)
+        lines.taken.clear()
+
+
+def _is_broken(row: Sequence[str], width: int, *, taken: Sequence[str]) -> bool:
+    if len(taken) == 1:
+        return not row and bool(taken[0].strip())
+    # A line within a cell that is quoted as it should be seldom has the commas of a whole row; its
+    # last line has the closing quote.
+    return len(row) != width or any('"' not in ln and _cells(ln) == width for ln in taken[1:])
+
+
+def _cells(line: str) -> int:
+    try:
+        return len(next(csv.reader([line]), ()))
+    except csv.Error:
+        return 0
+
+
+def _present(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    return {
+        name: cell for name, cell in zip(names, row, strict=True) if cell is not None and cell != ""
+    }
+
+
+def _objects(column: Any) -> list[Any]:
+    """Return a Parquet column as Python values; bad UTF-8 stays recognisable, as in a CSV file."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_decode()
+    if pa.types.is_timestamp(kind):
+        column = column.cast(pa.timestamp("us", kind.tz), safe=False)
+    if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
+        cells = column.cast(pa.list_(pa.binary())).to_pylist()
+        return [None if cell is None else [_text(part) for part in cell] for cell in cells]
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return [_text(cell) for cell in column.cast(pa.large_binary()).to_pylist()]
+    return list(column.to_pylist())
+
+
+def _text(cell: bytes | None) -> str | None:
+    return None if cell is None else cell.decode("utf-8", "surrogateescape")

@@ -1,0 +1,218 @@
+"""Korea Customs Service import declarations, one a row, as records of this project.
+
+Stands on the public data set of arXiv 2208.02484: there is no vehicle, a row with a verdict was
+inspected, days are UTC days, and a row is whole: where one of its records is bad, none is taken.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from engine.domain.records import Record
+from engine.errors import InputError
+from features.history.tables import MODELS
+from features.intake.file_access import is_there
+from features.intake.file_reader import Fault, Layout, Progress, Rows
+from features.intake.referential_checks import Parts
+from features.intake.row_validation import Builder, Part, fault
+
+NOTE = "customs_value_usd holds Item Price as it is in the KCS files: Korean won, not US dollars"
+
+COLUMN_OF: Mapping[str, str] = {
+    "crossing_id": "Declaration ID",
+    "declaration_id": "Declaration ID",
+    "inspection_id": "Declaration ID",
+    "arrived_at": "Date",
+    "lodged_at": "Date",
+    "recorded_at": "Date",
+    "post": "Office ID",
+    "procedure": "Process Type",
+    "nature_of_transaction": "Import Type",
+    "payment_type": "Payment Type",
+    "transport_mode": "Mode of Transport",
+    "declarant_id": "Declarant ID",
+    "consignee_id": "Importer ID",
+    "consignor_id": "Seller ID",
+    "carrier_id": "Courier ID",
+    "hs_code": "HS6 Code",
+    "dispatch_country": "Country of Departure",
+    "origin_country": "Country of Origin",
+    "duty_rate": "Tax Rate",
+    "preference_code": "Tax Type",
+    "origin_marking": "Country of Origin Indicator",
+    "net_mass_kg": "Net Mass",
+    "customs_value_usd": "Item Price",
+    "outcome": "Fraud",
+}
+"""Where each field comes from; a fault is told under the name of its column."""
+
+_COLUMNS = (*dict.fromkeys(COLUMN_OF.values()), "Import Use", "Critical Fraud")
+_LAYOUT = Layout(columns=_COLUMNS, required=frozenset(_COLUMNS))
+_OUTCOMES = {"0": "clear", "1": "discrepancy"}
+_GRAVE = "2"
+
+
+def read(
+    folder: Path, *, ignored: Collection[str] = (), progress: Progress | None = None
+) -> tuple[Parts, dict[str, int]]:
+    """Read every ``*.csv`` of a folder, by name.
+
+    Parameters
+    ----------
+    folder : Path
+        Other files in it are not looked at.
+    ignored : collection of str
+        Columns that may be there and are not read.
+    progress : Progress, optional
+        Told the file's name, bytes done, and their total.
+
+    Returns
+    -------
+    parts : dict of str to Part
+        The five tables; a row's crossing, declaration, item and inspection have the same place. A
+        row without a verdict has no inspection.
+    seen : dict of str to int
+        Rows of each file.
+
+    Raises
+    ------
+    InputError
+        Where there is no CSV file, or a header is not that of KCS.
+    """
+    paths = sorted(path for path in folder.glob("*.csv") if is_there(path))
+    if not paths:
+        raise InputError(str(folder), "no *.csv file here")
+    builders = {name: Builder(name) for name in MODELS}
+    faults: list[Fault] = []
+    seen: dict[str, int] = {}
+    for path in paths:
+        rows = Rows(path, _LAYOUT, ignored=ignored, progress=progress)
+        for lines, chunk in rows:
+            _add(builders, path.name, lines=lines, chunk=chunk, faults=faults)
+        faults += rows.faults
+        seen[path.name] = rows.seen
+    parts = {name: builder.part() for name, builder in builders.items()}
+    parts["crossings"] = replace(parts["crossings"], faults=tuple(faults))
+    return parts, seen
+
+
+def whole(parts: Parts) -> Parts:
+    """Remove what is left of rows of which some record has a fault; name faults by KCS columns."""
+    bad = [f"{fault.file}\n{fault.line}" for part in parts.values() for fault in part.faults]
+    return {name: _whole(part, pa.array(bad, pa.string())) for name, part in parts.items()}
+
+
+def _whole(part: Part, bad: Any) -> Part:
+    lines = part.where["line"].cast(pa.string())
+    good = pc.invert(
+        pc.is_in(pc.binary_join_element_wise(part.where["file"], lines, "\n"), value_set=bad)
+    )
+    return Part(
+        part.name,
+        part.rows.filter(good),
+        part.where.filter(good),
+        tuple(replace(f, field=COLUMN_OF.get(f.field, f.field)) for f in part.faults),
+    )
+
+
+def _add(
+    builders: Mapping[str, Builder],
+    file: str,
+    *,
+    lines: list[int],
+    chunk: list[dict[str, Any]],
+    faults: list[Fault],
+) -> None:
+    valid: dict[str, list[tuple[int, Record]]] = {name: [] for name in builders}
+    for line, cells in zip(lines, chunk, strict=True):
+        record: dict[str, Any] = {}
+        found: list[tuple[str, Record]] = []
+        try:
+            for name, record in _records(cells).items():
+                found.append((name, builders[name].validate(record, strict=False)))
+        except ValidationError as error:
+            faults.append(fault(file, line, error=error, cells=record))
+            continue
+        for name, good in found:
+            valid[name].append((line, good))
+    for name, rows in valid.items():
+        builders[name].add([good for _, good in rows], file, lines=[place for place, _ in rows])
+
+
+def _records(cells: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return the cells of the records of a row, missing ones left out."""
+    get = cells.get
+    number, day = get("Declaration ID"), get("Date")
+    opened = day and f"{day}T00:00:00Z"
+    records = {
+        "crossings": _present(
+            crossing_id=number,
+            post=get("Office ID"),
+            direction="entry",
+            arrived_at=opened,
+            vehicle_class="other",
+            carrier_id=get("Courier ID"),
+            declaration_id=number,
+        ),
+        "declarations": _present(
+            declaration_id=number,
+            lodged_at=opened,
+            procedure="-".join(filter(None, (get("Process Type"), get("Import Use")))),
+            declarant_id=get("Declarant ID"),
+            consignor_id=get("Seller ID"),
+            consignee_id=get("Importer ID"),
+            dispatch_country=get("Country of Departure"),
+            transport_mode=get("Mode of Transport"),
+            nature_of_transaction=get("Import Type"),
+            payment_type=get("Payment Type"),
+        ),
+        "goods_items": _present(
+            item_no=1,
+            hs_code=get("HS6 Code", "").zfill(6) if get("HS6 Code") else None,
+            origin_country=get("Country of Origin"),
+            net_mass_kg=get("Net Mass"),
+            customs_value_usd=get("Item Price"),
+            duty_rate=_share(get("Tax Rate")),
+            preference_code=get("Tax Type"),
+            origin_marking=get("Country of Origin Indicator"),
+            declaration_id=number,
+        ),
+    }
+    fraud, critical = get("Fraud"), get("Critical Fraud")
+    if fraud is None and critical is None:
+        return records  # nobody has judged it: no act
+    return records | {
+        "inspections": _present(
+            inspection_id=number,
+            crossing_id=number,
+            recorded_at=day and f"{day}T23:59:59Z",
+            outcome=_outcome(fraud, critical),
+            basis="officer",
+        ),
+    }
+
+
+def _present(**cells: Any) -> dict[str, Any]:
+    return {name: cell for name, cell in cells.items() if cell is not None and cell != ""}
+
+
+def _share(percent: str | None) -> float | str | None:
+    """Return a rate in percent as a share; what is no number is left for the record to refuse."""
+    try:
+        return None if percent is None else float(percent) / 100
+    except ValueError:
+        return percent
+
+
+def _outcome(fraud: str | None, critical: str | None) -> str | None:
+    if fraud is None:
+        return None
+    # Where some cells are empty, many a tool writes the others as 0.0 and 1.0.
+    if (critical or "").removesuffix(".0") == _GRAVE:
+        return "seizure"
+    return _OUTCOMES.get(fraud.removesuffix(".0"), "unknown")

@@ -1,0 +1,262 @@
+"""Bulk files in, validated history out: every row is accepted or quarantined, never lost.
+
+Stands on one definition of each record (:mod:`engine.domain.records`): files obey exactly the rules
+of the wire. A bad row never stops a load; a header or a network file that cannot be trusted does.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from engine.domain.network import Network, read_home_network
+from engine.domain.time_units import SystemClock
+from engine.errors import InputError
+from engine.storage.home import Home
+from features.history.linking import known
+from features.history.tables import MODELS, Tables, arranged, content_digest, read_history
+from features.intake import kcs_format
+from features.intake.atomic_writer import Announce, Loaded, exclusively, find, load_digest, write
+from features.intake.file_access import is_there
+from features.intake.file_reader import Fault, Progress
+from features.intake.network_file import joined, keep
+from features.intake.referential_checks import Held, Parts, check, without_held
+from features.intake.row_validation import Builder, read_part
+
+Format = Literal["contract", "kcs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A bulk folder, read: what is valid, and why the rest is not.
+
+    For each file, rows seen = ``accepted[file]`` + ``quarantined[file]``, exactly.
+    """
+
+    tables: Tables
+    quarantine: Sequence[Fault]
+    accepted: Mapping[str, int]
+    quarantined: Mapping[str, int]
+    offered: str
+    """Digest of the folder's valid rows and faults, before the home was asked what it holds."""
+
+
+def read_folder(
+    folder: Path,
+    *,
+    format: Format = "contract",  # noqa: A002 - the option's name on the command line
+    ignore_columns: Collection[str] = (),
+    now: int | None = None,
+    progress: Progress | None = None,
+    held: Tables | None = None,
+    network: Network | None = None,
+) -> Intake:
+    """Read and validate a bulk folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Contract files, each ``.csv`` or ``.parquet``; for ``kcs`` every ``*.csv``.
+    format : {"contract", "kcs"}
+        See docs/data.md.
+    ignore_columns : collection of str
+        Columns that are no part of a record and may be there.
+    now : int, optional
+        UTC microseconds; rows with a time at or after it are quarantined. Default: the clock.
+    progress : Progress, optional
+        Told the stage, how much is done, how much there is.
+    held : Tables, optional
+        History that rows may refer to and must not repeat.
+    network : Network, optional
+        Posts that crossings may name; default: those of the folder's network file, else any.
+
+    Returns
+    -------
+    Intake
+        Tables as of ``known_at``, and one fault for each row that is not in them.
+
+    Raises
+    ------
+    InputError
+        Where a file as a whole cannot be read, or where rows were neither accepted nor quarantined.
+    """
+    if not folder.is_dir():
+        raise InputError(str(folder), "no such folder")
+    now = SystemClock().now() if now is None else now
+    holding = Held(held)
+    if format == "kcs":
+        network = Network()
+        parts, seen = kcs_format.read(folder, ignored=ignore_columns, progress=progress)
+    else:
+        network = joined(folder, Network()) if network is None else network
+        parts, seen = _read_contract(folder, ignored=ignore_columns, progress=progress)
+    offered = check(parts, network, now=now, held=holding)
+    left = without_held(offered, holding)
+    if format == "kcs":
+        offered, left = kcs_format.whole(offered), kcs_format.whole(left)
+    faults = _faults(left)
+    accepted = _accounted(left, seen, faults)
+    return Intake(
+        tables=_tables(left, network, held=held),
+        quarantine=faults,
+        accepted=accepted,
+        quarantined={file: rows - accepted[file] for file, rows in seen.items()},
+        offered=_offered(offered),
+    )
+
+
+def load(
+    home: Home,
+    folder: Path,
+    *,
+    format: Format = "contract",  # noqa: A002 - the option's name on the command line
+    ignore_columns: Collection[str] = (),
+    now: int | None = None,
+    progress: Progress | None = None,
+    announce: Announce | None = None,
+) -> Loaded:
+    """Load a bulk folder into a home; loading the same again changes nothing.
+
+    Parameters
+    ----------
+    home : Home
+        Gets the history, the load's ``quarantine.csv`` and the network file.
+    folder, format, ignore_columns, now, progress
+        As :func:`read_folder`.
+    announce : callable, optional
+        As :func:`features.intake.atomic_writer.write`: records the load before it is in place.
+
+    Returns
+    -------
+    Loaded
+        Counts, and the digest by which the caller anchors the load in the journal.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_folder`; and where the folder's network contradicts the home's.
+    """
+    with exclusively(home):
+        kept = read_home_network(home.network)
+        network = Network() if format == "kcs" else joined(folder, kept)
+        held = read_history(home) if any(home.history.glob("[!.]*/load.json")) else None
+        intake = read_folder(
+            folder,
+            format=format,
+            ignore_columns=ignore_columns,
+            now=now,
+            progress=progress,
+            held=held,
+            network=network,
+        )
+        loaded = find(home, intake.offered)
+        if loaded is None:
+            loaded = _record(home, intake, format=format)
+            write(
+                home,
+                intake.tables,
+                loaded=loaded,
+                faults=intake.quarantine,
+                progress=progress,
+                announce=announce,
+            )
+        keep(home, folder, network=network)
+        named = {*kept.posts, *network.posts}
+        return replace(loaded, new_posts=_new_posts(intake.tables, named=named, held=held))
+
+
+def _read_contract(
+    folder: Path, *, ignored: Collection[str], progress: Progress | None
+) -> tuple[Parts, dict[str, int]]:
+    parts: Parts = {}
+    seen: dict[str, int] = {}
+    for name in MODELS:
+        both = (folder / f"{name}.csv", folder / f"{name}.parquet")
+        paths = [path for path in both if is_there(path)]
+        if len(paths) > 1:
+            raise InputError(str(folder), f"{name} is there both as CSV and as Parquet; remove one")
+        if not paths and name == "crossings":
+            raise InputError(str(folder), "a bulk folder needs crossings.csv or crossings.parquet")
+        parts[name] = Builder(name).part()
+        for path in paths:
+            parts[name], seen[path.name] = read_part(name, path, ignored=ignored, progress=progress)
+    return parts, seen
+
+
+def _faults(parts: Parts) -> list[Fault]:
+    """Return one fault for each bad row, its first, by file and line."""
+    first: dict[tuple[str, int], Fault] = {}
+    for part in parts.values():
+        for fault in part.faults:
+            first.setdefault((fault.file, fault.line), fault)
+    return [first[place] for place in sorted(first)]
+
+
+def _accounted(parts: Parts, seen: Mapping[str, int], faults: Sequence[Fault]) -> dict[str, int]:
+    """Return the rows accepted of each file; what was read must be there or have a fault."""
+    accepted: Counter[str] = Counter()
+    for name, part in parts.items():
+        for row in part.where["file"].value_counts().to_pylist():
+            # The records of one KCS row share its place: it counts once, and only if all are there,
+            # but for the act, which a row without a verdict does not have.
+            file, count = row["values"], row["counts"]
+            if file not in accepted or name != "inspections":
+                accepted[file] = min(accepted.get(file, count), count)
+    quarantined = Counter(fault.file for fault in faults)
+    for file, rows in seen.items():
+        if rows != accepted[file] + quarantined[file]:
+            raise InputError(
+                file,
+                f"{rows} rows were read, but {accepted[file]} accepted and {quarantined[file]} "
+                "quarantined; nothing was loaded, please report this",
+            )
+    return {file: accepted[file] for file in seen}
+
+
+def _tables(parts: Parts, network: Network, *, held: Tables | None) -> Tables:
+    rows = {name: part.rows for name, part in parts.items()}
+    before = None
+    if held is not None:
+        before = {"crossings": held.crossings, "inspections": held.inspections}
+    found = {name: arranged(name, table) for name, table in known(rows, held=before).items()}
+    return Tables(**found, network=network, digest=content_digest(found))
+
+
+def _new_posts(tables: Tables, *, named: Collection[str], held: Tables | None) -> dict[str, int]:
+    """Count the crossings of posts that neither a network file nor the history so far names."""
+    before = set() if held is None else set(held.crossings["post"].unique().to_pylist())
+    counted = tables.crossings["post"].value_counts().to_pylist()
+    counts = {row["values"]: row["counts"] for row in counted}
+    return {post: counts[post] for post in sorted(counts) if post not in before.union(named)}
+
+
+def _offered(parts: Parts) -> str:
+    rows = {name: part.rows for name, part in parts.items()}
+    faults = pa.Table.from_pylist(
+        [{"file": f.file, "line": f.line, "rule": f.rule} for f in _faults(parts)],
+        pa.schema({"file": pa.string(), "line": pa.int64(), "rule": pa.string()}),
+    )
+    return content_digest({**rows, "quarantine": faults})
+
+
+def _record(home: Home, intake: Intake, *, format: Format) -> Loaded:  # noqa: A002
+    tables = intake.tables
+    digest = load_digest(intake.offered, tables.digest)
+    known_at: Any = tables.crossings["known_at"]
+    return Loaded(
+        digest=digest,
+        offered=intake.offered,
+        format=format,
+        accepted=intake.accepted,
+        quarantined=intake.quarantined,
+        rows={name: tables.table(name).num_rows for name in MODELS},
+        known_from=known_at[0].as_py() if len(known_at) else None,
+        known_until=known_at[-1].as_py() if len(known_at) else None,
+        synthetic=tables.network.synthetic,
+        note=kcs_format.NOTE if format == "kcs" else "",
+        quarantine_file=home.history / digest / "quarantine.csv",
+        is_new=True,
+    )

@@ -1,0 +1,146 @@
+"""Which valid rows cannot stand beside the others: unknown posts, the future, repeats, orphans.
+
+Stands on an order: a row that one rule removes is not there for the next, so that an item of a
+quarantined declaration is an orphan. A crossing is removed by nothing but its own faults: where its
+declaration is missing it stays, with a data gap.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine.domain.network import Network
+from features.history.tables import KEYS, MODELS, Tables, bare
+from features.intake.row_validation import Part
+
+Parts = dict[str, Part]
+
+_REFERENCES = (
+    ("goods_items", "declaration_id", "declarations"),
+    ("inspections", "crossing_id", "crossings"),
+    ("seizures", "inspection_id", "inspections"),
+    ("seizures", "crossing_id", "crossings"),
+)
+"""(table, column, the table whose row it must name), in the order in which they are checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a home already holds, as far as new rows may refer to it or repeat it."""
+
+    tables: Tables | None = None
+
+    def keys(self, name: str) -> Any:
+        """Return the keys of one table as strings."""
+        if self.tables is None:
+            return pa.array([], pa.string())
+        return Part(name, self.tables.table(name), None).strings(*KEYS[name])
+
+
+def check(parts: Mapping[str, Part], network: Network, *, now: int, held: Held) -> Parts:
+    """Remove the rows that cannot stand, each with its fault.
+
+    Parameters
+    ----------
+    parts : mapping of str to Part
+        Every table, validated row by row.
+    network : Network
+        Posts that a crossing may name; where it is empty, any.
+    now : int
+        UTC microseconds; a row with a time at or after it is not known yet.
+    held : Held
+        What rows may refer to beside the load itself.
+
+    Returns
+    -------
+    dict of str to Part
+        The same tables. Repeats of rows that the home holds are still in them: see
+        :func:`without_held`.
+    """
+    left = dict(parts)
+    if network.posts:
+        left["crossings"] = _at_posts(left["crossings"], network)
+    left = {name: _unique(_known(part, now)) for name, part in left.items()}
+    for name, column, target in _REFERENCES:
+        left[name] = _referring(left[name], column, left[target], held=held.keys(target))
+    left["declarations"] = _with_items(left, held)
+    return left
+
+
+def without_held(parts: Mapping[str, Part], held: Held) -> Parts:
+    """Remove the rows whose key the home already holds from another load."""
+    return {
+        name: part.keep(
+            ~_is_in(part.strings(*KEYS[name]), held.keys(name)),
+            KEYS[name][-1],
+            rule="duplicate_id",
+            message="an earlier load holds this already",
+        )
+        for name, part in parts.items()
+    }
+
+
+def _at_posts(part: Part, network: Network) -> Part:
+    return part.keep(
+        _is_in(part.strings("post"), pa.array(list(network.posts), pa.string())),
+        "post",
+        rule="unknown_post",
+        message="the network file names no such post",
+    )
+
+
+def _known(part: Part, now: int) -> Part:
+    for field, info in MODELS[part.name].model_fields.items():
+        if bare(info.annotation) is datetime:
+            early = pc.fill_null(pc.less(part.rows[field], now), True)
+            part = part.keep(
+                _mask(early), field, rule="not_yet_known", message="at or after the time of loading"
+            )
+    return part
+
+
+def _unique(part: Part) -> Part:
+    """Keep the first row of each key."""
+    codes = part.strings(*KEYS[part.name]).dictionary_encode().indices.to_numpy()
+    first = np.zeros(len(codes), np.bool_)
+    first[np.unique(codes, return_index=True)[1]] = True
+    return part.keep(
+        first, KEYS[part.name][-1], rule="duplicate_id", message="an earlier row has the same id"
+    )
+
+
+def _referring(part: Part, column: str, target: Part, *, held: Any) -> Part:
+    names = part.strings(column)
+    known = _is_in(names, target.strings(*KEYS[target.name])) | _is_in(names, held)
+    return part.keep(
+        known | _mask(names.is_null()),
+        column,
+        rule="orphan",
+        message=f"no accepted row of {target.name} has this id",
+    )
+
+
+def _with_items(parts: Mapping[str, Part], held: Held) -> Part:
+    heads = parts["declarations"]
+    ids = heads.strings("declaration_id")
+    having = _is_in(ids, parts["goods_items"].strings("declaration_id"))
+    if held.tables is not None:
+        having |= _is_in(ids, held.tables.goods_items["declaration_id"])
+    return heads.keep(
+        having, "items", rule="missing_key", message="a declaration needs one valid goods item"
+    )
+
+
+def _is_in(values: Any, among: Any) -> NDArray[np.bool_]:
+    return _mask(pc.is_in(values, value_set=among))
+
+
+def _mask(values: Any) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = values.to_numpy(zero_copy_only=False).astype(np.bool_)
+    return found

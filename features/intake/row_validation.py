@@ -1,0 +1,160 @@
+"""From rows of cells to columns of valid records: the record models decide, row by row.
+
+Stands on one definition of each record: a file accepts a cell exactly where HTTP would accept its
+value, and refuses it under the same rule name.
+"""
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from engine.domain.records import Record
+from engine.domain.time_units import micros
+from engine.domain.validation import faults
+from features.history.tables import MODELS, SCHEMAS, bare
+from features.intake.file_reader import Fault, Progress, Rows, layout
+
+_UNDECODED = re.compile("[\udc80-\udcff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of one table that are still valid, where each came from, and the faults of the rest.
+
+    ``rows`` has the fields of the record (no ``known_at`` yet); ``where`` has one row for each of
+    its rows, columns ``file`` and ``line``.
+    """
+
+    name: str
+    rows: Any
+    where: Any
+    faults: tuple[Fault, ...] = ()
+
+    def keep(self, mask: NDArray[np.bool_], field: str, *, rule: str, message: str) -> "Part":
+        """Return the part without the rows where ``mask`` is False, each of them with its fault."""
+        if mask.all():
+            return self
+        faults = tuple(
+            Fault(row["file"], row["line"], field, rule, message)
+            for row in self.where.filter(pa.array(~mask)).to_pylist()
+        )
+        kept = pa.array(mask)
+        return replace(
+            self,
+            rows=self.rows.filter(kept),
+            where=self.where.filter(kept),
+            faults=self.faults + faults,
+        )
+
+    def strings(self, *columns: str) -> Any:
+        """Return one string column, or several joined by a character no identifier holds."""
+        if len(columns) == 1:
+            return self.rows[columns[0]].combine_chunks()
+        cells = [self.rows[column].combine_chunks().cast(pa.string()) for column in columns]
+        return pc.binary_join_element_wise(*cells, "\n")
+
+
+class Builder:
+    """Collects the valid records of one table into columns, chunk by chunk."""
+
+    def __init__(self, name: str) -> None:
+        model = MODELS[name]
+        self.name = name
+        self.validate: Callable[..., Record] = model.__pydantic_validator__.validate_python
+        self._schema = pa.schema([SCHEMAS[name].field(column) for column in model.model_fields])
+        fields = enumerate(model.model_fields.values())
+        self._times = {at for at, info in fields if bare(info.annotation) is datetime}
+        self._batches: list[Any] = []
+        self._where: list[Any] = []
+
+    def add(self, records: Sequence[Record], file: str, *, lines: Sequence[int]) -> None:
+        """Take one chunk of valid records of one file; ``lines`` has one line a record."""
+        if not records:
+            return
+        # A validated record holds its fields in the order of the model; a test holds us to it.
+        columns = zip(*[vars(record).values() for record in records], strict=True)
+        arrays = [
+            pa.array(_micros(column) if at in self._times else column, field.type)
+            for at, (field, column) in enumerate(zip(self._schema, columns, strict=True))
+        ]
+        self._batches.append(pa.record_batch(arrays, schema=self._schema))
+        self._where.append(_where(file, lines))
+
+    def part(self, faults: Sequence[Fault] = ()) -> Part:
+        """Return what was collected."""
+        rows = pa.Table.from_batches(self._batches, self._schema).combine_chunks()
+        where = pa.concat_tables([_where("", ()), *self._where])
+        return Part(self.name, rows, where, tuple(faults))
+
+
+def read_part(
+    name: str, path: Path, *, ignored: Collection[str] = (), progress: Progress | None = None
+) -> tuple[Part, int]:
+    """Read and validate one contract file.
+
+    Parameters
+    ----------
+    name : str
+        The table: a key of ``features.history.tables.MODELS``.
+    path : Path
+        Its ``.csv`` or ``.parquet`` file.
+    ignored : collection of str
+        Columns that may be there and are not read.
+    progress : Progress, optional
+        Told the file's name, bytes or rows done, and their total.
+
+    Returns
+    -------
+    part : Part
+        Valid rows in file order, and one fault for each other row.
+    seen : int
+        Rows of the file, counted where they are read.
+
+    Raises
+    ------
+    InputError
+        Where the header or the file as a whole cannot be read.
+    """
+    rows = Rows(path, layout(MODELS[name]), ignored=ignored, progress=progress)
+    builder = Builder(name)
+    validate = builder.validate
+    found: list[Fault] = []
+    for lines, chunk in rows:
+        valid: list[Record] = []
+        kept: list[int] = []
+        for line, cells in zip(lines, chunk, strict=True):
+            try:
+                valid.append(validate(cells, strict=False))
+            except ValidationError as error:
+                found.append(fault(path.name, line, error=error, cells=cells))
+            else:
+                kept.append(line)
+        builder.add(valid, path.name, lines=kept)
+    return builder.part([*rows.faults, *found]), rows.seen
+
+
+def fault(file: str, line: int, *, error: ValidationError, cells: dict[str, Any]) -> Fault:
+    """Return the first fault of a row, in the order of the record's fields."""
+    where, rule, message = faults(error)[0]
+    field = str(where[0])
+    if _UNDECODED.search(str(cells.get(field, ""))):
+        return Fault(file, line, field, "bad_encoding", "holds bytes that are not UTF-8")
+    return Fault(file, line, field, rule, message)
+
+
+def _micros(column: Sequence[Any]) -> list[int | None]:
+    return [None if time is None else micros(time) for time in column]
+
+
+def _where(file: str, lines: Sequence[int]) -> Any:
+    files = pa.repeat(pa.scalar(file, pa.string()), len(lines))
+    return pa.table({"file": files, "line": pa.array(lines, pa.int64())})

@@ -1,0 +1,186 @@
+"""The keys and facts of a long history, held small and without loss.
+
+A text stands once however many crossings have it, and a key is made once for each distinct
+combination, when it is asked for: nobody needs all keys of all crossings at one time. Numbers are
+held in the narrowest float that gives every one of them back exactly.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from features.catalogue.encoder import key
+from features.catalogue.plan import Lookup
+from features.catalogue.spec import Floats
+
+Ints = NDArray[np.int64]
+_CODES = (np.uint8, np.uint16, np.int32)
+FLOATS = (np.float16, np.float32)
+WHOLE = (np.int8, np.int16, np.int32)
+_KEYS_KEPT = 5_000_000
+"""Keys that stay at hand once made, 8 bytes each; at least two columns do."""
+_AT_ONCE = 65_536
+_hash = key.__wrapped__  # each combination is hashed once here: remembering it helps nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """One entity of n crossings: ``values[codes - 1]``, unknown where a code is 0."""
+
+    codes: NDArray[Any]
+    values: Any
+
+    @property
+    def keys(self) -> int:
+        """How many codes there are, that of the unknown among them."""
+        return len(self.values) + 1
+
+
+def texts(blocks: Sequence[Any]) -> Texts:
+    """Join dictionary-encoded blocks of text."""
+    joined = pa.chunked_array(blocks, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
+    values = joined.chunk(0).dictionary if blocks else pa.array([], pa.string())
+    most = len(values)
+    kind = next(kind for kind in _CODES if most <= np.iinfo(kind).max)
+    codes = [_codes(block.indices).astype(kind) for block in joined.chunks]
+    return Texts(np.concatenate([np.zeros(0, kind), *codes]), values)
+
+
+def _codes(indices: Any) -> Ints:
+    """Return Arrow's codes plus one, 0 for null."""
+    codes: Ints = indices.cast(pa.int64()).fill_null(-1).to_numpy() + 1
+    return codes
+
+
+class Keys:
+    """Keys of n crossings for each look-up: an int64 array of shape (n_lookups, n) to who reads it.
+
+    Parameters
+    ----------
+    lookups : sequence of Lookup
+        Whose keys the rows are; see :meth:`features.catalogue.plan.Plan.keys`.
+    entities : mapping of str to Texts
+        Every entity that is looked up.
+    n : int
+        Number of crossings.
+    """
+
+    def __init__(self, lookups: Sequence[Lookup], entities: Mapping[str, Texts], n: int) -> None:
+        self._lookups, self._entities, self._n = lookups, entities, n
+        self._made: dict[int, Ints] = {}
+
+    def __len__(self) -> int:
+        return len(self._lookups)
+
+    def __getitem__(self, at: Any) -> Ints:
+        """Return one look-up's keys; or as an array does, ``[:, rows]`` and ``[place, rows]``."""
+        place, rows = at if isinstance(at, tuple) else (at, slice(None))
+        if isinstance(place, slice):
+            return np.array([self[each][rows] for each in range(len(self))[place]], np.int64)
+        column = self._made.pop(place, None)
+        if column is None:
+            of, by = self._lookups[place]
+            column = keys([self._entities[name] for name in of], "+".join(by), self._n)
+            while self._made and (len(self._made) + 1) * self._n > max(_KEYS_KEPT, 2 * self._n):
+                del self._made[next(iter(self._made))]
+        self._made[place] = column
+        found: Ints = column[rows]
+        return found
+
+
+def keys(of: Sequence[Texts], kind: str, n: int) -> Ints:
+    """Return the key of a combination for each of n crossings, 0 where part of it is not known."""
+    if not of:
+        return np.full(n, _hash(kind), np.int64)
+    codes: NDArray[Any] = of[0].codes
+    parts = [np.arange(of[0].keys)]
+    for text in of[1:]:
+        pairs = codes.astype(np.int64) * text.keys + text.codes
+        distinct = pa.array(pairs, mask=(codes == 0) | (text.codes == 0)).dictionary_encode()
+        pair = np.r_[0, distinct.dictionary.to_numpy()]
+        parts = [*(part[pair // text.keys] for part in parts), pair % text.keys]
+        codes = _codes(distinct.indices)
+    table = np.zeros(len(parts[0]), np.int64)
+    values = zip(
+        *(_chosen(text, part[1:]) for text, part in zip(of, parts, strict=True)), strict=True
+    )
+    table[1:] = np.fromiter((_hash(kind, *each) for each in values), np.int64, len(table) - 1)
+    found: Ints = table[codes]
+    return found
+
+
+def _chosen(text: Texts, codes: Ints) -> Iterator[str]:
+    """Yield the text of each code, all of them known."""
+    blocks = (codes[begin : begin + _AT_ONCE] for begin in range(0, len(codes), _AT_ONCE))
+    return chain.from_iterable(text.values.take(pa.array(b - 1)).to_pylist() for b in blocks)
+
+
+class Facts:
+    """Facts of n crossings: a float64 array of shape (n_facts, n) to who reads it.
+
+    ``columns`` has one narrow column a fact.
+    """
+
+    def __init__(self, columns: Sequence[NDArray[Any]]) -> None:
+        self._columns = columns
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __getitem__(self, at: Any) -> Floats:
+        """Return one fact; or as an array does, ``[:, rows]`` and ``[place, rows]``."""
+        place, rows = at if isinstance(at, tuple) else (at, slice(None))
+        if isinstance(place, slice):
+            return np.array([column[rows] for column in self._columns[place]], np.float64)
+        return np.asarray(self._columns[place][rows], np.float64)
+
+
+class Measures(Mapping[str, Ints]):
+    """What events add to their counters, by name: int64 arrays of shape (m,) to who reads them.
+
+    ``columns`` has one narrow column a measure.
+    """
+
+    def __init__(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        self._columns = columns
+
+    def __getitem__(self, name: str) -> Ints:
+        return self._columns[name].astype(np.int64)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+class Parts:
+    """Columns of one table, block by block, each block in the narrowest type that holds it."""
+
+    def __init__(self, width: int, kinds: Sequence[Any]) -> None:
+        self._kinds = kinds
+        self._parts: list[list[NDArray[Any]]] = [[np.empty(0, kinds[0])] for _ in range(width)]
+
+    def add(self, block: NDArray[Any]) -> None:
+        """Take some rows: an array of shape (rows, width)."""
+        for parts, column in zip(self._parts, block.T, strict=True):
+            parts.append(narrowest(column, self._kinds))
+
+    def columns(self) -> list[NDArray[Any]]:
+        """Return the columns, and forget the blocks one by one."""
+        return [np.concatenate(self._parts.pop(0)) for _ in range(len(self._parts))]
+
+
+def narrowest(values: NDArray[Any], kinds: Sequence[Any]) -> NDArray[Any]:
+    """Return values in the first of these types that holds each of them exactly, NaN too."""
+    for kind in kinds:
+        with np.errstate(over="ignore", invalid="ignore"):
+            narrow = values.astype(kind)
+        if np.array_equal(narrow.astype(values.dtype), values, equal_nan=kind in FLOATS):
+            return narrow
+    return values.copy()

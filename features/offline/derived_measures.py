@@ -1,0 +1,106 @@
+"""What events take from the past, in bulk: what was seen before, and hits passed along links.
+
+Strict ``<`` on the time at which each event became known, here as everywhere: rows with equal times
+do not see each other. The service comes to the same numbers in :mod:`features.online.projection`,
+one record after the other, and SQL engines by the text of
+:mod:`features.offline.sql.window_queries`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalogue.spec import EVER, FAN_OUT, Seen
+
+Ints = NDArray[np.int64]
+
+
+def seen_before(key: Ints, known_at: Ints, seen: Seen) -> Ints:
+    """Return what each event adds to a measure made of its own stream's past.
+
+    Parameters
+    ----------
+    key : int64 array of shape (m,)
+        Key of the combination, 0 where not known.
+    known_at : int64 array of shape (m,)
+        UTC microseconds, ascending.
+    seen : Seen
+
+    Returns
+    -------
+    int64 array of shape (m,)
+        1 where the answer is the one wanted, else 0.
+    """
+    order = np.argsort(key, kind="stable")
+    entity, at = key[order], known_at[order]
+    place = np.arange(len(order))
+    is_new_instant = np.r_[True, (entity[1:] != entity[:-1]) | (at[1:] != at[:-1])][: len(order)]
+    first_of_instant = np.maximum.accumulate(np.where(is_new_instant, place, 0))
+    before = np.maximum(first_of_instant - 1, 0)
+    had = (first_of_instant > 0) & (entity[before] == entity)
+    if seen.window < EVER:
+        had &= at - at[before] <= seen.window
+    out = np.zeros(len(key), np.int64)
+    out[order] = (had == seen.wanted) & (entity != 0)
+    return out
+
+
+def passed_on(
+    via: Ints, to: Ints, known_at: Ints, *, hit_row: Ints, hit_at: Ints
+) -> tuple[Ints, Ints]:
+    """Pass hits on along one kind of link.
+
+    Parameters
+    ----------
+    via, to : int64 array of shape (m,)
+        Keys of each crossing, 0 where not known.
+    known_at : int64 array of shape (m,)
+        UTC microseconds, ascending.
+    hit_row, hit_at : int64 array of shape (h,)
+        The crossing of each hit, and when the hit became known.
+
+    Returns
+    -------
+    hit, other : int64 array of shape (p,)
+        Which hit is passed on, and the key it is passed on to: at most ``FAN_OUT`` a hit, those
+        linked last first, linked before the hit was known, its own left out.
+    """
+    pairs = first_pairs(via, to, known_at)
+    if not len(pairs) or not len(hit_row):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    times, rank = np.unique(known_at[pairs], return_inverse=True)
+    entities, code = np.unique(via[pairs], return_inverse=True)
+    width = len(times) + 1
+    found = np.minimum(np.searchsorted(entities, via[hit_row]), len(entities) - 1)
+    start = found * width
+    line = code * width + rank
+    first = np.searchsorted(line, start)
+    upto = np.searchsorted(line, start + np.searchsorted(times, hit_at))
+    upto = np.where(entities[found] == via[hit_row], upto, first)
+    # One more than is passed on, since its own may be among them.
+    back = upto[:, None] - 1 - np.arange(FAN_OUT + 1)
+    other = to[pairs[np.maximum(back, 0)]]
+    is_other = (back >= first[:, None]) & (other != to[hit_row][:, None])
+    is_other &= np.cumsum(is_other, axis=1) <= FAN_OUT
+    hit = np.repeat(np.arange(len(hit_row))[:, None], FAN_OUT + 1, axis=1)
+    return hit[is_other], other[is_other]
+
+
+def first_pairs(via: Ints, to: Ints, known_at: Ints) -> Ints:
+    """Return the crossing that linked each pair, via by via in the order of being linked."""
+    both = np.flatnonzero((via != 0) & (to != 0))
+    order = both[np.lexsort((known_at[both], to[both], via[both]))]
+    is_first = np.r_[True, (np.diff(via[order]) != 0) | (np.diff(to[order]) != 0)][: len(order)]
+    pairs = order[is_first]
+    linked: Ints = pairs[np.lexsort((to[pairs], known_at[pairs], via[pairs]))]
+    return linked
+
+
+def stacked(parts: Sequence[tuple[Ints, Ints]], hit_at: Ints) -> tuple[Ints, Ints, Ints]:
+    """Lay hits passed on along several links on one line of time: (way, hit, other)."""
+    way = np.repeat(np.arange(len(parts)), [len(hit) for hit, _ in parts])
+    hit = np.concatenate([np.zeros(0, np.int64), *(hit for hit, _ in parts)])
+    other = np.concatenate([np.zeros(0, np.int64), *(other for _, other in parts)])
+    order = np.argsort(hit_at[hit], kind="stable")
+    return way[order], hit[order], other[order]

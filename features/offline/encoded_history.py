@@ -1,0 +1,261 @@
+"""A history as one event log: every crossing encoded once, every stream as arrays of integers.
+
+Stands on the tables of :mod:`features.history.tables`: validated, with a ``known_at`` for each
+record. An event is visible to a crossing when it became known strictly before that crossing's
+``as_of``; rows with equal times do not see each other.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine.domain.time_units import moment
+from features.catalogue.encoder import FACTS, encode, key
+from features.catalogue.event_measures import MEASURES, crossing_measures
+from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
+from features.catalogue.plan import Group, Plan
+from features.history.labels import act_events, find_events
+from features.history.tables import Tables
+from features.offline.compact_columns import (
+    FLOATS,
+    WHOLE,
+    Facts,
+    Keys,
+    Measures,
+    Parts,
+    Texts,
+    narrowest,
+    texts,
+)
+from features.offline.derived_measures import passed_on, seen_before, stacked
+
+Ints = NDArray[np.int64]
+CHUNK = 20_000
+_ENCODED_AT_ONCE = 4_096
+_PLATE = (("plate",), ("plate",))
+_TIMES = frozenset({"arrived_at", "recorded_at", "lodged_at"})
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """One stream's events, in the order in which they became known.
+
+    Attributes
+    ----------
+    known_at : int64 array of shape (m,)
+        UTC microseconds, ascending.
+    row : int64 array of shape (m,)
+        The crossing each event belongs to, whose entities it is counted under.
+    measures : mapping of str to int64 array of shape (m,)
+        What each event adds to each counter, scaled.
+    keys : mapping of tuple of str to int64 array of shape (m,), optional
+        For events that are not counted under the entities of their crossing: the key of each under
+        each combination, 0 where it is not counted there.
+    """
+
+    known_at: Ints
+    row: Ints
+    measures: Mapping[str, Ints]
+    keys: Mapping[tuple[str, ...], Ints] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """All crossings of a history and all streams, ready for the bulk kernel.
+
+    Attributes
+    ----------
+    crossing_id, post : object array of shape (n,)
+    known_at, as_of : int64 array of shape (n,)
+        When each crossing became known, and the cut of its features; ascending in ``known_at``.
+    keys : Keys, as an int64 array of shape (n_lookups, n)
+        Keys each crossing is counted under and looks up, 0 where not known.
+    facts : Facts, as a float64 array of shape (n_facts, n)
+        NaN where unknown.
+    plate_key : int64 array of shape (n,)
+        Key of the folded plate, 0 where none was read.
+    streams : mapping of str to Events
+    """
+
+    crossing_id: NDArray[np.object_]
+    post: NDArray[np.object_]
+    known_at: Ints
+    as_of: Ints
+    keys: Keys
+    facts: Facts
+    plate_key: Ints
+    streams: Mapping[str, Events]
+
+    def __len__(self) -> int:
+        return len(self.crossing_id)
+
+    def counted_under(self, plan: Plan, group: Group) -> Ints:
+        """Return the key each event of a group is counted under, 0 where it is not counted."""
+        events = self.streams[group.stream]
+        if events.keys is not None:
+            return events.keys[group.by]
+        keys: Ints = self.keys[plan.column[group.by, group.by]][events.row]
+        return keys
+
+
+def read_log(tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None = None) -> Log:
+    """Encode a history.
+
+    Parameters
+    ----------
+    tables : Tables
+        Crossings sorted by ``known_at``; a column ``as_of`` says where features were cut earlier
+        than the record became known, as it is for decisions of the running service.
+    plan : Plan
+        Which combinations of entities are wanted.
+    progress : callable, optional
+        Told how many rows are done, and how many there are.
+
+    Returns
+    -------
+    Log
+        n = number of crossings.
+    """
+    return derive(told(tables, plan, progress), plan)
+
+
+def told(tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None = None) -> Log:
+    """Encode what the records of a history say themselves; see :func:`read_log`.
+
+    With :func:`derive` apart, the tables can be let go before more is made of them.
+    """
+    n = tables.crossings.num_rows
+    entities, facts, measured = _encoded(tables, plan, progress)
+    known_at = ints(tables.crossings["known_at"])
+    names = tables.crossings.column_names
+    measures = Measures(dict(zip(MEASURES, measured, strict=True)))
+    post = pc.dictionary_encode(tables.crossings["post"]).combine_chunks()
+    return Log(
+        tables.crossings["crossing_id"].to_numpy(),
+        post.dictionary.to_numpy(zero_copy_only=False)[post.indices.to_numpy()],
+        known_at,
+        ints(tables.crossings["as_of"]) if "as_of" in names else known_at,
+        Keys(plan.lookups, entities, n),
+        facts,
+        Keys((_PLATE,), entities, n)[0],
+        {
+            CROSSINGS.name: Events(known_at, np.arange(n), measures),
+            INSPECTIONS.name: Events(*act_events(tables)),
+            FINDS.name: Events(*find_events(tables)),
+        },
+    )
+
+
+def derive(log: Log, plan: Plan) -> Log:
+    """Add what events take from the past: measures of crossings, and hits passed along links."""
+    crossings, inspections = log.streams[CROSSINGS.name], log.streams[INSPECTIONS.name]
+    measures = {name: narrowest(found, WHOLE) for name, found in crossings.measures.items()}
+    for name in plan.derived:
+        seen = CROSSINGS.derived[name]
+        found = seen_before(log.keys[plan.column[seen.by, seen.by]], log.known_at, seen)
+        measures[name] = narrowest(found, WHOLE)
+    streams = {
+        CROSSINGS.name: replace(crossings, measures=Measures(measures)),
+        PASSED.name: _passed(plan, log.keys, log.known_at, inspections),
+    }
+    return replace(log, streams={**log.streams, **streams})
+
+
+def _encoded(
+    tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None
+) -> tuple[dict[str, Texts], Facts, list[NDArray[Any]]]:
+    """Encode each crossing: its entities, its facts, and what it adds to its counters."""
+    n = tables.crossings.num_rows
+    names = sorted({name for of, _ in (*plan.lookups, _PLATE) for name in of})
+    parts: dict[str, list[Any]] = {name: [] for name in names}
+    narrow, measured = Parts(len(FACTS), FLOATS), Parts(len(MEASURES), WHOLE)
+    rows = (encode(*each, tables.network) for each in arrivals(tables))
+    for begin in range(0, n, _ENCODED_AT_ONCE):
+        end = min(begin + _ENCODED_AT_ONCE, n)
+        facts, named = np.empty((end - begin, len(FACTS))), []
+        for row, (said, known) in enumerate(islice(rows, end - begin)):
+            named.append([said[name] for name in names])
+            facts[row] = plan.fact_row(known)
+        for name, values in zip(names, zip(*named, strict=True), strict=True):
+            parts[name].append(pa.array(values, pa.string()).dictionary_encode())
+        narrow.add(facts)
+        measured.add(crossing_measures(facts.T).T)
+        if progress is not None:
+            progress(end, n)
+    key.cache_clear()  # what it remembers of a long history is as large as a table of it
+    entities = {name: texts(parts.pop(name)) for name in names}
+    return entities, Facts(narrow.columns()), measured.columns()
+
+
+def _passed(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) -> Events:
+    """Hits passed on along the links of a plan, as a stream of their own."""
+    hits = np.flatnonzero(inspections.measures["hit"])
+    row, at = inspections.row[hits], inspections.known_at[hits]
+
+    def column(entity: str) -> Ints:
+        found: Ints = keys[plan.column[(entity,), (entity,)]]
+        return found
+
+    parts = [
+        passed_on(column(link.via), column(link.to), known_at, hit_row=row, hit_at=at)
+        for link in plan.links
+    ]
+    way, hit, other = stacked(parts, at)
+    measures = {link.measure: np.zeros(len(way), np.int64) for link in plan.links}
+    under: dict[tuple[str, ...], Ints] = {
+        (link.to,): np.zeros(len(way), np.int64) for link in plan.links
+    }
+    for number, link in enumerate(plan.links):
+        measures[link.measure][way == number] = 1
+        under[(link.to,)][way == number] = other[way == number]
+    return Events(at[hit], row[hit], measures, under)
+
+
+def ints(column: Any) -> Ints:
+    """Return an int64 column without nulls as an array."""
+    return np.asarray(column.to_numpy(), np.int64)
+
+
+def arrivals(tables: Tables) -> Iterator[tuple[Any, Any]]:
+    """Yield each crossing with its declaration, None where it has none; in the tables' order."""
+    declared = pc.index_in(
+        tables.crossings["declaration_id"], tables.declarations["declaration_id"]
+    )
+    owner = pc.index_in(tables.goods_items["declaration_id"], tables.declarations["declaration_id"])
+    starts = np.searchsorted(owner.to_numpy(), np.arange(tables.declarations.num_rows + 1))
+    for begin in range(0, tables.crossings.num_rows, CHUNK):
+        crossings = _records(tables.crossings.slice(begin, CHUNK))
+        wanted = declared.slice(begin, CHUNK)
+        places = pc.unique(pc.drop_null(wanted)).to_numpy()
+        heads = dict(zip(places, _declarations(tables, places, starts), strict=True))
+        for crossing, place in zip(crossings, wanted.to_pylist(), strict=True):
+            yield crossing, None if place is None else heads[place]
+
+
+def _declarations(tables: Tables, places: Ints, starts: Ints) -> Iterator[Any]:
+    firsts, lasts = starts[places], starts[places + 1]
+    wanted = [np.arange(a, b) for a, b in zip(firsts, lasts, strict=True)]
+    rows = pa.array(np.concatenate(wanted) if wanted else np.empty(0, np.int64))
+    items = iter(list(_records(tables.goods_items.take(rows))))
+    heads = _records(tables.declarations.take(pa.array(places)))
+    for head, count in zip(heads, lasts - firsts, strict=True):
+        head.items = [next(items) for _ in range(count)]
+        yield head
+
+
+def _records(table: pa.Table) -> Iterator[Any]:
+    """Yield a table's rows as objects with its columns as attributes, times as datetimes."""
+    names = table.column_names
+    columns = [table[name].to_pylist() for name in names]
+    for place, name in enumerate(names):
+        if name in _TIMES:
+            columns[place] = [None if t is None else moment(t) for t in columns[place]]
+    for values in zip(*columns, strict=True):
+        yield SimpleNamespace(**dict(zip(names, values, strict=True)))

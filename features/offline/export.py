@@ -1,0 +1,150 @@
+"""The feature matrix of a bulk folder or a home, as one Parquet file.
+
+Features are made a few at a time and files are written row by row, so the matrix goes through a
+scratch file beside the output: it is never whole in memory. A row group holds rows of one month at
+most.
+"""
+
+import ctypes
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from features.catalogue.plan import Plan
+from features.history.tables import SCHEMAS, Tables
+from features.offline.encoded_history import Log, derive, told
+from features.offline.feature_matrix import Matrix, batches, finished
+
+_ROWS_AT_ONCE = 65_536
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written, and how large it was and what it was made of.
+
+    Attributes
+    ----------
+    rows, features : int
+    definitions : str
+        Digest of the definitions.
+    synthetic : bool
+    input_bytes : int
+        The validated records as Arrow holds them in memory, each once.
+    output_bytes : int
+        The matrix: four bytes a feature and row.
+    """
+
+    rows: int
+    features: int
+    definitions: str
+    synthetic: bool
+    input_bytes: int
+    output_bytes: int
+
+
+def export(
+    read: Callable[[], Tables],
+    plan: Plan,
+    out: Path,
+    *,
+    since: int | None = None,
+    progress: Progress | None = None,
+) -> Exported:
+    """Compute the matrix of a history and write it.
+
+    Parameters
+    ----------
+    read : callable
+        Returns the history, whose tables are let go once they are encoded.
+    plan : Plan
+        The compiled catalogue.
+    out : Path
+        Parquet file with ``crossing_id``, ``as_of`` (timestamp, UTC microseconds) and one float32
+        column a feature; its metadata hold the digests of the definitions and of the history.
+        Rows stand in the order in which crossings became known; a row group ends with its month.
+    since : int, optional
+        UTC microseconds: only crossings known at or after it are written. All of the past is
+        counted all the same, so these rows are, to the bit, those of the whole matrix.
+    progress : Progress, optional
+        Told the stage, how much is done, how much there is.
+
+    Returns
+    -------
+    Exported
+    """
+    say = progress or (lambda _stage, _done, _of: None)
+    tables = read()
+    _give_back()
+    size = sum(tables.table(name).nbytes for name in SCHEMAS)
+    synthetic = tables.network.synthetic
+    about = {"history": tables.digest, "synthetic": str(synthetic).lower()}
+    log = told(tables, plan, lambda done, of: say("encoding", done, of))
+    del tables
+    _give_back()
+    log = derive(log, plan)
+    first = 0 if since is None else int(np.searchsorted(log.known_at, since))
+    rows, width = len(log) - first, len(plan.names)
+    with TemporaryFile(dir=out.parent, prefix=f".{out.name}-") as scratch:
+        found = finished(
+            log,
+            plan,
+            batches(log, plan, first=first),
+            first=first,
+            progress=lambda done, of: say("features", done, of),
+        )
+        for places, part, values in found:
+            for place, column in zip(places, values, strict=True):
+                scratch.seek(4 * (place * rows + part.start))
+                scratch.write(column.data)
+        write(_months(log, plan, scratch, first), plan, out, about)
+    return Exported(rows, width, plan.digest, synthetic, size, 4 * rows * width)
+
+
+def _give_back() -> None:
+    """Return memory that is free to the system, where allocators would keep it scattered."""
+    pa.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
+    if trim is not None:
+        trim(0)
+
+
+def _months(log: Log, plan: Plan, scratch: BinaryIO, first: int) -> Iterator[Matrix]:
+    """Read the scratch file row by row, a month or part of one at a time."""
+    month = log.known_at[first:].astype("M8[us]").astype("M8[M]")
+    starts = np.r_[0, np.flatnonzero(month[1:] != month[:-1]) + 1, len(month)]
+    for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        for at in range(begin, end, _ROWS_AT_ONCE):
+            upto = min(at + _ROWS_AT_ONCE, end)
+            values = np.empty((len(plan.names), upto - at), np.float32)
+            for place, row in enumerate(values):
+                scratch.seek(4 * (place * len(month) + at))
+                scratch.readinto(row.data)  # type: ignore[attr-defined]
+            rows = slice(first + at, first + upto)
+            yield Matrix(log.crossing_id[rows], log.as_of[rows], plan.names, values.T, plan.digest)
+
+
+def write(matrices: Iterable[Matrix], plan: Plan, out: Path, metadata: Mapping[str, str]) -> None:
+    """Write the rows of some matrices, one after the other; see :func:`export`."""
+    schema = pa.schema(
+        [("crossing_id", pa.string()), ("as_of", pa.timestamp("us", tz="UTC"))]
+        + [(name, pa.float32()) for name in plan.names],
+        metadata={"definitions": plan.digest} | dict(metadata),
+    )
+    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+        for made in matrices:
+            for begin in range(0, len(made.as_of), _ROWS_AT_ONCE):
+                rows = slice(begin, begin + _ROWS_AT_ONCE)
+                columns: list[NDArray[Any]] = [
+                    made.crossing_id[rows],
+                    made.as_of[rows].view("M8[us]"),
+                ]
+                columns += [*made.values[rows].T]
+                writer.write_table(pa.table(dict(zip(schema.names, columns, strict=True)), schema))

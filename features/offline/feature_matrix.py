@@ -1,0 +1,284 @@
+"""All reads of a whole history at once, and the feature matrix made of them.
+
+Group by group, the kernel turns a stream's events and the crossings' cuts into reads. Exact because
+everything is int64, and leak-free because an event counts only strictly before the cut. A feature
+is finished as soon as its reads are there, and reads that nothing waits for are let go.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalogue.encoder import FACTS
+from features.catalogue.plan import Group, Plan, Rows
+from features.catalogue.spec import EVER, Fact, Feature, Floats, Read
+from features.catalogue.transforms import Item, Together, together
+from features.offline.encoded_history import Events, Log
+from features.offline.kernel import group_reads
+
+Ints = NDArray[np.int64]
+_ROWS_AT_ONCE = 8_192
+"""Rows of which some features are finished together: few enough to stay within a cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Features of n crossings.
+
+    Attributes
+    ----------
+    crossing_id : object array of shape (n,)
+    as_of : int64 array of shape (n,)
+        UTC microseconds: nothing known at or after it had a part in the row.
+    names : tuple of str
+    values : float32 array of shape (n, n_features)
+        NaN where unknown.
+    definitions : str
+        Digest of the definitions.
+    """
+
+    crossing_id: NDArray[np.object_]
+    as_of: Ints
+    names: tuple[str, ...]
+    values: Rows
+    definitions: str
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What the last event carried, for each crossing; looked up when it is asked for.
+
+    Many reads of one group share where the last event stands, four bytes a crossing.
+    """
+
+    log: Log
+    events: Events
+    last: NDArray[np.int32]
+    """Place of the last event, -1 where there is none."""
+    fact: str
+
+    def __getitem__(self, rows: slice) -> Floats:
+        """Return the fact for some crossings, NaN where there is no last event."""
+        return _last(self.log, self.events, self.last[rows], self.fact)
+
+
+Column = Floats | Carried
+"""One read, of shape (n,), for whoever asks for some rows of it."""
+Kernel = Callable[..., Ints]
+"""Computes the reads of one group; see :func:`features.offline.kernel.group_reads`."""
+
+
+def reads(log: Log, plan: Plan, kernel: Kernel = group_reads) -> dict[Read, Floats]:
+    """Compute every read of the plan for every crossing.
+
+    Parameters
+    ----------
+    log : Log of n crossings
+    plan : Plan
+    kernel : Kernel, default=the numba kernel
+        ``features.offline.reference_kernel.group_reads`` is its numpy twin.
+
+    Returns
+    -------
+    dict of Read to float64 array of shape (n,)
+        Exact integers; NaN where the entity looked up is not known, or has no last event.
+    """
+    found = chain.from_iterable(batch.items() for batch in batches(log, plan, kernel))
+    return {read: column[:] for read, column in found}
+
+
+def batches(
+    log: Log, plan: Plan, kernel: Kernel = group_reads, *, first: int = 0
+) -> Iterator[dict[Read, Column]]:
+    """Yield the reads of :func:`reads` a few at a time, for the rows from ``first`` on."""
+    for group in plan.groups:
+        wanted = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
+        for of in sorted({read.of for read in wanted}):
+            asked = [read for read in wanted if read.of == of]
+            yield _group_reads(log, plan, group, asked, first=first, kernel=kernel)
+
+
+def _group_reads(
+    log: Log, plan: Plan, group: Group, wanted: Sequence[Read], *, first: int, kernel: Kernel
+) -> dict[Read, Column]:
+    events = log.streams[group.stream]
+    query, as_of = log.keys[plan.column[wanted[0].of, group.by]][first:], log.as_of[first:]
+    # The journal's decisions are cut before they are known, so cuts need not ascend with rows.
+    order = slice(None) if (as_of[1:] >= as_of[:-1]).all() else np.argsort(as_of, kind="stable")
+    sums = [read for read in wanted if not read.is_last]
+    measures = sorted({read.measure for read in sums})
+    windows = sorted({read.window for read in sums}) or [EVER]
+    found = kernel(
+        log.counted_under(plan, group),
+        events.known_at,
+        _amounts(events, measures),
+        query[order],
+        as_of[order],
+        np.array([0 if window >= EVER else window for window in windows]),
+        np.array([measures.index(read.measure) for read in sums], np.int64),
+        np.array([windows.index(read.window) for read in sums], np.int64),
+        last=len(sums) < len(wanted),
+    )
+    out: dict[Read, Column] = {}
+    last = np.full(len(query), -1, np.int32)
+    if len(sums) < len(wanted):
+        last[order] = found[-1]
+        last[query == 0] = -1
+    for read in wanted:
+        if read.is_last:
+            out[read] = Carried(log, events, last, read.measure)
+            continue
+        values = _as_floats(found[sums.index(read)], order)
+        values[query == 0] = np.nan
+        out[read] = values
+    return out
+
+
+def _as_floats(column: Ints, order: NDArray[np.intp] | slice) -> Floats:
+    """Return a column in the order of rows, in the memory that it has where it has that order."""
+    values = column.view(np.float64)
+    if not isinstance(order, slice):
+        values = np.empty(len(column))
+        values[order] = column
+        return values
+    for begin in range(0, len(column), _ROWS_AT_ONCE):
+        rows = slice(begin, begin + _ROWS_AT_ONCE)
+        values[rows] = column[rows]
+    return values
+
+
+def _amounts(events: Events, measures: Sequence[str]) -> Ints:
+    """Return what each event adds, one row a measure."""
+    out = np.empty((len(measures), len(events.row)), np.int64)
+    for name, row in zip(measures, out, strict=True):
+        row[:] = 1 if name == "n" and "n" not in events.measures else events.measures[name]
+    return out
+
+
+def _last(log: Log, events: Events, last: NDArray[np.int32], fact: str) -> Floats:
+    """Return what the last events carry; NaN where there is none."""
+    if not len(events.row):
+        return np.full(len(last), np.nan)
+    if fact == "known_at":
+        carried = events.known_at[last].astype(np.float64)
+    else:
+        carried = log.facts[FACTS.index(fact)][events.row[last]]
+    return np.where(last < 0, np.nan, carried)
+
+
+Engine = Callable[[Log, Plan], dict[Read, Floats]]
+"""Computes every read of a plan for every crossing; see :func:`reads`."""
+
+
+def matrix(
+    log: Log,
+    plan: Plan,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    engine: Engine | None = None,
+) -> Matrix:
+    """Compute the feature matrix of a history.
+
+    Parameters
+    ----------
+    log : Log of n crossings
+    plan : Plan
+    progress : callable, optional
+        Told how many features are done, and how many there are.
+    engine : Engine, optional
+        Default: the numba kernel, a few reads at a time.
+        ``features.offline.sql.duckdb_engine.reads`` is an independent one, of equal bits.
+
+    Returns
+    -------
+    Matrix
+        One row a crossing, cut at its own ``as_of``.
+    """
+    values = np.empty((len(log), len(plan.names)), np.float32)
+    found = batches(log, plan) if engine is None else [engine(log, plan)]
+    for places, rows, made in finished(log, plan, found, progress=progress):
+        values[rows, places] = made.T
+    return Matrix(log.crossing_id, log.as_of, plan.names, values, plan.digest)
+
+
+def finished(
+    log: Log,
+    plan: Plan,
+    found: Iterable[Mapping[Read, Column]],
+    *,
+    first: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[tuple[int, ...], slice, Rows]]:
+    """Finish features as soon as their reads are there, some features of some rows at a time.
+
+    Parameters
+    ----------
+    log : Log of n crossings
+    plan : Plan
+    found : iterable of mapping of Read to float64 column of shape (n - first,)
+        All reads of the plan, a few at a time.
+    first : int, default=0
+        The row from which on features are wanted.
+    progress : callable, optional
+        Told how many features are done, and how many there are.
+
+    Yields
+    ------
+    places : tuple of k int
+        Where these features stand among the plan's names; each place once for each row.
+    rows : slice of m rows, counted from ``first``
+    values : float32 array of shape (k, m)
+        To the bit what ``plan.finish`` makes of all slots.
+    """
+    waits = dict(enumerate(plan.catalogue.values()))
+    reads = {place: _reads(feature) for place, feature in waits.items()}
+    held: dict[Read, Column] = {}
+    for batch in chain([{}], found):
+        held |= batch
+        ready = [place for place in waits if reads[place] <= held.keys()]
+        for features in together({place: waits.pop(place) for place in ready}):
+            yield from _finished(log, features, held, first)
+        wanted = set().union(*(reads[place] for place in waits))
+        # What waits has memory of its own, so that the rest of its group is let go.
+        held = {read: _alone(values) for read, values in held.items() if read in wanted}
+        del batch  # or it would live on while the next one is made
+        if progress is not None and ready:
+            progress(len(reads) - len(waits), len(reads))
+
+
+def _alone(column: Column) -> Column:
+    is_part = not isinstance(column, Carried) and column.base is not None
+    return column[:].copy() if is_part else column
+
+
+def _reads(feature: Feature) -> set[Read]:
+    return {item for item in feature.inputs if isinstance(item, Read)}
+
+
+def _finished(
+    log: Log, features: Together, held: Mapping[Read, Column], first: int
+) -> Iterator[tuple[tuple[int, ...], slice, Rows]]:
+    n = len(log) - first
+
+    def filled(items: Sequence[Item], rows: slice) -> Floats:
+        out = np.empty((len(items), rows.stop - rows.start))
+        for item, row in zip(items, out, strict=True):
+            within = slice(first + rows.start, first + rows.stop)
+            row[:] = held[item][rows] if isinstance(item, Read) else _fact(log, item, within)
+        return out
+
+    items, shape = tuple(chain.from_iterable(features.own)), (-1, len(features.places))
+    for begin in range(0, n, _ROWS_AT_ONCE):
+        rows = slice(begin, min(begin + _ROWS_AT_ONCE, n))
+        own = filled(items, rows).reshape(*shape, rows.stop - begin)
+        made = features.finish(own, filled(features.common, rows))
+        yield features.places, rows, made.astype(np.float32)
+
+
+def _fact(log: Log, fact: Fact, rows: slice) -> Floats:
+    if fact.name == "as_of":
+        return log.as_of[rows].astype(np.float64)
+    return log.facts[FACTS.index(fact.name), rows]

@@ -1,0 +1,80 @@
+"""Entities numbered as they appear, so that a part can be sorted by counting.
+
+A table of keys and numbers with open addressing, at most half full: its size is a power of two, and
+nobody's key is 0.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.offline.radix_partition import SPREAD, Ints, compiled
+
+Places = NDArray[np.uint32]
+
+
+@compiled
+def numbered(keys: Ints, code: Places, slots: Ints) -> tuple[Ints, int]:
+    """Number entities from 1 on as they appear; nobody is 0. Return the table and the next number.
+
+    The table is the last part's, which was as large as it had to be.
+    """
+    slots[:] = 0
+    at, count = 0, 1
+    while True:
+        at, count = _number(keys, code, at, slots, count)
+        if at == len(keys):
+            return slots, count
+        slots = _doubled(slots)
+
+
+@compiled
+def _number(keys: Ints, code: Places, at: int, slots: Ints, count: int) -> tuple[int, int]:
+    """Number entities until the table is half full; return where it stopped, and the next number.
+
+    The table is the same all along: to hand over another one costs more than to look into it.
+    """
+    most = 1 + len(slots) // 2
+    for i in range(at, len(keys)):
+        key = keys[i]
+        if key == 0:
+            code[i] = 0
+            continue
+        place = _slot(slots, key)
+        if slots[place, 0] == 0:
+            if count == most:
+                return i, count
+            slots[place, 0] = key
+            slots[place, 1] = count
+            count += 1
+        code[i] = slots[place, 1]
+    return len(keys), count
+
+
+@compiled
+def recalled(asked: Ints, code: Places, slots: Ints) -> None:
+    """Look up the numbers of entities; 0 for nobody, and for whom the table does not know."""
+    for i in range(len(asked)):
+        code[i] = slots[_slot(slots, asked[i]), 1] if asked[i] != 0 else 0
+
+
+@compiled
+def _slot(slots: Ints, key: int) -> np.uint64:
+    """Where a key stands in the table, or the free place where it belongs.
+
+    Unsigned, so that no place is taken to count from the end; two comparisons, as looking into a
+    tuple takes five times as long.
+    """
+    mask, one = np.uint64(len(slots) - 1), np.uint64(1)
+    at = ((np.uint64(key) * SPREAD) >> np.uint64(32)) & mask
+    while slots[at, 0] != 0 and slots[at, 0] != key:
+        at = (at + one) & mask
+    return at
+
+
+@compiled
+def _doubled(slots: Ints) -> Ints:
+    larger = np.zeros((2 * len(slots), 2), np.int64)
+    for old in range(len(slots)):
+        if slots[old, 0] != 0:
+            larger[_slot(larger, slots[old, 0])] = slots[old]
+    return larger

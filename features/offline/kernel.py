@@ -1,0 +1,256 @@
+"""The bulk kernel: every as-of read of one group of counters, for every crossing.
+
+Events are sorted by entity, in each in the order in which they became known. Pointers then walk
+along with an entity's crossings: one stands at the first event that a crossing may not see, one for
+each window at the first event inside it. A read is the difference of two running sums: exact in
+int64, and linear in events and crossings. The numpy twin (:mod:`features.offline.reference_kernel`)
+gives the same numbers by another road.
+
+What bounds it is memory, not arithmetic. Rows are first dealt into parts by their keys, and one
+part after the other is finished within what a processor holds close. A long history so passes
+through memory three times: into its parts, through the reads, back into the order of crossings. All
+of it happens in the buffer that is returned. Pointers take four bytes: enough for 2^32 events.
+"""
+
+import numpy as np
+
+from features.offline.hash_index import Places, numbered, recalled
+from features.offline.radix_partition import Ints, compiled, count_up, dealt, lay, put_back
+
+DEALT_FROM = 1 << 18
+"""Fewer events than this fit into a processor's cache as they are."""
+PART_ROWS = 1 << 16
+"""Events of a part at most, about."""
+_KEYS, _TIMES, _ROWS, _AMOUNTS = range(4)
+"""Rows of a buffer that events are dealt into; amounts from the last one on."""
+Given = tuple[Ints, Ints, Ints, Ints]
+"""Events: keys, times, amounts, and which of these are added up."""
+Laid = tuple[Ints, Ints, Ints, Ints, Ints]
+"""The same part by part, and where each was."""
+Queries = tuple[Ints, Ints]
+"""Keys and cuts."""
+Grouped = tuple[Ints, Places, Ints]
+"""Queries sorted by entity: where each entity begins, which they are, their cuts."""
+Asks = tuple[Ints, Ints, Ints, bool]
+"""The sum and the pointer of each read, how far pointers lie back, whether the last is wanted."""
+_EVER = 1 << 62  # a window that no two times are apart
+
+
+def group_reads(
+    event_key: Ints,
+    event_time: Ints,
+    amounts: Ints,
+    query_key: Ints,
+    query_time: Ints,
+    spans: Ints,
+    read_amount: Ints,
+    read_span: Ints,
+    *,
+    last: bool = True,
+) -> Ints:
+    """Compute the reads of one group of counters.
+
+    Parameters
+    ----------
+    event_key, query_key : int64 array of shape (m,) and (n,)
+        Entities; 0 where not known.
+    event_time, query_time : int64 array of shape (m,) and (n,)
+        UTC microseconds, both ascending; a query sees events strictly before its time.
+    amounts : int64 array of shape (n_amounts, m)
+        What each event adds.
+    spans : int64 array of shape (n_spans,)
+        Windows in microseconds; 0 reaches back to the beginning.
+    read_amount, read_span : int64 array of shape (n_reads,)
+        Which amount each read sums, over which window.
+    last : bool, default=True
+        Whether the last event is wanted.
+
+    Returns
+    -------
+    int64 array of shape (n_reads + last, n)
+        The sums; in the last row the position of the last event seen, -1 where there is none.
+    """
+    added = np.flatnonzero([not _is_ones(amount) for amount in amounts])
+    sum_of = np.full(len(amounts), -1)  # where events count one each, there is nothing to add up
+    sum_of[added] = np.arange(len(added))
+    back = np.append(0, np.where(spans == 0, _EVER, spans))
+    asks = sum_of[read_amount], 1 + read_span, back, last
+    events, queries = (event_key, event_time, amounts, added), (query_key, query_time)
+    # A stream that asks about itself, as the crossings do, is dealt and sorted once.
+    itself = _is_same(event_key, query_key) and _is_same(event_time, query_time)
+    made, size = len(read_amount) + int(last), max(len(event_key), len(query_key))
+    if size >= DEALT_FROM:
+        bits = max((size // PART_ROWS).bit_length(), 1)
+        return _read_dealt(events, queries, asks, made, itself=itself, bits=bits)
+    out = np.empty((made, len(query_key)), np.int64)
+    ends = np.array([0, len(event_key)]), np.array([0, len(query_key)])
+    _read_parts(
+        (*events, np.arange(len(event_key) if last else 0)), queries, ends, itself, asks, out
+    )
+    return out
+
+
+def _is_same(one: Ints, other: Ints) -> bool:
+    return one is other or np.array_equal(one, other)
+
+
+def _read_dealt(
+    events: Given, queries: Queries, asks: Asks, made: int, *, itself: bool, bits: int
+) -> Ints:
+    """Deal rows into parts, read them, and put what was read back into the order of queries."""
+    keys, times, amounts, added = events
+    # The first row is free, so that each column moves up by one as it is put back.
+    out = np.empty((max(1 + made, _AMOUNTS + len(added)), len(queries[0])), np.int64)
+    asked = dealt(queries[0], bits)
+    laid, own = out, asked
+    if not itself:
+        own, laid = dealt(keys, bits), np.empty((_AMOUNTS + len(added), len(keys)), np.int64)
+        lay(queries[0], asked, out[_KEYS])
+        lay(queries[1], asked, out[_TIMES])
+    if asks[-1]:
+        count_up(laid[0])
+        lay(laid[0], own, laid[_ROWS])
+    for row, column in ((_KEYS, keys), (_TIMES, times)):
+        lay(column, own, laid[row])
+    for row, amount in enumerate(added):
+        lay(amounts[amount], own, laid[_AMOUNTS + row])
+    of_parts = laid[_KEYS], laid[_TIMES], laid[_AMOUNTS:], np.arange(len(added)), laid[_ROWS]
+    parts = out[_KEYS], out[_TIMES]
+    _read_parts(of_parts, parts, (own[2], asked[2]), itself, asks, out[1:])
+    for row in range(made):
+        put_back(out[row + 1], asked, out[row])
+    return out[:made]
+
+
+@compiled
+def _is_ones(amount: Ints) -> bool:
+    for each in amount:  # noqa: SIM110 - a generator is not compiled
+        if each != 1:
+            return False
+    return True
+
+
+@compiled
+def _take(values: Ints, places: Places, out: Ints) -> None:
+    for i in range(len(places)):
+        out[i] = values[places[i]]
+
+
+@compiled
+def _read_parts(
+    events: Laid, queries: Queries, bounds: Queries, itself: bool, asks: Asks, out: Ints
+) -> None:
+    """Compute the reads of one part after the other.
+
+    They may be written where the part's rows were read from: by then these are through.
+    """
+    keys, times, amounts, added, rows = events
+    (begins, asked), back = bounds, asks[2]
+    most, most_asked = np.diff(begins).max(), np.diff(asked).max()
+    code, order, time = _room(most), _room(most), np.empty(most, np.int64)
+    asked_code, asked_order, cut = (
+        _room(most_asked),
+        _room(most_asked),
+        np.empty(most_asked, np.int64),
+    )
+    places, seen = np.zeros((len(back), most_asked), np.uint32), np.empty(most_asked, np.int64)
+    slots, sums = np.zeros((1 << 10, 2), np.int64), np.zeros((len(added), most + 1), np.int64)
+    for part in range(len(begins) - 1):
+        begin, end, first, n = (
+            begins[part],
+            begins[part + 1],
+            asked[part],
+            asked[part + 1] - asked[part],
+        )
+        slots, count = numbered(keys[begin:end], code, slots)
+        start = _grouped(code[: end - begin], count, order)
+        _take(times[begin:end], order[: start[-1]], time)
+        if itself:
+            of = start, order, time
+        else:
+            recalled(queries[0][first : first + n], asked_code, slots)
+            of = _grouped(asked_code[:n], count, asked_order), asked_order, cut
+            _take(queries[1][first : first + n], asked_order[: of[0][-1]], cut)
+        places[:, :n] = 0
+        _place(start, time, of, back, places)
+        if asks[3]:
+            _last(start, order, of, places[0], rows[begin:end], seen[:n])
+        for row in range(len(added)):
+            _add_up(order[: start[-1]], amounts[added[row], begin:end], sums[row])
+        _write(places[:, :n], sums, seen, asks, out[:, first : first + n])
+
+
+@compiled
+def _room(rows: int) -> Places:
+    return np.zeros(rows, np.uint32)
+
+
+@compiled
+def _grouped(code: Places, count: int, order: Places) -> Ints:
+    """Sort rows by entity, stably, leaving out those of none; return where each entity begins."""
+    start = np.zeros(count + 1, np.int64)
+    for c in code:
+        start[c + 1] += 1
+    start[1] = 0
+    for c in range(count):
+        start[c + 1] += start[c]
+    place = start.copy()
+    for i, c in enumerate(code):
+        if c != 0:
+            order[place[c]] = i
+            place[c] += 1
+    return start
+
+
+@compiled
+def _place(start: Ints, time: Ints, asking: Grouped, back: Ints, places: Places) -> None:
+    """Fill in where each query's pointers stand among the sorted events."""
+    asked_start, asked_order, cut = asking
+    for c in range(1, len(start) - 1):
+        begin, end = np.uint64(start[c]), np.uint64(start[c + 1])
+        for w in range(len(back)):
+            at, span = begin, back[w]
+            for q in range(asked_start[c], asked_start[c + 1]):
+                since = cut[q] - span
+                while at < end and time[at] < since:
+                    at += np.uint64(1)
+                places[w, asked_order[q]] = at
+
+
+@compiled
+def _last(
+    start: Ints, order: Places, asking: Grouped, upto: Places, rows: Ints, seen: Ints
+) -> None:
+    """Fill in the last event that each query may see."""
+    seen[:] = -1
+    for c in range(1, len(start) - 1):
+        for q in range(asking[0][c], asking[0][c + 1]):
+            row = asking[1][q]
+            if upto[row] > start[c]:
+                seen[row] = rows[order[upto[row] - np.uint32(1)]]
+
+
+@compiled
+def _add_up(order: Places, amount: Ints, sums: Ints) -> None:
+    """Sums of the sorted amounts, running on across entities: only differences are read."""
+    total = 0
+    for j in range(len(order)):
+        total += amount[order[j]]
+        sums[j + 1] = total
+
+
+@compiled
+def _write(places: Places, sums: Ints, seen: Ints, asks: Asks, out: Ints) -> None:
+    sum_of, span_of, _, last = asks
+    for read in range(len(sum_of)):
+        upto, since, column = places[0], places[span_of[read]], out[read]
+        if sum_of[read] < 0:
+            for i in range(len(column)):
+                column[i] = np.int64(upto[i]) - np.int64(since[i])
+        else:
+            total = sums[sum_of[read]]
+            for i in range(len(column)):
+                column[i] = total[upto[i]] - total[since[i]]
+    if last:
+        for i in range(out.shape[1]):
+            out[len(sum_of), i] = seen[i]

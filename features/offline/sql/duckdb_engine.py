@@ -1,0 +1,49 @@
+"""The reads of a history by DuckDB: the independent checker of the kernels.
+
+It shares the definitions with them and nothing else: neither the walk nor the search, and not the
+way from a read to a column of numbers either.
+"""
+
+from collections.abc import Callable
+
+import duckdb
+import numpy as np
+
+from features.catalogue.plan import Plan
+from features.catalogue.spec import Floats, Read
+from features.offline.encoded_history import Log
+from features.offline.sql.relations import read_column, relations
+from features.offline.sql.window_queries import Question, frames, questions
+
+Text = Callable[[Question], str]
+"""Writes a question as SQL: ``frames`` or ``carried`` of
+:mod:`features.offline.sql.window_queries`.
+"""
+
+
+def reads(log: Log, plan: Plan, text: Text = frames) -> dict[Read, Floats]:
+    """Compute every read of the plan for every crossing.
+
+    As :func:`features.offline.feature_matrix.reads` does.
+
+    Parameters
+    ----------
+    log : Log of n crossings
+    plan : Plan
+    text : Text, default=frames
+
+    Returns
+    -------
+    dict of Read to float64 array of shape (n,)
+        Exact integers; NaN where the entity looked up is not known, or has no last event.
+    """
+    out = {read: np.full(len(log), np.nan) for read in plan.reads}
+    with duckdb.connect() as connection:
+        for name, relation in relations(log, plan).items():
+            connection.register(name, relation)
+        for question in questions(plan):
+            answer = connection.sql(text(question)).to_arrow_table()
+            rows = answer["crossing"].to_numpy()
+            for read in question.reads:
+                out[read][rows] = answer[read_column(read)].to_numpy()
+    return out

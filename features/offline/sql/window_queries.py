@@ -1,0 +1,261 @@
+"""The reads of a plan as SQL: one text for every engine that has window frames.
+
+For each group of counters, events and cuts are laid on one line of time, entity by entity, and a
+read is a sum over a frame that stops one microsecond before the cut. Two texts give one answer:
+
+frames   ``RANGE BETWEEN window PRECEDING AND 1 PRECEDING``: each read as it is defined. Some
+         engines add up each frame anew, which costs the square of what one entity has.
+carried  for hot entities, whose events no one worker should have to walk through. Time is cut into
+         buckets, what was counted in earlier buckets is carried forward, and a read is what had
+         been counted at its cut less what had been counted where its window begins. Every event is
+         in exactly one bucket: nothing overlaps, so no window is ever wider than an overlap.
+
+Stands on the relations of :mod:`features.offline.sql.relations` under their own names. Standard
+SQL, BIGINT and DOUBLE; ``%`` only ever cuts times into buckets, so what it does below zero does not
+matter.
+"""
+
+# ruff: noqa: S608 - texts are put together from names of the catalogue and integers alone
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.domain.time_units import DAY
+from features.catalogue.event_streams import CROSSINGS
+from features.catalogue.plan import Group, Plan
+from features.catalogue.spec import EVER, Read, window_name
+from features.offline.sql.relations import key_column, read_column
+from features.offline.sql.source_queries import source
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All reads of one group under one combination of entities looked up: one query."""
+
+    group: Group
+    of: tuple[str, ...]
+    reads: tuple[Read, ...]
+
+    @property
+    def name(self) -> str:
+        """A name that no other question of a plan has, fit for a folder."""
+        return f"{self.group.stream}__{key_column(self.of, self.group.by)}"
+
+    @property
+    def columns(self) -> list[str]:
+        """The answer's columns after ``crossing``, one a read."""
+        return [read_column(read) for read in self.reads]
+
+    @property
+    def sums(self) -> list[Read]:
+        """The reads that are sums."""
+        return [read for read in self.reads if not read.is_last]
+
+    @property
+    def measures(self) -> list[str]:
+        """What is summed."""
+        return sorted({read.measure for read in self.sums})
+
+    @property
+    def spans(self) -> list[int]:
+        """The windows, the one that reaches back to the beginning left out."""
+        return sorted({read.window for read in self.sums if read.window < EVER})
+
+    @property
+    def facts(self) -> list[str]:
+        """What is asked of the last crossing, its time left out."""
+        return [read.measure for read in self.reads if read.is_last and read.measure != "known_at"]
+
+    @property
+    def told(self) -> list[str]:
+        """What an event says for those who ask about the last one: its crossing, its time."""
+        asks_time = any(read.is_last and read.measure == "known_at" for read in self.reads)
+        return ["told"] * bool(self.facts) + ["told_at"] * asks_time
+
+
+def questions(plan: Plan) -> list[Question]:
+    """Return the questions that together answer every read of a plan."""
+    out = []
+    for group in plan.groups:
+        reads = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
+        for of in sorted({read.of for read in reads}):
+            asked = tuple(read for read in reads if read.of == of)
+            out.append(Question(group, of, asked))
+    return out
+
+
+def frames(question: Question, *, only: str = "TRUE") -> str:
+    """Write a question with one frame a window.
+
+    Parameters
+    ----------
+    question : Question
+    only : str, default="TRUE"
+        Condition on ``entity``.
+
+    Returns
+    -------
+    str
+        A query with the columns ``crossing`` and those of the question; no row for a crossing whose
+        entity is not known, NULL where there is no last event.
+    """
+    windows = [
+        f"{_window(window)} AS (PARTITION BY entity ORDER BY moment "
+        f"RANGE BETWEEN {_reach(window)} PRECEDING AND 1 PRECEDING)"
+        for window in sorted({read.window for read in question.sums} | {EVER})
+    ]
+    columns = ["asks AS crossing"]
+    for read in question.sums:
+        amount = f"SUM(add_{read.measure}) OVER {_window(read.window)}"
+        columns.append(f"CAST(COALESCE({amount}, 0) AS BIGINT) AS {read_column(read)}")
+    columns += [f"MAX({name}) OVER ever AS {name}" for name in question.told]
+    return f"""WITH line AS (
+{_line(question, [0])}
+), found AS (
+  SELECT {_list(columns)}
+  FROM line WHERE entity <> 0 AND {only}
+  WINDOW {_list(windows)}
+)
+{_answer(question)}"""
+
+
+def carried(question: Question, *, only: str = "TRUE", bucket: int = DAY) -> str:
+    """Write a question with counters carried from bucket to bucket.
+
+    Parameters
+    ----------
+    question : Question
+    only : str, default="TRUE"
+        Condition on ``entity``.
+    bucket : int, default=a day
+        Width of a bucket in microseconds.
+
+    Returns
+    -------
+    str
+        A query with the same answer as :func:`frames`.
+    """
+    added, told = [f"add_{name}" for name in question.measures], question.told
+    running = [f"COALESCE(SUM({name}) OVER w, 0) AS {name}" for name in added]
+    standing = [f"before.{name} + inside.{name} AS {name}" for name in added]
+    found = [f"{_difference(read)} AS {read_column(read)}" for read in question.sums]
+    return _CARRIED.format(
+        line=_line(question, [0, *question.spans]),
+        only=only,
+        bucket=bucket,
+        totals=_list([f"SUM({c}) AS {c}" for c in added] + [f"MAX({c}) AS {c}" for c in told]),
+        running=_list(running + [f"MAX({name}) OVER w AS {name}" for name in told]),
+        standing=_list(standing + [f"COALESCE(inside.{c}, before.{c}) AS {c}" for c in told]),
+        found=_list(found + [f"MAX(CASE WHEN look = 0 THEN {c} END) AS {c}" for c in told]),
+        answer=_answer(question),
+    )
+
+
+_CARRIED = """WITH line AS (
+{line}
+), bucketed AS (
+  SELECT line.*, moment - moment % {bucket} AS bucket FROM line WHERE entity <> 0 AND {only}
+), totals AS (
+  SELECT entity, bucket,
+    {totals}
+  FROM bucketed GROUP BY entity, bucket
+), before AS (
+  SELECT entity, bucket,
+    {running}
+  FROM totals
+  WINDOW w AS (
+    PARTITION BY entity ORDER BY bucket ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+  )
+), inside AS (
+  SELECT asks, look, entity, bucket,
+    {running}
+  FROM bucketed
+  WINDOW w AS (
+    PARTITION BY entity, bucket ORDER BY moment
+    RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+  )
+), standing AS (
+  SELECT asks, look,
+    {standing}
+  FROM inside JOIN before ON before.entity = inside.entity AND before.bucket = inside.bucket
+  WHERE asks IS NOT NULL
+), found AS (
+  SELECT asks AS crossing,
+    {found}
+  FROM standing GROUP BY asks
+)
+{answer}"""
+
+
+def split(question: Question, hot_entities: Sequence[int], *, bucket: int = DAY) -> str:
+    """Write a question with carried counters for hot entities and with frames for all others."""
+    if not hot_entities:
+        return frames(question)
+    listed = ", ".join(map(str, hot_entities))
+    cold = frames(question, only=f"entity NOT IN ({listed})")
+    warm = carried(question, only=f"entity IN ({listed})", bucket=bucket)
+    return f"SELECT * FROM (\n{cold}\n) AS cold\nUNION ALL\nSELECT * FROM (\n{warm}\n) AS hot"
+
+
+def hot(question: Question, *, above: int) -> str:
+    """Write which entities have more than so many events and cuts together: ``entity``."""
+    return f"""WITH line AS (
+{_line(question, [0])}
+)
+SELECT entity FROM line WHERE entity <> 0 GROUP BY entity HAVING COUNT(*) > {above}"""
+
+
+def _line(question: Question, looks: Sequence[int]) -> str:
+    """Events and cuts on one line of time; a cut looks once for each window back."""
+    by = question.group.by
+    added = [f"add_{name}" for name in question.measures]
+    told = {"told": "crossing", "told_at": "known_at"}
+    events = [
+        "CAST(NULL AS BIGINT) AS asks",
+        "CAST(0 AS BIGINT) AS look",
+        f"{key_column(by, by)} AS entity",
+        "known_at AS moment",
+        *(f"{told[name]} AS {name}" for name in question.told),
+        *added,
+    ]
+    branches = [f"  SELECT {', '.join(events)} FROM {source(question.group, question.measures)}"]
+    for window in looks:
+        look = f"CAST({window} AS BIGINT)"
+        cut = ["crossing", look, key_column(question.of, by), f"as_of - {window}"]
+        nothing = ["NULL"] * len(question.told) + ["0"] * len(added)
+        branches.append(f"  SELECT {', '.join(cut + nothing)} FROM {CROSSINGS.name}")
+    return "\n  UNION ALL\n".join(branches)
+
+
+def _difference(read: Read) -> str:
+    amount = f"add_{read.measure}"
+    then = "" if read.window >= EVER else f" WHEN look = {read.window} THEN -{amount}"
+    return f"CAST(SUM(CASE WHEN look = 0 THEN {amount}{then} ELSE 0 END) AS BIGINT)"
+
+
+def _answer(question: Question) -> str:
+    """Fetch what the last crossing carried, and leave one row a crossing."""
+    columns = [f"found.{read_column(read)}" for read in question.sums]
+    for read in question.reads:
+        if read.is_last:
+            source = (
+                "found.told_at" if read.measure == "known_at" else f"latest.fact_{read.measure}"
+            )
+            columns.append(f"{source} AS {read_column(read)}")
+    join = f"\nLEFT JOIN {CROSSINGS.name} AS latest ON latest.crossing = found.told"
+    return (
+        f"SELECT {_list(['found.crossing', *columns])}\nFROM found"
+        f"{join if question.facts else ''}\nWHERE found.crossing IS NOT NULL"
+    )
+
+
+def _window(window: int) -> str:
+    return "ever" if window >= EVER else f"within_{window_name(window)}"
+
+
+def _reach(window: int) -> str:
+    return "UNBOUNDED" if window >= EVER else str(window)
+
+
+def _list(columns: Sequence[str]) -> str:
+    return ",\n    ".join(columns)

@@ -1,0 +1,127 @@
+"""A loaded history, into the counters of the store.
+
+The rows are the same that one append after another would have written: cumulative sums by entity
+in the order of becoming known, ties in time folded into one row.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, delete
+
+from features.catalogue.encoder import FACTS
+from features.catalogue.event_measures import vehicles
+from features.catalogue.plan import Plan
+from features.history.labels import Look
+from features.offline.derived_measures import first_pairs
+from features.offline.encoded_history import Events, Log
+from features.online.counter_store import COUNTERS, copy
+from features.online.crossing_index import LINKS, PASSAGES
+from features.online.entity_links import keep, ways
+from features.online.search_counts import AT_ONCE, Looked, PlaceCounter, forget
+from features.online.state_layout import Layout, layouts
+
+Ints = NDArray[np.int64]
+_ARRIVED, _ENTRY = FACTS.index("arrived_at"), FACTS.index("is_entry")
+_CHUNK = 20_000
+
+
+def backfill(connection: Connection, log: Log, plan: Plan, *, looks: Sequence[Look] = ()) -> None:
+    """Replace counters and passages by those of a history, inside one writer's transaction.
+
+    ``looks`` says where its vehicles were searched.
+    """
+    connection.execute(delete(COUNTERS))
+    connection.execute(delete(PASSAGES))
+    for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
+        under = log.counted_under(plan, group)
+        copy(connection, _rows(log, log.streams[group.stream], under, layout))
+    connection.execute(delete(LINKS))
+    keep(connection, _linked(log, plan))
+    label = _labels(log)
+    keys = log.keys[:]
+    for begin in range(0, len(log), _CHUNK):
+        connection.execute(PASSAGES.insert(), list(_passages(log, keys, label, begin=begin)))
+    forget(connection)
+    counter = PlaceCounter(plan)
+    for begin in range(0, len(looks), AT_ONCE):
+        counter.count(connection, list(_looked(log, keys, looks[begin : begin + AT_ONCE])))
+
+
+def _looked(log: Log, keys: Ints, looks: Sequence[Look]) -> Iterator[Looked]:
+    for _, row, searched, found in looks:
+        (vehicle,) = vehicles(log.facts, slice(row, row + 1))
+        name = str(log.crossing_id[row])
+        yield Looked(name, vehicle, keys[:, row].tolist(), searched, found)
+
+
+def _linked(log: Log, plan: Plan) -> Iterator[tuple[int, int, int, int]]:
+    for way in ways(plan):
+        via, to = log.keys[way.via], log.keys[way.to]
+        for row in first_pairs(via, to, log.known_at).tolist():
+            yield way.number, int(via[row]), int(log.known_at[row]), int(to[row])
+
+
+def _rows(
+    log: Log, events: Events, entity: Ints, layout: Layout
+) -> Iterator[tuple[int, int, int, bytes]]:
+    order = np.lexsort((events.known_at, entity))
+    order = order[entity[order] != 0]
+    if not len(order):
+        return
+    entity, known_at, row = entity[order], events.known_at[order], events.row[order]
+    starts = np.flatnonzero(np.r_[True, entity[1:] != entity[:-1]])
+    lasts = np.flatnonzero(
+        np.r_[(entity[1:] != entity[:-1]) | (known_at[1:] != known_at[:-1]), True]
+    )
+    packed = np.empty((len(lasts), layout.width), "<i8")
+    for place, measure in enumerate(layout.sums):
+        packed[:, place] = _cumulative(events, measure, order, starts)[lasts]
+    for place, name in enumerate(layout.carried, len(layout.sums)):
+        carried = known_at if name == "known_at" else log.facts[FACTS.index(name)][row]
+        packed[:, place] = carried[lasts].astype("<f8").view("<i8")
+    width, states = 8 * layout.width, packed.tobytes()
+    for at, (who, when) in enumerate(
+        zip(entity[lasts].tolist(), known_at[lasts].tolist(), strict=True)
+    ):
+        yield layout.number, who, when, states[at * width : (at + 1) * width]
+
+
+def _cumulative(events: Events, measure: str, order: Ints, starts: Ints) -> Ints:
+    """Sum within each entity: the running total less what it was before its first event."""
+    if measure == "n" and "n" not in events.measures:
+        amounts = np.ones(len(order), np.int64)
+    else:
+        amounts = events.measures[measure][order]
+    running = np.cumsum(amounts)
+    before = (running - amounts)[starts]
+    return running - np.repeat(before, np.diff(np.r_[starts, len(order)]))
+
+
+def _labels(log: Log) -> Ints:
+    """What acts have said so far about each crossing: (inspected, hit, seizure) of shape (3, n)."""
+    acts = log.streams["inspections"]
+    label = np.zeros((3, len(log)), np.int64)
+    for place, measure in enumerate(("n", "hit", "seizure")):
+        np.add.at(label[place], acts.row, acts.measures[measure])
+    return label
+
+
+def _passages(log: Log, keys: Ints, label: Ints, *, begin: int) -> Iterator[dict[str, object]]:
+    end = min(begin + _CHUNK, len(log))
+    kinds = vehicles(log.facts, slice(begin, end))
+    for row, vehicle in zip(range(begin, end), kinds, strict=True):
+        yield {
+            "crossing_id": log.crossing_id[row],
+            "post": log.post[row],
+            "plate_key": int(log.plate_key[row]),
+            "is_entry": bool(log.facts[_ENTRY, row]),
+            "arrived_at": int(log.facts[_ARRIVED, row]),
+            "known_at": int(log.known_at[row]),
+            "entity_keys": keys[:, row].astype("<i8").tobytes(),
+            "inspected": int(label[0, row]),
+            "hit": int(label[1, row]),
+            "seizure": int(label[2, row]),
+            "vehicle": vehicle,
+        }

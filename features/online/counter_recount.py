@@ -1,0 +1,114 @@
+"""The counters counted again, for a check of the store's: one backfill of history and journal.
+
+The live counters came about one record after another; a backfill of the same records gives the same
+rows (``tests/store/test_parity_replay.py``) in a fraction of the time. What the last load replaced
+(minutes that acts teach, names of loaded reports) is made as that load made it, from what it knew.
+
+Reads only loads that a record names, under the network that was declared last: a load or a network
+file that was put there without a record is a fault of its own and moves nothing here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Connection, Table, delete, insert
+
+from engine.audit.file_anchors import HISTORY, bodies, declared_networks, network_of
+from engine.decision.inspection_minutes import ACT_MINUTES, lesson_of, taught_anew, teach
+from engine.domain.network import Network
+from engine.errors import RiskError
+from engine.journal.entries import Draft, Entry
+from engine.storage.home import Home
+from features.catalogue.plan import Plan
+from features.history.journal_history import read_event_log, records
+from features.history.labels import act_minutes, looks
+from features.history.tables import Tables
+from features.offline.encoded_history import read_log
+from features.online import loaded_reports
+from features.online.backfill import backfill
+from features.online.counter_store import COUNTERS
+from features.online.crossing_index import EPOCH, LINKS, PASSAGES
+from features.online.epoch import report_names
+from features.online.search_counts import PLACE_COUNTS, SEARCHED_PLACES
+
+COUNTED: Sequence[Table] = (COUNTERS, PASSAGES, LINKS, SEARCHED_PLACES, PLACE_COUNTS)
+"""Tables that one backfill fills."""
+OF_LOADS: Sequence[Table] = (ACT_MINUTES, loaded_reports.LOADED)
+"""Tables that each load replaces, from files that only this module reads."""
+UNREADABLE = (OSError, ValueError, KeyError, RiskError, pa.ArrowException)
+"""What a history that was changed on disk may raise."""
+
+
+class Recount:
+    """What a home's loads and journal come to; a projection of the last ``history`` record."""
+
+    def __init__(self, home: Home, live: Connection, plan: Plan) -> None:
+        self.home, self.live, self.plan = home, live, plan
+        self.notes: list[str] = []
+        self.is_readable = True
+        """False where a load is not as it was recorded: its tables say nothing then."""
+        opened = list(bodies(self.live, HISTORY))
+        self._last: tuple[int, Mapping[str, Any]] = opened[-1] if opened else (0, {})
+        self._loads = {body["load"] for _, body in opened if isinstance(body.get("load"), str)}
+        self._declared = declared_networks(self.live)
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Replace what the last load replaced; earlier ones leave nothing behind."""
+        for entry, draft in entries:
+            if entry.kind == HISTORY and entry.seq == self._last[0]:
+                row = {name: draft.body[name] for name in ("epoch", "definitions")}
+                connection.execute(delete(EPOCH))
+                connection.execute(insert(EPOCH), [{"one": 1} | row])
+                if not self.is_readable:
+                    continue
+                try:
+                    self._teach(connection, draft.body.get("upto", entry.seq - 1), before=entry.seq)
+                except UNREADABLE:
+                    self.is_readable = False
+
+    def fill(self, connection: Connection) -> bool:
+        """Fill the counters; False, with a note, where they cannot be compared."""
+        if not self.is_readable:
+            self.notes.append("counters: not compared, the loaded history was changed")
+            return False
+        if self._last[1].get("definitions", self.plan.digest) != self.plan.digest:
+            self.notes.append("counters: not compared, they serve other feature definitions")
+            return False
+        if self._has_other_pairs():
+            self.notes.append("counters: not compared, posts were paired anew since they began")
+            return False
+        try:
+            tables = self._tables(None)
+            log = read_log(tables, self.plan)
+            backfill(connection, log, self.plan, looks=looks(tables))
+        except UNREADABLE:
+            self.is_readable = False
+            return self.fill(connection)
+        return True
+
+    def _teach(self, connection: Connection, upto: int, *, before: int) -> None:
+        tables = self._tables(upto)
+        taught_anew(connection, act_minutes(tables))
+        loaded_reports.keep(connection, report_names(tables))
+        for _, _, kind, body in records(self.live, after=upto, upto=before):
+            if kind == "inspection":
+                teach(connection, lesson_of(body))
+
+    def _tables(self, upto: int | None) -> Tables:
+        found = read_event_log(self.home, self.live, only=self._loads, upto=upto)
+        if not self._declared:
+            return found
+        return replace(found, network=network_of(self._declared[-1].text))
+
+    def _has_other_pairs(self) -> bool:
+        """Tell whether posts were paired otherwise since the counters were last filled."""
+        before = [one for one in self._declared if one.seq <= self._last[0]][-1:]
+        since = [one for one in self._declared if one.seq > self._last[0]]
+        pairs = [_pairs(network_of(one.text)) for one in (*before, *since)]
+        return any(one != pairs[0] for one in pairs)
+
+
+def _pairs(network: Network) -> dict[str, str | None]:
+    return {code: network.pair(code) for code in network.posts}

@@ -1,0 +1,277 @@
+"""The counters online: one table, one grouped read a decision, one grouped append a batch.
+
+A row says what a group had counted for one entity once everything known at ``known_at`` was in: the
+cumulative sums as int64, then what the last event carried as float64, packed into one ``state`` of
+fixed width. The state before a cut is then one seek in the primary key, and a window is the
+difference of two; how many events the entity has makes no difference.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Column, Connection, Integer, LargeBinary, PrimaryKeyConstraint, Table
+
+from engine.storage.database import METADATA, Int64, add, fetch, put
+from features.catalogue.event_streams import CROSSINGS
+from features.catalogue.plan import Group, Plan
+from features.catalogue.spec import EVER, Floats
+from features.online.state_layout import layouts
+
+Ints = NDArray[np.int64]
+
+COUNTERS = Table(
+    "counters",
+    METADATA,
+    Column("grp", Integer, autoincrement=False),
+    Column("entity", Int64, autoincrement=False),
+    Column("known_at", Int64, autoincrement=False),
+    Column("state", LargeBinary, nullable=False),
+    # The key holds the state on both stores, so that a seek ends where it begins.
+    PrimaryKeyConstraint("grp", "entity", "known_at", postgresql_include=["state"]),
+    sqlite_with_rowid=False,
+)
+
+_LATEST = (
+    "SELECT state FROM counters WHERE grp = q.g AND entity = q.e AND known_at < q.t "
+    "ORDER BY known_at DESC LIMIT 1"
+)
+_POSTGRESQL = (
+    "SELECT (" + _LATEST + ") FROM unnest(?::int[], ?::bigint[], ?::bigint[]) "  # noqa: S608
+    "WITH ORDINALITY AS q(g, e, t, i) ORDER BY q.i"
+)
+_SQLITE = "WITH q(g, e, t) AS (VALUES {values}) SELECT (" + _LATEST + ") FROM q"  # noqa: S608
+_AT_ONCE = {"sqlite": 128, "postgresql": 8_192}
+"""Look-ups in one statement. SQLite takes as long to prepare a new one as to run it twice over, so
+it is given few shapes, which it remembers: up to this many, in steps of ``_STEP``."""
+_STEP = 4
+
+Row = tuple[int, int, int, bytes]
+"""(group number, entity key, known_at, state)."""
+Lookup = tuple[int, int, int]
+"""(group number, entity key, cut): the state known strictly before the cut."""
+Found = tuple[bytes | None]
+"""One row of an answer: the state, None where the entity had no event."""
+Counter = tuple[int, int]
+"""(group number, entity key)."""
+
+
+def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[bytes | None]:
+    """Return the state before each cut, None where the entity had no event, in one statement."""
+    flat = [number for lookup in lookups for number in lookup]
+    return [state for (state,) in _latest(connection, flat)]
+
+
+def _latest(connection: Connection, flat: list[int]) -> list[Found]:
+    """Return one row a look-up; ``flat`` has three numbers each."""
+    width = 3 * _AT_ONCE[connection.dialect.name]
+    if len(flat) > width:
+        parts = range(0, len(flat), width)
+        return [row for at in parts for row in _latest(connection, flat[at : at + width])]
+    if not flat:
+        return []
+    if connection.dialect.name != "sqlite":
+        return fetch(connection, _POSTGRESQL, [_array(flat[place::3]) for place in range(3)])
+    size = len(flat) // 3
+    spare = -size % _STEP  # filled up with nobody: to bind NULL takes longer than to seek in vain
+    rows = fetch(connection, _shaped(_SQLITE, size + spare), flat + [0] * (3 * spare))
+    return rows[:size]
+
+
+def _array(numbers: list[int]) -> str:
+    """Write numbers as PostgreSQL reads an array: the driver takes them one by one."""
+    return f"{{{str(numbers)[1:-1]}}}"
+
+
+@lru_cache
+def _shaped(sql: str, size: int) -> str:
+    return sql.format(values=",".join(["(?,?,?)"] * size))
+
+
+class Reader:
+    """The reads of a plan, as look-ups and as positions in the states they return."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._layouts = layouts(plan)
+        self._lookups = self._wanted()
+        starts: dict[tuple[Group, tuple[str, ...], int], int] = {}
+        at = 0
+        for group, of, window in self._lookups:
+            starts[group, of, window] = at
+            at += self._layouts[group].width
+        # One more place, always zero, stands for "before everything".
+        self._zero = at
+        self._empties = [self._layouts[group].empty for group, _, _ in self._lookups]
+        self._empties.append(bytes(8))
+        columns = [
+            (plan.column[of, group.by], self._layouts[group].number, 0 if back >= EVER else back)
+            for group, of, back in self._lookups
+        ]
+        self._columns = [(place, *column) for place, column in enumerate(columns)]
+        self._of, self._numbers, self._back = _columns(columns, 3)
+        self._own = [
+            (place, self._layouts[group].number, plan.column[of, group.by])
+            for place, (group, of, back) in enumerate(self._lookups)
+            if back >= EVER and group.stream == CROSSINGS.name and of == group.by
+        ]
+        self._place(starts)
+
+    def _wanted(self) -> list[tuple[Group, tuple[str, ...], int]]:
+        # Where a crossing's own counters stand is read too, so that the append need not ask again.
+        wanted = {(g, g.by, EVER) for g in self._plan.groups if g.stream == CROSSINGS.name}
+        for read in self._plan.reads:
+            group = Group(read.stream, read.by)
+            wanted.add((group, read.of, EVER))
+            if not read.is_last and read.window < EVER:
+                wanted.add((group, read.of, read.window))
+        return sorted(wanted, key=lambda each: (self._layouts[each[0]].number, each))
+
+    def _place(self, starts: Mapping[tuple[Group, tuple[str, ...], int], int]) -> None:
+        places, lasts = [], []
+        for column, read in enumerate(self._plan.reads):
+            group = Group(read.stream, read.by)
+            layout, now = self._layouts[group], starts[group, read.of, EVER]
+            of = self._plan.column[read.of, read.by]
+            if read.is_last:
+                lasts.append((column, now + len(layout.sums) + layout.carried.index(read.measure)))
+                places.append((self._zero, self._zero, of))
+                continue
+            offset = layout.sums.index(read.measure)
+            then = (
+                self._zero if read.window >= EVER else starts[group, read.of, read.window] + offset
+            )
+            places.append((now + offset, then, of))
+        self._now, self._then, self._read_of = _columns(places, 3)
+        self._last_columns, self._last = _columns(lasts, 2)
+
+    def read(
+        self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
+    ) -> Floats:
+        """Compute every read of the plan for some arrivals, in one grouped read.
+
+        Parameters
+        ----------
+        connection : Connection
+            Holds one snapshot.
+        keys : sequence of shape (n, n_lookups)
+            Keys looked up, 0 where not known.
+        as_of : sequence of shape (n,)
+            UTC microseconds, one cut an arrival.
+
+        Returns
+        -------
+        float64 array of shape (n, n_reads)
+            Exact integers, NaN where the entity looked up is not known.
+        """
+        return self.looked_up(connection, keys, as_of)[0]
+
+    def looked_up(
+        self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
+    ) -> tuple[Floats, list[dict[Counter, bytes]]]:
+        """Compute the same, and return where the counters stood that each crossing adds to."""
+        states = self._empties * len(keys)
+        ask = self._of_one if len(keys) == 1 else self._of_many
+        places, found = ask(connection, keys, as_of)
+        for place, (state,) in zip(places, found, strict=True):
+            if state is not None:
+                states[place] = state
+        looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
+        return self._differences(states, looked_up), self._stood(states, keys)
+
+    def _of_one(
+        self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
+    ) -> tuple[list[int], list[Found]]:
+        """Return where each known look-up of an arrival stands, and what it found."""
+        (own,), (cut,) = keys, as_of
+        flat: list[int] = []
+        places: list[int] = []
+        for place, of, number, back in self._columns:
+            if key := own[of]:
+                flat += (number, key, cut - back)
+                places.append(place)
+        return places, _latest(connection, flat)
+
+    def _of_many(
+        self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
+    ) -> tuple[list[int], list[Found]]:
+        """Return the same of some arrivals; after the states of each stands the zero."""
+        looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
+        wanted = np.empty((len(keys), len(self._of), 3), np.int64)
+        wanted[:, :, 0] = self._numbers
+        wanted[:, :, 1] = looked_up.take(self._of, axis=1)
+        wanted[:, :, 2] = np.array(as_of, np.int64)[:, None] - self._back
+        lookups = wanted.reshape(-1, 3)
+        known = lookups[:, 1].nonzero()[0]
+        asked, which = _distinct(lookups.take(known, axis=0))
+        found = _latest(connection, asked.ravel().tolist())
+        places = known + known // len(self._of)
+        return places.tolist(), [found[row] for row in which.tolist()]
+
+    def _stood(
+        self, states: Sequence[bytes], keys: Sequence[Sequence[int]]
+    ) -> list[dict[Counter, bytes]]:
+        width = len(self._empties)
+        return [
+            {(number, own[key]): states[at + place] for place, number, key in self._own}
+            for at, own in zip(range(0, len(states), width), keys, strict=True)
+        ]
+
+    def _differences(self, states: list[bytes], keys: Ints) -> Floats:
+        found = np.frombuffer(b"".join(states), "<i8").reshape(len(keys), -1)
+        sums: Ints = found.take(self._now, 1) - found.take(self._then, 1)
+        out = sums.astype(np.float64)
+        out[:, self._last_columns] = found.view("<f8").take(self._last, 1)
+        np.copyto(out, np.nan, where=keys.take(self._read_of, 1) == 0)
+        return out
+
+
+def _distinct(lookups: Ints) -> tuple[Ints, NDArray[np.intp]]:
+    """Return look-ups once each, in the order of the table, and where each of them went.
+
+    Arrivals that come together share posts, goods and parties, and neighbours share a page.
+    """
+    order = np.lexsort(lookups.T[::-1])
+    ordered = lookups.take(order, axis=0)
+    is_new = np.ones(len(order), np.bool_)
+    is_new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    which = np.empty(len(order), np.intp)
+    which[order] = is_new.cumsum() - 1
+    return ordered[is_new], which
+
+
+def _columns(rows: Sequence[tuple[int, ...]], width: int) -> tuple[Ints, ...]:
+    return tuple(np.array(rows, np.int64).reshape(len(rows), width).T)
+
+
+_INSERT = (
+    "INSERT INTO counters (grp, entity, known_at, state) "
+    "SELECT * FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %b::bytea[])"
+)
+_COPY = "COPY counters (grp, entity, known_at, state) FROM STDIN (FORMAT BINARY)"
+_CHUNK = 50_000
+
+
+def insert(connection: Connection, rows: Iterable[Row]) -> None:
+    """Insert rows, a chunk at a time."""
+    pending = iter(rows)
+    while chunk := list(islice(pending, _CHUNK)):
+        if connection.dialect.name == "sqlite":
+            add(connection, COUNTERS, chunk)
+        else:
+            *numbers, states = map(list, zip(*chunk, strict=True))
+            put(connection, _INSERT, [[*map(_array, numbers), states]])
+
+
+def copy(connection: Connection, rows: Iterable[Row]) -> None:
+    """Insert a whole history: PostgreSQL's COPY, on SQLite the same as ``insert``."""
+    if connection.dialect.name == "sqlite":
+        return insert(connection, rows)
+    driver = connection.connection.cursor()
+    with driver.copy(_COPY) as target:
+        target.set_types(["int4", "int8", "int8", "bytea"])
+        for row in rows:
+            target.write_row(row)
+    return None

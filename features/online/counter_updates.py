@@ -1,0 +1,120 @@
+"""Where counters stand inside the writer's transaction, and what events add to them.
+
+One grouped read, one grouped insert, and nothing moves in between. All that an event adds to one
+entity of each group is added at once: the states of a stream's groups, side by side, are one row of
+8-byte places. Events are added in the order in which they became known; hot entities are summed in
+memory.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from features.catalogue.encoder import FACTS
+from features.catalogue.spec import Floats, Stream
+from features.online.counter_store import Counter, insert, latest
+from features.online.state_layout import Layout
+
+Ints = NDArray[np.int64]
+Place = tuple[Counter, slice]
+"""((group number, entity key), where its state lies in the bytes of a row)."""
+_END = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One event: what it adds to the counters of its stream."""
+
+    stream: str
+    keys: Sequence[int]
+    known_at: int
+    amounts: Ints
+    """In the order of ``measures``."""
+    facts: Floats | None = None
+
+
+def measures(stream: Stream) -> list[str]:
+    """Return everything that events of a stream add up, in the order of their amounts."""
+    passed = dict.fromkeys(link.measure for link in stream.links)
+    return ["n", *stream.measures, *stream.derived, *passed]
+
+
+class Groups:
+    """The groups of one stream: where the state of each lies in a row of them all.
+
+    Parameters
+    ----------
+    stream : Stream
+    counted : sequence of (Layout, int)
+        The groups, and where the key of each stands among those of a crossing.
+    """
+
+    def __init__(self, stream: Stream, counted: Sequence[tuple[Layout, int]]) -> None:
+        self.empty = b"".join([layout.empty for layout, _ in counted])
+        self._under: list[tuple[int, int, slice]] = []
+        self._told: dict[int, int] = {}
+        order, sums, carried, at = measures(stream), [], [], 0
+        for layout, key in counted:
+            self._under.append((layout.number, key, slice(8 * at, 8 * (at + layout.width))))
+            sums += [(at + i, order.index(name)) for i, name in enumerate(layout.sums)]
+            for place, fact in enumerate(layout.carried, at + len(layout.sums)):
+                if fact == "known_at":
+                    self._told[layout.number] = place
+                else:
+                    carried.append((place, FACTS.index(fact)))
+            at += layout.width
+        self._sums, self._amounts = np.array(sums, np.intp).reshape(-1, 2).T.copy()
+        self._carried, self._facts = np.array(carried, np.intp).reshape(-1, 2).T.copy()
+        self._known_at = np.array(list(self._told.values()), np.intp)
+
+    def places(self, keys: Sequence[int]) -> list[Place]:
+        """Return where an event with these keys counts."""
+        return [((number, keys[at]), part) for number, at, part in self._under if keys[at]]
+
+    def told(self, layout: Layout) -> int:
+        """Return which place of a row holds when the group's last event became known."""
+        return self._told[layout.number]
+
+    def add(self, row: Ints, event: Counted) -> None:
+        """Add one event to a row of states."""
+        row[self._sums] += event.amounts[self._amounts]
+        floats = row.view(np.float64)
+        floats[self._known_at] = event.known_at
+        if event.facts is not None:
+            floats[self._carried] = event.facts[self._facts]
+
+
+class Standing:
+    """The states of some counters, as events are added to them."""
+
+    def __init__(
+        self, connection: Connection, places: Iterable[Place], *, stood: Mapping[Counter, bytes]
+    ) -> None:
+        """``stood`` has the states that are known already to be the last ones."""
+        self._connection = connection
+        self._states: dict[Counter, bytes | None] = dict(stood)
+        left = list(dict.fromkeys([at for at, _ in places if at not in self._states]))
+        found = latest(connection, [(number, entity, _END) for number, entity in left])
+        self._states.update(zip(left, found, strict=True))
+        self._rows: dict[tuple[int, int, int], bytes] = {}
+
+    def row(self, groups: Groups, places: Sequence[Place]) -> Ints:
+        """Return the states of some places, side by side: int64, float64 where carried."""
+        row = bytearray(groups.empty)
+        for counter, part in places:
+            if state := self._states[counter]:
+                row[part] = state
+        return np.frombuffer(row, "<i8")
+
+    def keep(self, places: Sequence[Place], known_at: int, row: Ints) -> None:
+        """Keep what a row has become with an event known then."""
+        packed = row.tobytes()
+        for counter, part in places:
+            self._states[counter] = self._rows[*counter, known_at] = packed[part]
+
+    def write(self) -> None:
+        """Insert what was kept."""
+        insert(self._connection, [(*place, state) for place, state in self._rows.items()])

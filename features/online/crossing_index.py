@@ -1,0 +1,183 @@
+"""What the store remembers of every crossing, and the events that move the counters.
+
+A later act or find names a crossing alone; the keys it is counted under are those of the crossing
+as it was first told.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from struct import pack
+
+import numpy as np
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    select,
+)
+
+from engine.domain.identifiers import fold
+from engine.domain.records import Seizure
+from engine.domain.time_units import DAY, micros
+from engine.errors import StoreUnavailableError
+from engine.storage.database import METADATA, Int64, fetch
+from features.catalogue.encoder import key
+from features.catalogue.event_measures import GRAMS_MOST, Label, vehicle
+from features.catalogue.spec import Floats
+from features.online.counter_store import Counter
+
+LINK_DAYS = 30
+"""A find that names a plate alone belongs to its last entry within this many days before."""
+
+PASSAGES = Table(
+    "passages",
+    METADATA,
+    Column("crossing_id", String, primary_key=True),
+    Column("post", String, nullable=False),
+    Column("plate_key", Int64, nullable=False),
+    Column("is_entry", Boolean, nullable=False),
+    Column("arrived_at", Int64, nullable=False),
+    Column("known_at", Int64, nullable=False),
+    Column("entity_keys", LargeBinary, nullable=False),
+    Column("inspected", SmallInteger, nullable=False, server_default="0"),
+    Column("hit", SmallInteger, nullable=False, server_default="0"),
+    Column("seizure", SmallInteger, nullable=False, server_default="0"),
+    Column("vehicle", String, nullable=False, server_default=""),
+    Index("passages_plate_ix", "plate_key", "arrived_at"),
+    Index("passages_post_ix", "post", "arrived_at"),
+)
+"""Every crossing known: under which keys later acts and finds are counted, and what acts found."""
+
+
+LINKS = Table(
+    "links",
+    METADATA,
+    Column("way", Integer, primary_key=True, autoincrement=False),
+    Column("via", Int64, primary_key=True, autoincrement=False),
+    Column("known_at", Int64, primary_key=True, autoincrement=False),
+    Column("other", Int64, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""Which entities are linked since when: on which ways a hit will be passed on."""
+
+
+EPOCH = Table(
+    "counter_epoch",
+    METADATA,
+    Column("one", SmallInteger, primary_key=True, autoincrement=False),
+    Column("epoch", String, nullable=False),
+    Column("definitions", String, nullable=False),
+)
+"""One row: which history the counters started from, and whose definitions they serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossingEvent:
+    """A crossing, ready to be counted."""
+
+    crossing_id: str
+    post: str
+    plate_key: int
+    is_entry: bool
+    arrived_at: int
+    keys: tuple[int, ...]
+    facts: Floats
+    cut: int = 0
+    """As of when its features were read, 0 where they were not: UTC microseconds."""
+    stood: Mapping[Counter, bytes] = field(default_factory=dict)
+    """Where the counters stood then that it adds to."""
+
+    @property
+    def vehicle(self) -> str:
+        """What kind of vehicle it is, as places are counted."""
+        return vehicle(self.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class ActEvent:
+    """What an inspection act says about a crossing."""
+
+    crossing_id: str
+    outcome: str
+    is_full: bool
+    places: tuple[str, ...] = ()
+    """Where it searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindEvent:
+    """Goods found in a vehicle, or elsewhere and linked back to its crossing."""
+
+    crossing_id: str
+    grams: int
+    place: str | None = None
+    """Where in the vehicle, None where nobody says."""
+    is_elsewhere: bool = True
+    """False for a find of an inspection act: it is that act's outcome, and counts with it."""
+
+
+def found(seizure: Seizure, crossing_id: str | None) -> FindEvent | None:
+    """Return the event of a seizure linked to a crossing, None for one that is linked to none."""
+    if crossing_id is None:
+        return None
+    grams = min(seizure.quantity_g or 0.0, float(GRAMS_MOST))
+    is_elsewhere = seizure.inspection_id is None
+    return FindEvent(crossing_id, int(np.rint(grams)), seizure.place, is_elsewhere)
+
+
+def passage_row(event: CrossingEvent, known_at: int, label: Label) -> tuple[object, ...]:
+    """Return the row that remembers a crossing, in the order of the columns."""
+    return (
+        event.crossing_id,
+        event.post,
+        event.plate_key,
+        event.is_entry,
+        event.arrived_at,
+        known_at,
+        pack(f"<{len(event.keys)}q", *event.keys),
+        *label,
+        event.vehicle,
+    )
+
+
+def link(connection: Connection, seizure: Seizure) -> str | None:
+    """Return the last entry of the seizure's plate within 30 days before it, or None."""
+    folded = fold(seizure.plate or "")
+    if not folded:
+        return None
+    at = micros(seizure.seized_at or seizure.recorded_at)
+    passage = PASSAGES.c
+    query = (
+        select(passage.crossing_id)
+        .where(passage.plate_key == key("plate", folded), passage.is_entry)
+        .where(passage.arrived_at < at, passage.arrived_at >= at - LINK_DAYS * DAY)
+        .order_by(passage.arrived_at.desc(), passage.crossing_id.desc())
+        .limit(1)
+    )
+    return connection.scalar(query)
+
+
+_LOOK = "SELECT epoch, definitions FROM counter_epoch"
+
+
+def epoch(connection: Connection, definitions: str) -> str:
+    """Return the epoch of the counters, empty before any load.
+
+    Raises ``StoreUnavailableError`` where they were filled for other definitions.
+    """
+    for found, serves in fetch(connection, _LOOK):
+        if serves != definitions:
+            raise StoreUnavailableError("its counters serve other feature definitions")
+        return str(found)
+    return ""
+
+
+def is_current(connection: Connection, history: str, definitions: str) -> bool:
+    """Tell whether the counters started from this history and serve these definitions."""
+    return fetch(connection, _LOOK) == [(history, definitions)]

@@ -1,0 +1,234 @@
+"""What had happened to a vehicle and its parties before a time, for people who look at it.
+
+Everything comes from the counters that features are made of, with the same strict ``<``: what a
+reviewer is shown is what a feature could have known. A count between two times is the difference of
+two seeks, however often an entity crossed; acts and finds are rare, and the last of them are read.
+Counters know keys and times, no names: whoever asks brings the names.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Literal
+
+from sqlalchemy import Connection, select
+
+from engine.domain.time_units import WEEK
+from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
+from features.catalogue.plan import Group, Plan
+from features.online.counter_store import COUNTERS, latest
+from features.online.crossing_index import PASSAGES
+from features.online.state_layout import Layout, layouts
+
+WHOSE = ("plate", "trailer", "driver", "carrier", "consignee", "declarant")
+"""Entities whose past is shown, in the order in which they are."""
+WEEKS = 52
+"""How far back a timeline reaches."""
+MOST_EVENTS = 40
+"""Events of one kind read for one entity, the last of them."""
+MOST_CROSSINGS = 12
+"""Crossings of the vehicle that are listed, the last of them."""
+
+Kind = Literal["clear", "find", "seizure", "elsewhere", "passed"]
+Asked = tuple[Group, int, int]
+"""(group, entity key, cut): what had been counted strictly before the cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that became known about an entity."""
+
+    known_at: int
+    """UTC microseconds."""
+    kind: Kind
+    """An act that found nothing, something, or led to a seizure; goods found elsewhere and linked
+    back; a hit passed on from somebody linked."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was known of one entity."""
+
+    whose: str
+    weeks: tuple[int, ...]
+    """Crossings in each of the last ``WEEKS`` weeks, the oldest first."""
+    ever: int
+    """Crossings ever known."""
+    totals: Mapping[Kind, int]
+    """Events of each kind within these weeks, whether listed or not. A trailer and a declarant
+    have seizures counted among their finds."""
+    events: tuple[Event, ...]
+    """The last of them, the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """An earlier crossing of the vehicle."""
+
+    crossing_id: str
+    post: str
+    is_entry: bool
+    arrived_at: int
+    """UTC microseconds."""
+
+
+class Looking:
+    """Reads counters of a plan for whoever wants to see them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._layouts = layouts(plan)
+
+    @cached_property
+    def streams(self) -> Mapping[str, tuple[str, ...]]:
+        """Streams counted under a single entity, by entity."""
+        found: dict[str, tuple[str, ...]] = {}
+        for group in self.plan.groups:
+            if len(group.by) == 1:
+                found[group.by[0]] = (*found.get(group.by[0], ()), group.stream)
+        return found
+
+    def key(self, keys: Sequence[int], *by: str) -> int:
+        """Return the key of a combination of entities among a crossing's keys, 0 if not known."""
+        return keys[self.plan.column[by, by]]
+
+    def counted(self, connection: Connection, asked: Sequence[Asked]) -> list[dict[str, int]]:
+        """Return the sums of some entities before some cuts, in one statement.
+
+        Parameters
+        ----------
+        connection : Connection
+            Holds one snapshot.
+        asked : sequence of (group, key, cut), n of them
+
+        Returns
+        -------
+        list of n dict
+            Measure to sum, since the first event; zeros where there was none.
+        """
+        found = [self._layouts[group] for group, _, _ in asked]
+        lookups = [
+            (layout.number, key, cut) for layout, (_, key, cut) in zip(found, asked, strict=True)
+        ]
+        states = latest(connection, lookups)
+        return [_sums(layout, state) for layout, state in zip(found, states, strict=True)]
+
+    def past(self, connection: Connection, keys: Sequence[int], *, as_of: int) -> list[Past]:
+        """Return what was known of a crossing's entities.
+
+        Parameters
+        ----------
+        connection : Connection
+            Holds one snapshot.
+        keys : sequence of int of shape (n_lookups,)
+            Keys of the crossing, in the plan's order; 0 where not known.
+        as_of : int
+            UTC microseconds; later records are invisible.
+
+        Returns
+        -------
+        list of Past
+            In the order of ``WHOSE``; whoever is not known is absent.
+        """
+        cuts = [as_of - back * WEEK for back in range(WEEKS, -1, -1)]
+        known = [(whose, key) for whose in WHOSE if (key := self.key(keys, whose))]
+        asked = [(Group(CROSSINGS.name, (who,)), key, cut) for who, key in known for cut in cuts]
+        counts = [sums["n"] for sums in self.counted(connection, asked)]
+        found = []
+        for place, (whose, key) in enumerate(known):
+            own = counts[place * len(cuts) : (place + 1) * len(cuts)]
+            weeks = tuple(after - before for before, after in pairwise(own))
+            totals, events = self._events(connection, whose, key, since=cuts[0], until=as_of)
+            found.append(Past(whose, weeks, own[-1], totals, events))
+        return found
+
+    def _events(
+        self, connection: Connection, whose: str, key: int, *, since: int, until: int
+    ) -> tuple[dict[Kind, int], tuple[Event, ...]]:
+        groups = [
+            Group(stream, (whose,))
+            for stream in (INSPECTIONS.name, FINDS.name, PASSED.name)
+            if stream in self.streams[whose]
+        ]
+        cuts = (since, until)
+        ends = self.counted(connection, [(group, key, cut) for group in groups for cut in cuts])
+        totals: dict[Kind, int] = {}
+        events: list[Event] = []
+        for place, group in enumerate(groups):
+            before, after = ends[2 * place : 2 * place + 2]
+            for kind, count in _told(group.stream, before, after):
+                totals[kind] = totals.get(kind, 0) + count
+            events += self._listed(connection, group, key, since=since, until=until)
+        events.sort(key=lambda one: one.known_at, reverse=True)
+        return totals, tuple(events[:MOST_EVENTS])
+
+    def _listed(
+        self, connection: Connection, group: Group, key: int, *, since: int, until: int
+    ) -> Iterator[Event]:
+        """Yield the last events of a group; each row less the one before it is one event."""
+        column, layout = COUNTERS.c, self._layouts[group]
+        query = (
+            select(column.known_at, column.state)
+            .where(column.grp == layout.number, column.entity == key, column.known_at < until)
+            .order_by(column.known_at.desc())
+            .limit(MOST_EVENTS + 1)
+        )
+        rows = connection.execute(query).all()
+        for place, row in enumerate(rows[:MOST_EVENTS]):
+            if row.known_at < since:
+                return
+            older = rows[place + 1].state if place + 1 < len(rows) else None
+            told = _told(group.stream, _sums(layout, older), _sums(layout, row.state))
+            for kind, count in told:
+                yield Event(row.known_at, kind, count)
+
+
+def passages(connection: Connection, plate: int, *, as_of: int) -> list[Passage]:
+    """Return the last crossings of a vehicle known before a time, the newest first.
+
+    Parameters
+    ----------
+    connection : Connection
+        Holds one snapshot.
+    plate : int
+        The plate's key.
+    as_of : int
+        UTC microseconds; a crossing known at or after it is not seen.
+    """
+    column = PASSAGES.c
+    query = (
+        select(column.crossing_id, column.post, column.is_entry, column.arrived_at)
+        .where(column.plate_key == plate, column.known_at < as_of)
+        .order_by(column.arrived_at.desc(), column.crossing_id.desc())
+        .limit(MOST_CROSSINGS)
+    )
+    return [Passage(*row) for row in connection.execute(query)]
+
+
+def _sums(layout: Layout, state: bytes | None) -> dict[str, int]:
+    packed = layout.packing.unpack(layout.empty if state is None else state)
+    return dict(zip(layout.sums, packed, strict=False))
+
+
+def _told(
+    stream: str, before: Mapping[str, int], after: Mapping[str, int]
+) -> Iterator[tuple[Kind, int]]:
+    """Yield what events a difference of sums says there were.
+
+    A later act that finds what the first did not adds a hit and no inspection.
+    """
+    step = {name: after[name] - before[name] for name in after}
+    if stream == FINDS.name:
+        kinds: dict[Kind, int] = {"elsewhere": step["n"]}
+    elif stream == PASSED.name:
+        kinds = {"passed": sum(step.values())}
+    else:
+        seizures = step.get("seizure", 0)
+        kinds = {
+            "clear": step["n"] - step["hit"],
+            "find": step["hit"] - seizures,
+            "seizure": seizures,
+        }
+    yield from ((kind, count) for kind, count in kinds.items() if count > 0)

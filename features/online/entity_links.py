@@ -1,0 +1,73 @@
+"""Which entities are linked since when, and whom a hit is passed on to.
+
+Two entities are linked by the first crossing of both. Links are kept in the order in which they
+were made, so that whom to tell is one seek; hits are rare, and each asks once for every way.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy import Connection, bindparam, select
+
+from engine.storage.database import add
+from features.catalogue.plan import Plan
+from features.catalogue.spec import FAN_OUT, Link
+from features.online.crossing_index import LINKS
+
+Row = tuple[int, int, int, int]
+"""(number of the way, key of ``via``, known_at, key of ``to``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A link, and where its keys stand among those of a crossing."""
+
+    number: int
+    link: Link
+    via: int
+    to: int
+    pair: int
+
+
+def ways(plan: Plan) -> list[Way]:
+    """Return the ways on which hits are passed on by the features of a plan."""
+    return [
+        Way(
+            number,
+            link,
+            via=plan.column[(link.via,), (link.via,)],
+            to=plan.column[(link.to,), (link.to,)],
+            pair=plan.column[link.pair, link.pair],
+        )
+        for number, link in enumerate(plan.links)
+    ]
+
+
+_FOLLOWED = (
+    select(LINKS.c.other)
+    .where(LINKS.c.way == bindparam("way"), LINKS.c.via == bindparam("via"))
+    .where(LINKS.c.known_at < bindparam("before"), LINKS.c.other != bindparam("own"))
+    .order_by(LINKS.c.known_at.desc(), LINKS.c.other.desc())
+    .limit(FAN_OUT)
+)
+
+
+def followed(
+    connection: Connection, way: Way, keys: Sequence[int], *, before: int
+) -> Sequence[int]:
+    """Return whom a hit on a crossing with these keys is passed on to on one way.
+
+    At most ``FAN_OUT`` keys, those linked last first, linked strictly before; not its own.
+    """
+    if not keys[way.via]:
+        return []
+    asked = {"way": way.number, "via": keys[way.via], "before": before, "own": keys[way.to]}
+    return connection.scalars(_FOLLOWED, asked).all()
+
+
+def keep(connection: Connection, rows: Iterable[Row]) -> None:
+    """Keep new links."""
+    pending = iter(rows)
+    while chunk := list(islice(pending, 50_000)):
+        add(connection, LINKS, chunk)

@@ -1,0 +1,138 @@
+"""A load, made known: its digest in the journal, and counters that start from it.
+
+Both are one transaction under the writer's lock, so that a decision's ``epoch`` always says which
+history its counters held. A history that joins later opens a new epoch: everything is counted
+anew, the journal's own records among it. What a running service records while the history is being
+encoded is counted on top, under the same lock.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert
+
+from engine.audit.file_anchors import HISTORY
+from engine.decision.inspection_minutes import Taught, lesson_of, taught_anew, teach
+from engine.domain.records import Arrival, Inspection, Seizure
+from engine.journal.entries import Draft, Entry
+from engine.journal.idempotency import inspection_name, seizure_name
+from engine.journal.journal import Journal
+from engine.storage.database import Store
+from engine.storage.home import Home
+from engine.targeting.find_confirmation import FIND_CONFIRMED, SEIZURE
+from features.catalogue.plan import Plan
+from features.history.journal_history import read_event_log, records
+from features.history.labels import Look, act_minutes, looks
+from features.history.tables import Tables
+from features.offline.encoded_history import Log, read_log
+from features.online import loaded_reports
+from features.online.backfill import backfill
+from features.online.crossing_index import EPOCH, found
+from features.online.online_features import OnlineFeatures
+from features.online.projection import CounterProjection
+
+Recorded = tuple[int, int, str, dict[str, Any]]
+"""(seq, known_at, kind, body) of one record."""
+
+
+def open_epoch(
+    home: Home,
+    store: Store,
+    plan: Plan,
+    *,
+    about: Mapping[str, object],
+    said: Callable[[str], None],
+) -> Entry:
+    """Count a home's whole history anew and anchor its digest in the journal.
+
+    Parameters
+    ----------
+    home : Home
+        With the history as it is to be known from now on.
+    store : Store
+    plan : Plan
+        The compiled catalogue.
+    about : mapping
+        What the record says besides the digests: counts of the load, notes.
+    said : callable
+        Told in a few words what goes on.
+
+    Returns
+    -------
+    Entry
+        The record that opened the epoch.
+    """
+    said("reading the history")
+    with store.read() as connection:
+        upto = Journal(store).head(connection).seq
+        tables = read_event_log(home, connection)
+    said(f"encoding {tables.crossings.num_rows:,} crossings")
+    log = read_log(tables, plan)
+    said("filling the counters")
+    features = OnlineFeatures(plan, tables.network)
+    opening = _Opening(
+        log,
+        plan,
+        features,
+        epoch=tables.digest,
+        upto=upto,
+        taught=act_minutes(tables),
+        looks=looks(tables),
+        names=report_names(tables),
+    )
+    body = {"epoch": tables.digest, "definitions": plan.digest, "upto": upto, **about}
+    return Journal(store, [opening]).append([Draft(HISTORY, tables.digest, "", body)])[0]
+
+
+def report_names(tables: Tables) -> list[str]:
+    """Return the names that the acts and seizures of a history take."""
+    acts = map(inspection_name, tables.inspections["inspection_id"].to_pylist())
+    return [*acts, *map(seizure_name, tables.seizures["seizure_id"].to_pylist())]
+
+
+class _Opening:
+    """Replaces the counters in the transaction that records the load."""
+
+    def __init__(
+        self,
+        log: Log,
+        plan: Plan,
+        features: OnlineFeatures,
+        *,
+        epoch: str,
+        upto: int,
+        taught: Sequence[Taught],
+        looks: Sequence[Look],
+        names: Sequence[str],
+    ) -> None:
+        self._log, self._plan, self._features = log, plan, features
+        self._epoch, self._upto = epoch, upto
+        self._taught, self._looks, self._names = taught, looks, names
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Fill the counters from the log, then count what was recorded after it was read."""
+        backfill(connection, self._log, self._plan, looks=self._looks)
+        taught_anew(connection, self._taught)
+        loaded_reports.keep(connection, self._names)
+        late = list(records(connection, after=self._upto))
+        CounterProjection(self._plan).apply(connection, [self._counted(record) for record in late])
+        for _, _, kind, body in late:
+            if kind == "inspection":
+                teach(connection, lesson_of(body))
+        connection.execute(delete(EPOCH))
+        row = {"one": 1, "epoch": self._epoch, "definitions": self._plan.digest}
+        connection.execute(insert(EPOCH), row)
+
+    def _counted(self, record: Recorded) -> tuple[Entry, Draft]:
+        seq, known_at, kind, body = record
+        entry = Entry("", seq, known_at, kind, "", "", b"", b"")
+        return entry, Draft(kind, "", "", {}, extra=self._event(kind, body))
+
+    def _event(self, kind: str, body: dict[str, Any]) -> object:
+        if kind == "inspection":
+            return self._features.act(Inspection.model_validate(body["inspection"], strict=False))
+        if kind in (SEIZURE, FIND_CONFIRMED):
+            seizure = Seizure.model_validate(body["seizure"], strict=False)
+            return found(seizure, body["linked_crossing_id"])
+        arrival = Arrival.model_validate(body["arrival"], strict=False)
+        return self._features.record(arrival.crossing, arrival.declaration)

@@ -1,0 +1,82 @@
+"""Whether the loaded history still is what the journal says was loaded.
+
+A load lies in files beside the store, and its digest in the journal. Features, training and
+backtests read the files: a label changed there would teach the next model. Assumes that the journal
+itself was checked (:mod:`engine.audit.verification`).
+
+A load is named by a record before its folder is in place, and by another once it counts. Where the
+second is missing, the load was stopped half way: that is said, and is no fault, because nobody who
+cannot write to the journal can have put the folder there.
+"""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from engine.audit.file_anchors import (
+    HISTORY,
+    LOAD_BEGUN,
+    QUARANTINE_FILE,
+    bodies,
+    file_digest,
+    links_under,
+    quarantines,
+)
+from engine.audit.verification import Fault
+from engine.storage.home import Home
+from features.history.tables import loads
+from features.intake.atomic_writer import is_intact
+
+RULE = "history"
+
+
+def anchored(connection: Connection) -> dict[str, int]:
+    """Return the digest of each load in the journal, with the number of the record it first has."""
+    found: dict[str, int] = {}
+    for seq, body in bodies(connection, HISTORY):
+        if isinstance(body.get("load"), str):
+            found.setdefault(body["load"], seq)
+    return found
+
+
+def begun(connection: Connection) -> frozenset[str]:
+    """Return the digests of the loads that were begun, finished or not."""
+    return frozenset(str(body.get("load")) for _, body in bodies(connection, LOAD_BEGUN))
+
+
+def history_faults(home: Home, connection: Connection) -> Iterator[Fault]:
+    """Yield each load that is gone or changed, and each that the journal does not know."""
+    yield from links_under(home.history)
+    known, started = anchored(connection), begun(connection)
+    for digest, seq in known.items():
+        if not is_intact(home, digest):
+            yield Fault(seq, RULE, f"load {digest} is not on the disk as it was recorded")
+    for digest in loads(home):
+        if digest not in known and not (digest in started and is_intact(home, digest)):
+            yield Fault(0, RULE, f"load {digest} is on the disk and in no record: load it again")
+    yield from _quarantine_faults(home, connection)
+
+
+def _quarantine_faults(home: Home, connection: Connection) -> Iterator[Fault]:
+    for load, (seq, digest) in quarantines(connection).items():
+        path = home.history / load / QUARANTINE_FILE
+        if digest is None or path.is_symlink():
+            continue
+        if not path.is_file():
+            yield Fault(seq, "quarantine", f"load {load}: its {QUARANTINE_FILE} is gone")
+        elif file_digest(path) != digest:
+            yield Fault(seq, "quarantine", f"load {load}: its {QUARANTINE_FILE} was changed")
+
+
+def history_notes(home: Home, connection: Connection) -> Iterator[str]:
+    """Yield what is unfinished or not anchored, and is no fault."""
+    known, started = anchored(connection), begun(connection)
+    for digest in loads(home):
+        if digest in started and digest not in known:
+            yield f"load {digest}: not finished; load the same folder again, and it will count"
+    if home.history.is_dir():
+        for path in sorted(home.history.glob(".load-*")):
+            yield f"{path.name}: left by a load that was stopped; the next load removes it"
+    for load, (_, kept) in quarantines(connection).items():
+        if kept is None:
+            yield f"load {load}: its {QUARANTINE_FILE} is not anchored; the next start does it"

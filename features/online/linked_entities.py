@@ -1,0 +1,147 @@
+"""Who else is linked to a vehicle and its parties, so that a person can look at it.
+
+The links are those along which hits are passed on (:mod:`features.online.entity_links`), with the
+same bound: other drivers of the vehicle, other vehicles of its driver, other consignees of its
+carrier, and so on, known strictly before a time. A fellow is known by its key, and by the time of
+the crossing that linked it, at which whoever has the records may find its name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from features.catalogue.event_streams import CROSSINGS, INSPECTIONS, PASSED
+from features.catalogue.plan import Group
+from features.catalogue.spec import FAN_OUT
+from features.online.crossing_index import LINKS
+from features.online.entity_history import Looking
+from features.online.entity_links import Way, ways
+
+SHOWN = 3
+"""Fellows shown of one link: those with most finds first, then those linked last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fellow:
+    """Somebody linked, and what was known of them."""
+
+    key: int
+    since: int
+    """When the link became known, UTC microseconds."""
+    crossings: int
+    inspected: int
+    hits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """All that are linked to a crossing in one way."""
+
+    via: str
+    """The crossing's own entity that links them."""
+    to: str
+    """What they are."""
+    known: int
+    """How many of the last ``FAN_OUT`` linked."""
+    is_bounded: bool
+    """There may be more: the bound was reached."""
+    passed: int
+    """Hits that came along these links to the crossing's own ``to``, ever."""
+    fellows: tuple[Fellow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Two entities of the crossing, and how often they had crossed together before."""
+
+    one: str
+    other: str
+    crossings: int
+
+
+def ties(
+    looking: Looking, connection: Connection, keys: Sequence[int], *, as_of: int
+) -> list[Ties]:
+    """Return who is linked to a crossing's entities.
+
+    Parameters
+    ----------
+    looking : Looking
+    connection : Connection
+        Holds one snapshot.
+    keys : sequence of int of shape (n_lookups,)
+        Keys of the crossing, in the plan's order; 0 where not known.
+    as_of : int
+        UTC microseconds; a link known at or after it is not seen.
+
+    Returns
+    -------
+    list of Ties
+        Links whose ``via`` is not known are absent.
+    """
+    found = []
+    for way in ways(looking.plan):
+        if not keys[way.via]:
+            continue
+        others = _followed(connection, way, keys, as_of=as_of)
+        fellows = _fellows(looking, connection, way, others, as_of=as_of)
+        passed = 0
+        if keys[way.to]:
+            asked = [(Group(PASSED.name, (way.link.to,)), keys[way.to], as_of)]
+            passed = looking.counted(connection, asked)[0][way.link.measure]
+        link, many = way.link, len(others) == FAN_OUT
+        found.append(Ties(link.via, link.to, len(others), many, passed, fellows[:SHOWN]))
+    return found
+
+
+def together(
+    looking: Looking, connection: Connection, keys: Sequence[int], *, as_of: int
+) -> list[Together]:
+    """Return how often pairs of a crossing's entities had crossed together; unknown pairs absent.
+
+    ``keys`` and ``as_of`` are those of :func:`ties`.
+    """
+    pairs = sorted({way.link.pair for way in ways(looking.plan)})
+    known = [pair for pair in pairs if looking.key(keys, *pair)]
+    asked = [(Group(CROSSINGS.name, pair), looking.key(keys, *pair), as_of) for pair in known]
+    counts = looking.counted(connection, asked)
+    return [
+        Together(one, other, sums["n"]) for (one, other), sums in zip(known, counts, strict=True)
+    ]
+
+
+def _followed(
+    connection: Connection, way: Way, keys: Sequence[int], *, as_of: int
+) -> list[tuple[int, int]]:
+    """Return (key, since) of whom a hit would be followed to, those linked last first."""
+    column = LINKS.c
+    query = (
+        select(column.other, column.known_at)
+        .where(column.way == way.number, column.via == keys[way.via])
+        .where(column.known_at < as_of, column.other != keys[way.to])
+        .order_by(column.known_at.desc(), column.other.desc())
+        .limit(FAN_OUT)
+    )
+    return [(row.other, row.known_at) for row in connection.execute(query)]
+
+
+def _fellows(
+    looking: Looking,
+    connection: Connection,
+    way: Way,
+    others: Sequence[tuple[int, int]],
+    *,
+    as_of: int,
+) -> tuple[Fellow, ...]:
+    asked = [
+        (Group(stream, (way.link.to,)), key, as_of)
+        for key, _ in others
+        for stream in (CROSSINGS.name, INSPECTIONS.name)
+    ]
+    sums = looking.counted(connection, asked)
+    made = [
+        Fellow(key, since, sums[2 * at]["n"], sums[2 * at + 1]["n"], sums[2 * at + 1]["hit"])
+        for at, (key, since) in enumerate(others)
+    ]
+    return tuple(sorted(made, key=lambda one: -one.hits))  # stable: those linked last stay first

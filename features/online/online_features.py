@@ -1,0 +1,153 @@
+"""Features of arrivals at the barrier, read from the store.
+
+The same encoder, plan and finishers as for a history; only the reads come from the counters.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from sqlalchemy import Connection, bindparam, select
+
+from engine.domain.network import Network
+from engine.domain.records import Arrival, Crossing, Declaration, Inspection, Seizure
+from engine.domain.time_units import micros
+from engine.ports import FeatureRows
+from engine.search_orders.search_order import Searches
+from engine.storage.database import fetch
+from features.catalogue.encoder import encode, key
+from features.catalogue.plan import Plan
+from features.catalogue.rate_evidence import EvidenceReader
+from features.catalogue.spec import Floats
+from features.online import loaded_reports
+from features.online.counter_store import Reader
+from features.online.crossing_index import PASSAGES, ActEvent, CrossingEvent, FindEvent, found, link
+from features.online.crossing_index import epoch as counted
+from features.online.search_counts import PlaceCounter
+
+_ENTRIES = select(PASSAGES.c.arrived_at).where(
+    PASSAGES.c.post == bindparam("post"),
+    PASSAGES.c.is_entry,
+    PASSAGES.c.arrived_at >= bindparam("since"),
+    PASSAGES.c.arrived_at < bindparam("until"),
+)
+_POST = select(PASSAGES.c.post).where(PASSAGES.c.crossing_id == bindparam("which"))
+
+_AMONG = "SELECT crossing_id FROM passages WHERE crossing_id "
+
+
+class OnlineFeatures:
+    """Features of arrivals, read from the store; implements ``engine.ports.Features``."""
+
+    def __init__(self, plan: Plan, network: Network) -> None:
+        self._plan = plan
+        self._network = network
+        self._reader = Reader(plan)
+        self._places = PlaceCounter(plan)
+        self._evidence = EvidenceReader(plan)
+        self.names = plan.names
+        self.digest = plan.digest
+
+    def read(
+        self, connection: Connection, arrivals: Sequence[Arrival], *, as_of: Sequence[int]
+    ) -> FeatureRows:
+        """Return one row an arrival, from what was known strictly before its cut.
+
+        Parameters
+        ----------
+        connection : Connection
+            Holds one snapshot.
+        arrivals : sequence of Arrival, n of them
+        as_of : sequence of int of shape (n,)
+            UTC microseconds.
+
+        Returns
+        -------
+        FeatureRows
+            float32 values of shape (n, n_features), NaN where unknown, and the event of each.
+
+        Raises
+        ------
+        StoreUnavailableError
+            Where the counters were filled for other definitions: ``darvoza load`` fills them anew.
+        """
+        epoch = counted(connection, self.digest)
+        encoded = [encode(a.crossing, a.declaration, self._network) for a in arrivals]
+        keys = [self._plan.keys(entities) for entities, _ in encoded]
+        facts = np.array([self._plan.fact_row(known) for _, known in encoded], np.float64)
+        cuts = np.array(as_of, np.float64)[:, None]
+        reads, stood = self._reader.looked_up(connection, keys, as_of)
+        values = self._plan.finish(np.concatenate((facts, cuts, reads), axis=1))
+        events = tuple(
+            replace(_event(arrival.crossing, entities, own, row), cut=cut, stood=known)
+            for arrival, (entities, _), own, row, cut, known in zip(
+                arrivals, encoded, keys, facts, as_of, stood, strict=True
+            )
+        )
+        return FeatureRows(self.names, values, events, epoch, self._evidence.of(reads))
+
+    def record(self, crossing: Crossing, declaration: Declaration | None) -> CrossingEvent:
+        """Return the event of a crossing that is recorded without a decision."""
+        entities, facts = encode(crossing, declaration, self._network)
+        row = np.array(self._plan.fact_row(facts))
+        return _event(crossing, entities, self._plan.keys(entities), row)
+
+    def act(self, act: Inspection) -> ActEvent:
+        """Return the event of an inspection act."""
+        return ActEvent(act.crossing_id, act.outcome, act.is_full, act.places_searched)
+
+    def post_of(self, connection: Connection, crossing_id: str) -> str | None:
+        """Return the post of a crossing that was recorded or loaded; None for a stranger."""
+        return connection.scalar(_POST, {"which": crossing_id})
+
+    def known(self, connection: Connection, crossing_ids: Iterable[str]) -> frozenset[str]:
+        """Return which of these crossings were recorded or loaded."""
+        wanted = list(crossing_ids)
+        if not wanted:
+            return frozenset()
+        is_sqlite = connection.dialect.name == "sqlite"
+        among = f"IN ({', '.join('?' * len(wanted))})" if is_sqlite else "= ANY(%s)"
+        rows = fetch(connection, _AMONG + among, wanted if is_sqlite else [wanted])
+        return frozenset(crossing_id for (crossing_id,) in rows)
+
+    def was_loaded(self, connection: Connection, name: str) -> bool:
+        """Tell whether the loaded history holds the act or seizure that takes this name."""
+        return loaded_reports.holds(connection, name)
+
+    def entries(
+        self, connection: Connection, post: str, *, since: int, until: int
+    ) -> Sequence[int]:
+        """Return when entries known arrived at a post, ``since <= t < until``, UTC microseconds."""
+        asked = {"post": post, "since": since, "until": until}
+        return connection.scalars(_ENTRIES, asked).all()
+
+    def link(self, connection: Connection, seizure: Seizure) -> str | None:
+        """Return the crossing that a seizure belongs to, None where there is none."""
+        return seizure.crossing_id or link(connection, seizure)
+
+    def find(self, connection: Connection, seizure: Seizure) -> FindEvent | None:
+        """Return the event of a seizure; None where it belongs to no crossing."""
+        return found(seizure, self.link(connection, seizure))
+
+    def find_in(self, seizure: Seizure, crossing_id: str) -> FindEvent | None:
+        """Return the event of a seizure that belongs to a crossing which is known already."""
+        return found(seizure, crossing_id)
+
+    def searches(self, connection: Connection, event: CrossingEvent) -> Searches:
+        """Return what earlier searches say about the places of a vehicle that arrives."""
+        return self._places.searches(connection, event.vehicle, event.keys)
+
+
+def _event(
+    crossing: Crossing, entities: Mapping[str, str | None], keys: Sequence[int], facts: Floats
+) -> CrossingEvent:
+    plate = entities["plate"]
+    return CrossingEvent(
+        crossing.crossing_id,
+        crossing.post,
+        0 if plate is None else key("plate", plate),
+        crossing.direction == "entry",
+        micros(crossing.arrived_at),
+        tuple(keys),
+        facts,
+    )

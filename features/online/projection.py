@@ -1,0 +1,228 @@
+"""What each record adds to the counters, in the transaction that records it.
+
+Whatever is recorded is known at its journal time. A crossing counts once, with its first record;
+a later act adds what it changes about the crossing's label, and a hit is passed on along the links
+known before it. The journal gives no two records the same time.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, bindparam
+
+from engine.journal.entries import Draft, Entry
+from engine.storage.database import add, fetch
+from features.catalogue.event_measures import Label, act_step, crossing_measures
+from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, STREAMS
+from features.catalogue.plan import Group, Plan
+from features.catalogue.spec import EVER, Stream
+from features.online.counter_store import Counter
+from features.online.counter_updates import Counted, Groups, Standing, measures
+from features.online.crossing_index import PASSAGES, ActEvent, CrossingEvent, FindEvent, passage_row
+from features.online.entity_links import followed, keep, ways
+from features.online.search_counts import Looked, PlaceCounter, told
+from features.online.state_layout import Layout, layouts
+
+Ints = NDArray[np.int64]
+_DERIVED = 1 + len(CROSSINGS.measures)
+"""Where the measures made of the past begin among the amounts of a crossing."""
+_TOLD = (CrossingEvent, ActEvent, FindEvent)
+_HIT = measures(INSPECTIONS).index("hit")
+
+
+class CounterProjection:
+    """Keeps passages, counters, links and places; implements ``engine.ports.Projection``."""
+
+    def __init__(self, plan: Plan) -> None:
+        found = layouts(plan)
+        self._groups = {name: _groups(plan, stream, found) for name, stream in STREAMS.items()}
+        self._seen = [
+            (amount, CROSSINGS.derived[name], plan.column[by, by])
+            for amount, name in enumerate(measures(CROSSINGS))
+            if name in plan.derived
+            for by in [CROSSINGS.derived[name].by]
+        ]
+        self._ways = ways(plan)
+        pairs = [seen.by for _, seen, _ in self._seen] + [way.link.pair for way in self._ways]
+        told = self._groups[CROSSINGS.name].told
+        self._told = [told(found[Group(CROSSINGS.name, by)]) for by in pairs]
+        self._width = len(plan.lookups)
+        self._searched = PlaceCounter(plan)
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Count what these records say; a crossing counts once, with its first record."""
+        events = [(entry.known_at, draft.extra) for entry, draft in entries]
+        known = self._passages(connection, [event for _, event in events])
+        counted = [
+            step for known_at, event in events for step in self._steps(known, known_at, event)
+        ]
+        self._count(connection, counted, stood=_stood(entries))
+        hits = [c for c in counted if c.stream == INSPECTIONS.name and c.amounts[_HIT]]
+        if hits and self._ways:
+            self._count(connection, list(self._passed(connection, hits)), stood={})
+        _keep(connection, known)
+        self._searched.count(connection, list(_looked(known, [event for _, event in events])))
+
+    def _passages(self, connection: Connection, events: Sequence[object]) -> "dict[str, _Passage]":
+        wanted = {event.crossing_id for event in events if isinstance(event, _TOLD)}
+        if not wanted:
+            return {}
+        if connection.dialect.name == "sqlite":
+            among = f"IN ({', '.join('?' * len(wanted))})"
+            rows = fetch(connection, _KNOWN + among, list(wanted))
+        else:
+            rows = fetch(connection, _KNOWN + "= ANY(%s)", [list(wanted)])
+        return {name: _Passage.of(keys, label, kind) for name, keys, kind, *label in rows}
+
+    def _steps(
+        self, known: "dict[str, _Passage]", known_at: int, event: object
+    ) -> Iterator[Counted]:
+        if isinstance(event, CrossingEvent):
+            if event.crossing_id not in known:
+                known[event.crossing_id] = _Passage(event.keys, (0, 0, 0), event, known_at)
+                amounts = np.zeros(_DERIVED + len(CROSSINGS.derived), np.int64)
+                amounts[0] = 1
+                amounts[1:_DERIVED] = crossing_measures(event.facts)
+                yield Counted(CROSSINGS.name, event.keys, known_at, amounts, event.facts)
+        elif isinstance(event, ActEvent) and (passage := known.get(event.crossing_id)):
+            label = act_step(passage.label, event.outcome, full=event.is_full)
+            step = [new - old for new, old in zip(label, passage.label, strict=True)]
+            passage.label = label
+            if any(step):  # one inspection, its hit, its seizure
+                yield Counted(INSPECTIONS.name, passage.keys, known_at, np.array(step))
+        elif isinstance(event, FindEvent) and event.is_elsewhere and event.crossing_id in known:
+            keys = known[event.crossing_id].keys
+            yield Counted(FINDS.name, keys, known_at, np.array([1, event.grams]))
+
+    def _count(
+        self,
+        connection: Connection,
+        counted: Sequence[Counted],
+        *,
+        stood: Mapping[Counter, bytes],
+    ) -> None:
+        """Add events to the counters: one grouped read of where they stand, one grouped insert."""
+        placed = [(event, self._groups[event.stream]) for event in counted]
+        places = [groups.places(event.keys) for event, groups in placed]
+        standing = Standing(connection, chain.from_iterable(places), stood=stood)
+        linked: list[tuple[int, int, int, int]] = []
+        for (event, groups), those in zip(placed, places, strict=True):
+            row = standing.row(groups, those)
+            if event.stream == CROSSINGS.name:
+                linked += self._from_the_past(event, row)
+            groups.add(row, event)
+            standing.keep(those, event.known_at, row)
+        standing.write()
+        keep(connection, linked)
+
+    def _from_the_past(self, event: Counted, row: Ints) -> list[tuple[int, int, int, int]]:
+        """Add to a crossing what its stream's past makes of it; return the links that it makes.
+
+        A pair that was never seen before is linked by it.
+        """
+        keys, known_at = event.keys, event.known_at
+        told = row.view(np.float64)[self._told].tolist()  # NaN where there was none
+        for (amount, seen, key), last in zip(self._seen, told, strict=False):
+            had = last == last and (seen.window >= EVER or known_at - last <= seen.window)
+            event.amounts[amount] = keys[key] != 0 and had == seen.wanted
+        return [
+            (way.number, keys[way.via], known_at, keys[way.to])
+            for way, last in zip(self._ways, told[len(self._seen) :], strict=True)
+            if keys[way.pair] and last != last
+        ]
+
+    def _passed(self, connection: Connection, hits: Sequence[Counted]) -> Iterator[Counted]:
+        """The hits once more, for whom they are passed on to."""
+        names = measures(PASSED)
+        for hit in hits:
+            for way in self._ways:
+                amounts = np.array([name == way.link.measure for name in names], np.int64)
+                for other in followed(connection, way, hit.keys, before=hit.known_at):
+                    keys = [0] * self._width
+                    keys[way.to] = other
+                    yield Counted(PASSED.name, keys, hit.known_at, amounts)
+
+
+def _stood(entries: Sequence[tuple[Entry, Draft]]) -> Mapping[Counter, bytes]:
+    """Return where counters stand, as whoever read the features of these crossings saw it.
+
+    That holds where nothing was recorded between the snapshot and the writer's lock: the cut of a
+    snapshot comes right after its last record, and no two records are known at the same time.
+    """
+    after = entries[0][0].after if entries else None
+    if after is None:
+        return {}
+    found: dict[Counter, bytes] = {}
+    for _, draft in entries:
+        event = draft.extra
+        if isinstance(event, CrossingEvent) and event.cut == after + 1:
+            found.update(event.stood)
+    return found
+
+
+def _groups(plan: Plan, stream: Stream, found: Mapping[Group, Layout]) -> Groups:
+    """Return the groups of a stream in the table's order, and where the key of each stands."""
+    counted = [
+        (layout, plan.column[group.by, group.by])
+        for group, layout in sorted(found.items(), key=lambda each: each[1].number)
+        if group.stream == stream.name
+    ]
+    return Groups(stream, counted)
+
+
+@dataclass(slots=True)
+class _Passage:
+    keys: Sequence[int]
+    label: Label
+    new: CrossingEvent | None = None
+    known_at: int = 0
+    was: Label = (0, 0, 0)
+    stored: str = ""
+
+    @classmethod
+    def of(cls, keys: bytes, said: Sequence[int], vehicle: str) -> "_Passage":
+        inspected, hit, seizure = said
+        label = (inspected, hit, seizure)
+        return cls(np.frombuffer(keys, "<i8").tolist(), label, was=label, stored=vehicle)
+
+    @property
+    def vehicle(self) -> str:
+        """What kind of vehicle it is, as places are counted."""
+        return self.stored if self.new is None else self.new.vehicle
+
+
+def _looked(known: Mapping[str, _Passage], events: Sequence[object]) -> Iterator[Looked]:
+    """Where the vehicles of some events were searched."""
+    for event in events:
+        if isinstance(event, ActEvent | FindEvent) and event.crossing_id in known:
+            searched, found = told(event)
+            if searched:
+                one = known[event.crossing_id]
+                yield Looked(event.crossing_id, one.vehicle, one.keys, searched, found)
+
+
+_KNOWN = (
+    "SELECT crossing_id, entity_keys, vehicle, inspected, hit, seizure FROM passages "
+    "WHERE crossing_id "
+)
+_LABEL = (
+    PASSAGES.update()
+    .where(PASSAGES.c.crossing_id == bindparam("which"))
+    .values(inspected=bindparam("i"), hit=bindparam("h"), seizure=bindparam("s"))
+)
+
+
+def _keep(connection: Connection, known: Mapping[str, _Passage]) -> None:
+    new = [passage_row(p.new, p.known_at, p.label) for p in known.values() if p.new is not None]
+    if new:
+        add(connection, PASSAGES, new)
+    changed = [
+        {"which": crossing_id, "i": p.label[0], "h": p.label[1], "s": p.label[2]}
+        for crossing_id, p in known.items()
+        if p.new is None and p.label != p.was
+    ]
+    if changed:
+        connection.execute(_LABEL, changed)

@@ -1,0 +1,227 @@
+"""How often each place was searched and held something: by vehicle class, and by who was searched.
+
+Beside it, for each kind of party, how many pairs of finds there are on one and the same, and how
+many of them in one place: what tells whether parties keep to their ways.
+
+Everything counts once a vehicle: a second act on it adds what it searched beside the first, and a
+find makes its place a searched one. So the counts do not depend on the order in which acts and
+finds became known, and a whole history, counted at once, gives what one record after another gives.
+They are read in a decision's snapshot: what is recorded later is not among them.
+"""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Connection, String, Table, Text, delete
+
+from engine.search_orders.search_order import AGAIN, ALL, CLASS, LOAD, PARTIES, Searches, counted
+from engine.storage.database import METADATA, Int64, fetch, put
+from features.catalogue.encoder import key
+from features.catalogue.plan import Plan
+from features.online.crossing_index import ActEvent, FindEvent
+
+SEARCHED_PLACES = Table(
+    "searched_places",
+    METADATA,
+    Column("crossing_id", String, primary_key=True),
+    Column("searched", Text, nullable=False),
+    Column("found", Text, nullable=False),
+)
+"""Where each searched vehicle was searched, and where something was found: codes, semicolons."""
+PLACE_COUNTS = Table(
+    "place_counts",
+    METADATA,
+    Column("entity", Int64, primary_key=True, autoincrement=False),
+    Column("counts", Text, nullable=False),
+)
+"""By key of a class or of a party: a JSON object of [searched, found] by place code."""
+AT_ONCE = 2_000
+"""Vehicles that are counted together."""
+_LOOKED_UP = 8_192
+"""Rows asked for in one statement: SQLite takes 32,766 parameters."""
+
+_AGAIN = key("places again")
+
+Sums = dict[str, list[int]]
+"""[searched, found] by place code; by kind of party [pairs of finds, those in one place]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one or more records say about where a vehicle was searched."""
+
+    crossing_id: str
+    vehicle: str
+    """Its class and whether it was laden: ``features.catalogue.event_measures.vehicles``."""
+    keys: Sequence[int]
+    """Of its crossing, in the order of the plan."""
+    searched: Sequence[str]
+    found: Sequence[str] = ()
+
+
+def told(event: ActEvent | FindEvent) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the places that an act or a find names as searched, and as having held something."""
+    if isinstance(event, ActEvent):
+        return event.places, ()
+    place = () if event.place is None else (event.place,)
+    return place, place
+
+
+class PlaceCounter:
+    """Keeps and reads the counts of places."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._party = {
+            party: plan.column[(party,), (party,)]
+            for party in PARTIES
+            if ((party,), (party,)) in plan.column
+        }
+
+    def searches(self, connection: Connection, vehicle: str, keys: Sequence[int]) -> Searches:
+        """Return what is known of the places of such a vehicle and of its parties, in one read."""
+        scopes = self._scopes(vehicle, keys)
+        known = dict(_rows(connection, _COUNTS, list(scopes.values())))
+        counts = {
+            scope: {place: (n, hits) for place, (n, hits) in json.loads(known[entity]).items()}
+            for scope, entity in scopes.items()
+            if entity in known
+        }
+        return Searches(counts)
+
+    def count(self, connection: Connection, looked: Sequence[Looked]) -> None:
+        """Add what records say about places, inside the writer's transaction."""
+        for begin in range(0, len(looked), AT_ONCE):
+            self._count(connection, looked[begin : begin + AT_ONCE])
+
+    def _count(self, connection: Connection, looked: Sequence[Looked]) -> None:
+        names = list({one.crossing_id for one in looked})
+        had = {
+            name: (_codes(searched), _codes(found))
+            for name, searched, found in _rows(connection, _SEARCHED, names)
+        }
+        now = dict(had)
+        more: dict[int, Sums] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+        who: dict[int, str] = {}
+        for one in looked:
+            before = now.get(one.crossing_id, (set(), set()))
+            after = before[0] | {*one.searched, *one.found}, before[1] | {*one.found}
+            now[one.crossing_id] = after
+            steps = list(_steps(before, after))
+            for scope, entity in self._scopes(one.vehicle, one.keys).items():
+                if scope != AGAIN:
+                    who[entity] = scope
+                    for place, searched, found in steps:
+                        sums = more[entity][place]
+                        sums[0] += searched
+                        sums[1] += found
+        _write(connection, SEARCHED_PLACES, _texts(now, had))
+        _add(connection, more, who)
+
+    def _scopes(self, vehicle: str, keys: Sequence[int]) -> Mapping[str, int]:
+        """Return the keys under which a vehicle's places are counted, by scope and party."""
+        vehicle_class = vehicle.partition(":")[0]
+        scopes = {
+            AGAIN: _AGAIN,
+            ALL: key("places"),
+            CLASS: key("places", vehicle_class),
+            LOAD: key("places", vehicle),
+        }
+        parties = {party: keys[place] for party, place in self._party.items() if keys[place]}
+        return scopes | parties
+
+
+def forget(connection: Connection) -> None:
+    """Forget every place, so that a whole history can be counted anew."""
+    connection.execute(delete(SEARCHED_PLACES))
+    connection.execute(delete(PLACE_COUNTS))
+
+
+Places = tuple[set[str], set[str]]
+"""(searched, found) of one vehicle."""
+
+
+def _steps(before: Places, after: Places) -> Iterator[tuple[str, int, int]]:
+    """Yield (place or group, searched, found) for everything that counts for the first time."""
+    searched, found = (counted(b) for b in before)
+    new, hit = counted(after[0]) - searched, counted(after[1]) - found
+    for place in sorted(new | hit):
+        yield place, int(place in new), int(place in hit)
+
+
+def _texts(now: Mapping[str, Places], had: Mapping[str, Places]) -> list[tuple[str, str, str]]:
+    return [
+        (name, ";".join(sorted(searched)), ";".join(sorted(found)))
+        for name, (searched, found) in now.items()
+        if had.get(name) != (searched, found) and searched
+    ]
+
+
+def _codes(text: str) -> set[str]:
+    return set(text.split(";")) if text else set()
+
+
+def _add(connection: Connection, more: Mapping[int, Sums], who: Mapping[int, str]) -> None:
+    """Add to the counts of some entities; ``who`` says as what each was searched."""
+    known = dict(_rows(connection, _COUNTS, [*more, _AGAIN]))
+    rows = {}
+    again: Sums = json.loads(known.get(_AGAIN, "{}"))
+    for entity, sums in more.items():
+        had: Sums = json.loads(known.get(entity, "{}"))
+        total = _plus(had, sums)
+        rows[entity] = total
+        if who[entity] in PARTIES:
+            pairs = [new - old for new, old in zip(_pairs(total), _pairs(had), strict=True)]
+            if any(pairs):
+                again = _plus(again, {who[entity]: pairs})
+    if again:
+        rows[_AGAIN] = again
+    texts = {e: json.dumps(s, sort_keys=True, separators=(",", ":")) for e, s in rows.items() if s}
+    _write(connection, PLACE_COUNTS, list(texts.items()))
+
+
+def _plus(one: Sums, other: Sums) -> Sums:
+    out = dict(one)
+    for name, (first, second) in other.items():
+        had = out.get(name, (0, 0))
+        out[name] = [had[0] + first, had[1] + second]
+    return out
+
+
+def _pairs(sums: Sums) -> tuple[int, int]:
+    """Return how many pairs of finds there are, and how many of them in one place."""
+    finds = [found for place, (_, found) in sums.items() if not place.endswith("*")]
+    return math.comb(sum(finds), 2), sum(math.comb(found, 2) for found in finds)
+
+
+_COUNTS = "SELECT entity, counts FROM place_counts WHERE entity "
+_SEARCHED = "SELECT crossing_id, searched, found FROM searched_places WHERE crossing_id "
+
+
+def _rows(connection: Connection, sql: str, keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Find the rows with these keys."""
+    for begin in range(0, len(keys), _LOOKED_UP):
+        some = list(keys[begin : begin + _LOOKED_UP])
+        if connection.dialect.name == "sqlite":
+            yield from fetch(connection, f"{sql} IN ({', '.join('?' * len(some))})", some)
+        else:
+            yield from fetch(connection, f"{sql} = ANY(%s)", [some])
+
+
+def _write(connection: Connection, table: Table, rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert rows, or replace those with the same key."""
+    if not rows:
+        return
+    first, *others = (column.name for column in table.columns)
+    sign = "?" if connection.dialect.name == "sqlite" else "%s"
+    values = ", ".join([sign] * (1 + len(others)))
+    changed = ", ".join(f"{name} = excluded.{name}" for name in others)
+    put(
+        connection,
+        f"INSERT INTO {table.name} VALUES ({values}) "  # noqa: S608
+        f"ON CONFLICT ({first}) DO UPDATE SET {changed}",
+        rows,
+    )

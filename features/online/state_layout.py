@@ -1,0 +1,53 @@
+"""How one group's state is packed into the row of a counter, and which number the group has.
+
+Assumes that a state is its sums as int64, then what the last event carried as float64.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from math import nan
+from struct import Struct
+
+from features.catalogue.plan import Group, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one group's state is packed."""
+
+    group: Group
+    number: int
+    """Identifies the group and its layout in the table, whatever the catalogue's order."""
+    sums: tuple[str, ...]
+    carried: tuple[str, ...]
+
+    packing: Struct
+    """Little-endian: the sums, then what is carried."""
+
+    @property
+    def empty(self) -> bytes:
+        """The state of an entity without events: nothing counted, nothing carried."""
+        return self.packing.pack(*[0] * len(self.sums), *[nan] * len(self.carried))
+
+    @property
+    def width(self) -> int:
+        """Number of 8-byte places."""
+        return len(self.sums) + len(self.carried)
+
+
+def layouts(plan: Plan) -> dict[Group, Layout]:
+    """Return each group's layout; raises ``ValueError`` should two numbers collide."""
+    found = {}
+    for group in plan.groups:
+        reads = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
+        # Of pairs it is told how often they had crossed together, whether a feature asks or not.
+        counted, told = ({"n"}, {"known_at"}) if group in plan.remembered else (set(), set())
+        sums = tuple(sorted({read.measure for read in reads if not read.is_last} | counted))
+        carried = tuple(sorted({read.measure for read in reads if read.is_last} | told))
+        text = repr((group.stream, group.by, sums, carried)).encode()
+        number = int.from_bytes(blake2b(text, digest_size=4).digest(), "big") >> 1
+        packing = Struct(f"<{len(sums)}q{len(carried)}d")
+        found[group] = Layout(group, number, sums, carried, packing)
+    if len({layout.number for layout in found.values()}) != len(found):
+        raise ValueError("two counter groups have the same number: rename an entity")
+    return found
