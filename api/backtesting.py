@@ -73,7 +73,7 @@ class Backtests(_OneAtATime):
     """Runs one backtest at a time."""
 
     def run(self, trial: Trial, *, days: int) -> dict[str, Any]:
-        """Return the figures of :func:`models.profile_backtest.profile_backtest`.
+        """Return the figures of :func:`models.evaluation.profile_backtest.profile_backtest`.
 
         Raises ``BusyError`` where another one runs or this one takes too long, and
         ``NotEnoughDataError`` where the command refused.
@@ -90,5 +90,8 @@ class Measurements(_OneAtATime):
     """Measures drift, once at a time; recording it is the caller's."""
 
     def run(self, *, days: int) -> dict[str, Any]:
-        """Return the figures of :func:`models.watching.measured`; raises the same."""
+        """Return the figures of :func:`models.monitoring.drift_monitor.measured`.
+
+        Raises the same.
+        """
         return self._run("measurement", ["drift"], ["--days", str(days), "--unrecorded"])

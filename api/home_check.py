@@ -23,7 +23,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.counter_recount import Recount
 from features.online.history_anchor import RULE, anchored, history_faults, history_notes
-from models.bundle_faults import bundle_faults, registered_bundles
+from models.lifecycle.bundle_check import bundle_faults, registered_bundles
 
 
 @dataclass(frozen=True, slots=True)

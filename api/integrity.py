@@ -2,8 +2,8 @@
 
 Stands on vehicles that the engine sent to officers and that were dealt with: inspected or released.
 Who did it is what the act or the release says, else the team that was drawn; where the roster names
-no teams, it is whoever reported. The tests are those of :mod:`models.integrity`, with a seed made
-of post and period, so that anybody can repeat them.
+no teams, it is whoever reported. The tests are those of :mod:`models.monitoring.officer_integrity`,
+with a seed made of post and period, so that anybody can repeat them.
 
 A release of a red vehicle that nobody searched is a fact, and recorded as one: the vehicle has
 left. It wants the word of a second person, and is listed with it or without.
@@ -99,7 +99,14 @@ def _assignment(dealt: Sequence[Dealt]) -> dict[str, int]:
 def _tested(
     dealt: Sequence[Dealt], plan: ShiftPlan, *, seed_for: tuple[object, ...]
 ) -> dict[str, Any]:
-    from models.integrity import ALARM_AT, FEWEST, PERMUTATIONS, Handled, findings, seed_of
+    from models.monitoring.officer_integrity import (
+        ALARM_AT,
+        FEWEST,
+        PERMUTATIONS,
+        Handled,
+        findings,
+        seed_of,
+    )
 
     handled = [
         Handled(

@@ -10,7 +10,7 @@ from api.callers import Caller
 from api.runtime import Runtime
 from engine.domain.records import Record
 from engine.journal.idempotency import claim
-from models.promotions import MEASURED, measurement
+from models.lifecycle.projection import MEASURED, measurement
 
 
 class DriftAsked(Record):

@@ -13,17 +13,11 @@ from engine.errors import NoModelError, TamperedBundleError
 from engine.journal.journal import JOURNAL
 from engine.journal.power_records import read_records
 from engine.storage.home import Home
-from models import promotion
-from models.bundle import read_verify_key
-from models.papers import Papers, papers, stamp
-from models.promotions import (
-    OnTrial,
-    last_measured,
-    last_of_trial,
-    on_trial,
-    read_state,
-)
-from models.standings import KINDS, SHADOWED, Standing, State
+from models.bundle.bundle import read_verify_key
+from models.bundle.documents import Papers, papers, stamp
+from models.lifecycle import transitions
+from models.lifecycle.projection import OnTrial, last_measured, last_of_trial, on_trial, read_state
+from models.lifecycle.states import KINDS, SHADOWED, Standing, State
 
 VIEWS = ("random_stream", "inverse_propensity", "inspected")
 FIGURES = ("hit_rate_at_capacity", "recall_at_capacity", "lift", "average_precision", "auc")
@@ -55,7 +49,9 @@ class ReadingModels:
 
     def one(self, version: str) -> dict[str, Any]:
         """Return one model; raises ``NoModelError``."""
-        from models.agreement import agreement  # scipy: not on the way of a service that starts
+        from models.monitoring.shadow_agreement import (
+            agreement,  # scipy: not on the way of a service that starts
+        )
 
         with self._runtime.store.read() as connection:
             now, events = read_state(connection), _events(connection)
@@ -133,11 +129,11 @@ class ReadingModels:
         report = {} if found is None else found.report
         # A bundle that cannot be read is told as missing, not as fitted on something else.
         fits = found is None or found.card.get("definitions") == self._runtime.plan.digest
-        stands = promotion.against(
+        stands = transitions.against(
             model,
             manifest=manifest,
             doubts=report.get("doubts", ()),
-            unjudged="" if found is None else promotion.unjudged(report),
+            unjudged="" if found is None else transitions.unjudged(report),
             fits=fits,
         )
         waits = model.role != "in_force"

@@ -10,11 +10,11 @@ from engine.domain.records import Arrival
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Scorer
 from engine.storage.home import Home
-from models.bundle import signing_key
-from models.promotions import OnTrial, in_force, on_trial
-from models.reasons import sentences
-from models.scorer import Scorer as BundleScorer
-from models.shadow import seeds
+from models.bundle.bundle import signing_key
+from models.bundle.scorer import Scorer as BundleScorer
+from models.explanation.reason_sentences import sentences
+from models.lifecycle.projection import OnTrial, in_force, on_trial
+from models.monitoring.shadow_scoring import seeds
 
 SETTLED_SECONDS = 0.5
 """How long after a model was loaded a start is over, and the processor free for what explains."""

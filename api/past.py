@@ -26,7 +26,7 @@ from engine.queue.queue import DECISION, DECISIONS, Filed
 from features.catalogue.encoder import encode, key
 from features.online.entity_history import Looking, Passage, Past, passages
 from features.online.linked_entities import Fellow, Ties, ties, together
-from models.similar import Similar
+from models.explanation.similar_seizures import Similar
 
 _J = JOURNAL.c
 Names = Mapping[str, str | None]

@@ -18,10 +18,10 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from models import promotion
-from models.bundle import MANIFEST, file_digest, load_bundle, read_verify_key
-from models.promotions import PromotionProjection, read_state
-from models.standings import State
+from models.bundle.bundle import MANIFEST, file_digest, load_bundle, read_verify_key
+from models.lifecycle import transitions
+from models.lifecycle.projection import PromotionProjection, read_state
+from models.lifecycle.states import State
 
 APPROVERS = (Role.ANALYST, Role.SUPERVISOR)
 
@@ -46,7 +46,7 @@ def approved(
     """
     _allowed(role)
     found = _verified(home, version)
-    step = promotion.challenge if is_trial else promotion.approve
+    step = transitions.challenge if is_trial else transitions.approve
     now = _state(store)
     drafts = step(
         now,
@@ -54,7 +54,7 @@ def approved(
         by=by,
         manifest=found.manifest,
         doubts=found.report.get("doubts", ()),
-        unjudged=promotion.unjudged(found.report),
+        unjudged=transitions.unjudged(found.report),
         fits=found.fits,
         inactive=_inactive(store, now, version),
     )
@@ -74,7 +74,7 @@ def shadowed(
     """Let a candidate score in the shadow and return where the models stand; raises alike."""
     _allowed(role)
     _verified(home, version)
-    return _recorded(store, promotion.shadow(_state(store), version, by=by), claim, why=why)
+    return _recorded(store, transitions.shadow(_state(store), version, by=by), claim, why=why)
 
 
 def trial_ended(
@@ -82,7 +82,7 @@ def trial_ended(
 ) -> State:
     """Take the model on trial off it, so that the one in force decides alone; raises alike."""
     _allowed(role)
-    return _recorded(store, promotion.end_trial(_state(store), by=by, why=why), claim)
+    return _recorded(store, transitions.end_trial(_state(store), by=by, why=why), claim)
 
 
 def rolled_back(
@@ -94,15 +94,15 @@ def rolled_back(
     """
     _allowed(role)
     now = _state(store)
-    found = _verified(home, promotion.before(now))
-    drafts = promotion.roll_back(now, by=by, why=why, manifest=found.manifest, fits=found.fits)
+    found = _verified(home, transitions.before(now))
+    drafts = transitions.roll_back(now, by=by, why=why, manifest=found.manifest, fits=found.fits)
     return _recorded(store, drafts, claim)
 
 
 def withdrawn(store: Store, *, by: str, role: Role, why: str, claim: Claim | None = None) -> State:
     """Take the model out of force, so that rules and random checks decide; raises alike."""
     _allowed(role)
-    return _recorded(store, promotion.withdraw(_state(store), by=by, why=why), claim)
+    return _recorded(store, transitions.withdraw(_state(store), by=by, why=why), claim)
 
 
 def _allowed(role: Role) -> None:

@@ -256,7 +256,7 @@ def figures_of(found: Recorded) -> dict[str, Any]:
 
 def audited(found: Audit) -> dict[str, Any]:
     """Return what became of a profile's matches, with intervals."""
-    from models.intervals import share  # scipy: not on the way of a service that starts
+    from models.statistics.intervals import share  # scipy: not on the way of a service that starts
 
     return {
         "matches": found.matches,

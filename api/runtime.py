@@ -64,8 +64,8 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
-from models.figures import profile_figure
-from models.promotions import OnTrial, PromotionProjection
+from models.explanation.profile_figures import profile_figure
+from models.lifecycle.projection import OnTrial, PromotionProjection
 
 
 class Models(Protocol):

@@ -17,7 +17,7 @@ from engine.decision.decision import Mode
 from engine.errors import NoModelError, RiskError, StoreUnavailableError
 from engine.ports import Scorer
 from engine.targeting.context import Challenger, InForce
-from models.promotions import OnTrial
+from models.lifecycle.projection import OnTrial
 
 _LOG = structlog.get_logger()
 

@@ -104,7 +104,7 @@ def _figures(decided: Sequence[Decided]) -> dict[str, Any]:
 
 
 def _stream(name: str, decided: Sequence[Decided]) -> dict[str, Any]:
-    from models.intervals import share  # scipy: not on the way of a service that starts
+    from models.statistics.intervals import share  # scipy: not on the way of a service that starts
 
     acts = [one.act for one in decided if one.act is not None]
     full = [act for act in acts if act.is_full]

@@ -23,7 +23,7 @@ from api.runtime import Runtime
 STAGES = {
     "parse": "api.express.parsed",
     "read": "features.online.online_features.OnlineFeatures.read",
-    "score": "models.scorer.Scorer.score",
+    "score": "models.bundle.scorer.Scorer.score",
     "explain": "engine.targeting.context.Considering.explain",
     "commit": "engine.journal.journal.Journal.append",
     "answer": "api.runtime.Runtime.answer",

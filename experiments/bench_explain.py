@@ -19,14 +19,14 @@ from experiments.synth.write import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import read_folder
-from models.assemble import assemble
 from models.config import TrainConfig, Trees
-from models.dataset import Dataset
-from models.explain import TreeShap
-from models.fit import fit
-from models.model import Model
-from models.paths import paths
-from models.seizures import contributions_of
+from models.data.build_dataset import assemble
+from models.data.dataset import Dataset
+from models.explanation.tree_shap import TreeShap
+from models.learning.fit import fit
+from models.learning.fitted_model import Model
+from models.scoring.tree_arrays import paths
+from models.training.past_seizures import contributions_of
 
 CROSSINGS = 60_000
 TREES = 200

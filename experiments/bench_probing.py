@@ -45,12 +45,12 @@ from features.history.labels import labels
 from features.intake.load import read_folder
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from models.assemble import dataset, frozen
+from models.array_types import Floats
 from models.config import TrainConfig
-from models.fit import fit
-from models.model import Model
-from models.risk import Floats
-from models.seizures import contributions_of
+from models.data.build_dataset import dataset, frozen
+from models.learning.fit import fit
+from models.learning.fitted_model import Model
+from models.training.past_seizures import contributions_of
 
 CROSSINGS = 60_000
 SEEDS = (1, 2)

@@ -28,8 +28,8 @@ from experiments.reason_audit import Judged, audit
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
-from models.bundle import signing_key
-from models.scorer import Scorer as BundleScorer
+from models.bundle.bundle import signing_key
+from models.bundle.scorer import Scorer as BundleScorer
 
 MOST_READ = 100_000
 EXPECTED = re.compile(r"(\d+\.\d+) finds expected")

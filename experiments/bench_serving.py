@@ -18,13 +18,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from engine.storage.home import Home
 from experiments.benching import Row, interleaved, row, times_faster
+from experiments.benchmarks.serving.peer_models import estimators
 from experiments.processes import Server
 from experiments.serving_contest import CONNECTIONS, TURNS, Contest, free_port
 from experiments.serving_deployment import Deployment, deploy
 from experiments.wire import Line, get
-from models.bundle import read_verify_key
-from models.peer import estimators
-from models.scorer import Scorer
+from models.bundle.bundle import read_verify_key
+from models.bundle.scorer import Scorer
 
 SCORED = 200
 """Distinct rows scored one by one in a turn."""

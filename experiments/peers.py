@@ -18,7 +18,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from xgboost import XGBClassifier
 
 from features.history.tables import Tables
-from models.risk import Floats
+from models.array_types import Floats
 
 TREES = 300
 SEED = 1

@@ -26,13 +26,13 @@ from features.history.tables import Tables
 from features.intake.load import read_folder
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from models.assemble import dataset, frozen
+from models.array_types import Floats
 from models.config import TrainConfig
-from models.dataset import Dataset
-from models.fit import fit
-from models.intervals import bootstrap
-from models.metrics import auc, average_precision, brier, reliability
-from models.risk import Floats
+from models.data.build_dataset import dataset, frozen
+from models.data.dataset import Dataset
+from models.learning.fit import fit
+from models.statistics.intervals import bootstrap
+from models.statistics.ranking_metrics import auc, average_precision, brier, reliability
 
 TEST_FROM = micros(datetime(2021, 1, 1, tzinfo=UTC))
 TEST_UNTIL = micros(datetime(2021, 4, 1, tzinfo=UTC))

@@ -29,13 +29,14 @@ from features.history.tables import Tables
 from features.intake.load import read_folder
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from models.assemble import dataset, frozen
+from models.array_types import Floats
 from models.config import TrainConfig
-from models.dataset import TARGETS, Dataset
-from models.fit import fit
-from models.intervals import bootstrap
-from models.metrics import within_capacity
-from models.risk import Floats, risk
+from models.data.build_dataset import dataset, frozen
+from models.data.dataset import TARGETS, Dataset
+from models.learning.fit import fit
+from models.scoring.risk import risk
+from models.statistics.intervals import bootstrap
+from models.statistics.ranking_metrics import within_capacity
 
 CROSSINGS = 120_000
 SEEDS = (1, 2, 3)

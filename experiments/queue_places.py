@@ -19,7 +19,7 @@ from engine.decision.placement import MOST_PEERS, Peers, drawn_merit
 from engine.selection.percentiles import LEVELS
 from engine.selection.policy import Chance, Channel, Policy, lot, scored, select
 from engine.selection.randomization import RANDOM, SCORE
-from models.risk import Floats
+from models.array_types import Floats
 
 POLICY = Policy(red_share=0.15, yellow_share=0.05, random_share=0.10)
 PROFILE = Chance("profile:any", Channel.RED, 0.5)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from models import alarm, forgetting
-from models.intervals import Floats
+from models.statistics import sequential_test, thompson_race
+from models.statistics.intervals import Floats
 
 Regime = Literal["stationary", "quarter", "half", "abrupt", "reversal"]
 Strategy = Literal["keep", "reset", "ours"]
@@ -125,8 +125,8 @@ class Post:
     """First week that what is in force has learnt from."""
     challenger: int | None = None
     """First week that the challenger has learnt from, while there is one."""
-    race: forgetting.Race = field(default_factory=forgetting.Race)
-    watch: alarm.Watch = field(default_factory=alarm.Watch)
+    race: thompson_race.Race = field(default_factory=thompson_race.Race)
+    watch: sequential_test.Watch = field(default_factory=sequential_test.Watch)
     alarms: list[int] = field(default_factory=list)
 
     def work(self, number: int, week: Week) -> float:
@@ -142,10 +142,12 @@ class Post:
         if self.challenger is not None:
             self._fit(self.challenger)
             theirs = _riskiest(self._stated(self.challenger, week))
-        chances = forgetting.propensities(ours, theirs, share=self.race.share)
+        chances = thompson_race.propensities(ours, theirs, share=self.race.share)
         picked = week.lot < chances
         self._learn(week, picked | week.is_random)
-        self.watch = alarm.after(self.watch, chance[picked & ours], week.found[picked & ours])
+        self.watch = sequential_test.after(
+            self.watch, chance[picked & ours], week.found[picked & ours]
+        )
         if self.challenger is not None:
             self._race(week, picked & ours & ~theirs, picked & theirs & ~ours)
         elif self.watch.alarmed and self.strategy != "keep":
@@ -157,17 +159,17 @@ class Post:
             hits = int(week.found[rows].sum())
             return hits, int(rows.sum()) - hits
 
-        self.race = forgetting.after(self.race, champion=count(ours), challenger=count(theirs))
+        self.race = thompson_race.after(self.race, champion=count(ours), challenger=count(theirs))
         if self.race.winner is None:
             return
         if self.race.winner == "challenger" and self.challenger is not None:
             self.since = self.challenger
-        self.challenger, self.watch = None, alarm.Watch()
+        self.challenger, self.watch = None, sequential_test.Watch()
 
     def _alarm(self, number: int) -> None:
         changed = number - (self.watch.periods - self.watch.began) + 1
         self.alarms.append(number)
-        self.watch, self.race = alarm.Watch(), forgetting.Race()
+        self.watch, self.race = sequential_test.Watch(), thompson_race.Race()
         if self.strategy == "reset":
             self.since = changed
         else:

@@ -14,10 +14,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from experiments.benching import Row, row
+from experiments.benchmarks.serving.peer_models import PLAIN, command, environment
 from experiments.processes import Server
 from experiments.serving_deployment import BATCH, Deployment, nothings
 from experiments.wire import Line, get, post
-from models.peer import PLAIN, command, environment
 
 CONNECTIONS = 16
 TURN_SECONDS = 1.5

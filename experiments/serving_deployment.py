@@ -18,10 +18,10 @@ from engine.domain.time_units import DAY, SystemClock, moment
 from engine.errors import NotEnoughDataError
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.arrivals import Sent, endless
+from experiments.benchmarks.serving.peer_models import save
 from experiments.shift import cut, opening
 from experiments.synth.write import write
 from experiments.wire import post
-from models.peer import save
 
 CROSSINGS, SPAN_DAYS = 60_000, 90
 ENTRIES = 500

@@ -20,9 +20,9 @@ from experiments.synth import search
 from experiments.synth.config import Bools, Floats, Ints
 from experiments.synth.officers import RANDOM
 from experiments.synth.unfold import World
-from models.intervals import LEVEL
-from models.logged import Logged
-from models.policy_value import policy_value
+from models.data.propensity_log import Logged
+from models.evaluation.off_policy import policy_value
+from models.statistics.intervals import LEVEL
 
 REPEATS = 60
 """Searches of each vehicle that hides something, from which its chance of a find is known."""

@@ -20,10 +20,10 @@ from experiments.synth.config import Floats, Ints
 from experiments.synth.network import CLASSES, COUNTRIES, POSTS
 from experiments.synth.officers import BASES, SCORE
 from models.config import TrainConfig, Trees
-from models.dataset import Dataset
-from models.fit import fit
-from models.model import Model
-from models.parts import grow
+from models.data.dataset import Dataset
+from models.learning.base_learners import grow
+from models.learning.fit import fit
+from models.learning.fitted_model import Model
 
 FEWEST_FINDS = 10
 """Below this many finds nothing is fitted, and profiles rank."""

@@ -151,8 +151,8 @@ def _model(home: Home, told: Told) -> tuple[str, dict[str, str]]:
     from api.runtime import open_network
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
-    from models.candidate import make_candidate
     from models.config import TrainConfig
+    from models.training.pipeline import make_candidate
 
     people = {}
     with opened(home.root) as (_, store):

@@ -37,8 +37,8 @@ from experiments.faults.planted import (
     unheard_of,
     unpickling,
 )
-from models.explain import TreeShap
-from models.paths import Paths
+from models.explanation.tree_shap import TreeShap
+from models.scoring.tree_arrays import Paths
 
 PLANTED: dict[str, dict[str, object]] = {
     "kill": {"engine.targeting.targeting.Targeting._record": hastier},
@@ -51,7 +51,10 @@ PLANTED: dict[str, dict[str, object]] = {
     "swap": {"api.listening.Leaving.shutdown": abrupt},
     "strangers": {"api.connections.BoundedProtocol._parse": unbounded},
     "memory": {"engine.targeting.targeting.written": hoarding},
-    "bundle": {"models.bundle.read_verified": trusting, "models.bundle.arrays": unpickling},
+    "bundle": {
+        "models.bundle.bundle.read_verified": trusting,
+        "models.bundle.bundle.arrays": unpickling,
+    },
 }
 """What each fault's twin has in the place of what; only a fork of this process ever does."""
 

@@ -29,7 +29,7 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 
 if TYPE_CHECKING:
-    from models.backtest import Backtest
+    from models.training.backtest import Backtest
 
 InstantOption = Annotated[
     int, typer.Option(metavar="T", parser=instant, help="A date or time; UTC.")
@@ -66,9 +66,9 @@ def backtest(
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from features.history.labels import NEVER
-    from models.backtest import Period
-    from models.backtest import backtest as run
     from models.config import TrainConfig
+    from models.training.backtest import Period
+    from models.training.backtest import backtest as run
 
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder")
@@ -106,8 +106,8 @@ def train(
     """Make a candidate from the home's history, with its evaluation report."""
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
-    from models.candidate import make_candidate
     from models.config import TrainConfig
+    from models.training.pipeline import make_candidate
 
     settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
     with opened_existing(home) as (found, store):
@@ -149,8 +149,8 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Show the stored report of a model, and write report.html beside the home's bundles."""
-    from models.bundle import load_bundle, read_verify_key
-    from models.report_html import report_html
+    from models.bundle.bundle import load_bundle, read_verify_key
+    from models.evaluation.report_html import report_html
 
     with opened_to_read(home) as (found, _):
         key = read_verify_key(found, version)
@@ -175,7 +175,7 @@ def repeat(
     """Train a model again from its record and compare it, to the bit; nothing is changed."""
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
-    from models.repeat import repeat as again
+    from models.training.reproduce import repeat as again
 
     with opened_to_read(home) as (found, store), progress() as told:
         made = again(found, store, Plan(CATALOGUE), version=version, progress=told)
@@ -228,8 +228,8 @@ def mlflow(home: HomeOption, port: Annotated[int, typer.Option(min=1, max=65535)
     """Show the analysts' MLflow pages, on this machine only, behind a key of this start."""
     import secrets
 
-    from models.registry import serve_pages
-    from models.tracking import USER
+    from models.training.mlflow_pages import USER
+    from models.training.mlflow_tracking import serve_pages
 
     with opened_to_read(home) as (found, _):
         if not (found.tracking / "mlflow.db").is_file():
@@ -252,6 +252,6 @@ def _write_scores(made: "Backtest", path: Path) -> None:
 
 
 def _said(report: dict[str, Any]) -> None:
-    from models.report_text import page
+    from models.evaluation.report_text import page
 
     typer.echo(page(report))

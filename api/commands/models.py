@@ -23,7 +23,7 @@ WEEK_DAYS = 7
 
 if TYPE_CHECKING:
     from engine.journal.entries import Draft
-    from models.papers import Papers
+    from models.bundle.documents import Papers
 
 
 def shadow(
@@ -52,7 +52,7 @@ def shadow(
 
 
 def _in_shadow(store: Store) -> list[str]:
-    from models.promotions import read_state
+    from models.lifecycle.projection import read_state
 
     with store.read() as connection:
         models = read_state(connection).models
@@ -115,8 +115,8 @@ def _stands(told: dict[str, Any]) -> None:
 def _raced(store: Store, *, by: str) -> dict[str, Any] | None:
     """Measure the trial that runs, and record it; None where none does."""
     from engine.journal.journal import Journal
-    from models.promotions import PromotionProjection, on_trial
-    from models.trials import measured, measurement
+    from models.lifecycle.projection import PromotionProjection, on_trial
+    from models.monitoring.trial_results import measured, measurement
 
     journal = Journal(store, [PromotionProjection()])
     with store.read() as connection:
@@ -175,9 +175,9 @@ def drift(
     """Measure how far traffic has moved from what the model in force learnt, and record it."""
     from engine.errors import NoModelError
     from engine.journal.journal import Journal
-    from models.bundle import read_verify_key
-    from models.papers import papers
-    from models.promotions import PromotionProjection, measurement, read_state
+    from models.bundle.bundle import read_verify_key
+    from models.bundle.documents import papers
+    from models.lifecycle.projection import PromotionProjection, measurement, read_state
 
     step_back(if_polite=polite)
     with opened_existing(home) as (found, store):
@@ -201,7 +201,7 @@ def _measured(
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from features.online.online_features import OnlineFeatures
-    from models.watching import measured
+    from models.monitoring.drift_monitor import measured
 
     journal = Journal(store, [])
     features = OnlineFeatures(Plan(CATALOGUE), open_network(home))
@@ -252,9 +252,9 @@ def _scored(home: Home, store: Store, version: str) -> "list[Draft]":
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from features.online.online_features import OnlineFeatures
-    from models.bundle import read_verify_key
-    from models.scorer import Scorer
-    from models.shadow import shadow_scores
+    from models.bundle.bundle import read_verify_key
+    from models.bundle.scorer import Scorer
+    from models.monitoring.shadow_scoring import shadow_scores
 
     folder: Path = home.bundles / version
     scorer = Scorer.load(folder, key=read_verify_key(home, version))

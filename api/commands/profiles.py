@@ -31,8 +31,8 @@ def backtest(
     """Show what a profile would have done in the last days of what the home knows."""
     from engine.criteria.profiles.profile import Trial
     from features.history.journal_history import read_event_log
-    from models.profile_backtest import profile_backtest
-    from models.sent import read_sent
+    from models.data.referral_log import read_sent
+    from models.evaluation.profile_backtest import profile_backtest
 
     step_back(if_polite=polite)
     trial = Trial(expression, channel, percentage, post or None)

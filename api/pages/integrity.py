@@ -32,7 +32,9 @@ async def show(
     days: Annotated[int, Query(ge=1, le=LONGEST)] = 30,
 ) -> Response:
     """Show pairs of officer and carrier, releases and overrides, against what chance gives."""
-    from models.integrity import FEWEST  # scipy's company: not on the way of a service that starts
+    from models.monitoring.officer_integrity import (
+        FEWEST,  # scipy's company: not on the way of a service that starts
+    )
 
     check_path(runtime, visitor.caller, post)
     found = await asyncio.to_thread(report, runtime, post, days=days)

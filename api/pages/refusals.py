@@ -83,4 +83,4 @@ CARD: Final = (
     N_("It is fitted on the past: after an abrupt change it is wrong until it is fitted again."),
     N_("Where seizures are few, their chances lean on those of discrepancies."),
 )
-"""What every card says (:mod:`models.card`)."""
+"""What every card says (:mod:`models.training.model_card`)."""

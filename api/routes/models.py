@@ -20,7 +20,7 @@ from engine.domain.records import Identifier, Record, Text
 from engine.errors import PromotionRefusedError
 from engine.journal.idempotency import Claim, answered, claim, taken
 from engine.storage.database import Store
-from models.standings import State
+from models.lifecycle.states import State
 
 Version = Annotated[Identifier, Path()]
 router = APIRouter(prefix="/v1/models", tags=["models"], responses=said(401, 403, 422, 503))

@@ -28,7 +28,7 @@ from experiments.faults.readiness import PAUSE_SECONDS, counter, ready, until
 from experiments.faults.senders import PATH, Book
 from experiments.faults.service import Service
 from experiments.wire import Line, post
-from models.bundle import MANIFEST, SIGNATURE
+from models.bundle.bundle import MANIFEST, SIGNATURE
 
 REFUSED = "darvoza_models_refused_total"
 MARK = "a-pickle-ran"

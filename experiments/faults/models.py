@@ -23,19 +23,19 @@ from experiments.synth.write import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import read_folder
-from models.assemble import assemble
-from models.bundle import MANIFEST, SIGNATURE, file_digest, sign, signing_key
-from models.bundle_write import write_bundle
+from models.bundle.bundle import MANIFEST, SIGNATURE, file_digest, sign, signing_key
 from models.config import TrainConfig, Trees
-from models.dataset import Dataset
-from models.drift import reference
-from models.fit import fit
-from models.norms import norms
-from models.promotion import approve, register
-from models.promotions import PromotionProjection, read_state
-from models.report import SYNTHETIC
-from models.similar import none_known
-from models.train import Trained, quantiles
+from models.data.build_dataset import assemble
+from models.data.dataset import Dataset
+from models.evaluation.report import SYNTHETIC
+from models.explanation.similar_seizures import none_known
+from models.explanation.usual_values import norms
+from models.learning.fit import fit
+from models.lifecycle.projection import PromotionProjection, read_state
+from models.lifecycle.transitions import approve, register
+from models.statistics.drift import reference
+from models.training.bundle_writer import write_bundle
+from models.training.trainer import Trained, quantiles
 
 CROSSINGS = 1_000
 FINDS = 0.3

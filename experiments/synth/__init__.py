@@ -1,26 +1,27 @@
-"""A made-up border network: nothing in it is real, and docs/synthetic.md says what is assumed.
+"""Modules of this room.
 
-config      what a world is made from, and its independent random streams
-network     the posts and pairs, how busy they are, what they are equipped with
-catalogue   goods: value, mass, season and duty by HS code
-fleet       carriers, vehicles, drivers, trailers, and their life cycles
-parties     who sends what to whom, and who declares it
-circles     smuggling circles: what they control, how they hide and what
-fronts      how circles come into a lawful world
-trips       who crosses when, and the runs that circles plan
-hiding      where a load is hidden, by its journey and by what its circle is used to
-habits      hours, drivers, seals, trailers, transit: lawful quirks and the signs of a run
-cargo       what is loaded, what is declared, and where the two differ
-plan        all of this together: every trip that could happen
-unfold      the days one by one: circles react, officers choose, acts find or miss
-traders     what those do whose wrong declarations were found
-officers    the historical selection policy, with exact propensities
-search      how a vehicle is searched, and what that finds
-finds       seizures at the post and inland
-plates      plates, VINs and container numbers
-dirt        how records come to be imperfect
-tables      the crossings as records
-papers      declarations, goods items, inspection acts and seizures as records
-truth       what is true of each crossing
-write       the folder on disk, and the truth kept apart
+cargo      What is loaded, what is declared, and where the two differ
+catalogue  What is traded on these roads, and what is normal for it
+circles    How smuggling circles work
+config     What a synthetic world is made from
+dirt       How records come to be imperfect
+finds      What was seized, at the post and inland
+fleet      Who owns the vehicles, and who drives them
+folder     The folder of a synthetic network
+fronts     How circles come into a lawful world
+habits     How a trip looks at the barrier
+hiding     Where a load is hidden
+network    Which posts there are, how busy, and what they have to work with
+officers   How vehicles were chosen in the past
+papers     The declarations, their goods items, the inspection acts and the seizures, as records
+parties    Who sends what to whom, and who declares it
+plan       Which trips could happen in this world
+plates     What is painted, stamped and welded on a conveyance
+search     How a chosen vehicle is searched, and what the search finds
+tables     The world as the records that a bulk folder holds
+traders    What traders do when a wrong declaration of theirs was found
+trips      Who crosses, and when
+truth      What is true in the world, for its own evaluation alone
+unfold     What happens, day by day
+write      Write a synthetic network as a bulk folder, and the truth beside it
 """

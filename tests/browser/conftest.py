@@ -16,7 +16,7 @@ from api.app import create_app
 from api.roles import Role
 from api.runtime import Runtime, open_runtime
 from api.settings import Settings
-from models.reasons import sentences
+from models.explanation.reason_sentences import sentences
 from tests.browser.people import Site, bearer, people
 from tests.service.world import FakeModels, make_home, make_keys
 

@@ -8,9 +8,10 @@ from playwright.sync_api import Browser, Page, expect
 from api import promoting
 from api.backtesting import Backtests
 from engine.storage.home import Home
-from models import promotion, trials
-from models.bundle import MANIFEST, file_digest
-from models.promotions import measurement, on_trial, read_state
+from models.bundle.bundle import MANIFEST, file_digest
+from models.lifecycle import transitions
+from models.lifecycle.projection import measurement, on_trial, read_state
+from models.monitoring import trial_results
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.looks import looked_at
 from tests.browser.people import Site, sign_in, signed_in
@@ -127,7 +128,7 @@ def put_on_trial(site: Site, version: str) -> None:
     """Put a model on trial beside one in force, and record what a night measured."""
     journal, home, store = site.runtime.journal, site.runtime.home, site.runtime.store
     register(journal, home, "m-old", by="zafar")
-    for which, step in (("m-old", promotion.approve), (version, promotion.challenge)):
+    for which, step in (("m-old", transitions.approve), (version, transitions.challenge)):
         manifest = file_digest(home.bundles / which / MANIFEST)
         for person in ("malika", "olim"):
             with store.read() as connection:
@@ -136,7 +137,7 @@ def put_on_trial(site: Site, version: str) -> None:
     with store.read() as connection:
         running = on_trial(connection)
         assert running is not None
-        found = trials.measured(connection, running, now=journal.head(connection).as_of)
+        found = trial_results.measured(connection, running, now=journal.head(connection).as_of)
     side = {"sent": 58, "searched": 53, "found": 19}
     sides = {"champion": side, "challenger": side}
-    journal.append([trials.measurement(found | {"sides": sides}, by="every-night")])
+    journal.append([trial_results.measurement(found | {"sides": sides}, by="every-night")])

@@ -10,8 +10,8 @@ from engine.criteria.dual_control import evidence
 from engine.domain.time_units import SystemClock
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
-from models.promotions import PromotionProjection
-from models.standings import APPROVED, REGISTERED, SHADOWED
+from models.lifecycle.projection import PromotionProjection
+from models.lifecycle.states import APPROVED, REGISTERED, SHADOWED
 from tests.service.desk import at_desk
 from tests.service.people import person, send
 from tests.service.world import OTHER, POST, World, arrival

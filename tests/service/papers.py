@@ -9,9 +9,9 @@ from engine.journal.journal import Journal
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from models import promotion
-from models.bundle import FORMAT, file_digest, sign, signing_key
-from models.standings import State
+from models.bundle.bundle import FORMAT, file_digest, sign, signing_key
+from models.lifecycle import transitions
+from models.lifecycle.states import State
 from tests.unit.models_world import small_world
 from tests.unit.test_models_report import judged
 
@@ -56,4 +56,4 @@ def register(journal: Journal, home: Home, version: str, *, by: str, **more: Any
     evaluation = more.pop("evaluation", "e")
     digest = write(home, version, **more)
     names = {"manifest": digest, "evaluation": evaluation, "card": "c"}
-    journal.append(promotion.register(State(), version, by=by, **names))
+    journal.append(transitions.register(State(), version, by=by, **names))

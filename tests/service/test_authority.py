@@ -32,8 +32,8 @@ from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL
 from engine.shifts.shift_state import SHIFTS, Shifts
 from engine.storage.home import DATABASE_VARIABLE
-from models.promotions import MODEL_RECORDS
-from models.standings import Event, state
+from models.lifecycle.projection import MODEL_RECORDS
+from models.lifecycle.states import Event, state
 from tests.service.desk import Desk, user
 from tests.service.world import (
     CHEAP,

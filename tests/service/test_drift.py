@@ -18,10 +18,11 @@ from engine.queue.queue import listed
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
-from models import promotion, watching
-from models.drift import Reference, reference
-from models.papers import Papers
-from models.standings import APPROVED, State
+from models.bundle.documents import Papers
+from models.lifecycle import transitions
+from models.lifecycle.states import APPROVED, State
+from models.monitoring import drift_monitor
+from models.statistics.drift import Reference, reference
 from tests.service.conftest import serving
 from tests.service.world import World, arrival
 
@@ -40,7 +41,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "FEWEST", DECISIONS // 2)
+    monkeypatch.setattr(drift_monitor, "FEWEST", DECISIONS // 2)
 
 
 def values(world: World) -> Any:
@@ -71,7 +72,7 @@ def measured(world: World, kept: Papers) -> dict[str, Any]:
     with runtime.store.read() as connection:
         now = runtime.journal.head(connection).as_of
         features = OnlineFeatures(PLAN, runtime.network)
-        found = watching.measured(
+        found = drift_monitor.measured(
             connection, runtime.journal, features=features, papers=kept, version="m1", now=now
         )
     return dict(json.loads(json.dumps(found, allow_nan=False)))
@@ -116,7 +117,7 @@ def test_what_moved_is_named_by_its_family(world: World) -> None:
 
 
 def test_too_few_say_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "FEWEST", DECISIONS + 1)
+    monkeypatch.setattr(drift_monitor, "FEWEST", DECISIONS + 1)
     found = measured(world, papers(reference(values(world), PLAN.names)))
     assert not found["all"]["knowable"] and found["all"]["score"] is None
     assert found["all"]["moved"] is None and found["all"]["families"] == []
@@ -155,14 +156,14 @@ def test_the_command_records_what_it_measured(
         drift(world.home.root, days=28, by="ann", as_json=True)
     now = State()
     for step in (
-        promotion.register(now, "m1", by="cem", manifest="m", evaluation="e", card="c"),
+        transitions.register(now, "m1", by="cem", manifest="m", evaluation="e", card="c"),
         (Draft(APPROVED, "m1", "", {"by": "ann"}),),
         (Draft(APPROVED, "m1", "", {"by": "bob"}),),
     ):
         world.runtime.journal.append(step)
     kept = papers(reference(values(world), PLAN.names))
-    monkeypatch.setattr("models.papers.papers", lambda *_: kept)
-    monkeypatch.setattr("models.bundle.read_verify_key", lambda *_: None)
+    monkeypatch.setattr("models.bundle.documents.papers", lambda *_: kept)
+    monkeypatch.setattr("models.bundle.bundle.read_verify_key", lambda *_: None)
     drift(world.home.root, days=28, by="ann", as_json=True)
     told = json.loads(capsys.readouterr().out)
     answered = world.get("/v1/drift").json()
@@ -171,13 +172,13 @@ def test_the_command_records_what_it_measured(
 
 
 def test_a_sample_is_spread_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "MOST_EACH", 5)
-    assert watching._spread(range(3)) == [0, 1, 2]
-    assert watching._spread(range(101)) == [0, 25, 50, 75, 100]
+    monkeypatch.setattr(drift_monitor, "MOST_EACH", 5)
+    assert drift_monitor._spread(range(3)) == [0, 1, 2]
+    assert drift_monitor._spread(range(101)) == [0, 25, 50, 75, 100]
 
 
 def test_papers_are_read_again_once_written_again(tmp_path: Path) -> None:
-    from models.papers import stamp
+    from models.bundle.documents import stamp
 
     before = stamp(tmp_path)
     (tmp_path / "card.json").write_text("{}", "utf-8")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from engine.domain.time_units import DAY
-from models import watching
-from models.drift import Reference
-from models.train import train
+from models.monitoring import drift_monitor
+from models.statistics.drift import Reference
+from models.training.trainer import train
 from tests.service.conftest import serving
 from tests.service.test_drift import PLAN, measured, papers, values
 from tests.service.world import World, arrival
@@ -47,7 +47,7 @@ def taught(world: World) -> Reference:
 
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "FEWEST", ENTRIES // 2)
+    monkeypatch.setattr(drift_monitor, "FEWEST", ENTRIES // 2)
 
 
 def test_a_stationary_network_has_not_moved_though_exits_are_decided_too(

@@ -22,11 +22,11 @@ from engine.journal.idempotency import AnswerProjection, claim
 from engine.journal.journal import Journal
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from models import promotion
-from models.bundle import file_digest, signing_key
-from models.bundle_write import write_bundle
-from models.standings import State
-from models.train import Trained, train
+from models.bundle.bundle import file_digest, signing_key
+from models.lifecycle import transitions
+from models.lifecycle.states import State
+from models.training.bundle_writer import write_bundle
+from models.training.trainer import Trained, train
 from tests.service.people import person
 from tests.service.world import FakeModels, World, make_home, make_keys, open_world
 from tests.unit.models_world import START, small_world
@@ -58,7 +58,7 @@ def entered(world: World, made: Trained) -> str:
     bundle = write_bundle(world.home.bundles, made, signing_key(world.home))
     names = {"manifest": file_digest(bundle / "manifest.json"), "evaluation": "e", "card": "c"}
     trainer = person_of(world, world.keys[Role.ANALYST])
-    world.runtime.journal.append(promotion.register(State(), bundle.name, by=trainer, **names))
+    world.runtime.journal.append(transitions.register(State(), bundle.name, by=trainer, **names))
     return bundle.name
 
 
@@ -115,7 +115,7 @@ def test_a_model_of_other_features_is_refused(bundled: tuple[World, str], made: 
     assert refused.status_code == 409
     assert "other features" in refused.json()["detail"]
     told = world.get(f"/v1/models/{version}").json()
-    assert told["against"] == [promotion.OTHER_FEATURES]
+    assert told["against"] == [transitions.OTHER_FEATURES]
     assert not told["approvals"]
 
 
@@ -154,7 +154,7 @@ def test_a_model_that_could_not_be_judged_is_not_put_into_force(
     assert (told["role"], told["approvals"], told["challenges"]) == ("candidate", [], [])
     assert len(told["against"]) == 1 and told["against"][0].startswith(why)
 
-    monkeypatch.setattr(promotion, "unjudged", lambda _: "")  # the planted flaw
+    monkeypatch.setattr(transitions, "unjudged", lambda _: "")  # the planted flaw
     assert approve(world, blind, world.keys[Role.SUPERVISOR]).status_code == 201
     assert world.get(f"/v1/models/{blind}").json()["approvals"]
 

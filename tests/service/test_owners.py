@@ -19,9 +19,9 @@ from engine.errors import NotAllowedError, NotFoundError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.storage.home import Home
-from models import promotion
-from models.promotions import PromotionProjection, read_state
-from models.standings import Event, state
+from models.lifecycle import transitions
+from models.lifecycle.projection import PromotionProjection, read_state
+from models.lifecycle.states import Event, state
 from tests.service.people import person, send
 from tests.service.world import World, make_home
 
@@ -127,7 +127,7 @@ def test_an_approval_by_a_removed_person_does_not_count(world: World) -> None:
         with store.read() as connection:
             now = read_state(connection)
         gone = _inactive(store, now, "m9")
-        journal.append(promotion.approve(now, "m9", by=by, manifest="m", inactive=gone))
+        journal.append(transitions.approve(now, "m9", by=by, manifest="m", inactive=gone))
         with store.read() as connection:
             model = read_state(connection).models["m9"]
         return model.role, model.approvals
@@ -158,7 +158,7 @@ def test_a_model_is_trained_under_a_name_that_was_proven(
         trained.append(by)
         return SimpleNamespace(version="m1", report={})
 
-    monkeypatch.setattr("models.candidate.make_candidate", make_candidate)
+    monkeypatch.setattr("models.training.pipeline.make_candidate", make_candidate)
     monkeypatch.setattr("api.commands.learning._said", lambda _: None)
     monkeypatch.setattr("getpass.getuser", lambda: "clerk")
     home = make_home(tmp_path)

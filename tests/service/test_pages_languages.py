@@ -15,8 +15,8 @@ from engine.explanation.facts import data_gaps
 from engine.ports import Contribution, Evidence
 from engine.search_orders.search_order import PARTIES
 from features.catalogue.catalogue import CATALOGUE
-from models import card
-from models.reasons import Sentences
+from models.explanation.reason_sentences import Sentences
+from models.training import model_card
 from tests.catalogues import places, wanted
 from tests.service.desk import at_desk
 from tests.service.test_acts import find
@@ -45,7 +45,7 @@ def test_a_missing_text_is_found() -> None:
 
 
 def test_every_sentence_of_a_card_is_in_the_catalogues() -> None:
-    assert set(refusals.CARD) == {card.USE, card.NOT_FOR, *card.LIMITS}
+    assert set(refusals.CARD) == {model_card.USE, model_card.NOT_FOR, *model_card.LIMITS}
 
 
 EVIDENCE = (

@@ -14,7 +14,7 @@ from api.pages.charts import SIDE, bars, dots, line, reach, stretched
 from api.roles import Role
 from api.schemas_models import DriftAnswer, ModelComparison, ModelStandings, ModelView
 from engine.errors import BusyError, NotEnoughDataError
-from models.bundle import file_digest
+from models.bundle.bundle import file_digest
 from tests.catalogues import wanted
 from tests.service.conftest import serving
 from tests.service.desk import Desk, at_desk
@@ -217,7 +217,7 @@ def test_the_shadow_stands_beside_what_decided(
     beside = {"days": 3, "last_day": "2026-03-01", "decisions": 400, "capacity": 0.05}
     beside |= {"picked": 20, "agreement": CALM["found"]}
     beside |= {"groups": {"both": group, "shadow": group | {"picked": 16}, "in_force": group}}
-    monkeypatch.setattr("models.agreement.agreement", lambda *_, **__: beside)
+    monkeypatch.setattr("models.monitoring.shadow_agreement.agreement", lambda *_, **__: beside)
     TypeAdapter(ModelView).validate_python(world.get("/v1/models/m-shade").json())
     text = bob.get(path).text
     assert "400 decisions on 3 days" in text and "20 by each" in text

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from api.pages.shift import ENOUGH
 from api.roles import Role
 from api.shift_report import median
-from models.intervals import share
+from models.statistics.intervals import share
 from tests.service.desk import at_desk
 from tests.service.test_acts import act, find
 from tests.service.world import POST, World

@@ -10,9 +10,9 @@ from pydantic import TypeAdapter
 from api import promoting
 from api.roles import Role
 from api.schemas_models import ModelView
-from models.bundle import file_digest
-from models.promotions import on_trial
-from models.trials import measured, measurement
+from models.bundle.bundle import file_digest
+from models.lifecycle.projection import on_trial
+from models.monitoring.trial_results import measured, measurement
 from tests.service.conftest import serving
 from tests.service.desk import Desk, at_desk
 from tests.service.papers import JUDGED

@@ -15,7 +15,7 @@ import pytest
 
 from api.pages.queue import MOST_SHOWN
 from api.roles import Role
-from models.reasons import sentences
+from models.explanation.reason_sentences import sentences
 from tests.service.conftest import serving
 from tests.service.desk import Desk, at_desk
 from tests.service.world import POST, FakeModels, World, arrival

@@ -20,7 +20,7 @@ from engine.criteria.profiles.program import context, program
 from engine.errors import NotFoundError
 from engine.queue.queue import listed
 from features.history.journal_history import read_event_log
-from models.profile_backtest import profile_backtest
+from models.evaluation.profile_backtest import profile_backtest
 from tests.service.conftest import serving
 from tests.service.desk import at_desk
 from tests.service.people import person, send

@@ -13,12 +13,13 @@ from engine.domain.time_units import DAY
 from engine.journal.entries import Draft
 from engine.queue.queue import DECISIONS as FILED
 from features.online.online_features import OnlineFeatures
-from models import promotion, watching
-from models.drift import reference
-from models.papers import Papers
-from models.promotions import came_into_force, measurement, read_state
-from models.searched import searches
-from models.standings import APPROVED, REGISTERED
+from models.bundle.documents import Papers
+from models.lifecycle import transitions
+from models.lifecycle.projection import came_into_force, measurement, read_state
+from models.lifecycle.states import APPROVED, REGISTERED
+from models.monitoring import drift_monitor
+from models.monitoring.search_outcomes import searches
+from models.statistics.drift import reference
 from tests.clocks import travel
 from tests.service.conftest import NOON, serving
 from tests.service.test_acts import act
@@ -79,7 +80,7 @@ def kept(world: World) -> Papers:
 def measured(world: World, kept: Papers, *, after: int = 7 * WEEKS) -> dict[str, Any]:
     runtime = world.runtime
     with runtime.store.read() as connection:
-        found = watching.measured(
+        found = drift_monitor.measured(
             connection,
             runtime.journal,
             features=OnlineFeatures(PLAN, runtime.network),
@@ -111,9 +112,9 @@ def test_a_watch_of_the_last_weeks_misses_it(
 
     def of_late(*given: Any, now: int, **more: Any) -> Any:
         every = searches(*given, now=now, **more)
-        return (one for one in every if one.known_at >= now - watching.DAYS * DAY)
+        return (one for one in every if one.known_at >= now - drift_monitor.DAYS * DAY)
 
-    monkeypatch.setattr(watching, "searches", of_late)
+    monkeypatch.setattr(drift_monitor, "searches", of_late)
     for week in range(1, WEEKS + 1):
         assert not side(measured(world, kept, after=7 * week)["all"])["alarmed"]
 
@@ -157,7 +158,7 @@ def test_one_that_comes_back_is_watched_anew(fresh: World) -> None:
     second = into_force(fresh, "m2")
     assert (since("m1"), since("m2")) == (None, second)
     with fresh.runtime.store.read() as connection:
-        steps = promotion.roll_back(read_state(connection), by="ann", why="", manifest="m")
+        steps = transitions.roll_back(read_state(connection), by="ann", why="", manifest="m")
     (*_, back) = journal.append(steps)
     assert (since("m1"), since("m2")) == (back.seq, None)
     assert watched(since("m1")) == 0

@@ -7,9 +7,9 @@ import pytest
 
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from models import candidate
 from models.config import TrainConfig
-from models.sent import read_sent, sent_among
+from models.data.referral_log import read_sent, sent_among
+from models.training import pipeline
 from tests.service.test_acts import act
 from tests.service.world import World, arrival
 
@@ -67,9 +67,9 @@ def test_a_training_run_is_given_them(
         given.update(dataset=dataset, cutoff=cutoff, **more)
         raise _SeenError
 
-    monkeypatch.setattr(candidate, "train", train)
+    monkeypatch.setattr(pipeline, "train", train)
     with pytest.raises(_SeenError):
-        candidate.make_candidate(
+        pipeline.make_candidate(
             world.home, world.runtime.store, Plan(CATALOGUE), TrainConfig(), by="ann",
             progress=lambda *_: None,
         )  # fmt: skip

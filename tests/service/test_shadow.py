@@ -22,12 +22,13 @@ from engine.queue.queue import listed
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
-from models import promotion, shadow
-from models.agreement import agreement
-from models.promotions import read_state
-from models.scorer import Scorer
-from models.shadow import seeds, shadow_scores
-from models.standings import State
+from models.bundle.scorer import Scorer
+from models.lifecycle import transitions
+from models.lifecycle.projection import read_state
+from models.lifecycle.states import State
+from models.monitoring import shadow_scoring
+from models.monitoring.shadow_agreement import agreement
+from models.monitoring.shadow_scoring import seeds, shadow_scores
 from tests.clocks import travel
 from tests.service.conftest import serving
 from tests.service.world import POST, UniformScorer, World, arrival
@@ -52,11 +53,11 @@ def shadowed(world: World) -> World:
     journal = world.runtime.journal
     assert world.decide(arrival(900)).status_code == 201
     journal.append(
-        promotion.register(State(), "m2", by="ana", manifest="m", evaluation="e", card="c")
+        transitions.register(State(), "m2", by="ana", manifest="m", evaluation="e", card="c")
     )
     with world.runtime.store.read() as connection:
         now = read_state(connection)
-    journal.append(promotion.shadow(now, "m2", by="ana"))
+    journal.append(transitions.shadow(now, "m2", by="ana"))
     for number in range(1, DECISIONS + 1):
         assert world.decide(arrival(number)).status_code == 201
     return world
@@ -111,11 +112,11 @@ def test_a_row_that_is_no_longer_what_it_was_is_left_out(
             values[0, 0] += 1
             return replace(rows, values=values)
 
-    monkeypatch.setattr(shadow, "SHADOW_SCORES", "of another kind")  # nothing is done yet
+    monkeypatch.setattr(shadow_scoring, "SHADOW_SCORES", "of another kind")  # nothing is done yet
     drafts = scored(shadowed, reader=Moved(PLAN, shadowed.runtime.network))
     assert sum(draft.body["left_out"] for draft in drafts) == len(drafts)
     # The twin: were the digests not compared, the moved row would be scored as if it were real.
-    monkeypatch.setattr(shadow, "digest_of", lambda _: Anything())
+    monkeypatch.setattr(shadow_scoring, "digest_of", lambda _: Anything())
     drafts = scored(shadowed, reader=Moved(PLAN, shadowed.runtime.network))
     assert sum(draft.body["left_out"] for draft in drafts) == 0
 
@@ -147,7 +148,7 @@ def test_percentiles_start_from_what_the_shadow_saw(
     shadowed.runtime.journal.append(scored(shadowed))
     with shadowed.runtime.store.read() as connection:
         assert seeds(connection, "m2") == {}  # too few decisions to say anything
-        monkeypatch.setattr(shadow, "FEWEST_ROWS", DECISIONS)
+        monkeypatch.setattr(shadow_scoring, "FEWEST_ROWS", DECISIONS)
         (table,) = seeds(connection, "m2").values()
     assert len(table) == 101
     assert list(table) == sorted(table)
@@ -187,7 +188,9 @@ def test_every_night_one_command_scores_whatever_is_in_the_shadow(
     shadowed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Scorer, "load", lambda folder, key: UniformScorer(folder.name, PLAN))
-    monkeypatch.setattr("models.bundle.read_verify_key", lambda home, version: None)  # no bundle
+    monkeypatch.setattr(
+        "models.bundle.bundle.read_verify_key", lambda home, version: None
+    )  # no bundle
     asked = ["shadow", "--home", str(shadowed.home.root), "--json"]
 
     def told() -> dict[str, Any]:
@@ -208,7 +211,7 @@ def test_every_night_one_command_scores_whatever_is_in_the_shadow(
 def test_picks_are_compared_with_those_of_the_model_that_decided(
     shadowed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shadow, "CAPACITY", 0.5)
+    monkeypatch.setattr(shadow_scoring, "CAPACITY", 0.5)
     shadowed.runtime.journal.append(scored(shadowed))
     journal = shadowed.runtime.journal
     with shadowed.runtime.store.read() as connection:
@@ -227,7 +230,7 @@ def test_picks_are_compared_with_those_of_the_model_that_decided(
 
 def test_the_riskiest_are_each_models_own(shadowed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The picks of the model in force are the riskiest by what its decisions say."""
-    monkeypatch.setattr(shadow, "CAPACITY", 0.25)
+    monkeypatch.setattr(shadow_scoring, "CAPACITY", 0.25)
     (draft,) = scored(shadowed)
     picks, journal = draft.body["picks"], shadowed.runtime.journal
     with shadowed.runtime.store.read() as connection:

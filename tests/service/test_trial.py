@@ -19,7 +19,7 @@ from engine.selection.randomization import SCORE
 from engine.shifts.shift_state import CLOSED, SHIFTS
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from models.promotions import OnTrial
+from models.lifecycle.projection import OnTrial
 from tests.service.conftest import serving
 from tests.service.desk import at_desk
 from tests.service.test_amendments import amend, heavier, inputs

@@ -16,10 +16,10 @@ from engine.domain.time_units import WEEK
 from engine.errors import PromotionRefusedError
 from engine.queue.queue import listed
 from engine.selection.champion_challenger import CHALLENGER, CHAMPION
-from models import promotion
-from models.forgetting import Race, after
-from models.promotions import OnTrial, on_trial, read_state
-from models.trials import counts, measured, measurement
+from models.lifecycle import transitions
+from models.lifecycle.projection import OnTrial, on_trial, read_state
+from models.monitoring.trial_results import counts, measured, measurement
+from models.statistics.thompson_race import Race, after
 from tests.clocks import travel
 from tests.service.conftest import NOON, serving
 from tests.service.desk import user
@@ -50,10 +50,10 @@ def on_trial_anew(folder: Path) -> Iterator[World]:
     for made in serving(folder, Believing()):
         journal = made.runtime.journal
         facts = {"manifest": "m", "evaluation": "e", "card": "c"}
-        for version, step in (("m1", promotion.approve), ("m2", promotion.challenge)):
+        for version, step in (("m1", transitions.approve), ("m2", transitions.challenge)):
             with made.runtime.store.read() as connection:
                 now = read_state(connection)
-            journal.append(promotion.register(now, version, by="ana", **facts))
+            journal.append(transitions.register(now, version, by="ana", **facts))
             for by in ("ben", "cem"):
                 with made.runtime.store.read() as connection:
                     now = read_state(connection)

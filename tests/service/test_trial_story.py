@@ -21,12 +21,12 @@ from api.settings import Settings
 from engine.queue.queue import listed
 from engine.storage.home import Home
 from experiments.faults import models as made_up
-from models import promotion
-from models.bundle import file_digest, signing_key
-from models.bundle_write import write_bundle
-from models.fit import fit
-from models.promotions import read_state
-from models.train import Trained, quantiles
+from models.bundle.bundle import file_digest, signing_key
+from models.learning.fit import fit
+from models.lifecycle import transitions
+from models.lifecycle.projection import read_state
+from models.training.bundle_writer import write_bundle
+from models.training.trainer import Trained, quantiles
 from tests.clocks import travel
 from tests.service.conftest import NOON
 from tests.service.papers import report
@@ -74,7 +74,7 @@ def registered(world: World, home: Home, *, heavy: bool) -> str:
     names = {"manifest": file_digest(bundle / "manifest.json"), "evaluation": "e", "card": "c"}
     with world.runtime.store.read() as connection:
         now = read_state(connection)
-    world.runtime.journal.append(promotion.register(now, bundle.name, by="trainer", **names))
+    world.runtime.journal.append(transitions.register(now, bundle.name, by="trainer", **names))
     return bundle.name
 
 

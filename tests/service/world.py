@@ -33,7 +33,7 @@ from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Feature, Read
-from models.promotions import OnTrial
+from models.lifecycle.projection import OnTrial
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 """Passwords are kept at full cost elsewhere: here they would be most of a test's time."""

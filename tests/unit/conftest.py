@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models import intervals
+from models.statistics import intervals
 
 DRAWS = 60
 """A report wants an interval for every figure, and its tests hardly ever one that is narrow."""

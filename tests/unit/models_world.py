@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine.domain.time_units import DAY, HOUR
-from models.dataset import NEVER, Dataset
+from models.data.dataset import NEVER, Dataset
 
 START = 1_700_000_000_000_000 // DAY * DAY
 

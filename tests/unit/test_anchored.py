@@ -21,9 +21,9 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import load
 from features.online.epoch import open_epoch
-from models.bundle import MANIFEST, file_digest, sign, signing_key
-from models.promotions import PromotionProjection
-from models.standings import REGISTERED
+from models.bundle.bundle import MANIFEST, file_digest, sign, signing_key
+from models.lifecycle.projection import PromotionProjection
+from models.lifecycle.states import REGISTERED
 from tests.unit import intake_folders as folders
 from tests.unit.intake_folders import NOW
 

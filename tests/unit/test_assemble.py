@@ -10,7 +10,7 @@ from features.catalogue.plan import Plan
 from features.history.labels import labels
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from models.assemble import assemble, dataset
+from models.data.build_dataset import assemble, dataset
 from tests.histories import history, tables
 
 PLAN = Plan({name: CATALOGUE[name] for name in ("hour", "weighed_mass_kg", "plate_crossings_30d")})

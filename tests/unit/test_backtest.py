@@ -12,9 +12,9 @@ from engine.domain.time_units import DAY
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.tables import Tables
-from models.backtest import Backtest, Period, backtest
 from models.config import TrainConfig, Trees
-from models.lookup import back_off
+from models.data.lookup_baseline import back_off
+from models.training.backtest import Backtest, Period, backtest
 from tests.histories import START, history, tables
 
 PLAN = Plan({name: CATALOGUE[name] for name in ("plate_hit_rate", "hs2_hit_rate", "hour", "items")})

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from experiments import bench_explain
-from models.explain import TreeShap
-from models.fit import fit
+from models.explanation.tree_shap import TreeShap
+from models.learning.fit import fit
 from tests.unit.models_world import small_world
 from tests.unit.test_models_fit import SMALL
 

@@ -8,7 +8,7 @@ from experiments import peers, quality_customs, quality_network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.labels import labels
-from models.assemble import assemble
+from models.data.build_dataset import assemble
 from tests.histories import history, tables
 
 FOUND = tables(history(3, 400))

@@ -15,7 +15,7 @@ from api.commands.learning import _write_scores
 from engine.errors import HomeError, InputError
 
 if TYPE_CHECKING:
-    from models.backtest import Backtest
+    from models.training.backtest import Backtest
 
 
 def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

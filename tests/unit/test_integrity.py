@@ -7,7 +7,15 @@ from random import Random
 import numpy as np
 import pytest
 
-from models.integrity import ANY, FEWEST, Finding, Handled, _families, findings, seed_of
+from models.monitoring.officer_integrity import (
+    ANY,
+    FEWEST,
+    Finding,
+    Handled,
+    _families,
+    findings,
+    seed_of,
+)
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 SEEDS = 20 if PROOF else 3

@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.domain.time_units import DAY
 from engine.errors import NoModelError, TamperedBundleError
-from models import bundle as bundles
-from models.bundle import MANIFEST, SIGNATURE, load_bundle, sign
-from models.bundle_write import BundleDiffersError, write_bundle
-from models.contributions import BASE, CALIBRATION
-from models.scorer import Scorer, margins_of
-from models.train import Trained, train
-from models.unseen import SEEN_BY
+from models.bundle import bundle as bundles
+from models.bundle.bundle import MANIFEST, SIGNATURE, load_bundle, sign
+from models.bundle.scorer import Scorer, margins_of
+from models.explanation.contributions import BASE, CALIBRATION
+from models.scoring.novelty import SEEN_BY
+from models.training.bundle_writer import BundleDiffersError, write_bundle
+from models.training.trainer import Trained, train
 from tests.unit.models_world import START, small_world
 from tests.unit.test_models_fit import SMALL
 
@@ -214,7 +214,7 @@ def test_a_bundle_that_differs_from_the_model_is_not_written(
         made = margins_of(*given, column=column)
         return {name: margin + 1e-6 for name, margin in made.items()}
 
-    monkeypatch.setattr("models.bundle_write.margins_of", off)
+    monkeypatch.setattr("models.training.bundle_writer.margins_of", off)
     with pytest.raises(BundleDiffersError, match="probabilities"):
         write_bundle(tmp_path, trained, KEY)
     assert not list(tmp_path.iterdir())
@@ -273,8 +273,8 @@ def test_serving_imports_no_training_library(written: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey\n"
-        "from models.scorer import Scorer\n"
-        "import models.reasons\n"
+        "from models.bundle.scorer import Scorer\n"
+        "import models.explanation.reason_sentences\n"
         "key = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()\n"
         f"Scorer.load(Path({str(written)!r}), key=key)\n"
         f"print(sorted({heavy} & set(sys.modules)))\n"

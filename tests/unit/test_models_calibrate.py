@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.selection import policy
-from models.calibrate import alone, fit_blend, fit_knots
-from models.risk import FARTHEST, Head, Knots, probability, risk
+from models.learning.calibration import alone, fit_blend, fit_knots
+from models.scoring.risk import FARTHEST, Head, Knots, probability, risk
 
 
 def drawn(n: int, *, seed: int, level: float = -1.0, slope: float = 0.6) -> tuple[np.ndarray, ...]:

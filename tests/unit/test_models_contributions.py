@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
-from models.contributions import BASE, CALIBRATION, Contributions
-from models.dataset import Target
-from models.norms import ALL, Norms, among, norms
-from models.risk import UNSEEN, Head, Knots, probability
-from models.unseen import SEEN_BY
+from models.data.dataset import Target
+from models.explanation.contributions import BASE, CALIBRATION, Contributions
+from models.explanation.usual_values import ALL, Norms, among, norms
+from models.scoring.novelty import SEEN_BY
+from models.scoring.risk import UNSEEN, Head, Knots, probability
 from tests.unit.models_world import small_world
 
 WIDTH = 40

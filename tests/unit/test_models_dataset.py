@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.dataset import NEVER, Dataset
+from models.data.dataset import NEVER, Dataset
 from tests.unit.models_world import small_world
 
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.stats import beta, binom
 
 from experiments.regimes import REGIMES, STRATEGIES, Regime, Strategy, run, weeks_of
-from models import alarm, forgetting
-from models.drift import Reference, psi, reference, score_shift, shifts
-from models.intervals import Floats
-from models.report_drift import drift
+from models.evaluation.drift_section import drift
+from models.statistics import sequential_test, thompson_race
+from models.statistics.drift import Reference, psi, reference, score_shift, shifts
+from models.statistics.intervals import Floats
 from tests.unit.models_world import small_world
 
 Period = tuple[NDArray[np.float64], NDArray[np.int8]]
@@ -24,11 +24,11 @@ PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 
 
 def first_alarm(
-    periods: Iterable[tuple[Floats, NDArray[np.int8]]], watch: alarm.Watch
+    periods: Iterable[tuple[Floats, NDArray[np.int8]]], watch: sequential_test.Watch
 ) -> int | None:
     """Return in which period, counted from 1, an alarm is first given; None if in none."""
     for stated, found in periods:
-        watch = alarm.after(watch, stated, found)
+        watch = sequential_test.after(watch, stated, found)
         if watch.has_alarmed:
             return watch.periods
     return None
@@ -101,7 +101,7 @@ def weeks(
 
 def alarms(odds: float, *, years: int, seed: int = 4) -> list[int]:
     draw = np.random.default_rng(seed)
-    found = [first_alarm(weeks(draw, odds=odds), alarm.Watch()) for _ in range(years)]
+    found = [first_alarm(weeks(draw, odds=odds), sequential_test.Watch()) for _ in range(years)]
     return [week for week in found if week is not None]
 
 
@@ -110,7 +110,12 @@ def test_false_alarms_keep_their_promise() -> None:
     """At most one year in ten, even at the edge of what is tolerated; almost none as stated."""
     years = 2000 if PROOF else 200
     assert (
-        binom.sf(len(alarms(alarm.TOLERANCE, years=years)) - 1, years, 52 / alarm.THRESHOLD) > 0.01
+        binom.sf(
+            len(alarms(sequential_test.TOLERANCE, years=years)) - 1,
+            years,
+            52 / sequential_test.THRESHOLD,
+        )
+        > 0.01
     )
     assert len(alarms(1.0, years=years)) <= 0.01 * years
 
@@ -141,9 +146,10 @@ def test_evidence_spread_over_months_adds_up() -> None:
     heard = forgot = 0
     for _ in range(runs):
         made = list(weeks(draw, odds=0.5, searches=14, number=26))
-        heard += first_alarm(made, alarm.Watch()) is not None
+        heard += first_alarm(made, sequential_test.Watch()) is not None
         forgot += any(
-            first_alarm(made[at : at + 4], alarm.Watch()) is not None for at in range(len(made) - 3)
+            first_alarm(made[at : at + 4], sequential_test.Watch()) is not None
+            for at in range(len(made) - 3)
         )
     print(f"heard in {heard} of {runs}, over four weeks alone in {forgot}")  # by `pytest -s`
     assert heard > 0.6 * runs
@@ -160,7 +166,9 @@ def test_an_alarm_once_given_is_given_by_every_later_look(seed: int) -> None:
     stated, found = (np.concatenate(part) for part in zip(*made, strict=True))
     periods = np.repeat(np.arange(len(made)), 30)
     looks = [
-        alarm.over(alarm.Watch(), stated[:upto], found[:upto], periods=periods[:upto])
+        sequential_test.over(
+            sequential_test.Watch(), stated[:upto], found[:upto], periods=periods[:upto]
+        )
         for upto in range(0, len(stated) + 1, 16)
     ]
     given_at = [one.has_alarmed for one in looks]
@@ -171,9 +179,9 @@ def test_an_alarm_once_given_is_given_by_every_later_look(seed: int) -> None:
 def test_it_knows_about_when_it_began() -> None:
     draw = np.random.default_rng(6)
     for _ in range(10):
-        watch = alarm.Watch()
+        watch = sequential_test.Watch()
         for period in [*weeks(draw, odds=1.0, number=20), *weeks(draw, odds=0.25, number=10)]:
-            watch = alarm.after(watch, *period)
+            watch = sequential_test.after(watch, *period)
             if watch.alarmed:
                 break
         assert watch.alarmed
@@ -183,16 +191,16 @@ def test_it_knows_about_when_it_began() -> None:
 def test_random_checks_that_find_more_are_an_alarm_of_their_own() -> None:
     draw = np.random.default_rng(7)
     low = [(chance / 10, found) for chance, found in weeks(draw, odds=0.3, number=26)]
-    assert first_alarm(low, alarm.watch_more()) is not None
+    assert first_alarm(low, sequential_test.watch_more()) is not None
     calm = list(weeks(draw, odds=1.0, number=26))
-    assert first_alarm(calm, alarm.watch_more()) is None
+    assert first_alarm(calm, sequential_test.watch_more()) is None
 
 
 def test_sharing_costs_as_many_searches_as_one_ranking_takes() -> None:
     draw = np.random.default_rng(8)
     ours, theirs = (np.argsort(draw.random(500)) < 40 for _ in range(2))
     for share in (0.1, 0.5, 0.9):
-        chances = forgetting.propensities(ours, theirs, share=share)
+        chances = thompson_race.propensities(ours, theirs, share=share)
         assert chances.sum() == pytest.approx(40)
         assert (chances[ours & theirs] == 1.0).all()
         assert (chances[~ours & ~theirs] == 0.0).all()
@@ -209,20 +217,20 @@ def test_the_chance_of_being_better_equals_sampled_posteriors(
         beta.rvs(hits + 1, misses + 1, size=40_000, random_state=draw)
         for hits, misses in (one, other)
     )
-    assert forgetting.more_likely(one, other) == pytest.approx(
+    assert thompson_race.more_likely(one, other) == pytest.approx(
         float((first > second).mean()), abs=0.01
     )
 
 
 def test_a_race_ends_for_the_better_and_not_before_its_time() -> None:
-    race = forgetting.Race()
-    for _ in range(forgetting.LONGEST):
-        race = forgetting.after(race, champion=(2, 8), challenger=(7, 3))
-        assert forgetting.FLOOR <= race.share <= 1 - forgetting.FLOOR
+    race = thompson_race.Race()
+    for _ in range(thompson_race.LONGEST):
+        race = thompson_race.after(race, champion=(2, 8), challenger=(7, 3))
+        assert thompson_race.FLOOR <= race.share <= 1 - thompson_race.FLOOR
         if race.winner:
             break
     assert race.winner == "challenger"
-    assert forgetting.SHORTEST <= race.periods < forgetting.LONGEST
+    assert thompson_race.SHORTEST <= race.periods < thompson_race.LONGEST
 
 
 @pytest.mark.slow

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from models import explain, groups
-from models.explain import TreeShap
-from models.paths import Paths, paths
+from models.explanation import leaf_groups, tree_shap
+from models.explanation.tree_shap import TreeShap
+from models.scoring.tree_arrays import Paths, paths
 
 WIDTH = 5
 
@@ -86,7 +86,7 @@ def test_how_leaves_are_grouped_changes_nothing(
     together: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = np.random.default_rng(2).normal(size=(50, WIDTH)).astype(np.float32)
-    monkeypatch.setattr(groups, "TOGETHER", together)
+    monkeypatch.setattr(leaf_groups, "TOGETHER", together)
     np.testing.assert_allclose(
         TreeShap(TREES, WIDTH).rows(values), SHAP.rows(values), rtol=0, atol=1e-12
     )
@@ -99,9 +99,9 @@ def test_one_row_and_many_say_the_same_to_the_bit() -> None:
 
 def test_the_planted_flaw_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: with every order of features weighed alike, sums would still hardly differ."""
-    right = explain._weights()
+    right = tree_shap._weights()
     flat = np.where(right > 0, right.sum(axis=1, keepdims=True) / np.arange(7).clip(1)[:, None], 0)
-    monkeypatch.setattr(explain, "_weights", lambda: flat)
+    monkeypatch.setattr(tree_shap, "_weights", lambda: flat)
     row = np.zeros(WIDTH, np.float32)
     wrong = TreeShap(TREES, WIDTH)(row)
     assert np.abs(wrong - by_definition(TREES, row)).max() > 1e-6

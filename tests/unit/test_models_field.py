@@ -7,9 +7,9 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier as Grown
 
 from features.catalogue.catalogue import CATALOGUE
-from models import field
 from models.config import Trees
-from models.parts import grow, grow_with_field
+from models.learning import monotone_constraints
+from models.learning.base_learners import grow, grow_with_field
 
 WIDTH, SIGNED = 60, 12
 SIGNS = np.repeat(np.array([1, 0], np.int8), (SIGNED, WIDTH - SIGNED))
@@ -49,9 +49,11 @@ def auc(score: np.ndarray, label: np.ndarray) -> float:
 
 
 def test_every_sign_is_of_a_feature_there_is_and_no_feature_has_two() -> None:
-    assert set(field.RISING) | set(field.FALLING) <= set(CATALOGUE)
-    assert not set(field.RISING) & set(field.FALLING)
-    named = dict(zip(CATALOGUE, field.signs(tuple(CATALOGUE), {}).tolist(), strict=True))
+    assert set(monotone_constraints.RISING) | set(monotone_constraints.FALLING) <= set(CATALOGUE)
+    assert not set(monotone_constraints.RISING) & set(monotone_constraints.FALLING)
+    named = dict(
+        zip(CATALOGUE, monotone_constraints.signs(tuple(CATALOGUE), {}).tolist(), strict=True)
+    )
     assert named["driver_seizure_rate"] == named["hits_passed_from_driver_to_plate"] == 1
     assert named["value_over_usual"] == -1
     assert named["net_mass_kg"] == named["plate_inspections_365d"] == 0
@@ -59,7 +61,7 @@ def test_every_sign_is_of_a_feature_there_is_and_no_feature_has_two() -> None:
 
 def test_a_configuration_overrules_the_field() -> None:
     names = ("night", "hour")
-    assert field.signs(names, {"night": 0, "hour": -1}).tolist() == [0, -1]
+    assert monotone_constraints.signs(names, {"night": 0, "hour": -1}).tolist() == [0, -1]
 
 
 def test_signs_are_kept_and_features_without_one_still_speak(

@@ -11,10 +11,10 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from engine.domain.time_units import DAY
 from engine.errors import NotEnoughDataError
 from models.config import TrainConfig, Trees
-from models.dataset import Dataset
-from models.fit import fit
-from models.model import Model
-from models.train import train
+from models.data.dataset import Dataset
+from models.learning.fit import fit
+from models.learning.fitted_model import Model
+from models.training.trainer import train
 from tests.unit import models_world
 from tests.unit.models_world import START
 

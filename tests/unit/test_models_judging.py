@@ -15,15 +15,15 @@ from scipy.stats import binom
 from engine.domain.time_units import DAY, HOUR
 from engine.ports import Scores
 from engine.selection.randomization import ShiftPlan
-from models import outcome_test as module
-from models import permutation
 from models.config import TrainConfig
-from models.dataset import Dataset
-from models.logged import Sent, by_lot
-from models.outcome_test import by_group, outcome_test, within
-from models.report import report
-from models.report_html import report_html
-from models.report_text import paragraph, summary
+from models.data.dataset import Dataset
+from models.data.propensity_log import Sent, by_lot
+from models.evaluation import fairness as module
+from models.evaluation import permutation_importance
+from models.evaluation.fairness import by_group, outcome_test, within
+from models.evaluation.report import report
+from models.evaluation.report_html import report_html
+from models.evaluation.report_text import paragraph, summary
 from tests.unit.models_world import START, small_world
 
 WORLDS = 20 if os.environ.get("DARVOZA_PROOF") else 8
@@ -43,7 +43,7 @@ def riskiest(risk: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def test_a_family_is_worth_what_is_lost_without_it() -> None:
-    made = permutation.family_values(small_world(4000, seed=1), score, FAMILIES, seed=1)
+    made = permutation_importance.family_values(small_world(4000, seed=1), score, FAMILIES, seed=1)
     assert set(made) == {"telling", "noise"}
     assert made["telling"]["low"] > 0.05
     assert made["noise"]["value"] == made["noise"]["high"] == 0.0  # the score does not read them
@@ -51,7 +51,7 @@ def test_a_family_is_worth_what_is_lost_without_it() -> None:
 
 def test_features_of_a_family_are_dealt_together() -> None:
     values = np.arange(30, dtype=np.float32).reshape(10, 3)
-    made = permutation.dealt(values, [0, 2], np.random.default_rng(1))
+    made = permutation_importance.dealt(values, [0, 2], np.random.default_rng(1))
     assert (made[:, 2] - made[:, 0] == 2).all()
     assert (made[:, 1] == values[:, 1]).all()
     assert not (made[:, 0] == values[:, 0]).all()
@@ -64,7 +64,7 @@ def test_proxies_that_decide_are_told_from_those_that_do_not() -> None:
     picked = riskiest((said.p_discrepancy + 10 * said.p_seizure) / 11)
 
     def effect(names: tuple[str, ...]) -> dict[str, Any]:
-        return permutation.proxy_effect(
+        return permutation_importance.proxy_effect(
             data, score, names, severity=10.0, chosen=picked, choose=riskiest, seed=1
         )
 

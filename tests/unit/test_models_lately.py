@@ -12,14 +12,14 @@ from experiments.synth.write import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import read_folder
-from models.assemble import assemble
-from models.dataset import NEVER, Dataset
-from models.drift import Reference, reference, shifts
-from models.fit import fit
-from models.lessons import lessons
-from models.norms import ALL, norms
-from models.splits import Fold
-from models.train import Trained, quantiles, train
+from models.data.build_dataset import assemble
+from models.data.dataset import NEVER, Dataset
+from models.data.temporal_splits import Fold
+from models.explanation.usual_values import ALL, norms
+from models.learning.fit import fit
+from models.learning.fit_tasks import lessons
+from models.statistics.drift import Reference, reference, shifts
+from models.training.trainer import Trained, quantiles, train
 from tests.unit.models_world import START, small_world
 from tests.unit.test_models_fit import SMALL
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from engine.domain.time_units import DAY
-from models import fit as fitting
 from models.config import TrainConfig, Trees
-from models.dataset import NEVER, Dataset
-from models.fit import fit
-from models.heads import Judged
-from models.levels import level
+from models.data.dataset import NEVER, Dataset
+from models.learning import fit as fitting
+from models.learning.blending import Judged
+from models.learning.fit import fit
+from models.learning.intercept_correction import level
 from tests.unit.models_world import START, small_world
 
 SMALL = Trees(iterations=20, seeds=1, share_of_features=1.0)

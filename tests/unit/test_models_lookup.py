@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from engine.domain.time_units import DAY
-from models.dataset import Dataset
-from models.lookup import NAME, Lookup
-from models.report_html import report_html
-from models.report_text import page
-from models.train import train
+from models.data.dataset import Dataset
+from models.data.lookup_baseline import NAME, Lookup
+from models.evaluation.report_html import report_html
+from models.evaluation.report_text import page
+from models.training.trainer import train
 from tests.unit.models_world import START, small_world
 from tests.unit.test_models_fit import SMALL
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from engine.domain.time_units import DAY
-from models import intervals, metrics
+from models.statistics import intervals, ranking_metrics
 
 
 @settings(max_examples=60, deadline=None)
@@ -21,10 +21,10 @@ def test_ap_and_auc_equal_scikit_learns_under_weights(seed: int, n: int, levels:
     label[:2] = 0, 1
     weight = draw.integers(1, 5, n).astype(float)
 
-    assert metrics.average_precision(score, label)(weight) == pytest.approx(
+    assert ranking_metrics.average_precision(score, label)(weight) == pytest.approx(
         average_precision_score(label, score, sample_weight=weight)
     )
-    assert metrics.auc(score, label)(weight) == pytest.approx(
+    assert ranking_metrics.auc(score, label)(weight) == pytest.approx(
         roc_auc_score(label, score, sample_weight=weight)
     )
 
@@ -64,7 +64,7 @@ def test_bootstrap_repeats_and_brackets_the_figure() -> None:
     draw = np.random.default_rng(2)
     label = (draw.random(600) < 0.2).astype(np.int8)
     score = label + draw.normal(size=600)
-    figure = {"auc": metrics.auc(score, label)}
+    figure = {"auc": ranking_metrics.auc(score, label)}
     first = intervals.estimates(figure, label, seed=3, draws=200)["auc"]
 
     assert first == intervals.estimates(figure, label, seed=3, draws=200)["auc"]
@@ -93,7 +93,7 @@ def test_capacity_is_kept_at_every_post_and_its_riskiest_are_taken() -> None:
     risk = draw.random(n)
     post = draw.choice(np.array(["A", "B", "small"], object), n, p=[0.5, 0.49, 0.01])
     at = draw.integers(0, 30 * DAY, n).astype(np.int64)
-    chosen = metrics.within_capacity(risk, post, at, capacity=0.05, seed=1)
+    chosen = ranking_metrics.within_capacity(risk, post, at, capacity=0.05, seed=1)
 
     for name in ("A", "B", "small"):
         here = post == name
@@ -105,7 +105,7 @@ def test_capacity_is_kept_at_every_post_and_its_riskiest_are_taken() -> None:
 def test_ties_are_broken_by_lot_not_by_arrival() -> None:
     n = 2000
     at = np.sort(np.random.default_rng(5).integers(0, DAY, n)).astype(np.int64)
-    chosen = metrics.within_capacity(
+    chosen = ranking_metrics.within_capacity(
         np.full(n, 0.5), np.full(n, "A", object), at, capacity=0.2, seed=6
     )
     assert chosen.sum() == 400
@@ -116,14 +116,14 @@ def test_reliability_knows_right_from_wrong() -> None:
     draw = np.random.default_rng(7)
     chance = draw.random(20_000) * 0.3
     label = (draw.random(20_000) < chance).astype(np.int8)
-    assert metrics.reliability(chance, label).error < 0.012
-    assert metrics.reliability(chance * 2, label).error > 0.1
+    assert ranking_metrics.reliability(chance, label).error < 0.012
+    assert ranking_metrics.reliability(chance * 2, label).error > 0.1
 
 
 def test_the_finds_caught_in_a_random_order_are_the_diagonal() -> None:
     draw = np.random.default_rng(8)
     label = (draw.random(20_000) < 0.1).astype(np.int8)
-    caught = metrics.capture(draw.random(20_000), label)(np.ones(20_000))
-    assert np.allclose(metrics.SHARES, caught, atol=0.03)
-    perfect = metrics.capture(label.astype(float), label)(np.ones(20_000))
+    caught = ranking_metrics.capture(draw.random(20_000), label)(np.ones(20_000))
+    assert np.allclose(ranking_metrics.SHARES, caught, atol=0.03)
+    perfect = ranking_metrics.capture(label.astype(float), label)(np.ones(20_000))
     assert perfect[6] == pytest.approx(1.0)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.config import Trees
-from models.linear import Linear, folded
-from models.parts import grow, straight
+from models.learning.base_learners import grow, straight
+from models.scoring.linear import Linear, folded
 
 DRAW = np.random.default_rng(7)
 VALUES = DRAW.normal(size=(1500, 6)).astype(np.float32)

@@ -16,8 +16,8 @@ from scipy.stats import binom
 
 from experiments.synth import tables
 from experiments.synth.write import generate
-from models.logged import Logged
-from models.policy_value import policy_value
+from models.data.propensity_log import Logged
+from models.evaluation.off_policy import policy_value
 from tests.unit.synth_worlds import config
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))

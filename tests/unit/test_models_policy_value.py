@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from models.intervals import weighted_sum
-from models.logged import Logged, Sent, by_lot, logged
-from models.policy_value import PolicyValue, advantage, policy_value
+from models.data.propensity_log import Logged, Sent, by_lot, logged
+from models.evaluation.off_policy import PolicyValue, advantage, policy_value
+from models.statistics.intervals import weighted_sum
 from tests.unit.models_world import small_world
 
 REPLICATIONS = 1200 if os.environ.get("DARVOZA_PROOF") else 300

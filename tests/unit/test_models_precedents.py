@@ -8,10 +8,10 @@ import pytest
 from engine.domain.time_units import DAY
 from features.catalogue.catalogue import CATALOGUE
 from models.config import TrainConfig, Trees
-from models.fit import fit
-from models.linear import Linear
-from models.parts import straight
-from models.precedents import COUNTS, HIGH, RATES, WORTH, precedents
+from models.learning.base_learners import straight
+from models.learning.fit import fit
+from models.learning.prior_finds_score import COUNTS, HIGH, RATES, WORTH, precedents
+from models.scoring.linear import Linear
 from tests.unit.models_world import START, small_world
 
 NAMES = ("hour", "driver_seizure_rate", "carrier_seizure_rate", "plate_finds_elsewhere")

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from engine.errors import NoModelError, PromotionRefusedError
 from engine.journal.entries import Draft
-from models import promotion, standings
-from models.standings import (
+from models.lifecycle import states as lifecycle_states
+from models.lifecycle import transitions
+from models.lifecycle.states import (
     APPROVED,
     CHALLENGED,
     KINDS,
@@ -41,17 +42,17 @@ class Story:
 
     def register(self, version: str, *, by: str = "ana", **lacking: str) -> None:
         facts = {"manifest": f"sha-{version}", "evaluation": "e", "card": "c"} | lacking
-        self.add(promotion.register(self.now, version, by=by, **facts))
+        self.add(transitions.register(self.now, version, by=by, **facts))
 
     def approve(self, version: str, by: str) -> None:
-        self.add(promotion.approve(self.now, version, by=by, manifest=f"sha-{version}"))
+        self.add(transitions.approve(self.now, version, by=by, manifest=f"sha-{version}"))
 
     def challenge(self, version: str, by: str) -> None:
-        self.add(promotion.challenge(self.now, version, by=by, manifest=f"sha-{version}"))
+        self.add(transitions.challenge(self.now, version, by=by, manifest=f"sha-{version}"))
 
     def roll_back(self) -> None:
-        manifest = f"sha-{promotion.before(self.now)}"
-        self.add(promotion.roll_back(self.now, by="ben", why="misses", manifest=manifest))
+        manifest = f"sha-{transitions.before(self.now)}"
+        self.add(transitions.roll_back(self.now, by="ben", why="misses", manifest=manifest))
 
     def promote(self, version: str) -> None:
         self.register(version)
@@ -61,7 +62,7 @@ class Story:
 
 def refused(story: Story, version: str, by: str, *, manifest: str = "") -> str:
     with pytest.raises(PromotionRefusedError) as caught:
-        promotion.approve(story.now, version, by=by, manifest=manifest or f"sha-{version}")
+        transitions.approve(story.now, version, by=by, manifest=manifest or f"sha-{version}")
     return caught.value.why
 
 
@@ -94,13 +95,13 @@ def test_every_refusal_has_its_reason() -> None:
     assert "card" in refused(story, "m3", "ben")
     story.register("m4")
     with pytest.raises(PromotionRefusedError, match="could not be judged: Too few"):
-        promotion.approve(story.now, "m4", by="ben", manifest="sha-m4", unjudged="Too few finds.")
+        transitions.approve(story.now, "m4", by="ben", manifest="sha-m4", unjudged="Too few finds.")
     with pytest.raises(PromotionRefusedError, match="other features"):
-        promotion.approve(story.now, "m4", by="ben", manifest="sha-m4", fits=False)
+        transitions.approve(story.now, "m4", by="ben", manifest="sha-m4", fits=False)
     story.approve("m1", "cem")
     assert "in force" in refused(story, "m1", "dan")
     with pytest.raises(NoModelError):
-        promotion.approve(story.now, "m9", by="ben", manifest="")
+        transitions.approve(story.now, "m9", by="ben", manifest="")
 
 
 @pytest.mark.parametrize(
@@ -113,16 +114,16 @@ def test_every_refusal_has_its_reason() -> None:
     ],
 )
 def test_a_report_without_a_target_judged_nothing(report: dict[str, Any], why: str) -> None:
-    assert promotion.unjudged(report) == why
+    assert transitions.unjudged(report) == why
 
 
 def test_a_shadow_can_be_approved_and_is_one_once() -> None:
     story = Story()
     story.register("m1")
-    story.add(promotion.shadow(story.now, "m1", by="ana"))
+    story.add(transitions.shadow(story.now, "m1", by="ana"))
     assert story.now.models["m1"].role == "shadow"
     with pytest.raises(PromotionRefusedError):
-        promotion.shadow(story.now, "m1", by="ana")
+        transitions.shadow(story.now, "m1", by="ana")
     story.approve("m1", "ben")
     story.approve("m1", "cem")
     assert story.now.in_force == "m1"
@@ -158,7 +159,7 @@ def test_a_roll_back_after_a_withdrawal_passes_over_the_withdrawn() -> None:
     story = Story()
     story.promote("m1")
     story.promote("m2")
-    story.add(promotion.withdraw(story.now, by="ben", why="doubt"))
+    story.add(transitions.withdraw(story.now, by="ben", why="doubt"))
     assert story.now.in_force is None
     story.roll_back()
     assert story.now.in_force == "m1"
@@ -191,7 +192,7 @@ def walked(steps: str) -> str | None:
             story.roll_back()
         elif step == "-":
             assert story.now.in_force == version
-            story.add(promotion.withdraw(story.now, by="ben", why="doubt"))
+            story.add(transitions.withdraw(story.now, by="ben", why="doubt"))
         else:
             story.register(version)
             for by in ("ben",) if step == "?" else ("ben", "cem"):
@@ -212,11 +213,11 @@ def test_a_withdrawal_that_leaves_a_model_on_the_way_back_is_found(
     """The twin: one that only retires; whoever rolls back alone returns to what was in doubt."""
 
     def retired(now: State, model: Standing) -> State:
-        return standings._with(now, replace(model, role="retired"))
+        return lifecycle_states._with(now, replace(model, role="retired"))
 
     doubted = [*DECIDES, Event(RETIRED, "m1", "dan")]
     only_two_promote(doubted)
-    monkeypatch.setattr(standings, "_retired", retired)
+    monkeypatch.setattr(lifecycle_states, "_retired", retired)
     assert walked("+m1 +m2 -m2 +m3 <") == "m2"
     with pytest.raises(AssertionError):
         only_two_promote(doubted)
@@ -227,9 +228,9 @@ def test_a_roll_back_that_comes_too_late_does_not_return_to_what_was_withdrawn()
     story = Story()
     for version in ("m1", "m2", "m3"):
         story.promote(version)
-    late = promotion.roll_back(story.now, by="cem", why="misses", manifest="sha-m2")
+    late = transitions.roll_back(story.now, by="cem", why="misses", manifest="sha-m2")
     story.roll_back()
-    story.add(promotion.withdraw(story.now, by="ben", why="doubt"))
+    story.add(transitions.withdraw(story.now, by="ben", why="doubt"))
     story.add(late)
     assert story.now.in_force is None and story.now.before == "m1"
 
@@ -239,16 +240,16 @@ def test_nobody_rolls_back_to_another_bundle() -> None:
     story.promote("m1")
     story.promote("m2")
     with pytest.raises(PromotionRefusedError, match="not the one"):
-        promotion.roll_back(story.now, by="ben", why="", manifest="sha-m2")
+        transitions.roll_back(story.now, by="ben", why="", manifest="sha-m2")
     with pytest.raises(PromotionRefusedError, match="other features"):
-        promotion.roll_back(story.now, by="ben", why="", manifest="sha-m1", fits=False)
+        transitions.roll_back(story.now, by="ben", why="", manifest="sha-m1", fits=False)
 
 
 def test_withdrawn_leaves_rules_alone() -> None:
     story = Story()
-    assert promotion.withdraw(story.now, by="ben", why="") == ()
+    assert transitions.withdraw(story.now, by="ben", why="") == ()
     story.promote("m1")
-    story.add(promotion.withdraw(story.now, by="ben", why="doubt"))
+    story.add(transitions.withdraw(story.now, by="ben", why="doubt"))
     assert story.now.in_force is None
     with pytest.raises(PromotionRefusedError, match="no model is promoted"):
         story.roll_back()
@@ -259,13 +260,13 @@ def test_what_left_comes_back_by_two_people_anew() -> None:
     story = Story()
     story.promote("m1")
     trained_by = story.now.models["m1"].trained_by
-    story.add(promotion.withdraw(story.now, by="ben", why="by mistake"))
+    story.add(transitions.withdraw(story.now, by="ben", why="by mistake"))
     with pytest.raises(PromotionRefusedError, match="trained"):
-        promotion.approve(story.now, "m1", by=trained_by, manifest="sha-m1")
+        transitions.approve(story.now, "m1", by=trained_by, manifest="sha-m1")
     story.approve("m1", "ben")
     assert story.now.in_force is None and story.now.models["m1"].approvals == ("ben",)
     with pytest.raises(PromotionRefusedError, match="same person"):
-        promotion.approve(story.now, "m1", by="ben", manifest="sha-m1")
+        transitions.approve(story.now, "m1", by="ben", manifest="sha-m1")
     story.approve("m1", "cem")
     assert story.now.in_force == "m1" and story.now.history == ("m1",)
     story.promote("m2")
@@ -279,7 +280,7 @@ def test_racing_approvals_need_two_people_all_the_same() -> None:
     story.register("m1")
     seen = story.now
     for by in ("ben", "ben", "cem"):  # each decided on what it had seen before the others
-        story.add(promotion.approve(seen, "m1", by=by, manifest="sha-m1")[:1])
+        story.add(transitions.approve(seen, "m1", by=by, manifest="sha-m1")[:1])
         assert story.now.in_force == ("m1" if by == "cem" else None)
 
 
@@ -305,7 +306,7 @@ def test_two_people_put_a_model_on_trial_beside_the_one_in_force() -> None:
 def not_tried(story: Story, version: str, by: str, **facts: Any) -> str:
     known: dict[str, Any] = {"manifest": f"sha-{version}"} | facts
     with pytest.raises(PromotionRefusedError) as caught:
-        promotion.challenge(story.now, version, by=by, **known)
+        transitions.challenge(story.now, version, by=by, **known)
     return caught.value.why
 
 
@@ -325,14 +326,14 @@ def test_a_trial_lacks_nothing_that_an_approval_needs() -> None:
     story.register("m4", card="")
     assert "card" in not_tried(story, "m4", "ben")
     with pytest.raises(NoModelError):
-        promotion.challenge(story.now, "m9", by="ben", manifest="")
+        transitions.challenge(story.now, "m9", by="ben", manifest="")
     story.challenge("m2", "ben")
     assert "same person" in not_tried(story, "m2", "ben")
     story.challenge("m2", "cem")
     story.register("m5")
     assert "m2 is on trial" in not_tried(story, "m5", "ben")
     with pytest.raises(PromotionRefusedError, match="candidate"):
-        promotion.shadow(story.now, "m2", by="ben")
+        transitions.shadow(story.now, "m2", by="ben")
 
 
 def test_a_trial_is_no_approval_and_a_challenger_comes_into_force_by_two() -> None:
@@ -357,7 +358,7 @@ def test_a_trial_ends_as_its_champion_leaves(how: str) -> None:
     elif how == "roll back":
         story.roll_back()
     else:
-        story.add(promotion.withdraw(story.now, by="ben", why="doubt"))
+        story.add(transitions.withdraw(story.now, by="ben", why="doubt"))
     model = story.now.models["m2"]
     assert story.now.challenger is None
     assert (model.role, model.challenges, model.trial) == ("candidate", (), None)
@@ -375,11 +376,11 @@ def test_who_wanted_a_trial_against_one_model_wanted_none_against_the_next() -> 
 
 def test_one_person_ends_a_trial_and_two_may_begin_it_anew() -> None:
     story = on_trial()
-    story.add(promotion.end_trial(story.now, by="ben", why="finds less"))
+    story.add(transitions.end_trial(story.now, by="ben", why="finds less"))
     assert story.now.challenger is None and story.now.in_force == "m1"
     assert story.now.models["m2"].role == "retired"
     with pytest.raises(PromotionRefusedError, match="no model is on trial"):
-        promotion.end_trial(story.now, by="ben", why="")
+        transitions.end_trial(story.now, by="ben", why="")
     story.challenge("m2", "ben")
     assert story.now.challenger is None
     story.challenge("m2", "dan")
@@ -442,4 +443,4 @@ def test_the_planted_flaw_is_seen() -> None:
     tried = state([*on_trial().events[:-2], alone, alone])
     assert tried.challenger is None and tried.models["m2"].challenges == ("cem",)
     careless = replace(state(forged[:1]), history=("m1",))
-    assert standings._after(careless, forged[1]).in_force == "m1"
+    assert lifecycle_states._after(careless, forged[1]).in_force == "m1"

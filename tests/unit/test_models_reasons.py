@@ -17,13 +17,13 @@ from engine.ports import Contribution, Evidence
 from experiments.reason_audit import Judged, audit
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.spec import Feature
-from models import eligibility, reasons
-from models.amounts import Wording
-from models.contributions import BASE, CALIBRATION
-from models.eligibility import Eligibility
-from models.reasons import FEWEST, MOST, sentences
-from models.topics import topic
-from models.wording import wording
+from models.explanation import reason_eligibility, reason_sentences
+from models.explanation.contributions import BASE, CALIBRATION
+from models.explanation.feature_topics import topic
+from models.explanation.feature_wording import wording
+from models.explanation.reason_eligibility import Eligibility
+from models.explanation.reason_sentences import FEWEST, MOST, sentences
+from models.explanation.units import Wording
 
 NAN = float("nan")
 ARRIVAL = Arrival(
@@ -95,7 +95,7 @@ def test_a_seeded_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not audit([judged(found, sentences(found, ARRIVAL))]).rates_without_inspections
     if bug == "prior":
         monkeypatch.setattr(Wording, "counted", states_the_prior)
-        monkeypatch.setattr(Eligibility, "_rate_grade", lambda *_: eligibility.Grade.TELLING)
+        monkeypatch.setattr(Eligibility, "_rate_grade", lambda *_: reason_eligibility.Grade.TELLING)
         tally = audit([judged(found, sentences(found, ARRIVAL))])
         assert tally.rates_without_inspections == 1 and tally.poor_first == 1
         return
@@ -103,7 +103,7 @@ def test_a_seeded_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> Non
     if bug == "usual":
         monkeypatch.setattr(Eligibility, "_is_usual", lambda *_: False)
     else:
-        monkeypatch.setattr(eligibility, "WEAK", 0.0)
+        monkeypatch.setattr(reason_eligibility, "WEAK", 0.0)
     assert audit([judged(found, sentences(found, ARRIVAL))]).poor_first == 1
 
 
@@ -149,8 +149,8 @@ def test_a_flipped_sign_is_found(where: str, monkeypatch: pytest.MonkeyPatch) ->
     """Negative control: a sentence that lost its sign, by the check that the honest code passes."""
     assert not contradictions(sentences(SOME, ARRIVAL), SOME)
     if where == "in the words":
-        honest = reasons._direction
-        monkeypatch.setattr(reasons, "_direction", lambda log_odds: honest(abs(log_odds)))
+        honest = reason_sentences._direction
+        monkeypatch.setattr(reason_sentences, "_direction", lambda log_odds: honest(abs(log_odds)))
         told = sentences(SOME, ARRIVAL)
     else:
         flipped = [replace(one, log_odds=abs(one.log_odds)) for one in SOME]

@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.domain.time_units import DAY
 from engine.storage.home import Home
-from models import registry
-from models.bundle_write import write_bundle
-from models.card import card, made_with
-from models.registry import register
-from models.train import Trained, train
+from models.training import mlflow_tracking
+from models.training.bundle_writer import write_bundle
+from models.training.mlflow_tracking import register
+from models.training.model_card import card, made_with
+from models.training.trainer import Trained, train
 from tests.unit.models_world import START, small_world
 from tests.unit.test_models_fit import SMALL
 
@@ -41,14 +41,16 @@ def bundle(home: Home, trained: Trained) -> Path:
 def store(home: Home) -> Any:
     from mlflow import MlflowClient
 
-    return MlflowClient(registry.tracking_uri(home), registry.tracking_uri(home))
+    return MlflowClient(mlflow_tracking.tracking_uri(home), mlflow_tracking.tracking_uri(home))
 
 
 def runs(home: Home) -> list[dict[str, str]]:
     """The tags of the runs that MLflow calls finished."""
     client = store(home)
-    found = client.get_experiment_by_name(registry.EXPERIMENT)
-    kept = client.search_runs([found.experiment_id], f"attributes.status = '{registry.FINISHED}'")
+    found = client.get_experiment_by_name(mlflow_tracking.EXPERIMENT)
+    kept = client.search_runs(
+        [found.experiment_id], f"attributes.status = '{mlflow_tracking.FINISHED}'"
+    )
     return [dict(run.data.tags) | {"run_id": run.info.run_id} for run in kept]
 
 
@@ -93,9 +95,9 @@ def test_a_run_that_was_torn_is_recorded_anew(
     client = store(home)
     finished = [one["run_id"] for one in runs(home) if one["version"] == bundle.name]
     assert finished == [run] and run not in torn
-    assert status(run) == registry.FINISHED and client.get_run(run).data.params
-    assert {status(one) for one in torn} == {registry.KILLED}
-    known = client.search_model_versions(f"name = '{registry.MODEL}'")
+    assert status(run) == mlflow_tracking.FINISHED and client.get_run(run).data.params
+    assert {status(one) for one in torn} == {mlflow_tracking.KILLED}
+    known = client.search_model_versions(f"name = '{mlflow_tracking.MODEL}'")
     (kept,) = (one for one in known if one.run_id == run)
     assert kept.tags["version"] == bundle.name
 

@@ -8,10 +8,10 @@ import numpy as np
 from engine.domain.time_units import DAY
 from engine.ports import Scores
 from models.config import TrainConfig
-from models.dataset import Dataset
-from models.report import report
-from models.report_html import report_html
-from models.report_text import page, paragraph
+from models.data.dataset import Dataset
+from models.evaluation.report import report
+from models.evaluation.report_html import report_html
+from models.evaluation.report_text import page, paragraph
 from tests.unit.models_world import START, small_world
 
 CONFIG = TrainConfig()

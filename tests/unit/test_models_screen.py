@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.screen import speaking
+from models.learning.feature_screening import speaking
 
 DRAW = np.random.default_rng(5)
 VALUES = DRAW.normal(size=(8000, 12)).astype(np.float32)

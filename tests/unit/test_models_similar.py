@@ -12,10 +12,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from engine.domain.time_units import DAY
-from models.bundle import arrays
-from models.seizures import past_seizures
-from models.similar import MOST, PastSeizures, Similar, by_family, families, none_known
-from models.train import train
+from models.bundle.bundle import arrays
+from models.explanation.similar_seizures import (
+    MOST,
+    PastSeizures,
+    Similar,
+    by_family,
+    families,
+    none_known,
+)
+from models.training.past_seizures import past_seizures
+from models.training.trainer import train
 from tests.unit.models_world import START, small_world
 from tests.unit.test_models_fit import SMALL
 

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from engine.ports import Scores
-from models import intervals, metrics
 from models.config import TrainConfig
-from models.dataset import Dataset
-from models.intervals import Floats
-from models.report import report
-from models.report_html import report_html
-from models.report_text import page, paragraph
-from models.stated import BINS, stated
-from models.view import View, curve
+from models.data.dataset import Dataset
+from models.evaluation.calibration_error import BINS, stated
+from models.evaluation.metric_view import View, curve
+from models.evaluation.report import report
+from models.evaluation.report_html import report_html
+from models.evaluation.report_text import page, paragraph
+from models.statistics import intervals, ranking_metrics
+from models.statistics.intervals import Floats
 from tests.unit.models_world import START, small_world
 
 WORLDS = 600 if os.environ.get("DARVOZA_PROOF") else 120
@@ -60,7 +60,7 @@ def test_a_plain_bootstrap_would_deny_right_chances() -> None:
 
         def error(weight: Floats) -> float:
             rows = np.repeat(np.arange(200), weight.astype(int))
-            return metrics.reliability(chance[rows], label[rows]).error  # noqa: B023 - used at once
+            return ranking_metrics.reliability(chance[rows], label[rows]).error  # noqa: B023 - used at once
 
         low, _ = intervals.bootstrap(error, 200, seed=1, draws=100)
         told = stated(chance, label, seed=1)
@@ -127,11 +127,15 @@ def test_a_curve_of_finds_caught_has_an_interval_and_none_where_finds_are_few() 
     risk = draw.random(800)
     label = (draw.random(800) < risk * 0.3).astype(np.int8)
     made = curve(View(label, risk > 0.9, risk, risk, np.ones(800), exact=True))
-    assert made["knowable"] and len(made["capacity"]) == len(made["low"]) == len(metrics.SHARES)
+    assert made["knowable"] and len(made["capacity"]) == len(made["low"]) == len(
+        ranking_metrics.SHARES
+    )
     inner = slice(5, -5)
     assert (np.array(made["low"]) <= np.array(made["caught"])).all()
     assert (np.array(made["low"])[inner] < np.array(made["high"])[inner]).all()
-    truth = 1 - (1 - metrics.SHARES) ** 2  # a risk of even spread, finds in proportion to it
+    truth = (
+        1 - (1 - ranking_metrics.SHARES) ** 2
+    )  # a risk of even spread, finds in proportion to it
     within = (np.array(made["low"]) <= truth) & (truth <= np.array(made["high"]))
     assert within.mean() > 0.9
     label[np.flatnonzero(label)[4:]] = 0
@@ -146,9 +150,11 @@ def test_what_is_missing_widens_a_curve_both_ways() -> None:
     lost = (draw.random(800) < 0.3) & (label == 1)
     known = np.where(lost, -1, label).astype(np.int8)
     made = curve(View(known, risk > 0.9, risk, risk, np.ones(800), exact=True))
-    whole = metrics.capture(risk, label)(np.ones(800))
+    whole = ranking_metrics.capture(risk, label)(np.ones(800))
     assert (np.array(made["low"]) <= whole).all() and (whole <= np.array(made["high"])).all()
-    ends = [metrics.capture(risk, known, missing=way)(np.ones(800)) for way in ("worst", "best")]
+    ends = [
+        ranking_metrics.capture(risk, known, missing=way)(np.ones(800)) for way in ("worst", "best")
+    ]
     assert (ends[0] <= whole + 1e-9).all() and (whole <= ends[1] + 1e-9).all()
 
 

@@ -8,14 +8,15 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.errors import PromotionRefusedError
-from models import promotion, turned
 from models.config import TrainConfig
-from models.dataset import Dataset
-from models.report_html import report_html
-from models.report_text import paragraph
-from models.standings import Event, state
-from models.train import train
-from models.turned import doubts
+from models.data.dataset import Dataset
+from models.evaluation.report_html import report_html
+from models.evaluation.report_text import paragraph
+from models.lifecycle import transitions
+from models.lifecycle.states import Event, state
+from models.training import label_flip_test
+from models.training.label_flip_test import doubts
+from models.training.trainer import train
 from tests.unit.models_world import small_world
 
 CONFIG = TrainConfig()
@@ -50,7 +51,7 @@ def flipped(data: Dataset, *, seed: int) -> tuple[Dataset, str]:
 
 
 def doubted(data: Dataset) -> list[str]:
-    return [one.post for one in turned.turned(data, CONFIG) if one.refused]
+    return [one.post for one in label_flip_test.turned(data, CONFIG) if one.refused]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -74,16 +75,18 @@ def test_a_gate_that_learns_from_the_post_itself_lets_turned_labels_pass(
             known = {row.tobytes(): said for row, said in zip(rows, label, strict=True)}
             return np.array([4.0 if known[row.tobytes()] else -4.0 for row in values])
 
-    monkeypatch.setattr(turned, "grow", lambda *_, **__: Credulous())
+    monkeypatch.setattr(label_flip_test, "grow", lambda *_, **__: Credulous())
     assert doubted(bad) == []
 
 
 def test_too_few_labels_or_posts_are_not_judged() -> None:
     data = posts(1)
     one = replace(data, post=np.full(len(data), "ONE", object))
-    assert turned.turned(one, CONFIG) == []
+    assert label_flip_test.turned(one, CONFIG) == []
     few = data.take(np.flatnonzero(data.evidence("discrepancy"))[:300])
-    assert {found.labels >= turned.FEWEST for found in turned.turned(few, CONFIG)} <= {True}
+    assert {
+        found.labels >= label_flip_test.FEWEST for found in label_flip_test.turned(few, CONFIG)
+    } <= {True}
 
 
 def test_a_model_with_doubts_says_so_and_nobody_approves_it() -> None:
@@ -97,8 +100,8 @@ def test_a_model_with_doubts_says_so_and_nobody_approves_it() -> None:
     assert "contradict what the other posts teach" in report_html(report)
     known = state([Event("model_registered", "m1", "ana", "m", "e", "c")])
     with pytest.raises(PromotionRefusedError, match=post):
-        promotion.approve(known, "m1", by="ben", manifest="m", doubts=report["doubts"])
+        transitions.approve(known, "m1", by="ben", manifest="m", doubts=report["doubts"])
 
-    without = doubts(turned.turned(bad.unlabelled([post]), config))
+    without = doubts(label_flip_test.turned(bad.unlabelled([post]), config))
     assert without == []
-    assert promotion.approve(known, "m1", by="ben", manifest="m", doubts=without)
+    assert transitions.approve(known, "m1", by="ben", manifest="m", doubts=without)

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from engine.domain.time_units import DAY
 from engine.ports import Scores
 from models.config import TrainConfig
-from models.dataset import NEVER, Dataset
-from models.intervals import Floats
-from models.logged import Logged, Sent, by_lot
-from models.policy_value import policy_value
-from models.report import report
-from models.report_text import cannot_tell
-from models.train import train
-from models.view import View, _filled, _statistics, figures
+from models.data.dataset import NEVER, Dataset
+from models.data.propensity_log import Logged, Sent, by_lot
+from models.evaluation.metric_view import View, _filled, _statistics, figures
+from models.evaluation.off_policy import policy_value
+from models.evaluation.report import report
+from models.evaluation.report_text import cannot_tell
+from models.statistics.intervals import Floats
+from models.training.trainer import train
 from tests.unit.models_world import START, small_world
 from tests.unit.test_models_fit import SMALL
 

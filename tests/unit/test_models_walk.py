@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from models.paths import Paths
-from models.walk import _ROWS, Trees
+from models.scoring.tree_arrays import Paths
+from models.scoring.tree_ensemble import _ROWS, Trees
 from tests.unit.test_models_explain import WIDTH, fitted
 
 cells = st.one_of(st.just(np.nan), st.just(np.inf), st.just(-np.inf), st.floats(width=32))

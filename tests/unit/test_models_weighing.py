@@ -7,12 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
-from models import weighing
 from models.config import TrainConfig, Trees
-from models.dataset import NEVER, Dataset
-from models.fit import fit
-from models.model import Model
-from models.train import train
+from models.data.dataset import NEVER, Dataset
+from models.learning.fit import fit
+from models.learning.fitted_model import Model
+from models.training import propensity_weighting
+from models.training.trainer import train
 from tests.unit.models_world import START, small_world
 
 SMALL = Trees(iterations=20, seeds=1, share_of_features=1.0)
@@ -51,7 +51,9 @@ def steered(n: int = 6000, *, seed: int = 1) -> Dataset:
 def decided(data: Dataset, config: TrainConfig = CONFIG) -> tuple[TrainConfig, dict[str, object]]:
     test = data.take(data.arrived_at >= TEST_FROM)
     until = TEST_FROM - config.label_delay
-    _, chosen, said = weighing.twin(data, config, test=test, until=until, known_before=TEST_FROM)
+    _, chosen, said = propensity_weighting.twin(
+        data, config, test=test, until=until, known_before=TEST_FROM
+    )
     return chosen, said
 
 
@@ -90,10 +92,10 @@ def test_a_handful_of_finds_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         fits.append(config.weights)
         return fit(data, config, **cut)
 
-    monkeypatch.setattr(weighing, "fit", counted)
+    monkeypatch.setattr(propensity_weighting, "fit", counted)
     data = steered()
     late = (data.basis == "random") & (data.arrived_at >= TEST_FROM)
-    few = late & (np.cumsum(late & (data.discrepancy == 1)) >= weighing.FEWEST_FINDS)
+    few = late & (np.cumsum(late & (data.discrepancy == 1)) >= propensity_weighting.FEWEST_FINDS)
     data.basis[few] = "officer"
     chosen, said = decided(data)
     assert (chosen.weights, fits) == ("even", ["even"])

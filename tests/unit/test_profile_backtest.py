@@ -13,8 +13,8 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.tables import SCHEMAS, Tables
 from features.offline.encoded_history import arrivals, read_log
-from models import profile_backtest as module
-from models.profile_backtest import profile_backtest
+from models.evaluation import profile_backtest as module
+from models.evaluation.profile_backtest import profile_backtest
 from tests.histories import history, tables
 
 DAYS = 90

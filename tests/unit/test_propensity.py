@@ -19,7 +19,7 @@ from engine.domain.records import Crossing
 from engine.domain.time_units import moment
 from engine.selection.policy import INSPECTED, Chance, Channel, Policy, lot, scored, select
 from engine.selection.randomization import RANDOM, SCORE, Shift, draw, movement_key
-from models.intervals import clopper_pearson
+from models.statistics.intervals import clopper_pearson
 from tests.histories import START
 
 CROSSINGS = 100_000 if os.environ.get("DARVOZA_PROOF") else 10_000

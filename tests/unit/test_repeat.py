@@ -12,7 +12,7 @@ from api.runtime import open_store
 from engine.domain.time_units import DAY
 from engine.storage.home import Home
 from features.history.tables import Tables
-from models import candidate, card, repeat
+from models.training import model_card, pipeline, reproduce
 from tests.histories import START, history, known_before, tables
 
 CUT = START + 330 * DAY
@@ -47,9 +47,9 @@ def run(home: Path, *words: str, status: int = 0) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_model_comes_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     past = Past()
-    monkeypatch.setattr(candidate, "read_event_log", past)
+    monkeypatch.setattr(pipeline, "read_event_log", past)
     # Analysts' notebook has a test of its own, and takes seconds to import.
-    monkeypatch.setattr(candidate, "record_run", lambda *_: "")
+    monkeypatch.setattr(pipeline, "record_run", lambda *_: "")
     found = Home(tmp_path / "home")
     open_store(found).dispose()
     home = found.root
@@ -64,9 +64,9 @@ def test_a_model_comes_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert all(told["files"].values())
 
     # The twin: what has come to light since would teach it, were it not held back.
-    monkeypatch.setattr(candidate, "frozen", lambda tables, **_: tables)
-    honest = card.made_with()
-    monkeypatch.setattr(repeat, "made_with", lambda: honest | {"scikit-learn": "0.1"})
+    monkeypatch.setattr(pipeline, "frozen", lambda tables, **_: tables)
+    honest = model_card.made_with()
+    monkeypatch.setattr(reproduce, "made_with", lambda: honest | {"scikit-learn": "0.1"})
     told = run(home, "repeat", version, status=1)
     assert not told["identical"]
     assert not told["same_data"] and not told["same_report"]

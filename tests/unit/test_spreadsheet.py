@@ -14,7 +14,7 @@ from features.intake.atomic_writer import _write_quarantine
 from features.intake.file_reader import Fault
 
 if TYPE_CHECKING:
-    from models.backtest import Backtest
+    from models.training.backtest import Backtest
 
 HOSTILE = ["=1+1", '=HYPERLINK("http://x")', "@SUM(A1)", "+1", "-1", "\t=1", " =1", "\n=1", "\r=1"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from models.tracking import KEY_VARIABLE, USER, KeyGuard, create_app
+from models.training.mlflow_pages import KEY_VARIABLE, USER, KeyGuard, create_app
 
 KEY = "a-key-of-this-start"
 CREATE = "/api/2.0/mlflow/experiments/create"

@@ -27,7 +27,7 @@ from engine.selection.champion_challenger import CHALLENGER, CHAMPION, TRIAL, Tr
 from engine.selection.policy import INSPECTED, Chance, Channel, scored, select
 from engine.selection.randomization import RANDOM, SCORE, draw, movement_key
 from engine.targeting.context import BY_MODEL, BY_RULES
-from models import shadow
+from models.monitoring import shadow_scoring
 from tests.unit.test_decision import UNIFORM, arrival, inputs
 from tests.unit.test_propensity import CROSSINGS, POLICY, SHIFT, World, outside
 
@@ -253,7 +253,7 @@ def test_a_shadow_is_held_against_the_model_in_force_whoever_led(
     asked = claim("decision", one.arrival, post="OYB", name="crossing:c1")
     row = np.zeros(1, np.float32)
     body = written(decide(given, one), given, arrival=one.arrival, row=row, claim=asked)
-    assert np.isclose(shadow._in_force(read_back(body)), says[0])
+    assert np.isclose(shadow_scoring._in_force(read_back(body)), says[0])
 
 
 def test_without_a_trial_chances_are_written_as_they_are() -> None:

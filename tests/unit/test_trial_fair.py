@@ -16,8 +16,8 @@ from engine.decision.role_views import outcome
 from engine.selection.champion_challenger import CHALLENGER, CHAMPION, Side
 from engine.selection.policy import INSPECTED
 from engine.selection.randomization import draw, movement_key
-from models.intervals import clopper_pearson
-from models.trials import counts
+from models.monitoring.trial_results import counts
+from models.statistics.intervals import clopper_pearson
 from tests.unit.test_decision import arrival
 from tests.unit.test_propensity import CROSSINGS, LEVEL, POLICY, SHIFT
 from tests.unit.test_trial import PURPOSES, trial_inputs, trial_seen

@@ -1,0 +1,4 @@
+"""Benchmarks against peers.
+
+serving   Latency and throughput of the service against peers
+"""

@@ -1,0 +1,226 @@
+"""Is this model the one that was signed? A bundle: data files under an Ed25519 manifest.
+
+Assumes an attacker who can write to the disk but does not hold the key. Every byte that is used is
+read once, checked, and only then parsed; a name that is not on the list, a link, a file too many or
+too large, and any changed byte refuse the whole bundle. Nothing in it is code and nothing is
+unpickled here.
+"""
+
+import io
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from numpy.typing import NDArray
+
+from engine.errors import HomeError, NoModelError, TamperedBundleError
+from engine.journal.receipts import open_key
+from engine.storage.home import Home
+from models.data.dataset import TARGETS, Target
+from models.explanation.similar_seizures import PastSeizures
+from models.scoring.linear import Linear
+from models.scoring.risk import Head, unseen_of
+from models.scoring.tree_arrays import Paths
+
+MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+KEY_FILE = "bundle.key"
+FORMAT = 2
+_PURPOSE = b"darvoza bundle 1\n"
+_MB = 1 << 20
+
+ALWAYS: Mapping[str, int] = {
+    "calibration.json": _MB,
+    "features.json": _MB,
+    "norms.json": 8 * _MB,
+    "quantiles.json": 16 * _MB,
+    "card.json": _MB,
+    "card.md": _MB,
+    "report.json": 16 * _MB,
+    "reference.json": 4 * _MB,
+    "model.skops": 256 * _MB,
+    "seizures.npz": 4 * _MB,
+}
+"""Files that every bundle has, and the most bytes of each."""
+TREES = {name: f"{name}.paths.npz" for name in (*TARGETS, unseen_of("discrepancy"))}
+"""File of each ensemble; a target that leans on the other has none."""
+_EARLIER = {f"{target}.treelite": 128 * _MB for target in TARGETS}
+"""What bundles held until November 2026, verified but not read."""
+_LARGEST = {
+    **ALWAYS,
+    **_EARLIER,
+    **dict.fromkeys(TREES.values(), 128 * _MB),
+    MANIFEST: _MB,
+    SIGNATURE: 64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle, parsed."""
+
+    version: str
+    definitions: str
+    names: tuple[str, ...]
+    severity: float
+    heads: Mapping[Target, Head]
+    paths: Mapping[str, Paths]
+    """The trees of each ensemble."""
+    lines: Mapping[str, Linear]
+    """Linear parts, by name."""
+    norms: Mapping[str, tuple[float, ...]]
+    """Usual value of each feature, by vehicle class; ``*`` for all."""
+    quantiles: Mapping[str, tuple[float, ...]]
+    """101 ascending quantiles of the risk, by post; ``*`` for all."""
+    seizures: PastSeizures
+    """The last known when it was trained."""
+    card: Mapping[str, Any]
+    report: Mapping[str, Any]
+
+
+def signing_key(home: Home) -> Ed25519PrivateKey:
+    """Read this home's bundle key, made on first use; raises ``HomeError``."""
+    return open_key(home.keys / KEY_FILE)
+
+
+def read_verify_key(home: Home, version: str) -> Ed25519PublicKey:
+    """Return what checks a bundle of this home; makes no key.
+
+    Raises ``NoModelError`` where the home has no such bundle, ``HomeError`` where it has no key.
+    """
+    if not (home.bundles / version).is_dir():
+        raise NoModelError(version)
+    if not (home.keys / KEY_FILE).exists():
+        raise HomeError(KEY_FILE, "not here; put the home's keys/ back before a bundle is read")
+    return signing_key(home).public_key()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, as the journal names what was registered and approved."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def sign(manifest: bytes, key: Ed25519PrivateKey) -> bytes:
+    """Return the detached signature of a manifest."""
+    return key.sign(_PURPOSE + manifest)
+
+
+def load_bundle(folder: Path, verify_key: Ed25519PublicKey) -> Bundle:
+    """Verify a bundle and parse it.
+
+    Parameters
+    ----------
+    folder : Path
+        Named by the bundle's version: an older bundle under a newer name is refused.
+    verify_key : Ed25519PublicKey
+        Of the home that wrote it.
+
+    Raises
+    ------
+    NoModelError
+        If there is no such folder.
+    TamperedBundleError
+        If anything differs from what was signed.
+    """
+    if not folder.exists():
+        raise NoModelError(folder.name)
+    manifest, files = read_verified(folder, verify_key)
+    try:
+        return _parse(manifest, files)
+    except Exception as error:  # signed, but not by this code: whatever reading it raises
+        raise TamperedBundleError(folder.name, f"{type(error).__name__} while reading") from error
+
+
+def read_verified(
+    folder: Path, verify_key: Ed25519PublicKey
+) -> tuple[Mapping[str, Any], dict[str, bytes]]:
+    """Return the manifest and the bytes of every file, each checked against the signature."""
+    version = folder.name
+    present = _names(folder)
+    raw, signature = _read(folder, MANIFEST), _read(folder, SIGNATURE)
+    try:
+        verify_key.verify(signature, _PURPOSE + raw)
+    except InvalidSignature:
+        raise TamperedBundleError(version, "the manifest's signature is not valid") from None
+    manifest: Mapping[str, Any] = json.loads(raw)
+    if manifest["format"] != FORMAT or manifest["version"] != version:
+        raise TamperedBundleError(version, "the manifest is of another bundle")
+    if present != {*manifest["files"], MANIFEST, SIGNATURE}:
+        raise TamperedBundleError(version, "files are missing, or there are others")
+    files = {name: _read(folder, name) for name in sorted(manifest["files"])}
+    for name, content in files.items():
+        if sha256(content).hexdigest() != manifest["files"][name]:
+            raise TamperedBundleError(version, f"{name} was changed")
+    return manifest, files
+
+
+def _names(folder: Path) -> set[str]:
+    """Return the names in a bundle, all of them allowed."""
+    if folder.is_symlink() or not folder.is_dir():
+        raise TamperedBundleError(folder.name, "not a folder of its own")
+    names = {entry.name for entry in os.scandir(folder)}
+    if not names <= _LARGEST.keys():
+        raise TamperedBundleError(folder.name, "a file whose name is not on the list")
+    return names
+
+
+def _read(folder: Path, name: str) -> bytes:
+    """Read a plain file once, up to the most bytes its name may have."""
+    try:
+        # Not followed when it is a link, not waited for when it is a pipe.
+        file = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        raise TamperedBundleError(folder.name, f"{name} is missing, or a link") from None
+    with os.fdopen(file, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise TamperedBundleError(folder.name, f"{name} is not a plain file")
+        content = opened.read(_LARGEST[name] + 1)
+    if len(content) > _LARGEST[name]:
+        raise TamperedBundleError(folder.name, f"{name} is too large")
+    return content
+
+
+def _parse(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
+    """Read the files of a verified bundle."""
+    features = json.loads(files["features.json"])
+    calibration = json.loads(files["calibration.json"])
+    paths = {
+        name: Paths.from_arrays(arrays(files[file]))
+        for name, file in TREES.items()
+        if file in files
+    }
+    return Bundle(
+        version=manifest["version"],
+        definitions=features["definitions"],
+        names=tuple(features["names"]),
+        severity=float(calibration["severity"]),
+        heads={target: Head.from_dict(calibration["heads"][target]) for target in TARGETS},
+        paths=paths,
+        lines={name: Linear.from_dict(kept) for name, kept in calibration["lines"].items()},
+        norms=_table(json.loads(files["norms.json"])),
+        quantiles=_table(json.loads(files["quantiles.json"])),
+        seizures=PastSeizures.from_arrays(arrays(files["seizures.npz"])),
+        card=json.loads(files["card.json"]),
+        report=json.loads(files["report.json"]),
+    )
+
+
+def _table(kept: Mapping[str, list[float | None]]) -> dict[str, tuple[float, ...]]:
+    """Read rows of numbers; null is unknown."""
+    return {
+        name: tuple(float("nan") if value is None else float(value) for value in row)
+        for name, row in kept.items()
+    }
+
+
+def arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """Read an archive of plain arrays; objects are refused."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}

@@ -1,0 +1,111 @@
+"""From a history to what models see: features as of each arrival, and all labels with their times.
+
+Features read what was known at each arrival, whatever a label says later; whoever teaches looks at
+when a label was known. A frozen history forgets later acts for both, as if the backtest's day had
+come.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from features.catalogue.plan import Plan
+from features.history.labels import Labels, labels
+from features.history.tables import Tables
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import Matrix, matrix
+from models.data.dataset import Dataset
+from models.data.lookup_baseline import Lookup, lookup
+
+Progress = Callable[[int, int], None]
+
+
+def frozen(tables: Tables, *, labels_before: int, delay: int = 0) -> Tables:
+    """Return a history in which acts and finds become known ``delay`` later, and none after a cut.
+
+    Parameters
+    ----------
+    tables : Tables
+    labels_before : int
+        UTC microseconds; acts and finds known at or after it are removed.
+    delay : int, default=0
+        Microseconds.
+    """
+
+    def known(table: pa.Table) -> pa.Table:
+        place = table.column_names.index("known_at")
+        later = pc.add(table["known_at"], delay)
+        return table.set_column(place, table.field("known_at"), later).filter(
+            pc.less(later, labels_before)
+        )
+
+    return replace(tables, inspections=known(tables.inspections), seizures=known(tables.seizures))
+
+
+def assemble(tables: Tables, plan: Plan, *, progress: Progress | None = None) -> Dataset:
+    """Build the dataset of a history.
+
+    Parameters
+    ----------
+    tables : Tables
+    plan : Plan
+        The compiled catalogue.
+    progress : callable, optional
+        Told how many features are done, and how many there are.
+
+    Returns
+    -------
+    Dataset
+        One row a crossing, ordered by ``as_of``.
+    """
+    made = matrix(read_log(tables, plan), plan, progress)
+    return dataset(tables, made, labels(tables))
+
+
+def beside_lookup(
+    tables: Tables, plan: Plan, *, progress: Progress | None = None
+) -> tuple[Dataset, Lookup]:
+    """Build the dataset of a history, and the keys of a look-up table for the same rows."""
+    log = read_log(tables, plan)
+    made = matrix(log, plan, progress)
+    return dataset(tables, made, labels(tables)), lookup(log, plan).take(in_order(made))
+
+
+def in_order(made: Matrix) -> NDArray[np.intp]:
+    """Return the rows as a dataset has them: by the cut of their features.
+
+    Decisions are cut before their record is known, so this order may differ from the journal's.
+    """
+    return np.argsort(made.as_of, kind="stable")
+
+
+def dataset(tables: Tables, made: Matrix, known: Labels) -> Dataset:
+    """Put a feature matrix and labels side by side, ordered by ``as_of``."""
+    order = in_order(made)
+
+    def text(name: str) -> NDArray[np.object_]:
+        return np.array(tables.crossings[name].to_pylist(), object)[order]
+
+    return Dataset(
+        crossing_id=made.crossing_id[order],
+        post=text("post"),
+        vehicle_class=text("vehicle_class"),
+        direction=text("direction"),
+        plate_country=text("plate_country"),
+        arrived_at=np.asarray(tables.crossings["arrived_at"].to_numpy(), np.int64)[order],
+        as_of=made.as_of[order],
+        names=made.names,
+        definitions=made.definitions,
+        values=made.values[order],
+        seizure=known.seizure[order],
+        discrepancy=known.discrepancy[order],
+        label_known_at=known.known_at[order],
+        basis=known.basis[order],
+        propensity=known.propensity[order],
+        is_full=known.is_full[order],
+        synthetic=tables.network.synthetic,
+    )

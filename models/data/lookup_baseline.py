@@ -1,0 +1,110 @@
+"""What would a table have said? The rate of what looked most alike, backing off where it is new.
+
+The plainest peer of a model: no learning but counting, from the most general key to the most
+particular. A model that does not beat it has learnt nothing but its fingerprints.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalogue.plan import Plan
+from features.offline.encoded_history import Log
+from models.array_types import Floats
+from models.data.dataset import Dataset
+
+NAME = "a look-up table with back-off"
+LOOKUP: tuple[tuple[tuple[str, ...], float], ...] = (
+    (("hs2",), 50.0),
+    (("hs6",), 20.0),
+    (("hs6", "origin"), 10.0),
+    (("hs6", "dispatch", "origin", "preference", "rate"), 3.0),
+    (("hs6", "dispatch", "origin", "preference", "rate", "mass"), 0.1),
+)
+"""The table's keys from general to particular, and how much the more general one weighs."""
+
+Keys = NDArray[np.int64]
+_BLANK = 0.5
+"""Rate of a table that was shown nothing."""
+
+
+def back_off(
+    keys: Sequence[Keys], label: NDArray[np.int8], *, taught: NDArray[np.bool_], strengths: Floats
+) -> Floats:
+    """Return the smoothed rate of each row's most particular key that was seen.
+
+    Parameters
+    ----------
+    keys : sequence of int64 arrays of shape (n,)
+        From the most general to the most particular; 0 where not known.
+    label : int8 array of shape (n,)
+        1 or 0 where ``taught``.
+    taught : bool array of shape (n,)
+        Rows that the table counts.
+    strengths : float64 array of shape (n_keys,)
+        How many rows the more general rate weighs against the more particular one's own.
+
+    Returns
+    -------
+    float64 array of shape (n,)
+        Rates in [0, 1].
+    """
+    hit = np.where(taught, label, 0).astype(np.float64)
+    base = hit.sum() / taught.sum() if taught.any() else _BLANK
+    rate = np.full(len(label), base)
+    for column, strength in zip(keys, strengths, strict=True):
+        _, code = np.unique(column, return_inverse=True)
+        hits = np.bincount(code, weights=hit)[code]
+        rows = np.bincount(code, weights=taught)[code]
+        rate = np.where(column == 0, rate, (hits + strength * rate) / (rows + strength))
+    return rate
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The keys of n arrivals, before anything is counted.
+
+    Attributes
+    ----------
+    keys : int64 array of shape (n_keys, n)
+        From the most general to the most particular; 0 where not known.
+    strengths : float64 array of shape (n_keys,)
+        How many rows the more general rate weighs.
+    """
+
+    keys: Keys
+    strengths: Floats
+
+    def take(self, rows: NDArray[Any]) -> Self:
+        """Return the rows of a mask or of indices, in their order."""
+        return replace(self, keys=self.keys[:, rows])
+
+    def said(self, seen: Dataset, *, until: int, known_before: int) -> Floats:
+        """Return the chance of a discrepancy that a table would state of every row.
+
+        Parameters
+        ----------
+        seen : Dataset of n rows
+        until, known_before : int
+            UTC microseconds: it counts arrivals and labels known before these, as a fit does.
+
+        Returns
+        -------
+        float64 array of shape (n,)
+        """
+        taught = (seen.arrived_at < until) & (seen.label_known_at < known_before)
+        taught &= seen.evidence("discrepancy")
+        return back_off(list(self.keys), seen.discrepancy, taught=taught, strengths=self.strengths)
+
+
+def lookup(log: Log, plan: Plan) -> Lookup:
+    """Return the keys of every arrival of a log, those that its plan has."""
+    held = [(plan.column[by, by], weight) for by, weight in LOOKUP if (by, by) in plan.column]
+    keys = [log.keys[column] for column, _ in held]
+    return Lookup(
+        np.array(keys, np.int64).reshape(len(held), -1),
+        np.array([weight for _, weight in held], np.float64),
+    )

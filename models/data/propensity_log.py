@@ -1,0 +1,175 @@
+"""Which searches did the engine draw, how likely was each, and what did it show? The log of draws.
+
+Assumes that the engine logged its propensities (:mod:`engine.selection.policy`). What officers or a
+counterpart picked has none, so that it teaches a model and never measures one.
+
+A draw without evidence stays a draw: who leaves it undone may know what it would have found.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.dataset import Dataset, Target
+from models.statistics.intervals import Floats
+
+ENGINE_DRAWN = ("random", "score", "profile", "watchlist")
+"""Bases whose propensity is the engine's own; an officer's choice has none."""
+
+MOST_MISSING = 0.10
+"""From this share of draws not carried out on, nothing is claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What became of n arrivals under the policy of the day.
+
+    Attributes
+    ----------
+    drawn : bool array of shape (n,)
+        Sent to inspection by the engine's own draws.
+    propensity : float64 array of shape (n,)
+        With what probability, in (0, 1]; read where ``drawn``.
+    found : int8 array of shape (n,)
+        1 or 0, and -1 where there is no evidence: not drawn, not carried out, or papers alone.
+    minutes : float64 array of shape (n,), optional
+        Length of each search; NaN where unknown.
+    """
+
+    drawn: NDArray[np.bool_]
+    propensity: Floats
+    found: NDArray[np.int8]
+    minutes: Floats | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a draw without a probability: its weight could be anything."""
+        kept = self.propensity[self.drawn]
+        if not ((kept > 0) & (kept <= 1)).all():
+            raise ValueError("every draw needs a propensity in (0, 1]")
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Draws without evidence."""
+        return np.asarray(self.drawn & (self.found < 0), np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What is known of n arrivals beside their labels, whether an act followed a decision or not.
+
+    Attributes
+    ----------
+    propensity : float64 array of shape (n,)
+        Of the decision that sent the vehicle to officers; NaN where none did.
+    by_lot : bool array of shape (n,)
+        Sent as a random check.
+    minutes : float64 array of shape (n,)
+        Length of its acts together; NaN where unknown.
+    """
+
+    propensity: Floats
+    by_lot: NDArray[np.bool_]
+    minutes: Floats
+
+    def take(self, rows: NDArray[Any]) -> Self:
+        """Return the rows of a mask or of indices, in their order."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in self.__slots__})
+
+    def where(self, rows: NDArray[np.bool_]) -> Self:
+        """Return the same without what decisions say of other rows than those of a mask."""
+        propensity = np.where(rows, self.propensity, np.nan)
+        return replace(self, propensity=propensity, by_lot=self.by_lot & rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostics:
+    """Whether the log can answer the question at all."""
+
+    drawn: int
+    """Draws that the policy asked about would search as well."""
+    effective: float
+    """Equally weighted searches worth as much (Kish, 1965)."""
+    largest_weight: float
+    """Share of the heaviest search in all weight."""
+    covered: float
+    """Weight of all draws over the searches asked about: 1 where draws reach all of them."""
+    covered_low: float
+    covered_high: float
+    """Interval of ``covered`` at 99.99 %: without 1 in it, draws and propensities do not fit."""
+    not_carried_out: float
+    """Share, by weight, of draws without evidence."""
+    doubts: tuple[str, ...]
+    """What speaks against the log itself, whatever is asked of it."""
+    faults: tuple[str, ...]
+    """Why nothing is claimed: the doubts, and draws too few or uneven; empty where something is."""
+
+
+def logged(dataset: Dataset, target: Target, *, sent: Sent | None = None) -> Logged:
+    """Read the log of the engine's draws from labelled arrivals.
+
+    Parameters
+    ----------
+    dataset : Dataset of n rows
+    target : {"seizure", "discrepancy"}
+    sent : Sent of n rows, optional
+        Without it only acts are known, and a draw that never became one looks like no draw.
+
+    Returns
+    -------
+    Logged
+    """
+    found = np.where(dataset.evidence(target), dataset.label(target), np.int8(-1))
+    return engine_drawn(dataset.basis, dataset.propensity, found=found, sent=sent)
+
+
+def engine_drawn(
+    basis: NDArray[np.object_], propensity: Floats, *, found: NDArray[np.int8], sent: Sent | None
+) -> Logged:
+    """Return the log of the engine's draws among n arrivals.
+
+    Parameters
+    ----------
+    basis : object array of shape (n,)
+        Why the first act took place; None where there was none.
+    propensity : float64 array of shape (n,)
+        As logged with it; NaN where unknown.
+    found : int8 array of shape (n,)
+        1 or 0, and -1 where there is no evidence.
+    sent : Sent of n rows, optional
+    """
+    acted = np.isin(basis, ENGINE_DRAWN) & ~np.isnan(propensity)
+    known = np.where(acted, propensity, np.nan if sent is None else sent.propensity)
+    minutes = None if sent is None else sent.minutes
+    return Logged(
+        ~np.isnan(known), known, np.where(acted, found, -1).astype(np.int8), minutes=minutes
+    )
+
+
+def by_lot(dataset: Dataset, target: Target, *, sent: Sent | None = None) -> Logged:
+    """Read the random stream alone, its share counted at each post.
+
+    Fewer draws than :func:`logged` has, but whatever else went wrong with scores and propensities,
+    these were chosen by nobody. Every draw counts, carried out in full or not: a share of the acts
+    that could find something would be a choice of whoever made them.
+    """
+    drawn = lots(dataset.basis, sent=sent)
+    _, post = np.unique(dataset.post.astype(str), return_inverse=True)
+    share = np.bincount(post, weights=drawn) / np.maximum(1, np.bincount(post))
+    found = np.where(drawn & dataset.evidence(target), dataset.label(target), -1).astype(np.int8)
+    minutes = None if sent is None else sent.minutes
+    return Logged(drawn, np.where(drawn, share[post], np.nan), found, minutes=minutes)
+
+
+def lots(basis: NDArray[np.object_], *, sent: Sent | None) -> NDArray[np.bool_]:
+    """Return which of n arrivals were drawn as random checks, whether an act followed or not."""
+    drawn = np.asarray(basis == "random", np.bool_)
+    return drawn if sent is None else drawn | sent.by_lot
+
+
+def undone(missing: float) -> tuple[str, ...]:
+    """Return why nothing is claimed where this share of the draws was not carried out."""
+    if missing <= MOST_MISSING:
+        return ()
+    return (f"more than {MOST_MISSING:.0%} of the draws were not carried out in full",)

@@ -1,0 +1,69 @@
+"""Which arrivals did decisions send to officers? The draws, whether an act followed or not.
+
+Assumes the journal's records of decisions: by acts alone, a draw that was never carried out looks
+like no draw at all.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from sqlalchemy import Connection, or_, select
+
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import DECISIONS
+from engine.selection.policy import INSPECTED, Channel
+from models.data.dataset import NEVER
+from models.data.propensity_log import Sent
+
+Sendings = Mapping[str, tuple[float, bool]]
+"""By crossing: the propensity with which it was sent, and whether by lot."""
+_D = DECISIONS.c
+
+
+def read_sent(connection: Connection, *, before: int = NEVER) -> Sendings:
+    """Read whom decisions sent; of a movement decided on again, the last decision counts.
+
+    Parameters
+    ----------
+    connection : Connection
+        A snapshot.
+    before : int, default=never
+        UTC microseconds; decisions recorded before count.
+    """
+    query = (
+        select(_D.crossing_id, BODIES.c.body)
+        .join(BODIES, BODIES.c.seq == _D.seq)
+        .join(JOURNAL, JOURNAL.c.seq == _D.seq)
+        .where(JOURNAL.c.known_at < before)
+        .where(or_(_D.basis.is_not(None), _D.amends.is_not(None)))
+        .order_by(_D.seq)
+    )
+    found: dict[str, tuple[float, bool]] = {}
+    for crossing_id, kept in connection.execute(query):
+        decision = json.loads(kept)["decision"]
+        found.pop(crossing_id, None)
+        if Channel.of(decision["channel"]) in INSPECTED:
+            found[crossing_id] = decision["propensity"], decision["basis"] == "random"
+    return found
+
+
+def sent_among(
+    found: Sendings, crossing_ids: Sequence[str], *, minutes: Mapping[str, float]
+) -> Sent:
+    """Return what is known of some arrivals, in their order.
+
+    Parameters
+    ----------
+    found : mapping
+        As :func:`read_sent` read it; empty where no decision is at hand.
+    crossing_ids : sequence of str
+    minutes : mapping of str to float
+        Length of the acts of each crossing: :func:`features.history.labels.act_lengths`.
+    """
+    told = [found.get(crossing_id, (np.nan, False)) for crossing_id in crossing_ids]
+    return Sent(
+        np.array([propensity for propensity, _ in told], np.float64),
+        np.array([is_drawn for _, is_drawn in told], np.bool_),
+        np.array([minutes.get(name, np.nan) for name in crossing_ids], np.float64),
+    )

@@ -1,0 +1,85 @@
+"""Which rows may teach, and which come after? Folds cut by time.
+
+Assumes that the future differs from the past and that labels come late: what a
+fold predicts lies after what teaches it, by the label delay. A row teaches only when its label was
+known before the predictions began, as it would have been on the day.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.dataset import Dataset
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One step of a rolling origin: fit on what was known at ``cut``, predict what came after."""
+
+    fit: Rows
+    later: Rows
+    cut: int
+
+
+def rolling(
+    dataset: Dataset,
+    usable: NDArray[np.bool_],
+    *,
+    until: int,
+    known_before: int,
+    gap: int,
+    folds: int,
+) -> tuple[Fold, ...]:
+    """Return temporal folds over the later half of the usable rows.
+
+    Parameters
+    ----------
+    dataset : Dataset of n rows
+        Ordered by ``as_of``.
+    usable : bool array of shape (n,)
+        Rows whose label is evidence.
+    until, known_before : int
+        UTC microseconds: arrivals and labels strictly before these.
+    gap : int
+        Label delay in microseconds: a fold's fit ends this long before its predictions begin.
+    folds : int
+        How many; cuts are set so that each predicts about the same number of rows.
+
+    Returns
+    -------
+    tuple of Fold
+        In time order; the ``later`` rows of different folds are disjoint. A fold without rows on
+        either side is left out.
+    """
+    rows = _rows(dataset, usable, until=until, known_before=known_before)
+    arrived = dataset.arrived_at[rows]
+    if not len(rows):
+        return ()
+    edges = [int(edge) for edge in np.quantile(arrived, np.linspace(0.5, 1.0, folds + 1))]
+    edges[-1] = until
+    made = []
+    for cut, end in pairwise(edges):
+        fit = _rows(dataset, usable, until=cut - gap, known_before=min(cut, known_before))
+        later = _rows(dataset, usable, since=cut, until=end, known_before=known_before)
+        if len(fit) and len(later):
+            made.append(Fold(fit=fit, later=later, cut=cut))
+    return tuple(made)
+
+
+def _rows(
+    dataset: Dataset,
+    usable: NDArray[np.bool_],
+    *,
+    until: int,
+    known_before: int,
+    since: int | None = None,
+) -> Rows:
+    """Return ascending indices of usable rows that arrived in a period and were known in time."""
+    inside = usable & (dataset.arrived_at < until) & (dataset.label_known_at < known_before)
+    if since is not None:
+        inside &= dataset.arrived_at >= since
+    return np.flatnonzero(inside)

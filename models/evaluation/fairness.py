@@ -1,0 +1,179 @@
+"""Is everybody searched at the same bar? Hit rates and calibration by group, and what they show.
+
+Assumes the outcome test: where groups are searched at the same bar, the searches of a group that
+finds less were made too easily (Knowles, Persico and Todd, 2001). It is blind where groups differ
+far above the bar, so the random stream's rates stand beside it. Groups are of vehicles, plates and
+posts; records hold nothing about persons.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.domain.time_units import DAY, MINUTE
+from engine.selection.randomization import ShiftPlan
+from models.data.dataset import Dataset
+from models.data.propensity_log import Logged, undone
+from models.evaluation.metric_view import counted
+from models.statistics.intervals import LEVEL, Floats, clopper_pearson, withheld
+
+MOST_GROUPS = 30
+FEWEST_SEARCHES = 20
+"""A group with fewer searches is not compared at all."""
+COLUMNS = ("post", "shift", "vehicle_class", "plate_country")
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What every group is cut out of."""
+
+    chance: Floats
+    chosen: Mask
+    evidence: Mask
+    label: NDArray[np.int8]
+    lot: Logged
+
+    def group(self, here: Mask) -> dict[str, Any]:
+        """Return the figures of one group."""
+        seen, drawn = here & self.evidence, here & self.lot.drawn
+        found = counted(self.label[seen], self.chosen[seen])
+        by_lot = counted(self.lot.found[drawn], self.chosen[drawn])
+        faults = undone(float(self.lot.missing[drawn].mean()) if drawn.any() else 0.0)
+        return {
+            "arrivals": int(here.sum()),
+            "within_capacity": int((here & self.chosen).sum()),
+            "random_stream": withheld(by_lot["base_rate"], faults).as_dict(),
+            "random_recall": withheld(by_lot["recall_at_capacity"], faults).as_dict(),
+            "inspected": found["base_rate"].as_dict(),
+            "at_capacity": found["hit_rate_at_capacity"].as_dict(),
+            "recall": found["recall_at_capacity"].as_dict(),
+            "mean_chance": float(self.chance[seen].mean()) if seen.any() else None,
+        }
+
+
+def by_group(test: Dataset, chance: Floats, chosen: Mask, *, lot: Logged) -> dict[str, Any]:
+    """Return hit rates, recall and calibration of discrepancies for each group of each column.
+
+    Parameters
+    ----------
+    test : Dataset of n rows
+    chance : float64 array of shape (n,)
+        Stated chance of a discrepancy.
+    chosen : bool array of shape (n,)
+        Arrivals within capacity.
+    lot : Logged of n rows
+        The random stream, with the draws that were not carried out.
+
+    Returns
+    -------
+    dict
+        By column and group; the largest 30 groups of each, in the order of their names.
+        ``calibrated`` says whether the mean stated chance lies in the interval of what was found,
+        which is widened for the number of groups of its column.
+    """
+    evidence = test.evidence("discrepancy")
+    judged = _Judged(chance, chosen, evidence, test.discrepancy, lot)
+    made: dict[str, Any] = {}
+    for name in COLUMNS:
+        text = _of(test, name)
+        values, counts = np.unique(text, return_counts=True)
+        largest = sorted(values[np.argsort(-counts, kind="stable")[:MOST_GROUPS]].tolist())
+        groups = {value: judged.group(text == value) for value in largest}
+        number = sum(one["inspected"]["knowable"] for one in groups.values())
+        made[name] = {
+            value: one | {"calibrated": _calibrated(one, number)} for value, one in groups.items()
+        }
+    return made
+
+
+def _of(test: Dataset, name: str) -> NDArray[np.str_]:
+    """Return the group of each row as text."""
+    if name == "shift":
+        return _shifts(test.arrived_at)
+    column = getattr(test, name)
+    return np.array(["unknown" if value is None else str(value) for value in column], np.str_)
+
+
+def _shifts(arrived_at: NDArray[np.int64]) -> NDArray[np.str_]:
+    """Return the local hours of the shift that each arrival fell into, as the engine cuts them."""
+    plan = ShiftPlan()
+    local = (arrived_at + plan.utc_offset - plan.starts) % DAY
+    begins = (plan.starts + local // plan.length * plan.length) % DAY
+    names = {at: f"{_clock(at)}-{_clock(at + plan.length)}" for at in np.unique(begins).tolist()}
+    return np.array([names[at] for at in begins.tolist()], np.str_)
+
+
+def _clock(at: int) -> str:
+    minutes = at % DAY // MINUTE
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _calibrated(group: dict[str, Any], number: int) -> bool | None:
+    """Tell whether the mean stated chance lies within the interval of what was found."""
+    found = group["inspected"]
+    if not found["knowable"]:
+        return None
+    low, high = clopper_pearson(found["positives"], found["n"], level=_widened(number))
+    return bool(low <= group["mean_chance"] <= high)
+
+
+def _widened(number: int) -> float:
+    """Return the level at which none of so many fair groups is accused, in 95 of 100 reports."""
+    return 1 - (1 - LEVEL) / max(1, number)
+
+
+def within(test: Dataset, chosen: Mask) -> tuple[int, int]:
+    """Return the finds of all searches within capacity, and how many these are."""
+    seen = test.evidence("discrepancy") & chosen
+    return int((test.discrepancy[seen] == 1).sum()), int(seen.sum())
+
+
+def outcome_test(groups: dict[str, Any], *, total: tuple[int, int]) -> dict[str, Any]:
+    """Compare the hit rate of each group's searches within capacity with that of all others.
+
+    Parameters
+    ----------
+    groups : dict
+        As :func:`by_group` made it.
+    total : tuple of int
+        As :func:`within` counted: the others of a group are all others, shown or not.
+
+    Returns
+    -------
+    dict
+        By column: the groups found to be ``lower`` or ``higher`` than the others together, those
+        with ``no_difference`` seen, and the ``not_knowable``. Intervals are exact and widened for
+        the number of groups, so that one of twenty fair columns is accused, not one of twenty
+        groups.
+    """
+    made = {}
+    for column, kept in groups.items():
+        counts = {
+            name: (one["at_capacity"]["positives"], one["at_capacity"]["n"])
+            for name, one in kept.items()
+        }
+        compared = [name for name, (_, n) in counts.items() if n >= FEWEST_SEARCHES]
+        found: dict[str, list[str]] = {
+            "lower": [],
+            "higher": [],
+            "no_difference": [],
+            "not_knowable": [name for name in counts if name not in compared],
+        }
+        for name in compared:
+            others = total[0] - counts[name][0], total[1] - counts[name][1]
+            found[_against(counts[name], others, len(compared))].append(name)
+        made[column] = found
+    return made
+
+
+def _against(group: tuple[int, int], others: tuple[int, int], number: int) -> str:
+    if others[1] < FEWEST_SEARCHES:
+        return "not_knowable"
+    low, high = clopper_pearson(*group, level=_widened(number))
+    floor, ceiling = clopper_pearson(*others)
+    if high < floor:
+        return "lower"
+    return "higher" if low > ceiling else "no_difference"

@@ -1,0 +1,214 @@
+"""What do some labelled rows say of a ranking? The figures of one view of a report.
+
+Assumes that rows without evidence are draws that were not carried out in full. Those are not
+missing by chance, so figures are of the rest, and intervals reach from the worst to the best that
+the missing could have shown (Manski, 1989).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.statistics import ranking_metrics
+from models.statistics.intervals import (
+    FEWEST,
+    TOO_FEW,
+    Estimate,
+    Floats,
+    between,
+    estimates,
+    narrow,
+    resampled,
+    withheld,
+)
+
+SHARES = ("hit_rate_at_capacity", "recall_at_capacity", "base_rate")
+AT_CAPACITY = ("hit_rate_at_capacity", "recall_at_capacity", "lift")
+RESAMPLING = 1979
+"""Seed of every bootstrap: a report computed again is the same report."""
+_STEPS = 20
+"""Places at which what is missing is parted into finds and clear ones, to see what that makes."""
+Statistics = Mapping[str, Callable[[Floats], float]]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Rows of one target, how each weighs, and whether exact intervals apply."""
+
+    label: NDArray[np.int8]
+    """1 or 0, and -1 where a draw has no evidence."""
+    chosen: NDArray[np.bool_]
+    """Within capacity."""
+    chance: Floats
+    ranked: Floats
+    weight: Floats
+    exact: bool
+    faults: tuple[str, ...] = ()
+    """Why nothing is claimed of these rows; empty where something is."""
+    thin: tuple[str, ...] = ()
+    """Why nothing is claimed of those within capacity."""
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Rows without evidence."""
+        return np.asarray(self.label < 0, np.bool_)
+
+    def carried(self) -> Self:
+        """Return the rows with evidence."""
+        seen = ~self.missing
+        names = ("label", "chosen", "chance", "ranked", "weight")
+        return replace(self, **{name: getattr(self, name)[seen] for name in names})
+
+
+def figures(view: View) -> dict[str, Any]:
+    """Return the figures of one view, exact where they are shares of counts.
+
+    Returns
+    -------
+    dict
+        ``rows`` and ``finds`` with evidence, ``not_carried_out``: draws without, ``effective_rows``
+        (Kish, 1965), and each figure as an estimate.
+    """
+    seen = view.carried()
+    made = estimates(_statistics(seen, seen.label), seen.label, weight=seen.weight, seed=RESAMPLING)
+    if view.missing.any():
+        made = _bounded(view, made)
+    if view.exact:
+        made |= counted(view.label, view.chosen)
+    for name in SHARES:
+        made[name] = narrow(made[name])
+    spread = float(seen.weight @ seen.weight)
+    return {
+        "rows": len(seen.label),
+        "finds": int(seen.label.sum()),
+        "not_carried_out": int(view.missing.sum()),
+        "effective_rows": float(seen.weight.sum() ** 2 / spread) if spread else 0.0,
+    } | {name: withheld(one, _against(view, name)).as_dict() for name, one in made.items()}
+
+
+def _against(view: View, name: str) -> tuple[str, ...]:
+    """Return what speaks against one figure."""
+    found = (*view.faults, *(view.thin if name in AT_CAPACITY else ()))
+    return tuple(dict.fromkeys(found))
+
+
+def curve(view: View) -> dict[str, Any]:
+    """Return the share of finds caught by inspecting the riskiest share, for a plot.
+
+    Returns
+    -------
+    dict
+        ``capacity`` and ``caught``, shares in [0, 1], with the ``low`` and ``high`` of a 95 %
+        interval at each point; all empty where the curve is not ``knowable``, with ``why``.
+    """
+    finds, n = int((view.label == 1).sum()), int((~view.missing).sum())
+    names = ("capacity", "caught", "low", "high")
+    why = "; ".join(view.faults)
+    if min(finds, n - finds) < FEWEST:
+        why = TOO_FEW
+    if why:
+        return {name: [] for name in names} | {"knowable": False, "why": why}
+    ends = [
+        resampled(
+            ranking_metrics.capture(view.ranked, view.label, missing=way),
+            view.weight,
+            seed=RESAMPLING,
+        )
+        for way in (("worst", "best") if view.missing.any() else ("left out",))
+    ]
+    caught = ranking_metrics.capture(view.ranked, view.label)(view.weight)
+    found = (ranking_metrics.SHARES, caught, ends[0][0], ends[-1][1])
+    return dict(zip(names, (one.tolist() for one in found), strict=True)) | {
+        "knowable": True,
+        "why": "",
+    }
+
+
+def _statistics(view: View, label: NDArray[np.int8]) -> Statistics:
+    """Return every figure as a function of row weights, for some labels."""
+    chosen, hit = view.chosen, label == 1
+
+    def rate(w: Floats) -> float:
+        return _ratio(w @ (chosen & hit), float(w @ chosen))
+
+    def base(w: Floats) -> float:
+        return _ratio(w @ hit, float(w.sum()))
+
+    return {
+        "hit_rate_at_capacity": rate,
+        "recall_at_capacity": lambda w: _ratio(w @ (chosen & hit), w @ hit),
+        "base_rate": base,
+        "lift": lambda w: _ratio(rate(w), base(w)),
+        "average_precision": ranking_metrics.average_precision(view.chance, label),
+        "auc": ranking_metrics.auc(view.chance, label),
+    }
+
+
+def counted(label: NDArray[np.int8], chosen: NDArray[np.bool_]) -> dict[str, Estimate]:
+    """Return the shares of counts, with exact ends.
+
+    Parameters
+    ----------
+    label : int8 array of shape (n,)
+        1 or 0, and -1 where a draw has no evidence.
+    chosen : bool array of shape (n,)
+        Within capacity.
+    """
+    hit, lost = label == 1, label < 0
+    caught, hits = int((chosen & hit).sum()), int(hit.sum())
+    inside, outside = int((chosen & lost).sum()), int((~chosen & lost).sum())
+    return {
+        "hit_rate_at_capacity": _share(caught, int((chosen & ~lost).sum()), missing=inside),
+        "recall_at_capacity": between(
+            caught, hits, worst=(caught, hits + outside), best=(caught + inside, hits + inside)
+        ),
+        "base_rate": _share(hits, int((~lost).sum()), missing=inside + outside),
+    }
+
+
+def _share(hits: int, n: int, *, missing: int) -> Estimate:
+    return between(hits, n, worst=(hits, n + missing), best=(hits + missing, n + missing))
+
+
+def _bounded(view: View, made: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Return figures with ends as far apart as what is missing could have set them."""
+    tried = [_statistics(view, label) for label in _filled(view)]
+    plain = np.array([[one[name](view.weight) for name in made] for one in tried])
+    ends = []
+    for pick, side in ((np.nanargmin, 0), (np.nanargmax, 1)):
+        chosen = [
+            tried[int(pick(column)) if np.isfinite(column).any() else 0][name]
+            for name, column in zip(made, plain.T, strict=True)
+        ]
+        ends.append(resampled(_together(chosen), view.weight, seed=RESAMPLING)[side].tolist())
+    return {
+        name: replace(one, low=low, high=high) if one.knowable else one
+        for (name, one), low, high in zip(made.items(), *ends, strict=True)
+    }
+
+
+def _together(statistics: Sequence[Callable[[Floats], float]]) -> Callable[[Floats], Floats]:
+    return lambda weight: np.array([figure(weight) for figure in statistics])
+
+
+def _filled(view: View) -> Iterator[NDArray[np.int8]]:
+    """Yield labels in which some of what is missing held something, and the rest nothing.
+
+    Those within capacity, all others, and all below or above some place of the stated chance: an
+    order is at its worst where the least risky of the missing hold something and no others do.
+    """
+    lost = np.flatnonzero(view.missing)
+    inside = view.chosen[lost]
+    place = np.argsort(np.argsort(view.chance[lost], kind="stable"), kind="stable") / len(lost)
+    cuts = np.linspace(0, 1, _STEPS + 1)
+    for held in (inside, ~inside, *(place < cut for cut in cuts), *(place >= cut for cut in cuts)):
+        label = view.label.copy()
+        label[lost] = held
+        yield label
+
+
+def _ratio(above: float, below: float) -> float:
+    return float(above / below) if below > 0 else float("nan")

@@ -1,0 +1,163 @@
+"""What would the model be without a kind of fact? Families of features, shuffled together.
+
+Assumes that a family says nothing once its values are dealt to other vehicles at random, all of the
+family's features together (Breiman, 2001; by group, since one feature can stand in for another).
+The model is not fitted anew: where families share what they know, each one's value is a lower
+bound. Features marked as possible proxies of a person's origin are judged together in the same
+way, and by whom they bring into the searches.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.ports import Scores
+from models.data.dataset import Dataset
+from models.scoring.risk import risk
+from models.statistics import ranking_metrics
+from models.statistics.intervals import Estimate, Floats, estimates, share
+
+Score = Callable[[NDArray[np.float32]], Scores]
+Chosen = Callable[[Floats], NDArray[np.bool_]]
+
+REPEATS = 3
+MOST_ROWS = 6000
+"""Labelled rows used at most; more make the intervals narrower than anybody needs."""
+_DRAWS = 200
+
+
+def family_values(
+    test: Dataset, score: Score, families: Mapping[str, Sequence[str]], *, seed: int
+) -> dict[str, Any]:
+    """Return the average precision of discrepancies that each family bears.
+
+    Parameters
+    ----------
+    test : Dataset of n rows
+        From a period the model has not seen.
+    score : callable
+        Rows of shape (k, f) to scores.
+    families : mapping of name to feature names
+        A feature may be of several families; names that the data do not have are left out.
+    seed : int
+        Of the shuffles and of the bootstrap.
+
+    Returns
+    -------
+    dict
+        By family: the fall of average precision when it is shuffled, mean of three shuffles, with
+        a 95 % paired bootstrap interval, and the number of its features.
+    """
+    draw = np.random.default_rng(seed)
+    rows = _some(np.flatnonzero(test.evidence("discrepancy")), MOST_ROWS, draw)
+    label, values = test.discrepancy[rows], test.values[rows]
+    if not len(rows):
+        return {}
+    chance = score(values).p_discrepancy
+    whole = ranking_metrics.average_precision(chance, label)
+    falls: dict[str, Callable[[Floats], float]] = {}
+    unread, sizes = [], {}
+    for name, members in families.items():
+        columns = [test.names.index(member) for member in members if member in test.names]
+        if not columns:
+            continue
+        sizes[name] = len(columns)
+        shuffled = [score(dealt(values, columns, draw)).p_discrepancy for _ in range(REPEATS)]
+        if all(np.array_equal(one, chance) for one in shuffled):
+            unread.append(name)
+        else:
+            falls[name] = _fall(
+                whole, [ranking_metrics.average_precision(s, label) for s in shuffled]
+            )
+    found = estimates(falls, label, seed=seed, draws=_DRAWS)
+    zero = Estimate(0.0, 0.0, 0.0, len(label), int(label.sum()), knowable=True)
+    found |= dict.fromkeys(unread, zero)  # the model does not read them: that is certain
+    return {name: found[name].as_dict() | {"features": n} for name, n in sizes.items()}
+
+
+def proxy_effect(
+    test: Dataset,
+    score: Score,
+    proxies: Sequence[str],
+    *,
+    severity: float,
+    chosen: NDArray[np.bool_],
+    choose: Chosen,
+    seed: int,
+) -> dict[str, Any]:
+    """Return how much the possible proxies decide who is searched, by country of the plate.
+
+    Parameters
+    ----------
+    test : Dataset of n rows
+    score : callable
+        Rows of shape (k, f) to scores.
+    proxies : sequence of str
+        Features that could stand in for a person's origin.
+    severity : float
+        Weight of a seizure in the risk.
+    chosen : bool array of shape (n,)
+        Arrivals within capacity as they are.
+    choose : callable
+        Risks of shape (n,) to the arrivals within capacity.
+    seed : int
+        Of the shuffle.
+
+    Returns
+    -------
+    dict
+        ``features``; ``replaced``: share of the searches that go to other vehicles once the proxies
+        are shuffled; ``by_country``: share of a country's arrivals searched with them and without.
+        Shares are estimates with exact intervals.
+    """
+    columns = [test.names.index(name) for name in proxies if name in test.names]
+    made: dict[str, Any] = {"features": [test.names[column] for column in columns]}
+    if not columns or not len(test):
+        none = Estimate(0.0, 0.0, 0.0, len(test), 0, knowable=True)
+        return made | {"replaced": none.as_dict(), "by_country": {}}
+    draw = np.random.default_rng(seed)
+    without = choose(_risk(score(dealt(test.values, columns, draw)), severity))
+    country = np.array([str(value or "unknown") for value in test.plate_country])
+    names, counts = np.unique(country, return_counts=True)
+    largest = sorted(names[np.argsort(-counts, kind="stable")[:10]].tolist())
+    replaced = share(int((chosen & ~without).sum()), int(chosen.sum()))
+    return made | {
+        "replaced": replaced.as_dict(),
+        "by_country": {
+            name: {
+                "arrivals": int((country == name).sum()),
+                "searched": _share(chosen[country == name]),
+                "without_proxies": _share(without[country == name]),
+            }
+            for name in largest
+        },
+    }
+
+
+def _share(searched: NDArray[np.bool_]) -> dict[str, Any]:
+    return share(int(searched.sum()), len(searched)).as_dict()
+
+
+def dealt(
+    values: NDArray[np.float32], columns: Sequence[int], draw: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return values with some columns dealt to other rows, together."""
+    made = values.copy()
+    made[:, columns] = values[:, columns][draw.permutation(len(values))]
+    return made
+
+
+def _fall(
+    whole: Callable[[Floats], float], shuffled: Sequence[Callable[[Floats], float]]
+) -> Callable[[Floats], float]:
+    return lambda weight: whole(weight) - float(np.mean([one(weight) for one in shuffled]))
+
+
+def _risk(scores: Scores, severity: float) -> Floats:
+    return risk(scores.p_seizure, scores.p_discrepancy, severity=severity)
+
+
+def _some(rows: NDArray[np.intp], most: int, draw: np.random.Generator) -> NDArray[np.intp]:
+    return rows if len(rows) <= most else np.sort(draw.choice(rows, most, replace=False))

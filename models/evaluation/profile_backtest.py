@@ -1,0 +1,274 @@
+"""What a profile would have done in the last weeks, and how sure we may be of it.
+
+Assumes that features are as of each crossing (the bulk kernel, with the features that the profile
+asks for and no others) and that labels are selected: only searched vehicles have them, and officers
+searched what they suspected. The hit rate of the matches is therefore told twice: over all that was
+inspected, and over the random checks alone, which are few and fair. What its own searches would
+have found is estimated from all that the engine drew, each draw by its probability.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.criteria.profiles.fields import Reader, columns_of
+from engine.criteria.profiles.profile import Trial
+from engine.criteria.profiles.program import ProfileFailed, Program, context, program
+from engine.decision.inspection_minutes import Learnt
+from engine.domain.time_units import DAY, rfc3339
+from engine.selection.policy import Channel
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.event_streams import CROSSINGS
+from features.catalogue.plan import Plan
+from features.catalogue.proxy_features import proxies
+from features.catalogue.spec import EVER
+from features.history.labels import Labels, act_lengths, act_minutes, labels
+from features.history.tables import Tables
+from features.offline.encoded_history import arrivals, ints, read_log
+from features.offline.feature_matrix import matrix
+from models.config import TrainConfig
+from models.data.propensity_log import Sent, engine_drawn, lots, undone
+from models.data.referral_log import Sendings, sent_among
+from models.evaluation.metric_view import counted
+from models.evaluation.off_policy import policy_value
+from models.statistics.intervals import share, withheld
+
+DAYS = 90
+"""How far a backtest looks back."""
+MARGIN = DAY
+"""A decision's features are cut a little before its record is known."""
+DELAY = TrainConfig().label_delay
+"""After this, a draw without an act is one that was not carried out."""
+EXAMPLES = 5
+"""Latest matches that are named, to be looked at."""
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The crossings a backtest looks at: rows of a history from ``first`` on."""
+
+    first: int
+    since: int
+    """UTC microseconds."""
+    until: int
+
+    @property
+    def days(self) -> float:
+        """Length in days."""
+        return (self.until - self.since) / DAY
+
+
+def profile_backtest(
+    tables: Tables, trial: Trial, *, days: int = DAYS, sent: Sendings | None = None
+) -> dict[str, Any]:
+    """Replay a profile over the last days of a history.
+
+    Parameters
+    ----------
+    tables : Tables
+        Everything a home knows, crossings sorted by ``known_at``.
+    trial : Trial
+        The profile's expression, channel, percentage and post.
+    days : int, default=90
+        Counted back from the last crossing known.
+    sent : mapping, optional
+        Whom decisions sent (:func:`models.data.referral_log.read_sent`); without it a draw that
+        never became an act looks like no draw.
+
+    Returns
+    -------
+    dict
+        JSON values: the period, ``arrivals`` and ``matches`` in it, ``selected_per_day`` and
+        ``minutes_per_day`` at the profile's percentage, ``hit_rate`` and ``seizure_rate`` of the
+        matches that were inspected by an act that could find something, ``random`` (the same over
+        random checks, with the share of the random stream that matches), ``base_rate`` of the
+        random stream; and ``had_it_chosen``: what its searches would have found, by what the engine
+        drew (:mod:`models.evaluation.off_policy`). Rates are estimates with exact 95 % intervals
+        (Clopper and Pearson, 1934), or "not yet knowable" with the reason. A home that knows no
+        crossing yet has an answer too: nothing can be known. ``daily_matches`` counts the matches
+        of each 24 hours back from the last crossing, the oldest first.
+
+    Raises
+    ------
+    ProfileRefusedError
+        If the expression may not run.
+    """
+    made = program(trial.expression, features=tuple(CATALOGUE))
+    window = _window(tables, days)
+    fits, failures = _fits(tables, made, window)
+    of_post = np.ones(len(fits), np.bool_)
+    if trial.post is not None:
+        posts = tables.crossings["post"].slice(window.first).to_numpy(zero_copy_only=False)
+        of_post = posts == trial.post
+    seen = _from(labels(tables), window.first)
+    matched, known = fits & of_post, _known(tables, window, sent or {})
+    chosen = matched.sum() * trial.percentage / 100.0
+    return {
+        "synthetic": tables.network.synthetic,
+        "history": tables.digest,
+        "since": rfc3339(window.since) if len(fits) else None,
+        "until": rfc3339(window.until) if len(fits) else None,
+        "days": round(window.days, 2),
+        "arrivals": int(of_post.sum()),
+        "matches": int(matched.sum()),
+        "matches_per_day": float(matched.sum() / window.days),
+        "selected_per_day": float(chosen / window.days),
+        "minutes_per_day": _minutes(tables, trial, matched, window) / window.days,
+        **_rates(seen, matched, of_post, known),
+        "had_it_chosen": _value(seen, matched * np.float64(trial.percentage / 100), known),
+        "daily_matches": _daily(tables, matched, window),
+        "failed": failures,
+        "steps": made.steps,
+        "reads": sorted(made.needs),
+        "proxies": proxies(made.needs),
+        "examples": _examples(tables, matched, window),
+    }
+
+
+def _window(tables: Tables, days: int) -> Window:
+    known_at = ints(tables.crossings["known_at"])
+    if not len(known_at):
+        return Window(0, 0, days * DAY)
+    until = int(known_at[-1]) + 1
+    since = max(until - days * DAY, int(known_at[0]))
+    return Window(int(np.searchsorted(known_at, since)), since, until)
+
+
+def _fits(tables: Tables, made: Program, window: Window) -> tuple[Mask, int]:
+    """Evaluate a profile on every crossing of the window; return where it fits, and its faults."""
+    asked = columns_of(made.needs)
+    plan = Plan({name: CATALOGUE[name] for name in CATALOGUE if name in asked})
+    recent = _slice(tables, window.first)
+    n = recent.crossings.num_rows
+    values = np.empty((n, 0), np.float32)
+    if asked:
+        values = matrix(read_log(_counted(tables, plan, window), plan), plan).values[-n:]
+    reader = Reader(made.needs, {name: place for place, name in enumerate(plan.names)})
+    fits, failures = np.zeros(n, np.bool_), 0
+    for row, (crossing, declaration) in enumerate(arrivals(recent)):
+        try:
+            fits[row] = made.fits(context(reader.values(crossing, declaration, values[row])))
+        except ProfileFailed:
+            failures += 1
+    return fits, failures
+
+
+def _counted(tables: Tables, plan: Plan, window: Window) -> Tables:
+    """Return as much of a history as the reads of a plan can reach from within the window.
+
+    What they count may be cut off only where it is crossings within so many days: a later act may
+    belong to any crossing, and what is first, or last, may lie any time back.
+    """
+    finite = all(
+        read.stream == CROSSINGS.name and not read.is_last and read.window < EVER
+        for read in plan.reads
+    )
+    if not finite or plan.derived or plan.links:
+        return tables
+    longest = max((read.window for read in plan.reads), default=0)
+    since = window.since - longest - MARGIN
+    first = int(np.searchsorted(ints(tables.crossings["known_at"]), since))
+    recent = _slice(tables, min(first, window.first))
+    return replace(
+        recent, inspections=tables.inspections.slice(0, 0), seizures=tables.seizures.slice(0, 0)
+    )
+
+
+def _slice(tables: Tables, first: int) -> Tables:
+    """Return the tables with crossings from a row on; what is looked up stays whole."""
+    return replace(tables, crossings=tables.crossings.slice(first))
+
+
+def _from(known: Labels, first: int) -> Labels:
+    return Labels(
+        known.seizure[first:],
+        known.discrepancy[first:],
+        known.known_at[first:],
+        known.basis[first:],
+        known.propensity[first:],
+        known.is_full[first:],
+    )
+
+
+def _known(tables: Tables, window: Window, sent: Sendings) -> Sent:
+    """Return what is known of the window's crossings beside their labels.
+
+    A draw younger than the usual delay of a label may still get its act.
+    """
+    names = tables.crossings["crossing_id"].slice(window.first).to_pylist()
+    ripe = ints(tables.crossings["known_at"])[window.first :] < window.until - DELAY
+    return sent_among(sent, names, minutes=act_lengths(tables)).where(ripe)
+
+
+def _value(seen: Labels, wanted: NDArray[np.float64], known: Sent) -> dict[str, Any]:
+    """Return what searching as the profile asks would have found, by what the engine drew."""
+    inspected = seen.basis.astype(np.bool_)
+    found = np.where(inspected, seen.discrepancy, np.int8(-1))
+    log = engine_drawn(seen.basis, seen.propensity, found=found, sent=known)
+    return policy_value(log, wanted).as_dict()
+
+
+def _rates(seen: Labels, matched: Mask, of_post: Mask, known: Sent) -> dict[str, Any]:
+    """Return what was found, among all that was inspected and among the random checks."""
+    inspected = seen.basis.astype(np.bool_) & (seen.discrepancy >= 0)
+    hit, seizure = seen.discrepancy == 1, seen.seizure == 1
+    linked = ~seen.basis.astype(np.bool_) & hit
+
+    def rate(found: Mask, among: Mask) -> dict[str, Any]:
+        return share(int((found & among).sum()), int(among.sum())).as_dict()
+
+    return {
+        "inspected": int((inspected & matched).sum()),
+        "hits": int((inspected & matched & hit).sum()),
+        "seizures": int((inspected & matched & seizure).sum()),
+        "finds_elsewhere": int((linked & matched).sum()),
+        "hit_rate": rate(hit, inspected & matched),
+        "seizure_rate": rate(seizure, inspected & matched),
+        **_by_lot(seen, matched, of_post & lots(seen.basis, sent=known)),
+    }
+
+
+def _by_lot(seen: Labels, matched: Mask, drawn: Mask) -> dict[str, Any]:
+    """Return what random checks found, as wide as those not carried out in full may make it."""
+    inspected = seen.basis.astype(np.bool_) & (seen.discrepancy >= 0)
+    found = np.where(inspected, seen.discrepancy, np.int8(-1))[drawn]
+    rates = counted(found, matched[drawn])
+    lost, n = int((found < 0).sum()), len(found)
+    faults = undone(lost / max(1, n))
+    return {
+        "random": {
+            "inspected": n - lost,
+            "not_carried_out": lost,
+            "matched": int((matched[drawn] & (found >= 0)).sum()),
+            "share_matched": share(int(matched[drawn].sum()), n).as_dict(),
+            "hit_rate": withheld(rates["hit_rate_at_capacity"], faults).as_dict(),
+        },
+        "base_rate": withheld(rates["base_rate"], faults).as_dict(),
+    }
+
+
+def _minutes(tables: Tables, trial: Trial, matched: Mask, window: Window) -> float:
+    """Return the inspection minutes that the selected matches would have taken together."""
+    learnt, channel = Learnt(act_minutes(tables)), Channel.of(trial.channel)
+    classes = tables.crossings["vehicle_class"].slice(window.first).to_pylist()
+    each = [learnt.expected(classes[row]).of(channel) for row in np.flatnonzero(matched)]
+    return float(np.sum(each)) * trial.percentage / 100.0
+
+
+def _daily(tables: Tables, matched: Mask, window: Window) -> list[int]:
+    """Count the matches of each day, the oldest first, counted back from the window's end."""
+    known_at = ints(tables.crossings["known_at"])[window.first :]
+    ago = (window.until - 1 - known_at[matched]) // DAY
+    whole = int((window.until - 1 - window.since) // DAY) + 1
+    counts: list[int] = np.bincount(ago, minlength=whole)[::-1].tolist()
+    return counts
+
+
+def _examples(tables: Tables, matched: Mask, window: Window) -> list[dict[str, str]]:
+    rows = np.flatnonzero(matched)[-EXAMPLES:][::-1] + window.first
+    found = tables.crossings.select(["crossing_id", "post", "known_at"]).take(rows).to_pylist()
+    return [one | {"known_at": rfc3339(one["known_at"])} for one in found]

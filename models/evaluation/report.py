@@ -1,0 +1,277 @@
+"""What is a model worth? One dictionary for machines; the texts and the plots are made of it.
+
+Assumes that the scores came from a model that saw nothing of the test period. Three views, because
+labels are selected: the random stream (nobody chose it: unbiased), inverse propensity (all that the
+engine drew, weighted back to all arrivals), and the inspected rows as the selection of the day left
+them (biased by it, and said to be).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.domain.time_units import rfc3339
+from engine.ports import Scores
+from features.catalogue.catalogue import CATALOGUE
+from models.config import TrainConfig
+from models.data.dataset import TARGETS, Dataset, Target
+from models.data.propensity_log import Logged, Sent, by_lot, logged, undone
+from models.evaluation.calibration_error import stated
+from models.evaluation.drift_section import alarms, drift, recent
+from models.evaluation.fairness import by_group, outcome_test, within
+from models.evaluation.metric_view import RESAMPLING, View, curve, figures
+from models.evaluation.off_policy import advantage, diagnosed, policy_value
+from models.evaluation.permutation_importance import Score, family_values, proxy_effect
+from models.evaluation.report_text import cannot_tell
+from models.scoring.risk import risk
+from models.statistics import ranking_metrics
+from models.statistics.intervals import Floats, estimates
+
+SYNTHETIC = "These figures come from generated data: they say nothing about any real border."
+
+
+def report(
+    test: Dataset,
+    scores: Scores,
+    *,
+    config: TrainConfig,
+    fitted_until: int,
+    peers: Mapping[str, Floats] | None = None,
+    score: Score | None = None,
+    earlier: Dataset | None = None,
+    sent: Sent | None = None,
+) -> dict[str, Any]:
+    """Judge scores of a test period; the keys are described in ``docs/models.md``.
+
+    Parameters
+    ----------
+    test : Dataset of n rows
+        All arrivals of the period, labelled or not: capacity is a share of all of them. Exits are
+        left out when there are entries.
+    scores : Scores
+        Probabilities of shape (n,), from a model fitted on earlier rows.
+    config : TrainConfig
+        Capacity, severity and seed.
+    fitted_until : int
+        UTC microseconds: what the model may have seen.
+    peers : mapping of name to float64 array of shape (n,), optional
+        Chances of a discrepancy by simpler methods that were taught the same.
+    score : callable, optional
+        The model itself, rows of shape (k, f) to scores: without it, the value of feature families
+        and the effect of proxies cannot be told.
+    earlier : Dataset, optional
+        Rows that taught it: without them, or without ``score``, drift cannot be told.
+    sent : Sent of n rows, optional
+        What decisions say; without it a draw that never became an act looks like no draw.
+
+    Returns
+    -------
+    dict
+        JSON values only.
+    """
+    rows = np.flatnonzero(test.entries)
+    test, sent = test.take(rows), None if sent is None else sent.take(rows)
+    chances = {name: getattr(scores, f"p_{name}")[rows] for name in TARGETS}
+    judged = _Judged(test, chances, config, sent)
+    groups = by_group(test, chances["discrepancy"], judged.chosen, lot=judged.by_lot("discrepancy"))
+    made: dict[str, Any] = {
+        "synthetic": test.synthetic,
+        "notice": SYNTHETIC if test.synthetic else "",
+        "fitted_until": rfc3339(fitted_until),
+        "period": _period(test),
+        "arrivals": len(test),
+        "within_capacity": int(judged.chosen.sum()),
+        "capacity": config.capacity,
+        "severity": config.severity,
+        "targets": {target: _target(judged, target) for target in TARGETS},
+        "groups": groups,
+        "outcome_test": outcome_test(groups, total=within(test, judged.chosen)),
+        "scores_by_outcome": _by_outcome(test, judged.ranked),
+        **_beside(judged, {name: one[rows] for name, one in (peers or {}).items()}),
+        "alarms": alarms(test, chances["discrepancy"]),
+    }
+    if score is not None:
+        made |= _inside(judged, score, earlier=earlier)
+    return made | {"cannot_tell": cannot_tell(made)}
+
+
+class _Judged:
+    """The arrivals that are judged, what was stated of them, and which of them are searched."""
+
+    def __init__(
+        self,
+        test: Dataset,
+        chances: Mapping[Target, Floats],
+        config: TrainConfig,
+        sent: Sent | None,
+    ) -> None:
+        self.test, self.chances, self.config, self.sent = test, chances, config, sent
+        both = chances["seizure"], chances["discrepancy"]
+        self.ranked = risk(*both, severity=config.severity)
+        self.chosen = self.choose(self.ranked)
+
+    def choose(self, risks: Floats) -> NDArray[np.bool_]:
+        """Return the arrivals within capacity by some risks."""
+        return ranking_metrics.within_capacity(
+            risks,
+            self.test.post,
+            self.test.arrived_at,
+            capacity=self.config.capacity,
+            seed=self.config.seed,
+        )
+
+    def by_lot(self, target: Target) -> Logged:
+        """Return the random stream."""
+        return by_lot(self.test, target, sent=self.sent)
+
+    def view(
+        self,
+        target: Target,
+        rows: NDArray[np.bool_],
+        label: ranking_metrics.Labels,
+        *,
+        weight: Floats | None = None,
+        faults: tuple[str, ...] = (),
+        thin: tuple[str, ...] = (),
+    ) -> View:
+        """Return some of the rows; counted exactly where each weighs the same."""
+        even = np.ones(int(rows.sum()))
+        return View(
+            label[rows],
+            self.chosen[rows],
+            self.chances[target][rows],
+            self.ranked[rows],
+            even if weight is None else weight[rows],
+            exact=weight is None,
+            faults=faults,
+            thin=thin,
+        )
+
+
+def _inside(judged: _Judged, score: Score, *, earlier: Dataset | None) -> dict[str, Any]:
+    """Return what can only be told with the model at hand."""
+    test, config = judged.test, judged.config
+    proxies = [name for name, one in CATALOGUE.items() if one.proxy]
+    families: dict[str, list[str]] = {"possible proxies of origin": proxies}
+    for name, one in CATALOGUE.items():
+        families.setdefault(one.family, []).append(name)
+    made: dict[str, Any] = {
+        "families": family_values(test, score, families, seed=RESAMPLING),
+        "proxies": proxy_effect(
+            test,
+            score,
+            proxies,
+            severity=config.severity,
+            chosen=judged.chosen,
+            choose=judged.choose,
+            seed=RESAMPLING,
+        ),
+    }
+    if earlier is not None and len(earlier):
+        taught = recent(earlier.take(earlier.entries))
+        said = score(taught.values)
+        before = risk(said.p_seizure, said.p_discrepancy, severity=config.severity)
+        risks = before, judged.ranked
+        made["drift"] = drift(taught, test, risks=risks, capacity=config.capacity)
+    return made
+
+
+def _period(test: Dataset) -> dict[str, str]:
+    if not len(test):
+        return {"from": "", "until": ""}
+    arrived = test.arrived_at
+    return {"from": rfc3339(int(arrived.min())), "until": rfc3339(int(arrived.max()))}
+
+
+def _target(judged: _Judged, target: Target) -> dict[str, Any]:
+    """Judge one target in the three views."""
+    test, chance = judged.test, judged.chances[target]
+    drawn, lot = logged(test, target, sent=judged.sent), judged.by_lot(target)
+    values = _values(
+        {"engine_drawn": drawn, "random_stream": lot}, chance=chance, chosen=judged.chosen
+    )
+    searched = values["engine_drawn"]["searched"]
+    # What speaks against the log speaks against every figure that has its weights.
+    log, whole = searched["diagnostics"], diagnosed(drawn, np.ones(len(test)))
+    weighted = judged.view(
+        target,
+        drawn.drawn,
+        drawn.found,
+        weight=1 / drawn.propensity,
+        faults=tuple(dict.fromkeys((*log["doubts"], *whole.faults))),
+        thin=tuple(log["faults"]),
+    )
+    missing = float(lot.missing.sum()) / max(1, int(lot.drawn.sum()))
+    random = judged.view(target, lot.drawn, lot.found, faults=undone(missing))
+    seen = judged.view(target, test.evidence(target), test.label(target))
+    done = judged.view(target, lot.drawn & ~lot.missing, lot.found)
+    return {
+        "random_stream": figures(random) | stated(done.chance, done.label, seed=RESAMPLING),
+        "inverse_propensity": figures(weighted)
+        | {"hit_rate_at_capacity": searched["self_normalised"]},
+        "inspected": figures(seen)
+        | stated(seen.chance, seen.label, seed=RESAMPLING)
+        | {"curve": curve(seen)},
+        "random_curve": curve(random),
+        "policy_value": values,
+    }
+
+
+def _values(
+    logs: Mapping[str, Logged], *, chance: Floats, chosen: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Estimate what the searches within capacity would have found, and what the others missed."""
+    wanted = chosen.astype(np.float64)
+    return {
+        name: {
+            "searched": policy_value(log, wanted, chance=chance).as_dict(),
+            "released": policy_value(log, 1 - wanted, chance=chance).as_dict(),
+        }
+        for name, log in logs.items()
+    }
+
+
+def _beside(judged: _Judged, peers: Mapping[str, Floats]) -> dict[str, Any]:
+    """Compare order and searches with those of simpler methods."""
+    if not peers:
+        return {"peers": {}, "advantage": {}}
+    seen = judged.test.evidence("discrepancy")
+    label, chance = judged.test.discrepancy[seen], judged.chances["discrepancy"]
+    ours = ranking_metrics.average_precision(chance[seen], label)
+    statistics: dict[str, Callable[[Floats], float]] = {"this model": ours}
+    log, mine = logged(judged.test, "discrepancy", sent=judged.sent), judged.chosen * np.float64(1)
+    more = {}
+    for name, stated_there in peers.items():
+        theirs = ranking_metrics.average_precision(stated_there[seen], label)
+        statistics |= {name: theirs, f"this model less {name}": _less(ours, theirs)}
+        searched = judged.choose(stated_there) * np.float64(1)
+        more[name] = advantage(log, mine, searched, chance=chance).as_dict()
+    found = estimates(statistics, label, seed=RESAMPLING)
+    return {"peers": {name: one.as_dict() for name, one in found.items()}, "advantage": more}
+
+
+def _less(
+    ours: Callable[[Floats], float], theirs: Callable[[Floats], float]
+) -> Callable[[Floats], float]:
+    return lambda weight: ours(weight) - theirs(weight)
+
+
+def _by_outcome(test: Dataset, ranked: Floats) -> dict[str, Any]:
+    """Quantiles of the risk for each outcome, for a plot of how far outcomes lie apart."""
+    evidence = test.evidence("discrepancy")
+    outcomes = {
+        "clear": evidence & (test.discrepancy == 0),
+        "discrepancy": evidence & (test.discrepancy == 1) & (test.seizure != 1),
+        "seizure": evidence & (test.seizure == 1),
+        "not inspected": ~evidence,
+    }
+    return {
+        name: {
+            "rows": int(rows.sum()),
+            "quantiles": np.quantile(ranked[rows], np.linspace(0, 1, 21)).tolist(),
+        }
+        for name, rows in outcomes.items()
+        if rows.any()
+    }

@@ -1,0 +1,244 @@
+"""What does a supervisor need to hear about a model? One paragraph, and one page of figures.
+
+Assumes the dictionary of :mod:`models.evaluation.report`; nothing is computed here.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from models.data.propensity_log import MOST_MISSING
+
+Report = Mapping[str, Any]
+
+VIEWS = {
+    "random_stream": "random checks",
+    "inverse_propensity": "engine-drawn, weighted to all arrivals",
+    "inspected": "inspected rows, as they were selected",
+}
+FIGURES = {
+    "hit_rate_at_capacity": "hit rate at capacity",
+    "recall_at_capacity": "recall at capacity",
+    "base_rate": "hit rate over all",
+    "lift": "lift over random",
+    "average_precision": "average precision",
+    "auc": "AUC",
+}
+STATED = {"calibration_error": "calibration error", "brier": "Brier score"}
+ESTIMATES = {
+    "inverse_propensity": "inverse propensity",
+    "self_normalised": "self-normalised",
+    "doubly_robust": "doubly robust",
+}
+LOGS = {"engine_drawn": "all draws of the engine", "random_stream": "random checks alone"}
+COLUMNS = {
+    "post": "post",
+    "shift": "shift",
+    "vehicle_class": "vehicle class",
+    "plate_country": "plate country",
+}
+SHARES = frozenset({"hit_rate_at_capacity", "recall_at_capacity", "base_rate"})
+
+
+def said(figure: Mapping[str, Any], *, share: bool) -> str:
+    """Return an estimate as text: the figure and its interval, or that it is not yet knowable."""
+    if not figure["knowable"]:
+        return "not yet knowable"
+    form = "{:.1%}" if share else "{:.3f}"
+    value, low, high = (form.format(figure[key]) for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def paragraph(report: Report) -> str:
+    """Return what a supervisor should know, in plain words."""
+    parts = [*report.get("doubts", ()), summary(report)]
+    if report.get("targets"):
+        parts += report["cannot_tell"]
+    if report["notice"]:
+        parts.append(report["notice"])
+    return " ".join(parts)
+
+
+def summary(report: Report) -> str:
+    """Return the paragraph without its list of what the data cannot tell."""
+    if not report.get("targets"):
+        return "The model could not be judged: " + " ".join(report["cannot_tell"])
+    parts = [
+        f"Judged on {report['arrivals']:,} arrivals between {report['period']['from'][:10]} and "
+        f"{report['period']['until'][:10]}, by a model that had seen nothing of them.",
+        *(_worth(report, target) for target in report["targets"]),
+        *_missed(report),
+        *_calibration(report),
+        *fairness(report),
+        *_moved(report),
+    ]
+    return " ".join(parts)
+
+
+def _worth(report: Report, target: str) -> str:
+    """Say how often the riskiest hold something, by the least biased view that can tell."""
+    capacity, views = f"{report['capacity']:.0%}", report["targets"][target]
+    name = best_view(views)
+    rate, lift = views[name]["hit_rate_at_capacity"], views[name]["lift"]
+    if not rate["knowable"]:
+        return f"How often the riskiest {capacity} hold a {target} is not yet knowable."
+    if not rate["positives"]:
+        return (
+            f"None of {rate['n']:,} searches among the riskiest {capacity} found a {target} "
+            f"({VIEWS[name]}); that still allows up to {rate['high']:.1%}."
+        )
+    often = f"Of the riskiest {capacity} at each post, {said(rate, share=True)} held a {target}"
+    times = f", {lift['value']:.1f} times the rate over all" if lift["knowable"] else ""
+    return f"{often}{times} ({VIEWS[name]})."
+
+
+def _missed(report: Report) -> Iterator[str]:
+    """Say what those held whom this model would have let go."""
+    logs = report["targets"]["discrepancy"].get("policy_value", {})
+    for log in logs.values():
+        rest = log["released"]["doubly_robust"]
+        if rest["knowable"]:
+            yield (
+                "Of the vehicles that it would have let go, "
+                f"{said(rest, share=True)} held a discrepancy."
+            )
+            return
+
+
+def _calibration(report: Report) -> Iterator[str]:
+    """Say whether chances come true, by random checks where they can tell.
+
+    Chances are of all arrivals: where officers pick by more than features tell, what is inspected
+    holds more.
+    """
+    views = report["targets"]["discrepancy"]
+    for name in ("random_stream", "inspected"):
+        error = views[name].get("calibration_error")  # reports of the first versions have none
+        if error and error["knowable"]:
+            chance = views[name]["reliability"]["by_chance"]
+            yield (
+                f"A stated chance of a discrepancy is off by {said(error, share=True)} on average "
+                f"({VIEWS[name]}); right ones would seem off by {chance:.1%} in as few rows."
+            )
+            return
+    if views["inspected"].get("calibration_error") and views["inspected"]["rows"]:
+        yield "Whether stated chances come true is not yet knowable."
+
+
+def fairness(report: Report) -> Iterator[str]:
+    """Yield what the outcome test and the possible proxies of origin show."""
+    for column, found in report.get("outcome_test", {}).items():
+        if found["lower"]:
+            names = ", ".join(found["lower"])
+            yield (
+                f"Searches by {COLUMNS[column]} find less than elsewhere for {names}: "
+                "these may be searched too easily."
+            )
+    proxies = report.get("proxies")
+    if not proxies or not proxies["features"] or not isinstance(proxies["replaced"], Mapping):
+        return
+    share = said(proxies["replaced"], share=True)
+    if proxies["replaced"]["knowable"]:
+        yield f"Features that could stand in for a person's origin decide {share} of the searches."
+    else:
+        yield (
+            "What share of the searches features that could stand in for a person's origin decide "
+            "is not yet knowable."
+        )
+
+
+def _moved(report: Report) -> Iterator[str]:
+    for name, text in (
+        ("picked", "Searches found less than was stated, week after week: fit it anew."),
+        ("random", "Random checks found more than was stated: something new goes unseen."),
+    ):
+        if report.get("alarms", {}).get(name, {}).get("alarmed"):
+            yield text
+    moved = report.get("drift")
+    if moved and moved["score"]["moved"] and moved["score"]["above_cut"]["knowable"]:
+        yield (
+            "Traffic has moved since it learnt: where "
+            f"{moved['score']['expected']:.1%} of the released lay above its cut, now "
+            f"{said(moved['score']['above_cut'], share=True)} do."
+        )
+
+
+def cannot_tell(made: Report) -> list[str]:
+    """Say what the data cannot tell, in sentences."""
+    said = []
+    for target, views in made["targets"].items():
+        lot = views["random_stream"]
+        rate, recall = lot["hit_rate_at_capacity"], lot["recall_at_capacity"]
+        if not lot["rows"]:
+            said.append(
+                f"No random checks of {target}: what a search of everybody would find, and what "
+                "the ranking misses, cannot be known."
+            )
+        elif _is_undone(lot):
+            said.append(
+                f"{lot['not_carried_out']} of {lot['not_carried_out'] + lot['rows']} random checks "
+                f"of {target} were not carried out in full: what they would have found cannot be "
+                "told from what the others found."
+            )
+        elif not lot["finds"]:
+            said.append(
+                f"No {target} in {lot['rows']} random checks: that still allows up to "
+                f"{lot['base_rate']['high']:.2%} of all arrivals."
+            )
+        elif not (rate["knowable"] and recall["knowable"]):
+            said.append(
+                f"{lot['rows']} random checks found a {target} {lot['finds']} times: too few to "
+                "tell the hit rate or the recall at capacity within a useful interval."
+            )
+        if not views["inspected"]["auc"]["knowable"]:
+            said.append(f"Too few {target} labels in the period to judge their order at all.")
+    return said
+
+
+def _is_undone(view: Mapping[str, Any]) -> bool:
+    """Tell whether too many draws of a view are without evidence."""
+    lost, rows = int(view["not_carried_out"]), int(view["rows"])
+    return lost > MOST_MISSING * (lost + rows)
+
+
+def best_view(views: Mapping[str, Any]) -> str:
+    """Return the least biased view whose hit rate at capacity can be told."""
+    for name in VIEWS:
+        if views[name]["hit_rate_at_capacity"]["knowable"]:
+            return name
+    return "inspected"
+
+
+def page(report: Report) -> str:
+    """Return all figures as text for a terminal."""
+    lines = [paragraph(report), ""]
+    for target, views in report.get("targets", {}).items():
+        lines += _views(target, views)
+        for log, estimates in views.get("policy_value", {}).items():
+            lines.append(f"{target}, had it chosen, by {LOGS[log]}")
+            for key, name in ESTIMATES.items():
+                lines.append(f"    {name:24}{said(estimates['searched'][key], share=True)}")
+    for name, figure in report.get("peers", {}).items():
+        lines.append(f"average precision, {name}: {said(figure, share=False)}")
+    for name, figure in report.get("advantage", {}).items():
+        lines.append(f"finds more for each search than by {name}: {said(figure, share=True)}")
+    return "\n".join(lines) + "\n"
+
+
+def _views(target: str, views: Mapping[str, Any]) -> Iterator[str]:
+    for view, title in VIEWS.items():
+        kept = views[view]
+        if not kept["rows"]:
+            yield f"{target}, {title}: no rows, so not yet knowable"
+            continue
+        yield f"{target}, {title}: {_size(kept)}"
+        for key, name in FIGURES.items():
+            yield f"    {name:24}{said(kept[key], share=key in SHARES)}"
+    for key, name in STATED.items():
+        if views["inspected"]["rows"] and key in views["inspected"]:
+            yield f"    {name:24}{said(views['inspected'][key], share=False)}"
+
+
+def _size(view: Mapping[str, Any]) -> str:
+    rows, finds, worth = view["rows"], view["finds"], view["effective_rows"]
+    even = "" if round(worth) == rows else f", worth {worth:,.0f} even ones"
+    return f"{rows:,} rows{even}, {finds:,} finds"

@@ -1,0 +1,160 @@
+"""What did each feature add to the risk of this arrival? And what is usual there.
+
+Assumes a bundle's heads: each target is a blend of parts in log-odds, then a calibration. Every
+part says exactly what each feature added to it, so that with ``(base)`` and ``(calibration)`` the
+contributions sum to the calibrated log-odds.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import exp, nan
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.ports import Contribution
+from models.array_types import Floats
+from models.data.dataset import Target
+from models.explanation.usual_values import Norms
+from models.scoring.novelty import column_of, unseen
+from models.scoring.risk import Head
+
+BASE, CALIBRATION = "(base)", "(calibration)"
+"""Contributions that no feature made: where every row starts, and what calibration moved."""
+_NO_FEATURE = np.full(2, nan, np.float32)
+
+Said = tuple[Floats, float]
+"""What a part says: one contribution a feature, and where every row starts."""
+
+
+class Part(Protocol):
+    """One part of a blend that says what each feature added to its log-odds."""
+
+    @property
+    def base(self) -> float:
+        """Log-odds that every row starts from."""
+        ...
+
+    def __call__(self, row: NDArray[np.float32]) -> Floats:
+        """Return one contribution a feature; with ``base`` they sum to the part's log-odds."""
+        ...
+
+
+class Contributions:
+    """Explains rows by one model."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        *,
+        heads: Mapping[Target, Head],
+        parts: Mapping[str, Part],
+        severity: float,
+        norms: Norms,
+    ) -> None:
+        """``parts`` are the heads' ensembles, and whatever else a blend may name, by name."""
+        self._names = (*names, BASE, CALIBRATION)
+        self._heads = tuple(
+            {target: head.where(unseen=unseen) for target, head in heads.items()}
+            for unseen in (False, True)
+        )
+        self._counted = column_of(names)
+        self._parts = parts
+        self._severity = severity
+        self._norms = norms
+
+    def target(self, row: NDArray[np.float32], target: Target) -> Floats:
+        """Return the features' contributions to one target, then base and calibration.
+
+        Parameters
+        ----------
+        row : float32 array of shape (f,)
+        target : Target
+
+        Returns
+        -------
+        float64 array of shape (f + 2,)
+            In log-odds; sums to the target's calibrated log-odds.
+        """
+        heads = self._heads_of(row)
+        said = self._said(row, heads)
+        return self._weighed(said, _log_odds(said, heads), {target: 1.0}, heads=heads)
+
+    def risk(self, row: NDArray[np.float32]) -> Floats:
+        """Return the contributions to the risk that ranks, of shape (f + 2,).
+
+        The risk is a weighted sum of two chances. A step in its logarithm is, to first order, the
+        steps in the two log-odds, each weighed by its chance's part in the risk: that is how the
+        two explanations are joined. They sum to the same weighing of the two calibrated log-odds.
+        """
+        heads = self._heads_of(row)
+        said = self._said(row, heads)
+        log_odds = _log_odds(said, heads)
+        worth = {
+            target: (self._severity if target == "seizure" else 1.0) / (1.0 + exp(-calibrated))
+            for target, (_, calibrated) in log_odds.items()
+        }
+        whole = sum(worth.values())
+        parts = {target: one / whole for target, one in worth.items()}
+        return self._weighed(said, log_odds, parts, heads=heads)
+
+    def told(
+        self, row: NDArray[np.float32], added: Floats, *, vehicle_class: str, post: str
+    ) -> tuple[Contribution, ...]:
+        """Put names, values and what is usual to every contribution that is not zero.
+
+        Largest magnitude first; ties go by the features' order.
+        """
+        usual, others = self._norms.usual(vehicle_class=vehicle_class, post=post)
+        places = np.argsort(-np.abs(added), kind="stable")[: np.count_nonzero(added)]
+        values = np.concatenate((row, _NO_FEATURE))[places].tolist()
+        listed = zip(places.tolist(), values, added[places].tolist(), strict=True)
+        return tuple(
+            Contribution(
+                self._names[at], value, usual[at] if at < len(usual) else nan, log_odds, others
+            )
+            for at, value, log_odds in listed
+        )
+
+    def _heads_of(self, row: NDArray[np.float32]) -> Mapping[Target, Head]:
+        """Return the heads of a row's kind: its fingerprint was inspected before, or never."""
+        return self._heads[int(unseen(row[None], self._counted)[0])]
+
+    def _said(self, row: NDArray[np.float32], heads: Mapping[Target, Head]) -> dict[str, Said]:
+        """Return what each part says of a row and where it starts, once for all heads."""
+        used = sorted({name for head in heads.values() for name, _ in head.blend})
+        return {name: (self._parts[name](row), self._parts[name].base) for name in used}
+
+    def _weighed(
+        self,
+        said: Mapping[str, Said],
+        log_odds: Mapping[Target, tuple[float, float]],
+        weights: Mapping[Target, float],
+        *,
+        heads: Mapping[Target, Head],
+    ) -> Floats:
+        """Return the weighted sum of the targets' contributions."""
+        of_part = dict.fromkeys(said, 0.0)
+        added = np.zeros(len(self._names))
+        for target, weight in weights.items():
+            before, after = log_odds[target]
+            added[-1] += weight * (after - before)
+            for name, share in heads[target].blend:
+                of_part[name] += weight * share
+        for name, weight in of_part.items():
+            features, base = said[name]
+            added[:-2] += weight * features
+            added[-2] += weight * base
+        return added
+
+
+def _log_odds(
+    said: Mapping[str, Said], heads: Mapping[Target, Head]
+) -> dict[Target, tuple[float, float]]:
+    """Return each target's log-odds before and after calibration."""
+    sums = {name: float(added.sum()) + base for name, (added, base) in said.items()}
+    found: dict[Target, tuple[float, float]] = {}
+    for target, head in heads.items():
+        margin = sum(weight * sums[name] for name, weight in head.blend)
+        found[target] = margin, head.knots.at(margin)
+    return found

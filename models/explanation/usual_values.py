@@ -1,0 +1,91 @@
+"""What is usual? Each feature's median among the entries of a class, at a post, of late.
+
+Assumes that most crossings are innocent: all entries are the norm, whether they were searched or
+not. Exits are none: an entry is what is decided, and many features ask of its direction. A flag's
+usual value is the share of entries that have it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalogue.catalogue import CATALOGUE
+from models.data.dataset import Dataset
+
+Floats = NDArray[np.float64]
+ALL = "*"
+FEWEST_ROWS = 50
+"""Below this many crossings a class at a post has no norm of its own."""
+RECENT_DAYS = 180
+"""Histories begin with empty counters: what was usual then is not usual now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Norms:
+    """Usual values by class at a post, by class, and of all, as a bundle keeps them."""
+
+    table: Mapping[str, tuple[float, ...]]
+
+    def usual(self, *, vehicle_class: str, post: str) -> tuple[tuple[float, ...], str]:
+        """Return the values of the narrowest group that has any, and that group in words."""
+        there = self.table.get(f"{vehicle_class} {post}")
+        if there is not None:
+            return there, f"{among(vehicle_class)} at {post}"
+        of_class = self.table.get(vehicle_class)
+        if of_class is not None:
+            return of_class, among(vehicle_class)
+        return self.table[ALL], "all crossings"
+
+
+def among(vehicle_class: str) -> str:
+    """Return the plural of a vehicle class."""
+    name = vehicle_class.replace("_", " ")
+    return {"bus": "buses", "other": "others"}.get(name, f"{name}s")
+
+
+def norms(dataset: Dataset) -> dict[str, Floats]:
+    """Return what is usual by group; NaN where a feature was never known.
+
+    Parameters
+    ----------
+    dataset : Dataset of n rows
+        All that was known at a cut-off; entries of the last ``RECENT_DAYS`` count, or all entries
+        where those are too few; exits only where there is no entry.
+
+    Returns
+    -------
+    mapping of group to float64 array of shape (f,)
+        ``class post``, ``class`` and ``*``, in the order of the features.
+    """
+    entries = dataset.take(dataset.entries)
+    recent = entries.last(RECENT_DAYS)
+    of = recent if len(recent) >= FEWEST_ROWS else entries
+    values = of.values
+    flag = np.array([_is_flag(name) for name in dataset.names])
+    usual = {ALL: _middles(values, flag)}
+    classes, posts = of.vehicle_class.astype(str), of.post.astype(str)
+    for name in np.unique(classes).tolist():
+        here = classes == name
+        if int(here.sum()) < FEWEST_ROWS:
+            continue
+        usual[name] = _middles(values[here], flag)
+        for post in np.unique(posts[here]).tolist():
+            there = here & (posts == post)
+            if int(there.sum()) >= FEWEST_ROWS:
+                usual[f"{name} {post}"] = _middles(values[there], flag)
+    return usual
+
+
+def _is_flag(name: str) -> bool:
+    return name in CATALOGUE and CATALOGUE[name].unit == "flag"
+
+
+def _middles(values: NDArray[np.float32], flag: NDArray[np.bool_]) -> Floats:
+    """Return medians, and means of flags; NaN where nothing is known."""
+    usual = np.full(values.shape[1], np.nan)
+    known = ~np.isnan(values).all(axis=0)
+    for columns, middle in ((known & ~flag, np.nanmedian), (known & flag, np.nanmean)):
+        usual[columns] = middle(values[:, columns].astype(np.float64), axis=0)
+    return usual

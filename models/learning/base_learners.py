@@ -1,0 +1,179 @@
+"""What are the parts of a blend, and how is one fitted? Trees over several seeds, and a line.
+
+Assumes few finds. One ensemble of trees depends on its seed as much as on the data, so several are
+grown with few features tried at each split and become one: their leaves count a share each. A line
+over all features is steadier where finds are a few dozen, and blunter where they are many; which
+weighs how much is decided on later data (:mod:`models.learning.blending`), not here.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from models.array_types import Floats
+from models.config import Trees
+from models.scoring.linear import Linear, folded
+
+_OUTER = (0.005, 0.995)
+"""Quantiles of the training rows between which the line's features are held."""
+FEWEST_SIGNED = 10
+"""Fewer features than this, whose sign is known, grow no trees of their own."""
+_FLAT = 1e-6
+"""A folded feature that varies less says nothing."""
+
+Rows = NDArray[np.float32]
+Labels = NDArray[np.int8]
+
+
+def grow(
+    values: Rows,
+    label: Labels,
+    *,
+    trees: Trees,
+    signs: NDArray[np.int8],
+    seed: int,
+    weight: Floats | None = None,
+    among: NDArray[np.intp] | None = None,
+) -> HistGradientBoostingClassifier:
+    """Grow one ensemble over the seeds ``seed``, ``seed + 1``, ... and return their mean.
+
+    A column without any value is filled: no tree can split on it, and scikit-learn cannot bin it.
+
+    Parameters
+    ----------
+    values : float32 array of shape (n, f)
+    label : int8 array of shape (n,)
+        1 or 0.
+    trees : Trees
+    signs : int8 array of shape (f,)
+        1 rising, -1 falling, 0 free.
+    seed : int
+    weight : float64 array of shape (n,), optional
+        Of each row; all alike when absent. Slow: scikit-learn 1.9 takes long to find its bins.
+    among : int array, optional
+        Ascending columns that a split may use; all when absent.
+
+    Returns
+    -------
+    HistGradientBoostingClassifier
+        ``trees.seeds`` times ``trees.iterations`` trees; its log-odds are the mean of theirs.
+    """
+    columns = np.arange(values.shape[1]) if among is None else among
+    used = values[:, columns]
+    filled = np.where(np.isnan(used).all(axis=0), np.float32(0), used)
+    # Sums over threads depend on their number; one thread, and the bits repeat on any machine.
+    with threadpool_limits(1, user_api="openmp"):
+        grown = [
+            _estimator(trees, signs[columns], seed + number).fit(
+                filled, label, sample_weight=weight
+            )
+            for number in range(trees.seeds)
+        ]
+    return _widened(_mean(grown), columns, width=values.shape[1])
+
+
+def _estimator(trees: Trees, signs: NDArray[np.int8], seed: int) -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(
+        max_iter=trees.iterations,
+        learning_rate=trees.learning_rate,
+        max_depth=trees.depth,
+        max_leaf_nodes=trees.leaves,
+        min_samples_leaf=trees.smallest_leaf,
+        l2_regularization=trees.ridge,
+        max_features=trees.share_of_features,
+        monotonic_cst=signs,
+        categorical_features=None,
+        early_stopping=False,
+        random_state=seed,
+    )
+
+
+def _mean(grown: list[HistGradientBoostingClassifier]) -> HistGradientBoostingClassifier:
+    """Put the trees of all into the first, each leaf counting its share: one data file serves."""
+    first, count = grown[0], len(grown)
+    if count == 1:
+        return first
+    for estimator in grown:
+        for (predictor,) in estimator._predictors:
+            predictor.nodes["value"] /= count
+    first._predictors = [trees for estimator in grown for trees in estimator._predictors]
+    # A start that is the mean of equal starts: all saw the same labels.
+    return first
+
+
+def grow_with_field(
+    values: Rows,
+    label: Labels,
+    *,
+    trees: Trees,
+    signs: NDArray[np.int8],
+    seed: int,
+    weight: Floats | None = None,
+) -> HistGradientBoostingClassifier:
+    """Grow one ensemble, half of it on nothing but the features whose sign is known.
+
+    Parameters and result are those of :func:`grow`. Alone that half sees too little; beside trees
+    over everything it holds down what a handful of finds makes up. Each of its splits tries twice
+    the share of features, about as many as the other half tries.
+    """
+    told = np.flatnonzero(signs)
+    whole = grow(values, label, trees=trees, signs=signs, seed=seed, weight=weight)
+    if len(told) < FEWEST_SIGNED:
+        return whole
+    fewer = replace(trees, share_of_features=min(1.0, 2 * trees.share_of_features))
+    field = grow(values, label, trees=fewer, signs=signs, seed=seed, weight=weight, among=told)
+    return _mean([whole, field])
+
+
+def _widened(
+    grown: HistGradientBoostingClassifier, columns: NDArray[np.intp], *, width: int
+) -> HistGradientBoostingClassifier:
+    """Let trees that were grown on some columns take rows of all of them."""
+    if len(columns) == width:
+        return grown
+    for (predictor,) in grown._predictors:
+        nodes = predictor.nodes
+        # A leaf names a feature too, which nothing reads.
+        nodes["feature_idx"] = columns[np.clip(nodes["feature_idx"], 0, len(columns) - 1)]
+    grown.n_features_in_ = width
+    return grown
+
+
+def straight(
+    values: Rows, label: Labels, *, strength: float, weight: Floats | None = None
+) -> Linear:
+    """Fit the line by logistic regression on standardised, folded features.
+
+    Parameters
+    ----------
+    values : float32 array of shape (n, f)
+    label : int8 array of shape (n,)
+        1 or 0.
+    strength : float
+        Inverse of the ridge penalty, scikit-learn's ``C``.
+    weight : float64 array of shape (n,), optional
+        Of each row; all alike when absent.
+
+    Returns
+    -------
+    Linear
+    """
+    known = ~np.isnan(values).all(axis=0)
+    x = np.where(known, folded(values), 0.0)
+    low, high = np.nanquantile(x, _OUTER, axis=0)
+    fill = np.nanmedian(x, axis=0)
+    held = np.clip(x, low, high)
+    held = np.where(np.isnan(held), fill, held)
+    center, spread = held.mean(axis=0), held.std(axis=0)
+    says = spread > _FLAT
+    scale = np.where(says, spread, 1.0)
+    with threadpool_limits(1):
+        line = LogisticRegression(C=strength, max_iter=500).fit(
+            (held - center) / scale * says, label, sample_weight=weight
+        )
+    slopes = np.where(says, line.coef_[0] / scale, 0.0)
+    return Linear(low, high, fill, center, slopes, float(line.intercept_[0]))

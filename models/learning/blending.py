@@ -1,0 +1,163 @@
+"""How do a target's parts get probabilities? By as much of its own evidence as there is.
+
+Assumes out-of-time margins. Seizures may be hundreds, a dozen or none; each case has its answer,
+and none of them invents a scale that the data cannot carry. What is blended, and how much each part
+weighs, is chosen here, on folds that lie after what the parts saw by the label delay.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import NotEnoughDataError
+from models.array_types import Floats
+from models.data.dataset import Dataset, Target
+from models.learning.calibration import alone, fit_blend, fit_knots
+from models.scoring.risk import PRECEDENTS, UNSEEN, Blend, Head, Knots, probability, unseen_of
+
+BLENDED_POSITIVES = 3
+"""From this many out-of-time positives on, own parts are blended in; few keep the usual shares."""
+SCALED_POSITIVES = 10
+"""Below this many out-of-time positives a target gets a level, not a scale of its own."""
+JUDGED_UNSEEN = 60
+"""Fewer finds than this on later rows of new fingerprints, and these are blended like others."""
+WHERE_UNSEEN: Blend = (("discrepancy", 0.7), (unseen_of("discrepancy"), 0.3))
+"""Not chosen on later rows: there a new fingerprint mostly is a near one with another mass."""
+JUDGED_ROWS = 20_000
+"""Shares of a blend are chosen on so many rows at most, the latest."""
+USUAL: Mapping[Target, tuple[tuple[str, float], ...]] = {
+    "seizure": (
+        ("seizure", 0.4),
+        ("seizure_line", 0.3),
+        (PRECEDENTS, 0.2),
+        ("discrepancy", 0.1),
+    ),
+    "discrepancy": (("discrepancy", 1.0), ("discrepancy_line", 0.0)),
+}
+"""What a blend is made of, and the shares that held on synthetic networks of several kinds; a part
+that no feature can feed is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A head, and what it was chosen and calibrated on."""
+
+    head: Head
+    counted: tuple[int, int]
+    """Out-of-time rows and positives."""
+    alone: Mapping[str, float]
+    """Mean out-of-time log-loss of each part by itself and of the ``blend``."""
+    level: float = 0.0
+    """Log-odds by which the random stream moved its level.
+
+    See :mod:`models.learning.intercept_correction`.
+    """
+
+
+def discrepancy_head(
+    dataset: Dataset,
+    later: NDArray[np.intp],
+    *,
+    margins: Mapping[str, Floats],
+    fitted: Collection[str],
+) -> Judged:
+    """Blend and calibrate discrepancy; raises ``NotEnoughDataError`` with too few finds.
+
+    Parameters
+    ----------
+    dataset : Dataset of n rows
+    later : int array of shape (m,)
+        Rows that the folds predicted.
+    margins : mapping of part to float64 array of shape (m,)
+        Out-of-time log-odds; NaN where a fold had no such part.
+    fitted : collection of str
+        The parts of the final model.
+    """
+    seen = ~np.isnan(margins["discrepancy"])
+    label = dataset.discrepancy[later][seen]
+    if int(label.sum()) < SCALED_POSITIVES:
+        raise NotEnoughDataError(
+            "a calibration of discrepancies", "too few finds in the later half of the history"
+        )
+    said = {name: one[seen] for name, one in margins.items()}
+    judged = _blended("discrepancy", said, label)
+    if unseen_of("discrepancy") not in fitted:
+        return judged
+    plain = Knots.straight(0.0)
+    z = Head(judged.head.blend, plain, Head(WHERE_UNSEEN, plain)).log_odds(said)
+    told = ~np.isnan(z)  # an early fold may have had no trees for unseen fingerprints
+    if int(label[told & (said[UNSEEN] > 0)].sum()) < JUDGED_UNSEEN:
+        return judged
+    # One map for both: apart, that of new fingerprints held for no later period (docs/trials.md).
+    knots = fit_knots(z[told], label[told])
+    return replace(judged, head=Head(judged.head.blend, knots, Head(WHERE_UNSEEN, knots)))
+
+
+def seizure_head(
+    dataset: Dataset,
+    later: NDArray[np.intp],
+    *,
+    margins: Mapping[str, Floats],
+    dense: Judged,
+    fitted: Collection[str],
+) -> Judged:
+    """Blend and calibrate seizure by what its positives can carry.
+
+    Parameters
+    ----------
+    dataset : Dataset of n rows
+    later : int array of shape (m,)
+        Rows that the folds predicted.
+    margins : mapping of part to float64 array of shape (m,)
+        Out-of-time log-odds; NaN where a fold had no such part.
+    dense : Judged
+        The head of discrepancy.
+    fitted : collection of str
+        The parts of the final model.
+
+    Returns
+    -------
+    Judged
+        With enough positives: own parts blended with discrepancy's trees. With some: discrepancy's
+        blend, rescaled. With hardly any: discrepancy's chance lowered to the seizure rate, which
+        holds when a seizure is equally likely among all discrepancies.
+    """
+    usable = dataset.evidence("seizure")[later] & ~np.isnan(margins["discrepancy"])
+    grave = dataset.seizure[later]
+    both = usable & ~np.isnan(margins["seizure"])
+    if "seizure" in fitted and int(grave[both].sum()) >= BLENDED_POSITIVES:
+        return _blended("seizure", {n: one[both] for n, one in margins.items()}, grave[both])
+    label, z = grave[usable], dense.head.margin(margins)[usable]
+    counted = len(label), int(label.sum())
+    if counted[1] >= SCALED_POSITIVES:
+        knots = fit_knots(z, label, segments=1)
+        return Judged(Head(dense.head.blend, knots), counted, {})
+    # Too few to scale: among discrepancies, a seizure is taken to be equally likely everywhere.
+    rate = (counted[1] + 0.5) / (counted[0] + 1.0)
+    chance = float(probability(dense.head.knots(z)).mean()) if len(z) else 0.5
+    lowered = dense.head.knots.shifted(min(0.0, float(np.log(rate / chance))))
+    return Judged(Head(dense.head.blend, lowered), counted, {})
+
+
+def _blended(target: Target, margins: Mapping[str, Floats], label: NDArray[np.int8]) -> Judged:
+    """Choose the shares of a target's parts and calibrate their blend, all on the same rows."""
+    there = {name: share for name, share in USUAL[target] if name in margins}
+    names, whole = list(there), sum(there.values())
+    usual: Sequence[float] = [share / whole for share in there.values()]
+    said = np.column_stack([margins[name] for name in names])
+    last = slice(-JUDGED_ROWS, None)
+    shares = fit_blend(said[last], label[last], usual=usual)
+    blend = tuple(
+        (name, float(share)) for name, share in zip(names, shares, strict=True) if share > 0
+    )
+    z = Head(blend, Knots.straight(0.0)).margin(margins)
+    losses = {
+        name: alone(column[last], label[last]) for name, column in zip(names, said.T, strict=True)
+    }
+    return Judged(
+        Head(blend, fit_knots(z, label)),
+        (len(label), int(label.sum())),
+        losses | {"blend": alone(z[last], label[last])},
+    )

@@ -1,0 +1,147 @@
+"""What does a margin mean? Fits the map from the trees' log-odds to calibrated log-odds.
+
+Assumes margins from a model that saw neither these rows nor anything after them. The map is
+piecewise linear in log-odds, with one segment (a regularised Platt scaling) when positives are few
+and more as they come.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from models.array_types import Floats
+from models.scoring.risk import Knots, probability
+
+FLATTEST = 0.02
+"""Least slope: keeps the map strictly increasing where the data would make it flat."""
+STEEPEST = 4.0
+POSITIVES_A_SEGMENT = 60
+MOST_SEGMENTS = 8
+_STRENGTH = 5.0  # of the pull towards equal slopes, in units of log-likelihood
+_PRIOR = 2.0  # of the pull of the mean slope towards 1
+_STEPS = 10  # in which shares of a blend are tried
+_NEWTON = 30  # steps at most
+_CLOSE = 1e-7
+_PULL = 8.0  # of a blend towards the shares that are usual
+
+
+def fit_knots(margin: Floats, label: NDArray[np.int8], *, segments: int | None = None) -> Knots:
+    """Fit the map by penalised maximum likelihood.
+
+    Segments end at quantiles of the positives' margins. Slopes are held above a floor, pulled
+    towards each other and, weakly, towards 1, so that few positives give a straight line that
+    shifts the level and hardly anything else (Platt, 1999, with a prior).
+
+    Parameters
+    ----------
+    margin : float64 array of shape (n,)
+        Log-odds from a model that did not see these rows.
+    label : int8 array of shape (n,)
+        1 or 0.
+    segments : int, optional
+        How many; by the number of positives when absent.
+
+    Returns
+    -------
+    Knots
+    """
+    ends = _ends(margin, label, segments)
+    width = np.diff(ends)
+    # Column j is how far a margin has come through segment j; the outer two go on for ever.
+    low, high = ends[:-1].copy(), width.copy()
+    reach = np.clip(margin[:, None] - low, 0.0, high)
+    reach[:, 0] += np.minimum(margin - ends[0], 0.0)
+    reach[:, -1] += np.maximum(margin - ends[-1], 0.0)
+    share = width / width.sum()
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        level, slopes = parameters[0], parameters[1:]
+        z = level + reach @ slopes
+        cost = float(np.sum(np.logaddexp(0.0, z) - label * z))
+        error = probability(np.clip(z, -500, 500)) - label
+        bend, lean = np.diff(slopes), float(share @ slopes) - 1.0
+        cost += _STRENGTH * float(bend @ bend) + _PRIOR * lean * lean
+        push = np.zeros(len(slopes))
+        push[1:] += 2 * _STRENGTH * bend
+        push[:-1] -= 2 * _STRENGTH * bend
+        push += 2 * _PRIOR * lean * share
+        return cost, np.concatenate(([error.sum()], error @ reach + push))
+
+    start = np.concatenate(([ends[0]], np.ones(len(width))))
+    bounds = [(None, None)] + [(FLATTEST, STEEPEST)] * len(width)
+    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    levels = found[0] + np.concatenate(([0.0], np.cumsum(found[1:] * width)))
+    return Knots(tuple(map(float, ends)), tuple(map(float, levels)))
+
+
+def _ends(margin: Floats, label: NDArray[np.int8], segments: int | None) -> Floats:
+    """Return where segments begin and end; between the ends lie positives enough for a slope."""
+    if segments is None:
+        segments = int(np.clip(int(label.sum()) // POSITIVES_A_SEGMENT, 1, MOST_SEGMENTS))
+    shares = np.linspace(0, 1, segments + 1)[1:-1]
+    inner = np.quantile(margin[label == 1], shares) if len(shares) else shares
+    outer = np.quantile(margin, (0.001, 0.999))
+    ends = np.unique(np.concatenate((outer[:1], inner, outer[1:])))
+    apart = np.concatenate(([True], np.diff(ends) > 0.05))
+    kept = ends[apart]
+    return kept if len(kept) > 1 else np.array([kept[0] - 1.0, kept[0] + 1.0])
+
+
+def fit_blend(margins: Floats, label: NDArray[np.int8], *, usual: Sequence[float]) -> Floats:
+    """Return the shares of parts in a blend, in log-odds.
+
+    Every blend on a grid is scaled (Platt) and judged by its log-likelihood, less a pull towards
+    usual shares: with a handful of positives the likelihood is noise, and the usual is the safe
+    answer.
+
+    Parameters
+    ----------
+    margins : float64 array of shape (n, k)
+        Out-of-time log-odds of each part.
+    label : int8 array of shape (n,)
+        1 or 0.
+    usual : sequence of k floats
+        Shares that sum to 1.
+
+    Returns
+    -------
+    float64 array of shape (k,)
+        Tenths, summing to 1.
+    """
+    cuts = product(range(_STEPS + 1), repeat=margins.shape[1] - 1)
+    grid = [(*cut, _STEPS - sum(cut)) for cut in cuts if sum(cut) <= _STEPS]
+    shares = np.array(grid) / _STEPS
+    costs = [
+        len(label) * alone(margins @ share, label) + _PULL * float(((share - usual) ** 2).sum())
+        for share in shares
+    ]
+    return np.asarray(shares[int(np.argmin(costs))], np.float64)
+
+
+def alone(margin: Floats, label: NDArray[np.int8]) -> float:
+    """Return the mean log-loss of a margin that is scaled by one straight line.
+
+    The same line as :func:`fit_knots` fits with one segment, by Newton's method: a blend is
+    judged at dozens of shares, and two numbers need no general solver.
+    """
+    x, y = margin - margin.mean(), label.astype(np.float64)
+    rate = float(np.clip(y.mean(), 1e-9, 1 - 1e-9))
+    level, slope = float(np.log(rate / (1 - rate))), 1.0
+    for _ in range(_NEWTON):
+        chance = probability(np.clip(level + slope * x, -500, 500))
+        error, spread = chance - y, np.maximum(chance * (1 - chance), 1e-12)
+        push = np.array([error.sum(), error @ x + 2 * _PRIOR * (slope - 1.0)])
+        cross = float(spread @ x)
+        bend = np.array([[spread.sum(), cross], [cross, spread @ (x * x) + 2 * _PRIOR]])
+        step = np.linalg.solve(bend, push)
+        before, slope = slope, slope - float(np.clip(step[1], -1.0, 1.0))
+        if not FLATTEST <= slope <= STEEPEST:  # held at the bound, the level alone is fitted
+            slope, step[0] = min(max(slope, FLATTEST), STEEPEST), push[0] / bend[0, 0]
+        level -= float(np.clip(step[0], -2.0, 2.0))
+        if max(abs(step[0]), abs(slope - before)) < _CLOSE:
+            break
+    log_odds = level + slope * x
+    return float(np.mean(np.logaddexp(0.0, log_odds) - y * log_odds))

@@ -1,0 +1,229 @@
+"""How is a model learnt from what was known at a cut? Trees and a line, a blend, a calibration.
+
+Assumes that finds are rare: the parts are held down, no row is doubled or dropped to balance
+classes (that would ruin the probabilities), and where seizures are too few for parts of their own,
+seizure leans on discrepancy. Blend and calibration come from margins of folds in time, each
+predicted by parts that saw only what was known before it; what serves is then fitted on everything.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from engine.errors import NotEnoughDataError
+from models.array_types import Floats
+from models.config import TrainConfig
+from models.data import temporal_splits
+from models.data.dataset import TARGETS, Dataset, Target
+from models.learning.base_learners import grow, grow_with_field, straight
+from models.learning.blending import Judged, discrepancy_head, seizure_head
+from models.learning.fit_tasks import Lesson, lessons
+from models.learning.fitted_model import Model
+from models.learning.intercept_correction import levelled
+from models.learning.prior_finds_score import precedents
+from models.scoring.linear import Linear
+from models.scoring.novelty import column_of, unseen
+from models.scoring.risk import PRECEDENTS, UNSEEN, line_of, unseen_of
+
+HEAVIEST = 4.0
+"""No row weighs more than this many usual ones."""
+_WORTH_A_PROCESS = 4_000_000  # cells; below, starting processes costs more than it saves
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """Trees, the lines beside them by name, and everybody's log-odds on the later rows."""
+
+    trees: HistGradientBoostingClassifier
+    lines: dict[str, Linear]
+    margins: dict[str, Floats]
+
+
+def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int) -> Model:
+    """Fit both targets on what was known at a cut.
+
+    Parameters
+    ----------
+    dataset : Dataset of n rows
+        Features as known at each row's ``as_of``; later rows are ignored.
+    config : TrainConfig
+        Every choice; the same data and choices give the same bits.
+    until, known_before : int
+        UTC microseconds: only arrivals before ``until`` whose label was known before
+        ``known_before`` teach or calibrate.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    NotEnoughDataError
+        When fewer than ``config.few_discrepancies`` inspected rows hold a find, or hold none.
+    """
+    known = (dataset.arrived_at < until) & (dataset.label_known_at < known_before)
+    is_rich = _enough(dataset, known, config) >= config.many_discrepancies
+    folds = temporal_splits.rolling(
+        dataset,
+        dataset.evidence("discrepancy"),
+        until=until,
+        known_before=known_before,
+        gap=config.label_delay,
+        folds=config.folds,
+    )
+    everything = temporal_splits.Fold(
+        fit=np.flatnonzero(known & dataset.evidence("discrepancy")),
+        later=np.empty(0, np.intp),
+        cut=known_before,
+    )
+    tasks = [
+        task
+        for fold in (*folds, everything)
+        for task in lessons(dataset, fold, config=config, is_rich=is_rich)
+    ]
+    fitted = _run(dataset, tasks, config)
+    later = np.concatenate([fold.later for fold in folds] or [everything.later])
+    margins = _pooled(tasks, fitted, later)
+    margins[UNSEEN] = unseen(dataset.values[later], column_of(dataset.names))
+    final = {task.part: one for task, one in zip(tasks, fitted, strict=True) if task.is_final}
+    with threadpool_limits(1):  # long sums depend on the number of threads, too
+        return _assemble(dataset, config, parts=final, later=later, margins=margins, known=known)
+
+
+def _enough(dataset: Dataset, known: NDArray[np.bool_], config: TrainConfig) -> int:
+    """Return how many finds there are; refuse what cannot teach even the dense target."""
+    label = dataset.discrepancy[known & dataset.evidence("discrepancy")]
+    positives = int(label.sum())
+    if min(positives, len(label) - positives) < config.few_discrepancies:
+        raise NotEnoughDataError(
+            "a model of discrepancies",
+            f"{config.few_discrepancies} inspections with a find and as many without are needed; "
+            f"{positives} and {len(label) - positives} were known in time",
+        )
+    return positives
+
+
+def _run(dataset: Dataset, tasks: list[Lesson], config: TrainConfig) -> list[_Fitted]:
+    """Fit every task, spread over processes where that pays."""
+    values = dataset.values
+    calls = [
+        delayed(_fit_one)(
+            values[task.rows],
+            task.label,
+            weight=_weight(dataset.propensity[task.rows], config),
+            later=values[task.later],
+            task=task,
+            names=dataset.names,
+            line=config.line,
+            seed=config.seed,
+        )
+        for task in tasks
+    ]
+    cells = sum(len(task.rows) for task in tasks) * len(dataset.names)
+    jobs = min(config.jobs, len(tasks)) if cells > _WORTH_A_PROCESS else 1
+    done: list[_Fitted] = Parallel(n_jobs=jobs)(calls)
+    return done
+
+
+def _weight(propensity: Floats, config: TrainConfig) -> Floats | None:
+    """Return each row's weight, of mean 1; one of unknown propensity weighs as the median."""
+    if config.weights != "propensity" or np.isnan(propensity).all():
+        return None
+    inverse = 1.0 / propensity
+    usual = float(np.nanmedian(inverse))
+    # Held down: a row drawn by one chance in a thousand must not outweigh all others.
+    held = np.minimum(np.where(np.isnan(inverse), usual, inverse), HEAVIEST * usual)
+    return np.asarray(held / held.mean(), np.float64)
+
+
+def _fit_one(
+    values: NDArray[np.float32],
+    label: NDArray[np.int8],
+    *,
+    weight: Floats | None,
+    later: NDArray[np.float32],
+    task: Lesson,
+    names: tuple[str, ...],
+    line: float,
+    seed: int,
+) -> _Fitted:
+    """Fit the trees, and the lines, of one part; return them with their margins on later rows."""
+    grown = _grown(values, label, task=task, seed=seed, weight=weight)
+    lines: dict[str, Linear] = {}
+    if task.has_line:
+        lines[line_of(task.target)] = straight(values, label, strength=line, weight=weight)
+    if task.part == "seizure" and (told := precedents(values, label, names=names)):
+        lines[PRECEDENTS] = told
+    with threadpool_limits(1, user_api="openmp"):
+        margin = grown.decision_function(later) if len(later) else np.empty(0)
+    drawn = {name: one.margin(later) for name, one in lines.items()}
+    return _Fitted(grown, lines, {task.part: margin} | drawn)
+
+
+def _grown(
+    values: NDArray[np.float32],
+    label: NDArray[np.int8],
+    *,
+    task: Lesson,
+    seed: int,
+    weight: Floats | None,
+) -> HistGradientBoostingClassifier:
+    trees, signs = task.trees, task.signs
+    if task.leans_on_field:
+        return grow_with_field(values, label, trees=trees, signs=signs, seed=seed, weight=weight)
+    return grow(values, label, trees=trees, signs=signs, seed=seed, weight=weight, among=task.among)
+
+
+def _pooled(
+    tasks: list[Lesson], fitted: list[_Fitted], later: NDArray[np.intp]
+) -> dict[str, Floats]:
+    """Line up the folds' margins with their rows; NaN where a fold had no part for a target."""
+    place = {int(row): position for position, row in enumerate(later)}
+    always = [*TARGETS, *map(line_of, TARGETS), unseen_of("discrepancy")]
+    names = dict.fromkeys([*always, *(name for one in fitted for name in one.margins)])
+    pooled = {name: np.full(len(later), np.nan) for name in names}
+    for task, one in zip(tasks, fitted, strict=True):
+        at = [place[int(row)] for row in task.later]
+        for name, margin in one.margins.items():
+            pooled[name][at] = margin
+    return pooled
+
+
+def _assemble(
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    parts: dict[str, _Fitted],
+    later: NDArray[np.intp],
+    margins: dict[str, Floats],
+    known: NDArray[np.bool_],
+) -> Model:
+    """Fit the heads on pooled out-of-time margins and put the model together."""
+    dense = discrepancy_head(dataset, later, margins=margins, fitted=parts)
+    grave = seizure_head(dataset, later, margins=margins, dense=dense, fitted=parts)
+    dense = levelled(dense, dataset, later, target="discrepancy", margins=margins)
+    grave = levelled(grave, dataset, later, target="seizure", margins=margins, usual=dense.level)
+    heads: dict[Target, Judged] = {"seizure": grave, "discrepancy": dense}
+    used = {name for judged in heads.values() for name in judged.head.parts()} | {"discrepancy"}
+    counts: dict[Target, tuple[int, int]] = {}
+    for target in TARGETS:
+        label = dataset.label(target)[known & dataset.evidence(target)]
+        counts[target] = (len(label), int(label.sum()))
+    return Model(
+        names=dataset.names,
+        definitions=dataset.definitions,
+        ensembles={name: one.trees for name, one in parts.items() if name in used},
+        lines={
+            name: line for one in parts.values() for name, line in one.lines.items() if name in used
+        },
+        heads={target: judged.head for target, judged in heads.items()},
+        severity=config.severity,
+        evidence=counts,
+        calibrated_on={target: judged.counted for target, judged in heads.items()},
+        alone={target: judged.alone for target, judged in heads.items()},
+        level={target: judged.level for target, judged in heads.items()},
+    )

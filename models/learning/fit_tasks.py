@@ -1,0 +1,149 @@
+"""Which rows teach which part? Inspected ones, linked finds with companions, first fingerprints.
+
+Assumes a fold in time: nothing here looks at a row or a label that was not known at its cut.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.config import TrainConfig, Trees
+from models.data.dataset import TARGETS, Dataset, Target
+from models.data.temporal_splits import Fold
+from models.learning import monotone_constraints
+from models.learning.feature_screening import speaking
+from models.scoring.novelty import column_of, fingerprints, unseen
+from models.scoring.risk import unseen_of
+
+COMPANIONS = 200
+"""At most so many released rows are drawn for each find that was linked back to one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What to fit, on which rows, and the rows whose margins are asked of it."""
+
+    part: str
+    """Name of its trees; a target's own part comes with a line."""
+    target: Target
+    rows: NDArray[np.intp]
+    label: NDArray[np.int8]
+    later: NDArray[np.intp]
+    trees: Trees
+    signs: NDArray[np.int8]
+    """Of each feature: 1 rising, -1 falling, 0 free."""
+    among: NDArray[np.intp] | None = None
+    """The columns that its trees may use; all when None."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it serves: nothing later is asked of it."""
+        return not len(self.later)
+
+    @property
+    def leans_on_field(self) -> bool:
+        """Whether half of its trees look at nothing but features whose sign the field knows."""
+        return self.target == "seizure"
+
+    @property
+    def has_line(self) -> bool:
+        """Whether a line is fitted beside its trees."""
+        return self.part == self.target
+
+
+def lessons(dataset: Dataset, fold: Fold, *, config: TrainConfig, is_rich: bool) -> list[Lesson]:
+    """Return what a fold can teach; parts whose positives are too few are left out.
+
+    Parameters
+    ----------
+    dataset : Dataset of n rows
+    fold : Fold
+    config : TrainConfig
+    is_rich : bool
+        Whether finds are many: richer trees, screened features, and trees for unseen fingerprints.
+    """
+    own = [_own(dataset, fold, target, config=config) for target in TARGETS]
+    made = [lesson for lesson in own if lesson is not None]
+    if not is_rich:
+        return made
+    return [one for lesson in made for one in _richer(dataset, fold, lesson, config=config)]
+
+
+def _own(dataset: Dataset, fold: Fold, target: Target, *, config: TrainConfig) -> Lesson | None:
+    """Gather a fold's rows for one target; None where its positives are too few to learn from."""
+    rows = fold.fit[dataset.evidence(target)[fold.fit]]
+    label = dataset.label(target)[rows]
+    trees, few, given = config.discrepancy, config.few_discrepancies, dict(config.monotone)
+    signs = np.array([given.get(name, 0) for name in dataset.names], np.int8)
+    if target == "seizure":
+        rows, label = _with_linked(dataset, rows, fold=fold, seed=config.seed)
+        trees, few, signs = (
+            config.seizure,
+            config.few_seizures,
+            monotone_constraints.signs(dataset.names, given),
+        )
+    positives = int(label.sum())
+    if min(positives, len(label) - positives) < few:
+        return None
+    return Lesson(target, target, rows, label, fold.later, trees, signs)
+
+
+def _richer(
+    dataset: Dataset, fold: Fold, lesson: Lesson, *, config: TrainConfig
+) -> Iterator[Lesson]:
+    """Yield what many finds can carry instead: fewer features, richer trees, and some for the new.
+
+    First declarations of a fingerprint get trees of their own where these and others are many.
+    """
+    if lesson.target != "discrepancy":
+        yield lesson
+        return
+    among = speaking(dataset.values[lesson.rows], lesson.label)
+    yield replace(lesson, trees=config.rich, among=among)
+    is_first = unseen(dataset.values, column_of(dataset.names)) > 0
+    first, later = is_first[lesson.rows], fold.later[is_first[fold.later]]
+    is_idle = len(fold.later) > 0 and not len(later)
+    finds = min(int(lesson.label[first].sum()), int(lesson.label[~first].sum()))
+    if is_idle or finds < config.many_unseen:
+        return
+    yield Lesson(
+        part=unseen_of("discrepancy"),
+        target="discrepancy",
+        rows=lesson.rows[first],
+        label=lesson.label[first],
+        later=later,
+        trees=replace(config.rich, seeds=2 * config.rich.seeds),
+        signs=lesson.signs,
+        among=np.setdiff1d(among, fingerprints(dataset.names)),
+    )
+
+
+def _with_linked(
+    dataset: Dataset, rows: NDArray[np.intp], *, fold: Fold, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.int8]]:
+    """Add the finds linked back to released vehicles, each with companions from the released.
+
+    Alone, such finds would teach that whoever the old selection let pass is guilty. Released rows
+    of the same period, so many that the share of finds among them equals that among inspected
+    rows, keep "was it inspected" from carrying any message.
+    """
+    if not len(rows):
+        return rows, dataset.seizure[rows]
+    early = dataset.arrived_at <= dataset.arrived_at[rows].max()
+    found = dataset.linked & early & (dataset.label_known_at < fold.cut) & (dataset.seizure == 1)
+    linked = np.flatnonzero(found)
+    label = dataset.seizure[rows]
+    base = float(label.mean())
+    # A find that came to light after the cut was not known then: its row is a released one.
+    released = np.flatnonzero(early & ~dataset.basis.astype(np.bool_) & ~found)
+    if not len(linked) or not len(released) or base == 0.0:
+        return rows, label
+    wanted = min((1 - base) / base, COMPANIONS) * len(linked)
+    count = min(len(released), round(wanted))
+    drawn = np.random.default_rng(seed).choice(released, count, replace=False)
+    every = np.concatenate((rows, linked, drawn))
+    labels = np.concatenate((label, np.ones(len(linked)), np.zeros(count))).astype(np.int8)
+    order = np.argsort(every, kind="stable")
+    return every[order], labels[order]

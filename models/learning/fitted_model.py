@@ -1,0 +1,60 @@
+"""What is a fitted model? Trees, lines and, for each target, how their margins become a chance.
+
+Assumes scikit-learn's estimators: this is the analysts' side. What serves is the same trees and
+the same heads as data, in a bundle.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from engine.ports import Scores
+from models.array_types import Floats
+from models.data.dataset import Target
+from models.scoring.linear import Linear
+from models.scoring.novelty import column_of, unseen
+from models.scoring.risk import UNSEEN, Head, probability, risk
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Fitted ensembles with their heads; what a bundle is written from."""
+
+    names: tuple[str, ...]
+    definitions: str
+    ensembles: Mapping[str, HistGradientBoostingClassifier]
+    """Trees that a head uses, by name: a target's own, and those for unseen fingerprints."""
+    lines: Mapping[str, Linear]
+    """Linear parts that a head uses, by name."""
+    heads: Mapping[Target, Head]
+    severity: float
+    evidence: Mapping[Target, tuple[int, int]]
+    """Rows and positives that each target's labels gave."""
+    calibrated_on: Mapping[Target, tuple[int, int]]
+    """Out-of-time rows and positives behind each calibration."""
+    alone: Mapping[Target, Mapping[str, float]]
+    """Mean out-of-time log-loss of each part that could be blended, alone, and of the blend."""
+    level: Mapping[Target, float]
+    """Log-odds by which the random stream moved each calibration."""
+
+    def margins(self, values: NDArray[np.float32]) -> dict[str, Floats]:
+        """Return each part's log-odds for rows of shape (n, f)."""
+        trees = {name: trees.decision_function(values) for name, trees in self.ensembles.items()}
+        lines = {name: line.margin(values) for name, line in self.lines.items()}
+        return trees | lines | {UNSEEN: unseen(values, column_of(self.names))}
+
+    def score(self, values: NDArray[np.float32]) -> Scores:
+        """Return calibrated probabilities for rows of shape (n, f)."""
+        margins = self.margins(values)
+        chance = {
+            target: probability(head.log_odds(margins)) for target, head in self.heads.items()
+        }
+        return Scores(p_seizure=chance["seizure"], p_discrepancy=chance["discrepancy"])
+
+    def risk(self, values: NDArray[np.float32]) -> Floats:
+        """Return the severity-weighted risk of rows, in [0, 1]."""
+        scores = self.score(values)
+        return risk(scores.p_seizure, scores.p_discrepancy, severity=self.severity)

@@ -1,0 +1,74 @@
+"""At what level do chances lie among all arrivals? Where the random stream's lie, as far as known.
+
+Assumes that labels were selected by more than features see: an officer who picks what looks wrong
+to him finds more than others would in vehicles that read the same. A map fitted on inspected rows
+then states too much for the rest, and for seizures more so than for discrepancies, which bends the
+order of a risk that weighs both. What the lot drew holds what all arrivals hold: it sets the level,
+and never the order of one target's chances.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.array_types import Floats
+from models.data.dataset import Dataset, Target
+from models.learning.blending import Judged
+from models.scoring.risk import Head, probability
+
+SPREAD = 0.35
+"""Log-odds by which a level may well be off, before the lot has shown anything (a prior's)."""
+_NEWTON = 50
+_CLOSE = 1e-9
+
+
+def levelled(
+    judged: Judged,
+    dataset: Dataset,
+    later: NDArray[np.intp],
+    *,
+    target: Target,
+    margins: dict[str, Floats],
+    usual: float = 0.0,
+) -> Judged:
+    """Return a head whose chances lie where the random stream's do; as it is without such rows.
+
+    Parameters
+    ----------
+    judged : Judged
+    dataset : Dataset of n rows
+    later : int array of shape (m,)
+        Rows that the folds predicted.
+    target : {"seizure", "discrepancy"}
+    margins : dict of part to float64 array of shape (m,)
+        Out-of-time log-odds.
+    usual : float, default=0
+        Log-odds by which the level is off unless the lot says otherwise. A dozen seizures would
+        move it by their chance alone: theirs is that of discrepancies.
+    """
+    drawn = (dataset.basis[later] == "random") & dataset.evidence(target)[later]
+    if not drawn.any():
+        return judged
+    log_odds = judged.head.log_odds({name: one[drawn] for name, one in margins.items()})
+    told = ~np.isnan(log_odds)  # an early fold may have had no such part
+    shift = level(log_odds[told], dataset.label(target)[later][drawn][told], usual=usual)
+    return replace(judged, head=_shifted(judged.head, shift), level=shift)
+
+
+def level(log_odds: Floats, label: NDArray[np.int8], *, usual: float = 0.0) -> float:
+    """Return the shift of log-odds that fits labels best, with a normal prior around ``usual``."""
+    shift = usual
+    for _ in range(_NEWTON):
+        chance = probability(log_odds + shift)
+        push = float((chance - label).sum()) + (shift - usual) / SPREAD**2
+        step = push / (float((chance * (1 - chance)).sum()) + 1 / SPREAD**2)
+        shift -= float(np.clip(step, -1.0, 1.0))
+        if abs(step) < _CLOSE:
+            break
+    return shift
+
+
+def _shifted(head: Head, shift: float) -> Head:
+    unseen = None if head.unseen is None else _shifted(head.unseen, shift)
+    return Head(head.blend, head.knots.shifted(shift), unseen)

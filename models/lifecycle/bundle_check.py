@@ -1,0 +1,58 @@
+"""Bundles on the disk against the records that name them.
+
+A record of a registration holds the digest of the bundle's manifest, and the manifest those of its
+files. The service refuses a bundle that was changed when it loads it; this finds one before that,
+and one that is gone, so that a decision of that model could not be computed again.
+"""
+
+from collections.abc import Iterator
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Connection, select
+
+from engine.audit.file_anchors import bodies, links_under
+from engine.audit.verification import Fault
+from engine.errors import NoModelError, TamperedBundleError
+from engine.journal.journal import JOURNAL
+from engine.storage.home import Home
+from models.bundle.bundle import KEY_FILE, MANIFEST, file_digest, read_verified, signing_key
+from models.lifecycle.states import REGISTERED
+
+
+def registered_bundles(connection: Connection) -> dict[str, tuple[int, str]]:
+    """Return each registered version with the number of its record and its manifest's digest."""
+    found: dict[str, tuple[int, str]] = {}
+    query = select(JOURNAL.c.seq, JOURNAL.c.subject).where(JOURNAL.c.kind == REGISTERED)
+    versions = {row.seq: row.subject for row in connection.execute(query)}
+    for seq, body in bodies(connection, REGISTERED):
+        if body.get("manifest"):
+            found.setdefault(versions[seq], (seq, str(body["manifest"])))
+    return found
+
+
+def bundle_faults(home: Home, connection: Connection) -> Iterator[Fault]:
+    """Yield each bundle that is gone, changed or reached by a link."""
+    yield from links_under(home.bundles)
+    key = signing_key(home).public_key() if (home.keys / KEY_FILE).exists() else None
+    for version, (seq, manifest) in registered_bundles(connection).items():
+        why = _difference(home, version, manifest=manifest, key=key)
+        if why is not None:
+            yield Fault(seq, "bundle", f"bundle {version} {why}")
+
+
+def _difference(
+    home: Home, version: str, *, manifest: str, key: Ed25519PublicKey | None
+) -> str | None:
+    folder = home.bundles / version
+    if not folder.is_dir():
+        return "is gone"
+    if folder.is_symlink() or (folder / MANIFEST).is_symlink():
+        return None  # named as a link
+    try:
+        if file_digest(folder / MANIFEST) != manifest:
+            return "has another manifest than was registered"
+        if key is not None:
+            read_verified(folder, key)
+    except (OSError, NoModelError, TamperedBundleError, ValueError, KeyError) as error:
+        return f"is not as it was registered ({getattr(error, 'why', type(error).__name__)})"
+    return None

@@ -1,0 +1,148 @@
+"""Where every model stands, read from the journal's records about models.
+
+Assumes that such records are few: the state is computed again from all of them at each look. A
+projection keeps them in a table too, for who reads the store; what is changed there moves no model.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Connection, String, Table, insert
+
+from engine.journal.entries import Draft, Entry
+from engine.journal.power_records import PowerRecord, last_of, read_records
+from engine.storage.database import METADATA, Int64
+from models.lifecycle.states import KINDS, RETIRED, Event, State, state
+
+MEASURED = "drift_measured"
+"""Kind of the record of one measurement of drift; its subject is the version it is about."""
+TRIAL_MEASURED = "trial_measured"
+"""Kind of the record of what both sides of a trial found; its subject is the challenger."""
+KEPT = (*KINDS, MEASURED, TRIAL_MEASURED)
+"""What is kept here: a measurement moves no model, and is found again by its number."""
+EVEN = 0.5
+"""Share of a challenger that nothing was found about yet."""
+MODEL_RECORDS = Table(
+    "model_records",
+    METADATA,
+    Column("seq", Int64, primary_key=True, autoincrement=False),
+    Column("kind", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("person", String, nullable=False),
+    Column("manifest", String, nullable=False),
+    Column("evaluation", String, nullable=False),
+    Column("card", String, nullable=False),
+)
+
+
+class PromotionProjection:
+    """Keeps what the journal says about models."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write the records about models among these."""
+        rows = [
+            {
+                "seq": entry.seq,
+                "kind": entry.kind,
+                "version": entry.subject,
+                "person": draft.body["by"],
+                "manifest": draft.body.get("manifest", ""),
+                "evaluation": draft.body.get("evaluation", ""),
+                "card": draft.body.get("card", ""),
+            }
+            for entry, draft in entries
+            if entry.kind in KEPT
+        ]
+        if rows:
+            connection.execute(insert(MODEL_RECORDS), rows)
+
+
+def read_state(connection: Connection) -> State:
+    """Return where every model stands."""
+    return state(_events(connection))
+
+
+def came_into_force(connection: Connection, version: str) -> int | None:
+    """Return the number of the record that put a version into force; None where it does not decide.
+
+    Where it left and came back, that is the record by which it came back.
+    """
+    events = _events(connection)
+    if state(events).in_force != version:
+        return None
+    while state(events[:-1]).in_force == version:
+        events.pop()
+    return events[-1].seq
+
+
+def _events(connection: Connection) -> list[Event]:
+    return [_event(record) for record in read_records(connection, KINDS) if _counts(record)]
+
+
+def _counts(record: PowerRecord) -> bool:
+    """Tell whether a record moves a model: one that is not proven only takes a model away."""
+    return record.body is not None or record.kind == RETIRED
+
+
+def _event(record: PowerRecord) -> Event:
+    body = record.body or {}
+    return Event(
+        kind=record.kind,
+        version=record.subject,
+        by=str(body.get("by", "")),
+        manifest=body.get("manifest", ""),
+        evaluation=body.get("evaluation", ""),
+        card=body.get("card", ""),
+        seq=record.seq,
+        dismissed=tuple(body.get("dismissed", ())),
+    )
+
+
+def measurement(version: str, *, by: str, figures: Mapping[str, Any]) -> Draft:
+    """Return the record of one measurement of drift."""
+    return Draft(MEASURED, version, "", {"by": by, "figures": dict(figures)})
+
+
+def last_measured(connection: Connection) -> int | None:
+    """Return the journal's number of the last measurement of drift, None where there is none."""
+    return last_of(connection, MEASURED)
+
+
+def in_force(connection: Connection) -> str | None:
+    """Return the version that decides, None where none does."""
+    return read_state(connection).in_force
+
+
+@dataclass(frozen=True, slots=True)
+class OnTrial:
+    """Two models that share what the score may pick."""
+
+    champion: str
+    """The version in force."""
+    challenger: str
+    sequence: int
+    """The journal's record that began the trial."""
+    share: float
+    """Probability with which the challenger leads an arrival."""
+
+
+def on_trial(connection: Connection) -> OnTrial | None:
+    """Return the trial that runs, with its share as measured last; None where none does."""
+    now = read_state(connection)
+    challenger = now.challenger
+    if now.in_force is None or challenger is None or challenger.trial is None:
+        return None
+    measured = last_of_trial(connection, challenger.trial)
+    share = EVEN if measured is None else measured[1]["share"]
+    return OnTrial(now.in_force, challenger.version, challenger.trial, share)
+
+
+def last_of_trial(connection: Connection, sequence: int) -> tuple[int, dict[str, Any]] | None:
+    """Return the last measurement of the trial that this record began: its number and its body."""
+    for record in reversed(read_records(connection, (TRIAL_MEASURED,), after=sequence)):
+        body = record.body
+        # One that was under way as the trial before it ended is of that one.
+        if body is not None and body["trial"] == sequence:
+            return record.seq, dict(body)
+    return None

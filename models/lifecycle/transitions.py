@@ -1,0 +1,223 @@
+"""Who may let a model decide, and what is recorded of it: the steps of promotion.
+
+Each returns the records that it takes, or refuses with the condition that is missing. What they
+come to is what :mod:`models.lifecycle.states` makes of them.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from engine.errors import NoModelError, PromotionRefusedError
+from engine.journal.entries import Draft
+from models.lifecycle.states import (
+    APPROVALS,
+    APPROVED,
+    CHALLENGED,
+    IN_FORCE,
+    REGISTERED,
+    RETIRED,
+    SHADOWED,
+    Standing,
+    State,
+)
+
+OTHER_FEATURES = "it was fitted on other features than those read here"
+
+
+def register(
+    now: State, version: str, *, by: str, manifest: str, evaluation: str, card: str
+) -> tuple[Draft, ...]:
+    """Return the record of a new candidate; none where the version is registered already."""
+    if version in now.models:
+        return ()
+    body = {"by": by, "manifest": manifest, "evaluation": evaluation, "card": card}
+    return (Draft(REGISTERED, version, "", body),)
+
+
+def shadow(now: State, version: str, *, by: str) -> tuple[Draft, ...]:
+    """Return the record that lets a candidate score beside the model in force, unseen."""
+    if _known(now, version).role != "candidate":
+        raise PromotionRefusedError(version, "only a candidate can become a shadow")
+    return (Draft(SHADOWED, version, "", {"by": by}),)
+
+
+def approve(
+    now: State,
+    version: str,
+    *,
+    by: str,
+    manifest: str,
+    doubts: Sequence[str] = (),
+    unjudged: str = "",
+    fits: bool = True,
+    inactive: Collection[str] = (),
+) -> tuple[Draft, ...]:
+    """Return the records of one approval; the second puts the model into force.
+
+    Parameters
+    ----------
+    now : State
+    version : str
+    by : str
+        Who approves, authenticated by the caller.
+    manifest : str
+        SHA-256 of the manifest of the bundle as it is now, verified by the caller.
+    doubts : sequence of str
+        What its report says against the labels that taught it
+        (:mod:`models.training.label_flip_test`).
+    unjudged : str
+        Why it could not be judged, as :func:`unjudged` reads its report; empty where it was.
+    fits : bool
+        Whether it was fitted on the features that are read here.
+    inactive : collection of str
+        Of those who approved it, who may approve nothing any more: their approvals are dismissed.
+
+    Raises
+    ------
+    NoModelError
+        If no such version is registered.
+    PromotionRefusedError
+        If its labels are in doubt, it could not be judged, lacks an evaluation or a card, is not
+        what was registered, was fitted on other features, was trained by this person, was approved
+        by this person already, or is in force. One that has left may be approved anew, by two as
+        at first.
+    """
+    model = _known(now, version)
+    given = () if model.role == "retired" else model.approvals
+    dismissed = [person for person in given if person in inactive]
+    given = tuple(person for person in given if person not in inactive)
+    for why in against(model, manifest=manifest, doubts=doubts, unjudged=unjudged, fits=fits):
+        raise PromotionRefusedError(version, why)
+    if by == model.trained_by:
+        raise PromotionRefusedError(version, "whoever trained a model may not approve it")
+    if by in given:
+        raise PromotionRefusedError(version, "the same person approved it already")
+    body = {"by": by, "manifest": manifest} | ({"dismissed": dismissed} if dismissed else {})
+    records = (Draft(APPROVED, version, "", body),)
+    if len(given) + 1 < APPROVALS:
+        return records
+    return (*records, *_change(now, version, by=by, why="approved by two"))
+
+
+def challenge(
+    now: State,
+    version: str,
+    *,
+    by: str,
+    manifest: str,
+    doubts: Sequence[str] = (),
+    unjudged: str = "",
+    fits: bool = True,
+    inactive: Collection[str] = (),
+) -> tuple[Draft, ...]:
+    """Return the record of one approval of a trial; the second puts the model on trial.
+
+    On trial it leads some arrivals, by lot, so it may lack nothing that a model in force needs:
+    arguments and refusals are those of `approve`. It is refused too where no model is in force to
+    challenge, and where one is on trial already.
+    """
+    model = _known(now, version)
+    for why in against(model, manifest=manifest, doubts=doubts, unjudged=unjudged, fits=fits):
+        raise PromotionRefusedError(version, why)
+    if now.in_force is None:
+        raise PromotionRefusedError(version, "no model is in force that it could challenge")
+    if now.challenger is not None:
+        raise PromotionRefusedError(version, f"{now.challenger.version} is on trial")
+    if by == model.trained_by:
+        raise PromotionRefusedError(version, "whoever trained a model may not put it on trial")
+    if by in model.challenges:
+        raise PromotionRefusedError(version, "the same person approved its trial already")
+    dismissed = [person for person in model.challenges if person in inactive]
+    body = {"by": by, "manifest": manifest} | ({"dismissed": dismissed} if dismissed else {})
+    return (Draft(CHALLENGED, version, "", body),)
+
+
+def end_trial(now: State, *, by: str, why: str) -> tuple[Draft, ...]:
+    """Return the record after which the model in force decides alone; one person is enough."""
+    if now.challenger is None:
+        raise PromotionRefusedError(now.in_force or "", "no model is on trial")
+    return (Draft(RETIRED, now.challenger.version, "", {"by": by, "why": why}),)
+
+
+def against(
+    model: Standing,
+    *,
+    manifest: str,
+    doubts: Sequence[str] = (),
+    unjudged: str = "",
+    fits: bool = True,
+) -> tuple[str, ...]:
+    """Return what stands against approving a model, whoever approves; arguments of `approve`."""
+    return tuple(
+        why
+        for broken, why in (
+            (model.role == "in_force", "it is in force"),
+            (not model.evaluation, "it has no stored evaluation"),
+            (bool(unjudged), f"it could not be judged: {unjudged}"),
+            (not model.card, "it has no model card"),
+            (manifest != model.manifest, "its bundle is not the one that was registered"),
+            (not fits, OTHER_FEATURES),
+            (bool(doubts), " ".join(doubts)),
+        )
+        if broken
+    )
+
+
+def unjudged(report: Mapping[str, Any]) -> str:
+    """Return why a stored report judges nothing, empty where it does.
+
+    Where no twin could be fitted, what serves may have been: it has no figure that two people could
+    approve it by.
+    """
+    if report.get("targets"):
+        return ""
+    return " ".join(report.get("cannot_tell", ())) or "its report does not say why"
+
+
+def before(now: State) -> str:
+    """Return the version that a roll back returns to: the last one in force before the present.
+
+    Raises ``PromotionRefusedError`` where there is none. One that was withdrawn is passed over for
+    good: one person does not return to a model that was taken out of force for a doubt; two may
+    approve it anew.
+    """
+    if now.before is None:
+        raise PromotionRefusedError(now.in_force or "", "no earlier model is left to return to")
+    return now.before
+
+
+def roll_back(
+    now: State, *, by: str, why: str, manifest: str, fits: bool = True
+) -> tuple[Draft, ...]:
+    """Return the records that put the model before the present one back into force.
+
+    ``manifest`` is the SHA-256 of its bundle's manifest as it is now, verified by the caller, and
+    ``fits`` whether it was fitted on the features that are read here.
+    """
+    version = before(now)
+    if manifest != now.models[version].manifest:
+        raise PromotionRefusedError(version, "its bundle is not the one that was registered")
+    if not fits:
+        raise PromotionRefusedError(version, OTHER_FEATURES)
+    return _change(now, version, by=by, why=why)
+
+
+def withdraw(now: State, *, by: str, why: str) -> tuple[Draft, ...]:
+    """Return the record after which no model decides: rules and random checks alone."""
+    if now.in_force is None:
+        return ()
+    return (Draft(RETIRED, now.in_force, "", {"by": by, "why": why}),)
+
+
+def _change(now: State, version: str, *, by: str, why: str) -> tuple[Draft, ...]:
+    entering = Draft(IN_FORCE, version, "", {"by": by, "why": why})
+    if now.in_force is None:
+        return (entering,)
+    leaving = Draft(RETIRED, now.in_force, "", {"by": by, "why": f"replaced by {version}"})
+    return (leaving, entering)
+
+
+def _known(now: State, version: str) -> Standing:
+    if version not in now.models:
+        raise NoModelError(version)
+    return now.models[version]

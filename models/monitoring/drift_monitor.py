@@ -1,0 +1,248 @@
+"""Has traffic left what the model in force learnt from? And whether its searches still find.
+
+Assumes decisions of the last weeks made by the model in force. Their features are read again as of
+each decision's own cut, a sample of each post's, and held against the bundle's reference; a row
+whose features are no longer those of its decision is left out. Scores are what the decisions said.
+Searches are all those since the model came into force (:mod:`models.monitoring.search_outcomes`).
+Drift needs no label and does not say that a model is wrong; that, only searches can.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select
+
+from engine.decision.record_codec import Filing, digest_of, read_back
+from engine.domain.time_units import DAY, rfc3339
+from engine.errors import PromotionRefusedError
+from engine.journal.journal import Journal
+from engine.ports import Features
+from engine.queue.queue import DECISIONS
+from engine.selection.policy import risk
+from features.catalogue.catalogue import CATALOGUE
+from models.bundle.documents import Papers
+from models.lifecycle.projection import came_into_force
+from models.monitoring.search_outcomes import Search, searches, watched
+from models.statistics import sequential_test
+from models.statistics.drift import Reference, Shift, score_shift, shifts
+from models.statistics.intervals import Floats
+
+DAYS = 28
+MOST_EACH = 400
+"""Decisions of a post whose features are read again, the last ones spread evenly."""
+FEWEST = 200
+"""Below so many nothing is said: what moved and what chance did cannot be told apart."""
+TOGETHER = 256
+_D = DECISIONS.c
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One decision that was read again."""
+
+    post: str
+    is_entry: bool
+    as_of: int
+    values: NDArray[np.float32]
+    risk: float
+
+
+def measured(
+    connection: Connection,
+    journal: Journal,
+    *,
+    features: Features,
+    papers: Papers,
+    version: str,
+    now: int,
+    days: int = DAYS,
+) -> dict[str, Any]:
+    """Measure drift of the decisions of one model.
+
+    Parameters
+    ----------
+    connection : Connection
+        A snapshot.
+    journal : Journal
+    features : Features
+    papers : Papers
+        Of the bundle in force: its reference, its quantiles, and whether it is synthetic.
+    version : str
+        Whose decisions count.
+    now : int
+        UTC microseconds; ``days`` are counted back from it.
+    days : int, default=28
+        Whose features and scores count. Searches count since the model came into force (all of
+        its decisions' where it does not decide now), however long ago.
+
+    Returns
+    -------
+    dict
+        JSON values: the period, ``decisions`` in it, how many were read again (``sampled``) and
+        ``left_out``, over how many days they spread (``span_days``: in less than a week, hours
+        and days of the week move by themselves); ``in_force_since``, null where it does not
+        decide; and for ``all`` and for each of ``posts``:
+        ``rows``, whether that is enough (``knowable``), ``families`` with the number of features
+        that moved and the farthest of them, ``score``, and the two watches over searches,
+        ``picked`` and ``random``.
+
+    Raises
+    ------
+    PromotionRefusedError
+        If the model was fitted on other features than these.
+    """
+    known = Reference.from_dict(papers.reference)
+    if papers.card.get("definitions") != features.digest:
+        raise PromotionRefusedError(version, "it was fitted on other features")
+    since = now - days * DAY
+    decided = _decided(connection, version, since=since, now=now)
+    chosen = {post: _spread(rows) for post, rows in decided.items()}
+    wanted = [seq for rows in chosen.values() for seq in rows]
+    seen = list(_again(connection, journal, features, wanted, names=known.names))
+    began = came_into_force(connection, version)
+    found = list(searches(connection, version, after=began or 0, now=now))
+
+    def part(post: str | None) -> dict[str, Any]:
+        return _part(
+            known,
+            papers.quantiles,
+            [one for one in seen if post in (None, one.post)],
+            [one for one in found if post in (None, one.post)],
+            post=post,
+            capacity=float(papers.report.get("capacity", 0.05)),
+        )
+
+    return {
+        "version": version,
+        "synthetic": bool(papers.report.get("synthetic", False)),
+        "since": rfc3339(since),
+        "until": rfc3339(now),
+        "in_force_since": began and rfc3339(journal.entry(connection, began).known_at),
+        "decisions": sum(len(rows) for rows in decided.values()),
+        "sampled": len(seen),
+        "left_out": len(wanted) - len(seen),
+        "span_days": _span(seen),
+        "reference_rows": known.rows,
+        "all": part(None),
+        "posts": {post: part(post) for post in sorted({*decided, *(one.post for one in found)})},
+    }
+
+
+def _decided(connection: Connection, version: str, *, since: int, now: int) -> dict[str, list[int]]:
+    query = (
+        select(_D.post, _D.seq)
+        .where(_D.model_version == version, _D.known_at >= since, _D.known_at < now)
+        .order_by(_D.seq)
+    )
+    found: dict[str, list[int]] = {}
+    for post, seq in connection.execute(query):
+        found.setdefault(post, []).append(seq)
+    return found
+
+
+def _spread(rows: Sequence[int]) -> list[int]:
+    """Return at most ``MOST_EACH`` of these, evenly spread."""
+    if len(rows) <= MOST_EACH:
+        return list(rows)
+    return [rows[int(at)] for at in np.linspace(0, len(rows) - 1, MOST_EACH)]
+
+
+def _again(
+    connection: Connection,
+    journal: Journal,
+    features: Features,
+    sequences: Sequence[int],
+    *,
+    names: Sequence[str],
+) -> Iterator[_Seen]:
+    """Yield decisions with the features of these names, unless their features are others now."""
+    columns = [features.names.index(name) for name in names]
+    for at in range(0, len(sequences), TOGETHER):
+        filings = [
+            read_back(journal.body(connection, seq)) for seq in sequences[at : at + TOGETHER]
+        ]
+        read = features.read(
+            connection,
+            [filing.arrival for filing in filings],
+            as_of=[filing.inputs.as_of for filing in filings],
+        )
+        for row, filing in zip(read.values, filings, strict=True):
+            if digest_of(row) == filing.features:
+                crossing, as_of = filing.arrival.crossing, filing.inputs.as_of
+                is_entry = crossing.direction == "entry"
+                yield _Seen(crossing.post, is_entry, as_of, row[columns], _risk(filing))
+
+
+def _span(seen: Sequence[_Seen]) -> float:
+    times = [one.as_of for one in seen] or [0]
+    return round((max(times) - min(times)) / DAY, 2)
+
+
+def _risk(filing: Filing) -> float:
+    said = filing.decision["risk"]
+    p_seizure, p_discrepancy = float(said["p_seizure"]), float(said["p_discrepancy"])
+    return risk(p_seizure, p_discrepancy, severity=filing.inputs.severity)
+
+
+def _part(
+    known: Reference,
+    quantiles: Mapping[str, Sequence[float]],
+    seen: Sequence[_Seen],
+    searches: Sequence[Search],
+    *,
+    post: str | None,
+    capacity: float,
+) -> dict[str, Any]:
+    """Return what is known of one post, or of all; exits count only where such taught too."""
+    seen = [one for one in seen if one.is_entry or not known.of_entries]
+    lot = [one for one in searches if one.is_random]
+    others = [one for one in searches if not one.is_random]
+    made: dict[str, Any] = {
+        "rows": len(seen),
+        "knowable": len(seen) >= FEWEST,
+        "families": [],
+        "moved": None,
+        "of": len(known.names),
+        "score": None,
+        "picked": watched(others, sequential_test.Watch()),
+        "random": watched(lot, sequential_test.watch_more()),
+    }
+    if made["knowable"]:
+        found = shifts(known, np.stack([one.values for one in seen]))
+        made["families"] = _families(found)
+        made["moved"] = sum(one.moved for one in found)
+        table = quantiles.get(post or "*", quantiles["*"])
+        made["score"] = _score(table, known.rows, seen, capacity=capacity)
+    return made
+
+
+def _families(found: Sequence[Shift]) -> list[dict[str, Any]]:
+    """Return the farthest of each family, the farthest family first."""
+    families: dict[str, list[Shift]] = {}
+    for one in found:
+        families.setdefault(CATALOGUE[one.name].family, []).append(one)
+    return [
+        {
+            "family": family,
+            "features": len(shifted),
+            "moved": sum(one.moved for one in shifted),
+            "farthest": shifted[0].name,
+            "psi": shifted[0].psi,
+            "noise": shifted[0].noise,
+            "is_moved": shifted[0].moved,
+        }
+        for family, shifted in families.items()
+    ]
+
+
+def _score(
+    table: Sequence[float], rows: int, seen: Sequence[_Seen], *, capacity: float
+) -> dict[str, Any]:
+    """Compare scores with the bundle's quantiles, read as so many rows evenly spread."""
+    levels = (np.arange(rows) + 0.5) / rows
+    before: Floats = np.interp(levels, np.linspace(0.0, 1.0, len(table)), np.array(table, float))
+    now = np.array([one.risk for one in seen])
+    return score_shift(before, now, capacity=capacity).as_dict()

@@ -1,0 +1,225 @@
+"""What would a model in the shadow have said? It scores what was decided, after the fact.
+
+Assumes that a decision's features can be read again as of its own cut, to the bit: nothing is added
+to the path of a decision, no fault of a shadow can touch one, and no officer can see what it says.
+One record a post, model and UTC day holds the quantiles of its risk; a row whose features are no
+longer those of the decision is counted and left out.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, func, select
+
+from engine.decision.record_codec import Filing, digest_of, read_back
+from engine.domain.time_units import DAY, micros, rfc3339
+from engine.errors import PromotionRefusedError
+from engine.journal.entries import Draft
+from engine.journal.journal import BODIES, JOURNAL, Journal
+from engine.ports import Features, Scorer
+from engine.queue.queue import DECISION
+from engine.selection.champion_challenger import CHALLENGER
+from engine.selection.percentiles import LEVELS
+from engine.selection.policy import risk
+from models.array_types import Floats
+from models.explanation.usual_values import FEWEST_ROWS
+from models.lifecycle.states import SHADOWED
+
+SHADOW_SCORES = "shadow_scores"
+"""Kind of the record of one day's shadow scores at a post; its subject is the version."""
+TOGETHER = 256
+"""Decisions whose features are read at once."""
+CAPACITY = 0.05
+"""Share of a post's decisions of a day that counts as picked, one at least."""
+_J = JOURNAL.c
+Day = tuple[str, int]
+"""A post, and a UTC day counted from 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """Decisions with the risks of both models."""
+
+    sequences: NDArray[np.int64]
+    risk: Floats
+    """The shadow's."""
+    in_force: Floats
+    """Of the model in force; NaN where none decided."""
+
+
+def shadow_scores(
+    connection: Connection, journal: Journal, *, features: Features, scorer: Scorer, now: int
+) -> Iterator[Draft]:
+    """Yield the records of the finished days that a shadow has not scored yet.
+
+    Parameters
+    ----------
+    connection : Connection
+        A snapshot.
+    journal : Journal
+    features : Features
+    scorer : Scorer
+        The model in the shadow.
+    now : int
+        UTC microseconds: the day it falls into is not finished.
+
+    Yields
+    ------
+    Draft
+        Body: ``model_version``, ``day``, ``decisions`` scored, ``left_out``, ``quantiles`` of the
+        risk, 101 ascending, null where no decision could be scored; and ``picks``, which of the
+        decisions that a model in force scored too are the riskiest for either
+        (:mod:`models.monitoring.shadow_agreement`).
+
+    Raises
+    ------
+    PromotionRefusedError
+        If the model was fitted on other features than these.
+    """
+    if scorer.definitions != features.digest:
+        raise PromotionRefusedError(scorer.version, "it was fitted on other features")
+    done = {day for day, _ in day_records(connection, scorer.version)}
+    for (post, day), sequences in _decided(connection, scorer.version, now=now).items():
+        if (post, day) in done:
+            continue
+        parts = [
+            _scored(connection, journal, features, scorer, sequences[at : at + TOGETHER])
+            for at in range(0, len(sequences), TOGETHER)
+        ]
+        whole = _Scored(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in _Scored.__slots__)
+        )
+        yield _draft(post, day, scorer.version, whole, among=len(sequences))
+
+
+def _draft(post: str, day: int, version: str, scored: _Scored, *, among: int) -> Draft:
+    risks = scored.risk
+    levels = np.linspace(0.0, 1.0, LEVELS)
+    body = {
+        "model_version": version,
+        "day": rfc3339(day * DAY)[:10],
+        "decisions": len(risks),
+        "left_out": among - len(risks),
+        "quantiles": np.quantile(risks, levels).tolist() if len(risks) else None,
+        "picks": _picks(scored),
+    }
+    return Draft(SHADOW_SCORES, version, post, body)
+
+
+def _picks(scored: _Scored) -> dict[str, Any]:
+    """Return the riskiest share of a day for either model, among what both scored."""
+    both = ~np.isnan(scored.in_force)
+    sequences = scored.sequences[both]
+    most = max(1, round(CAPACITY * len(sequences))) if len(sequences) else 0
+
+    def riskiest(risks: Floats) -> list[int]:
+        order = np.lexsort((sequences, -risks[both]))[:most]
+        return sorted(sequences[order].tolist())
+
+    return {
+        "capacity": CAPACITY,
+        "scored": len(sequences),
+        "shadow": riskiest(scored.risk),
+        "in_force": riskiest(scored.in_force),
+    }
+
+
+def day_records(connection: Connection, version: str) -> Iterator[tuple[Day, dict[str, Any]]]:
+    """Yield what was recorded, once a day: of two runs at the same time the first counts."""
+    query = (
+        select(_J.post, BODIES.c.body)
+        .join(BODIES, BODIES.c.seq == _J.seq)
+        .where(_J.kind == SHADOW_SCORES, _J.subject == version)
+        .order_by(_J.seq)
+    )
+    seen: set[Day] = set()
+    for post, kept in connection.execute(query):
+        body = json.loads(kept)
+        day = post, micros(datetime.fromisoformat(f"{body['day']}T00:00:00+00:00")) // DAY
+        if day not in seen:
+            seen.add(day)
+            yield day, body
+
+
+def _decided(connection: Connection, version: str, *, now: int) -> dict[Day, list[int]]:
+    """Return the journal's numbers of the decisions since the model went into the shadow."""
+    since = connection.scalar(
+        select(func.min(_J.known_at)).where(_J.kind == SHADOWED, _J.subject == version)
+    )
+    found: dict[Day, list[int]] = {}
+    if since is None:
+        return found
+    query = (
+        select(_J.seq, _J.post, _J.known_at)
+        .where(_J.kind == DECISION, _J.known_at > since, _J.known_at < now // DAY * DAY)
+        .order_by(_J.seq)
+    )
+    for seq, post, known_at in connection.execute(query):
+        found.setdefault((post, known_at // DAY), []).append(seq)
+    return found
+
+
+def _scored(
+    connection: Connection,
+    journal: Journal,
+    features: Features,
+    scorer: Scorer,
+    sequences: Sequence[int],
+) -> _Scored:
+    """Return both risks of those decisions whose features are what they were."""
+    filings = [read_back(journal.body(connection, seq)) for seq in sequences]
+    read = features.read(
+        connection,
+        [filing.arrival for filing in filings],
+        as_of=[filing.inputs.as_of for filing in filings],
+    )
+    same: NDArray[np.bool_] = np.array(
+        [
+            digest_of(row) == filing.features
+            for row, filing in zip(read.values, filings, strict=True)
+        ]
+    )
+    scores = scorer.score(read.values[same])
+    kept = [filing for filing, stays in zip(filings, same, strict=True) if stays]
+    return _Scored(
+        np.array(sequences, np.int64)[same],
+        risk(scores.p_seizure, scores.p_discrepancy, severity=scorer.severity),
+        np.array([_in_force(filing) for filing in kept], np.float64),
+    )
+
+
+def _in_force(filing: Filing) -> float:
+    """Return the risk by the model in force, whoever led a trial; NaN where none decided."""
+    said, severity, trial = filing.decision["risk"], filing.inputs.severity, filing.inputs.trial
+    if trial is not None and trial.leader == CHALLENGER:
+        said, severity = filing.decision["trial"], trial.severity
+    if said["p_seizure"] is None:
+        return float("nan")
+    p_seizure, p_discrepancy = float(said["p_seizure"]), float(said["p_discrepancy"])
+    return risk(p_seizure, p_discrepancy, severity=severity)
+
+
+def seeds(connection: Connection, version: str) -> dict[str, tuple[float, ...]]:
+    """Return what a model's percentiles start from: its shadow's scores, by post.
+
+    Days weigh by their decisions. A post where the shadow scored fewer than ``FEWEST_ROWS`` is
+    absent: there the bundle's own quantiles serve.
+    """
+    risks: dict[str, list[Floats]] = {}
+    levels = np.linspace(0.0, 1.0, LEVELS)
+    for (post, _), body in day_records(connection, version):
+        count, table = body["decisions"], body["quantiles"]
+        if count:
+            shares = (np.arange(count) + 0.5) / count
+            risks.setdefault(post, []).append(np.interp(shares, levels, np.array(table, float)))
+    every = {post: np.concatenate(days) for post, days in risks.items()}
+    return {
+        post: tuple(np.quantile(seen, levels).tolist())
+        for post, seen in every.items()
+        if len(seen) >= FEWEST_ROWS
+    }

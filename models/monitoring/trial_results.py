@@ -1,0 +1,162 @@
+"""What have both sides of a trial found? Each is asked of the arrivals that it alone wanted.
+
+Counted are vehicles that one side's score alone wanted, with the number drawn, and that this side
+led. Each of them was sent to officers, whatever else wanted it too (the lot, a profile, the watch
+list): so nothing but the lot of the trial chose among them, and their hit rate is that of all that
+the side alone wanted. Vehicles of the same kind that the other side led were searched where
+something else wanted them alone, which is no fair choice: they are left out, found or not. Assumes
+that officers carry out what either side sends them alike; how many were sent and how many searched
+stands beside what was found.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+
+from engine.domain.records import Inspection
+from engine.domain.time_units import WEEK, rfc3339
+from engine.journal.entries import Draft
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import DECISIONS, INSPECTION
+from engine.selection.champion_challenger import CHALLENGER, CHAMPION, Side
+from engine.targeting.find_confirmation import FIND_CONFIRMED, SEIZURE
+from models.lifecycle.projection import TRIAL_MEASURED, OnTrial
+from models.statistics.thompson_race import Race, after
+
+_J, _D = JOURNAL.c, DECISIONS.c
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A vehicle that one side alone wanted and led, and what its acts showed since."""
+
+    side: Side
+    seq: int
+    """Of its decision."""
+    acts: list[tuple[int, bool]] = field(default_factory=list)
+    """When each was recorded, and whether it could have found something."""
+    finds: list[int] = field(default_factory=list)
+    """When something found was recorded."""
+
+    @property
+    def known_at(self) -> int | None:
+        """When it became known what it carried; None while that is not known."""
+        if not self.acts:
+            return None  # found elsewhere later: no search of ours
+        return min(self.finds or [at for at, is_full in self.acts if is_full], default=None)
+
+
+def measured(connection: Connection, trial: OnTrial, *, now: int) -> dict[str, Any]:
+    """Measure what both sides of a trial found, week by week since it began.
+
+    Parameters
+    ----------
+    connection : Connection
+        A snapshot.
+    trial : OnTrial
+    now : int
+        UTC microseconds: weeks that are over by then make the race.
+
+    Returns
+    -------
+    dict
+        JSON values: ``trial`` (the record that began it), both versions, ``since`` and ``until``,
+        the finished ``weeks`` with ``finds`` and ``clear`` searches of either side; ``sides`` with
+        how many vehicles were ``sent``, ``searched`` by an act that could have found something, and
+        ``found`` to carry, those of the unfinished week too; how sure it is that the challenger
+        finds more (``better``), its ``share`` from now on, and the ``winner``, null while there is
+        none.
+    """
+    began = connection.scalar(select(_J.known_at).where(_J.seq == trial.sequence)) or now
+    sent = _sent(connection, trial)
+    _told(connection, trial, sent)
+    weeks = [{"champion": [0, 0], "challenger": [0, 0]} for _ in range(max(0, now - began) // WEEK)]
+    sides = {side: {"sent": 0, "searched": 0, "found": 0} for side in (CHAMPION, CHALLENGER)}
+    for one in sent.values():
+        total, known_at = sides[one.side], one.known_at
+        total["sent"] += 1
+        if known_at is None or known_at >= now:
+            continue
+        total["searched"] += 1
+        total["found"] += bool(one.finds)
+        week = (known_at - began) // WEEK
+        if week < len(weeks):
+            weeks[week][one.side][not one.finds] += 1
+    race = Race()
+    for week_of in weeks:
+        (a, b), (c, d) = week_of["champion"], week_of["challenger"]
+        race = after(race, champion=(a, b), challenger=(c, d))
+    return {
+        "trial": trial.sequence,
+        "champion": trial.champion,
+        "challenger": trial.challenger,
+        "since": rfc3339(began),
+        "until": rfc3339(now),
+        "sides": sides,
+        "weeks": [
+            {side: {"finds": counts[0], "clear": counts[1]} for side, counts in one.items()}
+            for one in weeks
+        ],
+        "better": race.better,
+        "share": race.share,
+        "winner": race.winner if any(race.champion + race.challenger) else None,
+    }
+
+
+def measurement(figures: dict[str, Any], *, by: str) -> Draft:
+    """Return the record of a measurement, whose share services take from then on."""
+    return Draft(TRIAL_MEASURED, figures["challenger"], "", {"by": by, **figures})
+
+
+def _sent(connection: Connection, trial: OnTrial) -> dict[str, _Sent]:
+    """Return what one side alone wanted and led, by crossing: the last decision on it counts."""
+    query = (
+        select(_D.crossing_id, _D.seq, BODIES.c.body)
+        .join(BODIES, BODIES.c.seq == _D.seq)
+        .where(_D.seq > trial.sequence, or_(_D.basis.is_not(None), _D.amends.is_not(None)))
+        .order_by(_D.seq)
+    )
+    found: dict[str, _Sent] = {}
+    for crossing_id, seq, kept in connection.execute(query, execution_options={"yield_per": 500}):
+        found.pop(crossing_id, None)
+        said = json.loads(kept)["decision"].get("trial")
+        if said is not None and said["sequence"] == trial.sequence and counts(said):
+            found[crossing_id] = _Sent(said["leader"], seq)
+    return found
+
+
+def counts(said: Mapping[str, Any]) -> bool:
+    """Tell whether a decision counts for the side that led it; ``said`` is its ``trial``."""
+    return bool(said["wanted"] == [said["leader"]])
+
+
+def _told(connection: Connection, trial: OnTrial, sent: dict[str, _Sent]) -> None:
+    """Add what acts and seizures told of these vehicles since they were decided on."""
+    for kind, seq, known_at, body in _records(connection, trial):
+        name = "crossing_id" if kind == INSPECTION else "linked_crossing_id"
+        one = sent.get(body.get(name) or "")
+        if one is None or seq < one.seq:
+            continue
+        if kind in (SEIZURE, FIND_CONFIRMED):
+            one.finds.append(known_at)
+            continue
+        act = Inspection.model_validate(body["inspection"], strict=False)
+        one.acts.append((known_at, act.is_full))
+        if act.outcome != "clear":
+            one.finds.append(known_at)
+
+
+def _records(
+    connection: Connection, trial: OnTrial
+) -> Iterator[tuple[str, int, int, dict[str, Any]]]:
+    query = (
+        select(_J.kind, _J.seq, _J.known_at, BODIES.c.body)
+        .join(BODIES, BODIES.c.seq == _J.seq)
+        .where(_J.kind.in_((INSPECTION, SEIZURE, FIND_CONFIRMED)), _J.seq > trial.sequence)
+        .order_by(_J.seq)
+    )
+    for kind, seq, known_at, kept in connection.execute(query):
+        yield kind, seq, known_at, json.loads(kept)

@@ -1,0 +1,72 @@
+"""What does a straight line say? A linear part of a blend: data only, and exact to explain.
+
+Assumes that counts, masses and days matter by their order of magnitude: a feature enters as
+``sign(x) log(1 + |x|)``, held within what training rows showed, so that no single number far out
+can decide. Serving needs numpy alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.array_types import Floats
+
+
+def folded(values: NDArray[np.float32]) -> Floats:
+    """Return ``sign(x) log(1 + |x|)``, elementwise, float64; unknown stays NaN."""
+    wide = values.astype(np.float64)
+    return np.asarray(np.copysign(np.log1p(np.abs(wide)), wide), np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Log-odds as a weighted sum over f features.
+
+    Attributes
+    ----------
+    low, high : float64 arrays of shape (f,)
+        A folded feature is held between them.
+    fill : float64 array of shape (f,)
+        Stands for a folded feature that is unknown.
+    center : float64 array of shape (f,)
+        Mean over the training rows: where a feature adds nothing.
+    weight : float64 array of shape (f,)
+        Log-odds for each unit of a folded feature.
+    base : float
+        Log-odds of the mean training row.
+    """
+
+    low: Floats
+    high: Floats
+    fill: Floats
+    center: Floats
+    weight: Floats
+    base: float
+
+    def __call__(self, row: NDArray[np.float32]) -> Floats:
+        """Return what each feature adds to the log-odds of a row, or of many: shape (..., f)."""
+        held = np.clip(folded(row), self.low, self.high)
+        known = np.where(np.isnan(held), self.fill, held)
+        return np.asarray(self.weight * (known - self.center), np.float64)
+
+    def margin(self, values: NDArray[np.float32]) -> Floats:
+        """Return the log-odds of rows of shape (n, f)."""
+        return np.asarray(self.base + self(values).sum(axis=1), np.float64)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the part as JSON keeps it."""
+        columns = {name: getattr(self, name).tolist() for name in self.__slots__ if name != "base"}
+        return columns | {"base": self.base}
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Self:
+        """Read what :meth:`as_dict` wrote."""
+        columns = {
+            name: np.array(kept[name], np.float64) for name in cls.__slots__ if name != "base"
+        }
+        if len({len(column) for column in columns.values()}) != 1:
+            raise ValueError("a linear part needs one number a feature in each of its columns")
+        return cls(**columns, base=float(kept["base"]))

@@ -1,0 +1,213 @@
+"""How good is a ranking, at a post that can search a few vehicles in a hundred.
+
+Assumes a capacity: a share of each post's daily entries. Figures about chances (calibration) and
+about order (AP, AUC) are computed by weight, so that bootstrap and inverse propensity use the very
+same code as the plain figure.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.domain.time_units import DAY
+from models.statistics.intervals import Floats, clopper_pearson
+
+Labels = NDArray[np.int8]
+
+
+def _ranked(score: Floats, label: Labels) -> Callable[[Floats], tuple[Floats, Floats]]:
+    """Sort once; return a function of weights to cumulative hits and misses at distinct scores."""
+    order = np.argsort(-score, kind="stable")
+    ordered = score[order]
+    last = np.flatnonzero(np.append(np.diff(ordered) != 0, True))  # ties count together
+    hit = label[order] == 1
+
+    def cumulated(weight: Floats) -> tuple[Floats, Floats]:
+        sorted_weight = weight[order]
+        hits = np.cumsum(np.where(hit, sorted_weight, 0.0))[last]
+        return hits, np.cumsum(sorted_weight)[last] - hits
+
+    return cumulated
+
+
+def average_precision(score: Floats, label: Labels) -> Callable[[Floats], float]:
+    """Return AP as a function of row weights.
+
+    Parameters
+    ----------
+    score : float64 array of shape (n,)
+        Higher is riskier; ties are one step, so no order within them can flatter.
+    label : int8 array of shape (n,)
+        1 or 0.
+
+    Returns
+    -------
+    callable
+        Weights of shape (n,) to the mean of precision over recall, NaN without positives.
+    """
+    cumulated = _ranked(score, label)
+
+    def figure(weight: Floats) -> float:
+        hits, misses = cumulated(weight)
+        if not len(hits) or hits[-1] == 0:
+            return float("nan")
+        seen = np.maximum(hits + misses, np.finfo(float).tiny)
+        return float(np.sum(np.diff(hits, prepend=0.0) * hits / seen) / hits[-1])
+
+    return figure
+
+
+def auc(score: Floats, label: Labels) -> Callable[[Floats], float]:
+    """Return the area under the ROC curve as a function of row weights; ties count half."""
+    cumulated = _ranked(score, label)
+
+    def figure(weight: Floats) -> float:
+        hits, misses = cumulated(weight)
+        if not len(hits) or hits[-1] == 0 or misses[-1] == 0:
+            return float("nan")
+        steps = np.diff(misses, prepend=0.0)
+        before = np.concatenate(([0.0], hits[:-1]))
+        return float(np.sum(steps * (hits + before) / 2) / (hits[-1] * misses[-1]))
+
+    return figure
+
+
+def brier(chance: Floats, label: Labels) -> float:
+    """Return the mean squared distance of chance and outcome."""
+    return float(np.mean((chance - label) ** 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """What was said and what came, in bins of equal count."""
+
+    said: tuple[float, ...]
+    came: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    """Exact 95 % interval of what came, bin by bin."""
+    counts: tuple[int, ...]
+    error: float
+    """Expected calibration error: mean distance of said and came, weighted by count. Right chances
+    have one too, the larger the fewer rows (:mod:`models.evaluation.calibration_error`)."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the bins as JSON keeps them."""
+        return {
+            "said": list(self.said),
+            "came": list(self.came),
+            "low": list(self.low),
+            "high": list(self.high),
+            "counts": list(self.counts),
+        }
+
+
+def reliability(chance: Floats, label: Labels, *, bins: int = 15) -> Reliability:
+    """Compare chances with outcomes in bins of equal count.
+
+    Parameters
+    ----------
+    chance : float64 array of shape (n,)
+        Probabilities.
+    label : int8 array of shape (n,)
+        1 or 0.
+    bins : int
+        Equal-count bins, so that a rare target does not fall into the first one whole.
+    """
+    order = np.argsort(chance, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    said = tuple(float(chance[part].mean()) for part in parts)
+    came = tuple(float(label[part].mean()) for part in parts)
+    counts = tuple(len(part) for part in parts)
+    gaps = [abs(s - c) * n for s, c, n in zip(said, came, counts, strict=True)]
+    ends = [clopper_pearson(int(label[part].sum()), len(part)) for part in parts]
+    low, high = (tuple(end[side] for end in ends) for side in (0, 1))
+    return Reliability(said, came, low, high, counts, sum(gaps) / max(1, len(chance)))
+
+
+def within_capacity(
+    risk: Floats,
+    post: NDArray[np.object_],
+    arrived_at: NDArray[np.int64],
+    *,
+    capacity: float,
+    seed: int,
+) -> NDArray[np.bool_]:
+    """Return the rows that a post would inspect: the riskiest share of each of its days.
+
+    Parameters
+    ----------
+    risk : float64 array of shape (n,)
+        Rows that may be inspected; ties are broken by lot, never by arrival.
+    post : object array of shape (n,)
+    arrived_at : int64 array of shape (n,)
+        UTC microseconds; days are UTC days.
+    capacity : float
+        Share of arrivals. What a day's rounding leaves over is carried to the post's next day, so
+        that small posts get their share as well.
+    seed : int
+        Of the lot.
+
+    Returns
+    -------
+    bool array of shape (n,)
+    """
+    chosen = np.zeros(len(risk), np.bool_)
+    _, posts = np.unique(post.astype(str), return_inverse=True)
+    lot = np.random.default_rng(seed).random(len(risk))
+    days = arrived_at // DAY
+    order = np.lexsort((lot, -risk, days, posts))
+    key = posts[order] * (np.int64(days.max(initial=0)) + 1) + days[order]
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    ends = np.append(starts[1:], len(order))
+    owed, at = 0.0, -1
+    for start, end in zip(starts, ends, strict=True):
+        if posts[order[start]] != at:
+            owed, at = 0.0, int(posts[order[start]])
+        owed += capacity * (end - start)
+        take = min(int(owed + 1e-9), int(end - start))
+        owed -= take
+        chosen[order[start : start + take]] = True
+    return chosen
+
+
+SHARES = np.linspace(0, 1, 51)
+"""Shares of the arrivals inspected at which a curve of finds caught is told."""
+
+
+def capture(
+    risk: Floats, label: Labels, *, missing: Literal["left out", "worst", "best"] = "left out"
+) -> Callable[[Floats], Floats]:
+    """Return the share of finds caught at ``SHARES`` as a function of row weights.
+
+    Parameters
+    ----------
+    risk : float64 array of shape (n,)
+        The riskiest are inspected first; a choice by lot catches the share that it inspects.
+    label : int8 array of shape (n,)
+        1 or 0, and -1 where it is missing.
+    missing : {"left out", "worst", "best"}
+        At each share, whether those missing hold something beyond it alone, or before it alone.
+    """
+    order = np.argsort(-risk, kind="stable")
+    hit, lost = label[order] == 1, label[order] < 0
+
+    def figure(weight: Floats) -> Floats:
+        ordered = weight[order]
+        searched = np.cumsum(np.where(lost, 0.0, ordered) if missing == "left out" else ordered)
+        if not len(order) or searched[-1] == 0:
+            return np.full(len(SHARES), np.nan)
+        caught, unseen = np.cumsum(np.where(hit, ordered, 0.0)), np.cumsum(lost * ordered)
+        finds = np.full(len(order), caught[-1])
+        if missing == "worst":
+            finds = caught[-1] + unseen[-1] - unseen
+        elif missing == "best":
+            finds, caught = caught[-1] + unseen, caught + unseen
+        share = np.divide(caught, finds, out=np.full(len(order), np.nan), where=finds > 0)
+        x = np.concatenate(([0.0], searched / searched[-1]))
+        return np.interp(SHARES, x, np.concatenate(([0.0], share)))
+
+    return figure

@@ -1,0 +1,159 @@
+"""A backtest: what would this configuration have said, with what was known then.
+
+Point in time throughout: features are cut at each arrival, labels at the fit. ``frozen`` labels
+stop at the start of the test period, as for a system that is switched on and never told anything;
+``streaming`` labels arrive as they were recorded, or days later, and the model may be fitted anew.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import NotEnoughDataError
+from engine.ports import Scores
+from features.catalogue.plan import Plan
+from features.history.labels import NEVER, act_lengths, labels
+from features.history.tables import Tables
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
+from models.array_types import Floats
+from models.config import TrainConfig
+from models.data.build_dataset import dataset, frozen, in_order
+from models.data.dataset import Dataset
+from models.data.lookup_baseline import NAME, lookup
+from models.data.referral_log import sent_among
+from models.evaluation.report import report
+from models.learning.fit import fit
+from models.learning.fitted_model import Model
+from models.scoring.risk import risk
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The cuts of a backtest, in UTC microseconds; each includes its start and not its end."""
+
+    train_until: int
+    test_from: int
+    test_until: int = NEVER
+    labels: Literal["frozen", "streaming"] = "frozen"
+    label_delay: int = 0
+    """How much later than recorded a streaming label becomes known; frozen ones are as recorded."""
+    refit: int = 0
+    """Fit anew after each such span; 0 never does."""
+
+    def __post_init__(self) -> None:
+        """Refuse a test that starts before the training ends."""
+        if not self.train_until <= self.test_from < self.test_until:
+            raise ValueError("train-until <= test-from < test-until is needed")
+        if self.refit and self.labels == "frozen":
+            raise ValueError("refit-days needs streaming labels: frozen ones teach nothing new")
+
+    def fits(self, last: int) -> Iterator[tuple[int, int, int]]:
+        """Yield (train until, score from, score until) of each fit, up to a last arrival."""
+        start, until, end = self.test_from, self.train_until, min(self.test_until, last + 1)
+        while start < end:
+            stop = min(start + self.refit, end) if self.refit else end
+            yield until, start, stop
+            start = until = stop
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """Scores of the n crossings that arrived in the test period, in the order of the history."""
+
+    crossing_id: NDArray[np.object_]
+    p_seizure: Floats
+    p_discrepancy: Floats
+    risk: Floats
+    report: dict[str, Any]
+
+
+def backtest(
+    tables: Tables,
+    plan: Plan,
+    config: TrainConfig,
+    period: Period,
+    *,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Backtest:
+    """Score a test period with what was known before each arrival.
+
+    Parameters
+    ----------
+    tables : Tables
+        The whole history; what lies after each cut is hidden from features and fits.
+    plan : Plan
+        The compiled catalogue.
+    config : TrainConfig
+    period : Period
+    progress : callable, optional
+        Told the stage, how much is done, how much there is.
+
+    Returns
+    -------
+    Backtest
+
+    Raises
+    ------
+    NotEnoughDataError
+        Where nothing arrived in the test period, or too little was known to fit.
+    """
+    told = progress or (lambda _stage, _done, _of: None)
+    is_frozen = period.labels == "frozen"
+    cut, delay = (period.test_from, 0) if is_frozen else (NEVER, period.label_delay)
+    known = frozen(tables, labels_before=cut, delay=delay)
+    log = read_log(known, plan)
+    made = matrix(log, plan, lambda done, of: told("features", done, of))
+    seen = dataset(known, made, labels(known))
+    arrived = seen.arrived_at
+    tested = np.flatnonzero((arrived >= period.test_from) & (arrived < period.test_until))
+    if not len(tested):
+        raise NotEnoughDataError("a backtest", "no crossing arrived in the test period")
+    scores, model = _scored(seen, config, period, int(arrived.max()), told)
+    test = dataset(tables, made, labels(tables)).take(tested)
+    judged = Scores(scores.p_seizure[tested], scores.p_discrepancy[tested])
+    table = lookup(log, plan).take(in_order(made))
+    stated = table.said(seen, until=period.train_until, known_before=period.test_from)
+    sent = sent_among({}, test.crossing_id.tolist(), minutes=act_lengths(tables))
+    return Backtest(
+        test.crossing_id,
+        judged.p_seizure,
+        judged.p_discrepancy,
+        risk(judged.p_seizure, judged.p_discrepancy, severity=config.severity),
+        report(
+            test,
+            judged,
+            config=config,
+            fitted_until=period.train_until,
+            peers={NAME: stated[tested]},
+            score=model.score if model else None,
+            earlier=seen.take(arrived < period.train_until),
+            sent=sent,
+        ),
+    )
+
+
+def _scored(
+    seen: Dataset,
+    config: TrainConfig,
+    period: Period,
+    last: int,
+    told: Callable[[str, int, int], None],
+) -> tuple[Scores, Model | None]:
+    """Score each stretch of the test period with the model fitted before it; NaN elsewhere.
+
+    The model comes with them where one alone scored everything.
+    """
+    p_seizure, p_discrepancy = np.full(len(seen), np.nan), np.full(len(seen), np.nan)
+    fits, model = list(period.fits(last)), None
+    for done, (until, start, stop) in enumerate(fits):
+        told("fits", done, len(fits))
+        model = fit(seen, config, until=until, known_before=start)
+        rows = (seen.arrived_at >= start) & (seen.arrived_at < stop)
+        scores = model.score(seen.values[rows])
+        p_seizure[rows], p_discrepancy[rows] = scores.p_seizure, scores.p_discrepancy
+    told("fits", len(fits), len(fits))
+    return Scores(p_seizure, p_discrepancy), model if len(fits) == 1 else None

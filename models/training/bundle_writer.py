@@ -1,0 +1,207 @@
+"""How does a trained model become signed data? Files, a check against scikit-learn, a manifest.
+
+Assumes that what serves must equal what was judged: a bundle whose engine differs from scikit-learn
+on the training rows is never written. The version is the content's: the same data and choices give
+the same name and the same serving bytes.
+"""
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skops.io
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from numpy.typing import NDArray
+
+from engine.domain.time_units import SystemClock, rfc3339
+from engine.errors import RiskError
+from models.array_types import Floats
+from models.bundle.bundle import FORMAT, MANIFEST, SIGNATURE, TREES, arrays, sign
+from models.bundle.scorer import margins_of
+from models.data.dataset import TARGETS
+from models.explanation.tree_shap import TreeShap
+from models.learning.fitted_model import Model
+from models.scoring.linear import Linear
+from models.scoring.novelty import column_of
+from models.scoring.risk import probability
+from models.scoring.tree_arrays import Paths, paths
+from models.scoring.tree_ensemble import Trees
+from models.training.model_card import card, card_text
+from models.training.trainer import Trained
+
+AGREEMENT = 1e-9
+"""Largest difference in chance between what serves and scikit-learn."""
+EXPLAINED = 200
+"""Rows on which explanations are compared with the margins they must sum to."""
+
+
+class BundleDiffersError(RiskError):
+    """The serving form of a model does not equal the model; nothing was written."""
+
+    def __init__(self, what: str, difference: float) -> None:
+        super().__init__(what, difference)
+        self.what = what
+        self.difference = difference
+
+    def __str__(self) -> str:
+        return f"{self.what} differ from scikit-learn by {self.difference:.1e}"
+
+
+def write_bundle(
+    folder: Path, trained: Trained, signing_key: Ed25519PrivateKey, *, now: int | None = None
+) -> Path:
+    """Write a bundle into the folder of bundles, whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        Of all bundles; the new one is a folder in it, named by its version.
+    trained : Trained
+    signing_key : Ed25519PrivateKey
+    now : int, optional
+        UTC microseconds; the machine's clock when absent. Not part of the version.
+
+    Returns
+    -------
+    Path
+        The bundle's folder; one that is there already is left as it is.
+
+    Raises
+    ------
+    BundleDiffersError
+        If our trees with our calibration, or the explanations, do not equal scikit-learn.
+    """
+    files = serving_files(trained)
+    _check(trained, files)
+    version = version_of(trained, files)
+    home = folder / version
+    if home.exists():
+        return home
+    files |= _for_people(trained, version)
+    manifest = _json(
+        {
+            "format": FORMAT,
+            "version": version,
+            "definitions": trained.model.definitions,
+            "created_at": rfc3339(SystemClock().now() if now is None else now),
+            "targets": list(TARGETS),
+            "files": {name: sha256(content).hexdigest() for name, content in files.items()},
+        }
+    )
+    files |= {MANIFEST: manifest, SIGNATURE: sign(manifest, signing_key)}
+    draft = folder / f".{version}.{os.getpid()}"
+    draft.mkdir(parents=True)
+    try:
+        for name, content in files.items():
+            _write(draft / name, content)
+        draft.rename(home)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return home
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file and wait until the disk has it."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def serving_files(trained: Trained) -> dict[str, bytes]:
+    """Return the files that serve: their bytes depend on data and choices alone."""
+    model = trained.model
+    files: dict[str, bytes] = {}
+    for name, estimator in model.ensembles.items():
+        nodes = [predictor.nodes for (predictor,) in estimator._predictors]
+        baseline = float(estimator._baseline_prediction.ravel()[0])
+        files[TREES[name]] = _archive(paths(nodes, baseline).as_arrays())
+    heads = {target: head.as_dict() for target, head in model.heads.items()}
+    lines = {name: line.as_dict() for name, line in model.lines.items()}
+    calibration = {"heads": heads, "lines": lines, "severity": model.severity}
+    return files | {
+        "calibration.json": _json(calibration),
+        "features.json": _json({"definitions": model.definitions, "names": list(model.names)}),
+        "norms.json": _json(_rows(trained.norms)),
+        "quantiles.json": _json(_rows(trained.quantiles)),
+        "seizures.npz": _archive(trained.seizures.as_arrays()),
+    }
+
+
+def _for_people(trained: Trained, version: str) -> dict[str, bytes]:
+    """Return the card, the report, and the estimators as analysts load them."""
+    kept = card(trained, named=version)
+    return {
+        "card.json": _json(kept),
+        "card.md": card_text(kept).encode(),
+        "report.json": _json(trained.report),
+        "reference.json": _json(trained.reference.as_dict()),
+        "model.skops": bytes(skops.io.dumps(dict(trained.model.ensembles))),
+    }
+
+
+def version_of(trained: Trained, files: Mapping[str, bytes]) -> str:
+    """Name the content: the cut-off's day, and a digest of what serves and how it was judged."""
+    total = sha256(trained.data_digest.encode() + _json(trained.config.as_dict()))
+    total.update(_json(trained.report))
+    for name in sorted(files):
+        total.update(sha256(files[name]).digest())
+    day = rfc3339(trained.cutoff)[:10].replace("-", "")
+    return f"m{day}-{total.hexdigest()[:8]}"
+
+
+def _check(trained: Trained, files: Mapping[str, bytes]) -> None:
+    """Refuse when what would serve differs from scikit-learn."""
+    model, values = trained.model, trained.checked
+    grown = {name: _paths(files, name) for name in model.ensembles}
+    loaded = {name: Trees(one) for name, one in grown.items()}
+    lines = json.loads(files["calibration.json"])["lines"]
+    served = {name: Linear.from_dict(kept) for name, kept in lines.items()}
+    theirs = model.margins(values)
+    ours = margins_of(loaded, served, values, column=column_of(model.names))
+    for head in model.heads.values():
+        chances = [probability(head.log_odds(margins)) for margins in (theirs, ours)]
+        _agree("the probabilities", *chances, most=AGREEMENT)
+    for name, one in grown.items():
+        _check_explanation(model, one, name, values=values[:EXPLAINED])
+
+
+def _paths(files: Mapping[str, bytes], name: str) -> Paths:
+    return Paths.from_arrays(arrays(files[TREES[name]]))
+
+
+def _check_explanation(model: Model, trees: Paths, name: str, *, values: Any) -> None:
+    shap = TreeShap(trees, len(model.names))
+    summed = np.array([shap.base + shap(row).sum() for row in values])
+    _agree("the explanations", model.margins(values)[name], summed, most=1e-8)
+
+
+def _agree(what: str, theirs: Floats, ours: Floats, *, most: float) -> None:
+    worst = float(np.max(np.abs(theirs - ours), initial=0.0))
+    if not worst <= most:
+        raise BundleDiffersError(what, worst)
+
+
+def _rows(table: Mapping[str, Floats]) -> dict[str, list[float | None]]:
+    return {
+        name: [None if np.isnan(value) else float(value) for value in row]
+        for name, row in table.items()
+    }
+
+
+def _archive(kept: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return plain arrays as one file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **kept)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _json(value: Any) -> bytes:
+    """Return JSON with sorted keys; a number that is not finite is an error, not a token."""
+    return json.dumps(value, sort_keys=True, indent=1, allow_nan=False).encode()

@@ -1,0 +1,96 @@
+"""What should somebody know before approving a model? Its card, for machines and for people.
+
+Assumes the facts of a training run; the judgement is the approver's.
+"""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from engine.domain.time_units import rfc3339
+from models.evaluation.report_text import paragraph
+from models.training.trainer import Trained
+
+USE = "Ranks crossings for inspection at border posts. It advises; people decide."
+NOT_FOR = "Not for judging a person, and not for any measure other than whether to inspect."
+LIMITS = (
+    "Only inspected crossings have labels, so it knows least about what was never searched.",
+    "It is fitted on the past: after an abrupt change it is wrong until it is fitted again.",
+    "Where seizures are few, their chances lean on those of discrepancies.",
+)
+
+MADE_WITH = ("darvoza", "numpy", "scikit-learn", "scipy")
+"""Libraries whose sums end up in a model."""
+
+
+def card(trained: Trained, *, named: str) -> dict[str, Any]:
+    """Return the card of the bundle of that name as JSON keeps it."""
+    model = trained.model
+    return {
+        "version": named,
+        "use": USE,
+        "not_for": NOT_FOR,
+        "limits": list(LIMITS),
+        "synthetic": trained.synthetic,
+        "known_until": rfc3339(trained.cutoff),
+        "data_digest": trained.data_digest,
+        "definitions": model.definitions,
+        "features": len(model.names),
+        "config": trained.config.as_dict(),
+        "weights": trained.report.get("weights", {}).get("chosen", "even"),
+        "made_with": made_with(),
+        "targets": {
+            target: {
+                "rows": model.evidence[target][0],
+                "finds": model.evidence[target][1],
+                "calibrated_on_rows": model.calibrated_on[target][0],
+                "calibrated_on_finds": model.calibrated_on[target][1],
+                "blend": dict(head.blend),
+                "blend_where_unseen": dict(head.unseen.blend) if head.unseen else {},
+                "out_of_time_log_loss": dict(model.alone[target]),
+                "level_by_lot": model.level[target],
+            }
+            for target, head in model.heads.items()
+        },
+        "summary": paragraph(trained.report),
+    }
+
+
+def card_text(kept: Mapping[str, Any]) -> str:
+    """Return the card as Markdown."""
+    lines = [f"# Model {kept['version']}", "", kept["use"], "", kept["not_for"], ""]
+    lines += [kept["summary"], "", "## What it was fitted on", ""]
+    lines.append(f"What was known before {kept['known_until']}; {kept['features']} features.")
+    lines.append("")
+    for target, facts in kept["targets"].items():
+        blend = _told(facts["blend"])
+        if facts["blend_where_unseen"]:
+            blend += f"; where a fingerprint is new, of {_told(facts['blend_where_unseen'])}"
+        lines.append(
+            f"- {target}: {facts['rows']:,} inspected crossings, {facts['finds']:,} finds; "
+            f"calibrated on {facts['calibrated_on_rows']:,} later ones with "
+            f"{facts['calibrated_on_finds']:,} finds; made of {blend}"
+        )
+    weighed = "count alike" if kept["weights"] == "even" else "weigh by their logged propensity"
+    lines += [
+        "",
+        f"Inspected rows {weighed}.",
+        "",
+        "## Limits",
+        "",
+        *(f"- {limit}" for limit in kept["limits"]),
+        "",
+    ]
+    lines += [f"Data {kept['data_digest']}", "", f"Definitions {kept['definitions']}", ""]
+    return "\n".join(lines)
+
+
+def made_with() -> dict[str, str]:
+    """Return the versions of what numbers depend on: a model comes out again with these alone."""
+    found = {name: version(name) for name in MADE_WITH}
+    return found | {"python": ".".join(platform.python_version_tuple()[:2])}
+
+
+def _told(blend: Mapping[str, float]) -> str:
+    return ", ".join(f"{share:.0%} {name}" for name, share in blend.items())

@@ -1,0 +1,91 @@
+"""Which past seizures does a bundle remember? The last known, with the reasons the model gives now.
+
+Assumes that a model's reasons for a seizure that helped to fit it are still reasons: they are what
+it would say of such an arrival today.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.dataset import Dataset
+from models.explanation.contributions import Contributions
+from models.explanation.similar_seizures import MOST, PastSeizures, by_family, families
+from models.explanation.tree_shap import explaining
+from models.learning.fitted_model import Model
+from models.scoring.tree_arrays import paths
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def contributions_of(model: Model) -> Contributions:
+    """Return the explanations of a fitted model, as its bundle will give them."""
+    trees = {}
+    for name, estimator in model.ensembles.items():
+        nodes = [predictor.nodes for (predictor,) in estimator._predictors]
+        trees[name] = paths(nodes, float(estimator._baseline_prediction.ravel()[0]))
+    return explaining(
+        model.names,
+        heads=model.heads,
+        trees=trees,
+        lines=model.lines,
+        severity=model.severity,
+        norms={},
+    )
+
+
+def past_seizures(
+    dataset: Dataset, seizures: "pa.Table", model: Model, *, known_before: int
+) -> PastSeizures:
+    """Gather the last seizures that belong to a crossing.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Features as of each arrival.
+    seizures : pyarrow.Table
+        Of a history: ``linked_crossing_id``, ``known_at``, ``seized_at``, ``place``,
+        ``substance_class``; sorted by ``known_at``.
+    model : Model
+        Whose reasons are kept.
+    known_before : int
+        UTC microseconds; a seizure known at or after it is left out.
+
+    Returns
+    -------
+    PastSeizures
+        One a crossing, as told first; at most ``MOST``, the last.
+    """
+    row = {str(name): at for at, name in enumerate(dataset.crossing_id)}
+    found: dict[str, dict[str, Any]] = {}
+    for told in seizures.to_pylist():
+        crossing = told["linked_crossing_id"]
+        if told["known_at"] < known_before and crossing in row:
+            found.setdefault(crossing, told)
+    kept = dict(list(found.items())[-MOST:])
+    rows = np.array([row[crossing] for crossing in kept], np.intp)
+    said = contributions_of(model)
+    added = [said.risk(dataset.values[at])[: len(model.names)] for at in rows]
+    told_of = list(kept.values())
+    return PastSeizures(
+        families=np.array(families(model.names), np.str_),
+        reasons=by_family(model.names, np.array(added).reshape(len(rows), len(model.names))),
+        known_at=np.array([one["known_at"] for one in told_of], np.int64),
+        seized_at=np.array(
+            [
+                int(dataset.arrived_at[at]) if one["seized_at"] is None else one["seized_at"]
+                for at, one in zip(rows.tolist(), told_of, strict=True)
+            ],
+            np.int64,
+        ),
+        post=_texts([dataset.post[at] for at in rows]),
+        vehicle_class=_texts([dataset.vehicle_class[at] for at in rows]),
+        place=_texts([one["place"] for one in told_of]),
+        substance_class=_texts([one["substance_class"] for one in told_of]),
+    )
+
+
+def _texts(values: list[str | None]) -> NDArray[np.str_]:
+    return np.array([value or "" for value in values], np.str_)

@@ -1,0 +1,131 @@
+"""From a home's history to a registered candidate: the path of a training run.
+
+history + journal -> point-in-time matrix -> fit, judge -> signed bundle -> journal and MLflow.
+Nothing it makes decides anything: a candidate comes into force by two people's approval.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.errors import NotEnoughDataError
+from engine.journal.journal import Journal
+from engine.storage.database import Store
+from engine.storage.home import Home
+from features.catalogue.plan import Plan
+from features.history.journal_history import read_event_log
+from features.history.labels import act_lengths
+from models.bundle.bundle import file_digest, signing_key
+from models.config import TrainConfig
+from models.data.build_dataset import beside_lookup, frozen
+from models.data.referral_log import read_sent, sent_among
+from models.lifecycle.projection import PromotionProjection, read_state
+from models.lifecycle.transitions import register
+from models.training.bundle_writer import write_bundle
+from models.training.mlflow_tracking import register as record_run
+from models.training.past_seizures import past_seizures
+from models.training.trainer import Trained, train
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A registered candidate."""
+
+    version: str
+    bundle: Path
+    run_id: str
+    report: Mapping[str, Any]
+
+
+def make_candidate(
+    home: Home, store: Store, plan: Plan, config: TrainConfig, *, by: str, progress: Progress
+) -> Candidate:
+    """Train on everything a home knows and register the result.
+
+    Parameters
+    ----------
+    home : Home
+    store : Store
+    plan : Plan
+        The compiled catalogue.
+    config : TrainConfig
+    by : str
+        Who trains: may not approve.
+    progress : callable
+        Told the stage, how much is done, how much there is.
+
+    Returns
+    -------
+    Candidate
+
+    Raises
+    ------
+    NotEnoughDataError
+        Where the home holds no history, or too few finds.
+    """
+    trained = trained_on(home, store, plan, config, progress=progress)
+    bundle = write_bundle(home.bundles, trained, signing_key(home))
+    digests = {name: file_digest(bundle / name) for name in ("manifest.json", "report.json")}
+    with store.read() as connection:
+        now = read_state(connection)
+    Journal(store, [PromotionProjection()]).append(
+        register(
+            now,
+            bundle.name,
+            by=by,
+            manifest=digests["manifest.json"],
+            evaluation=digests["report.json"],
+            card=file_digest(bundle / "card.json"),
+        )
+    )
+    run_id = record_run(home, bundle, trained.report)
+    return Candidate(bundle.name, bundle, run_id, trained.report)
+
+
+def trained_on(
+    home: Home,
+    store: Store,
+    plan: Plan,
+    config: TrainConfig,
+    *,
+    cutoff: int | None = None,
+    progress: Progress,
+) -> Trained:
+    """Train on what a home knew at a cut-off, and write nothing.
+
+    Parameters
+    ----------
+    home, store, plan, config, progress
+        As :func:`make_candidate` takes them.
+    cutoff : int, optional
+        UTC microseconds; all that the home knows when absent.
+
+    Raises
+    ------
+    NotEnoughDataError
+        As :func:`make_candidate`.
+    """
+    with store.read() as connection:
+        tables = read_event_log(home, connection)
+    if not tables.crossings.num_rows:
+        raise NotEnoughDataError("a model", "the home holds no history: darvoza load FOLDER")
+    if cutoff is not None:  # acts that came since would change labels that were known before
+        tables = frozen(tables, labels_before=cutoff)
+    made, table = beside_lookup(
+        tables, plan, progress=lambda done, of: progress("features", done, of)
+    )
+    if cutoff is None:
+        # A label that became known after the last crossing counts as known with it.
+        last_label = made.label_known_at[made.discrepancy >= 0].max(initial=0)
+        cutoff = max(int(made.as_of[-1]), int(last_label)) + 1
+    progress("training", 0, 1)
+    with store.read() as connection:
+        decided = read_sent(connection, before=cutoff)
+    sent = sent_among(decided, made.crossing_id.tolist(), minutes=act_lengths(tables))
+    trained = train(made, config, cutoff=cutoff, sent=sent, table=table)
+    known = past_seizures(made, tables.seizures, trained.model, known_before=cutoff)
+    progress("training", 1, 1)
+    return replace(trained, seizures=known)

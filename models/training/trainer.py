@@ -1,0 +1,192 @@
+"""The path of a training run: judge a twin on the last weeks, then fit what serves on everything.
+
+Assumes that the newest weeks matter both for judging and for learning, and that they cannot do both
+in one model. The report's figures are those of a twin with the same choices, fitted on what was
+known before the test period; the model of the bundle is then fitted on all that was known at the
+cut-off, and the report and the card say so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.domain.time_units import DAY, rfc3339
+from engine.errors import NotEnoughDataError
+from engine.selection.percentiles import LEVELS
+from models.array_types import Floats
+from models.config import TrainConfig
+from models.data.dataset import Dataset
+from models.data.lookup_baseline import NAME, Lookup
+from models.data.propensity_log import Sent
+from models.evaluation.drift_section import recent
+from models.evaluation.report import SYNTHETIC, report
+from models.explanation.similar_seizures import PastSeizures, none_known
+from models.explanation.usual_values import ALL, FEWEST_ROWS, norms
+from models.learning.fit import fit
+from models.learning.fitted_model import Model
+from models.statistics.drift import Reference, reference
+from models.training.label_flip_test import doubts, turned
+from models.training.propensity_weighting import twin
+
+CHECKED = 20_000
+"""Rows on which a bundle's engine is compared with scikit-learn."""
+RECENT_DAYS = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """All that a bundle and its record are written from."""
+
+    model: Model
+    config: TrainConfig
+    report: Mapping[str, Any]
+    data_digest: str
+    cutoff: int
+    norms: Mapping[str, Floats]
+    quantiles: Mapping[str, Floats]
+    checked: NDArray[np.float32]
+    """Rows of shape (``CHECKED``, f) on which engine and scikit-learn must agree."""
+    synthetic: bool
+    reference: Reference
+    """How entries' features fell lately: what drift is measured against once it is in force."""
+    seizures: PastSeizures
+    """What a reviewer is shown as similar; none where only a dataset was given."""
+
+
+def train(
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    cutoff: int,
+    sent: Sent | None = None,
+    table: Lookup | None = None,
+) -> Trained:
+    """Train, judge and describe a model from what was known at a cut-off.
+
+    Parameters
+    ----------
+    dataset : Dataset of n rows
+        Features as of each arrival; rows and labels known at or after ``cutoff`` are not used.
+    config : TrainConfig
+        Every choice; the same data and choices give the same bytes.
+    cutoff : int
+        UTC microseconds.
+    sent : Sent of n rows, optional
+        What decisions say; without it a draw that never became an act looks like no draw.
+    table : Lookup of n rows, optional
+        The peer that stands beside the twin in its report.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    NotEnoughDataError
+        When the history cannot teach a model of discrepancies.
+    """
+    since = cutoff - round(config.last_days * DAY) if config.last_days else 0
+    # A record that came late was not known by its arrival alone.
+    known = (dataset.arrived_at < cutoff) & (dataset.as_of < cutoff)
+    rows = (dataset.arrived_at >= since) & known
+    seen, table = dataset.take(rows), None if table is None else table.take(rows)
+    if sent is not None:  # what has no act yet, and may still get one, is not left undone
+        ripe = seen.arrived_at < cutoff - config.label_delay
+        sent = sent.take(rows).where(ripe & ~np.isin(seen.post, config.untrusted_posts))
+    if config.untrusted_posts:
+        seen = seen.unlabelled(config.untrusted_posts)
+    if not len(seen):
+        raise NotEnoughDataError("a model", "no crossing arrived before the cut-off")
+    judged, chosen = _judged(seen, config, cutoff=cutoff, sent=sent, table=table)
+    model = fit(seen, chosen, until=cutoff, known_before=cutoff)
+    return Trained(
+        model=model,
+        config=config,
+        report=judged | _labels(seen, config, cutoff=cutoff),
+        data_digest=seen.digest(),
+        cutoff=cutoff,
+        norms=norms(seen),
+        quantiles=quantiles(seen, model),
+        checked=to_check(seen.values, seed=config.seed),
+        synthetic=seen.synthetic,
+        reference=_reference(seen),
+        seizures=none_known(model.names),
+    )
+
+
+def to_check(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
+    """Return ``CHECKED`` rows spread over those of shape (n, f).
+
+    Where there are fewer, made-up ones fill up: each of their cells is of some row of its column,
+    so that values, and what is missing, meet in ways that the history does not have.
+    """
+    rows = np.linspace(0, len(values) - 1, min(CHECKED, len(values))).astype(np.intp)
+    more = CHECKED - len(rows)
+    drawn = np.random.default_rng(seed).integers(len(values), size=(more, values.shape[1]))
+    return np.concatenate((values[rows], values[drawn, np.arange(values.shape[1])]))
+
+
+def _judged(
+    seen: Dataset, config: TrainConfig, *, cutoff: int, sent: Sent | None, table: Lookup | None
+) -> tuple[dict[str, Any], TrainConfig]:
+    """Return the report of a twin that saw nothing of the test period, and the choices it made."""
+    span = cutoff - int(seen.as_of[0])
+    test_from = cutoff - min(round(config.test_days * DAY), span // 3)
+    until = test_from - config.label_delay
+    # Labels that had not come by the cut-off are not known to this run, in the test either.
+    known = seen.label_known_at < cutoff
+    tested = (seen.arrived_at >= test_from) & (known | ~seen.inspected)
+    test = seen.take(tested)
+    try:
+        judge, config, weights = twin(seen, config, test=test, until=until, known_before=test_from)
+    except NotEnoughDataError as error:
+        unjudged = {
+            "synthetic": seen.synthetic,
+            "notice": SYNTHETIC if seen.synthetic else "",
+            "targets": {},
+            "cannot_tell": [f"Not yet knowable, {error}."],
+        }
+        return unjudged, config
+    peers = {}
+    if table is not None:
+        peers[NAME] = table.said(seen, until=until, known_before=test_from)[tested]
+    judged = report(
+        test,
+        judge.score(test.values),
+        config=config,
+        fitted_until=test_from,
+        peers=peers,
+        score=judge.score,
+        earlier=seen.take(seen.arrived_at < test_from),
+        sent=None if sent is None else sent.take(tested),
+    )
+    return judged | {"refitted_until": rfc3339(cutoff), "weights": weights}, config
+
+
+def _labels(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any]:
+    """Say whose labels look turned: a model with doubts is not approved."""
+    found = turned(seen.take(seen.label_known_at < cutoff), config)
+    return {"labels": [one.as_dict() for one in found], "doubts": doubts(found)}
+
+
+def _reference(seen: Dataset) -> Reference:
+    """Bin the last entries' features: entries are what is decided, and exits are other traffic."""
+    last = recent(seen.take(seen.entries))
+    of_entries = bool((last.direction == "entry").all())
+    return reference(last.values, last.names, of_entries=of_entries)
+
+
+def quantiles(dataset: Dataset, model: Model) -> dict[str, Floats]:
+    """Return 101 quantiles of the risk of the last 28 days' entries, by post and ``*`` for all."""
+    last = dataset.take(dataset.entries).last(RECENT_DAYS)
+    risk = model.risk(last.values)
+    shares = np.linspace(0, 1, LEVELS)
+    made = {ALL: np.quantile(risk, shares)}
+    for post in np.unique(last.post.astype(str)):
+        here = last.post == post
+        if int(here.sum()) >= FEWEST_ROWS:
+            made[str(post)] = np.quantile(risk[here], shares)
+    return made
