@@ -17,7 +17,7 @@ from tests.leaks import told_in
 
 if TYPE_CHECKING:
     from engine.storage.database import Store
-    from experiments.postgres import Cluster
+    from experiments.support.postgres import Cluster
 
 HERE = Path(__file__).parent
 ORDER = 20_240_311
@@ -115,7 +115,7 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def cluster() -> "Iterator[Cluster]":
     """Run one PostgreSQL server for the session; under xdist, one for each worker."""
-    from experiments.postgres import Cluster
+    from experiments.support.postgres import Cluster
 
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as home:  # socket paths are short
         server = Cluster(Path(home))

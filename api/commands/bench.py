@@ -1,6 +1,7 @@
 """``darvoza bench``: ratios against peers, each in one run."""
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +14,18 @@ Bench = Literal[
     "features", "lookup", "serving", "explain", "intake", "quality", "growth", "search", "probing",
     "reasons",
 ]  # fmt: skip
+MODULES: Mapping[Bench, str] = {
+    "features": "experiments.benchmarks.features",
+    "lookup": "experiments.benchmarks.online_lookup",
+    "serving": "experiments.benchmarks.serving.run",
+    "explain": "experiments.benchmarks.explanation",
+    "intake": "experiments.benchmarks.intake",
+    "quality": "experiments.benchmarks.quality.run",
+    "growth": "experiments.benchmarks.growth",
+    "search": "experiments.benchmarks.search_orders",
+    "probing": "experiments.benchmarks.probing",
+}
+"""Where each benchmark is; imported when it runs, because most need the training libraries."""
 
 
 def bench(
@@ -29,11 +42,11 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Measure against peers; exit status 1 where a ratio does not hold."""
-    from experiments.benching import result
+    from experiments.support.benchmark_harness import result
 
     say(f"bench {name}: contestants take turns, medians of ratios are shown")
     sizes = {"rows": rows, "crossings": crossings} if name == "growth" else {}
-    made = result(name, importlib.import_module(f"experiments.bench_{name}").run(data, **sizes))
+    made = result(name, importlib.import_module(MODULES[name]).run(data, **sizes))
 
     def text() -> None:
         table = Table("what", "unit", "seen", "must", "holds", title=f"bench {name}")

@@ -48,8 +48,8 @@ def synth(
 ) -> None:
     """Write a synthetic border network as a bulk folder, with its truth kept apart."""
     from engine.domain.time_units import moment
-    from experiments.synth.folder import claim
-    from experiments.synth.write import write
+    from experiments.synthetic.records.output_folder import claim
+    from experiments.synthetic.records.writer import write
 
     claim(out, overwrite=overwrite)
     with progress() as told:
@@ -154,7 +154,7 @@ def features(
     """Write the feature matrix of a bulk folder or a home, each row as of its crossing."""
     import time
 
-    from experiments.benching import peak_bytes
+    from experiments.support.benchmark_harness import peak_bytes
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from features.offline.export import export

@@ -35,7 +35,7 @@ from engine.errors import HomeError
 from engine.storage.home import DATABASE_VARIABLE, Home
 
 if TYPE_CHECKING:
-    from experiments.shift import Shift
+    from experiments.support.held_out_shift import Shift
 
 CROSSINGS, DAYS, SEED = 75_000, 45, 7
 SHIFT = 12 * HOUR
@@ -113,8 +113,8 @@ def _emptied(home: Path) -> Home:
 
 def _history(home: Home, told: Told) -> "Shift":
     """Make up a network whose history ends now, load all but its last shift, return that."""
-    from experiments.shift import cut, opening
-    from experiments.synth.write import write
+    from experiments.support.held_out_shift import cut, opening
+    from experiments.synthetic.records.writer import write
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from features.intake.load import load

@@ -19,21 +19,21 @@ from api.runtime import open_store
 from api.subservice import free_port
 from engine.journal.receipts import open_signer
 from engine.storage.home import DATABASE_VARIABLE
-from experiments.arrivals import Sent, endless
-from experiments.faults.audit import Counts, audit
-from experiments.faults.bundle import bundle
-from experiments.faults.disk import BoundFiles, FilledDisk, small_disk
-from experiments.faults.duplicate import duplicate
-from experiments.faults.kill import kill
-from experiments.faults.memory import memory
-from experiments.faults.models import Analysts
-from experiments.faults.outages import outages
+from experiments.faults.bundle_tampering import bundle
+from experiments.faults.database_server import StoppedServer
+from experiments.faults.duplicate_requests import duplicate
+from experiments.faults.full_disk import BoundFiles, FilledDisk, small_disk
+from experiments.faults.ledger_check import Counts, audit
+from experiments.faults.memory_growth import memory
+from experiments.faults.model_swap import swap
+from experiments.faults.process_kill import kill
 from experiments.faults.senders import Book
-from experiments.faults.server import StoppedServer
-from experiments.faults.service import Forker, Service
-from experiments.faults.strangers import strangers
-from experiments.faults.swap import swap
-from experiments.postgres import Cluster
+from experiments.faults.service_process import Forker, Service
+from experiments.faults.store_outage import outages
+from experiments.faults.throwaway_models import Analysts
+from experiments.faults.unauthenticated_flood import strangers
+from experiments.support.arrivals import Sent, endless
+from experiments.support.postgres import Cluster
 
 Fault = Literal[
     "kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory", "strangers"

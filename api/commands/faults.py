@@ -10,7 +10,7 @@ import typer
 from api.commands.common import JsonOption, UnusedHomeOption, emit, progress, say
 
 if TYPE_CHECKING:
-    from experiments.faults.service import Forker
+    from experiments.faults.service_process import Forker
 
 Fault = Literal[
     "kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory", "strangers"
@@ -59,14 +59,14 @@ def faults(
 
 def forker() -> "Forker":
     """Return a process that starts services, to be closed."""
-    from experiments.faults.service import Forker
+    from experiments.faults.service_process import Forker
 
     return Forker([sys.executable, "-m", "api.commands.forker"])
 
 
 def _on_a_small_disk(options: Sequence[str]) -> None:
     """Do all of it in a namespace with a small disk, unless this is it or there is none."""
-    from experiments.faults.disk import on_a_small_disk, small_disk
+    from experiments.faults.full_disk import on_a_small_disk, small_disk
 
     if small_disk() is not None:
         return

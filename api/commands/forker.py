@@ -26,7 +26,7 @@ from api.home import VARIABLE
 from api.listening import FIRST_PASSED, configured, listen
 from api.subservice import HOST
 from engine.storage.home import DATABASE_VARIABLE
-from experiments.faults.planted import (
+from experiments.faults.seeded_bugs import (
     abrupt,
     forgetful,
     hastier,

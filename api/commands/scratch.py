@@ -23,8 +23,8 @@ from api.roles import Role
 from api.runtime import open_network, open_store
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.storage.home import DATABASE_VARIABLE, Home
-from experiments.shift import cut
-from experiments.synth.write import write
+from experiments.support.held_out_shift import cut
+from experiments.synthetic.records.writer import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import load

@@ -36,9 +36,9 @@ def simulate(
     as_json: JsonOption = False,
 ) -> None:
     """Compare ways of choosing over a made-up year: what is searched decides what is learnt."""
-    from experiments.simulate import NOTICE, POLICIES
-    from experiments.simulate import simulate as run
-    from experiments.simulate_setting import Span
+    from experiments.simulation.run import NOTICE, POLICIES
+    from experiments.simulation.run import simulate as run
+    from experiments.simulation.world_setup import Span
 
     say(NOTICE)
     with progress() as told:
@@ -50,7 +50,7 @@ def simulate(
             progress=lambda done, of: told("worlds", done, of),
         )
     if out is not None:
-        from experiments.simulate_plot import draw
+        from experiments.simulation.plots import draw
 
         draw(made, out)
     emit(made, as_json=as_json, text=lambda: _show(made))

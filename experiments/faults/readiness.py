@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from experiments.wire import BROKEN, Line, get
+from experiments.support.http_client import BROKEN, Line, get
 
 PATIENCE_SECONDS = 120
 PAUSE_SECONDS = 0.01

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from experiments.arrivals import Sent
-from experiments.wire import BROKEN, Line, post
+from experiments.support.arrivals import Sent
+from experiments.support.http_client import BROKEN, Line, post
 
 CREATED, UNAVAILABLE = 201, 503
 PATH = "/v1/decisions"

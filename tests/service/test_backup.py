@@ -27,7 +27,7 @@ from tests.service.conftest import serving
 from tests.service.world import FakeModels, World, arrival, make_home, open_world
 
 if TYPE_CHECKING:
-    from experiments.postgres import Cluster
+    from experiments.support.postgres import Cluster
 
 FIRST = 40
 Answers = list[dict[str, Any]]

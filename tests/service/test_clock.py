@@ -35,7 +35,7 @@ from tests.service.test_acts import act
 from tests.service.world import POST, World, arrival
 
 if TYPE_CHECKING:
-    from experiments.postgres import Cluster
+    from experiments.support.postgres import Cluster
 
 FAR = timedelta(days=2)
 JUMPS = (timedelta(0), FAR, timedelta(0), -FAR, timedelta(0))

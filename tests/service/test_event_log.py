@@ -14,7 +14,7 @@ from api.settings import Settings
 from engine.decision.inspection_minutes import ACT_MINUTES
 from engine.decision.record_codec import digest_of
 from engine.journal.journal import Journal
-from experiments.synth.write import write
+from experiments.synthetic.records.writer import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log, records

@@ -20,15 +20,15 @@ from api.commands.forker import PLANTED
 from api.commands.scratch import Scratch, scratch
 from api.home import VARIABLE
 from engine.storage.home import DATABASE_VARIABLE, Home
-from experiments.faults import outages
-from experiments.faults.audit import Counts
-from experiments.faults.disk import on_a_small_disk
-from experiments.faults.kill import PATIENCE_SECONDS, SENDERS
+from experiments.faults import store_outage
+from experiments.faults.full_disk import on_a_small_disk
+from experiments.faults.ledger_check import Counts
+from experiments.faults.process_kill import PATIENCE_SECONDS, SENDERS
 from experiments.faults.senders import Book
-from experiments.faults.service import Forker
+from experiments.faults.service_process import Forker
 
 if TYPE_CHECKING:
-    from experiments.postgres import Cluster
+    from experiments.support.postgres import Cluster
 
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 KILLS = 1000 if IS_PROOF else 2
@@ -39,7 +39,7 @@ LEAKING = 150
 """Requests to a service that leaks: a thousand times as many would eat the whole machine."""
 WEIGHED = 50_000 if IS_PROOF else LEAKING
 FLIPS = 1000 if IS_PROOF else 7
-BACK_SECONDS = outages.BACK_SECONDS if IS_PROOF else 60.0
+BACK_SECONDS = store_outage.BACK_SECONDS if IS_PROOF else 60.0
 """A busy machine has the time; that they are back soon is for a quiet one to show."""
 
 
@@ -126,7 +126,7 @@ def test_a_hundred_at_once_are_told_one_decision(forker: Forker) -> None:
 def test_a_service_without_its_store_asks_for_patience(
     fault: Fault, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outages, "BACK_SECONDS", BACK_SECONDS)
+    monkeypatch.setattr(store_outage, "BACK_SECONDS", BACK_SECONDS)
     counts = counted(fault, forker, trials=OUTAGES)
     assert counts.holds
     assert counts.acknowledged > OUTAGES
@@ -190,7 +190,7 @@ async def bitten(book: Book) -> None:
 def test_the_twin_with_the_bug_is_caught(
     fault: Fault, broken: str, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outages, "_bites", bitten)
+    monkeypatch.setattr(store_outage, "_bites", bitten)
     trials = {"memory": LEAKING}.get(fault, 1)
     counts = counted(fault, forker, planted=True, trials=trials)
     assert counts.as_dict()[broken] > 0

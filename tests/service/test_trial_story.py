@@ -20,7 +20,7 @@ from api.roles import Role
 from api.settings import Settings
 from engine.queue.queue import listed
 from engine.storage.home import Home
-from experiments.faults import models as made_up
+from experiments.faults import throwaway_models as made_up
 from models.bundle.bundle import file_digest, signing_key
 from models.learning.fit import fit
 from models.lifecycle import transitions

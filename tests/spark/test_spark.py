@@ -147,7 +147,7 @@ def test_the_three_steps_write_what_the_command_line_writes(tmp_path: Path) -> N
     home, bulk, whole, parted = (tmp_path / name for name in ("home", "in", "whole", "parted"))
     relations, answers = tmp_path / "relations", tmp_path / "answers"
     darvoza = [Path(sys.executable).with_name("darvoza")]
-    national = [sys.executable, "-m", "experiments.national"]
+    national = [sys.executable, "-m", "features.offline.sql.national_job"]
     for command in (
         [*darvoza, "synth", bulk, "--crossings", "2000", "--seed", "3"],
         [*darvoza, "load", bulk, "--home", home],

@@ -16,7 +16,7 @@ from engine.journal.entries import Draft, Entry
 from engine.journal.group_commit import Writer
 from engine.journal.journal import JOURNAL, Journal
 from engine.storage.database import STALLED_SECONDS, Store
-from experiments.postgres import Cluster
+from experiments.support.postgres import Cluster
 
 SECONDS = 60
 only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

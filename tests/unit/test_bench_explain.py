@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from experiments import bench_explain
+from experiments.benchmarks import explanation
 from models.explanation.tree_shap import TreeShap
 from models.learning.fit import fit
 from tests.unit.models_world import small_world
@@ -20,12 +20,12 @@ TREES = HistGradientBoostingClassifier(max_iter=10, max_depth=4, random_state=1)
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_explain, "ROUNDS", 1)
-    monkeypatch.setattr(bench_explain, "ONE_BY_ONE", 3)
+    monkeypatch.setattr(explanation, "ROUNDS", 1)
+    monkeypatch.setattr(explanation, "ONE_BY_ONE", 3)
 
 
 def test_both_say_the_same_and_sum_to_the_margin() -> None:
-    apart, off, one, batch, _ = bench_explain.compared(TREES, VALUES[:50])
+    apart, off, one, batch, _ = explanation.compared(TREES, VALUES[:50])
     assert apart["holds"]
     assert off["holds"]
     assert one["must"] == batch["must"] == ">= 4"
@@ -37,10 +37,10 @@ def test_a_whole_model_says_what_it_sums_to(monkeypatch: pytest.MonkeyPatch) -> 
     data = small_world(3000, seed=3)
     until = int(data.as_of[-1]) + 1
     model = fit(data, SMALL, until=until, known_before=until)
-    assert bench_explain.summed(model, data.values[:50])["holds"]
+    assert explanation.summed(model, data.values[:50])["holds"]
     exact = TreeShap.__call__
     monkeypatch.setattr(TreeShap, "__call__", lambda self, one: exact(self, one) * (1 - 1e-6))
-    assert not bench_explain.summed(model, data.values[:50])["holds"]
+    assert not explanation.summed(model, data.values[:50])["holds"]
 
 
 def test_the_planted_flaw_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,6 +51,6 @@ def test_the_planted_flaw_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     exact = TreeShap.rows
     monkeypatch.setattr(TreeShap, "rows", rows)
-    apart, off, *_ = bench_explain.compared(TREES, VALUES[:50])
+    apart, off, *_ = explanation.compared(TREES, VALUES[:50])
     assert not apart["holds"]
     assert not off["holds"]

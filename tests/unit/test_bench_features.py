@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.domain.time_units import DAY
-from experiments import bench_features as bench
+from experiments.benchmarks import features as bench
 from tests.histories import history, tables
 
 

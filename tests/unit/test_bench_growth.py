@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import bench_growth
-from experiments.bench_growth import RUNS, Seen, _growth, _peak
+from experiments.benchmarks import growth
+from experiments.benchmarks.growth import RUNS, Seen, _growth, _peak
 
 
 def seen(rows: int, seconds: float, peak: int) -> Seen:
@@ -26,9 +26,9 @@ def test_every_run_has_its_figure_and_its_bound(monkeypatch: pytest.MonkeyPatch)
         asked.append(what)
         return RUNS[what](source)
 
-    monkeypatch.setattr(bench_growth, "measured", here)
-    monkeypatch.setattr(bench_growth, "ROUNDS", 2)
-    rows = bench_growth.run(None, rows=(2_000, 4_000), crossings=(60, 120))
+    monkeypatch.setattr(growth, "measured", here)
+    monkeypatch.setattr(growth, "ROUNDS", 2)
+    rows = growth.run(None, rows=(2_000, 4_000), crossings=(60, 120))
     assert asked == ["one_key"] * 4 + ["whole_catalogue"] * 2
     assert [each["must"] for each in rows] == ["<= 1.15", "<= 1.15", "<= 1.5"]
     assert all(each["seen"] > 0 for each in rows)
@@ -36,7 +36,7 @@ def test_every_run_has_its_figure_and_its_bound(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_run_in_a_process_of_its_own_says_what_it_held(tmp_path: Path) -> None:
-    np.save(tmp_path / "columns.npy", bench_growth.columns(1_000))
-    found = bench_growth.measured("one_key", tmp_path / "columns.npy")
+    np.save(tmp_path / "columns.npy", growth.columns(1_000))
+    found = growth.measured("one_key", tmp_path / "columns.npy")
     assert (found["rows"], found["input"], found["output"]) == (1_000, 40_000, 72_000)
     assert 10**7 < found["peak"] < 10**9

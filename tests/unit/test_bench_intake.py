@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import bench_intake
+from experiments.benchmarks import intake
 from tests.unit import intake_folders as folders
 
 
@@ -12,10 +12,10 @@ from tests.unit import intake_folders as folders
 def test_a_row_has_its_figure_and_its_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: bool
 ) -> None:
-    monkeypatch.setattr(bench_intake, "CROSSINGS", 300)
-    monkeypatch.setattr(bench_intake, "REPEATS", 1)
+    monkeypatch.setattr(intake, "CROSSINGS", 300)
+    monkeypatch.setattr(intake, "REPEATS", 1)
     folders.write(folders.clean(300), tmp_path)
-    (row,) = bench_intake.run(tmp_path if given else None)
+    (row,) = intake.run(tmp_path if given else None)
     assert row["must"] == ">= 50000"
     assert row["seen"] > 0
     assert row["holds"] == (row["seen"] >= 50_000)

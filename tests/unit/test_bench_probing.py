@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 
 from engine.selection.policy import Policy
-from experiments import bench_probing
-from experiments.bench_probing import Watched, by_class, by_secret, by_subject, levels, probed, sent
-from experiments.queue_places import ScoredEntries, apart, merits
+from experiments.benchmarks import probing
+from experiments.benchmarks.probing import (
+    Watched,
+    by_class,
+    by_secret,
+    by_subject,
+    levels,
+    probed,
+    sent,
+)
+from experiments.benchmarks.queue_places import ScoredEntries, apart, merits
 
 ALL_BY_LOT = Policy(red_share=0.0, yellow_share=0.0, random_share=0.1)
 
@@ -16,8 +24,8 @@ ALL_BY_LOT = Policy(red_share=0.0, yellow_share=0.0, random_share=0.1)
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Watched:
     """Entries whose first declared column tells where they stand, and whose second does not."""
-    monkeypatch.setattr(bench_probing, "DRAWS", 20)
-    monkeypatch.setattr(bench_probing, "SURROGATES", bench_probing.SURROGATES[2:])
+    monkeypatch.setattr(probing, "DRAWS", 20)
+    monkeypatch.setattr(probing, "SURROGATES", probing.SURROGATES[2:])
     rng = np.random.default_rng(1)
     level = rng.random(1500)
     declared = np.column_stack([level + rng.normal(0, 0.05, 1500), rng.random(1500)])
@@ -49,7 +57,7 @@ MOSTLY_LOT = Policy(red_share=0.02, yellow_share=0.02, random_share=0.1)
 @pytest.fixture
 def noisy(world: Watched, monkeypatch: pytest.MonkeyPatch) -> Watched:
     """The same, and the declared column tells little."""
-    monkeypatch.setattr(bench_probing, "DRAWS", 3)
+    monkeypatch.setattr(probing, "DRAWS", 3)
     noise = np.random.default_rng(2).normal(0, 0.4, world.declared.shape)
     return replace(world, declared=world.declared + noise)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from experiments import peers, quality_customs, quality_network
+from experiments.benchmarks.quality import kcs, peers, synthetic
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.labels import labels
@@ -18,7 +18,7 @@ def test_hidden_outcomes_move_no_feature_of_a_held_out_crossing() -> None:
     """With its labels hidden, turning them round changes nothing that anybody sees."""
     inspected = FOUND.inspections["crossing_id"].to_pylist()
     held = pa.array(sorted(set(inspected))[::3], pa.string())
-    hidden = quality_customs._hidden(FOUND, held)
+    hidden = kcs._hidden(FOUND, held)
 
     assert not set(hidden.inspections["crossing_id"].to_pylist()) & set(held.to_pylist())
     known = labels(hidden)
@@ -30,7 +30,7 @@ def test_hidden_outcomes_move_no_feature_of_a_held_out_crossing() -> None:
 
 
 def test_shuffled_outcomes_are_the_same_ones_elsewhere() -> None:
-    mixed = quality_customs._shuffled(FOUND)
+    mixed = kcs._shuffled(FOUND)
     before, after = (t.inspections["outcome"].to_pylist() for t in (FOUND, mixed))
     assert sorted(before) == sorted(after)
     assert before != after
@@ -44,13 +44,13 @@ def test_raw_columns_follow_the_rows_and_say_nothing_of_inspections() -> None:
     assert len(columns) == len(ids)
     assert any(np.array_equal(column, there, equal_nan=True) for column in columns.T)
     assert all((columns[:, code] % 1 == 0)[~np.isnan(columns[:, code])].all() for code in codes)
-    fewer, _ = peers.raw(quality_customs._shuffled(FOUND), ids)
+    fewer, _ = peers.raw(kcs._shuffled(FOUND), ids)
     np.testing.assert_array_equal(columns, fewer)
 
 
 def test_without_history_no_feature_knows_an_inspection_or_a_link() -> None:
     plan = Plan(CATALOGUE)
-    left = quality_network._without_history(assemble(FOUND, plan))
+    left = synthetic._without_history(assemble(FOUND, plan))
     assert 40 < len(left.names) < len(CATALOGUE)
     assert not any("hit" in name or "seizure" in name or "finds" in name for name in left.names)
     assert left.values.shape == (FOUND.crossings.num_rows, len(left.names))
@@ -61,8 +61,8 @@ def test_the_low_end_of_a_gain_tells_a_gain_from_luck() -> None:
     found = draw.random(4000) < 0.2
     better = found & (draw.random(4000) < 0.4)
     chance = draw.random(4000) < 0.08
-    assert quality_network._least(found, better, chance) > 0
-    assert quality_network._least(found, chance, draw.random(4000) < 0.08) < 0
+    assert synthetic._least(found, better, chance) > 0
+    assert synthetic._least(found, chance, draw.random(4000) < 0.08) < 0
 
 
 @pytest.mark.slow

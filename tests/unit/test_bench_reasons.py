@@ -13,9 +13,9 @@ import pytest
 from engine.errors import HomeError
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
-from experiments import bench_reasons
-from experiments.bench_reasons import contradicts, judged
-from experiments.reason_audit import Judged
+from experiments.benchmarks import reasons as benchmarks_reasons
+from experiments.benchmarks.reason_audit import Judged
+from experiments.benchmarks.reasons import contradicts, judged
 
 GOOD = Reason("plate_crossings_30d", "x", "it crossed 14 times", "trucks: 2", 0.9)
 DRAWN = Reason("random_check", "Random check.", "f", "c", 0.0)
@@ -60,9 +60,9 @@ def test_an_order_of_the_rule_before_states_no_figure() -> None:
 
 def test_a_home_has_to_be_named(tmp_path: Path) -> None:
     with pytest.raises(HomeError):
-        bench_reasons.run(None)
+        benchmarks_reasons.run(None)
     with pytest.raises(HomeError):
-        bench_reasons.run(tmp_path)
+        benchmarks_reasons.run(tmp_path)
 
 
 if os.environ.get("DARVOZA_PROOF"):  # it makes a demonstration, which takes minutes

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.bench_search import (
+from experiments.benchmarks.search_orders import (
     Year,
     checklist,
     compared,
@@ -15,7 +15,7 @@ from experiments.bench_search import (
     read_year,
     searches_known,
 )
-from experiments.synth.write import write
+from experiments.synthetic.records.writer import write
 from features.history.labels import NEVER
 
 

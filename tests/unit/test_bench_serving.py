@@ -9,10 +9,10 @@ import pytest
 
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.errors import NotEnoughDataError
-from experiments import serving_deployment
-from experiments.serving_contest import MLFLOW, OURS, PLAINLY, Setting, Turn, ratios
-from experiments.serving_deployment import BATCH, deploy
-from experiments.synth.write import write
+from experiments.benchmarks.serving import deployment
+from experiments.benchmarks.serving.comparison import MLFLOW, OURS, PLAINLY, Setting, Turn, ratios
+from experiments.benchmarks.serving.deployment import BATCH, deploy
+from experiments.synthetic.records.writer import write
 
 SETTING = Setting("16 connections", 16, 1, {})
 
@@ -56,8 +56,8 @@ def test_a_history_that_ended_long_ago_is_served(
         done.append(words[0])
         return {"version": "v", "password": "p", "key": f"k-{words[-1]}"}
 
-    monkeypatch.setattr(serving_deployment, "_told", told)
-    monkeypatch.setattr(serving_deployment, "save", lambda *_, **__: ("one", "two"))
+    monkeypatch.setattr(deployment, "_told", told)
+    monkeypatch.setattr(deployment, "save", lambda *_, **__: ("one", "two"))
     made = deploy(tmp_path, tmp_path / "old")
     assert done[:2] == ["load", "train"]
     assert len(made.bodies) > 10

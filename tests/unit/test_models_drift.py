@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import beta, binom
 
-from experiments.regimes import REGIMES, STRATEGIES, Regime, Strategy, run, weeks_of
+from experiments.simulation.drift_regimes import (
+    REGIMES,
+    STRATEGIES,
+    Regime,
+    Strategy,
+    run,
+    weeks_of,
+)
 from models.evaluation.drift_section import drift
 from models.statistics import sequential_test, thompson_race
 from models.statistics.drift import Reference, psi, reference, score_shift, shifts

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
-from experiments.synth.write import write
+from experiments.synthetic.records.writer import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import read_folder

@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from experiments.synth import tables
-from experiments.synth.write import generate
+from experiments.synthetic.records import crossing_tables
+from experiments.synthetic.records.writer import generate
 from models.data.propensity_log import Logged
 from models.evaluation.off_policy import policy_value
 from tests.unit.synth_worlds import config
@@ -43,7 +43,7 @@ class Period:
 
 def periods(seed: int) -> list[Period]:
     made = generate(config(CROSSINGS, seed=seed))
-    kept = tables.rows(made)
+    kept = crossing_tables.rows(made)
     assert kept is not None
     trip = kept.trip[kept.is_entry]
     officers = 1 - (1 - made.propensity[trip]) / (1 - 0.02)  # what the random stream did not add

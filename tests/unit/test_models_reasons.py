@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.domain.records import Arrival, Crossing
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
-from experiments.reason_audit import Judged, audit
+from experiments.benchmarks.reason_audit import Judged, audit
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.spec import Feature
 from models.explanation import reason_eligibility, reason_sentences

@@ -8,8 +8,8 @@ import pytest
 
 from engine.domain.records import Arrival
 from engine.domain.time_units import HOUR, micros
-from experiments.shift import Shift, cut, opening
-from experiments.synth.write import write
+from experiments.support.held_out_shift import Shift, cut, opening
+from experiments.synthetic.records.writer import write
 
 END = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OPENS = micros(END) - 24 * HOUR

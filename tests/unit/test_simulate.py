@@ -11,13 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
-from experiments.simulate import END, POLICIES, compared, live
-from experiments.simulate_figures import Year, miss_rate, paired
-from experiments.simulate_learners import Exploit
-from experiments.simulate_plot import draw
-from experiments.simulate_policies import Random
-from experiments.simulate_setting import Setting, Span, setting
-from experiments.synth.config import Floats, Ints
+from experiments.simulation.baseline_policies import Random
+from experiments.simulation.learning_policies import Exploit
+from experiments.simulation.plots import draw
+from experiments.simulation.results import Year, miss_rate, paired
+from experiments.simulation.run import END, POLICIES, compared, live
+from experiments.simulation.world_setup import Setting, Span, setting
+from experiments.synthetic.config import Floats, Ints
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 LONG = Span(crossings=24_000, days=84, past_days=14)

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
-from experiments.simulate import END
-from experiments.simulate_candidates import Candidates
-from experiments.simulate_desk import Desk
-from experiments.simulate_policies import Profiles
-from experiments.simulate_setting import (
+from experiments.simulation.baseline_policies import Profiles
+from experiments.simulation.candidate_records import Candidates
+from experiments.simulation.capacity_allocation import Desk
+from experiments.simulation.run import END
+from experiments.simulation.world_setup import (
     LOOK,
     LOT,
     SEARCH,
@@ -20,10 +20,10 @@ from experiments.simulate_setting import (
     expected_minutes,
     setting,
 )
-from experiments.synth import search
-from experiments.synth.config import Floats, Ints
-from experiments.synth.officers import RANDOM, SCORE
-from experiments.synth.unfold import unfold
+from experiments.synthetic.config import Floats, Ints
+from experiments.synthetic.unfolding import inspections
+from experiments.synthetic.unfolding.historical_policy import RANDOM, SCORE
+from experiments.synthetic.unfolding.world_simulation import unfold
 from features.offline.compact_columns import Facts, Keys
 from features.offline.encoded_history import Events, Log, derive
 from features.offline.feature_matrix import matrix
@@ -119,7 +119,7 @@ def test_searches_take_the_minutes_expected() -> None:
     expected = expected_minutes(trips)
     for at, basis in ((SEARCH, SCORE), (LOT, RANDOM), (LOOK, SCORE)):
         asked = (np.full(len(rows), basis, np.int8), np.ones(len(rows)))
-        done = search.search(
+        done = inspections.search(
             trips,
             np.random.default_rng(1),
             rows=rows,

@@ -9,7 +9,7 @@ import pytest
 
 from api.commands.learning import _write_scores
 from engine.storage.csv_cells import STARTS, escape_cell
-from experiments.synth.write import write
+from experiments.synthetic.records.writer import write
 from features.intake.atomic_writer import _write_quarantine
 from features.intake.file_reader import Fault
 

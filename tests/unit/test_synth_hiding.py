@@ -4,13 +4,22 @@ from collections import Counter
 
 import numpy as np
 
-from experiments.synth import hiding
-from experiments.synth.circles import FRONTS
-from experiments.synth.config import Ints
-from experiments.synth.hiding import BULK, CARTONS, WAYS, Journey, allowed, drawn, held, ranked
-from experiments.synth.network import CAR, TRUCK
-from experiments.synth.officers import Choice, Results
-from experiments.synth.unfold import World, unfold
+from experiments.synthetic.config import Ints
+from experiments.synthetic.unfolding.historical_policy import Choice, Results
+from experiments.synthetic.unfolding.world_simulation import World, unfold
+from experiments.synthetic.world import concealment
+from experiments.synthetic.world.concealment import (
+    BULK,
+    CARTONS,
+    WAYS,
+    Journey,
+    allowed,
+    drawn,
+    held,
+    ranked,
+)
+from experiments.synthetic.world.network import CAR, TRUCK
+from experiments.synthetic.world.smuggling_rings import FRONTS
 from tests.unit.synth_worlds import world
 
 CARGO = np.array([way.place.startswith("cargo.") for way in WAYS])
@@ -50,7 +59,7 @@ def test_what_is_large_lies_where_there_is_room() -> None:
     rng = np.random.default_rng(1)
     heavy = journeys(2000, kg=775.0)
     ways = drawn(rng, heavy, allowed(rng, heavy))
-    assert min(WAYS[way].room_kg for way in ways) * hiding.SPLIT >= 775
+    assert min(WAYS[way].room_kg for way in ways) * concealment.SPLIT >= 775
     assert held(np.array([3.0, 60.0]), np.array([CAR, CAR]), np.array([10, 10])).tolist() == [3, 5]
     wide = allowed(rng, journeys(200, kg=1e6, kind=CAR))
     assert (wide.sum(axis=1) >= 1).all(), "what fits nowhere lies where there is most room"

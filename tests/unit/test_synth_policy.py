@@ -3,9 +3,9 @@
 import numpy as np
 
 from engine.domain.records import PLACES
-from experiments.synth import search
-from experiments.synth.config import Ints
-from experiments.synth.officers import (
+from experiments.synthetic.config import Ints
+from experiments.synthetic.unfolding import inspections
+from experiments.synthetic.unfolding.historical_policy import (
     COUNTERPART,
     OFFICER,
     RANDOM,
@@ -14,8 +14,8 @@ from experiments.synth.officers import (
     Choice,
     Historical,
 )
-from experiments.synth.plan import Plan, plan
-from experiments.synth.unfold import World, unfold
+from experiments.synthetic.unfolding.world_simulation import World, unfold
+from experiments.synthetic.world.world_plan import Plan, plan
 from tests.unit.synth_worlds import config, deviation, deviations, world
 
 BOUND = 4.5
@@ -124,9 +124,9 @@ def test_picks_by_eye_and_by_word_have_no_propensity_of_the_engine() -> None:
 def test_random_checks_are_thorough_and_finds_lie_where_somebody_looked() -> None:
     of = world()
     acts, loads = of.acts, of.plan.loads
-    full = np.asarray(acts.methods[:, search.XRAY :].any(axis=1))
-    found = acts.outcome == search.SEIZURE
-    place = search.HIDING_PLACE[of.hiding[acts.row]]
+    full = np.asarray(acts.methods[:, inspections.XRAY :].any(axis=1))
+    found = acts.outcome == inspections.SEIZURE
+    place = inspections.HIDING_PLACE[of.hiding[acts.row]]
 
     assert full[acts.basis == RANDOM].all()
     assert not full[acts.basis == SCORE].all()

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from engine.domain.time_units import DAY, HOUR
-from experiments.synth import habits
-from experiments.synth.circles import FRONTS
-from experiments.synth.config import Ints, pick_within
-from experiments.synth.network import PAIRS, TRUCK
-from experiments.synth.officers import Choice, Historical, Results
-from experiments.synth.plan import plan
-from experiments.synth.trips import ESCORT, RUN
-from experiments.synth.unfold import unfold
+from experiments.synthetic.config import Ints, pick_within
+from experiments.synthetic.unfolding.historical_policy import Choice, Historical, Results
+from experiments.synthetic.unfolding.world_simulation import unfold
+from experiments.synthetic.world import trip_signals
+from experiments.synthetic.world.network import PAIRS, TRUCK
+from experiments.synthetic.world.smuggling_rings import FRONTS
+from experiments.synthetic.world.trips import ESCORT, RUN
+from experiments.synthetic.world.world_plan import plan
 from tests.unit.synth_worlds import config, deviation, world
 
 
@@ -160,7 +160,7 @@ def test_vehicles_stay_apart_in_a_world_of_any_size() -> None:
     vehicle = np.repeat(np.array([0, 1, 2_000_000]), 3)
     at = np.tile(np.array([0, HOUR, 300 * DAY]), 3)
     gap = np.full(9, 5.0)
-    moved = habits._apart(at, vehicle, gap).reshape(3, 3)
+    moved = trip_signals._apart(at, vehicle, gap).reshape(3, 3)
 
     assert (moved == [0, 5 * HOUR, 300 * DAY]).all()
 

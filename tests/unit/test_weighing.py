@@ -6,8 +6,8 @@ from itertools import islice
 
 import pytest
 
-from experiments.arrivals import endless
-from experiments.faults.memory import MOST_BYTES, TELLING, Weight, growing, steepness
+from experiments.faults.memory_growth import MOST_BYTES, TELLING, Weight, growing, steepness
+from experiments.support.arrivals import endless
 
 MB = 1 << 20
 TRIALS = 50_000

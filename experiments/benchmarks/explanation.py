@@ -1,0 +1,123 @@
+"""Exact explanations against ``shap.TreeExplainer`` on the same 200 trees, rows and machine.
+
+What a bundle would say is held against its own calibrated log-odds first: of a whole model, with
+its lines and both targets, over ten thousand rows. Then both are asked for the contributions of one
+ensemble: row by row, as a service asks, and in one batch, as a report does. Before anything is
+timed both must say the same of every row, and sum to the ensemble's own log-odds. Synthetic
+history, features as in service.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from experiments.support.benchmark_harness import Row, interleaved, row, times_faster
+from experiments.synthetic.records.writer import write
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.intake.load import read_folder
+from models.config import TrainConfig, Trees
+from models.data.build_dataset import assemble
+from models.data.dataset import Dataset
+from models.explanation.tree_shap import TreeShap
+from models.learning.fit import fit
+from models.learning.fitted_model import Model
+from models.scoring.tree_arrays import paths
+from models.training.past_seizures import contributions_of
+
+CROSSINGS = 60_000
+TREES = 200
+ROWS = 400
+SUMMED = 10_000
+"""Rows whose contributions are summed, of the whole model."""
+ONE_BY_ONE = 60
+"""Rows explained one at a time in a turn."""
+ROUNDS = 15
+NANO = 1e-9
+"""Largest difference in log-odds between the two, and from the margin."""
+
+
+def run(data: Path | None) -> list[Row]:
+    """Return the rows of ``bench explain``, on the history in ``data`` or a synthetic one."""
+    with TemporaryDirectory(prefix="bench-explain-") as name:
+        folder = Path(name) / "network" if data is None else data
+        if data is None:
+            write(folder, crossings=CROSSINGS, seed=1)
+        dataset = assemble(read_folder(folder).tables, Plan(CATALOGUE))
+    until = int(dataset.as_of[-1]) + 1
+    model = fit(dataset, TrainConfig(), until=until, known_before=until)
+    draw = np.random.default_rng(1)
+    asked = dataset.values[draw.choice(len(dataset), SUMMED)]
+    drawn = draw.choice(len(dataset), ROWS, replace=False)
+    return [summed(model, asked), *compared(_fitted(dataset), dataset.values[drawn])]
+
+
+def summed(model: Model, values: NDArray[np.float32]) -> Row:
+    """Return how far contributions are from the log-odds they must sum to, rows of shape (n, f)."""
+    explained, margins = contributions_of(model), model.margins(values)
+    off = 0.0
+    for target, head in model.heads.items():
+        sums = np.array([explained.target(one, target).sum() for one in values])
+        off = max(off, float(np.abs(sums - head.log_odds(margins)).max()))
+    name = f"furthest from the calibrated log-odds of both targets, {len(values):,} rows"
+    return row(name, "log-odds / 10^9", off / NANO, "<= 1")
+
+
+def _fitted(dataset: Dataset) -> HistGradientBoostingClassifier:
+    """Fit trees shaped as those of a training run, on every inspected crossing."""
+    rows = dataset.evidence("discrepancy")
+    values = dataset.values[rows]
+    values = np.where(np.isnan(values).all(axis=0), np.float32(0), values)
+    trees = Trees()
+    estimator = HistGradientBoostingClassifier(
+        max_iter=TREES,
+        learning_rate=trees.learning_rate,
+        max_depth=trees.depth,
+        max_leaf_nodes=trees.leaves,
+        min_samples_leaf=trees.smallest_leaf,
+        l2_regularization=trees.ridge,
+        max_features=trees.share_of_features,
+        categorical_features=None,
+        early_stopping=False,
+        random_state=1,
+    )
+    return estimator.fit(values, dataset.discrepancy[rows])
+
+
+def compared(estimator: HistGradientBoostingClassifier, values: NDArray[np.float32]) -> list[Row]:
+    """Return the benchmark's rows for a fitted ensemble and rows of shape (n, f)."""
+    import shap  # with all that it draws with; whoever imports this module need not wait for it
+
+    nodes = [predictor.nodes for (predictor,) in estimator._predictors]
+    ours = TreeShap(paths(nodes, float(estimator._baseline_prediction.ravel()[0])), values.shape[1])
+    peer = shap.TreeExplainer(estimator)
+    mine, theirs = ours.rows(values), peer.shap_values(values)
+    margin = estimator.decision_function(values)
+    apart = float(np.abs(mine - theirs).max())
+    off = float(np.abs(ours.base + mine.sum(axis=1) - margin).max())
+    some = values[:ONE_BY_ONE]
+    seconds = interleaved(
+        {
+            "ours": lambda: [ours(one) for one in some],
+            "peer": lambda: [peer.shap_values(one.reshape(1, -1)) for one in some],
+            "ours, batch": lambda: ours.rows(values),
+            "peer, batch": lambda: peer.shap_values(values),
+        },
+        ROUNDS,
+    )
+    against = f"against shap.TreeExplainer, {len(nodes)} trees"
+    return [
+        row("furthest apart from shap.TreeExplainer", "log-odds / 10^9", apart / NANO, "<= 1"),
+        row("furthest from the ensemble's own margin", "log-odds / 10^9", off / NANO, "<= 1"),
+        row(f"rows one by one {against}", "times", times_faster(seconds, "ours", "peer"), ">= 4"),
+        row(
+            f"a batch of rows {against}",
+            "times",
+            times_faster(seconds, "ours, batch", "peer, batch"),
+            ">= 4",
+        ),
+        row("explanations one by one", "per second", len(some) / min(seconds["ours"]), ">= 0"),
+    ]

@@ -1,0 +1,291 @@
+"""Who sees only where vehicles are sent: what can they learn of the score.
+
+An insider with a checkpoint's key watches some hundred entries: what was declared of each, and the
+channel it was given. A surrogate is taught by that, and asked who else stands in the eighth of
+highest risk. Channels come from the service's own selection (``engine.selection.policy``), with its
+shares and its lot; risks from our own model on a synthetic network that it has not seen. The best
+of three surrogates is reported, chosen in hindsight: a real one would have to guess.
+
+The insider may file acts, too. After one the answer has no figure; after a full act on a referred
+vehicle it has the subjects of its reasons, in words. Three insiders use them: one lets go of
+referrals whose subjects are unlike those of yellow ones, which the score alone picks; one learns
+each subject apart; and one knows outright which referrals were random checks, which is more than
+any words could tell. None may do better than channels alone.
+
+Beside it stands what no blinding can take away: how well the vehicle's class alone tells, which
+anybody sees in the yard. SYNTHETIC: no figure here is about any border.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from engine.domain.time_units import DAY
+from engine.selection.percentiles import LEVELS, percentile
+from engine.selection.policy import INSPECTED, Channel, Policy, lot, scored, select
+from engine.selection.randomization import RANDOM, SCORE
+from experiments.benchmarks.quality import peers
+from experiments.benchmarks.queue_places import ScoredEntries, apart, merits
+from experiments.support.benchmark_harness import Row, row
+from experiments.synthetic.records.writer import write
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.history.labels import labels
+from features.intake.load import read_folder
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
+from models.array_types import Floats
+from models.config import TrainConfig
+from models.data.build_dataset import dataset, frozen
+from models.learning.fit import fit
+from models.learning.fitted_model import Model
+from models.training.past_seizures import contributions_of
+
+CROSSINGS = 60_000
+SEEDS = (1, 2)
+QUERIES = 300
+"""Entries that the insider watched."""
+DRAWS = 10
+"""Sets of watched entries, each with draws of its own."""
+QUARTER = 91 * DAY
+TOP = 0.125
+MOST = "<= 0.8"
+ADDED = "<= 0.02"
+"""What answers after acts may add to what channels tell; sets of 300 entries differ by .01."""
+MOST_REASONS = 6
+FEWEST = 5
+"""Referrals of a subject from which on it is learnt apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Entries of one network: what is declared of each, and where it stands at its post."""
+
+    declared: Floats
+    """Shape (n, columns): codes of texts, and numbers; 0 where nothing was said."""
+    vehicle_class: NDArray[np.object_]
+    level: Floats
+    """Share of its post's risks below its own, shape (n,)."""
+    subjects: NDArray[np.bool_]
+    """Which families the reasons of each would be about, shape (n, families)."""
+    entries: ScoredEntries | None = None
+    """The same entries with their posts and risks, for their places."""
+
+    @property
+    def is_high(self) -> NDArray[np.bool_]:
+        """Who stands in the part of highest risk."""
+        return self.level >= 1.0 - TOP
+
+
+def run(_data: Path | None) -> list[Row]:
+    """Return the rows of ``bench probing``, on synthetic networks."""
+    worlds = [watched(seed, CROSSINGS) for seed in SEEDS]
+    policy = Policy()
+    most, least = policy.random_share, 0.10
+    settings = (
+        (f"after {QUERIES} entries", policy, QUERIES, MOST),
+        ("after 100 entries", policy, 100, ">= 0"),
+        ("after 1000 entries", policy, 1000, ">= 0"),
+        ("the cut blurred as wide as it goes", replace(policy, blur=1.0), QUERIES, ">= 0"),
+        (
+            f"a lot of {least:.0%} for {most:.0%}",
+            replace(policy, random_share=least),
+            QUERIES,
+            ">= 0",
+        ),
+        (
+            "the lot alone (nothing to learn)",
+            replace(policy, red_share=0.0, yellow_share=0.0, random_share=0.1),
+            QUERIES,
+            ">= 0",
+        ),
+    )
+    rows = []
+    for number, world in enumerate(worlds, 1):
+        named = f"network {number}: AUC of the best surrogate"
+        for said, shares, queries, must in settings:
+            rows.append(row(f"{named}, {said}", "AUC", probed(world, shares, queries), must))
+        known = f"network {number}: AUC of the vehicle's class alone"
+        rows.append(row(known, "AUC", by_class(world), ">= 0"))
+        rows += [*_after_acts(world, number), *_places(world, number)]
+    return rows
+
+
+def _after_acts(world: Watched, number: int) -> Iterator[Row]:
+    """Yield what answers after acts add to what channels tell."""
+    alone = probed(world, Policy(), QUERIES)
+    for said, insider in INSIDERS.items():
+        more = probed(world, Policy(), QUERIES, insider=insider) - alone
+        name = f"network {number}: AUC that {said} adds to channels, after {QUERIES} entries"
+        yield row(name, "AUC", more, ADDED)
+
+
+def _places(world: Watched, number: int) -> Iterator[Row]:
+    """Yield how well the place in the queue tells bases apart, and how well it would undrawn."""
+    if world.entries is None:
+        return
+    for all_own, must in ((False, "<= 0.55"), (True, ">= 0")):
+        runs = [
+            merits(world.entries, np.random.default_rng(draw), all_own=all_own)
+            for draw in range(DRAWS)
+        ]
+        how = ", each by its own risk" if all_own else ""
+        for said, one in apart(runs).items():
+            name = f"network {number}: AUC of places, {said}, {one.pairs:,} pairs{how}"
+            yield row(name, "AUC", one.auc, must)
+
+
+def watched(seed: int, crossings: int) -> Watched:
+    """Return the entries of a network's last quarter, scored by a model fitted before it."""
+    with TemporaryDirectory(prefix="bench-probing-") as name:
+        write(Path(name) / "network", crossings=crossings, seed=seed)
+        tables = read_folder(Path(name) / "network").tables
+    begins = int(pc.max(tables.crossings["arrived_at"]).as_py()) - QUARTER
+    known, plan = frozen(tables, labels_before=begins), Plan(CATALOGUE)
+    seen = dataset(known, matrix(read_log(known, plan), plan), labels(known))
+    asked = (seen.arrived_at >= begins) & (seen.direction == "entry")
+    model = fit(seen, TrainConfig(), until=begins, known_before=begins)
+    risks, kinds, posts = (
+        model.risk(seen.values[asked]),
+        seen.vehicle_class[asked],
+        seen.post[asked],
+    )
+    columns, _ = peers.raw(tables, seen.crossing_id[asked])
+    level = levels(risks, posts)
+    order = np.argsort(seen.arrived_at[asked], kind="stable")
+    entries = ScoredEntries(posts[order], kinds[order], risks[order], level[order])
+    return Watched(
+        np.nan_to_num(columns), kinds, level, subjects(model, seen.values[asked]), entries
+    )
+
+
+def subjects(model: Model, values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return what the reasons of rows of shape (n, f) are about: families of what raises most."""
+    explained, names = contributions_of(model), sorted({f.family for f in CATALOGUE.values()})
+    family = np.array([names.index(feature.family) for feature in CATALOGUE.values()])
+    found = np.zeros((len(values), len(names)), np.bool_)
+    for at, one in enumerate(values):
+        added = explained.risk(one)[: len(family)]
+        strongest = np.argsort(-added)[:MOST_REASONS]
+        found[at, family[strongest[added[strongest] > 0]]] = True
+    return found
+
+
+def levels(risks: Floats, posts: NDArray[np.object_]) -> Floats:
+    """Return where each risk stands among those of its post."""
+    found = np.empty(len(risks))
+    for post in set(posts.tolist()):
+        here = posts == post
+        table = np.quantile(risks[here], np.linspace(0, 1, LEVELS)).tolist()
+        found[here] = [percentile(table, one) for one in risks[here].tolist()]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Where entries were sent, shape (n,) each."""
+
+    to_officers: NDArray[np.bool_]
+    is_red: NDArray[np.bool_]
+    by_score: NDArray[np.bool_]
+    """Which the score picked, whatever else did; no answer says so."""
+
+
+def sent(world: Watched, policy: Policy, rng: np.random.Generator) -> Sent:
+    """Return who is sent to officers, as the service would have it."""
+    drawn = rng.random((len(world.level), 2)).tolist()
+    chosen = [
+        select((*scored(policy, level), lot(policy)), {SCORE: score, RANDOM: luck})
+        for level, (score, luck) in zip(world.level.tolist(), drawn, strict=True)
+    ]
+    return Sent(
+        np.array([one.channel in INSPECTED for one in chosen]),
+        np.array([one.channel is Channel.RED for one in chosen]),
+        np.array([SCORE in one.fired for one in chosen]),
+    )
+
+
+Insider = Callable[[Sent, NDArray[np.bool_]], Sequence[NDArray[np.bool_]]]
+"""From where entries were sent and what their reasons are about to what a surrogate is taught: one
+answer or more an entry, of which the surrogates' chances are averaged."""
+
+
+def by_channel(where: Sent, _: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
+    """Learn who was sent to officers."""
+    return [where.to_officers]
+
+
+def by_likeness(where: Sent, about: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
+    """Let go of red ones that have less in common with yellow ones than nine of ten of those."""
+    yellow = where.to_officers & ~where.is_red
+    usual = about[yellow].mean(axis=0) if yellow.any() else np.zeros(about.shape[1])
+    alike = about @ usual
+    least = np.quantile(alike[yellow], 0.1) if yellow.any() else 0.0
+    return [where.to_officers & (yellow | (alike >= least))]
+
+
+def by_subject(where: Sent, about: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
+    """Learn each subject apart."""
+    every = [where.to_officers & one for one in about.T]
+    return [one for one in every if one.sum() >= FEWEST] or [where.to_officers]
+
+
+def by_secret(where: Sent, _: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
+    """Know which referrals were random checks alone."""
+    return [where.to_officers & where.by_score]
+
+
+INSIDERS: Mapping[str, Insider] = {
+    "letting go of unlike words": by_likeness,
+    "learning each word apart": by_subject,
+    "knowing every random check outright": by_secret,
+}
+
+
+SURROGATES: Sequence[Callable[[], Any]] = (
+    lambda: RandomForestClassifier(200, min_samples_leaf=3, random_state=1),
+    lambda: HistGradientBoostingClassifier(max_iter=60, min_samples_leaf=10, random_state=1),
+    lambda: make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500)),
+)
+
+
+def probed(world: Watched, policy: Policy, queries: int, *, insider: Insider = by_channel) -> float:
+    """Return the AUC of the surrogate that tells best, mean over sets of watched entries."""
+    every = [list(_told(world, policy, queries, draw, insider)) for draw in range(DRAWS)]
+    return float(np.array(every).mean(axis=0).max())
+
+
+def _told(
+    world: Watched, policy: Policy, queries: int, draw: int, insider: Insider
+) -> Iterator[float]:
+    rng = np.random.default_rng(draw)
+    where = sent(world, policy, rng)
+    order = rng.permutation(len(world.level))
+    taught, asked = order[:queries], order[queries:]
+    seen = Sent(where.to_officers[taught], where.is_red[taught], where.by_score[taught])
+    answers = [one for one in insider(seen, world.subjects[taught]) if one.any() and not one.all()]
+    for make in SURROGATES:
+        if not answers:
+            yield 0.5
+            continue
+        made = [make().fit(world.declared[taught], one) for one in answers]
+        chance = sum(one.predict_proba(world.declared[asked])[:, 1] for one in made)
+        yield float(roc_auc_score(world.is_high[asked], chance))
+
+
+def by_class(world: Watched) -> float:
+    """Return the AUC of each class's own share of high risks."""
+    coded = OneHotEncoder().fit_transform(world.vehicle_class.reshape(-1, 1)).toarray()
+    shares = coded @ (coded.T @ world.is_high / coded.sum(axis=0))
+    return float(roc_auc_score(world.is_high, shares))

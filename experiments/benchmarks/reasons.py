@@ -1,0 +1,116 @@
+"""Reasons of a home's referred vehicles, judged as they were recorded.
+
+``darvoza demo --once --home DIR``, then ``darvoza bench reasons --data DIR``: every referred
+decision of the newest rule is read from the journal, its features are read again as of its time,
+and :mod:`experiments.benchmarks.reason_audit` judges the sentences. SYNTHETIC where the home is.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from engine.decision.record_codec import Filing, read_back
+from engine.domain.network import read_network
+from engine.errors import HomeError
+from engine.explanation.reasons import REASONS_VERSION, Reason
+from engine.journal.journal import Journal
+from engine.ports import FeatureRows, Scorer
+from engine.queue.queue import listed
+from engine.selection.policy import INSPECTED
+from engine.storage.database import Store
+from engine.storage.home import Home
+from experiments.benchmarks.reason_audit import Judged, audit
+from experiments.support.benchmark_harness import Row, row
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.online.online_features import OnlineFeatures
+from models.bundle.bundle import signing_key
+from models.bundle.scorer import Scorer as BundleScorer
+
+MOST_READ = 100_000
+EXPECTED = re.compile(r"(\d+\.\d+) finds expected")
+
+
+def run(data: Path | None) -> list[Row]:
+    """Return the rows of ``bench reasons`` on the home in ``data``."""
+    if data is None or not Home(data).network.exists():
+        raise HomeError(str(data), "name a home with --data: darvoza demo --once --home DIR")
+    home = Home(data)
+    store = Store(home.database_url)
+    try:
+        return judged(list(referred(home, store)))
+    finally:
+        store.dispose()
+
+
+def judged(found: list[tuple[Filing, Judged]]) -> list[Row]:
+    """Return the benchmark's rows."""
+    tally = audit(one for _, one in found)
+    decisions = [filing.decision for filing, _ in found]
+    random = [one for one in decisions if one["is_random"]]
+    silent = sum(one["reasons"][0]["code"] != "random_check" for one in random)
+    few = sum(len(one["reasons"]) < 3 for one in decisions)
+    of = f"of {len(decisions)} referred vehicles"
+    return [
+        row("referred vehicles", "decisions", len(decisions), ">= 200"),
+        row(f"{of}: rates without inspections", "reasons", tally.rates_without_inspections, "<= 0"),
+        row(
+            f"{of}: first reason weak, empty or usual",
+            "share",
+            tally.poor_first / max(len(decisions), 1),
+            "<= 0.1",
+        ),
+        row(
+            f"{of}: the same behind the sentences that say who picked them",
+            "share",
+            tally.poor_of_model / max(len(decisions), 1),
+            "<= 0.15",
+        ),
+        row(f"{of}: fewer than three reasons", "decisions", few, "<= 0"),
+        row(f"of {len(random)} random picks: without their sentence", "decisions", silent, "<= 0"),
+        row(
+            "search orders that contradict their own figures",
+            "decisions",
+            sum(map(contradicts, decisions)),
+            "<= 0",
+        ),
+    ]
+
+
+def contradicts(decision: Mapping[str, Any]) -> bool:
+    """Tell whether a place of a search order stands behind one with a worse stated figure."""
+    said = (EXPECTED.match(step["why"]) for step in decision["search_order"])
+    figures = [float(one[1]) for one in said if one is not None]
+    return any(after > before for before, after in pairwise(figures))
+
+
+def referred(home: Home, store: Store) -> Iterator[tuple[Filing, Judged]]:
+    """Yield each referred decision that a model made, with what its reasons were made from."""
+    features = OnlineFeatures(Plan(CATALOGUE), read_network(home.network))
+    journal = Journal(store, [])
+    key = signing_key(home).public_key()
+
+    @lru_cache(maxsize=2)
+    def scorer(version: str) -> Scorer:
+        return BundleScorer.load(home.bundles / version, key=key)
+
+    with store.read() as connection:
+        for channel in INSPECTED:
+            for known in listed(connection, post=None, channel=channel, since=0, most=MOST_READ):
+                filing = read_back(journal.body(connection, known.seq))
+                inputs = filing.inputs
+                if inputs.model_version is None or inputs.sentences != REASONS_VERSION:
+                    continue
+                rows = features.read(connection, [filing.arrival], as_of=[inputs.as_of])
+                yield filing, _judged(filing, rows, scorer(inputs.model_version))
+
+
+def _judged(filing: Filing, rows: FeatureRows, scorer: Scorer) -> Judged:
+    crossing, behind = filing.arrival.crossing, rows.evidence[0]
+    found = scorer.explain(rows.values[0], vehicle_class=crossing.vehicle_class, post=crossing.post)
+    known = {one.feature: replace(one, evidence=behind.get(one.feature)) for one in found}
+    return Judged(tuple(Reason(**one) for one in filing.decision["reasons"]), known)

@@ -1,0 +1,212 @@
+"""Four servers on one machine, in turns: ours, two peers on the same model, one that does nothing.
+
+Each is a process of its own, driven from this one over kept connections. What is claimed are
+ratios, each the median over turns of one run; a slow moment of the machine hits all of them.
+"""
+
+import asyncio
+import socket
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from experiments.benchmarks.serving.deployment import BATCH, Deployment, nothings
+from experiments.benchmarks.serving.peer_models import PLAIN, command, environment
+from experiments.support.benchmark_harness import Row, row
+from experiments.support.http_client import Line, get, post
+from experiments.support.processes import Server
+
+CONNECTIONS = 16
+TURN_SECONDS = 1.5
+TURNS = 7
+STARTS = 3
+_UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
+OURS, MLFLOW, PLAINLY, NOTHING = "ours", "mlflow models serve", "a plain service", "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one server did in one turn."""
+
+    rate: float
+    """Rows answered a second."""
+    cpu: float
+    """Seconds of processor time a row."""
+    p50: float
+    p99: float
+    """Seconds until an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How the servers are asked: over how many lines, for how many rows at once."""
+
+    name: str
+    connections: int
+    rows: int
+    asked: Mapping[str, Iterator[bytes]]
+
+
+def settings(made: Deployment) -> list[Setting]:
+    """Return what is asked of whom."""
+    alone, many = f"{CONNECTIONS} connections", f"batches of {BATCH}"
+    single = {
+        OURS: made.decisions("one"),
+        MLFLOW: made.invocations(1),
+        PLAINLY: made.predictions(1),
+        NOTHING: nothings(),
+    }
+    batches = {
+        OURS: made.batches(),
+        MLFLOW: made.invocations(BATCH),
+        PLAINLY: made.predictions(BATCH),
+    }
+    return [
+        Setting(alone, CONNECTIONS, 1, single),
+        Setting("1 connection", 1, 1, single),
+        Setting(many, 1, BATCH, batches),
+    ]
+
+
+class Contest:
+    """The servers, started when asked for."""
+
+    def __init__(self, made: Deployment) -> None:
+        self._made = made
+
+    def server(self, name: str) -> tuple[Server, bytes]:
+        """Return a server that was not started yet, and what it answers once it is up."""
+        port, scratch = free_port(), self._made.scratch
+        python = [sys.executable, "-m"]
+        env, ask = environment(), get("/ping")
+        if name == OURS:
+            line = [*python, "api", "serve", "--port", str(port)]
+            env, ask = self._made.environment, get("/readyz")
+        elif name == MLFLOW:
+            line = command(self._made.peer, port=port)
+        else:
+            model = str(self._made.peer / PLAIN)
+            line, ask = (
+                [*python, "experiments.benchmarks.serving.plain_service", model, str(port)],
+                post("/nothing", b""),
+            )
+        env = {name: value for name, value in env.items() if name != _UNCOMPILED}
+        log = scratch / f"{name.replace(' ', '-')}.log"
+        return Server(line, port, environment=env, log=log), ask
+
+    async def starts(self) -> dict[str, float]:
+        """Return the median seconds from the start of each process to its first answer, alone.
+
+        A first start is not counted: it compiles what an installation runs compiled.
+        """
+        seconds: dict[str, list[float]] = {OURS: [], MLFLOW: [], PLAINLY: []}
+        for number in range(STARTS + 1):
+            for name, found in seconds.items():
+                server, ask = self.server(name)
+                with server:
+                    taken = await server.first_answer(ask)
+                found += [taken] if number else []
+        return {name: statistics.median(found) for name, found in seconds.items()}
+
+    async def rows(self) -> list[Row]:
+        """Return what the servers did beside each other."""
+        starts = await self.starts()
+        with ExitStack() as stack:
+            servers = {}
+            for name in starts:
+                server, ask = self.server(name)
+                servers[name] = stack.enter_context(server)
+                await server.first_answer(ask)
+            servers[NOTHING] = servers[PLAINLY]
+            found = []
+            for setting in settings(self._made):
+                found += ratios(setting, await _turns(setting, servers))
+            memory = {name: server.memory_bytes() for name, server in servers.items()}
+        return [*found, *_once("cold start", starts), *_once("memory", memory)]
+
+
+async def _turns(setting: Setting, servers: Mapping[str, Server]) -> dict[str, list[Turn]]:
+    turns: dict[str, list[Turn]] = {name: [] for name in setting.asked}
+    for number in range(TURNS + 1):
+        for name, asked in setting.asked.items():
+            turn = await drive(servers[name], asked, setting)
+            if number:  # the first turn warms up
+                turns[name].append(turn)
+    return turns
+
+
+async def drive(server: Server, asked: Iterator[bytes], setting: Setting) -> Turn:
+    """Drive one server for one turn; raises ``RuntimeError`` at an answer that is none."""
+    waited: list[float] = []
+    until = time.perf_counter() + TURN_SECONDS
+
+    async def one() -> None:
+        async with Line(server.port) as line:
+            while (began := time.perf_counter()) < until:
+                status, body = await line.ask(next(asked))
+                if status >= 300:
+                    raise RuntimeError(f"answered {status}: {body[:200]!r}")
+                waited.append(time.perf_counter() - began)
+
+    began, cpu = time.perf_counter(), server.cpu_seconds()
+    await asyncio.gather(*(one() for _ in range(setting.connections)))
+    seconds, rows = time.perf_counter() - began, len(waited) * setting.rows
+    slow = sorted(waited)[int(0.99 * (len(waited) - 1))]
+    spent = (server.cpu_seconds() - cpu) / rows
+    return Turn(rows / seconds, spent, statistics.median(waited), slow)
+
+
+MUST = {
+    ("throughput", f"{CONNECTIONS} connections", MLFLOW): ">= 15",
+    ("throughput", f"{CONNECTIONS} connections", PLAINLY): ">= 4",
+    ("throughput", f"batches of {BATCH}", MLFLOW): ">= 1.0",
+    ("processor time", f"{CONNECTIONS} connections", MLFLOW): "<= 0.067",
+    ("cold start", "", MLFLOW): "<= 0.2",
+}
+"""Bars; whatever has none is printed for its own sake."""
+
+
+def ratios(setting: Setting, turns: Mapping[str, Sequence[Turn]]) -> list[Row]:
+    """Return a setting's rows: ours over each peer's, turn by turn; medians."""
+    found = [row(f"decisions, {setting.name}", "per second", _median(turns[OURS], "rate"), ">= 0")]
+    for peer in turns:
+        if peer == OURS:
+            continue
+        for what, field in (
+            ("throughput", "rate"),
+            ("processor time", "cpu"),
+            ("p50", "p50"),
+            ("p99", "p99"),
+        ):
+            pairs = zip(turns[OURS], turns[peer], strict=True)
+            seen = statistics.median(getattr(o, field) / getattr(p, field) for o, p in pairs)
+            must = MUST.get((what, setting.name, peer), ">= 0")
+            found.append(row(f"{what} against {peer}, {setting.name}", "times", seen, must))
+    return found
+
+
+def _median(turns: Sequence[Turn], field: str) -> float:
+    middle: float = statistics.median(getattr(turn, field) for turn in turns)
+    return middle
+
+
+def _once(what: str, known: Mapping[str, float]) -> list[Row]:
+    return [
+        row(
+            f"{what} against {peer}",
+            "times",
+            known[OURS] / known[peer],
+            MUST.get((what, "", peer), ">= 0"),
+        )
+        for peer in (MLFLOW, PLAINLY)
+    ]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,136 @@
+"""What the serving benchmark serves: a home with a model in force, made by the command line.
+
+Peers get the same model and ready-made rows of features; the service gets arrivals as a checkpoint
+would send them. A history may have ended long ago: what came last in it is sent as if it came now.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from engine.domain.time_units import DAY, SystemClock, moment
+from engine.errors import NotEnoughDataError
+from engine.storage.home import DATABASE_VARIABLE, Home
+from experiments.benchmarks.serving.peer_models import save
+from experiments.support.arrivals import Sent, endless
+from experiments.support.held_out_shift import cut, opening
+from experiments.support.http_client import post
+from experiments.synthetic.records.writer import write
+
+CROSSINGS, SPAN_DAYS = 60_000, 90
+ENTRIES = 500
+"""Distinct entries that are sent over and over, at least."""
+POSTS = 4
+"""Posts that send."""
+BATCH = 100
+"""Rows of a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A home with a model in force, what is sent to it, and the peers' model."""
+
+    scratch: Path
+    home: Path
+    version: str
+    bodies: Sequence[Mapping[str, Any]]
+    keys: Mapping[str, str]
+    """By post."""
+    peer: Path
+    columns: Sequence[str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of the service's process."""
+        kept = {name: value for name, value in os.environ.items() if name != DATABASE_VARIABLE}
+        return kept | {"DARVOZA_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
+
+    def decisions(self, prefix: str) -> Iterator[bytes]:
+        """Yield requests for one decision each, from several posts; a prefix makes them new."""
+        for one in endless(self.bodies, prefix=prefix):
+            yield post("/v1/decisions", one.body, key=self.keys[one.post])
+
+    def batches(self) -> Iterator[bytes]:
+        """Yield requests for a batch of decisions each, from one post."""
+        where, key = next(iter(self.keys.items()))
+        sent = endless([b for b in self.bodies if b["crossing"]["post"] == where], prefix="many")
+        while True:
+            yield post("/v1/decisions/batch", _array(sent), key=key)
+
+    def invocations(self, rows: int) -> Iterator[bytes]:
+        """Yield requests of MLflow's users: rows of features, with the names of their columns."""
+        for values in _values(rows, len(self.columns)):
+            asked = {"dataframe_split": {"columns": list(self.columns), "data": values}}
+            yield post("/invocations", json.dumps(asked).encode())
+
+    def predictions(self, rows: int) -> Iterator[bytes]:
+        """Yield requests to the plain service."""
+        for values in _values(rows, len(self.columns)):
+            yield post("/predict", json.dumps({"rows": values}).encode())
+
+
+def nothings() -> Iterator[bytes]:
+    """Yield requests to the handler that does nothing."""
+    return cycle([post("/nothing", b"{}")])
+
+
+def _array(sent: Iterator[Sent]) -> bytes:
+    return b"[" + b",".join(next(sent).body for _ in range(BATCH)) + b"]"
+
+
+def _values(rows: int, columns: int) -> Iterator[list[list[float]]]:
+    made = [
+        [[float((n * 31 + row * 7 + at) % 97) for at in range(columns)] for row in range(rows)]
+        for n in range(max(2, 200 // rows))
+    ]
+    return cycle(made)
+
+
+def deploy(scratch: Path, data: Path | None) -> Deployment:
+    """Load, train and promote by the command line, as a user would.
+
+    Raises ``NotEnoughDataError`` where the data hold no entry to send.
+    """
+    now, home = SystemClock().now(), scratch / "home"
+    if data is None:
+        data = scratch / "network"
+        write(data, crossings=CROSSINGS, seed=1, end=moment(now), days=SPAN_DAYS)
+    for name in ("crossings.csv", "network.toml"):
+        if not (data / name).exists():
+            raise NotEnoughDataError("bench serving", f"{data.name} holds no {name}")
+    shift = cut(
+        data, scratch / "history", opens_at=opening(data, latest=now - 2 * DAY, entries=ENTRIES)
+    )
+    entries = [body for body in shift.arrivals if body["crossing"]["direction"] == "entry"]
+    if not entries:
+        raise NotEnoughDataError("bench serving", "no entry is left to send")
+    _told(home, "load", str(shift.history))
+    version: str = _told(home, "train")["version"]
+    for person in ("one", "two"):
+        made = _told(home, "users", "create", person, "--role", "supervisor")
+        _told(home, "promote", version, "--as", person, password=made["password"])
+    posts = sorted({body["crossing"]["post"] for body in entries})[:POSTS]
+    keys = {
+        code: _told(home, "keys", "create", "--role", "checkpoint", "--post", code)["key"]
+        for code in posts
+    }
+    bodies = [body for body in entries if body["crossing"]["post"] in keys]
+    columns = save(Home(home), version, out=scratch / "peer")
+    return Deployment(scratch, home, version, bodies, keys, scratch / "peer", columns)
+
+
+def _told(home: Path, *words: str, password: str = "") -> dict[str, Any]:
+    """Run a command and return what it prints."""
+    line = [sys.executable, "-m", "api", *words, "--home", str(home), "--json"]
+    kept = {name: value for name, value in os.environ.items() if name != DATABASE_VARIABLE}
+    done = subprocess.run(
+        line, env=kept | {"DARVOZA_PASSWORD": password}, check=True, stdout=subprocess.PIPE
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

@@ -1,0 +1,105 @@
+"""What a full decision costs, against two services on the same model, and stage by stage.
+
+A decision here is everything: a validated nested body, features from a loaded history, score,
+selection, reasons where owed, a durable record, an answer with a receipt. The peers are sent rows
+of features ready-made and return numbers: they are asked for less, so no ratio flatters us.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from engine.storage.home import Home
+from experiments.benchmarks.serving.comparison import CONNECTIONS, TURNS, Contest, free_port
+from experiments.benchmarks.serving.deployment import Deployment, deploy
+from experiments.benchmarks.serving.peer_models import estimators
+from experiments.support.benchmark_harness import Row, interleaved, row, times_faster
+from experiments.support.http_client import Line, get
+from experiments.support.processes import Server
+from models.bundle.bundle import read_verify_key
+from models.bundle.scorer import Scorer
+
+SCORED = 200
+"""Distinct rows scored one by one in a turn."""
+WARM, STAGED = 500, 3_000
+"""Decisions before and while processor time is taken apart."""
+STAGES = ("parse", "read", "score", "decide", "explain", "commit", "answer")
+
+
+def run(data: Path | None) -> list[Row]:
+    """Return the rows of ``bench serving``, on the history in ``data`` or a synthetic one."""
+    with TemporaryDirectory(prefix="bench-serving-") as name:
+        made = deploy(Path(name), data)
+        compared = asyncio.run(Contest(made).rows())
+        return [*compared, one_row(made), *asyncio.run(staged(made))]
+
+
+def one_row(made: Deployment) -> Row:
+    """Score distinct rows one by one, both targets, beside scikit-learn on the same trees."""
+    home = Home(made.home)
+    scorer = Scorer.load(home.bundles / made.version, key=read_verify_key(home, made.version))
+    peers = estimators(home, made.version).values()
+    shape = (SCORED, 1, len(scorer.names))
+    rows = np.random.default_rng(1).lognormal(0.0, 2.0, shape).astype(np.float32)
+
+    def ours() -> None:
+        for one in rows:
+            scorer.score(one)
+
+    def peer() -> None:
+        for one in rows:
+            for estimator in peers:
+                estimator.predict_proba(one)
+
+    with threadpool_limits(1):  # its threads only get into each other's way on one row
+        seconds = interleaved({"ours": ours, "peer": peer}, TURNS)
+    faster = times_faster(seconds, "ours", "peer")
+    return row(
+        "one distinct row scored, against scikit-learn predict_proba", "times", faster, ">= 15"
+    )
+
+
+async def staged(made: Deployment) -> list[Row]:
+    """Return the processor time of each stage of a decision, and how many were made together."""
+    port, out = free_port(), made.scratch / "stages.json"
+    serve = [sys.executable, "-m", "api.staged", str(port), str(out)]
+    log = made.scratch / "staged.log"
+    with Server(serve, port, environment=made.environment, log=log) as server:
+        await server.first_answer(get("/readyz"))
+        asked = made.decisions("staged")
+        await _send(port, asked, WARM)
+        server.signal(signal.SIGUSR1)
+        await _send(port, asked, STAGED)
+    found = json.loads(out.read_text("utf-8"))
+    stages = {name: found["stages"][name] / found["decisions"] for name in STAGES}
+    whole = found["process"] / found["decisions"]
+    stages["everything else (HTTP, threads, event loop)"] = whole - sum(stages.values())
+    stages["whole decision"] = whole
+    together = found["decisions"] / found["batches"]
+    return [
+        row("decisions made together", "decisions", together, ">= 0"),
+        *(
+            row(f"processor time: {name}", "microseconds", 1e6 * seconds, ">= 0")
+            for name, seconds in stages.items()
+        ),
+    ]
+
+
+async def _send(port: int, asked: Iterator[bytes], number: int) -> None:
+    left = iter(range(number))
+
+    async def drive() -> None:
+        async with Line(port) as line:
+            for _ in left:
+                status, body = await line.ask(next(asked))
+                if status != 201:
+                    raise RuntimeError(f"answered {status}: {body[:200]!r}")
+
+    await asyncio.gather(*(drive() for _ in range(CONNECTIONS)))

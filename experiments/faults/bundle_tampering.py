@@ -1,0 +1,155 @@
+"""Bundles that somebody changed on the disk: each refused, decisions go on with the last good one.
+
+The bad bundle is in force the whole time and never whole: the next byte is flipped, and seen to be,
+before the last one is put right, so whatever the service reads has one. Whole again at the end, it
+must serve: then the bytes were what kept it out.
+
+Then pickles that leave a mark when they run stand where the files of other bundles stood, under a
+signature of the home's own key.
+"""
+
+import asyncio
+import io
+import itertools
+import json
+import os
+import pickle
+import random
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.faults.process_kill import PATIENCE_SECONDS
+from experiments.faults.readiness import PAUSE_SECONDS, counter, ready, until
+from experiments.faults.senders import PATH, Book
+from experiments.faults.service_process import Service
+from experiments.faults.throwaway_models import Analysts
+from experiments.support.arrivals import Sent
+from experiments.support.http_client import Line, post
+from models.bundle.bundle import MANIFEST, SIGNATURE
+
+REFUSED = "darvoza_models_refused_total"
+MARK = "a-pickle-ran"
+Spot = tuple[Path, int, int]
+"""A file, a byte in it, and the bits that are flipped there."""
+
+
+class Bomb:
+    """Leaves a mark where it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self._mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say what is called instead of making an object: that is what pickles can do."""
+        return os.makedirs, (str(self._mark), 0o700, True)
+
+
+async def bundle(
+    service: Service,
+    waiting: Iterator[Sent],
+    *,
+    keys: Mapping[str, str],
+    trials: int,
+    told: Callable[[int, int], None],
+    analysts: Analysts,
+) -> Book:
+    """Flip ``trials`` bytes, one after the other, and ask for a decision on each."""
+    book = Book()
+    bad = analysts.make()
+    with service:
+        service.start()
+        async with Line(service.port) as line:
+            await until(service.port, lambda now: now["mode"] == "model")
+            good = (await ready(line))["model_version"]
+            spots = _spots(bad, random.Random(trials))
+            spot = next(spots)
+            analysts.promote(bad, then=lambda: _flip(spot))
+            for trial in range(trials):
+                if not await _refused(line, bad.name):
+                    book.broken["a changed bundle decides"] += 1
+                    break
+                await _decided(line, next(waiting), keys, book, wanted=("last_good", good))
+                following = next(spots)
+                _flip(following)
+                await _refused(line, bad.name)  # so that no look began before it was flipped
+                _flip(spot)
+                spot = following
+                told(trial + 1, trials)
+            _flip(spot)
+            await until(service.port, lambda now: now["model_version"] == bad.name)
+            await _unpickled(line, analysts, book)
+    return book
+
+
+def _spots(folder: Path, dice: random.Random) -> Iterator[Spot]:
+    """Yield places for ever, file by file, never the same twice in a row."""
+    for path in itertools.cycle(sorted(folder.iterdir())):
+        yield path, dice.randrange(path.stat().st_size), 1 << dice.randrange(8)
+
+
+def _flip(spot: Spot) -> None:
+    path, at, bits = spot
+    with path.open("r+b", buffering=0) as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ bits]))
+
+
+async def _refused(line: Line, bad: str) -> bool:
+    """Wait until the service has read the bundle anew and refused it; False where it took it.
+
+    The first refusal that is counted may be of a look that had begun before.
+    """
+    before = await counter(line, REFUSED)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await counter(line, REFUSED) < before + 2:
+            if (await ready(line))["model_version"] == bad:
+                return False
+            await asyncio.sleep(PAUSE_SECONDS)
+    return True
+
+
+async def _decided(
+    line: Line, sent: Sent, keys: Mapping[str, str], book: Book, *, wanted: tuple[str, str]
+) -> None:
+    """Ask for one decision: it says how it was made, and the service by which model."""
+    status, raw = await line.ask(post(PATH, sent.body, key=keys[sent.post]))
+    book.note(sent.crossing_id, status, raw)
+    said = json.loads(raw).get("mode"), (await ready(line))["model_version"]
+    if said != wanted:
+        book.broken["not by the last good model, or not said"] += 1
+
+
+async def _unpickled(line: Line, analysts: Analysts, book: Book) -> None:
+    """Put a pickle in the place of each file of a bundle, signed as if it were meant."""
+    names = sorted(path.name for path in analysts.make().iterdir())
+    for name in names:
+        if name in (MANIFEST, SIGNATURE):
+            continue
+        made = analysts.make()
+        mark = made.parent.parent / MARK
+        (made / name).write_bytes(_pickled(name, Bomb(mark)))
+        analysts.sign_again(made)
+        before = await counter(line, REFUSED)
+        analysts.promote(made)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await counter(line, REFUSED) == before:
+                if (await ready(line))["model_version"] == made.name:
+                    break  # a file that the service does not read
+                await asyncio.sleep(PAUSE_SECONDS)
+        if mark.exists():
+            book.broken["a pickle ran"] += 1
+            mark.rmdir()
+
+
+def _pickled(name: str, bomb: Bomb) -> bytes:
+    """Return a pickle as a file of this name could hold one."""
+    if not name.endswith(".npz"):
+        return pickle.dumps(bomb)
+    content = io.BytesIO()
+    np.savez(content, size=np.array([bomb], object))
+    return content.getvalue()

@@ -1,0 +1,56 @@
+"""One request a hundred times at once, each over a connection of its own: one decision, told once.
+
+A gateway that lost patience sends again while the first is still under way; two lanes read one
+plate. All of them must be told the same, to the byte.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+
+from experiments.faults.senders import PATH, PAUSE_SECONDS, Book
+from experiments.faults.service_process import Service
+from experiments.support.arrivals import Sent
+from experiments.support.http_client import BROKEN, Line, get, post
+
+COPIES = 100
+PATIENCE_SECONDS = 120
+_BROKEN = 0
+"""Stands for a status where the connection broke."""
+
+
+async def duplicate(
+    service: Service,
+    waiting: Iterator[Sent],
+    *,
+    keys: Mapping[str, str],
+    trials: int,
+    told: Callable[[int, int], None],
+) -> Book:
+    """Send ``trials`` requests a hundred times each; return what the senders were told."""
+    book, lines = Book(), [Line(service.port) for _ in range(COPIES)]
+    with service:
+        service.start()
+        await _ready(lines[0])
+        for trial in range(trials):
+            sent = next(waiting)
+            request = post(PATH, sent.body, key=keys[sent.post])
+            answers = await asyncio.gather(*(_told(line, request) for line in lines))
+            for status, raw in answers:
+                book.note(sent.crossing_id, status, raw)
+            told(trial + 1, trials)
+        for line in lines:
+            line.close()
+    return book
+
+
+async def _told(line: Line, request: bytes) -> tuple[int, bytes]:
+    try:
+        return await line.ask(request)
+    except BROKEN:
+        return _BROKEN, b""
+
+
+async def _ready(line: Line) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await _told(line, get("/healthz")))[0] != 200:
+            await asyncio.sleep(PAUSE_SECONDS)

@@ -1,0 +1,104 @@
+"""Requests over hours: the service holds no more at the end than when it had warmed up.
+
+Every vehicle is one that nobody has seen, so that what is kept by name fills up or shows that it
+does not. Caches of a fixed size fill first: what a run grows by altogether is bounded, and where it
+is long enough to tell, so is how steeply it still grows in its second half. A leak goes on and on;
+a cache that fills does not.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean
+
+from experiments.faults.process_kill import SENDERS
+from experiments.faults.senders import Book, Sender
+from experiments.faults.service_process import Service
+from experiments.support.arrivals import Sent
+
+WARM_SHARE = 0.2
+"""Part of the requests after which the service counts as warm."""
+MOST_BYTES = 24 << 20
+"""What it may have grown by since."""
+LATE_SHARE = 0.5
+"""Part of the requests after which caches are to be full."""
+MOST_BYTES_A_REQUEST = 256.0
+"""What it may then still grow by with each request: 24 MB in a hundred thousand."""
+TELLING = 10_000
+"""Requests from which on a slope tells a leak: over fewer, a page more or less would make one."""
+_PARTS = 12
+"""Stretches of the second half, each with a slope of its own."""
+_PAUSE_SECONDS = 0.05
+_PAGE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What the process held after so many answers."""
+
+    answered: int
+    resident: int
+    """Bytes."""
+
+
+async def memory(
+    service: Service,
+    waiting: Iterator[Sent],
+    *,
+    keys: Mapping[str, str],
+    trials: int,
+    told: Callable[[int, int], None],
+) -> Book:
+    """Ask for ``trials`` decisions of one process, each on a stranger, and weigh it."""
+    book, weights = Book(), list[Weight]()
+    with service:
+        service.start()
+        async with asyncio.TaskGroup() as senders:
+            for _ in range(SENDERS):
+                senders.create_task(Sender(service.port, book, keys=keys).run(waiting))
+            while (answered := len(book.acknowledged)) < trials:
+                await asyncio.sleep(_PAUSE_SECONDS)
+                told(answered, trials)
+                weights.append(Weight(answered, resident(service.pid)))
+            weights.append(Weight(answered, resident(service.pid)))
+            book.is_closing = True
+    told(trials, trials)
+    for why in growing(weights, trials):
+        book.broken[why] += 1
+    return book
+
+
+def growing(weights: Sequence[Weight], trials: int) -> Iterator[str]:
+    """Yield what shows that memory grows, in words."""
+    warm = next(one for one in weights if one.answered >= trials * WARM_SHARE)
+    more = weights[-1].resident - warm.resident
+    if more > MOST_BYTES:
+        yield f"memory that grew by {more / (1 << 20):.1f} MB once warm"
+    late = [one for one in weights if one.answered >= trials * LATE_SHARE]
+    if late[-1].answered - late[0].answered < TELLING:
+        return
+    slope = steepness(late)
+    if slope > MOST_BYTES_A_REQUEST:
+        yield f"memory that grows by {slope:.0f} bytes with each request"
+
+
+def steepness(weights: Sequence[Weight]) -> float:
+    """Return the bytes that a request adds, the mean over stretches but the highest and the lowest.
+
+    So one step, as of a connection that opens late, does not move it; growth that goes on does.
+    """
+    first, last = weights[0].answered, weights[-1].answered
+    wanted = [first + (last - first) * part / _PARTS for part in range(_PARTS + 1)]
+    ends = [min(weights, key=lambda one: abs(one.answered - at)) for at in wanted]
+    slopes = [
+        (later.resident - earlier.resident) / (later.answered - earlier.answered)
+        for earlier, later in pairwise(ends)
+    ]
+    return mean(sorted(slopes)[1:-1])
+
+
+def resident(pid: int) -> int:
+    """Return the bytes of memory that a process holds."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE

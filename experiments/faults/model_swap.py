@@ -1,0 +1,75 @@
+"""Another model, and another process, while checkpoints send: nobody is refused, or left without.
+
+Assumes that the listening socket outlives the process, as a service manager or the parent of
+several workers keeps it (:mod:`api.listening`): a connection that comes between two processes waits
+for the next one. Checkpoints do not try again here: a connection that breaks under a request, a
+request for patience and any other answer than a decision count as failed, and so does a decision
+without the model.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from experiments.faults.process_kill import SENDERS
+from experiments.faults.readiness import until
+from experiments.faults.senders import Book, Sender
+from experiments.faults.service_process import Service
+from experiments.faults.throwaway_models import Analysts
+from experiments.support.arrivals import Sent
+
+LONGEST_SECONDS = 0.3
+"""The longest between two changes."""
+FEWEST_CHANGES = 4
+"""Two models and both kinds of restart, however few requests are asked for."""
+
+
+async def swap(
+    service: Service,
+    waiting: Iterator[Sent],
+    *,
+    keys: Mapping[str, str],
+    trials: int,
+    told: Callable[[int, int], None],
+    analysts: Analysts,
+) -> Book:
+    """Change model and process in turn until ``trials`` requests are answered."""
+    book, dice, changes = Book(is_patient=False), random.Random(trials), 0
+    with service:
+        service.start()
+        async with asyncio.TaskGroup() as senders:
+            for _ in range(SENDERS):
+                senders.create_task(Sender(service.port, book, keys=keys).run(waiting))
+            while len(book.acknowledged) < trials or changes < FEWEST_CHANGES:
+                await asyncio.sleep(dice.random() * LONGEST_SECONDS)
+                version = await asyncio.to_thread(_changed, service, analysts, changes)
+                await until(service.port, partial(_serves, version))
+                changes += 1
+                told(min(len(book.acknowledged), trials), trials)
+            book.is_closing = True
+    for raw in book.acknowledged.values():
+        if json.loads(raw)["mode"] != "model":
+            book.broken["decided without the model"] += 1
+    return book
+
+
+def _changed(service: Service, analysts: Analysts, number: int) -> str | None:
+    """Put another model into force, restart, put another into force, relieve; and so on.
+
+    Returns the version that is to serve, None where it stays.
+    """
+    if number % 2 == 0:
+        return analysts.promote(analysts.make())
+    if number % 4 == 1:
+        service.stop()
+        service.start()
+    else:
+        service.relieve()
+    return None
+
+
+def _serves(wanted: str | None, now: Mapping[str, Any]) -> bool:
+    return now["mode"] == "model" and wanted in (None, now["model_version"])

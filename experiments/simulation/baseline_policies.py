@@ -1,0 +1,182 @@
+"""The policies that learn little: the lot, fixed profiles, an officer with habits.
+
+They are made as good as their kind allows, since a weak opponent proves nothing: profiles hold the
+product's own indicator rules and lists of past offenders, and the officer sees and remembers what
+the historical officers do.
+"""
+
+import numpy as np
+
+from engine.criteria.indicator_rules import weight
+from experiments.simulation.capacity_allocation import Place
+from experiments.simulation.incremental_features import Recorded
+from experiments.simulation.world_setup import Setting
+from experiments.synthetic.config import Bools, Floats, Ints
+from experiments.synthetic.unfolding.historical_policy import (
+    OFFICER,
+    SCORE,
+    Choice,
+    Historical,
+    Results,
+)
+from experiments.synthetic.world.network import CLASSES, COUNTRIES, POSTS
+from features.catalogue.plan import Rows
+
+PROFILES_LOT = 0.01
+"""Least random rate of the profile policy."""
+UNDERVALUED, LISTED, NEW_AND_DEAR = 0.5, 0.6, 0.2
+"""Percentages of the profiles beside the indicator rules, as shares."""
+HEAT = 2.0
+"""How much more an officer makes of past finds than of what the eye can see."""
+
+
+class Quiet:
+    """What policies without a memory do with results: nothing."""
+
+    looks = 0.0
+
+    def again(self, rows: Ints) -> Floats | None:
+        """Scores do not change."""
+        return None
+
+    def searched(self, rows: Ints, choice: Choice) -> None:
+        """Nothing is noted."""
+
+    def learn(self, results: Results, *, at: int) -> None:
+        """Nothing is learnt."""
+
+    def refit(self, now: int) -> None:
+        """Nothing is fitted."""
+
+
+class Random(Quiet):
+    """The lot alone."""
+
+    lot: float | None = None
+    basis = SCORE
+
+    def __init__(self, setting: Setting) -> None:
+        pass
+
+    def score(self, rows: Ints) -> Floats:
+        """All are alike."""
+        return np.zeros(len(rows))
+
+    def chance(self, place: Place, share: float) -> float:
+        """Nothing but the lot chooses."""
+        return 0.0
+
+
+class Seeing:
+    """A policy that sees features, and knows what acts have found."""
+
+    looks = 0.0
+
+    def __init__(self, setting: Setting) -> None:
+        n = len(setting.u_lot)
+        self.setting = setting
+        self.records = Recorded(setting.records)
+        self.names = setting.records.plan.names
+        self.values: Rows = np.zeros((n, len(self.names)), np.float32)
+        self.arrived: Bools = np.zeros(n, np.bool_)
+        self.basis_of = np.full(n, -1, np.int8)
+        self.propensity: Floats = np.full(n, np.nan)
+        self.outcome = np.full(n, -1, np.int8)
+        self.known_at = np.full(n, np.iinfo(np.int64).max)
+
+    def see(self, rows: Ints) -> Rows:
+        """Take in arrivals and return their features."""
+        self.values[rows] = self.records.features(self.records.arrive(rows))
+        self.arrived[rows] = True
+        return self.values[rows]
+
+    def searched(self, rows: Ints, choice: Choice) -> None:
+        """Note who was chosen, and with what probability."""
+        self.basis_of[rows], self.propensity[rows] = choice.basis, choice.propensity
+
+    def learn(self, results: Results, *, at: int) -> None:
+        """Take in results: of acts first, all else is a find made elsewhere."""
+        acted = (self.basis_of[results.rows] >= 0) & (self.outcome[results.rows] < 0)
+        acts, finds = results.rows[acted], results.rows[~acted]
+        self.records.act(acts, results.outcome[acted], at=at)
+        self.records.find(finds, self.setting.trips.loads.quantity_g[finds], at=at)
+        for rows, outcome in ((acts, results.outcome[acted]), (finds, results.outcome[~acted])):
+            more = outcome > self.outcome[rows]
+            self.outcome[rows[more]] = outcome[more]
+            self.known_at[rows[more]] = at
+
+
+class Profiles(Seeing):
+    """Fixed criteria with percentages, turned up or down alike until they fill the roster."""
+
+    lot: float | None = PROFILES_LOT
+    basis = SCORE
+
+    def score(self, rows: Ints) -> Floats:
+        """Return the probability that at least one profile selects, before it is turned up."""
+        return profile_weights(self.names, self.see(rows))
+
+    def again(self, rows: Ints) -> Floats | None:
+        """Criteria are fixed."""
+        return None
+
+    def chance(self, place: Place, share: float) -> float:
+        """Percentages in proportion, so that together they choose ``share`` of arrivals."""
+        return min(1.0, place.score * share / max(place.typical, 1e-9))
+
+    def refit(self, now: int) -> None:
+        """Nothing is fitted."""
+
+
+def profile_weights(names: tuple[str, ...], values: Rows) -> Floats:
+    """Return the probability that at least one profile selects each row of features."""
+    known = {name: values[:, at] for at, name in enumerate(names)}
+    rules = np.array([weight(dict(zip(names, row, strict=True))) for row in values.tolist()])
+    dear = known["duty_rate"] > 0.12
+    listed = np.zeros(len(values), np.bool_)
+    for who in ("plate", "driver", "carrier", "consignee", "declarant"):
+        listed |= known[f"{who}_hit_rate"] > 0.12
+    profiles = (
+        (UNDERVALUED, (known["value_over_usual"] < 0.7) & dear),
+        (LISTED, listed),
+        (NEW_AND_DEAR, (known["new_consignee_for_carrier"] == 1) & dear),
+    )
+    left = 1.0 - rules.reshape(len(values))
+    for share, fires in profiles:
+        left = left * np.where(fires, 1.0 - share, 1.0)
+    return np.asarray(1.0 - left, np.float64)
+
+
+class Officer(Quiet):
+    """An experienced eye: what can be seen, a memory for finds, favourites and habits."""
+
+    lot: float | None = 0.0
+    basis = OFFICER
+
+    def __init__(self, setting: Setting) -> None:
+        rng = setting.trips.config.rng("officer's favourites")
+        self.trips = setting.trips
+        self.eye = Historical(setting.trips)
+        self.classes = rng.normal(0, 0.4, (len(POSTS), len(CLASSES)))
+        self.countries = rng.normal(0, 0.4, (len(POSTS), len(COUNTRIES)))
+
+    def score(self, rows: Ints) -> Floats:
+        """Return how suspicious each arrival looks to the officer of its post."""
+        trips, post = self.trips, self.trips.entry_post[rows]
+        vehicle = trips.calls.vehicle[rows]
+        score = self.eye.looks[rows] + self.classes[post, trips.vehicles.vehicle_class[vehicle]]
+        score = score + self.countries[post, trips.vehicles.country[vehicle]]
+        heat = np.minimum(self.eye.heat_vehicle[vehicle], 1.0)
+        heat += np.minimum(self.eye.heat_carrier[trips.vehicles.carrier[vehicle]], 2.0)
+        lane = trips.habits.lane[rows]
+        party = np.where(lane >= 0, trips.lanes.consignee[lane], -1)
+        heat += np.minimum(self.eye.heat_party[party], 2.0)
+        return np.asarray(score + HEAT * heat, np.float64)
+
+    def learn(self, results: Results, *, at: int) -> None:
+        """Remember finds; they fade."""
+        self.eye.learn(results)
+
+    def chance(self, place: Place, share: float) -> float:
+        """Whoever looks worst is searched."""
+        return float(place.percentile >= 1.0 - share)

@@ -1,0 +1,7 @@
+"""A synthetic border network.
+
+records    The world as files: tables, data errors, ground truth
+unfolding  The world day by day: inspections, seizures, reactions
+world      The world before anything happens: posts, traders, fleet, trips, goods
+config     What a synthetic world is made from
+"""

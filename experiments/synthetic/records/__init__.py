@@ -1,0 +1,10 @@
+"""The world as files: tables, data errors, ground truth.
+
+crossing_tables  The world as the records that a bulk folder holds
+data_errors      How records come to be imperfect
+document_tables  The declarations, their goods items, the inspection acts and the seizures, as
+                 records
+ground_truth     What is true in the world, for its own evaluation alone
+output_folder    The folder of a synthetic network
+writer           Write a synthetic network as a bulk folder, and the truth beside it
+"""

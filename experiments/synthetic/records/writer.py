@@ -1,0 +1,139 @@
+"""Write a synthetic network as a bulk folder, and the truth beside it.
+
+The same (seed, crossings, days, end) give the same bytes. Cells hold no comma, quote or line break,
+so none is quoted.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from engine.domain.time_units import micros
+from experiments.synthetic.config import Config
+from experiments.synthetic.records import crossing_tables, document_tables, ground_truth
+from experiments.synthetic.unfolding.historical_policy import Historical
+from experiments.synthetic.unfolding.world_simulation import Progress, World, unfold
+from experiments.synthetic.world.network import network_toml
+from experiments.synthetic.world.world_plan import plan
+
+DEFAULT_END = datetime(2026, 1, 1, tzinfo=UTC)
+DEFAULT_DAYS = 365
+TRIPS_A_CROSSING = 0.625
+"""Trips to plan for each crossing: most trips leave two records, some of either are never made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was written."""
+
+    folder: Path
+    rows: dict[str, int]
+    """Rows of each file."""
+    entries: int
+    searched: int
+    carrying: int
+    """Entries that carried, found or not."""
+    finds_at_post: int
+    finds_inland: int
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A world as records: one table a file, times as UTC timestamps, lists joined by semicolons."""
+
+    crossings: pa.Table
+    declarations: pa.Table
+    goods_items: pa.Table
+    inspections: pa.Table
+    seizures: pa.Table
+    truth: pa.Table
+
+
+def generate(config: Config, *, progress: Progress | None = None) -> World:
+    """Return a world whose past was searched by the historical policy."""
+    return _grown(config, progress)[0]
+
+
+def _grown(config: Config, progress: Progress | None) -> tuple[World, crossing_tables.Rows]:
+    trips = config.crossings * TRIPS_A_CROSSING
+    while True:
+        drawn = plan(config, trips)
+        world = unfold(drawn, Historical(drawn), progress=progress)
+        kept = crossing_tables.rows(world)
+        if kept is not None:
+            return world, kept
+        trips *= 1.12  # a small world may fall short of its average; draw a larger one
+
+
+def records(world: World) -> Records:
+    """Return a world's records: the last ``crossings`` known before the end, and what is theirs."""
+    kept = crossing_tables.rows(world)
+    if kept is None:
+        raise ValueError("the world has fewer crossings than its configuration asks for")
+    return _records(world, kept)
+
+
+def _records(world: World, kept: crossing_tables.Rows) -> Records:
+    acts, number = document_tables.inspections(world, kept)
+    return Records(
+        crossings=crossing_tables.crossings(world, kept),
+        declarations=document_tables.declarations(world, kept),
+        goods_items=document_tables.goods_items(world, kept),
+        inspections=acts,
+        seizures=document_tables.seizures(world, kept, act_number=number),
+        truth=ground_truth.truth(world, kept),
+    )
+
+
+def write(
+    out: Path,
+    *,
+    crossings: int,
+    seed: int,
+    end: datetime | None = None,
+    days: int | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """Write a folder of ``crossings`` crossings that end before ``end``; return what is in it.
+
+    ``progress`` is called with (days done, days in all).
+    """
+    config = Config(crossings, seed, micros(end or DEFAULT_END), days or DEFAULT_DAYS)
+    world, kept = _grown(config, progress)
+    made = _records(world, kept)
+    out.mkdir(parents=True, exist_ok=True)
+    rows = {}
+    for name in Records.__slots__:
+        table = getattr(made, name)
+        write_csv(table, out / f"{name}.csv")
+        rows[name] = table.num_rows
+    (out / "network.toml").write_text(network_toml(), "utf-8")
+    at_post = pc.count(made.seizures["inspection_id"]).as_py()
+    carrying = world.plan.loads.carries[kept.trip] & kept.is_entry
+    return Summary(
+        folder=out,
+        rows=rows,
+        entries=int(kept.is_entry.sum()),
+        searched=made.inspections.num_rows,
+        carrying=int(carrying.sum()),
+        finds_at_post=at_post,
+        finds_inland=made.seizures.num_rows - at_post,
+    )
+
+
+def write_csv(table: pa.Table, path: Path) -> None:
+    """Write one file: a header, no quotes, times as RFC 3339 in UTC."""
+    columns = [
+        pc.strftime(column.cast(pa.timestamp("s", "UTC")), format="%Y-%m-%dT%H:%M:%SZ")
+        if pa.types.is_timestamp(column.type)
+        else column
+        for column in table.columns
+    ]
+    with path.open("wb") as file:
+        file.write((",".join(table.column_names) + "\n").encode())
+        options = csv.WriteOptions(include_header=False, quoting_style="none")
+        csv.write_csv(pa.table(columns, names=table.column_names), file, options)

@@ -1,0 +1,171 @@
+"""Where a load is hidden: what its journey allows, and what its circle is used to.
+
+Who can get at the cargo of a full vehicle may hide among the goods, an empty one hides in itself.
+What is large does not fit a spare wheel, what is solid cannot be told from goods of its own kind
+alone, and only who keeps a workshop builds floors. A circle has its ways in an order of its own,
+the same in all its vehicles: it takes the first that the journey allows, and gives up one that was
+found now and then. Shares and rooms are assumed, see docs/synthetic.md.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.synthetic.config import Bools, Floats, Ints
+from experiments.synthetic.world.goods import LINES
+from experiments.synthetic.world.network import TRUCK, VAN, WAGON
+
+KEEPS = 0.9
+"""Runs that hide in the first of their circle's ways that the journey allows."""
+MOVES = 0.25
+"""Finds after which a circle gives the way up that was found."""
+UNBUILT = 0.05
+"""What a way that takes a workshop weighs for somebody who has none."""
+REACHED, REACHED_SEAL_CHANGED, REACHED_SEAL_INTACT = 0.85, 0.95, 0.6
+"""Laden goods vehicles whose cargo can be got at: seal not known, changed, intact."""
+SPLIT = 12.0
+"""How many times the room of a place a load may be for somebody to cut it down to fit."""
+OWN_TRAILER = 0.4
+"""Loads in the trailer itself where another trailer came than left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way of hiding."""
+
+    code: str
+    place: str
+    classes: str
+    """First letters of the vehicle classes that have it."""
+    weight: float
+    """Thirteen public cases as a prior, each kind spread over the places that it may mean."""
+    room_kg: float
+    """In a truck."""
+    is_built: bool = False
+    """Whether it takes a workshop."""
+    cover: str = ""
+    """First letters of the families of goods it works with; empty outside the cargo."""
+
+
+WAYS = (
+    Way("among_goods", "cargo.among", "TVW", 1.8, 800, cover="BSPC"),
+    Way("inside_goods", "cargo.inside", "TW", 1.0, 300, cover="SC"),
+    Way("disguised", "cargo.disguised", "TW", 1.2, 800, cover="BP"),
+    Way("packaging", "cargo.packaging", "TV", 0.8, 80, cover="PC"),
+    Way("double_floor", "trailer.floor", "T", 1.0, 250, is_built=True),
+    Way("false_wall", "trailer.front_wall", "T", 0.8, 400, is_built=True),
+    Way("side_cavity", "trailer.sides", "T", 0.7, 200, is_built=True),
+    Way("trailer_roof", "trailer.roof", "T", 0.5, 120, is_built=True),
+    Way("door_leaf", "trailer.doors", "T", 0.5, 40),
+    Way("refrigeration_unit", "trailer.refrigeration", "T", 0.5, 60),
+    Way("magnet", "chassis.underbody", "TVBCW", 1.4, 10),
+    Way("frame_cavity", "chassis.frame", "TVWC", 0.7, 60),
+    Way("spare_wheel", "chassis.spare_wheel", "TVC", 0.7, 35),
+    Way("tyre", "chassis.tyre", "TVC", 0.6, 40),
+    Way("air_tank", "chassis.air_tank", "TB", 0.5, 25),
+    Way("axle", "chassis.axle", "TW", 0.4, 25),
+    Way("false_tank", "fuel.false_tank", "TB", 0.6, 150, is_built=True),
+    Way("fuel_tank", "fuel.tank", "TVCB", 0.8, 90),
+    Way("cab_cavity", "cab.roof", "TVB", 0.6, 30),
+    Way("bunk", "cab.bunk", "T", 0.4, 40),
+    Way("dashboard", "cab.dash", "CVB", 0.7, 8),
+    Way("seat", "cab.seat", "CBV", 0.7, 20),
+    Way("luggage", "cab.bags", "CBV", 1.0, 40),
+    Way("engine_bay", "engine.bay", "CVB", 0.5, 8),
+    Way("body", "person", "BC", 0.6, 2),
+)
+BULK, SOLID, POWDER, CARTONS = range(4)
+"""Families of goods: sacks and heaps; solid things; powders and liquids; what comes packed."""
+
+_HAS = np.array([[letter in way.classes for way in WAYS] for letter in "CVBTW"])
+_WORKS = np.array([[letter in way.cover for way in WAYS] for letter in "BSPC"])
+_WEIGHT = np.array([way.weight for way in WAYS])
+_IN_GOODS = np.array([bool(way.cover) for way in WAYS])
+_IS_BUILT = np.array([way.is_built for way in WAYS])
+_IN_TRAILER = np.array([way.place.startswith("trailer.") for way in WAYS])
+_SCALED = np.array([way.place.startswith(("fuel.", "chassis.")) for way in WAYS])
+_SCALE = np.array([0.5, 0.7, 1.0, 1.0, 1.0])  # tanks, wheels and frames of a car and a van
+_ROOM = np.array([way.room_kg for way in WAYS], np.float64) * np.where(
+    _SCALED, _SCALE[:, None], 1.0
+)
+
+
+def _family(hs6: str) -> int:
+    """Return what goods are like to hide in, by their HS chapter."""
+    chapter = int(hs6[:2])
+    if chapter <= 15:
+        return BULK
+    if chapter <= 24 or 41 <= chapter <= 67:
+        return CARTONS
+    return POWDER if chapter <= 39 else SOLID
+
+
+FAMILY = np.array([_family(line.hs6) for line in LINES])
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """What bears on where a load is hidden; one entry a load."""
+
+    vehicle_class: Ints
+    family: Ints
+    """Of the goods; means something where there are any."""
+    laden: Bools
+    seal_seen: Bools
+    """Whether both posts saw a seal."""
+    seal_changed: Bools
+    swapped: Bools
+    """Whether another trailer came than left."""
+    kg: Floats
+    has_workshop: Bools
+
+
+def order(rng: np.random.Generator, circles: int) -> Ints:
+    """Draw in which order each circle prefers its ways, shape (circles, ways): places, 0 first."""
+    taste = np.log(_WEIGHT) + rng.gumbel(size=(circles, len(WAYS)))
+    return np.asarray(np.argsort(np.argsort(-taste, axis=1), axis=1), dtype=np.int64)
+
+
+def allowed(rng: np.random.Generator, journey: Journey) -> Bools:
+    """Draw which ways each journey allows, shape (loads, ways); at least one."""
+    kind, n = journey.vehicle_class, len(journey.kg)
+    share = np.where(journey.seal_changed, REACHED_SEAL_CHANGED, REACHED_SEAL_INTACT)
+    share = np.where(journey.seal_seen, share, REACHED)
+    goods = journey.laden & np.isin(kind, (VAN, TRUCK, WAGON)) & (rng.random(n) < share)
+    has = _HAS[kind] & (~_IN_GOODS | (goods[:, None] & _WORKS[journey.family]))
+    built = (kind == TRUCK) & journey.swapped & (rng.random(n) < OWN_TRAILER)
+    has &= _IN_TRAILER | ~built[:, None]
+    fits = has & (journey.kg[:, None] <= SPLIT * _ROOM[kind])
+    roomiest = np.where(has, _ROOM[kind], 0.0)
+    roomiest = roomiest == roomiest.max(axis=1, keepdims=True)
+    return np.asarray(np.where(fits.any(axis=1, keepdims=True), fits, has & roomiest))
+
+
+def drawn(rng: np.random.Generator, journey: Journey, may: Bools) -> Ints:
+    """Draw one of the ways allowed, for whoever keeps to none."""
+    worth = np.minimum(1.0, 25.0 * journey.kg[:, None] / _ROOM[journey.vehicle_class])
+    # Nobody builds a floor for a pouch.
+    built = np.where(journey.has_workshop[:, None], worth, UNBUILT)
+    total = np.cumsum(may * _WEIGHT * np.where(_IS_BUILT, built, 1.0), axis=1)
+    u = rng.random(len(total)) * total[:, -1]
+    return np.asarray((total <= u[:, None]).sum(axis=1), dtype=np.int64)
+
+
+def ranked(places: Ints, may: Bools, *, first: Ints) -> NDArray[np.int8]:
+    """Return the ways allowed in each circle's order, -1 after the last; ``first`` before all.
+
+    ``first`` is -1 where the circle keeps to its order.
+    """
+    n = np.arange(len(places))
+    place = np.where(may, places, len(WAYS) + places)
+    other = first >= 0
+    place[n[other], first[other]] = -1
+    ways = np.argsort(place, axis=1)
+    counts = may.sum(axis=1)
+    return np.where(np.arange(len(WAYS)) < counts[:, None], ways, -1).astype(np.int8)
+
+
+def held(kg: Floats, vehicle_class: Ints, way: Ints) -> Floats:
+    """Return how much of each load travels: what its place holds."""
+    return np.asarray(np.minimum(kg, _ROOM[vehicle_class, way]))

@@ -1,0 +1,174 @@
+"""Who owns the vehicles, and who drives them.
+
+Activity is heavy-tailed: a few vehicles commute, most are rarely seen. Carriers are born and
+retire. A vehicle's main driver, relief driver and trailer are numbered after it, so that the pool
+of a carrier is the drivers of its vehicles: vehicles of one carrier stand side by side.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.synthetic.config import Config, Floats, Ints, pick, pick_within
+from experiments.synthetic.world.network import CAR, CLASSES, PAIRS, class_volumes, countries_of
+
+TRIPS_A_YEAR = np.array([7.0, 11.0, 34.0, 11.0, 3.5])
+"""Mean one-way trips a year by vehicle class [assumed]."""
+FLEET_SIZE = np.array([1.0, 2.2, 3.0, 4.5, 40.0])
+NEW_PLATES = 0.03
+"""Share of lawful vehicles that get another plate within the span: sold or registered anew."""
+TARE_KG = np.array([1450.0, 2300.0, 13200.0, 15600.0, 23500.0])
+TARE_SPREAD = np.array([0.12, 0.15, 0.08, 0.07, 0.04])
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicles:
+    """One entry a vehicle; vehicles of one carrier are neighbours."""
+
+    carrier: Ints
+    """-1 for private vehicles."""
+    vehicle_class: Ints
+    country: Ints
+    pair: Ints
+    yearly_trips: Floats
+    born: Floats
+    """Day from which it is seen; may lie before day 0."""
+    retired: Floats
+    new_driver_from: Floats
+    """Day on which the relief driver becomes the main one."""
+    new_plate_from: Floats
+    """Day from which it runs under another plate; its VIN stays."""
+    tare_kg: Floats
+    is_company: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Carriers:
+    """One entry a carrier."""
+
+    country: Ints
+    mess: Floats
+    """How untidy it is, in [0, 1]: broken seals, borrowed trailers, odd hours; no crime."""
+    second_pair: Ints
+
+
+def grow_carriers(config: Config, sizes: Ints) -> tuple[Carriers, Ints, Floats, Floats]:
+    """Return carriers, and the vehicle class, first and last day of each."""
+    rng = config.rng("carriers")
+    n = int(sizes.sum())
+    vehicle_class = np.repeat(np.arange(len(CLASSES)), sizes)
+    born = np.where(rng.random(n) < 0.78, -1.0, rng.random(n) * config.days)
+    life = np.where(rng.random(n) < 0.80, np.inf, rng.exponential(0.6 * config.days, n) + 10)
+    pair_volume = np.array([pair.volume for pair in PAIRS])
+    carriers = Carriers(
+        country=np.zeros(n, np.int64),
+        mess=rng.beta(1.1, 5.5, n),
+        second_pair=pick(pair_volume[:-1], rng.random(n)),
+    )
+    return carriers, vehicle_class, born, born + life
+
+
+def grow(config: Config, trips: float) -> tuple[Vehicles, Carriers]:
+    """Return a population that makes about ``trips`` trips within the span."""
+    rng = config.rng("vehicles")
+    volumes = class_volumes()
+    per_class = volumes.sum(axis=0) * trips / (TRIPS_A_YEAR * config.years * 0.86)
+    counts = np.maximum(1, np.round(per_class)).astype(np.int64)
+    sizes = np.maximum(1, np.round(counts / FLEET_SIZE)).astype(np.int64)
+    sizes[CAR] = 0
+    carriers, carrier_class, first, last = grow_carriers(config, sizes)
+    parts: list[Vehicles] = []
+    countries = np.zeros(len(carrier_class), np.int64)
+    for kind in range(len(CLASSES)):
+        home = np.flatnonzero(carrier_class == kind)
+        share = volumes[:, kind] / volumes[:, kind].sum()
+        pair, owner = _owners(rng, share, int(counts[kind]), home)
+        country = _countries(rng, pair)
+        if kind != CAR:
+            countries[owner] = country  # the last vehicle decides; then all follow
+            country = np.where(rng.random(len(owner)) < 0.94, countries[owner], country)
+        start = first[owner] if kind != CAR else np.full(len(owner), -1.0)
+        end = last[owner] if kind != CAR else np.full(len(owner), np.inf)
+        parts.append(_vehicles(config, rng, (kind, owner, country, pair, start, end)))
+    carriers = Carriers(countries, carriers.mess, carriers.second_pair)
+    return join(parts), carriers
+
+
+def _owners(rng: np.random.Generator, share: Floats, count: int, home: Ints) -> tuple[Ints, Ints]:
+    """Give each vehicle a pair and a carrier; big carriers get most (Pareto)."""
+    pair = np.sort(pick(share, rng.random(count)))
+    if len(home) == 0:
+        return pair, np.full(count, -1, np.int64)
+    at = np.sort(pick(share, rng.random(len(home))))
+    size = rng.pareto(1.5, len(home)) + 0.4
+    chosen = np.sort(pick_within(size, at, group=pair, u=rng.random(count)))
+    return at[chosen], home[chosen]
+
+
+def _countries(rng: np.random.Generator, pair: Ints) -> Ints:
+    """Draw where each vehicle is registered: at either end of its road, or in transit."""
+    ends = np.array([countries_of(index, 0) for index in range(len(PAIRS))])
+    u = rng.random(len(pair))
+    passing = pick(np.array([0.25, 0.35, 0.2, 0.1, 0.1]), rng.random(len(pair)))
+    return np.where(u < 0.52, ends[pair, 0], np.where(u < 0.92, ends[pair, 1], passing))
+
+
+def _vehicles(
+    config: Config, rng: np.random.Generator, given: tuple[int, Ints, Ints, Ints, Floats, Floats]
+) -> Vehicles:
+    kind, owner, country, pair, start, end = given
+    n = len(owner)
+    spread = 1.25 if kind == CAR else 0.9
+    own_start = np.where(rng.random(n) < 0.75, -1.0, rng.random(n) * config.days)
+    own_end = np.where(rng.random(n) < 0.85, np.inf, rng.random(n) * 1.3 * config.days)
+    switch, replated = (
+        np.where(rng.random(n) < share, rng.random(n) * config.days, np.inf)
+        for share in (0.25, NEW_PLATES)
+    )
+    return Vehicles(
+        carrier=owner,
+        vehicle_class=np.full(n, kind, np.int64),
+        country=country,
+        pair=pair,
+        yearly_trips=TRIPS_A_YEAR[kind] * rng.lognormal(-0.5 * spread**2, spread, n).clip(0, 25),
+        born=np.maximum(start, own_start),
+        retired=np.minimum(end, own_end),
+        new_driver_from=switch,
+        new_plate_from=replated,
+        tare_kg=TARE_KG[kind] * np.exp(rng.normal(0, TARE_SPREAD[kind], n)),
+        is_company=np.full(n, kind != CAR) & (rng.random(n) < 0.9),
+    )
+
+
+def join(parts: list[Vehicles]) -> Vehicles:
+    """Return the vehicles of all parts, in order."""
+    columns = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Vehicles)
+    }
+    return Vehicles(**columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """For each vehicle, the stretch of vehicles of the same owner."""
+
+    start: Ints
+    count: Ints
+
+    def member(self, vehicle: Ints, u: Floats) -> Ints:
+        """Return a vehicle of the same owner for each, drawn by the uniform numbers."""
+        return self.start[vehicle] + (u * self.count[vehicle]).astype(np.int64)
+
+
+def pools(vehicles: Vehicles) -> Pool:
+    """Find the neighbours of each vehicle; a private vehicle is alone."""
+    carrier = vehicles.carrier
+    n = len(carrier)
+    fresh = np.ones(n, dtype=np.bool_)
+    fresh[1:] = (carrier[1:] != carrier[:-1]) | (carrier[1:] < 0)
+    starts = np.flatnonzero(fresh)
+    which = np.cumsum(fresh) - 1
+    counts = np.diff(np.append(starts, n))
+    return Pool(starts[which], counts[which])

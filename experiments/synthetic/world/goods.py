@@ -1,0 +1,131 @@
+"""What is traded on these roads, and what is normal for it.
+
+HS codes are real (six digits); values, masses, seasons and duty rates are round assumptions of the
+right order, not statistics. ``cover`` says how well a load hides another: dense, strong-smelling or
+laborious to unload.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.synthetic.config import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One kind of goods."""
+
+    hs6: str
+    description: str
+    usd_per_kg: float
+    tonnes: float
+    """Net mass of a full truck."""
+    duty: float
+    exporters: str
+    """Countries it usually comes from."""
+    cover: float = 0.2
+    peak_month: int = 0
+    """Month in which it is at its height; 0 for no season."""
+    package_kg: float = 25.0
+
+
+LINES = (
+    Line("070190", "potatoes fresh", 0.25, 21, 0.15, "KZ KG TJ AF PK", 0.8, 9, 40),
+    Line("070310", "onions fresh", 0.22, 21, 0.15, "UZ TJ AF KZ", 0.9, 7, 30),
+    Line("070200", "tomatoes fresh", 0.75, 18, 0.15, "UZ TM IR", 0.4, 6, 8),
+    Line("070610", "carrots fresh", 0.28, 20, 0.15, "UZ KZ", 0.5, 10, 25),
+    Line("080610", "grapes fresh", 0.90, 18, 0.10, "UZ TJ AF", 0.4, 9, 8),
+    Line("080620", "raisins", 1.60, 20, 0.10, "UZ AF IR TJ", 0.8, 11, 10),
+    Line("080711", "watermelons", 0.18, 21, 0.10, "UZ KZ TM", 0.7, 7, 400),
+    Line("080910", "apricots fresh", 0.95, 17, 0.10, "UZ TJ KG", 0.4, 6, 8),
+    Line("081310", "apricots dried", 2.10, 20, 0.10, "TJ UZ", 0.7, 9, 12),
+    Line("080232", "walnuts shelled", 4.20, 18, 0.10, "KG UZ AF", 0.6, 11, 10),
+    Line("071333", "kidney beans dried", 0.95, 21, 0.10, "KG UZ", 0.5, 10, 50),
+    Line("090921", "coriander seeds", 1.40, 18, 0.05, "UZ AF IN", 0.9, 8, 25),
+    Line("091030", "turmeric and spices", 2.20, 18, 0.05, "IN PK AF", 0.9, 0, 25),
+    Line("090240", "black tea", 2.40, 16, 0.10, "IN IR CN", 0.8, 0, 20),
+    Line("100199", "wheat", 0.24, 22, 0.05, "KZ RU", 0.5, 9, 1000),
+    Line("110100", "wheat flour", 0.36, 22, 0.10, "KZ RU UZ", 0.8, 0, 50),
+    Line("100630", "rice milled", 0.80, 22, 0.10, "KZ PK IN", 0.6, 0, 50),
+    Line("151211", "sunflower oil crude", 1.05, 21, 0.15, "KZ RU", 0.3, 0, 900),
+    Line("170199", "white sugar", 0.62, 22, 0.20, "RU BY IN", 0.6, 0, 50),
+    Line("180690", "chocolate confectionery", 3.10, 15, 0.20, "RU KZ TR", 0.3, 12, 6),
+    Line("190531", "biscuits", 1.80, 13, 0.20, "RU KZ TR IR", 0.3, 0, 5),
+    Line("200290", "tomato paste", 1.00, 21, 0.15, "UZ CN IR", 0.5, 9, 220),
+    Line("220210", "soft drinks", 0.55, 20, 0.25, "KZ UZ RU", 0.2, 7, 12),
+    Line("240220", "cigarettes", 11.0, 9, 0.45, "KZ RU UZ AE", 0.3, 0, 12),
+    Line("252329", "portland cement", 0.07, 23, 0.10, "KZ UZ TJ KG", 0.6, 6, 50),
+    Line("270112", "bituminous coal", 0.06, 23, 0.05, "KG KZ TJ", 0.7, 11, 1000),
+    Line("271012", "motor spirit", 0.72, 20, 0.10, "RU KZ TM", 0.3, 0, 20000),
+    Line("271113", "liquefied butanes", 0.55, 19, 0.05, "TM KZ RU", 0.2, 1, 19000),
+    Line("281511", "caustic soda solid", 0.50, 21, 0.05, "RU CN IR", 0.4, 0, 25),
+    Line("291521", "acetic acid", 0.75, 20, 0.05, "CN RU IR", 0.4, 0, 200),
+    Line("300490", "medicaments packed", 38.0, 6, 0.05, "IN DE TR RU", 0.3, 0, 8),
+    Line("310210", "urea", 0.36, 22, 0.05, "UZ TM RU", 0.6, 3, 50),
+    Line("340250", "washing powders", 1.35, 18, 0.15, "RU TR KZ IR", 0.7, 0, 10),
+    Line("340510", "shoe polish", 4.50, 14, 0.15, "IR TR CN", 0.8, 0, 10),
+    Line("340111", "toilet soap", 1.90, 18, 0.15, "TR IR RU", 0.7, 0, 12),
+    Line("380891", "insecticides", 6.00, 12, 0.05, "CN IN TR", 0.6, 4, 20),
+    Line("390110", "polyethylene granules", 1.25, 22, 0.05, "UZ TM IR RU", 0.5, 0, 25),
+    Line("392321", "polyethylene sacks", 2.60, 14, 0.15, "CN TR UZ", 0.2, 0, 20),
+    Line("401120", "lorry tyres new", 3.30, 12, 0.10, "CN RU", 0.6, 10, 55),
+    Line("440710", "sawn softwood", 0.38, 21, 0.05, "RU KZ", 0.5, 5, 1000),
+    Line("481910", "cartons of corrugated board", 1.10, 14, 0.10, "UZ RU CN", 0.2, 0, 20),
+    Line("520100", "cotton lint", 1.80, 20, 0.05, "UZ TJ TM", 0.9, 11, 220),
+    Line("520512", "cotton yarn", 2.90, 19, 0.05, "UZ TM TJ", 0.7, 0, 50),
+    Line("520819", "woven cotton fabric", 5.20, 15, 0.10, "UZ CN PK", 0.5, 0, 30),
+    Line("540752", "polyester fabric dyed", 4.40, 15, 0.12, "CN TR", 0.5, 0, 30),
+    Line("610910", "cotton t-shirts", 12.0, 9, 0.20, "UZ TR CN", 0.4, 5, 15),
+    Line("620342", "men's cotton trousers", 14.0, 9, 0.20, "CN TR UZ", 0.4, 9, 15),
+    Line("640399", "leather footwear", 16.0, 7, 0.20, "CN TR", 0.4, 9, 12),
+    Line("680221", "marble worked", 0.40, 23, 0.10, "UZ AF IR TR", 0.9, 0, 900),
+    Line("690721", "ceramic tiles", 0.45, 22, 0.15, "IR UZ CN", 0.8, 5, 25),
+    Line("700521", "float glass", 0.50, 21, 0.10, "UZ RU CN", 0.4, 5, 900),
+    Line("721049", "zinc-coated steel coil", 0.95, 22, 0.05, "KZ RU CN", 0.5, 0, 6000),
+    Line("721420", "reinforcing bars", 0.62, 22, 0.05, "RU KZ UZ", 0.5, 5, 2000),
+    Line("760421", "aluminium profiles", 3.60, 17, 0.10, "CN TR TJ", 0.5, 0, 60),
+    Line("841510", "air conditioners", 8.00, 9, 0.15, "CN KR UZ", 0.4, 5, 35),
+    Line("841810", "refrigerators", 5.20, 7, 0.15, "UZ CN TR", 0.4, 6, 60),
+    Line("845011", "washing machines", 5.60, 9, 0.15, "CN UZ TR", 0.4, 0, 60),
+    Line("847130", "portable computers", 190.0, 3, 0.0, "CN AE", 0.2, 9, 5),
+    Line("851713", "smartphones", 420.0, 1.5, 0.0, "CN AE KR", 0.2, 12, 4),
+    Line("854449", "insulated cable", 5.80, 17, 0.10, "UZ RU CN", 0.5, 0, 120),
+    Line("870323", "passenger cars", 11.5, 12, 0.30, "CN KR UZ DE AE", 0.6, 0, 1500),
+    Line("870899", "vehicle parts", 7.50, 11, 0.08, "CN RU KR AE", 0.8, 0, 20),
+    Line("940161", "upholstered seats", 4.10, 7, 0.20, "UZ CN TR", 0.5, 0, 35),
+    Line("940360", "wooden furniture", 3.30, 9, 0.20, "UZ CN TR RU", 0.6, 0, 40),
+    Line("950300", "toys", 7.80, 7, 0.15, "CN", 0.4, 11, 12),
+    Line("410411", "cattle hides tanned", 2.60, 19, 0.05, "KG KZ UZ", 0.9, 0, 60),
+    Line("510111", "greasy wool", 1.50, 17, 0.05, "KG TM AF", 0.9, 6, 150),
+    Line("570242", "carpets", 6.50, 12, 0.20, "TM AF IR TR", 0.7, 0, 40),
+)
+
+USD_PER_KG = np.array([line.usd_per_kg for line in LINES])
+TONNES = np.array([line.tonnes for line in LINES])
+DUTY = np.array([line.duty for line in LINES])
+COVER = np.array([line.cover for line in LINES])
+PACKAGE_KG = np.array([line.package_kg for line in LINES])
+
+
+def season() -> Floats:
+    """Return how likely each line is to travel in each month, shape (lines, 12), at most 1."""
+    month = np.arange(12)
+    rows = []
+    for line in LINES:
+        away = np.minimum((month - line.peak_month + 1) % 12, (line.peak_month - 1 - month) % 12)
+        rows.append(np.exp(-0.5 * (away / 2.2) ** 2) if line.peak_month else np.ones(12))
+    return np.asarray(np.maximum(np.array(rows), 0.04), dtype=np.float64)
+
+
+def affinity(country: str) -> Floats:
+    """Return how usual each line is on a road that starts in ``country``, shape (lines,).
+
+    Goods of the country itself come first, then goods passing through it; the rest is improbable.
+    """
+    through = {"CN", "RU", "TR", "IR", "IN", "AE", "PK", "DE", "KR", "BY"}
+    weights = []
+    for line in LINES:
+        origins = set(line.exporters.split())
+        weights.append(1.0 if country in origins else 0.3 if origins & through else 0.01)
+    return np.array(weights)

@@ -1,0 +1,143 @@
+"""Which posts there are, how busy, and what they have to work with.
+
+Names, countries and pairs are public; volumes, equipment and delays are assumed, see
+docs/synthetic.md. A trip from A to B leaves at A's post and enters at B's.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.synthetic.config import Floats, Ints
+
+_CODES = "UZ KZ KG TJ TM AF CN RU TR IR IN AE PK DE KR PL BY"
+COUNTRIES = tuple(_CODES.split())
+CLASSES = ("car", "van", "bus", "truck", "rail_wagon")
+CAR, VAN, BUS, TRUCK, WAGON = range(5)
+GOODS_CLASSES = (VAN, TRUCK, WAGON)
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One post: where it is and what it has."""
+
+    code: str
+    name: str
+    country: str
+    has_scanner: bool
+    has_scale: bool
+    script: str
+    """How its plate reader writes: compact, spaced, dashed, lower or cyrillic."""
+
+    @property
+    def utc_offset_hours(self) -> float:
+        """Local time; it decides what night is."""
+        return {"KG": 6.0, "AF": 4.5}.get(self.country, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two posts that face each other (``b`` is -1 where the other side is not in the network)."""
+
+    a: int
+    b: int
+    volume: float
+    transit_hours: float
+    mirror_absent: float
+    """Share of trips whose exit record never reaches this network."""
+    threat: tuple[float, float]
+    """Relative pull on smugglers from a to b and from b to a."""
+    loaded: tuple[float, float]
+    """Share of trucks that are loaded, a to b and b to a."""
+    is_rail: bool = False
+
+
+POSTS = (
+    Post("UZ-OYB", "Oybek", "UZ", True, True, "compact"),
+    Post("TJ-FOT", "Fotehobod", "TJ", False, True, "cyrillic"),
+    Post("UZ-SAR", "Sariosiyo", "UZ", False, True, "spaced"),
+    Post("TJ-DUS", "Dusti", "TJ", False, False, "spaced"),
+    Post("UZ-AYR", "Ayritom", "UZ", True, True, "compact"),
+    Post("AF-HAI", "Hairatan", "AF", False, False, "dashed"),
+    Post("UZ-DUS", "Dustlik", "UZ", True, True, "spaced"),
+    Post("KG-DOS", "Dostuk", "KG", False, True, "cyrillic"),
+    Post("UZ-KUD", "Kudukli (rail)", "UZ", True, True, "compact"),
+    Post("TJ-PAK", "Pakhtaobod (rail)", "TJ", False, False, "compact"),
+    Post("UZ-ALA", "Alat", "UZ", True, True, "dashed"),
+    Post("TM-FAR", "Farap", "TM", False, False, "spaced"),
+    Post("UZ-YAL", "Yallama", "UZ", True, True, "compact"),
+    Post("KZ-KON", "B. Konysbaev", "KZ", True, True, "compact"),
+    Post("KZ-KOR", "Kordai", "KZ", True, True, "compact"),
+    Post("KG-AKZ", "Ak-Zhol", "KG", False, True, "lower"),
+    Post("KZ-SYP", "Sypatai Batyr", "KZ", False, False, "spaced"),
+    Post("KG-CHA", "Chaldybar", "KG", False, False, "cyrillic"),
+    Post("TJ-NPJ", "Nizhniy Panj", "TJ", True, True, "spaced"),
+    Post("AF-SHB", "Sherkhan Bandar", "AF", False, False, "dashed"),
+    Post("KG-KAI", "Kaindy (rail)", "KG", False, True, "compact"),
+)
+
+PAIRS = (
+    Pair(0, 1, 0.155, 2.6, 0.24, (0.25, 1.0), (0.85, 0.50)),
+    Pair(2, 3, 0.070, 2.4, 0.33, (0.20, 0.9), (0.80, 0.45)),
+    Pair(4, 5, 0.045, 5.5, 0.40, (0.15, 1.3), (0.95, 0.30)),
+    Pair(6, 7, 0.160, 2.0, 0.26, (0.45, 0.5), (0.70, 0.65)),
+    Pair(8, 9, 0.022, 9.0, 0.21, (0.05, 0.4), (0.90, 0.40), is_rail=True),
+    Pair(10, 11, 0.065, 4.5, 0.36, (0.15, 0.6), (0.65, 0.80)),
+    Pair(12, 13, 0.205, 3.4, 0.20, (0.70, 0.2), (0.75, 0.70)),
+    Pair(14, 15, 0.170, 2.2, 0.22, (0.20, 0.6), (0.75, 0.60)),
+    Pair(16, 17, 0.060, 2.1, 0.34, (0.15, 0.5), (0.75, 0.60)),
+    Pair(18, 19, 0.033, 6.0, 0.39, (0.15, 1.5), (0.90, 0.35)),
+    Pair(20, -1, 0.015, 0.0, 1.00, (0.05, 0.2), (0.60, 0.90), is_rail=True),
+)
+
+ROAD_MIX = np.array([0.470, 0.075, 0.035, 0.420, 0.0])
+"""Vehicle classes at a road post; with rail, trucks come to about 38 % of entries."""
+
+
+def class_volumes() -> Floats:
+    """Return the share of all trips by pair and class, shape (pairs, classes)."""
+    rows = []
+    for pair in PAIRS:
+        mix = np.eye(5)[WAGON] if pair.is_rail else ROAD_MIX.copy()
+        if pair.threat[1] > 1.2 or pair.transit_hours > 4:  # long, guarded roads: more trucks
+            mix = mix * np.array([0.5, 0.9, 0.6, 1.6, 1.0])
+        rows.append(pair.volume * mix / mix.sum())
+    table = np.array(rows)
+    return np.asarray(table / table.sum(), dtype=np.float64)
+
+
+def post_country() -> Ints:
+    """Return the country index of each post."""
+    return np.array([COUNTRIES.index(post.country) for post in POSTS])
+
+
+def leaving_and_entering(pair: Ints, direction: Ints) -> tuple[Ints, Ints]:
+    """Return the posts a trip leaves and enters at; -1 where that side is not in the network."""
+    a = np.array([p.a for p in PAIRS])[pair]
+    b = np.array([p.b for p in PAIRS])[pair]
+    return np.where(direction == 0, a, b), np.where(direction == 0, b, a)
+
+
+def countries_of(pair: int, direction: int) -> tuple[int, int]:
+    """Return country indices from and to; across an unlisted border (Kaindy) lies Kazakhstan."""
+    where = post_country()
+    here = int(where[PAIRS[pair].a])
+    there = int(where[PAIRS[pair].b]) if PAIRS[pair].b >= 0 else COUNTRIES.index("KZ")
+    return (here, there) if direction == 0 else (there, here)
+
+
+def network_toml() -> str:
+    """Return the network file; its first line says that nothing in it is real."""
+    lines = ["synthetic = true"]
+    other = {p.a: p.b for p in PAIRS} | {p.b: p.a for p in PAIRS}
+    for index, post in enumerate(POSTS):
+        pair = other.get(index, -1)
+        lines += ["", "[[posts]]", f'code = "{post.code}"', f'name = "{post.name}"']
+        lines.append(f'country = "{post.country}"')
+        if pair >= 0:
+            lines.append(f'pair = "{POSTS[pair].code}"')
+        lines += ["[posts.roster]", "documents = 480", f"physical = {480 if pair >= 0 else 240}"]
+        lines.append("canine = 240")
+        lines += ["xray = 360"] if post.has_scanner else []
+        lines += ["weighing = 240"] if post.has_scale else []
+    return "\n".join(lines) + "\n"
