@@ -1,1 +1,24 @@
-"""The ways in: HTTP routes, the command line, migrations; the only place that composes."""
+"""The service, its pages, and the command line.
+
+audit          Journal pages, verification, and the integrity report
+auth           Who calls: accounts, keys, sessions, permissions
+cli            The command line: one module a group of commands
+client         The Python client of the HTTP contract
+confirmations  Finds reported on another post's vehicle, until a second person confirms them
+decisions      Decisions over HTTP and as a page
+drift          Drift over HTTP and as a page
+harness        Processes and deployments for benchmarks, fault runs and the demonstration
+http           What all routes share: problems, bodies, dependencies, server
+migrations     Migrations of the store
+models         Models over HTTP and as a page
+profiles       Risk profiles over HTTP and as pages
+queue          The queue over HTTP and as a page
+reports        What checkpoints report without asking for a decision
+service        The running service: settings, parts, metrics, logs
+shifts         Shifts and rosters over HTTP and as a page
+watchlist      The watch list over HTTP and as pages
+web            What all pages share: templates, languages, labels, forms
+app            The service
+site           Puts the pages into the service
+__main__       ``python -m api COMMAND``
+"""

@@ -1,5 +1,5 @@
 """``python -m api COMMAND``: the command line, where the console script is not on the path."""
 
-from api.cli import main
+from api.cli.main import main
 
 main()

@@ -14,38 +14,31 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from api import problems
-from api.bodies import ReportedAct
-from api.express import Express
-from api.heads import HeadCheck
-from api.home import home_of
-from api.keys import stand_in
-from api.logs import configure
-from api.measuring import DriftAsked
-from api.metrics import Guard
-from api.models import SETTLED_SECONDS, HomeModels
-from api.pages import site
-from api.proposing import Approval, BacktestAsked, CheckAsked, Period, Retirement
-from api.routes import (
-    acts,
-    crossings,
-    decisions,
-    drift,
-    finds,
-    health,
-    integrity,
-    journal,
-    models,
-    profiles,
-    queues,
-    rosters,
-    shifts,
-    watchlist,
-)
-from api.routes.models import EndOfTrial, ModelApproval, RollBack, RulesOnly
-from api.runtime import Runtime, open_runtime
-from api.settings import Settings
-from api.strangers import StrangerPace
+from api import site
+from api.audit import routes as audit_routes
+from api.auth.credentials import stand_in
+from api.confirmations import routes as confirmations_routes
+from api.decisions import routes as decisions_routes
+from api.decisions.fast_path import Express
+from api.drift import routes as drift_routes
+from api.drift.measurement import DriftAsked
+from api.http import health, problems
+from api.http.middleware import Guard
+from api.http.request_bodies import ReportedAct
+from api.http.request_heads import HeadCheck
+from api.http.unauthenticated_limit import StrangerPace
+from api.models import routes as models_routes
+from api.models.routes import EndOfTrial, ModelApproval, RollBack, RulesOnly
+from api.profiles import routes as profiles_routes
+from api.profiles.proposals import Approval, BacktestAsked, CheckAsked, Period, Retirement
+from api.queue import routes as queue_routes
+from api.reports import routes as reports_routes
+from api.service.model_store import SETTLED_SECONDS, HomeModels
+from api.service.runtime import Runtime, open_runtime
+from api.service.settings import Settings, home_of
+from api.service.structured_logging import configure
+from api.shifts import routes as shifts_routes
+from api.watchlist import routes as watchlist_routes
 from engine.criteria.profiles.profile import ProfileProposal
 from engine.criteria.watchlist import Notice, WatchEntry
 from engine.domain.records import Arrival, Record, Seizure
@@ -76,21 +69,21 @@ BODIES: tuple[type[Record], ...] = (
 )
 """Records that routes read from a request's body themselves."""
 
-ROUTES = (
-    decisions,
-    crossings,
-    acts,
-    profiles,
-    queues,
-    rosters,
-    shifts,
-    integrity,
-    journal,
-    models,
-    drift,
-    finds,
-    health,
-    watchlist,
+ROUTERS = (
+    decisions_routes.router,
+    reports_routes.crossings_router,
+    reports_routes.router,
+    profiles_routes.router,
+    queue_routes.router,
+    shifts_routes.router,
+    shifts_routes.report_router,
+    audit_routes.integrity_router,
+    audit_routes.router,
+    models_routes.router,
+    drift_routes.router,
+    confirmations_routes.router,
+    health.router,
+    watchlist_routes.router,
 )
 
 
@@ -125,8 +118,8 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     app.add_middleware(StrangerPace)
     app.add_middleware(Guard)  # the last one added is the outermost
     problems.install(app)
-    for module in ROUTES:
-        app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
     site.install(app)
     app.openapi = lambda: _documented(app)  # type: ignore[method-assign]
     return app

@@ -1,8 +1,8 @@
 """Everything that can go wrong on purpose, as facts a caller can act on.
 
-No error here knows HTTP: ``api.problems`` maps each class to a status, and a test fails when one
-is missing. Plain ``__init__`` methods, because a dataclass exception raised with keywords cannot be
-unpickled from a joblib worker.
+No error here knows HTTP: ``api.http.problems`` maps each class to a status, and a test fails when
+one is missing. Plain ``__init__`` methods, because a dataclass exception raised with keywords
+cannot be unpickled from a joblib worker.
 """
 
 

@@ -14,10 +14,10 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import write_po
 
-from api.pages.languages import FOLDER, LANGUAGES, read_catalogue
-from api.pages.phrases import EVERY
+from api.web.i18n import FOLDER, LANGUAGES, read_catalogue
+from api.web.message_patterns import EVERY
 
-PAGES = Path(__file__).parents[1] / "api" / "pages"
+SERVICE = Path(__file__).parents[1] / "api"
 KEYWORDS = {"_": None, "N_": None, "say": None, "ngettext": (1, 2), "Counted": (1, 2)}
 Message = str | tuple[str, str]
 """A text, or two of which a number decides."""
@@ -31,13 +31,16 @@ HEADER = """# Texts of Darvoza's pages: {name}.
 def wanted() -> Mapping[Message, str]:
     """Return every text that a page says, with the file that says it first."""
     found: dict[Message, str] = {}
-    for method, pattern in (("jinja2.ext:babel_extract", "templates/*.html"), ("python", "*.py")):
-        for path in sorted(PAGES.glob(pattern)):
+    for method, pattern in (
+        ("jinja2.ext:babel_extract", "web/templates/*.html"),
+        ("python", "**/*.py"),
+    ):
+        for path in sorted(SERVICE.glob(pattern)):
             options = {"newstyle_gettext": "true"}
             for _, text, _, _ in extract_from_file(method, path, KEYWORDS, options=options):
                 found.setdefault(_message(text), path.name)
     known = [text if isinstance(text, str) else text.both for text in EVERY]
-    return found | {text: found.get(text, "phrases.py") for text in known}
+    return found | {text: found.get(text, "message_patterns.py") for text in known}
 
 
 def _message(text: str | tuple[str | None, ...]) -> Message:

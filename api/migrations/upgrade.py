@@ -18,7 +18,7 @@ def upgrade(store: Store) -> None:
     if before == newest():
         return
     if before is not None and before < COMMITTED:
-        from api.credential_adoption import adopt_credentials
+        from api.auth.credential_adoption import adopt_credentials
 
         adopt_credentials(store)  # before the tables move on: killed in between, it runs again
     # Alembic takes longer to load than a store that needs nothing takes to open.

@@ -8,7 +8,7 @@ a writer gets the store to itself, whichever process it lives in, before it look
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
@@ -48,10 +48,8 @@ METADATA = MetaData(
     }
 )
 """Every layer declares its tables here; ``api.migrations`` creates them."""
-
 Int64 = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit integer on both stores; SQLite keeps a rowid only under the name INTEGER."""
-
 PATIENCE_SECONDS = 5
 """How long a request waits for a lock or a connection before the store counts as unavailable."""
 CACHE_KB = 16_384
@@ -65,15 +63,12 @@ LOG_PAGES = 8_000
 takes a fifth off the processor time of a decision's record, against the default of 1,000."""
 STALLED_SECONDS = 60
 """How long a writer may hold the lock without a word; a load thinks between two statements."""
-
 PROBE_BYTES = 1 << 20
 """What a probe allocates: more than a batch of decisions adds to the store's log."""
 FAILED_SECONDS = 10.0
 """How long a store counts as unavailable after a commit that failed and none that succeeded."""
-
 _STATEMENT_FAULTS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
 """What a statement can be guilty of; every other driver error is the store's."""
-
 _ADVISORY_LOCK = int.from_bytes(b"darvoza")
 _POSTGRES_LOCK = f"""
 SELECT set_config('lock_timeout', '{PATIENCE_SECONDS}s', true),
@@ -282,8 +277,6 @@ _POSTGRES_READ: dict[str, Any] = {
 }
 _POSTGRES_WRITE: dict[str, Any] = {"isolation_level": "READ COMMITTED"}
 """Each statement sees the newest commit: the head is read after the lock, so it is the last one."""
-
-
 _POOL: dict[str, Any] = {
     "pool_size": 16,
     "max_overflow": 24,  # a web server's worker has up to 40 threads
@@ -330,3 +323,8 @@ def _close(raw: object, record: ConnectionPoolEntry) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def slices(seqs: Sequence[int], size: int) -> Iterable[Sequence[int]]:
+    """Yield a list in parts: a statement takes only so many parameters."""
+    return (seqs[start : start + size] for start in range(0, len(seqs), size))

@@ -1,9 +1,9 @@
 """Another model, and another process, while checkpoints send: nobody is refused, or left without.
 
 Assumes that the listening socket outlives the process, as a service manager or the parent of
-several workers keeps it (:mod:`api.listening`): a connection that comes between two processes waits
-for the next one. Checkpoints do not try again here: a connection that breaks under a request, a
-request for patience and any other answer than a decision count as failed, and so does a decision
+several workers keeps it (:mod:`api.http.server`): a connection that comes between two processes
+waits for the next one. Checkpoints do not try again here: a connection that breaks under a request,
+a request for patience and any other answer than a decision count as failed, and so does a decision
 without the model.
 """
 

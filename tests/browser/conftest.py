@@ -13,9 +13,9 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
 
 from api.app import create_app
-from api.roles import Role
-from api.runtime import Runtime, open_runtime
-from api.settings import Settings
+from api.auth.permissions import Role
+from api.service.runtime import Runtime, open_runtime
+from api.service.settings import Settings
 from models.explanation.reason_sentences import sentences
 from tests.browser.people import Site, bearer, people
 from tests.service.world import FakeModels, make_home, make_keys

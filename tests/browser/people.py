@@ -9,9 +9,9 @@ from unittest.mock import patch
 import httpx2 as httpx
 from playwright.sync_api import Page
 
-from api.accounts import Accounts
-from api.roles import BOUND, Role
-from api.runtime import Runtime
+from api.auth.accounts import Accounts
+from api.auth.permissions import BOUND, Role
+from api.service.runtime import Runtime
 from tests.service.desk import TOKEN
 from tests.service.world import CHEAP, POST, arrival
 
@@ -65,7 +65,7 @@ def bearer(key: str) -> dict[str, str]:
 def people(runtime: Runtime) -> dict[str, str]:
     """Make one of each, and return their passwords."""
     accounts = Accounts(runtime.store, runtime.network)
-    with patch("api.keys._HASHER", CHEAP):
+    with patch("api.auth.credentials._HASHER", CHEAP):
         return {
             name: accounts.create_user(name, role, post=POST if role in BOUND else None).secret
             for name, role in ROLES.items()

@@ -25,16 +25,16 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from api.accounts import Accounts
-from api.calls import RefusedError
-from api.client import Client
-from api.keys import open_pepper
-from api.pages.menu import SECTIONS
-from api.pages.visits import TWINS
-from api.roles import MAY, Role
-from api.runtime import open_network, open_store
-from api.schemas import SupervisorView
-from api.subservice import HOST, free_port, serving
+from api.auth.accounts import Accounts
+from api.auth.credentials import open_pepper
+from api.auth.permissions import MAY, Role
+from api.client.client import Client
+from api.client.transport import RefusedError
+from api.decisions.schemas import SupervisorView
+from api.harness.service_process import HOST, free_port, serving
+from api.service.runtime import open_network, open_store
+from api.web.menu import SECTIONS
+from api.web.visitor import TWINS
 from engine.errors import ConflictError
 from engine.storage.home import Home
 

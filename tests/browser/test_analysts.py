@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from api import promoting
-from api.backtesting import Backtests
+from api.models import lifecycle
+from api.service.subprocess_jobs import Backtests
 from engine.storage.home import Home
 from models.bundle.bundle import MANIFEST, file_digest
 from models.lifecycle import transitions
@@ -75,10 +75,10 @@ def asked(code: str) -> str:
 def test_a_model_by_two_people(
     desk: Page, way: tuple[str, bool], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def verified(home: Home, version: str) -> promoting.Found:
-        return promoting.Found(file_digest(home.bundles / version / MANIFEST), JUDGED, fits=True)
+    def verified(home: Home, version: str) -> lifecycle.Found:
+        return lifecycle.Found(file_digest(home.bundles / version / MANIFEST), JUDGED, fits=True)
 
-    monkeypatch.setattr(promoting, "_verified", verified)  # its papers hold no model to load
+    monkeypatch.setattr(lifecycle, "_verified", verified)  # its papers hold no model to load
     version = f"m-{way[0]}"
     register(site.runtime.journal, site.runtime.home, version, by="zafar")
     for name in ("zafar", "malika", "olim"):

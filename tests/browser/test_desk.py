@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from api.backtesting import Backtests
-from api.pages.languages import LANGUAGES
-from api.pages.menu import SECTIONS
-from api.pages.visits import TWINS
-from api.roles import MAY
+from api.auth.permissions import MAY
+from api.service.subprocess_jobs import Backtests
+from api.web.i18n import LANGUAGES
+from api.web.menu import SECTIONS
+from api.web.visitor import TWINS
 from tests.browser.axe import grave
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.looks import CHECK, IS_PROOF, looked_at

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
-from api.pages.languages import LANGUAGES
+from api.web.i18n import LANGUAGES
 from engine.journal.journal import JOURNAL
 from engine.targeting.find_confirmation import SEIZURE
 from tests.browser.conftest import PATIENCE_MS

@@ -10,7 +10,7 @@ import pytest
 from jinja2 import Environment
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from api.pages import rendering
+from api.web import templates_env
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.payloads import PAYLOADS, WANTED, WAYS_OUT
 from tests.browser.people import QUEUE, Site, sign_in, signed_in
@@ -151,10 +151,10 @@ def unescaped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def careless(*args: Any, **more: Any) -> Environment:
         return Environment(*args, **more | {"autoescape": False})  # noqa: S701  # the planted bug
 
-    rendering.environment.cache_clear()
-    monkeypatch.setattr(rendering, "Environment", careless)
+    templates_env.environment.cache_clear()
+    monkeypatch.setattr(templates_env, "Environment", careless)
     yield
-    rendering.environment.cache_clear()
+    templates_env.environment.cache_clear()
 
 
 @pytest.mark.usefixtures("unescaped")

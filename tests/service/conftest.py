@@ -14,7 +14,7 @@ import pytest
 import time_machine
 
 import engine.shifts.shift_state
-from api.settings import Settings
+from api.service.settings import Settings
 from tests.service.world import FakeModels, World, make_home, make_keys, open_world
 
 NOON = datetime(2026, 10, 14, 7, tzinfo=UTC)

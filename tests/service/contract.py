@@ -19,9 +19,9 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.app import create_app
-from api.cli import app as command_line
+from api.cli.main import app as command_line
 from api.migrations.upgrade import upgrade
-from api.settings import Settings
+from api.service.settings import Settings
 from engine.journal.entries import Entry
 from engine.journal.hash_chain import GENESIS, canonical, chain_of, leaf_of
 from engine.journal.receipts import Signer

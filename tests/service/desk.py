@@ -7,8 +7,8 @@ from unittest.mock import patch
 
 from starlette.testclient import TestClient
 
-from api.accounts import Accounts
-from api.roles import BOUND, Role
+from api.auth.accounts import Accounts
+from api.auth.permissions import BOUND, Role
 from tests.service.world import CHEAP, POST, World
 
 TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
@@ -38,7 +38,7 @@ def user(world: World, name: str, role: Role, post: str | None = None) -> str:
     """Make a user and return the password."""
     accounts = Accounts(world.runtime.store, world.runtime.network)
     bound = POST if role in BOUND else None
-    with patch("api.keys._HASHER", CHEAP):
+    with patch("api.auth.credentials._HASHER", CHEAP):
         return accounts.create_user(name, role, post=post or bound).secret
 
 

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api.accounts import Accounts
-from api.keys import open_pepper
-from api.roles import Role
+from api.auth.accounts import Accounts
+from api.auth.credentials import open_pepper
+from api.auth.permissions import Role
 from engine.criteria.dual_control import evidence
 from engine.domain.time_units import SystemClock
 from engine.journal.entries import Draft

@@ -4,9 +4,9 @@ from secrets import token_hex
 from typing import Any
 from unittest.mock import patch
 
-from api.accounts import Accounts
-from api.keys import open_pepper
-from api.roles import OWNED, Role
+from api.auth.accounts import Accounts
+from api.auth.credentials import open_pepper
+from api.auth.permissions import OWNED, Role
 from tests.service.world import CHEAP, World
 
 
@@ -15,7 +15,7 @@ def person(world: World, role: Role, owner: str | None = None) -> dict[str, str]
     accounts = Accounts(world.runtime.store, world.runtime.network)
     if owner is None and role in OWNED:
         owner = f"{role}-{token_hex(4)}"
-        with patch("api.keys._HASHER", CHEAP):
+        with patch("api.auth.credentials._HASHER", CHEAP):
             accounts.create_user(owner, role)
     made = accounts.create_key(role, None, pepper=open_pepper(world.home), owner=owner)
     return {"Authorization": f"Bearer {made.secret}"}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from api.roles import Role
+from api.auth.permissions import Role
 from tests.service.world import World, arrival
 
 START = 5000

@@ -3,7 +3,7 @@
 from copy import deepcopy
 from typing import Any
 
-from api.roles import Role
+from api.auth.permissions import Role
 from engine.criteria.indicator_rules import RULES_VERSION
 from tests.service.test_acts import find
 from tests.service.world import OTHER, POST, World, arrival

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, insert, select, update
 
-from api.accounts import Accounts
-from api.authority import Authority, KeyGrant, PersonGrant
-from api.callers import Callers
-from api.keys import digest, open_pepper, purpose_digest
-from api.roles import Role
-from api.settings import Settings
-from api.tables import KEYS, SESSIONS, USERS
+from api.auth.accounts import Accounts
+from api.auth.authority import Authority, KeyGrant, PersonGrant
+from api.auth.callers import Callers
+from api.auth.credentials import digest, open_pepper, purpose_digest
+from api.auth.permissions import Role
+from api.auth.tables import KEYS, SESSIONS, USERS
+from api.service.settings import Settings
 from engine.criteria.dual_control import RECORDS as TWO_KEY_RECORDS
 from engine.criteria.dual_control import tabled_standings
 from engine.criteria.match import Match
@@ -116,7 +116,7 @@ def test_negative_control_a_service_that_believes_the_table_is_widened(
         with world.runtime.store.read() as connection:
             return believe_the_table(connection, kept)
 
-    monkeypatch.setattr("api.authority.Authority.key", key)
+    monkeypatch.setattr("api.auth.authority.Authority.key", key)
     assert world.get("/v1/decisions", Role.CHECKPOINT).status_code == 200
 
 
@@ -214,7 +214,7 @@ def test_a_key_of_other_characters_is_refused_before_any_look(
     odd: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[str] = []
-    monkeypatch.setattr("api.callers.digest", lambda key, _: looked.append(key))
+    monkeypatch.setattr("api.auth.callers.digest", lambda key, _: looked.append(key))
     callers = Callers(None, b"", believed_seconds=1, authority=None)  # type: ignore[arg-type]
     with pytest.raises(NotAuthenticatedError):
         callers.remembered(f"Bearer {odd}")

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
-from api.commands.backup import copied
-from api.runtime import open_runtime, open_store
-from api.settings import Settings
+from api.cli.backup import copied
+from api.cli.main import app
+from api.service.runtime import open_runtime, open_store
+from api.service.settings import Settings
 from engine.audit.verification import verify
 from engine.errors import HomeError, InputError, NotAllowedError
 from engine.journal.receipts import Receipt

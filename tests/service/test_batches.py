@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from api import bodies
-from api.roles import Role
+from api.auth.permissions import Role
+from api.http import request_bodies
 from tests.service.world import OTHER, World, arrival
 
 PATH = "/v1/decisions/batch"
@@ -129,7 +129,7 @@ def test_another_reader_of_rows_is_caught(world: World, monkeypatch: pytest.Monk
     def rows(raw: bytes) -> list[bytes]:
         return [orjson.dumps(row) for row in json.loads(raw)]
 
-    monkeypatch.setattr(bodies, "_rows", rows)
+    monkeypatch.setattr(request_bodies, "_rows", rows)
     caught = {"1e999", "NaN", "escaped key", *ENCODED} - {"UTF-16 without a mark"}
     for number, name in enumerate(sorted(caught), 72_010):
         assert statuses(world, batch(name, number)) == [201], name

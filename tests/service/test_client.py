@@ -10,13 +10,14 @@ from urllib.parse import unquote
 
 import pytest
 
-from api.backtesting import Backtests
-from api.calls import Calls, RefusedError
-from api.client import Client
-from api.commands.demo import _result, _tell
-from api.examples import BODIES
-from api.roles import MAY, OPEN, Role
-from api.schemas import CheckpointView, Problem, SupervisorView
+from api.auth.permissions import MAY, OPEN, Role
+from api.cli.demo import _result, _tell
+from api.client.client import Client
+from api.client.transport import Calls, RefusedError
+from api.decisions.schemas import CheckpointView, SupervisorView
+from api.http.openapi_examples import BODIES
+from api.http.schema_base import Problem
+from api.service.subprocess_jobs import Backtests
 from engine.domain.records import Arrival
 from engine.errors import NotEnoughDataError
 from tests.service.people import person

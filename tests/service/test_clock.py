@@ -18,9 +18,9 @@ from sqlalchemy import Connection, select
 from typer.testing import CliRunner
 
 import engine.journal.clock
-from api.accounts import Accounts
-from api.cli import app
-from api.roles import Role
+from api.auth.accounts import Accounts
+from api.auth.permissions import Role
+from api.cli.main import app
 from engine.audit.verification import verify
 from engine.errors import NotAuthenticatedError
 from engine.journal.clock import ACCEPTED, Reading

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.roles import Role
-from api.schemas import CheckpointView, SupervisorView
+from api.auth.permissions import Role
+from api.decisions.schemas import CheckpointView, SupervisorView
 from engine.decision.role_views import BLIND
 from engine.queue.queue import listed
 from engine.selection.policy import Channel

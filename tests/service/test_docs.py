@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from api.logs import ALLOWED
-from api.metrics import Metrics
-from api.problems import STATUS, TITLES
-from api.roles import MAY, OPEN
-from api.settings import Settings
+from api.auth.permissions import MAY, OPEN
+from api.http.problems import STATUS, TITLES
+from api.service.metrics import Metrics
+from api.service.settings import Settings
+from api.service.structured_logging import ALLOWED
 from engine.domain.records import Arrival
 from engine.explanation.facts import data_gaps
 from tests.service.world import arrival

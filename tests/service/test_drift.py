@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from api.commands.models import drift
+from api.cli.models import drift
 from engine.decision.record_codec import read_back
 from engine.errors import NoModelError, PromotionRefusedError
 from engine.journal.entries import Draft

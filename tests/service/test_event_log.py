@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from api.settings import Settings
+from api.service.settings import Settings
 from engine.decision.inspection_minutes import ACT_MINUTES
 from engine.decision.record_codec import digest_of
 from engine.journal.journal import Journal

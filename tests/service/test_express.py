@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from api import express
-from api.bodies import parsed
-from api.callers import Caller
-from api.dependencies import LONGEST_IDEMPOTENCY_KEY
-from api.roles import Role
-from api.routes.decisions import decided
+from api.auth.callers import Caller
+from api.auth.permissions import Role
+from api.decisions import fast_path
+from api.decisions.routes import decided
+from api.http.dependencies import LONGEST_IDEMPOTENCY_KEY
+from api.http.request_bodies import parsed
 from tests.service.world import OTHER, World, arrival
 
 TWICE = [("X-Twice", "1"), ("X-Twice", "2")]
@@ -39,7 +39,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Short:
         found.taken += 1
         return parsed(*args)
 
-    monkeypatch.setattr(express, "parsed", counted)
+    monkeypatch.setattr(fast_path, "parsed", counted)
     return found
 
 
@@ -97,7 +97,7 @@ def test_a_short_way_that_forgets_the_key_is_caught(
     async def forgetful(runtime: Any, caller: Any, wanted: Any, _: Any) -> Any:
         return await decided(runtime, caller, wanted, None)
 
-    monkeypatch.setattr(express, "decided", forgetful)
+    monkeypatch.setattr(fast_path, "decided", forgetful)
     key = ("Idempotency-Key", "k82000")
     ask(world, json.dumps(arrival(82_000)).encode(), key, *TWICE)
     other = json.dumps(arrival(82_001)).encode()
@@ -113,7 +113,7 @@ def test_a_short_way_that_forgets_the_post_is_caught(
     async def lax(runtime: Any, caller: Caller, wanted: Any, key: Any) -> Any:
         return await decided(runtime, Caller(caller.name, caller.role, None), wanted, key)
 
-    monkeypatch.setattr(express, "decided", lax)
+    monkeypatch.setattr(fast_path, "decided", lax)
     assert "other post" in differing(world, 83_000)
 
 

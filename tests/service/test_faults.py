@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
-from api.commands import fault_runs, faults
-from api.commands.fault_runs import Fault, Order
-from api.commands.forker import PLANTED
-from api.commands.scratch import Scratch, scratch
-from api.home import VARIABLE
+from api.cli import faults
+from api.cli.main import app
+from api.harness import fault_runner
+from api.harness.fault_runner import Fault, Order
+from api.harness.fork_server import PLANTED
+from api.harness.scratch_deployment import Scratch, scratch
+from api.service.settings import VARIABLE
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.faults import store_outage
 from experiments.faults.full_disk import on_a_small_disk
@@ -85,7 +86,7 @@ def _one_deployment(deployment: Scratch, tmp_path: Path, monkeypatch: pytest.Mon
         environment = {**deployment.environment, VARIABLE: str(root)}
         yield replace(deployment, home=Home(root), environment=environment)
 
-    monkeypatch.setattr(fault_runs, "scratch", copied)
+    monkeypatch.setattr(fault_runner, "scratch", copied)
 
 
 @pytest.fixture(autouse=True)
@@ -95,14 +96,14 @@ def _one_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     @contextmanager
     def shared() -> "Iterator[Cluster]":
         cluster: Cluster = request.getfixturevalue("cluster")
-        with fault_runs._database(cluster.url(scheme="postgresql+psycopg")):
+        with fault_runner._database(cluster.url(scheme="postgresql+psycopg")):
             yield cluster
 
-    monkeypatch.setattr(fault_runs, "_own_server", shared)
+    monkeypatch.setattr(fault_runner, "_own_server", shared)
 
 
 def counted(fault: Fault, forks: Forker, *, planted: bool = False, trials: int = TRIALS) -> Counts:
-    return fault_runs.run(Order(fault, trials, planted, lambda done, of: None), forks)
+    return fault_runner.run(Order(fault, trials, planted, lambda done, of: None), forks)
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
@@ -211,7 +212,7 @@ def test_the_command_says_whether_the_promises_hold(
 ) -> None:
     counts = Counts("kill", 5, acknowledged=9, lost=lost, doubled=0, failed=0)
     monkeypatch.setattr(faults, "forker", nullcontext)
-    monkeypatch.setattr(fault_runs, "run", lambda *args: counts)
+    monkeypatch.setattr(fault_runner, "run", lambda *args: counts)
     found = CliRunner().invoke(app, ["faults", "kill", "--json"])
     assert found.exit_code == status
     assert json.loads(found.stdout) == counts.as_dict()
@@ -219,4 +220,4 @@ def test_the_command_says_whether_the_promises_hold(
 
 
 def test_every_fault_has_its_twin_and_its_size() -> None:
-    assert set(get_args(faults.Fault)) == set(fault_runs.TRIALS) == set(PLANTED)
+    assert set(get_args(faults.Fault)) == set(fault_runner.TRIALS) == set(PLANTED)

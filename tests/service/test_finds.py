@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api.accounts import Accounts
-from api.callers import Caller
-from api.keys import open_pepper
-from api.roles import Role
+from api.auth.accounts import Accounts
+from api.auth.callers import Caller
+from api.auth.credentials import open_pepper
+from api.auth.permissions import Role
 from engine.targeting.find_confirmation import FIND_CONFIRMED
 from features.history.journal_history import read_event_log
 from features.history.labels import labels

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.roles import Role
+from api.auth.permissions import Role
 from engine.audit.draw_verification import Draws
 from engine.selection.team_assignment import TEAM, assigned
 from tests.service.test_acts import act, find

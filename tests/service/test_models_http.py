@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from typer.testing import CliRunner
 
-from api.accounts import Accounts
-from api.cli import app
-from api.promoting import APPROVERS
-from api.roles import Role
-from api.routes.models import RulesOnly, _once
-from api.settings import Settings
+from api.auth.accounts import Accounts
+from api.auth.permissions import Role
+from api.cli.main import app
+from api.models.lifecycle import APPROVERS
+from api.models.routes import RulesOnly, _once
+from api.service.settings import Settings
 from engine.domain.time_units import DAY
 from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft

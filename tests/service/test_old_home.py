@@ -19,11 +19,11 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from api.app import create_app
-from api.cli import app as command_line
-from api.models import HomeModels
-from api.pages.languages import LANGUAGES
-from api.runtime import Runtime, open_runtime
-from api.settings import Settings
+from api.cli.main import app as command_line
+from api.service.model_store import HomeModels
+from api.service.runtime import Runtime, open_runtime
+from api.service.settings import Settings
+from api.web.i18n import LANGUAGES
 from engine.queue.queue import Filed, listed
 from engine.storage.home import Home
 from tests.service.desk import TOKEN

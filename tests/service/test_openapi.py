@@ -22,9 +22,9 @@ from schemathesis import checks, openapi
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks as declared
 
-from api.backtesting import Backtests, Measurements
-from api.examples import BODIES
-from api.roles import MAY, Role
+from api.auth.permissions import MAY, Role
+from api.http.openapi_examples import BODIES
+from api.service.subprocess_jobs import Backtests, Measurements
 from engine.errors import NotEnoughDataError
 from tests.service.conftest import serving
 from tests.service.world import POST, World, arrival

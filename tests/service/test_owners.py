@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from api.accounts import Accounts
-from api.cli import app
-from api.credential_commitment import commitment_of
-from api.keys import digest, new_key, open_pepper
-from api.promoting import _inactive
-from api.roles import BOUND, OWNED, Role
-from api.tables import KEY_CREATED
+from api.auth.accounts import Accounts
+from api.auth.credential_commitment import commitment_of
+from api.auth.credentials import digest, new_key, open_pepper
+from api.auth.permissions import BOUND, OWNED, Role
+from api.auth.tables import KEY_CREATED
+from api.cli.main import app
+from api.models.lifecycle import _inactive
 from engine.criteria.dual_control import tabled_standings
 from engine.errors import NotAllowedError, NotFoundError
 from engine.journal.entries import Draft
@@ -159,7 +159,7 @@ def test_a_model_is_trained_under_a_name_that_was_proven(
         return SimpleNamespace(version="m1", report={})
 
     monkeypatch.setattr("models.training.pipeline.make_candidate", make_candidate)
-    monkeypatch.setattr("api.commands.learning._said", lambda _: None)
+    monkeypatch.setattr("api.cli.training._said", lambda _: None)
     monkeypatch.setattr("getpass.getuser", lambda: "clerk")
     home = make_home(tmp_path)
     assert run(home, "train", "--as", "rival").exit_code == 2  # no such person, no password

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.pages.deciding import bars
-from api.pages.drawing import HEIGHT, OUTLINES, RADIUS, WIDTH, drawing
-from api.pages.sides import sides
-from api.roles import Role
+from api.auth.permissions import Role
+from api.decisions.mirror_panel import sides
+from api.decisions.page_data import bars
+from api.decisions.vehicle_drawing import HEIGHT, OUTLINES, RADIUS, WIDTH, drawing
 from engine.explanation.reasons import Reason
 from engine.search_orders.priors import PRIOR
 from tests.service.desk import Desk, at_desk, user

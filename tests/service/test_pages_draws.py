@@ -4,7 +4,7 @@ import json
 
 from sqlalchemy import select
 
-from api.roles import Role
+from api.auth.permissions import Role
 from engine.journal.entries import Draft
 from engine.selection.randomization import RANDOM
 from engine.shifts.shift_state import CLOSED, SHIFTS

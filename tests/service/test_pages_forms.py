@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.pages.forms import Mistake
-from api.pages.languages import LANGUAGES, Speech
-from api.pages.mistakes import FIELDS, RULES, corrections
-from api.roles import Role
+from api.auth.permissions import Role
+from api.web.field_errors import FIELDS, RULES, corrections
+from api.web.form_fields import Mistake
+from api.web.i18n import LANGUAGES, Speech
 from tests.service.desk import Desk, at_desk, user
 from tests.service.test_acts import act, find
 from tests.service.test_pages_decision import ONCE, path, send

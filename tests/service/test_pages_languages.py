@@ -6,9 +6,10 @@ from math import nan
 
 import pytest
 
-from api.pages import labels, refusals
-from api.pages.languages import LANGUAGES, Speech, read_catalogue
-from api.pages.wording import Retelling
+from api.web import labels as web_labels
+from api.web import message_patterns
+from api.web.i18n import LANGUAGES, Speech, read_catalogue
+from api.web.translation import Retelling
 from engine.criteria.indicator_rules import RULES
 from engine.domain.records import PLACES, Arrival
 from engine.explanation.facts import data_gaps
@@ -45,7 +46,7 @@ def test_a_missing_text_is_found() -> None:
 
 
 def test_every_sentence_of_a_card_is_in_the_catalogues() -> None:
-    assert set(refusals.CARD) == {model_card.USE, model_card.NOT_FOR, *model_card.LIMITS}
+    assert set(message_patterns.CARD) == {model_card.USE, model_card.NOT_FOR, *model_card.LIMITS}
 
 
 EVIDENCE = (
@@ -109,9 +110,9 @@ def test_what_picked_a_vehicle_is_said(code: str) -> None:
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_every_label_exists_for_every_code(code: str) -> None:
-    assert set(labels.PLACES) == set(PLACES)
+    assert set(web_labels.PLACES) == set(PLACES)
     gaps = data_gaps(Arrival.model_validate(arrival(3, plate=None), strict=False), {})
-    assert set(gaps) <= set(labels.GAPS)
+    assert set(gaps) <= set(web_labels.GAPS)
     retell = Retelling(Speech(code, 300))
     for rule in RULES:
         assert not retell.sentence(rule.fired).is_english

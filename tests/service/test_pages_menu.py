@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from api.pages.menu import SECTIONS
-from api.pages.visits import TWINS
-from api.roles import MAY, Role
+from api.auth.permissions import MAY, Role
+from api.web.menu import SECTIONS
+from api.web.visitor import TWINS
 from tests.service.desk import at_desk
 from tests.service.world import POST, World
 

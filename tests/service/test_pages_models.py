@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api import promoting
-from api.backtesting import Measurements
-from api.pages.charts import SIDE, bars, dots, line, reach, stretched
-from api.roles import Role
-from api.schemas_models import DriftAnswer, ModelComparison, ModelStandings, ModelView
+from api.auth.permissions import Role
+from api.models import lifecycle
+from api.models.schemas import DriftAnswer, ModelComparison, ModelStandings, ModelView
+from api.service.subprocess_jobs import Measurements
+from api.web.charts import SIDE, bars, dots, line, reach, stretched
 from engine.errors import BusyError, NotEnoughDataError
 from models.bundle.bundle import file_digest
 from tests.catalogues import wanted
@@ -29,10 +29,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
     def verified(home: Any, version: str) -> Any:
         digest = file_digest(home.bundles / version / "manifest.json")
-        return promoting.Found(digest, JUDGED, fits=True)
+        return lifecycle.Found(digest, JUDGED, fits=True)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(promoting, "_verified", verified)
+        patched.setattr(lifecycle, "_verified", verified)
         yield from serving(tmp_path_factory.mktemp("papers"))
 
 

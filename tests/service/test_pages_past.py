@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.pages.linked import LONGEST, WIDTH, graph
-from api.pages.timeline import LEFT, RIGHT, SPANS, timeline
-from api.roles import BOUND, Role
+from api.auth.permissions import BOUND, Role
+from api.decisions.link_graph import LONGEST, WIDTH, graph
+from api.decisions.timeline import LEFT, RIGHT, SPANS, timeline
 from tests.service.desk import Desk, at_desk, user
 from tests.service.test_acts import act, find
 from tests.service.test_pages_decision import path, send

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.backtesting import Backtests, Measurements
-from api.commands.demo_desk import furnish
-from api.pages.comparing import words
-from api.pages.languages import LANGUAGES, Speech
-from api.pages.proposing import successor
-from api.pages.wording import Retelling
-from api.roles import Role
-from api.schemas_profiles import ProfileView
+from api.auth.permissions import Role
+from api.cli.demo import furnish
+from api.profiles.comparison import words
+from api.profiles.page_forms import successor
+from api.profiles.schemas import ProfileView
+from api.service.subprocess_jobs import Backtests, Measurements
+from api.web.i18n import LANGUAGES, Speech
+from api.web.translation import Retelling
 from engine.criteria.profiles.program import program
 from engine.errors import BusyError, NotEnoughDataError, ProfileRefusedError
 from tests.service.desk import Desk, at_desk

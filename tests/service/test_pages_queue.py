@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.pages import queue
-from api.pages.sessions import COOKIE
-from api.pages.waiting import Meter, Vehicle, _cut, desk, mark
-from api.roles import Role
+from api.auth.permissions import Role
+from api.auth.sessions import COOKIE
+from api.queue import page as queue_page
+from api.queue.page_data import Meter, Vehicle, _cut, desk, mark
 from engine.domain.time_units import moment
 from tests.service.desk import Desk, at_desk
 from tests.service.test_acts import act, find
@@ -132,7 +132,7 @@ async def line(world: World, cookie: str, leave: Any) -> list[str]:
     """Read a page's line, at a post where something changes all the time; leave on the way."""
     caller = world.runtime.sessions.caller(cookie)
     said: list[str] = []
-    async for event in queue._changes(world.runtime, POST, cookie, caller):
+    async for event in queue_page._changes(world.runtime, POST, cookie, caller):
         said.append(event)
         if len(said) == 3:
             leave()
@@ -153,9 +153,9 @@ def test_a_line_ends_with_its_session_however_busy_the_post(
         "signed out": lambda: sessions.end(cookie),
         "new password": lambda: accounts.change_password(name),
     }[how]
-    monkeypatch.setattr(queue, "mark", lambda *_: str(next(news)))
-    monkeypatch.setattr(queue, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(queue, "SESSION_SECONDS", 0.0)
+    monkeypatch.setattr(queue_page, "mark", lambda *_: str(next(news)))
+    monkeypatch.setattr(queue_page, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(queue_page, "SESSION_SECONDS", 0.0)
     assert world.client.portal is not None
     assert len(world.client.portal.call(line, world, cookie, leave)) == 3
 
@@ -166,8 +166,8 @@ def test_a_line_that_looks_at_its_session_when_it_is_quiet_is_caught(
     """Seeded bug: as long as there is news, no session is looked at."""
     news = count()
     cookie = at_desk(world, "line-on", Role.CHECKPOINT).client.cookies[COOKIE]
-    monkeypatch.setattr(queue, "mark", lambda *_: str(next(news)))
-    monkeypatch.setattr(queue, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(queue_page, "mark", lambda *_: str(next(news)))
+    monkeypatch.setattr(queue_page, "LOOK_SECONDS", 0.001)
     assert world.client.portal is not None
     leave = lambda: world.runtime.accounts.remove_user("line-on")  # noqa: E731
     assert len(world.client.portal.call(line, world, cookie, leave)) == 100

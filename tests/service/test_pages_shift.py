@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.pages.shift import ENOUGH
-from api.roles import Role
-from api.shift_report import median
+from api.auth.permissions import Role
+from api.shifts.page import ENOUGH
+from api.shifts.report import median
 from models.statistics.intervals import share
 from tests.service.desk import at_desk
 from tests.service.test_acts import act, find

@@ -8,16 +8,17 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import select
 
-from api.accounts import Accounts
-from api.keys import open_pepper
-from api.pages import attempts, signing
-from api.pages.languages import preferred
-from api.pages.routing import HEADERS, local
-from api.pages.sessions import COOKIE, HOST_COOKIE
-from api.pages.site import ROUTERS
-from api.pages.visits import OPEN_PAGES, SIGNED_IN_ALONE, TWINS
-from api.roles import MAY, Role
-from api.tables import NOBODY, SESSIONS
+from api.auth import login_throttle
+from api.auth.accounts import Accounts
+from api.auth.credentials import open_pepper
+from api.auth.permissions import MAY, Role
+from api.auth.sessions import COOKIE, HOST_COOKIE
+from api.auth.tables import NOBODY, SESSIONS
+from api.site import ROUTERS
+from api.web import sign_in_page
+from api.web.i18n import preferred
+from api.web.page_route import HEADERS, local
+from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, TWINS
 from engine.errors import ConflictError, NotAuthenticatedError, NotFoundError
 from tests.clocks import travel
 from tests.service.desk import Desk, at_desk, user
@@ -28,7 +29,7 @@ QUEUE = f"/v1/posts/{POST}/queue"
 
 @pytest.fixture(autouse=True)
 def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing, "HELD_SECONDS", 0.0)
+    monkeypatch.setattr(sign_in_page, "HELD_SECONDS", 0.0)
 
 
 def accounts(world: World) -> Accounts:
@@ -55,7 +56,7 @@ def test_a_new_password_ends_the_old_one_and_every_session(world: World) -> None
     old = user(world, "forgetful", Role.SUPERVISOR)
     desk = Desk(world)
     assert desk.sign_in("forgetful", old).status_code == 303
-    with patch("api.keys._HASHER", CHEAP):
+    with patch("api.auth.credentials._HASHER", CHEAP):
         made = accounts(world).change_password("forgetful")
     assert (made.role, made.post) == (Role.SUPERVISOR, None)
     assert desk.get(QUEUE).status_code == 401
@@ -152,7 +153,7 @@ def test_a_form_needs_its_own_token(world: World) -> None:
 def test_wrong_passwords_slow_down_and_a_right_one_starts_anew(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "FREE", 2)
+    monkeypatch.setattr(login_throttle, "FREE", 2)
     password = user(world, "seven", Role.SUPERVISOR)
     desk = Desk(world)
     assert desk.sign_in("seven", "guess").status_code == 401
@@ -168,9 +169,9 @@ def test_wrong_passwords_slow_down_and_a_right_one_starts_anew(
 
 
 def test_waits_grow_and_end() -> None:
-    waits = [attempts.wait(wrong) for wrong in range(40)]
-    assert waits == sorted(waits) and waits[attempts.FREE - 1] == 0
-    assert waits[-1] == attempts.LONGEST_WAIT
+    waits = [login_throttle.wait(wrong) for wrong in range(40)]
+    assert waits == sorted(waits) and waits[login_throttle.FREE - 1] == 0
+    assert waits[-1] == login_throttle.LONGEST_WAIT
 
 
 def test_an_unknown_name_is_told_like_a_wrong_password(world: World) -> None:

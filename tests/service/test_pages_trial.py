@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api import promoting
-from api.roles import Role
-from api.schemas_models import ModelView
+from api.auth.permissions import Role
+from api.models import lifecycle
+from api.models.schemas import ModelView
 from models.bundle.bundle import file_digest
 from models.lifecycle.projection import on_trial
 from models.monitoring.trial_results import measured, measurement
@@ -33,9 +33,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
     def verified(home: Any, version: str) -> Any:
         digest = file_digest(home.bundles / version / "manifest.json")
-        return promoting.Found(digest, JUDGED, fits=True)
+        return lifecycle.Found(digest, JUDGED, fits=True)
 
-    monkeypatch.setattr(promoting, "_verified", verified)
+    monkeypatch.setattr(lifecycle, "_verified", verified)
     yield from serving(tmp_path / "papers")
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from api.pages.queue import MOST_SHOWN
-from api.roles import Role
+from api.auth.permissions import Role
+from api.queue.page import MOST_SHOWN
 from models.explanation.reason_sentences import sentences
 from tests.service.conftest import serving
 from tests.service.desk import Desk, at_desk

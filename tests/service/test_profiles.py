@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.backtesting import Backtests
-from api.roles import Role
-from api.schemas_profiles import AcknowledgedProfile, AcknowledgedStep, Profiles, ProfileView
+from api.auth.permissions import Role
+from api.profiles.schemas import AcknowledgedProfile, AcknowledgedStep, Profiles, ProfileView
+from api.service.subprocess_jobs import Backtests
 from engine.criteria import dual_control
 from engine.criteria.profiles.fields import Reader
 from engine.criteria.profiles.profile import Profile, Trial, profiles

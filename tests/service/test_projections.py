@@ -14,13 +14,13 @@ from sqlalchemy import Boolean, Connection, LargeBinary, Numeric, Table, select,
 from sqlalchemy.types import Float, Integer
 from typer.testing import CliRunner
 
-from api.cli import app
-from api.home_check import check_home
-from api.roles import Role
-from api.runtime import projections
-from api.settings import Settings
-from api.stored_secrets import StoredSecrets
-from api.verification import NOT_COMPARED, ProjectionCheck
+from api.audit.home_check import check_home
+from api.audit.home_verification import NOT_COMPARED, ProjectionCheck
+from api.auth.permissions import Role
+from api.auth.stored_secrets import StoredSecrets
+from api.cli.main import app
+from api.service.runtime import projections
+from api.service.settings import Settings
 from engine.audit.projection_replay import scratch
 from engine.audit.store_comparison import Comparison, identity_of
 from engine.audit.verification import Fault

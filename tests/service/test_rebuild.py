@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-import api.home_rebuild
-from api.cli import app
-from api.home_check import check_home
-from api.home_rebuild import rebuild_home
-from api.runtime import open_store
-from api.settings import Settings
+import api.audit.home_rebuild
+from api.audit.home_check import check_home
+from api.audit.home_rebuild import rebuild_home
+from api.cli.main import app
+from api.service.runtime import open_store
+from api.service.settings import Settings
 from engine.audit.erasures import erasure_draft
 from engine.errors import HomeError, StoreUnavailableError
 from engine.journal.entries import Draft
@@ -134,7 +134,7 @@ def test_a_crash_leaves_the_old_tables(
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr(api.home_rebuild, "_restore_indexes", crash)
+        patched.setattr(api.audit.home_rebuild, "_restore_indexes", crash)
         with pytest.raises(RuntimeError):
             rebuild_home(served[0], store)
     assert check_home(served[0], store).faults == before != ()
@@ -163,13 +163,13 @@ def test_it_refuses_while_another_writer_holds_the_store(
     finally:
         done.set()
         writer.join()
-    plain = api.home_rebuild._checks
+    plain = api.audit.home_rebuild._checks
 
     def recorded(home: Home, live_: Any) -> Any:
         Journal(store).append([Draft("tick", "", "", {})])
         return plain(home, live_)
 
-    monkeypatch.setattr(api.home_rebuild, "_checks", recorded)
+    monkeypatch.setattr(api.audit.home_rebuild, "_checks", recorded)
     with pytest.raises(HomeError, match="stop the service"):
         rebuild_home(home, store)
 

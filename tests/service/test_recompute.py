@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.roles import Role
+from api.auth.permissions import Role
 from engine.audit.decision_replay import Recomputed
 from engine.decision.record_codec import read_back
 from engine.queue.queue import Filed, listed

@@ -10,10 +10,10 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from api import app
-from api.backtesting import Measurements
-from api.problems import STATUS
-from api.roles import MAY, OPEN, Role
-from api.settings import Settings
+from api.auth.permissions import MAY, OPEN, Role
+from api.http.problems import STATUS
+from api.service.settings import Settings
+from api.service.subprocess_jobs import Measurements
 from engine.errors import NotEnoughDataError, RiskError
 from tests.service.world import World, arrival
 
@@ -46,7 +46,7 @@ def test_every_error_has_a_status() -> None:
     # Errors of training, of experiments and of clients are raised where no service runs.
     served = ("engine", "features", "api")
     ours = {e for e in subclasses(RiskError) if e.__module__.split(".")[0] in served}
-    ours -= {e for e in ours if e.__module__ == "api.calls"}
+    ours -= {e for e in ours if e.__module__ == "api.client.transport"}
     assert ours == set(STATUS)
 
 
@@ -58,8 +58,8 @@ def test_no_route_is_left_out_of_the_document_or_the_table() -> None:
     """A new route without a row fails, also one that hides itself from the document."""
     made = {
         (method, route.path_format)
-        for module in app.ROUTES
-        for route in module.router.routes
+        for router in app.ROUTERS
+        for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
@@ -105,8 +105,8 @@ def test_another_posts_decisions_do_not_exist(world: World) -> None:
 def test_a_revoked_key_dies_within_seconds(world: World) -> None:
     import time
 
-    from api.accounts import Accounts
-    from api.keys import open_pepper
+    from api.auth.accounts import Accounts
+    from api.auth.credentials import open_pepper
 
     accounts = Accounts(world.runtime.store, world.runtime.network)
     made = accounts.create_key(

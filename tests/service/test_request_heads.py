@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from api import heads
-from api.roles import Role
+from api.auth.permissions import Role
+from api.http import request_heads
 from tests.service.test_refusals import is_problem
 from tests.service.world import World, arrival
 
@@ -31,14 +31,14 @@ def test_without_the_check_the_first_of_two_keys_counts(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: the service before the check."""
-    monkeypatch.setattr(heads, "ambiguity", lambda *_: None)
+    monkeypatch.setattr(request_heads, "ambiguity", lambda *_: None)
     assert doubled(world, "Authorization", 91_002).status_code == 201
 
 
 def test_a_request_of_http_1_1_names_its_host() -> None:
-    assert heads.ambiguity([], "1.1") == "the header Host is missing"
-    assert heads.ambiguity([], "1.0") is None
-    assert heads.ambiguity([(b"host", b"x")], "1.1") is None
+    assert request_heads.ambiguity([], "1.1") == "the header Host is missing"
+    assert request_heads.ambiguity([], "1.0") is None
+    assert request_heads.ambiguity([(b"host", b"x")], "1.1") is None
 
 
 @pytest.mark.parametrize("path", ["/v1/decisions/", "/healthz/", "/login/", "/v1/posts/OYB/queue/"])
@@ -78,7 +78,7 @@ def test_an_answer_that_owes_nothing_is_caught(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: no header is added."""
-    monkeypatch.setattr(heads, "OWED", ())
+    monkeypatch.setattr(request_heads, "OWED", ())
     assert all("cache-control" not in answer.headers for answer in answers(world))
 
 

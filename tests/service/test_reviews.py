@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from api.accounts import Accounts
-from api.callers import Caller
-from api.keys import open_pepper
-from api.reading import Reading
-from api.roles import Role
+from api.auth.accounts import Accounts
+from api.auth.callers import Caller
+from api.auth.credentials import open_pepper
+from api.auth.permissions import Role
+from api.decisions.reads import Reading
 from engine.decision.inspection_minutes import place_of
 from engine.decision.record_codec import read_back
 from engine.domain.records import Arrival

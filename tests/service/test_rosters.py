@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.roles import Role
+from api.auth.permissions import Role
 from tests.service.world import OTHER, POST, World, arrival
 
 PATH = f"/v1/posts/{POST}/roster"

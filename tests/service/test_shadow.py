@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Connection
 from typer.testing import CliRunner
 
-from api import models
-from api.cli import app
+from api.cli.main import app
+from api.service import model_store
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY
 from engine.errors import PromotionRefusedError
@@ -173,10 +173,10 @@ def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
             return self
 
     folder_seeds: list[dict[str, tuple[float, ...]]] = []
-    monkeypatch.setattr(models, "BundleScorer", Bundle)
-    monkeypatch.setattr(models, "in_force", lambda _: "m2")
-    monkeypatch.setattr(models, "seeds", lambda _, version: {version: table})
-    home_models = models.HomeModels(shadowed.home)
+    monkeypatch.setattr(model_store, "BundleScorer", Bundle)
+    monkeypatch.setattr(model_store, "in_force", lambda _: "m2")
+    monkeypatch.setattr(model_store, "seeds", lambda _, version: {version: table})
+    home_models = model_store.HomeModels(shadowed.home)
     with shadowed.runtime.store.read() as connection:
         assert home_models.wanted(connection) == "m2"
     home_models.load("m2")

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-import api.bodies
-from api.examples import BODIES
-from api.roles import MAY, Role
+import api.http.request_bodies
+from api.auth.permissions import MAY, Role
+from api.http.openapi_examples import BODIES
 from tests.leaks import CANARY, leaks
 from tests.service.test_refusals import is_problem
 from tests.service.test_threats_personal import named
@@ -192,7 +192,7 @@ def test_without_the_check_it_would_pass_further(
         "deep objects": hostile(kind, route),
     }[kind]
     assert not send(world, route, body).json().get("fields")
-    monkeypatch.setattr(api.bodies, "check", lambda raw: None)
+    monkeypatch.setattr(api.http.request_bodies, "check", lambda raw: None)
     answer = send(world, route, body)
     assert answer.status_code == 201 or answer.json()["fields"]
 

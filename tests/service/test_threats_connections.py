@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import func, select
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api import connections, strangers
-from api.connections import OWING, BoundedProtocol
+from api.http import connection_limits, unauthenticated_limit
+from api.http.connection_limits import OWING, BoundedProtocol
 from engine.journal.journal import JOURNAL
 from tests.service.wire import LAST, PATIENCE_SECONDS, Wire, answers, listening, request
 from tests.service.world import arrival
@@ -29,7 +29,9 @@ UPGRADES = {
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     with pytest.MonkeyPatch.context() as patched, listening(tmp_path_factory.mktemp("h")) as found:
-        patched.setattr(strangers, "BURST", 1_000_000)  # what is tried here is another bound
+        patched.setattr(
+            unauthenticated_limit, "BURST", 1_000_000
+        )  # what is tried here is another bound
         yield found
 
 
@@ -186,7 +188,7 @@ def test_a_few_requests_may_be_sent_ahead(wire: Wire, ahead: int) -> None:
 
 def test_many_requests_sent_ahead_are_not_kept(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     assert statuses(wire.send(HEALTH * 500)) == [200]
-    monkeypatch.setattr(connections, "MOST_AHEAD", 10_000)
+    monkeypatch.setattr(connection_limits, "MOST_AHEAD", 10_000)
     assert len(wire.send(HEALTH * 500 + LAST)) == 501, "negative control: no bound"
 
 
@@ -226,7 +228,7 @@ def test_what_is_sent_by_halves_is_not_waited_for(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     for limit in ("HEAD_SECONDS", "BODY_SECONDS"):
-        monkeypatch.setattr(connections, limit, 0.3)
+        monkeypatch.setattr(connection_limits, limit, 0.3)
     wire.send(decision(wire) + LAST)  # the shift is open
     before = records(wire)
     assert statuses(wire.send(*half_sent(wire)[name])) == HALVES[name]
@@ -260,9 +262,9 @@ def kept_open(wire: Wire, number: int) -> int:
 
 
 def test_few_connections_may_owe_something(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MOST_OWING", 10)
+    monkeypatch.setattr(connection_limits, "MOST_OWING", 10)
     assert kept_open(wire, 60) <= 10
-    monkeypatch.setattr(connections, "MOST_OWING", 1000)
+    monkeypatch.setattr(connection_limits, "MOST_OWING", 1000)
     assert kept_open(wire, 60) >= 50, "negative control: no bound"
     assert until(lambda: len(OWING) == 0)
 
@@ -270,7 +272,7 @@ def test_few_connections_may_owe_something(wire: Wire, monkeypatch: pytest.Monke
 def test_an_answer_waits_only_so_long_for_its_reader(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "UNREAD_SECONDS", 0.2)
+    monkeypatch.setattr(connection_limits, "UNREAD_SECONDS", 0.2)
     assert until(lambda: not wire.server.server_state.connections)
     with socket.socket() as sender:
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

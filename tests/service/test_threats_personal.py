@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import structlog
 
-from api import logs
-from api.examples import BODIES
-from api.roles import MAY, Role
+from api.auth.permissions import MAY, Role
+from api.http.openapi_examples import BODIES
+from api.service import structured_logging
 from tests.leaks import CANARY, leaks, told_in
 from tests.service.world import World, arrival
 
@@ -24,8 +24,8 @@ def log() -> Iterator[StringIO]:
     """Log as the service does, to where it can be read."""
     handlers, level = logging.root.handlers[:], logging.root.level
     found = StringIO()
-    logs.configure(found)
-    assert [type(one) for one in logging.root.handlers] == [logs.Library]
+    structured_logging.configure(found)
+    assert [type(one) for one in logging.root.handlers] == [structured_logging.Library]
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
     yield found
@@ -35,14 +35,14 @@ def log() -> Iterator[StringIO]:
 def library(name: str) -> logging.Logger:
     """Return a logger that ours alone hears; the runner of these tests would keep its words."""
     made = logging.Logger(name)
-    made.addHandler(logs.Library())
+    made.addHandler(structured_logging.Library())
     return made
 
 
 @pytest.fixture(autouse=True)
 def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the processes that backtests and measurements are: without a history they refuse."""
-    monkeypatch.setattr("api.backtesting.subprocess.run", refused)
+    monkeypatch.setattr("api.service.subprocess_jobs.subprocess.run", refused)
 
 
 def refused(command: list[str], **_: object) -> CompletedProcess[bytes]:
@@ -133,7 +133,7 @@ def test_no_log_repeats_what_was_sent(
     complain(world, monkeypatch)
     found = [json.loads(line) for line in log.getvalue().splitlines()]
     assert [line["event"] for line in found] == ["fault", "library", "library", "model"]
-    assert all(set(line) <= set(logs.ALLOWED) for line in found)
+    assert all(set(line) <= set(structured_logging.ALLOWED) for line in found)
     assert leaks(json.dumps(found)) == []
 
 
@@ -141,7 +141,7 @@ def test_a_log_of_messages_would_be_found(
     world: World, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
     """The twin: whoever logs what an error says, and lets every name through."""
-    monkeypatch.setitem(logs.ALLOWED, "plate", "the mistake")
+    monkeypatch.setitem(structured_logging.ALLOWED, "plate", "the mistake")
     complain(world, monkeypatch)
     assert leaks(log.getvalue()) == [CANARY]
 
@@ -150,7 +150,7 @@ def test_an_answer_that_repeats_would_be_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The twin: a problem whose detail is the path that was asked for."""
-    monkeypatch.setattr("api.problems._instance", lambda request: request.url.path)
+    monkeypatch.setattr("api.http.problems._instance", lambda request: request.url.path)
     assert leaks(told(world))
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from api.keys import EXAMPLES, PEPPER_FILE, check_database, open_pepper
-from api.runtime import open_store
+from api.auth.credentials import EXAMPLES, PEPPER_FILE, check_database, open_pepper
+from api.service.runtime import open_store
 from engine.errors import HomeError
 from engine.storage.home import DATABASE_VARIABLE, Home
 

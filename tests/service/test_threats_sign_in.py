@@ -10,16 +10,17 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import func, select
 
-import api.accounts
-from api import executors, keys
-from api.addresses import network_of
-from api.executors import BoundedExecutor, Executors
-from api.keys import hashed, is_password, stand_in
-from api.pages import attempts, signing
-from api.pages.attempts import BURST, FORGOTTEN, FREE, LONGEST_WAIT, Attempts
-from api.roles import Role
-from api.settings import Settings
-from api.tables import USERS
+import api.auth.accounts
+from api.auth import credentials, login_throttle
+from api.auth.client_addresses import network_of
+from api.auth.credentials import hashed, is_password, stand_in
+from api.auth.login_throttle import BURST, FORGOTTEN, FREE, LONGEST_WAIT, Attempts
+from api.auth.permissions import Role
+from api.auth.tables import USERS
+from api.service import executors
+from api.service.executors import BoundedExecutor, Executors
+from api.service.settings import Settings
+from api.web import sign_in_page
 from engine.errors import BusyError, NotAuthenticatedError
 from engine.storage.database import METADATA, Store
 from tests.service.desk import Desk, user
@@ -39,7 +40,7 @@ class Clock:
 
 @pytest.fixture(autouse=True)
 def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing, "HELD_SECONDS", 0.0)
+    monkeypatch.setattr(sign_in_page, "HELD_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -195,8 +196,8 @@ def looked_at(world: World, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple
         made[0] += 1
         return hashed(password)
 
-    monkeypatch.setattr(api.accounts, "is_password", look)
-    monkeypatch.setattr(keys, "hashed", make)
+    monkeypatch.setattr(api.auth.accounts, "is_password", look)
+    monkeypatch.setattr(credentials, "hashed", make)
     assert Desk(world).sign_in(name, "guess").status_code == 401
     return looks[0], made[0]
 
@@ -210,7 +211,7 @@ def test_an_unknown_name_costs_what_a_wrong_password_costs(
     stand_in()  # as when a service starts
     costs = {looked_at(world, name, monkeypatch) for name in ("known", "unknown", "removed")}
     assert costs == {(1, 0)}
-    monkeypatch.setattr(api.accounts, "stand_in", lambda: keys.hashed("x"))
+    monkeypatch.setattr(api.auth.accounts, "stand_in", lambda: credentials.hashed("x"))
     assert looked_at(world, "unknown", monkeypatch) == (1, 1), "seeded bug: one made each time"
 
 
@@ -236,7 +237,7 @@ def test_no_one_is_kept_out_from_elsewhere() -> None:
 
 def test_a_limit_by_name_alone_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seeded bug: all addresses count as one."""
-    monkeypatch.setattr(attempts, "network_of", lambda _: "")
+    monkeypatch.setattr(login_throttle, "network_of", lambda _: "")
     counts = Attempts(Clock())
     for _ in range(FREE):
         counts.begin(HERE, "rustam")
@@ -270,7 +271,7 @@ def test_attempts_are_forgotten_and_few_are_kept(monkeypatch: pytest.MonkeyPatch
     clock.now += FORGOTTEN + 1
     counts.begin(HERE, "rustam")
     assert len(counts) == 2
-    monkeypatch.setattr(attempts, "MOST_KEPT", 50)
+    monkeypatch.setattr(login_throttle, "MOST_KEPT", 50)
     for at in range(1000):
         counts.begin(f"10.{at % 250}.{at}.1", f"n{at}")
     assert len(counts) <= 100

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from api.roles import Role
-from api.strangers import BURST, LONGEST_SECONDS, RATE, Pace
+from api.auth.permissions import Role
+from api.http.unauthenticated_limit import BURST, LONGEST_SECONDS, RATE, Pace
 from tests.service.desk import Desk, user
 from tests.service.test_refusals import is_problem
 from tests.service.test_threats_sign_in import Clock
@@ -55,7 +55,7 @@ def test_strangers_have_a_burst_then_a_pace_then_a_refusal() -> None:
 
 
 def test_few_addresses_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.strangers.MOST_KEPT", 10)
+    monkeypatch.setattr("api.http.unauthenticated_limit.MOST_KEPT", 10)
     pace = Pace()
     for at in range(100):
         pace.turn(f"a{at}")
@@ -103,7 +103,7 @@ def test_known_senders_wait_for_no_stranger(world: World, monkeypatch: pytest.Mo
         patched.setattr(Pace, "turn", lambda *_: None)
         assert known(world, desk, 93_001) == [201, 200, 200]
         assert at_address(world).get("/login").status_code == 503
-        patched.setattr("api.strangers.is_known", lambda _: False)
+        patched.setattr("api.http.unauthenticated_limit.is_known", lambda _: False)
         assert known(world, desk, 93_002) == [503] * 3, "seeded bug: every sender is a stranger"
     world.runtime.accounts.remove_user("paced")
     assert desk.get("/posts/OYB/queue").status_code == 303

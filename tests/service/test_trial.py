@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from api.roles import Role
-from api.serving import ModelWatch
+from api.auth.permissions import Role
+from api.service.model_watcher import ModelWatch
 from engine.audit.draw_verification import Draws
 from engine.journal.entries import Draft
 from engine.ports import Scorer

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from api import promoting
-from api.cli import app
-from api.roles import Role
+from api.auth.permissions import Role
+from api.cli.main import app
+from api.models import lifecycle
 from engine.domain.time_units import WEEK
 from engine.errors import PromotionRefusedError
 from engine.queue.queue import listed
@@ -252,8 +252,8 @@ def commanded(world: World, monkeypatch: pytest.MonkeyPatch, *asked: str, name: 
 def test_a_trial_is_ended_by_one_and_begun_by_two(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = promoting.Found("m", JUDGED, fits=True)
-    monkeypatch.setattr(promoting, "_verified", lambda *_: found)
+    found = lifecycle.Found("m", JUDGED, fits=True)
+    monkeypatch.setattr(lifecycle, "_verified", lambda *_: found)
     for world in on_trial_anew(tmp_path):
         told = world.post("/v1/models/end-trial", {"reason": "It finds less."}, Role.ANALYST)
         assert (told.status_code, told.json()["challenger"]) == (201, None)

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
-from api.models import HomeModels
-from api.roles import Role
-from api.settings import Settings
+from api.auth.permissions import Role
+from api.cli.main import app
+from api.service.model_store import HomeModels
+from api.service.settings import Settings
 from engine.queue.queue import listed
 from engine.storage.home import Home
 from experiments.faults import throwaway_models as made_up

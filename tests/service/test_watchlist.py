@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.roles import Role
-from api.schemas_profiles import AcknowledgedNotice, AcknowledgedStep, WatchEntryView, WatchList
+from api.auth.permissions import Role
+from api.profiles.schemas import AcknowledgedNotice, AcknowledgedStep, WatchEntryView, WatchList
 from engine.criteria.watchlist import WatchEntry
 from tests.clocks import travel
 from tests.service.people import person, send

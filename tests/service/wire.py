@@ -11,10 +11,10 @@ from pathlib import Path
 import uvicorn
 
 from api.app import create_app
-from api.listening import configured
-from api.roles import Role
-from api.runtime import Runtime, open_runtime
-from api.settings import Settings
+from api.auth.permissions import Role
+from api.http.server import configured
+from api.service.runtime import Runtime, open_runtime
+from api.service.settings import Settings
 from tests.service.world import FakeModels, make_home, make_keys
 
 PATIENCE_SECONDS = 20.0

@@ -17,13 +17,13 @@ from argon2 import PasswordHasher
 from sqlalchemy import Connection
 from starlette.testclient import TestClient
 
-from api.accounts import Accounts
 from api.app import create_app
-from api.keys import open_pepper
+from api.auth.accounts import Accounts
+from api.auth.credentials import open_pepper
+from api.auth.permissions import BOUND, OWNED, Role
 from api.migrations.upgrade import upgrade
-from api.roles import BOUND, OWNED, Role
-from api.runtime import Runtime, open_network, open_runtime, open_store
-from api.settings import Settings
+from api.service.runtime import Runtime, open_network, open_runtime, open_store
+from api.service.settings import Settings
 from engine.domain.records import Arrival
 from engine.errors import NoModelError
 from engine.explanation.reasons import Reason
@@ -192,7 +192,7 @@ def make_home(folder: Path) -> Home:
 def make_keys(home: Home) -> tuple[dict[Role, str], str]:
     store = open_store(home)
     accounts, pepper = Accounts(store, open_network(home)), open_pepper(home)
-    with patch("api.keys._HASHER", CHEAP):
+    with patch("api.auth.credentials._HASHER", CHEAP):
         for role in OWNED:
             accounts.create_user(f"the-{role}", role)
     keys = {

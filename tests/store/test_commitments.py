@@ -4,11 +4,11 @@ import json
 
 from sqlalchemy import select
 
-from api.accounts import Accounts
-from api.credential_commitment import commitment_of
-from api.keys import digest
-from api.roles import Role
-from api.tables import KEYS, USERS
+from api.auth.accounts import Accounts
+from api.auth.credential_commitment import commitment_of
+from api.auth.credentials import digest
+from api.auth.permissions import Role
+from api.auth.tables import KEYS, USERS
 from engine.domain.network import Network
 from engine.journal.journal import BODIES, JOURNAL
 from engine.storage.database import Store

@@ -8,15 +8,14 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import insert, select, update
 
-from api.accounts import Accounts
-from api.authority import Authority
-from api.callers import Callers
-from api.credential_adoption import adopt_credentials
-from api.credential_commitment import commitment_of
-from api.keys import digest
-from api.migrations.upgrade import upgrade
-from api.roles import Role
-from api.tables import (
+from api.auth.accounts import Accounts
+from api.auth.authority import Authority
+from api.auth.callers import Callers
+from api.auth.credential_adoption import adopt_credentials
+from api.auth.credential_commitment import commitment_of
+from api.auth.credentials import digest
+from api.auth.permissions import Role
+from api.auth.tables import (
     CREDENTIALS_ADOPTED,
     KEY_CREATED,
     KEYS,
@@ -24,6 +23,7 @@ from api.tables import (
     USERS,
     AccountProjection,
 )
+from api.migrations.upgrade import upgrade
 from engine.domain.network import Network
 from engine.errors import NotAuthenticatedError
 from engine.journal.entries import Draft

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from api.runtime import Runtime, open_runtime
-from api.settings import Settings
+from api.service.runtime import Runtime, open_runtime
+from api.service.settings import Settings
 from engine.domain.records import Arrival
 from engine.domain.time_units import HOUR, SystemClock, moment
 from engine.journal.batch_worker import Recorded

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
-from api.commands.common import opened
+from api.cli.common import opened
+from api.cli.main import app
 from engine.audit.file_anchors import declare_files, declare_network
 from engine.errors import HomeError
 from engine.journal.entries import Draft

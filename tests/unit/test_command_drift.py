@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.commands.models import _moved
+from api.cli.models import _moved
 
 
 def measured(*, picked: bool, random: bool) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from api.cli import app
-from api.commands.learning import _write_scores
+from api.cli.main import app
+from api.cli.training import _write_scores
 from engine.errors import HomeError, InputError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.cli.main import app
 from engine.errors import InputError
 from engine.storage.home import Home
 from features.intake.load import load
@@ -75,7 +75,7 @@ def test_a_long_name_of_a_column_is_cut(tmp_path: Path) -> None:
 def test_a_refusal_repeats_a_name_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from api.cli import main
+    from api.cli.main import main
 
     folder = bulk(tmp_path / "bulk")
     (folder / "crossings.csv").write_text(":x:[bold],z\n")

@@ -5,23 +5,24 @@ import socket
 
 import pytest
 
-from api import listening, subservice
+from api.harness import service_process
+from api.http import server
 
 
 def test_a_socket_meant_for_another_process_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as open_socket:
         handed = os.dup(open_socket.fileno())
-        monkeypatch.setattr(listening, "FIRST_PASSED", handed)
+        monkeypatch.setattr(server, "FIRST_PASSED", handed)
         monkeypatch.setenv("LISTEN_FDS", "1")
         monkeypatch.setenv("LISTEN_PID", str(os.getpid() + 1))
-        assert listening.adopted() is None
+        assert server.adopted() is None
         monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
-        found = listening.adopted()
+        found = server.adopted()
         assert found is not None and found.getsockname() == open_socket.getsockname()
         found.close()
         monkeypatch.delenv("LISTEN_FDS")
-        assert listening.adopted() is None
+        assert server.adopted() is None
 
 
 def test_a_free_port_is_none_that_a_connection_may_be_given() -> None:
-    assert 1024 <= subservice.free_port() < subservice._first_given()
+    assert 1024 <= service_process.free_port() < service_process._first_given()

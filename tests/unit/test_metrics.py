@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from api.metrics import BOUND, REDS_TOGETHER, Metrics
+from api.service.metrics import BOUND, REDS_TOGETHER, Metrics
 from engine.journal.batch_worker import Recorded
 from engine.selection.policy import RANDOM_SHARE
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.bodies import DEEPEST, _depth, _is_flat, check
+from api.http.request_bodies import DEEPEST, _depth, _is_flat, check
 from engine.errors import MalformedBodyError
 
 JSON = st.recursive(

@@ -5,8 +5,8 @@ from itertools import product
 
 import pytest
 
-from api.pages.languages import LANGUAGES, Speech
-from api.pages.numerals import AmbiguousNumeralError, NumeralError, read_number, write_number
+from api.web.i18n import LANGUAGES, Speech
+from api.web.number_parsing import AmbiguousNumeralError, NumeralError, read_number, write_number
 
 SPELLINGS = ("2,300", "2 300", "2.300", "2300")
 GROUPED = {("en", "2,300"), *product(LANGUAGES, ("2 300", "2300"))}

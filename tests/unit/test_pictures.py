@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from api.pages.menu import SECTIONS
+from api.web.menu import SECTIONS
 
 ROOT = Path(__file__).parents[2]
 PICTURES = {path.name: path.stat().st_size for path in (ROOT / "docs" / "pictures").iterdir()}

@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import api.commands.common
-from api.cli import app
+import api.cli.common
+from api.cli.main import app
 from engine.storage.home import Home
 
 MAKING = {
@@ -97,6 +97,6 @@ def test_a_command_that_prepares_what_it_reads_would_be_found(
         Home(home).prepare()
         return home
 
-    monkeypatch.setattr(api.commands.common, "existing", careless)
+    monkeypatch.setattr(api.cli.common, "existing", careless)
     CliRunner().invoke(app, named(ASKED["verify"], home, tmp_path / "out"))
     assert content(home)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
-from api.runtime import open_store
+from api.cli.main import app
+from api.service.runtime import open_store
 from engine.domain.time_units import DAY
 from engine.storage.home import Home
 from features.history.tables import Tables

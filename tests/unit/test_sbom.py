@@ -6,8 +6,8 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
-from api.commands.sbom import DEVELOPMENT, ROOT, SERVICE, bill, pins
+from api.cli.main import app
+from api.cli.sbom import DEVELOPMENT, ROOT, SERVICE, bill, pins
 
 
 def lines(name: str) -> set[str]:

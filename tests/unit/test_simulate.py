@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.cli.main import app
 from experiments.simulation.baseline_policies import Random
 from experiments.simulation.learning_policies import Exploit
 from experiments.simulation.plots import draw

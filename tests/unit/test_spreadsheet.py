@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pytest
 
-from api.commands.learning import _write_scores
+from api.cli.training import _write_scores
 from engine.storage.csv_cells import STARTS, escape_cell
 from experiments.synthetic.records.writer import write
 from features.intake.atomic_writer import _write_quarantine
@@ -70,7 +70,7 @@ def test_a_writer_that_passes_text_on_would_be_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control."""
-    monkeypatch.setattr("api.commands.learning.escape_cells", list)
+    monkeypatch.setattr("api.cli.training.escape_cells", list)
     assert len(formulas(write_scores(tmp_path))) >= len(HOSTILE) - 2
 
 

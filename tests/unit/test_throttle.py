@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 import engine.journal.clock
-from api.accounts import Accounts
-from api.commands import throttle
-from api.commands.common import opened, signed_in
-from api.commands.throttle import FILE, Throttle
-from api.pages.attempts import FREE
-from api.roles import Role
+from api.auth import command_throttle
+from api.auth.accounts import Accounts
+from api.auth.command_throttle import FILE, Throttle
+from api.auth.login_throttle import FREE
+from api.auth.permissions import Role
+from api.cli.common import opened, signed_in
 from engine.domain.network import Network
 from engine.domain.time_units import SECOND
 from engine.errors import NotAllowedError
@@ -36,7 +36,7 @@ def test_a_wait_follows_wrong_passwords_and_ends(
     assert not any(refused(home) for _ in range(FREE))
     assert refused(home) and refused(home)
     now = engine.journal.clock.since_boot()
-    monkeypatch.setattr(throttle, "since_boot", lambda: now + 16 * SECOND)
+    monkeypatch.setattr(command_throttle, "since_boot", lambda: now + 16 * SECOND)
     assert not refused(home) and refused(home), "one more, then a longer wait"
     assert (home.root / FILE).stat().st_mode & 0o077 == 0
 

@@ -4,7 +4,7 @@ import asyncio
 from concurrent.futures import Future
 from threading import Thread
 
-from api.waking import Waking
+from api.service.thread_bridge import Waking
 
 
 def done(works: "list[Future[int]]") -> None:

@@ -69,7 +69,7 @@ def one_row(made: Deployment) -> Row:
 async def staged(made: Deployment) -> list[Row]:
     """Return the processor time of each stage of a decision, and how many were made together."""
     port, out = free_port(), made.scratch / "stages.json"
-    serve = [sys.executable, "-m", "api.staged", str(port), str(out)]
+    serve = [sys.executable, "-m", "api.harness.staged_service", str(port), str(out)]
     log = made.scratch / "staged.log"
     with Server(serve, port, environment=made.environment, log=log) as server:
         await server.first_answer(get("/readyz"))

@@ -1,0 +1,105 @@
+"""A whole home checked: journal, receipts, projections, and the files that records name.
+
+For commands alone: it reads the loaded history, for which a running service has no library.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Connection
+
+from api.audit.home_verification import ProjectionCheck, bounded
+from api.service.runtime import open_network, projections
+from engine.audit.file_anchors import declared_networks, network_faults
+from engine.audit.verification import Fault, Verdict, check
+from engine.domain.network import Network
+from engine.errors import RiskError
+from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
+from engine.storage.database import Store
+from engine.storage.home import Home
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.online.counter_recount import Recount
+from features.online.history_anchor import RULE, anchored, history_faults, history_notes
+from models.lifecycle.bundle_check import bundle_faults, registered_bundles
+
+
+@dataclass(frozen=True, slots=True)
+class HomeVerdict:
+    """What a check of a home found."""
+
+    journal: Verdict
+    found: int
+    """Faults in all, the journal's among them."""
+    faults: tuple[Fault, ...]
+    """The journal's first, then those of files and of projections."""
+    notes: tuple[str, ...]
+    """What is unfinished or not anchored, and is no fault."""
+    tables: dict[str, int]
+    """Rows compared, by table."""
+    loads: int
+    bundles: int
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether all stands as it was recorded."""
+        return self.found == 0
+
+
+def check_home(home: Home, store: Store, receipts: Iterable[Receipt] = ()) -> HomeVerdict:
+    """Check everything in one snapshot of the store."""
+    held = list(receipts)
+    key = home_key(home, is_owed=bool(held))
+    with store.read() as connection:
+        verdict = check(connection, held, public_key=key)
+        network = home_network(home)
+        plan = Plan(CATALOGUE)
+        files = list(file_faults(home, connection))
+        recount = Recount(home, connection, plan)
+        recount.is_readable = all(fault.rule != RULE for fault in files)
+        projected = ProjectionCheck(
+            connection,
+            network,
+            projections(plan, network),
+            history=recount,
+            fill=recount.fill,
+        )
+        found, faults = bounded(chain(files, projected.faults()))
+        notes = [*projected.notes, *recount.notes, *_notes(home, connection)]
+        return HomeVerdict(
+            journal=verdict,
+            found=verdict.found + found,
+            faults=(*verdict.faults, *faults),
+            notes=tuple(notes),
+            tables=projected.tables,
+            loads=len(anchored(connection)),
+            bundles=len(registered_bundles(connection)),
+        )
+
+
+def home_key(home: Home, *, is_owed: bool = False) -> Ed25519PublicKey | None:
+    """Return what checks signatures; raises ``HomeError`` where receipts need it and it is gone."""
+    return public_key_of(home) if is_owed or (home.keys / KEY_FILE).exists() else None
+
+
+def home_network(home: Home) -> Network:
+    """Return the network of the file; one that cannot be read is a fault and stops no check."""
+    try:
+        return open_network(home)
+    except RiskError:
+        return Network()
+
+
+def file_faults(home: Home, connection: Connection) -> Iterator[Fault]:
+    """Yield what differs of the network file, the loaded history and the bundles."""
+    yield from network_faults(home, connection)
+    yield from history_faults(home, connection)
+    yield from bundle_faults(home, connection)
+
+
+def _notes(home: Home, connection: Connection) -> Iterator[str]:
+    yield from history_notes(home, connection)
+    if home.network.exists() and not declared_networks(connection):
+        yield f"{home.network.name}: not anchored; the next start of the service does it"

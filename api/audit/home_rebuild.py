@@ -1,0 +1,126 @@
+"""Every table of a home made again from its journal, in one transaction.
+
+The journal is checked first: tables made from records that were changed would hide the change. Then
+its records are replayed into a scratch store, and under the writer's lock the live tables are
+replaced by what came out. A crash leaves the old tables or the new ones. Secrets that no record
+holds stay where they fit their commitment; the others are dropped, and a record names them.
+
+Assumes that no service runs on the store: it remembers parts of the tables. Where anything was
+recorded between the replay and the lock, nothing is replaced.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy import Connection, Table, delete, inspect, select
+
+from api.audit.home_check import file_faults, home_key, home_network
+from api.audit.home_verification import ProjectionCheck
+from api.auth.stored_secrets import SECRETS_DROPPED, Row, StoredSecrets, revoked_rows
+from api.service.runtime import projections
+from engine.audit.foreign_objects import FOREIGN, object_faults
+from engine.audit.projection_replay import Replay, scratch
+from engine.audit.store_comparison import Comparison
+from engine.audit.verification import Fault, check
+from engine.errors import HomeError
+from engine.journal.entries import Draft
+from engine.journal.journal import Journal
+from engine.storage.database import METADATA, Store, add
+from engine.storage.home import Home
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.intake.atomic_writer import exclusively
+from features.online.counter_recount import Recount
+from features.online.history_anchor import RULE
+
+_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a rebuild replaced."""
+
+    tables: dict[str, int]
+    """Rows by table."""
+    dropped: tuple[Row, ...]
+    """Secrets that could not be kept: (table, key)."""
+    notes: tuple[str, ...]
+
+
+def rebuild_home(home: Home, store: Store) -> Rebuilt:
+    """Replace every table that is derived from the journal.
+
+    Raises
+    ------
+    HomeError
+        Where the journal does not stand as recorded, or was written to meanwhile.
+    StoreUnavailableError
+        Where another process holds the store.
+    """
+    with exclusively(home), scratch() as replayed:
+        with store.read() as live:
+            _refuse_faults(home, live)
+            checked, recount = _checks(home, live)
+            secrets = StoredSecrets(live)
+            secrets.acknowledge()
+            replay = checked.replay(secrets.restorers())
+            _refuse(list(replay.advance(live, replayed)))
+            tables = checked.filled(replayed, replay)
+        dropped = sorted(secrets.dropped - revoked_rows(replayed))
+        with store.write() as live:
+            if Journal(store).head(live).seq != replay.seq:
+                why = "records were written meanwhile: stop the service and try again"
+                raise HomeError(home.root.name, why)
+            counts = {t.name: _replace(live, replayed, t, replay=replay) for t in tables}
+            _restore_indexes(live, tables)
+    if dropped:
+        rows = [{"table": table, "key": key} for table, key in dropped]
+        Journal(store).append([Draft(SECRETS_DROPPED, "", "", {"rows": rows})])
+    return Rebuilt(counts, tuple(dropped), (*checked.notes, *recount.notes))
+
+
+def _checks(home: Home, live: Connection) -> tuple[ProjectionCheck, Recount]:
+    plan, network = Plan(CATALOGUE), home_network(home)
+    recount = Recount(home, live, plan)
+    recount.is_readable = all(fault.rule != RULE for fault in file_faults(home, live))
+    own = projections(plan, network)
+    return ProjectionCheck(live, network, own, history=recount, fill=recount.fill), recount
+
+
+def _refuse_faults(home: Home, live: Connection) -> None:
+    """Refuse to make tables from a journal that was changed, or next to a foreign trigger."""
+    _refuse(check(live, public_key=home_key(home)).faults)
+    _refuse([fault for fault in object_faults(live, METADATA) if fault.rule == FOREIGN])
+
+
+def _refuse(faults: Sequence[Fault]) -> None:
+    if faults:
+        first = faults[0]
+        why = f"record {first.seq}: {first.rule}: {first.message}; darvoza verify names the rest"
+        raise HomeError("journal", why)
+
+
+def _replace(live: Connection, replayed: Connection, table: Table, *, replay: Replay) -> int:
+    """Replace the rows of a table; those that stand on erased records stay as they are."""
+    kept = list(Comparison(live, replayed, replay.unread).kept(table))
+    live.execute(delete(table))
+    rows: Iterator[Sequence[object]] = iter(
+        replayed.execute(select(table), execution_options={"yield_per": _AT_ONCE})
+    )
+    count = 0
+    while chunk := [tuple(row) for row in islice(rows, _AT_ONCE)]:
+        add(live, table, chunk)
+        count += len(chunk)
+    if kept:
+        live.execute(table.insert(), kept)
+    return count + len(kept)
+
+
+def _restore_indexes(live: Connection, tables: Sequence[Table]) -> None:
+    """Create indexes that are gone, the unique ones among them."""
+    for table in tables:
+        present = {one["name"] for one in inspect(live).get_indexes(table.name)}
+        for index in table.indexes:
+            if index.name not in present:
+                index.create(live)

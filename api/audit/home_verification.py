@@ -1,0 +1,135 @@
+"""The whole check of a home: its journal, every projection of it, and the files that it names.
+
+The journal is walked first (:mod:`engine.audit.verification`); then its records are replayed
+through the same projections that wrote the live tables, and every table is compared. A difference
+means that somebody wrote to a table without a record, or that a record was lost: either way the
+tables no longer say what happened, and ``darvoza rebuild`` makes them again.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, Table
+
+from api.auth.stored_secrets import Row, StoredSecrets, revoked_rows
+from engine.audit.file_anchors import NETWORK_DECLARED, declared_networks, network_of
+from engine.audit.foreign_objects import object_faults
+from engine.audit.projection_replay import Replay, Restore, scratch
+from engine.audit.store_comparison import Comparison, tables_of
+from engine.audit.verification import FAULTS_KEPT, Fault
+from engine.domain.network import Network
+from engine.journal.entries import Draft, Entry
+from engine.journal.protocols import Projection
+from engine.queue.mirror_alerts import MirrorProjection
+from engine.storage.database import METADATA
+from features.online.projection import CounterProjection
+
+NOT_COMPARED: Mapping[str, str] = {
+    "journal": "walked itself, record by record",
+    "journal_bodies": "walked with the journal",
+    "journal_identity": "part of every chain value",
+    "clock_anchors": "no projection: the time since a machine started, which no record holds",
+}
+"""Every table that is not compared, and why not."""
+COUNTED = ("counters", "passages", "links", "searched_places", "place_counts")
+"""Tables of the counters: compared with one backfill, which only a command can make."""
+OF_LOADS = ("act_minutes", "loaded_reports", "counter_epoch")
+"""Tables that a load replaces, from files that only a command reads."""
+
+
+class DatedMirror:
+    """The alerts of the paired post, under the network that was declared when a record came."""
+
+    def __init__(self, first: Network) -> None:
+        self._mirror = MirrorProjection(first)
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Keep alerts; a declared network holds from its record on."""
+        for entry, draft in entries:
+            if entry.kind == NETWORK_DECLARED:
+                self._mirror = MirrorProjection(network_of(draft.body["file"]))
+        self._mirror.apply(connection, entries)
+
+
+class LoadReplay:
+    """What a load replaces beside the counters; a home without its files has nothing of it."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Replace nothing."""
+
+
+@dataclass(slots=True)
+class ProjectionCheck:
+    """Compares the projections of a live store with a replay of its journal."""
+
+    live: Connection
+    network: Network
+    projections: Sequence[Projection]
+    """All of them, as the service has them; the counters among them are left to ``fill``."""
+    history: Projection = field(default_factory=LoadReplay)
+    fill: Callable[[Connection], bool] | None = None
+    """Fills the counters of the replay; None where nothing can."""
+    skipped: Mapping[str, str] = field(default_factory=lambda: NOT_COMPARED)
+    notes: list[str] = field(default_factory=list)
+    tables: dict[str, int] = field(default_factory=dict)
+    """Rows compared, by table."""
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield every difference, and every object of the database that is not ours."""
+        yield from object_faults(self.live, METADATA)
+        with scratch() as replayed:
+            secrets = StoredSecrets(self.live)
+            replay = self.replay(secrets.restorers())
+            yield from replay.advance(self.live, replayed)
+            comparison = Comparison(self.live, replayed, replay.unread)
+            for table in self.filled(replayed, replay):
+                before = comparison.rows
+                yield from comparison.faults(table)
+                self.tables[table.name] = comparison.rows - before
+            self._note(secrets.uncommitted - revoked_rows(replayed), replay)
+
+    def replay(self, restorers: Mapping[str, Restore]) -> Replay:
+        """Return a replay of these projections, the counters left out."""
+        declared = declared_networks(self.live)
+        first = network_of(declared[0].text) if declared else self.network
+        own: list[Projection] = [self.history]
+        for one in self.projections:
+            if isinstance(one, MirrorProjection):
+                own.append(DatedMirror(first))
+            elif not isinstance(one, CounterProjection):
+                own.append(one)
+        return Replay(own, restorers, alone=frozenset({"history", NETWORK_DECLARED}))
+
+    def filled(self, replayed: Connection, replay: Replay) -> Sequence[Table]:
+        """Fill what a replay leaves to others, and return the tables that say something then."""
+        left_out = dict(self.skipped)
+        if self.fill is None:
+            left_out |= dict.fromkeys((*COUNTED, *OF_LOADS), "only a command reads the history")
+        elif replay.kinds_unread & _COUNTED_KINDS:
+            self.notes.append("counters: not compared, bodies that they count are erased")
+            left_out |= dict.fromkeys((*COUNTED, "act_minutes"), "bodies are erased")
+        elif not self.fill(replayed):
+            left_out |= dict.fromkeys((*COUNTED, *OF_LOADS), "see the notes")
+        return tables_of(METADATA.tables, left_out)
+
+    def _note(self, rows: Collection[Row], replay: Replay) -> None:
+        if uncommitted := len([row for row in rows if row[0] != "sessions"]):
+            self.notes.append(
+                f"{uncommitted} keys and passwords: not anchored, no record commits to their "
+                "digests; the next start of the service does"
+            )
+        if replay.unread:
+            self.notes.append(f"{len(replay.unread)} records were not replayed: no readable body")
+
+
+_COUNTED_KINDS = frozenset({"decision", "crossing", "inspection", "seizure"})
+
+
+def bounded(faults: Iterator[Fault]) -> tuple[int, tuple[Fault, ...]]:
+    """Return how many faults there are, and the first of them."""
+    found, kept = 0, []
+    for fault in faults:
+        found += 1
+        if found <= FAULTS_KEPT:
+            kept.append(fault)
+    return found, tuple(kept)

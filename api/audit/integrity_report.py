@@ -1,0 +1,265 @@
+"""What a post's integrity officer is to look at: pairs, releases, overrides, against chance.
+
+Stands on vehicles that the engine sent to officers and that were dealt with: inspected or released.
+Who did it is what the act or the release says, else the team that was drawn; where the roster names
+no teams, it is whoever reported. The tests are those of :mod:`models.monitoring.officer_integrity`,
+with a seed made of post and period, so that anybody can repeat them.
+
+A release of a red vehicle that nobody searched is a fact, and recorded as one: the vehicle has
+left. It wants the word of a second person, and is listed with it or without.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from api.service.runtime import Runtime
+from engine.domain.records import Inspection
+from engine.domain.time_units import DAY, rfc3339
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import DECISIONS, RELEASE
+from engine.queue.reviews import REVIEWS
+from engine.selection.policy import INSPECTED, Channel
+from engine.selection.randomization import ShiftPlan
+from engine.storage.database import slices
+
+MOST_PAIRS = 20
+"""Figures listed at most, alarms first; all were looked at."""
+_D, _R, _J = DECISIONS.c, REVIEWS.c, JOURNAL.c
+
+
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """One vehicle that was sent to officers, and what came of it."""
+
+    decision_id: str
+    crossing_id: str
+    channel: Channel
+    """Where the engine sent it."""
+    shift: str
+    decided_at: int
+    carrier: str | None
+    drawn: str | None
+    """The team drawn for it."""
+    act: Mapping[str, Any] | None
+    """Body of its first inspection act."""
+    left: Mapping[str, Any] | None
+    """Body of its release."""
+    left_at: int | None
+
+    @property
+    def team(self) -> str | None:
+        """Who dealt with it, None where no record says so."""
+        body = self.act or self.left or {}
+        return body.get("team") or body.get("by")
+
+    @property
+    def is_let_go(self) -> bool:
+        """Tell whether it left without an act that could find something."""
+        if self.act is None:
+            return True
+        act = Inspection.model_validate(self.act["inspection"], strict=False)
+        return self.channel is Channel.RED and not act.is_full
+
+    @property
+    def is_taken_over(self) -> bool:
+        """Tell whether another team dealt with it than the one drawn."""
+        return self.drawn is not None and self.team != self.drawn
+
+
+def report(runtime: Runtime, post: str, *, days: int) -> dict[str, Any]:
+    """Return the report of a post's last days, as JSON values."""
+    with runtime.store.read() as snapshot:
+        as_of = runtime.journal.head(snapshot).as_of
+        since = as_of - days * DAY
+        dealt = list(_dealt(snapshot, post, since=since))
+        reviews = _reviews(snapshot, post, since=since)
+    return {
+        "post": post,
+        "as_of": rfc3339(as_of),
+        "days": days,
+        "synthetic": runtime.network.synthetic,
+        "assignment": _assignment(dealt),
+        **_tested(dealt, runtime.settings.shifts, seed_for=(post, days, as_of // DAY)),
+        "red_releases": _red_releases(dealt, reviews),
+        "reviewers": _reviewers(reviews),
+    }
+
+
+def _assignment(dealt: Sequence[Dealt]) -> dict[str, int]:
+    drawn = [one for one in dealt if one.drawn is not None]
+    otherwise = sum(one.is_taken_over for one in drawn)
+    return {"dealt_with": len(dealt), "drawn": len(drawn), "taken_over": otherwise}
+
+
+def _tested(
+    dealt: Sequence[Dealt], plan: ShiftPlan, *, seed_for: tuple[object, ...]
+) -> dict[str, Any]:
+    from models.monitoring.officer_integrity import (
+        ALARM_AT,
+        FEWEST,
+        PERMUTATIONS,
+        Handled,
+        findings,
+        seed_of,
+    )
+
+    handled = [
+        Handled(
+            team,
+            one.carrier,
+            shift=f"{one.shift} {one.channel.code}",
+            season=_season(one, plan),
+            is_let_go=one.is_let_go,
+            is_taken_over=one.is_taken_over,
+        )
+        for one in dealt
+        if (team := one.team) is not None
+    ]
+    officers, seed = {one.officer for one in handled}, seed_of(*seed_for)
+    why = ""
+    if len(handled) < FEWEST:
+        why = f"fewer than {FEWEST} vehicles dealt with"
+    elif len(officers) < 2:
+        why = "one team or officer alone: there is nobody to compare with"
+    found = [] if why else findings(handled, seed=seed)
+    listed = [asdict(one) | {"alarm": one.is_alarm} for one in found[:MOST_PAIRS]]
+    return {
+        "test": {
+            "vehicles": len(handled),
+            "officers": len(officers),
+            "permutations": PERMUTATIONS,
+            "seed": str(seed),
+            "alarm_at": ALARM_AT,
+            "knowable": not why,
+            "why": why,
+            "alarms": sum(one.is_alarm for one in found),
+        },
+        "findings": listed,
+    }
+
+
+def _season(one: Dealt, plan: ShiftPlan) -> str:
+    """Name week, kind of shift and channel: who let go alike if all were honest."""
+    opens_at = plan.shift("", one.decided_at).opens_at
+    return f"{opens_at // (7 * DAY)} {opens_at % DAY} {one.channel.code}"
+
+
+def _red_releases(
+    dealt: Sequence[Dealt], reviews: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    found = []
+    for one in dealt:
+        if one.channel is not Channel.RED or one.left is None or one.act is not None:
+            continue
+        by = one.left.get("by")
+        second = [r["person"] for r in reviews if r["decision_id"] == one.decision_id]
+        others = [person for person in second if person != by]
+        found.append(
+            {
+                "decision_id": one.decision_id,
+                "crossing_id": one.crossing_id,
+                "released_at": rfc3339(one.left_at or 0),
+                "by": by,
+                "team": one.left.get("team"),
+                "second_person": others[0] if others else None,
+            }
+        )
+    return sorted(found, key=lambda one: (one["second_person"] is not None, one["released_at"]))
+
+
+def _reviewers(reviews: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Count what each supervisor said; milder means: sent to a milder channel than it stood in."""
+    said = Counter(one["person"] for one in reviews)
+    overrides = Counter(one["person"] for one in reviews if one["verdict"] == "override")
+    milder = Counter(one["person"] for one in reviews if one["is_milder"])
+    return [
+        {
+            "person": person,
+            "reviews": number,
+            "overrides": overrides[person],
+            "milder": milder[person],
+        }
+        for person, number in said.most_common()
+    ]
+
+
+def _dealt(snapshot: Connection, post: str, *, since: int) -> Iterator[Dealt]:
+    """Yield each vehicle once, with its last decision."""
+    released = _released(snapshot, post, since=since)
+    query = (
+        select(_D.seq, _D.crossing_id, _D.known_at, _D.act_seq, _D.left)
+        .where(_D.post == post, _D.known_at >= since, _D.basis.is_not(None))
+        .order_by(_D.seq)
+    )
+    last = {row.crossing_id: row for row in snapshot.execute(query)}
+    rows = [row for row in last.values() if row.act_seq is not None or row.left]
+    wanted = [row.seq for row in rows] + [row.act_seq for row in rows if row.act_seq is not None]
+    bodies = _bodies(snapshot, wanted)
+    for row in rows:
+        body, decision = bodies[row.seq], bodies[row.seq]["decision"]
+        channel = Channel.of(decision["channel"])
+        if channel not in INSPECTED:
+            continue
+        left, left_at = released.get(row.crossing_id, (None, None))
+        yield Dealt(
+            decision_id=decision["decision_id"],
+            crossing_id=row.crossing_id,
+            channel=channel,
+            shift=body["inputs"]["shift_id"],
+            decided_at=row.known_at,
+            carrier=body["arrival"]["crossing"].get("carrier_id"),
+            drawn=decision.get("team"),
+            act=None if row.act_seq is None else bodies[row.act_seq],
+            left=left,
+            left_at=left_at,
+        )
+
+
+def _released(
+    snapshot: Connection, post: str, *, since: int
+) -> dict[str, tuple[dict[str, Any], int]]:
+    query = (
+        select(_J.subject, _J.known_at, BODIES.c.body)
+        .join(BODIES, BODIES.c.seq == _J.seq)
+        .where(_J.known_at >= since, _J.kind == RELEASE, _J.post == post)
+    )
+    return {row.subject: (json.loads(row.body), row.known_at) for row in snapshot.execute(query)}
+
+
+def _bodies(snapshot: Connection, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:
+    found: dict[int, dict[str, Any]] = {}
+    for some in slices(seqs, 500):
+        query = select(BODIES.c.seq, BODIES.c.body).where(BODIES.c.seq.in_(some))
+        found |= {row.seq: json.loads(row.body) for row in snapshot.execute(query)}
+    return found
+
+
+def _reviews(snapshot: Connection, post: str, *, since: int) -> list[dict[str, Any]]:
+    """Return what supervisors said, each with whether it sent to a milder channel than before."""
+    query = (
+        select(_R.decision_id, _R.person, _R.verdict, _R.channel, _D.seq)
+        .join(DECISIONS, _D.decision_id == _R.decision_id)
+        .where(_R.post == post, _R.known_at >= since)
+        .order_by(_R.seq)
+    )
+    rows = snapshot.execute(query).all()
+    bodies = _bodies(snapshot, sorted({row.seq for row in rows}))
+    stood = {seq: int(Channel.of(body["decision"]["channel"])) for seq, body in bodies.items()}
+    found = []
+    for row in rows:
+        is_milder = row.channel < stood[row.seq]
+        stood[row.seq] = row.channel
+        found.append(
+            {
+                "decision_id": row.decision_id,
+                "person": row.person,
+                "verdict": row.verdict,
+                "is_milder": is_milder,
+            }
+        )
+    return found

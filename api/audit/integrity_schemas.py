@@ -1,0 +1,96 @@
+"""What the integrity report answers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from api.http.schema_base import Described
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment(Described):
+    """Vehicles sent to officers that were inspected or released in the period."""
+
+    dealt_with: int
+    drawn: int
+    """Of these, a team had been drawn for so many."""
+    taken_over: int
+    """And another team than the one drawn dealt with so many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrityTest(Described):
+    """How the findings were tested, so that anybody can repeat it."""
+
+    vehicles: int
+    officers: int
+    permutations: int
+    seed: str
+    """Of the permutations: a whole number, written out."""
+    alarm_at: float
+    """Adjusted p-value at which a finding is an alarm."""
+    knowable: bool
+    why: str
+    """Why nothing can be said yet; empty where something can."""
+    alarms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrityFinding(Described):
+    """A figure above what the lot gives."""
+
+    measure: Literal["handled", "taken_over", "let_go"]
+    """Vehicles dealt with; drawn for another team; released without a search that could find
+    something."""
+    officer: str
+    """Team or officer by its code on the roster, or who reported where the roster names none."""
+    carrier: str
+    """Empty for all carriers together."""
+    seen: int
+    expected: float
+    excess: float
+    """In standard deviations, steadied."""
+    p_value: float
+    """Adjusted for every figure looked at."""
+    alarm: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedRelease(Described):
+    """A red vehicle that left without an act."""
+
+    decision_id: str
+    crossing_id: str
+    released_at: datetime
+    by: str | None
+    team: str | None
+    second_person: str | None
+    """Who else reviewed the decision; null as long as nobody has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewer(Described):
+    """What one supervisor said about decisions."""
+
+    person: str
+    reviews: int
+    overrides: int
+    milder: int
+    """Overrides to a milder channel than the vehicle stood in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrityReport(Described):
+    """What a post's integrity officer is to look at."""
+
+    post: str
+    as_of: datetime
+    days: int
+    synthetic: bool
+    assignment: Assignment
+    test: IntegrityTest
+    findings: list[IntegrityFinding]
+    """The least likely first, twenty at most."""
+    red_releases: list[RedRelease]
+    """Those without a second person first."""
+    reviewers: list[Reviewer]

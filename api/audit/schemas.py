@@ -1,0 +1,167 @@
+"""What the journal and its draws answer to whoever audits them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from api.http.schema_base import Described
+from engine.journal.receipts import Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalHead(Described):
+    """The last record of the journal."""
+
+    sequence: int
+    known_at: datetime
+    chain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedRecord(Described):
+    """A record without its body."""
+
+    sequence: int
+    known_at: datetime
+    kind: str
+    subject: str
+    post: str
+    leaf: str
+    chain: str
+    has_body: bool
+    """False where it was erased."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalFault(Described):
+    """Something that does not stand as it should."""
+
+    seq: int
+    rule: str
+    message: str
+    table: str = ""
+    """Of the row that differs; empty where the fault is in the journal."""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalCheck(Described):
+    """What a check of the journal found; itself a record."""
+
+    by: str
+    after: int
+    """Records up to this one were believed as they stand; 0: the whole journal was walked."""
+    upto: int
+    checked: int
+    drawn: int
+    """Decisions whose numbers were drawn again."""
+    compared: int
+    """Rows of tables compared with what a replay of the journal makes; 0: not replayed."""
+    erased: int
+    """Bodies that are gone because a signed erasure names them."""
+    found: int
+    """Faults in all."""
+    faults: list[JournalFault]
+    """The first twenty."""
+    recorded_at: datetime
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensitiveRead(Described):
+    """Who opened which record."""
+
+    read_at: datetime
+    by: str
+    role: str
+    sequence: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalPage(Described):
+    """Records, the newest first."""
+
+    journal_id: str
+    head: JournalHead
+    synthetic: bool
+    records: list[ListedRecord]
+    next_before: int | None
+    """Ask ``before`` this one for older records; null where there are none."""
+    verified: JournalCheck | None
+    """The last check that was made from the service; null where none was."""
+    reads: list[SensitiveRead]
+    """Who opened records, the last twenty times."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedRecord(Described):
+    """A record with its body; that it was opened is a record too."""
+
+    sequence: int
+    known_at: datetime
+    kind: str
+    subject: str
+    post: str
+    body: dict[str, Any] | None
+    """Null where it was erased."""
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommittedShift(Described):
+    """A shift, what it committed to as it opened, and its seed once that is revealed."""
+
+    shift: str
+    opens_at: datetime
+    closes_at: datetime
+    commitment: str
+    head_sequence: int
+    opened_sequence: int
+    revealed_sequence: int | None
+    seed: str | None
+    commitment_holds: bool | None
+    """Null while the seed is secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberAgain(Described):
+    """A number that decided about chance, as recorded and drawn again."""
+
+    purpose: str
+    recorded: float
+    again: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionAgain(Described):
+    """A decision's numbers."""
+
+    decision_id: str
+    sequence: int
+    numbers: list[NumberAgain]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftAgain(Described):
+    """A shift's decisions, drawn again."""
+
+    shift: str
+    decisions: int
+    numbers: int
+    equal: int
+    is_bounded: bool
+    """There are more decisions: ``darvoza verify`` draws all."""
+    rows: list[DecisionAgain]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostDraws(Described):
+    """A post's last shifts, one of them drawn again."""
+
+    post: str
+    as_of: datetime
+    synthetic: bool
+    shifts: list[CommittedShift]
+    shown: ShiftAgain | None
+    """Null while no seed is revealed."""

@@ -1,0 +1,220 @@
+"""Who may do what, replayed from the journal: keys, people and sessions.
+
+The tables of :mod:`api.auth.tables` keep the secrets. What a secret opens is what its records
+state: a stored digest counts only where a record commits to it, and role, post, owner and
+revocation are those of the records. Credentials of homes older than the commitments were adopted
+once (:mod:`api.auth.credential_adoption`); after that record none counts without one. Assumes that
+keys and people are few; of the sessions only those that may still be open are read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from threading import Lock
+from typing import Self
+
+from sqlalchemy import Connection
+
+from api.auth.credential_commitment import FIELD
+from api.auth.permissions import Role, covers
+from api.auth.tables import (
+    CREDENTIALS_ADOPTED,
+    KEY_CREATED,
+    KEY_REVOKED,
+    PASSWORD_CHANGED,
+    SIGNED_IN,
+    SIGNED_OUT,
+    USER_CREATED,
+    USER_LEFT,
+)
+from engine.domain.time_units import HOUR, micros
+from engine.journal.power_records import PowerRecord, RecordTail, first_since, last_known_at
+
+Refused = Callable[[str], None]
+"""Told the coarse kind of what a table claims and no record states."""
+
+
+def ignore(_: str) -> None:
+    """Take no notice of a refusal; for commands, which answer their user directly."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGrant:
+    """One key as its records state it."""
+
+    key_id: str
+    role: Role
+    post: str | None
+    owner: str | None
+    commitment: str
+    """Empty where no record commits to its secret: such a key opens nothing."""
+    created_at: int
+    is_revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PersonGrant:
+    """One person as their records state them."""
+
+    name: str
+    role: Role
+    post: str | None
+    commitment: str
+    """Empty where no record commits to the password."""
+    since: int
+    """The record of the password; sessions of before it are over."""
+    is_removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    name: str
+    until: int
+    sequence: int
+
+
+class Authority:
+    """Keys, people and sessions of one process, brought up to date with each look."""
+
+    def __init__(self, *, session_hours: float = 0.0) -> None:
+        """Without ``session_hours`` no session is read: none is open."""
+        self._hours = session_hours
+        self._lock = Lock()
+        self._accounts = RecordTail(tuple(_ACCOUNTS))
+        self._openings: RecordTail | None = None
+        self._keys: dict[str, KeyGrant] = {}
+        self._key_ids: dict[str, str] = {}
+        self._people: dict[str, PersonGrant] = {}
+        self._sessions: dict[str, _Session] = {}
+        self._is_adopted = False
+
+    def look(self, connection: Connection) -> Self:
+        """Take in what was recorded since the last look."""
+        with self._lock:
+            for record in self._accounts.read_new(connection):
+                _ACCOUNTS[record.kind](self, record)
+            if self._hours:
+                self._look_at_sessions(connection)
+        return self
+
+    def key(self, commitment: str) -> KeyGrant | None:
+        """Return the key to whose secret a record commits, None where it is revoked or unknown."""
+        found = self._keys.get(self._key_ids.get(commitment, ""))
+        return None if found is None or found.is_revoked else found
+
+    def every_key(self) -> tuple[KeyGrant, ...]:
+        """Return every key, the oldest first."""
+        return tuple(self._keys.values())
+
+    def person(self, name: str) -> PersonGrant | None:
+        """Return a person who was not removed, None for others."""
+        found = self._people.get(name)
+        return None if found is None or found.is_removed else found
+
+    def names(self) -> tuple[str, ...]:
+        """Return every name that was ever given, those of removed people too."""
+        return tuple(self._people)
+
+    def person_behind(self, key: KeyGrant) -> PersonGrant | None:
+        """Return the person who answers for a key: an owner whose own role is as wide."""
+        owner = None if key.owner is None else self.person(key.owner)
+        if owner is None or not covers(owner.role, key.role):
+            return None
+        return owner if owner.post in (None, key.post) else None
+
+    def session(self, commitment: str, now: int) -> PersonGrant | None:
+        """Return the person whose session a record opened and none ended."""
+        found = self._sessions.get(commitment)
+        if found is None or found.until <= now:
+            return None
+        person = self.person(found.name)
+        return person if person is not None and person.since < found.sequence else None
+
+    def _look_at_sessions(self, connection: Connection) -> None:
+        now = last_known_at(connection)  # the journal's own time: a clock that jumps ends none
+        if self._openings is None:
+            first = first_since(connection, now - round(self._hours * HOUR))
+            self._openings = RecordTail((SIGNED_IN, SIGNED_OUT), after=max(0, first - 1))
+        for record in self._openings.read_new(connection):
+            given = str((record.body or {}).get(FIELD, ""))
+            if record.kind == SIGNED_OUT:
+                self._sessions.pop(given, None)
+            elif given:
+                self._sessions = {k: s for k, s in self._sessions.items() if s.until > now}
+                self._sessions[given] = _session(record)
+
+    def _create_key(self, record: PowerRecord) -> None:
+        body = record.body
+        if body is None or record.subject in self._keys or body.get("role") not in _ROLES:
+            return
+        given = str(body.get(FIELD, ""))
+        self._keys[record.subject] = KeyGrant(
+            key_id=record.subject,
+            role=Role(body["role"]),
+            post=record.post or None,
+            owner=body.get("owner"),
+            commitment=given,
+            created_at=record.known_at,
+        )
+        if given:
+            self._key_ids[given] = record.subject
+
+    def _revoke_key(self, record: PowerRecord) -> None:
+        if (found := self._keys.get(record.subject)) is not None:
+            self._keys[record.subject] = replace(found, is_revoked=True)
+
+    def _create_person(self, record: PowerRecord) -> None:
+        body = record.body
+        if body is None or record.subject in self._people or body.get("role") not in _ROLES:
+            return
+        self._people[record.subject] = PersonGrant(
+            name=record.subject,
+            role=Role(body["role"]),
+            post=record.post or None,
+            commitment=str(body.get(FIELD, "")),
+            since=record.seq,
+        )
+
+    def _change_password(self, record: PowerRecord) -> None:
+        """Let the old password and its sessions open nothing, whatever comes of the new one."""
+        if (found := self._people.get(record.subject)) is not None:
+            given = str((record.body or {}).get(FIELD, ""))
+            self._people[found.name] = replace(found, commitment=given, since=record.seq)
+
+    def _remove_person(self, record: PowerRecord) -> None:
+        if (found := self._people.get(record.subject)) is not None:
+            self._people[found.name] = replace(found, is_removed=True, since=record.seq)
+        for key in self._keys.values():
+            if key.owner == record.subject:
+                self._keys = self._keys | {key.key_id: replace(key, is_revoked=True)}
+
+    def _adopt(self, record: PowerRecord) -> None:
+        """Take the commitments of an older home; once, and only where no record has another."""
+        if self._is_adopted:
+            return
+        self._is_adopted = True
+        for one in (record.body or {}).get("credentials", ()):
+            kind, subject, given = one["kind"], one["subject"], one[FIELD]
+            key, person = self._keys.get(subject), self._people.get(subject)
+            if kind == "key" and key is not None and not key.commitment:
+                self._keys[subject] = replace(key, commitment=given)
+                self._key_ids[given] = subject
+            elif kind == "user" and person is not None and not person.commitment:
+                self._people[subject] = replace(person, commitment=given)
+
+
+def _session(record: PowerRecord) -> _Session:
+    until = micros(datetime.fromisoformat((record.body or {})["until"]))
+    return _Session(record.subject, until, record.seq)
+
+
+_ROLES = frozenset(Role)
+_ACCOUNTS: dict[str, Callable[[Authority, PowerRecord], None]] = {
+    KEY_CREATED: Authority._create_key,
+    KEY_REVOKED: Authority._revoke_key,
+    USER_CREATED: Authority._create_person,
+    PASSWORD_CHANGED: Authority._change_password,
+    USER_LEFT: Authority._remove_person,
+    CREDENTIALS_ADOPTED: Authority._adopt,
+}
+"""What each record changes."""

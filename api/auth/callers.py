@@ -1,0 +1,130 @@
+"""Who calls, and what they may reach.
+
+A key that was looked up is believed for a few seconds, so that a decision costs no extra read; a
+revoked key is refused at most that much later. Assumes that keys are few: each is kept in memory.
+"""
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from api.auth.authority import Authority, Refused, ignore
+from api.auth.credential_commitment import commitment_of
+from api.auth.credentials import PREFIX, digest, is_token
+from api.auth.permissions import BY_PERSON, MAY, OWNED, Role
+from api.auth.tables import KEYS
+from engine.errors import NotAllowedError, NotAuthenticatedError
+from engine.storage.database import Store
+
+_REMEMBERED = 10_000
+OWNERLESS = (
+    "this key has no owner whose own role allows it: it may read, and a person proposes or"
+    " approves; make one with darvoza keys create --owner"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A machine or a person that showed a valid secret."""
+
+    name: str
+    role: Role
+    post: str | None
+    """The one post it reaches; None means every post."""
+    owner: str | None = None
+    """The user whose key it is; None for the key of a machine, and for a user who signed in."""
+    is_person: bool = True
+    """Whether a known person answers: signed in, or the owner of a key no wider than their role."""
+
+    @property
+    def person(self) -> str:
+        """Return who answers for what is done, and counts as one where two people are asked."""
+        return self.owner or self.name
+
+    def own(self, key: str | None) -> str | None:
+        """Return an idempotency key as this person's: the same of another names another request."""
+        return None if key is None else f"{self.person}\0{key}"
+
+    def reaches(self, post: str) -> bool:
+        """Tell whether this caller may act for a post."""
+        return self.post is None or self.post == post
+
+    def must_reach(self, post: str) -> None:
+        """Raise ``NotAllowedError`` where it may not."""
+        if not self.reaches(post):
+            raise NotAllowedError("this key is for another post", "post")
+
+    def must_be_allowed(self, method: str, path: str) -> None:
+        """Raise ``NotAllowedError`` where the caller's role may not call this route."""
+        if self.role not in MAY[method, path]:
+            raise NotAllowedError(f"the role {self.role} may not call this")
+        if self.role in OWNED and not self.is_person and (method, path) in BY_PERSON:
+            raise NotAllowedError(OWNERLESS)
+
+
+class Callers:
+    """Finds the caller behind a key."""
+
+    def __init__(
+        self,
+        store: Store,
+        pepper: bytes,
+        *,
+        believed_seconds: float,
+        authority: Authority,
+        refused: Refused = ignore,
+    ) -> None:
+        """``refused`` is told of keys that a table holds and no record backs."""
+        self._store = store
+        self._authority = authority
+        self._refused = refused
+        self._pepper = pepper
+        self._believed = believed_seconds
+        self._known: dict[bytes, tuple[float, Caller]] = {}
+
+    def remembered(self, header: str | None) -> Caller | None:
+        """Return the caller of an ``Authorization`` header without a read, None where it needs one.
+
+        Raises ``NotAuthenticatedError`` for what cannot be a key.
+        """
+        found = self._known.get(self._digest(header))
+        return found[1] if found is not None and found[0] > time.monotonic() else None
+
+    def is_known(self, header: str) -> bool:
+        """Tell whether a header's key was valid when it was last looked up, however long ago."""
+        try:
+            return self._digest(header) in self._known
+        except NotAuthenticatedError:
+            return False
+
+    def look_up(self, header: str | None) -> Caller:
+        """Return the caller of a header; raises ``NotAuthenticatedError``."""
+        kept = self._digest(header)
+        until = time.monotonic() + self._believed  # before the read: it is as old as that
+        with self._store.read() as connection:
+            authority = self._authority.look(connection)
+            grant = authority.key(commitment_of(kept))
+            is_claimed = grant is None and _is_in_table(connection, kept)
+        if grant is None:
+            self._known.pop(kept, None)
+            if is_claimed:
+                self._refused("key")
+            raise NotAuthenticatedError
+        is_person = authority.person_behind(grant) is not None
+        caller = Caller(grant.key_id, grant.role, grant.post, grant.owner, is_person)
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[kept] = (until, caller)
+        return caller
+
+    def _digest(self, header: str | None) -> bytes:
+        scheme, _, key = (header or "").partition(" ")
+        if scheme.lower() != "bearer" or not key.startswith(PREFIX) or not is_token(key):
+            raise NotAuthenticatedError
+        return digest(key, self._pepper)
+
+
+def _is_in_table(connection: Connection, kept: bytes) -> bool:
+    query = select(KEYS.c.key_id).where(KEYS.c.digest == kept, KEYS.c.revoked_at.is_(None))
+    return connection.execute(query).first() is not None

@@ -1,0 +1,157 @@
+"""Who is signed in: a random token in a cookie, its digest in the store, each sign-in a record.
+
+A session ends when its person signs out, or after a fixed time. Session, role and post are those
+that records state (:mod:`api.auth.authority`), looked at again with every request.
+"""
+
+import hmac
+import secrets
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, select
+from starlette.requests import HTTPConnection
+
+from api.auth.authority import Authority, Refused, ignore
+from api.auth.callers import Caller
+from api.auth.credential_commitment import FIELD, commitment_of
+from api.auth.credentials import is_token, purpose_digest
+from api.auth.login_throttle import Attempts
+from api.auth.permissions import Role
+from api.auth.tables import SESSIONS, SIGNED_IN, SIGNED_OUT
+from engine.domain.time_units import HOUR, rfc3339
+from engine.errors import NotAllowedError, NotAuthenticatedError
+from engine.journal.entries import Draft, Entry
+from engine.journal.journal import Journal
+from engine.storage.database import Store
+
+COOKIE = "darvoza_session"
+HOST_COOKIE = f"__Host-{COOKIE}"
+"""Over TLS: a browser takes it from this host alone, and never from a neighbour of its domain."""
+_BYTES = 32
+_REMEMBERED = 10_000
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A new session; the token is in the person's cookie and nowhere else."""
+
+    token: str
+    seconds: int
+
+
+class Sessions:
+    """Opens, finds and ends sessions."""
+
+    def __init__(
+        self,
+        store: Store,
+        submit: Callable[[Draft], "Future[Entry]"],
+        pepper: bytes,
+        *,
+        hours: float,
+        authority: Authority,
+        refused: Refused = ignore,
+    ) -> None:
+        """``refused`` is told of sessions that a table holds and no record backs."""
+        self._store = store
+        self._authority = authority
+        self._refused = refused
+        self._submit = submit
+        self._pepper = pepper
+        self._length = round(hours * HOUR)
+        self._journal = Journal(store)
+        self.attempts = Attempts()
+        self._known: set[bytes] = set()
+
+    def begin(self, name: str, role: Role) -> SignedIn:
+        """Record that somebody whose password was right signs in."""
+        token = secrets.token_urlsafe(_BYTES)
+        with self._store.read() as connection:
+            until = self._journal.now(connection) + self._length
+        kept = self._digest(token)
+        body = {"role": role.value, "until": rfc3339(until), FIELD: commitment_of(kept)}
+        self._submit(Draft(SIGNED_IN, name, "", body, extra=(kept, until))).result()
+        return SignedIn(token, self._length // 1_000_000)
+
+    def caller(self, token: str | None) -> Caller:
+        """Return who holds a token; raises ``NotAuthenticatedError``."""
+        if not token or not is_token(token):
+            raise NotAuthenticatedError
+        kept = self._digest(token)
+        with self._store.read() as connection:
+            now = self._journal.now(connection)
+            person = self._authority.look(connection).session(commitment_of(kept), now)
+            is_claimed = person is None and _is_in_table(connection, kept, now)
+        if person is None:
+            self._known.discard(kept)
+            if is_claimed:
+                self._refused("session")
+            raise NotAuthenticatedError
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known.add(kept)
+        return Caller(person.name, person.role, person.post)
+
+    def is_known(self, token: str) -> bool:
+        """Tell whether a token was valid when it was last looked up, however long ago."""
+        return is_token(token) and self._digest(token) in self._known
+
+    def end(self, token: str) -> None:
+        """Record that somebody signs out; raises ``NotAuthenticatedError``."""
+        name = self.caller(token).name
+        kept = self._digest(token)
+        body = {FIELD: commitment_of(kept)}
+        self._submit(Draft(SIGNED_OUT, name, "", body, extra=kept)).result()
+
+    def form_token(self, cookie: str) -> str:
+        """Return what a form must carry to count as sent from a page with this cookie."""
+        return purpose_digest("form", cookie, self._pepper).hex()
+
+    def is_form_token(self, token: str, cookie: str) -> bool:
+        """Tell whether a form carries the token of this cookie."""
+        return is_token(cookie) and hmac.compare_digest(
+            token.encode(), self.form_token(cookie).encode()
+        )
+
+    def _digest(self, token: str) -> bytes:
+        return purpose_digest("session", token, self._pepper)
+
+
+def _is_in_table(connection: Connection, kept: bytes, now: int) -> bool:
+    column = SESSIONS.c
+    query = select(column.name).where(
+        column.digest == kept, column.ended_at.is_(None), column.until > now
+    )
+    return connection.execute(query).first() is not None
+
+
+def cookie_name(request: HTTPConnection) -> str:
+    """Return the name under which a session's token comes and goes by this connection."""
+    return HOST_COOKIE if request.url.scheme == "https" else COOKIE
+
+
+def token_of(request: HTTPConnection) -> str:
+    """Return the session's token that came with a request, empty where none did."""
+    return request.cookies.get(cookie_name(request), "")
+
+
+def check_origin(request: HTTPConnection, *, is_owed: bool) -> None:
+    """Refuse what another site makes a browser send; raises ``NotAllowedError``.
+
+    A browser says where a request comes from, by ``Sec-Fetch-Site`` or by ``Origin``. ``is_owed``
+    refuses what says neither: where a cookie is all that a request shows, that is not enough.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        is_ours = site in ("same-origin", "none")
+    elif origin is not None:
+        is_ours = urlsplit(origin).netloc == request.headers.get("host")
+    else:
+        is_ours = not is_owed
+    if not is_ours:
+        raise NotAllowedError("the request comes from another site", "site")

@@ -1,0 +1,99 @@
+"""Who may call: keys of machines, names of people, who is signed in. Secrets are kept as digests.
+
+All are projections of the journal: the record says who and what for and commits to the digest,
+which is stored here and never recorded. What they grant is read from the records
+(:mod:`api.auth.authority`), never from these tables.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Column, Connection, LargeBinary, String, Table, insert, update
+
+from engine.journal.entries import Draft, Entry
+from engine.storage.database import METADATA, Int64
+
+KEYS = Table(
+    "access_keys",
+    METADATA,
+    Column("key_id", String, primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("role", String, nullable=False),
+    Column("post", String),
+    Column("created_at", Int64, nullable=False),
+    Column("revoked_at", Int64),
+    Column("owner", String),
+)
+USERS = Table(
+    "users",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("password", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("post", String),
+    Column("created_at", Int64, nullable=False),
+)
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("signed_in_at", Int64, nullable=False),
+    Column("until", Int64, nullable=False),
+    Column("ended_at", Int64),
+)
+KEY_CREATED, KEY_REVOKED, USER_CREATED = "key_created", "key_revoked", "user_created"
+PASSWORD_CHANGED, USER_LEFT = "password_changed", "user_left"
+NOBODY = ""
+"""Kept in the place of a password where no password is right."""
+SIGNED_IN, SIGNED_OUT = "signed_in", "signed_out"
+CREDENTIALS_ADOPTED = "credentials_adopted"
+"""Commits once to the secrets of a home whose records of before commit to none."""
+
+
+class AccountProjection:
+    """Keeps keys, users and sessions."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write what these records say about who may call."""
+        for entry, draft in entries:
+            if entry.kind == KEY_CREATED:
+                row = {"key_id": entry.subject, "digest": draft.extra, "created_at": entry.known_at}
+                row |= {"owner": draft.body.get("owner")}
+                connection.execute(insert(KEYS), [row | _scope(draft)])
+            elif entry.kind == KEY_REVOKED:
+                revoked = update(KEYS).where(KEYS.c.key_id == entry.subject)
+                connection.execute(revoked.values(revoked_at=entry.known_at))
+            elif entry.kind == USER_CREATED:
+                row = {"name": entry.subject, "password": draft.extra, "created_at": entry.known_at}
+                connection.execute(insert(USERS), [row | _scope(draft)])
+            elif entry.kind in (PASSWORD_CHANGED, USER_LEFT):
+                _changed(connection, entry, draft.extra)
+            elif entry.kind in (SIGNED_IN, SIGNED_OUT):
+                _signed(connection, entry, draft.extra)
+
+
+def _changed(connection: Connection, entry: Entry, password: Any) -> None:
+    """Let no old password, session or, of somebody who left, key reach anything any more."""
+    who = entry.subject
+    kept = NOBODY if password is None else password
+    connection.execute(update(USERS).where(USERS.c.name == who).values(password=kept))
+    open_ = update(SESSIONS).where(SESSIONS.c.name == who, SESSIONS.c.ended_at.is_(None))
+    connection.execute(open_.values(ended_at=entry.known_at))
+    if entry.kind == USER_LEFT:
+        theirs = update(KEYS).where(KEYS.c.owner == who, KEYS.c.revoked_at.is_(None))
+        connection.execute(theirs.values(revoked_at=entry.known_at))
+
+
+def _signed(connection: Connection, entry: Entry, extra: Any) -> None:
+    if entry.kind == SIGNED_IN:
+        token, until = extra
+        row = {"digest": token, "name": entry.subject, "until": until}
+        connection.execute(insert(SESSIONS), [row | {"signed_in_at": entry.known_at}])
+    else:
+        ended = update(SESSIONS).where(SESSIONS.c.digest == extra)
+        connection.execute(ended.values(ended_at=entry.known_at))
+
+
+def _scope(draft: Draft) -> dict[str, object]:
+    return {"role": draft.body["role"], "post": draft.post or None}

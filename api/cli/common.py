@@ -1,0 +1,198 @@
+"""What all commands share: the home, JSON on standard output, progress on standard error."""
+
+import getpass
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from api.migrations.upgrade import found as version
+from api.migrations.upgrade import upgrade
+from api.service.settings import default_root
+from engine.domain.time_units import micros
+from engine.errors import HomeError, NotAllowedError, NotAuthenticatedError
+from engine.storage.database import Store
+from engine.storage.home import Home
+
+if TYPE_CHECKING:
+    from api.auth.permissions import Role
+
+OUT = Console()
+ERR = Console(stderr=True)
+
+
+HomeOption = Annotated[
+    Path,
+    typer.Option("--home", help="The home directory.", default_factory=default_root, metavar="DIR"),
+]
+UnusedHomeOption = Annotated[
+    Path,
+    typer.Option(
+        "--home",
+        help="Taken by every command; this one touches no home.",
+        default_factory=default_root,
+        metavar="DIR",
+    ),
+]
+PoliteOption = Annotated[bool, typer.Option("--polite", hidden=True)]
+"""Given by a service that runs the command for somebody."""
+_POLITE = 5
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")]
+IgnoreOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore-columns", help="Extra columns to pass over, comma-separated or one at a time."
+    ),
+]
+
+
+def instant(text: str) -> int:
+    """Read a date (midnight UTC) or a time, UTC where it names no offset; microseconds."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("a date such as 2026-01-31, or an RFC 3339 time") from None
+    return micros(found if found.tzinfo else found.replace(tzinfo=UTC))
+
+
+def names(columns: Sequence[str] | None) -> list[str]:
+    """Return the columns that ``--ignore-columns`` names, however often it is given."""
+    return [name for part in columns or () for name in part.split(",") if name]
+
+
+def existing(home: Path) -> Path:
+    """Return a home that holds a store; raises ``HomeError``, so that a slip of the pen makes none.
+
+    A store on PostgreSQL is looked at when it is opened.
+    """
+    if not home.is_dir():
+        raise HomeError(str(home), "no such home")
+    file = Home(home).store_file
+    if file is not None and not file.is_file():
+        raise HomeError(str(home), "not a home: it holds no store")
+    return home
+
+
+@contextmanager
+def opened(home: Path) -> Iterator[tuple[Home, Store]]:
+    """Open a home and its store, made and migrated where they are missing."""
+    found = Home(home).prepare()
+    warn_if_exposed(found)
+    store = Store(found.database_url)
+    try:
+        upgrade(store)
+        yield found, store
+    finally:
+        store.dispose()
+
+
+@contextmanager
+def opened_existing(home: Path) -> Iterator[tuple[Home, Store]]:
+    """Open a home that is there, to change what it holds; raises ``HomeError`` for any other."""
+    with _existing_store(Home(existing(home).absolute())):
+        pass
+    with opened(home) as found:
+        yield found
+
+
+@contextmanager
+def opened_to_read(home: Path) -> Iterator[tuple[Home, Store]]:
+    """Open a home that is there, and make nothing: no folder, no key, no table of a new store.
+
+    A store of an older version is brought to the newest one, because only that can be read.
+    """
+    os.umask(0o077)  # reports are written next to it
+    found = Home(existing(home).absolute())
+    warn_if_exposed(found)
+    with _existing_store(found) as store:
+        yield found, store
+
+
+@contextmanager
+def _existing_store(home: Home) -> Iterator[Store]:
+    """Open a store that has tables, brought to the newest version; raises ``HomeError``."""
+    store = Store(home.database_url)
+    try:
+        if version(store) is None:
+            raise HomeError(str(home.root), "not a home: its store has no tables")
+        upgrade(store)
+        yield store
+    finally:
+        store.dispose()
+
+
+def warn_if_exposed(home: Home) -> None:
+    """Name what other accounts can read of a home and this one may not close."""
+    if names := home.exposed():
+        ERR.print(
+            f"[yellow]warning[/yellow] other accounts can read {escape(', '.join(names))} of "
+            f"{escape(str(home.root))}: chmod go-rwx",
+            highlight=False,
+            soft_wrap=True,
+            emoji=False,
+        )
+
+
+def signed_in(home: Home, store: Store, name: str) -> "Role":
+    """Return the role of a person who knows their password, asked for unless it is at hand."""
+    from api.auth.accounts import Accounts
+    from api.auth.command_throttle import Throttle
+    from api.service.runtime import open_network
+
+    password = os.environ.get("DARVOZA_PASSWORD") or getpass.getpass(f"password of {name}: ")
+    throttle = Throttle(home)
+    throttle.begin()
+    try:
+        role = Accounts(store, open_network(home)).sign_in(name, password)
+    except NotAuthenticatedError:
+        raise NotAllowedError("no person has this name and this password") from None
+    throttle.succeed()
+    return role
+
+
+def step_back(*, if_polite: bool) -> None:
+    """Let decisions go first, where a running service asked for this."""
+    if if_polite:
+        os.nice(_POLITE)
+
+
+def emit(result: Mapping[str, Any], *, as_json: bool, text: Callable[[], None]) -> None:
+    """Print a result: as one JSON object, or as ``text`` prints it."""
+    if as_json:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+    else:
+        text()
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Draw one bar a stage on standard error; call the result with (stage, done, total)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,}/{task.total:,}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=ERR, transient=not ERR.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def told(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield told
+
+
+def say(what: str) -> None:
+    """Say on standard error what goes on."""
+    ERR.print(f"[dim]{escape(what)}[/dim]", highlight=False, soft_wrap=True, emoji=False)

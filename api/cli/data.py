@@ -1,0 +1,214 @@
+"""Commands that bring data in and look at them: synth, load, features."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from api.cli.common import (
+    HomeOption,
+    IgnoreOption,
+    JsonOption,
+    UnusedHomeOption,
+    emit,
+    instant,
+    names,
+    opened,
+    opened_to_read,
+    progress,
+    say,
+)
+from engine.errors import InputError
+
+if TYPE_CHECKING:
+    from engine.storage.database import Store
+    from features.history.tables import Tables
+    from features.intake.atomic_writer import Loaded
+
+Format = Literal["contract", "kcs"]
+FormatOption = Annotated[Format, typer.Option(help="What the files look like.")]
+Told = Callable[[str, int, int], None]
+
+
+def synth(
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    crossings: Annotated[int, typer.Option(min=1, help="How many crossings.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 1,
+    end: Annotated[
+        int | None, typer.Option(metavar="T", parser=instant, help="When the history ends; UTC.")
+    ] = None,
+    *,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what this command wrote there before.")
+    ] = False,
+    _home: UnusedHomeOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a synthetic border network as a bulk folder, with its truth kept apart."""
+    from engine.domain.time_units import moment
+    from experiments.synthetic.records.output_folder import claim
+    from experiments.synthetic.records.writer import write
+
+    claim(out, overwrite=overwrite)
+    with progress() as told:
+        made = write(
+            out,
+            crossings=crossings,
+            seed=seed,
+            end=None if end is None else moment(end),
+            progress=lambda done, of: told("crossings", done, of),
+        )
+    result = {"synthetic": True, "folder": str(out), "rows": dict(made.rows)}
+
+    def text() -> None:
+        for name, rows in made.rows.items():
+            typer.echo(f"{rows:>10,}  {name}")
+        typer.echo(f"SYNTHETIC data in {out}: nothing in them is real")
+
+    emit(result, as_json=as_json, text=text)
+
+
+def load(
+    home: HomeOption,
+    folder: Annotated[Path, typer.Argument(help="Bulk folder.")],
+    ignore_columns: IgnoreOption = None,
+    *,
+    format: FormatOption = "contract",  # noqa: A002 - the option's name
+    as_json: JsonOption = False,
+) -> None:
+    """Load history into the home; bad rows are quarantined one by one, none is lost."""
+    from engine.audit.file_anchors import declare_network, file_digest
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.history.tables import epoch
+    from features.intake.load import load as take_in
+    from features.online.crossing_index import is_current
+    from features.online.epoch import open_epoch
+
+    if not folder.is_dir():
+        raise InputError(str(folder), "no such folder")
+    plan = Plan(CATALOGUE)
+    with opened(home) as (found, store):
+        with progress() as told:
+            loaded = take_in(
+                found,
+                folder,
+                format=format,
+                ignore_columns=names(ignore_columns),
+                progress=told,
+                announce=partial(_begin, store),
+            )
+        declare_network(found, store)
+        with store.read() as connection:
+            is_known = is_current(connection, epoch(found), plan.digest)
+        if not is_known:
+            about = {"load": loaded.digest, "rows": dict(loaded.rows), "note": loaded.note}
+            about["quarantine"] = file_digest(loaded.quarantine_file)
+            open_epoch(found, store, plan, about=about, said=say)
+
+    if loaded.new_posts:
+        say(_unknown_posts(loaded.new_posts))
+
+    def text() -> None:
+        for name, rows in loaded.accepted.items():
+            typer.echo(f"{rows:>10,} accepted {loaded.quarantined[name]:>8,} quarantined  {name}")
+        typer.echo(f"quarantine: {loaded.quarantine_file}")
+        if not loaded.is_new:
+            typer.echo("this load was in the home already: nothing has changed")
+
+    emit(loaded.as_json(), as_json=as_json, text=text)
+
+
+def _unknown_posts(posts: Mapping[str, int]) -> str:
+    """Return a warning: without a network file a mistyped code is a post like any other."""
+    shown = ", ".join(f"{post} ({rows:,} crossings)" for post, rows in list(posts.items())[:20])
+    more = f" and {len(posts) - 20:,} more" if len(posts) > 20 else ""
+    return f"warning: no network file names these posts, check their codes: {shown}{more}"
+
+
+def _begin(store: "Store", loaded: "Loaded", quarantine: str) -> None:
+    """Record a load before its folder is in place."""
+    from engine.audit.file_anchors import LOAD_BEGUN
+    from engine.journal.entries import Draft
+    from engine.journal.journal import Journal
+
+    body = {"load": loaded.digest, "rows": dict(loaded.rows), "quarantine": quarantine}
+    Journal(store).append([Draft(LOAD_BEGUN, loaded.digest, "", body)])
+
+
+def features(
+    source: Annotated[Path, typer.Argument(help="A bulk folder, or a home.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    since: Annotated[
+        int | None,
+        typer.Option(metavar="T", parser=instant, help="Write crossings known from then on; UTC."),
+    ] = None,
+    ignore_columns: IgnoreOption = None,
+    *,
+    format: FormatOption = "contract",  # noqa: A002 - the option's name
+    _home: UnusedHomeOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the feature matrix of a bulk folder or a home, each row as of its crossing."""
+    import time
+
+    from experiments.support.benchmark_harness import peak_bytes
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.offline.export import export
+
+    started = time.perf_counter()
+    with progress() as told:
+        made = export(
+            lambda: _tables(source, format, ignored=names(ignore_columns), told=told),
+            Plan(CATALOGUE),
+            out,
+            since=since,
+            progress=told,
+        )
+    seconds, peak = time.perf_counter() - started, peak_bytes()
+    result = {
+        "rows": made.rows,
+        "features": made.features,
+        "definitions": made.definitions,
+        "rows_per_second": round(made.rows / seconds),
+        "peak_memory_mb": peak >> 20,
+        "input_mb": made.input_bytes >> 20,
+        "output_mb": made.output_bytes >> 20,
+        "peak_per_input_and_output": round(peak / (made.input_bytes + made.output_bytes or 1), 3),
+        "synthetic": made.synthetic,
+    }
+
+    def text() -> None:
+        typer.echo(
+            f"{result['rows']:,} crossings × {result['features']} features, "
+            f"{result['rows_per_second']:,} crossings/s, peak {result['peak_memory_mb']:,} MB: "
+            f"{result['peak_per_input_and_output']} × (input {result['input_mb']:,} MB "
+            f"+ output {result['output_mb']:,} MB)"
+        )
+
+    emit(result, as_json=as_json, text=text)
+
+
+def _tables(source: Path, format: Format, *, ignored: list[str], told: Told) -> "Tables":  # noqa: A002
+    """Read a bulk folder, or all that a home knows."""
+    from features.history.journal_history import read_event_log
+
+    if not source.is_dir():
+        raise InputError(str(source), "no such folder")
+    if (source / "history").is_dir():
+        with opened_to_read(source) as (home, store), store.read() as connection:
+            return read_event_log(home, connection)
+    return taken_in(source, format, ignored=ignored, told=told)
+
+
+def taken_in(folder: Path, format: Format, *, ignored: list[str], told: Told) -> "Tables":  # noqa: A002
+    """Return the valid rows of a bulk folder, and say how many others there are."""
+    from features.intake.load import read_folder
+
+    found = read_folder(folder, format=format, ignore_columns=ignored, progress=told)
+    if found.quarantine:
+        say(f"{len(found.quarantine):,} bad rows are left out: `darvoza load` says which and why")
+    return found.tables

@@ -1,0 +1,341 @@
+"""``darvoza demo``: from nothing to a ranked queue, on made-up data.
+
+What a demonstration puts on the analysts' desk: profiles, a watch list, a measurement of drift.
+
+Everything goes through the service, by the steps that people take; what it shows is synthetic.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic_core import to_jsonable_python
+from rich.table import Table
+
+from api.auth.permissions import Role
+from api.cli.common import ERR, OUT, HomeOption, JsonOption, emit, opened, progress, say
+from api.client.client import Client
+from api.client.transport import RefusedError
+from api.decisions.schemas import SupervisorView
+from api.harness.service_process import HOST, free_port, serving
+from api.service.subprocess_jobs import PATIENCE_SECONDS
+from engine.domain.time_units import HOUR, SystemClock, moment
+from engine.errors import HomeError
+from engine.storage.home import DATABASE_VARIABLE, Home
+
+if TYPE_CHECKING:
+    from experiments.support.held_out_shift import Shift
+
+
+IN_FORCE: Mapping[str, Any] = {
+    "code": "HEAVY-1",
+    "title": "Over two tonnes more than the papers and the empty vehicle",
+    "expression": "features.undeclared_mass_kg > 2000 && !crossing.is_empty",
+    "channel": "red",
+    "percentage": 50.0,
+}
+PROPOSED: Mapping[str, Any] = {
+    "code": "HEAVY-2",
+    "title": "Over one tonne more than the papers and the empty vehicle, not here for a month",
+    "expression": (
+        "features.undeclared_mass_kg > 1000 && !crossing.is_empty"
+        " && features.plate_crossings_30d == 0"
+    ),
+    "channel": "red",
+    "percentage": 100.0,
+    "instead_of": "HEAVY-1",
+}
+LISTED: Mapping[str, Any] = {
+    "trailer": "01 4567 AA",
+    "look_alikes": True,
+    "reason": "magnets under the frame (made up)",
+}
+VALID_DAYS = 60
+
+
+def furnish(as_analyst: Callable[[], Client], as_supervisor: Callable[[], Client]) -> None:
+    """Propose and approve, as two people do; what cannot be tried now stays proposed.
+
+    Each step opens a connection: a backtest takes longer than the service keeps an idle one.
+    """
+    until = (moment(SystemClock().now()) + timedelta(days=VALID_DAYS)).isoformat()
+    with as_analyst() as analyst:
+        analyst.propose_profile(dict(IN_FORCE) | {"valid_until": until})
+    with suppress(RefusedError), as_supervisor() as supervisor:  # no backtest, no approval
+        supervisor.approve("profiles", str(IN_FORCE["code"]))
+    with as_analyst() as analyst:
+        analyst.propose_profile(dict(PROPOSED) | {"valid_until": until})
+        listed = analyst.propose_entry(dict(LISTED) | {"expiry": until})
+    with suppress(RefusedError), as_supervisor() as supervisor:
+        supervisor.approve("watchlist", listed.id)
+        supervisor.measure_drift()
+
+
+CROSSINGS, DAYS, SEED = 75_000, 45, 7
+SHIFT = 12 * HOUR
+ENTRIES = 300
+"""On a quiet night the shift is made longer, until it has so many."""
+MARK = "demo"
+"""Marks a home that a demonstration made and may empty again."""
+ANALYST, SUPERVISORS = "demo-analyst", ("dilnoza", "rustam")
+"""Who trains and proposes, and who approves; the keys of the demonstration are theirs."""
+COLOURS = {"red": "bold red", "yellow": "yellow"}
+Told = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the demonstration made for people and machines."""
+
+    supervisor: str
+    analyst: str
+    checkpoints: Mapping[str, str]
+    """A key for each post."""
+    people: Mapping[str, str]
+    """Passwords of the two who promoted the model."""
+
+
+def demo(
+    home: HomeOption,
+    once: Annotated[bool, typer.Option("--once", help="Stop after the print.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """From nothing to a ranked queue: made-up history, a model, the service, one shift."""
+    os.environ.pop(DATABASE_VARIABLE, None)  # a demonstration never writes to another store
+    # Whoever stops the demonstration stops its service too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    started = time.monotonic()
+    found = _emptied(home)
+    say("everything in this demonstration is SYNTHETIC: no person, vehicle or find is real")
+    with progress() as told:
+        shift = _history(found, told)
+        version, people = _model(found, told)
+        credentials = _credentials(found, shift, people)
+        port = port or free_port()
+        say(f"starting the service on port {port}")
+        with serving(found.root, port):
+            _send(shift, credentials, port, told=told)
+            queues = _queues(credentials, port)
+            seconds = time.monotonic() - started
+            result = _result(queues, seconds=seconds, version=version)
+            if not once:
+                result |= {"address": _address(port), "credentials": asdict(credentials)}
+            emit(
+                result,
+                as_json=as_json,
+                text=lambda: _show(queues, seconds=seconds, version=version),
+            )
+            if not once:
+                sys.stdout.flush()  # whoever reads it through a pipe waits for it now
+                _furnish(credentials, port)
+                _stay(port, credentials, is_said=as_json)
+
+
+def _emptied(home: Path) -> Home:
+    """Return an empty home; one that holds anything but an earlier demonstration is refused."""
+    if home.exists() and any(home.iterdir()):
+        if not (home / MARK).exists():
+            raise HomeError(str(home), "holds data already: name an empty directory with --home")
+        shutil.rmtree(home)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / MARK).write_text("made by darvoza demo; emptied when it runs again\n", "utf-8")
+    return Home(home).prepare()
+
+
+def _history(home: Home, told: Told) -> "Shift":
+    """Make up a network whose history ends now, load all but its last shift, return that."""
+    from experiments.support.held_out_shift import cut, opening
+    from experiments.synthetic.records.writer import write
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.intake.load import load
+    from features.online.epoch import open_epoch
+
+    now = SystemClock().now()
+    folder = home.root / "synthetic"
+    write(
+        folder / "all",
+        crossings=CROSSINGS,
+        seed=SEED,
+        end=moment(now),
+        days=DAYS,
+        progress=lambda done, of: told("making up a border network", done, of),
+    )
+    opens_at = opening(folder / "all", latest=now - SHIFT, entries=ENTRIES)
+    say(f"the shift's arrivals are those of the last {(now - opens_at) / HOUR:.0f} hours")
+    shift = cut(folder / "all", folder / "history", opens_at=opens_at)
+    loaded = load(home, shift.history, progress=lambda _, done, of: told("loading", done, of))
+    with opened(home.root) as (_, store):
+        about: dict[str, object] = {
+            "load": loaded.digest,
+            "rows": dict(loaded.rows),
+            "note": loaded.note,
+        }
+        open_epoch(home, store, Plan(CATALOGUE), about=about, said=say)
+    return shift
+
+
+def _model(home: Home, told: Told) -> tuple[str, dict[str, str]]:
+    """Train a model and let two people, who did not train it, put it into force."""
+    from api.auth.accounts import Accounts
+    from api.models.lifecycle import approved
+    from api.service.runtime import open_network
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from models.config import TrainConfig
+    from models.training.pipeline import make_candidate
+
+    people = {}
+    with opened(home.root) as (_, store):
+        accounts = Accounts(store, open_network(home))
+        accounts.create_user(ANALYST, Role.ANALYST)
+        made = make_candidate(
+            home, store, Plan(CATALOGUE), TrainConfig(), by=ANALYST, progress=told
+        )
+        for name in SUPERVISORS:
+            people[name] = accounts.create_user(name, Role.SUPERVISOR).secret
+            role = accounts.sign_in(name, people[name])
+            approved(home, store, made.version, by=name, role=role)
+    say(f"model {made.version}: evaluated, approved by {' and '.join(people)}, in force")
+    return made.version, people
+
+
+def _credentials(home: Home, shift: "Shift", people: Mapping[str, str]) -> Credentials:
+    from api.auth.accounts import Accounts
+    from api.auth.credentials import open_pepper
+    from api.service.runtime import open_network
+
+    posts = sorted({arrival["crossing"]["post"] for arrival in shift.arrivals})
+    pepper = open_pepper(home)
+    with opened(home.root) as (_, store):
+        accounts = Accounts(store, open_network(home))
+        checkpoints = {
+            post: accounts.create_key(Role.CHECKPOINT, post, pepper=pepper).secret for post in posts
+        }
+        supervisor, analyst = (
+            accounts.create_key(role, None, pepper=pepper, owner=owner).secret
+            for role, owner in ((Role.SUPERVISOR, SUPERVISORS[0]), (Role.ANALYST, ANALYST))
+        )
+    return Credentials(supervisor, analyst, checkpoints, people)
+
+
+def _send(shift: "Shift", credentials: Credentials, port: int, *, told: Told) -> None:
+    """Send the shift's arrivals in their order: entries ask for a decision, exits are recorded."""
+    clients = {post: Client(HOST, port, key) for post, key in credentials.checkpoints.items()}
+    total = len(shift.arrivals)
+    for sent, arrival in enumerate(shift.arrivals, 1):
+        _tell(clients[arrival["crossing"]["post"]], arrival)
+        told("one shift's arrivals", sent, total)
+
+
+def _tell(client: Client, arrival: Mapping[str, Any]) -> None:
+    """Send one arrival; again where the service had closed a connection that was idle too long."""
+    tell = client.decide if arrival["crossing"]["direction"] == "entry" else client.record
+    try:
+        tell(arrival)
+    except ConnectionError:
+        client.close()
+        tell(arrival)  # the same crossing is the same request
+
+
+def _furnish(credentials: Credentials, port: int) -> None:
+    """Put something on the analysts' desk."""
+    say("an analyst proposes two profiles and an entry of the watch list; drift is measured")
+    patience = PATIENCE_SECONDS + 30.0  # a backtest that takes longer is left out, and said to be
+    furnish(
+        lambda: Client(HOST, port, credentials.analyst, timeout=patience),
+        lambda: Client(HOST, port, credentials.supervisor, timeout=patience),
+    )
+
+
+def _queues(credentials: Credentials, port: int) -> dict[str, list[SupervisorView]]:
+    """Return what waits at each post where anything does, as a supervisor sees it."""
+    with Client(HOST, port, credentials.supervisor) as client:
+        queues = {
+            post: [one for one in client.queue(post).waiting if isinstance(one, SupervisorView)]
+            for post in credentials.checkpoints
+        }
+    return {post: waiting for post, waiting in queues.items() if waiting}
+
+
+def _result(
+    queues: Mapping[str, Sequence[SupervisorView]], *, seconds: float, version: str
+) -> dict[str, Any]:
+    """Return what waits as JSON has it, each vehicle as a supervisor's queue does."""
+    return {
+        "synthetic": True,
+        "model_version": version,
+        "seconds": round(seconds, 1),
+        "queues": to_jsonable_python(queues),
+    }
+
+
+def _show(queues: Mapping[str, Sequence[SupervisorView]], *, seconds: float, version: str) -> None:
+    """Print what waits, in the order of the search, busiest post first."""
+    waiting = sum(map(len, queues.values()))
+    table = Table(
+        title=f"SYNTHETIC: {waiting} vehicles wait for officers at {len(queues)} posts",
+        caption=f"model {version} · {seconds:.0f} s from nothing · it advises, people decide",
+        expand=True,
+    )
+    table.add_column("post")
+    table.add_column("rank", justify="right")
+    table.add_column("plate", no_wrap=True)
+    table.add_column("channel")
+    table.add_column("first reason", ratio=1)
+    for post, vehicles in sorted(queues.items(), key=lambda pair: -len(pair[1])):
+        for one in vehicles:
+            channel = one.channel
+            table.add_row(
+                post,
+                str(one.rank.position),
+                _plate(one),
+                f"[{COLOURS[channel]}]{channel}[/]",
+                one.reasons[0].text,
+                end_section=one is vehicles[-1],
+            )
+    OUT.print(table)
+
+
+def _plate(decision: SupervisorView) -> str:
+    """Return the plate as the first fact says it."""
+    return decision.facts[0].text.partition(",")[0]
+
+
+def _address(port: int) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def _stay(port: int, credentials: Credentials, *, is_said: bool) -> None:
+    """Say where the service is and with what to call it, then leave it up until stopped."""
+    if not is_said:
+        _say_how(_address(port), credentials)
+    ERR.print("stop with Ctrl-C")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        say("stopping")
+
+
+def _say_how(here: str, credentials: Credentials) -> None:
+    post, key = next(iter(credentials.checkpoints.items()))
+    OUT.print(f"\nThe service is up. Its pages: {here}/  Its document: {here}/openapi.json")
+    OUT.print(f"  supervisor key            {credentials.supervisor}")
+    OUT.print(f"  analyst key               {credentials.analyst}")
+    OUT.print(f"  checkpoint key of {post:<8}{key}")
+    for name, password in credentials.people.items():
+        OUT.print(f"  password of {name:<14}{password}")
+    asked = f"curl -H 'Authorization: Bearer {key}' {here}/v1/posts/{post}/queue"
+    OUT.print(f"  {asked}", soft_wrap=True, highlight=False)

@@ -1,0 +1,89 @@
+"""The command line: ``darvoza COMMAND``.
+
+Exit status: 0 done, 1 a check failed or a refusal, 2 wrong usage. Results go to standard output,
+everything else to standard error.
+"""
+
+import gc
+import os
+
+# What is imported is no garbage: looking for some takes a tenth of a start.
+gc.disable()
+# One thread for numerics, before numpy is imported: two would fight over two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import sys
+from collections.abc import Callable
+
+import typer
+from rich.markup import escape
+
+from api.cli import (
+    backup,
+    bench,
+    clock,
+    data,
+    demo,
+    faults,
+    models,
+    profiles,
+    sbom,
+    service,
+    simulate,
+    training,
+    verify,
+)
+from api.cli.common import ERR
+from engine.errors import RiskError
+
+app = typer.Typer(
+    name="darvoza",
+    help="Risk scoring for cargo and vehicle inspection targeting.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    demo.demo,
+    data.synth,
+    data.load,
+    data.features,
+    training.train,
+    training.evaluate,
+    training.repeat,
+    training.promote,
+    models.shadow,
+    models.trial,
+    models.rollback,
+    models.drift,
+    training.backtest,
+    training.mlflow,
+    service.serve,
+    verify.verify,
+    verify.rebuild,
+    backup.backup,
+    bench.bench,
+    simulate.simulate,
+    faults.faults,
+    sbom.sbom,
+)
+for command in COMMANDS:
+    app.command()(command)
+app.add_typer(profiles.profiles, name="profiles")
+app.add_typer(clock.clock, name="clock")
+app.add_typer(service.keys, name="keys")
+app.add_typer(service.users, name="users")
+gc.freeze()  # else the first look would be at all of it
+gc.enable()
+
+
+def main() -> None:
+    """Run a command; a refusal is one sentence on standard error."""
+    try:
+        app()
+    except RiskError as error:
+        said = escape(str(error))
+        ERR.print(
+            f"[bold red]refused[/bold red] {said}", highlight=False, soft_wrap=True, emoji=False
+        )
+        sys.exit(1)

@@ -1,0 +1,273 @@
+"""Commands about models that were trained: shadow, trial, rollback, drift."""
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli.common import (
+    HomeOption,
+    JsonOption,
+    PoliteOption,
+    emit,
+    opened_existing,
+    signed_in,
+    step_back,
+)
+from engine.storage.database import Store
+from engine.storage.home import Home
+
+WEEK_DAYS = 7
+"""Decisions spread over less say nothing yet of hours, days of the week and short rates."""
+
+if TYPE_CHECKING:
+    from engine.journal.entries import Draft
+    from models.bundle.documents import Papers
+
+
+def shadow(
+    home: HomeOption,
+    version: Annotated[
+        str, typer.Argument(help="Model version; without one, whatever is in the shadow.")
+    ] = "",
+    by: Annotated[str, typer.Option("--as", help="Who puts a candidate there.")] = "",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a candidate score in the shadow; again, or without a version, score the days since."""
+    with opened_existing(home) as (found, store):
+        in_shadow = _in_shadow(store)
+        if version and version not in in_shadow:
+            _put_into_shadow(found, store, version, by=by)
+            in_shadow = [version]
+        wanted = [version] if version else in_shadow
+        days = [_day(draft) for each in wanted for draft in _scored(found, store, each)]
+
+    def text() -> None:
+        scored = f"{len(days)} days more were scored"
+        typer.echo(f"in the shadow: {', '.join(wanted) or 'no model'}; {scored}")
+
+    emit({"versions": wanted, "days": days}, as_json=as_json, text=text)
+
+
+def _in_shadow(store: Store) -> list[str]:
+    from models.lifecycle.projection import read_state
+
+    with store.read() as connection:
+        models = read_state(connection).models
+    return [version for version, model in models.items() if model.role == "shadow"]
+
+
+def _put_into_shadow(home: Home, store: Store, version: str, *, by: str) -> None:
+    from api.models.lifecycle import shadowed
+
+    if not by:
+        raise typer.BadParameter("name who puts the candidate into the shadow", param_hint="--as")
+    shadowed(home, store, version, by=by, role=signed_in(home, store, by))
+
+
+def trial(
+    home: HomeOption,
+    version: Annotated[
+        str, typer.Argument(help="Model version; without one, measure the trial that runs.")
+    ] = "",
+    by: Annotated[str, typer.Option("--as", help="Who approves, ends or measures.")] = "",
+    *,
+    end: Annotated[bool, typer.Option("--end", help="End the trial that runs.")] = False,
+    why: Annotated[str, typer.Option(help="Why it ends, for the journal.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Put a model on trial beside the one in force, by two people; alone, measure it."""
+    if (version or end) and not by:
+        raise typer.BadParameter("name who approves or ends the trial", param_hint="--as")
+    if end and (version or not why):
+        raise typer.BadParameter("one ends with --why, and names no version", param_hint="--end")
+    with opened_existing(home) as (found, store):
+        if version or end:
+            told = _stepped(found, store, version, by=by, why=why)
+            emit(told, as_json=as_json, text=lambda: _stands(told))
+            return
+        figures = _raced(store, by=by or getpass.getuser())
+    emit({"measured": figures}, as_json=as_json, text=lambda: _race(figures))
+
+
+def _stepped(home: Home, store: Store, version: str, *, by: str, why: str) -> dict[str, Any]:
+    """Approve a trial, or end the one that runs where no version is named."""
+    from api.models.lifecycle import approved, trial_ended
+
+    role = signed_in(home, store, by)
+    if version:
+        now = approved(home, store, version, by=by, role=role, is_trial=True)
+    else:
+        now = trial_ended(store, by=by, role=role, why=why)
+    given = list(now.models[version].challenges) if version else []
+    challenger = None if now.challenger is None else now.challenger.version
+    return {"in_force": now.in_force, "challenger": challenger, "approved": given}
+
+
+def _stands(told: dict[str, Any]) -> None:
+    typer.echo(f"in force: {told['in_force']}; on trial beside it: {told['challenger'] or 'none'}")
+    if told["approved"]:
+        typer.echo(f"trial approved by {', '.join(told['approved'])}")
+
+
+def _raced(store: Store, *, by: str) -> dict[str, Any] | None:
+    """Measure the trial that runs, and record it; None where none does."""
+    from engine.journal.journal import Journal
+    from models.lifecycle.projection import PromotionProjection, on_trial
+    from models.monitoring.trial_results import measured, measurement
+
+    journal = Journal(store, [PromotionProjection()])
+    with store.read() as connection:
+        running = on_trial(connection)
+        if running is None:
+            return None
+        now = journal.now(connection)
+        figures = measured(connection, running, now=now)
+    journal.append([measurement(figures, by=by)])
+    return figures
+
+
+def _race(figures: dict[str, Any] | None) -> None:
+    if figures is None:
+        typer.echo("no model is on trial")
+        return
+    weeks = len(figures["weeks"])
+    typer.echo(f"{weeks} weeks over since {figures['since']}; what one side alone wanted, and led:")
+    for side, found in figures["sides"].items():
+        typer.echo(
+            f"  {side} {figures[side]}: {found['sent']:,} sent, {found['searched']:,} searched, "
+            f"{found['found']:,} found"
+        )
+    typer.echo(
+        f"the challenger finds more with a chance of {figures['better']:.0%}; it leads "
+        f"{figures['share']:.0%} of arrivals; winner: {figures['winner'] or 'not yet decided'}"
+    )
+
+
+def rollback(
+    home: HomeOption,
+    by: Annotated[str, typer.Option("--as", help="Who rolls back.")],
+    why: Annotated[str, typer.Option(help="Why, for the journal.")] = "",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the model before the present one back into force, with your password."""
+    from api.models.lifecycle import rolled_back
+
+    with opened_existing(home) as (found, store):
+        role = signed_in(found, store, by)
+        now = rolled_back(found, store, by=by, role=role, why=why)
+    result = {"in_force": now.in_force}
+    emit(result, as_json=as_json, text=lambda: typer.echo(f"{now.in_force} is in force again"))
+
+
+def drift(
+    home: HomeOption,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Of features and scores.")] = 28,
+    by: Annotated[str, typer.Option("--as", help="Who asks.")] = "",
+    *,
+    polite: PoliteOption = False,
+    unrecorded: Annotated[bool, typer.Option("--unrecorded", hidden=True)] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how far traffic has moved from what the model in force learnt, and record it."""
+    from engine.errors import NoModelError
+    from engine.journal.journal import Journal
+    from models.bundle.bundle import read_verify_key
+    from models.bundle.documents import papers
+    from models.lifecycle.projection import PromotionProjection, measurement, read_state
+
+    step_back(if_polite=polite)
+    with opened_existing(home) as (found, store):
+        with store.read() as connection:
+            version = read_state(connection).in_force
+        if version is None:
+            raise NoModelError("in force")
+        kept = papers(found.bundles / version, read_verify_key(found, version))
+        figures = _measured(found, store, kept, version, days=days)
+        if not unrecorded:
+            draft = measurement(version, by=by or getpass.getuser(), figures=figures)
+            Journal(store, [PromotionProjection()]).append([draft])
+    emit(figures, as_json=as_json, text=lambda: _moved(figures))
+
+
+def _measured(
+    home: Home, store: Store, kept: "Papers", version: str, *, days: int
+) -> dict[str, Any]:
+    from api.service.runtime import open_network
+    from engine.journal.journal import Journal
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.online.online_features import OnlineFeatures
+    from models.monitoring.drift_monitor import measured
+
+    journal = Journal(store, [])
+    features = OnlineFeatures(Plan(CATALOGUE), open_network(home))
+    with store.read() as connection:
+        now = journal.now(connection)
+        return measured(
+            connection,
+            journal,
+            features=features,
+            papers=kept,
+            version=version,
+            now=now,
+            days=days,
+        )
+
+
+def _moved(figures: dict[str, Any]) -> None:
+    every = figures["all"]
+    typer.echo(
+        f"{figures['decisions']:,} decisions of {figures['version']}, {every['rows']:,} read"
+    )
+    if every["knowable"] and figures["span_days"] < WEEK_DAYS:
+        typer.echo(
+            f"the decisions spread over {figures['span_days']:.1f} days: in less than a week, "
+            "hours, days of the week and short rates move by themselves; measure again later"
+        )
+    if every["knowable"]:
+        typer.echo(f"{every['moved']} of {every['of']} features moved beyond chance")
+        for one in every["families"]:
+            mark = "moved" if one["is_moved"] else "still"
+            typer.echo(f"  {one['family']}: PSI {one['psi']:.2f}, {mark} ({one['farthest']})")
+    else:
+        typer.echo("whether features moved is not yet knowable: too few decisions")
+    if every["picked"]["alarmed"]:
+        typer.echo("ALARM: searches find less than was stated")
+        typer.echo(
+            "train a challenger of what came since (last_days in its configuration), and put it on "
+            "trial beside this model: darvoza trial VERSION --as NAME"
+        )
+    if every["random"]["alarmed"]:
+        typer.echo("ALARM: random checks find more than was stated: something new goes unseen")
+
+
+def _scored(home: Home, store: Store, version: str) -> "list[Draft]":
+    """Score and record the finished days."""
+    from api.service.runtime import open_network
+    from engine.journal.journal import Journal
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.online.online_features import OnlineFeatures
+    from models.bundle.bundle import read_verify_key
+    from models.bundle.scorer import Scorer
+    from models.monitoring.shadow_scoring import shadow_scores
+
+    folder: Path = home.bundles / version
+    scorer = Scorer.load(folder, key=read_verify_key(home, version))
+    journal = Journal(store, [])
+    features = OnlineFeatures(Plan(CATALOGUE), open_network(home))
+    with store.read() as connection:
+        now = journal.now(connection)
+        drafts = list(shadow_scores(connection, journal, features=features, scorer=scorer, now=now))
+    if drafts:
+        journal.append(drafts)
+    return drafts
+
+
+def _day(draft: "Draft") -> dict[str, Any]:
+    said = {name: draft.body[name] for name in ("day", "decisions", "left_out")}
+    return {"version": draft.subject, "post": draft.post, **said}

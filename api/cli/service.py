@@ -1,0 +1,189 @@
+"""Commands that run the service and say who may call it: serve, keys, users."""
+
+import gc
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.auth.permissions import Role
+from api.cli.common import (
+    HomeOption,
+    JsonOption,
+    emit,
+    opened,
+    opened_existing,
+    opened_to_read,
+    say,
+)
+from api.service.settings import VARIABLE
+
+if TYPE_CHECKING:
+    from api.auth.accounts import Made
+
+STOPS_SECONDS = 5
+"""Requests are finished when the service stops; an open page's line would keep it up for ever."""
+APPLICATION = "api.app:create_app"
+"""What each worker process makes anew."""
+_START_SECONDS = 60
+"""The longest that a worker's successor may take to answer; until then its predecessor stays."""
+
+PostOption = Annotated[str | None, typer.Option(help="The one post it reaches.")]
+RoleOption = Annotated[Role, typer.Option(help="What it may do.")]
+
+NameArgument = Annotated[str, typer.Argument(help="How the person signs in.")]
+
+keys = typer.Typer(help="Keys of machines.", no_args_is_help=True)
+users = typer.Typer(help="People who approve and review.", no_args_is_help=True)
+
+
+def serve(
+    home: HomeOption,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, on PostgreSQL.")] = 1,
+) -> None:
+    """Run the service until it is stopped, on a socket that a service manager passed if it did."""
+    from api.http.server import configured, listen
+    from api.service.settings import Settings
+    from api.service.structured_logging import configure
+
+    os.environ[VARIABLE] = str(home)  # what each worker process reads
+    with opened(home) as (_, store):
+        is_sqlite = store.dialect == "sqlite"
+    if workers > 1 and is_sqlite:
+        raise typer.BadParameter("several workers need PostgreSQL: set DARVOZA_DATABASE_URL")
+    configure()
+    say(f"serving {home} on http://{host}:{port}")
+    gc.disable()  # until what is loaded has settled (api.app)
+    try:
+        listen(
+            configured(
+                APPLICATION,
+                factory=True,
+                host=host,
+                port=port,
+                workers=workers,
+                forwarded_allow_ips=Settings().trusted_proxies,
+                timeout_worker_healthcheck=_START_SECONDS,
+                log_config=None,  # each process configures its own logging
+                timeout_graceful_shutdown=STOPS_SECONDS,
+            )
+        )
+    except SystemExit as stopped:
+        raise typer.Exit(1 if stopped.code else 0) from None  # its log says what kept it
+
+
+@keys.command("create")
+def create_key(
+    home: HomeOption,
+    role: RoleOption,
+    post: PostOption = None,
+    owner: Annotated[str | None, typer.Option(help="The user whose key it is.")] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key and print it; it is not shown again."""
+    from api.auth.accounts import Accounts
+    from api.auth.credentials import open_pepper
+    from api.service.runtime import open_network
+
+    with opened(home) as (found, store):
+        accounts = Accounts(store, open_network(found))
+        made = accounts.create_key(role, post, pepper=open_pepper(found), owner=owner)
+    said = {"key_id": made.name, "role": made.role, "post": made.post, "owner": owner}
+    result = said | {"key": made.secret}
+    emit(result, as_json=as_json, text=lambda: typer.echo(made.secret))
+
+
+@keys.command("list")
+def list_keys(home: HomeOption, *, as_json: JsonOption = False) -> None:
+    """Show every key, and which of them may neither propose nor approve."""
+    from api.auth.accounts import Accounts
+    from api.auth.permissions import OWNED
+    from api.service.runtime import open_network
+    from engine.domain.time_units import rfc3339
+
+    with opened_to_read(home) as (found, store):
+        accounts = Accounts(store, open_network(found))
+        every = [
+            {
+                "key_id": key.key_id,
+                "role": key.role,
+                "post": key.post,
+                "owner": key.owner,
+                "created_at": rfc3339(key.created_at),
+                "is_revoked": key.is_revoked,
+                "is_committed": bool(key.commitment),
+                "only_reads": key.role in OWNED and not accounts.answers_for(key),
+            }
+            for key in accounts.every_key()
+        ]
+    emit({"keys": every}, as_json=as_json, text=lambda: _print_keys(every))
+
+
+def _print_keys(every: Sequence[Mapping[str, Any]]) -> None:
+    for key in every:
+        about = [key["key_id"], key["role"], key["post"] or "every post"]
+        about += [f"owner {key['owner']}"] if key["owner"] else []
+        if key["is_revoked"]:
+            about.append("revoked")
+        elif not key["is_committed"]:
+            about.append("no record commits to its secret: it opens nothing; make another")
+        elif key["only_reads"]:
+            about.append("only reads: make another with --owner, then revoke this one")
+        typer.echo("  ".join(about))
+
+
+@keys.command("revoke")
+def revoke_key(home: HomeOption, key_id: Annotated[str, typer.Argument()]) -> None:
+    """Revoke a key; services refuse it within five seconds."""
+    from api.auth.accounts import Accounts
+    from api.service.runtime import open_network
+
+    with opened_existing(home) as (found, store):
+        Accounts(store, open_network(found)).revoke_key(key_id)
+
+
+@users.command("create")
+def create_user(
+    home: HomeOption,
+    name: NameArgument,
+    role: RoleOption,
+    post: PostOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a user and print the password; it is not shown again."""
+    from api.auth.accounts import Accounts
+    from api.service.runtime import open_network
+
+    with opened(home) as (found, store):
+        made = Accounts(store, open_network(found)).create_user(name, role, post=post)
+    emit(_person(made), as_json=as_json, text=lambda: typer.echo(made.secret))
+
+
+@users.command("password")
+def change_password(home: HomeOption, name: NameArgument, *, as_json: JsonOption = False) -> None:
+    """Make a user a new password and print it; the old one, and open sessions, are over."""
+    from api.auth.accounts import Accounts
+    from api.service.runtime import open_network
+
+    with opened_existing(home) as (found, store):
+        made = Accounts(store, open_network(found)).change_password(name)
+    emit(_person(made), as_json=as_json, text=lambda: typer.echo(made.secret))
+
+
+@users.command("remove")
+def remove_user(home: HomeOption, name: NameArgument) -> None:
+    """Let a user in no more; their sessions and keys end, and nobody else gets the name."""
+    from api.auth.accounts import Accounts
+    from api.service.runtime import open_network
+
+    with opened_existing(home) as (found, store):
+        Accounts(store, open_network(found)).remove_user(name)
+
+
+def _person(made: "Made") -> dict[str, Any]:
+    return {"name": made.name, "role": made.role, "post": made.post, "password": made.secret}

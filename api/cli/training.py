@@ -1,0 +1,257 @@
+"""Commands of the analysts: train, evaluate, promote, backtest, mlflow."""
+
+import getpass
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from api.cli.common import (
+    HomeOption,
+    IgnoreOption,
+    JsonOption,
+    UnusedHomeOption,
+    emit,
+    instant,
+    names,
+    opened_existing,
+    opened_to_read,
+    progress,
+    say,
+    signed_in,
+)
+from api.cli.data import FormatOption, taken_in
+from engine.domain.time_units import DAY
+from engine.errors import HomeError, InputError
+from engine.storage.csv_cells import escape_cells
+from engine.storage.database import Store
+from engine.storage.home import Home
+
+if TYPE_CHECKING:
+    from models.training.backtest import Backtest
+
+InstantOption = Annotated[
+    int, typer.Option(metavar="T", parser=instant, help="A date or time; UTC.")
+]
+
+
+def backtest(
+    folder: Annotated[Path, typer.Argument(help="Bulk folder; only this is read.")],
+    train_until: InstantOption,
+    test_from: InstantOption,
+    out: Annotated[Path, typer.Option(help="Folder for scores.csv and report.json.")],
+    test_until: Annotated[
+        int | None, typer.Option(metavar="T", parser=instant, help="Default: the end.")
+    ] = None,
+    labels: Annotated[
+        Literal["frozen", "streaming"],
+        typer.Option(help="Those recorded before the test alone, or each as it comes."),
+    ] = "frozen",
+    label_delay_days: Annotated[
+        float,
+        typer.Option(min=0, help="From a label's record until a streaming backtest knows it."),
+    ] = 0.0,
+    refit_days: Annotated[
+        float, typer.Option(min=0, help="Fit anew so often, on streaming labels; 0: never.")
+    ] = 0.0,
+    config: Annotated[Path | None, typer.Option(help="Training configuration, TOML.")] = None,
+    ignore_columns: IgnoreOption = None,
+    *,
+    format: FormatOption = "contract",  # noqa: A002 - the option's name
+    _home: UnusedHomeOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Score every crossing of a test period with what was known then."""
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.history.labels import NEVER
+    from models.config import TrainConfig
+    from models.training.backtest import Period
+    from models.training.backtest import backtest as run
+
+    if not folder.is_dir():
+        raise InputError(str(folder), "no such folder")
+    try:
+        period = Period(
+            train_until,
+            test_from,
+            NEVER if test_until is None else test_until,
+            labels,
+            round(label_delay_days * DAY),
+            round(refit_days * DAY),
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
+    with progress() as told:
+        tables = taken_in(folder, format, ignored=names(ignore_columns), told=told)
+        made = run(tables, Plan(CATALOGUE), settings, period, progress=told)
+    out.mkdir(parents=True, exist_ok=True)
+    _write_scores(made, out / "scores.csv")
+    (out / "report.json").write_text(json.dumps(made.report, indent=1), "utf-8")
+    emit(made.report, as_json=as_json, text=lambda: _said(made.report))
+
+
+def train(
+    home: HomeOption,
+    config: Annotated[Path | None, typer.Argument(help="Configuration, TOML.")] = None,
+    by: Annotated[
+        str,
+        typer.Option("--as", help="Who trains, with their password; may not approve the model."),
+    ] = "",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a candidate from the home's history, with its evaluation report."""
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from models.config import TrainConfig
+    from models.training.pipeline import make_candidate
+
+    settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
+    with opened_existing(home) as (found, store):
+        who = _trainer(found, store, by)
+        with progress() as told:
+            made = make_candidate(found, store, Plan(CATALOGUE), settings, by=who, progress=told)
+
+    def text() -> None:
+        typer.echo(f"candidate {made.version}, trained by {who}")
+        _said(dict(made.report))
+
+    emit({"version": made.version, "metrics": dict(made.report)}, as_json=as_json, text=text)
+
+
+def _trainer(home: Home, store: Store, by: str) -> str:
+    """Return under whose name a model is trained: a person's, with their password.
+
+    A home without people has no name that could be taken: there it is this machine's account, which
+    approves nothing.
+    """
+    from api.auth.accounts import Accounts
+    from api.service.runtime import open_network
+
+    if Accounts(store, open_network(home)).has_people():
+        if not by:
+            raise typer.BadParameter("name who trains the model", param_hint="--as")
+        signed_in(home, store, by)
+        return by
+    if by:
+        why = "this home has no people yet: make them first, or leave this out"
+        raise typer.BadParameter(why, param_hint="--as")
+    return f"account:{getpass.getuser()}"
+
+
+def evaluate(
+    home: HomeOption,
+    version: Annotated[str, typer.Argument(help="Model version.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the stored report of a model, and write report.html beside the home's bundles."""
+    from models.bundle.bundle import load_bundle, read_verify_key
+    from models.evaluation.report_html import report_html
+
+    with opened_to_read(home) as (found, _):
+        key = read_verify_key(found, version)
+        report = dict(load_bundle(found.bundles / version, key).report)
+    page = found.reports / version / "report.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(report_html(report, title=f"Evaluation of {version}"), "utf-8")
+
+    def text() -> None:
+        _said(report)
+        typer.echo(f"with plots: {page}")
+
+    emit(report | {"version": version, "report_html": str(page)}, as_json=as_json, text=text)
+
+
+def repeat(
+    home: HomeOption,
+    version: Annotated[str, typer.Argument(help="Model version.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model again from its record and compare it, to the bit; nothing is changed."""
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from models.training.reproduce import repeat as again
+
+    with opened_to_read(home) as (found, store), progress() as told:
+        made = again(found, store, Plan(CATALOGUE), version=version, progress=told)
+
+    def text() -> None:
+        said = "came out again, to the bit" if made.is_identical else "came out otherwise"
+        typer.echo(f"{version} {said}")
+        if not made.same_data:
+            typer.echo("the data it was fitted on are no longer what they were")
+        if not made.same_report:
+            typer.echo("differs: report.json")
+        for name, same in made.files.items():
+            if not same:
+                typer.echo(f"differs: {name}")
+        for name, (then, now) in made.changed.items():
+            typer.echo(f"{name} was {then} then, and is {now} now")
+
+    emit(made.as_dict(), as_json=as_json, text=text)
+    if not made.is_identical:
+        raise typer.Exit(1)
+
+
+def promote(
+    home: HomeOption,
+    version: Annotated[str, typer.Argument(help="Model version.")],
+    by: Annotated[str, typer.Option("--as", help="Who approves.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Approve a model, with your password; two people put it into force."""
+    from api.models.lifecycle import approved
+
+    with opened_existing(home) as (found, store):
+        role = signed_in(found, store, by)
+        standing = approved(found, store, version, by=by, role=role).models[version]
+    result = {
+        "version": version,
+        "role": standing.role,
+        "approvals": list(standing.approvals),
+    }
+
+    def text() -> None:
+        typer.echo(f"{version} is {standing.role.replace('_', ' ')}")
+        typer.echo(f"approved by {', '.join(standing.approvals)}")
+
+    emit(result, as_json=as_json, text=text)
+
+
+def mlflow(home: HomeOption, port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
+    """Show the analysts' MLflow pages, on this machine only, behind a key of this start."""
+    import secrets
+
+    from models.training.mlflow_pages import USER
+    from models.training.mlflow_tracking import serve_pages
+
+    with opened_to_read(home) as (found, _):
+        if not (found.tracking / "mlflow.db").is_file():
+            raise HomeError(str(home), "no training was recorded in it yet")
+    key = secrets.token_urlsafe(24)
+    say(f"MLflow on http://127.0.0.1:{port} for {USER}, password {key}: keep it to yourself")
+    serve_pages(found, port=port, key=key)
+
+
+def _write_scores(made: "Backtest", path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.csv
+
+    columns: dict[str, Any] = {"crossing_id": escape_cells(made.crossing_id)}
+    columns |= {name: getattr(made, name) for name in ("p_seizure", "p_discrepancy", "risk")}
+    with path.open("wb") as file:  # the header by hand: pyarrow would put its names in quotes
+        file.write((",".join(columns) + "\n").encode())
+        plain = pyarrow.csv.WriteOptions(include_header=False)
+        pyarrow.csv.write_csv(pa.table(columns), file, plain)
+
+
+def _said(report: dict[str, Any]) -> None:
+    from models.evaluation.report_text import page
+
+    typer.echo(page(report))

@@ -1,0 +1,298 @@
+"""A client of the whole contract: what the service says comes back as the service's own types.
+
+One client is one connection, kept open; use one a thread. Bodies are records of
+:mod:`engine.domain.records` or their JSON as mappings. Nothing is retried here: a request that got
+no answer may be sent again, because its identifier, or its key, makes it the same request.
+
+What analysts and supervisors ask about models and drift, as calls of the service.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from api.audit import schemas as audit
+from api.audit.integrity_schemas import IntegrityReport
+from api.client.transport import Calls, as_json, part, reader
+from api.confirmations import schemas as finds
+from api.decisions import schemas as said
+from api.decisions.history_schemas import PastView
+from api.http.schema_base import Acknowledged, AcknowledgedAct, Problem, Ready
+from api.models import schemas as judged
+from api.profiles import schemas as proposals
+from api.shifts.schemas import ShiftReport
+from engine.domain.records import Record
+
+
+class ModelCalls(Calls):
+    """Calls about models."""
+
+    def models(self) -> judged.ModelStandings:
+        """Return every model, and which one decides."""
+        return self._get(judged.ModelStandings, "/v1/models")
+
+    def approve_model(
+        self, version: str, note: str | None = None, key: str | None = None
+    ) -> judged.ModelStanding:
+        """Approve a model; the second person puts it into force."""
+        path = f"/v1/models/{part(version)}/approvals"
+        return self._post(judged.ModelStanding, path, {"note": note}, key)
+
+    def model(self, version: str) -> judged.ModelView:
+        """Return one model with its history and its card."""
+        return self._get(judged.ModelView, f"/v1/models/{part(version)}")
+
+    def model_report(self, version: str) -> dict[str, Any]:
+        """Return a model's stored report."""
+        return self._get(dict[str, Any], f"/v1/models/{part(version)}/report")
+
+    def compare_models(self, versions: Sequence[str] = ()) -> judged.ModelComparison:
+        """Return the figures of up to three models side by side."""
+        query = urlencode([("version", version) for version in versions])
+        path = "/v1/models/comparison" + (f"?{query}" if query else "")
+        return self._get(judged.ModelComparison, path)
+
+    def shadow_model(self, version: str, key: str | None = None) -> judged.ModelStanding:
+        """Let a candidate score in the shadow."""
+        path = f"/v1/models/{part(version)}/shadow"
+        return self._post(judged.ModelStanding, path, {}, key)
+
+    def challenge_model(
+        self, version: str, note: str | None = None, key: str | None = None
+    ) -> judged.ModelStanding:
+        """Approve a trial; the second person puts the model on it."""
+        path = f"/v1/models/{part(version)}/challenges"
+        return self._post(judged.ModelStanding, path, {"note": note}, key)
+
+    def end_trial(self, reason: str, key: str | None = None) -> judged.ModelStandings:
+        """Take the model on trial off it."""
+        return self._post(judged.ModelStandings, "/v1/models/end-trial", {"reason": reason}, key)
+
+    def roll_back(self, reason: str, key: str | None = None) -> judged.ModelStandings:
+        """Put the model before the present one back into force."""
+        path = "/v1/models/rollback"
+        return self._post(judged.ModelStandings, path, {"reason": reason}, key)
+
+    def drift(self) -> judged.DriftAnswer:
+        """Return the last measurement of drift."""
+        return self._get(judged.DriftAnswer, "/v1/drift")
+
+    def measure_drift(self, days: int = 28, key: str | None = None) -> judged.DriftAnswer:
+        """Measure drift anew."""
+        return self._post(judged.DriftAnswer, "/v1/drift", {"days": days}, key)
+
+    def rules_only(self, reason: str, key: str | None = None) -> judged.ModelStandings:
+        """Take the model out of force."""
+        return self._post(judged.ModelStandings, "/v1/models/rules-only", {"reason": reason}, key)
+
+
+Body = Record | Mapping[str, Any]
+Decision = said.SupervisorView | said.OpenedView | said.CheckpointView
+"""What a supervisor or an analyst sees, or what a checkpoint may."""
+
+
+class Client(ModelCalls):
+    """Calls one service with one key; ``key`` of a call names the request (Idempotency-Key)."""
+
+    # What checkpoints and counterparts report.
+
+    def decide(self, arrival: Body, key: str | None = None) -> said.CheckpointView:
+        """Ask for a decision on an arrival."""
+        return self._post(said.CheckpointView, "/v1/decisions", arrival, key)
+
+    def decide_batch(
+        self, arrivals: Sequence[Body], key: str | None = None
+    ) -> list[said.CheckpointView | Problem]:
+        """Ask for decisions on up to 1,000 arrivals: one or a problem for each, in their order."""
+        rows = [json.loads(as_json(one)) for one in arrivals]
+        kind = list[said.CheckpointView | Problem]
+        return self._asked(kind, "POST", "/v1/decisions/batch", rows, key)
+
+    def amend(self, decision_id: str, arrival: Body, key: str | None = None) -> said.CheckpointView:
+        """Ask again about an arrival whose declaration was changed."""
+        path = f"/v1/decisions/{part(decision_id)}/amendments"
+        return self._post(said.CheckpointView, path, arrival, key)
+
+    def record(self, arrival: Body, key: str | None = None) -> Acknowledged:
+        """Record a crossing that asks for no decision."""
+        return self._post(Acknowledged, "/v1/crossings", arrival, key)
+
+    def release(
+        self,
+        crossing_id: str,
+        key: str | None = None,
+        *,
+        team: str | None = None,
+        reason: Body | None = None,
+    ) -> Acknowledged:
+        """Say that a vehicle has left the queue; ``team`` let it go, where not the one drawn."""
+        path = f"/v1/crossings/{part(crossing_id)}/release{_team(team)}"
+        return self._post(Acknowledged, path, reason, key)
+
+    def inspect(
+        self, act: Body, key: str | None = None, *, team: str | None = None
+    ) -> AcknowledgedAct:
+        """File an inspection act; ``team`` did it, where that is not the team that was drawn."""
+        path = f"/v1/inspections{_team(team)}"
+        return self._post(AcknowledgedAct, path, act, key)
+
+    def seize(self, seizure: Body, key: str | None = None) -> Acknowledged:
+        """Record goods taken."""
+        return self._post(Acknowledged, "/v1/seizures", seizure, key)
+
+    def notice(self, notice: Body, key: str | None = None) -> proposals.AcknowledgedNotice:
+        """Put a counterpart's word onto the watch list."""
+        return self._post(proposals.AcknowledgedNotice, "/v1/notices", notice, key)
+
+    # What supervisors and analysts read.
+
+    def queue(self, post: str) -> said.Queue:
+        """Return what waits at a post, in the order of the search."""
+        return self._get(said.Queue, f"/v1/posts/{part(post)}/queue")
+
+    def decision(self, decision_id: str) -> Decision:
+        """Return one decision, as this key may see it."""
+        found: Decision = reader(Decision).validate_python(
+            self._checked("GET", f"/v1/decisions/{part(decision_id)}")
+        )
+        return found
+
+    def decisions(self, **asked: str | int) -> said.Decisions:
+        """Return decisions, the newest first.
+
+        By ``post``, ``channel``, ``since``, ``limit``; ``before`` reads on.
+        """
+        return self._get(said.Decisions, f"/v1/decisions?{urlencode(asked)}")
+
+    def features(self, decision_id: str) -> said.FeatureValues:
+        """Return the features of a decision."""
+        return self._get(said.FeatureValues, f"/v1/decisions/{part(decision_id)}/features")
+
+    def explanation(self, decision_id: str) -> said.Explanation:
+        """Return what speaks for and against a decision."""
+        return self._get(said.Explanation, f"/v1/decisions/{part(decision_id)}/explanation")
+
+    def past(self, decision_id: str) -> PastView:
+        """Return what was known of a decision's vehicle and parties when it was made."""
+        return self._get(PastView, f"/v1/decisions/{part(decision_id)}/past")
+
+    def roster(self, post: str) -> said.ShiftRoster:
+        """Return where the shift's minutes stand."""
+        return self._get(said.ShiftRoster, f"/v1/posts/{part(post)}/roster")
+
+    def shift(self, post: str, at: str | None = None) -> ShiftReport:
+        """Return the report of the shift that a time falls into, the running one without."""
+        asked = "" if at is None else f"?{urlencode({'at': at})}"
+        return self._get(ShiftReport, f"/v1/posts/{part(post)}/shift{asked}")
+
+    def integrity(self, post: str, days: int = 30) -> IntegrityReport:
+        """Return what a post's integrity officer is to look at."""
+        return self._get(IntegrityReport, f"/v1/posts/{part(post)}/integrity?days={days}")
+
+    def journal(self, **asked: str | int) -> audit.JournalPage:
+        """Return records without bodies, the newest first; by ``kind``, ``before``, ``limit``."""
+        return self._get(audit.JournalPage, f"/v1/journal?{urlencode(asked)}")
+
+    def opened(self, sequence: int) -> audit.OpenedRecord:
+        """Open a record; that is recorded too."""
+        return self._get(audit.OpenedRecord, f"/v1/journal/{sequence}")
+
+    def verify(self, key: str | None = None) -> audit.JournalCheck:
+        """Have the service check its journal."""
+        return self._post(audit.JournalCheck, "/v1/journal/verifications", None, key)
+
+    def draws(self, post: str, shift: str | None = None) -> audit.PostDraws:
+        """Return a post's shifts, the numbers of one drawn again."""
+        asked = "" if shift is None else f"?{urlencode({'shift': shift})}"
+        return self._get(audit.PostDraws, f"/v1/posts/{part(post)}/draws{asked}")
+
+    # What supervisors and analysts do.
+
+    def pending_finds(self) -> finds.PendingFinds:
+        """Return the finds that wait for a confirmation."""
+        return self._get(finds.PendingFinds, "/v1/finds")
+
+    def confirm_find(self, sequence: int) -> finds.ConfirmedFind:
+        """Confirm that a find belongs to the crossing it waits for."""
+        path = f"/v1/finds/{sequence}/confirmations"
+        return self._post(finds.ConfirmedFind, path, None)
+
+    def review(self, decision_id: str, review: Body, key: str | None = None) -> Acknowledged:
+        """Uphold a decision, or send the vehicle elsewhere."""
+        path = f"/v1/decisions/{part(decision_id)}/reviews"
+        return self._post(Acknowledged, path, review, key)
+
+    def put_roster(self, post: str, roster: Body, key: str | None = None) -> Acknowledged:
+        """Put the inspection minutes of the shift."""
+        path = f"/v1/posts/{part(post)}/roster"
+        return self._asked(Acknowledged, "PUT", path, roster, key)
+
+    def profiles(self) -> proposals.Profiles:
+        """Return every profile."""
+        return self._get(proposals.Profiles, "/v1/profiles")
+
+    def profile(self, code: str) -> proposals.ProfileView:
+        """Return one profile."""
+        return self._get(proposals.ProfileView, f"/v1/profiles/{part(code)}")
+
+    def propose_profile(
+        self, profile: Body, key: str | None = None
+    ) -> proposals.AcknowledgedProfile:
+        """Propose a profile; its backtest is attached."""
+        return self._post(proposals.AcknowledgedProfile, "/v1/profiles", profile, key)
+
+    def try_profile(self, asked: Body) -> proposals.ProfileBacktest:
+        """Return what an expression would have done; nothing is recorded."""
+        return self._post(proposals.ProfileBacktest, "/v1/profiles/backtests", asked)
+
+    def check_profile(self, expression: str) -> proposals.ProfileCheck:
+        """Say whether an expression may run, and what it would read."""
+        body = {"expression": expression}
+        return self._post(proposals.ProfileCheck, "/v1/profiles/checks", body)
+
+    def profile_fields(self) -> proposals.ProfileFields:
+        """Return all that an expression may ask for."""
+        return self._get(proposals.ProfileFields, "/v1/profiles/fields")
+
+    def backtest_profile(self, code: str, days: int = 90) -> proposals.AcknowledgedProfile:
+        """Run a profile's backtest again and attach it."""
+        path = f"/v1/profiles/{part(code)}/backtests"
+        return self._post(proposals.AcknowledgedProfile, path, {"days": days})
+
+    def watchlist(self) -> proposals.WatchList:
+        """Return every entry of the watch list."""
+        return self._get(proposals.WatchList, "/v1/watchlist")
+
+    def entry(self, entry_id: str) -> proposals.WatchEntryView:
+        """Return one entry."""
+        return self._get(proposals.WatchEntryView, f"/v1/watchlist/{part(entry_id)}")
+
+    def propose_entry(self, entry: Body, key: str | None = None) -> proposals.AcknowledgedStep:
+        """Propose an entry of the watch list."""
+        return self._post(proposals.AcknowledgedStep, "/v1/watchlist", entry, key)
+
+    def approve(
+        self, matter: str, name: str, *, shadow: bool = False, key: str | None = None
+    ) -> proposals.AcknowledgedStep:
+        """Agree to what waits about one of the ``profiles``, or an entry of the ``watchlist``."""
+        path = f"/v1/{part(matter)}/{part(name)}/approvals"
+        return self._post(proposals.AcknowledgedStep, path, {"shadow": shadow}, key)
+
+    def retire(
+        self, matter: str, name: str, *, reason: str, key: str | None = None
+    ) -> proposals.AcknowledgedStep:
+        """Propose that one of the ``profiles``, or an entry of the ``watchlist``, leaves."""
+        path = f"/v1/{part(matter)}/{part(name)}/retirements"
+        return self._post(proposals.AcknowledgedStep, path, {"reason": reason}, key)
+
+    # How the service fares.
+
+    def ready(self) -> Ready:
+        """Return whether decisions can be recorded, and why not."""
+        found: Ready = reader(Ready).validate_python(self.call("GET", "/readyz").body)
+        return found
+
+
+def _team(team: str | None) -> str:
+    return "" if team is None else f"?{urlencode({'team': team})}"

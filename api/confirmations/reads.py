@@ -1,0 +1,51 @@
+"""Finds that wait for a confirmation, read and confirmed for one caller."""
+
+from typing import Any
+
+from api.auth.callers import Caller
+from api.service.runtime import Runtime
+from engine.domain.time_units import rfc3339
+from engine.journal.idempotency import claim
+from engine.targeting.find_confirmation import (
+    FIND_CONFIRMED,
+    Confirmation,
+    pending_find,
+    pending_finds,
+)
+
+MOST = 500
+"""Finds in one answer; the oldest come first, so that none is hidden by those that follow."""
+
+
+def waiting_finds(runtime: Runtime, caller: Caller) -> list[dict[str, Any]]:
+    """Return the finds that wait at the posts that a caller reaches, as JSON values."""
+    with runtime.store.read() as snapshot:
+        found = pending_finds(snapshot, caller.post, most=MOST)
+    return [
+        {
+            "sequence": one.seq,
+            "seizure_id": one.body["seizure"]["seizure_id"],
+            "reported_by": one.body["by"],
+            "plate": one.body["seizure"]["plate"],
+            "substance_class": one.body["seizure"]["substance_class"],
+            "quantity_g": one.body["seizure"].get("quantity_g"),
+            "recorded_at": rfc3339(one.known_at),
+            "post": one.post,
+            "crossing_id": one.crossing_id,
+        }
+        for one in found
+    ]
+
+
+def confirm_find(runtime: Runtime, caller: Caller, sequence: int) -> dict[str, Any]:
+    """Confirm a find, once; raises ``NotFoundError`` and ``SecondPersonError``."""
+    with runtime.store.read() as snapshot:
+        find = pending_find(snapshot, sequence, caller.reaches)
+    name = f"{FIND_CONFIRMED}:{sequence}"
+    asked = claim(FIND_CONFIRMED, Confirmation(), post=find.post, name=name)
+    done = runtime.recording.confirm(find, asked, person=caller.person)
+    known = {
+        "seizure_id": done.body["seizure"]["seizure_id"],
+        "crossing_id": done.body["linked_crossing_id"],
+    }
+    return known | runtime.stands(done)

@@ -1,0 +1,32 @@
+"""Finds that a checkpoint reported by plate on another post's vehicle."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from api.confirmations.reads import confirm_find, waiting_finds
+from api.confirmations.schemas import ConfirmedFind, PendingFinds
+from api.http.dependencies import RunningService, TheCaller
+from api.http.responses import answer, said
+
+router = APIRouter(prefix="/v1/finds", tags=["finds"], responses=said(401, 403, 422, 503))
+
+Sequence = Annotated[int, Path(ge=1, lt=1 << 63)]
+
+
+@router.get("", response_model=PendingFinds)
+def finds(caller: TheCaller, runtime: RunningService) -> Response:
+    """List the finds that wait to be confirmed, the oldest first, 500 at most."""
+    return answer({"finds": waiting_finds(runtime, caller)})
+
+
+@router.post(
+    "/{sequence}/confirmations",
+    status_code=201,
+    response_model=ConfirmedFind,
+    responses=said(404),
+)
+async def confirm(caller: TheCaller, runtime: RunningService, sequence: Sequence) -> Response:
+    """Confirm that a find belongs to its crossing; never by the person who reported it."""
+    return answer(await asyncio.to_thread(confirm_find, runtime, caller, sequence), 201)

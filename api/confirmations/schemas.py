@@ -1,0 +1,43 @@
+"""Answers about finds that wait for a confirmation."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.http.schema_base import Described
+from engine.domain.records import SubstanceClass
+from engine.journal.receipts import Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingFindView(Described):
+    """A find by plate, and the entry at another post that it would belong to."""
+
+    sequence: int
+    """The seizure's record."""
+    seizure_id: str
+    reported_by: str
+    plate: str
+    substance_class: SubstanceClass
+    quantity_g: float | None
+    recorded_at: datetime
+    """When the journal had it."""
+    post: str
+    """Where the vehicle entered."""
+    crossing_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingFinds(Described):
+    """The finds that wait, the oldest first."""
+
+    finds: list[PendingFindView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmedFind(Described):
+    """That a find belongs to a crossing from now on."""
+
+    seizure_id: str
+    crossing_id: str
+    recorded_at: datetime
+    receipt: Receipt

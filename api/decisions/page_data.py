@@ -1,0 +1,235 @@
+"""One decision as its page shows it, for one reader.
+
+What a checkpoint may not see is not read for it, so that no template can show it by mistake.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from api.auth.callers import Caller
+from api.decisions.link_graph import Graph, graph
+from api.decisions.mirror_panel import Sides, sides
+from api.decisions.reads import Reading, is_blind
+from api.decisions.timeline import Timeline, timeline
+from api.decisions.vehicle_drawing import Drawing, drawing
+from api.decisions.vehicle_history import past
+from api.service.runtime import Runtime
+from api.web.record_defaults import UNREAD
+from engine.domain.time_units import moment
+from engine.errors import NoModelError, TamperedBundleError
+from engine.explanation.reasons import Reason
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import DECISIONS, RELEASE, Filed
+from engine.queue.reviews import NEEDS_SECOND
+from engine.search_orders.priors import PRIOR
+from engine.selection.policy import Channel
+from engine.targeting.find_confirmation import SEIZURE
+
+MOST_LISTED = 18
+"""Acts and finds that the page lists, the last of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One reason with its part of the chart."""
+
+    text: str
+    contribution: float
+    """In log-odds."""
+    x: float
+    width: float
+    """Of 200, the middle being nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """All that a decision's page needs."""
+
+    seen: Mapping[str, Any]
+    """The decision as its JSON twin answers."""
+    crossing: Mapping[str, Any]
+    declaration: Mapping[str, Any] | None
+    channel: str
+    """Where the vehicle stands now."""
+    is_waiting: bool
+    is_blind: bool
+    has_left: bool
+    act: Mapping[str, Any] | None
+    """The act that answered its referral."""
+    subjects: Sequence[str] | None
+    """What the reasons are about, for a blind reader whose act opened them."""
+    filed: "Filing | None"
+    """Who filed it, and what was seized; None without an act."""
+    release: Mapping[str, Any] | None
+    """How it left without inspection: who, when, and why where that was said."""
+    proposal: Mapping[str, Any] | None
+    """The last review, where it waits for a second person."""
+    bars: Sequence[Bar]
+    is_recomputed: bool
+    """The reasons were worked out for this page: a release is owed none."""
+    sides: Sides | None
+    drawing: Drawing
+    places: Sequence[str]
+    """What may be searched, the order's places first."""
+    teams: Sequence[str]
+    """Who is on, as the roster names them; the one drawn for the vehicle may not be who did it."""
+    before: "Before | None"
+    """What was known of its past; None for a blind reader, for whom it is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """Who filed an act and when, and the seizures reported with it."""
+
+    by: str | None
+    """None in a record made before acts named who reports them."""
+    team: str | None
+    at: datetime
+    seizures: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The past of a vehicle and its parties, and its drawings."""
+
+    past: Mapping[str, Any]
+    """As the JSON twin answers."""
+    timeline: Timeline
+    graph: Graph
+    events: Sequence[Mapping[str, Any]]
+    """Acts and finds of all of them, the newest first."""
+
+
+def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
+    """Return a decision; raises ``NotFoundError``."""
+    reading = Reading(runtime)
+    known = reading.filed(decision_id, caller)
+    seen = reading.decision(decision_id, caller)
+    blind = is_blind(caller)
+    with runtime.store.read() as snapshot:
+        body = runtime.journal.body(snapshot, known.seq)
+        act = None if known.act_seq is None else runtime.journal.body(snapshot, known.act_seq)
+        filed = None if act is None else _filing(snapshot, known, act)
+        stands = _stands(snapshot, decision_id)
+        release = _release(snapshot, known) if stands["left"] else None
+        reasons: Sequence[Reason] = []
+        is_recomputed, both, before = False, None, None
+        if not blind:
+            reasons = [Reason(**one) for one in seen["reasons"]]
+            _, features = runtime.recompute.features(snapshot, known.seq)
+            both = sides(body["arrival"]["crossing"], features)
+            before = _before(runtime, past(runtime, snapshot, known, caller))
+            if not reasons:
+                reasons, is_recomputed = _again(runtime, snapshot, known), True
+    crossing = UNREAD | body["arrival"]["crossing"]
+    order = [step["place"] for step in seen["search_order"]]
+    return Shown(
+        seen=seen,
+        crossing=crossing,
+        declaration=body["arrival"].get("declaration"),
+        channel=stands["channel"],
+        is_waiting=stands["waiting"],
+        is_blind=blind,
+        subjects=[one["code"] for one in seen["reasons"]] if blind and "reasons" in seen else None,
+        has_left=stands["left"],
+        act=None if act is None else act["inspection"],
+        filed=filed,
+        release=release,
+        proposal=_proposal(seen),
+        bars=bars(reasons),
+        is_recomputed=is_recomputed,
+        sides=both,
+        drawing=drawing(crossing["vehicle_class"], order),
+        places=[*order, *(p for p in sorted(PRIOR[crossing["vehicle_class"]]) if p not in order)],
+        teams=body["inputs"].get("teams") or (),
+        before=before,
+    )
+
+
+def bars(reasons: Sequence[Reason]) -> list[Bar]:
+    """Return reasons with bars to both sides of a middle, all on one scale."""
+    most = max((abs(one.contribution) for one in reasons), default=0.0) or 1.0
+    found = []
+    for one in reasons:
+        width = 100.0 * abs(one.contribution) / most
+        x = 100.0 if one.contribution >= 0 else 100.0 - width
+        found.append(Bar(one.text, one.contribution, round(x, 1), round(width, 1)))
+    return found
+
+
+def _before(runtime: Runtime, found: Mapping[str, Any]) -> Before:
+    local = timezone(timedelta(minutes=runtime.settings.utc_offset_minutes))
+    until = datetime.fromisoformat(found["as_of"]).astimezone(local)
+    drawn = timeline(found["entities"], until)
+    return Before(found, drawn, graph(found), _by_day(found["entities"], local)[:MOST_LISTED])
+
+
+def _by_day(entities: Sequence[Mapping[str, Any]], local: timezone) -> list[dict[str, Any]]:
+    """Return acts and finds, those of one kind, day and entity as one, the newest first."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for one in entities:
+        for event in one["events"]:
+            day = datetime.fromisoformat(event["known_at"]).astimezone(local).date().isoformat()
+            found[day, one["whose"], event["kind"]] += event["count"]
+    newest = sorted(found, key=lambda key: key[0], reverse=True)
+    return [{"day": d, "whose": w, "kind": k, "count": found[d, w, k]} for d, w, k in newest]
+
+
+def _stands(snapshot: Connection, decision_id: str) -> dict[str, Any]:
+    column = DECISIONS.c
+    query = select(column.channel, column.waiting, column.left)
+    row = snapshot.execute(query.where(column.decision_id == decision_id)).one()
+    return {"channel": Channel(row.channel).code, "waiting": row.waiting, "left": row.left}
+
+
+def _filing(snapshot: Connection, known: Filed, act: Mapping[str, Any]) -> Filing:
+    """Return who filed an act, and what was seized in it or reported of its crossing since."""
+    inspection = act["inspection"]
+    seizures = []
+    if inspection["outcome"] == "seizure":
+        query = _records(SEIZURE, known).where(JOURNAL.c.post.in_((known.post, "")))
+        for row in snapshot.execute(query):
+            body = json.loads(row.body)
+            one = body["seizure"]
+            is_of_it = one.get("crossing_id") == known.crossing_id
+            if is_of_it or one.get("inspection_id") == inspection["inspection_id"]:
+                seizures.append(one | {"by": body.get("by")})
+    at = datetime.fromisoformat(inspection["recorded_at"])
+    return Filing(act.get("by"), act.get("team"), at, seizures)
+
+
+def _release(snapshot: Connection, known: Filed) -> dict[str, Any] | None:
+    """Return how a vehicle left without inspection: who, when, and why where that was said."""
+    query = _records(RELEASE, known).where(JOURNAL.c.subject == known.crossing_id)
+    row = snapshot.execute(query).first()
+    if row is None:
+        return None
+    body: dict[str, Any] = json.loads(row.body)
+    # Records before decision 22 hold no reason, and not always who it was.
+    return {"by": None, "reason_code": None, "reason": None} | body | {"at": moment(row.known_at)}
+
+
+def _records(kind: str, known: Filed) -> Select[tuple[int, bytes]]:
+    """Select the records of a kind since a decision was made, the first one first."""
+    column = JOURNAL.c
+    query = select(column.known_at, BODIES.c.body).join(BODIES, BODIES.c.seq == column.seq)
+    return query.order_by(column.seq).where(column.seq > known.seq, column.kind == kind)
+
+
+def _proposal(seen: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    last: Mapping[str, Any] = next(reversed(seen.get("reviews") or ()), {})
+    return last if last.get(NEEDS_SECOND) else None
+
+
+def _again(runtime: Runtime, snapshot: Connection, known: Filed) -> Sequence[Reason]:
+    """Work out what speaks for and against a vehicle that was let go; nothing without its model."""
+    try:
+        return runtime.recompute.reasons(snapshot, known.seq)
+    except (NoModelError, TamperedBundleError):
+        return ()

@@ -1,0 +1,155 @@
+"""Decisions read back, each as its reader may see it.
+
+A caller bound to a post learns nothing of another post's decisions, not even that they exist. A
+checkpoint sees its own blind; once it has filed what the channel asks for
+(:mod:`engine.queue.referrals`) it reads what the reasons are about, in words. It never reads
+features, explanations or the past.
+"""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection
+
+from api.auth.callers import Caller
+from api.auth.permissions import Role
+from api.decisions.reason_subjects import subjects
+from api.decisions.vehicle_history import past
+from api.service.runtime import Runtime
+from engine.domain.records import Inspection
+from engine.domain.time_units import rfc3339
+from engine.errors import NotAllowedError, NotFoundError
+from engine.journal.batch_worker import recorded
+from engine.queue.mirror_alerts import alerts_of
+from engine.queue.queue import Filed, filed, listed, waiting
+from engine.queue.referrals import opens
+from engine.queue.reviews import NEEDS_SECOND, order_of_review, reviews_of
+
+
+class Reading:
+    """Reads decisions for one request, each call in one snapshot."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def filed(self, decision_id: str, caller: Caller) -> Filed:
+        """Return where a decision stands; raises ``NotFoundError``."""
+        with self._runtime.store.read() as connection:
+            return self._reachable(connection, decision_id, caller)
+
+    def decision(self, decision_id: str, caller: Caller) -> dict[str, Any]:
+        """Return one decision; raises ``NotFoundError``."""
+        with self._runtime.store.read() as connection:
+            known = self._reachable(connection, decision_id, caller)
+            if is_blind(caller):
+                return self._view(connection, known, is_blind=True) | self._opened(
+                    connection, known
+                )
+            seen = self._view(connection, known, is_blind=False)
+            return seen | {"reviews": self._reviews(connection, known)}
+
+    def listed(
+        self,
+        post: str | None,
+        *,
+        channel: int | None,
+        since: int,
+        before: int | None,
+        most: int,
+    ) -> dict[str, Any]:
+        """Return decisions, the newest first, and where to read on."""
+        which: dict[str, Any] = {"post": post, "channel": channel, "since": since, "before": before}
+        with self._runtime.store.read() as connection:
+            known = listed(connection, most=most + 1, **which)
+            views = [self._view(connection, one, is_blind=False) for one in known[:most]]
+        read_on = known[most - 1].seq if len(known) > most else None
+        return {"decisions": views, "next_before": read_on}
+
+    def queue(self, post: str, caller: Caller) -> dict[str, Any]:
+        """Return what waits at a post, ranked as of now."""
+        with self._runtime.store.read() as connection:
+            as_of = self._runtime.journal.head(connection).as_of
+            known = waiting(connection, post, as_of=as_of)
+            views = [
+                self._view(connection, one, is_blind=is_blind(caller))
+                | {"rank": {"position": position, "of": len(known)}}
+                for position, one in enumerate(known, 1)
+            ]
+        return {"post": post, "as_of": rfc3339(as_of), "waiting": views}
+
+    def features(self, decision_id: str, caller: Caller) -> dict[str, Any]:
+        """Return the features of a decision by name."""
+        with self._runtime.store.read() as connection:
+            known = self._open(connection, decision_id, caller)
+            as_of, found = self._runtime.recompute.features(connection, known.seq)
+        values = {name: None if math.isnan(value) else value for name, value in found.items()}
+        return {"decision_id": decision_id, "as_of": rfc3339(as_of), "features": values}
+
+    def explanation(self, decision_id: str, caller: Caller) -> dict[str, Any]:
+        """Return the reasons for and against a decision."""
+        with self._runtime.store.read() as connection:
+            known = self._open(connection, decision_id, caller)
+            reasons = self._runtime.recompute.reasons(connection, known.seq)
+        return {
+            "decision_id": decision_id,
+            "reasons": [asdict(reason) for reason in reasons],
+        }
+
+    def past(self, decision_id: str, caller: Caller) -> dict[str, Any]:
+        """Return what was known of a decision's vehicle and parties when it was made."""
+        with self._runtime.store.read() as connection:
+            known = self._open(connection, decision_id, caller)
+            return past(self._runtime, connection, known, caller)
+
+    def _reachable(self, connection: Connection, decision_id: str, caller: Caller) -> Filed:
+        known = filed(connection, decision_id)
+        if not caller.reaches(known.post):
+            raise NotFoundError("decision", decision_id)
+        return known
+
+    def _open(self, connection: Connection, decision_id: str, caller: Caller) -> Filed:
+        known = self._reachable(connection, decision_id, caller)
+        if is_blind(caller):
+            raise NotAllowedError("a checkpoint does not see this")
+        return known
+
+    def _opened(self, connection: Connection, known: Filed) -> dict[str, Any]:
+        """Return what the act on a referred vehicle opens; nothing where it opens nothing."""
+        if known.act_seq is None:
+            return {}
+        filed_act = self._runtime.journal.body(connection, known.act_seq)["inspection"]
+        act = Inspection.model_validate(filed_act, strict=False)
+        if not opens(act, known.channel):
+            return {}
+        reasons = self._runtime.journal.body(connection, known.seq)["decision"]["reasons"]
+        return {"reasons": subjects(one["code"] for one in reasons)}
+
+    def _reviews(self, connection: Connection, known: Filed) -> list[dict[str, Any]]:
+        found = [
+            recorded(connection, self._runtime.journal, seq)
+            for seq in reviews_of(connection, known.decision_id)
+        ]
+        return [
+            one.body["review"]
+            | {"person": one.body["person"], "recorded_at": rfc3339(one.entry.known_at)}
+            | ({NEEDS_SECOND: True} if one.body.get(NEEDS_SECOND) else {})
+            for one in found
+        ]
+
+    def _view(self, connection: Connection, known: Filed, *, is_blind: bool) -> dict[str, Any]:
+        found = recorded(connection, self._runtime.journal, known.seq)
+        alerts = [
+            one | {"known_at": rfc3339(one["known_at"])}
+            for one in alerts_of(connection, known.decision_id)
+        ]
+        seen = self._runtime.answer(found, is_blind=is_blind)
+        if not seen["search_order"]:
+            order = order_of_review(connection, self._runtime.journal, known)
+            seen = seen | {"search_order": order}
+        return seen | {"alerts": alerts} if alerts else seen
+
+
+def is_blind(caller: Caller) -> bool:
+    """Tell whether a caller sees where vehicles go, and never why."""
+    return caller.role is Role.CHECKPOINT

@@ -1,0 +1,231 @@
+"""Ask for a decision, and read it again."""
+
+import asyncio
+import secrets
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any, cast
+
+import orjson
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from api.auth.callers import Caller
+from api.decisions.history_schemas import PastView
+from api.decisions.reads import Reading
+from api.decisions.schemas import (
+    ChannelCode,
+    CheckpointView,
+    Decisions,
+    Explanation,
+    FeatureValues,
+    OpenedView,
+    SupervisorView,
+)
+from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.http.guards import check_arrival
+from api.http.problems import refusal
+from api.http.request_bodies import LARGEST_BATCH, body_of, reported_batch
+from api.http.responses import answer, said, takes, takes_many
+from api.http.schema_base import Acknowledged, Problem
+from api.service.runtime import Runtime
+from engine.domain.records import Arrival, Identifier, PostCode, Time
+from engine.domain.time_units import micros
+from engine.errors import MalformedBodyError, RiskError
+from engine.journal.batch_worker import Recorded
+from engine.journal.idempotency import claim, crossing_name
+from engine.queue.queue import DECISION
+from engine.queue.reviews import REVIEW, Review, Reviewer
+from engine.selection.policy import Channel
+
+router = APIRouter(prefix="/v1/decisions", tags=["decisions"], responses=said(401, 403, 422, 503))
+
+MOST_LISTED = 1000
+DecisionId = Annotated[Identifier, Path()]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=CheckpointView,
+    responses=said(409, 413),
+    openapi_extra=takes(Arrival),
+)
+async def decide(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    arrival: Annotated[Arrival, Depends(body_of(Arrival))],
+) -> Response:
+    """Decide on an arrival; sent again, it gets the same answer.
+
+    The answer leaves only when its record is durable.
+    """
+    return answer(await decided(runtime, caller, arrival, key), 201)
+
+
+async def decided(
+    runtime: Runtime, caller: Caller, arrival: Arrival, key: str | None
+) -> dict[str, Any]:
+    """Return the decision on an arrival, once its record is durable."""
+    check_arrival(runtime, caller, arrival)
+    crossing = arrival.crossing
+    name = crossing_name(crossing.crossing_id)
+    asked = claim(DECISION, arrival, post=crossing.post, name=name, key=key)
+    found = await runtime.waking.wait(runtime.targeting.decide(arrival, asked))
+    runtime.metrics.decided(found)
+    return runtime.answer(found, is_blind=True)
+
+
+@router.post(
+    "/batch",
+    response_model=list[CheckpointView | Problem],
+    responses=said(413),
+    openapi_extra=takes_many(Arrival, most=LARGEST_BATCH),
+)
+async def decide_batch(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    arrivals: Annotated[list[Arrival | MalformedBodyError], Depends(reported_batch)],
+) -> Response:
+    """Decide on up to 1,000 arrivals: a decision or a problem for each, in their order.
+
+    A row is refused for itself alone; sent again, each gets the same answer, as one by one. A key
+    names every row by its place.
+    """
+    keys = [None if key is None else f"{key} {place}" for place in range(len(arrivals))]
+    asked = [_asked(runtime, caller, *one) for one in zip(arrivals, keys, strict=True)]
+    waited = [runtime.waking.wait(one) for one in asked if isinstance(one, Future)]
+    await asyncio.gather(*waited, return_exceptions=True)
+    rows = []
+    for one in asked:
+        error = one.exception() if isinstance(one, Future) else one
+        if isinstance(one, Future) and error is None:
+            runtime.metrics.decided(one.result())
+            rows.append(runtime.answer(one.result(), is_blind=True))
+        else:
+            refused = refusal(cast("BaseException", error), instance="/v1/decisions/batch")
+            rows.append(orjson.loads(refused.body))
+    return answer(rows)
+
+
+def _asked(
+    runtime: Runtime, caller: Caller, arrival: Arrival | MalformedBodyError, key: str | None
+) -> "Future[Recorded] | RiskError":
+    if isinstance(arrival, MalformedBodyError):
+        return arrival
+    crossing = arrival.crossing
+    try:
+        check_arrival(runtime, caller, arrival)
+        name = crossing_name(crossing.crossing_id)
+        asked = claim(DECISION, arrival, post=crossing.post, name=name, key=key)
+        return runtime.targeting.decide(arrival, asked)
+    except RiskError as error:
+        return error
+
+
+@router.post(
+    "/{decision_id}/amendments",
+    status_code=201,
+    response_model=CheckpointView,
+    responses=said(404, 409, 413, 429),
+    openapi_extra=takes(Arrival),
+)
+async def amend(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    decision_id: DecisionId,
+    arrival: Annotated[Arrival, Depends(body_of(Arrival))],
+) -> Response:
+    """Decide again on an arrival whose declaration was changed: linked to the first, same draws."""
+    check_arrival(runtime, caller, arrival)
+    known = await asyncio.to_thread(Reading(runtime).filed, decision_id, caller)
+    asked = claim(DECISION, arrival, post=known.post, name="", key=key)
+    names = (*asked.names[:-1], f"amendment:{known.crossing_id}:{asked.fingerprint}")
+    asked = replace(asked, names=names)
+    found = await runtime.waking.wait(runtime.targeting.decide(arrival, asked, amended=known))
+    runtime.metrics.decided(found)
+    return answer(runtime.answer(found, is_blind=True), 201)
+
+
+@router.post(
+    "/{decision_id}/reviews",
+    status_code=201,
+    response_model=Acknowledged,
+    responses=said(404, 409, 413),
+    openapi_extra=takes(Review),
+)
+async def review(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    decision_id: DecisionId,
+    review: Annotated[Review, Depends(body_of(Review))],
+) -> Response:
+    """Uphold a decision, or send the vehicle elsewhere; the decision stays as it was made."""
+    found = await asyncio.to_thread(Reading(runtime).filed, decision_id, caller)
+    name = f"{REVIEW}:{secrets.token_hex(12)}"
+    own = caller.own(key)
+    asked = claim(REVIEW, review, post=found.post, name=name, key=own, about=decision_id)
+    recording = runtime.recording.review
+    by = Reviewer(caller.person, caller.is_person)
+    is_active = runtime.accounts.is_active
+    kept = await asyncio.to_thread(recording, found, review, asked, by=by, is_active=is_active)
+    return answer(runtime.acknowledged(kept, identifier=decision_id), 201)
+
+
+@router.get("", response_model=Decisions)
+def decisions(
+    caller: TheCaller,
+    runtime: RunningService,
+    post: Annotated[PostCode | None, Query()] = None,
+    channel: Annotated[ChannelCode | None, Query()] = None,
+    since: Annotated[Time | None, Query()] = None,
+    before: Annotated[int | None, Query(ge=1, lt=1 << 63)] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
+) -> Response:
+    """List decisions, the newest first; ``since`` is a time with an offset.
+
+    ``before`` reads on: the ``next_before`` of the answer before.
+    """
+    if post is not None:
+        caller.must_reach(post)
+    level = None if channel is None else int(Channel.of(channel))
+    found = Reading(runtime).listed(
+        post or caller.post, channel=level, since=_instant(since), before=before, most=limit
+    )
+    return answer(found)
+
+
+@router.get(
+    "/{decision_id}",
+    response_model=SupervisorView | OpenedView | CheckpointView,
+    responses=said(404),
+)
+def decision(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
+    """Return one decision; a checkpoint reads what the reasons are about once its act is filed."""
+    return answer(Reading(runtime).decision(decision_id, caller))
+
+
+@router.get("/{decision_id}/features", response_model=FeatureValues, responses=said(404))
+def features(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
+    """Return the features of a decision, read anew as of its time."""
+    return answer(Reading(runtime).features(decision_id, caller))
+
+
+@router.get("/{decision_id}/explanation", response_model=Explanation, responses=said(404))
+def explanation(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
+    """Return what speaks for and against, worked out anew for any channel."""
+    return answer(Reading(runtime).explanation(decision_id, caller))
+
+
+@router.get("/{decision_id}/past", response_model=PastView, responses=said(404))
+def past(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
+    """Return what was known of the vehicle and its parties when it was decided on."""
+    return answer(Reading(runtime).past(decision_id, caller))
+
+
+def _instant(since: datetime | None) -> int:
+    return 0 if since is None else micros(since)

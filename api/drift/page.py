@@ -1,0 +1,54 @@
+"""Drift for people: what has moved, whether searches still find, and what to do about it."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api.drift.measurement import DriftAsked, measure
+from api.http.dependencies import RunningService
+from api.models.reads import ReadingModels
+from api.web import charts
+from api.web.page_route import PageRoute
+from api.web.templates_env import page
+from api.web.visitor import TheForm, TheVisitor
+from engine.errors import BusyError, NotEnoughDataError
+
+router = APIRouter(prefix="/drift", route_class=PageRoute, include_in_schema=False)
+
+
+@router.get("")
+async def show(
+    request: Request,
+    runtime: RunningService,
+    visitor: TheVisitor,
+    at: Annotated[str, Query(max_length=16)] = "",
+) -> Response:
+    """Show the last measurement, over all posts or at one."""
+    found = await asyncio.to_thread(ReadingModels(runtime).drift)
+    told = found["measured"]
+    known = told is not None and at in told["posts"]
+    return page(
+        request,
+        "drift.html",
+        visitor=visitor,
+        twin="/v1/drift",
+        found=found,
+        told=told,
+        at=at if known else "",
+        part=None if told is None else told["posts"][at] if known else told["all"],
+        reach=charts.reach,
+        side=charts.SIDE,
+        done=request.query_params.get("done", ""),
+    )
+
+
+@router.post("")
+async def measure_anew(runtime: RunningService, visitor: TheVisitor, _form: TheForm) -> Response:
+    """Measure anew."""
+    try:
+        await asyncio.to_thread(measure, runtime, visitor.caller, DriftAsked())
+    except (BusyError, NotEnoughDataError):
+        return RedirectResponse("/drift?done=busy", 303)
+    return RedirectResponse("/drift?done=measured", 303)

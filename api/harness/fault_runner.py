@@ -1,0 +1,177 @@
+"""Fault runs: on what ground each is made, what is done there, and how it is counted.
+
+Assumes that each run wears out a deployment of its own: a home made for it, and where the fault
+concerns the database server, a server made for it.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from api.harness.scratch_deployment import Scratch, scratch
+from api.harness.service_process import free_port
+from api.service.runtime import open_store
+from engine.journal.receipts import open_signer
+from engine.storage.home import DATABASE_VARIABLE
+from experiments.faults.bundle_tampering import bundle
+from experiments.faults.database_server import StoppedServer
+from experiments.faults.duplicate_requests import duplicate
+from experiments.faults.full_disk import BoundFiles, FilledDisk, small_disk
+from experiments.faults.ledger_check import Counts, audit
+from experiments.faults.memory_growth import memory
+from experiments.faults.model_swap import swap
+from experiments.faults.process_kill import kill
+from experiments.faults.senders import Book
+from experiments.faults.service_process import Forker, Service
+from experiments.faults.store_outage import outages
+from experiments.faults.throwaway_models import Analysts
+from experiments.faults.unauthenticated_flood import strangers
+from experiments.support.arrivals import Sent, endless
+from experiments.support.postgres import Cluster
+
+Fault = Literal[
+    "kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory", "strangers"
+]
+TRIALS: Mapping[Fault, int] = {
+    "kill": 200,
+    "duplicate": 200,
+    "disk-full": 20,
+    "store-restart": 30,
+    "swap": 2_000,
+    "bundle": 200,
+    "memory": 5_000,
+    "strangers": 300,
+}
+"""How often each is done where nobody says.
+
+Requests of ``swap`` and ``memory``, flipped bytes of ``bundle``, decisions of each part of
+``strangers``.
+"""
+CROSSINGS = 2_000
+WATCHFUL = {"DARVOZA_MODEL_SECONDS": "0.02"}
+"""Services of a run look for another model all the time: nobody waits for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done to a service, and how often."""
+
+    fault: Fault
+    trials: int
+    planted: bool
+    told: Callable[[int, int], None]
+    is_modelled: bool = True
+    """Whether a model is in force; without one, rules and the lot decide."""
+
+
+class Deed(Protocol):
+    """What is done to a running service while checkpoints send."""
+
+    async def __call__(
+        self,
+        service: Service,
+        waiting: Iterator[Sent],
+        *,
+        keys: Mapping[str, str],
+        trials: int,
+        told: Callable[[int, int], None],
+    ) -> Book:
+        """Do it, and return what the checkpoints were told."""
+        ...
+
+
+def run(order: Order, forks: Forker) -> Counts:
+    """Make a deployment, do this to its service, and count what was broken."""
+    with _ground(order.fault) as server, scratch(crossings=CROSSINGS) as made:
+        service = Service(
+            forks,
+            {**made.environment, **WATCHFUL},
+            free_port(),
+            order.fault if order.planted else "",
+            is_handed=order.fault == "swap",
+        )
+        is_new = order.fault == "memory"  # what is kept by name must fill up, or be seen not to
+        waiting = endless(made.arrivals, prefix=order.fault, strangers=is_new)
+        with _analysts(made) as analysts:
+            if order.is_modelled:
+                analysts.promote(analysts.make())
+            deed = _deed(order.fault, made, server, analysts)
+            running: Any = deed(
+                service, waiting, keys=made.keys, trials=order.trials, told=order.told
+            )
+            return counted(order, made, asyncio.run(running))
+
+
+def counted(order: Order, made: Scratch, book: Book) -> Counts:
+    """Hold what was answered against what stands."""
+    store = open_store(made.home)
+    try:
+        key = open_signer(made.home).public_key
+        return audit(book, store, key, fault=order.fault, trials=order.trials)
+    finally:
+        store.dispose()
+
+
+@contextmanager
+def _analysts(made: Scratch) -> Iterator[Analysts]:
+    store = open_store(made.home)
+    try:
+        yield Analysts(made.home, store)
+    finally:
+        store.dispose()
+
+
+def _deed(fault: Fault, made: Scratch, server: Cluster | None, analysts: Analysts) -> Deed:
+    if fault == "disk-full":
+        disk = small_disk()
+        full = BoundFiles(made.home.root) if disk is None else FilledDisk(disk)
+        return partial(outages, outage=full)
+    if server is not None:
+        return partial(outages, outage=StoppedServer(server))
+    changes: dict[Fault, Deed] = {
+        "kill": kill,
+        "duplicate": duplicate,
+        "memory": memory,
+        "strangers": strangers,
+        "swap": partial(swap, analysts=analysts),
+        "bundle": partial(bundle, analysts=analysts),
+    }
+    return changes[fault]
+
+
+def _ground(fault: Fault) -> AbstractContextManager[Cluster | None]:
+    """Return what stores the run: a server of its own, a file of its own, or what is named."""
+    if fault == "store-restart":
+        return _own_server()
+    return _database(None) if fault == "disk-full" else nullcontext()
+
+
+@contextmanager
+def _own_server() -> Iterator[Cluster]:
+    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as home:  # socket paths are short
+        server = Cluster(Path(home))
+        try:
+            with _database(server.url(scheme="postgresql+psycopg")):
+                yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def _database(url: str | None) -> Iterator[None]:
+    """Name a database for the time of a run, or none."""
+    given = os.environ.pop(DATABASE_VARIABLE, None)
+    if url is not None:
+        os.environ[DATABASE_VARIABLE] = url
+    try:
+        yield
+    finally:
+        os.environ.pop(DATABASE_VARIABLE, None)
+        if given is not None:
+            os.environ[DATABASE_VARIABLE] = given

@@ -1,0 +1,121 @@
+"""Starts the service over and over for a fault run; run as a module, ordered by lines of JSON.
+
+Everything is imported once, compiled code too, with one thread and no connection open, so that a
+fork is safe. Each fork is a whole service: it opens its home, its store and its port as ``darvoza
+serve`` does.
+
+``{"start": variables, "port": N, "planted": fault, "handed": false}`` starts a service, with that
+fault's bug if one is named; where ``handed`` is true, on a socket that this process keeps open and
+hands over, as a service manager does. ``{"bury": pid}`` waits for its end. Both are answered by the
+process id.
+"""
+
+import gc
+import json
+import os
+import socket
+import sys
+from functools import cache
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from api.app import create_app
+from api.harness.service_process import HOST
+from api.http.server import FIRST_PASSED, configured, listen
+from api.service.settings import VARIABLE
+from engine.storage.home import DATABASE_VARIABLE
+from experiments.faults.seeded_bugs import (
+    abrupt,
+    forgetful,
+    hastier,
+    hasty,
+    hoarding,
+    trusting,
+    unbounded,
+    unheard_of,
+    unpickling,
+)
+from models.explanation.tree_shap import TreeShap
+from models.scoring.tree_arrays import Paths
+
+PLANTED: dict[str, dict[str, object]] = {
+    "kill": {"engine.targeting.targeting.Targeting._record": hastier},
+    "disk-full": {"engine.targeting.targeting.Targeting._record": hasty},
+    "store-restart": {"engine.targeting.targeting.Targeting._record": hasty},
+    "duplicate": {
+        "api.decisions.routes.crossing_name": forgetful,
+        "features.online.online_features.OnlineFeatures.known": unheard_of,
+    },
+    "swap": {"api.http.server.Leaving.shutdown": abrupt},
+    "strangers": {"api.http.connection_limits.BoundedProtocol._parse": unbounded},
+    "memory": {"engine.targeting.targeting.written": hoarding},
+    "bundle": {
+        "models.bundle.bundle.read_verified": trusting,
+        "models.bundle.bundle.arrays": unpickling,
+    },
+}
+"""What each fault's twin has in the place of what; only a fork of this process ever does."""
+
+
+def serve(variables: dict[str, str], *, port: int, planted: str) -> None:
+    """Serve until killed; what is said goes to standard error, because the orders' pipe is ours."""
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for name in (VARIABLE, DATABASE_VARIABLE):
+        os.environ.pop(name, None)
+    os.environ.update(variables)
+    for name, bug in PLANTED.get(planted, {}).items():
+        patch(name, bug).start()
+    listen(configured(create_app(), host=HOST, port=port, log_level="error"))
+
+
+@cache
+def kept_open(port: int) -> socket.socket:
+    """Return a socket that listens as long as this process lives, whoever answers on it."""
+    return socket.create_server((HOST, port), backlog=128)
+
+
+def handed_over(port: int) -> dict[str, str]:
+    """Put the open socket where a started process finds it; return what says so."""
+    os.dup2(kept_open(port).fileno(), FIRST_PASSED)
+    return {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+
+
+def obey(order: dict[str, Any]) -> int:
+    """Start or bury one service; return its process id."""
+    if "bury" in order:
+        return os.waitpid(order["bury"], 0)[0]
+    if order["handed"]:
+        kept_open(order["port"])
+    child = os.fork()
+    if child == 0:
+        more = handed_over(order["port"]) if order["handed"] else {}
+        serve(order["start"] | more, port=order["port"], planted=order["planted"])
+        os._exit(0)
+    return child
+
+
+def warm() -> None:
+    """Load what explains, by a tree of one leaf; a service does so in the background."""
+    none, leaf = np.full(1, -1, np.int32), np.zeros(1)
+    stump = Paths(
+        root=np.zeros(1, np.int32),
+        feature=none,
+        cut=leaf,
+        missing_left=np.zeros(1, np.bool_),
+        left=none,
+        right=none,
+        share=np.ones(1),
+        value=leaf,
+        base=leaf,
+    )
+    TreeShap(stump, 1)(np.zeros(1, np.float32))
+
+
+if __name__ == "__main__":
+    warm()
+    gc.freeze()  # a fork that looks through what was imported would copy all of it
+    for line in sys.stdin:
+        sys.stdout.write(f"{obey(json.loads(line))}\n")
+        sys.stdout.flush()

@@ -1,0 +1,23 @@
+"""What all routes share: problems, bodies, dependencies, server.
+
+connection_limits      Bounds on what an unidentified sender makes the service hold, connection
+                       by connection
+dependencies           What routes ask for
+guards                 Checks that a caller may reach a post
+health                 Whether the service is alive, whether it is ready and why not, and how it
+                       fares
+middleware             ASGI middleware around every request
+openapi_examples       One body of each kind, as the document of the service shows it
+problems               One place where an error becomes an HTTP problem (RFC 9457), never
+                       repeating what was sent
+request_bodies         Request bodies
+request_heads          Request heads that two readers could take in two ways, and headers that
+                       every answer owes
+responses              How routes document themselves and answer
+schema_base            What the document says of an answer, worked out when somebody asks for
+                       the document
+server                 How the service listens, takes over a listening socket, and leaves
+                       without breaking a request
+unauthenticated_limit  Pace of requests that show no key or session known to be valid, by
+                       address
+"""

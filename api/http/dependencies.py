@@ -1,0 +1,71 @@
+"""What routes ask for: the running service, the caller, the sender's idempotency key."""
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Query, Request
+from fastapi.security import HTTPBearer
+
+from api.auth.callers import Caller
+from api.auth.sessions import SAFE, check_origin, token_of
+from api.service.runtime import Runtime
+from engine.domain.records import Identifier
+
+LONGEST_IDEMPOTENCY_KEY = 255
+_NAMES = "Names the request, so that sending it again changes nothing."
+_BEARER = HTTPBearer(auto_error=False, description="A key made by `darvoza keys create`.")
+
+
+async def runtime_of(request: Request) -> Runtime:
+    """Return the running service; async, because FastAPI runs plain functions in another thread."""
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+RunningService = Annotated[Runtime, Depends(runtime_of)]
+
+
+async def caller_of(
+    request: Request, runtime: RunningService, _: Annotated[object, Depends(_BEARER)]
+) -> Caller:
+    """Return who calls, if they may call this route at all; runs before any body is read."""
+    header = request.headers.get("authorization")
+    if header is None and (cookie := token_of(request)):
+        caller = await _signed_in(request, runtime, cookie)
+    elif (known := runtime.callers.remembered(header)) is not None:
+        caller = known
+    else:
+        caller = await runtime.executors.look_up(runtime.callers.look_up, header)
+    caller.must_be_allowed(request.method, request.scope["route"].path_format)
+    return caller
+
+
+async def _signed_in(request: Request, runtime: Runtime, cookie: str) -> Caller:
+    """Return who holds a session; what changes anything must not come from another site."""
+    if request.method not in SAFE:
+        check_origin(request, is_owed=True)
+    return await runtime.executors.look_up(runtime.sessions.caller, cookie)
+
+
+TheCaller = Annotated[Caller, Depends(caller_of)]
+
+
+async def idempotency_key(
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description=_NAMES,
+            min_length=1,
+            max_length=LONGEST_IDEMPOTENCY_KEY,
+        ),
+    ] = None,
+) -> str | None:
+    """Return the sender's key for this request, None where it gave none."""
+    return key
+
+
+IdempotencyKey = Annotated[str | None, Depends(idempotency_key)]
+
+_DID_IT = "Who did it, where that is not the team that was drawn."
+Team = Annotated[Identifier | None, Query(description=_DID_IT)]
+"""The team or officer that inspected or released, by its code on the roster."""

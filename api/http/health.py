@@ -1,0 +1,66 @@
+"""Whether the service is alive, whether it is ready and why not, and how it fares."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from api.http.dependencies import RunningService
+from api.http.responses import answer
+from api.http.schema_base import Alive, Ready
+from api.service.metrics import exposition
+from engine.domain.time_units import SECOND
+from engine.errors import RiskError
+from features.online.crossing_index import epoch
+
+router = APIRouter(tags=["health"])
+
+
+@router.head("/healthz", include_in_schema=False)
+@router.get("/healthz", response_model=Alive)
+async def alive() -> Response:
+    """Say that the process answers."""
+    return answer({"alive": True})
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get(
+    "/readyz",
+    response_model=Ready,
+    responses={503: {"model": Ready, "description": "No decision can be recorded; says why."}},
+)
+def ready(runtime: RunningService) -> Response:
+    """Say whether decisions can be recorded, and by which model they are made."""
+    standing = runtime.watch.standing
+    scorer, challenger = standing.in_force.scorer, standing.in_force.challenger
+    body: dict[str, Any] = {
+        "ready": True,
+        "store": "ok",
+        "mode": standing.in_force.mode,
+        "model_version": None if scorer is None else scorer.version,
+        "why": standing.why,
+        "challenger": None if challenger is None else challenger.scorer.version,
+        "trial_why": standing.trial_why,
+        "synthetic": runtime.network.synthetic,
+        "clock": "unknown",
+        "clock_ahead_seconds": 0.0,
+    }
+    try:
+        runtime.probe.run()
+        with runtime.store.read() as connection:
+            epoch(connection, runtime.plan.digest)
+            ahead = runtime.journal.reading(connection).ahead
+            body["clock"] = "held" if ahead else "ok"
+            body["clock_ahead_seconds"] = ahead / SECOND
+    except RiskError as error:
+        return answer(body | {"ready": False, "store": str(error)}, 503)
+    return answer(body)
+
+
+@router.head("/metrics", include_in_schema=False)
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(runtime: RunningService) -> Response:
+    """Return the metrics of this process, and what waits at each post, for Prometheus."""
+    found = exposition(runtime.metrics, runtime.store, runtime.journal)
+    return Response(found, media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,68 @@
+"""How routes document themselves and answer: JSON made once, problems for everything refused."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from fastapi import Response
+
+from api.http.openapi_examples import BODIES
+from api.http.problems import MEDIA_TYPE, kinds
+from engine.domain.records import Record
+
+_PROBLEMS: Mapping[int, str] = {
+    400: "The request's head can be read in two ways, or the request is no HTTP.",
+    401: "No valid key came with the request.",
+    403: "The caller's role or post does not reach this.",
+    404: "Nothing of this kind has this identifier, or the caller may not know that it does.",
+    409: "The identifier is taken by other content.",
+    413: "The body is longer than this service reads.",
+    422: "The request is malformed; fields say where and which rule.",
+    429: "The movement was amended as often as it may be within 24 hours.",
+    503: "The store did not take the record; nothing was acknowledged. Try again.",
+}
+
+
+def answer(content: object, status: int = 200) -> Response:
+    """Return an answer as JSON; sorted keys, so that the same answer is the same bytes again."""
+    body = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return Response(body, status, media_type="application/json")
+
+
+def said(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what the OpenAPI document says of these problems, and of any that a route may have."""
+    return {
+        status: {
+            "description": _PROBLEMS[status],
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {kind: {"value": _example(status, kind)} for kind in kinds(status)},
+                }
+            },
+        }
+        for status in (400, *statuses)
+    }
+
+
+def _example(status: int, kind: str) -> dict[str, Any]:
+    said = {"type": f"/problems/{kind}", "title": kind, "status": status}
+    return said | {"detail": _PROBLEMS[status], "instance": "/v1/decisions"}
+
+
+def takes_many(model: type[Record], *, most: int) -> dict[str, Any]:
+    """The same of an array of such bodies."""
+    rows = {"$ref": f"#/components/schemas/{model.__name__}"}
+    schema = {"type": "array", "items": rows, "minItems": 1, "maxItems": most}
+    return _body(schema, [BODIES[model.__name__]])
+
+
+def takes(model: type[Record], *, is_owed: bool = True) -> dict[str, Any]:
+    """Return what the OpenAPI document says of a body that the route reads itself."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return _body(schema, BODIES[model.__name__], is_owed=is_owed)
+
+
+def _body(schema: Mapping[str, Any], example: object, *, is_owed: bool = True) -> dict[str, Any]:
+    content = {"schema": schema, "example": example}
+    return {"requestBody": {"required": is_owed, "content": {"application/json": content}}}

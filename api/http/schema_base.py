@@ -1,0 +1,107 @@
+"""What the document says of an answer, worked out when somebody asks for the document.
+
+Answers are made as JSON and not through these classes, so a start, a tenth of which it took, need
+not wait for their schemas. Assumes that each route names one of them, not a list or a choice.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict
+
+from engine.decision.decision import Mode
+from engine.journal.receipts import Receipt
+
+
+class Described:
+    """Base of every class that describes an answer."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged(Described):
+    """A crossing, seizure or release that stands in the journal."""
+
+    kind: Literal["crossing", "seizure", "release", "roster", "review"]
+    id: str
+    """Of the crossing or the seizure; for a roster, the post."""
+    recorded_at: datetime
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedAct(Described):
+    """An inspection act that stands in the journal."""
+
+    inspection_id: str
+    crossing_id: str
+    recorded_at: datetime
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alive(Described):
+    """The process answers."""
+
+    alive: Literal[True]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready(Described):
+    """Whether decisions can be recorded, by which model they are made, and why not otherwise."""
+
+    ready: bool
+    store: str
+    """``ok``, or what keeps the store from taking a record."""
+    mode: Mode
+    model_version: str | None
+    why: str
+    """Empty where the model that was put into force last decides."""
+    challenger: str | None
+    """The model on trial, which leads some of the arrivals."""
+    trial_why: str
+    """Empty where the model that was put on trial leads some of the arrivals."""
+    synthetic: bool
+    """The network is made up."""
+    clock: Literal["ok", "held", "unknown"] = "unknown"
+    """``held`` where the wall clock is not followed until a person accepts it; ``unknown`` where
+    the store cannot be read."""
+    clock_ahead_seconds: float = 0.0
+    """How far the wall clock is ahead of the journal's time while it is held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldFault(Described):
+    """Where a body breaks which rule."""
+
+    at: str
+    rule: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem(Described):
+    """A refusal (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    fields: list[FieldFault] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate(Described):
+    """A share with its exact 95 % interval, or why it cannot be known yet."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    positives: int
+    knowable: bool
+    why: str = ""

@@ -1,0 +1,200 @@
+"""Models for people: which decides, what each is worth, who agreed, and the way back.
+
+The report that ``darvoza evaluate`` wrote beside the home is a page of others' making: it is handed
+out as a document that may run nothing and load nothing, and the service's own page says the same.
+"""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import FileResponse, RedirectResponse
+
+from api.http.dependencies import RunningService
+from api.models.lifecycle import approved, rolled_back, shadowed, trial_ended, withdrawn
+from api.models.reads import MOST, ReadingModels
+from api.service.runtime import Runtime
+from api.web import charts
+from api.web.form_fields import line
+from api.web.page_route import PageRoute
+from api.web.templates_env import page, speech_of
+from api.web.translation import Retelling
+from api.web.visitor import TheForm, TheVisitor, field
+from engine.domain.records import Identifier
+from engine.errors import MalformedBodyError, NotFoundError
+
+router = APIRouter(prefix="/models", route_class=PageRoute, include_in_schema=False)
+Version = Annotated[Identifier, Path()]
+ROLES = ("in_force", "challenger", "candidate", "shadow", "retired")
+SEALED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""What a stored page may do: be looked at."""
+
+
+@router.get("")
+async def show_all(request: Request, runtime: RunningService, visitor: TheVisitor) -> Response:
+    """Show every model by where it stands, and what decides."""
+    reading = ReadingModels(runtime)
+    found = await asyncio.to_thread(reading.all)
+    versions = [one["version"] for one in found["models"]]
+    papers = await asyncio.to_thread(lambda: {v: reading.papers(v)[0] for v in versions})
+    return page(
+        request,
+        "models.html",
+        visitor=visitor,
+        twin="/v1/models",
+        found=found,
+        by_role={r: [one for one in found["models"] if one["role"] == r] for r in ROLES},
+        papers=papers,
+        most=MOST,
+        retell=Retelling(speech_of(request)),
+        done=request.query_params.get("done", ""),
+    )
+
+
+@router.get("/comparison")
+async def compare(
+    request: Request,
+    runtime: RunningService,
+    visitor: TheVisitor,
+    version: Annotated[list[Identifier], Query(min_length=1, max_length=MOST)],
+) -> Response:
+    """Show the reports of some models side by side."""
+    found = await asyncio.to_thread(ReadingModels(runtime).comparison, version)
+    query = "&".join(f"version={one['version']}" for one in found["models"])
+    return page(
+        request,
+        "comparison.html",
+        visitor=visitor,
+        twin=f"/v1/models/comparison?{query}",
+        models=found["models"],
+        targets=("discrepancy", "seizure"),
+    )
+
+
+@router.post("/rules-only")
+async def rules_only(runtime: RunningService, visitor: TheVisitor, form: TheForm) -> Response:
+    """Take the model out of force; one person is enough."""
+    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
+    await asyncio.to_thread(withdrawn, runtime.store, why=_reason(form), **who)
+    return RedirectResponse("/models?done=withdrawn", 303)
+
+
+@router.post("/rollback")
+async def roll_back(runtime: RunningService, visitor: TheVisitor, form: TheForm) -> Response:
+    """Put the model before the present one back into force; two approved it once."""
+    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
+    why = _reason(form)
+    await asyncio.to_thread(rolled_back, runtime.home, runtime.store, why=why, **who)
+    return RedirectResponse("/models?done=back", 303)
+
+
+@router.post("/end-trial")
+async def end_trial(runtime: RunningService, visitor: TheVisitor, form: TheForm) -> Response:
+    """Take the model on trial off it; one person is enough."""
+    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
+    await asyncio.to_thread(trial_ended, runtime.store, why=_reason(form), **who)
+    return RedirectResponse("/models?done=ended", 303)
+
+
+@router.get("/{version}")
+async def show(
+    request: Request, runtime: RunningService, visitor: TheVisitor, version: Version
+) -> Response:
+    """Show one model: its card, what stands against it, its shadow, and who did what."""
+    reading = ReadingModels(runtime)
+    found = await asyncio.to_thread(reading.one, version)
+    papers, _ = await asyncio.to_thread(reading.papers, version)
+    return page(
+        request,
+        "model.html",
+        visitor=visitor,
+        twin=f"/v1/models/{version}",
+        found=found,
+        papers=papers,
+        has_page=_stored(runtime, version).is_file(),
+        retell=Retelling(speech_of(request)),
+        done=request.query_params.get("done", ""),
+    )
+
+
+@router.get("/{version}/report")
+async def show_report(
+    request: Request, runtime: RunningService, visitor: TheVisitor, version: Version
+) -> Response:
+    """Show the stored report with its plots."""
+    found = await asyncio.to_thread(ReadingModels(runtime).report, version)
+    targets = found.get("targets", {})
+    return page(
+        request,
+        "report.html",
+        visitor=visitor,
+        twin=f"/v1/models/{version}/report",
+        version=version,
+        report=found,
+        curves={name: _curve(one) for name, one in targets.items()},
+        dots={name: charts.dots(one["inspected"]["reliability"]) for name, one in targets.items()},
+        side=charts.SIDE,
+        ticks=[(share, charts.stretched(share)) for share in (0.01, 0.05, 0.2, 0.5, 1.0)],
+        has_page=_stored(runtime, version).is_file(),
+    )
+
+
+@router.get("/{version}/report.html")
+async def stored(runtime: RunningService, _visitor: TheVisitor, version: Version) -> Response:
+    """Hand out the page that ``darvoza evaluate`` wrote, sealed."""
+    await asyncio.to_thread(ReadingModels(runtime).report, version)  # it is a model of ours
+    kept = _stored(runtime, version)
+    if not kept.is_file():
+        raise NotFoundError("report", version)
+    return FileResponse(kept, media_type="text/html", headers={"Content-Security-Policy": SEALED})
+
+
+@router.post("/{version}/approvals")
+async def approve(
+    runtime: RunningService, visitor: TheVisitor, _form: TheForm, version: Version
+) -> Response:
+    """Approve a model; the second person puts it into force."""
+    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
+    await asyncio.to_thread(approved, runtime.home, runtime.store, version, **who)
+    return RedirectResponse(f"/models/{version}?done=approved", 303)
+
+
+@router.post("/{version}/challenges")
+async def challenge(
+    runtime: RunningService, visitor: TheVisitor, _form: TheForm, version: Version
+) -> Response:
+    """Approve a trial; the second person puts the model on trial."""
+    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
+    await asyncio.to_thread(approved, runtime.home, runtime.store, version, is_trial=True, **who)
+    return RedirectResponse(f"/models/{version}?done=challenged", 303)
+
+
+@router.post("/{version}/shadow")
+async def shadow(
+    runtime: RunningService, visitor: TheVisitor, _form: TheForm, version: Version
+) -> Response:
+    """Let a candidate score in the shadow."""
+    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
+    await asyncio.to_thread(shadowed, runtime.home, runtime.store, version, **who)
+    return RedirectResponse(f"/models/{version}?done=shadowed", 303)
+
+
+def _reason(form: TheForm) -> str:
+    if why := line(field(form, "reason")):
+        return why
+    raise MalformedBodyError("a reason is owed")
+
+
+def _stored(runtime: Runtime, version: str) -> Any:
+    return runtime.home.reports / version / "report.html"
+
+
+def _curve(views: Any) -> dict[str, str] | None:
+    """Return the finds caught against the share inspected, of random checks where they can tell."""
+    known = {"random_stream": views["random_curve"], "inspected": views["inspected"]["curve"]}
+    for view, curve in known.items():
+        if curve.get("knowable"):
+            ends = ("caught", "low", "high")
+            lines = {name: charts.line(curve["capacity"], curve[name]) for name in ends}
+            return lines | {"view": view}
+    return None

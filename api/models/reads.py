@@ -1,0 +1,212 @@
+"""Models as people read them: where each stands and why, its card, its report, beside others."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from api.service.runtime import Runtime
+from engine.domain.time_units import rfc3339
+from engine.errors import NoModelError, TamperedBundleError
+from engine.journal.journal import JOURNAL
+from engine.journal.power_records import read_records
+from engine.storage.home import Home
+from models.bundle.bundle import read_verify_key
+from models.bundle.documents import Papers, papers, stamp
+from models.lifecycle import transitions
+from models.lifecycle.projection import OnTrial, last_measured, last_of_trial, on_trial, read_state
+from models.lifecycle.states import KINDS, SHADOWED, Standing, State
+
+VIEWS = ("random_stream", "inverse_propensity", "inspected")
+FIGURES = ("hit_rate_at_capacity", "recall_at_capacity", "lift", "average_precision", "auc")
+MOST = 3
+"""Models side by side."""
+_J = JOURNAL.c
+
+
+class ReadingModels:
+    """Reads models, each call in one snapshot."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def all(self) -> dict[str, Any]:
+        """Return every model, the newest first, and what decides."""
+        with self._runtime.store.read() as connection:
+            now, events = read_state(connection), _events(connection)
+        every = reversed(list(now.models.values()))
+        return self._deciding(now) | {"models": [self._standing(one, events) for one in every]}
+
+    def standing(self, version: str) -> dict[str, Any]:
+        """Return where one model stands; raises ``NoModelError``."""
+        with self._runtime.store.read() as connection:
+            now, events = read_state(connection), _events(connection)
+        if version not in now.models:
+            raise NoModelError(version)
+        return self._standing(now.models[version], events)
+
+    def one(self, version: str) -> dict[str, Any]:
+        """Return one model; raises ``NoModelError``."""
+        from models.monitoring.shadow_agreement import (
+            agreement,  # scipy: not on the way of a service that starts
+        )
+
+        with self._runtime.store.read() as connection:
+            now, events = read_state(connection), _events(connection)
+            if version not in now.models:
+                raise NoModelError(version)
+            was_shadow = any(one["kind"] == SHADOWED for one in events[version])
+            beside = (
+                agreement(connection, self._runtime.journal, version=version)
+                if was_shadow
+                else None
+            )
+            running = on_trial(connection)
+            is_tried = running is not None and version in (running.champion, running.challenger)
+            trial = _trial(connection, running) if running is not None and is_tried else None
+        found, _ = self.papers(version)
+        return self._standing(now.models[version], events) | {
+            "history": events[version],
+            "card_text": None if found is None else found.card,
+            "shadow": beside,
+            "trial": trial,
+        }
+
+    def report(self, version: str) -> Mapping[str, Any]:
+        """Return the stored report; raises ``NoModelError`` or ``TamperedBundleError``."""
+        with self._runtime.store.read() as connection:
+            if version not in read_state(connection).models:
+                raise NoModelError(version)
+        return _papers(self._runtime.home, version).report
+
+    def comparison(self, versions: Sequence[str]) -> dict[str, Any]:
+        """Return the figures of some models side by side; raises the same."""
+        with self._runtime.store.read() as connection:
+            now = read_state(connection)
+        found = []
+        for version in dict.fromkeys(versions):
+            if version not in now.models:
+                raise NoModelError(version)
+            report = _papers(self._runtime.home, version).report
+            found.append({"version": version, "role": now.models[version].role} | figures(report))
+        return {"models": found}
+
+    def drift(self) -> dict[str, Any]:
+        """Return the last measurement of drift, with who asked for it and when."""
+        with self._runtime.store.read() as connection:
+            seq = last_measured(connection)
+            in_force = read_state(connection).in_force
+            if seq is None:
+                return {"in_force": in_force, "measured": None}
+            body = self._runtime.journal.body(connection, seq)
+            at = connection.scalar(select(_J.known_at).where(_J.seq == seq))
+        told = {"at": rfc3339(at or 0), "by": body["by"]}
+        return {"in_force": in_force, "measured": told | body["figures"]}
+
+    def papers(self, version: str) -> tuple[Papers | None, str]:
+        """Return a bundle's papers, or None and why they cannot be read."""
+        try:
+            return _papers(self._runtime.home, version), ""
+        except NoModelError:
+            return None, "its bundle is missing"
+        except TamperedBundleError as error:
+            return None, f"its bundle is refused: {error.why}"
+
+    def _deciding(self, now: State) -> dict[str, Any]:
+        serving, wanted = self._runtime.watch.standing, now.in_force
+        is_refused = wanted is not None and serving.wanted == wanted and bool(serving.why)
+        deciding = {"in_force": wanted, "mode": serving.in_force.mode, "before": now.before}
+        challenger = None if now.challenger is None else now.challenger.version
+        return deciding | {"is_refused": is_refused, "challenger": challenger}
+
+    def _standing(
+        self, model: Standing, events: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> dict[str, Any]:
+        found, missing = self.papers(model.version)
+        manifest = model.manifest if found is None else found.manifest
+        report = {} if found is None else found.report
+        # A bundle that cannot be read is told as missing, not as fitted on something else.
+        fits = found is None or found.card.get("definitions") == self._runtime.plan.digest
+        stands = transitions.against(
+            model,
+            manifest=manifest,
+            doubts=report.get("doubts", ()),
+            unjudged="" if found is None else transitions.unjudged(report),
+            fits=fits,
+        )
+        waits = model.role != "in_force"
+        own = events.get(model.version, ())
+        return {
+            "version": model.version,
+            "role": model.role,
+            "trained_by": model.trained_by,
+            "approvals": list(model.approvals),
+            "challenges": list(model.challenges),
+            "evaluation": model.evaluation or None,
+            "card": model.card or None,
+            "against": [why for why in (missing, *stands) if why] if waits else [],
+            "since": own[-1]["at"] if own else None,
+            "is_synthetic": report.get("synthetic"),
+        }
+
+
+def _trial(connection: Connection, running: OnTrial) -> dict[str, Any]:
+    """Return the trial that runs, and what was measured of it last."""
+    names = ("champion", "challenger", "sequence", "share")
+    told = {name: getattr(running, name) for name in names} | {"measured": None}
+    last = last_of_trial(connection, running.sequence)
+    if last is None:
+        return told
+    seq, body = last
+    at = connection.scalar(select(_J.known_at).where(_J.seq == seq))
+    kept = ("by", "since", "until", "sides", "weeks", "better", "winner")
+    return told | {"measured": {"at": rfc3339(at or 0)} | {name: body[name] for name in kept}}
+
+
+def figures(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a report is compared."""
+    targets = report.get("targets", {})
+    return {
+        "synthetic": report.get("synthetic", False),
+        "period": report.get("period"),
+        "arrivals": report.get("arrivals", 0),
+        "capacity": report.get("capacity"),
+        "fitted_until": report.get("fitted_until"),
+        "targets": {
+            target: {name: _view(views[name]) for name in VIEWS}
+            for target, views in targets.items()
+        },
+    }
+
+
+def _view(view: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "rows": view["rows"],
+        "finds": view["finds"],
+        "effective_rows": view["effective_rows"],
+        "calibration_error": view.get("calibration_error"),
+        "figures": {name: view[name] for name in FIGURES},
+    }
+
+
+def _papers(home: Home, version: str) -> Papers:
+    return _kept(home, version, stamp(home.bundles / version))
+
+
+@lru_cache(maxsize=16)
+def _kept(home: Home, version: str, _stamp: str) -> Papers:
+    """Verify and read a bundle once; written again, it is read again."""
+    return papers(home.bundles / version, read_verify_key(home, version))
+
+
+def _events(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Return the journal's records about each model, the oldest first."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for record in read_records(connection, KINDS):
+        if record.body is not None:
+            about = {"by": record.body["by"], "why": record.body.get("why") or None}
+            at = {"at": rfc3339(record.known_at), "kind": record.kind}
+            found[record.subject].append(at | about)
+    return found

@@ -1,0 +1,232 @@
+"""Which models there are, who approves them, and the way back to rules alone."""
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from sqlalchemy.exc import IntegrityError
+
+from api.auth.callers import Caller
+from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.http.request_bodies import body_of, optional_body_of
+from api.http.responses import answer, said, takes
+from api.models.lifecycle import approved, rolled_back, shadowed, trial_ended, withdrawn
+from api.models.reads import MOST, ReadingModels
+from api.models.schemas import ModelComparison, ModelStanding, ModelStandings, ModelView
+from api.service.runtime import Runtime
+from engine.domain.records import Identifier, Record, Text
+from engine.errors import PromotionRefusedError
+from engine.journal.idempotency import Claim, answered, claim, taken
+from engine.storage.database import Store
+from models.lifecycle.states import State
+
+Version = Annotated[Identifier, Path()]
+router = APIRouter(prefix="/v1/models", tags=["models"], responses=said(401, 403, 422, 503))
+
+
+class ModelApproval(Record):
+    """One person's word for a model; the key or the session says whose."""
+
+    note: Text | None = None
+
+
+class RollBack(Record):
+    """That the model before the present one shall decide again."""
+
+    reason: Text
+
+
+class EndOfTrial(Record):
+    """That the model in force shall decide alone again."""
+
+    reason: Text
+
+
+class RulesOnly(Record):
+    """That no model shall decide until one is approved or rolled back to."""
+
+    reason: Text | None = None
+    """Owed, but nobody who has to stop a model is kept waiting for it."""
+
+
+@router.get("", response_model=ModelStandings)
+def models(caller: TheCaller, runtime: RunningService) -> Response:
+    """List every model with where it stands, and which one decides."""
+    return answer(ReadingModels(runtime).all())
+
+
+@router.get("/comparison", response_model=ModelComparison, responses=said(404))
+def comparison(
+    _caller: TheCaller,
+    runtime: RunningService,
+    version: Annotated[list[Identifier], Query(min_length=1, max_length=MOST)],
+) -> Response:
+    """Return the figures of some models' stored reports side by side."""
+    return answer(ReadingModels(runtime).comparison(version))
+
+
+@router.get("/{version}", response_model=ModelView, responses=said(404))
+def model(_caller: TheCaller, runtime: RunningService, version: Version) -> Response:
+    """Return one model: where it stands and why, its card, and its shadow beside what decided."""
+    return answer(ReadingModels(runtime).one(version))
+
+
+@router.get("/{version}/report", response_model=dict[str, Any], responses=said(404))
+def report(_caller: TheCaller, runtime: RunningService, version: Version) -> Response:
+    """Return a model's stored report, as docs/models.md describes it."""
+    return answer(ReadingModels(runtime).report(version))
+
+
+@router.post(
+    "/rules-only",
+    status_code=201,
+    response_model=ModelStandings,
+    responses=said(409, 413),
+    openapi_extra=takes(RulesOnly, is_owed=False),
+)
+async def rules_only(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    body: Annotated[RulesOnly, Depends(optional_body_of(RulesOnly))],
+) -> Response:
+    """Take the model out of force, so that rules and the lot decide; one person is enough."""
+    step = partial(withdrawn, runtime.store, why=body.reason or "")
+    await _take(runtime, caller, key=key, body=body, about="rules-only", step=step)
+    return answer(ReadingModels(runtime).all(), 201)
+
+
+@router.post(
+    "/rollback",
+    status_code=201,
+    response_model=ModelStandings,
+    responses=said(404, 409, 413),
+    openapi_extra=takes(RollBack),
+)
+async def roll_back(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    body: Annotated[RollBack, Depends(body_of(RollBack))],
+) -> Response:
+    """Put the model before the present one back into force; two people approved it once."""
+    step = partial(rolled_back, runtime.home, runtime.store, why=body.reason)
+    await _take(runtime, caller, key=key, body=body, about="rollback", step=step)
+    return answer(ReadingModels(runtime).all(), 201)
+
+
+@router.post(
+    "/end-trial",
+    status_code=201,
+    response_model=ModelStandings,
+    responses=said(409, 413),
+    openapi_extra=takes(EndOfTrial),
+)
+async def end_trial(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    body: Annotated[EndOfTrial, Depends(body_of(EndOfTrial))],
+) -> Response:
+    """Take the model on trial off it; one person is enough."""
+    step = partial(trial_ended, runtime.store, why=body.reason)
+    await _take(runtime, caller, key=key, body=body, about="end-trial", step=step)
+    return answer(ReadingModels(runtime).all(), 201)
+
+
+@router.post(
+    "/{version}/shadow",
+    status_code=201,
+    response_model=ModelStanding,
+    responses=said(404, 409, 413),
+    openapi_extra=takes(ModelApproval, is_owed=False),
+)
+async def shadow(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    version: Version,
+    body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
+) -> Response:
+    """Let a candidate score in the shadow, unseen by officers."""
+    step = partial(shadowed, runtime.home, runtime.store, version, why=body.note or "")
+    await _take(runtime, caller, key=key, body=body, about=f"{version}:shadow", step=step)
+    return answer(ReadingModels(runtime).standing(version), 201)
+
+
+@router.post(
+    "/{version}/challenges",
+    status_code=201,
+    response_model=ModelStanding,
+    responses=said(404, 409, 413),
+    openapi_extra=takes(ModelApproval, is_owed=False),
+)
+async def challenge(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    version: Version,
+    body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
+) -> Response:
+    """Approve a trial; the second person lets the model share what the one in force may pick."""
+    why = body.note or ""
+    step = partial(approved, runtime.home, runtime.store, version, why=why, is_trial=True)
+    await _take(runtime, caller, key=key, body=body, about=f"{version}:challenge", step=step)
+    return answer(ReadingModels(runtime).standing(version), 201)
+
+
+@router.post(
+    "/{version}/approvals",
+    status_code=201,
+    response_model=ModelStanding,
+    responses=said(404, 409, 413),
+    openapi_extra=takes(ModelApproval, is_owed=False),
+)
+async def approve(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    version: Version,
+    body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
+) -> Response:
+    """Approve a model; the second person puts it into force, and neither may have trained it."""
+    step = partial(approved, runtime.home, runtime.store, version, why=body.note or "")
+    await _take(runtime, caller, key=key, body=body, about=version, step=step)
+    return answer(ReadingModels(runtime).standing(version), 201)
+
+
+async def _take(
+    runtime: Runtime,
+    caller: Caller,
+    *,
+    key: str | None,
+    body: Record,
+    about: str,
+    step: "partial[State]",
+) -> None:
+    """Let the caller take a step, once for each of their idempotency keys."""
+    asked = None
+    if key is not None:
+        made = claim(f"model:{about}", body, post="", name="", key=caller.own(key))
+        asked = replace(made, names=made.names[:1])  # a step has no other name than its key
+    act = partial(step, by=caller.person, role=caller.role, claim=asked)
+    await asyncio.to_thread(_once, runtime.store, asked, act)
+
+
+def _once(store: Store, asked: Claim | None, act: "partial[State]") -> None:
+    """Act, unless the same request did; where both come at once the second finds the first."""
+    if asked is not None and _is_done(store, asked):
+        return
+    try:
+        act()
+    except (IntegrityError, PromotionRefusedError):
+        if asked is None or not _is_done(store, asked):
+            raise
+
+
+def _is_done(store: Store, asked: Claim) -> bool:
+    """Tell whether this was done; raises ``ConflictError`` where the key named something else."""
+    with store.read() as connection:
+        return answered(asked, taken(connection, asked.names)) is not None

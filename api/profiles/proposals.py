@@ -1,0 +1,314 @@
+"""Profiles and the watch list for one request: who may take which step, recorded once.
+
+A person is whom the caller's session names, or who owns the key. A key without an owner takes no
+step, and what it, or a person since removed, began is not completed.
+Which of their steps count is for :mod:`engine.criteria.dual_control`.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import Field
+from sqlalchemy import Connection
+
+from api.auth.callers import Caller
+from api.http.guards import check_post
+from api.service.runtime import Runtime
+from engine.criteria import dual_control, watchlist
+from engine.criteria.dual_control import Matter, Standing, standing
+from engine.criteria.profiles import profile as profiles_profile
+from engine.criteria.profiles.parser import LONGEST
+from engine.criteria.profiles.profile import Profile, ProfileChannel, ProfileProposal, Trial
+from engine.criteria.profiles.program import program
+from engine.criteria.watchlist import Notice, WatchEntry
+from engine.domain.records import PostCode, Record, Text
+from engine.errors import (
+    BusyError,
+    LapsedProposalError,
+    NotAllowedError,
+    NotEnoughDataError,
+    RecordError,
+)
+from engine.journal.batch_worker import Recorded, recorded
+from engine.journal.entries import Draft
+from engine.journal.idempotency import Claim, claim, taken
+from engine.queue.profile_outcomes import Audit, audit
+
+Days = Annotated[int, Field(ge=1, le=366)]
+
+
+class Approval(Record):
+    """One person's agreement to what waits: that it enters, or that it leaves."""
+
+    shadow: bool = False
+    """Let a proposed profile match for a while without selecting."""
+    note: Text | None = None
+
+
+class Retirement(Record):
+    """That somebody wants a profile or an entry gone; another has to agree."""
+
+    reason: Annotated[Text, Field(min_length=1)]
+
+
+class Period(Record):
+    """How far a backtest looks back."""
+
+    days: Days = 90
+
+
+class CheckAsked(Record):
+    """An expression as it stands in the editor; it need not fit."""
+
+    expression: Annotated[str, Field(max_length=2 * LONGEST)]
+
+
+class BacktestAsked(Record):
+    """A profile to try out; nothing is recorded."""
+
+    expression: Annotated[str, Field(min_length=1, max_length=2000)]
+    channel: ProfileChannel = "red"
+    percentage: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 100.0
+    post: PostCode | None = None
+    days: Days = 90
+
+
+class Proposing:
+    """Takes the steps of one caller."""
+
+    def __init__(self, runtime: Runtime, caller: Caller, key: str | None = None) -> None:
+        self._runtime = runtime
+        self._caller = caller
+        self._key = caller.own(key)
+
+    def profile(self, proposed: ProfileProposal) -> Recorded:
+        """Propose a profile."""
+        self._check(proposed.expression)
+        self._reach(proposed.post)
+        asked = claim(
+            "profile_proposed",
+            proposed,
+            post=proposed.post or "",
+            name=f"profile:{proposed.code}",
+            key=self._key,
+        )
+
+        def draft(connection: Connection) -> Draft:
+            other = proposed.instead_of
+            if other is not None and other not in dual_control.standings(
+                connection, "profile", other
+            ):
+                raise RecordError("profile", "instead_of", "unknown", "no profile has this code")
+            return profiles_profile.propose(
+                proposed, by=self._caller.person, now=self._now(connection)
+            )
+
+        return self._once(asked, draft)
+
+    def entry(self, entry: WatchEntry) -> Recorded:
+        """Propose an entry of the watch list."""
+        return self._listed(entry, "watchlist_proposed", watchlist.propose)
+
+    def notice(self, told: Notice) -> Recorded:
+        """Put a counterpart's word onto the list."""
+        return self._listed(told, "watchlist_noticed", watchlist.notice)
+
+    def _listed(self, entry: Any, kind: str, made: Callable[..., Draft]) -> Recorded:
+        source = entry.source_post or self._caller.post
+        if source is not None:
+            check_post(self._runtime, self._caller, source)
+        entry = entry.model_copy(update={"source_post": source})
+        entry_id = watchlist.new_id()
+        asked = claim(kind, entry, post=source or "", name=f"watch:{entry_id}", key=self._key)
+        return self._once(
+            asked,
+            lambda connection: made(
+                entry, entry_id, by=self._caller.person, now=self._now(connection)
+            ),
+        )
+
+    def approve(self, matter: Matter, subject: str, approval: Approval) -> Recorded:
+        """Agree to what waits about one thing."""
+
+        def draft(connection: Connection) -> Draft:
+            now = standing(connection, matter, subject)
+            self._reach(now.content.get("post"), matter)
+            by, shadow = self._caller.person, approval.shadow
+            self._must_count(matter, now)
+            made = dual_control.approval(matter, now, by=by, shadow=shadow)
+            if matter == "profile" and now.leaving is None:
+                profiles_profile.must_be_bearable(
+                    connection,
+                    profiles_profile.read(now),
+                    names=self._runtime.plan.names,
+                    as_of=self._now(connection),
+                )
+            return replace(made, body={**made.body, "note": approval.note})
+
+        return self._step("approval", matter, subject, approval, draft=draft)
+
+    def retire(self, matter: Matter, subject: str, wanted: Retirement) -> Recorded:
+        """Propose that something leaves."""
+
+        def draft(connection: Connection) -> Draft:
+            now = standing(connection, matter, subject)
+            self._reach(now.content.get("post"), matter)
+            is_lapsed = now.leaving is not None and not self._is_active(now.leaving.by)
+            return dual_control.leave(
+                matter, now, by=self._caller.person, why=wanted.reason, is_lapsed=is_lapsed
+            )
+
+        return self._step("retirement", matter, subject, wanted, draft=draft)
+
+    def _step(
+        self,
+        what: str,
+        matter: Matter,
+        subject: str,
+        record: Record,
+        *,
+        draft: Callable[[Connection], Draft],
+    ) -> Recorded:
+        with self._runtime.store.read() as connection:
+            pending = standing(connection, matter, subject).pending
+        about = f"{matter}:{subject}"
+        name = f"{about}:{what}:{pending}:{self._caller.person}"
+        kind, key = f"{matter}_{what}", self._key
+        return self._once(claim(kind, record, post="", name=name, key=key, about=about), draft)
+
+    def attach(self, code: str, *, days: int) -> Recorded:
+        """Run a backtest of a proposed profile and attach it."""
+        name = f"profile:{code}:backtest:{secrets.token_hex(8)}"
+        asked = claim(f"{code}_backtested", Period(days=days), post="", name=name, key=self._key)
+        if (known := self._runtime.recording.before(asked)) is not None:
+            return known
+        with self._runtime.store.read() as connection:
+            found = profiles_profile.read(standing(connection, "profile", code))
+        self._reach(found.proposed.post)
+        figures = self._runtime.backtests.run(found.proposed.trial, days=days)
+        by, state = self._caller.person, found.standing.state
+        draft = dual_control.evidence("profile", code, by=by, state=state, figures=figures)
+        return self._once(asked, lambda _: draft)
+
+    def first_backtest(self, code: str) -> dict[str, Any] | None:
+        """Return the figures made when a profile was proposed; None where they cannot be made."""
+        name, runtime = f"profile:{code}:first-backtest", self._runtime
+        with runtime.store.read() as connection:
+            known = taken(connection, [name]).get(name)
+            if known is not None:
+                return figures_of(recorded(connection, runtime.journal, known.seq))
+            trial = profiles_profile.read(standing(connection, "profile", code)).proposed.trial
+        try:
+            figures = runtime.backtests.run(trial, days=Period().days)
+        except (BusyError, NotEnoughDataError):
+            return None
+        asked = claim("profile_backtested", Period(), post="", name=name)
+        by = self._caller.person
+        draft = dual_control.evidence("profile", code, by=by, state="proposed", figures=figures)
+        return figures_of(self._once(asked, lambda _: draft))
+
+    def try_out(self, asked: BacktestAsked) -> dict[str, Any]:
+        """Run a backtest of which nothing is recorded."""
+        self._check(asked.expression)
+        if asked.post is not None:
+            check_post(self._runtime, self._caller, asked.post)
+        trial = Trial(asked.expression, asked.channel, asked.percentage, asked.post)
+        return self._runtime.backtests.run(trial, days=asked.days)
+
+    def _check(self, expression: str) -> None:
+        program(expression, features=self._runtime.plan.names)
+
+    def _reach(self, post: str | None, matter: Matter = "profile") -> None:
+        """Refuse a post out of reach; who is bound to one may not steer the others."""
+        if post is not None:
+            check_post(self._runtime, self._caller, post)
+        elif self._caller.post is not None and matter == "profile":
+            raise NotAllowedError("this key is for one post: name it in the profile")
+
+    def _must_count(self, matter: Matter, now: Standing) -> None:
+        """Refuse to complete what was begun by a removed person, or by a key without an owner."""
+        is_machine = now.leaving is None and now.is_notice  # a counterpart's own key
+        first = now.author if now.leaving is None else now.leaving.by
+        if now.pending is not None and not is_machine and not self._is_active(first):
+            raise LapsedProposalError(matter)
+
+    def _is_active(self, person: str) -> bool:
+        return self._runtime.accounts.is_active(person)
+
+    def _now(self, connection: Connection) -> int:
+        return self._runtime.journal.now(connection)
+
+    def _once(self, asked: Claim, draft: Callable[[Connection], Draft]) -> Recorded:
+        def claimed(connection: Connection) -> Draft:
+            made = draft(connection)
+            return replace(made, post=asked.post, body={"claim": asked.as_dict(), **made.body})
+
+        return self._runtime.recording.once(asked, claimed)
+
+
+def figures_of(found: Recorded) -> dict[str, Any]:
+    """Return the figures of a backtest's record."""
+    figures: dict[str, Any] = found.body["figures"]
+    return figures
+
+
+def audited(found: Audit) -> dict[str, Any]:
+    """Return what became of a profile's matches, with intervals."""
+    from models.statistics.intervals import share  # scipy: not on the way of a service that starts
+
+    return {
+        "matches": found.matches,
+        "selected": found.selected,
+        "inspected": found.inspected,
+        "hits": found.hits,
+        "minutes": found.minutes,
+        "hit_rate": share(found.hits, found.inspected).as_dict(),
+        "selected_hit_rate": share(found.selected_hits, found.selected_inspected).as_dict(),
+        "shadow": {"arrivals": found.shadow_arrivals, "matches": found.shadow_matches},
+    }
+
+
+class ReadingProposals:
+    """Reads profiles and the watch list, each call in one snapshot."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def profiles(self) -> list[dict[str, Any]]:
+        """Return every profile, the newest first."""
+        with self._runtime.store.read() as connection:
+            as_of = self._as_of(connection)
+            found = list(profiles_profile.profiles(connection).values())
+            return [self._profile(connection, one, as_of) for one in reversed(found)]
+
+    def profile(self, code: str) -> dict[str, Any]:
+        """Return one profile with its backtest; raises ``NotFoundError``."""
+        with self._runtime.store.read() as connection:
+            found = profiles_profile.read(standing(connection, "profile", code))
+            return self._profile(connection, found, self._as_of(connection))
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return every entry of the watch list, the newest first."""
+        with self._runtime.store.read() as connection:
+            as_of = self._as_of(connection)
+            found = dual_control.standings(connection, "watchlist").values()
+            return [watchlist.shown(one, as_of) for one in reversed(list(found))]
+
+    def entry(self, entry_id: str) -> dict[str, Any]:
+        """Return one entry; raises ``NotFoundError``."""
+        with self._runtime.store.read() as connection:
+            found = standing(connection, "watchlist", entry_id)
+            return watchlist.shown(found, self._as_of(connection))
+
+    def _profile(self, connection: Connection, found: Profile, as_of: int) -> dict[str, Any]:
+        sequence, journal = found.standing.evidence, self._runtime.journal
+        figures = None if sequence is None else journal.body(connection, sequence)["figures"]
+        return profiles_profile.shown(found, as_of) | {
+            "backtest": figures,
+            "audit": audited(audit(connection, found.code)),
+        }
+
+    def _as_of(self, connection: Connection) -> int:
+        return self._runtime.journal.now(connection)

@@ -1,0 +1,150 @@
+"""Risk profiles: proposed with a backtest, approved by another person, retired by two."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.http.request_bodies import body_of, optional_body_of
+from api.http.responses import answer, said, takes
+from api.profiles.expression_check import checked, fields
+from api.profiles.proposals import (
+    Approval,
+    BacktestAsked,
+    CheckAsked,
+    Period,
+    Proposing,
+    ReadingProposals,
+    Retirement,
+    figures_of,
+)
+from api.profiles.schemas import (
+    AcknowledgedProfile,
+    AcknowledgedStep,
+    ProfileBacktest,
+    ProfileCheck,
+    ProfileFields,
+    Profiles,
+    ProfileView,
+)
+from engine.criteria.profiles.profile import ProfileProposal
+
+router = APIRouter(
+    prefix="/v1/profiles", tags=["profiles"], responses=said(401, 403, 404, 409, 413, 422, 503)
+)
+Code = Annotated[str, Path(pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")]
+
+
+@router.get("", response_model=Profiles)
+def profiles(_caller: TheCaller, runtime: RunningService) -> Response:
+    """Return every profile with its backtest and what became of its matches."""
+    return answer({"profiles": ReadingProposals(runtime).profiles()})
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=AcknowledgedProfile,
+    openapi_extra=takes(ProfileProposal),
+)
+async def propose(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    proposed: Annotated[ProfileProposal, Depends(body_of(ProfileProposal))],
+) -> Response:
+    """Propose a profile; its backtest over the last 90 days is attached and answered."""
+    proposing = Proposing(runtime, caller, key)
+    found = await asyncio.to_thread(proposing.profile, proposed)
+    figures = await asyncio.to_thread(proposing.first_backtest, proposed.code)
+    return answer(runtime.acknowledged_step(found) | {"backtest": figures}, 201)
+
+
+@router.post("/backtests", response_model=ProfileBacktest, openapi_extra=takes(BacktestAsked))
+async def try_out(
+    caller: TheCaller,
+    runtime: RunningService,
+    asked: Annotated[BacktestAsked, Depends(body_of(BacktestAsked))],
+) -> Response:
+    """Return what an expression would have done; nothing is recorded."""
+    return answer(await asyncio.to_thread(Proposing(runtime, caller).try_out, asked))
+
+
+@router.post("/checks", response_model=ProfileCheck, openapi_extra=takes(CheckAsked))
+async def check(
+    _caller: TheCaller,
+    runtime: RunningService,
+    asked: Annotated[CheckAsked, Depends(body_of(CheckAsked))],
+) -> Response:
+    """Say where an expression does not fit, or what it would read; nothing is recorded."""
+    return answer(await asyncio.to_thread(checked, asked.expression, runtime.plan.names))
+
+
+@router.get("/fields", response_model=ProfileFields)
+def offered(_caller: TheCaller, runtime: RunningService) -> Response:
+    """Return all that an expression may ask for."""
+    return answer({"fields": fields(runtime.plan.names)})
+
+
+@router.get("/{code}", response_model=ProfileView)
+def profile(_caller: TheCaller, runtime: RunningService, code: Code) -> Response:
+    """Return one profile."""
+    return answer(ReadingProposals(runtime).profile(code))
+
+
+@router.post(
+    "/{code}/backtests",
+    status_code=201,
+    response_model=AcknowledgedProfile,
+    openapi_extra=takes(Period, is_owed=False),
+)
+async def attach(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    code: Code,
+    period: Annotated[Period, Depends(optional_body_of(Period))],
+) -> Response:
+    """Run the backtest of a profile again and attach it in place of the last one."""
+    proposing = Proposing(runtime, caller, key)
+    found = await asyncio.to_thread(proposing.attach, code, days=period.days)
+    return answer(runtime.acknowledged_step(found) | {"backtest": figures_of(found)}, 201)
+
+
+@router.post(
+    "/{code}/approvals",
+    status_code=201,
+    response_model=AcknowledgedStep,
+    openapi_extra=takes(Approval, is_owed=False),
+)
+async def approve(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    code: Code,
+    approval: Annotated[Approval, Depends(optional_body_of(Approval))],
+) -> Response:
+    """Agree to what waits: that it comes into force, or that it leaves; never its author."""
+    proposing = Proposing(runtime, caller, key)
+    found = await asyncio.to_thread(proposing.approve, "profile", code, approval)
+    return answer(runtime.acknowledged_step(found), 201)
+
+
+@router.post(
+    "/{code}/retirements",
+    status_code=201,
+    response_model=AcknowledgedStep,
+    openapi_extra=takes(Retirement),
+)
+async def retire(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    code: Code,
+    wanted: Annotated[Retirement, Depends(body_of(Retirement))],
+) -> Response:
+    """Propose that a profile leaves; it stays until another person approves that."""
+    proposing = Proposing(runtime, caller, key)
+    found = await asyncio.to_thread(proposing.retire, "profile", code, wanted)
+    return answer(runtime.acknowledged_step(found), 201)

@@ -1,0 +1,271 @@
+"""Answers about profiles and the watch list as data: what OpenAPI says of them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from api.http.schema_base import Described, Estimate
+from engine.journal.receipts import Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomChecks(Described):
+    """What random checks say of a profile."""
+
+    inspected: int
+    """By an act that could find something."""
+    matched: int
+    """Of the inspected."""
+    share_matched: Estimate
+    """Of all random checks drawn: about its share of all crossings."""
+    hit_rate: Estimate
+    """Its ends are those of the worst and best that the checks left undone could have shown."""
+    not_carried_out: int = 0
+    """Drawn, and without evidence; older backtests left these out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawsBehind(Described):
+    """Whether the engine's draws can bear an answer."""
+
+    drawn: int
+    """Draws that the policy asked about would search as well."""
+    effective: float
+    """Equally weighted searches worth as much."""
+    largest_weight: float
+    """Share of the heaviest search in all weight."""
+    covered: float
+    """Weight of all draws over the searches asked about: 1 where draws reach all of them."""
+    covered_low: float
+    covered_high: float
+    not_carried_out: float
+    """Share, by weight, of draws without evidence."""
+    faults: list[str]
+    """Why nothing is claimed; empty where something is."""
+    doubts: list[str] = field(default_factory=list)
+    """Those of them that speak against the log itself, whatever is asked of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HadItChosen(Described):
+    """What searches would have found had a policy chosen, by what the engine drew."""
+
+    searches: float
+    inverse_propensity: Estimate
+    self_normalised: Estimate
+    """Finds for each search: the estimate to read."""
+    doubly_robust: Estimate
+    """Known where a model's chances were given."""
+    hits_per_hour: Estimate
+    """Finds for each hour of search."""
+    hits: Estimate
+    """Finds of all these searches."""
+    diagnostics: DrawsBehind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example(Described):
+    """A crossing that a profile matches."""
+
+    crossing_id: str
+    post: str
+    known_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileBacktest(Described):
+    """What a profile would have done in the last days of what the home knows."""
+
+    synthetic: bool
+    history: str
+    since: datetime | None
+    until: datetime | None
+    days: float
+    arrivals: int
+    matches: int
+    matches_per_day: float
+    selected_per_day: float
+    minutes_per_day: float
+    """Inspection minutes that the selected ones would take."""
+    inspected: int
+    """Of the matches, by an act that could find something, whatever selected them."""
+    hits: int
+    seizures: int
+    finds_elsewhere: int
+    """Of the matches that were let go, those that a later find was linked to."""
+    hit_rate: Estimate
+    seizure_rate: Estimate
+    random: RandomChecks
+    base_rate: Estimate
+    """Hit rate of all random checks."""
+    failed: int
+    """Crossings on which it could not be evaluated."""
+    steps: int
+    reads: list[str]
+    proxies: list[str]
+    """What it reads that could stand for a person's origin."""
+    examples: list[Example]
+    had_it_chosen: HadItChosen | None = None
+    """What its searches would have found; older backtests lack it."""
+    daily_matches: list[int] = field(default_factory=list)
+    """Of each 24 hours back from the last crossing, the oldest first; older backtests lack it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileCheck(Described):
+    """Whether an expression may run, and what it would read."""
+
+    fits: bool
+    at: int | None
+    """Where it does not fit, counted from 1."""
+    why: str | None
+    steps: int | None
+    """Most steps of one evaluation."""
+    most_steps: int
+    reads: list[str]
+    proxies: list[str]
+    """What it reads that could stand for a person's origin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileField(Described):
+    """Something an expression may ask for."""
+
+    name: str
+    kind: Literal["bool", "number", "text", "texts"]
+    choices: list[str]
+    """What it can be, where that is a closed list."""
+    unit: str
+    meaning: str
+    proxy: bool
+    """It could stand for a person's origin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileFields(Described):
+    """All that an expression may ask for."""
+
+    fields: list[ProfileField]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowCounts(Described):
+    """What a shadow saw and would have matched."""
+
+    arrivals: int
+    matches: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileAudit(Described):
+    """What became of a profile's matches."""
+
+    matches: int
+    selected: int
+    inspected: int
+    hits: int
+    minutes: float
+    hit_rate: Estimate
+    selected_hit_rate: Estimate
+    shadow: ShadowCounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeavingView(Described):
+    """Who wants it gone; it waits for another's approval."""
+
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoKeysView(Described):
+    """What stands with the agreement of two people."""
+
+    id: str
+    state: Literal["proposed", "shadow", "in_force", "expired", "retired"]
+    author: str
+    approvals: list[str]
+    proposed_at: datetime
+    since: datetime
+    """When it came to where it is."""
+    leaving: LeavingView | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileView(TwoKeysView):
+    """A profile."""
+
+    code: str
+    title: str | None
+    expression: str
+    channel: Literal["blue", "yellow", "red"]
+    percentage: float
+    post: str | None
+    valid_from: datetime | None
+    valid_until: datetime
+    note: str | None
+    instead_of: str | None
+    """Whose place it shall take; that one leaves by a step of its own."""
+    is_valid: bool
+    backtest: ProfileBacktest | None
+    audit: ProfileAudit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profiles(Described):
+    """Profiles, the newest first."""
+
+    profiles: list[ProfileView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchEntryView(TwoKeysView):
+    """An entry of the watch list."""
+
+    names: dict[str, str]
+    look_alikes: bool
+    source_post: str | None
+    reason: str
+    note: str | None
+    expiry: datetime
+    is_notice: bool
+    """A counterpart's word, not confirmed by a second person here."""
+    channel: Literal["yellow", "red"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchList(Described):
+    """Entries of the watch list, the newest first."""
+
+    entries: list[WatchEntryView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedStep(Described):
+    """A step about a profile or an entry that stands in the journal."""
+
+    kind: str
+    id: str
+    state: Literal["proposed", "shadow", "in_force", "retired"]
+    recorded_at: datetime
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedProfile(AcknowledgedStep):
+    """A proposed profile, with what it would have done."""
+
+    backtest: ProfileBacktest | None
+    """None where it could not be made now: ask for one before the approval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedNotice(AcknowledgedStep):
+    """A notice that is on the list."""
+
+    is_notice: Literal[True]
+    """It stands on one person's word until a supervisor confirms it."""
+    channel: Literal["yellow"]
+    expiry: datetime
+    """As asked, or after 30 days, whichever comes first."""

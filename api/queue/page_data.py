@@ -1,0 +1,197 @@
+"""What waits at a post, as its page shows it: who is next, and how far the shift's minutes reach.
+
+Assumes the engine's own estimates of minutes. The cut runs through the queue where the vehicles
+above it are expected to use up what inspected ones have left of the roster.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from api.service.runtime import Runtime
+from api.web.record_defaults import UNREAD
+from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
+from engine.domain.time_units import MINUTE, moment
+from engine.journal.journal import BODIES
+from engine.queue.queue import DECISIONS, Filed, waiting
+from engine.queue.reviews import order_of_review
+from engine.selection.policy import INSPECTED, Channel
+from engine.shifts.rosters import ROSTERS
+from engine.shifts.workload import Running
+
+_D = DECISIONS.c
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """One waiting vehicle."""
+
+    position: int
+    decision_id: str
+    channel: str
+    """Where it waits now."""
+    is_sent: bool
+    """A supervisor sent it here, against the engine."""
+    crossing: Mapping[str, Any]
+    decided_at: datetime
+    waited: float
+    """Minutes."""
+    minutes: float
+    """Expected of its inspection."""
+    reason: str | None
+    """The first, for whoever may see it."""
+    place: str | None
+    """Where to look first."""
+    is_amended: bool
+    fits: bool = True
+    """It lies above the cut of its channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """One channel's minutes in the shift."""
+
+    channel: str
+    minutes: float | None
+    """None without a roster."""
+    ours: float
+    mandated: float
+    left: float
+    """Not spoken for."""
+    free: float
+    """Not used by vehicles that were inspected."""
+    coming: float
+    """Arrivals expected until the shift ends."""
+    share: float
+    """Of arrivals that the score may send here now."""
+    is_oversubscribed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A post's queue as of a moment."""
+
+    as_of: datetime
+    closes_at: datetime
+    vehicles: Sequence[Vehicle]
+    meters: Sequence[Meter]
+    mark: str
+    """Changes with whatever is shown here, but for the passing of time."""
+
+
+def desk(runtime: Runtime, post: str, *, is_blind: bool) -> Desk:
+    """Return a post's queue; a blind reader gets no reasons."""
+    with runtime.store.read() as snapshot:
+        as_of = runtime.journal.now(snapshot)
+        known = waiting(snapshot, post, as_of=as_of)
+        bodies = _bodies(snapshot, [one.seq for one in known])
+        shift = runtime.settings.shifts.shift(post, as_of)
+        running = runtime.workload.running(snapshot, shift, now=as_of)
+        done = _inspected(snapshot, post, since=shift.opens_at)
+        shown = _mark(snapshot, post, known, since=shift.opens_at)
+        for one in known:
+            if one.seq in bodies and not bodies[one.seq]["decision"]["search_order"]:
+                order = order_of_review(snapshot, runtime.journal, one)
+                bodies[one.seq]["decision"]["search_order"] = order
+    meters = [_meter(runtime, running, channel, done) for channel in reversed(INSPECTED)]
+    vehicles = [
+        _vehicle(position, one, bodies[one.seq], as_of=as_of, is_blind=is_blind)
+        for position, one in enumerate(known, 1)
+        if one.seq in bodies
+    ]
+    return Desk(moment(as_of), moment(shift.closes_at), _cut(vehicles, meters), meters, shown)
+
+
+def mark(runtime: Runtime, post: str) -> str:
+    """Return what changes with a post's queue."""
+    with runtime.store.read() as snapshot:
+        now = runtime.journal.now(snapshot)
+        since = runtime.settings.shifts.shift(post, now).opens_at
+        return _mark(snapshot, post, waiting(snapshot, post, as_of=now), since=since)
+
+
+def _mark(snapshot: Connection, post: str, known: Sequence[Filed], *, since: int) -> str:
+    decided = snapshot.execute(
+        select(func.max(_D.known_at), func.count(_D.act_seq)).where(
+            _D.post == post, _D.known_at >= since
+        )
+    ).one()
+    roster = snapshot.scalar(select(func.max(ROSTERS.c.seq)).where(ROSTERS.c.post == post))
+    # Not the places: they hold the risk, which could be found by trying where the rest is known.
+    shown = repr((tuple(decided), roster, [(one.seq, int(one.channel)) for one in known]))
+    return hashlib.sha256(shown.encode()).hexdigest()[:16]
+
+
+def _bodies(snapshot: Connection, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:
+    query = select(BODIES.c.seq, BODIES.c.body).where(BODIES.c.seq.in_(seqs))
+    return {row.seq: json.loads(row.body) for row in snapshot.execute(query)}
+
+
+def _inspected(snapshot: Connection, post: str, *, since: int) -> dict[Channel, float]:
+    """Return the expected minutes of the vehicles that were inspected in the shift, by channel."""
+    query = (
+        select(_D.channel, func.sum(_D.minutes))
+        .where(_D.post == post, _D.known_at >= since, _D.act_seq.is_not(None))
+        .group_by(_D.channel)
+    )
+    return {Channel(row[0]): float(row[1]) for row in snapshot.execute(query)}
+
+
+def _meter(
+    runtime: Runtime, running: Running, channel: Channel, done: Mapping[Channel, float]
+) -> Meter:
+    side = running.sides().get(channel)
+    means = running.usual.means
+    policy = running.policy(
+        runtime.settings.policy, Minutes(means[Channel.RED], means[Channel.YELLOW])
+    )
+    share = policy.red_share if channel is Channel.RED else policy.yellow_share
+    if side is None:
+        return Meter(channel.code, None, 0.0, 0.0, 0.0, 0.0, 0.0, share, is_oversubscribed=False)
+    return Meter(
+        channel.code,
+        side.minutes,
+        side.spent.ours,
+        side.spent.mandated,
+        side.left,
+        max(side.minutes - done.get(channel, 0.0), 0.0),
+        side.outlook.arrivals,
+        share,
+        side.is_oversubscribed,
+    )
+
+
+def _vehicle(
+    position: int, known: Filed, body: Mapping[str, Any], *, as_of: int, is_blind: bool
+) -> Vehicle:
+    decision, channel = body["decision"], Channel(known.place // CHANNEL_STEP)
+    order, reasons = decision["search_order"], decision["reasons"]
+    return Vehicle(
+        position=position,
+        decision_id=known.decision_id,
+        channel=channel.code,
+        is_sent=channel.code != decision["channel"],
+        crossing=UNREAD | body["arrival"]["crossing"],
+        decided_at=moment(known.known_at),
+        waited=(as_of - known.known_at) / MINUTE,
+        minutes=Minutes(**body["inputs"]["minutes"]).of(channel),
+        reason=reasons[0]["text"] if reasons and not is_blind else None,
+        place=order[0]["place"] if order else None,
+        is_amended=known.amends is not None,
+    )
+
+
+def _cut(vehicles: Sequence[Vehicle], meters: Sequence[Meter]) -> list[Vehicle]:
+    """Tell which vehicles fit into what is left of their channel's minutes, in their order."""
+    free = {one.channel: one.free for one in meters if one.minutes is not None}
+    found = []
+    for one in vehicles:
+        if one.channel in free:
+            free[one.channel] -= one.minutes
+        found.append(replace(one, fits=free.get(one.channel, 0.0) >= 0.0))
+    return found

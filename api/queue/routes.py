@@ -1,0 +1,23 @@
+"""What waits at a post."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from api.decisions.reads import Reading
+from api.decisions.schemas import Queue
+from api.http.dependencies import RunningService, TheCaller
+from api.http.guards import check_path
+from api.http.responses import answer, said
+from engine.domain.records import PostCode
+
+router = APIRouter(prefix="/v1/posts", tags=["queue"], responses=said(401, 403, 404, 422, 503))
+
+
+@router.get("/{post}/queue", response_model=Queue)
+def queue(
+    caller: TheCaller, runtime: RunningService, post: Annotated[PostCode, Path()]
+) -> Response:
+    """Return the waiting vehicles in the order of the search."""
+    check_path(runtime, caller, post)
+    return answer(Reading(runtime).queue(post, caller))

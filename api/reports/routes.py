@@ -1,0 +1,119 @@
+"""Crossings that ask for no decision, and vehicles that have left.
+
+Inspection acts and seizures.
+"""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from api.http.dependencies import IdempotencyKey, RunningService, Team, TheCaller
+from api.http.guards import check_arrival, post_of
+from api.http.request_bodies import ReportedAct, body_of, optional_body_of, reported_arrival
+from api.http.responses import answer, said, takes
+from api.http.schema_base import Acknowledged, AcknowledgedAct
+from engine.domain.records import Arrival, Identifier, Seizure
+from engine.journal.idempotency import claim, crossing_name, inspection_name, seizure_name
+from engine.queue.queue import INSPECTION, RELEASE
+from engine.selection.team_assignment import Handling
+from engine.targeting.find_confirmation import SEIZURE
+from engine.targeting.reports import CROSSING, ReleaseReason
+
+router = APIRouter(prefix="/v1", tags=["acts"], responses=said(401, 403, 404, 409, 413, 422, 503))
+
+
+@router.post(
+    "/inspections",
+    status_code=201,
+    response_model=AcknowledgedAct,
+    openapi_extra=takes(ReportedAct),
+)
+async def inspect(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    act: Annotated[ReportedAct, Depends(body_of(ReportedAct))],
+    team: Team = None,
+) -> Response:
+    """File an inspection act; why it took place is the engine's to say where it referred."""
+    post = await asyncio.to_thread(post_of, runtime, caller, act.crossing_id)
+    name = inspection_name(act.inspection_id)
+    asked = claim(INSPECTION, act, post=post, name=name, key=key)
+    by, record = Handling(caller.person, team), runtime.recording.inspection
+    found = await asyncio.to_thread(record, act, asked, said=act.basis, by=by)
+    return answer(runtime.acknowledged_act(found), 201)
+
+
+@router.post(
+    "/seizures", status_code=201, response_model=Acknowledged, openapi_extra=takes(Seizure)
+)
+async def seize(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    seizure: Annotated[Seizure, Depends(body_of(Seizure))],
+) -> Response:
+    """Record goods taken; a plate alone is linked to its last entry within 30 days before.
+
+    Where that entry is at another post than the sender's, the find waits to be confirmed.
+    """
+    post = caller.post or ""
+    if seizure.crossing_id is not None:
+        post = await asyncio.to_thread(post_of, runtime, caller, seizure.crossing_id)
+    name = seizure_name(seizure.seizure_id)
+    asked = claim(SEIZURE, seizure, post=post, name=name, key=key)
+    record, person = runtime.recording.seizure, caller.person
+    found = await asyncio.to_thread(record, seizure, asked, person=person, within=caller.post)
+    return answer(runtime.acknowledged(found, identifier=seizure.seizure_id), 201)
+
+
+crossings_router = APIRouter(
+    prefix="/v1/crossings", tags=["crossings"], responses=said(401, 403, 422, 503)
+)
+
+
+@crossings_router.post(
+    "",
+    status_code=201,
+    response_model=Acknowledged,
+    responses=said(409, 413),
+    openapi_extra=takes(Arrival),
+)
+async def record(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    arrival: Annotated[Arrival, Depends(reported_arrival)],
+) -> Response:
+    """Record a crossing, bare or with its declaration: an exit, the paired post's, a late one."""
+    check_arrival(runtime, caller, arrival)
+    crossing = arrival.crossing
+    name = crossing_name(crossing.crossing_id)
+    asked = claim(CROSSING, arrival, post=crossing.post, name=name, key=key)
+    found = await asyncio.to_thread(runtime.recording.crossing, arrival, asked)
+    return answer(runtime.acknowledged(found, identifier=crossing.crossing_id), 201)
+
+
+@crossings_router.post(
+    "/{crossing_id:path}/release",  # an identifier may hold a slash, which comes as one from %2F
+    status_code=201,
+    response_model=Acknowledged,
+    responses=said(404, 409, 413),
+    openapi_extra=takes(ReleaseReason, is_owed=False),
+)
+async def release(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    crossing_id: Annotated[Identifier, Path()],
+    reason: Annotated[ReleaseReason, Depends(optional_body_of(ReleaseReason))],
+    team: Team = None,
+) -> Response:
+    """Record that a vehicle has left the queue; the body says why, where the sender knows."""
+    post = await asyncio.to_thread(post_of, runtime, caller, crossing_id)
+    content = reason.about(crossing_id)
+    asked = claim(RELEASE, content, post=post, name=f"{RELEASE}:{crossing_id}", key=key)
+    by, record = Handling(caller.person, team), runtime.recording.release
+    found = await asyncio.to_thread(record, content, asked, by=by)
+    return answer(runtime.acknowledged(found, identifier=crossing_id), 201)

@@ -1,0 +1,152 @@
+"""How this process fares, for Prometheus; labels are closed lists, so no plate can become one.
+
+Anybody may read it, a checkpoint too. So what is known of one vehicle that its checkpoint may not
+know (that it was drawn by lot, where its risk lies) is told of many together, and later: whoever
+reads before and after a decision learns nothing of it.
+
+How many: a post that is alone on a process knows its red vehicles, and a batch of R of them tells
+it that K are random checks. To it each is one with probability K / R from then on, which differs
+from what it was before by more than ``BOUND`` in less than one batch of a thousand, whatever the
+share of random checks among the red ones: 31 too many or too few of 300 fair coins is that rare.
+"""
+
+from typing import Any, NamedTuple
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from engine.errors import StoreUnavailableError
+from engine.journal.batch_worker import Recorded
+from engine.journal.journal import Journal
+from engine.queue.queue import waiting_at_posts
+from engine.storage.database import Store
+
+_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+_UNBACKED = "a table of the store claims what no journal record states: run darvoza verify"
+BOUND = 0.10
+"""By which the probability that one red vehicle is a random check may move with a batch."""
+REDS_TOGETHER = 300
+"""Red vehicles in a batch, whose figures come out at once; they wait for as many more."""
+
+
+class _Secret(NamedTuple):
+    """What is told of a decision, and later."""
+
+    is_red: bool
+    is_random: bool
+    percentile: float | None
+
+
+class Metrics:
+    """Counters and histograms of one process."""
+
+    def __init__(self, *, together: int = REDS_TOGETHER) -> None:
+        """``together`` counts red vehicles."""
+        self.registry = CollectorRegistry()
+        self._together = together
+        self._kept: dict[int, _Secret] = {}
+        """Decisions whose secret figures are not out yet, by their records' numbers."""
+        self._reds = 0
+        """How many of them are red."""
+        self._told = 0
+        """The newest record whose figures are out."""
+        self.decisions = Counter(
+            "darvoza_decisions",
+            "Decisions answered, repeated answers included.",
+            ["channel", "mode"],
+            registry=self.registry,
+        )
+        self.random = Counter(
+            "darvoza_random_checks",
+            "Decisions on members of the random stream, told of 300 red vehicles at once, later.",
+            registry=self.registry,
+        )
+        self.profile_failures = Counter(
+            "darvoza_profile_failures",
+            "Evaluations of profiles that failed: such a profile fits nothing.",
+            registry=self.registry,
+        )
+        self.profile_failed = self.profile_failures.inc
+        self.models_refused = Counter(
+            "darvoza_models_refused",
+            "Looks at which a model in force or on trial was missing, changed or did not fit.",
+            registry=self.registry,
+        )
+        self.power_refused = Counter(
+            "darvoza_power_refused",
+            "Claims of a table to power that no journal record backs.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.percentiles = Histogram(
+            "darvoza_risk_percentile",
+            "Percentiles of the risk at its post, told as random checks are; even without drift.",
+            buckets=_TENTHS,
+            registry=self.registry,
+        )
+        self.batches = Histogram(
+            "darvoza_decision_batch",
+            "Arrivals decided together.",
+            buckets=_SIZES,
+            registry=self.registry,
+        )
+        self.waiting = Gauge(
+            "darvoza_waiting",
+            "Vehicles that wait for officers at a post, whichever process decided on them.",
+            ["post"],
+            registry=self.registry,
+        )
+        self.requests = Histogram(
+            "darvoza_request_seconds",
+            "Time to answer a request.",
+            ["method", "route", "status"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
+    def refuse_power(self, kind: str) -> None:
+        """Count and log a claim of a table that no record backs; ``kind`` is from a closed list."""
+        self.power_refused.labels(kind).inc()
+        structlog.get_logger().warning("power_refused", kind=kind, why=_UNBACKED)
+
+    def decided(self, found: Recorded) -> None:
+        """Count one answered decision; an answer that is repeated brings its secrets no nearer."""
+        decision: dict[str, Any] = found.body["decision"]
+        self.decisions.labels(decision["channel"], decision["mode"]).inc()
+        if found.entry.seq > self._told and found.entry.seq not in self._kept:
+            is_red = decision["channel"] == "red"
+            secret = _Secret(is_red, decision["is_random"], decision["risk"]["percentile"])
+            self._kept[found.entry.seq] = secret
+            self._reds += is_red
+            if self._reds >= 2 * self._together:
+                self._tell()
+
+    def _tell(self) -> None:
+        """Let out the oldest decisions, as many as it takes for one batch of red ones."""
+        told = 0
+        for seq in sorted(self._kept):
+            secret = self._kept.pop(seq)
+            self._told = seq
+            if secret.is_random:
+                self.random.inc()
+            if secret.percentile is not None:
+                self.percentiles.observe(secret.percentile)
+            told += secret.is_red
+            if told == self._together:
+                break
+        self._reds -= told
+
+
+def exposition(metrics: Metrics, store: Store, journal: Journal) -> bytes:
+    """Return every metric as text; what waits is left out while the store does not answer."""
+    metrics.waiting.clear()
+    try:
+        with store.read() as connection:
+            found = waiting_at_posts(connection, as_of=journal.head(connection).as_of)
+    except StoreUnavailableError:
+        found = {}
+    for post, number in found.items():
+        metrics.waiting.labels(post).set(number)
+    return generate_latest(metrics.registry)

@@ -1,0 +1,301 @@
+"""The service put together: the only place that knows every part.
+
+One runtime is one process: it commits its own batches, decides on its own thread, and shares the
+store with other processes and with the command line.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from api.auth.accounts import Accounts
+from api.auth.authority import Authority
+from api.auth.callers import Callers
+from api.auth.credentials import check_database, open_pepper
+from api.auth.sessions import Sessions
+from api.auth.tables import AccountProjection
+from api.migrations.upgrade import upgrade
+from api.service.executors import Executors
+from api.service.metrics import Metrics
+from api.service.model_watcher import ModelWatch
+from api.service.settings import Settings
+from api.service.store_probe import Probe
+from api.service.subprocess_jobs import Backtests, Measurements
+from api.service.thread_bridge import Waking
+from engine.audit.decision_replay import Recompute
+from engine.audit.file_anchors import declare_files
+from engine.criteria.dual_control import TwoKeysProjection
+from engine.criteria.profiles.matcher import ProfileMatcher
+from engine.criteria.watchlist import WatchMatcher, WatchProjection
+from engine.decision.role_views import view
+from engine.domain.network import Network, read_home_network
+from engine.domain.plausibility import Present
+from engine.domain.records import Arrival
+from engine.domain.time_units import rfc3339
+from engine.errors import StoreUnavailableError
+from engine.explanation.reasons import Reason
+from engine.journal.batch_worker import Recorded
+from engine.journal.clock import ClockProjection
+from engine.journal.group_commit import Writer
+from engine.journal.idempotency import AnswerProjection
+from engine.journal.journal import Journal
+from engine.journal.protocols import Projection
+from engine.journal.receipts import Signer, open_signer
+from engine.ports import Contribution, Scorer
+from engine.queue.expiry import QueueExpiry
+from engine.queue.mirror_alerts import MirrorProjection
+from engine.queue.profile_outcomes import HitProjection
+from engine.queue.queue import QueueProjection
+from engine.queue.reviews import ReviewProjection
+from engine.shifts.rosters import RosterProjection
+from engine.shifts.shift_state import ShiftProjection, Shifts
+from engine.shifts.workload import Workload
+from engine.storage.database import Store
+from engine.storage.home import Home
+from engine.targeting.context import Considering
+from engine.targeting.find_confirmation import FindProjection
+from engine.targeting.reports import Recording
+from engine.targeting.targeting import Targeting
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.online.online_features import OnlineFeatures
+from features.online.projection import CounterProjection
+from models.explanation.profile_figures import profile_figure
+from models.lifecycle.projection import OnTrial, PromotionProjection
+
+
+class Models(Protocol):
+    """Where models come from: which one is in force, and its bundle."""
+
+    def wanted(self, connection: Connection) -> str | None:
+        """Return the version in force, None where there is none."""
+        ...
+
+    def trial(self, connection: Connection) -> OnTrial | None:
+        """Return the trial that the version in force stands in, None where none runs."""
+        ...
+
+    def load(self, version: str) -> Scorer:
+        """Return a model; raises ``TamperedBundleError`` or ``NoModelError``."""
+        ...
+
+    def sentences(self, found: Sequence[Contribution], arrival: Arrival, /) -> Sequence[Reason]:
+        """Return contributions as reasons, the strongest first."""
+        ...
+
+
+def projections(plan: Plan, network: Network) -> Sequence[Projection]:
+    """Return everything that is derived from the journal in its own transactions."""
+    return (
+        AnswerProjection(),
+        QueueProjection(),
+        ShiftProjection(),
+        RosterProjection(),
+        ReviewProjection(),
+        MirrorProjection(network),
+        FindProjection(),
+        AccountProjection(),
+        PromotionProjection(),
+        TwoKeysProjection(),
+        WatchProjection(),
+        HitProjection(),
+        ClockProjection(),
+        CounterProjection(plan),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Every part of a running service."""
+
+    home: Home
+    plan: Plan
+    settings: Settings
+    network: Network
+    store: Store
+    journal: Journal
+    writer: Writer
+    signer: Signer
+    accounts: Accounts
+    callers: Callers
+    sessions: Sessions
+    watch: ModelWatch
+    profiles: ProfileMatcher
+    backtests: Backtests
+    measurements: Measurements
+    targeting: Targeting
+    recording: Recording
+    workload: Workload
+    recompute: Recompute
+    metrics: Metrics
+    expiry: QueueExpiry
+    probe: Probe
+    present: Present
+    waking: Waking = field(default_factory=Waking)
+    executors: Executors = field(default_factory=Executors)
+
+    def answer(self, found: Recorded, *, is_blind: bool) -> dict[str, Any]:
+        """Return a decision as one reader may see it, with its receipt."""
+        seen = view(
+            found.body["decision"],
+            decided_at=found.entry.known_at,
+            receipt=self.signer.sign(found.entry),
+            is_blind=is_blind,
+        )
+        amends = found.body["inputs"].get("amends")
+        return seen if amends is None else seen | {"amends": amends}
+
+    def acknowledged(self, found: Recorded, *, identifier: str) -> dict[str, Any]:
+        """Return that a record stands, with its receipt."""
+        return {"kind": found.entry.kind, "id": identifier} | self.stands(found)
+
+    def acknowledged_step(self, found: Recorded) -> dict[str, Any]:
+        """Return that a step about a profile or the watch list stands, and where it led."""
+        about = {"id": found.entry.subject, "state": found.body.get("state", "proposed")}
+        return {"kind": found.entry.kind} | about | self.stands(found)
+
+    def acknowledged_act(self, found: Recorded) -> dict[str, Any]:
+        """Return that an inspection act stands; why it took place is not the reporter's to know."""
+        act: dict[str, Any] = found.body["inspection"]
+        names = ("inspection_id", "crossing_id")
+        return {name: act[name] for name in names} | self.stands(found)
+
+    def stands(self, found: Recorded) -> dict[str, Any]:
+        """Return when a record was made, and its receipt."""
+        receipt = self.signer.sign(found.entry).to_json()
+        return {"recorded_at": rfc3339(found.entry.known_at), "receipt": receipt}
+
+    def now(self) -> int:
+        """Return the journal's time, UTC microseconds."""
+        with self.store.read() as connection:
+            return self.journal.now(connection)
+
+    def close(self) -> None:
+        """Answer what was asked, record what was decided, then let go of the store."""
+        self.expiry.close()
+        self.executors.close()
+        self.targeting.close()
+        with suppress(StoreUnavailableError):
+            self.profiles.flush(self.now())
+        self.writer.close()
+        self.watch.close()
+        self.store.dispose()
+
+
+def open_store(home: Home) -> Store:
+    """Open a home's store, its tables brought to the newest version."""
+    url = home.prepare().database_url
+    check_database(url)
+    store = Store(url)
+    upgrade(store)
+    return store
+
+
+def open_network(home: Home) -> Network:
+    """Return a home's network; one without a file knows no post, and then any post may report."""
+    return read_home_network(home.network)
+
+
+def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
+    """Put a service together and start its threads."""
+    store, plan, network = open_store(home), Plan(CATALOGUE), open_network(home)
+    declare_files(home, store)
+    journal = Journal(store, projections(plan, network))
+    writer = Writer(journal)
+    features = OnlineFeatures(plan, network)
+    workload, metrics = Workload(features, network), Metrics()
+    watch = ModelWatch(
+        wanted=partial(_wanted, store, models),
+        load=models.load,
+        definitions=plan.digest,
+        seconds=settings.model_seconds,
+        refused=metrics.models_refused.inc,
+        trial=partial(_trial, store, models),
+    )
+    profiles = ProfileMatcher(
+        writer.submit, plan.names, failed=metrics.profile_failed, say=profile_figure
+    )
+    considering = Considering(
+        Shifts(
+            store,
+            journal,
+            writer.submit,
+            settings.shifts,
+            refused=partial(metrics.refuse_power, "shift"),
+        ),
+        settings.policy,
+        in_force=watch.in_force,
+        definitions=plan.digest,
+        sentences=models.sentences,
+        workload=workload,
+        features=features,
+        matchers=(profiles, WatchMatcher()),
+    )
+    submit, pepper = writer.submit, open_pepper(home)
+    authority, refused = Authority(session_hours=settings.session_hours), metrics.refuse_power
+    expiry = QueueExpiry(store, journal)
+    watch.start()
+    expiry.start()
+    return Runtime(
+        home=home,
+        plan=plan,
+        settings=settings,
+        network=network,
+        store=store,
+        journal=journal,
+        writer=writer,
+        signer=open_signer(home),
+        accounts=Accounts(store, network, authority=authority, refused=refused),
+        callers=Callers(
+            store,
+            pepper,
+            believed_seconds=settings.key_seconds,
+            authority=authority,
+            refused=refused,
+        ),
+        sessions=Sessions(
+            store,
+            submit,
+            pepper,
+            hours=settings.session_hours,
+            authority=authority,
+            refused=refused,
+        ),
+        watch=watch,
+        profiles=profiles,
+        backtests=Backtests(home),
+        measurements=Measurements(home),
+        targeting=Targeting(
+            store,
+            journal,
+            features=features,
+            considering=considering,
+            batched=metrics.batches.observe,
+        ),
+        workload=workload,
+        recording=Recording(store, journal, submit=submit, features=features),
+        recompute=Recompute(journal, features, scorer=models.load, sentences=models.sentences),
+        metrics=metrics,
+        expiry=expiry,
+        probe=Probe(store),
+        present=_present(store, journal),
+    )
+
+
+def _present(store: Store, journal: Journal) -> Present:
+    with store.read() as connection:
+        return Present(head=journal.head(connection).known_at)
+
+
+def _wanted(store: Store, models: Models) -> str | None:
+    with store.read() as connection:
+        return models.wanted(connection)
+
+
+def _trial(store: Store, models: Models) -> OnTrial | None:
+    with store.read() as connection:
+        return models.trial(connection)

@@ -1,0 +1,96 @@
+"""What a deployment may set, from the environment; every setting has a safe default.
+
+There is no default secret: keys are made by ``darvoza keys create``, the files under ``keys`` on
+first use.
+
+Which home a command or a service works in.
+"""
+
+import os
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.domain.time_units import HOUR, MINUTE
+from engine.selection.policy import Policy
+from engine.selection.randomization import ShiftPlan
+from engine.storage.home import Home
+
+VARIABLE = "DARVOZA_HOME"
+DEFAULT = Path("var")
+
+
+def default_root() -> Path:
+    """Return the home's directory where none is given: the environment's, else ``./var``."""
+    return Path(os.environ.get(VARIABLE) or DEFAULT)
+
+
+def home_of(given: Path | None) -> Home:
+    """Return the home that was given, else the default one."""
+    return Home(given or default_root())
+
+
+Share = Annotated[float, Field(gt=0, lt=0.5)]
+
+
+class Settings(BaseSettings):
+    """Settings of the service; each is the environment variable ``DARVOZA_`` plus its name."""
+
+    model_config = SettingsConfigDict(env_prefix="DARVOZA_", frozen=True)
+
+    red_share: Share = 0.04
+    """Share of a post's decisions picked for physical inspection by score."""
+    yellow_share: Share = 0.08
+    """Share picked for documents and scan by score."""
+    random_share: Annotated[float, Field(ge=0.03, le=0.10)] = 0.03
+    """Share drawn by lot for physical inspection."""
+    blur: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """Half width of the randomised band at a cut, as a part of the share above it."""
+    utc_offset_minutes: Annotated[int, Field(ge=-12 * 60, le=14 * 60)] = 300
+    """Local time less UTC, for the change of shifts."""
+    shift_starts_minute: Annotated[int, Field(ge=0, lt=24 * 60)] = 480
+    """Minute of the local day at which a shift begins."""
+    shift_hours: Annotated[int, Field(ge=1, le=24)] = 12
+    """Length of a shift; must divide 24."""
+    body_limit_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
+    """Longer request bodies are refused before they are read to their end."""
+    key_seconds: Annotated[float, Field(gt=0, le=5)] = 2.0
+    """How long a key that was looked up is believed; a revoked key lives on for at most this."""
+    session_hours: Annotated[float, Field(gt=0, le=24)] = 12
+    """How long a person stays signed in: a shift."""
+    model_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
+    """How often the service looks whether another model was put into force."""
+
+    trusted_proxies: str = "127.0.0.1,::1"
+    """Addresses and networks of proxies whose ``X-Forwarded-For`` says who asks, with commas."""
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: str) -> str:
+        for one in filter(None, value.split(",")):
+            ip_network(one.strip(), strict=False)  # raises ValueError, which names it
+        return value
+
+    @property
+    def policy(self) -> Policy:
+        """The selection policy of every post."""
+        return Policy(
+            red_share=self.red_share,
+            yellow_share=self.yellow_share,
+            random_share=self.random_share,
+            blur=self.blur,
+        )
+
+    @property
+    def shifts(self) -> ShiftPlan:
+        """When shifts change; raises ``ValueError`` where their length does not divide a day."""
+        if 24 % self.shift_hours:
+            raise ValueError("shift_hours must divide 24")
+        return ShiftPlan(
+            utc_offset=self.utc_offset_minutes * MINUTE,
+            starts=self.shift_starts_minute * MINUTE,
+            length=self.shift_hours * HOUR,
+        )

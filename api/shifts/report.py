@@ -1,0 +1,219 @@
+"""What a shift found for its minutes: by what picked each vehicle, with exact intervals.
+
+Assumes that every act that could find something counts once, for what sent the vehicle there; an
+act of papers or scales alone is no evidence that a vehicle carried nothing. A vehicle that the
+engine let go and a supervisor sent to officers counts as the supervisor's. The same figures of the
+last 28 days stand beside the shift's, because one shift is seldom enough to know anything.
+
+Acts are those filed with this service; loaded history is not among them.
+"""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from api.service.runtime import Runtime
+from engine.domain.records import Inspection
+from engine.domain.time_units import DAY, MINUTE, rfc3339
+from engine.journal.journal import BODIES, JOURNAL
+from engine.queue.queue import DECISIONS
+from engine.queue.reviews import REVIEWS
+from engine.selection.policy import INSPECTED, Channel
+from engine.selection.randomization import Shift
+from engine.storage.database import slices
+
+STREAMS = ("score", "profile", "watchlist", "random", "override", "officer")
+WINDOW = 28 * DAY
+FEWEST_DELAYS = 6
+"""Below this many no interval of a median exists at 95 %."""
+_D, _R = DECISIONS.c, REVIEWS.c
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision of the period, and the act that answered it."""
+
+    channel: Channel
+    """Where the engine sent it."""
+    stands: Channel
+    """Where it was last sent: by the engine, or by a supervisor."""
+    basis: str | None
+    known_at: int
+    minutes: float
+    act: Inspection | None
+    acted_at: int | None
+
+    @property
+    def stream(self) -> str | None:
+        """Name what sent it to officers, None where nothing did."""
+        if self.channel in INSPECTED:
+            return self.basis
+        if self.stands in INSPECTED:
+            return "override"
+        return None if self.act is None else "officer"
+
+    @property
+    def delay(self) -> float | None:
+        """Minutes from the decision to the act of a vehicle on which nothing was found."""
+        if self.act is None or self.acted_at is None or self.act.outcome != "clear":
+            return None
+        return (self.acted_at - self.known_at) / MINUTE
+
+
+def report(runtime: Runtime, post: str, at: int) -> dict[str, Any]:
+    """Return the report of the shift that a time falls into, as JSON values."""
+    shift = runtime.settings.shifts.shift(post, at)
+    with runtime.store.read() as snapshot:
+        as_of = runtime.journal.head(snapshot).as_of
+        until = min(shift.closes_at, as_of)
+        period = _decided(snapshot, post, since=until - WINDOW, until=until)
+        of_shift = [one for one in period if one.known_at >= shift.opens_at]
+        minutes = _minutes(runtime, snapshot, shift, of_shift, as_of=as_of)
+    return {
+        "post": post,
+        "shift": shift.shift_id,
+        "as_of": rfc3339(as_of),
+        "opens_at": rfc3339(shift.opens_at),
+        "closes_at": rfc3339(shift.closes_at),
+        "is_running": as_of < shift.closes_at,
+        "synthetic": runtime.network.synthetic,
+        "this_shift": _figures(of_shift),
+        "last_28_days": _figures(period),
+        "minutes": minutes,
+    }
+
+
+def _figures(decided: Sequence[Decided]) -> dict[str, Any]:
+    of: dict[str, list[Decided]] = defaultdict(list)
+    for one in decided:
+        if one.stream is not None:
+            of[one.stream].append(one)
+    delays = sorted(one.delay for one in decided if one.delay is not None)
+    return {
+        "decisions": len(decided),
+        "channels": {
+            channel.code: sum(one.channel is channel for one in decided) for channel in Channel
+        },
+        "streams": [_stream(name, of[name]) for name in STREAMS],
+        "delay_of_lawful": median(delays),
+    }
+
+
+def _stream(name: str, decided: Sequence[Decided]) -> dict[str, Any]:
+    from models.statistics.intervals import share  # scipy: not on the way of a service that starts
+
+    acts = [one.act for one in decided if one.act is not None]
+    full = [act for act in acts if act.is_full]
+    hits = sum(act.outcome != "clear" for act in full)
+    seizures = sum(act.outcome == "seizure" for act in full)
+    told = [act.minutes for act in acts if act.minutes is not None]
+    return {
+        "stream": name,
+        "sent": len(decided),
+        "inspected": len(full),
+        "papers_only": len(acts) - len(full),
+        "hits": hits,
+        "seizures": seizures,
+        "hit_rate": share(hits, len(full)).as_dict(),
+        "seizure_rate": share(seizures, len(full)).as_dict(),
+        "minutes": math.fsum(told),
+        "acts_with_minutes": len(told),
+    }
+
+
+def median(values: Sequence[float]) -> dict[str, Any]:
+    """Return the median of sorted values with an interval that covers it in 95 % of samples.
+
+    The interval lies between order statistics, chosen by the binomial distribution of how many
+    values fall below the median; it assumes nothing about the distribution of the values.
+    """
+    n = len(values)
+    unknown = {"value": None, "low": None, "high": None, "n": n, "knowable": False}
+    if n < FEWEST_DELAYS:
+        return unknown | {"why": f"fewer than {FEWEST_DELAYS} vehicles"}
+    below, rank = 0.0, 0
+    while below + (chance := math.comb(n, rank) / 2**n) <= 0.025:
+        below, rank = below + chance, rank + 1
+    middle = (values[(n - 1) // 2] + values[n // 2]) / 2
+    low, high = values[rank - 1], values[n - rank]
+    return {"value": middle, "low": low, "high": high, "n": n, "knowable": True, "why": ""}
+
+
+def _minutes(
+    runtime: Runtime, snapshot: Connection, shift: Shift, decided: Sequence[Decided], *, as_of: int
+) -> list[dict[str, Any]]:
+    """Return what each channel's minutes went to; only a running shift knows its roster."""
+    is_running = as_of < shift.closes_at
+    sides = runtime.workload.running(snapshot, shift, now=as_of).sides() if is_running else {}
+    found = []
+    for channel in reversed(INSPECTED):
+        here = [one for one in decided if one.stands is channel]
+        told = [m for one in here if one.act and (m := one.act.minutes) is not None]
+        found.append(
+            {
+                "channel": channel.code,
+                "roster": sides[channel].minutes if channel in sides else None,
+                "vehicles": len(here),
+                "expected": math.fsum(one.minutes for one in here),
+                "inspected": sum(one.act is not None for one in here),
+                "reported": math.fsum(told),
+                "acts_with_minutes": len(told),
+            }
+        )
+    return found
+
+
+def _decided(snapshot: Connection, post: str, *, since: int, until: int) -> list[Decided]:
+    query = (
+        select(_D.decision_id, _D.seq, _D.channel, _D.basis, _D.known_at, _D.minutes, _D.act_seq)
+        .where(_D.post == post, _D.known_at >= since, _D.known_at < until)
+        .order_by(_D.known_at)
+    )
+    rows = snapshot.execute(query).all()
+    overridden = select(_R.decision_id).where(_R.post == post, _R.verdict == "override")
+    moved = set(snapshot.scalars(overridden))
+    first = _first_channels(snapshot, [row.seq for row in rows if row.decision_id in moved])
+    acts = _acts(snapshot, [row.act_seq for row in rows if row.act_seq is not None])
+    return [
+        Decided(
+            channel=first.get(row.seq, Channel(row.channel)),
+            stands=Channel(row.channel),
+            basis=row.basis,
+            known_at=row.known_at,
+            minutes=row.minutes,
+            act=acts[row.act_seq][0] if row.act_seq is not None else None,
+            acted_at=acts[row.act_seq][1] if row.act_seq is not None else None,
+        )
+        for row in rows
+    ]
+
+
+def _first_channels(snapshot: Connection, seqs: Sequence[int]) -> dict[int, Channel]:
+    """Return where the engine sent vehicles that a supervisor sent elsewhere afterwards."""
+    found = {}
+    for some in slices(seqs, 500):
+        query = select(BODIES.c.seq, BODIES.c.body).where(BODIES.c.seq.in_(some))
+        for row in snapshot.execute(query):
+            found[row.seq] = Channel.of(json.loads(row.body)["decision"]["channel"])
+    return found
+
+
+def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspection, int]]:
+    """Return acts with the time at which they became known."""
+    found = {}
+    for some in slices(seqs, 500):
+        query = (
+            select(BODIES.c.seq, BODIES.c.body, JOURNAL.c.known_at)
+            .join(JOURNAL, JOURNAL.c.seq == BODIES.c.seq)
+            .where(BODIES.c.seq.in_(some))
+        )
+        for row in snapshot.execute(query):
+            body: Mapping[str, Any] = json.loads(row.body)
+            act = Inspection.model_validate(body["inspection"], strict=False)
+            found[row.seq] = act, row.known_at
+    return found

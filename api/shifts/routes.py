@@ -1,0 +1,92 @@
+"""The inspection minutes of a shift: put by a supervisor, read with what is left of them.
+
+What a shift found, and how sure one may be of it.
+"""
+
+import asyncio
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from api.auth.permissions import Role
+from api.decisions.schemas import ShiftRoster
+from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.http.guards import check_path
+from api.http.request_bodies import body_of
+from api.http.responses import answer, said, takes
+from api.http.schema_base import Acknowledged
+from api.shifts.report import report
+from api.shifts.schemas import ShiftReport
+from engine.domain.records import PostCode, Time
+from engine.domain.time_units import micros, rfc3339
+from engine.journal.idempotency import claim
+from engine.shifts.rosters import ROSTER, Roster
+
+router = APIRouter(prefix="/v1/posts", tags=["roster"], responses=said(401, 403, 404, 422, 503))
+
+
+@router.put(
+    "/{post}/roster",
+    status_code=201,
+    response_model=Acknowledged,
+    responses=said(409, 413),
+    openapi_extra=takes(Roster),
+)
+async def put_roster(
+    caller: TheCaller,
+    runtime: RunningService,
+    key: IdempotencyKey,
+    post: Annotated[PostCode, Path()],
+    roster: Annotated[Roster, Depends(body_of(Roster))],
+) -> Response:
+    """Put the minutes of the shift, altogether; they hold until others are put."""
+    check_path(runtime, caller, post)
+    name = f"{ROSTER}:{secrets.token_hex(12)}"
+    asked = claim(ROSTER, roster, post=post, name=name, key=caller.own(key))
+    found = await asyncio.to_thread(runtime.recording.roster, roster, asked)
+    return answer(runtime.acknowledged(found, identifier=post), 201)
+
+
+@router.get("/{post}/roster", response_model=ShiftRoster)
+def read_roster(
+    caller: TheCaller, runtime: RunningService, post: Annotated[PostCode, Path()]
+) -> Response:
+    """Return where the shift stands: its minutes, what they went to, and what is expected."""
+    check_path(runtime, caller, post)
+    with runtime.store.read() as snapshot:
+        as_of = runtime.journal.head(snapshot).as_of
+        shift = runtime.settings.shifts.shift(post, as_of)
+        running = runtime.workload.running(snapshot, shift, now=as_of)
+    is_blind = caller.role is Role.CHECKPOINT
+    sides = [
+        {
+            "channel": channel.code,
+            "minutes": side.minutes,
+            "picked": None if is_blind else side.spent.ours,
+            "mandated": None if is_blind else side.spent.mandated,
+            "left": side.left,
+            "arrivals_expected": side.outlook.arrivals,
+            "oversubscribed": None if is_blind else side.is_oversubscribed,
+        }
+        for channel, side in running.sides().items()
+    ]
+    stands = {"post": post, "shift": shift.shift_id, "as_of": rfc3339(as_of), "channels": sides}
+    return answer(stands | {"closes_at": rfc3339(shift.closes_at)})
+
+
+report_router = APIRouter(
+    prefix="/v1/posts", tags=["shift"], responses=said(401, 403, 404, 422, 503)
+)
+
+
+@report_router.get("/{post}/shift", response_model=ShiftReport)
+def shift(
+    caller: TheCaller,
+    runtime: RunningService,
+    post: Annotated[PostCode, Path()],
+    at: Annotated[Time | None, Query()] = None,
+) -> Response:
+    """Return the report of the shift that a time falls into, by default the running one."""
+    check_path(runtime, caller, post)
+    return answer(report(runtime, post, runtime.now() if at is None else micros(at)))

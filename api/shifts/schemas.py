@@ -1,0 +1,83 @@
+"""What the shift's report answers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from api.decisions.schemas import ChannelCode
+from api.http.schema_base import Described, Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFigures(Described):
+    """What came of the vehicles that one thing sent to officers."""
+
+    stream: Literal["score", "profile", "watchlist", "random", "override", "officer"]
+    """An override is a vehicle that the engine let go and a supervisor sent."""
+    sent: int
+    inspected: int
+    """By an act that could find something."""
+    papers_only: int
+    """Acts of papers or scales alone: no evidence that a vehicle carried nothing."""
+    hits: int
+    seizures: int
+    hit_rate: Estimate
+    """Of the inspected."""
+    seizure_rate: Estimate
+    minutes: float
+    """As acts reported them; ``acts_with_minutes`` did."""
+    acts_with_minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Median(Described):
+    """A median with its 95 % interval, or why it cannot be known yet."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    knowable: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftFigures(Described):
+    """What was decided and found in a period."""
+
+    decisions: int
+    channels: dict[ChannelCode, int]
+    """Where the engine sent them."""
+    streams: list[StreamFigures]
+    delay_of_lawful: Median
+    """Minutes from the decision to the act, of vehicles on which nothing was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftMinutes(Described):
+    """What a channel's minutes went to in the shift."""
+
+    channel: Literal["yellow", "red"]
+    roster: float | None
+    """None where there is none, or where the shift is over."""
+    vehicles: int
+    expected: float
+    inspected: int
+    reported: float
+    acts_with_minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftReport(Described):
+    """What a shift found for its minutes, beside the post's last 28 days."""
+
+    post: str
+    shift: str
+    as_of: datetime
+    opens_at: datetime
+    closes_at: datetime
+    is_running: bool
+    synthetic: bool
+    this_shift: ShiftFigures
+    last_28_days: ShiftFigures
+    minutes: list[ShiftMinutes]

@@ -1,0 +1,89 @@
+"""What is wrong with a field of a form, in the reader's words.
+
+The rule decides which sentence it is, or the field where there is only one thing to do about it. No
+sentence names a field by its code: what has none says to look at the field again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from api.web.form_fields import Mistake
+from api.web.i18n import Speech
+from api.web.labels import TABLES
+from api.web.message_patterns import N_
+
+OTHERWISE: Final = N_("Look at this entry again.")
+FORM: Final = N_("Form")
+"""What a fault of the form as a whole is called."""
+RULES: Final[Mapping[str, str]] = {
+    "ambiguous_number": N_("This can be read as {whole} or as {fraction}: write one of these."),
+    "not_a_number": N_("Write a number in digits, without a unit: for example 2300 or {example}."),
+    "negative": N_("The number must not be below zero."),
+    "greater_than": N_("The number must be above zero."),
+    "too_large": N_("The number is too large."),
+    "too_long": N_("The text is too long."),
+    "missing_key": N_("Fill in this field."),
+    "control_character": N_("Remove the characters that cannot be printed."),
+    "not_a_day": N_("Choose a day of the calendar."),
+    "bad_time": N_("Choose a day of the calendar."),
+    "old_form": N_("This form was opened too long ago: send it once more."),
+    "agreed_override": N_(
+        "“I agree with the reasons” is no reason to send the vehicle elsewhere: choose another."
+    ),
+    "agreed_elsewhere": N_("You agree, and a channel is chosen: choose “send elsewhere” or none."),
+    "seized_without_seizure": N_(
+        "Something is entered as seized: choose “a seizure”, or empty those fields."
+    ),
+    "validity": N_("The last day must come after the first and within 366 days."),
+    "expiry": N_("The last day must lie ahead, within the next 366 days."),
+    "taken": N_("This code was used before: choose another."),
+    "unknown": N_("No profile has this code."),
+    "refused_expression": N_("This expression cannot run; what is wrong is said below it."),
+}
+"""By the rule that is broken."""
+FIELDS: Final[Mapping[str, str]] = {
+    "outcome": N_("Choose what the inspection found."),
+    "methods": N_("Choose methods from the list."),
+    "places_searched": N_("Choose places from the list."),
+    "team": N_("Choose a team that is on duty."),
+    "substance_class": N_("Choose the kind of goods seized."),
+    "place": N_("Choose a place from the list."),
+    "verdict": N_("Choose whether you agree or send the vehicle elsewhere."),
+    "channel": N_("Choose a channel."),
+    "reason_code": N_("Choose a reason from the list."),
+    "post": N_("Choose a post from the list."),
+    "code": N_("Use up to 32 capital letters, digits, - and _, a letter or digit first."),
+    "percentage": N_("Write a number above 0 and up to 100."),
+}
+"""By the field, where its rules all come to the same."""
+_OWN: Final = frozenset(RULES) - {"missing_key", "too_long", "negative", "too_large"} - {
+    "greater_than", "control_character"
+}  # fmt: skip
+"""Rules whose sentence says more than the field's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One field that needs a correction."""
+
+    field: str
+    name: str
+    """What the page calls the field."""
+    text: str
+
+
+def corrections(mistakes: Sequence[Mistake], speech: Speech) -> dict[str, Correction]:
+    """Return what the page says of each field, the first mistake of each."""
+    found: dict[str, Correction] = {}
+    for one in mistakes:
+        name = TABLES["field"].get(one.at, FORM)
+        text = speech.say(_sentence(one), **one.values)
+        found.setdefault(one.at, Correction(one.at, speech.say(name), text))
+    return found
+
+
+def _sentence(mistake: Mistake) -> str:
+    if mistake.rule in _OWN:
+        return RULES[mistake.rule]
+    return FIELDS.get(mistake.at) or RULES.get(mistake.rule, OTHERWISE)

@@ -1,0 +1,55 @@
+"""Which pages stand in the head of every page: one list, in the order of a night's work.
+
+A page is listed for those whom its twin admits, so that nobody is shown a door that stays shut.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from api.web.message_patterns import N_
+from api.web.visitor import TWINS, Visitor
+
+SECTIONS: Mapping[str, str] = {
+    "/posts/{post}/queue": N_("Queue"),
+    "/posts/{post}/shift": N_("Shift report"),
+    "/posts/{post}/integrity": N_("Integrity"),
+    "/posts/{post}/draws": N_("Draws"),
+    "/journal": N_("Journal"),
+    "/": N_("Posts"),
+    "/profiles": N_("Profiles"),
+    "/watchlist": N_("Watch list"),
+    "/finds": N_("Finds to confirm"),
+    "/models": N_("Models"),
+    "/drift": N_("Drift"),
+}
+"""Path and name; one with a post stands on that post's pages alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One link of the menu."""
+
+    text: str
+    path: str
+    is_here: bool
+
+
+def menu(visitor: Visitor | None, post: str | None, path: str) -> list[Entry]:
+    """Return what the menu of a page at ``path`` offers its visitor."""
+    if visitor is None:
+        return []
+    found = []
+    for pattern, text in SECTIONS.items():
+        if _is_open(pattern, visitor) and (post is not None or "{post}" not in pattern):
+            to = pattern.replace("{post}", quote(post or "", safe=""))
+            inside = path == to or (to != "/" and path.startswith(f"{to}/"))
+            found.append(Entry(text, to, inside))
+    return found
+
+
+def _is_open(pattern: str, visitor: Visitor) -> bool:
+    """Tell whether a page is for this visitor; the posts are for whoever may see several."""
+    if pattern == "/":
+        return not visitor.caller.post
+    return visitor.may(*TWINS["GET", pattern])

@@ -1,0 +1,108 @@
+"""What every page has in common: security headers, and refusals that a person can read.
+
+No page runs a script or takes a style that is not a file of ours, loads anything from elsewhere,
+may be framed, or is kept by a cache.
+"""
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from api.http.problems import STATUS, answer_http
+from api.web.field_errors import corrections
+from api.web.form_fields import FormError
+from api.web.templates_env import page, speech_of
+from api.web.visitor import Visitor, identify
+from engine.errors import NotAuthenticatedError, NotFoundError, RiskError
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class PageRoute(APIRoute):
+    """A route whose answers are for people."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler, with what is refused turned into a page."""
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            try:
+                answer = await handle(request)
+            except NotAuthenticatedError:
+                answer = to_login(request)
+            except (RiskError, RequestValidationError, FormError) as error:
+                answer = await refused(request, error)
+            for name, value in HEADERS.items():
+                answer.headers.setdefault(name, value)
+            return answer
+
+        return handler
+
+
+def to_login(request: Request) -> Response:
+    """Send somebody to sign in, and back to where they wanted to go."""
+    path = request.url.path if request.method == "GET" else ""
+    wanted = "" if path in ("", "/") else f"?next={quote(path)}"
+    return RedirectResponse(f"/login{wanted}", 303)
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """Return a refusal as a page; it repeats nothing of what was sent.
+
+    Who is signed in keeps the menu and their name; who is not, or may not be known, gets neither.
+    """
+    status = STATUS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY)  # type: ignore[arg-type]
+    visitor = await _visitor(request)
+    values: dict[str, Any] = {
+        "kind": int(status),
+        "why": type(error).__name__,
+        "cause": getattr(error, "cause", ""),
+        "missing": error.kind if isinstance(error, NotFoundError) else "",
+        "wrong": corrections(getattr(error, "mistakes", ()), speech_of(request)),
+        "visitor": visitor,
+        "post": None if visitor is None else visitor.caller.post,
+    }
+    return page(request, "refused.html", status=status, **values)
+
+
+async def answer_unknown(request: Request, error: Exception) -> Response:
+    """Answer an address that nothing is at: a page for a browser, a problem for a machine."""
+    is_browser = "text/html" in request.headers.get("accept", "")
+    is_missing = isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND
+    if not (is_browser and is_missing) or request.url.path.startswith("/v1/"):
+        return await answer_http(request, error)
+    answer = await refused(request, NotFoundError("page", ""))
+    answer.headers.update(HEADERS)
+    return answer
+
+
+async def _visitor(request: Request) -> Visitor | None:
+    try:
+        return await identify(request, request.app.state.runtime)
+    except RiskError:
+        return None
+
+
+def local(path: str) -> str:
+    """Return a path of this site as it is, and the first page for anything else."""
+    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if is_ours and "\\" not in path else "/"

@@ -1,0 +1,129 @@
+"""Sign in, sign out, choose a language."""
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api.auth.credentials import is_token
+from api.auth.sessions import SignedIn, cookie_name, token_of
+from api.http.dependencies import RunningService
+from api.service.runtime import Runtime
+from api.web import i18n
+from api.web.page_route import PageRoute, local
+from api.web.templates_env import page
+from api.web.visitor import VISIT, TheForm, TheVisitor, field, new_visit, sent_form
+from engine.errors import NotAuthenticatedError
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+LONGEST_NAME, LONGEST_PASSWORD = 64, 200
+_YEAR = 365 * 24 * 3600
+_LARGEST_FORM = 16 * 1024
+HELD_SECONDS, MOST_HELD = 1.0, 64
+"""How long an attempt that no password is looked at for waits for its answer, and how many do: who
+sends the next only after the answer to the last costs next to nothing."""
+BUSY_SECONDS = 2
+"""When to try again where too many sign in at once."""
+
+
+@router.get("/login")
+async def form(request: Request, wanted: Annotated[str, Query(alias="next")] = "/") -> Response:
+    """Show the form."""
+    return _form(request, wanted=local(wanted))
+
+
+@router.post("/login")
+async def sign_in(request: Request, runtime: RunningService) -> Response:
+    """Sign somebody in who knows the password."""
+    form = await sent_form(request, runtime, request.cookies.get(VISIT, ""), most=_LARGEST_FORM)
+    name, password = field(form, "name"), field(form, "password")
+    wanted = local(field(form, "next") or "/")
+    address = request.client.host if request.client else ""
+    if runtime.executors.sign_in.is_full:
+        return await _held(request, wanted=wanted, seconds=BUSY_SECONDS, status=503)
+    if seconds := runtime.sessions.attempts.begin(address, name):
+        return await _held(request, wanted=wanted, seconds=seconds, status=429)
+    begun = await runtime.executors.sign_in.run(_try, runtime, name, password)
+    if begun is None:
+        return _form(request, wanted=wanted, status=401)
+    runtime.sessions.attempts.succeeded(address, name)
+    answer = RedirectResponse(wanted, 303)
+    _keep(request, answer, cookie_name(request), begun.token, seconds=begun.seconds)
+    answer.delete_cookie(VISIT)
+    return answer
+
+
+@router.post("/logout")
+async def sign_out(
+    request: Request, runtime: RunningService, visitor: TheVisitor, form: TheForm
+) -> Response:
+    """End the session."""
+    await asyncio.to_thread(runtime.sessions.end, token_of(request))
+    answer = RedirectResponse("/login", 303)
+    _keep(request, answer, cookie_name(request), "", seconds=0)
+    return answer
+
+
+@router.get("/language/{code}")
+async def choose(
+    request: Request,
+    code: Literal["en", "ru", "uz", "tg"],
+    back: Annotated[str, Query()] = "/",
+) -> Response:
+    """Remember a language, and go back."""
+    answer = RedirectResponse(local(back), 303)
+    _keep(request, answer, i18n.COOKIE, code, seconds=_YEAR)
+    return answer
+
+
+def _try(runtime: Runtime, name: str, password: str) -> SignedIn | None:
+    """Return a new session, None where name or password are wrong."""
+    if not 0 < len(name) <= LONGEST_NAME or not 0 < len(password) <= LONGEST_PASSWORD:
+        return None
+    try:
+        role = runtime.accounts.sign_in(name, password)
+    except NotAuthenticatedError:
+        return None
+    return runtime.sessions.begin(name, role)
+
+
+async def _held(request: Request, *, wanted: str, seconds: int, status: int) -> Response:
+    """Answer an attempt for which no password was looked at, after a while."""
+    attempts = request.app.state.runtime.sessions.attempts
+    if attempts.held >= MOST_HELD:
+        return Response(status_code=status, headers={"Retry-After": str(seconds)})
+    attempts.held += 1
+    try:
+        await asyncio.sleep(HELD_SECONDS)
+    finally:
+        attempts.held -= 1
+    return _form(request, wanted=wanted, seconds=seconds, status=status)
+
+
+def _form(request: Request, *, wanted: str, status: int = 200, seconds: int = 0) -> Response:
+    visit = request.cookies.get(VISIT, "")
+    visit = visit if is_token(visit) else new_visit()
+    runtime: Runtime = request.app.state.runtime
+    shown: dict[str, Any] = {
+        "form_token": runtime.sessions.form_token(visit),
+        "wanted": wanted,
+        "failed": status != 200,
+        "seconds": seconds,
+        "busy": status == 503,
+        "visitor": None,
+    }
+    answer = page(request, "login.html", status=status, **shown)
+    if seconds:
+        answer.headers["Retry-After"] = str(seconds)
+    _keep(request, answer, VISIT, visit, seconds=3600)
+    return answer
+
+
+def _keep(request: Request, answer: Response, name: str, value: str, *, seconds: int) -> None:
+    """Set a cookie that no script reads and no other site's request carries."""
+    is_secure = request.url.scheme == "https"
+    answer.set_cookie(
+        name, value, max_age=seconds, httponly=True, samesite="strict", secure=is_secure
+    )

@@ -1,0 +1,71 @@
+"""Templates: one environment a language, everything escaped, nothing undefined let through."""
+
+import hashlib
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.web.i18n import LANGUAGES, Speech, language_of, translations
+from api.web.labels import TABLES
+from api.web.menu import menu
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+
+@cache
+def environment(code: str) -> Environment:
+    """Return the templates as they speak one language."""
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    catalogue: Any = translations(code)
+    made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]
+    say = catalogue.gettext
+
+    def label(table: str, code: str) -> str:
+        known = TABLES[table].get(code)
+        return code if known is None else str(say(known))
+
+    made.globals.update(languages=LANGUAGES, static=static, label=label, word=say)
+    made.filters.update(instant=datetime.fromisoformat, segment=lambda text: quote(text, safe=""))
+    return made
+
+
+def speech_of(request: Request) -> Speech:
+    """Return how the reader of this request is spoken to."""
+    offset: int = request.app.state.runtime.settings.utc_offset_minutes
+    return Speech(language_of(request), offset)
+
+
+def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page."""
+    speech = speech_of(request)
+    known = {
+        "speech": speech,
+        "path": request.url.path,
+        "synthetic": request.app.state.runtime.network.synthetic,
+        "twin": None,
+        "post": None,
+    }
+    known["menu"] = menu(values.get("visitor"), values.get("post"), request.url.path)
+    text = environment(speech.code).get_template(template).render(known | values)
+    return HTMLResponse(text, status, headers={"Content-Language": speech.code})
+
+
+@cache
+def static(name: str) -> str:
+    """Return the address of a file of ours; it changes with the file."""
+    version = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={version}"
