@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.leaks import told_in
+from tests.support.personal_data import told_in
 
 if TYPE_CHECKING:
     from engine.storage.database import Store
@@ -24,10 +24,20 @@ ORDER = 20_240_311
 """Shuffles the tests of every file alike in each run; ``--randomly-seed=N`` otherwise."""
 
 LONGEST = (
-    "test_faults", "test_desk", "test_simulate", "test_duck", "test_analysts", "test_openapi",
-    "test_models_bundle", "test_parity_processes", "test_models_explain", "test_models_turned",
-    "test_hostile", "test_profiles", "test_decisions",
-)  # fmt: skip
+    "test_fault_runs",
+    "test_officers",
+    "test_simulation",
+    "test_duckdb_engine",
+    "test_analysts",
+    "test_openapi",
+    "test_bundle",
+    "test_parity_processes",
+    "test_tree_shap",
+    "test_label_flip_test",
+    "test_hostile_texts",
+    "test_profiles",
+    "test_decisions",
+)
 """Files that take seconds, the longest first."""
 
 MOMENT_SECONDS = 15

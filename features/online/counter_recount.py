@@ -1,8 +1,9 @@
 """The counters counted again, for a check of the store's: one backfill of history and journal.
 
 The live counters came about one record after another; a backfill of the same records gives the same
-rows (``tests/store/test_parity_replay.py``) in a fraction of the time. What the last load replaced
-(minutes that acts teach, names of loaded reports) is made as that load made it, from what it knew.
+rows (``tests/store/features/online/test_parity_replay.py``) in a fraction of the time. What the
+last load replaced (minutes that acts teach, names of loaded reports) is made as that load made it,
+from what it knew.
 
 Reads only loads that a record names, under the network that was declared last: a load or a network
 file that was put there without a record is a fault of its own and moves nothing here.

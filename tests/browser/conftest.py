@@ -17,8 +17,8 @@ from api.auth.permissions import Role
 from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings
 from models.explanation.reason_sentences import sentences
-from tests.browser.people import Site, bearer, people
-from tests.service.world import FakeModels, make_home, make_keys
+from tests.browser.users_and_vehicles import Site, bearer, people
+from tests.service.running_service import FakeModels, make_home, make_keys
 
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

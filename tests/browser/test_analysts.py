@@ -13,11 +13,11 @@ from models.lifecycle import transitions
 from models.lifecycle.projection import measurement, on_trial, read_state
 from models.monitoring import trial_results
 from tests.browser.conftest import PATIENCE_MS
-from tests.browser.looks import looked_at
-from tests.browser.people import Site, sign_in, signed_in
-from tests.service.papers import JUDGED, register
-from tests.service.test_pages_models import MEASURED
-from tests.service.test_pages_profiles import FIGURES
+from tests.browser.page_layouts import looked_at
+from tests.browser.users_and_vehicles import Site, sign_in, signed_in
+from tests.service.models.test_model_pages import MEASURED
+from tests.service.profiles.test_profile_pages import FIGURES
+from tests.service.signed_bundles import JUDGED, register
 
 WORDS = {
     "en": {"may run": "It may run", "at": "Position 21", "in force": "in force"},

@@ -11,9 +11,9 @@ from api.web.i18n import LANGUAGES
 from engine.journal.journal import JOURNAL
 from engine.targeting.find_confirmation import SEIZURE
 from tests.browser.conftest import PATIENCE_MS
-from tests.browser.looks import looked_at
-from tests.browser.people import Site, signed_in
-from tests.unit.test_numerals import GROUPED, SPELLINGS
+from tests.browser.page_layouts import looked_at
+from tests.browser.users_and_vehicles import Site, signed_in
+from tests.unit.api.web.test_number_parsing import GROUPED, SPELLINGS
 
 PHONE = ViewportSize(width=390, height=844)
 ECHO = {"en": "2,300 g", "ru": "2 300 г", "uz": "2 300 g", "tg": "2 300 г"}

@@ -15,16 +15,16 @@ import time_machine
 
 import engine.shifts.shift_state
 from api.service.settings import Settings
-from tests.service.world import FakeModels, World, make_home, make_keys, open_world
+from tests.service.running_service import FakeModels, World, make_home, make_keys, open_world
 
 NOON = datetime(2026, 10, 14, 7, tzinfo=UTC)
 OWN_TIME = (
     "test_backup",
-    "test_faults",
+    "test_fault_runs",
     "test_authority",
     "test_projections",
     "test_old_home",
-    "test_rebuild",
+    "test_home_rebuild",
 )
 
 

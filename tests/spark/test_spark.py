@@ -28,8 +28,8 @@ from features.offline.sql.assemble import finish
 from features.offline.sql.relations import encode
 from features.offline.sql.spark_engine import Split, answer, session
 from features.offline.sql.window_queries import Question, questions, split
-from tests import sql_bugs
-from tests.histories import history, tables
+from tests.support import sql_bugs
+from tests.support.random_histories import history, tables
 
 CROSSINGS_OF_20_000_EVENTS = 13_000
 HERE = "127.0.0.1"

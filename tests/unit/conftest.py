@@ -10,7 +10,7 @@ from models.statistics import intervals
 
 DRAWS = 60
 """A report wants an interval for every figure, and its tests hardly ever one that is narrow."""
-OF_INTERVALS = ("test_models_metrics",)
+OF_INTERVALS = ("test_ranking_metrics",)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,28 +1,52 @@
-"""The first thing that is read of a folder names every module in it, and none that is not there."""
+"""Every package's ``__init__`` is its map: one line for each module and package in it."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+LAYERS = ("engine", "features", "models", "experiments", "api")
+LINE = re.compile(r"^(\w+) {2,}\S", re.MULTILINE)
+MOST = 15
+"""Modules in a room; migrations are a history, and no room."""
+PACKAGES = sorted(
+    path.parent
+    for layer in LAYERS
+    for path in (ROOT / layer).rglob("__init__.py")
+    if "migrations" not in path.parts
+)
 
 
-def missing(folder: Path) -> list[str]:
-    """Return the modules that the folder's map does not name."""
-    told = (folder / "__init__.py").read_text("utf-8")
-    modules = sorted(one.stem for one in folder.glob("*.py") if one.stem != "__init__")
-    return [name for name in modules if not re.search(rf"\b{name}\b", told)]
+def mapped(folder: Path) -> set[str]:
+    """Return the names that the folder's map lists."""
+    tree = ast.parse((folder / "__init__.py").read_text("utf-8"))
+    return set(LINE.findall(ast.get_docstring(tree) or ""))
 
 
-@pytest.mark.parametrize("name", ["models"])
-def test_the_map_names_every_module(name: str) -> None:
-    assert missing(ROOT / name) == []
+def present(folder: Path) -> set[str]:
+    """Return the modules and packages of a folder."""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    return modules | {path.parent.name for path in folder.glob("*/__init__.py")}
 
 
-def test_a_module_that_is_not_named_is_found(tmp_path: Path) -> None:
-    """The twin."""
-    (tmp_path / "__init__.py").write_text('"""walk: down the trees; turned: labels."""', "utf-8")
-    for name in ("walk", "turn", "turned"):
+@pytest.mark.parametrize("folder", PACKAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_map_lists_what_is_there(folder: Path) -> None:
+    assert mapped(folder) == present(folder)
+    assert len(list(folder.glob("[!_]*.py"))) <= MOST
+
+
+def test_every_folder_of_modules_is_a_package() -> None:
+    folders = {path.parent for layer in LAYERS for path in (ROOT / layer).rglob("*.py")}
+    assert [one for one in folders if not (one / "__init__.py").exists()] == [
+        ROOT / "api" / "migrations" / "versions"
+    ]
+
+
+def test_a_module_that_is_not_listed_is_found(tmp_path: Path) -> None:
+    """Negative control."""
+    (tmp_path / "__init__.py").write_text('"""A room.\n\nwalk  down the trees\n"""', "utf-8")
+    for name in ("walk", "turn"):
         (tmp_path / f"{name}.py").touch()
-    assert missing(tmp_path) == ["turn"]
+    assert present(tmp_path) - mapped(tmp_path) == {"turn"}

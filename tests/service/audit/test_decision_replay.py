@@ -1,0 +1,164 @@
+"""Stored decisions come out again from the journal alone: of every kind, and of older engines."""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from api.auth.permissions import Role
+from engine.audit.decision_replay import Recomputed
+from engine.decision.record_codec import read_back
+from engine.queue.queue import Filed, listed
+from tests.service.decisions.test_amendments import amend, heavier
+from tests.service.reports.test_acts import act
+from tests.service.running_service import World, arrival
+
+DECISIONS = 1000 if os.environ.get("DARVOZA_PROOF") else 60
+START = 200_000
+Body = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def decided(world: World) -> list[Filed]:
+    """Decide, amend, search and roster, so that what decisions stand on is another each time."""
+    bodies = [arrival(START + number) for number in range(DECISIONS)]
+    for at in range(0, DECISIONS, 20):
+        answers = [world.decide(body).json() for body in bodies[at : at + 20]]
+        for body, first in list(zip(bodies[at:], answers, strict=False))[1::7]:
+            if body["declaration"] is not None:
+                assert amend(world, first, heavier(body, 3.0 * at + 1)).status_code == 201
+        referred = [one for one in answers if one["channel"] in ("yellow", "red")]
+        for one in referred[:2]:
+            number = int(one["crossing_id"].removeprefix("c-"))
+            searched = ["cargo.among", "chassis.axle"]
+            filed = act(number, one["crossing_id"], places_searched=searched, minutes=30.0 + at)
+            assert world.post("/v1/inspections", filed).status_code == 201
+        roster = {"minutes": {"physical": 200.0 + at, "documents": 60.0, "xray": 60.0}}
+        put = world.client.put("/v1/posts/OYB/roster", json=roster, headers=supervisor(world))
+        assert put.status_code in (200, 201), put.text
+    with world.runtime.store.read() as connection:
+        return list(listed(connection, post=None, channel=None, since=0, most=2 * DECISIONS))
+
+
+def supervisor(world: World) -> dict[str, str]:
+    return world.headers(Role.SUPERVISOR)
+
+
+def again(world: World, filed: list[Filed]) -> list[Recomputed]:
+    with world.runtime.store.read() as connection:
+        return [world.runtime.recompute.decision(connection, one.seq) for one in filed]
+
+
+def test_every_decision_comes_out_the_same(world: World, decided: list[Filed]) -> None:
+    assert len(decided) >= DECISIONS
+    made = again(world, decided)
+    assert [one.stored["crossing_id"] for one in made if not one.is_identical] == []
+    kinds = Counter(one.stored["channel"] for one in made)
+    assert {"green", "yellow", "red"} <= set(kinds)
+    assert sum(one.amends is not None for one in decided) >= DECISIONS // 20
+    for name in ("channel", "risk", "reasons"):
+        assert [one.stored[name] for one in made] == [one.again[name] for one in made]
+
+
+def of_an_older_engine(body: Body) -> Body:
+    """Return a record as it was written before minutes, amendments and orders were learnt."""
+    late = {"searches", "minutes", "matches", "amends", "amendment", "rules", "trial"}
+    late |= {"placement", "peers", "sentences"}
+    told = {name: value for name, value in body["inputs"].items() if name not in late}
+    checklist = [{"place": "cargo.among", "method": "physical", "why": "often"}]
+    decision = dict(body["decision"])
+    if decision["search_order"]:
+        decision["search_order"] = checklist
+    del decision["watchlist"], decision["trial"]
+    return body | {"inputs": told, "decision": decision}
+
+
+def served(world: World, monkeypatch: pytest.MonkeyPatch, changed: Callable[[Body], Body]) -> None:
+    """Let the journal hand out every decision otherwise."""
+    read = world.runtime.journal.body
+
+    def body(connection: Any, seq: int) -> Body:
+        found = read(connection, seq)
+        return changed(found) if "inputs" in found else found
+
+    monkeypatch.setattr(type(world.runtime.journal), "body", staticmethod(body))
+
+
+def test_a_record_of_an_older_engine_is_read_and_comes_out_the_same(
+    world: World, decided: list[Filed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served(world, monkeypatch, of_an_older_engine)
+    plain = [one for one in decided if one.amends is None][:200]
+    made = again(world, plain)
+    assert [one.stored["crossing_id"] for one in made if not one.is_identical] == []
+    assert any(one.stored["search_order"] for one in made)
+    read = world.get(f"/v1/decisions/{plain[0].decision_id}/explanation")
+    assert read.status_code == 200
+
+
+def test_a_place_that_its_record_does_not_give_is_found(
+    world: World, decided: list[Filed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: the merits that a place was drawn among, changed in the record."""
+
+    def changed(body: Body) -> Body:
+        inputs = body["inputs"] | {"peers": [one / 2 for one in body["inputs"]["peers"]]}
+        return body | {"inputs": inputs}
+
+    served(world, monkeypatch, changed)
+    made = again(world, decided)
+    assert any(not one.same_place for one in made)
+    assert all(one.stored == one.again for one in made)
+
+
+def of_other_sentences(body: Body, *, more: float = 0.0) -> Body:
+    """Return a record whose reasons an earlier rule put into words."""
+    said = {name: value for name, value in body["inputs"].items() if name != "sentences"}
+    reasons = [
+        {
+            "code": one["code"],
+            "text": f"So said before: {one['code']} 4.5% (smoothed).",
+            "fact": "4.5% (smoothed)",
+            "comparison": "2.8%",
+            "contribution": one["contribution"] + more,
+        }
+        for one in body["decision"]["reasons"]
+    ]
+    return body | {"inputs": said, "decision": body["decision"] | {"reasons": reasons}}
+
+
+def test_reasons_of_the_rule_before_stand_and_the_numbers_behind_them_come_out_again(
+    world: World, decided: list[Filed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served(world, monkeypatch, of_other_sentences)
+    made = again(world, decided)
+    assert any(one.stored["reasons"] for one in made) and all(one.is_identical for one in made)
+    assert all(
+        said["text"].startswith("So said before")
+        for one in decided
+        for said in world.get(f"/v1/decisions/{one.decision_id}").json()["reasons"]
+    )
+    monkeypatch.undo()
+    served(world, monkeypatch, lambda body: of_other_sentences(body, more=1e-9))
+    weighed = [one for one in again(world, decided) if one.stored["reasons"]]
+    assert weighed and not any(one.is_identical for one in weighed), "a number that was changed"
+
+
+def test_what_an_older_record_does_say_is_held_to_it(
+    world: World, decided: list[Filed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin: defaults stand in for what is missing, never for what is there and wrong."""
+
+    def changed(body: Body) -> Body:
+        older = of_an_older_engine(body)
+        older["decision"]["propensity"] += 1e-12
+        return older
+
+    served(world, monkeypatch, changed)
+    assert not any(one.is_identical for one in again(world, decided[:20]))
+    monkeypatch.undo()
+    served(world, monkeypatch, lambda body: body | {"inputs": {}})
+    with pytest.raises(KeyError), world.runtime.store.read() as connection:
+        read_back(world.runtime.journal.body(connection, decided[0].seq))

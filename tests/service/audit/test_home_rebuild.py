@@ -1,0 +1,213 @@
+"""Tables that were edited, made again from the journal: the service then answers as before."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from typer.testing import CliRunner
+
+import api.audit.home_rebuild
+from api.audit.home_check import check_home
+from api.audit.home_rebuild import rebuild_home
+from api.cli.main import app
+from api.service.runtime import open_store
+from api.service.settings import Settings
+from engine.audit.erasures import erasure_draft
+from engine.errors import HomeError, StoreUnavailableError
+from engine.journal.entries import Draft
+from engine.journal.journal import Journal
+from engine.journal.receipts import open_signer
+from engine.storage.database import Store
+from engine.storage.home import DATABASE_VARIABLE, Home
+from tests.service.audit.test_projections import EDITS
+from tests.service.eventful_home import ENTRIES, live
+from tests.service.running_service import POST, FakeModels, World, make_home, make_keys, open_world
+
+READS = (
+    f"/v1/posts/{POST}/queue",
+    "/v1/decisions?limit=50",
+    "/v1/watchlist",
+    "/v1/profiles",
+    f"/v1/posts/{POST}/roster",
+)
+SKIPPED = {"digest of a key", "role and password of a user", "removed user is back"}
+"""Edits that destroy a secret: they have a test of their own."""
+
+
+def answers(home: Home, keys: Any, other: str, *, fill: bool = False) -> list[Any]:
+    """Serve a home, let it live where that is asked, and return what it answers."""
+    client, served = open_world(home, FakeModels(), Settings(key_seconds=0.2))
+    with client:
+        world = World(home, FakeModels(), client, served.state.runtime, keys, other)
+        if fill:
+            live(world)
+        found = [world.get(path) for path in READS]
+        assert {one.status_code for one in found} == {200}
+        return [_timeless(one.json()) for one in found]
+
+
+def _timeless(value: Any) -> Any:
+    """Return an answer without what the clock moves on its own."""
+    if isinstance(value, dict):
+        return {k: _timeless(v) for k, v in value.items() if k not in ("as_of", "since")}
+    return [_timeless(one) for one in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Home, Any, str, list[Any]]]:
+    """Return a home that was lived in, its keys, and what its service answered."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv(DATABASE_VARIABLE, raising=False)
+        if request.param == "postgresql":
+            url = request.getfixturevalue("postgresql_database")
+            request.getfixturevalue("cluster").empty(url)
+            patched.setenv(DATABASE_VARIABLE, url)
+        home = make_home(tmp_path_factory.mktemp("home"))
+        keys, other = make_keys(home)
+        yield home, keys, other, answers(home, keys, other, fill=True)
+
+
+Served = tuple[Home, Any, str, list[Any]]
+
+
+@pytest.fixture
+def store(served: Served) -> Iterator[Store]:
+    store = open_store(served[0])
+    yield store
+    store.dispose()
+
+
+def edit(store: Store, *names: str) -> None:
+    with store.write() as connection:
+        for name in names:
+            connection.execute(text(EDITS[name].sql.replace(":", "\\:")))
+
+
+def test_edited_tables_are_made_again_and_the_service_answers_as_before(
+    served: Served, store: Store
+) -> None:
+    home, keys, other, before = served
+    edit(store, *(name for name in EDITS if name not in SKIPPED))
+    assert not check_home(home, store).ok
+    told = CliRunner().invoke(app, ["rebuild", "--home", str(home.root), "--json"])
+    assert told.exit_code == 0, told.output
+    dropped = [row for row in json.loads(told.stdout)["dropped"] if row["table"] == "shifts"]
+    assert dropped == [{"table": "shifts", "key": key} for key in _lost_shifts(store)]
+    verdict = check_home(home, store)
+    assert (verdict.faults, verdict.notes) == ((), ())
+    assert answers(home, keys, other) == before
+
+
+def _lost_shifts(store: Store) -> list[str]:
+    with store.read() as connection:
+        rows = connection.execute(text("SELECT shift_id FROM shifts ORDER BY shift_id"))
+        return [str(shift) for (shift,) in rows]
+
+
+def test_a_secret_that_does_not_fit_is_dropped_by_name(served: Served, store: Store) -> None:
+    home = served[0]
+    edit(store, "digest of a key", "role and password of a user")
+    rebuilt = rebuild_home(home, store)
+    assert {"access_keys", "users"} <= {table for table, _ in rebuilt.dropped}
+    assert ("users", "ada") in rebuilt.dropped
+    assert check_home(home, store).ok, "a record names what was dropped"
+    with store.write() as connection:
+        connection.execute(text("UPDATE users SET password = '!ben' WHERE name = 'ben'"))
+    faults = check_home(home, store).faults
+    assert [(fault.table, fault.rule) for fault in faults] == [("users", "differs")]
+    rebuild_home(home, store)
+
+
+def test_a_crash_leaves_the_old_tables(
+    served: Served, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(store, "review deleted")
+    before = check_home(served[0], store).faults
+
+    def crash(*_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(api.audit.home_rebuild, "_restore_indexes", crash)
+        with pytest.raises(RuntimeError):
+            rebuild_home(served[0], store)
+    assert check_home(served[0], store).faults == before != ()
+    rebuild_home(served[0], store)
+    assert check_home(served[0], store).ok
+
+
+def test_it_refuses_while_another_writer_holds_the_store(
+    served: Served, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = served[0]
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with store.write() as connection:
+            connection.execute(text("SELECT 1"))
+            held.set()
+            done.wait(30)
+
+    writer = threading.Thread(target=hold)
+    writer.start()
+    held.wait(30)
+    try:
+        with pytest.raises(StoreUnavailableError):
+            rebuild_home(home, store)
+    finally:
+        done.set()
+        writer.join()
+    plain = api.audit.home_rebuild._checks
+
+    def recorded(home: Home, live_: Any) -> Any:
+        Journal(store).append([Draft("tick", "", "", {})])
+        return plain(home, live_)
+
+    monkeypatch.setattr(api.audit.home_rebuild, "_checks", recorded)
+    with pytest.raises(HomeError, match="stop the service"):
+        rebuild_home(home, store)
+
+
+def test_it_makes_nothing_of_a_journal_that_was_changed(served: Served, store: Store) -> None:
+    changed = "UPDATE journal SET subject = :s WHERE seq = 3"
+    with store.write() as connection:
+        subject = connection.scalar(text("SELECT subject FROM journal WHERE seq = 3"))
+        connection.execute(text(changed), {"s": "x"})
+    try:
+        with pytest.raises(HomeError, match="record 3: chain"):
+            rebuild_home(served[0], store)
+    finally:
+        with store.write() as connection:
+            connection.execute(text(changed), {"s": subject})
+
+
+def test_rows_of_erased_records_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(DATABASE_VARIABLE, raising=False)
+    home = make_home(tmp_path / "home")
+    keys, other = make_keys(home)
+    answers(home, keys, other, fill=True)
+    store = open_store(home)
+    with store.read() as connection:
+        query = "SELECT max(seq) FROM journal WHERE kind = 'decision'"
+        seq = connection.execute(text(query)).scalar_one()
+        entry = Journal(store).entry(connection, seq)
+    draft = erasure_draft(open_signer(home), entry.journal_id, {seq: entry.leaf}, by="a", why="b")
+    Journal(store).append([draft])
+    with store.write() as connection:
+        connection.execute(text("DELETE FROM journal_bodies WHERE seq = :s"), {"s": seq})
+    verdict = check_home(home, store)
+    assert verdict.faults == () and verdict.journal.erased == 1
+    assert any("erased" in note for note in verdict.notes)
+    edit(store, "review deleted")
+    rebuild_home(home, store)
+    assert check_home(home, store).faults == ()
+    with store.read() as connection:
+        rows = connection.execute(text("SELECT count(*) FROM decisions")).scalar_one()
+        assert rows == ENTRIES, "the row of the erased record stays as it was"
+    store.dispose()

@@ -1,0 +1,212 @@
+"""The client speaks the whole contract: every route has a call, every answer a type."""
+
+import inspect
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from api.auth.permissions import MAY, OPEN, Role
+from api.cli.demo import _result, _tell
+from api.client.client import Client
+from api.client.transport import Calls, RefusedError
+from api.decisions.schemas import CheckpointView, SupervisorView
+from api.http.openapi_examples import BODIES
+from api.http.schema_base import Problem
+from api.service.subprocess_jobs import Backtests
+from engine.domain.records import Arrival
+from engine.errors import NotEnoughDataError
+from tests.service.extra_callers import person
+from tests.service.running_service import POST, World, arrival
+
+
+class Line:
+    """Stands in for a connection: asks the service in this process."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._found: Any = None
+
+    def request(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> None:
+        self._found = self._world.client.request(method, path, content=body, headers=headers)
+
+    def getresponse(self) -> "Line":
+        return self
+
+    @property
+    def status(self) -> int:
+        return int(self._found.status_code)
+
+    def read(self) -> bytes:
+        return bytes(self._found.content)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def client(world: World, role: Role, headers: dict[str, str] | None = None) -> Client:
+    key = (headers or world.headers(role))["Authorization"].removeprefix("Bearer ")
+    made = Client("here", 0, key)
+    made._connection = Line(world)  # type: ignore[assignment]
+    return made
+
+
+def ahead() -> str:
+    return (datetime.now(UTC) + timedelta(days=9)).isoformat()
+
+
+def test_the_demonstration_prints_a_queue_as_the_service_answers_it(world: World) -> None:
+    with client(world, Role.CHECKPOINT) as desk:
+        for number in range(620_000, 620_060):
+            desk.decide(arrival(number))
+    with client(world, Role.SUPERVISOR) as desk:
+        waiting = [one for one in desk.queue(POST).waiting if isinstance(one, SupervisorView)]
+    shown = json.loads(json.dumps(_result({POST: waiting}, seconds=1.25, version="m-1")))
+    assert shown["synthetic"] and shown["model_version"] == "m-1"
+    asked = world.get(f"/v1/posts/{POST}/queue").json()["waiting"]
+    same = ("decision_id", "channel", "rank", "reasons", "search_order", "as_of", "risk")
+    for ours, theirs in zip(shown["queues"][POST], asked, strict=True):
+        assert [ours[field] for field in same] == [theirs[field] for field in same]
+    assert waiting
+
+
+def test_the_demonstration_outlives_a_connection_that_was_closed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client(world, Role.CHECKPOINT) as desk:
+        line, failed = desk._connection, []
+
+        def broken(*_: Any) -> None:
+            failed.append(True)
+            monkeypatch.undo()
+            raise BrokenPipeError
+
+        monkeypatch.setattr(line, "request", broken)
+        _tell(desk, arrival(630_001))
+        assert failed and desk.decide(arrival(630_002)).post == POST
+    asked = world.get("/v1/decisions?limit=2").json()["decisions"]
+    assert {one["crossing_id"] for one in asked} == {"c-630001", "c-630002"}
+
+
+def test_a_checkpoint_reports(world: World) -> None:
+    with client(world, Role.CHECKPOINT) as desk:
+        body = arrival(610_001)
+        decided = desk.decide(body, key="k-1")
+        assert not isinstance(decided, SupervisorView)
+        assert decided == desk.decide(Arrival.model_validate(body, strict=False), key="k-1")
+        rows = desk.decide_batch([arrival(610_002), arrival(610_003, vehicle_class="zeppelin")])
+        assert isinstance(rows[0], CheckpointView) and isinstance(rows[1], Problem)
+        body["declaration"]["items"][0]["net_mass_kg"] = 5.0
+        assert desk.amend(decided.decision_id, body).decision_id != decided.decision_id
+        assert desk.record(arrival(610_004, direction="exit")).kind == "crossing"
+        act = {"inspection_id": "i-61", "crossing_id": decided.crossing_id, "outcome": "seizure"}
+        at = {"recorded_at": datetime.now(UTC).isoformat()}
+        assert desk.inspect(act | at, team="night 1").receipt.sequence > decided.receipt.sequence
+        found = {"seizure_id": "s-61", "inspection_id": "i-61", "substance_class": "other"}
+        assert desk.seize(found | at | {"crossing_id": decided.crossing_id}).kind == "seizure"
+        assert desk.release(decided.crossing_id).id == decided.crossing_id
+        assert desk.queue(POST).post == POST
+        assert desk.ready().ready
+
+
+def test_supervisors_and_analysts_read_and_judge(world: World) -> None:
+    decided = world.decide(arrival(610_010)).json()["decision_id"]
+    with client(world, Role.SUPERVISOR) as desk:
+        assert isinstance(desk.decision(decided), SupervisorView)
+        assert desk.decisions(post=POST, limit=1).decisions[0].post == POST
+        assert desk.features(decided).decision_id == decided
+        assert desk.explanation(decided).reasons
+        assert desk.past(decided).decision_id == decided
+        assert desk.review(decided, BODIES["Review"]).kind == "review"
+        assert desk.put_roster(POST, {"minutes": {"physical": 600.0}}, key="r-1").id == POST
+        assert desk.roster(POST).channels
+        assert desk.shift(POST).post == POST
+        assert desk.models().models == []
+        with pytest.raises(RefusedError) as refused:
+            desk.approve_model("none")
+        assert refused.value.status == 404 and refused.value.problem["title"] == "NoModel"
+        assert desk.rules_only("as a test").in_force is None
+
+
+def test_an_integrity_officer_reads(world: World) -> None:
+    with client(world, Role.INTEGRITY) as desk:
+        assert desk.shift(POST).post == POST
+        assert desk.integrity(POST, days=7).days == 7
+
+
+@pytest.fixture
+def _no_backtest(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise NotEnoughDataError("the backtest", "there is no history")
+
+    monkeypatch.setattr(Backtests, "run", none)
+
+
+@pytest.mark.usefixtures("_no_backtest")
+def test_profiles_and_the_watch_list_take_two_people(world: World) -> None:
+    first, second = (person(world, Role.SUPERVISOR) for _ in range(2))
+    with (
+        client(world, Role.SUPERVISOR, first) as one,
+        client(world, Role.SUPERVISOR, second) as two,
+    ):
+        profile = BODIES["ProfileProposal"] | {"code": "CLIENT-1", "valid_until": ahead()}
+        made = one.propose_profile(profile, key="p-1")
+        entry = one.propose_entry(BODIES["WatchEntry"] | {"expiry": ahead()})
+        assert one.notice(BODIES["Notice"] | {"expiry": ahead()}).is_notice
+        calls: list[Callable[[], object]] = [
+            lambda: one.try_profile(BODIES["BacktestAsked"]),
+            lambda: one.backtest_profile(made.id),
+            lambda: one.approve("profiles", made.id),
+        ]
+        for call in calls:
+            with pytest.raises(RefusedError):
+                call()
+        assert two.approve("watchlist", entry.id).state == "in_force"
+        assert one.retire("watchlist", entry.id, reason="left").state == "in_force"
+        assert one.profile(made.id).code == "CLIENT-1"
+        assert made.id in [known.code for known in one.profiles().profiles]
+        assert one.entry(entry.id).id == entry.id and one.watchlist().entries
+        assert one.retire("profiles", made.id, reason="of no use").id == made.id
+
+
+class Deaf:
+    """Stands in for a connection that notes what is asked, and answers nothing."""
+
+    def __init__(self) -> None:
+        self.asked: set[tuple[str, str]] = set()
+
+    def request(self, method: str, path: str, *_: object) -> None:
+        self.asked.add((method, path.partition("?")[0]))
+        raise ConnectionError
+
+
+def test_every_route_has_a_call() -> None:
+    deaf, made = Deaf(), Client("here", 0, "dz_none")
+    made._connection = deaf  # type: ignore[assignment]
+    calls = [
+        one
+        for name, one in inspect.getmembers(Client, inspect.isfunction)
+        if not name.startswith("_") and name not in vars(Calls)
+    ]
+    for call in calls:
+        names = [
+            name
+            for name, parameter in inspect.signature(call).parameters.items()
+            if parameter.default is parameter.empty and name not in ("self", "matter")
+        ]
+        for matter in ("profiles", "watchlist"):
+            given = {name: [] if name == "arrivals" else f"{{{name}}}" for name in names}
+            if "matter" in inspect.signature(call).parameters:
+                given["matter"] = matter
+            if call is Client.decisions:
+                given = {}
+            with pytest.raises(ConnectionError):
+                call(made, **given)
+    asked = {(verb, unquote(path)) for verb, path in deaf.asked}
+    routes = {(verb, re.sub(r"{\w+}", "{}", path)) for verb, path in {*MAY, *OPEN}}
+    known = {(verb, re.sub(r"{\w+}", "{}", path)) for verb, path in asked}
+    assert known == routes - {("GET", "/healthz"), ("GET", "/metrics")}

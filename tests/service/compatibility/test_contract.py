@@ -1,0 +1,97 @@
+"""What deployments rely on is as version 0c412e7 had it, but for what later decisions took away."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.app import create_app
+from tests.service.compatibility import deployment_contract
+
+FILE = Path(__file__).parents[2] / "data" / "home-0c412e7" / "contract.json"
+BEFORE: dict[str, Any] = json.loads(FILE.read_text("utf-8"))
+GONE = {
+    # A checkpoint is answered no figure of what it did: docs/decisions/0018-blinding.md.
+    "POST /v1/inspections 201 .basis",
+    "POST /v1/inspections 201 .propensity",
+    # Attempts to sign in are counted in memory: docs/decisions/0019-strangers.md.
+    "sign_in_attempts.",
+}
+"""Starts of lines that later decisions took away, each with its decision."""
+OWED: tuple[str, ...] = ()
+"""Starts of lines that requests owe since, each with its decision."""
+OWNER = re.compile(r" (?:option|argument|query|path|header|cookie) \S+ required$")
+LISTS: dict[str, Callable[[], list[str]]] = {
+    "routes": deployment_contract.routes,
+    "commands": deployment_contract.commands,
+    "variables": deployment_contract.variables,
+    "kinds": deployment_contract.kinds,
+    "tables": deployment_contract.tables,
+}
+
+
+def lost(before: Iterable[str], now: Iterable[str]) -> list[str]:
+    """Return what is no longer there and was not taken away by a decision."""
+    left = set(before) - set(now)
+    return sorted(one for one in left if not one.startswith(tuple(GONE)))
+
+
+def newly_owed(before: Iterable[str], now: Iterable[str]) -> list[str]:
+    """Return what a request owes now and did not before: a field, a parameter or an option.
+
+    What is owed within something that is itself new does not count: old requests leave it out.
+    """
+    known = sorted(set(before))
+    found = []
+    for one in sorted(set(now) - set(known)):
+        owner, _, field = one.rpartition(" .")
+        if " asks" in owner:
+            is_owed = "?" not in field.partition(":")[0]
+        else:
+            owner, is_owed = OWNER.sub("", one), one.endswith(" required")
+        if is_owed and any(line.startswith(owner) for line in known):
+            found.append(one)
+    return [one for one in found if not one.startswith(OWED)]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_nothing_that_deployments_rely_on_is_lost(name: str) -> None:
+    now = LISTS[name]()
+    assert lost(BEFORE[name], now) == []
+
+
+def test_features_keep_their_names_and_their_order() -> None:
+    assert deployment_contract.features() == BEFORE["features"]
+
+
+def test_hashed_and_signed_bytes_are_the_same() -> None:
+    assert deployment_contract.digests() == BEFORE["digests"]
+
+
+def test_a_field_that_is_lost_or_newly_owed_is_found() -> None:
+    """Negative control."""
+    before = ["PUT /a asks .b?: string", "PUT /a 200 .c: number", "PUT /a asks .d: string"]
+    assert lost(before, before[1:]) == before[:1]
+    assert newly_owed(before, [*before, "PUT /a asks .e: string"]) == ["PUT /a asks .e: string"]
+    assert newly_owed(before, [*before, "PUT /a asks .e?: string"]) == []
+    options = ["darvoza keys", "darvoza keys option --role required"]
+    owner = "darvoza keys option --owner required"
+    assert newly_owed(options, [*options, owner]) == [owner]
+    assert (
+        newly_owed(options, [*options, "darvoza clock", "darvoza clock option --as required"]) == []
+    )
+
+
+def test_no_request_owes_more_than_before() -> None:
+    for name in ("routes", "commands"):
+        assert newly_owed(BEFORE[name], LISTS[name]()) == []
+
+
+def test_every_reference_of_the_document_is_held_by_it() -> None:
+    """Version 0c412e7 referred to a body that its document did not hold: of the end of a trial."""
+    document = create_app().openapi()
+    named = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(document)))
+    assert named - set(document["components"]["schemas"]) == set()

@@ -1,0 +1,187 @@
+"""A home that version 0c412e7 wrote opens, verifies, recomputes, serves, and shows all its pages.
+
+``tests/data/home-0c412e7`` holds it, and the script that made it: a synthetic network's history, a
+model that was trained and put into force by two people, 1,001 decisions, acts, seizures, a review,
+an amendment, profiles and a watch list, with receipts, keys and passwords.
+"""
+
+import json
+import sqlite3
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from api.app import create_app
+from api.cli.main import app as command_line
+from api.service.model_store import HomeModels
+from api.service.runtime import Runtime, open_runtime
+from api.service.settings import Settings
+from api.web.i18n import LANGUAGES
+from engine.queue.queue import Filed, listed
+from engine.storage.home import Home
+from tests.service.page_session import TOKEN
+
+ARCHIVE = Path(__file__).parents[2] / "data" / "home-0c412e7" / "home.tar.xz"
+DECISIONS = 1_001
+PAGES = (
+    "/", "/posts/{post}/queue", "/posts/{post}/shift", "/decisions/{red}", "/decisions/{green}",
+    "/profiles", "/profiles/HEAVY-1", "/watchlist", "/models", "/models/{version}", "/drift",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OldHome:
+    """The home as it lies in the archive, and what its maker noted about it."""
+
+    home: Home
+    about: Mapping[str, Any]
+    receipts: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A service of the old home."""
+
+    old: OldHome
+    client: TestClient
+    runtime: Runtime
+
+    def headers(self, who: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.old.about['secrets'][who]}"}
+
+    def decisions(self) -> list[Filed]:
+        with self.runtime.store.read() as connection:
+            return list(listed(connection, post=None, channel=None, since=0, most=2 * DECISIONS))
+
+
+def unpack(folder: Path) -> OldHome:
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    about = json.loads((folder / "about.json").read_text("utf-8"))
+    return OldHome(Home(folder / "home"), about, folder / "receipts.json")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve the old home; nothing in it is prepared beyond what the service does itself."""
+    old = unpack(tmp_path_factory.mktemp("old"))
+    app = create_app(lambda: open_runtime(old.home, Settings(), HomeModels(old.home)))
+    with TestClient(app, follow_redirects=False) as client:
+        yield Served(old, client, app.state.runtime)
+
+
+def verified(old: OldHome) -> Any:
+    arguments = ["verify", "--home", str(old.home.root), "--receipts", str(old.receipts), "--json"]
+    return CliRunner().invoke(command_line, arguments)
+
+
+def test_it_verifies_with_its_receipts(tmp_path: Path) -> None:
+    result = verified(unpack(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["receipts"] == 258
+
+
+def test_one_changed_byte_is_found(tmp_path: Path) -> None:
+    """Negative control."""
+    old = unpack(tmp_path)
+    with closing(sqlite3.connect(old.home.root / "darvoza.sqlite")) as connection, connection:
+        query = (
+            "SELECT seq, body FROM journal_bodies JOIN journal USING (seq) WHERE kind = 'decision'"
+        )
+        seq, body = connection.execute(query).fetchone()
+        changed = body.replace(b'"channel":"', b'"channel":"\xc2\xa0', 1)
+        assert changed != body
+        query = "UPDATE journal_bodies SET body = ? WHERE seq = ?"
+        connection.execute(query, (changed, seq))
+    assert verified(old).exit_code == 1
+
+
+def test_every_decision_is_recomputed(served: Served) -> None:
+    filed = served.decisions()
+    assert len(filed) >= DECISIONS
+    with served.runtime.store.read() as connection:
+        made = [served.runtime.recompute.decision(connection, one.seq) for one in filed]
+    assert [one.stored["crossing_id"] for one in made if not one.is_identical] == []
+    assert {"green", "yellow", "red"} <= {one.stored["channel"] for one in made}
+    assert {one.stored["mode"] for one in made} == {"model"}
+
+
+def test_a_decision_that_was_stored_otherwise_is_not_identical(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control."""
+    read = served.runtime.journal.body
+
+    def body(connection: Any, seq: int) -> Any:
+        found = read(connection, seq)
+        if "decision" in found:
+            found["decision"]["propensity"] += 1e-12
+        return found
+
+    first = served.decisions()[0]
+    monkeypatch.setattr(type(served.runtime.journal), "body", staticmethod(body))
+    with served.runtime.store.read() as connection:
+        assert not served.runtime.recompute.decision(connection, first.seq).is_identical
+
+
+def test_its_model_decides_and_its_requests_are_still_the_same(served: Served) -> None:
+    first = next(one for one in served.decisions() if one.amends is None)
+    with served.runtime.store.read() as connection:
+        sent = served.runtime.journal.body(connection, first.seq)["arrival"]
+    headers = served.headers(first.post)
+    again = served.client.post("/v1/decisions", json=sent, headers=headers)
+    assert again.status_code == 201, again.text
+    assert again.json()["decision_id"] == first.decision_id
+    fresh = {"crossing": sent["crossing"] | {"crossing_id": "new-1"}, "declaration": None}
+    made = served.client.post("/v1/decisions", json=fresh, headers=headers)
+    assert made.status_code == 201, made.text
+    path = f"/v1/decisions/{made.json()['decision_id']}"
+    seen = served.client.get(path, headers=served.headers("analyst")).json()
+    assert (seen["mode"], seen["model_version"]) == ("model", served.old.about["version"])
+
+
+def test_what_people_did_is_still_there(served: Served) -> None:
+    analyst = served.headers("analyst")
+    profiles = served.client.get("/v1/profiles", headers=analyst).json()["profiles"]
+    assert {one["code"] for one in profiles} == {"HEAVY-1", "HEAVY-2"}
+    listed_now = served.client.get("/v1/watchlist", headers=analyst).json()["entries"]
+    assert {one["state"] for one in listed_now} == {"proposed", "in_force"}
+    models = served.client.get("/v1/models", headers=analyst).json()
+    assert served.old.about["version"] in json.dumps(models)
+
+
+def sign_in(served: Served) -> TestClient:
+    visitor = TestClient(served.client.app, follow_redirects=False)
+    visitor._portal_factory = served.client._portal_factory  # type: ignore[method-assign]
+    token = TOKEN.search(visitor.get("/login").text)
+    assert token is not None
+    password = served.old.about["passwords"]["first"]
+    fields = {"form_token": token[1], "name": "first", "password": password}
+    assert visitor.post("/login", data=fields).status_code == 303
+    return visitor
+
+
+def test_every_page_is_read_in_four_languages(served: Served) -> None:
+    visitor = sign_in(served)
+    filed = served.decisions()
+    names = {
+        "post": filed[0].post,
+        "version": served.old.about["version"],
+        **{c: next(one.decision_id for one in filed if one.channel.code == c)
+           for c in ("red", "green")},
+    }  # fmt: skip
+    for code in LANGUAGES:
+        visitor.cookies.set("darvoza_language", code)
+        for page in PAGES:
+            answer = visitor.get(page.format(**names))
+            assert answer.status_code == 200, (code, page, answer.text[-500:])
+            assert f'<html lang="{code}">' in answer.text
+            if page.startswith("/decisions") and code != "en":
+                assert '<span lang="en">' not in answer.text, (code, page)

@@ -1,0 +1,238 @@
+"""A checkpoint reads no figure of a decision, before its act and after it, on any way.
+
+Forbidden are names (``risk``, ``basis``, ...) and values: whatever the supervisor's view of the
+same decision holds as a number of the score must not stand in an answer, a page or an export. The
+same walk over the answers of a service with the fault put back finds it.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from api.auth.permissions import MAY, Role
+from api.queue import page_data as queue_page_data
+from api.service.runtime import Runtime
+from engine.decision.role_views import BLIND
+from engine.journal.batch_worker import Recorded
+from engine.queue import queue
+from tests.service.page_session import Desk, at_desk
+from tests.service.reports.test_acts import act, find
+from tests.service.running_service import POST, World, arrival
+
+START = 300_000
+PROBES = 600 if os.environ.get("DARVOZA_PROOF") else 15
+FORBIDDEN = {
+    "risk",
+    "percentile",
+    "band",
+    "p_seizure",
+    "p_discrepancy",
+    "propensity",
+    "propensities",
+    "is_random",
+    "basis",
+    "profiles",
+    "watchlist",
+    "features",
+    "contribution",
+    "trial",
+}
+PAPERS = {"methods": ["documents"], "minutes": 0, "places_searched": []}
+
+
+def named(value: Any) -> Iterator[str]:
+    """Yield every name that a JSON value gives to something."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from named(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from named(inner)
+
+
+def score_of(world: World, decision: Mapping[str, Any]) -> set[str]:
+    """Return the numbers of the score as they would be written; short ones stand anywhere."""
+    seen = world.get(f"/v1/decisions/{decision['decision_id']}").json()
+    risk = seen["risk"]
+    found = [risk["percentile"], risk["p_seizure"], risk["p_discrepancy"], seen["propensity"]]
+    found += [one["contribution"] for one in seen["reasons"]]
+    return {said for one in found if one is not None and len(said := json.dumps(one)) > 7}
+
+
+def leaked(world: World, decision: Mapping[str, Any], answers: list[Any]) -> set[str]:
+    """Return what is forbidden in some answers about one decision."""
+    found: set[str] = set()
+    for answer in answers:
+        is_json = answer.headers.get("content-type", "").startswith("application/")
+        found |= FORBIDDEN & set(named(answer.json())) if is_json else set()
+        found |= {one for one in score_of(world, decision) if one in answer.text}
+    return found
+
+
+def read_by_checkpoint(world: World, decision: Mapping[str, Any]) -> list[Any]:
+    """Return the answers of every reading route to the key of the decision's post."""
+    paths = [path for method, path in MAY if method == "GET"] + ["/readyz", "/metrics"]
+    named_things = {"decision_id": decision["decision_id"], "post": POST, "version": "m1"}
+    named_things |= {"code": "X", "entry_id": "x", "sequence": "1"}
+    return [world.get(path.format(**named_things), Role.CHECKPOINT) for path in paths]
+
+
+def probe(world: World, number: int) -> tuple[dict[str, Any], list[Any]]:
+    """Decide on an invented declaration, file a paper act, and read what there is."""
+    body = arrival(number)
+    decided = world.decide(body)
+    decision: dict[str, Any] = decided.json()
+    paper = act(number, decision["crossing_id"], **PAPERS)
+    filed = world.post("/v1/inspections", paper)
+    again = world.post("/v1/inspections", paper)
+    assert filed.status_code == 201 and again.content == filed.content
+    path = f"/v1/decisions/{decision['decision_id']}"
+    changed = world.post(f"{path}/amendments", body | {"declaration": None})
+    batch = world.post("/v1/decisions/batch", [body])
+    return decision, [decided, filed, changed, batch, *read_by_checkpoint(world, decision)]
+
+
+def test_probes_with_a_paper_act_read_no_number(world: World) -> None:
+    for number in range(START, START + PROBES):
+        decision, answers = probe(world, number)
+        assert not leaked(world, decision, answers)
+        for more in ("/features", "/explanation", "/past"):
+            path = f"/v1/decisions/{decision['decision_id']}{more}"
+            assert world.get(path, Role.CHECKPOINT).status_code == 403
+
+
+def test_a_service_that_opens_after_any_act_is_caught(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: the view of before, in which an act of no minutes opens everything."""
+    answer = Runtime.answer
+
+    def open_all(self: Runtime, found: Recorded, *, is_blind: bool) -> dict[str, Any]:
+        return answer(self, found, is_blind=False)
+
+    monkeypatch.setattr(Runtime, "answer", open_all)
+    decision, answers = probe(world, START + 1000)
+    assert {"risk", "basis", "propensity"} <= leaked(world, decision, answers)
+
+
+def test_a_full_act_on_a_referred_vehicle_opens_words_alone(world: World) -> None:
+    red = find(world, "red", START + 2000)
+    path = f"/v1/decisions/{red['decision_id']}"
+    assert world.get(path, Role.CHECKPOINT).json() == red
+    assert world.post("/v1/inspections", act(START + 2000, red["crossing_id"])).status_code == 201
+    opened = world.get(path, Role.CHECKPOINT).json()
+    assert set(opened) == {*BLIND, "decided_at", "receipt", "reasons"}
+    assert opened["reasons"] and {"code", "text"} == set(named(opened["reasons"]))
+    assert not re.search(r"\d", json.dumps(opened["reasons"]))
+    assert not leaked(world, red, read_by_checkpoint(world, red))
+
+
+HOLLOW: tuple[dict[str, Any], ...] = (
+    PAPERS,
+    {"methods": ["documents", "weighing"], "minutes": 30},
+    {"methods": ["physical"], "minutes": 0},
+    {"methods": [], "minutes": 0},
+)
+"""Acts that are not what red asks for."""
+
+
+@pytest.mark.parametrize("hollow", HOLLOW)
+def test_a_paper_act_neither_opens_nor_ends_a_wait_nor_stops_the_search(
+    world: World, hollow: dict[str, Any]
+) -> None:
+    start = START + 3000 + 200 * HOLLOW.index(hollow)
+    red = find(world, "red", start)
+    path = f"/v1/decisions/{red['decision_id']}"
+    assert (
+        world.post("/v1/inspections", act(start, red["crossing_id"], **hollow)).status_code == 201
+    )
+    assert red["crossing_id"] in queued(world)
+    assert world.get(path, Role.CHECKPOINT).json() == red
+    search = act(start + 1, red["crossing_id"], outcome="discrepancy")
+    assert world.post("/v1/inspections", search).status_code == 201
+    assert red["crossing_id"] not in queued(world)
+    assert "reasons" in world.get(path, Role.CHECKPOINT).json()
+
+
+def test_an_act_that_contradicts_neither_undoes_the_find_nor_the_search(world: World) -> None:
+    """The label is the most that any act found; the act that answered stays the first."""
+    red = find(world, "red", START + 4000)
+    found = act(START + 4000, red["crossing_id"], outcome="discrepancy")
+    denied = act(START + 4001, red["crossing_id"], outcome="clear")
+    papers = act(START + 4002, red["crossing_id"], **PAPERS)
+    for one in (found, denied, papers):
+        assert world.post("/v1/inspections", one).status_code == 201
+    with world.runtime.store.read() as connection:
+        query = queue.filed(connection, red["decision_id"])
+        answered = world.runtime.journal.body(connection, query.act_seq or 0)
+    assert answered["inspection"]["inspection_id"] == found["inspection_id"]
+    assert red["crossing_id"] not in queued(world)
+
+
+def test_papers_answer_yellow_and_a_supervisor_may_still_send_it_to_be_searched(
+    world: World,
+) -> None:
+    yellow = find(world, "yellow", START + 5000)
+    papers = act(START + 5000, yellow["crossing_id"], methods=["documents"], minutes=10)
+    assert world.post("/v1/inspections", papers).status_code == 201
+    assert yellow["crossing_id"] not in queued(world)
+    path = f"/v1/decisions/{yellow['decision_id']}"
+    assert world.get(path, Role.CHECKPOINT).json() == yellow, "papers alone open nothing"
+    override = {"verdict": "override", "channel": "red", "reason_code": "own-observation"}
+    said = world.post(f"{path}/reviews", override | {"reason": "a weld"}, Role.SUPERVISOR)
+    assert said.status_code == 201
+    assert yellow["crossing_id"] in queued(world), "papers are no search"
+    assert (
+        world.post("/v1/inspections", act(START + 5001, yellow["crossing_id"])).status_code == 201
+    )
+    assert yellow["crossing_id"] not in queued(world)
+
+
+def test_pages_say_no_more_than_the_answers(world: World) -> None:
+    red = find(world, "red", START + 6000)
+    officer = at_desk(world, "eyes", Role.CHECKPOINT)
+    for filed in (None, PAPERS, {}):
+        if filed is not None:
+            body = act(START + 6000 + len(filed), red["crossing_id"], **filed)
+            assert world.post("/v1/inspections", body).status_code == 201
+        pages = pages_of(officer, red)
+        assert all(page.status_code == 200 for page in pages)
+        assert not any(number in page.text for page in pages for number in score_of(world, red))
+        text = "".join(page.text for page in pages)
+        assert not re.search(r"matters\.|log-odds|class=\"chart\"|Picked by|Propensity", text)
+    assert 'id="about"' in pages[0].text, "the words of a full search"
+
+
+def test_an_opaque_mark_of_the_queue_holds_no_risk(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place is a risk to nine digits: whoever had its digest could search for it."""
+    find(world, "red", START + 7000)
+    before = queue_page_data.mark(world.runtime, POST)
+    every = queue.waiting
+
+    def nudged(*asked: Any, **more: Any) -> Any:
+        return [
+            queue.Filed(**{n: getattr(one, n) for n in one.__slots__} | {"place": one.place + 1})
+            for one in every(*asked, **more)
+        ]
+
+    monkeypatch.setattr(queue_page_data, "waiting", nudged)
+    assert queue_page_data.mark(world.runtime, POST) == before
+
+
+def pages_of(officer: Desk, decision: Mapping[str, Any]) -> list[Any]:
+    return [
+        officer.get(f"/decisions/{decision['decision_id']}"),
+        officer.get(f"/posts/{POST}/queue"),
+    ]
+
+
+def queued(world: World) -> set[str]:
+    found = world.get(f"/v1/posts/{POST}/queue", Role.CHECKPOINT).json()["waiting"]
+    return {one["crossing_id"] for one in found}

@@ -1,0 +1,70 @@
+"""The inspections behind a rate are those that were known when the decision was made."""
+
+from typing import Any
+
+import numpy as np
+
+from engine.ports import Evidence
+from engine.queue.queue import filed
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.catalogue.rate_evidence import EvidenceReader
+from tests.service.reports.test_acts import act
+from tests.service.running_service import World, arrival
+
+START = 310_000
+PARTY = "never-inspected-before"
+
+
+def decide(world: World, number: int) -> dict[str, Any]:
+    body = arrival(number, vehicle_class="truck")
+    body["declaration"] = {
+        "declaration_id": f"e-{number}",
+        "procedure": "import",
+        "consignee_id": PARTY,
+        "items": [{"item_no": 1, "hs_code": "200190"}],
+    }
+    answer = world.decide(body)
+    assert answer.status_code == 201
+    decision: dict[str, Any] = answer.json()
+    return decision
+
+
+def evidence(world: World, decision: dict[str, Any], name: str) -> Evidence:
+    with world.runtime.store.read() as connection:
+        known = filed(connection, decision["decision_id"])
+        _, rows = world.runtime.recompute.filed(connection, known.seq)
+    return rows.evidence[0][name]
+
+
+def test_a_firm_that_was_never_inspected_has_no_inspections_behind_its_rate(world: World) -> None:
+    first = decide(world, START)
+    before = evidence(world, first, "consignee_hit_rate_ever")
+    assert (before.finds, before.inspections) == (0, 0)
+    found = act(START, first["crossing_id"], outcome="discrepancy")
+    assert world.post("/v1/inspections", found).status_code == 201
+    second = decide(world, START + 1)
+    for name in ("consignee_hit_rate_ever", "consignee_hit_rate"):
+        now = evidence(world, second, name)
+        assert (now.finds, now.inspections) == (1, 1)
+    assert evidence(world, first, "consignee_hit_rate_ever") == before, "as of its own decision"
+    assert evidence(world, second, "declarant_hit_rate").inspections == 0, "no declarant was named"
+
+
+def test_the_usual_is_of_the_post_where_it_was_inspected_enough() -> None:
+    plan = Plan(CATALOGUE)
+    reads = np.zeros((1, len(plan.reads)))
+    facts = len(plan.facts)
+
+    def put(name: str, *counts: float) -> None:
+        for item, count in zip(CATALOGUE[name].inputs, counts, strict=True):
+            reads[0, plan.slot[item] - facts] = count
+
+    put("post_hit_rate", 2, 49, 30, 600)
+    put("carrier_hit_rate", 5, 16, 30, 600)
+    (found,) = EvidenceReader(plan).of(reads)
+    assert found["carrier_hit_rate"] == Evidence(5, 16, 0.05, is_of_post=False)
+    put("post_hit_rate", 2, 50, 30, 600)
+    (found,) = EvidenceReader(plan).of(reads)
+    assert found["carrier_hit_rate"] == Evidence(5, 16, 0.04, is_of_post=True)
+    assert set(found) == {n for n, f in CATALOGUE.items() if f.operator == "rate"}

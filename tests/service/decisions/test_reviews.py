@@ -1,0 +1,230 @@
+"""A supervisor upholds or overrides; the queue follows, the decision stays."""
+
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from api.auth.accounts import Accounts
+from api.auth.callers import Caller
+from api.auth.credentials import open_pepper
+from api.auth.permissions import Role
+from api.decisions.reads import Reading
+from engine.decision.inspection_minutes import place_of
+from engine.decision.record_codec import read_back
+from engine.domain.records import Arrival
+from engine.errors import ConflictError, NotAllowedError
+from engine.journal.idempotency import claim
+from engine.queue.queue import filed
+from engine.queue.reviews import REVIEW, Review, Reviewer, review_draft, reviews_of
+from engine.search_orders.search_order import SEARCHED_FIRST, Searches, search_order
+from engine.selection.policy import Channel
+from engine.targeting import reports
+from tests.service.page_session import user
+from tests.service.reports.test_acts import act, find
+from tests.service.running_service import POST, World
+
+START = 80_000
+OVERRIDE = {"verdict": "override", "reason_code": "officer_observation", "reason": "Fresh paint."}
+
+
+def said(world: World, decision: Any, body: Any, role: Role = Role.SUPERVISOR) -> Any:
+    return world.post(f"/v1/decisions/{decision['decision_id']}/reviews", body, role)
+
+
+def queued(world: World) -> list[str]:
+    waiting = world.get(f"/v1/posts/{POST}/queue").json()["waiting"]
+    return [one["crossing_id"] for one in waiting]
+
+
+def test_an_override_moves_the_queue_and_not_the_decision(world: World) -> None:
+    green = find(world, "green", START)
+    assert said(world, green, OVERRIDE | {"channel": "red"}).status_code == 201
+    assert green["crossing_id"] in queued(world)
+    seen = world.get(f"/v1/decisions/{green['decision_id']}").json()
+    assert seen["channel"] == "green"
+    (review,) = seen["reviews"]
+    assert (review["verdict"], review["channel"]) == ("override", "red")
+
+
+LET_GO = OVERRIDE | {"channel": "green"}
+
+
+def reviewed(world: World, decision: Any) -> list[dict[str, Any]]:
+    found = world.get(f"/v1/decisions/{decision['decision_id']}").json()["reviews"]
+    assert isinstance(found, list)
+    return found
+
+
+def speak_as(world: World, owner: str, decision: Any, body: Any) -> Any:
+    """Review by a new key of a supervisor, who is made where nobody has the name."""
+    accounts = Accounts(world.runtime.store, world.runtime.network)
+    with suppress(ConflictError):
+        user(world, owner, Role.SUPERVISOR)
+    pepper = open_pepper(world.home)
+    key = accounts.create_key(Role.SUPERVISOR, None, pepper=pepper, owner=owner).secret
+    path = f"/v1/decisions/{decision['decision_id']}/reviews"
+    return world.client.post(path, json=body, headers={"Authorization": f"Bearer {key}"})
+
+
+@pytest.mark.parametrize("channel", ["red", "yellow"])
+def test_a_waiting_vehicle_is_let_go_by_two_supervisors(world: World, channel: str) -> None:
+    sent = find(world, channel, START + (6000 if channel == "red" else 6500))
+    for _ in range(2):  # one person, however often
+        assert said(world, sent, LET_GO).status_code == 201
+        assert sent["crossing_id"] in queued(world)
+    assert all(one["needs_second_person"] for one in reviewed(world, sent))
+    assert speak_as(world, "the-supervisor", sent, LET_GO).status_code == 201
+    assert sent["crossing_id"] in queued(world), "two keys are one person"
+    assert speak_as(world, "the-other", sent, LET_GO).status_code == 201
+    assert sent["crossing_id"] not in queued(world)
+    assert "needs_second_person" not in reviewed(world, sent)[-1]
+
+
+def test_one_supervisor_who_is_enough_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: with the rule left out one person lets a red vehicle go."""
+    red = find(world, "red", START + 7000)
+    monkeypatch.setattr(reports, "second_step", lambda *_, **__: {})
+    assert said(world, red, LET_GO).status_code == 201
+    assert red["crossing_id"] not in queued(world)
+
+
+def test_the_next_review_takes_a_proposal_back(world: World) -> None:
+    red = find(world, "red", START + 4000)
+    assert said(world, red, LET_GO).status_code == 201
+    assert said(world, red, {"verdict": "uphold", "reason_code": "agreed"}).status_code == 201
+    assert speak_as(world, "the-other", red, LET_GO).status_code == 201
+    assert red["crossing_id"] in queued(world), "the first word was taken back"
+    assert speak_as(world, "the-other", red, LET_GO | {"channel": "blue"}).status_code == 201
+    assert red["crossing_id"] in queued(world), "two words, and not the same"
+    assert said(world, red, LET_GO | {"channel": "yellow"}).status_code == 201, "still inspected"
+    assert red["crossing_id"] in queued(world)
+
+
+def test_a_proposal_lapses_with_its_person(world: World) -> None:
+    red = find(world, "red", START + 7500)
+    assert speak_as(world, "the-leaver", red, LET_GO).status_code == 201
+    Accounts(world.runtime.store, world.runtime.network).remove_user("the-leaver")
+    assert speak_as(world, "the-other", red, LET_GO).status_code == 201
+    assert red["crossing_id"] in queued(world), "the first word was of nobody"
+    assert said(world, red, LET_GO).status_code == 201
+    assert red["crossing_id"] not in queued(world)
+
+
+def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
+    """A key of a home from before owners were asked for: no person answers for it."""
+    red = find(world, "red", START + 5000)
+    known = Reading(world.runtime).filed(red["decision_id"], Caller("x", Role.SUPERVISOR, None))
+    review = Review.model_validate(LET_GO)
+    asked = claim(REVIEW, review, post=known.post, name="review:ownerless")
+    with pytest.raises(NotAllowedError):
+        world.runtime.recording.review(
+            known, review, asked, by=Reviewer("key-1", is_person=False), is_active=lambda _: True
+        )
+    assert red["crossing_id"] in queued(world)
+
+
+def test_a_journal_of_before_the_rule_of_two_keeps_its_queue(world: World) -> None:
+    """A review that was recorded when one supervisor was enough still counts as it did."""
+    red = find(world, "red", START + 4500)
+    known = Reading(world.runtime).filed(red["decision_id"], Caller("x", Role.SUPERVISOR, None))
+    old = Review.model_construct(
+        verdict="override", channel="green", reason_code="agreed", reason="Sound."
+    )
+    draft = review_draft(old, known, person="x", claim={"names": [], "fingerprint": "00"}, step={})
+    world.runtime.journal.append([draft])
+    assert red["crossing_id"] not in queued(world)
+    assert reviewed(world, red)[-1]["reason_code"] == "agreed"
+
+
+def test_an_override_takes_a_drawn_place(world: World) -> None:
+    """Its own place, far below any red one, would tell a checkpoint how low its risk was."""
+    green = find(world, "green", START + 3000)
+    assert said(world, green, OVERRIDE | {"channel": "red"}).status_code == 201
+    with world.runtime.store.read() as connection:
+        now = filed(connection, green["decision_id"])
+        found = read_back(world.runtime.journal.body(connection, now.seq)).inputs
+    lowest = 1 - 1.25 * found.policy.red_share  # the lowest risk of this model that it picks
+    assert now.channel is Channel.RED
+    assert now.place >= place_of(Channel.RED, lowest, minutes=found.minutes)
+
+
+def test_a_vehicle_sent_to_red_by_a_supervisor_has_a_search_order(world: World) -> None:
+    yellow = find(world, "yellow", START + 200)
+    assert yellow["search_order"] == []
+    assert said(world, yellow, OVERRIDE | {"channel": "red"}).status_code == 201
+    path = f"/v1/decisions/{yellow['decision_id']}"
+    order = world.get(path).json()["search_order"]
+    assert len(order) == SEARCHED_FIRST and "finds expected" in order[0]["why"]
+    assert world.get(path, Role.CHECKPOINT).json()["search_order"] == order, "its officer's order"
+    queue = world.get(f"/v1/posts/{POST}/queue", Role.CHECKPOINT).json()["waiting"]
+    (row,) = [one for one in queue if one["decision_id"] == yellow["decision_id"]]
+    assert row["search_order"] == order
+    with world.runtime.store.read() as connection:
+        filed_as = filed(connection, yellow["decision_id"])
+        (seq,) = reviews_of(connection, yellow["decision_id"])
+        body = world.runtime.journal.body(connection, seq)
+        arrival = Arrival.model_validate(
+            world.runtime.journal.body(connection, filed_as.seq)["arrival"], strict=False
+        )
+    again = search_order(arrival.crossing, Searches.from_dict(body["searches"]))
+    assert [asdict(step) for step in again] == body["search_order"] == order, "from its record"
+    back = OVERRIDE | {"channel": "yellow"}
+    assert said(world, yellow, back).status_code == 201
+    assert world.get(path).json()["search_order"] == []
+
+
+def test_a_red_vehicle_keeps_the_order_of_its_decision(world: World) -> None:
+    red = find(world, "red", START + 700)
+    assert said(world, red, OVERRIDE | {"channel": "red"}).status_code == 201
+    seen = world.get(f"/v1/decisions/{red['decision_id']}").json()
+    assert seen["search_order"] == red["search_order"]
+
+
+def test_upheld_is_said_and_changes_nothing(world: World) -> None:
+    red = find(world, "red", START + 500)
+    before = queued(world)
+    upheld = said(world, red, {"verdict": "uphold", "reason_code": "agreed"})
+    assert upheld.status_code == 201
+    assert upheld.json()["receipt"]["sequence"] > red["receipt"]["sequence"]
+    assert queued(world) == before
+
+
+def test_a_searched_vehicle_does_not_wait_again(world: World) -> None:
+    red = find(world, "red", START + 1000)
+    assert world.post("/v1/inspections", act(90_001, red["crossing_id"])).status_code == 201
+    assert said(world, red, OVERRIDE | {"channel": "yellow"}).status_code == 201
+    assert red["crossing_id"] not in queued(world)
+
+
+def test_a_key_that_named_one_decision_does_not_stand_for_another(world: World) -> None:
+    one, other = find(world, "green", START + 2000), find(world, "green", START + 2500)
+    body = {"verdict": "uphold", "reason_code": "agreed"}
+    paths = [f"/v1/decisions/{decision['decision_id']}/reviews" for decision in (one, other)]
+    first = world.post(paths[0], body, Role.SUPERVISOR, key="r-1")
+    assert first.status_code == 201
+    assert world.post(paths[0], body, Role.SUPERVISOR, key="r-1").content == first.content
+    assert world.post(paths[1], body, Role.SUPERVISOR, key="r-1").status_code == 409
+
+
+def test_a_bad_review_is_refused(world: World) -> None:
+    green = find(world, "green", START + 1500)
+    for at, wrong in (
+        ("channel", {"verdict": "override", "reason_code": "x", "reason": "why"}),
+        ("reason", {"verdict": "override", "reason_code": "x", "channel": "red"}),
+        ("reason", {"verdict": "override", "reason_code": "x", "channel": "red", "reason": "  "}),
+        ("verdict", {"verdict": "perhaps", "reason_code": "x"}),
+        ("reason_code", OVERRIDE | {"channel": "red", "reason_code": "agreed"}),
+        ("reason_code", {"verdict": "uphold"}),
+    ):
+        refused = said(world, green, wrong)
+        assert refused.status_code == 422 and refused.json()["fields"][0]["at"] == at
+    assert (
+        said(world, {"decision_id": "dec-none"}, OVERRIDE | {"channel": "red"}).status_code == 404
+    )
+    for role in Role:
+        if role is not Role.SUPERVISOR:
+            assert said(world, green, OVERRIDE | {"channel": "red"}, role).status_code == 403

@@ -1,0 +1,85 @@
+"""A search order learns from acts and seizures, and is made again from what was known then."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from engine.queue.queue import listed
+from engine.search_orders import search_order
+from tests.service.reports.test_acts import act, find
+from tests.service.running_service import World, arrival
+
+CARRIER = "carrier-of-hidden-loads"
+START = 90_000
+
+
+def red(world: World, start: int) -> dict[str, Any]:
+    """Ask for decisions on vehicles of one carrier until one is red."""
+    for number in range(start, start + 500):
+        body = arrival(
+            number,
+            vehicle_class="truck",
+            is_empty=False,
+            carrier_id=CARRIER,
+            driver_ref=f"driver-{number}",
+        )
+        decision: dict[str, Any] = world.decide(body).json()
+        if decision["channel"] == "red":
+            return decision
+    raise AssertionError("no red decision in 500")
+
+
+@pytest.fixture(scope="module")
+def learnt(world: World) -> dict[str, Any]:
+    """Find something in one place, search others in vain, and ask for the next of its carrier."""
+    first = red(world, START)
+    searched = ["cargo.among", "trailer.floor", "chassis.axle"]
+    body = act(START, first["crossing_id"], places_searched=searched, outcome="seizure")
+    assert world.post("/v1/inspections", body).status_code == 201
+    seizure = {
+        "seizure_id": "hidden-1",
+        "inspection_id": f"i-{START}",
+        "crossing_id": first["crossing_id"],
+        "recorded_at": datetime.now(UTC).isoformat(),
+        "substance_class": "narcotic",
+        "place": "chassis.axle",
+    }
+    assert world.post("/v1/seizures", seizure).status_code == 201
+    return red(world, START + 500)
+
+
+def test_the_next_order_looks_where_something_was_found(learnt: dict[str, Any]) -> None:
+    first = learnt["search_order"][0]
+    assert first["place"] == "chassis.axle"
+    assert first["why"].endswith(
+        "; 1 of 1 search on trucks found something; once on vehicles of this carrier"
+    )
+
+
+def test_only_red_vehicles_have_an_order_and_what_it_stands_on(
+    world: World, learnt: dict[str, Any]
+) -> None:
+    find(world, "yellow", START + 1000)
+    with world.runtime.store.read() as connection:
+        for filed in listed(connection, post=None, channel=None, since=0, most=1000):
+            body = world.runtime.journal.body(connection, filed.seq)
+            is_red = body["decision"]["channel"] == "red"
+            assert bool(body["decision"]["search_order"]) == is_red
+            assert (body["inputs"]["searches"] is not None) == is_red
+
+
+def again(world: World) -> list[bool]:
+    """Tell of every red decision whether it comes out the same."""
+    with world.runtime.store.read() as connection:
+        filed = listed(connection, post=None, channel=3, since=0, most=1000)
+        return [world.runtime.recompute.decision(connection, f.seq).is_identical for f in filed]
+
+
+def test_an_order_is_made_again_whatever_was_found_since(
+    world: World, learnt: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same = again(world)
+    assert len(same) >= 2 and all(same)
+    monkeypatch.setattr(search_order, "SEARCHED_FIRST", 5)
+    assert not any(again(world)), "another way of making orders is noticed"

@@ -1,0 +1,185 @@
+"""Drift of what the service decided: nothing moved is said to be still, and what moved is named."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from api.cli.models import drift
+from engine.decision.record_codec import read_back
+from engine.errors import NoModelError, PromotionRefusedError
+from engine.journal.entries import Draft
+from engine.queue.queue import listed
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.online.online_features import OnlineFeatures
+from models.bundle.documents import Papers
+from models.lifecycle import transitions
+from models.lifecycle.states import APPROVED, State
+from models.monitoring import drift_monitor
+from models.statistics.drift import Reference, reference
+from tests.service.conftest import serving
+from tests.service.running_service import World, arrival
+
+DECISIONS = 60
+PLAN = Plan(CATALOGUE)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Serve a home of this module's own: its decisions are counted."""
+    for made in serving(tmp_path_factory.mktemp("home")):
+        for number in range(1, DECISIONS + 1):
+            assert made.decide(arrival(number)).status_code == 201
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drift_monitor, "FEWEST", DECISIONS // 2)
+
+
+def values(world: World) -> Any:
+    """Return the features of all decisions, as they were decided."""
+    with world.runtime.store.read() as connection:
+        seqs = sorted(
+            one.seq for one in listed(connection, post=None, channel=None, since=0, most=999)
+        )
+        filings = [read_back(world.runtime.journal.body(connection, seq)) for seq in seqs]
+        read = OnlineFeatures(PLAN, world.runtime.network).read(
+            connection,
+            [one.arrival for one in filings],
+            as_of=[one.inputs.as_of for one in filings],
+        )
+    return read.values
+
+
+def papers(known: Reference) -> Papers:
+    """Return papers as a bundle keeps them: JSON with sorted keys."""
+    kept = json.loads(json.dumps(known.as_dict(), sort_keys=True))
+    table = [level / 100 for level in range(101)]
+    card = {"definitions": PLAN.digest}
+    return Papers("m", card, {"synthetic": True, "capacity": 0.05}, kept, {"*": table})
+
+
+def measured(world: World, kept: Papers) -> dict[str, Any]:
+    runtime = world.runtime
+    with runtime.store.read() as connection:
+        now = runtime.journal.head(connection).as_of
+        features = OnlineFeatures(PLAN, runtime.network)
+        found = drift_monitor.measured(
+            connection, runtime.journal, features=features, papers=kept, version="m1", now=now
+        )
+    return dict(json.loads(json.dumps(found, allow_nan=False)))
+
+
+def test_nothing_moved_where_the_traffic_is_what_taught(world: World) -> None:
+    found = measured(world, papers(reference(values(world), PLAN.names)))
+    assert found["sampled"] == DECISIONS == found["decisions"] and found["left_out"] == 0
+    assert found["all"]["moved"] == 0 and not any(
+        one["is_moved"] for one in found["all"]["families"]
+    )
+    assert {one["family"] for one in found["all"]["families"]} == {
+        one.family for one in CATALOGUE.values()
+    }
+    assert not found["all"]["score"]["moved"], "scores of the test are uniform, as its quantiles"
+    assert found["posts"]["OYB"]["rows"] == DECISIONS
+
+
+def test_a_reader_that_mixes_up_the_columns_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin: a bundle keeps names in another order than the plan; taken by place, much moves."""
+    kept = papers(reference(values(world), PLAN.names))
+    honest = Reference.from_dict
+
+    def by_place(found: Any) -> Reference:
+        return replace(honest(found), names=PLAN.names)
+
+    monkeypatch.setattr(Reference, "from_dict", staticmethod(by_place))
+    assert measured(world, kept)["all"]["moved"] > 20
+
+
+def test_what_moved_is_named_by_its_family(world: World) -> None:
+    taught = values(world)
+    column = PLAN.names.index("weighed_mass_kg")
+    taught[:, column] = np.nan_to_num(taught[:, column]) + 1e6
+    found = measured(world, papers(reference(taught, PLAN.names)))
+    assert found["all"]["moved"] == 1
+    first = found["all"]["families"][0]
+    assert first["farthest"] == "weighed_mass_kg" and first["moved"] == 1
+    assert first["family"] == CATALOGUE["weighed_mass_kg"].family
+
+
+def test_too_few_say_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drift_monitor, "FEWEST", DECISIONS + 1)
+    found = measured(world, papers(reference(values(world), PLAN.names)))
+    assert not found["all"]["knowable"] and found["all"]["score"] is None
+    assert found["all"]["moved"] is None and found["all"]["families"] == []
+
+
+def test_searches_are_held_against_what_was_stated(world: World) -> None:
+    sent = world.get("/v1/decisions?channel=red").json()["decisions"]
+    assert sent
+    for number, one in enumerate(sent):
+        act = {
+            "inspection_id": f"drift-{number}",
+            "crossing_id": one["crossing_id"],
+            "recorded_at": datetime.now(UTC).isoformat(),
+            "methods": ["physical"],
+            "outcome": "clear",
+        }
+        assert world.post("/v1/inspections", act).status_code == 201
+    found = measured(world, papers(reference(values(world), PLAN.names)))["all"]
+    picked, lot = found["picked"], found["random"]
+    assert picked["found"]["n"] + lot["found"]["n"] == len(sent)
+    assert picked["found"]["positives"] == 0 and not picked["found"]["knowable"]
+    assert picked["stated"] > 0.5 and picked["weeks"] == 1
+    assert picked["evidence"] > 1, "certain chances of which none came true speak against them"
+
+
+def test_a_model_of_other_features_is_refused(world: World) -> None:
+    kept = replace(papers(reference(values(world), PLAN.names)), card={"definitions": "others"})
+    with pytest.raises(PromotionRefusedError, match="other features"):
+        measured(world, kept)
+
+
+def test_the_command_records_what_it_measured(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(NoModelError):
+        drift(world.home.root, days=28, by="ann", as_json=True)
+    now = State()
+    for step in (
+        transitions.register(now, "m1", by="cem", manifest="m", evaluation="e", card="c"),
+        (Draft(APPROVED, "m1", "", {"by": "ann"}),),
+        (Draft(APPROVED, "m1", "", {"by": "bob"}),),
+    ):
+        world.runtime.journal.append(step)
+    kept = papers(reference(values(world), PLAN.names))
+    monkeypatch.setattr("models.bundle.documents.papers", lambda *_: kept)
+    monkeypatch.setattr("models.bundle.bundle.read_verify_key", lambda *_: None)
+    drift(world.home.root, days=28, by="ann", as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    answered = world.get("/v1/drift").json()
+    assert answered["in_force"] == "m1" and answered["measured"]["by"] == "ann"
+    assert told.items() <= answered["measured"].items() and told["sampled"] == DECISIONS
+
+
+def test_a_sample_is_spread_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drift_monitor, "MOST_EACH", 5)
+    assert drift_monitor._spread(range(3)) == [0, 1, 2]
+    assert drift_monitor._spread(range(101)) == [0, 25, 50, 75, 100]
+
+
+def test_papers_are_read_again_once_written_again(tmp_path: Path) -> None:
+    from models.bundle.documents import stamp
+
+    before = stamp(tmp_path)
+    (tmp_path / "card.json").write_text("{}", "utf-8")
+    assert stamp(tmp_path) != before

@@ -1,0 +1,134 @@
+"""A small home in which everything has happened once that a projection keeps."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from api.auth.accounts import Accounts
+from api.auth.credentials import open_pepper
+from api.auth.permissions import Role
+from engine.criteria.dual_control import evidence
+from engine.domain.time_units import SystemClock
+from engine.journal.entries import Draft
+from engine.journal.journal import Journal
+from models.lifecycle.projection import PromotionProjection
+from models.lifecycle.states import APPROVED, REGISTERED, SHADOWED
+from tests.service.extra_callers import person, send
+from tests.service.page_session import at_desk
+from tests.service.running_service import OTHER, POST, World, arrival
+
+ENTRIES = 30
+
+
+def live(world: World) -> None:
+    """Let decisions, acts, reviews, profiles, the watch list, people and models leave records."""
+    _two_people_approve(world)
+    decided = [
+        world.decide(arrival(number, trailer_plate=f"T{number}")).json()
+        for number in range(1, ENTRIES + 1)
+    ]
+    world.runtime.profiles.flush(SystemClock().now())
+    _post_works(world, decided)
+    _other_side_reports(world, decided)
+    _people_come_and_go(world)
+    _models_are_registered(world)
+
+
+def _two_people_approve(world: World) -> None:
+    until = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    ann, bob = person(world, Role.ANALYST), person(world, Role.SUPERVISOR)
+    for plate in ("01A0005BC", "01A0007BC"):
+        body = {"plate": plate, "reason": "tip-off", "expiry": until}
+        entry = send(world, "/v1/watchlist", body, ann).json()["id"]
+        assert send(world, f"/v1/watchlist/{entry}/approvals", {}, bob).status_code == 201
+    path = f"/v1/watchlist/{entry}/retirements"
+    left = send(world, path, {"reason": "expired tip"}, bob)
+    assert left.status_code == 201, left.text
+    profile = {"code": "P-1", "channel": "red", "valid_until": until}
+    profile["expression"] = "crossing.weighed_mass_kg > 8800.0"
+    assert send(world, "/v1/profiles", profile, ann).status_code == 201
+    figures = evidence("profile", "P-1", by="ann", state="proposed", figures={"matches": 1})
+    world.runtime.writer.submit(figures).result()
+    assert send(world, "/v1/profiles/P-1/approvals", {}, bob).status_code == 201
+
+
+def _post_works(world: World, decided: list[Any]) -> None:
+    red = [one for one in decided if one["channel"] == "red"]
+    inspection = {
+        "inspection_id": "act-1",
+        "crossing_id": red[0]["crossing_id"],
+        "started_at": datetime.now(UTC).isoformat(),
+        "recorded_at": datetime.now(UTC).isoformat(),
+        "methods": ["physical"],
+        "minutes": 40,
+        "places_searched": ["cab.bunk", "fuel.tank"],
+        "outcome": "seizure",
+    }
+    answer = world.post("/v1/inspections", inspection)
+    assert answer.status_code == 201, answer.text
+    seizure = {
+        "seizure_id": "find-1",
+        "inspection_id": "act-1",
+        "crossing_id": red[0]["crossing_id"],
+        "recorded_at": datetime.now(UTC).isoformat(),
+        "substance_class": "narcotic",
+        "substance": "heroin",
+        "quantity_g": 2300.0,
+        "place": "fuel.tank",
+    }
+    answer = world.post("/v1/seizures", seizure)
+    assert answer.status_code == 201, answer.text
+    left = world.post(f"/v1/crossings/{red[1]['crossing_id']}/release", {})
+    assert left.status_code == 201, left.text
+    review = {"verdict": "override", "channel": "yellow", "reason_code": "x", "reason": "seen"}
+    path = f"/v1/decisions/{red[2]['decision_id']}/reviews"
+    assert world.post(path, review, Role.SUPERVISOR).status_code == 201
+    roster = {"minutes": {"physical": 5000.0, "documents": 900.0}, "teams": ["t-1", "t-2"]}
+    answer = world.client.put(
+        f"/v1/posts/{POST}/roster", json=roster, headers=world.headers(Role.SUPERVISOR)
+    )
+    assert answer.status_code == 201
+
+
+def _other_side_reports(world: World, decided: list[Any]) -> None:
+    with world.runtime.store.read() as connection:
+        body = world.runtime.journal.body(connection, decided[4]["receipt"]["sequence"])
+    ours = body["arrival"]["crossing"]
+    left = {
+        "crossing_id": "x-1",
+        "post": OTHER,
+        "direction": "exit",
+        "arrived_at": (datetime.now(UTC) - timedelta(hours=1)).isoformat(),
+        "vehicle_class": ours["vehicle_class"],
+        "plate": ours["plate"],
+        "weighed_mass_kg": 3 * ours["weighed_mass_kg"],
+    }
+    headers = {"Authorization": f"Bearer {world.other}"}
+    assert world.client.post("/v1/crossings", json=left, headers=headers).status_code == 201
+    seizure = {
+        "seizure_id": "find-2",
+        "plate": ours["plate"],
+        "recorded_at": datetime.now(UTC).isoformat(),
+        "substance_class": "narcotic",
+    }
+    answer = world.client.post("/v1/seizures", json=seizure, headers=headers)
+    assert answer.status_code == 201, answer.text
+
+
+def _people_come_and_go(world: World) -> None:
+    accounts = Accounts(world.runtime.store, world.runtime.network)
+    for name in ("ada", "ben", "cam"):
+        at_desk(world, name)
+    person(world, Role.SUPERVISOR, owner="ada")
+    at_desk(world, "dee").send("/", "/logout", {})
+    accounts.change_password("ben")
+    accounts.remove_user("cam")
+    pepper = open_pepper(world.home)
+    made = accounts.create_key(Role.CHECKPOINT, POST, pepper=pepper)
+    accounts.revoke_key(made.name)
+
+
+def _models_are_registered(world: World) -> None:
+    journal = Journal(world.runtime.store, [PromotionProjection()])
+    records = [Draft(REGISTERED, "m9", "", {"by": "ada", "evaluation": "bb"})]
+    records += [Draft(kind, "m9", "", {"by": "ben"}) for kind in (SHADOWED, APPROVED)]
+    journal.append(records)

@@ -1,0 +1,65 @@
+"""The page on the service names every route, role, problem, setting and data gap."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from api.auth.permissions import MAY, OPEN
+from api.http.problems import STATUS, TITLES
+from api.service.metrics import Metrics
+from api.service.settings import Settings
+from api.service.structured_logging import ALLOWED
+from engine.domain.records import Arrival
+from engine.explanation.facts import data_gaps
+from tests.service.running_service import arrival
+
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = (DOCS / "api.md").read_text("utf-8")
+ROWS = {line.split("|")[1].strip(): line for line in PAGE.splitlines() if line.startswith("| `")}
+
+
+@pytest.mark.parametrize("route", sorted({*MAY, *OPEN}), ids=" ".join)
+def test_every_route_and_its_roles_are_documented(route: tuple[str, str]) -> None:
+    row = ROWS[f"`{route[0]} {route[1]}`"]
+    for role in MAY.get(route, ()):
+        assert role in row
+
+
+def test_every_problem_is_documented_with_its_status() -> None:
+    for error, status in STATUS.items():
+        name = error.__name__.removesuffix("Error")
+        assert f"| {int(status)} |" in ROWS[f"`/problems/{name}`"]
+    for title in ("Malformed", "MethodNotAllowed", "Internal"):
+        assert title in TITLES.values() and f"`/problems/{title}`" in ROWS
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    for name, field in Settings.model_fields.items():
+        row = ROWS[f"`DARVOZA_{name.upper()}`"]
+        shown, default = row.split("|")[2].strip(), field.default
+        assert shown == default if isinstance(default, str) else float(shown) == float(default)
+
+
+def test_every_data_gap_is_documented() -> None:
+    bare = Arrival.model_validate(arrival(3, plate=None), strict=False)
+    for code in data_gaps(bare, {}):
+        assert f"`{code}`" in PAGE
+
+
+def test_every_metric_and_every_name_in_a_log_is_documented() -> None:
+    page = (DOCS / "operations.md").read_text("utf-8")
+    for family in Metrics().registry.collect():
+        total = "_total" if family.type == "counter" else ""
+        assert re.search(rf"`{family.name}{total}[`{{]", page), family.name
+    for name in ALLOWED:
+        assert f"`{name}`" in page
+
+
+def test_every_test_that_threats_name_exists() -> None:
+    page = (DOCS / "threats.md").read_text("utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
+    assert len(named) > 20
+    for path, test in named:
+        text = (DOCS.parent / path).read_text("utf-8")
+        assert not test or f"def {test}(" in text, (path, test)

@@ -1,0 +1,262 @@
+"""Whatever the document allows or forbids, the service answers as the document says, to every role.
+
+Requests are made up from the document itself: every boundary of every field, then at random, both
+fitting and not. Nothing may be a fault of ours, and every answer must be declared: its status, its
+type and, to the last field, its body. Half of the requests are about things that exist.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis import checks, openapi
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi import checks as declared
+
+from api.auth.permissions import MAY, Role
+from api.http.openapi_examples import BODIES
+from api.service.subprocess_jobs import Backtests, Measurements
+from engine.errors import NotEnoughDataError
+from tests.service.conftest import serving
+from tests.service.running_service import POST, World, arrival
+
+PROOF = bool(os.environ.get("DARVOZA_PROOF"))
+BOUNDARIES, DRAWN = (1000, 100) if PROOF else (4, 1)
+"""Requests made up for each route, role that may call it, and kind: fitting or not."""
+CHECKS = [
+    checks.not_a_server_error,
+    declared.status_code_conformance,
+    declared.content_type_conformance,
+    declared.response_headers_conformance,
+    declared.response_schema_conformance,
+]
+MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+Kept = Mapping[str, str]
+BASE = "http://testserver"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_backtest() -> Iterator[None]:
+    """Run one backtest, which takes a process of its own, and answer with its figures again.
+
+    That takes seconds: at small sizes there is none, as where the history is too short.
+    """
+    found: list[Any] = []
+    run: Callable[..., Any] = Backtests.run
+
+    def once(self: Backtests, *asked: Any, **more: Any) -> Any:
+        if not PROOF:
+            raise NotEnoughDataError("the backtest", "there is no history")
+        found[:] = found or [run(self, *asked, **more)]
+        return found[0]
+
+    def no_model(*_: Any, **__: Any) -> Any:
+        raise NotEnoughDataError("the measurement", "no model is in force")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Backtests, "run", once)
+        patched.setattr(Measurements, "run", no_model)
+        yield
+
+
+@pytest.fixture(scope="module")
+def kept(world: World) -> Kept:
+    return all_named(world)
+
+
+def all_named(world: World) -> Kept:
+    """Make one of everything that a path or the document's example of an act can name."""
+    decision = world.decide(arrival(1)).json()
+    assert world.decide(BODIES["Arrival"]).status_code == 201
+    until = (datetime.now(UTC) + timedelta(days=20)).isoformat()
+    profile = BODIES["ProfileProposal"] | {"valid_until": until}
+    entry = BODIES["WatchEntry"] | {"expiry": until}
+    assert world.post("/v1/profiles", profile, Role.ANALYST).status_code == 201
+    listed = world.post("/v1/watchlist", entry, Role.ANALYST)
+    return {
+        "decision_id": decision["decision_id"],
+        "crossing_id": decision["crossing_id"],
+        "code": profile["code"],
+        "entry_id": listed.json()["id"],
+        "post": POST,
+        "version": "m1",
+    }
+
+
+def document(world: World) -> dict[str, Any]:
+    found: dict[str, Any] = world.client.get("/openapi.json").json()
+    return found
+
+
+def operations(found: dict[str, Any]) -> list[Any]:
+    return [one.ok() for one in openapi.from_dict(found).get_all_operations()]
+
+
+def roles_of(operation: Any) -> list[Role | None]:
+    """Return the roles that may call a route, one that may not, and nobody where all may."""
+    may = MAY.get((operation.method.upper(), operation.path))
+    if may is None:
+        return [None]
+    return [*sorted(may), next(role for role in Role if role not in may)]
+
+
+def boundaries(operation: Any, mode: GenerationMode) -> Iterator[Any]:
+    schema = operation.schema
+    config = schema.config.generation_for(operation=operation)
+    found: Iterator[Any] = schema.iter_coverage_cases(
+        operation, generation_modes=[mode], generation_config=config
+    )
+    return found
+
+
+class Asker:
+    """Sends made-up requests and holds the answers to the document."""
+
+    def __init__(self, world: World, kept: Kept) -> None:
+        self._world = world
+        self._kept = kept
+        self._numbers = count()
+        self.statuses: Counter[int] = Counter()
+
+    def about_what_exists(self, case: Any) -> None:
+        """Let every second request name things that exist, and be new where it has to be."""
+        number = next(self._numbers)
+        if number % 2:
+            return
+        for name in set(case.path_parameters or {}) & set(self._kept):
+            case.path_parameters[name] = self._kept[name]
+        body = case.body
+        told = body.get("crossing") if isinstance(body, dict) else None
+        if isinstance(told, dict) and isinstance(told.get("crossing_id"), str):
+            told |= {"post": POST, "crossing_id": f"made-up-{number}"}
+
+    def ask(self, case: Any, role: Role | None) -> None:
+        self.about_what_exists(case)
+        raw: Any = requests.Request(**case.as_transport_kwargs(base_url=BASE)).prepare()
+        headers = {name: value for name, value in raw.headers.items() if name != "Authorization"}
+        if role is not None:
+            headers |= self._world.headers(role)
+        answer = self._world.client.request(raw.method, raw.url, content=raw.body, headers=headers)
+        self.statuses[answer.status_code] += 1
+        if answer.status_code != 405:  # a method that the document does not have
+            case.validate_response(answer, checks=CHECKS)
+
+
+def ask_at_boundaries(asker: Asker, operation: Any) -> None:
+    """Ask in turn as every role; at full size as each of them."""
+    roles = roles_of(operation)
+    for mode in MODES:
+        for number, case in enumerate(islice(boundaries(operation, mode), BOUNDARIES)):
+            for role in roles if PROOF else [roles[number % len(roles)]]:
+                asker.ask(case, role)
+
+
+def ask_at_random(asker: Asker, operation: Any, mode: GenerationMode) -> None:
+    roles = roles_of(operation)
+
+    @seed(20_240_311)
+    @settings(
+        max_examples=DRAWN,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def drawn(case: Any) -> None:
+        for role in roles if PROOF else roles[:1]:  # at small sizes the boundaries ask as each
+            asker.ask(case, role)
+
+    drawn()
+
+
+def test_every_answer_at_the_boundaries_is_declared(tmp_path: Path) -> None:
+    """Of a service that no other test has asked: what has been filed before decides the answers."""
+    with contextmanager(serving)(tmp_path) as world:
+        asker = Asker(world, all_named(world))
+        for operation in operations(document(world)):
+            ask_at_boundaries(asker, operation)
+    assert {200, 201, 403, 404, 409, 422} <= set(asker.statuses)
+    assert max(asker.statuses) < 500
+
+
+def test_every_answer_to_random_requests_is_declared(world: World, kept: Kept) -> None:
+    asker = Asker(world, kept)
+    for operation in operations(document(world)):
+        ask_at_random(asker, operation, GenerationMode.POSITIVE)
+        if operation.path_parameters or operation.query or operation.body:
+            ask_at_random(asker, operation, GenerationMode.NEGATIVE)
+    assert max(asker.statuses) < 500
+
+
+def undeclared(found: dict[str, Any]) -> None:
+    """Forget to say that a decision may conflict."""
+    del found["paths"]["/v1/decisions"]["post"]["responses"]["409"]
+
+
+def narrower(found: dict[str, Any]) -> None:
+    """Say that an act's crossing is a number."""
+    found["components"]["schemas"]["AcknowledgedAct"]["properties"]["crossing_id"] = {
+        "type": "number"
+    }
+
+
+@pytest.mark.parametrize(
+    ("bug", "path"), [(undeclared, "/v1/decisions"), (narrower, "/v1/inspections")]
+)
+def test_a_document_that_says_otherwise_is_found(
+    tmp_path: Path, bug: Callable[[dict[str, Any]], None], path: str
+) -> None:
+    """The twin: the same requests, of a service as new, against a document with a mistake."""
+    with contextmanager(serving)(tmp_path) as world:
+        found = json.loads(json.dumps(document(world)))
+        bug(found)
+        wrong = [one for one in operations(found) if (one.method, one.path) == ("post", path)]
+        assert len(wrong) == 1
+        asker = Asker(world, all_named(world))
+        with pytest.raises(BaseExceptionGroup):
+            ask_at_boundaries(asker, wrong[0])
+
+
+def test_every_refusal_shows_its_problem_types(world: World) -> None:
+    for path, verbs in document(world)["paths"].items():
+        for status, said in [pair for one in verbs.values() for pair in one["responses"].items()]:
+            if path.startswith("/v1") and int(status) >= 400:
+                shown = said["content"]["application/problem+json"]["examples"]
+                assert {one["value"]["status"] for one in shown.values()} == {int(status)}
+                assert all(
+                    one["value"]["type"] == f"/problems/{kind}" for kind, one in shown.items()
+                )
+
+
+BARE = ("verifications", "confirmations")
+"""Ends of paths that take no body."""
+EXAMPLES = [one for one in MAY if one[0] in ("POST", "PUT") and not one[1].endswith(BARE)]
+
+
+@pytest.mark.parametrize("route", EXAMPLES, ids=" ".join)
+def test_every_route_shows_an_example_that_it_takes(
+    world: World, kept: Kept, route: tuple[str, str]
+) -> None:
+    """Sent as it is shown, but for days that have passed; it may come too late here."""
+    verb, path = route
+    shown = document(world)["paths"][path][verb.lower()]["requestBody"]["content"]
+    body = shown["application/json"]["example"]
+    if isinstance(body, dict):
+        ahead = (datetime.now(UTC) + timedelta(days=20)).isoformat()
+        body |= dict.fromkeys({"expiry", "valid_until"} & set(body), ahead)
+    if path.endswith("amendments"):
+        body["crossing"] |= {"crossing_id": kept["crossing_id"]}
+    role = Role.SUPERVISOR if path == "/v1/notices" else min(MAY[route])  # told of another post
+    to = path.replace("{", "{0[").replace("}", "]}").format(kept)
+    answer = world.client.request(verb, to, json=body, headers=world.headers(role))
+    assert answer.status_code in (200, 201, 403, 404, 409), answer.text

@@ -1,0 +1,238 @@
+"""Two models share the picks in a running service: led by both, made again, never in the way."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.auth.permissions import Role
+from api.service.model_watcher import ModelWatch
+from engine.audit.draw_verification import Draws
+from engine.journal.entries import Draft
+from engine.ports import Scorer
+from engine.queue.queue import listed
+from engine.selection.champion_challenger import CHALLENGER, CHAMPION, TRIAL, leading
+from engine.selection.randomization import SCORE
+from engine.shifts.shift_state import CLOSED, SHIFTS
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from models.lifecycle.projection import OnTrial
+from tests.service.conftest import serving
+from tests.service.decisions.test_amendments import amend, heavier, inputs
+from tests.service.models.test_serving_modes import SECONDS, load
+from tests.service.page_session import at_desk
+from tests.service.running_service import FakeModels, UniformScorer, World, arrival
+
+PLAN = Plan(CATALOGUE)
+DECISIONS = 60
+TRIED = OnTrial("m1", "m2", sequence=7, share=0.4)
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, list[Any]]]:
+    """Serve a home whose model has a challenger, and decide on some arrivals."""
+    models = FakeModels(tried=TRIED)
+    for world in serving(tmp_path_factory.mktemp("home"), models):
+        yield world, [world.decide(arrival(number)).json() for number in range(DECISIONS)]
+
+
+def seen(world: World, decision: Any) -> dict[str, Any]:
+    found: dict[str, Any] = world.get(f"/v1/decisions/{decision['decision_id']}").json()
+    return found
+
+
+def test_both_lead_as_the_lot_says(tried: tuple[World, list[Any]]) -> None:
+    world, decided = tried
+    leaders = []
+    for one in decided:
+        told = seen(world, one)
+        trial = told["trial"]
+        leaders.append(trial["leader"])
+        ours, theirs = ("m2", "m1") if trial["leader"] == CHALLENGER else ("m1", "m2")
+        assert (told["model_version"], trial["other"], trial["share"]) == (ours, theirs, 0.4)
+        drawn = inputs(world, one)["draws"][TRIAL]
+        assert trial["leader"] == leading(0.4, drawn)
+        assert told["mode"] == "model"
+    assert 8 < leaders.count(CHALLENGER) < 40
+    ready = world.client.get("/readyz").json()
+    assert (ready["model_version"], ready["challenger"], ready["trial_why"]) == ("m1", "m2", "")
+
+
+def test_a_checkpoint_sees_nothing_of_a_trial(tried: tuple[World, list[Any]]) -> None:
+    world, decided = tried
+    assert not any("trial" in one or "m2" in json.dumps(one) for one in decided)
+    path = f"/v1/decisions/{decided[0]['decision_id']}"
+    assert "trial" not in world.get(path, Role.CHECKPOINT).json()
+
+
+def test_a_supervisor_reads_what_the_other_model_said(tried: tuple[World, list[Any]]) -> None:
+    world, decided = tried
+    boss = at_desk(world, "trial")
+    for one in decided[:4]:
+        told, page = seen(world, one), boss.get(f"/decisions/{one['decision_id']}").text
+        leader = "the challenger" if told["trial"]["leader"] == CHALLENGER else "the model in force"
+        assert f"<dt>Decided by lot</dt><dd>{leader} " in page
+        assert f"model {told['trial']['other']} said: above " in page
+
+
+def test_decisions_of_a_trial_come_out_again(tried: tuple[World, list[Any]]) -> None:
+    world, decided = tried
+    number = next(n for n in range(DECISIONS) if arrival(n)["declaration"] is not None)
+    changed = amend(world, decided[number], heavier(arrival(number), 9_999.0)).json()
+    assert inputs(world, changed)["draws"] == inputs(world, decided[number])["draws"]
+    with world.runtime.store.read() as connection:
+        filed = listed(connection, post=None, channel=None, since=0, most=999)
+        made = [world.runtime.recompute.decision(connection, one.seq) for one in filed]
+    assert len(made) > DECISIONS
+    assert all(one.is_identical for one in made)
+    both = {(one.stored["trial"]["leader"], one.stored["channel"]) for one in made}
+    assert {(side, "red") for side in (CHAMPION, CHALLENGER)} <= both
+    tables = {one.stored["model_version"] for one in made}
+    assert tables == {"m1", "m2"}
+
+
+def test_another_score_of_the_other_model_would_not_come_out(
+    tried: tuple[World, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin: propensities stand on the side that did not lead, so it is made again too."""
+    world, decided = tried
+
+    def other(version: str) -> Scorer:
+        return UniformScorer("m3" if version == "m2" else version, PLAN)
+
+    monkeypatch.setattr(world.runtime.recompute, "_scorer", other)
+    led = [one for one in decided if seen(world, one)["trial"]["leader"] == CHAMPION]
+    with world.runtime.store.read() as connection:
+        sequences = [one["receipt"]["sequence"] for one in led]
+        made = [world.runtime.recompute.decision(connection, seq) for seq in sequences]
+    assert not any(one.is_identical for one in made)
+
+
+def test_who_leads_is_drawn_again_once_the_seed_is_known(
+    tried: tuple[World, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _ = tried
+    with world.runtime.store.read() as connection:
+        row = connection.execute(SHIFTS.select()).first()
+    assert row is not None
+    body = {"shift": row.shift_id, "seed": bytes(row.seed).hex()}
+    world.runtime.writer.submit(Draft(CLOSED, row.shift_id, row.post, body)).result()
+
+    def faults() -> list[str]:
+        with world.runtime.store.read() as connection:
+            draws = Draws()
+            found = [rule for _, rule, _ in draws.faults(connection)]
+        assert draws.checked >= DECISIONS
+        return found
+
+    assert faults() == []
+    monkeypatch.setattr("engine.audit.draw_verification.leading", lambda share, drawn: CHALLENGER)
+    assert set(faults()) == {"leader"}, "the twin: records let the champion lead too"
+
+
+def ready(world: World, **wanted: Any) -> None:
+    """Wait until the service says that it stands so."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        now = world.client.get("/readyz").json()
+        if wanted.items() <= now.items():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"never {wanted}, but {now}")
+
+
+def test_a_challenger_that_cannot_be_loaded_never_stops_a_decision(tmp_path: Path) -> None:
+    models = FakeModels(tried=TRIED, broken=frozenset({"m2"}))
+    for world in serving(tmp_path / "home", models):
+        ready(world, mode="model", challenger=None, trial_why="NoModelError", ready=True, why="")
+        told = seen(world, world.decide(arrival(1)).json())
+        assert (told["mode"], told["model_version"], told["trial"]) == ("model", "m1", None)
+        assert TRIAL not in inputs(world, told)["draws"]
+        refused = next(
+            line
+            for line in world.client.get("/metrics").text.splitlines()
+            if line.startswith("darvoza_models_refused_total")
+        )
+        assert float(refused.split()[1]) >= 1
+        models.broken = frozenset()
+        ready(world, challenger="m2", trial_why="")
+        assert seen(world, world.decide(arrival(2)).json())["trial"]["sequence"] == 7
+        models.tried = None
+        ready(world, challenger=None, trial_why="")
+        assert seen(world, world.decide(arrival(3)).json())["trial"] is None
+
+
+def watch(trial: list[OnTrial | None], *, wanted: str = "m1", loader: Any = load) -> ModelWatch:
+    watched = ModelWatch(
+        wanted=lambda: wanted,
+        load=loader,
+        definitions=PLAN.digest,
+        seconds=60,
+        trial=lambda: trial[-1],
+    )
+    watched.look()
+    return watched
+
+
+def test_a_share_that_moves_loads_nothing_again() -> None:
+    loaded: list[str] = []
+
+    def counted(version: str) -> Scorer:
+        loaded.append(version)
+        return load(version)
+
+    trials: list[OnTrial | None] = [TRIED]
+    watched = watch(trials, loader=counted)
+    trials.append(OnTrial("m1", "m2", sequence=7, share=0.9))
+    watched.look()
+    challenger = watched.in_force().challenger
+    assert challenger is not None and challenger.share == 0.9
+    assert loaded == ["m1", "m2"]
+    watched.look()
+    assert watched.in_force().challenger is challenger
+
+
+def faulty(version: str) -> Scorer:
+    if version == "m2":
+        raise ZeroDivisionError
+    return load(version)
+
+
+@pytest.mark.parametrize(
+    ("trial", "wanted", "mode"),
+    [
+        (OnTrial("m0", "m2", 7, 0.4), "m1", "model"),
+        (OnTrial("bad", "m2", 7, 0.4), "bad", "rules_only"),
+        (OnTrial("m1", "other-features", 7, 0.4), "m1", "model"),
+    ],
+    ids=["against another", "against what cannot serve", "of other features"],
+)
+def test_nobody_leads_beside_another_model_than_its_champion(
+    trial: OnTrial, wanted: str, mode: str
+) -> None:
+    standing = watch([trial], wanted=wanted).standing
+    assert standing.in_force.challenger is None and standing.in_force.mode == mode
+    assert (standing.trial_why == "NoModelError") == (trial.challenger == "other-features")
+
+
+def test_a_fault_of_ours_in_a_challenger_keeps_no_model_from_serving() -> None:
+    trials: list[OnTrial | None] = [None]
+    watched = watch(trials, loader=faulty)
+    for before in (None, OnTrial("m1", "m3", 6, 0.4)):
+        trials.append(before)
+        watched.look()
+        assert (watched.in_force().challenger is None) == (before is None)
+        trials.append(TRIED)
+        with pytest.raises(ZeroDivisionError):
+            watched.look()
+        assert watched.in_force().mode == "model", "and not the challenger of an older trial"
+        assert watched.in_force().challenger is None
+
+
+def test_the_score_draws_another_number_than_the_trial(tried: tuple[World, list[Any]]) -> None:
+    world, decided = tried
+    numbers = [inputs(world, one)["draws"] for one in decided]
+    assert not any(one[TRIAL] == one[SCORE] for one in numbers)

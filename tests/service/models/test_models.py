@@ -1,0 +1,187 @@
+"""Models over HTTP: listed, approved by two, taken out of force by one."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+from typer.testing import CliRunner
+
+from api.auth.accounts import Accounts
+from api.auth.permissions import Role
+from api.cli.main import app
+from api.models.lifecycle import APPROVERS
+from api.models.routes import RulesOnly, _once
+from api.service.settings import Settings
+from engine.domain.time_units import DAY
+from engine.errors import PromotionRefusedError
+from engine.journal.entries import Draft
+from engine.journal.idempotency import AnswerProjection, claim
+from engine.journal.journal import Journal
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from models.bundle.bundle import file_digest, signing_key
+from models.lifecycle import transitions
+from models.lifecycle.states import State
+from models.training.bundle_writer import write_bundle
+from models.training.trainer import Trained, train
+from tests.service.extra_callers import person
+from tests.service.running_service import FakeModels, World, make_home, make_keys, open_world
+from tests.unit.models.learning.test_fit import SMALL
+from tests.unit.models.small_dataset import START, small_world
+
+HERE = Plan(CATALOGUE).digest
+
+
+@pytest.fixture(scope="module")
+def made() -> Trained:
+    """Train a small model on what is read here."""
+    taught = replace(small_world(2500, seed=11), definitions=HERE)
+    return train(taught, SMALL, cutoff=START + 200 * DAY)
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory: pytest.TempPathFactory, made: Trained) -> Iterator[tuple[World, str]]:
+    """Serve a home that has one real, registered bundle; return its version too."""
+    home = make_home(tmp_path_factory.mktemp("bundled"))
+    keys, other = make_keys(home)
+    client, app = open_world(home, FakeModels(None), Settings(model_seconds=0.05))
+    with client:
+        world = World(home, FakeModels(None), client, app.state.runtime, keys, other)
+        yield world, entered(world, made)
+
+
+def entered(world: World, made: Trained) -> str:
+    """Write and register a model as the analyst's and return its version."""
+    bundle = write_bundle(world.home.bundles, made, signing_key(world.home))
+    names = {"manifest": file_digest(bundle / "manifest.json"), "evaluation": "e", "card": "c"}
+    trainer = person_of(world, world.keys[Role.ANALYST])
+    world.runtime.journal.append(transitions.register(State(), bundle.name, by=trainer, **names))
+    return bundle.name
+
+
+def person_of(world: World, secret: str) -> str:
+    return world.runtime.callers.look_up(f"Bearer {secret}").person
+
+
+def approve(world: World, version: str, secret: str, *, key: str = "", body: Any = None) -> Any:
+    auth = {"Authorization": f"Bearer {secret}"} | ({"Idempotency-Key": key} if key else {})
+    return world.client.post(f"/v1/models/{version}/approvals", json=body, headers=auth)
+
+
+def test_two_people_put_a_model_into_force_and_one_takes_it_out(
+    bundled: tuple[World, str],
+) -> None:
+    world, version = bundled
+    second = person(world, Role.SUPERVISOR)["Authorization"].removeprefix("Bearer ")
+    first, trainer = world.keys[Role.SUPERVISOR], world.keys[Role.ANALYST]
+    key = "a-1"  # the same words of two people are two requests
+    assert approve(world, version, trainer).status_code == 409, "trained it"
+    assert approve(world, version, first, key=key).json()["role"] == "candidate"
+    assert approve(world, version, first, key=key).status_code == 201
+    assert approve(world, version, first).status_code == 409, "approved it already"
+    noted = {"note": "Read the report."}
+    assert approve(world, version, second, body=noted, key=key).json()["role"] == "in_force"
+    assert approve(world, version, second, body=noted, key=key).status_code == 201
+    assert approve(world, version, second, key=key).status_code == 409, "other content"
+    assert approve(world, version, second).status_code == 409, "in force already"
+    listed = world.get("/v1/models").json()
+    assert listed["in_force"] == version
+    standing = {model["version"]: model for model in listed["models"]}
+    assert len(standing[version]["approvals"]) == 2
+    history = world.get(f"/v1/models/{version}").json()["history"]
+    assert [one["why"] for one in history[-3:]] == [None, "Read the report.", "approved by two"]
+
+    asked = {"reason": "It flags every empty truck."}
+    assert world.post("/v1/models/rules-only", {"because": "?"}, Role.ANALYST).status_code == 422
+    taken = world.post("/v1/models/rules-only", asked, Role.ANALYST)
+    assert taken.status_code == 201
+    assert taken.json()["in_force"] is None
+    assert world.post("/v1/models/rules-only", asked, Role.ANALYST).status_code == 201, (
+        "nothing to do"
+    )
+    assert [m["role"] for m in taken.json()["models"] if m["version"] == version] == ["retired"]
+
+
+def test_a_model_of_other_features_is_refused(bundled: tuple[World, str], made: Trained) -> None:
+    """No service here would load it, so it may not come into force; its twin above may."""
+    world, _ = bundled
+    strange = replace(made, model=replace(made.model, definitions="0" * len(HERE)))
+    version = entered(world, strange)
+
+    refused = approve(world, version, world.keys[Role.SUPERVISOR])
+    assert refused.status_code == 409
+    assert "other features" in refused.json()["detail"]
+    told = world.get(f"/v1/models/{version}").json()
+    assert told["against"] == [transitions.OTHER_FEATURES]
+    assert not told["approvals"]
+
+
+@pytest.fixture
+def blind(bundled: tuple[World, str], made: Trained) -> str:
+    """Register a model whose twin had too few finds: the last weeks held what was needed."""
+    _, finds = made.model.evidence["discrepancy"]
+    taught = replace(small_world(2500, seed=11), definitions=HERE)
+    # Enough for the last of its folds in time, which ends later than the twin's history.
+    config = replace(SMALL, few_discrepancies=round(0.78 * finds))
+    return entered(bundled[0], train(taught, config, cutoff=START + 200 * DAY))
+
+
+def commanded(world: World, *line: str) -> Any:
+    """Give a command of a supervisor with a password; return how it ended."""
+    name = f"{line[0]}-er"
+    secret = Accounts(world.runtime.store, world.runtime.network).create_user(name, Role.SUPERVISOR)
+    given = ["--home", str(world.home.root), "--as", name]
+    return CliRunner().invoke(app, [*line, *given], env={"DARVOZA_PASSWORD": secret.secret})
+
+
+def test_a_model_that_could_not_be_judged_is_not_put_into_force(
+    bundled: tuple[World, str], blind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP and by the command line, neither approved nor put on trial; with its twin."""
+    world, _ = bundled
+    why = "it could not be judged: Not yet knowable, a model of discrepancies: "
+    for step in ("approvals", "challenges"):
+        refused = world.post(f"/v1/models/{blind}/{step}", {}, Role.SUPERVISOR)
+        assert refused.status_code == 409
+        assert why in refused.json()["detail"] and "were known in time" in refused.json()["detail"]
+    for step in ("promote", "trial"):
+        ended = commanded(world, step, blind)
+        assert isinstance(ended.exception, PromotionRefusedError) and why in str(ended.exception)
+    told = world.get(f"/v1/models/{blind}").json()
+    assert (told["role"], told["approvals"], told["challenges"]) == ("candidate", [], [])
+    assert len(told["against"]) == 1 and told["against"][0].startswith(why)
+
+    monkeypatch.setattr(transitions, "unjudged", lambda _: "")  # the planted flaw
+    assert approve(world, blind, world.keys[Role.SUPERVISOR]).status_code == 201
+    assert world.get(f"/v1/models/{blind}").json()["approvals"]
+
+
+def test_the_same_request_twice_at_once_is_one_step(bundled: tuple[World, str]) -> None:
+    store = bundled[0].runtime.store
+    made = claim("model:race", RulesOnly(), post="", name="", key="k")
+    asked = replace(made, names=made.names[:1])
+
+    def beaten(*, planted: Exception, is_done: bool = True) -> State:
+        if is_done:
+            draft = Draft("race", "x", "", {"claim": asked.as_dict()})
+            Journal(store, [AnswerProjection()]).append([draft])
+        raise planted
+
+    refused, taken = PromotionRefusedError("m", "no"), IntegrityError("", None, Exception())
+    for error in (refused, taken):
+        with pytest.raises(type(error)):
+            _once(store, asked, partial(beaten, planted=error, is_done=False))
+    _once(store, asked, partial(beaten, planted=taken))
+    _once(store, asked, partial(beaten, planted=refused, is_done=False))
+
+
+def test_a_strange_version_and_other_roles_are_refused(bundled: tuple[World, str]) -> None:
+    world, version = bundled
+    assert approve(world, "m-none", world.keys[Role.SUPERVISOR]).status_code == 404
+    for role in Role:
+        if role not in APPROVERS:
+            assert approve(world, version, world.keys[role]).status_code == 403
+            assert world.get("/v1/models", role).status_code == 403

@@ -1,0 +1,176 @@
+"""Evidence that builds up over months is not forgotten, and an alarm stays said."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from engine.domain.time_units import DAY
+from engine.journal.entries import Draft
+from engine.queue.queue import DECISIONS as FILED
+from features.online.online_features import OnlineFeatures
+from models.bundle.documents import Papers
+from models.lifecycle import transitions
+from models.lifecycle.projection import came_into_force, measurement, read_state
+from models.lifecycle.states import APPROVED, REGISTERED
+from models.monitoring import drift_monitor
+from models.monitoring.search_outcomes import searches
+from models.statistics.drift import reference
+from tests.service.conftest import NOON, serving
+from tests.service.decisions.test_amendments import amend, heavier
+from tests.service.drift.test_drift import PLAN, papers, values
+from tests.service.reports.test_acts import act
+from tests.service.running_service import World, arrival
+from tests.support.clocks import travel
+
+WEEKS = 12
+"""One vehicle is searched in each, and carries nothing."""
+DECISIONS = 250
+_D = FILED.c
+
+
+def into_force(world: World, version: str = "m1") -> int:
+    """Put a model into force, as two people do, and return the record's number."""
+    facts = {"by": "cem", "manifest": "m", "evaluation": "e", "card": "c"}
+    approved = (Draft(APPROVED, version, "", {"by": by}) for by in ("ann", "bob"))
+    (*_, entry) = world.runtime.journal.append([Draft(REGISTERED, version, "", facts), *approved])
+    return entry.seq
+
+
+def picked(world: World, start: int) -> list[str]:
+    """Decide on many, and return which vehicles the score picked, the riskiest first."""
+    bodies = [arrival(number) for number in range(start, start + DECISIONS)]
+    assert world.post("/v1/decisions/batch", bodies).status_code == 200
+    ours = [one["crossing"]["crossing_id"] for one in bodies]
+    query = (
+        select(_D.crossing_id)
+        .where(_D.basis == "score", _D.crossing_id.in_(ours))
+        .order_by(_D.risk.desc())
+    )
+    with world.runtime.store.read() as connection:
+        return list(connection.scalars(query))
+
+
+def search(world: World, number: int, crossing: str) -> None:
+    """Search one, and find nothing."""
+    assert world.post("/v1/inspections", act(number, crossing)).status_code == 201
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Serve a model that finds nothing for months."""
+    for made in serving(tmp_path_factory.mktemp("home")):
+        search(made, 0, picked(made, 1)[0])  # before it came into force: not counted
+        into_force(made)
+        for week, crossing in enumerate(picked(made, 1 + DECISIONS)[:WEEKS]):
+            with travel(NOON + timedelta(days=1 + 7 * week)):
+                search(made, 1 + week, crossing)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def kept(world: World) -> Papers:
+    return papers(reference(values(world), PLAN.names))
+
+
+def measured(world: World, kept: Papers, *, after: int = 7 * WEEKS) -> dict[str, Any]:
+    runtime = world.runtime
+    with runtime.store.read() as connection:
+        found = drift_monitor.measured(
+            connection,
+            runtime.journal,
+            features=OnlineFeatures(PLAN, runtime.network),
+            papers=kept,
+            version="m1",
+            now=round(NOON.timestamp() * 1e6) + after * DAY,
+        )
+    return dict(json.loads(json.dumps(found, allow_nan=False)))
+
+
+def side(part: dict[str, Any]) -> dict[str, Any]:
+    """Return the watch over searches by score."""
+    found: dict[str, Any] = part["picked"]
+    return found
+
+
+def test_evidence_of_months_is_an_alarm(world: World, kept: Papers) -> None:
+    found = measured(world, kept)
+    told = side(found["all"])
+    assert told["found"]["n"] == told["weeks"] == WEEKS
+    assert told["alarmed"]
+    assert found["in_force_since"].startswith("2026-10-14")
+
+
+def test_a_watch_of_the_last_weeks_misses_it(
+    world: World, kept: Papers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin: begun anew every night, over the last 28 days alone."""
+
+    def of_late(*given: Any, now: int, **more: Any) -> Any:
+        every = searches(*given, now=now, **more)
+        return (one for one in every if one.known_at >= now - drift_monitor.DAYS * DAY)
+
+    monkeypatch.setattr(drift_monitor, "searches", of_late)
+    for week in range(1, WEEKS + 1):
+        assert not side(measured(world, kept, after=7 * week)["all"])["alarmed"]
+
+
+def test_an_alarm_stays_said(world: World, kept: Papers) -> None:
+    first = next(week for week in range(1, WEEKS + 1) if _alarmed(world, kept, 7 * week))
+    assert first < WEEKS
+    assert all(_alarmed(world, kept, 7 * week) for week in range(first, WEEKS + 1))
+    later = measured(world, kept, after=400)
+    assert later["decisions"] == 0 and side(later["posts"]["OYB"])["alarmed"], "nobody decides now"
+
+
+def _alarmed(world: World, kept: Papers, after: int) -> bool:
+    return bool(side(measured(world, kept, after=after)["all"])["alarmed"])
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[World]:
+    """Serve a home in which nothing was decided yet."""
+    yield from serving(tmp_path)
+
+
+def test_one_that_comes_back_is_watched_anew(fresh: World) -> None:
+    journal = fresh.runtime.journal
+
+    def since(version: str) -> int | None:
+        with fresh.runtime.store.read() as connection:
+            return came_into_force(connection, version)
+
+    def watched(after: int | None) -> int:
+        with fresh.runtime.store.read() as connection:
+            now = journal.head(connection).as_of
+            return len(list(searches(connection, "m1", after=after or 0, now=now)))
+
+    assert since("m1") is None
+    first = into_force(fresh)
+    search(fresh, 1, fresh.decide(arrival(1)).json()["crossing_id"])
+    journal.append([Draft(APPROVED, "m1", "", {"by": "eva"})])
+    journal.append([measurement("m1", by="ann", figures={})])
+    assert since("m1") == first and watched(since("m1")) == 1
+    second = into_force(fresh, "m2")
+    assert (since("m1"), since("m2")) == (None, second)
+    with fresh.runtime.store.read() as connection:
+        steps = transitions.roll_back(read_state(connection), by="ann", why="", manifest="m")
+    (*_, back) = journal.append(steps)
+    assert (since("m1"), since("m2")) == (back.seq, None)
+    assert watched(since("m1")) == 0
+
+
+def test_a_search_counts_once_however_often_its_declaration_was_changed(fresh: World) -> None:
+    body = arrival(1)
+    first = fresh.decide(body).json()
+    second = amend(fresh, first, heavier(body, 9_999.0)).json()
+    search(fresh, 1, first["crossing_id"])
+    with fresh.runtime.store.read() as connection:
+        now = fresh.runtime.journal.head(connection).as_of
+        (one,) = searches(connection, "m1", after=0, now=now)
+        said = fresh.runtime.journal.body(connection, second["receipt"]["sequence"])
+    assert one.stated == said["decision"]["risk"]["p_discrepancy"]

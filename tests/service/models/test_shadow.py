@@ -1,0 +1,245 @@
+"""A model in the shadow scores what was decided, is seen by no officer, and seeds percentiles."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+from typer.testing import CliRunner
+
+from api.cli.main import app
+from api.service import model_store
+from engine.domain.records import Arrival
+from engine.domain.time_units import DAY
+from engine.errors import PromotionRefusedError
+from engine.journal.entries import Draft
+from engine.ports import FeatureRows
+from engine.queue.queue import listed
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.online.online_features import OnlineFeatures
+from models.bundle.scorer import Scorer
+from models.lifecycle import transitions
+from models.lifecycle.projection import read_state
+from models.lifecycle.states import State
+from models.monitoring import shadow_scoring
+from models.monitoring.shadow_agreement import agreement
+from models.monitoring.shadow_scoring import seeds, shadow_scores
+from tests.service.conftest import serving
+from tests.service.running_service import POST, UniformScorer, World, arrival
+from tests.support.clocks import travel
+
+PLAN = Plan(CATALOGUE)
+DECISIONS = 12
+
+
+def features(world: World) -> OnlineFeatures:
+    return OnlineFeatures(PLAN, world.runtime.network)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Serve a home of this test's own: a day is scored once."""
+    yield from serving(tmp_path / "home")
+
+
+@pytest.fixture
+def shadowed(world: World) -> World:
+    """Decide before and after a candidate goes into the shadow."""
+    journal = world.runtime.journal
+    assert world.decide(arrival(900)).status_code == 201
+    journal.append(
+        transitions.register(State(), "m2", by="ana", manifest="m", evaluation="e", card="c")
+    )
+    with world.runtime.store.read() as connection:
+        now = read_state(connection)
+    journal.append(transitions.shadow(now, "m2", by="ana"))
+    for number in range(1, DECISIONS + 1):
+        assert world.decide(arrival(number)).status_code == 201
+    return world
+
+
+def scored(
+    world: World, *, days_later: int = 1, reader: OnlineFeatures | None = None
+) -> list[Draft]:
+    with world.runtime.store.read() as connection:
+        now = world.runtime.journal.head(connection).as_of + days_later * DAY
+        made = shadow_scores(
+            connection,
+            world.runtime.journal,
+            features=reader or features(world),
+            scorer=UniformScorer("m2", PLAN),
+            now=now,
+        )
+        return list(made)
+
+
+def queue(world: World) -> dict[str, Any]:
+    """Return what a post's officers see."""
+    found: dict[str, Any] = world.get(f"/v1/posts/{POST}/queue").json()
+    return {name: value for name, value in found.items() if name != "as_of"}
+
+
+def test_finished_days_are_scored_once_by_what_was_known_then(shadowed: World) -> None:
+    assert scored(shadowed, days_later=0) == []
+    drafts = scored(shadowed)
+    assert sum(draft.body["decisions"] for draft in drafts) == DECISIONS
+    assert {draft.post for draft in drafts} == {POST}
+    assert all(draft.body["left_out"] == 0 for draft in drafts)
+    table = drafts[0].body["quantiles"]
+    assert len(table) == 101
+    assert table == sorted(table)
+
+    before = queue(shadowed)
+    shadowed.runtime.journal.append(drafts)
+    assert scored(shadowed) == []
+    assert queue(shadowed) == before
+
+
+def test_a_row_that_is_no_longer_what_it_was_is_left_out(
+    shadowed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Moved(OnlineFeatures):
+        def read(
+            self, connection: Connection, arrivals: Sequence[Arrival], *, as_of: Sequence[int]
+        ) -> FeatureRows:
+            rows = super().read(connection, arrivals, as_of=as_of)
+            values = rows.values.copy()
+            values[0, 0] += 1
+            return replace(rows, values=values)
+
+    monkeypatch.setattr(shadow_scoring, "SHADOW_SCORES", "of another kind")  # nothing is done yet
+    drafts = scored(shadowed, reader=Moved(PLAN, shadowed.runtime.network))
+    assert sum(draft.body["left_out"] for draft in drafts) == len(drafts)
+    # The twin: were the digests not compared, the moved row would be scored as if it were real.
+    monkeypatch.setattr(shadow_scoring, "digest_of", lambda _: Anything())
+    drafts = scored(shadowed, reader=Moved(PLAN, shadowed.runtime.network))
+    assert sum(draft.body["left_out"] for draft in drafts) == 0
+
+
+class Anything:
+    """Equal to whatever it is compared with."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def test_a_model_of_other_features_is_refused(shadowed: World) -> None:
+    other = UniformScorer("m2", PLAN)
+    other.definitions = "others"
+    journal, read = shadowed.runtime.journal, features(shadowed)
+    with (
+        shadowed.runtime.store.read() as connection,
+        pytest.raises(PromotionRefusedError, match="features"),
+    ):
+        list(shadow_scores(connection, journal, features=read, scorer=other, now=0))
+
+
+def test_percentiles_start_from_what_the_shadow_saw(
+    shadowed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shadowed.runtime.journal.append(scored(shadowed))
+    with shadowed.runtime.store.read() as connection:
+        assert seeds(connection, "m2") == {}  # too few decisions to say anything
+        monkeypatch.setattr(shadow_scoring, "FEWEST_ROWS", DECISIONS)
+        (table,) = seeds(connection, "m2").values()
+    assert len(table) == 101
+    assert list(table) == sorted(table)
+    assert 0.0 <= table[0] < table[-1] <= 1.0
+
+
+def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
+    shadowed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tuple(level / 200 for level in range(101))
+
+    class Bundle:
+        @classmethod
+        def load(cls, folder: Path, *, key: object) -> "Bundle":
+            return cls()
+
+        def prepare(self) -> None:
+            """Have nothing to explain with."""
+
+        def seeded(self, quantiles: Mapping[str, tuple[float, ...]]) -> object:
+            folder_seeds.append(dict(quantiles))
+            return self
+
+    folder_seeds: list[dict[str, tuple[float, ...]]] = []
+    monkeypatch.setattr(model_store, "BundleScorer", Bundle)
+    monkeypatch.setattr(model_store, "in_force", lambda _: "m2")
+    monkeypatch.setattr(model_store, "seeds", lambda _, version: {version: table})
+    home_models = model_store.HomeModels(shadowed.home)
+    with shadowed.runtime.store.read() as connection:
+        assert home_models.wanted(connection) == "m2"
+    home_models.load("m2")
+    home_models.load("m1")  # never in force here: its own quantiles stay
+    assert folder_seeds == [{"m2": table}, {}]
+
+
+def test_every_night_one_command_scores_whatever_is_in_the_shadow(
+    shadowed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Scorer, "load", lambda folder, key: UniformScorer(folder.name, PLAN))
+    monkeypatch.setattr(
+        "models.bundle.bundle.read_verify_key", lambda home, version: None
+    )  # no bundle
+    asked = ["shadow", "--home", str(shadowed.home.root), "--json"]
+
+    def told() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(CliRunner().invoke(app, asked).stdout)
+        return found
+
+    assert told() == {"versions": ["m2"], "days": []}  # today is not over
+    with travel(datetime.now(UTC) + timedelta(days=1), tick=True):
+        (day,) = told()["days"]
+        assert told()["days"] == []
+    assert (day["version"], day["post"], day["decisions"]) == ("m2", POST, DECISIONS)
+
+    unnamed = CliRunner().invoke(app, [*asked, "m3"])
+    assert unnamed.exit_code == 2
+    assert "--as" in unnamed.stderr
+
+
+def test_picks_are_compared_with_those_of_the_model_that_decided(
+    shadowed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shadow_scoring, "CAPACITY", 0.5)
+    shadowed.runtime.journal.append(scored(shadowed))
+    journal = shadowed.runtime.journal
+    with shadowed.runtime.store.read() as connection:
+        found = agreement(connection, journal, version="m2")
+        assert agreement(connection, journal, version="m-other") is None
+    assert found is not None
+    assert (found["decisions"], found["picked"]) == (DECISIONS, DECISIONS // 2)
+    groups = found["groups"]
+    assert groups["both"]["picked"] + groups["shadow"]["picked"] == DECISIONS // 2
+    assert groups["in_force"]["picked"] == groups["shadow"]["picked"]
+    shared = groups["both"]["picked"] / (DECISIONS // 2)
+    assert found["agreement"]["value"] == shared
+    assert found["agreement"]["low"] <= shared <= found["agreement"]["high"]
+    assert not groups["shadow"]["hit_rate"]["knowable"], "nothing was inspected yet"
+
+
+def test_the_riskiest_are_each_models_own(shadowed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picks of the model in force are the riskiest by what its decisions say."""
+    monkeypatch.setattr(shadow_scoring, "CAPACITY", 0.25)
+    (draft,) = scored(shadowed)
+    picks, journal = draft.body["picks"], shadowed.runtime.journal
+    with shadowed.runtime.store.read() as connection:
+        seqs = [
+            one.seq
+            for one in listed(connection, post=None, channel=None, since=0, most=50)
+            if one.crossing_id != "c-900"
+        ]
+        said = {seq: journal.body(connection, seq)["decision"]["risk"] for seq in seqs}
+    ranked = sorted(said, key=lambda seq: -said[seq]["p_discrepancy"])  # both chances are equal
+    assert picks["in_force"] == sorted(ranked[: DECISIONS // 4])
+    assert len(picks["shadow"]) == DECISIONS // 4 and set(picks["shadow"]) <= set(seqs)

@@ -1,0 +1,173 @@
+"""The queue's page: who waits in which order, and where the minutes end."""
+
+import re
+from itertools import count
+from typing import Any
+
+import pytest
+
+from api.auth.permissions import Role
+from api.auth.sessions import COOKIE
+from api.queue import page as queue_page
+from api.queue.page_data import Meter, Vehicle, _cut, desk, mark
+from engine.domain.time_units import moment
+from tests.service.page_session import Desk, at_desk
+from tests.service.reports.test_acts import act, find
+from tests.service.running_service import OTHER, POST, World, arrival
+
+START = 90_000
+PAGE = f"/posts/{POST}/queue"
+ROW = re.compile(r'<tr data-row id="(dec-[0-9a-f]+)">')
+
+
+def ids(text: str) -> list[str]:
+    return ROW.findall(text)
+
+
+def test_the_page_shows_what_its_twin_answers(world: World) -> None:
+    for number in range(START, START + 40):
+        world.decide(arrival(number))
+    boss = at_desk(world, "queue-boss")
+    twin = boss.get(f"/v1{PAGE}").json()["waiting"]
+    page = boss.get(PAGE)
+    assert page.status_code == 200 and len(page.content) < 150_000
+    assert ids(page.text) == [one["decision_id"] for one in twin] and twin
+    assert "matters." in page.text
+    for channel in ("red", "yellow"):
+        shown = ids(boss.get(f"{PAGE}?channel={channel}").text)
+        assert shown == [one["decision_id"] for one in twin if one["channel"] == channel]
+    lanes = [ids(boss.get(f"{PAGE}?lane={lane}").text) for lane in ("truck", "van", "car")]
+    assert sorted(one for lane in lanes for one in lane) == sorted(
+        one["decision_id"] for one in twin
+    )
+    assert boss.get(f"{PAGE}?lane=ship").status_code == 422
+
+
+def test_another_post_is_one_choice_away(world: World) -> None:
+    boss = at_desk(world, "queue-posts")
+    gone = boss.get(f"{PAGE}?to={OTHER}&channel=red&lane=truck")
+    assert gone.headers["location"] == f"/posts/{OTHER}/queue?channel=red&lane=truck"
+    assert boss.get(gone.headers["location"]).status_code == 200
+    assert '<select name="to"' in boss.get(PAGE).text
+    officer = at_desk(world, "queue-bound", Role.CHECKPOINT)
+    assert '<select name="to"' not in officer.get(PAGE).text
+    assert boss.get(f"{PAGE}?to=x%0d%0ay").status_code == 422
+
+
+def test_who_is_bound_to_a_post_sees_no_other_in_the_list(world: World) -> None:
+    bound = at_desk(world, "queue-counterpart", Role.COUNTERPART).get("/").text
+    everybody = at_desk(world, "queue-everywhere", Role.INTEGRITY).get("/").text
+    row = '<th scope="row">'
+    assert everybody.count(row) > 1 == bound.count(row)
+
+
+def test_a_checkpoint_sees_its_queue_blind(world: World) -> None:
+    find(world, "red", START + 100)
+    officer = at_desk(world, "queue-officer", Role.CHECKPOINT)
+    assert officer.get("/").headers["location"] == PAGE
+    text = officer.get(PAGE).text
+    assert ids(text) and "matters." not in text
+    assert officer.get(f"/posts/{OTHER}/queue").status_code == 403
+    assert at_desk(world, "queue-analyst", Role.ANALYST).get(PAGE).status_code == 403
+
+
+def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> None:
+    seen = [mark(world.runtime, POST)]
+
+    def moved() -> bool:
+        seen.append(mark(world.runtime, POST))
+        return seen[-1] != seen[-2]
+
+    assert not moved()
+    red = find(world, "red", START + 1200)
+    assert moved()
+    override = {"verdict": "override", "channel": "yellow", "reason_code": "x", "reason": "y"}
+    world.post(f"/v1/decisions/{red['decision_id']}/reviews", override, Role.SUPERVISOR)
+    assert moved()
+    world.post("/v1/inspections", act(90_100, red["crossing_id"]))
+    assert moved()
+    headers = world.headers(Role.SUPERVISOR)
+    world.client.put(f"/v1{PAGE[:-5]}roster", json={"minutes": {"physical": 90}}, headers=headers)
+    assert moved()
+    shown = desk(world.runtime, POST, is_blind=False)
+    assert shown.mark == seen[-1]
+    assert {one.channel: one.minutes for one in shown.meters} == {"red": 90, "yellow": None}
+
+
+def waiting(position: int, channel: str, minutes: float) -> Vehicle:
+    return Vehicle(
+        position=position,
+        decision_id=f"d{position}",
+        channel=channel,
+        is_sent=False,
+        crossing={},
+        decided_at=moment(0),
+        waited=0.0,
+        minutes=minutes,
+        reason=None,
+        place=None,
+        is_amended=False,
+    )
+
+
+def meter(channel: str, free: float | None) -> Meter:
+    minutes = None if free is None else 100.0
+    return Meter(channel, minutes, 0.0, 0.0, 0.0, free or 0.0, 0.0, 0.0, is_oversubscribed=False)
+
+
+def test_the_cut_lies_where_the_minutes_end() -> None:
+    waits = [waiting(1, "red", 40), waiting(2, "red", 40), waiting(3, "red", 40)]
+    waits += [waiting(4, "yellow", 1000), waiting(5, "blue", 1)]
+    found: Any = _cut(waits, [meter("red", 80.0), meter("yellow", None)])
+    assert [one.fits for one in found] == [True, True, False, True, True]
+
+
+def test_events_need_a_session_and_their_post(world: World) -> None:
+    assert Desk(world).get(f"{PAGE}/events").status_code == 303
+    officer = at_desk(world, "events-officer", Role.CHECKPOINT)
+    assert officer.get(f"/posts/{OTHER}/queue/events").status_code == 403
+
+
+async def line(world: World, cookie: str, leave: Any) -> list[str]:
+    """Read a page's line, at a post where something changes all the time; leave on the way."""
+    caller = world.runtime.sessions.caller(cookie)
+    said: list[str] = []
+    async for event in queue_page._changes(world.runtime, POST, cookie, caller):
+        said.append(event)
+        if len(said) == 3:
+            leave()
+        if len(said) == 100:
+            break
+    return said
+
+
+@pytest.mark.parametrize("how", ["removed", "signed out", "new password"])
+def test_a_line_ends_with_its_session_however_busy_the_post(
+    world: World, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, news = f"line-{how[:3]}", count()
+    cookie = at_desk(world, name, Role.CHECKPOINT).client.cookies[COOKIE]
+    accounts, sessions = world.runtime.accounts, world.runtime.sessions
+    leave = {
+        "removed": lambda: accounts.remove_user(name),
+        "signed out": lambda: sessions.end(cookie),
+        "new password": lambda: accounts.change_password(name),
+    }[how]
+    monkeypatch.setattr(queue_page, "mark", lambda *_: str(next(news)))
+    monkeypatch.setattr(queue_page, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(queue_page, "SESSION_SECONDS", 0.0)
+    assert world.client.portal is not None
+    assert len(world.client.portal.call(line, world, cookie, leave)) == 3
+
+
+def test_a_line_that_looks_at_its_session_when_it_is_quiet_is_caught(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: as long as there is news, no session is looked at."""
+    news = count()
+    cookie = at_desk(world, "line-on", Role.CHECKPOINT).client.cookies[COOKIE]
+    monkeypatch.setattr(queue_page, "mark", lambda *_: str(next(news)))
+    monkeypatch.setattr(queue_page, "LOOK_SECONDS", 0.001)
+    assert world.client.portal is not None
+    leave = lambda: world.runtime.accounts.remove_user("line-on")  # noqa: E731
+    assert len(world.client.portal.call(line, world, cookie, leave)) == 100

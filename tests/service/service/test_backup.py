@@ -1,0 +1,186 @@
+"""A backup made while the service works verifies after the restore, and goes on from there."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from api.cli.backup import copied
+from api.cli.main import app
+from api.service.runtime import open_runtime, open_store
+from api.service.settings import Settings
+from engine.audit.verification import verify
+from engine.errors import HomeError, InputError, NotAllowedError
+from engine.journal.receipts import Receipt
+from engine.queue.queue import listed
+from engine.storage.home import DATABASE_VARIABLE, Home
+from tests.service.conftest import serving
+from tests.service.running_service import FakeModels, World, arrival, make_home, open_world
+
+if TYPE_CHECKING:
+    from experiments.support.postgres import Cluster
+
+FIRST = 40
+Answers = list[dict[str, Any]]
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[World]:
+    """Serve a home of this test's own."""
+    yield from serving(tmp_path / "home")
+
+
+@cache
+def body(number: int) -> dict[str, Any]:
+    """Return the same body each time: a sender asks again with what it sent."""
+    return arrival(300_000 + number)
+
+
+def decide(world: World, numbers: range) -> Answers:
+    return [world.decide(body(number)).json() for number in numbers]
+
+
+def while_deciding(world: World, deed: Callable[[], Any]) -> None:
+    """Do something while decisions go on."""
+    stop = threading.Event()
+
+    def ask() -> None:
+        for number in range(FIRST, 5000):
+            if stop.is_set():
+                return
+            decide(world, range(number, number + 1))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        deed()
+    finally:
+        stop.set()
+        asking.join()
+
+
+def restored(world: World, copy: Path) -> Home:
+    """Put the keys, which were kept elsewhere, beside the copy."""
+    shutil.copytree(world.home.keys, copy / "keys")
+    return Home(copy)
+
+
+def missing(home: Home, told: Answers) -> set[str]:
+    """Return the rules that these receipts break in a restored home."""
+    runtime = open_runtime(home, Settings(), FakeModels())
+    try:
+        receipts = [Receipt.from_json(one) for one in told]
+        found = verify(runtime.store, receipts, public_key=runtime.signer.public_key)
+        return {fault.rule for fault in found.faults}
+    finally:
+        runtime.close()
+
+
+def test_a_backup_verifies_after_its_restore_and_goes_on(live: World, tmp_path: Path) -> None:
+    told = decide(live, range(FIRST))
+    while_deciding(live, lambda: copied(live.home, tmp_path / "copy"))
+    home = restored(live, tmp_path / "copy")
+    assert missing(home, told) == set()
+    client, made = open_world(home, FakeModels(), Settings())
+    with client:
+        again = World(home, live.models, client, made.state.runtime, live.keys, live.other)
+        assert decide(again, range(FIRST)) == told, "what was acknowledged is told again"
+        assert again.decide(arrival(400_000)).status_code == 201
+        with again.runtime.store.read() as connection:
+            filed = listed(connection, post=None, channel=None, since=0, most=FIRST)
+            assert all(
+                again.runtime.recompute.decision(connection, f.seq).is_identical for f in filed
+            )
+
+
+def test_a_file_copied_without_its_log_has_lost_what_was_told(live: World, tmp_path: Path) -> None:
+    """The twin: a plain copy of the database file, which receipts show to be short."""
+    told = decide(live, range(FIRST))
+    (tmp_path / "copy").mkdir()
+    shutil.copy(live.home.root / "darvoza.sqlite", tmp_path / "copy")
+    shutil.copy(live.home.network, tmp_path / "copy")
+    assert missing(restored(live, tmp_path / "copy"), told)
+
+
+def test_the_command_copies_everything_but_keys_and_nothing_over(
+    live: World, tmp_path: Path
+) -> None:
+    decide(live, range(3))
+    (live.home.bundles / "m1").mkdir()
+    (live.home.bundles / "m1" / "card.md").write_text("a card", "utf-8")
+    asked = ["backup", str(tmp_path / "copy"), "--home", str(live.home.root), "--json"]
+    found = CliRunner().invoke(app, asked)
+    assert found.exit_code == 0 and json.loads(found.stdout)["ok"]
+    names = {path.name for path in (tmp_path / "copy").iterdir()}
+    assert {"darvoza.sqlite", "bundles", "history", "network.toml"} <= names
+    assert "keys" not in names
+    assert (tmp_path / "copy" / "bundles" / "m1" / "card.md").read_text() == "a card"
+    with pytest.raises(InputError, match="already"):
+        copied(live.home, tmp_path / "copy")
+
+
+def test_a_copy_without_its_keys_verifies_and_calls_no_receipt_forged(
+    live: World, tmp_path: Path
+) -> None:
+    told, copy, held = decide(live, range(3)), tmp_path / "copy", tmp_path / "held.jsonl"
+    copied(live.home, copy)
+    held.write_text("\n".join(json.dumps(one["receipt"]) for one in told))
+    asked = ["verify", "--home", str(copy), "--json"]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    with pytest.raises(HomeError, match="keys/ back"):
+        app([*asked, "--receipts", str(held)], standalone_mode=False)
+    assert not (copy / "keys").exists(), "a command that only reads makes no key"
+    restored(live, copy)
+    found = CliRunner().invoke(app, [*asked, "--receipts", str(held)])
+    assert found.exit_code == 0 and json.loads(found.stdout)["receipts"] == 3
+
+
+def test_a_changed_store_is_not_called_a_good_copy(live: World, tmp_path: Path) -> None:
+    decide(live, range(3))
+    with closing(sqlite3.connect(live.home.root / "darvoza.sqlite")) as raw, raw:
+        raw.execute("UPDATE journal SET subject = 'other' WHERE kind = 'decision'")
+    asked = ["backup", str(tmp_path / "copy"), "--home", str(live.home.root)]
+    assert CliRunner().invoke(app, asked).exit_code == 1
+
+
+def test_a_dump_of_postgresql_verifies_after_its_restore(
+    cluster: "Cluster", postgresql_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/operations.md has it: pg_dump, and pg_restore into an empty database."""
+    cluster.empty(postgresql_database)
+    monkeypatch.setenv(DATABASE_VARIABLE, postgresql_database)
+    home = make_home(tmp_path / "home")
+    with pytest.raises(NotAllowedError, match="pg_dump"):
+        copied(home, tmp_path / "copy")
+    client, made = open_world(home, FakeModels(), Settings())
+    from tests.service.running_service import make_keys
+
+    keys, other = make_keys(home)
+    with client:
+        world = World(home, FakeModels(), client, made.state.runtime, keys, other)
+        told = decide(world, range(10))
+
+    def run(tool: str, *words: str) -> None:
+        plain = [word.replace("+psycopg", "") for word in words]
+        subprocess.run([cluster.binaries / tool, *plain], check=True, **cluster.run_as)
+
+    dump = Path(cluster.home) / "darvoza.dump"
+    run("pg_dump", "--format=custom", f"--file={dump}", postgresql_database)
+    with cluster.database() as empty:
+        run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={empty}", str(dump))
+        monkeypatch.setenv(DATABASE_VARIABLE, empty)
+        assert missing(home, told) == set()
+        store = open_store(home)
+        with store.write() as connection:
+            connection.exec_driver_sql("DELETE FROM journal WHERE kind = 'decision'")
+        store.dispose()
+        assert missing(home, told), "the twin: a dump that lacks them is found by its receipts"

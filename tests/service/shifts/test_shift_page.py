@@ -1,0 +1,91 @@
+"""The shift's report: every act counts once, for what sent the vehicle there."""
+
+from datetime import UTC, datetime, timedelta
+from math import comb
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.auth.permissions import Role
+from api.shifts.page import ENOUGH
+from api.shifts.report import median
+from models.statistics.intervals import share
+from tests.service.page_session import at_desk
+from tests.service.reports.test_acts import act, find
+from tests.service.running_service import POST, World
+
+START = 120_000
+PATH = f"/posts/{POST}/shift"
+
+
+def streams(world: World, **at: str) -> dict[str, Any]:
+    query = "".join(f"?at={value}" for value in at.values())
+    found = world.get(f"/v1{PATH}{query}").json()
+    return {one["stream"]: one for one in found["this_shift"]["streams"]}
+
+
+def test_acts_count_for_what_sent_the_vehicle(world: World) -> None:
+    red, green = find(world, "red", START), find(world, "green", START + 500)
+    other = find(world, "green", START + 1000)
+    override = {"verdict": "override", "channel": "red", "reason_code": "x", "reason": "y"}
+    world.post(f"/v1/decisions/{green['decision_id']}/reviews", override, Role.SUPERVISOR)
+    basis = world.get(f"/v1/decisions/{red['decision_id']}").json()["basis"]
+    acts = (
+        (red, "seizure", "physical"),
+        (green, "discrepancy", "xray"),
+        (other, "clear", "documents"),
+    )
+    for number, (decision, outcome, method) in enumerate(acts):
+        told = {"outcome": outcome, "methods": [method]}
+        body = act(120_000 + number, decision["crossing_id"], **told)
+        assert world.post("/v1/inspections", body).status_code == 201
+    found = streams(world)
+    assert (found[basis]["hits"], found[basis]["seizures"]) == (1, 1)
+    assert (found["override"]["sent"], found["override"]["hits"]) == (1, 1)
+    assert (found["override"]["seizures"], found["override"]["minutes"]) == (0, 40)
+    assert (found["officer"]["inspected"], found["officer"]["papers_only"]) == (0, 1)
+    assert not found["officer"]["hit_rate"]["knowable"]
+    assert found["override"]["hit_rate"]["n"] == 1
+    assert not found["override"]["hit_rate"]["knowable"]
+
+
+def test_the_page_says_what_is_not_yet_knowable(world: World) -> None:
+    for role in (Role.SUPERVISOR, Role.ANALYST, Role.INTEGRITY):
+        text = at_desk(world, f"shift-{role}", role).get(PATH).text
+        assert "not yet knowable" in text and "Synthetic data" in text
+    officer = at_desk(world, "shift-officer", Role.CHECKPOINT)
+    assert officer.get(PATH).status_code == 403
+    boss = at_desk(world, "shift-boss")
+    assert boss.get("/posts/NOPE/shift").status_code == 404
+    assert boss.get(f"{PATH}?at=yesterday").status_code == 422
+
+
+def test_another_shift_has_its_own_figures(world: World) -> None:
+    find(world, "red", START + 2000)
+    before = (datetime.now(UTC) - timedelta(hours=24)).isoformat().replace("+00:00", "Z")
+    found = world.get(f"/v1{PATH}?at={before}").json()
+    assert found["this_shift"]["decisions"] == 0 and not found["is_running"]
+    assert world.get(f"/v1{PATH}").json()["this_shift"]["decisions"] > 0
+
+
+def test_the_page_says_how_many_inspections_are_enough() -> None:
+    few, many = ENOUGH
+    assert share(0, few).as_dict()["knowable"] and not share(0, few - 1).as_dict()["knowable"]
+    assert all(share(hits, many).as_dict()["knowable"] for hits in range(many + 1))
+    assert not share((many - 1) // 2, many - 1).as_dict()["knowable"]
+
+
+@given(st.lists(st.floats(0, 1000), min_size=6, max_size=200).map(sorted))
+def test_a_median_lies_in_its_interval(values: list[float]) -> None:
+    found = median(values)
+    assert found["low"] <= found["value"] <= found["high"]
+
+
+def test_the_interval_of_a_median_covers_as_often_as_it_says() -> None:
+    for n in range(6, 60):
+        found = median([float(value) for value in range(n)])
+        rank = int(found["low"]) + 1
+        missed = 2 * sum(comb(n, below) for below in range(rank)) / 2**n
+        assert missed <= 0.05 < missed + 2 * comb(n, rank) / 2**n
+    assert not median([1.0] * 5)["knowable"]

@@ -1,0 +1,167 @@
+"""Every text in every language: none missing, none with other places, none left in English."""
+
+import re
+from dataclasses import replace
+from math import nan
+
+import pytest
+
+from api.web import labels as web_labels
+from api.web import message_patterns
+from api.web.i18n import LANGUAGES, Speech, read_catalogue
+from api.web.translation import Retelling
+from engine.criteria.indicator_rules import RULES
+from engine.domain.records import PLACES, Arrival
+from engine.explanation.facts import data_gaps
+from engine.ports import Contribution, Evidence
+from engine.search_orders.search_order import PARTIES
+from features.catalogue.catalogue import CATALOGUE
+from models.explanation.reason_sentences import Sentences
+from models.training import model_card
+from tests.catalogues import places, wanted
+from tests.service.page_session import at_desk
+from tests.service.reports.test_acts import find
+from tests.service.running_service import World, arrival
+
+OTHERS = [code for code in LANGUAGES if code != "en"]
+WORD = re.compile(r"[A-Za-z]{4,}")
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_no_text_is_missing_in_any_language(code: str) -> None:
+    known = {one.id: one for one in read_catalogue(code) if one.id}
+    assert set(known) == set(wanted()), "python tests/catalogues.py brings them up to date"
+    for text, one in known.items():
+        assert not one.fuzzy, text
+        many = text[1] if isinstance(text, tuple) else text
+        forms = one.string if isinstance(one.string, tuple) else (one.string,)
+        for said in forms:
+            assert said and places(str(said)) == places(str(many)), text
+
+
+def test_a_missing_text_is_found() -> None:
+    known = read_catalogue("ru")
+    known.delete("Queue")
+    assert {one.id for one in known if one.id} != set(wanted())
+
+
+def test_every_sentence_of_a_card_is_in_the_catalogues() -> None:
+    assert set(message_patterns.CARD) == {model_card.USE, model_card.NOT_FOR, *model_card.LIMITS}
+
+
+EVIDENCE = (
+    Evidence(0, 0, nan, is_of_post=False),
+    Evidence(1, 1, nan, is_of_post=False),
+    Evidence(5, 16, 0.034, is_of_post=True),
+    Evidence(0, 1_234, 0.5, is_of_post=False),
+)
+VALUES = (nan, 0.0, 1.0, 2.0, 3.5, -1234.5, 1e7)
+CODES = ("0 is Monday", "flag", "hour of day")
+"""Units of which only a few values exist."""
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_feature_is_said_in_every_language(code: str) -> None:
+    retell = Retelling(Speech(code, 300))
+    one = Arrival.model_validate(arrival(1), strict=False)
+    for name, feature in CATALOGUE.items():
+        sentences = Sentences({name: feature})
+        values = VALUES[:4] if feature.unit in CODES else VALUES
+        told = [Contribution(name, value, 0.25, 0.1) for value in values]
+        told += [Contribution(name, 1.0, nan, log_odds) for log_odds in (0.01, 1.0, -0.1, -1.0)]
+        if feature.operator == "rate":
+            told += [replace(told[0], evidence=behind, log_odds=0.5) for behind in EVIDENCE]
+        for contribution in told:
+            for reason in sentences([contribution], one):
+                assert not retell.sentence(reason.text).is_english, reason.text
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_number_takes_the_plural_of_its_language(code: str) -> None:
+    retell = Retelling(Speech(code, 300))
+    said = [
+        retell.sentence(f"Raises the risk: packages declared: {n} (trucks: 290 packages).").text
+        for n in ("1 package", "3 packages", "5 packages", "21 packages")
+    ]
+    if code == "ru":
+        assert [text.partition(": ")[2].split()[3] for text in said] == [
+            "место", "места", "мест", "место",
+        ]  # fmt: skip
+    assert len({text.replace("21", "1") for text in said}) >= 3, "the numbers differ"
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_what_picked_a_vehicle_is_said(code: str) -> None:
+    retell = Retelling(Speech(code, 300))
+    for text in (
+        "Random check: selected at random, not because of its risk.",
+        "Random check: selected at random, and for another reason as well.",
+        "No single circumstance stands out; 4 small signs together raise the risk.",
+        "Profile HEAVY-1 «Too heavy: by far»: weighbridge mass: 30,000 kg; this consignee: 5 of 16"
+        " inspections in the last year found something.",
+        "Profile N-1: arrived between 22:00 and 06:00 local: yes.",
+        "Watch list: consignee 033292557; reason: 28 finds in 52 inspections; by aziza;"
+        " until 2027-01-31 00:00 UTC.",
+    ):
+        said = retell.sentence(text)
+        assert not said.is_english and said.text != text
+    assert "2027" in said.text and "UTC" not in said.text, "the time is the reader's own"
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_label_exists_for_every_code(code: str) -> None:
+    assert set(web_labels.PLACES) == set(PLACES)
+    gaps = data_gaps(Arrival.model_validate(arrival(3, plate=None), strict=False), {})
+    assert set(gaps) <= set(web_labels.GAPS)
+    retell = Retelling(Speech(code, 300))
+    for rule in RULES:
+        assert not retell.sentence(rule.fired).is_english
+        assert not retell.sentence(rule.quiet).is_english
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_why_a_place_is_searched_is_said(code: str) -> None:
+    retell = Retelling(Speech(code, 300))
+    before = "found there 1,234 of 5,678 times it was searched on rail wagons"
+    now = "0.123 finds expected in 1,000 minutes; 1 of 1 search on rail wagons found something"
+    for said in (before, now):
+        for words in PARTIES.values():
+            for times in ("once", "twice", "3 times"):
+                assert not retell.search(f"{said}; {times} {words}").is_english
+    assert not retell.search(
+        "not searched on trucks before; loads were fixed under trailers with magnets"
+    ).is_english
+
+
+def test_what_nobody_foresaw_is_shown_as_english() -> None:
+    retell = Retelling(Speech("ru", 300))
+    said = retell.sentence("Raises the risk: the moon is full (trucks: never).")
+    assert said.is_english and said.text.startswith("Raises")
+
+
+def test_numbers_and_times_are_local() -> None:
+    speech = Speech("ru", 300)
+    retell = Retelling(speech)
+    said = retell.sentence(
+        "Raises the risk: this carrier weighed 1,234 kg on average in a year (x)."
+    )
+    assert said.is_english  # what is usual is missing from the sentence
+    said = retell.sentence("Lowers the risk: net mass declared: 1,234.5 kg (trucks at A-B: 12.5%).")
+    assert said.text.startswith("Снижает риск: заявленная масса нетто: 1 234,5 кг") or (
+        "1\u00a0234,5" in said.text and "12,5" in said.text
+    )
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_pages_speak_one_language(world: World, code: str) -> None:
+    boss = at_desk(world, f"speaks-{code}")
+    boss.get(f"/language/{code}?back=/")
+    red = find(world, "red", 130_000 + 600 * OTHERS.index(code))
+    single = [text for text in wanted() if isinstance(text, str)]
+    english = {text for text in single if len(WORD.findall(text)) > 2}
+    decision = f"/decisions/{red['decision_id']}"
+    desks = ("/profiles", "/profiles/new", "/watchlist", "/models", "/drift")
+    for path in ("/", "/posts/OYB/queue", decision, "/posts/OYB/shift", *desks):
+        text = boss.get(path).text
+        assert f'<html lang="{code}">' in text
+        assert not [one for one in english if one in text]

@@ -1,0 +1,84 @@
+"""One set of versions makes, on both stores, exactly the tables that the layers declare."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, Integer, MetaData, Table
+
+from api.migrations.upgrade import found, newest, upgrade
+from engine.journal.journal import Journal
+from engine.storage.database import METADATA, Store
+
+ROOT = Path(__file__).parents[4]
+LAYERS = ("engine", "features", "models", "experiments", "api")
+
+
+def declare_all() -> MetaData:
+    """Import every module that speaks of the metadata, so that no layer's tables are forgotten."""
+    for layer in LAYERS:
+        for path in sorted((ROOT / layer).rglob("*.py")):
+            if re.search(r"\bMETADATA\b", path.read_text("utf-8")):
+                import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    return METADATA
+
+
+def differences(store: Store, metadata: MetaData) -> list[object]:
+    with store.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+
+def test_migrated_tables_are_the_declared_ones(store: Store) -> None:
+    assert differences(store, declare_all()) == []
+
+
+def test_a_table_without_a_migration_is_found(store: Store) -> None:
+    planted = MetaData(naming_convention=METADATA.naming_convention)
+    for table in declare_all().tables.values():
+        table.to_metadata(planted)
+    Table("forgotten", planted, Column("a", Integer, primary_key=True))
+
+    assert len(differences(store, planted)) == len(differences(store, METADATA)) + 1
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_migrating_again_changes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, *, looked_at: bool
+) -> None:
+    def identity() -> str:
+        with store.read() as connection:
+            return Journal(store).head(connection).journal_id
+
+    before = identity()
+    if not looked_at:  # Alembic itself finds out that there is nothing to do
+        monkeypatch.setattr("api.migrations.upgrade.found", lambda _: None)
+    upgrade(store)
+
+    assert identity() == before
+
+
+def test_the_newest_version_is_the_one_that_alembic_would_bring(store: Store) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "api" / "migrations"))
+    config.set_main_option("path_separator", "os")
+    assert newest() == ScriptDirectory.from_config(config).get_current_head()
+    assert found(store) == newest()
+
+
+def test_a_store_that_lags_behind_is_brought_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("alembic.command.upgrade", lambda _, to: asked.append(to))
+    upgrade(store)
+    assert asked == []
+    standing = newest()
+    monkeypatch.setattr("api.migrations.upgrade.newest", lambda: f"{standing}-and-one")
+    upgrade(store)
+    assert asked == ["head"]

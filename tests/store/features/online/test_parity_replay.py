@@ -1,0 +1,178 @@
+"""Online equals bulk, bit for bit: histories replayed through the journal, on both stores."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection
+
+from engine.domain.time_units import DAY, HOUR, MINUTE
+from engine.journal.entries import Draft, Entry
+from engine.journal.journal import Journal
+from engine.storage.database import Store
+from features.offline.encoded_history import Events, Log, read_log
+from features.online import counter_store, counter_updates, projection
+from features.online.backfill import backfill
+from features.online.crossing_index import CrossingEvent
+from tests.store.features.online.record_batches import batches, rough, steps
+from tests.store.features.online.replay import PLAN, Replay, unlike_bulk
+from tests.support.random_histories import History, history, tables
+
+PROOF = bool(os.environ.get("DARVOZA_PROOF"))
+CROSSINGS = 54_000 if PROOF else 110
+"""With their acts and finds there are twice as many events."""
+CROWD = CROSSINGS // 4
+COARSE = HOUR if PROOF else 3 * DAY
+"""What times are multiples of, so that some fall together and some where a window begins."""
+SMALL = 120 if PROOF else 80
+"""Crossings of the histories that a planted bug meets."""
+FEW = 12
+"""Records in a batch, at most, of the small histories: more, and all of one would be one batch."""
+MOST = 500 if PROOF else FEW
+"""Of the large ones."""
+Load = Callable[[Connection, Log], None]
+
+
+def test_a_replay_equals_bulk(store: Store) -> None:
+    found = history(1, CROSSINGS, step=MINUTE + 1, span=400 * DAY, crowd=CROWD)
+    replay, order = Replay(store), steps(found)
+    for batch in batches(order, MOST):
+        replay.batch(batch)
+    assert len(replay.known) == len(order) > (100_000 if PROOF else 200)
+    assert unlike_bulk(found, replay) == (0, 0)
+
+
+def loaded(connection: Connection, log: Log) -> None:
+    """Fill the counters from a history."""
+    backfill(connection, log, PLAN)
+
+
+def coarse(store: Store, found: History, load: Load = loaded, *, most: int) -> Replay:
+    """Load the first half of a history and replay the second by a bad clock."""
+    replay, order = Replay(store), steps(found)
+    half = order[len(order) // 2][0]
+    with store.write() as connection:
+        load(connection, read_log(tables(until(found, half)), PLAN))
+    for time, batch in rough([step for step in order if step[0] >= half], most):
+        replay.tick(time)
+        replay.batch(batch, time)
+    return replay
+
+
+def until(found: History, time: int) -> History:
+    """What of a history became known before a time."""
+    return History(
+        [row for row in found.crossings if row[0] < time],
+        [row for row in found.inspections if row[0] < time],
+        [row for row in found.seizures if row[0] < time],
+    )
+
+
+def test_a_history_with_ties_and_a_service_with_a_bad_clock_equal_bulk(store: Store) -> None:
+    found = history(2, CROSSINGS, step=COARSE, crowd=CROWD)
+    replay = coarse(store, found, most=MOST)
+    assert unlike_bulk(found, replay) == (0, 0)
+    ties = Counter(time for time, *_ in steps(found) if time not in replay.known.values())
+    shared = Counter(cut for cut, _ in replay.rows.values())
+    known = np.array(sorted(replay.known.values()))
+    assert max(ties.values()) > 1
+    assert max(shared.values()) > 5
+    assert (np.diff(known) == 1).mean() > 0.5
+
+
+class OneByOne(Journal):
+    """Records a batch as if others came in between: of what was read, the first alone is fresh."""
+
+    def append(self, drafts: Sequence[Draft]) -> list[Entry]:
+        return [super(OneByOne, self).append([draft])[0] for draft in drafts]
+
+
+def overtaken(store: Store) -> tuple[int, int]:
+    """Count what is not as in bulk where others record between a snapshot and its records."""
+    found = history(6, 50, step=3 * DAY)
+    replay = Replay(store)
+    replay.journal = OneByOne(store, [projection.CounterProjection(PLAN)], replay.clock)
+    for batch in batches(steps(found), FEW):
+        replay.batch(batch)
+    return unlike_bulk(found, replay)
+
+
+def trusting(entries: Sequence[tuple[Entry, Draft]]) -> dict[Any, bytes]:
+    """Plant: where counters stood when features were read counts, whatever came since."""
+    events = [draft.extra for _, draft in entries]
+    crossings = [event for event in events if isinstance(event, CrossingEvent)]
+    return {counter: state for event in crossings for counter, state in event.stood.items()}
+
+
+def test_what_others_record_in_between_is_counted(store: Store) -> None:
+    assert overtaken(store) == (0, 0)
+
+
+def test_a_count_that_overlooks_them_is_caught(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection, "_stood", trusting)
+    assert min(overtaken(store)) > 0
+
+
+class Forgetful(counter_updates.Standing):
+    """Plant: each event of a hot entity is added to what stood before its batch."""
+
+    def keep(self, places: Any, known_at: int, row: Any) -> None:
+        stored = dict(self._states)
+        super().keep(places, known_at, row)
+        self._states = stored
+
+
+def seeing_its_own_time(text: str) -> str:
+    """Plant ``<=`` for ``<`` in the seek."""
+    assert text.count("known_at < q.t") == 1
+    return text.replace("known_at < q.t", "known_at <= q.t")
+
+
+def dropping_ties(connection: Connection, log: Log) -> None:
+    """Plant: of the events of one instant the first alone is counted."""
+    loaded(connection, replace(log, streams=dict(_without_ties(log))))
+
+
+def _without_ties(log: Log) -> Iterator[tuple[str, Events]]:
+    for name, events in log.streams.items():
+        known_at, first = np.unique(events.known_at, return_index=True)
+        measures = {measure: column[first] for measure, column in events.measures.items()}
+        keys = events.keys and {by: column[first] for by, column in events.keys.items()}
+        yield name, Events(known_at, events.row[first], measures, keys)
+
+
+def unlike(store: Store, load: Load = loaded) -> tuple[int, int]:
+    """Count what is not as in bulk in a small replay."""
+    found = history(5, SMALL, step=3 * DAY)
+    return unlike_bulk(found, coarse(store, found, load, most=FEW))
+
+
+def test_a_batch_that_forgets_its_own_events_is_caught(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection, "Standing", Forgetful)
+    served, again = unlike(store)
+    assert served > 0
+    assert again > 0
+
+
+def test_a_seek_that_sees_its_own_time_is_caught(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_SQLITE", "_POSTGRESQL"):
+        monkeypatch.setattr(counter_store, name, seeing_its_own_time(getattr(counter_store, name)))
+    served, again = unlike(store)
+    assert served > 0  # where a window begins
+    assert again > served  # and what was recorded at the cut
+
+
+def test_a_load_that_drops_ties_is_caught(store: Store) -> None:
+    served, again = unlike(store, dropping_ties)
+    assert served > 0
+    assert again > 0

@@ -1,0 +1,288 @@
+"""A checkpoint's view does not tell a random pick from a scored one.
+
+What a vehicle is (a truck, on a carnet, from here to there) its officers see in the yard, and what
+they see foretells part of the score. So vehicles are alike here and only the reason differs: of
+vehicles that the score would pick, half are picked by it and half by the lot, and a classifier is
+given their whole views. Its place in the queue, which the engine adds, must not tell even where
+picks are of all vehicles, of one class (a car's minutes put it before any truck): neither a random
+check from a scored pick, nor a pick of a profile, which stand higher in risk, from either.
+"""
+
+import json
+import os
+import re
+import zlib
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
+
+from engine.criteria.match import Match
+from engine.decision.decision import AMENDED, Decision, Inputs, Rank, Seen, decide
+from engine.decision.inspection_minutes import PRIOR, Minutes
+from engine.decision.placement import FIRST_VERSION, MOST_PEERS, VERSION
+from engine.decision.role_views import BLIND, outcome
+from engine.domain.records import Arrival, Crossing, VehicleClass
+from engine.domain.time_units import moment
+from engine.search_orders.search_order import Searches
+from engine.selection.policy import Channel, Policy
+from engine.selection.randomization import PLACE, RANDOM, SCORE
+from engine.selection.team_assignment import TEAM
+from tests.support.random_histories import START
+
+PROOF = bool(os.environ.get("DARVOZA_PROOF"))
+DECISIONS = 10_000 if PROOF else 500
+MOST = 0.55 if PROOF else 0.58
+"""At the small size, chance alone reaches .55 about one time in ten."""
+RISKY: Mapping[VehicleClass, float] = {"truck": 2.0, "van": 1.2, "car": 0.6}
+POLICY = Policy(red_share=0.2, yellow_share=0.1)
+FOUND = {"all": {"cargo.among": (40, 3)}, "carrier": {"trailer.floor": (2, 1)}}
+View = dict[str, Any]
+
+
+def vehicle(rng: Random, number: int, given: VehicleClass | None = None) -> tuple[Arrival, float]:
+    """Return an arrival and the root of its risk: trucks stand higher, as they do at a post."""
+    kind: VehicleClass = given if given is not None else rng.choice(list(RISKY))
+    level = rng.random() ** (1 / RISKY[kind])
+    crossing = Crossing(
+        crossing_id=f"c{number:06d}",
+        post="OYB",
+        direction="entry",
+        arrived_at=moment(START),
+        vehicle_class=kind,
+        plate=f"01A{number:06d}",
+        weighed_mass_kg=rng.uniform(900, 38_000) if rng.random() < level else None,
+        is_empty=rng.random() < 0.3,
+    )
+    return Arrival(crossing=crossing), level
+
+
+def usual() -> tuple[float, ...]:
+    """Return the quantiles of risk at this post."""
+    rng = Random(0)
+    risks = [vehicle(rng, number)[1] ** 2 for number in range(4000)]
+    return tuple(np.quantile(risks, np.linspace(0, 1, 101)).tolist())
+
+
+TABLE = usual()
+
+
+def picked(rng: Random, arrival: Arrival, level: float, *, is_random: bool) -> Decision:
+    """Decide on an arrival that the lot draws, or does not."""
+    minutes = PRIOR[arrival.crossing.vehicle_class]
+    draws = {purpose: rng.random() for purpose in (SCORE, PLACE, TEAM)} | {AMENDED: 0.999}
+    if is_random:
+        draws[SCORE] = 1 - 2**-53
+    inputs = Inputs(
+        decision_id=f"dec-{rng.getrandbits(96):024x}",
+        as_of=START,
+        epoch="",
+        shift_id="OYB",
+        draws=draws | {RANDOM: 0.0 if is_random else 0.999},
+        policy=POLICY,
+        mode="model",
+        model_version="m1",
+        definitions="d",
+        table_sequence=1,
+        table=TABLE,
+        severity=10.0,
+        minutes=Minutes(red=minutes, yellow=minutes / 3),
+        searches=Searches(FOUND),
+        teams=("a", "b", "c"),
+    )
+    features = {"plate_crossings_365d": float(rng.randrange(5)), "mirror_days": 0.2}
+    return decide(inputs, Seen(arrival, features, level**2, level**2))
+
+
+def picks(seed: int) -> tuple[list[Decision], NDArray[np.bool_]]:
+    """Return red decisions that the score would pick, every other one picked by the lot."""
+    rng, number = Random(seed), 0
+    found: list[Decision] = []
+    while len(found) < DECISIONS:
+        number += 1
+        arrival, level = vehicle(rng, number)
+        is_random = len(found) % 2 == 1
+        scored = picked(rng, arrival, level, is_random=False)
+        if scored.channel is Channel.RED:
+            found.append(picked(rng, arrival, level, is_random=True) if is_random else scored)
+    order = rng.sample(range(len(found)), len(found))
+    return [found[at] for at in order], np.array([found[at].selection.is_random for at in order])
+
+
+def views(decisions: Sequence[Decision]) -> list[View]:
+    """Return what checkpoints see, each ranked among the dozen before it."""
+    queue: deque[int] = deque(maxlen=12)
+    found = []
+    for one in decisions:
+        ahead = sum(place >= one.place for place in queue)
+        told = outcome(replace(one, rank=Rank(ahead + 1, len(queue) + 1)))
+        queue.append(one.place)
+        found.append({name: told[name] for name in BLIND})
+    return found
+
+
+def numbers(value: Any, path: str = "") -> dict[str, float]:
+    """Return whatever a view says as numbers: lengths, digits, hashes of words."""
+    if isinstance(value, dict):
+        return {k: v for name, one in value.items() for k, v in numbers(one, path + name).items()}
+    if isinstance(value, list):
+        inside = [numbers(one, f"{path}{at}") for at, one in enumerate(value)]
+        return {f"{path}#": float(len(value))} | {k: v for one in inside for k, v in one.items()}
+    if isinstance(value, str):
+        told = sum(map(float, re.findall(r"\d{1,9}", value)))
+        word = float(zlib.crc32(value.encode()) % 997)
+        return {path: word, f"{path}~": float(len(value)), f"{path}+": told}
+    return {path: float(value or 0)}
+
+
+def auc(found: Sequence[View], is_random: NDArray[np.bool_]) -> float:
+    """Return how well a forest tells them apart, on views that it has not seen."""
+    told = [numbers(one) | {"size": float(len(json.dumps(one)))} for one in found]
+    names = sorted(set().union(*told))
+    columns = np.array([[one.get(name, -1.0) for name in names] for one in told], np.float32)
+    forest = RandomForestClassifier(40, min_samples_leaf=10, random_state=1)
+    chance = cross_val_predict(forest, columns, is_random, cv=2, method="predict_proba")[:, 1]
+    return float(roc_auc_score(is_random, chance))
+
+
+@pytest.fixture(scope="module")
+def alike() -> tuple[list[View], NDArray[np.bool_]]:
+    """Views of vehicles that the score would pick, half of them picked by the lot."""
+    decisions, is_random = picks(1)
+    assert 0.45 < is_random.mean() < 0.55
+    return views(decisions), is_random
+
+
+def test_nothing_in_a_view_tells_why_a_vehicle_was_picked(
+    alike: tuple[list[View], NDArray[np.bool_]],
+) -> None:
+    assert auc(*alike) <= MOST
+
+
+HEAVY = Match("profile", "heavy", 1, "red", 0.5)
+"""A profile that fits trucks of any risk, some that the score picks too among them."""
+OF_EACH = 2000 if PROOF else 400
+"""Red picks by each basis at least: four million pairs at full size, 160,000 at the small one."""
+
+
+def places(seed: int, placement: str, *, arrivals: int = 100_000) -> dict[str, list[float]]:
+    """Return where each red truck of one post stood in its queue, by what picked it."""
+    rng = Random(seed)
+    peers: deque[float] = deque(maxlen=MOST_PEERS)
+    queue: deque[int] = deque(maxlen=12)
+    found: dict[str, list[float]] = {"random": [], "profile": [], "score": []}
+    for number in range(arrivals):
+        arrival, level = vehicle(rng, number, "truck")
+        fits = rng.random() < 0.3
+        minutes = PRIOR["truck"]
+        drawn = {name: rng.random() for name in (SCORE, PLACE, RANDOM, HEAVY.purpose)}
+        inputs = Inputs(
+            decision_id="dec",
+            as_of=START,
+            epoch="",
+            shift_id="OYB",
+            draws=drawn | {AMENDED: 0.999},
+            policy=replace(POLICY, random_share=0.1),
+            mode="model",
+            model_version="m1",
+            definitions="d",
+            table_sequence=1,
+            table=TABLE,
+            severity=10.0,
+            minutes=Minutes(red=minutes, yellow=minutes / 3),
+            matches=(HEAVY,) if fits else (),
+            placement=placement,
+            peers=tuple(sorted(peers)),
+        )
+        one = decide(inputs, Seen(arrival, {}, level**2, level**2))
+        if one.channel is not Channel.RED or one.selection.basis is None:
+            continue
+        ahead = sum(place >= one.place for place in queue)
+        found[one.selection.basis].append(ahead / (len(queue) + 1))
+        queue.append(one.place)
+        if one.selection.basis == "score":
+            peers.append(one.merit or 0.0)
+        if min(map(len, found.values())) >= OF_EACH:
+            return found
+    raise AssertionError("too few picks of a basis")
+
+
+def apart(found: Mapping[str, Sequence[float]]) -> dict[tuple[str, str], float]:
+    """Return how well the place tells each two bases apart, in [0.5, 1]."""
+    told = {}
+    for one, other in combinations(found, 2):
+        which = np.repeat([0, 1], [len(found[one]), len(found[other])])
+        area = roc_auc_score(which, [*found[one], *found[other]])
+        told[one, other] = max(area, 1.0 - area)
+    return told
+
+
+def test_no_place_in_the_queue_tells_what_picked_a_vehicle() -> None:
+    told = apart(places(2, VERSION))
+    assert max(told.values()) <= MOST, told
+
+
+def test_profiles_that_queue_by_their_own_risk_are_caught() -> None:
+    """Negative control: the first rule, by which a random check alone drew its place."""
+    assert apart(places(2, FIRST_VERSION))["random", "profile"] > 0.65
+
+
+def reversed_order(view: View) -> View:
+    return view | {"search_order": view["search_order"][::-1]}
+
+
+def shorter_order(view: View) -> View:
+    return view | {"search_order": view["search_order"][:3]}
+
+
+def another_fact(view: View) -> View:
+    return view | {"facts": [*view["facts"], {"code": "seen", "text": "Its carrier is known."}]}
+
+
+def another_gap(view: View) -> View:
+    return view | {"data_gaps": [*view["data_gaps"], "no_score"]}
+
+
+def longer(view: View) -> View:
+    return view | {"mode": view["mode"] + " "}
+
+
+def first_team(view: View) -> View:
+    return view | {"team": "a"}
+
+
+LEAKS: Sequence[Callable[[View], View]] = (
+    reversed_order,
+    shorter_order,
+    another_fact,
+    another_gap,
+    longer,
+    first_team,
+)
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_leak_is_caught(
+    alike: tuple[list[View], NDArray[np.bool_]], leak: Callable[[View], View]
+) -> None:
+    """Planted: what is changed about random picks is seen."""
+    found, is_random = alike
+    leaky = [leak(one) if drawn else one for one, drawn in zip(found, is_random, strict=True)]
+    assert auc(leaky, is_random) > 0.6
+
+
+def test_random_picks_that_queue_by_their_own_risk_are_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Negative control: they would come last, be skipped, and be known by that."""
+    monkeypatch.setattr(Inputs, "drawn_place", lambda one, channel: int(channel) * 10**12)
+    assert apart(places(2, VERSION))["random", "score"] > 0.9

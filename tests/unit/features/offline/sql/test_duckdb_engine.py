@@ -1,0 +1,158 @@
+"""DuckDB against counting by hand, numpy and numba; what the SQL must never do, planted."""
+
+import os
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.domain.time_units import DAY, HOUR, MINUTE
+from features.catalogue import catalogue
+from features.catalogue.event_streams import CROSSINGS, INSPECTIONS
+from features.catalogue.plan import Plan
+from features.catalogue.spec import Floats, Read, count, previous, smoothed_rate
+from features.offline import reference_kernel
+from features.offline.encoded_history import Log, read_log
+from features.offline.feature_matrix import matrix, reads
+from features.offline.sql import duckdb_engine
+from features.offline.sql.relations import encode
+from features.offline.sql.window_queries import Question, carried, questions, split
+from tests.support.naive_reads import by_hand
+from tests.support.random_histories import history, tables
+from tests.support.sql_bugs import by_the_day, counted_twice, leaky, overlapping
+
+PLAN = Plan(catalogue.CATALOGUE)
+FEW = Plan(dict(list(catalogue.CATALOGUE.items())[::6]))
+"""Enough to show a bug, which is one text's for all."""
+PROOF = bool(os.environ.get("DARVOZA_PROOF"))
+EXAMPLES = 40 if PROOF else 2
+MANY = PLAN if PROOF else Plan(dict(list(catalogue.CATALOGUE.items())[::3]))
+"""What the texts are asked that are not the usual one."""
+steps = st.sampled_from((10 * MINUTE, HOUR, 12 * HOUR, 3 * DAY))
+Reads = dict[Read, Floats]
+
+
+def differing(one: Reads, other: Reads, only: Callable[[Read], bool] = lambda read: True) -> int:
+    """Count the bits of reads that two engines do not share."""
+    assert one.keys() == other.keys()
+    return sum(
+        int((one[read].view(np.int64) != other[read].view(np.int64)).sum())
+        for read in one
+        if only(read)
+    )
+
+
+def log_of(seed: int, size: int, step: int, plan: Plan = PLAN) -> Log:
+    return read_log(tables(history(seed, size, step=step)), plan)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 60), steps)
+def test_four_ways_to_read_agree_to_the_bit(seed: int, size: int, step: int) -> None:
+    log = log_of(seed, size, step)
+    hand = {r: np.array([by_hand(log, PLAN, r, row) for row in range(size)]) for r in PLAN.reads}
+    engines = {
+        "by hand": hand,
+        "numpy": reads(log, PLAN, reference_kernel.group_reads),
+        "numba": reads(log, PLAN),
+        "duckdb": duckdb_engine.reads(log, PLAN),
+    }
+    for one, other in combinations(engines, 2):
+        assert differing(engines[one], engines[other]) == 0, (one, other)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 200), steps, st.sampled_from((HOUR, DAY, 40 * DAY)))
+def test_carried_counters_answer_as_frames_do(seed: int, size: int, step: int, width: int) -> None:
+    log = log_of(seed, size, step, MANY)
+    assert (
+        differing(reads(log, MANY), duckdb_engine.reads(log, MANY, partial(carried, bucket=width)))
+        == 0
+    )
+
+
+def some_hot(log: Log, question: Question) -> list[int]:
+    """Half of the entities, picked by their keys."""
+    column = log.keys[MANY.column[question.group.by, question.group.by]]
+    return [int(entity) for entity in np.unique(column[column > 0])[::2]]
+
+
+def test_hot_entities_and_cold_ones_are_each_answered_once() -> None:
+    log = log_of(7, 400, 6 * HOUR, MANY)
+    are_hot = [len(some_hot(log, question)) > 0 for question in questions(MANY)]
+    assert sum(are_hot) > len(are_hot) / 2 > 15
+    both = duckdb_engine.reads(log, MANY, lambda question: split(question, some_hot(log, question)))
+    assert differing(reads(log, MANY), both) == 0
+
+
+@cache
+def answered(step: int) -> tuple[Log, Reads]:
+    """Return a history and what all engines, as they are, answer about it."""
+    log = log_of(1, 400, step, FEW)
+    right = reads(log, FEW)
+    assert differing(right, duckdb_engine.reads(log, FEW)) == 0
+    return log, right
+
+
+@pytest.mark.parametrize(
+    ("bug", "step"),
+    [
+        (leaky, 12 * HOUR),
+        (counted_twice, 12 * HOUR),
+        (overlapping, 12 * HOUR),
+        (by_the_day, 10 * MINUTE),
+    ],
+)
+def test_a_planted_bug_of_the_text_is_caught(bug: Callable[[Question], str], step: int) -> None:
+    log, right = answered(step)
+    assert differing(right, duckdb_engine.reads(log, FEW, bug)) > 0
+
+
+def test_an_overlap_is_right_only_for_windows_that_fit_into_it() -> None:
+    """Why hot entities are not split by overlap: thirty days look right, a year is not."""
+    log = log_of(1, 400, 12 * HOUR)
+    right, wrong = reads(log, PLAN), duckdb_engine.reads(log, PLAN, overlapping)
+    fits = [read for read in PLAN.reads if not read.is_last and read.window <= 30 * DAY]
+    assert len(fits) > 5
+    assert differing(right, wrong, lambda read: read in fits) == 0
+    assert differing(right, wrong, lambda read: read.window == 365 * DAY) > 0
+
+
+def test_each_question_has_a_name_and_each_read_a_question() -> None:
+    asked = questions(PLAN)
+    assert len({question.name for question in asked}) == len(asked)
+    assert sorted(read for question in asked for read in question.reads) == list(PLAN.reads)
+    assert all(len(set(question.columns)) == len(question.columns) for question in asked)
+
+
+def test_a_history_encoded_in_parts_is_the_history(tmp_path: Path) -> None:
+    found = tables(history(3, 500, step=DAY))
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert encode(found, PLAN, whole) == encode(found, PLAN, parts, rows=73) == 500
+    assert len(list((parts / "crossings").iterdir())) == 7
+    for name in ("crossings", "inspections", "finds"):
+        one, many = pq.read_table(whole / name), pq.read_table(parts / name)
+        by = [(column, "ascending") for column in one.column_names if "fact" not in column]
+        assert one.num_rows > 0
+        assert one.sort_by(by).to_pydict().__repr__() == many.sort_by(by).to_pydict().__repr__()
+
+
+def test_one_line_makes_a_feature_for_every_bulk_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "CATALOGUE", {})
+    by = ("carrier", "driver", "hs2")
+    catalogue.feature("links", "seen_together", count(CROSSINGS, by, 90))
+    catalogue.feature("links", "found_together", smoothed_rate(INSPECTIONS, "hit", by, 200))
+    catalogue.feature("links", "mass_before", previous(CROSSINGS, "weighed_mass_kg", by))
+    plan = Plan(catalogue.CATALOGUE)
+    log = log_of(5, 600, 12 * HOUR, plan)
+    engines = (reads, partial(reads, kernel=reference_kernel.group_reads), duckdb_engine.reads)
+    numba, numpy, sql = (matrix(log, plan, engine=engine).values for engine in engines)
+    assert (np.nanmax(numba, axis=0) > np.nanmin(numba, axis=0)).all()
+    np.testing.assert_array_equal(numba.view(np.int32), numpy.view(np.int32))
+    np.testing.assert_array_equal(numba.view(np.int32), sql.view(np.int32))

@@ -1,0 +1,60 @@
+"""Keys and facts held small are, to the bit, those of the encoder, crossing by crossing."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.encoder import encode, key
+from features.catalogue.plan import Plan
+from features.offline import compact_columns
+from features.offline.compact_columns import FLOATS, WHOLE, narrowest
+from features.offline.encoded_history import arrivals, read_log
+from tests.support.random_histories import history, tables
+
+PLAN = Plan(CATALOGUE)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 120))
+def test_a_log_holds_what_the_encoder_says(seed: int, size: int) -> None:
+    found = tables(history(seed, size))
+    log = read_log(found, PLAN)
+    for row, each in enumerate(arrivals(found)):
+        entities, facts = encode(*each, found.network)
+        assert log.keys[:, row].tolist() == PLAN.keys(entities)
+        expected = np.array(PLAN.fact_row(facts))
+        np.testing.assert_array_equal(log.facts[:, row].view(np.int64), expected.view(np.int64))
+        plate = entities["plate"]
+        assert log.plate_key[row] == (0 if plate is None else key("plate", plate))
+        assert log.post[row] == entities["post"]
+
+
+def test_blocks_and_a_short_memory_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = tables(history(5, 300))
+    whole = read_log(found, PLAN)
+    monkeypatch.setattr("features.offline.encoded_history._ENCODED_AT_ONCE", 7)
+    monkeypatch.setattr(compact_columns, "_KEYS_KEPT", 0)
+    monkeypatch.setattr(compact_columns, "_AT_ONCE", 11)
+    pieced = read_log(found, PLAN)
+    for _ in range(2):
+        np.testing.assert_array_equal(pieced.keys[:], whole.keys[:])
+    np.testing.assert_array_equal(pieced.facts[:], whole.facts[:])
+    assert whole.keys[:].any(axis=1).all()
+
+
+@given(st.lists(st.floats(width=64), max_size=20))
+def test_the_narrowest_float_gives_every_value_back(values: list[float]) -> None:
+    given = np.array(values, np.float64)
+    back = narrowest(given, FLOATS).astype(np.float64)
+    known = ~np.isnan(given)
+    np.testing.assert_array_equal(back[known].view(np.int64), given[known].view(np.int64))
+    assert np.isnan(back[~known]).all()
+
+
+def test_narrow_is_as_narrow_as_the_values_allow() -> None:
+    floats = ([0.0, 1.0, np.nan], [0.0, 65_537.0], [0.1])
+    assert [narrowest(np.array(each), FLOATS).itemsize for each in floats] == [2, 4, 8]
+    whole = ([-128, 127], [128], [2**31 - 1], [2**31])
+    assert [narrowest(np.array(each), WHOLE).itemsize for each in whole] == [1, 2, 4, 8]

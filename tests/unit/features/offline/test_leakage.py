@@ -1,0 +1,41 @@
+"""In bulk, no later record moves a feature, and every feature that reads is moved by earlier ones.
+
+What cannot be moved by any record is a fact of the crossing itself, as declared or measured.
+"""
+
+import numpy as np
+import pytest
+
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.catalogue.spec import Fact, Read
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
+from tests.support.random_histories import EVENTFUL, History, moving, tables, thinned
+
+PLAN = Plan(CATALOGUE)
+
+
+def moved(found: History, kind: str) -> set[str]:
+    """Name the features of the second half that move without some records of the first."""
+    half = found.crossings[len(found.crossings) // 2][0]
+    whole = matrix(read_log(tables(found), PLAN), PLAN)
+    thin = matrix(read_log(tables(thinned(found, half, kind=kind)), PLAN), PLAN)
+    late, thin_late = whole.as_of >= half, thin.as_of >= half
+    assert whole.crossing_id[late].tolist() == thin.crossing_id[thin_late].tolist()
+    differs = whole.values[late].view(np.int32) != thin.values[thin_late].view(np.int32)
+    return {name for name, column in zip(PLAN.names, differs.T, strict=True) if column.any()}
+
+
+@pytest.mark.parametrize("kind", ["crossings", "inspections", "seizures"])
+def test_earlier_records_move_every_feature_that_reads_them_and_no_other(kind: str) -> None:
+    assert set().union(*(moved(found, kind) for found in EVENTFUL)) == moving(CATALOGUE, kind=kind)
+
+
+def test_what_no_record_moves_is_declared() -> None:
+    still = set(CATALOGUE) - moving(CATALOGUE, kind="crossings")
+    assert still
+    for name in still:
+        feature = CATALOGUE[name]
+        assert feature.operator == "value"
+        assert all(isinstance(item, Fact) and not isinstance(item, Read) for item in feature.inputs)

@@ -1,0 +1,99 @@
+"""Precedents count alike whoever the party is, excuse nobody, and steady what few finds teach."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.domain.time_units import DAY
+from features.catalogue.catalogue import CATALOGUE
+from models.config import TrainConfig, Trees
+from models.learning.base_learners import straight
+from models.learning.fit import fit
+from models.learning.prior_finds_score import COUNTS, HIGH, RATES, WORTH, precedents
+from models.scoring.linear import Linear
+from tests.unit.models.small_dataset import START, small_world
+
+NAMES = ("hour", "driver_seizure_rate", "carrier_seizure_rate", "plate_finds_elsewhere")
+LABEL = np.repeat(np.array([1, 0], np.int8), (20, 980))
+BASE = 0.02
+VALUES = np.full((1000, 4), (12.0, BASE, BASE, 0.0), np.float32)
+
+
+def said(*row: float) -> float:
+    """Return what a row says beside one without any precedent."""
+    made = precedents(VALUES, LABEL, names=NAMES)
+    assert made is not None
+    rows = np.array([row, (12.0, BASE, BASE, 0.0)], np.float32)
+    return float(np.subtract(*made.margin(rows)))
+
+
+def test_rates_count_from_the_base_rate_on_and_add_up() -> None:
+    worth = pytest.approx(WORTH, abs=1e-6)
+    assert said(3.0, HIGH * BASE, BASE, 0.0) == worth
+    assert said(12.0, 0.9, BASE, 0.0) == worth
+    assert said(12.0, HIGH * BASE, HIGH * BASE, 0.0) == pytest.approx(2 * WORTH, abs=1e-6)
+    assert said(12.0, 0.0, np.nan, 0.0) == pytest.approx(0.0, abs=1e-6)
+    assert said(12.0, BASE, BASE, 3.0) == pytest.approx(np.log(4.0), abs=1e-6)
+
+
+def test_without_precedents_the_base_rate_is_said() -> None:
+    made = precedents(VALUES, LABEL, names=NAMES)
+    assert made is not None
+    assert made.margin(VALUES[:1])[0] == pytest.approx(np.log(BASE / (1 - BASE)), abs=1e-6)
+    assert np.abs(made(VALUES)).max() < 1e-12
+    assert Linear.from_dict(made.as_dict()).as_dict() == made.as_dict()
+
+
+def test_where_no_feature_tells_of_any_there_is_no_part() -> None:
+    assert precedents(VALUES, LABEL, names=("a", "b", "c", "d")) is None
+
+
+def test_every_precedent_is_a_feature_there_is() -> None:
+    assert set(RATES) | set(COUNTS) <= set(CATALOGUE)
+
+
+def test_few_finds_are_ranked_better_with_precedents() -> None:
+    """Seven parties speak alike, among forty columns that do not; thirty finds are known."""
+    draw = np.random.default_rng(5)
+    names = (*COUNTS, *(f"f{at}" for at in range(40)))
+    values = draw.normal(size=(20_000, len(names))).astype(np.float32)
+    values[:, : len(COUNTS)] = draw.poisson(0.08, (20_000, len(COUNTS)))
+    logit = 1.2 * np.log1p(values[:, : len(COUNTS)]).sum(axis=1) - 4.8
+    label = (draw.random(20_000) < 1 / (1 + np.exp(-logit))).astype(np.int8)
+    taught, asked = slice(0, 2500), slice(2500, None)
+    line = straight(values[taught], label[taught], strength=0.002)
+    told = precedents(values[taught], label[taught], names=names)
+    assert told is not None
+    alone = line.margin(values[asked])
+    assert auc(0.6 * alone + 0.4 * told.margin(values[asked]), label[asked]) > (
+        auc(alone, label[asked]) + 0.02
+    )
+
+
+def test_they_are_blended_where_there_are_such_features() -> None:
+    data = small_world(8000, seed=11)
+    names = ("driver_seizure_rate", *data.names[1:])
+    config = TrainConfig(
+        discrepancy=Trees(iterations=5, share_of_features=0.5, seeds=1),
+        seizure=Trees(iterations=5, depth=2, share_of_features=0.5, seeds=1),
+        folds=2,
+        jobs=1,
+    )
+    cut = START + 180 * DAY
+    told = {}
+    for kept in (replace(data, names=names), data):
+        model = fit(kept, config, until=cut, known_before=cut)
+        told[kept.names] = {part for losses in model.alone.values() for part in losses}
+        used = {name for head in model.heads.values() for name, _ in head.blend}
+        assert set(model.lines) == {name for name in used if name not in model.ensembles}
+    more = told[names] - told[data.names]
+    assert more == {"seizure_precedents"}
+
+
+def auc(score: np.ndarray, label: np.ndarray) -> float:
+    rank = np.argsort(np.argsort(score)) + 1.0
+    found = int(label.sum())
+    return float(
+        (rank[label == 1].sum() - found * (found + 1) / 2) / (found * (len(label) - found))
+    )

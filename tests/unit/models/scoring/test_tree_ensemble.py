@@ -1,0 +1,84 @@
+"""Trees that walk level by level say what scikit-learn and Treelite say, to the last digits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import treelite
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from models.scoring.tree_arrays import Paths
+from models.scoring.tree_ensemble import _ROWS, Trees
+from tests.unit.models.explanation.test_tree_shap import WIDTH, fitted
+
+cells = st.one_of(st.just(np.nan), st.just(np.inf), st.just(-np.inf), st.floats(width=32))
+tables = st.lists(st.lists(cells, min_size=WIDTH, max_size=WIDTH), min_size=1, max_size=5)
+ESTIMATOR, PATHS = fitted(3, max_iter=12, max_depth=6)
+
+
+def at_the_cuts(paths: Paths) -> NDArray[np.float32]:
+    """Return rows whose every cell is some split's own cut, or just beside it, or unknown."""
+    draw = np.random.default_rng(5)
+    cuts = paths.cut[paths.feature >= 0].astype(np.float32)
+    values = draw.choice(cuts, (2 * _ROWS, WIDTH))
+    beside = draw.integers(-1, 2, values.shape)
+    with np.errstate(over="ignore"):  # some cuts part the known from the unknown: infinity
+        values = np.where(beside < 0, np.nextafter(values, -np.inf), values)
+        values = np.where(beside > 0, np.nextafter(values, np.inf), values)
+    values[draw.random(values.shape) < 0.2] = np.nan
+    return values.astype(np.float32)
+
+
+def off(paths: Paths, estimator: HistGradientBoostingClassifier) -> float:
+    """Return the largest difference from either peer."""
+    values = at_the_cuts(paths)
+    ours = Trees(paths)(values)
+    model = treelite.sklearn.import_model(estimator)
+    theirs = np.asarray(treelite.gtil.predict(model, values, pred_margin=True)).reshape(-1)
+    return max(
+        float(np.abs(ours - estimator.decision_function(values)).max()),
+        float(np.abs(ours - theirs).max()),
+    )
+
+
+@pytest.mark.parametrize("depth", [1, 3, 6])
+def test_equal_to_both_peers_at_every_cut(depth: int) -> None:
+    estimator, paths = fitted(depth, max_iter=12, max_depth=depth)
+    assert off(paths, estimator) < 1e-12
+
+
+@settings(max_examples=25, deadline=None)
+@given(tables)
+def test_equal_to_scikit_learn_on_any_row(table: list[list[float]]) -> None:
+    values = np.array(table, np.float32)
+    np.testing.assert_allclose(
+        Trees(PATHS)(values), ESTIMATOR.decision_function(values), rtol=0, atol=1e-12
+    )
+
+
+def test_a_row_says_the_same_alone_and_among_others() -> None:
+    values = at_the_cuts(PATHS)[: _ROWS + 7]
+    trees = Trees(PATHS)
+    together = trees(values)
+    alone = np.concatenate([trees(values[at : at + 1]) for at in range(len(values))])
+    np.testing.assert_array_equal(together, alone)
+    assert trees(values[:0]).shape == (0,)
+
+
+def test_the_planted_flaws_are_seen() -> None:
+    """Unknown values sent to the other side; a cut that its own value does not pass."""
+    split = PATHS.feature >= 0
+    other_side = replace(PATHS, missing_left=~PATHS.missing_left & split)
+    assert off(other_side, ESTIMATOR) > 1e-6
+    below = replace(PATHS, cut=np.where(split, np.nextafter(PATHS.cut, -np.inf), PATHS.cut))
+    assert off(below, ESTIMATOR) > 1e-6
+
+
+def test_a_circle_is_refused() -> None:
+    left = PATHS.left.copy()
+    left[PATHS.root[0]] = PATHS.root[0]
+    with pytest.raises(ValueError, match="does not end"):
+        Trees(replace(PATHS, left=left))

@@ -1,0 +1,104 @@
+"""A backtest sees nothing of its test period, whatever happens in it."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from engine.domain.time_units import DAY
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.history.tables import Tables
+from models.config import TrainConfig, Trees
+from models.data.lookup_baseline import back_off
+from models.training.backtest import Backtest, Period, backtest
+from tests.support.random_histories import START, history, tables
+
+PLAN = Plan({name: CATALOGUE[name] for name in ("plate_hit_rate", "hs2_hit_rate", "hour", "items")})
+SMALL = TrainConfig(
+    discrepancy=Trees(iterations=10, smallest_leaf=5),
+    seizure=Trees(iterations=5, depth=2, smallest_leaf=5),
+    few_discrepancies=10,
+    folds=2,
+    jobs=1,
+)
+FROM = START + 250 * DAY
+
+
+@pytest.fixture(scope="module")
+def found() -> Tables:
+    return tables(history(1, 900 if os.environ.get("DARVOZA_PROOF") else 500))
+
+
+def scored(found: Tables, period: Period) -> Backtest:
+    return backtest(found, PLAN, SMALL, period)
+
+
+def other_outcomes(found: Tables, known_from: int) -> Tables:
+    """The same acts, with every outcome known from a time on turned round."""
+    turned = pc.if_else(pc.equal(found.inspections["outcome"], "clear"), "seizure", "clear")
+    late = pc.greater_equal(found.inspections["known_at"], known_from)
+    outcome = pc.if_else(late, turned, found.inspections["outcome"])
+    place = found.inspections.column_names.index("outcome")
+    return replace(found, inspections=found.inspections.set_column(place, "outcome", outcome))
+
+
+def test_frozen_scores_do_not_depend_on_outcomes_of_the_test_period(found: Tables) -> None:
+    period = Period(train_until=FROM, test_from=FROM)
+    ours, turned = scored(found, period), scored(other_outcomes(found, FROM), period)
+    np.testing.assert_array_equal(ours.risk, turned.risk)
+    np.testing.assert_array_equal(ours.p_discrepancy, turned.p_discrepancy)
+    assert ours.report["targets"] != turned.report["targets"]
+
+
+def test_a_delay_is_for_streaming_labels_alone(found: Tables) -> None:
+    """Frozen labels are those recorded before the test, whatever the delay."""
+    ours = scored(found, Period(FROM, FROM))
+    np.testing.assert_array_equal(
+        ours.risk, scored(found, Period(FROM, FROM, label_delay=DAY)).risk
+    )
+    streams = [Period(FROM, FROM, labels="streaming", label_delay=days * DAY) for days in (0, 20)]
+    assert (scored(found, streams[0]).risk != scored(found, streams[1]).risk).any()
+
+
+def test_streaming_scores_do(found: Tables) -> None:
+    """The twin: where labels do arrive, turning them round must show."""
+    period = Period(FROM, FROM, labels="streaming", refit=80 * DAY)
+    ours, turned = scored(found, period), scored(other_outcomes(found, FROM), period)
+    assert (ours.risk != turned.risk).mean() > 0.3
+
+
+def test_every_arrival_of_the_period_is_scored(found: Tables) -> None:
+    period = Period(
+        FROM, FROM, FROM + 60 * DAY, labels="streaming", label_delay=DAY, refit=30 * DAY
+    )
+    made = scored(found, period)
+    arrived = found.crossings["arrived_at"].to_numpy()
+    expected = found.crossings.filter(pa.array((arrived >= FROM) & (arrived < FROM + 60 * DAY)))
+    assert list(made.crossing_id) == expected["crossing_id"].to_pylist()
+    for column in (made.p_seizure, made.p_discrepancy, made.risk):
+        assert ((column >= 0) & (column <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    "cuts", [{"train_until": 2, "test_from": 1}, {"train_until": 1, "test_from": 1, "refit": 1}]
+)
+def test_a_period_that_makes_no_sense_is_refused(cuts: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"test-from|streaming"):
+        Period(**cuts)  # type: ignore[arg-type]
+
+
+def test_a_lookup_backs_off_to_what_it_has_seen() -> None:
+    general = np.array([1, 1, 1, 1, 2, 0])
+    particular = np.array([7, 7, 8, 9, 9, 0])
+    label = np.array([1, 1, 0, -1, -1, -1], np.int8)
+    taught = label >= 0
+    said = back_off([general, particular], label, taught=taught, strengths=np.array([1.0, 1.0]))
+    base = 2 / 3
+    level = (2 + base) / (3 + 1)
+    np.testing.assert_allclose(
+        said, [(2 + level) / 3, (2 + level) / 3, level / 2, level, base, base]
+    )

@@ -1,0 +1,74 @@
+"""A model comes out again from its record, whatever its home has learnt since."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from api.cli.main import app
+from api.service.runtime import open_store
+from engine.domain.time_units import DAY
+from engine.storage.home import Home
+from features.history.tables import Tables
+from models.training import model_card, pipeline, reproduce
+from tests.support.random_histories import START, history, known_before, tables
+
+CUT = START + 330 * DAY
+CONFIG = """
+few_seizures = 5
+weights = "even"
+folds = 2
+jobs = 1
+discrepancy = { iterations = 8, seeds = 1 }
+seizure = { iterations = 8, seeds = 1 }
+"""
+
+
+class Past:
+    """What a home knows, which can become more."""
+
+    def __init__(self) -> None:
+        self.whole = tables(history(7, 1200))
+        self.now = known_before(self.whole, CUT)
+
+    def __call__(self, _home: object, _connection: object) -> Tables:
+        return self.now
+
+
+def run(home: Path, *words: str, status: int = 0) -> dict[str, Any]:
+    found = CliRunner().invoke(app, [*words, "--home", str(home), "--json"])
+    assert found.exit_code == status, found.output
+    told: dict[str, Any] = json.loads(found.stdout)
+    return told
+
+
+@pytest.mark.slow
+def test_a_model_comes_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    past = Past()
+    monkeypatch.setattr(pipeline, "read_event_log", past)
+    # Analysts' notebook has a test of its own, and takes seconds to import.
+    monkeypatch.setattr(pipeline, "record_run", lambda *_: "")
+    found = Home(tmp_path / "home")
+    open_store(found).dispose()
+    home = found.root
+    (tmp_path / "small.toml").write_text(CONFIG)
+    version = run(home, "train", str(tmp_path / "small.toml"))["version"]
+    past.now = past.whole
+    told = run(home, "repeat", version)
+    assert told["identical"]
+    assert told["same_data"] and told["same_report"]
+    assert not told["changed"]
+    assert {"discrepancy.paths.npz", "calibration.json", "seizures.npz"} <= told["files"].keys()
+    assert all(told["files"].values())
+
+    # The twin: what has come to light since would teach it, were it not held back.
+    monkeypatch.setattr(pipeline, "frozen", lambda tables, **_: tables)
+    honest = model_card.made_with()
+    monkeypatch.setattr(reproduce, "made_with", lambda: honest | {"scikit-learn": "0.1"})
+    told = run(home, "repeat", version, status=1)
+    assert not told["identical"]
+    assert not told["same_data"] and not told["same_report"]
+    assert not told["files"]["calibration.json"]
+    assert told["changed"] == {"scikit-learn": [honest["scikit-learn"], "0.1"]}
