@@ -72,6 +72,7 @@ class RefusedError(Exception):
 
 NO_HTTP = Refusal(400, "BadRequest", "the request is not HTTP that this service reads")
 UPGRADE = Refusal(400, "BadRequest", "the connection cannot be upgraded to another protocol")
+CODED = Refusal(501, "NotImplemented", "the one transfer coding that is read is chunked")
 LONG_TARGET = Refusal(414, "TargetTooLong", f"the target is longer than {LARGEST_TARGET} bytes")
 LARGE_HEAD = Refusal(
     431, "HeadTooLarge", f"a head has {LARGEST_HEAD} bytes and {MOST_FIELDS} fields at most"
@@ -165,7 +166,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._has_news = False
         self.parser.feed_data(piece)
         self._without_news = 0 if self._has_news else self._without_news + len(piece)
-        if self._without_news > LARGEST_HEAD and self._stage is not Stage.REQUEST:
+        if self._without_news > LARGEST_HEAD:  # empty lines before a request, too
             raise RefusedError(LARGE_HEAD)
 
     def on_message_begin(self) -> None:
@@ -194,6 +195,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin to answer a request, or let it wait for the answers before it."""
         if self.parser.should_upgrade() or any(name == b"upgrade" for name, _ in self.headers):
             raise RefusedError(UPGRADE)
+        if any(
+            name == b"transfer-encoding" and value.lower() != b"chunked"
+            for name, value in self.headers
+        ):
+            raise RefusedError(CODED)
         if len(self.pipeline) >= MOST_AHEAD:
             raise RefusedError(TOO_MANY)
         super().on_headers_complete()

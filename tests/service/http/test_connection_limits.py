@@ -117,6 +117,17 @@ def trailing(wire: Wire, number: int) -> int:
     return statuses(wire.send(head + chunks))[0]
 
 
+@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip,chunked", "x, chunked", "chunked, x"])
+def test_another_transfer_coding_is_refused(wire: Wire, coding: str) -> None:
+    """A proxy that decodes it would see another body."""
+    before = records(wire)
+    body = json.dumps(arrival(next(NUMBERS))).encode()
+    fields = (wire.bearer(), f"Transfer-Encoding: {coding}")
+    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    (status,) = statuses(wire.send(request("POST", "/v1/decisions", *fields) + chunks))
+    assert status in (400, 501) and records(wire) == before
+
+
 def test_a_trailer_is_no_part_of_the_head(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     assert trailing(wire, 2) == 401
     monkeypatch.setattr(BoundedProtocol, "on_header", HttpToolsProtocol.on_header)
@@ -133,6 +144,7 @@ GIANTS: dict[str, tuple[int, bytes, bytes]] = {
     "a trailer": (431, CHUNKED + b"1\r\nx\r\n0\r\nX-Long: ", b"x"),
     "trailers without end": (431, CHUNKED + b"1\r\nx\r\n0\r\n", b"a:\r\n"),
     "a chunk's extension": (431, CHUNKED + b"1;", b"x"),
+    "empty lines before a request": (431, b"", b"\r\n"),
 }
 
 
@@ -157,6 +169,12 @@ def test_a_giant_head_is_refused(wire: Wire, name: str) -> None:
     # Without a key the answer to a head may come before the trailer does.
     assert found in ([GIANTS[name][0]], [401] if GIANTS[name][1].startswith(CHUNKED) else [])
     assert not taken(wire, name, 64 << 20)[1]
+
+
+def test_empty_lines_after_a_request_end(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GIANTS, "lines", (200, HEALTH, b"\r\n"))
+    found, is_whole = taken(wire, "lines", 64 << 20)
+    assert found[0] == 200 and not is_whole
 
 
 @pytest.mark.usefixtures("bare")
