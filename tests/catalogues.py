@@ -18,6 +18,8 @@ from api.web.i18n import FOLDER, LANGUAGES, read_catalogue
 from api.web.message_patterns import EVERY
 
 SERVICE = Path(__file__).parents[1] / "api"
+TERMINAL = ("cli", "harness")
+"""Folders whose texts go to a terminal, in English."""
 KEYWORDS = {"_": None, "N_": None, "say": None, "ngettext": (1, 2), "Counted": (1, 2)}
 Message = str | tuple[str, str]
 """A text, or two of which a number decides."""
@@ -36,6 +38,8 @@ def wanted() -> Mapping[Message, str]:
         ("python", "**/*.py"),
     ):
         for path in sorted(SERVICE.glob(pattern)):
+            if path.parent.name in TERMINAL:
+                continue
             options = {"newstyle_gettext": "true"}
             for _, text, _, _ in extract_from_file(method, path, KEYWORDS, options=options):
                 found.setdefault(_message(text), path.name)
