@@ -16,12 +16,13 @@ from itertools import islice
 from sqlalchemy import Connection, Table, delete, inspect, select
 
 from api.audit.home_check import file_faults, home_key, home_network
-from api.audit.home_verification import ProjectionCheck
+from api.audit.home_verification import ProjectionCheck, version_faults
 from api.auth.stored_secrets import SECRETS_DROPPED, Row, StoredSecrets, revoked_rows
 from api.service.runtime import projections
 from engine.audit.foreign_objects import FOREIGN, object_faults
 from engine.audit.projection_replay import Replay, scratch
 from engine.audit.store_comparison import Comparison
+from engine.audit.table_structure import structure_faults
 from engine.audit.verification import Fault, check
 from engine.errors import HomeError
 from engine.journal.entries import Draft
@@ -89,9 +90,13 @@ def _checks(home: Home, live: Connection) -> tuple[ProjectionCheck, Recount]:
 
 
 def _refuse_faults(home: Home, live: Connection) -> None:
-    """Refuse to make tables from a journal that was changed, or next to a foreign trigger."""
+    """Refuse to make tables from a journal that was changed, or next to a foreign trigger.
+
+    Rows are replaced and no table is: one that was altered is a person's to put right.
+    """
     _refuse(check(live, public_key=home_key(home)).faults)
     _refuse([fault for fault in object_faults(live, METADATA) if fault.rule == FOREIGN])
+    _refuse([*structure_faults(live, METADATA), *version_faults(live)])
 
 
 def _refuse(faults: Sequence[Fault]) -> None:

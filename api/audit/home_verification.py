@@ -12,22 +12,24 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Table
 
 from api.auth.stored_secrets import Row, StoredSecrets, revoked_rows
+from api.migrations.upgrade import newest
 from engine.audit.file_anchors import NETWORK_DECLARED, declared_networks, network_of
 from engine.audit.foreign_objects import object_faults
 from engine.audit.projection_replay import Replay, Restore, scratch
 from engine.audit.store_comparison import Comparison, tables_of
+from engine.audit.table_structure import ALTERED, structure_faults
 from engine.audit.verification import FAULTS_KEPT, Fault
 from engine.domain.network import Network
 from engine.journal.entries import Draft, Entry
 from engine.journal.protocols import Projection
 from engine.queue.mirror_alerts import MirrorProjection
-from engine.storage.database import METADATA
+from engine.storage.database import METADATA, fetch
 from features.online.projection import CounterProjection
 
 NOT_COMPARED: Mapping[str, str] = {
     "journal": "walked itself, record by record",
     "journal_bodies": "walked with the journal",
-    "journal_identity": "part of every chain value",
+    "journal_identity": "its name is part of every chain value; nothing reads when it was made",
     "clock_anchors": "no projection: the time since a machine started, which no record holds",
 }
 """Every table that is not compared, and why not."""
@@ -77,6 +79,8 @@ class ProjectionCheck:
     def faults(self) -> Iterator[Fault]:
         """Yield every difference, and every object of the database that is not ours."""
         yield from object_faults(self.live, METADATA)
+        yield from structure_faults(self.live, METADATA)
+        yield from version_faults(self.live)
         with scratch() as replayed:
             secrets = StoredSecrets(self.live)
             replay = self.replay(secrets.restorers())
@@ -120,6 +124,13 @@ class ProjectionCheck:
             )
         if replay.unread:
             self.notes.append(f"{len(replay.unread)} records were not replayed: no readable body")
+
+
+def version_faults(connection: Connection) -> Iterator[Fault]:
+    """Yield that the store says another version of its tables than it has: none starts on it."""
+    versions = [row[0] for row in fetch(connection, "SELECT version_num FROM alembic_version")]
+    if versions != [newest()]:
+        yield Fault(0, ALTERED, "alembic_version: not the version of the tables", "alembic_version")
 
 
 _COUNTED_KINDS = frozenset({"decision", "crossing", "inspection", "seizure"})

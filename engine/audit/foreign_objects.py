@@ -56,7 +56,9 @@ def object_faults(connection: Connection, metadata: MetaData) -> Iterator[Fault]
         (kind, name) for kind, name in fetch(connection, _SQLITE if is_sqlite else _POSTGRESQL)
     }
     expected = _declared(metadata)
-    allowed = expected | {("table", _MIGRATIONS)} | _constraints(metadata)
+    allowed = expected | {("table", _MIGRATIONS)}
+    if not is_sqlite:
+        allowed |= _constraints(metadata)
     for kind, name in sorted(present - allowed):
         yield Fault(0, FOREIGN, f"{kind} {name} is no part of this store")
     for kind, name in sorted(expected - present):

@@ -15,7 +15,7 @@ from sqlalchemy.types import Float, Integer
 from typer.testing import CliRunner
 
 from api.audit.home_check import check_home
-from api.audit.home_verification import NOT_COMPARED, ProjectionCheck
+from api.audit.home_verification import NOT_COMPARED, ProjectionCheck, version_faults
 from api.auth.permissions import Role
 from api.auth.stored_secrets import StoredSecrets
 from api.cli.main import app
@@ -23,6 +23,7 @@ from api.service.runtime import projections
 from api.service.settings import Settings
 from engine.audit.projection_replay import scratch
 from engine.audit.store_comparison import Comparison, identity_of
+from engine.audit.table_structure import structure_faults
 from engine.audit.verification import Fault
 from engine.storage.database import METADATA
 from engine.storage.home import DATABASE_VARIABLE
@@ -256,6 +257,64 @@ def test_objects_that_are_not_ours_are_found(lived: World) -> None:
             (fault,) = check(lived, connection)
             assert fault.rule in ("foreign_object", "missing_object")
             assert any(name in fault.message for name in ("quiet", "people", "decisions_waiting"))
+
+
+ALTERATIONS = (
+    "ALTER TABLE users ADD COLUMN extra VARCHAR DEFAULT 'x'",
+    "UPDATE alembic_version SET version_num = '0018'",
+    "DELETE FROM alembic_version",
+    "INSERT INTO alembic_version VALUES ('9999')",
+    "DROP INDEX decisions_waiting_ix; CREATE INDEX decisions_waiting_ix ON decisions (seq)",
+)
+ALTERATIONS_OF = {
+    "sqlite": (
+        "ALTER TABLE users ADD COLUMN g VARCHAR GENERATED ALWAYS AS (upper(name)) VIRTUAL",
+        "CREATE TABLE other (seq BIGINT PRIMARY KEY ON CONFLICT REPLACE, post VARCHAR NOT NULL, "
+        "crossing_id VARCHAR NOT NULL, known_at BIGINT NOT NULL, confirmed_seq BIGINT); "
+        "INSERT INTO other SELECT * FROM pending_finds; DROP TABLE pending_finds; "
+        "ALTER TABLE other RENAME TO pending_finds",
+        "CREATE TABLE other (method VARCHAR, post VARCHAR COLLATE NOCASE, minutes FLOAT NOT NULL, "
+        "seq BIGINT NOT NULL, teams VARCHAR DEFAULT '[]' NOT NULL, PRIMARY KEY (post, method)); "
+        "INSERT INTO other (method, post, minutes, seq, teams) "
+        "SELECT method, post, minutes, seq, teams FROM rosters; DROP TABLE rosters; "
+        "ALTER TABLE other RENAME TO rosters",
+    ),
+    "postgresql": (
+        "ALTER TABLE users ALTER COLUMN post SET DEFAULT 'OYB'",
+        "ALTER TABLE users ADD COLUMN g VARCHAR GENERATED ALWAYS AS (upper(name)) STORED",
+        "ALTER TABLE journal ADD CONSTRAINT quiet CHECK (kind <> 'key_revoked') NOT VALID",
+        "ALTER TABLE watch_keys DROP CONSTRAINT watch_keys_pk",
+        "ALTER TABLE journal DROP CONSTRAINT journal_known_at_uq",
+        "ALTER TABLE access_keys DROP CONSTRAINT access_keys_digest_uq; "
+        "CREATE UNIQUE INDEX access_keys_digest_uq ON access_keys (role, key_id)",
+        "ALTER TABLE users ALTER COLUMN password DROP NOT NULL",
+        "ALTER TABLE users ALTER COLUMN name TYPE VARCHAR(300)",
+        'ALTER TABLE users ALTER COLUMN name TYPE VARCHAR COLLATE "C"',
+        "ALTER TABLE reviews ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE access_keys SET UNLOGGED",
+        "ALTER TABLE reviews ADD CONSTRAINT quiet FOREIGN KEY (decision_id) "
+        "REFERENCES decisions (decision_id) ON DELETE CASCADE",
+    ),
+}
+"""Tables of ours that were altered, without a row that differs."""
+
+
+def test_an_altered_table_is_found(lived: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = lived.runtime.store
+    for alteration in (*ALTERATIONS, *ALTERATIONS_OF[store.dialect]):
+        with undone(store) as connection:
+            for statement in alteration.split("; "):
+                connection.execute(text(statement))
+            rules = {
+                fault.rule
+                for fault in (*structure_faults(connection, METADATA), *version_faults(connection))
+            }
+            assert rules == {"altered_table"}, alteration
+    with undone(store) as connection:
+        connection.execute(text(ALTERATIONS[0]))
+        assert [fault.rule for fault in check(lived, connection)] == ["altered_table"]
+        monkeypatch.setattr("api.audit.home_verification.structure_faults", lambda *_: ())
+        assert check(lived, connection) == [], "negative control: names alone do not tell"
 
 
 def other(column: Any, value: Any) -> Any:

@@ -1,0 +1,146 @@
+"""Structure of the store's tables, held against what the layers declare.
+
+A column, a key, a default or an index of ours that was changed steers what later statements do,
+without a record and without a row that differs: a key that takes names for one whatever their case,
+an index that refuses a second row, a condition that turns a record away. Names alone are looked at
+by :mod:`engine.audit.foreign_objects`. Types are compared by family, because the two stores spell
+them otherwise.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    Inspector,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    UniqueConstraint,
+    inspect,
+)
+from sqlalchemy.schema import CreateTable
+from sqlalchemy.types import TypeEngine
+
+from engine.audit.verification import Fault
+from engine.storage.database import fetch
+
+ALTERED = "altered_table"
+"""Rule of the faults."""
+Structure = Mapping[str, object]
+"""By part of a table, such as ``column name``."""
+_FAMILIES = (Boolean, Integer, Numeric, LargeBinary, String)
+_CLAUSES = re.compile(
+    r"\b(CHECK|CONFLICT|COLLATE|REFERENCES|GENERATED|WITHOUT|STRICT)\b", re.IGNORECASE
+)
+"""Words of a table of SQLite that an inspection does not tell."""
+_SQLITE = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?"
+_POSTGRESQL = """
+SELECT relpersistence <> 'p', relrowsecurity OR relforcerowsecurity FROM pg_class
+WHERE relname = ? AND relnamespace = current_schema()::regnamespace
+"""
+
+
+def structure_faults(connection: Connection, metadata: MetaData) -> Iterator[Fault]:
+    """Yield every part of a table that is not as declared; tables that are gone are passed over."""
+    inspector = inspect(connection)
+    present = frozenset(inspector.get_table_names())
+    for table in sorted(metadata.tables.values(), key=lambda table: table.name):
+        if table.name not in present:
+            continue
+        found, declared = _found(connection, inspector, table), _declared(connection, table)
+        for part in sorted(found.keys() | declared.keys()):
+            is_index = part.startswith("index ")  # one too many or too few is a fault of its own
+            if is_index and not (part in found and part in declared):
+                continue
+            if found.get(part) != declared.get(part):
+                yield Fault(0, ALTERED, f"{table.name}, {part}: not as declared", table.name)
+
+
+def _found(connection: Connection, inspector: Inspector, table: Table) -> Structure:
+    name = table.name
+    uniques = inspector.get_unique_constraints(name)
+    indexes = [one for one in inspector.get_indexes(name) if "duplicates_constraint" not in one]
+    columns = {f"column {one['name']}": _column(dict(one)) for one in inspector.get_columns(name)}
+    return columns | {
+        "primary key": tuple(inspector.get_pk_constraint(name)["constrained_columns"]),
+        "unique": frozenset(tuple(one["column_names"]) for one in uniques),
+        "foreign keys": len(inspector.get_foreign_keys(name)),
+        "conditions": len(inspector.get_check_constraints(name)),
+        "clauses": _clauses(connection, name),
+        **{f"index {one['name']}": _index(dict(one)) for one in indexes},
+    }
+
+
+def _declared(connection: Connection, table: Table) -> Structure:
+    dialect = connection.dialect
+    uniques = [one for one in table.constraints if isinstance(one, UniqueConstraint)]
+    columns = {
+        f"column {one.name}": _column(
+            {
+                "type": one.type.dialect_impl(dialect),
+                "nullable": one.nullable,
+                "default": getattr(one.server_default, "arg", None),
+            }
+        )
+        for one in table.columns
+    }
+    is_sqlite = dialect.name == "sqlite"
+    written = _words(str(CreateTable(table).compile(dialect=dialect)))
+    return columns | {
+        "primary key": tuple(one.name for one in table.primary_key),
+        "unique": frozenset(tuple(column.name for column in one.columns) for one in uniques),
+        "foreign keys": 0,
+        "conditions": 0,
+        "clauses": written if is_sqlite else (False, False),
+        **{
+            f"index {one.name}": (
+                tuple(column.name for column in one.columns),
+                bool(one.unique),
+                one.dialect_options[dialect.name]["where"] is not None,
+            )
+            for one in table.indexes
+        },
+    }
+
+
+def _column(known: Mapping[str, Any]) -> object:
+    family: TypeEngine[Any] = known["type"]
+    return (
+        next((one.__name__ for one in _FAMILIES if isinstance(family, one)), "other"),
+        getattr(family, "length", None),
+        getattr(family, "collation", None),
+        known["nullable"],
+        _default(known["default"]),
+        any(known.get(name) is not None for name in ("computed", "identity")),
+    )
+
+
+def _default(value: object) -> str | None:
+    """Return a default as both stores would spell it."""
+    if value is None:
+        return None
+    bare = re.sub(r"::[\w ]+", "", str(value)).strip("()'")
+    return {"false": "0", "true": "1"}.get(bare, bare)
+
+
+def _index(known: Mapping[str, Any]) -> object:
+    columns = tuple(known.get("expressions") or known["column_names"])
+    options = known.get("dialect_options", {})
+    return columns, bool(known["unique"]), any(name.endswith("_where") for name in options)
+
+
+def _clauses(connection: Connection, name: str) -> object:
+    if connection.dialect.name == "sqlite":
+        return _words(fetch(connection, _SQLITE, [name])[0][0])
+    return tuple(map(bool, fetch(connection, _POSTGRESQL, [name])[0]))
+
+
+def _words(sql: str) -> Counter[str]:
+    return Counter(word.upper() for word in _CLAUSES.findall(sql))
