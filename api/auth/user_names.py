@@ -15,6 +15,13 @@ LONGEST = 64
 _RESERVED = re.compile(r"(key-|account:)", re.IGNORECASE)
 """Beginnings of what a record names in the place of a person: a key, an account of the machine."""
 _MORE_ALIKE = str.maketrans("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧL", "ABEZHIKMNOPTYXI")  # Greek
+_APOSTROPHES = "\u02bb\u02bc"
+"""Letters of Uzbek names, written like an apostrophe; their Unicode names tell no script."""
+_EVERYDAY = {
+    "LATIN": re.compile("[A-Za-z\u00aa-\u017f\u018f\u0259\u1e00-\u1eff]"),
+    "CYRILLIC": re.compile("[\u0400-\u04ff]"),
+}
+"""Letters in everyday use: others of these scripts (small capitals, phonetic ones) imitate them."""
 _PAIRS = (("RN", "M"), ("VV", "W"))
 
 
@@ -27,6 +34,7 @@ def check_name(name: str, *, taken: Iterable[str]) -> str:
     for rule, why, is_broken in (
         ("length", f"1 to {LONGEST} characters", not 1 <= len(kept) <= LONGEST),
         ("printable", "no control, format or combining characters", not _is_plain(kept)),
+        ("letters", "a letter or digit, in letters of everyday writing", not _is_legible(kept)),
         ("one_script", "letters of one script only", len(_scripts(kept)) > 1),
         ("reserved", "must not begin with key- or account:", _RESERVED.match(kept) is not None),
     ):
@@ -44,6 +52,7 @@ def shape(name: str) -> str:
     """Return what names that look alike share, whatever their case, marks, spaces and script."""
     bare = unicodedata.normalize("NFKD", name.casefold())
     bare = "".join(sign for sign in bare if not unicodedata.category(sign).startswith("M"))
+    bare = bare.translate(dict.fromkeys(map(ord, _APOSTROPHES)))
     folded = fold(bare).translate(_MORE_ALIKE)
     for pair, one in _PAIRS:
         folded = folded.replace(pair, one)
@@ -54,6 +63,23 @@ def _is_plain(name: str) -> bool:
     return name.isprintable() and not any(unicodedata.category(c).startswith("M") for c in name)
 
 
+def _is_legible(name: str) -> bool:
+    """Tell whether a name shows something to read, and no sign that only looks like a letter."""
+    return any(c.isalnum() for c in name) and not any(map(_is_misleading, name))
+
+
+def _is_misleading(sign: str) -> bool:
+    """Tell whether a sign is a blank or a picture, or imitates a letter of everyday writing."""
+    everyday = _EVERYDAY.get(_script(sign))
+    is_blank = "FILLER" in unicodedata.name(sign, "") or unicodedata.category(sign) in ("So", "Sk")
+    return is_blank or (everyday is not None and not everyday.match(sign))
+
+
 def _scripts(name: str) -> set[str]:
-    """Return the scripts of a name's letters, by the first word of their Unicode names."""
-    return {unicodedata.name(c, "?").partition(" ")[0] for c in name if c.isalpha()}
+    """Return the scripts of a name's letters."""
+    return {_script(c) for c in name if c.isalpha() and c not in _APOSTROPHES}
+
+
+def _script(letter: str) -> str:
+    """Return the script of a letter, the first word of its Unicode name."""
+    return unicodedata.name(letter, "?").partition(" ")[0]

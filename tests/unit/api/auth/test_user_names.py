@@ -58,6 +58,31 @@ def test_other_names_are_taken_as_they_are_written() -> None:
         check_name(" sup ", taken=TAKEN)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "...",
+        "-",
+        "\u3164",
+        "\u2800",
+        "q\u2800z",
+        "\U0001f600",
+        "rust\u0251m",
+        "\u1d00nna",
+        "\u051dolf",
+    ],
+)
+def test_a_name_is_legible(name: str) -> None:
+    """Neither blank, nor of signs that imitate the letters of everyday writing."""
+    assert rule(name) == "letters"
+
+
+def test_names_of_the_region_are_taken() -> None:
+    for name in ("O\u02bbktam", "G\u02bbolib", "Ҷамшед", "Ғайрат", "Şöhrat", "Ağa", "محمد", "Əli"):
+        assert check_name(name, taken=TAKEN) == name
+    assert shape("O\u02bbktam") == shape("O\u02bcktam") == shape("O'ktam") == shape("oktam")
+
+
 def test_a_name_is_of_one_script_and_stands_for_no_key_nor_account() -> None:
     assert rule("Dilшod") == "one_script"
     assert rule("key-000000000000") == "reserved"
