@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
@@ -34,6 +35,8 @@ from engine.decision.inspection_minutes import CHANNEL_STEP, FORWARD
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.entries import Draft, Entry
+from engine.journal.journal import JOURNAL
+from engine.journal.power_records import read_record
 from engine.queue.referrals import answered_by
 from engine.selection.policy import INSPECTED, Channel
 from engine.storage.database import METADATA, Int64, add, fetch
@@ -222,14 +225,18 @@ def recent_risks(
 
 
 def expired(connection: Connection, *, as_of: int, most: int) -> list[Draft]:
-    """Return the records of vehicles that have waited for a day, the first to arrive first."""
+    """Return the records of vehicles that have waited for a day, the first to arrive first.
+
+    Since when one waits is what the journal proves: a record of the service must not come of an
+    edit of a table, which could be taken back afterwards.
+    """
     query = (
-        select(_D.decision_id, _D.seq, _D.crossing_id, _D.post, _D.known_at)
+        select(_D.decision_id, _D.seq, _D.crossing_id, _D.post, JOURNAL.c.known_at)
+        .join(JOURNAL, (JOURNAL.c.seq == _D.seq) & (JOURNAL.c.known_at == _D.known_at))
         .where(_WAITS, _D.known_at < as_of - DAY)
         .order_by(_D.seq)
-        .limit(most)
     )
-    return [
+    drafts = (
         Draft(
             EXPIRED,
             decision_id,
@@ -237,7 +244,18 @@ def expired(connection: Connection, *, as_of: int, most: int) -> list[Draft]:
             {"crossing_id": crossing_id, "decision": seq, "decided_at": rfc3339(known_at)},
         )
         for decision_id, seq, crossing_id, post, known_at in connection.execute(query)
-    ]
+        if _is_proven(connection, seq, decision_id)
+    )
+    return list(islice(drafts, most))
+
+
+def _is_proven(connection: Connection, seq: int, decision_id: str) -> bool:
+    record = read_record(connection, seq)
+    return (
+        record is not None
+        and record.body is not None
+        and (record.kind, record.subject) == (DECISION, decision_id)
+    )
 
 
 def merits_of_scored(

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import pytest
 import time_machine
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, insert, select, text
 from typer.testing import CliRunner
 
 import engine.journal.clock
@@ -26,7 +26,7 @@ from engine.errors import NotAuthenticatedError
 from engine.journal.clock import ACCEPTED, Reading
 from engine.journal.entries import Head
 from engine.journal.journal import JOURNAL, Journal
-from engine.queue.queue import EXPIRED, listed, waiting
+from engine.queue.queue import DECISIONS, EXPIRED, listed, waiting
 from engine.shifts.shift_state import CLOSED
 from engine.storage.home import DATABASE_VARIABLE
 from tests.service.conftest import serving
@@ -160,6 +160,39 @@ def test_a_day_that_truly_passed_is_recorded(own: World) -> None:
     assert len(records(own, EXPIRED)) == len(waited)
 
 
+def test_an_edit_of_the_queues_table_becomes_no_record(own: World) -> None:
+    """Taken back after the service has recorded what it says, it would leave nothing to find."""
+    for number in range(4 * EACH):
+        own.decide(arrival(72_000 + number))
+    waited = in_queue(own)
+    assert waited
+    for edit in (
+        "UPDATE decisions SET known_at = 1",
+        "UPDATE decisions SET seq = -seq, known_at = 1",
+        "UPDATE journal SET known_at = -seq",
+    ):
+        with undone_after(own, edit):
+            assert own.runtime.expiry.expire() == 0, edit
+    assert in_queue(own) == waited and not records(own, EXPIRED)
+
+
+@contextmanager
+def undone_after(world: World, edit: str) -> Iterator[None]:
+    """Edit the tables, and put both back afterwards."""
+    tables = (DECISIONS, JOURNAL)
+    with world.runtime.store.read() as connection:
+        kept = {table: connection.execute(select(table)).mappings().all() for table in tables}
+    with world.runtime.store.write() as connection:
+        connection.execute(text(edit))
+        if "journal" in edit:
+            connection.execute(text("UPDATE decisions SET known_at = -seq"))
+    yield
+    with world.runtime.store.write() as connection:
+        for table in tables:
+            connection.execute(delete(table))
+            connection.execute(insert(table), [dict(row) for row in kept[table]])
+
+
 @pytest.mark.parametrize("own", ["sqlite"], indirect=True)
 def test_sessions_neither_end_nor_last_longer_by_a_jump(own: World) -> None:
     sessions = own.runtime.sessions
@@ -190,7 +223,7 @@ def test_a_person_accepts_a_jump_and_every_process_follows(
         asked = ["clock", "accept", "--as", role.value, "--why", "set right", "--home", root]
         return CliRunner().invoke(app, asked).exit_code
 
-    for number in range(EACH):
+    for number in range(4 * EACH):
         own.decide(arrival(72_000 + number))
     waited = in_queue(own)
     with jumped(own, FAR):
