@@ -30,13 +30,24 @@ DECISIONS = 60
 PLAN = Plan(CATALOGUE)
 
 
+def serve_decided(folder: Path) -> Iterator[World]:
+    """Serve a home with decisions."""
+    for world in serving(folder):
+        for number in range(1, DECISIONS + 1):
+            assert world.decide(arrival(number)).status_code == 201
+        yield world
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Serve a home of this module's own: its decisions are counted."""
-    for made in serving(tmp_path_factory.mktemp("home")):
-        for number in range(1, DECISIONS + 1):
-            assert made.decide(arrival(number)).status_code == 201
-        yield made
+    yield from serve_decided(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def promoted(tmp_path: Path) -> Iterator[World]:
+    """Serve a home of one test alone: a model comes into force in it, and resets what is counted."""
+    yield from serve_decided(tmp_path / "home")
 
 
 @pytest.fixture(autouse=True)
@@ -150,23 +161,23 @@ def test_a_model_of_other_features_is_refused(world: World) -> None:
 
 
 def test_the_command_records_what_it_measured(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    promoted: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(NoModelError):
-        drift(world.home.root, days=28, by="ann", as_json=True)
+        drift(promoted.home.root, days=28, by="ann", as_json=True)
     now = State()
     for step in (
         transitions.register(now, "m1", by="cem", manifest="m", evaluation="e", card="c"),
         (Draft(APPROVED, "m1", "", {"by": "ann"}),),
         (Draft(APPROVED, "m1", "", {"by": "bob"}),),
     ):
-        world.runtime.journal.append(step)
-    kept = papers(reference(values(world), PLAN.names))
+        promoted.runtime.journal.append(step)
+    kept = papers(reference(values(promoted), PLAN.names))
     monkeypatch.setattr("models.bundle.documents.papers", lambda *_: kept)
     monkeypatch.setattr("models.bundle.bundle.read_verify_key", lambda *_: None)
-    drift(world.home.root, days=28, by="ann", as_json=True)
+    drift(promoted.home.root, days=28, by="ann", as_json=True)
     told = json.loads(capsys.readouterr().out)
-    answered = world.get("/v1/drift").json()
+    answered = promoted.get("/v1/drift").json()
     assert answered["in_force"] == "m1" and answered["measured"]["by"] == "ann"
     assert told.items() <= answered["measured"].items() and told["sampled"] == DECISIONS
 
