@@ -46,7 +46,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def promoted(tmp_path: Path) -> Iterator[World]:
-    """Serve a home of one test alone: a model comes into force in it, and resets what is counted."""
+    """Serve a home of one test alone: a model that comes into force resets what is counted."""
     yield from serve_decided(tmp_path / "home")
 
 
