@@ -121,7 +121,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     site.install(app)
-    app.openapi = lambda: _documented(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _build_document(app)  # type: ignore[method-assign]
     return app
 
 
@@ -139,7 +139,7 @@ def settle() -> None:
     gc.enable()  # whoever started the service may have put collections off until now
 
 
-def _documented(app: FastAPI) -> dict[str, Any]:
+def _build_document(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, with the bodies that routes read themselves."""
     if app.openapi_schema is None:
         found = get_openapi(

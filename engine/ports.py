@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from engine.domain.records import Arrival, Crossing, Inspection, Seizure
-from engine.search_orders.search_order import Searches
+from engine.search_orders.search_order import SearchCounts
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.float32]
@@ -154,7 +154,7 @@ class Features(Protocol):
         """Return the event of goods found that belong to a crossing which is known already."""
         ...
 
-    def searches(self, connection: Connection, event: Any) -> Searches:
+    def searches(self, connection: Connection, event: Any) -> SearchCounts:
         """Return what was found where in vehicles like one that arrives; ``event`` is its own."""
         ...
 

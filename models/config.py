@@ -119,37 +119,39 @@ class TrainConfig:
             raise InputError(str(path), error.strerror or "cannot be read") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(str(path), f"not a TOML file: {error}") from None
-        return _checked(_completed(given))
+        return _check_settings(_complete_settings(given))
 
     @classmethod
     def from_record(cls, kept: Mapping[str, Any]) -> "TrainConfig":
         """Read what :meth:`as_dict` returned; raises ``RecordError``."""
-        return _checked(_completed(kept))
+        return _check_settings(_complete_settings(kept))
 
 
-def _completed(given: Mapping[str, Any]) -> dict[str, Any]:
+def _complete_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return every setting: those given, and the defaults of all others, within tables too."""
     found = asdict(TrainConfig())
     for name, value in given.items():
         inside = found.get(name)
         if name not in found:
-            raise _refused(name, "unknown_field", "there is no such setting")
+            raise _setting_refusal(name, "unknown_field", "there is no such setting")
         if isinstance(inside, dict) and isinstance(value, Mapping):
             for unknown in value.keys() - inside.keys():
-                raise _refused(f"{name}.{unknown}", "unknown_field", "there is no such setting")
+                raise _setting_refusal(
+                    f"{name}.{unknown}", "unknown_field", "there is no such setting"
+                )
             value = inside | dict(value)
         found[name] = value
     return found
 
 
-def _checked(found: Mapping[str, Any]) -> TrainConfig:
+def _check_settings(found: Mapping[str, Any]) -> TrainConfig:
     """Return settings as a configuration; the file's types are held to those above."""
     try:
         return TypeAdapter(TrainConfig).validate_python(found)
     except ValidationError as error:
         where, rule, why = faults(error)[0]
-        raise _refused(".".join(map(str, where)), rule, why) from None
+        raise _setting_refusal(".".join(map(str, where)), rule, why) from None
 
 
-def _refused(setting: str, rule: str, why: str) -> RecordError:
+def _setting_refusal(setting: str, rule: str, why: str) -> RecordError:
     return RecordError("training configuration", setting, rule, why)

@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.service.runtime import Runtime
-from engine.audit.draw_verification import Redrawn, Revealed, redrawn
+from engine.audit.draw_verification import Redrawn, Revealed, redraw_numbers
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.journal import BODIES
-from engine.selection.randomization import Shift, commitment
+from engine.selection.randomization import ShiftPeriod, commitment
 from engine.shifts.shift_state import SHIFTS
 
 MOST_SHIFTS = 14
@@ -37,7 +37,7 @@ def draws(runtime: Runtime, post: str, shift_id: str | None) -> dict[str, Any]:
             revealed = [one for one in revealed if one["shift"] == shift_id]
             if not revealed:
                 raise NotFoundError("shift", shift_id)
-        shown = _drawn(snapshot, post, revealed[0]) if revealed else None
+        shown = _redraw_numbers(snapshot, post, revealed[0]) if revealed else None
     return {
         "post": post,
         "as_of": rfc3339(as_of),
@@ -52,8 +52,8 @@ def _shift(snapshot: Connection, opened: int, closed: int | None) -> dict[str, A
     seed = None if closed is None else str(_body(snapshot, closed)["seed"])
     head = bytes.fromhex(body["head_chain"])
     holds = None if seed is None else commitment(bytes.fromhex(seed), head) == body["commitment"]
-    told = ("shift", "opens_at", "closes_at", "commitment", "head_sequence")
-    return {name: body[name] for name in told} | {
+    value = ("shift", "opens_at", "closes_at", "commitment", "head_sequence")
+    return {name: body[name] for name in value} | {
         "opened_sequence": opened,
         "revealed_sequence": closed,
         "seed": seed,
@@ -61,10 +61,10 @@ def _shift(snapshot: Connection, opened: int, closed: int | None) -> dict[str, A
     }
 
 
-def _drawn(snapshot: Connection, post: str, one: Mapping[str, Any]) -> dict[str, Any]:
+def _redraw_numbers(snapshot: Connection, post: str, one: Mapping[str, Any]) -> dict[str, Any]:
     times = (micros(datetime.fromisoformat(one[name])) for name in ("opens_at", "closes_at"))
-    known = Revealed(Shift(post, *times), bytes.fromhex(one["seed"]))
-    rows = [_row(each) for each in redrawn(snapshot, known, most=MOST_DECISIONS)]
+    known = Revealed(ShiftPeriod(post, *times), bytes.fromhex(one["seed"]))
+    rows = [_row(each) for each in redraw_numbers(snapshot, known, most=MOST_DECISIONS)]
     numbers = [number for row in rows for number in row["numbers"]]
     return {
         "shift": one["shift"],

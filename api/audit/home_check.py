@@ -10,10 +10,10 @@ from itertools import chain
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 
-from api.audit.home_verification import ProjectionCheck, bounded
+from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.service.runtime import open_network, projections
 from engine.audit.file_anchors import declared_networks, network_faults
-from engine.audit.verification import Fault, Verdict, check
+from engine.audit.verification import JournalFault, Verdict, check
 from engine.domain.network import Network
 from engine.errors import RiskError
 from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
@@ -22,7 +22,7 @@ from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.counter_recount import Recount
-from features.online.history_anchor import RULE, anchored, history_faults, history_notes
+from features.online.history_anchor import RULE, history_faults, history_notes, read_anchors
 from models.lifecycle.bundle_check import bundle_faults, registered_bundles
 
 
@@ -33,7 +33,7 @@ class HomeVerdict:
     journal: Verdict
     found: int
     """Faults in all, the journal's among them."""
-    faults: tuple[Fault, ...]
+    faults: tuple[JournalFault, ...]
     """The journal's first, then those of files and of projections."""
     notes: tuple[str, ...]
     """What is unfinished or not anchored, and is no fault."""
@@ -66,7 +66,7 @@ def check_home(home: Home, store: Store, receipts: Iterable[Receipt] = ()) -> Ho
             history=recount,
             fill=recount.fill,
         )
-        found, faults = bounded(chain(files, projected.faults()))
+        found, faults = bound_faults(chain(files, projected.faults()))
         notes = [*projected.notes, *recount.notes, *_notes(home, connection)]
         return HomeVerdict(
             journal=verdict,
@@ -74,7 +74,7 @@ def check_home(home: Home, store: Store, receipts: Iterable[Receipt] = ()) -> Ho
             faults=(*verdict.faults, *faults),
             notes=tuple(notes),
             tables=projected.tables,
-            loads=len(anchored(connection)),
+            loads=len(read_anchors(connection)),
             bundles=len(registered_bundles(connection)),
         )
 
@@ -92,7 +92,7 @@ def home_network(home: Home) -> Network:
         return Network()
 
 
-def file_faults(home: Home, connection: Connection) -> Iterator[Fault]:
+def file_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     """Yield what differs of the network file, the loaded history and the bundles."""
     yield from network_faults(home, connection)
     yield from history_faults(home, connection)

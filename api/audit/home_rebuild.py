@@ -23,7 +23,7 @@ from engine.audit.foreign_objects import FOREIGN, object_faults
 from engine.audit.projection_replay import Replay, scratch
 from engine.audit.store_comparison import Comparison
 from engine.audit.table_structure import structure_faults
-from engine.audit.verification import Fault, check
+from engine.audit.verification import JournalFault, check
 from engine.errors import HomeError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
@@ -99,7 +99,7 @@ def _refuse_faults(home: Home, live: Connection) -> None:
     _refuse([*structure_faults(live, METADATA), *version_faults(live)])
 
 
-def _refuse(faults: Sequence[Fault]) -> None:
+def _refuse(faults: Sequence[JournalFault]) -> None:
     if faults:
         first = faults[0]
         why = f"record {first.seq}: {first.rule}: {first.message}; darvoza verify names the rest"

@@ -18,7 +18,7 @@ from engine.audit.foreign_objects import object_faults
 from engine.audit.projection_replay import Replay, Restore, scratch
 from engine.audit.store_comparison import Comparison, tables_of
 from engine.audit.table_structure import ALTERED, structure_faults
-from engine.audit.verification import FAULTS_KEPT, Fault
+from engine.audit.verification import FAULTS_KEPT, JournalFault
 from engine.domain.network import Network
 from engine.journal.entries import Draft, Entry
 from engine.journal.protocols import Projection
@@ -76,7 +76,7 @@ class ProjectionCheck:
     tables: dict[str, int] = field(default_factory=dict)
     """Rows compared, by table."""
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[JournalFault]:
         """Yield every difference, and every object of the database that is not ours."""
         yield from object_faults(self.live, METADATA)
         yield from structure_faults(self.live, METADATA)
@@ -126,17 +126,19 @@ class ProjectionCheck:
             self.notes.append(f"{len(replay.unread)} records were not replayed: no readable body")
 
 
-def version_faults(connection: Connection) -> Iterator[Fault]:
+def version_faults(connection: Connection) -> Iterator[JournalFault]:
     """Yield that the store says another version of its tables than it has: none starts on it."""
     versions = [row[0] for row in fetch(connection, "SELECT version_num FROM alembic_version")]
     if versions != [newest()]:
-        yield Fault(0, ALTERED, "alembic_version: not the version of the tables", "alembic_version")
+        yield JournalFault(
+            0, ALTERED, "alembic_version: not the version of the tables", "alembic_version"
+        )
 
 
 _COUNTED_KINDS = frozenset({"decision", "crossing", "inspection", "seizure"})
 
 
-def bounded(faults: Iterator[Fault]) -> tuple[int, tuple[Fault, ...]]:
+def bound_faults(faults: Iterator[JournalFault]) -> tuple[int, tuple[JournalFault, ...]]:
     """Return how many faults there are, and the first of them."""
     found, kept = 0, []
     for fault in faults:

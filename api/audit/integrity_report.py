@@ -33,7 +33,7 @@ _D, _R, _J = DECISIONS.c, REVIEWS.c, JOURNAL.c
 
 
 @dataclass(frozen=True, slots=True)
-class Dealt:
+class HandledReferral:
     """One vehicle that was sent to officers, and what came of it."""
 
     decision_id: str
@@ -84,32 +84,32 @@ def report(runtime: Runtime, post: str, *, days: int) -> dict[str, Any]:
         "days": days,
         "synthetic": runtime.network.synthetic,
         "assignment": _assignment(dealt),
-        **_tested(dealt, runtime.settings.shifts, seed_for=(post, days, as_of // DAY)),
+        **_test_shares(dealt, runtime.settings.shifts, seed_for=(post, days, as_of // DAY)),
         "red_releases": _red_releases(dealt, reviews),
         "reviewers": _reviewers(reviews),
     }
 
 
-def _assignment(dealt: Sequence[Dealt]) -> dict[str, int]:
+def _assignment(dealt: Sequence[HandledReferral]) -> dict[str, int]:
     drawn = [one for one in dealt if one.drawn is not None]
     otherwise = sum(one.is_taken_over for one in drawn)
     return {"dealt_with": len(dealt), "drawn": len(drawn), "taken_over": otherwise}
 
 
-def _tested(
-    dealt: Sequence[Dealt], plan: ShiftPlan, *, seed_for: tuple[object, ...]
+def _test_shares(
+    dealt: Sequence[HandledReferral], plan: ShiftPlan, *, seed_for: tuple[object, ...]
 ) -> dict[str, Any]:
     from models.monitoring.officer_integrity import (
         ALARM_AT,
         FEWEST,
         PERMUTATIONS,
-        Handled,
+        HandledVehicle,
         findings,
         seed_of,
     )
 
     handled = [
-        Handled(
+        HandledVehicle(
             team,
             one.carrier,
             shift=f"{one.shift} {one.channel.code}",
@@ -143,14 +143,14 @@ def _tested(
     }
 
 
-def _season(one: Dealt, plan: ShiftPlan) -> str:
+def _season(one: HandledReferral, plan: ShiftPlan) -> str:
     """Name week, kind of shift and channel: who let go alike if all were honest."""
     opens_at = plan.shift("", one.decided_at).opens_at
     return f"{opens_at // (7 * DAY)} {opens_at % DAY} {one.channel.code}"
 
 
 def _red_releases(
-    dealt: Sequence[Dealt], reviews: Sequence[Mapping[str, Any]]
+    dealt: Sequence[HandledReferral], reviews: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     found = []
     for one in dealt:
@@ -174,7 +174,7 @@ def _red_releases(
 
 def _reviewers(reviews: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Count what each supervisor said; milder means: sent to a milder channel than it stood in."""
-    said = Counter(one["person"] for one in reviews)
+    result = Counter(one["person"] for one in reviews)
     overrides = Counter(one["person"] for one in reviews if one["verdict"] == "override")
     milder = Counter(one["person"] for one in reviews if one["is_milder"])
     return [
@@ -184,13 +184,13 @@ def _reviewers(reviews: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "overrides": overrides[person],
             "milder": milder[person],
         }
-        for person, number in said.most_common()
+        for person, number in result.most_common()
     ]
 
 
-def _dealt(snapshot: Connection, post: str, *, since: int) -> Iterator[Dealt]:
+def _dealt(snapshot: Connection, post: str, *, since: int) -> Iterator[HandledReferral]:
     """Yield each vehicle once, with its last decision."""
-    released = _released(snapshot, post, since=since)
+    released = _read_releases(snapshot, post, since=since)
     query = (
         select(_D.seq, _D.crossing_id, _D.known_at, _D.act_seq, _D.left)
         .where(_D.post == post, _D.known_at >= since, _D.basis.is_not(None))
@@ -206,7 +206,7 @@ def _dealt(snapshot: Connection, post: str, *, since: int) -> Iterator[Dealt]:
         if channel not in INSPECTED:
             continue
         left, left_at = released.get(row.crossing_id, (None, None))
-        yield Dealt(
+        yield HandledReferral(
             decision_id=decision["decision_id"],
             crossing_id=row.crossing_id,
             channel=channel,
@@ -220,7 +220,7 @@ def _dealt(snapshot: Connection, post: str, *, since: int) -> Iterator[Dealt]:
         )
 
 
-def _released(
+def _read_releases(
     snapshot: Connection, post: str, *, since: int
 ) -> dict[str, tuple[dict[str, Any], int]]:
     query = (

@@ -18,16 +18,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from api.audit.home_verification import ProjectionCheck, bounded
+from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.auth.callers import Caller
 from api.service.runtime import Runtime, projections
-from engine.audit.verification import Fault, check
+from engine.audit.verification import JournalFault, check
 from engine.domain.records import Record
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
-from engine.journal.batch_worker import Recorded, recorded
+from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.entries import Draft, Entry
-from engine.journal.idempotency import Claim, claim
+from engine.journal.idempotency import IdempotencyClaim, claim
 from engine.journal.journal import BODIES, JOURNAL
 
 SENSITIVE_READ, VERIFIED = "sensitive_read", "verified"
@@ -43,7 +43,7 @@ _J = JOURNAL.c
 _COLUMNS = (_J.seq, _J.known_at, _J.kind, _J.subject, _J.post, _J.leaf, _J.chain)
 
 
-def listing(
+def list_records(
     runtime: Runtime, caller: Caller, *, kind: str, before: int | None, most: int
 ) -> dict[str, Any]:
     """Return records without their bodies, the newest first, as JSON values."""
@@ -68,18 +68,18 @@ def listing(
             "chain": head.chain.hex(),
         },
         "synthetic": runtime.network.synthetic,
-        "records": [_listed(row) for row in shown],
+        "records": [_row_as_json(row) for row in shown],
         "next_before": shown[-1].seq if len(rows) > most else None,
         "verified": checked,
         "reads": reads,
     }
 
 
-def opened(runtime: Runtime, caller: Caller, seq: int) -> dict[str, Any]:
+def open_record(runtime: Runtime, caller: Caller, seq: int) -> dict[str, Any]:
     """Return a record with its body, once it is recorded who opens it; raises ``NotFoundError``."""
     entry = _reachable(runtime, caller, seq)
-    said = {"by": caller.person, "role": caller.role.value, "sequence": seq, "kind": entry.kind}
-    runtime.writer.submit(Draft(SENSITIVE_READ, str(seq), entry.post, said)).result()
+    fields = {"by": caller.person, "role": caller.role.value, "sequence": seq, "kind": entry.kind}
+    runtime.writer.submit(Draft(SENSITIVE_READ, str(seq), entry.post, fields)).result()
     with runtime.store.read() as snapshot:
         try:
             body = runtime.journal.body(snapshot, seq)
@@ -96,7 +96,7 @@ def opened(runtime: Runtime, caller: Caller, seq: int) -> dict[str, Any]:
     }
 
 
-def verified(runtime: Runtime, caller: Caller, key: str | None = None) -> dict[str, Any]:
+def verify_journal(runtime: Runtime, caller: Caller, key: str | None = None) -> dict[str, Any]:
     """Check the journal, record what was found, and return it, as JSON values.
 
     ``key`` is the sender's idempotency key: one check for each.
@@ -104,18 +104,20 @@ def verified(runtime: Runtime, caller: Caller, key: str | None = None) -> dict[s
     name = f"{VERIFIED}:{secrets.token_hex(12)}"
     asked = claim(VERIFIED, Record(), post="", name=name, key=caller.own(key))
     draft = partial(_check, runtime, caller, asked=asked)
-    return _said(runtime.recording.once(asked, draft))
+    return _check_as_json(runtime.recording.once(asked, draft))
 
 
-def _check(runtime: Runtime, caller: Caller, snapshot: Connection, *, asked: Claim) -> Draft:
+def _check(
+    runtime: Runtime, caller: Caller, snapshot: Connection, *, asked: IdempotencyClaim
+) -> Draft:
     head = runtime.journal.head(snapshot).seq
     after = max(head - MOST_WALKED, 0)
     walked = check(snapshot, after=after, public_key=runtime.signer.public_key)
     projected = ProjectionCheck(
         snapshot, runtime.network, projections(runtime.plan, runtime.network)
     )
-    found, faults = (0, ()) if after else bounded(projected.faults())
-    said = {
+    found, faults = (0, ()) if after else bound_faults(projected.faults())
+    fields = {
         "claim": asked.as_dict(),
         "by": caller.person,
         "after": after,
@@ -125,19 +127,19 @@ def _check(runtime: Runtime, caller: Caller, snapshot: Connection, *, asked: Cla
         "compared": sum(projected.tables.values()),
         "erased": walked.erased,
         "found": walked.found + found,
-        "faults": _told([*walked.faults, *faults]),
+        "faults": _faults_as_json([*walked.faults, *faults]),
     }
-    return Draft(VERIFIED, str(head), "", said)
+    return Draft(VERIFIED, str(head), "", fields)
 
 
-def _said(found: Recorded) -> dict[str, Any]:
+def _check_as_json(found: StoredRecord) -> dict[str, Any]:
     """Return a recorded check as JSON values."""
-    told = _UNSAID | {name: value for name, value in found.body.items() if name != "claim"}
+    fields = _UNSAID | {name: value for name, value in found.body.items() if name != "claim"}
     at, seq = rfc3339(found.entry.known_at), found.entry.seq
-    return told | {"recorded_at": at, "sequence": seq}
+    return fields | {"recorded_at": at, "sequence": seq}
 
 
-def _told(faults: Sequence[Fault]) -> list[dict[str, Any]]:
+def _faults_as_json(faults: Sequence[JournalFault]) -> list[dict[str, Any]]:
     return [asdict(one) for one in faults[:MOST_FAULTS]]
 
 
@@ -149,7 +151,7 @@ def _reachable(runtime: Runtime, caller: Caller, seq: int) -> Entry:
     return entry
 
 
-def _listed(row: Row[Any]) -> dict[str, Any]:
+def _row_as_json(row: Row[Any]) -> dict[str, Any]:
     return {
         "sequence": row.seq,
         "known_at": rfc3339(row.known_at),
@@ -179,4 +181,4 @@ def _reads(snapshot: Connection, caller: Caller) -> list[dict[str, Any]]:
 def _last_check(snapshot: Connection, runtime: Runtime) -> dict[str, Any] | None:
     query = select(_J.seq).where(_J.kind == VERIFIED).order_by(_J.seq.desc()).limit(1)
     seq = snapshot.scalar(query)
-    return None if seq is None else _said(recorded(snapshot, runtime.journal, seq))
+    return None if seq is None else _check_as_json(read_record(snapshot, runtime.journal, seq))

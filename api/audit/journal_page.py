@@ -6,7 +6,7 @@ import json
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.audit.journal_audit import listing, opened, verified
+from api.audit.journal_audit import list_records, open_record, verify_journal
 from api.audit.routes import Before, Kind, Sequence
 from api.http.dependencies import RunningService
 from api.web.labels import KINDS
@@ -30,7 +30,7 @@ async def show(
 ) -> Response:
     """Show records, the newest first, and when the journal was last checked."""
     found = await asyncio.to_thread(
-        listing, runtime, visitor.caller, kind=kind, before=before, most=A_PAGE
+        list_records, runtime, visitor.caller, kind=kind, before=before, most=A_PAGE
     )
     return page(
         request,
@@ -49,7 +49,7 @@ async def verify(
     request: Request, runtime: RunningService, visitor: TheVisitor, form: TheForm
 ) -> Response:
     """Check the journal now."""
-    await asyncio.to_thread(verified, runtime, visitor.caller)
+    await asyncio.to_thread(verify_journal, runtime, visitor.caller)
     return RedirectResponse("/journal#check", 303)
 
 
@@ -58,6 +58,6 @@ async def record(
     request: Request, runtime: RunningService, visitor: TheVisitor, sequence: Sequence
 ) -> Response:
     """Open one record; who opened it is recorded first."""
-    found = await asyncio.to_thread(opened, runtime, visitor.caller, sequence)
+    found = await asyncio.to_thread(open_record, runtime, visitor.caller, sequence)
     body = json.dumps(found["body"], ensure_ascii=False, indent=2, sort_keys=True)
     return page(request, "record.html", visitor=visitor, found=found, body=body)

@@ -11,15 +11,15 @@ from fastapi import APIRouter, Path, Query, Response
 from api.audit.draw_audit import draws
 from api.audit.integrity_report import report
 from api.audit.integrity_schemas import IntegrityReport
-from api.audit.journal_audit import listing, opened, verified
+from api.audit.journal_audit import list_records, open_record, verify_journal
 from api.audit.schemas import JournalCheck, JournalPage, OpenedRecord, PostDraws
 from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.http.guards import check_path
-from api.http.responses import answer, said
+from api.http.responses import answer, document_problems
 from engine.domain.records import Identifier, PostCode
 
 integrity_router = APIRouter(
-    prefix="/v1/posts", tags=["integrity"], responses=said(401, 403, 404, 422, 503)
+    prefix="/v1/posts", tags=["integrity"], responses=document_problems(401, 403, 404, 422, 503)
 )
 LONGEST_DAYS = 92
 """Days that one report looks back at most."""
@@ -37,7 +37,7 @@ def integrity(
     return answer(report(runtime, post, days=days))
 
 
-router = APIRouter(prefix="/v1", tags=["audit"], responses=said(401, 403, 422, 503))
+router = APIRouter(prefix="/v1", tags=["audit"], responses=document_problems(401, 403, 422, 503))
 LONGEST = 500
 Sequence = Annotated[int, Path(ge=1, lt=1 << 63)]
 Kind = Annotated[str, Query(max_length=64, pattern=r"^[a-z_]*$")]
@@ -53,24 +53,27 @@ def journal(
     limit: Annotated[int, Query(ge=1, le=LONGEST)] = 100,
 ) -> Response:
     """List records without their bodies, the newest first; and the last check of the journal."""
-    return answer(listing(runtime, caller, kind=kind, before=before, most=limit))
+    return answer(list_records(runtime, caller, kind=kind, before=before, most=limit))
 
 
-@router.get("/journal/{sequence}", response_model=OpenedRecord, responses=said(404))
+@router.get("/journal/{sequence}", response_model=OpenedRecord, responses=document_problems(404))
 def record(caller: TheCaller, runtime: RunningService, sequence: Sequence) -> Response:
     """Open a record; who opened it is recorded first."""
-    return answer(opened(runtime, caller, sequence))
+    return answer(open_record(runtime, caller, sequence))
 
 
 @router.post(
-    "/journal/verifications", status_code=201, response_model=JournalCheck, responses=said(409)
+    "/journal/verifications",
+    status_code=201,
+    response_model=JournalCheck,
+    responses=document_problems(409),
 )
 async def verify(caller: TheCaller, runtime: RunningService, key: IdempotencyKey) -> Response:
     """Check the journal, its last 50,000 records, from inside; the result is a record."""
-    return answer(await asyncio.to_thread(verified, runtime, caller, key), 201)
+    return answer(await asyncio.to_thread(verify_journal, runtime, caller, key), 201)
 
 
-@router.get("/posts/{post}/draws", response_model=PostDraws, responses=said(404))
+@router.get("/posts/{post}/draws", response_model=PostDraws, responses=document_problems(404))
 def redrawn(
     caller: TheCaller,
     runtime: RunningService,

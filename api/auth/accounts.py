@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from api.auth.authority import Authority, KeyGrant, PersonGrant, Refused, ignore
 from api.auth.credential_commitment import FIELD, commitment_of
-from api.auth.credentials import digest, hashed, is_password, new_key, new_password, stand_in
+from api.auth.credentials import digest, hash_password, is_password, new_key, new_password, stand_in
 from api.auth.permissions import BOUND, OWNED, Role, covers
 from api.auth.tables import (
     KEY_CREATED,
@@ -29,7 +29,7 @@ from engine.storage.database import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class IssuedCredential:
     """A new key or user, with the secret that is shown once."""
 
     name: str
@@ -58,7 +58,7 @@ class Accounts:
 
     def create_key(
         self, role: Role, post: str | None, *, pepper: bytes, owner: str | None = None
-    ) -> Made:
+    ) -> IssuedCredential:
         """Make a key, of a user where one is named; both count as one person.
 
         Raises ``NotAllowedError`` where the role needs a post or an owner and none is named, or
@@ -66,7 +66,7 @@ class Accounts:
         """
         self._check(role, post)
         self._check_owner(owner, role, post)
-        made = Made(f"key-{secrets.token_hex(6)}", role, post, new_key())
+        made = IssuedCredential(f"key-{secrets.token_hex(6)}", role, post, new_key())
         kept = digest(made.secret, pepper)
         body = {"role": role.value, FIELD: commitment_of(kept)}
         body |= {} if owner is None else {"owner": owner}
@@ -89,15 +89,15 @@ class Accounts:
         """Tell whether a person answers for a key."""
         return self._look().person_behind(key) is not None
 
-    def create_user(self, name: str, role: Role, *, post: str | None = None) -> Made:
+    def create_user(self, name: str, role: Role, *, post: str | None = None) -> IssuedCredential:
         """Make a user with a new password.
 
         Raises ``ConflictError`` where the name is taken, ``RecordError`` where it breaks a rule.
         """
         self._check(role, post)
         name = check_name(name, taken=self._look().names())
-        made = Made(name, role, post, new_password())
-        kept = hashed(made.secret)
+        made = IssuedCredential(name, role, post, new_password())
+        kept = hash_password(made.secret)
         body = {"role": role.value, FIELD: commitment_of(kept)}
         draft = Draft(USER_CREATED, name, post or "", body, extra=kept)
         try:
@@ -106,11 +106,11 @@ class Accounts:
             raise ConflictError("user", name, "the name is taken") from None
         return made
 
-    def change_password(self, name: str) -> Made:
+    def change_password(self, name: str) -> IssuedCredential:
         """Make a user a new password and end their sessions; raises ``NotFoundError``."""
         role, post = self._must_know(name)
-        made = Made(name, role, post, new_password())
-        kept = hashed(made.secret)
+        made = IssuedCredential(name, role, post, new_password())
+        kept = hash_password(made.secret)
         body = {FIELD: commitment_of(kept)}
         self._journal.append([Draft(PASSWORD_CHANGED, name, "", body, extra=kept)])
         return made

@@ -20,13 +20,13 @@ def adopt_credentials(store: Store) -> None:
     with store.read() as connection:
         if not inspect(connection).has_table(USERS.name):
             return
-        found = _missing(connection)
+        found = _find_uncommitted(connection)
     if found:
         body = {"credentials": found}
         Journal(store, is_held=False).append([Draft(CREDENTIALS_ADOPTED, "", "", body)])
 
 
-def _missing(connection: Connection) -> list[dict[str, str]]:
+def _find_uncommitted(connection: Connection) -> list[dict[str, str]]:
     authority = Authority().look(connection)
     unkept = {key.key_id for key in authority.every_key() if not (key.commitment or key.is_revoked)}
     keys = connection.execute(select(KEYS.c.key_id, KEYS.c.digest).order_by(KEYS.c.key_id)).all()

@@ -63,7 +63,7 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
-def hashed(password: str) -> str:
+def hash_password(password: str) -> str:
     """Return what is kept of a password."""
     return _HASHER.hash(password)
 
@@ -71,7 +71,7 @@ def hashed(password: str) -> str:
 @cache
 def stand_in() -> str:
     """Return what is kept of no one's password: made once in a process, at the same cost."""
-    return hashed(new_password())
+    return hash_password(new_password())
 
 
 def is_password(password: str, kept: str) -> bool:

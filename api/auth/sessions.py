@@ -37,7 +37,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
+class NewSession:
     """A new session; the token is in the person's cookie and nowhere else."""
 
     token: str
@@ -68,7 +68,7 @@ class Sessions:
         self.attempts = Attempts()
         self._known: set[bytes] = set()
 
-    def begin(self, name: str, role: Role) -> SignedIn:
+    def begin(self, name: str, role: Role) -> NewSession:
         """Record that somebody whose password was right signs in."""
         token = secrets.token_urlsafe(_BYTES)
         with self._store.read() as connection:
@@ -76,7 +76,7 @@ class Sessions:
         kept = self._digest(token)
         body = {"role": role.value, "until": rfc3339(until), FIELD: commitment_of(kept)}
         self._submit(Draft(SIGNED_IN, name, "", body, extra=(kept, until))).result()
-        return SignedIn(token, self._length // 1_000_000)
+        return NewSession(token, self._length // 1_000_000)
 
     def caller(self, token: str | None) -> Caller:
         """Return who holds a token; raises ``NotAuthenticatedError``."""

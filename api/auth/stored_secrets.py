@@ -101,7 +101,7 @@ class StoredSecrets:
 
     def acknowledge(self) -> None:
         """Take every lost secret for one that a record names: a rebuild is about to write it."""
-        self._known_dropped = _All()
+        self._known_dropped = _AllRows()
 
     def _key(self, entry: Entry, _: Body) -> bytes:
         row, kept = (KEYS.name, entry.subject), self._keys.get(entry.subject)
@@ -147,7 +147,7 @@ class StoredSecrets:
         return self.stand_in(row).encode()
 
 
-class _All(set[Row]):
+class _AllRows(set[Row]):
     """Every row."""
 
     def __contains__(self, _: object) -> bool:
@@ -180,12 +180,12 @@ def _commitments(connection: Connection) -> dict[Row, str]:
                 found[known[seq]] = body[FIELD]
         elif not is_adopted:  # the first one alone counts, and only where no record says more
             is_adopted = True
-            for row, stated in _adopted(body):
+            for row, stated in _adopted_rows(body):
                 found.setdefault(row, stated)
     return found
 
 
-def _adopted(body: Body) -> list[tuple[Row, str]]:
+def _adopted_rows(body: Body) -> list[tuple[Row, str]]:
     tables = {"key": KEYS.name, "user": USERS.name}
     return [((tables[one["kind"]], one["subject"]), one[FIELD]) for one in body["credentials"]]
 

@@ -68,12 +68,12 @@ class AccountProjection:
                 row = {"name": entry.subject, "password": draft.extra, "created_at": entry.known_at}
                 connection.execute(insert(USERS), [row | _scope(draft)])
             elif entry.kind in (PASSWORD_CHANGED, USER_LEFT):
-                _changed(connection, entry, draft.extra)
+                _end_access(connection, entry, draft.extra)
             elif entry.kind in (SIGNED_IN, SIGNED_OUT):
-                _signed(connection, entry, draft.extra)
+                _keep_session(connection, entry, draft.extra)
 
 
-def _changed(connection: Connection, entry: Entry, password: Any) -> None:
+def _end_access(connection: Connection, entry: Entry, password: Any) -> None:
     """Let no old password, session or, of somebody who left, key reach anything any more."""
     who = entry.subject
     kept = NOBODY if password is None else password
@@ -85,7 +85,7 @@ def _changed(connection: Connection, entry: Entry, password: Any) -> None:
         connection.execute(theirs.values(revoked_at=entry.known_at))
 
 
-def _signed(connection: Connection, entry: Entry, extra: Any) -> None:
+def _keep_session(connection: Connection, entry: Entry, extra: Any) -> None:
     if entry.kind == SIGNED_IN:
         token, until = extra
         row = {"digest": token, "name": entry.subject, "until": until}

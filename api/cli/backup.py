@@ -32,7 +32,7 @@ def backup(
 ) -> None:
     """Copy a home and verify the copy; with PostgreSQL use pg_dump for the store instead."""
     with opened_to_read(home) as (found, _):
-        verdict = copied(found, out)
+        verdict = copy_home(found, out)
     result = {"ok": verdict.ok, "checked": verdict.checked, "folder": str(out)}
 
     def text() -> None:
@@ -43,7 +43,7 @@ def backup(
         raise typer.Exit(1)
 
 
-def copied(home: Home, out: Path) -> "Verdict":
+def copy_home(home: Home, out: Path) -> "Verdict":
     """Copy a home's store and files, and return what a check of the copy found."""
     from engine.audit.verification import verify
     from engine.journal.receipts import KEY_FILE, public_key_of

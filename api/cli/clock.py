@@ -25,7 +25,7 @@ def show(home: HomeOption, *, as_json: JsonOption = False) -> None:
 
     with opened_to_read(home) as (_, store), store.read() as connection:
         reading = Journal(store).reading(connection)
-    emit(_shown(reading), as_json=as_json, text=lambda: _print(reading))
+    emit(_reading_as_json(reading), as_json=as_json, text=lambda: _print(reading))
 
 
 @clock.command("accept")
@@ -50,11 +50,11 @@ def accept(
         if not reading.is_held:
             raise ConflictError("clock", "", "the wall clock is followed already")
         journal.append([acceptance(reading, by=by, why=why)])
-    result = _shown(reading) | {"accepted_by": by}
+    result = _reading_as_json(reading) | {"accepted_by": by}
     emit(result, as_json=as_json, text=lambda: typer.echo(f"time is {_wall(reading)} from now on"))
 
 
-def _shown(reading: "Reading") -> dict[str, Any]:
+def _reading_as_json(reading: "Reading") -> dict[str, Any]:
     return {
         "time": rfc3339(reading.now),
         "wall_clock": _wall(reading),

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.migrations.upgrade import found as version
+from api.migrations.upgrade import read_version as version
 from api.migrations.upgrade import upgrade
 from api.service.settings import default_root
 from engine.domain.time_units import micros
@@ -69,7 +69,7 @@ def names(columns: Sequence[str] | None) -> list[str]:
     return [name for part in columns or () for name in part.split(",") if name]
 
 
-def existing(home: Path) -> Path:
+def require_home(home: Path) -> Path:
     """Return a home that holds a store; raises ``HomeError``, so that a slip of the pen makes none.
 
     A store on PostgreSQL is looked at when it is opened.
@@ -83,7 +83,7 @@ def existing(home: Path) -> Path:
 
 
 @contextmanager
-def opened(home: Path) -> Iterator[tuple[Home, Store]]:
+def open_home(home: Path) -> Iterator[tuple[Home, Store]]:
     """Open a home and its store, made and migrated where they are missing."""
     found = Home(home).prepare()
     warn_if_exposed(found)
@@ -98,9 +98,9 @@ def opened(home: Path) -> Iterator[tuple[Home, Store]]:
 @contextmanager
 def opened_existing(home: Path) -> Iterator[tuple[Home, Store]]:
     """Open a home that is there, to change what it holds; raises ``HomeError`` for any other."""
-    with _existing_store(Home(existing(home).absolute())):
+    with _existing_store(Home(require_home(home).absolute())):
         pass
-    with opened(home) as found:
+    with open_home(home) as found:
         yield found
 
 
@@ -111,7 +111,7 @@ def opened_to_read(home: Path) -> Iterator[tuple[Home, Store]]:
     A store of an older version is brought to the newest one, because only that can be read.
     """
     os.umask(0o077)  # reports are written next to it
-    found = Home(existing(home).absolute())
+    found = Home(require_home(home).absolute())
     warn_if_exposed(found)
     with _existing_store(found) as store:
         yield found, store

@@ -15,7 +15,7 @@ from api.cli.common import (
     emit,
     instant,
     names,
-    opened,
+    open_home,
     opened_to_read,
     progress,
     say,
@@ -25,7 +25,7 @@ from engine.errors import InputError
 if TYPE_CHECKING:
     from engine.storage.database import Store
     from features.history.tables import Tables
-    from features.intake.atomic_writer import Loaded
+    from features.intake.atomic_writer import LoadResult
 
 Format = Literal["contract", "kcs"]
 FormatOption = Annotated[Format, typer.Option(help="What the files look like.")]
@@ -52,13 +52,13 @@ def synth(
     from experiments.synthetic.records.writer import write
 
     claim(out, overwrite=overwrite)
-    with progress() as told:
+    with progress() as report_progress:
         made = write(
             out,
             crossings=crossings,
             seed=seed,
             end=None if end is None else moment(end),
-            progress=lambda done, of: told("crossings", done, of),
+            progress=lambda done, of: report_progress("crossings", done, of),
         )
     result = {"synthetic": True, "folder": str(out), "rows": dict(made.rows)}
 
@@ -90,14 +90,14 @@ def load(
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder")
     plan = Plan(CATALOGUE)
-    with opened(home) as (found, store):
-        with progress() as told:
+    with open_home(home) as (found, store):
+        with progress() as report_progress:
             loaded = take_in(
                 found,
                 folder,
                 format=format,
                 ignore_columns=names(ignore_columns),
-                progress=told,
+                progress=report_progress,
                 announce=partial(_begin, store),
             )
         declare_network(found, store)
@@ -128,7 +128,7 @@ def _unknown_posts(posts: Mapping[str, int]) -> str:
     return f"warning: no network file names these posts, check their codes: {shown}{more}"
 
 
-def _begin(store: "Store", loaded: "Loaded", quarantine: str) -> None:
+def _begin(store: "Store", loaded: "LoadResult", quarantine: str) -> None:
     """Record a load before its folder is in place."""
     from engine.audit.file_anchors import LOAD_BEGUN
     from engine.journal.entries import Draft
@@ -160,13 +160,15 @@ def features(
     from features.offline.export import export
 
     started = time.perf_counter()
-    with progress() as told:
+    with progress() as report_progress:
         made = export(
-            lambda: _tables(source, format, ignored=names(ignore_columns), told=told),
+            lambda: _tables(
+                source, format, ignored=names(ignore_columns), report_progress=report_progress
+            ),
             Plan(CATALOGUE),
             out,
             since=since,
-            progress=told,
+            progress=report_progress,
         )
     seconds, peak = time.perf_counter() - started, peak_bytes()
     result = {
@@ -192,7 +194,7 @@ def features(
     emit(result, as_json=as_json, text=text)
 
 
-def _tables(source: Path, format: Format, *, ignored: list[str], told: Told) -> "Tables":  # noqa: A002
+def _tables(source: Path, format: Format, *, ignored: list[str], report_progress: Told) -> "Tables":  # noqa: A002
     """Read a bulk folder, or all that a home knows."""
     from features.history.journal_history import read_event_log
 
@@ -201,14 +203,20 @@ def _tables(source: Path, format: Format, *, ignored: list[str], told: Told) -> 
     if (source / "history").is_dir():
         with opened_to_read(source) as (home, store), store.read() as connection:
             return read_event_log(home, connection)
-    return taken_in(source, format, ignored=ignored, told=told)
+    return taken_in(source, format, ignored=ignored, report_progress=report_progress)
 
 
-def taken_in(folder: Path, format: Format, *, ignored: list[str], told: Told) -> "Tables":  # noqa: A002
+def taken_in(
+    folder: Path,
+    format: Format,  # noqa: A002 - the option's name
+    *,
+    ignored: list[str],
+    report_progress: Told,
+) -> "Tables":
     """Return the valid rows of a bulk folder, and say how many others there are."""
     from features.intake.load import read_folder
 
-    found = read_folder(folder, format=format, ignore_columns=ignored, progress=told)
+    found = read_folder(folder, format=format, ignore_columns=ignored, progress=report_progress)
     if found.quarantine:
         say(f"{len(found.quarantine):,} bad rows are left out: `darvoza load` says which and why")
     return found.tables

@@ -22,18 +22,18 @@ from pydantic_core import to_jsonable_python
 from rich.table import Table
 
 from api.auth.permissions import Role
-from api.cli.common import ERR, OUT, HomeOption, JsonOption, emit, opened, progress, say
+from api.cli.common import ERR, OUT, HomeOption, JsonOption, emit, open_home, progress, say
 from api.client.client import Client
 from api.client.transport import RefusedError
 from api.decisions.schemas import SupervisorView
-from api.harness.service_process import HOST, free_port, serving
+from api.harness.service_process import HOST, free_port, run_service
 from api.service.subprocess_jobs import PATIENCE_SECONDS
 from engine.domain.time_units import HOUR, SystemClock, moment
 from engine.errors import HomeError
 from engine.storage.home import DATABASE_VARIABLE, Home
 
 if TYPE_CHECKING:
-    from experiments.support.held_out_shift import Shift
+    from experiments.support.held_out_shift import HeldOutShift
 
 
 IN_FORCE: Mapping[str, Any] = {
@@ -116,16 +116,16 @@ def demo(
     # Whoever stops the demonstration stops its service too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     started = time.monotonic()
-    found = _emptied(home)
+    found = _empty_home(home)
     say("everything in this demonstration is SYNTHETIC: no person, vehicle or find is real")
-    with progress() as told:
-        shift = _history(found, told)
-        version, people = _model(found, told)
+    with progress() as report_progress:
+        shift = _history(found, report_progress)
+        version, people = _model(found, report_progress)
         credentials = _credentials(found, shift, people)
         port = port or free_port()
         say(f"starting the service on port {port}")
-        with serving(found.root, port):
-            _send(shift, credentials, port, told=told)
+        with run_service(found.root, port):
+            _send(shift, credentials, port, report_progress=report_progress)
             queues = _queues(credentials, port)
             seconds = time.monotonic() - started
             result = _result(queues, seconds=seconds, version=version)
@@ -142,7 +142,7 @@ def demo(
                 _stay(port, credentials, is_said=as_json)
 
 
-def _emptied(home: Path) -> Home:
+def _empty_home(home: Path) -> Home:
     """Return an empty home; one that holds anything but an earlier demonstration is refused."""
     if home.exists() and any(home.iterdir()):
         if not (home / MARK).exists():
@@ -153,7 +153,7 @@ def _emptied(home: Path) -> Home:
     return Home(home).prepare()
 
 
-def _history(home: Home, told: Told) -> "Shift":
+def _history(home: Home, report_progress: Told) -> "HeldOutShift":
     """Make up a network whose history ends now, load all but its last shift, return that."""
     from experiments.support.held_out_shift import cut, opening
     from experiments.synthetic.records.writer import write
@@ -170,13 +170,15 @@ def _history(home: Home, told: Told) -> "Shift":
         seed=SEED,
         end=moment(now),
         days=DAYS,
-        progress=lambda done, of: told("making up a border network", done, of),
+        progress=lambda done, of: report_progress("making up a border network", done, of),
     )
     opens_at = opening(folder / "all", latest=now - SHIFT, entries=ENTRIES)
     say(f"the shift's arrivals are those of the last {(now - opens_at) / HOUR:.0f} hours")
     shift = cut(folder / "all", folder / "history", opens_at=opens_at)
-    loaded = load(home, shift.history, progress=lambda _, done, of: told("loading", done, of))
-    with opened(home.root) as (_, store):
+    loaded = load(
+        home, shift.history, progress=lambda _, done, of: report_progress("loading", done, of)
+    )
+    with open_home(home.root) as (_, store):
         about: dict[str, object] = {
             "load": loaded.digest,
             "rows": dict(loaded.rows),
@@ -186,10 +188,10 @@ def _history(home: Home, told: Told) -> "Shift":
     return shift
 
 
-def _model(home: Home, told: Told) -> tuple[str, dict[str, str]]:
+def _model(home: Home, report_progress: Told) -> tuple[str, dict[str, str]]:
     """Train a model and let two people, who did not train it, put it into force."""
     from api.auth.accounts import Accounts
-    from api.models.lifecycle import approved
+    from api.models.lifecycle import approve_model
     from api.service.runtime import open_network
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
@@ -197,28 +199,28 @@ def _model(home: Home, told: Told) -> tuple[str, dict[str, str]]:
     from models.training.pipeline import make_candidate
 
     people = {}
-    with opened(home.root) as (_, store):
+    with open_home(home.root) as (_, store):
         accounts = Accounts(store, open_network(home))
         accounts.create_user(ANALYST, Role.ANALYST)
         made = make_candidate(
-            home, store, Plan(CATALOGUE), TrainConfig(), by=ANALYST, progress=told
+            home, store, Plan(CATALOGUE), TrainConfig(), by=ANALYST, progress=report_progress
         )
         for name in SUPERVISORS:
             people[name] = accounts.create_user(name, Role.SUPERVISOR).secret
             role = accounts.sign_in(name, people[name])
-            approved(home, store, made.version, by=name, role=role)
+            approve_model(home, store, made.version, by=name, role=role)
     say(f"model {made.version}: evaluated, approved by {' and '.join(people)}, in force")
     return made.version, people
 
 
-def _credentials(home: Home, shift: "Shift", people: Mapping[str, str]) -> Credentials:
+def _credentials(home: Home, shift: "HeldOutShift", people: Mapping[str, str]) -> Credentials:
     from api.auth.accounts import Accounts
     from api.auth.credentials import open_pepper
     from api.service.runtime import open_network
 
     posts = sorted({arrival["crossing"]["post"] for arrival in shift.arrivals})
     pepper = open_pepper(home)
-    with opened(home.root) as (_, store):
+    with open_home(home.root) as (_, store):
         accounts = Accounts(store, open_network(home))
         checkpoints = {
             post: accounts.create_key(Role.CHECKPOINT, post, pepper=pepper).secret for post in posts
@@ -230,13 +232,15 @@ def _credentials(home: Home, shift: "Shift", people: Mapping[str, str]) -> Crede
     return Credentials(supervisor, analyst, checkpoints, people)
 
 
-def _send(shift: "Shift", credentials: Credentials, port: int, *, told: Told) -> None:
+def _send(
+    shift: "HeldOutShift", credentials: Credentials, port: int, *, report_progress: Told
+) -> None:
     """Send the shift's arrivals in their order: entries ask for a decision, exits are recorded."""
     clients = {post: Client(HOST, port, key) for post, key in credentials.checkpoints.items()}
     total = len(shift.arrivals)
     for sent, arrival in enumerate(shift.arrivals, 1):
         _tell(clients[arrival["crossing"]["post"]], arrival)
-        told("one shift's arrivals", sent, total)
+        report_progress("one shift's arrivals", sent, total)
 
 
 def _tell(client: Client, arrival: Mapping[str, Any]) -> None:

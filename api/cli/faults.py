@@ -33,7 +33,7 @@ def faults(
     as_json: JsonOption = False,
 ) -> None:
     """Do something bad to a real service; exit status 1 where a promise was broken."""
-    from api.harness.fault_runner import TRIALS, Order, run
+    from api.harness.fault_runner import TRIALS, FaultRun, run
 
     number = trials or TRIALS[fault]
     if fault == "disk-full":
@@ -41,8 +41,8 @@ def faults(
         _on_a_small_disk(["--trials", str(number), *more])
     say("a SYNTHETIC network in a scratch home")
     with progress() as bar, forker() as forks:
-        told = partial(bar, f"fault {fault}")
-        order = Order(fault, number, planted, told, is_modelled=not rules_only)
+        result = partial(bar, f"fault {fault}")
+        order = FaultRun(fault, number, planted, result, is_modelled=not rules_only)
         counts = run(order, forks)
 
     def text() -> None:

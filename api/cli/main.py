@@ -82,8 +82,8 @@ def main() -> None:
     try:
         app()
     except RiskError as error:
-        said = escape(str(error))
+        text = escape(str(error))
         ERR.print(
-            f"[bold red]refused[/bold red] {said}", highlight=False, soft_wrap=True, emoji=False
+            f"[bold red]refused[/bold red] {text}", highlight=False, soft_wrap=True, emoji=False
         )
         sys.exit(1)

@@ -23,7 +23,7 @@ WEEK_DAYS = 7
 
 if TYPE_CHECKING:
     from engine.journal.entries import Draft
-    from models.bundle.documents import Papers
+    from models.bundle.documents import BundleDocuments
 
 
 def shadow(
@@ -42,7 +42,7 @@ def shadow(
             _put_into_shadow(found, store, version, by=by)
             in_shadow = [version]
         wanted = [version] if version else in_shadow
-        days = [_day(draft) for each in wanted for draft in _scored(found, store, each)]
+        days = [_day(draft) for each in wanted for draft in _score_days(found, store, each)]
 
     def text() -> None:
         scored = f"{len(days)} days more were scored"
@@ -60,11 +60,11 @@ def _in_shadow(store: Store) -> list[str]:
 
 
 def _put_into_shadow(home: Home, store: Store, version: str, *, by: str) -> None:
-    from api.models.lifecycle import shadowed
+    from api.models.lifecycle import shadow_model
 
     if not by:
         raise typer.BadParameter("name who puts the candidate into the shadow", param_hint="--as")
-    shadowed(home, store, version, by=by, role=signed_in(home, store, by))
+    shadow_model(home, store, version, by=by, role=signed_in(home, store, by))
 
 
 def trial(
@@ -85,20 +85,20 @@ def trial(
         raise typer.BadParameter("one ends with --why, and names no version", param_hint="--end")
     with opened_existing(home) as (found, store):
         if version or end:
-            told = _stepped(found, store, version, by=by, why=why)
-            emit(told, as_json=as_json, text=lambda: _stands(told))
+            result = _step_trial(found, store, version, by=by, why=why)
+            emit(result, as_json=as_json, text=lambda: _stands(result))
             return
-        figures = _raced(store, by=by or getpass.getuser())
+        figures = _measure_trial(store, by=by or getpass.getuser())
     emit({"measured": figures}, as_json=as_json, text=lambda: _race(figures))
 
 
-def _stepped(home: Home, store: Store, version: str, *, by: str, why: str) -> dict[str, Any]:
+def _step_trial(home: Home, store: Store, version: str, *, by: str, why: str) -> dict[str, Any]:
     """Approve a trial, or end the one that runs where no version is named."""
-    from api.models.lifecycle import approved, trial_ended
+    from api.models.lifecycle import approve_model, trial_ended
 
     role = signed_in(home, store, by)
     if version:
-        now = approved(home, store, version, by=by, role=role, is_trial=True)
+        now = approve_model(home, store, version, by=by, role=role, is_trial=True)
     else:
         now = trial_ended(store, by=by, role=role, why=why)
     given = list(now.models[version].challenges) if version else []
@@ -112,11 +112,11 @@ def _stands(told: dict[str, Any]) -> None:
         typer.echo(f"trial approved by {', '.join(told['approved'])}")
 
 
-def _raced(store: Store, *, by: str) -> dict[str, Any] | None:
+def _measure_trial(store: Store, *, by: str) -> dict[str, Any] | None:
     """Measure the trial that runs, and record it; None where none does."""
     from engine.journal.journal import Journal
     from models.lifecycle.projection import PromotionProjection, on_trial
-    from models.monitoring.trial_results import measured, measurement
+    from models.monitoring.trial_results import measure_trial, measurement
 
     journal = Journal(store, [PromotionProjection()])
     with store.read() as connection:
@@ -124,7 +124,7 @@ def _raced(store: Store, *, by: str) -> dict[str, Any] | None:
         if running is None:
             return None
         now = journal.now(connection)
-        figures = measured(connection, running, now=now)
+        figures = measure_trial(connection, running, now=now)
     journal.append([measurement(figures, by=by)])
     return figures
 
@@ -176,7 +176,7 @@ def drift(
     from engine.errors import NoModelError
     from engine.journal.journal import Journal
     from models.bundle.bundle import read_verify_key
-    from models.bundle.documents import papers
+    from models.bundle.documents import read_documents
     from models.lifecycle.projection import PromotionProjection, measurement, read_state
 
     step_back(if_polite=polite)
@@ -185,29 +185,29 @@ def drift(
             version = read_state(connection).in_force
         if version is None:
             raise NoModelError("in force")
-        kept = papers(found.bundles / version, read_verify_key(found, version))
-        figures = _measured(found, store, kept, version, days=days)
+        kept = read_documents(found.bundles / version, read_verify_key(found, version))
+        figures = _measure_drift(found, store, kept, version, days=days)
         if not unrecorded:
             draft = measurement(version, by=by or getpass.getuser(), figures=figures)
             Journal(store, [PromotionProjection()]).append([draft])
-    emit(figures, as_json=as_json, text=lambda: _moved(figures))
+    emit(figures, as_json=as_json, text=lambda: _print_drift(figures))
 
 
-def _measured(
-    home: Home, store: Store, kept: "Papers", version: str, *, days: int
+def _measure_drift(
+    home: Home, store: Store, kept: "BundleDocuments", version: str, *, days: int
 ) -> dict[str, Any]:
     from api.service.runtime import open_network
     from engine.journal.journal import Journal
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from features.online.online_features import OnlineFeatures
-    from models.monitoring.drift_monitor import measured
+    from models.monitoring.drift_monitor import measure_drift
 
     journal = Journal(store, [])
     features = OnlineFeatures(Plan(CATALOGUE), open_network(home))
     with store.read() as connection:
         now = journal.now(connection)
-        return measured(
+        return measure_drift(
             connection,
             journal,
             features=features,
@@ -218,7 +218,7 @@ def _measured(
         )
 
 
-def _moved(figures: dict[str, Any]) -> None:
+def _print_drift(figures: dict[str, Any]) -> None:
     every = figures["all"]
     typer.echo(
         f"{figures['decisions']:,} decisions of {figures['version']}, {every['rows']:,} read"
@@ -245,7 +245,7 @@ def _moved(figures: dict[str, Any]) -> None:
         typer.echo("ALARM: random checks find more than was stated: something new goes unseen")
 
 
-def _scored(home: Home, store: Store, version: str) -> "list[Draft]":
+def _score_days(home: Home, store: Store, version: str) -> "list[Draft]":
     """Score and record the finished days."""
     from api.service.runtime import open_network
     from engine.journal.journal import Journal
@@ -269,5 +269,5 @@ def _scored(home: Home, store: Store, version: str) -> "list[Draft]":
 
 
 def _day(draft: "Draft") -> dict[str, Any]:
-    said = {name: draft.body[name] for name in ("day", "decisions", "left_out")}
-    return {"version": draft.subject, "post": draft.post, **said}
+    fields = {name: draft.body[name] for name in ("day", "decisions", "left_out")}
+    return {"version": draft.subject, "post": draft.post, **fields}

@@ -32,10 +32,10 @@ def backtest(
     with opened_to_read(home) as (found, store), store.read() as connection:
         tables, sent = read_event_log(found, connection), read_sent(connection)
     result = profile_backtest(tables, trial, days=days, sent=sent)
-    emit(result, as_json=as_json, text=lambda: _said(result))
+    emit(result, as_json=as_json, text=lambda: _print_backtest(result))
 
 
-def _said(result: dict[str, Any]) -> None:
+def _print_backtest(result: dict[str, Any]) -> None:
     typer.echo(f"{result['arrivals']:,} arrivals from {result['since']} to {result['until']}")
     typer.echo(f"{result['matches']:,} match: {result['matches_per_day']:.2f} a day")
     typer.echo(
@@ -73,5 +73,5 @@ def _stands_on(log: dict[str, Any]) -> str:
 def _estimate(estimate: dict[str, Any]) -> str:
     if estimate["value"] is None:
         return f"not yet knowable ({estimate['why']})"
-    told = f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
-    return told if estimate["knowable"] else f"{told}, not yet knowable ({estimate['why']})"
+    text = f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
+    return text if estimate["knowable"] else f"{text}, not yet knowable ({estimate['why']})"

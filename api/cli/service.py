@@ -12,7 +12,7 @@ from api.cli.common import (
     HomeOption,
     JsonOption,
     emit,
-    opened,
+    open_home,
     opened_existing,
     opened_to_read,
     say,
@@ -20,7 +20,7 @@ from api.cli.common import (
 from api.service.settings import VARIABLE
 
 if TYPE_CHECKING:
-    from api.auth.accounts import Made
+    from api.auth.accounts import IssuedCredential
 
 STOPS_SECONDS = 5
 """Requests are finished when the service stops; an open page's line would keep it up for ever."""
@@ -50,7 +50,7 @@ def serve(
     from api.service.structured_logging import configure
 
     os.environ[VARIABLE] = str(home)  # what each worker process reads
-    with opened(home) as (_, store):
+    with open_home(home) as (_, store):
         is_sqlite = store.dialect == "sqlite"
     if workers > 1 and is_sqlite:
         raise typer.BadParameter("several workers need PostgreSQL: set DARVOZA_DATABASE_URL")
@@ -89,11 +89,11 @@ def create_key(
     from api.auth.credentials import open_pepper
     from api.service.runtime import open_network
 
-    with opened(home) as (found, store):
+    with open_home(home) as (found, store):
         accounts = Accounts(store, open_network(found))
         made = accounts.create_key(role, post, pepper=open_pepper(found), owner=owner)
-    said = {"key_id": made.name, "role": made.role, "post": made.post, "owner": owner}
-    result = said | {"key": made.secret}
+    fields = {"key_id": made.name, "role": made.role, "post": made.post, "owner": owner}
+    result = fields | {"key": made.secret}
     emit(result, as_json=as_json, text=lambda: typer.echo(made.secret))
 
 
@@ -159,7 +159,7 @@ def create_user(
     from api.auth.accounts import Accounts
     from api.service.runtime import open_network
 
-    with opened(home) as (found, store):
+    with open_home(home) as (found, store):
         made = Accounts(store, open_network(found)).create_user(name, role, post=post)
     emit(_person(made), as_json=as_json, text=lambda: typer.echo(made.secret))
 
@@ -185,5 +185,5 @@ def remove_user(home: HomeOption, name: NameArgument) -> None:
         Accounts(store, open_network(found)).remove_user(name)
 
 
-def _person(made: "Made") -> dict[str, Any]:
+def _person(made: "IssuedCredential") -> dict[str, Any]:
     return {"name": made.name, "role": made.role, "post": made.post, "password": made.secret}

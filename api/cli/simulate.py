@@ -41,13 +41,13 @@ def simulate(
     from experiments.simulation.world_setup import Span
 
     say(NOTICE)
-    with progress() as told:
+    with progress() as report_progress:
         made = run(
             [str(name) for name in policies or POLICIES],
             seeds=seeds,
             span=Span(crossings=crossings, capacity=capacity),
             jobs=jobs,
-            progress=lambda done, of: told("worlds", done, of),
+            progress=lambda done, of: report_progress("worlds", done, of),
         )
     if out is not None:
         from experiments.simulation.plots import draw
@@ -86,9 +86,9 @@ def _show(made: dict[str, Any]) -> None:
     OUT.print(table)
     for one in made["policies"]:
         if one["miss_rate"] is not None:
-            said = "covers" if one["covered"] else "does not cover"
+            text = "covers" if one["covered"] else "does not cover"
             truth = f"{100 * one['miss_rate_truth']:.1f} %"
-            OUT.print(f"{one['name']}: what it misses {said} the truth, {truth}", highlight=False)
+            OUT.print(f"{one['name']}: what it misses {text} the truth, {truth}", highlight=False)
     for pair in made["paired"]:
         OUT.print(
             f"{pair['policy']} over {pair['over']}: {pair['difference']:+.3f} hits/h "

@@ -84,13 +84,15 @@ def backtest(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
-    with progress() as told:
-        tables = taken_in(folder, format, ignored=names(ignore_columns), told=told)
-        made = run(tables, Plan(CATALOGUE), settings, period, progress=told)
+    with progress() as report_progress:
+        tables = taken_in(
+            folder, format, ignored=names(ignore_columns), report_progress=report_progress
+        )
+        made = run(tables, Plan(CATALOGUE), settings, period, progress=report_progress)
     out.mkdir(parents=True, exist_ok=True)
     _write_scores(made, out / "scores.csv")
     (out / "report.json").write_text(json.dumps(made.report, indent=1), "utf-8")
-    emit(made.report, as_json=as_json, text=lambda: _said(made.report))
+    emit(made.report, as_json=as_json, text=lambda: _print_report(made.report))
 
 
 def train(
@@ -112,12 +114,14 @@ def train(
     settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
     with opened_existing(home) as (found, store):
         who = _trainer(found, store, by)
-        with progress() as told:
-            made = make_candidate(found, store, Plan(CATALOGUE), settings, by=who, progress=told)
+        with progress() as report_progress:
+            made = make_candidate(
+                found, store, Plan(CATALOGUE), settings, by=who, progress=report_progress
+            )
 
     def text() -> None:
         typer.echo(f"candidate {made.version}, trained by {who}")
-        _said(dict(made.report))
+        _print_report(dict(made.report))
 
     emit({"version": made.version, "metrics": dict(made.report)}, as_json=as_json, text=text)
 
@@ -160,7 +164,7 @@ def evaluate(
     page.write_text(report_html(report, title=f"Evaluation of {version}"), "utf-8")
 
     def text() -> None:
-        _said(report)
+        _print_report(report)
         typer.echo(f"with plots: {page}")
 
     emit(report | {"version": version, "report_html": str(page)}, as_json=as_json, text=text)
@@ -177,12 +181,12 @@ def repeat(
     from features.catalogue.plan import Plan
     from models.training.reproduce import repeat as again
 
-    with opened_to_read(home) as (found, store), progress() as told:
-        made = again(found, store, Plan(CATALOGUE), version=version, progress=told)
+    with opened_to_read(home) as (found, store), progress() as report_progress:
+        made = again(found, store, Plan(CATALOGUE), version=version, progress=report_progress)
 
     def text() -> None:
-        said = "came out again, to the bit" if made.is_identical else "came out otherwise"
-        typer.echo(f"{version} {said}")
+        text = "came out again, to the bit" if made.is_identical else "came out otherwise"
+        typer.echo(f"{version} {text}")
         if not made.same_data:
             typer.echo("the data it was fitted on are no longer what they were")
         if not made.same_report:
@@ -206,11 +210,11 @@ def promote(
     as_json: JsonOption = False,
 ) -> None:
     """Approve a model, with your password; two people put it into force."""
-    from api.models.lifecycle import approved
+    from api.models.lifecycle import approve_model
 
     with opened_existing(home) as (found, store):
         role = signed_in(found, store, by)
-        standing = approved(found, store, version, by=by, role=role).models[version]
+        standing = approve_model(found, store, version, by=by, role=role).models[version]
     result = {
         "version": version,
         "role": standing.role,
@@ -251,7 +255,7 @@ def _write_scores(made: "Backtest", path: Path) -> None:
         pyarrow.csv.write_csv(pa.table(columns), file, plain)
 
 
-def _said(report: dict[str, Any]) -> None:
+def _print_report(report: dict[str, Any]) -> None:
     from models.evaluation.report_text import page
 
     typer.echo(page(report))

@@ -8,9 +8,11 @@ from fastapi import APIRouter, Path, Response
 from api.confirmations.reads import confirm_find, waiting_finds
 from api.confirmations.schemas import ConfirmedFind, PendingFinds
 from api.http.dependencies import RunningService, TheCaller
-from api.http.responses import answer, said
+from api.http.responses import answer, document_problems
 
-router = APIRouter(prefix="/v1/finds", tags=["finds"], responses=said(401, 403, 422, 503))
+router = APIRouter(
+    prefix="/v1/finds", tags=["finds"], responses=document_problems(401, 403, 422, 503)
+)
 
 Sequence = Annotated[int, Path(ge=1, lt=1 << 63)]
 
@@ -25,7 +27,7 @@ def finds(caller: TheCaller, runtime: RunningService) -> Response:
     "/{sequence}/confirmations",
     status_code=201,
     response_model=ConfirmedFind,
-    responses=said(404),
+    responses=document_problems(404),
 )
 async def confirm(caller: TheCaller, runtime: RunningService, sequence: Sequence) -> Response:
     """Confirm that a find belongs to its crossing; never by the person who reported it."""

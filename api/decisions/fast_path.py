@@ -12,10 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.auth.callers import Caller
 from api.auth.permissions import MAY
-from api.decisions.routes import decided
+from api.decisions.routes import await_decision
 from api.http.dependencies import LONGEST_IDEMPOTENCY_KEY
 from api.http.problems import refusal
-from api.http.request_bodies import CUT_SHORT, parsed
+from api.http.request_bodies import CUT_SHORT, parse_body
 from api.http.responses import answer
 from api.service.runtime import Runtime
 from engine.domain.records import Arrival
@@ -62,10 +62,12 @@ class Express:
         try:
             if len(raw) != asked.size:
                 raise MalformedBodyError(CUT_SHORT)
-            told = await decided(runtime, asked.caller, parsed(raw, Arrival), asked.key)
+            result = await await_decision(
+                runtime, asked.caller, parse_body(raw, Arrival), asked.key
+            )
         except RiskError as error:
             return await refusal(error, instance=_ROUTE.path)(scope, receive, send)
-        return await answer(told, 201)(scope, receive, send)
+        return await answer(result, 201)(scope, receive, send)
 
 
 def _ordinary(scope: Scope, runtime: Runtime) -> _Asked | None:

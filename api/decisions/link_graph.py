@@ -29,7 +29,7 @@ KINDS: Final[Mapping[tuple[str, str], str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class OwnEntity:
     """One entity of the crossing."""
 
     whose: str
@@ -39,7 +39,7 @@ class Own:
 
 
 @dataclass(frozen=True, slots=True)
-class Join:
+class EntityPair:
     """Two of them that had crossed together, or not."""
 
     path: str
@@ -49,7 +49,7 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
+class OtherEntity:
     """Somebody linked."""
 
     name: str
@@ -66,45 +66,45 @@ class Other:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class LinkedGroup:
     """Those whom one entity links in one way."""
 
     kind: str
     y: float
     known: int
     passed: int
-    others: tuple[Other, ...]
+    others: tuple[OtherEntity, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class LinkGraph:
     """All of it."""
 
-    own: tuple[Own, ...]
-    joins: tuple[Join, ...]
-    groups: tuple[Group, ...]
+    own: tuple[OwnEntity, ...]
+    joins: tuple[EntityPair, ...]
+    groups: tuple[LinkedGroup, ...]
     height: float
     width: int = WIDTH
     own_box: tuple[int, int, int] = (OWN_X, OWN_WIDTH, OWN_HEIGHT)
     other_box: tuple[int, int] = (FELLOW_X, FELLOW_WIDTH)
 
 
-def graph(found: Mapping[str, Any]) -> Graph:
+def graph(found: Mapping[str, Any]) -> LinkGraph:
     """Return the drawing of what the JSON twin says of a decision's past."""
-    own: list[Own] = []
-    groups: list[Group] = []
+    own: list[OwnEntity] = []
+    groups: list[LinkedGroup] = []
     y = float(TOP)
     for one in found["entities"]:
         ties = [tie for tie in found["ties"] if tie["via"] == one["whose"] and tie["fellows"]]
         heights = [HEADER + ROW * len(tie["fellows"]) for tie in ties]
         height = max(sum(heights), OWN_HEIGHT)
         middle, at = y + height / 2, y + (height - sum(heights)) / 2
-        own.append(Own(one["whose"], short(one["name"] or "–"), middle))
+        own.append(OwnEntity(one["whose"], short(one["name"] or "–"), middle))
         for tie, tall in zip(ties, heights, strict=True):
             groups.append(_group(tie, at, middle))
             at += tall
         y += height + GAP
-    return Graph(tuple(own), tuple(_joins(found["together"], own)), tuple(groups), y)
+    return LinkGraph(tuple(own), tuple(_joins(found["together"], own)), tuple(groups), y)
 
 
 def short(name: str) -> str:
@@ -112,24 +112,24 @@ def short(name: str) -> str:
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
-def named(fellow: Mapping[str, Any]) -> str:
+def name_of_linked(fellow: Mapping[str, Any]) -> str:
     """Return what somebody linked is called: its name, or the mark that stands for it."""
     return str(fellow["name"] or f"#{fellow['mark']}")
 
 
-def _group(tie: Mapping[str, Any], top: float, middle: float) -> Group:
+def _group(tie: Mapping[str, Any], top: float, middle: float) -> LinkedGroup:
     others = []
     for place, fellow in enumerate(tie["fellows"]):
         y = top + HEADER + ROW * place + ROW / 2
         bend = f"C{FELLOW_X - 20} {middle:g} {FELLOW_X - 40} {y:g} {FELLOW_X} {y:g}"
         path = f"M{OWN_X + OWN_WIDTH} {middle:g}{bend}"
         counts = (fellow["crossings"], fellow["inspected"], fellow["hits"])
-        others.append(Other(short(named(fellow)), y, path, *counts))
+        others.append(OtherEntity(short(name_of_linked(fellow)), y, path, *counts))
     kind = KINDS[tie["via"], tie["to"]]
-    return Group(kind, top + HEADER - 6, tie["known"], tie["passed"], tuple(others))
+    return LinkedGroup(kind, top + HEADER - 6, tie["known"], tie["passed"], tuple(others))
 
 
-def _joins(together: Sequence[Mapping[str, Any]], own: Sequence[Own]) -> Sequence[Join]:
+def _joins(together: Sequence[Mapping[str, Any]], own: Sequence[OwnEntity]) -> Sequence[EntityPair]:
     """Return arcs to the left of the entities; the further apart two are, the wider."""
     at = {one.whose: (place, one.y) for place, one in enumerate(own)}
     found = []
@@ -137,5 +137,5 @@ def _joins(together: Sequence[Mapping[str, Any]], own: Sequence[Own]) -> Sequenc
         (one, y), (other, z) = sorted((at[pair["one"]], at[pair["other"]]))
         out = OWN_X - 22 * (other - one)
         path = f"M{OWN_X} {y:g}C{out} {y:g} {out} {z:g} {OWN_X} {z:g}"
-        found.append(Join(path, OWN_X - 0.75 * (OWN_X - out), (y + z) / 2, pair["crossings"]))
+        found.append(EntityPair(path, OWN_X - 0.75 * (OWN_X - out), (y + z) / 2, pair["crossings"]))
     return found

@@ -21,7 +21,7 @@ OLD_DAYS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparedField:
     """One thing that both posts may have recorded."""
 
     code: str
@@ -32,13 +32,13 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
+class MirrorComparison:
     """Both records; ``days`` is the age of the paired post's."""
 
     days: float
     transit: float | None
     """Minutes between them."""
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedField, ...]
 
     @property
     def is_old(self) -> bool:
@@ -51,7 +51,7 @@ class Sides:
         return sum(row.state == "differs" for row in self.rows)
 
 
-def sides(crossing: Mapping[str, Any], features: Mapping[str, float]) -> Sides | None:
+def sides(crossing: Mapping[str, Any], features: Mapping[str, float]) -> MirrorComparison | None:
     """Return both sides of a crossing, None where the paired post's record was not known."""
     days = features.get("mirror_days", nan)
     if isnan(days):
@@ -63,45 +63,47 @@ def sides(crossing: Mapping[str, Any], features: Mapping[str, float]) -> Sides |
     code = features["hs_number"]
     goods = None if isnan(code) else f"{code:06.0f}"
     rows = (
-        Row("time", "plain", left, arrived),
+        ComparedField("time", "plain", left, arrived),
         _mass(crossing, features),
         _load(crossing, features),
-        _named("trailer", crossing.get("trailer_plate"), features["mirror_trailer_differs"]),
-        _named("seals", seals, features["mirror_seals_differ"]),
-        _named("driver", crossing.get("driver_ref"), features["mirror_driver_differs"]),
-        _named("consignee", None, features["mirror_consignee_differs"]),
-        _named("goods", goods, features["mirror_goods_differ"]),
-        _declared("value", features["customs_value_usd"], features["mirror_value_ratio"], DEAR),
-        _declared("net", features["net_mass_kg"], features["mirror_net_mass_ratio"], HEAVY),
+        _compare_name("trailer", crossing.get("trailer_plate"), features["mirror_trailer_differs"]),
+        _compare_name("seals", seals, features["mirror_seals_differ"]),
+        _compare_name("driver", crossing.get("driver_ref"), features["mirror_driver_differs"]),
+        _compare_name("consignee", None, features["mirror_consignee_differs"]),
+        _compare_name("goods", goods, features["mirror_goods_differ"]),
+        _compare_amount(
+            "value", features["customs_value_usd"], features["mirror_value_ratio"], DEAR
+        ),
+        _compare_amount("net", features["net_mass_kg"], features["mirror_net_mass_ratio"], HEAVY),
     )
-    return Sides(days, None if isnan(transit) else transit / 60e6, rows)
+    return MirrorComparison(days, None if isnan(transit) else transit / 60e6, rows)
 
 
-def _mass(crossing: Mapping[str, Any], features: Mapping[str, float]) -> Row:
+def _mass(crossing: Mapping[str, Any], features: Mapping[str, float]) -> ComparedField:
     here, gap = crossing.get("weighed_mass_kg"), features["mirror_mass_gap"]
     if here is None or isnan(gap):
-        return Row("mass", "unknown", None, here)
+        return ComparedField("mass", "unknown", None, here)
     ratio = features["mirror_mass_ratio"]
     is_like = isnan(ratio) or 1 - HEAVY <= ratio <= 1 + HEAVY
-    return Row("mass", "same" if is_like else "differs", here - gap, here)
+    return ComparedField("mass", "same" if is_like else "differs", here - gap, here)
 
 
-def _declared(code: str, here: float, ratio: float, tolerance: float) -> Row:
+def _compare_amount(code: str, here: float, ratio: float, tolerance: float) -> ComparedField:
     if isnan(ratio) or not ratio:
-        return Row(code, "unknown", None, None if isnan(here) else here)
+        return ComparedField(code, "unknown", None, None if isnan(here) else here)
     is_like = 1 - tolerance <= ratio <= 1 + tolerance
-    return Row(code, "same" if is_like else "differs", here / ratio, here)
+    return ComparedField(code, "same" if is_like else "differs", here / ratio, here)
 
 
-def _load(crossing: Mapping[str, Any], features: Mapping[str, float]) -> Row:
+def _load(crossing: Mapping[str, Any], features: Mapping[str, float]) -> ComparedField:
     here, there = crossing.get("is_empty"), features["mirror_was_empty"]
     known = None if isnan(there) else there >= 0.5
     if here is None or known is None:
-        return Row("load", "unknown", known, here)
-    return Row("load", "same" if here == known else "differs", known, here)
+        return ComparedField("load", "unknown", known, here)
+    return ComparedField("load", "same" if here == known else "differs", known, here)
 
 
-def _named(code: str, here: str | None, differs: float) -> Row:
+def _compare_name(code: str, here: str | None, differs: float) -> ComparedField:
     if isnan(differs):
-        return Row(code, "unknown", None, here or None)
-    return Row(code, "differs" if differs >= 0.5 else "same", None, here or None)
+        return ComparedField(code, "unknown", None, here or None)
+    return ComparedField(code, "differs" if differs >= 0.5 else "same", None, here or None)

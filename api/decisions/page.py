@@ -12,20 +12,20 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.decisions.link_graph import KINDS, named
-from api.decisions.page_data import shown
+from api.decisions.link_graph import KINDS, name_of_linked
+from api.decisions.page_data import read_page
 from api.decisions.page_forms import read_act, release, report, review
 from api.decisions.timeline import SHAPES
 from api.http.dependencies import RunningService
 from api.service.runtime import Runtime
 from api.web.field_errors import corrections
 from api.web.form_fields import FormError
-from api.web.i18n import Speech
+from api.web.i18n import ReaderLocale
 from api.web.labels import METHODS, OUTCOMES, PLACES, RELEASE_CODES, REVIEW_CODES, SUBSTANCES
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
-from api.web.translation import Retelling
-from api.web.visitor import TOKEN, Form, TheForm, TheVisitor, Visitor, field
+from api.web.translation import Translator
+from api.web.visitor import TOKEN, Form, TheForm, TheVisitor, Visitor, read_field
 
 router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
 
@@ -40,7 +40,7 @@ CHOICES = {
 """What the forms offer."""
 STEP = "step"
 """Field of an act's form: ``confirm`` what was shown as read, or ``change`` it."""
-Step = Callable[[Runtime, Visitor, str, Form, Speech], None]
+Step = Callable[[Runtime, Visitor, str, Form, ReaderLocale], None]
 
 
 @router.get("/{decision_id}")
@@ -68,7 +68,7 @@ async def send_act(
     decision_id: str,
 ) -> Response:
     """File an inspection act with what was seized; one with numbers is shown as read first."""
-    step, speech = field(form, STEP), speech_of(request)
+    step, speech = read_field(form, STEP), speech_of(request)
     if step == "change":
         return await _page(request, visitor, decision_id, kept=form, at=report.__name__)
     if step != "confirm":
@@ -77,7 +77,7 @@ async def send_act(
         except FormError as error:
             return await _refuse(request, visitor, decision_id, form, error, at=report.__name__)
         if found.has_numbers:
-            values: dict[str, Any] = {"read": found, "sent": _sent(form)}
+            values: dict[str, Any] = {"read": found, "sent": _repeat_fields(form)}
             return await _page(request, visitor, decision_id, template="act.html", **values)
     return await _step(request, visitor, decision_id, form, take=report)
 
@@ -96,7 +96,7 @@ async def send_release(
     return await _step(request, visitor, decision_id, form, take=release, template="release.html")
 
 
-def _sent(form: Form) -> list[tuple[str, str]]:
+def _repeat_fields(form: Form) -> list[tuple[str, str]]:
     """Return the fields of a form as it was sent, to be sent again when it is confirmed."""
     return [(name, one) for name, every in form.items() if name != TOKEN for one in every]
 
@@ -150,7 +150,7 @@ async def _page(
     **more: Any,
 ) -> Response:
     runtime: Runtime = request.app.state.runtime
-    found = await asyncio.to_thread(shown, runtime, decision_id, visitor.caller)
+    found = await asyncio.to_thread(read_page, runtime, decision_id, visitor.caller)
     post = str(found.seen["post"])
     values: dict[str, Any] = {
         "found": found,
@@ -160,11 +160,11 @@ async def _page(
         "done": request.query_params.get("done", ""),
         "once": secrets.token_hex(12),
         "choices": CHOICES,
-        "retell": Retelling(speech_of(request)),
+        "retell": Translator(speech_of(request)),
         "pair": runtime.network.pair(post),
         "shapes": SHAPES,
         "kinds": KINDS,
-        "named": named,
+        "named": name_of_linked,
         "twin": f"/v1/decisions/{decision_id}",
     }
     return page(request, template, status=status, visitor=visitor, post=post, **(values | more))

@@ -13,11 +13,11 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 
 from api.auth.callers import Caller
-from api.decisions.link_graph import Graph, graph
-from api.decisions.mirror_panel import Sides, sides
-from api.decisions.reads import Reading, is_blind
-from api.decisions.timeline import Timeline, timeline
-from api.decisions.vehicle_drawing import Drawing, drawing
+from api.decisions.link_graph import LinkGraph, graph
+from api.decisions.mirror_panel import MirrorComparison, sides
+from api.decisions.reads import DecisionReader, is_blind
+from api.decisions.timeline import Timeline, draw_timeline
+from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import past
 from api.service.runtime import Runtime
 from api.web.record_defaults import UNREAD
@@ -25,7 +25,7 @@ from engine.domain.time_units import moment
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.reasons import Reason
 from engine.journal.journal import BODIES, JOURNAL
-from engine.queue.queue import DECISIONS, RELEASE, Filed
+from engine.queue.queue import DECISIONS, RELEASE, QueuedDecision
 from engine.queue.reviews import NEEDS_SECOND
 from engine.search_orders.priors import PRIOR
 from engine.selection.policy import Channel
@@ -36,7 +36,7 @@ MOST_LISTED = 18
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ReasonBar:
     """One reason with its part of the chart."""
 
     text: str
@@ -48,7 +48,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class DecisionPage:
     """All that a decision's page needs."""
 
     seen: Mapping[str, Any]
@@ -64,27 +64,27 @@ class Shown:
     """The act that answered its referral."""
     subjects: Sequence[str] | None
     """What the reasons are about, for a blind reader whose act opened them."""
-    filed: "Filing | None"
+    filed: "FiledActInfo | None"
     """Who filed it, and what was seized; None without an act."""
     release: Mapping[str, Any] | None
     """How it left without inspection: who, when, and why where that was said."""
     proposal: Mapping[str, Any] | None
     """The last review, where it waits for a second person."""
-    bars: Sequence[Bar]
+    bars: Sequence[ReasonBar]
     is_recomputed: bool
     """The reasons were worked out for this page: a release is owed none."""
-    sides: Sides | None
+    sides: MirrorComparison | None
     drawing: Drawing
     places: Sequence[str]
     """What may be searched, the order's places first."""
     teams: Sequence[str]
     """Who is on, as the roster names them; the one drawn for the vehicle may not be who did it."""
-    before: "Before | None"
+    before: "PastPanel | None"
     """What was known of its past; None for a blind reader, for whom it is not read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Filing:
+class FiledActInfo:
     """Who filed an act and when, and the seizures reported with it."""
 
     by: str | None
@@ -95,27 +95,27 @@ class Filing:
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class PastPanel:
     """The past of a vehicle and its parties, and its drawings."""
 
     past: Mapping[str, Any]
     """As the JSON twin answers."""
     timeline: Timeline
-    graph: Graph
+    graph: LinkGraph
     events: Sequence[Mapping[str, Any]]
     """Acts and finds of all of them, the newest first."""
 
 
-def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
+def read_page(runtime: Runtime, decision_id: str, caller: Caller) -> DecisionPage:
     """Return a decision; raises ``NotFoundError``."""
-    reading = Reading(runtime)
+    reading = DecisionReader(runtime)
     known = reading.filed(decision_id, caller)
     seen = reading.decision(decision_id, caller)
     blind = is_blind(caller)
     with runtime.store.read() as snapshot:
         body = runtime.journal.body(snapshot, known.seq)
         act = None if known.act_seq is None else runtime.journal.body(snapshot, known.act_seq)
-        filed = None if act is None else _filing(snapshot, known, act)
+        filed = None if act is None else _read_filing(snapshot, known, act)
         stands = _stands(snapshot, decision_id)
         release = _release(snapshot, known) if stands["left"] else None
         reasons: Sequence[Reason] = []
@@ -129,7 +129,7 @@ def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
                 reasons, is_recomputed = _again(runtime, snapshot, known), True
     crossing = UNREAD | body["arrival"]["crossing"]
     order = [step["place"] for step in seen["search_order"]]
-    return Shown(
+    return DecisionPage(
         seen=seen,
         crossing=crossing,
         declaration=body["arrival"].get("declaration"),
@@ -145,29 +145,29 @@ def shown(runtime: Runtime, decision_id: str, caller: Caller) -> Shown:
         bars=bars(reasons),
         is_recomputed=is_recomputed,
         sides=both,
-        drawing=drawing(crossing["vehicle_class"], order),
+        drawing=draw_vehicle(crossing["vehicle_class"], order),
         places=[*order, *(p for p in sorted(PRIOR[crossing["vehicle_class"]]) if p not in order)],
         teams=body["inputs"].get("teams") or (),
         before=before,
     )
 
 
-def bars(reasons: Sequence[Reason]) -> list[Bar]:
+def bars(reasons: Sequence[Reason]) -> list[ReasonBar]:
     """Return reasons with bars to both sides of a middle, all on one scale."""
     most = max((abs(one.contribution) for one in reasons), default=0.0) or 1.0
     found = []
     for one in reasons:
         width = 100.0 * abs(one.contribution) / most
         x = 100.0 if one.contribution >= 0 else 100.0 - width
-        found.append(Bar(one.text, one.contribution, round(x, 1), round(width, 1)))
+        found.append(ReasonBar(one.text, one.contribution, round(x, 1), round(width, 1)))
     return found
 
 
-def _before(runtime: Runtime, found: Mapping[str, Any]) -> Before:
+def _before(runtime: Runtime, found: Mapping[str, Any]) -> PastPanel:
     local = timezone(timedelta(minutes=runtime.settings.utc_offset_minutes))
     until = datetime.fromisoformat(found["as_of"]).astimezone(local)
-    drawn = timeline(found["entities"], until)
-    return Before(found, drawn, graph(found), _by_day(found["entities"], local)[:MOST_LISTED])
+    drawn = draw_timeline(found["entities"], until)
+    return PastPanel(found, drawn, graph(found), _by_day(found["entities"], local)[:MOST_LISTED])
 
 
 def _by_day(entities: Sequence[Mapping[str, Any]], local: timezone) -> list[dict[str, Any]]:
@@ -188,7 +188,9 @@ def _stands(snapshot: Connection, decision_id: str) -> dict[str, Any]:
     return {"channel": Channel(row.channel).code, "waiting": row.waiting, "left": row.left}
 
 
-def _filing(snapshot: Connection, known: Filed, act: Mapping[str, Any]) -> Filing:
+def _read_filing(
+    snapshot: Connection, known: QueuedDecision, act: Mapping[str, Any]
+) -> FiledActInfo:
     """Return who filed an act, and what was seized in it or reported of its crossing since."""
     inspection = act["inspection"]
     seizures = []
@@ -201,10 +203,10 @@ def _filing(snapshot: Connection, known: Filed, act: Mapping[str, Any]) -> Filin
             if is_of_it or one.get("inspection_id") == inspection["inspection_id"]:
                 seizures.append(one | {"by": body.get("by")})
     at = datetime.fromisoformat(inspection["recorded_at"])
-    return Filing(act.get("by"), act.get("team"), at, seizures)
+    return FiledActInfo(act.get("by"), act.get("team"), at, seizures)
 
 
-def _release(snapshot: Connection, known: Filed) -> dict[str, Any] | None:
+def _release(snapshot: Connection, known: QueuedDecision) -> dict[str, Any] | None:
     """Return how a vehicle left without inspection: who, when, and why where that was said."""
     query = _records(RELEASE, known).where(JOURNAL.c.subject == known.crossing_id)
     row = snapshot.execute(query).first()
@@ -215,7 +217,7 @@ def _release(snapshot: Connection, known: Filed) -> dict[str, Any] | None:
     return {"by": None, "reason_code": None, "reason": None} | body | {"at": moment(row.known_at)}
 
 
-def _records(kind: str, known: Filed) -> Select[tuple[int, bytes]]:
+def _records(kind: str, known: QueuedDecision) -> Select[tuple[int, bytes]]:
     """Select the records of a kind since a decision was made, the first one first."""
     column = JOURNAL.c
     query = select(column.known_at, BODIES.c.body).join(BODIES, BODIES.c.seq == column.seq)
@@ -227,7 +229,7 @@ def _proposal(seen: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return last if last.get(NEEDS_SECOND) else None
 
 
-def _again(runtime: Runtime, snapshot: Connection, known: Filed) -> Sequence[Reason]:
+def _again(runtime: Runtime, snapshot: Connection, known: QueuedDecision) -> Sequence[Reason]:
     """Work out what speaks for and against a vehicle that was let go; nothing without its model."""
     try:
         return runtime.recompute.reasons(snapshot, known.seq)

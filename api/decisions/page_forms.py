@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from api.decisions.reads import Reading
+from api.decisions.reads import DecisionReader
 from api.http.request_bodies import ReportedAct
 from api.service.runtime import Runtime
 from api.web.form_fields import FormReader
-from api.web.i18n import Speech
+from api.web.i18n import ReaderLocale
 from api.web.labels import REVIEW_CODES
 from api.web.visitor import Form, Visitor
 from engine.domain.records import Seizure
-from engine.journal.idempotency import claim, inspection_name, seizure_name, taken
-from engine.queue.queue import INSPECTION, RELEASE, Filed
+from engine.journal.idempotency import claim, find_holders, inspection_name, seizure_name
+from engine.queue.queue import INSPECTION, RELEASE, QueuedDecision
 from engine.queue.reviews import AGREED, REVIEW, Review, Reviewer
 from engine.selection.team_assignment import Handling
 from engine.targeting.find_confirmation import SEIZURE
@@ -44,20 +44,20 @@ class FiledAct:
 
 
 def review(
-    runtime: Runtime, visitor: Visitor, decision_id: str, form: Form, speech: Speech
+    runtime: Runtime, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
 ) -> None:
     """Record a verdict; raises ``FormError`` where the form breaks the record's rules."""
-    known = Reading(runtime).filed(decision_id, visitor.caller)
+    known = DecisionReader(runtime).filed(decision_id, visitor.caller)
     reader = FormReader(form, speech)
     verdict, once = reader.text("verdict"), reader.once()
-    said = reader.texts("verdict", "channel", "reason_code", "reason")
+    fields = reader.texts("verdict", "channel", "reason_code", "reason")
     if verdict == "uphold":
-        said.setdefault("reason_code", AGREED)
-        if said.pop("channel", None):
+        fields.setdefault("reason_code", AGREED)
+        if fields.pop("channel", None):
             reader.refuse("verdict", "agreed_elsewhere")
-    if said.get("reason_code", AGREED) not in REVIEW_CODES:
+    if fields.get("reason_code", AGREED) not in REVIEW_CODES:
         reader.refuse("reason_code", "unknown_enumeration")
-    made = reader.finish(reader.record(Review, said))
+    made = reader.finish(reader.record(Review, fields))
     name = f"{REVIEW}:form:{decision_id}:{once}"
     asked = claim(REVIEW, made, post=known.post, name=name)
     by = Reviewer(visitor.caller.person, visitor.caller.is_person)
@@ -65,10 +65,10 @@ def review(
 
 
 def read_act(
-    runtime: Runtime, visitor: Visitor, decision_id: str, form: Form, speech: Speech
+    runtime: Runtime, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
 ) -> FiledAct:
     """Return what an act's form says; raises ``FormError``, records nothing."""
-    known = Reading(runtime).filed(decision_id, visitor.caller)
+    known = DecisionReader(runtime).filed(decision_id, visitor.caller)
     reader = FormReader(form, speech)
     once = reader.once()
     numbers = {name: reader.number(name) for name in NUMBERS}
@@ -86,16 +86,16 @@ def read_act(
 
 
 def report(
-    runtime: Runtime, visitor: Visitor, decision_id: str, form: Form, speech: Speech
+    runtime: Runtime, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
 ) -> None:
     """File an inspection act and, where the form names one, a seizure; raises ``FormError``."""
-    known = Reading(runtime).filed(decision_id, visitor.caller)
+    known = DecisionReader(runtime).filed(decision_id, visitor.caller)
     filed = read_act(runtime, visitor, decision_id, form, speech)
     act, seizure, person = filed.act, filed.seizure, visitor.caller.person
     act_name = inspection_name(act.inspection_id)
     find_name = seizure_name(act.inspection_id.replace("act-", "sz-", 1))
     with runtime.store.read() as snapshot:  # sent twice, it differs in its time alone
-        done = taken(snapshot, [act_name, find_name])
+        done = find_holders(snapshot, [act_name, find_name])
     if act_name not in done:
         asked = claim(INSPECTION, act, post=known.post, name=act_name)
         by = Handling(person, filed.team)
@@ -107,19 +107,19 @@ def report(
 
 
 def release(
-    runtime: Runtime, visitor: Visitor, decision_id: str, form: Form, speech: Speech
+    runtime: Runtime, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
 ) -> None:
     """Record that a vehicle left without inspection, and why; raises ``FormError``."""
-    known = Reading(runtime).filed(decision_id, visitor.caller)
+    known = DecisionReader(runtime).filed(decision_id, visitor.caller)
     reader = FormReader(form, speech)
-    said = reader.texts("reason_code", "reason")
-    said |= {"crossing_id": known.crossing_id}
-    content = reader.finish(reader.record(ExplainedRelease, said))
+    fields = reader.texts("reason_code", "reason")
+    fields |= {"crossing_id": known.crossing_id}
+    content = reader.finish(reader.record(ExplainedRelease, fields))
     asked = claim(RELEASE, content, post=known.post, name=f"{RELEASE}:{known.crossing_id}")
     runtime.recording.release(content, asked, by=Handling(visitor.caller.person))
 
 
-def _team(runtime: Runtime, known: Filed, reader: FormReader) -> str | None:
+def _team(runtime: Runtime, known: QueuedDecision, reader: FormReader) -> str | None:
     """Return who did it, where the form says so: one of those on when it was decided."""
     team = reader.text("team")
     if not team:
@@ -141,5 +141,5 @@ def _act(reader: FormReader, numbers: Mapping[str, float | None]) -> dict[str, A
 
 
 def _seizure(reader: FormReader, numbers: Mapping[str, float | None]) -> dict[str, Any]:
-    said = reader.texts("substance_class", "substance", "place", "concealment")
-    return said | {"quantity_g": numbers["quantity_g"]}
+    fields = reader.texts("substance_class", "substance", "place", "concealment")
+    return fields | {"quantity_g": numbers["quantity_g"]}

@@ -20,20 +20,20 @@ from api.service.runtime import Runtime
 from engine.domain.records import Inspection
 from engine.domain.time_units import rfc3339
 from engine.errors import NotAllowedError, NotFoundError
-from engine.journal.batch_worker import recorded
+from engine.journal.batch_worker import read_record
 from engine.queue.mirror_alerts import alerts_of
-from engine.queue.queue import Filed, filed, listed, waiting
+from engine.queue.queue import QueuedDecision, list_decisions, list_waiting, read_decision
 from engine.queue.referrals import opens
 from engine.queue.reviews import NEEDS_SECOND, order_of_review, reviews_of
 
 
-class Reading:
+class DecisionReader:
     """Reads decisions for one request, each call in one snapshot."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def filed(self, decision_id: str, caller: Caller) -> Filed:
+    def filed(self, decision_id: str, caller: Caller) -> QueuedDecision:
         """Return where a decision stands; raises ``NotFoundError``."""
         with self._runtime.store.read() as connection:
             return self._reachable(connection, decision_id, caller)
@@ -61,7 +61,7 @@ class Reading:
         """Return decisions, the newest first, and where to read on."""
         which: dict[str, Any] = {"post": post, "channel": channel, "since": since, "before": before}
         with self._runtime.store.read() as connection:
-            known = listed(connection, most=most + 1, **which)
+            known = list_decisions(connection, most=most + 1, **which)
             views = [self._view(connection, one, is_blind=False) for one in known[:most]]
         read_on = known[most - 1].seq if len(known) > most else None
         return {"decisions": views, "next_before": read_on}
@@ -70,7 +70,7 @@ class Reading:
         """Return what waits at a post, ranked as of now."""
         with self._runtime.store.read() as connection:
             as_of = self._runtime.journal.head(connection).as_of
-            known = waiting(connection, post, as_of=as_of)
+            known = list_waiting(connection, post, as_of=as_of)
             views = [
                 self._view(connection, one, is_blind=is_blind(caller))
                 | {"rank": {"position": position, "of": len(known)}}
@@ -102,19 +102,21 @@ class Reading:
             known = self._open(connection, decision_id, caller)
             return past(self._runtime, connection, known, caller)
 
-    def _reachable(self, connection: Connection, decision_id: str, caller: Caller) -> Filed:
-        known = filed(connection, decision_id)
+    def _reachable(
+        self, connection: Connection, decision_id: str, caller: Caller
+    ) -> QueuedDecision:
+        known = read_decision(connection, decision_id)
         if not caller.reaches(known.post):
             raise NotFoundError("decision", decision_id)
         return known
 
-    def _open(self, connection: Connection, decision_id: str, caller: Caller) -> Filed:
+    def _open(self, connection: Connection, decision_id: str, caller: Caller) -> QueuedDecision:
         known = self._reachable(connection, decision_id, caller)
         if is_blind(caller):
             raise NotAllowedError("a checkpoint does not see this")
         return known
 
-    def _opened(self, connection: Connection, known: Filed) -> dict[str, Any]:
+    def _opened(self, connection: Connection, known: QueuedDecision) -> dict[str, Any]:
         """Return what the act on a referred vehicle opens; nothing where it opens nothing."""
         if known.act_seq is None:
             return {}
@@ -125,9 +127,9 @@ class Reading:
         reasons = self._runtime.journal.body(connection, known.seq)["decision"]["reasons"]
         return {"reasons": subjects(one["code"] for one in reasons)}
 
-    def _reviews(self, connection: Connection, known: Filed) -> list[dict[str, Any]]:
+    def _reviews(self, connection: Connection, known: QueuedDecision) -> list[dict[str, Any]]:
         found = [
-            recorded(connection, self._runtime.journal, seq)
+            read_record(connection, self._runtime.journal, seq)
             for seq in reviews_of(connection, known.decision_id)
         ]
         return [
@@ -137,8 +139,10 @@ class Reading:
             for one in found
         ]
 
-    def _view(self, connection: Connection, known: Filed, *, is_blind: bool) -> dict[str, Any]:
-        found = recorded(connection, self._runtime.journal, known.seq)
+    def _view(
+        self, connection: Connection, known: QueuedDecision, *, is_blind: bool
+    ) -> dict[str, Any]:
+        found = read_record(connection, self._runtime.journal, known.seq)
         alerts = [
             one | {"known_at": rfc3339(one["known_at"])}
             for one in alerts_of(connection, known.decision_id)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.auth.callers import Caller
 from api.decisions.history_schemas import PastView
-from api.decisions.reads import Reading
+from api.decisions.reads import DecisionReader
 from api.decisions.schemas import (
     ChannelCode,
     CheckpointView,
@@ -26,19 +26,21 @@ from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.http.guards import check_arrival
 from api.http.problems import refusal
 from api.http.request_bodies import LARGEST_BATCH, body_of, reported_batch
-from api.http.responses import answer, said, takes, takes_many
+from api.http.responses import answer, document_problems, takes, takes_many
 from api.http.schema_base import Acknowledged, Problem
 from api.service.runtime import Runtime
 from engine.domain.records import Arrival, Identifier, PostCode, Time
 from engine.domain.time_units import micros
 from engine.errors import MalformedBodyError, RiskError
-from engine.journal.batch_worker import Recorded
+from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim, crossing_name
 from engine.queue.queue import DECISION
 from engine.queue.reviews import REVIEW, Review, Reviewer
 from engine.selection.policy import Channel
 
-router = APIRouter(prefix="/v1/decisions", tags=["decisions"], responses=said(401, 403, 422, 503))
+router = APIRouter(
+    prefix="/v1/decisions", tags=["decisions"], responses=document_problems(401, 403, 422, 503)
+)
 
 MOST_LISTED = 1000
 DecisionId = Annotated[Identifier, Path()]
@@ -48,7 +50,7 @@ DecisionId = Annotated[Identifier, Path()]
     "",
     status_code=201,
     response_model=CheckpointView,
-    responses=said(409, 413),
+    responses=document_problems(409, 413),
     openapi_extra=takes(Arrival),
 )
 async def decide(
@@ -61,10 +63,10 @@ async def decide(
 
     The answer leaves only when its record is durable.
     """
-    return answer(await decided(runtime, caller, arrival, key), 201)
+    return answer(await await_decision(runtime, caller, arrival, key), 201)
 
 
-async def decided(
+async def await_decision(
     runtime: Runtime, caller: Caller, arrival: Arrival, key: str | None
 ) -> dict[str, Any]:
     """Return the decision on an arrival, once its record is durable."""
@@ -80,7 +82,7 @@ async def decided(
 @router.post(
     "/batch",
     response_model=list[CheckpointView | Problem],
-    responses=said(413),
+    responses=document_problems(413),
     openapi_extra=takes_many(Arrival, most=LARGEST_BATCH),
 )
 async def decide_batch(
@@ -95,7 +97,7 @@ async def decide_batch(
     names every row by its place.
     """
     keys = [None if key is None else f"{key} {place}" for place in range(len(arrivals))]
-    asked = [_asked(runtime, caller, *one) for one in zip(arrivals, keys, strict=True)]
+    asked = [_submit_arrival(runtime, caller, *one) for one in zip(arrivals, keys, strict=True)]
     waited = [runtime.waking.wait(one) for one in asked if isinstance(one, Future)]
     await asyncio.gather(*waited, return_exceptions=True)
     rows = []
@@ -110,9 +112,9 @@ async def decide_batch(
     return answer(rows)
 
 
-def _asked(
+def _submit_arrival(
     runtime: Runtime, caller: Caller, arrival: Arrival | MalformedBodyError, key: str | None
-) -> "Future[Recorded] | RiskError":
+) -> "Future[StoredRecord] | RiskError":
     if isinstance(arrival, MalformedBodyError):
         return arrival
     crossing = arrival.crossing
@@ -129,7 +131,7 @@ def _asked(
     "/{decision_id}/amendments",
     status_code=201,
     response_model=CheckpointView,
-    responses=said(404, 409, 413, 429),
+    responses=document_problems(404, 409, 413, 429),
     openapi_extra=takes(Arrival),
 )
 async def amend(
@@ -141,7 +143,7 @@ async def amend(
 ) -> Response:
     """Decide again on an arrival whose declaration was changed: linked to the first, same draws."""
     check_arrival(runtime, caller, arrival)
-    known = await asyncio.to_thread(Reading(runtime).filed, decision_id, caller)
+    known = await asyncio.to_thread(DecisionReader(runtime).filed, decision_id, caller)
     asked = claim(DECISION, arrival, post=known.post, name="", key=key)
     names = (*asked.names[:-1], f"amendment:{known.crossing_id}:{asked.fingerprint}")
     asked = replace(asked, names=names)
@@ -154,7 +156,7 @@ async def amend(
     "/{decision_id}/reviews",
     status_code=201,
     response_model=Acknowledged,
-    responses=said(404, 409, 413),
+    responses=document_problems(404, 409, 413),
     openapi_extra=takes(Review),
 )
 async def review(
@@ -165,7 +167,7 @@ async def review(
     review: Annotated[Review, Depends(body_of(Review))],
 ) -> Response:
     """Uphold a decision, or send the vehicle elsewhere; the decision stays as it was made."""
-    found = await asyncio.to_thread(Reading(runtime).filed, decision_id, caller)
+    found = await asyncio.to_thread(DecisionReader(runtime).filed, decision_id, caller)
     name = f"{REVIEW}:{secrets.token_hex(12)}"
     own = caller.own(key)
     asked = claim(REVIEW, review, post=found.post, name=name, key=own, about=decision_id)
@@ -193,7 +195,7 @@ def decisions(
     if post is not None:
         caller.must_reach(post)
     level = None if channel is None else int(Channel.of(channel))
-    found = Reading(runtime).listed(
+    found = DecisionReader(runtime).listed(
         post or caller.post, channel=level, since=_instant(since), before=before, most=limit
     )
     return answer(found)
@@ -202,29 +204,33 @@ def decisions(
 @router.get(
     "/{decision_id}",
     response_model=SupervisorView | OpenedView | CheckpointView,
-    responses=said(404),
+    responses=document_problems(404),
 )
 def decision(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
     """Return one decision; a checkpoint reads what the reasons are about once its act is filed."""
-    return answer(Reading(runtime).decision(decision_id, caller))
+    return answer(DecisionReader(runtime).decision(decision_id, caller))
 
 
-@router.get("/{decision_id}/features", response_model=FeatureValues, responses=said(404))
+@router.get(
+    "/{decision_id}/features", response_model=FeatureValues, responses=document_problems(404)
+)
 def features(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
     """Return the features of a decision, read anew as of its time."""
-    return answer(Reading(runtime).features(decision_id, caller))
+    return answer(DecisionReader(runtime).features(decision_id, caller))
 
 
-@router.get("/{decision_id}/explanation", response_model=Explanation, responses=said(404))
+@router.get(
+    "/{decision_id}/explanation", response_model=Explanation, responses=document_problems(404)
+)
 def explanation(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
     """Return what speaks for and against, worked out anew for any channel."""
-    return answer(Reading(runtime).explanation(decision_id, caller))
+    return answer(DecisionReader(runtime).explanation(decision_id, caller))
 
 
-@router.get("/{decision_id}/past", response_model=PastView, responses=said(404))
+@router.get("/{decision_id}/past", response_model=PastView, responses=document_problems(404))
 def past(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
     """Return what was known of the vehicle and its parties when it was decided on."""
-    return answer(Reading(runtime).past(decision_id, caller))
+    return answer(DecisionReader(runtime).past(decision_id, caller))
 
 
 def _instant(since: datetime | None) -> int:

@@ -10,7 +10,7 @@ from engine.domain.records import Basis
 from engine.explanation.facts import Fact
 from engine.explanation.reasons import Reason
 from engine.journal.receipts import Receipt
-from engine.search_orders.search_order import Search
+from engine.search_orders.search_order import SearchStep
 from engine.selection.champion_challenger import Tried
 
 ChannelCode = Literal["green", "blue", "yellow", "red"]
@@ -40,7 +40,7 @@ class CheckpointView(Described):
     channel: ChannelCode
     """Release; release with audit afterwards; documents and scan; physical inspection."""
     rank: Rank
-    search_order: list[Search]
+    search_order: list[SearchStep]
     """Where to look first; on red."""
     team: str | None = None
     """Who inspects it, drawn by lot from the roster; null where the roster names nobody."""

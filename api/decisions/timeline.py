@@ -36,7 +36,7 @@ ORDER: Final = ("clear", "passed", "elsewhere", "find", "seizure")
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class TimelineMark:
     """The events of one kind in one week."""
 
     kind: str
@@ -46,7 +46,7 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class TimelineLane:
     """One entity."""
 
     whose: str
@@ -55,7 +55,7 @@ class Lane:
     top: int
     bars: str
     """One SVG path for all weeks."""
-    signs: tuple[Sign, ...]
+    signs: tuple[TimelineMark, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Month:
 class Timeline:
     """All lanes."""
 
-    lanes: tuple[Lane, ...]
+    lanes: tuple[TimelineLane, ...]
     months: tuple[Month, ...]
     weeks: int
     """Of how many weeks it is."""
@@ -80,7 +80,7 @@ class Timeline:
     right: int = RIGHT
 
 
-def timeline(entities: Sequence[Mapping[str, Any]], until: datetime) -> Timeline:
+def draw_timeline(entities: Sequence[Mapping[str, Any]], until: datetime) -> Timeline:
     """Return the drawing of what the JSON twin calls ``entities``; local times give months."""
     span = max([_span(one, until) for one in entities], default=SPANS[0])
     lanes = tuple(
@@ -99,7 +99,7 @@ def _span(one: Mapping[str, Any], until: datetime) -> int:
     return next((span for span in SPANS if span >= longest), SPANS[-1])
 
 
-def _lane(one: Mapping[str, Any], until: datetime, top: int, *, weeks: int) -> Lane:
+def _lane(one: Mapping[str, Any], until: datetime, top: int, *, weeks: int) -> TimelineLane:
     counts: Sequence[int] = one["crossings_by_week"][-weeks:]
     most, step, foot = max([*counts, 1]), (RIGHT - LEFT) / weeks, top + BASE
     bars = "".join(
@@ -113,10 +113,10 @@ def _lane(one: Mapping[str, Any], until: datetime, top: int, *, weeks: int) -> L
         found[event["kind"], at] = found.get((event["kind"], at), 0) + event["count"]
     order = sorted(found, key=lambda each: (ORDER.index(each[0]), each[1]))
     signs = tuple(
-        Sign(kind, round(LEFT + step * (at + 0.5), 1), top + ROWS[kind], found[kind, at])
+        TimelineMark(kind, round(LEFT + step * (at + 0.5), 1), top + ROWS[kind], found[kind, at])
         for kind, at in order
     )
-    return Lane(one["whose"], short(one["name"] or "–"), top, bars, signs)
+    return TimelineLane(one["whose"], short(one["name"] or "–"), top, bars, signs)
 
 
 def _week(known_at: datetime, until: datetime, weeks: int) -> int:

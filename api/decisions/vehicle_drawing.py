@@ -127,7 +127,7 @@ OUTLINES: Final[Mapping[str, Outline]] = {
 }  # fmt: skip
 
 
-def drawing(vehicle_class: str, places: Sequence[str]) -> Drawing:
+def draw_vehicle(vehicle_class: str, places: Sequence[str]) -> Drawing:
     """Return the drawing of a class with these places numbered in their order."""
     outline = OUTLINES[vehicle_class]
     marks: list[Mark] = []

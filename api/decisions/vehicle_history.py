@@ -15,40 +15,47 @@ from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
 from api.service.runtime import Runtime
-from engine.decision.record_codec import Filing
+from engine.decision.record_codec import StoredDecision
 from engine.domain.records import Arrival
 from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
 from engine.journal.journal import BODIES, JOURNAL
 from engine.ports import Rows
 from engine.queue.mirror_alerts import CROSSING
-from engine.queue.queue import DECISION, DECISIONS, Filed
+from engine.queue.queue import DECISION, DECISIONS, QueuedDecision
 from features.catalogue.encoder import encode, key
-from features.online.entity_history import Looking, Passage, Past, passages
-from features.online.linked_entities import Fellow, Ties, ties, together
-from models.explanation.similar_seizures import Similar
+from features.online.entity_history import (
+    EarlierCrossing,
+    EntityHistory,
+    EntityHistoryReader,
+    passages,
+)
+from features.online.linked_entities import LinkedEntity, LinkGroup, ties, together
+from models.explanation.similar_seizures import SimilarSeizure
 
 _J = JOURNAL.c
 Names = Mapping[str, str | None]
 
 
 @runtime_checkable
-class Remembering(Protocol):
+class RemembersSeizures(Protocol):
     """A model that remembers seizures."""
 
-    def similar(self, row: Rows, *, as_of: int) -> Sequence[Similar]:
+    def similar(self, row: Rows, *, as_of: int) -> Sequence[SimilarSeizure]:
         """Return those known before a time whose reasons were most like this row's."""
         ...
 
 
-def past(runtime: Runtime, snapshot: Connection, known: Filed, caller: Caller) -> dict[str, Any]:
+def past(
+    runtime: Runtime, snapshot: Connection, known: QueuedDecision, caller: Caller
+) -> dict[str, Any]:
     """Return the past of a decision's vehicle and parties, as JSON values."""
     filing, rows = runtime.recompute.filed(snapshot, known.seq)
-    looking, as_of = Looking(runtime.plan), filing.inputs.as_of
+    looking, as_of = EntityHistoryReader(runtime.plan), filing.inputs.as_of
     entities, _ = encode(filing.arrival.crossing, filing.arrival.declaration, runtime.network)
     keys, names, plate = runtime.plan.keys(entities), names_of(filing.arrival), entities["plate"]
     linked = ties(looking, snapshot, keys, as_of=as_of)
-    told = {} if caller.post else _told(runtime, snapshot, linked)
+    fields = {} if caller.post else _read_names(runtime, snapshot, linked)
     earlier = [] if plate is None else passages(snapshot, key("plate", plate), as_of=as_of)
     return {
         "decision_id": known.decision_id,
@@ -60,7 +67,7 @@ def past(runtime: Runtime, snapshot: Connection, known: Filed, caller: Caller) -
         ],
         "crossings": _crossings(snapshot, [one for one in earlier if caller.reaches(one.post)]),
         "together": [asdict(one) for one in together(looking, snapshot, keys, as_of=as_of)],
-        "ties": [_ties(one, told) for one in linked],
+        "ties": [_ties(one, fields) for one in linked],
         "similar": _similar(runtime, filing, rows.values[0]),
     }
 
@@ -78,7 +85,7 @@ def names_of(arrival: Arrival) -> Names:
     }
 
 
-def _entity(one: Past, name: str | None) -> dict[str, Any]:
+def _entity(one: EntityHistory, name: str | None) -> dict[str, Any]:
     return {
         "whose": one.whose,
         "name": name,
@@ -92,7 +99,7 @@ def _entity(one: Past, name: str | None) -> dict[str, Any]:
     }
 
 
-def _crossings(snapshot: Connection, earlier: Sequence[Passage]) -> list[dict[str, Any]]:
+def _crossings(snapshot: Connection, earlier: Sequence[EarlierCrossing]) -> list[dict[str, Any]]:
     column = DECISIONS.c
     query = select(column.crossing_id, column.decision_id).where(
         column.crossing_id.in_([one.crossing_id for one in earlier]), column.amends.is_(None)
@@ -110,12 +117,12 @@ def _crossings(snapshot: Connection, earlier: Sequence[Passage]) -> list[dict[st
     ]
 
 
-def _ties(one: Ties, told: Mapping[int, str]) -> dict[str, Any]:
+def _ties(one: LinkGroup, told: Mapping[int, str]) -> dict[str, Any]:
     plain = {name: getattr(one, name) for name in ("via", "to", "known", "is_bounded", "passed")}
     return plain | {"fellows": [_fellow(fellow, told.get(fellow.key)) for fellow in one.fellows]}
 
 
-def _fellow(one: Fellow, name: str | None) -> dict[str, Any]:
+def _fellow(one: LinkedEntity, name: str | None) -> dict[str, Any]:
     return {
         "name": name,
         "mark": f"{one.key & 0xFFFFFF:06x}",
@@ -126,7 +133,9 @@ def _fellow(one: Fellow, name: str | None) -> dict[str, Any]:
     }
 
 
-def _told(runtime: Runtime, snapshot: Connection, linked: Sequence[Ties]) -> dict[int, str]:
+def _read_names(
+    runtime: Runtime, snapshot: Connection, linked: Sequence[LinkGroup]
+) -> dict[int, str]:
     """Return the names of fellows that a record of this journal linked, by their keys."""
     since = sorted({fellow.since for tie in linked for fellow in tie.fellows})
     query = (
@@ -145,13 +154,13 @@ def _told(runtime: Runtime, snapshot: Connection, linked: Sequence[Ties]) -> dic
     return found
 
 
-def _similar(runtime: Runtime, filing: Filing, row: Rows) -> list[dict[str, Any]] | None:
+def _similar(runtime: Runtime, filing: StoredDecision, row: Rows) -> list[dict[str, Any]] | None:
     """Return seizures whose reasons were like these; None where no model can say."""
     try:
         scorer = runtime.recompute.scorer(filing)
     except (NoModelError, TamperedBundleError):
         return None
-    if not isinstance(scorer, Remembering):
+    if not isinstance(scorer, RemembersSeizures):
         return None
     found = scorer.similar(row, as_of=filing.inputs.as_of)
     return [asdict(one) | {"shared": list(one.shared)} for one in found]

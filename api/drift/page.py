@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from api.drift.measurement import DriftAsked, measure
 from api.http.dependencies import RunningService
-from api.models.reads import ReadingModels
+from api.models.reads import ModelReader
 from api.web import charts
 from api.web.page_route import PageRoute
 from api.web.templates_env import page
@@ -26,18 +26,22 @@ async def show(
     at: Annotated[str, Query(max_length=16)] = "",
 ) -> Response:
     """Show the last measurement, over all posts or at one."""
-    found = await asyncio.to_thread(ReadingModels(runtime).drift)
-    told = found["measured"]
-    known = told is not None and at in told["posts"]
+    found = await asyncio.to_thread(ModelReader(runtime).drift)
+    measurement = found["measured"]
+    known = measurement is not None and at in measurement["posts"]
     return page(
         request,
         "drift.html",
         visitor=visitor,
         twin="/v1/drift",
         found=found,
-        told=told,
+        measurement=measurement,
         at=at if known else "",
-        part=None if told is None else told["posts"][at] if known else told["all"],
+        part=None
+        if measurement is None
+        else measurement["posts"][at]
+        if known
+        else measurement["all"],
         reach=charts.reach,
         side=charts.SIDE,
         done=request.query_params.get("done", ""),

@@ -8,24 +8,26 @@ from fastapi import APIRouter, Depends, Response
 from api.drift.measurement import DriftAsked, measure
 from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.http.request_bodies import optional_body_of
-from api.http.responses import answer, said, takes
-from api.models.reads import ReadingModels
+from api.http.responses import answer, document_problems, takes
+from api.models.reads import ModelReader
 from api.models.schemas import DriftAnswer
 
-router = APIRouter(prefix="/v1/drift", tags=["models"], responses=said(401, 403, 422, 503))
+router = APIRouter(
+    prefix="/v1/drift", tags=["models"], responses=document_problems(401, 403, 422, 503)
+)
 
 
 @router.get("", response_model=DriftAnswer)
 def drift(_caller: TheCaller, runtime: RunningService) -> Response:
     """Return the last measurement."""
-    return answer(ReadingModels(runtime).drift())
+    return answer(ModelReader(runtime).drift())
 
 
 @router.post(
     "",
     status_code=201,
     response_model=DriftAnswer,
-    responses=said(409, 413),
+    responses=document_problems(409, 413),
     openapi_extra=takes(DriftAsked, is_owed=False),
 )
 async def measure_anew(
@@ -36,4 +38,4 @@ async def measure_anew(
 ) -> Response:
     """Measure anew, in a process of its own, record it, and return it."""
     await asyncio.to_thread(measure, runtime, caller, asked, key=key)
-    return answer(ReadingModels(runtime).drift(), 201)
+    return answer(ModelReader(runtime).drift(), 201)

@@ -32,7 +32,7 @@ from experiments.faults.service_process import Forker, Service
 from experiments.faults.store_outage import outages
 from experiments.faults.throwaway_models import Analysts
 from experiments.faults.unauthenticated_flood import strangers
-from experiments.support.arrivals import Sent, endless
+from experiments.support.arrivals import SentArrivals, endless
 from experiments.support.postgres import Cluster
 
 Fault = Literal[
@@ -59,7 +59,7 @@ WATCHFUL = {"DARVOZA_MODEL_SECONDS": "0.02"}
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class FaultRun:
     """What is to be done to a service, and how often."""
 
     fault: Fault
@@ -70,23 +70,23 @@ class Order:
     """Whether a model is in force; without one, rules and the lot decide."""
 
 
-class Deed(Protocol):
+class FaultAction(Protocol):
     """What is done to a running service while checkpoints send."""
 
     async def __call__(
         self,
         service: Service,
-        waiting: Iterator[Sent],
+        waiting: Iterator[SentArrivals],
         *,
         keys: Mapping[str, str],
         trials: int,
-        told: Callable[[int, int], None],
+        report_progress: Callable[[int, int], None],
     ) -> Book:
         """Do it, and return what the checkpoints were told."""
         ...
 
 
-def run(order: Order, forks: Forker) -> Counts:
+def run(order: FaultRun, forks: Forker) -> Counts:
     """Make a deployment, do this to its service, and count what was broken."""
     with _ground(order.fault) as server, scratch(crossings=CROSSINGS) as made:
         service = Service(
@@ -101,14 +101,14 @@ def run(order: Order, forks: Forker) -> Counts:
         with _analysts(made) as analysts:
             if order.is_modelled:
                 analysts.promote(analysts.make())
-            deed = _deed(order.fault, made, server, analysts)
+            deed = _choose_fault(order.fault, made, server, analysts)
             running: Any = deed(
-                service, waiting, keys=made.keys, trials=order.trials, told=order.told
+                service, waiting, keys=made.keys, trials=order.trials, report_progress=order.told
             )
-            return counted(order, made, asyncio.run(running))
+            return count_outcomes(order, made, asyncio.run(running))
 
 
-def counted(order: Order, made: Scratch, book: Book) -> Counts:
+def count_outcomes(order: FaultRun, made: Scratch, book: Book) -> Counts:
     """Hold what was answered against what stands."""
     store = open_store(made.home)
     try:
@@ -127,14 +127,16 @@ def _analysts(made: Scratch) -> Iterator[Analysts]:
         store.dispose()
 
 
-def _deed(fault: Fault, made: Scratch, server: Cluster | None, analysts: Analysts) -> Deed:
+def _choose_fault(
+    fault: Fault, made: Scratch, server: Cluster | None, analysts: Analysts
+) -> FaultAction:
     if fault == "disk-full":
         disk = small_disk()
         full = BoundFiles(made.home.root) if disk is None else FilledDisk(disk)
         return partial(outages, outage=full)
     if server is not None:
         return partial(outages, outage=StoppedServer(server))
-    changes: dict[Fault, Deed] = {
+    changes: dict[Fault, FaultAction] = {
         "kill": kill,
         "duplicate": duplicate,
         "memory": memory,

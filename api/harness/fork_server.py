@@ -38,7 +38,7 @@ from experiments.faults.seeded_bugs import (
     unpickling,
 )
 from models.explanation.tree_shap import TreeShap
-from models.scoring.tree_arrays import Paths
+from models.scoring.tree_arrays import TreeArrays
 
 PLANTED: dict[str, dict[str, object]] = {
     "kill": {"engine.targeting.targeting.Targeting._record": hastier},
@@ -48,9 +48,9 @@ PLANTED: dict[str, dict[str, object]] = {
         "api.decisions.routes.crossing_name": forgetful,
         "features.online.online_features.OnlineFeatures.known": unheard_of,
     },
-    "swap": {"api.http.server.Leaving.shutdown": abrupt},
+    "swap": {"api.http.server.GracefulServer.shutdown": abrupt},
     "strangers": {"api.http.connection_limits.BoundedProtocol._parse": unbounded},
-    "memory": {"engine.targeting.targeting.written": hoarding},
+    "memory": {"engine.targeting.targeting.encode_decision": hoarding},
     "bundle": {
         "models.bundle.bundle.read_verified": trusting,
         "models.bundle.bundle.arrays": unpickling,
@@ -99,7 +99,7 @@ def obey(order: dict[str, Any]) -> int:
 def warm() -> None:
     """Load what explains, by a tree of one leaf; a service does so in the background."""
     none, leaf = np.full(1, -1, np.int32), np.zeros(1)
-    stump = Paths(
+    stump = TreeArrays(
         root=np.zeros(1, np.int32),
         feature=none,
         cut=leaf,

@@ -41,7 +41,7 @@ def _first_given() -> int:
 
 
 @contextmanager
-def serving(home: Path, port: int) -> Iterator[None]:
+def run_service(home: Path, port: int) -> Iterator[None]:
     """Run the service of a home until the block ends; the block starts once it is ready."""
     command = [sys.executable, "-m", "api", "serve", "--home", str(home)]
     command += ["--host", HOST, "--port", str(port)]

@@ -21,10 +21,10 @@ from api.app import create_app
 from api.service.runtime import Runtime
 
 STAGES = {
-    "parse": "api.decisions.fast_path.parsed",
+    "parse": "api.decisions.fast_path.parse_body",
     "read": "features.online.online_features.OnlineFeatures.read",
     "score": "models.bundle.scorer.Scorer.score",
-    "explain": "engine.targeting.context.Considering.explain",
+    "explain": "engine.targeting.context.DecisionContextBuilder.explain",
     "commit": "engine.journal.journal.Journal.append",
     "answer": "api.service.runtime.Runtime.answer",
     "batch": "engine.targeting.targeting.Targeting._decide",

@@ -5,7 +5,7 @@ import time
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.problems import broken
+from api.http.problems import answer_fault
 from api.service.metrics import Metrics
 from api.service.structured_logging import fault
 
@@ -40,7 +40,7 @@ class Guard:
             fault(error, route=_route(scope))
             if status:
                 raise  # the answer has begun: it can only be broken off
-            await broken(_route(scope))(scope, receive, noted)
+            await answer_fault(_route(scope))(scope, receive, noted)
         finally:
             metrics: Metrics = scope["app"].state.runtime.metrics
             method = scope["method"] if scope["method"] in _METHODS else NO_ROUTE

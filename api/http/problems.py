@@ -79,19 +79,19 @@ class ProblemResponse(JSONResponse):
 
 def install(app: FastAPI) -> None:
     """Teach ``app`` to answer every refusal as a problem."""
-    app.add_exception_handler(RiskError, _refused)
-    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(RiskError, _answer_refusal)
+    app.add_exception_handler(RequestValidationError, _answer_malformed)
     app.add_exception_handler(HTTPException, answer_http)
 
 
-async def _refused(request: Request, error: Exception) -> ProblemResponse:
+async def _answer_refusal(request: Request, error: Exception) -> ProblemResponse:
     return refusal(error, instance=_instance(request))
 
 
 def refusal(error: BaseException, *, instance: str) -> ProblemResponse:
     """Return the problem that an error of the domain is; any other is a fault of ours."""
     if not isinstance(error, RiskError):
-        return broken(instance)
+        return answer_fault(instance)
     status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     title = type(error).__name__.removesuffix("Error")
     fields = getattr(error, "fields", None)
@@ -100,7 +100,7 @@ def refusal(error: BaseException, *, instance: str) -> ProblemResponse:
     return problem(status, title, detail, instance=instance, **more)
 
 
-async def _malformed(request: Request, error: Exception) -> ProblemResponse:
+async def _answer_malformed(request: Request, error: Exception) -> ProblemResponse:
     """Say where a path, query or header is at fault and why, never what it was."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
     fields = [
@@ -121,7 +121,7 @@ async def answer_http(request: Request, error: Exception) -> ProblemResponse:
     return found
 
 
-def broken(route: str) -> ProblemResponse:
+def answer_fault(route: str) -> ProblemResponse:
     """Return the answer to a fault of ours: the log has its kind, the caller has nothing."""
     return problem(500, TITLES[500], "the service failed", instance=route)
 

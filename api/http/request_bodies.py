@@ -50,8 +50,8 @@ async def reported_arrival(request: Request) -> Arrival:
     check(raw)
     found = json.loads(raw)
     if isinstance(found, dict) and "crossing_id" in found:
-        return Arrival(crossing=parsed(raw, Crossing))
-    return parsed(raw, Arrival)
+        return Arrival(crossing=parse_body(raw, Crossing))
+    return parse_body(raw, Arrival)
 
 
 def body_of(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
@@ -61,7 +61,7 @@ def body_of(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model
     """
 
     async def read(request: Request) -> Model:
-        return parsed(await read_bounded(request), model)
+        return parse_body(await read_bounded(request), model)
 
     return read
 
@@ -109,7 +109,7 @@ def _after_space(text: str, at: int) -> int:
 
 def _row(row: bytes) -> Arrival | MalformedBodyError:
     try:
-        return parsed(row, Arrival)
+        return parse_body(row, Arrival)
     except MalformedBodyError as fault:
         return fault
 
@@ -118,7 +118,7 @@ def optional_body_of(model: type[Model]) -> Callable[[Request], Coroutine[Any, A
     """Return the same for a record all of whose fields have a default: no body means those."""
 
     async def read(request: Request) -> Model:
-        return parsed(await read_bounded(request) or b"{}", model)
+        return parse_body(await read_bounded(request) or b"{}", model)
 
     return read
 
@@ -126,8 +126,13 @@ def optional_body_of(model: type[Model]) -> Callable[[Request], Coroutine[Any, A
 async def read_bounded(request: Request, *, times: int = 1, most: int | None = None) -> bytes:
     """Return the body; refuse it as soon as it is, or says it is, longer than the limit."""
     limit: int = most or request.app.state.runtime.settings.body_limit_bytes * times
-    said = request.headers.get("content-length", "0")
-    if not said.isascii() or not said.isdigit() or len(said) > 15 or int(said) > limit:
+    response = request.headers.get("content-length", "0")
+    if (
+        not response.isascii()
+        or not response.isdigit()
+        or len(response) > 15
+        or int(response) > limit
+    ):
         raise BodyTooLargeError(limit)
     chunks, size = [], 0
     async for chunk in request.stream():
@@ -135,12 +140,12 @@ async def read_bounded(request: Request, *, times: int = 1, most: int | None = N
         if size > limit:
             raise BodyTooLargeError(limit)
         chunks.append(chunk)
-    if "content-length" in request.headers and size != int(said):
+    if "content-length" in request.headers and size != int(response):
         raise MalformedBodyError(CUT_SHORT)
     return b"".join(chunks)
 
 
-def parsed(raw: bytes, model: type[Model]) -> Model:
+def parse_body(raw: bytes, model: type[Model]) -> Model:
     """Return the record that a body holds."""
     check(raw)
     return _record(raw, model)

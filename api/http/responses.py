@@ -29,7 +29,7 @@ def answer(content: object, status: int = 200) -> Response:
     return Response(body, status, media_type="application/json")
 
 
-def said(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def document_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return what the OpenAPI document says of these problems, and of any that a route may have."""
     return {
         status: {
@@ -46,8 +46,8 @@ def said(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _example(status: int, kind: str) -> dict[str, Any]:
-    said = {"type": f"/problems/{kind}", "title": kind, "status": status}
-    return said | {"detail": _PROBLEMS[status], "instance": "/v1/decisions"}
+    fields = {"type": f"/problems/{kind}", "title": kind, "status": status}
+    return fields | {"detail": _PROBLEMS[status], "instance": "/v1/decisions"}
 
 
 def takes_many(model: type[Record], *, most: int) -> dict[str, Any]:

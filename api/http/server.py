@@ -25,7 +25,7 @@ MOST_CONNECTIONS = 800
 _CLOSE = (b"connection", b"close")
 
 
-class Leaving(BoundedProtocol):
+class GracefulServer(BoundedProtocol):
     """Tells each connection that its next answer is the last, instead of closing it at once.
 
     A client that keeps its connection may have sent a request when the service begins to stop;
@@ -43,7 +43,7 @@ class Leaving(BoundedProtocol):
         self.loop.call_later(LAST_SECONDS, super().shutdown)
 
 
-def adopted() -> socket.socket | None:
+def adopt_socket() -> socket.socket | None:
     """Return the socket that a service manager listens on for this process, or None."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
         return None
@@ -54,7 +54,7 @@ def adopted() -> socket.socket | None:
 
 configured = partial(
     uvicorn.Config,
-    http=Leaving,
+    http=GracefulServer,
     ws="none",  # no page has any
     limit_concurrency=MOST_CONNECTIONS,
     access_log=False,  # a path may hold an identifier: nothing of a request is logged
@@ -65,7 +65,7 @@ configured = partial(
 
 def listen(config: uvicorn.Config) -> None:
     """Serve until stopped, on the socket that was handed over or else on one of its own."""
-    handed = adopted()
+    handed = adopt_socket()
     with suppress(KeyboardInterrupt):
         if config.workers > 1:
             Multiprocess(config, sockets=[handed or config.bind_socket()]).run()

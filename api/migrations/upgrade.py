@@ -14,7 +14,7 @@ COMMITTED = "0019"
 
 def upgrade(store: Store) -> None:
     """Run what is missing in one transaction under the writer's lock; safe to call from many."""
-    before = found(store)
+    before = read_version(store)
     if before == newest():
         return
     if before is not None and before < COMMITTED:
@@ -38,7 +38,7 @@ def newest() -> str:
     return max(path.stem.partition("_")[0] for path in _VERSIONS.glob("[0-9]*.py"))
 
 
-def found(store: Store) -> str | None:
+def read_version(store: Store) -> str | None:
     """Return the version of a store's tables, None where there are none yet."""
     with store.read() as connection:
         if not inspect(connection).has_table(_TABLE):

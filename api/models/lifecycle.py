@@ -12,7 +12,7 @@ from api.auth.authority import Authority
 from api.auth.permissions import Role
 from engine.errors import NotAllowedError
 from engine.journal.entries import Draft
-from engine.journal.idempotency import AnswerProjection, Claim
+from engine.journal.idempotency import AnswerProjection, IdempotencyClaim
 from engine.journal.journal import Journal
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -21,12 +21,12 @@ from features.catalogue.plan import Plan
 from models.bundle.bundle import MANIFEST, file_digest, load_bundle, read_verify_key
 from models.lifecycle import transitions
 from models.lifecycle.projection import PromotionProjection, read_state
-from models.lifecycle.states import State
+from models.lifecycle.states import ModelStates
 
 APPROVERS = (Role.ANALYST, Role.SUPERVISOR)
 
 
-def approved(
+def approve_model(
     home: Home,
     store: Store,
     version: str,
@@ -34,9 +34,9 @@ def approved(
     by: str,
     role: Role,
     why: str = "",
-    claim: Claim | None = None,
+    claim: IdempotencyClaim | None = None,
     is_trial: bool = False,
-) -> State:
+) -> ModelStates:
     """Record one approval and return where the models stand; the second puts it into force.
 
     With ``is_trial`` it is of a trial, and the second puts the model on trial.
@@ -44,8 +44,8 @@ def approved(
     Raises ``PromotionRefusedError``, ``TamperedBundleError``, ``NoModelError``, or
     ``NotAllowedError`` for a role that does not approve models.
     """
-    _allowed(role)
-    found = _verified(home, version)
+    _check_role(role)
+    found = _verify_bundle(home, version)
     step = transitions.challenge if is_trial else transitions.approve
     now = _state(store)
     drafts = step(
@@ -54,14 +54,14 @@ def approved(
         by=by,
         manifest=found.manifest,
         doubts=found.report.get("doubts", ()),
-        unjudged=transitions.unjudged(found.report),
+        unjudged=transitions.explain_unjudged(found.report),
         fits=found.fits,
         inactive=_inactive(store, now, version),
     )
-    return _recorded(store, drafts, claim, why=why)
+    return _record_step(store, drafts, claim, why=why)
 
 
-def shadowed(
+def shadow_model(
     home: Home,
     store: Store,
     version: str,
@@ -69,49 +69,57 @@ def shadowed(
     by: str,
     role: Role,
     why: str = "",
-    claim: Claim | None = None,
-) -> State:
+    claim: IdempotencyClaim | None = None,
+) -> ModelStates:
     """Let a candidate score in the shadow and return where the models stand; raises alike."""
-    _allowed(role)
-    _verified(home, version)
-    return _recorded(store, transitions.shadow(_state(store), version, by=by), claim, why=why)
+    _check_role(role)
+    _verify_bundle(home, version)
+    return _record_step(store, transitions.shadow(_state(store), version, by=by), claim, why=why)
 
 
 def trial_ended(
-    store: Store, *, by: str, role: Role, why: str, claim: Claim | None = None
-) -> State:
+    store: Store, *, by: str, role: Role, why: str, claim: IdempotencyClaim | None = None
+) -> ModelStates:
     """Take the model on trial off it, so that the one in force decides alone; raises alike."""
-    _allowed(role)
-    return _recorded(store, transitions.end_trial(_state(store), by=by, why=why), claim)
+    _check_role(role)
+    return _record_step(store, transitions.end_trial(_state(store), by=by, why=why), claim)
 
 
 def rolled_back(
-    home: Home, store: Store, *, by: str, role: Role, why: str, claim: Claim | None = None
-) -> State:
+    home: Home,
+    store: Store,
+    *,
+    by: str,
+    role: Role,
+    why: str,
+    claim: IdempotencyClaim | None = None,
+) -> ModelStates:
     """Put the model before the present one back into force; raises alike.
 
     One person is enough: two approved that model once.
     """
-    _allowed(role)
+    _check_role(role)
     now = _state(store)
-    found = _verified(home, transitions.before(now))
+    found = _verify_bundle(home, transitions.before(now))
     drafts = transitions.roll_back(now, by=by, why=why, manifest=found.manifest, fits=found.fits)
-    return _recorded(store, drafts, claim)
+    return _record_step(store, drafts, claim)
 
 
-def withdrawn(store: Store, *, by: str, role: Role, why: str, claim: Claim | None = None) -> State:
+def withdraw_model(
+    store: Store, *, by: str, role: Role, why: str, claim: IdempotencyClaim | None = None
+) -> ModelStates:
     """Take the model out of force, so that rules and random checks decide; raises alike."""
-    _allowed(role)
-    return _recorded(store, transitions.withdraw(_state(store), by=by, why=why), claim)
+    _check_role(role)
+    return _record_step(store, transitions.withdraw(_state(store), by=by, why=why), claim)
 
 
-def _allowed(role: Role) -> None:
+def _check_role(role: Role) -> None:
     if role not in APPROVERS:
         raise NotAllowedError("models are approved by analysts and supervisors")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class VerifiedBundle:
     """What all of a bundle, read and verified, says of itself."""
 
     manifest: str
@@ -120,19 +128,19 @@ class Found:
     """Whether it was fitted on the features that this program reads; else no service loads it."""
 
 
-def _verified(home: Home, version: str) -> Found:
+def _verify_bundle(home: Home, version: str) -> VerifiedBundle:
     folder = home.bundles / version
     bundle = load_bundle(folder, read_verify_key(home, version))
     fits = bundle.definitions == Plan(CATALOGUE).digest
-    return Found(file_digest(folder / MANIFEST), bundle.report, fits)
+    return VerifiedBundle(file_digest(folder / MANIFEST), bundle.report, fits)
 
 
-def _state(store: Store) -> State:
+def _state(store: Store) -> ModelStates:
     with store.read() as connection:
         return read_state(connection)
 
 
-def _inactive(store: Store, now: State, version: str) -> frozenset[str]:
+def _inactive(store: Store, now: ModelStates, version: str) -> frozenset[str]:
     """Return who approved a model and is no person of this home, or no longer."""
     model = now.models.get(version)
     given = () if model is None else (*model.approvals, *model.challenges)
@@ -141,9 +149,9 @@ def _inactive(store: Store, now: State, version: str) -> frozenset[str]:
     return frozenset(name for name in given if authority.person(name) is None)
 
 
-def _recorded(
-    store: Store, drafts: tuple[Draft, ...], claim: Claim | None, *, why: str = ""
-) -> State:
+def _record_step(
+    store: Store, drafts: tuple[Draft, ...], claim: IdempotencyClaim | None, *, why: str = ""
+) -> ModelStates:
     """Record a step with its note and what its request claims; nothing where nothing changes."""
     if drafts:
         first, *others = drafts

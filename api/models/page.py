@@ -11,15 +11,21 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from api.http.dependencies import RunningService
-from api.models.lifecycle import approved, rolled_back, shadowed, trial_ended, withdrawn
-from api.models.reads import MOST, ReadingModels
+from api.models.lifecycle import (
+    approve_model,
+    rolled_back,
+    shadow_model,
+    trial_ended,
+    withdraw_model,
+)
+from api.models.reads import MOST, ModelReader
 from api.service.runtime import Runtime
 from api.web import charts
-from api.web.form_fields import line
+from api.web.form_fields import join_lines
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
-from api.web.translation import Retelling
-from api.web.visitor import TheForm, TheVisitor, field
+from api.web.translation import Translator
+from api.web.visitor import TheForm, TheVisitor, read_field
 from engine.domain.records import Identifier
 from engine.errors import MalformedBodyError, NotFoundError
 
@@ -33,7 +39,7 @@ SEALED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 @router.get("")
 async def show_all(request: Request, runtime: RunningService, visitor: TheVisitor) -> Response:
     """Show every model by where it stands, and what decides."""
-    reading = ReadingModels(runtime)
+    reading = ModelReader(runtime)
     found = await asyncio.to_thread(reading.all)
     versions = [one["version"] for one in found["models"]]
     papers = await asyncio.to_thread(lambda: {v: reading.papers(v)[0] for v in versions})
@@ -46,7 +52,7 @@ async def show_all(request: Request, runtime: RunningService, visitor: TheVisito
         by_role={r: [one for one in found["models"] if one["role"] == r] for r in ROLES},
         papers=papers,
         most=MOST,
-        retell=Retelling(speech_of(request)),
+        retell=Translator(speech_of(request)),
         done=request.query_params.get("done", ""),
     )
 
@@ -59,7 +65,7 @@ async def compare(
     version: Annotated[list[Identifier], Query(min_length=1, max_length=MOST)],
 ) -> Response:
     """Show the reports of some models side by side."""
-    found = await asyncio.to_thread(ReadingModels(runtime).comparison, version)
+    found = await asyncio.to_thread(ModelReader(runtime).comparison, version)
     query = "&".join(f"version={one['version']}" for one in found["models"])
     return page(
         request,
@@ -75,7 +81,7 @@ async def compare(
 async def rules_only(runtime: RunningService, visitor: TheVisitor, form: TheForm) -> Response:
     """Take the model out of force; one person is enough."""
     who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(withdrawn, runtime.store, why=_reason(form), **who)
+    await asyncio.to_thread(withdraw_model, runtime.store, why=_reason(form), **who)
     return RedirectResponse("/models?done=withdrawn", 303)
 
 
@@ -101,7 +107,7 @@ async def show(
     request: Request, runtime: RunningService, visitor: TheVisitor, version: Version
 ) -> Response:
     """Show one model: its card, what stands against it, its shadow, and who did what."""
-    reading = ReadingModels(runtime)
+    reading = ModelReader(runtime)
     found = await asyncio.to_thread(reading.one, version)
     papers, _ = await asyncio.to_thread(reading.papers, version)
     return page(
@@ -111,8 +117,8 @@ async def show(
         twin=f"/v1/models/{version}",
         found=found,
         papers=papers,
-        has_page=_stored(runtime, version).is_file(),
-        retell=Retelling(speech_of(request)),
+        has_page=_read_report_page(runtime, version).is_file(),
+        retell=Translator(speech_of(request)),
         done=request.query_params.get("done", ""),
     )
 
@@ -122,7 +128,7 @@ async def show_report(
     request: Request, runtime: RunningService, visitor: TheVisitor, version: Version
 ) -> Response:
     """Show the stored report with its plots."""
-    found = await asyncio.to_thread(ReadingModels(runtime).report, version)
+    found = await asyncio.to_thread(ModelReader(runtime).report, version)
     targets = found.get("targets", {})
     return page(
         request,
@@ -134,16 +140,16 @@ async def show_report(
         curves={name: _curve(one) for name, one in targets.items()},
         dots={name: charts.dots(one["inspected"]["reliability"]) for name, one in targets.items()},
         side=charts.SIDE,
-        ticks=[(share, charts.stretched(share)) for share in (0.01, 0.05, 0.2, 0.5, 1.0)],
-        has_page=_stored(runtime, version).is_file(),
+        ticks=[(share, charts.stretch_share(share)) for share in (0.01, 0.05, 0.2, 0.5, 1.0)],
+        has_page=_read_report_page(runtime, version).is_file(),
     )
 
 
 @router.get("/{version}/report.html")
 async def stored(runtime: RunningService, _visitor: TheVisitor, version: Version) -> Response:
     """Hand out the page that ``darvoza evaluate`` wrote, sealed."""
-    await asyncio.to_thread(ReadingModels(runtime).report, version)  # it is a model of ours
-    kept = _stored(runtime, version)
+    await asyncio.to_thread(ModelReader(runtime).report, version)  # it is a model of ours
+    kept = _read_report_page(runtime, version)
     if not kept.is_file():
         raise NotFoundError("report", version)
     return FileResponse(kept, media_type="text/html", headers={"Content-Security-Policy": SEALED})
@@ -155,7 +161,7 @@ async def approve(
 ) -> Response:
     """Approve a model; the second person puts it into force."""
     who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(approved, runtime.home, runtime.store, version, **who)
+    await asyncio.to_thread(approve_model, runtime.home, runtime.store, version, **who)
     return RedirectResponse(f"/models/{version}?done=approved", 303)
 
 
@@ -165,7 +171,9 @@ async def challenge(
 ) -> Response:
     """Approve a trial; the second person puts the model on trial."""
     who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(approved, runtime.home, runtime.store, version, is_trial=True, **who)
+    await asyncio.to_thread(
+        approve_model, runtime.home, runtime.store, version, is_trial=True, **who
+    )
     return RedirectResponse(f"/models/{version}?done=challenged", 303)
 
 
@@ -175,17 +183,17 @@ async def shadow(
 ) -> Response:
     """Let a candidate score in the shadow."""
     who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(shadowed, runtime.home, runtime.store, version, **who)
+    await asyncio.to_thread(shadow_model, runtime.home, runtime.store, version, **who)
     return RedirectResponse(f"/models/{version}?done=shadowed", 303)
 
 
 def _reason(form: TheForm) -> str:
-    if why := line(field(form, "reason")):
+    if why := join_lines(read_field(form, "reason")):
         return why
     raise MalformedBodyError("a reason is owed")
 
 
-def _stored(runtime: Runtime, version: str) -> Any:
+def _read_report_page(runtime: Runtime, version: str) -> Any:
     return runtime.home.reports / version / "report.html"
 
 
@@ -195,6 +203,6 @@ def _curve(views: Any) -> dict[str, str] | None:
     for view, curve in known.items():
         if curve.get("knowable"):
             ends = ("caught", "low", "high")
-            lines = {name: charts.line(curve["capacity"], curve[name]) for name in ends}
+            lines = {name: charts.trace_line(curve["capacity"], curve[name]) for name in ends}
             return lines | {"view": view}
     return None

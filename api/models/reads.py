@@ -14,10 +14,10 @@ from engine.journal.journal import JOURNAL
 from engine.journal.power_records import read_records
 from engine.storage.home import Home
 from models.bundle.bundle import read_verify_key
-from models.bundle.documents import Papers, papers, stamp
+from models.bundle.documents import BundleDocuments, read_documents, stamp
 from models.lifecycle import transitions
 from models.lifecycle.projection import OnTrial, last_measured, last_of_trial, on_trial, read_state
-from models.lifecycle.states import KINDS, SHADOWED, Standing, State
+from models.lifecycle.states import KINDS, SHADOWED, ModelState, ModelStates
 
 VIEWS = ("random_stream", "inverse_propensity", "inspected")
 FIGURES = ("hit_rate_at_capacity", "recall_at_capacity", "lift", "average_precision", "auc")
@@ -26,7 +26,7 @@ MOST = 3
 _J = JOURNAL.c
 
 
-class ReadingModels:
+class ModelReader:
     """Reads models, each call in one snapshot."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -50,7 +50,7 @@ class ReadingModels:
     def one(self, version: str) -> dict[str, Any]:
         """Return one model; raises ``NoModelError``."""
         from models.monitoring.shadow_agreement import (
-            agreement,  # scipy: not on the way of a service that starts
+            measure_agreement,  # scipy: not on the way of a service that starts
         )
 
         with self._runtime.store.read() as connection:
@@ -59,7 +59,7 @@ class ReadingModels:
                 raise NoModelError(version)
             was_shadow = any(one["kind"] == SHADOWED for one in events[version])
             beside = (
-                agreement(connection, self._runtime.journal, version=version)
+                measure_agreement(connection, self._runtime.journal, version=version)
                 if was_shadow
                 else None
             )
@@ -102,10 +102,10 @@ class ReadingModels:
                 return {"in_force": in_force, "measured": None}
             body = self._runtime.journal.body(connection, seq)
             at = connection.scalar(select(_J.known_at).where(_J.seq == seq))
-        told = {"at": rfc3339(at or 0), "by": body["by"]}
-        return {"in_force": in_force, "measured": told | body["figures"]}
+        fields = {"at": rfc3339(at or 0), "by": body["by"]}
+        return {"in_force": in_force, "measured": fields | body["figures"]}
 
-    def papers(self, version: str) -> tuple[Papers | None, str]:
+    def papers(self, version: str) -> tuple[BundleDocuments | None, str]:
         """Return a bundle's papers, or None and why they cannot be read."""
         try:
             return _papers(self._runtime.home, version), ""
@@ -114,7 +114,7 @@ class ReadingModels:
         except TamperedBundleError as error:
             return None, f"its bundle is refused: {error.why}"
 
-    def _deciding(self, now: State) -> dict[str, Any]:
+    def _deciding(self, now: ModelStates) -> dict[str, Any]:
         serving, wanted = self._runtime.watch.standing, now.in_force
         is_refused = wanted is not None and serving.wanted == wanted and bool(serving.why)
         deciding = {"in_force": wanted, "mode": serving.in_force.mode, "before": now.before}
@@ -122,7 +122,7 @@ class ReadingModels:
         return deciding | {"is_refused": is_refused, "challenger": challenger}
 
     def _standing(
-        self, model: Standing, events: Mapping[str, Sequence[Mapping[str, Any]]]
+        self, model: ModelState, events: Mapping[str, Sequence[Mapping[str, Any]]]
     ) -> dict[str, Any]:
         found, missing = self.papers(model.version)
         manifest = model.manifest if found is None else found.manifest
@@ -133,7 +133,7 @@ class ReadingModels:
             model,
             manifest=manifest,
             doubts=report.get("doubts", ()),
-            unjudged="" if found is None else transitions.unjudged(report),
+            unjudged="" if found is None else transitions.explain_unjudged(report),
             fits=fits,
         )
         waits = model.role != "in_force"
@@ -155,14 +155,14 @@ class ReadingModels:
 def _trial(connection: Connection, running: OnTrial) -> dict[str, Any]:
     """Return the trial that runs, and what was measured of it last."""
     names = ("champion", "challenger", "sequence", "share")
-    told = {name: getattr(running, name) for name in names} | {"measured": None}
+    fields = {name: getattr(running, name) for name in names} | {"measured": None}
     last = last_of_trial(connection, running.sequence)
     if last is None:
-        return told
+        return fields
     seq, body = last
     at = connection.scalar(select(_J.known_at).where(_J.seq == seq))
     kept = ("by", "since", "until", "sides", "weeks", "better", "winner")
-    return told | {"measured": {"at": rfc3339(at or 0)} | {name: body[name] for name in kept}}
+    return fields | {"measured": {"at": rfc3339(at or 0)} | {name: body[name] for name in kept}}
 
 
 def figures(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,14 +191,14 @@ def _view(view: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _papers(home: Home, version: str) -> Papers:
-    return _kept(home, version, stamp(home.bundles / version))
+def _papers(home: Home, version: str) -> BundleDocuments:
+    return _read_papers(home, version, stamp(home.bundles / version))
 
 
 @lru_cache(maxsize=16)
-def _kept(home: Home, version: str, _stamp: str) -> Papers:
+def _read_papers(home: Home, version: str, _stamp: str) -> BundleDocuments:
     """Verify and read a bundle once; written again, it is read again."""
-    return papers(home.bundles / version, read_verify_key(home, version))
+    return read_documents(home.bundles / version, read_verify_key(home, version))
 
 
 def _events(connection: Connection) -> dict[str, list[dict[str, Any]]]:

@@ -11,19 +11,27 @@ from sqlalchemy.exc import IntegrityError
 from api.auth.callers import Caller
 from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.http.request_bodies import body_of, optional_body_of
-from api.http.responses import answer, said, takes
-from api.models.lifecycle import approved, rolled_back, shadowed, trial_ended, withdrawn
-from api.models.reads import MOST, ReadingModels
+from api.http.responses import answer, document_problems, takes
+from api.models.lifecycle import (
+    approve_model,
+    rolled_back,
+    shadow_model,
+    trial_ended,
+    withdraw_model,
+)
+from api.models.reads import MOST, ModelReader
 from api.models.schemas import ModelComparison, ModelStanding, ModelStandings, ModelView
 from api.service.runtime import Runtime
 from engine.domain.records import Identifier, Record, Text
 from engine.errors import PromotionRefusedError
-from engine.journal.idempotency import Claim, answered, claim, taken
+from engine.journal.idempotency import IdempotencyClaim, claim, find_answer, find_holders
 from engine.storage.database import Store
-from models.lifecycle.states import State
+from models.lifecycle.states import ModelStates
 
 Version = Annotated[Identifier, Path()]
-router = APIRouter(prefix="/v1/models", tags=["models"], responses=said(401, 403, 422, 503))
+router = APIRouter(
+    prefix="/v1/models", tags=["models"], responses=document_problems(401, 403, 422, 503)
+)
 
 
 class ModelApproval(Record):
@@ -54,36 +62,36 @@ class RulesOnly(Record):
 @router.get("", response_model=ModelStandings)
 def models(caller: TheCaller, runtime: RunningService) -> Response:
     """List every model with where it stands, and which one decides."""
-    return answer(ReadingModels(runtime).all())
+    return answer(ModelReader(runtime).all())
 
 
-@router.get("/comparison", response_model=ModelComparison, responses=said(404))
+@router.get("/comparison", response_model=ModelComparison, responses=document_problems(404))
 def comparison(
     _caller: TheCaller,
     runtime: RunningService,
     version: Annotated[list[Identifier], Query(min_length=1, max_length=MOST)],
 ) -> Response:
     """Return the figures of some models' stored reports side by side."""
-    return answer(ReadingModels(runtime).comparison(version))
+    return answer(ModelReader(runtime).comparison(version))
 
 
-@router.get("/{version}", response_model=ModelView, responses=said(404))
+@router.get("/{version}", response_model=ModelView, responses=document_problems(404))
 def model(_caller: TheCaller, runtime: RunningService, version: Version) -> Response:
     """Return one model: where it stands and why, its card, and its shadow beside what decided."""
-    return answer(ReadingModels(runtime).one(version))
+    return answer(ModelReader(runtime).one(version))
 
 
-@router.get("/{version}/report", response_model=dict[str, Any], responses=said(404))
+@router.get("/{version}/report", response_model=dict[str, Any], responses=document_problems(404))
 def report(_caller: TheCaller, runtime: RunningService, version: Version) -> Response:
     """Return a model's stored report, as docs/models.md describes it."""
-    return answer(ReadingModels(runtime).report(version))
+    return answer(ModelReader(runtime).report(version))
 
 
 @router.post(
     "/rules-only",
     status_code=201,
     response_model=ModelStandings,
-    responses=said(409, 413),
+    responses=document_problems(409, 413),
     openapi_extra=takes(RulesOnly, is_owed=False),
 )
 async def rules_only(
@@ -93,16 +101,16 @@ async def rules_only(
     body: Annotated[RulesOnly, Depends(optional_body_of(RulesOnly))],
 ) -> Response:
     """Take the model out of force, so that rules and the lot decide; one person is enough."""
-    step = partial(withdrawn, runtime.store, why=body.reason or "")
+    step = partial(withdraw_model, runtime.store, why=body.reason or "")
     await _take(runtime, caller, key=key, body=body, about="rules-only", step=step)
-    return answer(ReadingModels(runtime).all(), 201)
+    return answer(ModelReader(runtime).all(), 201)
 
 
 @router.post(
     "/rollback",
     status_code=201,
     response_model=ModelStandings,
-    responses=said(404, 409, 413),
+    responses=document_problems(404, 409, 413),
     openapi_extra=takes(RollBack),
 )
 async def roll_back(
@@ -114,14 +122,14 @@ async def roll_back(
     """Put the model before the present one back into force; two people approved it once."""
     step = partial(rolled_back, runtime.home, runtime.store, why=body.reason)
     await _take(runtime, caller, key=key, body=body, about="rollback", step=step)
-    return answer(ReadingModels(runtime).all(), 201)
+    return answer(ModelReader(runtime).all(), 201)
 
 
 @router.post(
     "/end-trial",
     status_code=201,
     response_model=ModelStandings,
-    responses=said(409, 413),
+    responses=document_problems(409, 413),
     openapi_extra=takes(EndOfTrial),
 )
 async def end_trial(
@@ -133,14 +141,14 @@ async def end_trial(
     """Take the model on trial off it; one person is enough."""
     step = partial(trial_ended, runtime.store, why=body.reason)
     await _take(runtime, caller, key=key, body=body, about="end-trial", step=step)
-    return answer(ReadingModels(runtime).all(), 201)
+    return answer(ModelReader(runtime).all(), 201)
 
 
 @router.post(
     "/{version}/shadow",
     status_code=201,
     response_model=ModelStanding,
-    responses=said(404, 409, 413),
+    responses=document_problems(404, 409, 413),
     openapi_extra=takes(ModelApproval, is_owed=False),
 )
 async def shadow(
@@ -151,16 +159,16 @@ async def shadow(
     body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
 ) -> Response:
     """Let a candidate score in the shadow, unseen by officers."""
-    step = partial(shadowed, runtime.home, runtime.store, version, why=body.note or "")
+    step = partial(shadow_model, runtime.home, runtime.store, version, why=body.note or "")
     await _take(runtime, caller, key=key, body=body, about=f"{version}:shadow", step=step)
-    return answer(ReadingModels(runtime).standing(version), 201)
+    return answer(ModelReader(runtime).standing(version), 201)
 
 
 @router.post(
     "/{version}/challenges",
     status_code=201,
     response_model=ModelStanding,
-    responses=said(404, 409, 413),
+    responses=document_problems(404, 409, 413),
     openapi_extra=takes(ModelApproval, is_owed=False),
 )
 async def challenge(
@@ -172,16 +180,16 @@ async def challenge(
 ) -> Response:
     """Approve a trial; the second person lets the model share what the one in force may pick."""
     why = body.note or ""
-    step = partial(approved, runtime.home, runtime.store, version, why=why, is_trial=True)
+    step = partial(approve_model, runtime.home, runtime.store, version, why=why, is_trial=True)
     await _take(runtime, caller, key=key, body=body, about=f"{version}:challenge", step=step)
-    return answer(ReadingModels(runtime).standing(version), 201)
+    return answer(ModelReader(runtime).standing(version), 201)
 
 
 @router.post(
     "/{version}/approvals",
     status_code=201,
     response_model=ModelStanding,
-    responses=said(404, 409, 413),
+    responses=document_problems(404, 409, 413),
     openapi_extra=takes(ModelApproval, is_owed=False),
 )
 async def approve(
@@ -192,9 +200,9 @@ async def approve(
     body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
 ) -> Response:
     """Approve a model; the second person puts it into force, and neither may have trained it."""
-    step = partial(approved, runtime.home, runtime.store, version, why=body.note or "")
+    step = partial(approve_model, runtime.home, runtime.store, version, why=body.note or "")
     await _take(runtime, caller, key=key, body=body, about=version, step=step)
-    return answer(ReadingModels(runtime).standing(version), 201)
+    return answer(ModelReader(runtime).standing(version), 201)
 
 
 async def _take(
@@ -204,7 +212,7 @@ async def _take(
     key: str | None,
     body: Record,
     about: str,
-    step: "partial[State]",
+    step: "partial[ModelStates]",
 ) -> None:
     """Let the caller take a step, once for each of their idempotency keys."""
     asked = None
@@ -215,7 +223,7 @@ async def _take(
     await asyncio.to_thread(_once, runtime.store, asked, act)
 
 
-def _once(store: Store, asked: Claim | None, act: "partial[State]") -> None:
+def _once(store: Store, asked: IdempotencyClaim | None, act: "partial[ModelStates]") -> None:
     """Act, unless the same request did; where both come at once the second finds the first."""
     if asked is not None and _is_done(store, asked):
         return
@@ -226,7 +234,7 @@ def _once(store: Store, asked: Claim | None, act: "partial[State]") -> None:
             raise
 
 
-def _is_done(store: Store, asked: Claim) -> bool:
+def _is_done(store: Store, asked: IdempotencyClaim) -> bool:
     """Tell whether this was done; raises ``ConflictError`` where the key named something else."""
     with store.read() as connection:
-        return answered(asked, taken(connection, asked.names)) is not None
+        return find_answer(asked, find_holders(connection, asked.names)) is not None

@@ -12,7 +12,7 @@ SETTINGS = ("channel", "percentage", "post", "valid_from", "valid_until")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ExpressionPiece:
     """A part of an expression."""
 
     kind: Literal["same", "gone", "new"]
@@ -20,7 +20,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ComparedSetting:
     """One setting of both."""
 
     name: str
@@ -40,28 +40,28 @@ class Difference:
     code: str
     """Of the other."""
     state: str
-    pieces: Sequence[Piece]
-    settings: Sequence[Setting]
+    pieces: Sequence[ExpressionPiece]
+    settings: Sequence[ComparedSetting]
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Difference:
     """Return what ``after`` changes against ``before``; both as JSON values."""
-    settings = [Setting(name, before[name], after[name]) for name in SETTINGS]
+    settings = [ComparedSetting(name, before[name], after[name]) for name in SETTINGS]
     pieces = words(before["expression"], after["expression"])
     return Difference(before["code"], before["state"], pieces, settings)
 
 
-def words(before: str, after: str) -> list[Piece]:
+def words(before: str, after: str) -> list[ExpressionPiece]:
     """Return what is the same, gone and new, in the order of the text."""
     old, new = _WORD.findall(before), _WORD.findall(after)
-    found: list[Piece] = []
+    found: list[ExpressionPiece] = []
     for tag, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         gone, came = "".join(old[i:j]), "".join(new[k:m])
         if tag == "equal":
-            found.append(Piece("same", gone))
+            found.append(ExpressionPiece("same", gone))
             continue
         if gone:
-            found.append(Piece("gone", gone))
+            found.append(ExpressionPiece("gone", gone))
         if came:
-            found.append(Piece("new", came))
+            found.append(ExpressionPiece("new", came))
     return found

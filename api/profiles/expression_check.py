@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.criteria.profiles.checker import DEAREST
-from engine.criteria.profiles.fields import DERIVED, ITEM, PROXIES, ROOTS, FieldType, derived
+from engine.criteria.profiles.fields import DERIVED, ITEM, PROXIES, ROOTS, FieldType, list_derived
 from engine.criteria.profiles.program import program
 from engine.errors import ProfileRefusedError
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.proxy_features import proxies
 
 
-def checked(expression: str, names: Sequence[str]) -> dict[str, Any]:
+def check_expression(expression: str, names: Sequence[str]) -> dict[str, Any]:
     """Return whether an expression may run: where it does not fit and why, or what it reads.
 
     ``names`` are those of the features.
@@ -20,8 +20,8 @@ def checked(expression: str, names: Sequence[str]) -> dict[str, Any]:
         made = program(expression, features=names)
     except ProfileRefusedError as error:
         why = error.why.removeprefix(f"position {error.at}: ")
-        told = {"fits": False, "at": error.at, "why": why, "steps": None, "reads": []}
-        return told | {"most_steps": DEAREST, "proxies": []}
+        fields = {"fits": False, "at": error.at, "why": why, "steps": None, "reads": []}
+        return fields | {"most_steps": DEAREST, "proxies": []}
     return {
         "fits": True,
         "at": None,
@@ -36,7 +36,7 @@ def checked(expression: str, names: Sequence[str]) -> dict[str, Any]:
 def fields(names: Sequence[str]) -> list[dict[str, Any]]:
     """Return all that an expression may ask for: records, goods, then features."""
     records = [one for root, known in ROOTS.items() for one in _of(f"{root}.", known)]
-    made = (_derived(name) for name in derived(names))
+    made = (_describe_derived(name) for name in list_derived(names))
     return [*records, *_of("goods.", ITEM), *made, *(_feature(name) for name in names)]
 
 
@@ -46,7 +46,7 @@ def _of(prefix: str, known: Mapping[str, FieldType]) -> Iterator[dict[str, Any]]
         yield _field(full, kind.kind, choices=sorted(kind.choices), proxy=full in PROXIES)
 
 
-def _derived(name: str) -> dict[str, Any]:
+def _describe_derived(name: str) -> dict[str, Any]:
     known = DERIVED[name]
     about = {"unit": known.unit, "meaning": known.meaning, "proxy": False}
     return _field(f"features.{name}", "number", **about)

@@ -10,16 +10,16 @@ from fastapi.responses import RedirectResponse
 from api.http.dependencies import RunningService
 from api.profiles import page_forms as profiles_page_forms
 from api.profiles.comparison import Difference, difference
-from api.profiles.expression_check import checked, fields
-from api.profiles.proposals import ReadingProposals
+from api.profiles.expression_check import check_expression, fields
+from api.profiles.proposals import ProposalReader
 from api.service.runtime import Runtime
 from api.web.charts import bars
 from api.web.field_errors import corrections
-from api.web.form_fields import FormError, Mistake, TheReader, line
+from api.web.form_fields import FieldMistake, FormError, TheReader, join_lines
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
-from api.web.translation import Retelling
-from api.web.visitor import Form, TheForm, TheVisitor, Visitor, field
+from api.web.translation import Translator
+from api.web.visitor import Form, TheForm, TheVisitor, Visitor, read_field
 from engine.criteria.profiles.profile import Code as ProfileCode
 from engine.errors import ConflictError, ProfileRefusedError, RecordError, UnknownPostError
 
@@ -27,10 +27,10 @@ router = APIRouter(prefix="/profiles", route_class=PageRoute, include_in_schema=
 Code = Annotated[ProfileCode, Path()]
 STATES = ("proposed", "in_force", "shadow", "expired", "retired")
 """In the order of the list: what waits for somebody comes first."""
-_REFUSED: Mapping[type[Exception], Mistake] = {
-    ProfileRefusedError: Mistake("expression", "refused_expression"),
-    ConflictError: Mistake("code", "taken"),
-    UnknownPostError: Mistake("post", "unknown_enumeration"),
+_REFUSED: Mapping[type[Exception], FieldMistake] = {
+    ProfileRefusedError: FieldMistake("expression", "refused_expression"),
+    ConflictError: FieldMistake("code", "taken"),
+    UnknownPostError: FieldMistake("post", "unknown_enumeration"),
 }
 """What an error of the engine's says of the form."""
 
@@ -38,7 +38,7 @@ _REFUSED: Mapping[type[Exception], Mistake] = {
 @router.get("")
 async def show_all(request: Request, runtime: RunningService, visitor: TheVisitor) -> Response:
     """Show every profile by where it stands."""
-    found = await asyncio.to_thread(ReadingProposals(runtime).profiles)
+    found = await asyncio.to_thread(ProposalReader(runtime).profiles)
     by_state = {state: [one for one in found if one["state"] == state] for state in STATES}
     return page(
         request, "profiles.html", visitor=visitor, by_state=by_state, twin="/v1/profiles"
@@ -81,7 +81,7 @@ async def propose(
     except tuple(_REFUSED) as error:
         return await _editor(request, visitor, form, wrong=(_REFUSED[type(error)],))
     except RecordError as error:
-        wrong = (Mistake(error.field, error.rule),)
+        wrong = (FieldMistake(error.field, error.rule),)
         return await _editor(request, visitor, form, wrong=wrong)
     return RedirectResponse(f"/profiles/{code}?done=proposed", 303)
 
@@ -95,10 +95,10 @@ async def show(
     against: Annotated[str, Query(max_length=32)] = "",
 ) -> Response:
     """Show one profile: what it asks, what it would have done, what became of its matches."""
-    known = await asyncio.to_thread(ReadingProposals(runtime).profiles)
+    known = await asyncio.to_thread(ProposalReader(runtime).profiles)
     found = next((one for one in known if one["code"] == code), None)
     if found is None:
-        found = await asyncio.to_thread(ReadingProposals(runtime).profile, code)  # raises
+        found = await asyncio.to_thread(ProposalReader(runtime).profile, code)  # raises
     others = [one for one in known if one["code"] != code]
     figures = found["backtest"] or {}
     return page(
@@ -108,7 +108,7 @@ async def show(
         twin=f"/v1/profiles/{code}",
         found=found,
         chart=bars(figures.get("daily_matches", [])),
-        difference=_compared(found, others, against),
+        difference=_compare_profiles(found, others, against),
         others=[one["code"] for one in others if one["state"] in ("in_force", "shadow")],
         successors=[one for one in others if one["instead_of"] == code],
         done=request.query_params.get("done", ""),
@@ -143,11 +143,11 @@ async def backtest(
 
 
 def _begin(runtime: Runtime, known: str | None) -> dict[str, list[str]]:
-    found = None if known is None else ReadingProposals(runtime).profile(known)
+    found = None if known is None else ProposalReader(runtime).profile(known)
     return profiles_page_forms.fresh(runtime, found)
 
 
-def _compared(
+def _compare_profiles(
     found: Mapping[str, Any], others: list[dict[str, Any]], against: str
 ) -> Difference | None:
     """Compare a profile with the one asked for, else with the one whose place it shall take."""
@@ -157,7 +157,7 @@ def _compared(
 
 
 async def _editor(
-    request: Request, visitor: Visitor, form: Form, *, wrong: Sequence[Mistake] = ()
+    request: Request, visitor: Visitor, form: Form, *, wrong: Sequence[FieldMistake] = ()
 ) -> Response:
     runtime: Runtime = request.app.state.runtime
     offered = await asyncio.to_thread(fields, runtime.plan.names)
@@ -178,10 +178,12 @@ async def _editor(
 async def _check(request: Request, form: Form) -> dict[str, Any]:
     """Return what a check of the expression in the editor says, none where it is empty."""
     names = request.app.state.runtime.plan.names
-    written = line(field(form, "expression"))
-    said = await asyncio.to_thread(checked, written, names) if written else None
-    why = Retelling(speech_of(request)).refusal(said["why"]) if said and said["why"] else None
-    return {"written": written, "checked": said, "why": why}
+    written = join_lines(read_field(form, "expression"))
+    result = await asyncio.to_thread(check_expression, written, names) if written else None
+    why = (
+        Translator(speech_of(request)).refusal(result["why"]) if result and result["why"] else None
+    )
+    return {"written": written, "checked": result, "why": why}
 
 
 def _families(offered: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api.profiles.proposals import Approval, Proposing, Retirement
+from api.profiles.proposals import Approval, ProposalWriter, Retirement
 from api.service.runtime import Runtime
-from api.web.form_fields import FormReader, Mistake
-from api.web.i18n import Speech
+from api.web.form_fields import FieldMistake, FormReader
+from api.web.i18n import ReaderLocale
 from api.web.number_parsing import write_number
 from api.web.visitor import Form, Visitor
 from engine.criteria.dual_control import Matter
@@ -18,17 +18,17 @@ USUAL_DAYS = 90
 """How long a profile is valid unless somebody says otherwise."""
 
 
-def profile(runtime: Runtime, visitor: Visitor, form: Form, speech: Speech) -> str:
+def profile(runtime: Runtime, visitor: Visitor, form: Form, speech: ReaderLocale) -> str:
     """Propose a profile with its backtest and return its code; raises ``FormError``."""
     reader = FormReader(form, speech)
-    proposed = reader.finish(reader.record(ProfileProposal, _said(reader)))
-    proposing = Proposing(runtime, visitor.caller)
+    proposed = reader.finish(reader.record(ProfileProposal, _read_proposal(reader)))
+    proposing = ProposalWriter(runtime, visitor.caller)
     proposing.profile(proposed)
     proposing.first_backtest(proposed.code)
     return proposed.code
 
 
-def _said(reader: FormReader) -> dict[str, Any]:
+def _read_proposal(reader: FormReader) -> dict[str, Any]:
     return reader.texts("code", "title", "channel", "post", "note", "instead_of") | {
         "expression": reader.text("expression"),
         "percentage": reader.number("percentage"),
@@ -62,9 +62,9 @@ def approve(
     runtime: Runtime, visitor: Visitor, matter: Matter, subject: str, reader: FormReader
 ) -> None:
     """Agree to what waits; raises ``FormError``."""
-    said = {"shadow": reader.text("shadow") == "1"} | reader.texts("note")
-    approval = reader.finish(reader.record(Approval, said))
-    Proposing(runtime, visitor.caller).approve(matter, subject, approval)
+    fields = {"shadow": reader.text("shadow") == "1"} | reader.texts("note")
+    approval = reader.finish(reader.record(Approval, fields))
+    ProposalWriter(runtime, visitor.caller).approve(matter, subject, approval)
 
 
 def retire(
@@ -72,33 +72,33 @@ def retire(
 ) -> None:
     """Propose that something leaves; raises ``FormError``."""
     wanted = reader.finish(reader.record(Retirement, reader.texts("reason")))
-    Proposing(runtime, visitor.caller).retire(matter, subject, wanted)
+    ProposalWriter(runtime, visitor.caller).retire(matter, subject, wanted)
 
 
 def backtest(runtime: Runtime, visitor: Visitor, code: str) -> bool:
     """Run a backtest again and attach it; tell whether that could be done."""
     try:
-        Proposing(runtime, visitor.caller).attach(code, days=USUAL_DAYS)
+        ProposalWriter(runtime, visitor.caller).attach(code, days=USUAL_DAYS)
     except (BusyError, NotEnoughDataError):
         return False
     return True
 
 
-def entry(runtime: Runtime, visitor: Visitor, form: Form, speech: Speech) -> None:
+def entry(runtime: Runtime, visitor: Visitor, form: Form, speech: ReaderLocale) -> None:
     """Propose an entry of the watch list; raises ``FormError``."""
     reader = FormReader(form, speech)
     kind, named, once = reader.text("kind"), reader.text("identifier"), reader.once()
-    said = reader.texts("note") | {"reason": reader.text("reason")}
+    fields = reader.texts("note") | {"reason": reader.text("reason")}
     if kind in NAMED and named:
-        said[kind] = named
-    said["expiry"] = reader.day("expiry", is_last=True)
-    said["look_alikes"] = reader.text("look_alikes") == "1"
-    made = reader.record(WatchEntry, said)
+        fields[kind] = named
+    fields["expiry"] = reader.day("expiry", is_last=True)
+    fields["look_alikes"] = reader.text("look_alikes") == "1"
+    made = reader.record(WatchEntry, fields)
     reader.mistakes = [_at_identifier(one, kind) for one in reader.mistakes]
-    Proposing(runtime, visitor.caller, once).entry(reader.finish(made))
+    ProposalWriter(runtime, visitor.caller, once).entry(reader.finish(made))
 
 
-def _at_identifier(mistake: Mistake, kind: str) -> Mistake:
+def _at_identifier(mistake: FieldMistake, kind: str) -> FieldMistake:
     """Return a mistake at the one field where the form asks for identifiers of every kind."""
     is_there = mistake.at in ("", kind)
-    return Mistake("identifier", mistake.rule, mistake.values) if is_there else mistake
+    return FieldMistake("identifier", mistake.rule, mistake.values) if is_there else mistake

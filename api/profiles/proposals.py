@@ -17,7 +17,7 @@ from api.auth.callers import Caller
 from api.http.guards import check_post
 from api.service.runtime import Runtime
 from engine.criteria import dual_control, watchlist
-from engine.criteria.dual_control import Matter, Standing, standing
+from engine.criteria.dual_control import ApprovalState, Matter, read_approval_state
 from engine.criteria.profiles import profile as profiles_profile
 from engine.criteria.profiles.parser import LONGEST
 from engine.criteria.profiles.profile import Profile, ProfileChannel, ProfileProposal, Trial
@@ -31,9 +31,9 @@ from engine.errors import (
     NotEnoughDataError,
     RecordError,
 )
-from engine.journal.batch_worker import Recorded, recorded
+from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.entries import Draft
-from engine.journal.idempotency import Claim, claim, taken
+from engine.journal.idempotency import IdempotencyClaim, claim, find_holders
 from engine.queue.profile_outcomes import Audit, audit
 
 Days = Annotated[int, Field(ge=1, le=366)]
@@ -75,7 +75,7 @@ class BacktestAsked(Record):
     days: Days = 90
 
 
-class Proposing:
+class ProposalWriter:
     """Takes the steps of one caller."""
 
     def __init__(self, runtime: Runtime, caller: Caller, key: str | None = None) -> None:
@@ -83,7 +83,7 @@ class Proposing:
         self._caller = caller
         self._key = caller.own(key)
 
-    def profile(self, proposed: ProfileProposal) -> Recorded:
+    def profile(self, proposed: ProfileProposal) -> StoredRecord:
         """Propose a profile."""
         self._check(proposed.expression)
         self._reach(proposed.post)
@@ -107,15 +107,15 @@ class Proposing:
 
         return self._once(asked, draft)
 
-    def entry(self, entry: WatchEntry) -> Recorded:
+    def entry(self, entry: WatchEntry) -> StoredRecord:
         """Propose an entry of the watch list."""
         return self._listed(entry, "watchlist_proposed", watchlist.propose)
 
-    def notice(self, told: Notice) -> Recorded:
+    def notice(self, told: Notice) -> StoredRecord:
         """Put a counterpart's word onto the list."""
         return self._listed(told, "watchlist_noticed", watchlist.notice)
 
-    def _listed(self, entry: Any, kind: str, made: Callable[..., Draft]) -> Recorded:
+    def _listed(self, entry: Any, kind: str, made: Callable[..., Draft]) -> StoredRecord:
         source = entry.source_post or self._caller.post
         if source is not None:
             check_post(self._runtime, self._caller, source)
@@ -129,11 +129,11 @@ class Proposing:
             ),
         )
 
-    def approve(self, matter: Matter, subject: str, approval: Approval) -> Recorded:
+    def approve(self, matter: Matter, subject: str, approval: Approval) -> StoredRecord:
         """Agree to what waits about one thing."""
 
         def draft(connection: Connection) -> Draft:
-            now = standing(connection, matter, subject)
+            now = read_approval_state(connection, matter, subject)
             self._reach(now.content.get("post"), matter)
             by, shadow = self._caller.person, approval.shadow
             self._must_count(matter, now)
@@ -149,11 +149,11 @@ class Proposing:
 
         return self._step("approval", matter, subject, approval, draft=draft)
 
-    def retire(self, matter: Matter, subject: str, wanted: Retirement) -> Recorded:
+    def retire(self, matter: Matter, subject: str, wanted: Retirement) -> StoredRecord:
         """Propose that something leaves."""
 
         def draft(connection: Connection) -> Draft:
-            now = standing(connection, matter, subject)
+            now = read_approval_state(connection, matter, subject)
             self._reach(now.content.get("post"), matter)
             is_lapsed = now.leaving is not None and not self._is_active(now.leaving.by)
             return dual_control.leave(
@@ -170,22 +170,22 @@ class Proposing:
         record: Record,
         *,
         draft: Callable[[Connection], Draft],
-    ) -> Recorded:
+    ) -> StoredRecord:
         with self._runtime.store.read() as connection:
-            pending = standing(connection, matter, subject).pending
+            pending = read_approval_state(connection, matter, subject).pending
         about = f"{matter}:{subject}"
         name = f"{about}:{what}:{pending}:{self._caller.person}"
         kind, key = f"{matter}_{what}", self._key
         return self._once(claim(kind, record, post="", name=name, key=key, about=about), draft)
 
-    def attach(self, code: str, *, days: int) -> Recorded:
+    def attach(self, code: str, *, days: int) -> StoredRecord:
         """Run a backtest of a proposed profile and attach it."""
         name = f"profile:{code}:backtest:{secrets.token_hex(8)}"
         asked = claim(f"{code}_backtested", Period(days=days), post="", name=name, key=self._key)
         if (known := self._runtime.recording.before(asked)) is not None:
             return known
         with self._runtime.store.read() as connection:
-            found = profiles_profile.read(standing(connection, "profile", code))
+            found = profiles_profile.read(read_approval_state(connection, "profile", code))
         self._reach(found.proposed.post)
         figures = self._runtime.backtests.run(found.proposed.trial, days=days)
         by, state = self._caller.person, found.standing.state
@@ -196,10 +196,12 @@ class Proposing:
         """Return the figures made when a profile was proposed; None where they cannot be made."""
         name, runtime = f"profile:{code}:first-backtest", self._runtime
         with runtime.store.read() as connection:
-            known = taken(connection, [name]).get(name)
+            known = find_holders(connection, [name]).get(name)
             if known is not None:
-                return figures_of(recorded(connection, runtime.journal, known.seq))
-            trial = profiles_profile.read(standing(connection, "profile", code)).proposed.trial
+                return figures_of(read_record(connection, runtime.journal, known.seq))
+            trial = profiles_profile.read(
+                read_approval_state(connection, "profile", code)
+            ).proposed.trial
         try:
             figures = runtime.backtests.run(trial, days=Period().days)
         except (BusyError, NotEnoughDataError):
@@ -227,7 +229,7 @@ class Proposing:
         elif self._caller.post is not None and matter == "profile":
             raise NotAllowedError("this key is for one post: name it in the profile")
 
-    def _must_count(self, matter: Matter, now: Standing) -> None:
+    def _must_count(self, matter: Matter, now: ApprovalState) -> None:
         """Refuse to complete what was begun by a removed person, or by a key without an owner."""
         is_machine = now.leaving is None and now.is_notice  # a counterpart's own key
         first = now.author if now.leaving is None else now.leaving.by
@@ -240,7 +242,7 @@ class Proposing:
     def _now(self, connection: Connection) -> int:
         return self._runtime.journal.now(connection)
 
-    def _once(self, asked: Claim, draft: Callable[[Connection], Draft]) -> Recorded:
+    def _once(self, asked: IdempotencyClaim, draft: Callable[[Connection], Draft]) -> StoredRecord:
         def claimed(connection: Connection) -> Draft:
             made = draft(connection)
             return replace(made, post=asked.post, body={"claim": asked.as_dict(), **made.body})
@@ -248,13 +250,13 @@ class Proposing:
         return self._runtime.recording.once(asked, claimed)
 
 
-def figures_of(found: Recorded) -> dict[str, Any]:
+def figures_of(found: StoredRecord) -> dict[str, Any]:
     """Return the figures of a backtest's record."""
     figures: dict[str, Any] = found.body["figures"]
     return figures
 
 
-def audited(found: Audit) -> dict[str, Any]:
+def audit_matches(found: Audit) -> dict[str, Any]:
     """Return what became of a profile's matches, with intervals."""
     from models.statistics.intervals import share  # scipy: not on the way of a service that starts
 
@@ -270,7 +272,7 @@ def audited(found: Audit) -> dict[str, Any]:
     }
 
 
-class ReadingProposals:
+class ProposalReader:
     """Reads profiles and the watch list, each call in one snapshot."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -286,7 +288,7 @@ class ReadingProposals:
     def profile(self, code: str) -> dict[str, Any]:
         """Return one profile with its backtest; raises ``NotFoundError``."""
         with self._runtime.store.read() as connection:
-            found = profiles_profile.read(standing(connection, "profile", code))
+            found = profiles_profile.read(read_approval_state(connection, "profile", code))
             return self._profile(connection, found, self._as_of(connection))
 
     def entries(self) -> list[dict[str, Any]]:
@@ -294,20 +296,20 @@ class ReadingProposals:
         with self._runtime.store.read() as connection:
             as_of = self._as_of(connection)
             found = dual_control.standings(connection, "watchlist").values()
-            return [watchlist.shown(one, as_of) for one in reversed(list(found))]
+            return [watchlist.entry_as_json(one, as_of) for one in reversed(list(found))]
 
     def entry(self, entry_id: str) -> dict[str, Any]:
         """Return one entry; raises ``NotFoundError``."""
         with self._runtime.store.read() as connection:
-            found = standing(connection, "watchlist", entry_id)
-            return watchlist.shown(found, self._as_of(connection))
+            found = read_approval_state(connection, "watchlist", entry_id)
+            return watchlist.entry_as_json(found, self._as_of(connection))
 
     def _profile(self, connection: Connection, found: Profile, as_of: int) -> dict[str, Any]:
         sequence, journal = found.standing.evidence, self._runtime.journal
         figures = None if sequence is None else journal.body(connection, sequence)["figures"]
-        return profiles_profile.shown(found, as_of) | {
+        return profiles_profile.profile_as_json(found, as_of) | {
             "backtest": figures,
-            "audit": audited(audit(connection, found.code)),
+            "audit": audit_matches(audit(connection, found.code)),
         }
 
     def _as_of(self, connection: Connection) -> int:

@@ -7,15 +7,15 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.http.request_bodies import body_of, optional_body_of
-from api.http.responses import answer, said, takes
-from api.profiles.expression_check import checked, fields
+from api.http.responses import answer, document_problems, takes
+from api.profiles.expression_check import check_expression, fields
 from api.profiles.proposals import (
     Approval,
     BacktestAsked,
     CheckAsked,
     Period,
-    Proposing,
-    ReadingProposals,
+    ProposalReader,
+    ProposalWriter,
     Retirement,
     figures_of,
 )
@@ -31,7 +31,9 @@ from api.profiles.schemas import (
 from engine.criteria.profiles.profile import ProfileProposal
 
 router = APIRouter(
-    prefix="/v1/profiles", tags=["profiles"], responses=said(401, 403, 404, 409, 413, 422, 503)
+    prefix="/v1/profiles",
+    tags=["profiles"],
+    responses=document_problems(401, 403, 404, 409, 413, 422, 503),
 )
 Code = Annotated[str, Path(pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")]
 
@@ -39,7 +41,7 @@ Code = Annotated[str, Path(pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")]
 @router.get("", response_model=Profiles)
 def profiles(_caller: TheCaller, runtime: RunningService) -> Response:
     """Return every profile with its backtest and what became of its matches."""
-    return answer({"profiles": ReadingProposals(runtime).profiles()})
+    return answer({"profiles": ProposalReader(runtime).profiles()})
 
 
 @router.post(
@@ -55,7 +57,7 @@ async def propose(
     proposed: Annotated[ProfileProposal, Depends(body_of(ProfileProposal))],
 ) -> Response:
     """Propose a profile; its backtest over the last 90 days is attached and answered."""
-    proposing = Proposing(runtime, caller, key)
+    proposing = ProposalWriter(runtime, caller, key)
     found = await asyncio.to_thread(proposing.profile, proposed)
     figures = await asyncio.to_thread(proposing.first_backtest, proposed.code)
     return answer(runtime.acknowledged_step(found) | {"backtest": figures}, 201)
@@ -68,7 +70,7 @@ async def try_out(
     asked: Annotated[BacktestAsked, Depends(body_of(BacktestAsked))],
 ) -> Response:
     """Return what an expression would have done; nothing is recorded."""
-    return answer(await asyncio.to_thread(Proposing(runtime, caller).try_out, asked))
+    return answer(await asyncio.to_thread(ProposalWriter(runtime, caller).try_out, asked))
 
 
 @router.post("/checks", response_model=ProfileCheck, openapi_extra=takes(CheckAsked))
@@ -78,7 +80,7 @@ async def check(
     asked: Annotated[CheckAsked, Depends(body_of(CheckAsked))],
 ) -> Response:
     """Say where an expression does not fit, or what it would read; nothing is recorded."""
-    return answer(await asyncio.to_thread(checked, asked.expression, runtime.plan.names))
+    return answer(await asyncio.to_thread(check_expression, asked.expression, runtime.plan.names))
 
 
 @router.get("/fields", response_model=ProfileFields)
@@ -90,7 +92,7 @@ def offered(_caller: TheCaller, runtime: RunningService) -> Response:
 @router.get("/{code}", response_model=ProfileView)
 def profile(_caller: TheCaller, runtime: RunningService, code: Code) -> Response:
     """Return one profile."""
-    return answer(ReadingProposals(runtime).profile(code))
+    return answer(ProposalReader(runtime).profile(code))
 
 
 @router.post(
@@ -107,7 +109,7 @@ async def attach(
     period: Annotated[Period, Depends(optional_body_of(Period))],
 ) -> Response:
     """Run the backtest of a profile again and attach it in place of the last one."""
-    proposing = Proposing(runtime, caller, key)
+    proposing = ProposalWriter(runtime, caller, key)
     found = await asyncio.to_thread(proposing.attach, code, days=period.days)
     return answer(runtime.acknowledged_step(found) | {"backtest": figures_of(found)}, 201)
 
@@ -126,7 +128,7 @@ async def approve(
     approval: Annotated[Approval, Depends(optional_body_of(Approval))],
 ) -> Response:
     """Agree to what waits: that it comes into force, or that it leaves; never its author."""
-    proposing = Proposing(runtime, caller, key)
+    proposing = ProposalWriter(runtime, caller, key)
     found = await asyncio.to_thread(proposing.approve, "profile", code, approval)
     return answer(runtime.acknowledged_step(found), 201)
 
@@ -145,6 +147,6 @@ async def retire(
     wanted: Annotated[Retirement, Depends(body_of(Retirement))],
 ) -> Response:
     """Propose that a profile leaves; it stays until another person approves that."""
-    proposing = Proposing(runtime, caller, key)
+    proposing = ProposalWriter(runtime, caller, key)
     found = await asyncio.to_thread(proposing.retire, "profile", code, wanted)
     return answer(runtime.acknowledged_step(found), 201)

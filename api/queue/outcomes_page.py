@@ -15,7 +15,7 @@ from api.service.runtime import Runtime
 from api.web.record_defaults import UNREAD
 from engine.domain.time_units import moment
 from engine.journal.journal import BODIES, JOURNAL
-from engine.queue.queue import INSPECTION, RELEASE, Filed, last_of_crossing
+from engine.queue.queue import INSPECTION, RELEASE, QueuedDecision, last_of_crossing
 
 MOST_LISTED = 50
 """Acts and releases that the page lists, the last of all."""
@@ -23,7 +23,7 @@ _J = JOURNAL.c
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class QueueOutcome:
     """How one vehicle left the queue."""
 
     decision_id: str
@@ -35,23 +35,23 @@ class Outcome:
     """Outcome of its inspection act; None where it was released without one."""
 
 
-def outcomes(runtime: Runtime, post: str) -> Sequence[Outcome]:
+def outcomes(runtime: Runtime, post: str) -> Sequence[QueueOutcome]:
     """Return the acts and releases of a post in its running shift, the newest first."""
     found = []
     with runtime.store.read() as snapshot:
         shift = runtime.settings.shifts.shift(post, runtime.journal.now(snapshot))
-        for row in snapshot.execute(_left(post, since=shift.opens_at)):
+        for row in snapshot.execute(_select_departures(post, since=shift.opens_at)):
             body = json.loads(row.body)
             known = last_of_crossing(snapshot, body["crossing_id"])
             if known is not None:
-                crossing = _crossing(runtime, snapshot, known)
+                crossing = _read_crossing(runtime, snapshot, known)
                 act = body.get("inspection", {}).get("outcome")
                 at, by = moment(row.known_at), body.get("by")
-                found.append(Outcome(known.decision_id, crossing, at, by, act))
+                found.append(QueueOutcome(known.decision_id, crossing, at, by, act))
     return found
 
 
-def _left(post: str, *, since: int) -> Select[tuple[int, bytes]]:
+def _select_departures(post: str, *, since: int) -> Select[tuple[int, bytes]]:
     return (
         select(_J.known_at, BODIES.c.body)
         .join(BODIES, BODIES.c.seq == _J.seq)
@@ -61,6 +61,6 @@ def _left(post: str, *, since: int) -> Select[tuple[int, bytes]]:
     )
 
 
-def _crossing(runtime: Runtime, snapshot: Connection, known: Filed) -> dict[str, Any]:
+def _read_crossing(runtime: Runtime, snapshot: Connection, known: QueuedDecision) -> dict[str, Any]:
     crossing: dict[str, Any] = runtime.journal.body(snapshot, known.seq)["arrival"]["crossing"]
     return UNREAD | crossing

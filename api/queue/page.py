@@ -19,7 +19,7 @@ from api.queue.page_data import desk, mark
 from api.service.runtime import Runtime
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
-from api.web.translation import Retelling
+from api.web.translation import Translator
 from api.web.visitor import TheVisitor
 from engine.domain.records import PostCode, VehicleClass
 from engine.errors import NotAuthenticatedError
@@ -74,7 +74,7 @@ async def show(
         lanes=sorted({one.crossing["vehicle_class"] for one in found.vehicles} | ({lane} - {""})),
         is_blind=is_blind,
         left=await asyncio.to_thread(outcomes, runtime, post),
-        retell=Retelling(speech_of(request)),
+        retell=Translator(speech_of(request)),
     )
 
 
@@ -97,7 +97,7 @@ async def events(
 async def _changes(runtime: Runtime, post: str, cookie: str, caller: Caller) -> AsyncIterator[str]:
     """Yield what to say, until the session or its person's role or post is another."""
     yield "retry: 1000\n\n"
-    told, quiet, believed = "", 0, time.monotonic() + SESSION_SECONDS
+    text, quiet, believed = "", 0, time.monotonic() + SESSION_SECONDS
     while True:
         if time.monotonic() >= believed:
             if not await _still_is(runtime, cookie, caller):
@@ -105,8 +105,8 @@ async def _changes(runtime: Runtime, post: str, cookie: str, caller: Caller) -> 
             believed = time.monotonic() + SESSION_SECONDS
         now = await asyncio.to_thread(mark, runtime, post)
         quiet += 1
-        if now != told:
-            told, quiet = now, 0
+        if now != text:
+            text, quiet = now, 0
             yield f"event: queue\ndata: {now}\n\n"
         elif quiet % LOOKS_A_PING == 0:
             yield ": still here\n\n"

@@ -18,17 +18,17 @@ from api.web.record_defaults import UNREAD
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
 from engine.domain.time_units import MINUTE, moment
 from engine.journal.journal import BODIES
-from engine.queue.queue import DECISIONS, Filed, waiting
+from engine.queue.queue import DECISIONS, QueuedDecision, list_waiting
 from engine.queue.reviews import order_of_review
 from engine.selection.policy import INSPECTED, Channel
 from engine.shifts.rosters import ROSTERS
-from engine.shifts.workload import Running
+from engine.shifts.workload import OpenShiftLoad
 
 _D = DECISIONS.c
 
 
 @dataclass(frozen=True, slots=True)
-class Vehicle:
+class WaitingVehicle:
     """One waiting vehicle."""
 
     position: int
@@ -53,7 +53,7 @@ class Vehicle:
 
 
 @dataclass(frozen=True, slots=True)
-class Meter:
+class MinutesMeter:
     """One channel's minutes in the shift."""
 
     channel: str
@@ -73,26 +73,26 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class QueueView:
     """A post's queue as of a moment."""
 
     as_of: datetime
     closes_at: datetime
-    vehicles: Sequence[Vehicle]
-    meters: Sequence[Meter]
+    vehicles: Sequence[WaitingVehicle]
+    meters: Sequence[MinutesMeter]
     mark: str
     """Changes with whatever is shown here, but for the passing of time."""
 
 
-def desk(runtime: Runtime, post: str, *, is_blind: bool) -> Desk:
+def desk(runtime: Runtime, post: str, *, is_blind: bool) -> QueueView:
     """Return a post's queue; a blind reader gets no reasons."""
     with runtime.store.read() as snapshot:
         as_of = runtime.journal.now(snapshot)
-        known = waiting(snapshot, post, as_of=as_of)
+        known = list_waiting(snapshot, post, as_of=as_of)
         bodies = _bodies(snapshot, [one.seq for one in known])
         shift = runtime.settings.shifts.shift(post, as_of)
         running = runtime.workload.running(snapshot, shift, now=as_of)
-        done = _inspected(snapshot, post, since=shift.opens_at)
+        done = _sum_inspected(snapshot, post, since=shift.opens_at)
         shown = _mark(snapshot, post, known, since=shift.opens_at)
         for one in known:
             if one.seq in bodies and not bodies[one.seq]["decision"]["search_order"]:
@@ -104,7 +104,7 @@ def desk(runtime: Runtime, post: str, *, is_blind: bool) -> Desk:
         for position, one in enumerate(known, 1)
         if one.seq in bodies
     ]
-    return Desk(moment(as_of), moment(shift.closes_at), _cut(vehicles, meters), meters, shown)
+    return QueueView(moment(as_of), moment(shift.closes_at), _cut(vehicles, meters), meters, shown)
 
 
 def mark(runtime: Runtime, post: str) -> str:
@@ -112,10 +112,10 @@ def mark(runtime: Runtime, post: str) -> str:
     with runtime.store.read() as snapshot:
         now = runtime.journal.now(snapshot)
         since = runtime.settings.shifts.shift(post, now).opens_at
-        return _mark(snapshot, post, waiting(snapshot, post, as_of=now), since=since)
+        return _mark(snapshot, post, list_waiting(snapshot, post, as_of=now), since=since)
 
 
-def _mark(snapshot: Connection, post: str, known: Sequence[Filed], *, since: int) -> str:
+def _mark(snapshot: Connection, post: str, known: Sequence[QueuedDecision], *, since: int) -> str:
     decided = snapshot.execute(
         select(func.max(_D.known_at), func.count(_D.act_seq)).where(
             _D.post == post, _D.known_at >= since
@@ -132,7 +132,7 @@ def _bodies(snapshot: Connection, seqs: Sequence[int]) -> dict[int, dict[str, An
     return {row.seq: json.loads(row.body) for row in snapshot.execute(query)}
 
 
-def _inspected(snapshot: Connection, post: str, *, since: int) -> dict[Channel, float]:
+def _sum_inspected(snapshot: Connection, post: str, *, since: int) -> dict[Channel, float]:
     """Return the expected minutes of the vehicles that were inspected in the shift, by channel."""
     query = (
         select(_D.channel, func.sum(_D.minutes))
@@ -143,8 +143,8 @@ def _inspected(snapshot: Connection, post: str, *, since: int) -> dict[Channel, 
 
 
 def _meter(
-    runtime: Runtime, running: Running, channel: Channel, done: Mapping[Channel, float]
-) -> Meter:
+    runtime: Runtime, running: OpenShiftLoad, channel: Channel, done: Mapping[Channel, float]
+) -> MinutesMeter:
     side = running.sides().get(channel)
     means = running.usual.means
     policy = running.policy(
@@ -152,8 +152,10 @@ def _meter(
     )
     share = policy.red_share if channel is Channel.RED else policy.yellow_share
     if side is None:
-        return Meter(channel.code, None, 0.0, 0.0, 0.0, 0.0, 0.0, share, is_oversubscribed=False)
-    return Meter(
+        return MinutesMeter(
+            channel.code, None, 0.0, 0.0, 0.0, 0.0, 0.0, share, is_oversubscribed=False
+        )
+    return MinutesMeter(
         channel.code,
         side.minutes,
         side.spent.ours,
@@ -167,11 +169,11 @@ def _meter(
 
 
 def _vehicle(
-    position: int, known: Filed, body: Mapping[str, Any], *, as_of: int, is_blind: bool
-) -> Vehicle:
+    position: int, known: QueuedDecision, body: Mapping[str, Any], *, as_of: int, is_blind: bool
+) -> WaitingVehicle:
     decision, channel = body["decision"], Channel(known.place // CHANNEL_STEP)
     order, reasons = decision["search_order"], decision["reasons"]
-    return Vehicle(
+    return WaitingVehicle(
         position=position,
         decision_id=known.decision_id,
         channel=channel.code,
@@ -186,7 +188,9 @@ def _vehicle(
     )
 
 
-def _cut(vehicles: Sequence[Vehicle], meters: Sequence[Meter]) -> list[Vehicle]:
+def _cut(
+    vehicles: Sequence[WaitingVehicle], meters: Sequence[MinutesMeter]
+) -> list[WaitingVehicle]:
     """Tell which vehicles fit into what is left of their channel's minutes, in their order."""
     free = {one.channel: one.free for one in meters if one.minutes is not None}
     found = []

@@ -32,7 +32,7 @@ async def first(request: Request, runtime: RunningService, visitor: TheVisitor) 
 def _posts(runtime: Runtime) -> list[dict[str, Any]]:
     with runtime.store.read() as snapshot:
         as_of = runtime.journal.head(snapshot).as_of
-        waiting = _waiting(snapshot, since=as_of - DAY)
+        waiting = _count_waiting(snapshot, since=as_of - DAY)
     known = runtime.network.posts
     codes = sorted({*known, *waiting})
     return [
@@ -46,7 +46,7 @@ def _posts(runtime: Runtime) -> list[dict[str, Any]]:
     ]
 
 
-def _waiting(snapshot: Connection, *, since: int) -> dict[str, dict[str, int]]:
+def _count_waiting(snapshot: Connection, *, since: int) -> dict[str, dict[str, int]]:
     """Return how many vehicles wait at each post, by channel."""
     column = DECISIONS.c
     query = (

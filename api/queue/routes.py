@@ -4,14 +4,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from api.decisions.reads import Reading
+from api.decisions.reads import DecisionReader
 from api.decisions.schemas import Queue
 from api.http.dependencies import RunningService, TheCaller
 from api.http.guards import check_path
-from api.http.responses import answer, said
+from api.http.responses import answer, document_problems
 from engine.domain.records import PostCode
 
-router = APIRouter(prefix="/v1/posts", tags=["queue"], responses=said(401, 403, 404, 422, 503))
+router = APIRouter(
+    prefix="/v1/posts", tags=["queue"], responses=document_problems(401, 403, 404, 422, 503)
+)
 
 
 @router.get("/{post}/queue", response_model=Queue)
@@ -20,4 +22,4 @@ def queue(
 ) -> Response:
     """Return the waiting vehicles in the order of the search."""
     check_path(runtime, caller, post)
-    return answer(Reading(runtime).queue(post, caller))
+    return answer(DecisionReader(runtime).queue(post, caller))

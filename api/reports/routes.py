@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from api.http.dependencies import IdempotencyKey, RunningService, Team, TheCaller
 from api.http.guards import check_arrival, post_of
 from api.http.request_bodies import ReportedAct, body_of, optional_body_of, reported_arrival
-from api.http.responses import answer, said, takes
+from api.http.responses import answer, document_problems, takes
 from api.http.schema_base import Acknowledged, AcknowledgedAct
 from engine.domain.records import Arrival, Identifier, Seizure
 from engine.journal.idempotency import claim, crossing_name, inspection_name, seizure_name
@@ -20,7 +20,9 @@ from engine.selection.team_assignment import Handling
 from engine.targeting.find_confirmation import SEIZURE
 from engine.targeting.reports import CROSSING, ReleaseReason
 
-router = APIRouter(prefix="/v1", tags=["acts"], responses=said(401, 403, 404, 409, 413, 422, 503))
+router = APIRouter(
+    prefix="/v1", tags=["acts"], responses=document_problems(401, 403, 404, 409, 413, 422, 503)
+)
 
 
 @router.post(
@@ -69,7 +71,7 @@ async def seize(
 
 
 crossings_router = APIRouter(
-    prefix="/v1/crossings", tags=["crossings"], responses=said(401, 403, 422, 503)
+    prefix="/v1/crossings", tags=["crossings"], responses=document_problems(401, 403, 422, 503)
 )
 
 
@@ -77,7 +79,7 @@ crossings_router = APIRouter(
     "",
     status_code=201,
     response_model=Acknowledged,
-    responses=said(409, 413),
+    responses=document_problems(409, 413),
     openapi_extra=takes(Arrival),
 )
 async def record(
@@ -99,7 +101,7 @@ async def record(
     "/{crossing_id:path}/release",  # an identifier may hold a slash, which comes as one from %2F
     status_code=201,
     response_model=Acknowledged,
-    responses=said(404, 409, 413),
+    responses=document_problems(404, 409, 413),
     openapi_extra=takes(ReleaseReason, is_owed=False),
 )
 async def release(

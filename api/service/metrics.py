@@ -16,7 +16,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from engine.errors import StoreUnavailableError
-from engine.journal.batch_worker import Recorded
+from engine.journal.batch_worker import StoredRecord
 from engine.journal.journal import Journal
 from engine.queue.queue import waiting_at_posts
 from engine.storage.database import Store
@@ -111,7 +111,7 @@ class Metrics:
         self.power_refused.labels(kind).inc()
         structlog.get_logger().warning("power_refused", kind=kind, why=_UNBACKED)
 
-    def decided(self, found: Recorded) -> None:
+    def decided(self, found: StoredRecord) -> None:
         """Count one answered decision; an answer that is repeated brings its secrets no nearer."""
         decision: dict[str, Any] = found.body["decision"]
         self.decisions.labels(decision["channel"], decision["mode"]).inc()
@@ -125,7 +125,7 @@ class Metrics:
 
     def _tell(self) -> None:
         """Let out the oldest decisions, as many as it takes for one batch of red ones."""
-        told = 0
+        value = 0
         for seq in sorted(self._kept):
             secret = self._kept.pop(seq)
             self._told = seq
@@ -133,10 +133,10 @@ class Metrics:
                 self.random.inc()
             if secret.percentile is not None:
                 self.percentiles.observe(secret.percentile)
-            told += secret.is_red
-            if told == self._together:
+            value += secret.is_red
+            if value == self._together:
                 break
-        self._reds -= told
+        self._reds -= value
 
 
 def exposition(metrics: Metrics, store: Store, journal: Journal) -> bytes:

@@ -23,7 +23,7 @@ _LOG = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ServingState:
     """What serves, and why it is not something better."""
 
     in_force: InForce
@@ -60,7 +60,7 @@ class ModelWatch:
         self._seconds = seconds
         self._refused = refused
         self._trial = trial
-        self._standing = Standing(InForce(None, "rules_only"), None, "no model is in force")
+        self._standing = ServingState(InForce(None, "rules_only"), None, "no model is in force")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model-watch", daemon=True)
 
@@ -76,7 +76,7 @@ class ModelWatch:
             self._thread.join()
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> ServingState:
         """What serves now."""
         return self._standing
 
@@ -104,9 +104,9 @@ class ModelWatch:
         if (now.trial, now.trial_why) != before:
             _LOG.info("trial", wanted=trial and trial.challenger, why=now.trial_why)
 
-    def _next(self, wanted: str | None, current: Standing) -> Standing:
+    def _next(self, wanted: str | None, current: ServingState) -> ServingState:
         if wanted is None:
-            return Standing(InForce(None, "rules_only"), None, "no model is in force")
+            return ServingState(InForce(None, "rules_only"), None, "no model is in force")
         try:
             scorer = self._load(wanted)
             if scorer.definitions != self._definitions:
@@ -115,10 +115,10 @@ class ModelWatch:
             self._refused()
             scorer_before = current.in_force.scorer
             mode: Mode = "rules_only" if scorer_before is None else "last_good"
-            return Standing(InForce(scorer_before, mode), wanted, type(error).__name__)
-        return Standing(InForce(scorer, "model"), wanted, "")
+            return ServingState(InForce(scorer_before, mode), wanted, type(error).__name__)
+        return ServingState(InForce(scorer, "model"), wanted, "")
 
-    def _beside(self, trial: OnTrial | None, known: Challenger | None) -> Standing:
+    def _beside(self, trial: OnTrial | None, known: Challenger | None) -> ServingState:
         """Return what serves together with the challenger of a trial, if that can serve."""
         standing = self._standing
         if trial == standing.trial and not standing.trial_why:
@@ -152,6 +152,6 @@ class ModelWatch:
                 fault(error, route="model-watch")
 
 
-def _of_model(standing: Standing) -> tuple[object, ...]:
+def _of_model(standing: ServingState) -> tuple[object, ...]:
     """Return what is logged of the model in force when it changes."""
     return standing.in_force.scorer, standing.in_force.mode, standing.wanted, standing.why

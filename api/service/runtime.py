@@ -25,7 +25,7 @@ from api.service.model_watcher import ModelWatch
 from api.service.settings import Settings
 from api.service.store_probe import Probe
 from api.service.subprocess_jobs import Backtests, Measurements
-from api.service.thread_bridge import Waking
+from api.service.thread_bridge import LoopBridge
 from engine.audit.decision_replay import Recompute
 from engine.audit.file_anchors import declare_files
 from engine.criteria.dual_control import TwoKeysProjection
@@ -33,12 +33,12 @@ from engine.criteria.profiles.matcher import ProfileMatcher
 from engine.criteria.watchlist import WatchMatcher, WatchProjection
 from engine.decision.role_views import view
 from engine.domain.network import Network, read_home_network
-from engine.domain.plausibility import Present
+from engine.domain.plausibility import MonotonicClock
 from engine.domain.records import Arrival
 from engine.domain.time_units import rfc3339
 from engine.errors import StoreUnavailableError
 from engine.explanation.reasons import Reason
-from engine.journal.batch_worker import Recorded
+from engine.journal.batch_worker import StoredRecord
 from engine.journal.clock import ClockProjection
 from engine.journal.group_commit import Writer
 from engine.journal.idempotency import AnswerProjection
@@ -56,7 +56,7 @@ from engine.shifts.shift_state import ShiftProjection, Shifts
 from engine.shifts.workload import Workload
 from engine.storage.database import Store
 from engine.storage.home import Home
-from engine.targeting.context import Considering
+from engine.targeting.context import DecisionContextBuilder
 from engine.targeting.find_confirmation import FindProjection
 from engine.targeting.reports import Recording
 from engine.targeting.targeting import Targeting
@@ -134,11 +134,11 @@ class Runtime:
     metrics: Metrics
     expiry: QueueExpiry
     probe: Probe
-    present: Present
-    waking: Waking = field(default_factory=Waking)
+    present: MonotonicClock
+    waking: LoopBridge = field(default_factory=LoopBridge)
     executors: Executors = field(default_factory=Executors)
 
-    def answer(self, found: Recorded, *, is_blind: bool) -> dict[str, Any]:
+    def answer(self, found: StoredRecord, *, is_blind: bool) -> dict[str, Any]:
         """Return a decision as one reader may see it, with its receipt."""
         seen = view(
             found.body["decision"],
@@ -149,22 +149,22 @@ class Runtime:
         amends = found.body["inputs"].get("amends")
         return seen if amends is None else seen | {"amends": amends}
 
-    def acknowledged(self, found: Recorded, *, identifier: str) -> dict[str, Any]:
+    def acknowledged(self, found: StoredRecord, *, identifier: str) -> dict[str, Any]:
         """Return that a record stands, with its receipt."""
         return {"kind": found.entry.kind, "id": identifier} | self.stands(found)
 
-    def acknowledged_step(self, found: Recorded) -> dict[str, Any]:
+    def acknowledged_step(self, found: StoredRecord) -> dict[str, Any]:
         """Return that a step about a profile or the watch list stands, and where it led."""
         about = {"id": found.entry.subject, "state": found.body.get("state", "proposed")}
         return {"kind": found.entry.kind} | about | self.stands(found)
 
-    def acknowledged_act(self, found: Recorded) -> dict[str, Any]:
+    def acknowledged_act(self, found: StoredRecord) -> dict[str, Any]:
         """Return that an inspection act stands; why it took place is not the reporter's to know."""
         act: dict[str, Any] = found.body["inspection"]
         names = ("inspection_id", "crossing_id")
         return {name: act[name] for name in names} | self.stands(found)
 
-    def stands(self, found: Recorded) -> dict[str, Any]:
+    def stands(self, found: StoredRecord) -> dict[str, Any]:
         """Return when a record was made, and its receipt."""
         receipt = self.signer.sign(found.entry).to_json()
         return {"recorded_at": rfc3339(found.entry.known_at), "receipt": receipt}
@@ -209,7 +209,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     features = OnlineFeatures(plan, network)
     workload, metrics = Workload(features, network), Metrics()
     watch = ModelWatch(
-        wanted=partial(_wanted, store, models),
+        wanted=partial(_read_version_in_force, store, models),
         load=models.load,
         definitions=plan.digest,
         seconds=settings.model_seconds,
@@ -219,7 +219,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     profiles = ProfileMatcher(
         writer.submit, plan.names, failed=metrics.profile_failed, say=profile_figure
     )
-    considering = Considering(
+    considering = DecisionContextBuilder(
         Shifts(
             store,
             journal,
@@ -286,12 +286,12 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     )
 
 
-def _present(store: Store, journal: Journal) -> Present:
+def _present(store: Store, journal: Journal) -> MonotonicClock:
     with store.read() as connection:
-        return Present(head=journal.head(connection).known_at)
+        return MonotonicClock(head=journal.head(connection).known_at)
 
 
-def _wanted(store: Store, models: Models) -> str | None:
+def _read_version_in_force(store: Store, models: Models) -> str | None:
     with store.read() as connection:
         return models.wanted(connection)
 

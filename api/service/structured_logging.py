@@ -29,12 +29,12 @@ _FRAMES = 6
 """Innermost frames that are named."""
 
 
-def allowed(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def filter_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Let nothing through but the names of the list."""
     return {name: event[name] for name in ALLOWED if name in event}
 
 
-class Library(logging.Handler):
+class LibraryHandler(logging.Handler):
     """Takes what libraries log, and passes on who spoke, how gravely and where; not the words."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -51,13 +51,13 @@ def configure(to: TextIO | None = None) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            allowed,
+            filter_event,
             structlog.processors.JSONRenderer(),
         ],
         logger_factory=structlog.PrintLoggerFactory(to or sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(handlers=[Library()], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[LibraryHandler()], level=logging.WARNING, force=True)
 
 
 def fault(error: BaseException, *, route: str) -> None:

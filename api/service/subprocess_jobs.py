@@ -57,12 +57,12 @@ class _OneAtATime:
 
         A fault of ours is not shown: its text may quote records. It is kept in the home instead.
         """
-        said = stderr.decode("utf-8", "replace")
+        text = stderr.decode("utf-8", "replace")
         kept = self._home.root / f"{what}-error.log"
         with suppress(OSError):
-            kept.write_text(said[-KEPT_CHARACTERS:], "utf-8")
+            kept.write_text(text[-KEPT_CHARACTERS:], "utf-8")
             kept.chmod(0o600)
-        _, mark, sentence = said.rpartition(REFUSED)
+        _, mark, sentence = text.rpartition(REFUSED)
         if not mark:
             return f"the command failed; {kept.name} in the home says how"
         plain = " ".join("".join(c if c.isprintable() else " " for c in sentence).split())
@@ -90,7 +90,7 @@ class Measurements(_OneAtATime):
     """Measures drift, once at a time; recording it is the caller's."""
 
     def run(self, *, days: int) -> dict[str, Any]:
-        """Return the figures of :func:`models.monitoring.drift_monitor.measured`.
+        """Return the figures of :func:`models.monitoring.drift_monitor.measure_drift`.
 
         Raises the same.
         """

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-class Waking:
+class LoopBridge:
     """Wakes the loop in which it is asked to."""
 
     def __init__(self) -> None:

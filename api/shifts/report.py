@@ -24,7 +24,7 @@ from engine.journal.journal import BODIES, JOURNAL
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import INSPECTED, Channel
-from engine.selection.randomization import Shift
+from engine.selection.randomization import ShiftPeriod
 from engine.storage.database import slices
 
 STREAMS = ("score", "profile", "watchlist", "random", "override", "officer")
@@ -35,7 +35,7 @@ _D, _R = DECISIONS.c, REVIEWS.c
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class ReportedDecision:
     """One decision of the period, and the act that answered it."""
 
     channel: Channel
@@ -71,7 +71,7 @@ def report(runtime: Runtime, post: str, at: int) -> dict[str, Any]:
     with runtime.store.read() as snapshot:
         as_of = runtime.journal.head(snapshot).as_of
         until = min(shift.closes_at, as_of)
-        period = _decided(snapshot, post, since=until - WINDOW, until=until)
+        period = _read_decisions(snapshot, post, since=until - WINDOW, until=until)
         of_shift = [one for one in period if one.known_at >= shift.opens_at]
         minutes = _minutes(runtime, snapshot, shift, of_shift, as_of=as_of)
     return {
@@ -88,8 +88,8 @@ def report(runtime: Runtime, post: str, at: int) -> dict[str, Any]:
     }
 
 
-def _figures(decided: Sequence[Decided]) -> dict[str, Any]:
-    of: dict[str, list[Decided]] = defaultdict(list)
+def _figures(decided: Sequence[ReportedDecision]) -> dict[str, Any]:
+    of: dict[str, list[ReportedDecision]] = defaultdict(list)
     for one in decided:
         if one.stream is not None:
             of[one.stream].append(one)
@@ -104,14 +104,14 @@ def _figures(decided: Sequence[Decided]) -> dict[str, Any]:
     }
 
 
-def _stream(name: str, decided: Sequence[Decided]) -> dict[str, Any]:
+def _stream(name: str, decided: Sequence[ReportedDecision]) -> dict[str, Any]:
     from models.statistics.intervals import share  # scipy: not on the way of a service that starts
 
     acts = [one.act for one in decided if one.act is not None]
     full = [act for act in acts if act.is_full]
     hits = sum(act.outcome != "clear" for act in full)
     seizures = sum(act.outcome == "seizure" for act in full)
-    told = [act.minutes for act in acts if act.minutes is not None]
+    values = [act.minutes for act in acts if act.minutes is not None]
     return {
         "stream": name,
         "sent": len(decided),
@@ -121,8 +121,8 @@ def _stream(name: str, decided: Sequence[Decided]) -> dict[str, Any]:
         "seizures": seizures,
         "hit_rate": share(hits, len(full)).as_dict(),
         "seizure_rate": share(seizures, len(full)).as_dict(),
-        "minutes": math.fsum(told),
-        "acts_with_minutes": len(told),
+        "minutes": math.fsum(values),
+        "acts_with_minutes": len(values),
     }
 
 
@@ -145,7 +145,12 @@ def median(values: Sequence[float]) -> dict[str, Any]:
 
 
 def _minutes(
-    runtime: Runtime, snapshot: Connection, shift: Shift, decided: Sequence[Decided], *, as_of: int
+    runtime: Runtime,
+    snapshot: Connection,
+    shift: ShiftPeriod,
+    decided: Sequence[ReportedDecision],
+    *,
+    as_of: int,
 ) -> list[dict[str, Any]]:
     """Return what each channel's minutes went to; only a running shift knows its roster."""
     is_running = as_of < shift.closes_at
@@ -153,7 +158,7 @@ def _minutes(
     found = []
     for channel in reversed(INSPECTED):
         here = [one for one in decided if one.stands is channel]
-        told = [m for one in here if one.act and (m := one.act.minutes) is not None]
+        values = [m for one in here if one.act and (m := one.act.minutes) is not None]
         found.append(
             {
                 "channel": channel.code,
@@ -161,14 +166,16 @@ def _minutes(
                 "vehicles": len(here),
                 "expected": math.fsum(one.minutes for one in here),
                 "inspected": sum(one.act is not None for one in here),
-                "reported": math.fsum(told),
-                "acts_with_minutes": len(told),
+                "reported": math.fsum(values),
+                "acts_with_minutes": len(values),
             }
         )
     return found
 
 
-def _decided(snapshot: Connection, post: str, *, since: int, until: int) -> list[Decided]:
+def _read_decisions(
+    snapshot: Connection, post: str, *, since: int, until: int
+) -> list[ReportedDecision]:
     query = (
         select(_D.decision_id, _D.seq, _D.channel, _D.basis, _D.known_at, _D.minutes, _D.act_seq)
         .where(_D.post == post, _D.known_at >= since, _D.known_at < until)
@@ -180,7 +187,7 @@ def _decided(snapshot: Connection, post: str, *, since: int, until: int) -> list
     first = _first_channels(snapshot, [row.seq for row in rows if row.decision_id in moved])
     acts = _acts(snapshot, [row.act_seq for row in rows if row.act_seq is not None])
     return [
-        Decided(
+        ReportedDecision(
             channel=first.get(row.seq, Channel(row.channel)),
             stands=Channel(row.channel),
             basis=row.basis,

@@ -14,7 +14,7 @@ from api.decisions.schemas import ShiftRoster
 from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.http.guards import check_path
 from api.http.request_bodies import body_of
-from api.http.responses import answer, said, takes
+from api.http.responses import answer, document_problems, takes
 from api.http.schema_base import Acknowledged
 from api.shifts.report import report
 from api.shifts.schemas import ShiftReport
@@ -23,14 +23,16 @@ from engine.domain.time_units import micros, rfc3339
 from engine.journal.idempotency import claim
 from engine.shifts.rosters import ROSTER, Roster
 
-router = APIRouter(prefix="/v1/posts", tags=["roster"], responses=said(401, 403, 404, 422, 503))
+router = APIRouter(
+    prefix="/v1/posts", tags=["roster"], responses=document_problems(401, 403, 404, 422, 503)
+)
 
 
 @router.put(
     "/{post}/roster",
     status_code=201,
     response_model=Acknowledged,
-    responses=said(409, 413),
+    responses=document_problems(409, 413),
     openapi_extra=takes(Roster),
 )
 async def put_roster(
@@ -76,7 +78,7 @@ def read_roster(
 
 
 report_router = APIRouter(
-    prefix="/v1/posts", tags=["shift"], responses=said(401, 403, 404, 422, 503)
+    prefix="/v1/posts", tags=["shift"], responses=document_problems(401, 403, 404, 422, 503)
 )
 
 

@@ -10,10 +10,10 @@ from fastapi.responses import RedirectResponse
 
 from api.http.dependencies import RunningService
 from api.profiles import page_forms as profiles_page_forms
-from api.profiles.proposals import ReadingProposals
+from api.profiles.proposals import ProposalReader
 from api.service.runtime import Runtime
 from api.web.field_errors import corrections
-from api.web.form_fields import FormError, Mistake, TheReader
+from api.web.form_fields import FieldMistake, FormError, TheReader
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
 from api.web.visitor import TheForm, TheVisitor, Visitor
@@ -43,7 +43,9 @@ async def propose(
             profiles_page_forms.entry, runtime, visitor, form, speech_of(request)
         )
     except RecordError as error:
-        return await _page(request, visitor, kept=form, wrong=(Mistake(error.field, error.rule),))
+        return await _page(
+            request, visitor, kept=form, wrong=(FieldMistake(error.field, error.rule),)
+        )
     except FormError as error:
         return await _page(request, visitor, kept=form, wrong=error.mistakes)
     return RedirectResponse("/watchlist?done=proposed", 303)
@@ -72,10 +74,14 @@ async def retire(
 
 
 async def _page(
-    request: Request, visitor: Visitor, *, kept: Kept | None = None, wrong: Sequence[Mistake] = ()
+    request: Request,
+    visitor: Visitor,
+    *,
+    kept: Kept | None = None,
+    wrong: Sequence[FieldMistake] = (),
 ) -> Response:
     runtime: Runtime = request.app.state.runtime
-    found = await asyncio.to_thread(ReadingProposals(runtime).entries)
+    found = await asyncio.to_thread(ProposalReader(runtime).entries)
     return page(
         request,
         "watchlist.html",

@@ -7,14 +7,14 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.http.request_bodies import body_of, optional_body_of
-from api.http.responses import answer, said, takes
-from api.profiles.proposals import Approval, Proposing, ReadingProposals, Retirement
+from api.http.responses import answer, document_problems, takes
+from api.profiles.proposals import Approval, ProposalReader, ProposalWriter, Retirement
 from api.profiles.schemas import AcknowledgedNotice, AcknowledgedStep, WatchEntryView, WatchList
 from engine.criteria.watchlist import NOTICE_CHANNEL, Notice, WatchEntry
 from engine.domain.records import Identifier
 
 router = APIRouter(
-    prefix="/v1", tags=["watchlist"], responses=said(401, 403, 404, 409, 413, 422, 503)
+    prefix="/v1", tags=["watchlist"], responses=document_problems(401, 403, 404, 409, 413, 422, 503)
 )
 EntryId = Annotated[Identifier, Path()]
 
@@ -22,7 +22,7 @@ EntryId = Annotated[Identifier, Path()]
 @router.get("/watchlist", response_model=WatchList)
 def entries(_caller: TheCaller, runtime: RunningService) -> Response:
     """Return every entry, those that left included."""
-    return answer({"entries": ReadingProposals(runtime).entries()})
+    return answer({"entries": ProposalReader(runtime).entries()})
 
 
 @router.post(
@@ -38,14 +38,14 @@ async def propose(
     entry: Annotated[WatchEntry, Depends(body_of(WatchEntry))],
 ) -> Response:
     """Propose an entry; it matches nothing until another person approves it."""
-    found = await asyncio.to_thread(Proposing(runtime, caller, key).entry, entry)
+    found = await asyncio.to_thread(ProposalWriter(runtime, caller, key).entry, entry)
     return answer(runtime.acknowledged_step(found), 201)
 
 
 @router.get("/watchlist/{entry_id}", response_model=WatchEntryView)
 def entry(_caller: TheCaller, runtime: RunningService, entry_id: EntryId) -> Response:
     """Return one entry."""
-    return answer(ReadingProposals(runtime).entry(entry_id))
+    return answer(ProposalReader(runtime).entry(entry_id))
 
 
 @router.post(
@@ -62,7 +62,7 @@ async def approve(
     approval: Annotated[Approval, Depends(optional_body_of(Approval))],
 ) -> Response:
     """Agree to what waits: an entry, its leaving, or that a notice sends to red."""
-    proposing = Proposing(runtime, caller, key)
+    proposing = ProposalWriter(runtime, caller, key)
     found = await asyncio.to_thread(proposing.approve, "watchlist", entry_id, approval)
     return answer(runtime.acknowledged_step(found), 201)
 
@@ -81,7 +81,7 @@ async def retire(
     wanted: Annotated[Retirement, Depends(body_of(Retirement))],
 ) -> Response:
     """Propose that an entry leaves; it stays until another person approves that."""
-    proposing = Proposing(runtime, caller, key)
+    proposing = ProposalWriter(runtime, caller, key)
     found = await asyncio.to_thread(proposing.retire, "watchlist", entry_id, wanted)
     return answer(runtime.acknowledged_step(found), 201)
 
@@ -96,7 +96,7 @@ async def notice(
     told: Annotated[Notice, Depends(body_of(Notice))],
 ) -> Response:
     """Put a counterpart's word onto the watch list at once."""
-    found = await asyncio.to_thread(Proposing(runtime, caller, key).notice, told)
+    found = await asyncio.to_thread(ProposalWriter(runtime, caller, key).notice, told)
     expiry = found.body["content"]["expiry"]
     told_so = {"is_notice": True, "channel": NOTICE_CHANNEL, "expiry": expiry}
     return answer(runtime.acknowledged_step(found) | told_so, 201)

@@ -14,7 +14,7 @@ _TOP = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ChartBar:
     """One upright bar."""
 
     x: float
@@ -27,7 +27,7 @@ class Bar:
 class Bars:
     """Counts side by side, all on one scale that begins at nothing."""
 
-    bars: tuple[Bar, ...]
+    bars: tuple[ChartBar, ...]
     most: float
     mean: float
     mean_y: float
@@ -46,7 +46,7 @@ def bars(values: Sequence[float]) -> Bars | None:
         return (HEIGHT - _TOP) * value / (most or 1.0)
 
     found = (
-        Bar(
+        ChartBar(
             round(place * step, 1),
             round(HEIGHT - height(value), 1),
             round(max(step - 1, 1), 1),
@@ -71,12 +71,12 @@ class Dot:
     high: float
 
 
-def line(across: Sequence[float], up: Sequence[float]) -> str:
+def trace_line(across: Sequence[float], up: Sequence[float]) -> str:
     """Return the points of a line of shares against shares, as SVG takes them."""
     return " ".join(f"{SIDE * x:.1f},{SIDE * (1 - y):.1f}" for x, y in zip(across, up, strict=True))
 
 
-def stretched(share: float) -> float:
+def stretch_share(share: float) -> float:
     """Return where a share stands on an axis that gives small ones more room."""
     return round(SIDE * math.sqrt(min(max(share, 0.0), 1.0)), 1)
 
@@ -85,9 +85,9 @@ def dots(reliability: Mapping[str, Sequence[float]]) -> list[Dot]:
     """Return bins of stated chances against what was found, both axes stretched near 0."""
     names = ("said", "came", "low", "high")
     return [
-        Dot(*(stretched(said), *(round(SIDE - stretched(one), 1) for one in found)))
-        for said, *found in zip(*(reliability[name] for name in names), strict=True)
-        if math.isfinite(said)
+        Dot(*(stretch_share(value), *(round(SIDE - stretch_share(one), 1) for one in found)))
+        for value, *found in zip(*(reliability[name] for name in names), strict=True)
+        if math.isfinite(value)
     ]
 
 

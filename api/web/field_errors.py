@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from api.web.form_fields import Mistake
-from api.web.i18n import Speech
+from api.web.form_fields import FieldMistake
+from api.web.i18n import ReaderLocale
 from api.web.labels import TABLES
 from api.web.message_patterns import N_
 
@@ -73,7 +73,7 @@ class Correction:
     text: str
 
 
-def corrections(mistakes: Sequence[Mistake], speech: Speech) -> dict[str, Correction]:
+def corrections(mistakes: Sequence[FieldMistake], speech: ReaderLocale) -> dict[str, Correction]:
     """Return what the page says of each field, the first mistake of each."""
     found: dict[str, Correction] = {}
     for one in mistakes:
@@ -83,7 +83,7 @@ def corrections(mistakes: Sequence[Mistake], speech: Speech) -> dict[str, Correc
     return found
 
 
-def _sentence(mistake: Mistake) -> str:
+def _sentence(mistake: FieldMistake) -> str:
     if mistake.rule in _OWN:
         return RULES[mistake.rule]
     return FIELDS.get(mistake.at) or RULES.get(mistake.rule, OTHERWISE)

@@ -14,17 +14,17 @@ from babel.numbers import get_decimal_symbol
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
-from api.web.i18n import Speech
+from api.web.i18n import ReaderLocale
 from api.web.number_parsing import AmbiguousNumeralError, NumeralError, read_number
 from api.web.templates_env import speech_of
-from api.web.visitor import Form, TheForm, field
+from api.web.visitor import Form, TheForm, read_field
 from engine.domain.validation import rule_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class FieldMistake:
     """One fault of a form: at which field, which rule, and what its sentence names."""
 
     at: str
@@ -35,7 +35,7 @@ class Mistake:
 class FormError(Exception):
     """A form that was not recorded, with its mistakes in the order of their reading."""
 
-    def __init__(self, *mistakes: Mistake) -> None:
+    def __init__(self, *mistakes: FieldMistake) -> None:
         super().__init__(*mistakes)
         self.mistakes = mistakes
 
@@ -43,14 +43,14 @@ class FormError(Exception):
 class FormReader:
     """Reads the fields of one form as its reader's language writes them."""
 
-    def __init__(self, form: Form, speech: Speech) -> None:
+    def __init__(self, form: Form, speech: ReaderLocale) -> None:
         self._form = form
         self._speech = speech
-        self.mistakes: list[Mistake] = []
+        self.mistakes: list[FieldMistake] = []
 
     def text(self, name: str) -> str:
         """Return a field on one line, as records keep it."""
-        return line(field(self._form, name))
+        return join_lines(read_field(self._form, name))
 
     def texts(self, *names: str) -> dict[str, Any]:
         """Return those of these fields that are filled."""
@@ -62,11 +62,11 @@ class FormReader:
 
     def refuse(self, name: str, rule: str, **values: str) -> None:
         """Keep a mistake."""
-        self.mistakes.append(Mistake(name, rule, values))
+        self.mistakes.append(FieldMistake(name, rule, values))
 
     def number(self, name: str) -> float | None:
         """Return a number, None where the field is empty or wrong."""
-        if not (text := field(self._form, name)):
+        if not (text := read_field(self._form, name)):
             return None
         locale = self._speech.locale
         try:
@@ -81,7 +81,7 @@ class FormReader:
 
     def day(self, name: str, *, is_last: bool = False) -> datetime | None:
         """Return when a local day begins, or ends where it is the last of a period."""
-        if not (text := field(self._form, name)):
+        if not (text := read_field(self._form, name)):
             return None
         try:
             begins = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
@@ -92,7 +92,7 @@ class FormReader:
 
     def once(self) -> str:
         """Return the number that this service gave the form: sent twice, it counts once."""
-        found = field(self._form, "once")
+        found = read_field(self._form, "once")
         if len(found) != 24 or not found.isalnum() or not found.isascii():
             self.refuse("once", "old_form")
         return found
@@ -121,19 +121,19 @@ async def reader_of(request: Request, form: TheForm) -> FormReader:
 TheReader = Annotated[FormReader, Depends(reader_of)]
 
 
-def mistakes_of(error: ValidationError) -> list[Mistake]:
+def mistakes_of(error: ValidationError) -> list[FieldMistake]:
     """Return what a record's rules say of a form: a rule between fields names the one at fault.
 
     A number was read before: what a record says is none was left empty.
     """
-    found: dict[str, Mistake] = {}
+    found: dict[str, FieldMistake] = {}
     for one in error.errors(include_url=False, include_input=False):
         at = one.get("ctx", {}).get("field") or (str(one["loc"][0]) if one["loc"] else "")
         rule = rule_of(one["type"])
-        found.setdefault(at, Mistake(at, "missing_key" if rule == "not_a_number" else rule))
+        found.setdefault(at, FieldMistake(at, "missing_key" if rule == "not_a_number" else rule))
     return list(found.values())
 
 
-def line(text: str) -> str:
+def join_lines(text: str) -> str:
     """Return a text on one line, as records keep it."""
     return " ".join(text.split())

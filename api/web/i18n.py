@@ -33,10 +33,10 @@ def language_of(request: HTTPConnection) -> str:
     chosen = request.cookies.get(COOKIE)
     if chosen in LANGUAGES:
         return chosen
-    return preferred(request.headers.get("accept-language", ""))
+    return choose_language(request.headers.get("accept-language", ""))
 
 
-def preferred(header: str) -> str:
+def choose_language(header: str) -> str:
     """Return the best of our languages by an ``Accept-Language`` header."""
     wanted = []
     for order, part in enumerate(header[:500].split(",")):
@@ -66,7 +66,7 @@ def translations(code: str) -> gettext.NullTranslations:
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class ReaderLocale:
     """How one reader is spoken to."""
 
     code: str
@@ -80,8 +80,8 @@ class Speech:
 
     def say(self, text: str, **values: object) -> str:
         """Return a text of the catalogue, with values in its places."""
-        said = translations(self.code).gettext(text)
-        return said.format(**values) if values else said
+        words = translations(self.code).gettext(text)
+        return words.format(**values) if values else words
 
     def count(self, one: str, many: str, number: float, /, **values: object) -> str:
         """Return a text that follows a number, by the language's own plural forms.

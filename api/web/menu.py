@@ -27,7 +27,7 @@ SECTIONS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MenuLink:
     """One link of the menu."""
 
     text: str
@@ -35,7 +35,7 @@ class Entry:
     is_here: bool
 
 
-def menu(visitor: Visitor | None, post: str | None, path: str) -> list[Entry]:
+def menu(visitor: Visitor | None, post: str | None, path: str) -> list[MenuLink]:
     """Return what the menu of a page at ``path`` offers its visitor."""
     if visitor is None:
         return []
@@ -44,7 +44,7 @@ def menu(visitor: Visitor | None, post: str | None, path: str) -> list[Entry]:
         if _is_open(pattern, visitor) and (post is not None or "{post}" not in pattern):
             to = pattern.replace("{post}", quote(post or "", safe=""))
             inside = path == to or (to != "/" and path.startswith(f"{to}/"))
-            found.append(Entry(text, to, inside))
+            found.append(MenuLink(text, to, inside))
     return found
 
 

@@ -19,16 +19,16 @@ from engine.domain.records import PLACES
 from engine.search_orders.priors import how
 
 
-def marked(text: str) -> str:
+def mark_text(text: str) -> str:
     """Mark a text for the catalogues; it is said later."""
     return text
 
 
-N_ = marked
+N_ = mark_text
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedText:
     """A text with a number that its words follow: one thing, or many of them."""
 
     one: str
@@ -42,7 +42,7 @@ class Counted:
         return self.one, self.many
 
 
-Pattern = str | Counted
+Pattern = str | CountedText
 Phrases = tuple[Pattern, ...]
 FACTS: Final[Phrases] = (
     N_("{whom} crossed an unknown number of times {within}"),
@@ -68,12 +68,12 @@ FACTS: Final[Phrases] = (
     N_("no earlier inspections of {whom} {within}"),
     N_("no earlier crossings of {whom} {within}"),
     N_("crossings of {whom} {within}: {amount}"),
-    Counted(
+    CountedText(
         "{whom}: {finds} of {inspections} inspection {within} found something",
         "{whom}: {finds} of {inspections} inspections {within} found something",
         by="inspections",
     ),
-    Counted(
+    CountedText(
         "{whom}: {finds} of {inspections} inspection {within} led to a seizure",
         "{whom}: {finds} of {inspections} inspections {within} led to a seizure",
         by="inspections",
@@ -171,19 +171,19 @@ AMOUNTS: Final[Phrases] = (
     N_("no"),
     N_("once"),
     N_("twice"),
-    Counted("{number} time", "{number} times"),
-    Counted("{number} day", "{number} days"),
-    Counted("{number} hour", "{number} hours"),
-    Counted("{number} minute", "{number} minutes"),
+    CountedText("{number} time", "{number} times"),
+    CountedText("{number} day", "{number} days"),
+    CountedText("{number} hour", "{number} hours"),
+    CountedText("{number} minute", "{number} minutes"),
     N_("{number} kg"),
     N_("{number} USD"),
     N_("{number} USD/kg"),
-    Counted("{number} item", "{number} items"),
-    Counted("{number} chapter", "{number} chapters"),
-    Counted("{number} country", "{number} countries"),
-    Counted("{number} package", "{number} packages"),
-    Counted("{number} container", "{number} containers"),
-    Counted("{number} seal", "{number} seals"),
+    CountedText("{number} item", "{number} items"),
+    CountedText("{number} chapter", "{number} chapters"),
+    CountedText("{number} country", "{number} countries"),
+    CountedText("{number} package", "{number} packages"),
+    CountedText("{number} container", "{number} containers"),
+    CountedText("{number} seal", "{number} seals"),
     N_("Monday"),
     N_("Tuesday"),
     N_("Wednesday"),
@@ -293,7 +293,7 @@ PLAIN: Final[Phrases] = (
 )
 SEARCHES: Final[Phrases] = (
     N_("{number} finds expected in {of} minutes"),
-    Counted(
+    CountedText(
         "{number} of {of} search on {among} found something",
         "{number} of {of} searches on {among} found something",
         by="of",
@@ -313,7 +313,7 @@ WHOLE: Final[Phrases] = (
     N_("Random check: selected at random, and for another reason as well."),
     N_("No single circumstance stands out."),
     N_("Nothing else stands out."),
-    Counted(
+    CountedText(
         "No single circumstance stands out; {number} small sign together raises the risk.",
         "No single circumstance stands out; {number} small signs together raise the risk.",
     ),
@@ -331,11 +331,11 @@ WHOLE: Final[Phrases] = (
     N_("indicator rule"),
     N_("speaks neither for nor against"),
     N_("Not seen in this network in the last 365 days."),
-    Counted(
+    CountedText(
         "Seen {number} time in the last 365 days.", "Seen {number} times in the last 365 days."
     ),
     N_("Its papers were changed once after arrival."),
-    Counted(
+    CountedText(
         "Its papers were changed {number} time after arrival.",
         "Its papers were changed {number} times after arrival.",
     ),

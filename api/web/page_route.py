@@ -50,7 +50,7 @@ class PageRoute(APIRoute):
             except NotAuthenticatedError:
                 answer = to_login(request)
             except (RiskError, RequestValidationError, FormError) as error:
-                answer = await refused(request, error)
+                answer = await render_refusal(request, error)
             for name, value in HEADERS.items():
                 answer.headers.setdefault(name, value)
             return answer
@@ -65,7 +65,7 @@ def to_login(request: Request) -> Response:
     return RedirectResponse(f"/login{wanted}", 303)
 
 
-async def refused(request: Request, error: Exception) -> Response:
+async def render_refusal(request: Request, error: Exception) -> Response:
     """Return a refusal as a page; it repeats nothing of what was sent.
 
     Who is signed in keeps the menu and their name; who is not, or may not be known, gets neither.
@@ -90,7 +90,7 @@ async def answer_unknown(request: Request, error: Exception) -> Response:
     is_missing = isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND
     if not (is_browser and is_missing) or request.url.path.startswith("/v1/"):
         return await answer_http(request, error)
-    answer = await refused(request, NotFoundError("page", ""))
+    answer = await render_refusal(request, NotFoundError("page", ""))
     answer.headers.update(HEADERS)
     return answer
 

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.credentials import is_token
-from api.auth.sessions import SignedIn, cookie_name, token_of
+from api.auth.sessions import NewSession, cookie_name, token_of
 from api.http.dependencies import RunningService
 from api.service.runtime import Runtime
 from api.web import i18n
 from api.web.page_route import PageRoute, local
 from api.web.templates_env import page
-from api.web.visitor import VISIT, TheForm, TheVisitor, field, new_visit, sent_form
+from api.web.visitor import VISIT, TheForm, TheVisitor, new_visit, read_field, sent_form
 from engine.errors import NotAuthenticatedError
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -38,13 +38,13 @@ async def form(request: Request, wanted: Annotated[str, Query(alias="next")] = "
 async def sign_in(request: Request, runtime: RunningService) -> Response:
     """Sign somebody in who knows the password."""
     form = await sent_form(request, runtime, request.cookies.get(VISIT, ""), most=_LARGEST_FORM)
-    name, password = field(form, "name"), field(form, "password")
-    wanted = local(field(form, "next") or "/")
+    name, password = read_field(form, "name"), read_field(form, "password")
+    wanted = local(read_field(form, "next") or "/")
     address = request.client.host if request.client else ""
     if runtime.executors.sign_in.is_full:
-        return await _held(request, wanted=wanted, seconds=BUSY_SECONDS, status=503)
+        return await _answer_slowly(request, wanted=wanted, seconds=BUSY_SECONDS, status=503)
     if seconds := runtime.sessions.attempts.begin(address, name):
-        return await _held(request, wanted=wanted, seconds=seconds, status=429)
+        return await _answer_slowly(request, wanted=wanted, seconds=seconds, status=429)
     begun = await runtime.executors.sign_in.run(_try, runtime, name, password)
     if begun is None:
         return _form(request, wanted=wanted, status=401)
@@ -78,7 +78,7 @@ async def choose(
     return answer
 
 
-def _try(runtime: Runtime, name: str, password: str) -> SignedIn | None:
+def _try(runtime: Runtime, name: str, password: str) -> NewSession | None:
     """Return a new session, None where name or password are wrong."""
     if not 0 < len(name) <= LONGEST_NAME or not 0 < len(password) <= LONGEST_PASSWORD:
         return None
@@ -89,7 +89,7 @@ def _try(runtime: Runtime, name: str, password: str) -> SignedIn | None:
     return runtime.sessions.begin(name, role)
 
 
-async def _held(request: Request, *, wanted: str, seconds: int, status: int) -> Response:
+async def _answer_slowly(request: Request, *, wanted: str, seconds: int, status: int) -> Response:
     """Answer an attempt for which no password was looked at, after a while."""
     attempts = request.app.state.runtime.sessions.attempts
     if attempts.held >= MOST_HELD:

@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from api.web.i18n import LANGUAGES, Speech, language_of, translations
+from api.web.i18n import LANGUAGES, ReaderLocale, language_of, translations
 from api.web.labels import TABLES
 from api.web.menu import menu
 
@@ -43,10 +43,10 @@ def environment(code: str) -> Environment:
     return made
 
 
-def speech_of(request: Request) -> Speech:
+def speech_of(request: Request) -> ReaderLocale:
     """Return how the reader of this request is spoken to."""
     offset: int = request.app.state.runtime.settings.utc_offset_minutes
-    return Speech(language_of(request), offset)
+    return ReaderLocale(language_of(request), offset)
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

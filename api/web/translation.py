@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from api.web import message_patterns
-from api.web.i18n import Speech
+from api.web.i18n import ReaderLocale
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _NUMBER = r"-?[\d,]+(?:\.\d+)?(?:e[+-]?\d+)?"
@@ -33,7 +33,7 @@ _SHARE = re.compile(rf"({_NUMBER})%")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TranslatedText:
     """A text as a page shows it."""
 
     text: str
@@ -41,10 +41,10 @@ class Said:
     """It could not be said in the reader's language and stands as the engine said it."""
 
 
-class Retelling:
+class Translator:
     """Says the engine's sentences to one reader."""
 
-    def __init__(self, speech: Speech) -> None:
+    def __init__(self, speech: ReaderLocale) -> None:
         self._speech = speech
         self._slots: dict[str, Callable[[str], str]] = {
             "whom": self._of(message_patterns.WHOM),
@@ -74,38 +74,38 @@ class Retelling:
             "other": self._of(message_patterns.KINDS),
         }
 
-    def sentence(self, text: str) -> Said:
+    def sentence(self, text: str) -> TranslatedText:
         """Return a reason or a fact in the reader's language."""
         every = (*message_patterns.REASONS, *message_patterns.WHOLE, *message_patterns.RULE_TEXTS)
         return self._said(text, (*every, *message_patterns.COMPARISONS, *message_patterns.FACTS))
 
-    def search(self, text: str) -> Said:
+    def search(self, text: str) -> TranslatedText:
         """Return why a place is searched in the reader's language."""
         if self._speech.code == "en":
-            return Said(text, is_english=False)
+            return TranslatedText(text, is_english=False)
         parts = [
             self._said(part, (*message_patterns.SEARCHES, *message_patterns.PLACE_TEXTS))
             for part in _parts(text)
         ]
         if any(part.is_english for part in parts):
-            return Said(text, is_english=True)
-        return Said("; ".join(part.text for part in parts), is_english=False)
+            return TranslatedText(text, is_english=True)
+        return TranslatedText("; ".join(part.text for part in parts), is_english=False)
 
-    def refusal(self, text: str) -> Said:
+    def refusal(self, text: str) -> TranslatedText:
         """Return why an expression is refused in the reader's language."""
         return self._said(text, message_patterns.REFUSALS)
 
-    def against(self, text: str) -> Said:
+    def against(self, text: str) -> TranslatedText:
         """Return what stands against a model in the reader's language."""
         return self._said(text, message_patterns.AGAINST)
 
-    def _said(self, text: str, patterns: Sequence[message_patterns.Pattern]) -> Said:
+    def _said(self, text: str, patterns: Sequence[message_patterns.Pattern]) -> TranslatedText:
         if self._speech.code == "en":
-            return Said(text, is_english=False)
+            return TranslatedText(text, is_english=False)
         try:
-            return Said(self._of(patterns)(text), is_english=False)
+            return TranslatedText(self._of(patterns)(text), is_english=False)
         except LookupError:
-            return Said(text, is_english=True)
+            return TranslatedText(text, is_english=True)
 
     def _of(self, patterns: Sequence[message_patterns.Pattern]) -> Callable[[str], str]:
         """Return what says a text by the first of these patterns; raises ``LookupError``."""
@@ -129,24 +129,24 @@ class Retelling:
     def _figures(self, text: str) -> str:
         """Say what fitted a profile; a field that has no words keeps its name."""
         say = self._of((*message_patterns.FACTS, *message_patterns.WHOLE))
-        said = []
+        values = []
         for part in _parts(text):
             try:
-                said.append(say(part))
+                values.append(say(part))
             except LookupError:
-                said.append(part)
-        return "; ".join(said)
+                values.append(part)
+        return "; ".join(values)
 
     def _named(self, text: str) -> str:
         """Say what an entry of the watch list names: each kind, and its value as it is."""
-        say, said = self._of(message_patterns.NOUNS), []
+        say, values = self._of(message_patterns.NOUNS), []
         for part in text.split(", "):
             kind, _, value = part.rpartition(" ")
             try:
-                said.append(f"{say(kind)} {value}")
+                values.append(f"{say(kind)} {value}")
             except LookupError:
-                said.append(part)
-        return ", ".join(said)
+                values.append(part)
+        return ", ".join(values)
 
     def _until(self, text: str) -> str:
         known = datetime.strptime(text, "%Y-%m-%d %H:%M UTC").replace(tzinfo=UTC)

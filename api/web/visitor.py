@@ -132,12 +132,12 @@ async def sent_form(
         )  # fmt: skip
     except ValueError:  # UnicodeDecodeError is one
         raise MalformedBodyError("the form cannot be read") from None
-    if not runtime.sessions.is_form_token(field(form, TOKEN), cookie):
+    if not runtime.sessions.is_form_token(read_field(form, TOKEN), cookie):
         raise NotAllowedError("the form is too old: open its page again", "form")
     return form
 
 
-def field(form: Form, name: str) -> str:
+def read_field(form: Form, name: str) -> str:
     """Return the one value of a field, empty where it was not sent."""
     values = form.get(name, ("",))
     if len(values) != 1:

@@ -16,13 +16,13 @@ from sqlalchemy import Connection
 
 from engine.criteria.indicator_rules import RULES
 from engine.criteria.indicator_rules import sentences as rule_sentences
-from engine.decision.decision import Decision, Inputs, Rank, Seen, decide, explained
-from engine.decision.record_codec import Filing, digest_of, read_back
+from engine.decision.decision import Decision, Inputs, Rank, ScoredArrival, attach_reasons, decide
+from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
 from engine.decision.role_views import outcome
 from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences
 from engine.journal.journal import Journal
 from engine.ports import FeatureRows, Features, Rows, Scorer
-from engine.targeting.context import reasons, seen
+from engine.targeting.context import reasons, scored_arrival
 
 RULE_CODES = frozenset(rule.code for rule in RULES)
 
@@ -67,11 +67,11 @@ class Recompute:
         scores = None if scorer is None else scorer.score(rows.values)
         trial = inputs.trial
         other = None if trial is None else self._scorer(trial.other).score(rows.values)
-        one = seen(filing.arrival, rows, scores, index=0, other=other)
+        one = scored_arrival(filing.arrival, rows, scores, index=0, other=other)
         decision = replace(decide(inputs, one), rank=Rank(**filing.decision["rank"]))
         if decision.is_referred:
             found = reasons(one, rows.values[0], scorer, sentences=self._sentences)
-            decision = explained(decision, found, inputs.matches)
+            decision = attach_reasons(decision, found, inputs.matches)
         again = _comparable(decision, filing)
         if inputs.sentences != REASONS_VERSION and _stand(filing, one, rows.values[0], scorer):
             again["reasons"] = filing.decision["reasons"]
@@ -87,16 +87,16 @@ class Recompute:
     def reasons(self, connection: Connection, seq: int) -> Sequence[Reason]:
         """Return what speaks for and against the arrival of a record, whatever its channel."""
         filing, rows = self.filed(connection, seq)
-        one = seen(filing.arrival, rows, None, index=0)
+        one = scored_arrival(filing.arrival, rows, None, index=0)
         return reasons(one, rows.values[0], self.scorer(filing), sentences=self._sentences)
 
-    def filed(self, connection: Connection, seq: int) -> tuple[Filing, FeatureRows]:
+    def filed(self, connection: Connection, seq: int) -> tuple[StoredDecision, FeatureRows]:
         """Return a decision as it was filed, and its features read anew as of its time."""
-        filing = read_back(self._journal.body(connection, seq))
+        filing = decode_decision(self._journal.body(connection, seq))
         rows = self._features.read(connection, [filing.arrival], as_of=[filing.inputs.as_of])
         return filing, rows
 
-    def scorer(self, filing: Filing) -> Scorer | None:
+    def scorer(self, filing: StoredDecision) -> Scorer | None:
         """Return the model that scored a decision, None where rules decided.
 
         Raises ``NoModelError`` or ``TamperedBundleError`` where it is no longer at hand.
@@ -116,7 +116,7 @@ class Recompute:
         return tuple(self._journal.body(connection, sequence)["quantiles"])
 
 
-def _stand(filing: Filing, one: Seen, row: Rows, scorer: Scorer | None) -> bool:
+def _stand(filing: StoredDecision, one: ScoredArrival, row: Rows, scorer: Scorer | None) -> bool:
     """Tell whether what reasons of an earlier rule stand on comes out again, to the bit.
 
     That is the contributions of a model, or the words of the rules where none decided.
@@ -132,7 +132,7 @@ def _stand(filing: Filing, one: Seen, row: Rows, scorer: Scorer | None) -> bool:
     return all(added.get(each["code"]) == each["contribution"] for each in weighed)
 
 
-def _comparable(decision: Decision, filing: Filing) -> dict[str, Any]:
+def _comparable(decision: Decision, filing: StoredDecision) -> dict[str, Any]:
     """Return of a decision made again what its record says, too."""
     again = outcome(decision)
     if not filing.has_learnt_order:

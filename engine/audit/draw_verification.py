@@ -18,9 +18,9 @@ from engine.domain.time_units import HOUR, micros
 from engine.journal.hash_chain import GENESIS
 from engine.journal.journal import BODIES, JOURNAL
 from engine.queue.queue import DECISION, DECISIONS
-from engine.selection.champion_challenger import TRIAL, leading
-from engine.selection.randomization import Shift, commitment, draw, movement_key
-from engine.selection.team_assignment import TEAM, assigned
+from engine.selection.champion_challenger import TRIAL, draw_leader
+from engine.selection.randomization import ShiftPeriod, commitment, draw, movement_key
+from engine.selection.team_assignment import TEAM, assign_team
 from engine.shifts.shift_state import CLOSED, OPENED
 
 Found = tuple[int, str, str]
@@ -32,7 +32,7 @@ _J = JOURNAL.c
 class Revealed:
     """A shift whose seed is known."""
 
-    shift: Shift
+    shift: ShiftPeriod
     seed: bytes
 
 
@@ -50,7 +50,7 @@ class Draws:
             known = revealed.get(body.get("inputs", {}).get("shift_id", ""))
             if known is not None:
                 self.checked += 1
-                yield from _drawn(connection, seq, body, known)
+                yield from _check_draws(connection, seq, body, known)
 
 
 def _shifts(connection: Connection, revealed: dict[str, Revealed]) -> Iterator[Found]:
@@ -69,7 +69,7 @@ def _shifts(connection: Connection, revealed: dict[str, Revealed]) -> Iterator[F
         times = (
             micros(datetime.fromisoformat(opening[name])) for name in ("opens_at", "closes_at")
         )
-        revealed[body["shift"]] = Revealed(Shift(post, *times), seed)
+        revealed[body["shift"]] = Revealed(ShiftPeriod(post, *times), seed)
 
 
 def _chain(connection: Connection, seq: int) -> bytes | None:
@@ -79,7 +79,7 @@ def _chain(connection: Connection, seq: int) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-def _drawn(
+def _check_draws(
     connection: Connection, seq: int, body: Mapping[str, Any], known: Revealed
 ) -> Iterator[Found]:
     inputs = body["inputs"]
@@ -92,10 +92,12 @@ def _drawn(
         if number != again[purpose]:
             yield seq, "draw", f"not the number that its movement draws for {purpose}"
     team = body["decision"].get("team")
-    if team is not None and team != assigned(inputs["teams"], inputs["draws"][TEAM]):
+    if team is not None and team != assign_team(inputs["teams"], inputs["draws"][TEAM]):
         yield seq, "team", "not the team that its number assigns"
     trial, number = inputs.get("trial"), inputs["draws"].get(TRIAL)
-    if trial is not None and (number is None or leading(trial["share"], number) != trial["leader"]):
+    if trial is not None and (
+        number is None or draw_leader(trial["share"], number) != trial["leader"]
+    ):
         yield seq, "leader", "not the model that its number lets lead"
 
 
@@ -118,7 +120,7 @@ class Redrawn:
     """None where the decision it goes back to is gone."""
 
 
-def redrawn(connection: Connection, known: Revealed, *, most: int) -> Iterator[Redrawn]:
+def redraw_numbers(connection: Connection, known: Revealed, *, most: int) -> Iterator[Redrawn]:
     """Yield a shift's first decisions with their numbers drawn anew from its revealed seed."""
     column, shift = DECISIONS.c, known.shift
     query = (

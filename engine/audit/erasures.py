@@ -108,6 +108,6 @@ def _bytes_of(value: Any) -> bytes:
     return bytes.fromhex(value)
 
 
-def mismatched(erasure: Erasure, standing: Mapping[int, bytes]) -> Sequence[int]:
+def find_mismatches(erasure: Erasure, standing: Mapping[int, bytes]) -> Sequence[int]:
     """Return the sequences whose record has another leaf than the erasure says."""
     return [seq for seq, leaf in erasure.leaves.items() if standing.get(seq) != leaf]

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, column, select, table
 
-from engine.audit.verification import Fault
+from engine.audit.verification import JournalFault
 from engine.domain.network import Network, read_network
 from engine.errors import HomeError
 from engine.journal.entries import Draft
@@ -99,29 +99,31 @@ def network_of(text: str) -> Network:
     return read_network(Path("network.toml"), text=text)
 
 
-def network_faults(home: Home, connection: Connection) -> Iterator[Fault]:
+def network_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     """Yield that the network file is a link, gone, or not the one that was declared last."""
     if home.network.is_symlink():
-        yield Fault(0, "link", f"{home.network.name} {_LINK}")
+        yield JournalFault(0, "link", f"{home.network.name} {_LINK}")
     known = declared_networks(connection)
     if not known:
         return
     last = known[-1]
     if not home.network.is_file():
-        yield Fault(last.seq, "network", f"{home.network.name} is gone")
+        yield JournalFault(last.seq, "network", f"{home.network.name} is gone")
     elif file_digest(home.network) != last.digest:
-        yield Fault(last.seq, "network", f"{home.network.name} is not the file that was declared")
+        yield JournalFault(
+            last.seq, "network", f"{home.network.name} is not the file that was declared"
+        )
 
 
-def links_under(folder: Path) -> Iterator[Fault]:
+def links_under(folder: Path) -> Iterator[JournalFault]:
     """Yield each symbolic link in a folder: what it names lies outside and may change unseen."""
     if folder.is_symlink():
-        yield Fault(0, "link", f"{folder.name} is a symbolic link")
+        yield JournalFault(0, "link", f"{folder.name} is a symbolic link")
     elif folder.is_dir():
         for path in sorted(folder.rglob("*")):
             if path.is_symlink():
                 name = path.relative_to(folder.parent)
-                yield Fault(0, "link", f"{name} is a symbolic link")
+                yield JournalFault(0, "link", f"{name} is a symbolic link")
 
 
 def quarantines(connection: Connection) -> dict[str, tuple[int, str | None]]:

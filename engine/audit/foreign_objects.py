@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, MetaData, UniqueConstraint
 
-from engine.audit.verification import Fault
+from engine.audit.verification import JournalFault
 from engine.storage.database import fetch
 
 Named = tuple[str, str]
@@ -49,23 +49,23 @@ JOIN pg_class p ON p.oid = i.inhparent WHERE p.relnamespace IN (SELECT oid FROM 
 """
 
 
-def object_faults(connection: Connection, metadata: MetaData) -> Iterator[Fault]:
+def object_faults(connection: Connection, metadata: MetaData) -> Iterator[JournalFault]:
     """Yield every object that is not ours, and every table and index of ours that is not there."""
     is_sqlite = connection.dialect.name == "sqlite"
     present = {
         (kind, name) for kind, name in fetch(connection, _SQLITE if is_sqlite else _POSTGRESQL)
     }
-    expected = _declared(metadata)
+    expected = _list_declared(metadata)
     allowed = expected | {("table", _MIGRATIONS)}
     if not is_sqlite:
         allowed |= _constraints(metadata)
     for kind, name in sorted(present - allowed):
-        yield Fault(0, FOREIGN, f"{kind} {name} is no part of this store")
+        yield JournalFault(0, FOREIGN, f"{kind} {name} is no part of this store")
     for kind, name in sorted(expected - present):
-        yield Fault(0, MISSING, f"{kind} {name} is gone")
+        yield JournalFault(0, MISSING, f"{kind} {name} is gone")
 
 
-def _declared(metadata: MetaData) -> set[Named]:
+def _list_declared(metadata: MetaData) -> set[Named]:
     tables = {("table", table.name) for table in metadata.tables.values()}
     return tables | {
         ("index", str(index.name)) for table in metadata.tables.values() for index in table.indexes

@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, column, create_engine, event, select, table
 
-from engine.audit.verification import Fault
+from engine.audit.verification import JournalFault
 from engine.journal.entries import Draft, Entry
 from engine.journal.hash_chain import leaf_of
 from engine.journal.journal import BODIES
@@ -80,7 +80,7 @@ class Replay:
     """When each record became known whose body is gone or spoilt: what it made is not replayed."""
     kinds_unread: set[str] = field(default_factory=set)
 
-    def advance(self, live: Connection, target: Connection) -> Iterator[Fault]:
+    def advance(self, live: Connection, target: Connection) -> Iterator[JournalFault]:
         """Apply what a snapshot of the live store holds beyond; yield what cannot be applied."""
         records = _RECORDS.where(_JOURNAL.c.seq > self.seq)
         rows = live.execute(records, execution_options={"yield_per": AT_ONCE})
@@ -98,10 +98,12 @@ class Replay:
             about = (row.seq, row.known_at, row.kind, row.subject, row.post)
             entry = Entry("", *about, leaf=b"", chain=b"")
             restore = self.restore.get(row.kind)
-            extra = None if restore is None else _restored(restore, entry, body)
+            extra = None if restore is None else _restore_extra(restore, entry, body)
             yield (entry, Draft(row.kind, row.subject, row.post, body, extra=extra)), row
 
-    def _apply(self, target: Connection, batch: Sequence[tuple[Pair, Row[Any]]]) -> Iterator[Fault]:
+    def _apply(
+        self, target: Connection, batch: Sequence[tuple[Pair, Row[Any]]]
+    ) -> Iterator[JournalFault]:
         """Apply a batch; the record that breaks it is found by halves."""
         try:
             with target.begin_nested():
@@ -114,7 +116,7 @@ class Replay:
         except Exception as error:  # whatever a record that does not fit raises
             if len(batch) == 1:
                 why = f"it does not fit the records before it ({type(error).__name__})"
-                yield Fault(batch[0][1].seq, "replay", why)
+                yield JournalFault(batch[0][1].seq, "replay", why)
                 return
             half = len(batch) // 2
             yield from chain(self._apply(target, batch[:half]), self._apply(target, batch[half:]))
@@ -131,7 +133,7 @@ def _body_of(row: Row[Any]) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def _restored(restore: Restore, entry: Entry, body: Mapping[str, Any]) -> object:
+def _restore_extra(restore: Restore, entry: Entry, body: Mapping[str, Any]) -> object:
     try:
         return restore(entry, body)
     except (TypeError, ValueError, KeyError, AttributeError):

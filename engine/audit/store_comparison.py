@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Boolean, Connection, String, Table, Text
 from sqlalchemy.exc import DBAPIError
 
-from engine.audit.verification import Fault
+from engine.audit.verification import JournalFault
 
 Values = tuple[Any, ...]
 Ranked = tuple[tuple[int, Any], ...]
@@ -55,13 +55,13 @@ class Comparison:
     rows: int = 0
     """Rows of the live store that were compared."""
 
-    def faults(self, table: Table) -> Iterator[Fault]:
+    def faults(self, table: Table) -> Iterator[JournalFault]:
         """Yield every difference of one table."""
         try:
             yield from self._differences(table)
         except (DBAPIError, UnicodeDecodeError) as error:
             why = f"{table.name}: cannot be read ({type(error).__name__})"
-            yield Fault(0, "unreadable", why, table.name)
+            yield JournalFault(0, "unreadable", why, table.name)
 
     def kept(self, table: Table) -> Iterator[dict[str, Any]]:
         """Yield the live rows that stand on records which could not be replayed."""
@@ -75,10 +75,10 @@ class Comparison:
                     for column, value in zip(table.c, row, strict=True)
                 }
 
-    def _differences(self, table: Table) -> Iterator[Fault]:
+    def _differences(self, table: Table) -> Iterator[JournalFault]:
         identity = identity_of(table)
-        live, told = self._stream(self.live, table), self._stream(self.replayed, table)
-        one, other = next(live, None), next(told, None)
+        live, result = self._stream(self.live, table), self._stream(self.replayed, table)
+        one, other = next(live, None), next(result, None)
         while one is not None or other is not None:
             if other is None or (one is not None and one[0] < other[0]):
                 assert one is not None  # noqa: S101 - by the condition of the loop
@@ -88,13 +88,13 @@ class Comparison:
                 one = next(live, None)
             elif one is None or other[0] < one[0]:
                 yield _fault(table, identity, other[1], "missing", "a record says that it is there")
-                other = next(told, None)
+                other = next(result, None)
             else:
                 self.rows += 1
                 names = _unequal(table, one[1], other[1])
                 if names and not self._stands_on_unread(table, one[1]):
                     yield _fault(table, identity, one[1], "differs", ", ".join(names))
-                one, other = next(live, None), next(told, None)
+                one, other = next(live, None), next(result, None)
 
     def _stream(self, connection: Connection, table: Table) -> Iterator[tuple[Ranked, Values]]:
         by = [table.c.keys().index(name) for name in identity_of(table).by]
@@ -102,7 +102,7 @@ class Comparison:
         found = connection.exec_driver_sql(query, execution_options={"yield_per": _AT_ONCE})
         for row in found:
             values = tuple(map(_plain, row))
-            yield tuple(_ranked(values[place]) for place in by), values
+            yield tuple(_sort_key(values[place]) for place in by), values
 
     def _stands_on_unread(self, table: Table, row: Values) -> bool:
         if not self.unread:
@@ -123,11 +123,11 @@ def identity_of(table: Table) -> Identity:
 def _query(table: Table, dialect: str) -> str:
     """Return a statement for every row, in one order on both stores: that of the bytes."""
     names = ", ".join(f'"{column.name}"' for column in table.columns)
-    order = ", ".join(_ordered(table, name, dialect) for name in identity_of(table).by)
+    order = ", ".join(_order_clause(table, name, dialect) for name in identity_of(table).by)
     return f"SELECT {names} FROM {table.name} ORDER BY {order}"  # noqa: S608 - our own names
 
 
-def _ordered(table: Table, name: str, dialect: str) -> str:
+def _order_clause(table: Table, name: str, dialect: str) -> str:
     is_text = isinstance(table.c[name].type, String | Text)
     return f'"{name}" COLLATE "C"' if is_text and dialect != "sqlite" else f'"{name}"'
 
@@ -139,7 +139,7 @@ def _plain(value: Any) -> Any:
     return bytes(value) if isinstance(value, memoryview | bytearray) else value
 
 
-def _ranked(value: Any) -> tuple[int, Any]:
+def _sort_key(value: Any) -> tuple[int, Any]:
     """Return a value as SQLite orders it, whatever its type."""
     if value is None:
         return 0, 0
@@ -152,9 +152,9 @@ def _unequal(table: Table, one: Values, other: Values) -> list[str]:
     pairs = zip(table.c.keys(), one, other, strict=True)
     return [
         name
-        for name, value, told in pairs
-        if not _is_equal(value, told)
-        and not ((table.name, name) in JSON_TEXTS and _is_equal_json(value, told))
+        for name, value, content in pairs
+        if not _is_equal(value, content)
+        and not ((table.name, name) in JSON_TEXTS and _is_equal_json(value, content))
     ]
 
 
@@ -173,12 +173,12 @@ def _is_equal(one: Any, other: Any) -> bool:
     return bool(one == other) and (numbers or type(one) is type(other))
 
 
-def _fault(table: Table, identity: Identity, row: Values, rule: str, why: str) -> Fault:
+def _fault(table: Table, identity: Identity, row: Values, rule: str, why: str) -> JournalFault:
     known = dict(zip(table.c.keys(), row, strict=True))
     key = ", ".join(f"{name} {known[name]}" for name in identity.shown)
     seq = known.get("seq", known.get("opened_seq"))
     where = seq if isinstance(seq, int) else 0
-    return Fault(where, rule, f"{table.name}, {key}: {why}", table.name, key)
+    return JournalFault(where, rule, f"{table.name}, {key}: {why}", table.name, key)
 
 
 def tables_of(metadata_tables: Mapping[str, Table], skipped: Mapping[str, str]) -> Sequence[Table]:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import TypeEngine
 
-from engine.audit.verification import Fault
+from engine.audit.verification import JournalFault
 from engine.storage.database import fetch
 
 ALTERED = "altered_table"
@@ -47,7 +47,7 @@ WHERE relname = ? AND relnamespace = current_schema()::regnamespace
 """
 
 
-def structure_faults(connection: Connection, metadata: MetaData) -> Iterator[Fault]:
+def structure_faults(connection: Connection, metadata: MetaData) -> Iterator[JournalFault]:
     """Yield every part of a table that is not as declared; tables that are gone are passed over."""
     inspector = inspect(connection)
     present = frozenset(inspector.get_table_names())
@@ -60,7 +60,7 @@ def structure_faults(connection: Connection, metadata: MetaData) -> Iterator[Fau
             if is_index and not (part in found and part in declared):
                 continue
             if found.get(part) != declared.get(part):
-                yield Fault(0, ALTERED, f"{table.name}, {part}: not as declared", table.name)
+                yield JournalFault(0, ALTERED, f"{table.name}, {part}: not as declared", table.name)
 
 
 def _found(connection: Connection, inspector: Inspector, table: Table) -> Structure:

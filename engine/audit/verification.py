@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, Row, column, select, table
 
 from engine.audit.draw_verification import Draws
-from engine.audit.erasures import erasure_fault, mismatched, read_erasure
+from engine.audit.erasures import erasure_fault, find_mismatches, read_erasure
 from engine.journal.hash_chain import GENESIS, SALT_BYTES, chain_of, leaf_of
 from engine.journal.journal import ERASURE
 from engine.journal.receipts import Receipt, is_signed, key_id_of
@@ -56,7 +56,7 @@ _ORPHANS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class JournalFault:
     """Something that does not stand as it should."""
 
     seq: int
@@ -79,7 +79,7 @@ class Verdict:
     """Receipts held against them."""
     found: int
     """Faults in all; ``faults`` holds the first ``FAULTS_KEPT``."""
-    faults: tuple[Fault, ...]
+    faults: tuple[JournalFault, ...]
     drawn: int = 0
     """Decisions whose numbers were drawn again: those of shifts whose seed is revealed."""
     erased: int = 0
@@ -134,7 +134,7 @@ def check(
         walk.faults(connection),
         () if after else _orphans(connection),
         held.faults(receipts),
-        () if after else starmap(Fault, draws.faults(connection)),
+        () if after else starmap(JournalFault, draws.faults(connection)),
     ):
         found += 1
         if found <= FAULTS_KEPT:
@@ -150,14 +150,14 @@ def check(
     )
 
 
-def _identity(names: Sequence[object]) -> Iterator[Fault]:
+def _identity(names: Sequence[object]) -> Iterator[JournalFault]:
     if len(names) != 1:
-        yield Fault(0, "identity", f"the store names {len(names)} journals, not one")
+        yield JournalFault(0, "identity", f"the store names {len(names)} journals, not one")
 
 
-def _orphans(connection: Connection) -> Iterator[Fault]:
-    for seq in _streamed(connection, _ORPHANS):
-        yield Fault(seq[0], "orphan", "a body without a record")
+def _orphans(connection: Connection) -> Iterator[JournalFault]:
+    for seq in _stream_rows(connection, _ORPHANS):
+        yield JournalFault(seq[0], "orphan", "a body without a record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class Erasures:
 
     by: dict[int, int]
     """Sequence of each erased record, and the record that erased it."""
-    faults: tuple[Fault, ...]
+    faults: tuple[JournalFault, ...]
 
     @property
     def named(self) -> frozenset[int]:
@@ -179,18 +179,18 @@ def read_erasures(
 ) -> Erasures:
     """Check every erasure; one that is unsigned, foreign or about other leaves erases nothing."""
     by: dict[int, int] = {}
-    faults: list[Fault] = []
+    faults: list[JournalFault] = []
     for seq, body in connection.execute(_ERASURES):
         try:
             erasure = read_erasure(json.loads(body))
         except (TypeError, ValueError, RecursionError):
-            faults.append(Fault(seq, "erasure", "it is not signed, so it erases nothing"))
+            faults.append(JournalFault(seq, "erasure", "it is not signed, so it erases nothing"))
             continue
         why = erasure_fault(erasure, seq, journal_id=journal_id, key=key)
-        if why is None and mismatched(erasure, _leaves(connection, erasure.leaves)):
+        if why is None and find_mismatches(erasure, _leaves(connection, erasure.leaves)):
             why = "names a record that has another leaf, or that is an erasure itself"
         if why is not None:
-            faults.append(Fault(seq, "erasure", f"it {why}, so it erases nothing"))
+            faults.append(JournalFault(seq, "erasure", f"it {why}, so it erases nothing"))
             continue
         by.update(dict.fromkeys(erasure.leaves, seq))
     return Erasures(by, tuple(faults))
@@ -206,7 +206,7 @@ def _leaves(connection: Connection, sequences: Iterable[int]) -> dict[int, bytes
     return found
 
 
-def _streamed(connection: Connection, query: Any) -> Iterator[Row[Any]]:
+def _stream_rows(connection: Connection, query: Any) -> Iterator[Row[Any]]:
     return iter(connection.execute(query, execution_options={"yield_per": _AT_ONCE}))
 
 
@@ -229,36 +229,38 @@ class _Walk:
         if row is not None and type(row.known_at) is int:
             self.seq, self.known_at, self.chain = row
 
-    def faults(self, connection: Connection) -> Iterator[Fault]:
+    def faults(self, connection: Connection) -> Iterator[JournalFault]:
         records = _RECORDS.where(_JOURNAL.c.seq > self.seq) if self.seq else _RECORDS
-        for row in _streamed(connection, records):
+        for row in _stream_rows(connection, records):
             yield from self._sequence(row)
             yield from self._known_at(row)
             yield from self._leaf(row)
             yield from self._chain(row)
             self.checked += 1
 
-    def _sequence(self, row: Row[Any]) -> Iterator[Fault]:
+    def _sequence(self, row: Row[Any]) -> Iterator[JournalFault]:
         if row.seq != self.seq + 1:
-            yield Fault(self.seq + 1, "sequence", f"the next record is {row.seq}")
+            yield JournalFault(self.seq + 1, "sequence", f"the next record is {row.seq}")
         self.seq = row.seq
 
-    def _known_at(self, row: Row[Any]) -> Iterator[Fault]:
+    def _known_at(self, row: Row[Any]) -> Iterator[JournalFault]:
         if type(row.known_at) is not int or row.known_at <= self.known_at:
-            yield Fault(row.seq, "known_at", "not known after the record before it")
+            yield JournalFault(row.seq, "known_at", "not known after the record before it")
         else:
             self.known_at = row.known_at
 
-    def _leaf(self, row: Row[Any]) -> Iterator[Fault]:
+    def _leaf(self, row: Row[Any]) -> Iterator[JournalFault]:
         if row.salt is None and row.body is None:
             if row.seq in self.may_miss:
                 self.erased += 1
             else:
-                yield Fault(row.seq, "body_missing", "no body, and no signed erasure names it")
+                yield JournalFault(
+                    row.seq, "body_missing", "no body, and no signed erasure names it"
+                )
         elif not _fits(row):
-            yield Fault(row.seq, "leaf", "the body is not the recorded one")
+            yield JournalFault(row.seq, "leaf", "the body is not the recorded one")
 
-    def _chain(self, row: Row[Any]) -> Iterator[Fault]:
+    def _chain(self, row: Row[Any]) -> Iterator[JournalFault]:
         try:
             value = chain_of(
                 self.chain,
@@ -275,7 +277,7 @@ class _Walk:
         except (TypeError, AttributeError, ValueError, struct.error):
             value = None
         if value is None or value != row.chain:
-            yield Fault(
+            yield JournalFault(
                 row.seq, "chain", "what it says of itself, or the record before it, changed"
             )
         self.chain = row.chain  # as it stands: one edit is one fault, not one a record after it
@@ -300,7 +302,7 @@ class _Held:
     def __post_init__(self) -> None:
         self.key_id = "" if self.key is None else key_id_of(self.key)
 
-    def faults(self, receipts: Iterable[Receipt]) -> Iterator[Fault]:
+    def faults(self, receipts: Iterable[Receipt]) -> Iterator[JournalFault]:
         waiting = iter(receipts)
         while some := list(islice(waiting, _AT_ONCE)):
             standing = self._standing([receipt.sequence for receipt in some])
@@ -314,15 +316,17 @@ class _Held:
         query = select(columns.seq, columns.leaf, columns.chain).where(columns.seq.in_(possible))
         return {seq: (leaf, link) for seq, leaf, link in self.connection.execute(query)}
 
-    def _of(self, receipt: Receipt, standing: dict[int, tuple[Any, Any]]) -> Iterator[Fault]:
+    def _of(self, receipt: Receipt, standing: dict[int, tuple[Any, Any]]) -> Iterator[JournalFault]:
         seq = receipt.sequence
         if self.key is None or receipt.key_id != self.key_id:
-            yield Fault(seq, "receipt_key", "signed with a key that is not this journal's")
+            yield JournalFault(seq, "receipt_key", "signed with a key that is not this journal's")
         elif not is_signed(receipt, self.key):
-            yield Fault(seq, "receipt_signature", "the signature does not fit the receipt")
+            yield JournalFault(seq, "receipt_signature", "the signature does not fit the receipt")
         elif receipt.journal_id != self.journal_id:
-            yield Fault(seq, "receipt_journal", "a receipt of another journal")
+            yield JournalFault(seq, "receipt_journal", "a receipt of another journal")
         elif seq not in standing:
-            yield Fault(seq, "receipt_record", "the record it was given for is gone")
+            yield JournalFault(seq, "receipt_record", "the record it was given for is gone")
         elif standing[seq] != (bytes.fromhex(receipt.leaf), bytes.fromhex(receipt.chain)):
-            yield Fault(seq, "receipt_chain", "history up to here is not the one acknowledged")
+            yield JournalFault(
+                seq, "receipt_chain", "history up to here is not the one acknowledged"
+            )

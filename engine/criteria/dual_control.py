@@ -61,7 +61,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
+class PendingRetirement:
     """That somebody wants it gone."""
 
     by: str
@@ -70,7 +70,7 @@ class Leaving:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ApprovalState:
     """Where one thing stands."""
 
     subject: str
@@ -89,7 +89,7 @@ class Standing:
     """The record of its last backtest."""
     approvals: tuple[str, ...] = ()
     """Who approved, in order; never the author."""
-    leaving: Leaving | None = None
+    leaving: PendingRetirement | None = None
 
     @property
     def pending(self) -> int | None:
@@ -102,32 +102,34 @@ class Standing:
         return self.sequence if waits else None
 
 
-def after(now: Standing | None, event: Event, *, needs_evidence: bool) -> Standing | None:
+def after(now: ApprovalState | None, event: Event, *, needs_evidence: bool) -> ApprovalState | None:
     """Return where it stands after a record; one that no command here writes changes nothing."""
     if now is None:
-        return _entered(event)
+        return _enter_state(event)
     if event.step == "backtested":
         return replace(now, evidence=event.seq)
     if event.step == "approved":
         has_evidence = now.evidence is not None or not needs_evidence
-        return _approved(now, event) if has_evidence else now
+        return _approve_state(now, event) if has_evidence else now
     if event.step == "leaving" and now.state != "retired" and _may_leave(now, event):
-        return replace(now, leaving=Leaving(event.person, event.seq, event.body.get("why", "")))
+        return replace(
+            now, leaving=PendingRetirement(event.person, event.seq, event.body.get("why", ""))
+        )
     if event.step == "left" and _meets(now, event) and _is_second(now, event.person):
         return replace(now, state="retired", sequence=event.seq, since=event.known_at, leaving=None)
     return now
 
 
-def _may_leave(now: Standing, event: Event) -> bool:
+def _may_leave(now: ApprovalState, event: Event) -> bool:
     """Tell whether a proposal to leave is the first, or names the one whose place it takes."""
     return now.leaving is None or event.body.get("instead_of") == now.leaving.sequence
 
 
-def _entered(event: Event) -> Standing | None:
+def _enter_state(event: Event) -> ApprovalState | None:
     if event.step not in ("proposed", "noticed"):
         return None
     is_notice = event.step == "noticed"
-    return Standing(
+    return ApprovalState(
         subject=event.subject,
         state="in_force" if is_notice else "proposed",
         author=event.person,
@@ -139,7 +141,7 @@ def _entered(event: Event) -> Standing | None:
     )
 
 
-def _approved(now: Standing, event: Event) -> Standing:
+def _approve_state(now: ApprovalState, event: Event) -> ApprovalState:
     if not _meets(now, event) or event.person == now.author or now.leaving is not None:
         return now
     state: State = "shadow" if event.body.get("shadow") and now.state == "proposed" else "in_force"
@@ -153,17 +155,17 @@ def _approved(now: Standing, event: Event) -> Standing:
     )
 
 
-def _meets(now: Standing, event: Event) -> bool:
+def _meets(now: ApprovalState, event: Event) -> bool:
     """Tell whether an approval is of what waits now: one that lost a race is of something else."""
     return now.pending is not None and event.body.get("of") == now.pending
 
 
-def _is_second(now: Standing, person: str) -> bool:
+def _is_second(now: ApprovalState, person: str) -> bool:
     """Tell whether a person may agree to its leaving: neither its author nor who wants it gone."""
     return now.leaving is not None and person not in (now.author, now.leaving.by)
 
 
-def approval(matter: Matter, now: Standing, *, by: str, shadow: bool = False) -> Draft:
+def approval(matter: Matter, now: ApprovalState, *, by: str, shadow: bool = False) -> Draft:
     """Return the record of one person's approval of what waits: of entering, or of leaving.
 
     Raises ``SecondPersonError`` for the author and for whoever proposed the step, ``ConflictError``
@@ -186,7 +188,9 @@ def approval(matter: Matter, now: Standing, *, by: str, shadow: bool = False) ->
     return _draft(matter, "approved", now.subject, by=by, body=body)
 
 
-def leave(matter: Matter, now: Standing, *, by: str, why: str, is_lapsed: bool = False) -> Draft:
+def leave(
+    matter: Matter, now: ApprovalState, *, by: str, why: str, is_lapsed: bool = False
+) -> Draft:
     """Return the record that proposes that something leaves; raises ``ConflictError``.
 
     ``is_lapsed`` says that a pending proposal counts no more, because of who made it: this one
@@ -254,7 +258,7 @@ class TwoKeysProjection:
             connection.execute(insert(RECORDS), rows)
 
 
-def touched(entries: Sequence[tuple[Entry, Draft]], matter: Matter) -> list[str]:
+def list_touched(entries: Sequence[tuple[Entry, Draft]], matter: Matter) -> list[str]:
     """Return what these records move in one matter, each once."""
     known = [entry for entry, _ in entries if entry.kind in _KINDS]
     return list(dict.fromkeys(e.subject for e in known if _KINDS[e.kind][0] == matter))
@@ -262,12 +266,12 @@ def touched(entries: Sequence[tuple[Entry, Draft]], matter: Matter) -> list[str]
 
 def standings(
     connection: Connection, matter: Matter, subject: str | None = None
-) -> dict[str, Standing]:
+) -> dict[str, ApprovalState]:
     """Return where everything of one matter stands, or one thing, as the journal states it."""
     return replay_records(read_records(connection, KINDS_OF[matter], subject=subject), matter)
 
 
-def replay_records(records: Sequence[PowerRecord], matter: Matter) -> dict[str, Standing]:
+def replay_records(records: Sequence[PowerRecord], matter: Matter) -> dict[str, ApprovalState]:
     """Return where everything stands after these records; what one of them is unproven of, is not.
 
     Nothing follows from a record that is not what the journal commits to, and nothing is in force
@@ -285,7 +289,9 @@ def event_of(record: PowerRecord) -> Event:
     return Event(record.seq, step, record.subject, str(body["by"]), record.known_at, body)
 
 
-def tabled_standings(connection: Connection, matter: Matter, subject: str) -> dict[str, Standing]:
+def tabled_standings(
+    connection: Connection, matter: Matter, subject: str
+) -> dict[str, ApprovalState]:
     """Return where one thing stands as the table has it: for projections, which grant nothing."""
     columns = RECORDS.c
     query = (
@@ -304,9 +310,9 @@ def tabled_standings(connection: Connection, matter: Matter, subject: str) -> di
     return replay(events, needs_evidence=matter == "profile")
 
 
-def replay(events: Iterable[Event], *, needs_evidence: bool) -> dict[str, Standing]:
+def replay(events: Iterable[Event], *, needs_evidence: bool) -> dict[str, ApprovalState]:
     """Return where everything stands after these records, in the journal's order."""
-    found: dict[str, Standing] = {}
+    found: dict[str, ApprovalState] = {}
     for event in events:
         now = after(found.get(event.subject), event, needs_evidence=needs_evidence)
         if now is not None:
@@ -314,7 +320,7 @@ def replay(events: Iterable[Event], *, needs_evidence: bool) -> dict[str, Standi
     return found
 
 
-def standing(connection: Connection, matter: Matter, subject: str) -> Standing:
+def read_approval_state(connection: Connection, matter: Matter, subject: str) -> ApprovalState:
     """Return where one thing stands; raises ``NotFoundError``."""
     found = standings(connection, matter, subject)
     if subject not in found:

@@ -124,7 +124,7 @@ RULES: tuple[Rule, ...] = (
 
 def sentences(features: Mapping[str, float]) -> tuple[Reason, ...]:
     """Return what the rules say of an arrival: those that fire first, then those that do not."""
-    fired = firing(features)
+    fired = find_firing_rules(features)
     quiet = (rule for rule in RULES if rule not in fired)
     return tuple(
         [_reason(rule, rule.fired, f"selects {rule.probability:.0%} of such") for rule in fired]
@@ -141,16 +141,19 @@ def purpose(rule: Rule) -> str:
     return f"rule:{rule.code}"
 
 
-def firing(features: Mapping[str, float]) -> tuple[Rule, ...]:
+def find_firing_rules(features: Mapping[str, float]) -> tuple[Rule, ...]:
     """Return the rules that fire on these features."""
     return tuple(rule for rule in RULES if rule.fires(lambda name: features.get(name, math.nan)))
 
 
-def ruled(features: Mapping[str, float]) -> tuple[Chance, ...]:
+def rule_chances(features: Mapping[str, float]) -> tuple[Chance, ...]:
     """Return the chances of the rules that fire."""
-    return tuple(Chance(purpose(rule), rule.channel, rule.probability) for rule in firing(features))
+    return tuple(
+        Chance(purpose(rule), rule.channel, rule.probability)
+        for rule in find_firing_rules(features)
+    )
 
 
 def weight(features: Mapping[str, float]) -> float:
     """Return a risk in [0, 1) to rank by: the probability that at least one fired rule selects."""
-    return 1.0 - math.prod(1.0 - rule.probability for rule in firing(features))
+    return 1.0 - math.prod(1.0 - rule.probability for rule in find_firing_rules(features))

@@ -59,7 +59,7 @@ class Matcher(Protocol):
         ...
 
 
-def said(matches: Sequence[Match], fired: Sequence[str]) -> tuple[Reason, ...]:
+def explain_matches(matches: Sequence[Match], fired: Sequence[str]) -> tuple[Reason, ...]:
     """Return the reasons that matches give, of those whose draw selected the arrival."""
     found = {m.purpose: m for m in reversed(matches) if m.purpose in fired}
     return tuple(_REASON[m.source](m) for m in matches if found.get(m.purpose) is m)

@@ -22,12 +22,12 @@ from sqlalchemy import Column, Connection, Index, String, Table, delete, insert
 
 from engine.criteria.dual_control import (
     KINDS_OF,
-    Standing,
+    ApprovalState,
     after,
     event_of,
+    list_touched,
     proposal,
     tabled_standings,
-    touched,
 )
 from engine.criteria.match import Match
 from engine.domain.identifiers import fold, skeleton
@@ -195,14 +195,14 @@ class WatchProjection:
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write the rows of each entry that these records moved."""
-        for entry_id in touched(entries, "watchlist"):
+        for entry_id in list_touched(entries, "watchlist"):
             connection.execute(delete(KEYS).where(_K.entry_id == entry_id))
             found = tabled_standings(connection, "watchlist", entry_id).get(entry_id)
             if found is not None and found.state == "in_force":
                 connection.execute(insert(KEYS), list(_rows(found)))
 
 
-def _rows(found: Standing) -> Iterator[dict[str, Any]]:
+def _rows(found: ApprovalState) -> Iterator[dict[str, Any]]:
     for key in dict.fromkeys(_entry_keys(found.content)):
         yield {
             "entry_id": found.subject,
@@ -218,7 +218,7 @@ class WatchMatcher:
 
     def __init__(self) -> None:
         self._tail = RecordTail(KINDS_OF["watchlist"])
-        self._standings: dict[str, Standing] = {}
+        self._standings: dict[str, ApprovalState] = {}
         self._unproven: set[str] = set()
         self._keys: dict[str, tuple[int, ...]] = {}
         """What each entry in force is looked up by."""
@@ -271,12 +271,12 @@ class WatchMatcher:
                 self._entries[row["key"]][entry_id] = match, row["expires_at"]
 
 
-def expires_at(found: Standing) -> int:
+def expires_at(found: ApprovalState) -> int:
     """Return when an entry expires, UTC microseconds."""
     return micros(WatchEntry.model_validate(found.content, strict=False).expiry)
 
 
-def in_words(found: Standing) -> str:
+def in_words(found: ApprovalState) -> str:
     """Return what an entry names, why, by whom and until when, for those who may know."""
     names = ", ".join(
         f"{kind.replace('_', ' ')} {value}" for kind, value in identifiers(found.content).items()
@@ -285,7 +285,7 @@ def in_words(found: Standing) -> str:
     return f"{names}; reason: {found.content['reason']}; by {found.author}; until {until}"
 
 
-def shown(found: Standing, as_of: int) -> dict[str, Any]:
+def entry_as_json(found: ApprovalState, as_of: int) -> dict[str, Any]:
     """Return an entry as JSON values."""
     expires = expires_at(found)
     is_over = found.state != "retired" and as_of >= expires

@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from engine.criteria.indicator_rules import ruled, weight
-from engine.criteria.match import Match, chances, said
+from engine.criteria.indicator_rules import rule_chances, weight
+from engine.criteria.match import Match, chances, explain_matches
 from engine.decision.inspection_minutes import Minutes, place_of
-from engine.decision.placement import FIRST_VERSION, Peers, drawn_merit, purpose_of
+from engine.decision.placement import FIRST_VERSION, MeritPeers, drawn_merit, purpose_of
 from engine.domain.records import Arrival
 from engine.explanation.facts import Fact, data_gaps, facts
 from engine.explanation.reasons import Reason
 from engine.ports import Evidence
-from engine.search_orders.search_order import Search, Searches, search_order
-from engine.selection.champion_challenger import Trial, Tried, tried
+from engine.search_orders.search_order import SearchCounts, SearchStep, search_order
+from engine.selection.champion_challenger import Trial, Tried, apply_trial
 from engine.selection.percentiles import at, percentile
 from engine.selection.policy import (
     INSPECTED,
@@ -30,11 +30,11 @@ from engine.selection.policy import (
     lot,
     place_among_picks,
     risk,
-    scored,
+    score_chances,
     select,
 )
 from engine.selection.randomization import PLACE, RANDOM
-from engine.selection.team_assignment import TEAM, assigned
+from engine.selection.team_assignment import TEAM, assign_team
 
 Mode = Literal["model", "last_good", "rules_only"]
 Band = Literal["low", "medium", "high"]
@@ -76,7 +76,7 @@ class Inputs:
     """How often it was changed."""
     matches: tuple[Match, ...] = ()
     """Profiles and entries of the watch list that fit the arrival."""
-    searches: Searches | None = None
+    searches: SearchCounts | None = None
     """What was found where in vehicles like it; known of red ones alone, who get an order."""
     teams: tuple[str, ...] = ()
     """Who inspects in this shift."""
@@ -93,13 +93,13 @@ class Inputs:
 
     def drawn_place(self, channel: Channel) -> int:
         """Return a place drawn among the scored picks of a channel."""
-        peers = Peers(self.peers, self.table, self.policy, channel)
+        peers = MeritPeers(self.peers, self.table, self.policy, channel)
         merit = drawn_merit(peers, self.draws[purpose_of(self.amendment)])
         return place_of(channel, merit, minutes=self.minutes)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ScoredArrival:
     """An arrival as the models saw it."""
 
     arrival: Arrival
@@ -150,7 +150,7 @@ class Decision:
     """Expected minutes of its inspection, 0 where it goes to no officer."""
     place: int
     """Orders the queue: higher is searched first."""
-    search_order: tuple[Search, ...]
+    search_order: tuple[SearchStep, ...]
     facts: tuple[Fact, ...]
     data_gaps: tuple[str, ...]
     mode: Mode
@@ -173,14 +173,16 @@ class Decision:
         return self.selection.propensities[Channel.YELLOW]
 
 
-def decide(inputs: Inputs, seen: Seen) -> Decision:
+def decide(inputs: Inputs, seen: ScoredArrival) -> Decision:
     """Return the decision on one arrival, without its rank and its reasons."""
     crossing, policy = seen.arrival.crossing, inputs.policy
     value = _risk(seen, inputs.severity)
     level = None if value is None else percentile(inputs.table, value)
-    picked, trial = _picked(policy, level, seen), None
+    picked, trial = _score_chances(policy, level, seen), None
     if inputs.trial is not None and seen.other is not None:
-        trial, picked = tried(inputs.trial, seen.other, picked, policy=policy, draws=inputs.draws)
+        trial, picked = apply_trial(
+            inputs.trial, seen.other, picked, policy=policy, draws=inputs.draws
+        )
     changed = (Chance(AMENDED, Channel.YELLOW, AMENDED_SHARE),) if inputs.amendment else ()
     chosen = (*picked, *chances(inputs.matches), *changed)
     selection = select((*chosen, lot(policy)), inputs.draws)
@@ -206,7 +208,7 @@ def decide(inputs: Inputs, seen: Seen) -> Decision:
     )
 
 
-def explained(
+def attach_reasons(
     decision: Decision, reasons: Sequence[Reason], matches: Sequence[Match] = ()
 ) -> Decision:
     """Return the decision with its reasons.
@@ -214,7 +216,7 @@ def explained(
     A member of the random stream says first that it is one, whatever else picked it. Profiles and
     entries of the watch list that selected it come next.
     """
-    reasons = (*said(matches, decision.selection.fired), *reasons)
+    reasons = (*explain_matches(matches, decision.selection.fired), *reasons)
     if decision.selection.is_random:
         reasons = (_random_check(decision.selection), *reasons)
     return replace(decision, reasons=reasons)
@@ -238,17 +240,17 @@ def _random_check(selection: Selection) -> Reason:
 def _team(inputs: Inputs, channel: Channel) -> str | None:
     if not inputs.teams or channel not in INSPECTED:
         return None
-    return assigned(inputs.teams, inputs.draws[TEAM])
+    return assign_team(inputs.teams, inputs.draws[TEAM])
 
 
-def _risk(seen: Seen, severity: float) -> float | None:
+def _risk(seen: ScoredArrival, severity: float) -> float | None:
     if seen.p_seizure is None or seen.p_discrepancy is None:
         return None
     return risk(seen.p_seizure, seen.p_discrepancy, severity=severity)
 
 
-def _picked(policy: Policy, level: float | None, seen: Seen) -> tuple[Chance, ...]:
-    return ruled(seen.features) if level is None else scored(policy, level)
+def _score_chances(policy: Policy, level: float | None, seen: ScoredArrival) -> tuple[Chance, ...]:
+    return rule_chances(seen.features) if level is None else score_chances(policy, level)
 
 
 def _place(inputs: Inputs, selection: Selection, chosen: Sequence[Chance], *, merit: float) -> int:

@@ -70,7 +70,7 @@ class Minutes:
         return {Channel.RED: self.red, Channel.YELLOW: self.yellow}.get(channel, 0.0)
 
 
-class Learnt:
+class LearnedMinutes:
     """Expected minutes by vehicle class, as they stood when this was made."""
 
     def __init__(self, taught: Sequence[Taught]) -> None:
@@ -119,10 +119,10 @@ _C = ACT_MINUTES.c
 _LEARNT = select(_C.vehicle_class, _C.is_physical, _C.acts, _C.minutes)
 
 
-def learnt(connection: Connection) -> Learnt:
+def learn_minutes(connection: Connection) -> LearnedMinutes:
     """Return what acts have taught so far."""
     rows = connection.execute(_LEARNT)
-    return Learnt([(who, how, acts, minutes) for who, how, acts, minutes in rows])
+    return LearnedMinutes([(who, how, acts, minutes) for who, how, acts, minutes in rows])
 
 
 _MORE = (

@@ -27,7 +27,7 @@ MOST_PEERS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Peers:
+class MeritPeers:
     """What a merit is drawn among."""
 
     merits: Sequence[float]
@@ -43,7 +43,7 @@ def purpose_of(amendment: int) -> str:
     return PLACE_AMENDED if amendment else PLACE
 
 
-def drawn_merit(peers: Peers, drawn: float) -> float:
+def drawn_merit(peers: MeritPeers, drawn: float) -> float:
     """Return the merit at a number drawn in [0, 1); without a model the number itself."""
     if not peers.table:
         return drawn
@@ -61,5 +61,5 @@ def drawn_merit(peers: Peers, drawn: float) -> float:
     return ends[gap] + (where - gap) * (ends[gap + 1] - ends[gap])
 
 
-def _prior(peers: Peers, drawn: float) -> float:
+def _prior(peers: MeritPeers, drawn: float) -> float:
     return at(peers.table, level_among_picks(drawn, peers.policy, peers.channel))

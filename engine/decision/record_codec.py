@@ -15,9 +15,9 @@ from engine.decision.inspection_minutes import PRIOR, Minutes
 from engine.decision.role_views import flat, outcome
 from engine.domain.identifiers import fold
 from engine.domain.records import Arrival
-from engine.journal.idempotency import Claim
+from engine.journal.idempotency import IdempotencyClaim
 from engine.ports import Rows
-from engine.search_orders.search_order import Searches
+from engine.search_orders.search_order import SearchCounts
 from engine.selection.champion_challenger import Trial
 from engine.selection.policy import Policy
 
@@ -29,7 +29,7 @@ _LATER = frozenset(field.name for field in fields(Inputs) if field.default is no
 
 
 @dataclass(frozen=True, slots=True)
-class Filing:
+class StoredDecision:
     """A decision's record, read back."""
 
     arrival: Arrival
@@ -49,8 +49,8 @@ def digest_of(row: Rows) -> str:
     return hashlib.sha256(row.astype("<f4").tobytes()).hexdigest()
 
 
-def written(
-    decision: Decision, inputs: Inputs, *, arrival: Arrival, row: Rows, claim: Claim
+def encode_decision(
+    decision: Decision, inputs: Inputs, *, arrival: Arrival, row: Rows, claim: IdempotencyClaim
 ) -> dict[str, Any]:
     """Return the body of a decision's record."""
     return {
@@ -86,13 +86,13 @@ def written(
     }
 
 
-def read_back(body: Mapping[str, Any]) -> Filing:
+def decode_decision(body: Mapping[str, Any]) -> StoredDecision:
     """Return what a decision's record says; what it is too old to say has its default."""
     inputs = body["inputs"]
     arrival = Arrival.model_validate(body["arrival"], strict=False)
     by_value = {name: inputs[name] for name in _BY_VALUE if name in inputs or name not in _LATER}
     searches, trial = inputs.get("searches"), inputs.get("trial")
-    return Filing(
+    return StoredDecision(
         arrival=arrival,
         features=body["features"],
         inputs=Inputs(
@@ -101,7 +101,7 @@ def read_back(body: Mapping[str, Any]) -> Filing:
             table=(),
             matches=tuple(Match(**match) for match in inputs.get("matches", ())),
             minutes=_minutes(inputs.get("minutes"), arrival),
-            searches=None if searches is None else Searches.from_dict(searches),
+            searches=None if searches is None else SearchCounts.from_dict(searches),
             teams=tuple(inputs.get("teams", ())),
             peers=tuple(inputs.get("peers", ())),
             trial=None if trial is None else Trial(**trial, table=()),

@@ -55,11 +55,11 @@ def outcome(decision: Decision) -> dict[str, Any]:
         "watchlist": "watchlist" in selection.fired,
         "reasons": [flat(reason) for reason in decision.reasons],
         "model_version": decision.model_version,
-        "trial": None if decision.trial is None else _tried(decision.trial),
+        "trial": None if decision.trial is None else _trial_view(decision.trial),
     }
 
 
-def _tried(trial: Tried) -> dict[str, Any]:
+def _trial_view(trial: Tried) -> dict[str, Any]:
     return flat(trial) | {"wanted": list(trial.wanted)}
 
 

@@ -20,7 +20,7 @@ from engine.domain.validation import faults
 from engine.errors import HomeError, InputError, UnknownPostError
 
 
-class Post(Record):
+class BorderPost(Record):
     """One border post."""
 
     code: PostCode
@@ -33,18 +33,18 @@ class Post(Record):
 
 class _NetworkFile(Record):
     synthetic: bool = False
-    posts: Annotated[tuple[Post, ...], Field(min_length=1)]
+    posts: Annotated[tuple[BorderPost, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
     """The posts of one deployment, by code. An empty network knows no post and no pair."""
 
-    posts: Mapping[str, Post] = field(default_factory=lambda: MappingProxyType({}))
+    posts: Mapping[str, BorderPost] = field(default_factory=lambda: MappingProxyType({}))
     synthetic: bool = False
     """True for a made-up network: whatever shows its figures must say so."""
 
-    def post(self, code: str) -> Post:
+    def post(self, code: str) -> BorderPost:
         """Return one post; raises ``UnknownPostError``."""
         try:
             return self.posts[code]
@@ -72,7 +72,7 @@ def read_network(path: Path, *, text: str | None = None) -> Network:
     except ValidationError as error:
         where, rule, why = faults(error)[0]
         raise InputError(path.name, f"{'.'.join(map(str, where))}: {why} ({rule})") from None
-    return Network(MappingProxyType(_paired(path, found.posts)), found.synthetic)
+    return Network(MappingProxyType(_pair_posts(path, found.posts)), found.synthetic)
 
 
 def read_home_network(path: Path) -> Network:
@@ -86,7 +86,7 @@ def read_home_network(path: Path) -> Network:
         raise HomeError(error.path, error.why) from None
 
 
-def _paired(path: Path, posts: tuple[Post, ...]) -> dict[str, Post]:
+def _pair_posts(path: Path, posts: tuple[BorderPost, ...]) -> dict[str, BorderPost]:
     known = {post.code: post for post in posts}
     if len(known) != len(posts):
         raise InputError(path.name, "posts: two posts have the same code (duplicate_id)")

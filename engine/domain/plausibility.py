@@ -16,7 +16,7 @@ AHEAD = 5 * MINUTE
 _CLOCK = SystemClock()
 
 
-class Present:
+class MonotonicClock:
     """What time it is at the latest: a clock that is set back does not take the present with it."""
 
     def __init__(

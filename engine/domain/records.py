@@ -77,7 +77,7 @@ def _propensity(value: float) -> float:
     return value
 
 
-def _said(**schema: Any) -> Any:
+def _schema_rule(**schema: Any) -> Any:
     """Say in a record's schema what a validator of ours checks."""
     return Field(json_schema_extra=schema)
 
@@ -86,14 +86,14 @@ Time = Annotated[datetime, BeforeValidator(_time)]
 Identifier = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 PostCode = Annotated[str, Field(min_length=1, max_length=16), AfterValidator(_printable)]
 Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
-Country = Annotated[str, AfterValidator(_country), _said(pattern=f"^{_COUNTRY.pattern}$")]
-HsCode = Annotated[str, AfterValidator(_hs_code), _said(pattern=f"^{_HS_CODE.pattern}$")]
-PlaceCode = Annotated[str, AfterValidator(_place), _said(pattern=f"^{_PLACE.pattern}$")]
+Country = Annotated[str, AfterValidator(_country), _schema_rule(pattern=f"^{_COUNTRY.pattern}$")]
+HsCode = Annotated[str, AfterValidator(_hs_code), _schema_rule(pattern=f"^{_HS_CODE.pattern}$")]
+PlaceCode = Annotated[str, AfterValidator(_place), _schema_rule(pattern=f"^{_PLACE.pattern}$")]
 Propensity = Annotated[
     float,
     Field(allow_inf_nan=False),
     AfterValidator(_propensity),
-    _said(exclusiveMinimum=0, maximum=1),
+    _schema_rule(exclusiveMinimum=0, maximum=1),
 ]
 # Bounds far above any conveyance or consignment keep scaled 64-bit sums from overflowing.
 Mass = Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)]

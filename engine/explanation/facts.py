@@ -34,7 +34,7 @@ def facts(
 ) -> tuple[Fact, ...]:
     """Return the sentences that everybody at the post may read."""
     crossing, declaration = arrival.crossing, arrival.declaration
-    found = [_conveyance(crossing), *_measured(crossing), _declared(declaration)]
+    found = [_conveyance(crossing), *_measurement_facts(crossing), _declaration_fact(declaration)]
     if amendment:
         times = "once" if amendment == 1 else f"{amendment} times"
         found.append(Fact("amended", f"Its papers were changed {times} after arrival."))
@@ -69,16 +69,18 @@ def _conveyance(crossing: Crossing) -> Fact:
     return Fact("conveyance", f"{what}{plate}{country}, {crossing.direction}{load}.")
 
 
-def _measured(crossing: Crossing) -> list[Fact]:
+def _measurement_facts(crossing: Crossing) -> list[Fact]:
     found = []
     if crossing.weighed_mass_kg is not None:
         found.append(Fact("weighed", f"Weighed {crossing.weighed_mass_kg:,.0f} kg at this post."))
     if crossing.seal_numbers:
-        found.append(Fact("seals", f"{_counted(len(crossing.seal_numbers), 'seal')} recorded."))
+        found.append(
+            Fact("seals", f"{_format_count(len(crossing.seal_numbers), 'seal')} recorded.")
+        )
     return found
 
 
-def _declared(declaration: Declaration | None) -> Fact:
+def _declaration_fact(declaration: Declaration | None) -> Fact:
     if declaration is None:
         return Fact("declared", "No declaration came with this crossing.")
     items = declaration.items
@@ -86,7 +88,7 @@ def _declared(declaration: Declaration | None) -> Fact:
     masses = [item.gross_mass_kg for item in items if item.gross_mass_kg is not None]
     values = [item.customs_value_usd for item in items if item.customs_value_usd is not None]
     parts = [
-        f"{_counted(len(items), 'goods item')} declared, HS chapter {', '.join(chapters[:4])}"
+        f"{_format_count(len(items), 'goods item')} declared, HS chapter {', '.join(chapters[:4])}"
         + (" and others" if len(chapters) > 4 else "")
     ]
     if masses:
@@ -105,8 +107,8 @@ def _seen_before(features: Mapping[str, float]) -> list[Fact]:
         return []
     if times == 0:
         return [Fact("seen_before", "Not seen in this network in the last 365 days.")]
-    return [Fact("seen_before", f"Seen {_counted(int(times), 'time')} in the last 365 days.")]
+    return [Fact("seen_before", f"Seen {_format_count(int(times), 'time')} in the last 365 days.")]
 
 
-def _counted(number: int, noun: str) -> str:
+def _format_count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -17,7 +17,12 @@ from sqlalchemy import Connection
 
 from engine.errors import ConflictError, StoreUnavailableError
 from engine.journal.entries import Entry
-from engine.journal.idempotency import TAKEN, Claim, answered, taken
+from engine.journal.idempotency import (
+    MESSAGE_IDENTIFIER_TAKEN,
+    IdempotencyClaim,
+    find_answer,
+    find_holders,
+)
 from engine.journal.journal import Journal
 
 LARGEST_BATCH = 128
@@ -31,7 +36,7 @@ What = TypeVar("What")
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class StoredRecord:
     """A record that stands in the journal, with its body."""
 
     entry: Entry
@@ -39,30 +44,32 @@ class Recorded:
 
 
 @dataclass(slots=True)
-class Asked(Generic[What]):
+class PendingRequest(Generic[What]):
     """One request that waits for its record."""
 
     what: What
-    claim: Claim
-    answer: "Future[Recorded]" = field(default_factory=Future)
+    claim: IdempotencyClaim
+    answer: "Future[StoredRecord]" = field(default_factory=Future)
     tries: int = 0
 
 
-class Desk(Generic[What]):
+class BatchWorker(Generic[What]):
     """Takes requests from many threads and hands them in batches to one."""
 
-    def __init__(self, handle: Callable[[Sequence[Asked[What]]], None], *, name: str) -> None:
+    def __init__(
+        self, handle: Callable[[Sequence[PendingRequest[What]]], None], *, name: str
+    ) -> None:
         self._handle = handle
-        self._queue: SimpleQueue[Asked[What] | None] = SimpleQueue()
+        self._queue: SimpleQueue[PendingRequest[What] | None] = SimpleQueue()
         self._lock = Lock()
-        self._open: dict[str, Asked[What]] = {}
+        self._open: dict[str, PendingRequest[What]] = {}
         self._is_closed = False
         self._together = 0
         self._last = 0
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def ask(self, what: What, claim: Claim) -> "Future[Recorded]":
+    def ask(self, what: What, claim: IdempotencyClaim) -> "Future[StoredRecord]":
         """Return what will hold the record; who asks for what is under way gets the same one.
 
         Raises ``ConflictError`` where other content is under way under the same name.
@@ -73,15 +80,15 @@ class Desk(Generic[What]):
             for name in claim.names:
                 if (other := self._open.get(name)) is not None:
                     if other.claim.content != claim.content:
-                        raise ConflictError(claim.kind, name, TAKEN)
+                        raise ConflictError(claim.kind, name, MESSAGE_IDENTIFIER_TAKEN)
                     return other.answer
-            asked = Asked(what, claim)
+            asked = PendingRequest(what, claim)
             self._open.update(dict.fromkeys(claim.names, asked))
             self._queue.put(asked)
         asked.answer.add_done_callback(lambda _: self._forget(claim))
         return asked.answer
 
-    def again(self, asked: Asked[What]) -> None:
+    def again(self, asked: PendingRequest[What]) -> None:
         """Put a request back: somebody else recorded its answer first, or its batch was spoilt."""
         asked.tries += 1
         with self._lock:
@@ -98,7 +105,7 @@ class Desk(Generic[What]):
                 self._queue.put(None)
         self._thread.join()
 
-    def _forget(self, claim: Claim) -> None:
+    def _forget(self, claim: IdempotencyClaim) -> None:
         with self._lock:
             for name in claim.names:
                 self._open.pop(name, None)
@@ -107,7 +114,7 @@ class Desk(Generic[What]):
         while batch := self._take():
             self._attempt(batch)
 
-    def _take(self) -> list[Asked[What]]:
+    def _take(self) -> list[PendingRequest[What]]:
         """Return what waits; where more could come together, let the others catch up.
 
         Who came while the last batch was at work was not in it: those in it may come back as well.
@@ -126,7 +133,7 @@ class Desk(Generic[What]):
         self._together = max(len(batch), self._together // 2)
         return batch
 
-    def _drained(self, batch: list[Asked[What]]) -> list[Asked[What]]:
+    def _drained(self, batch: list[PendingRequest[What]]) -> list[PendingRequest[What]]:
         while len(batch) < LARGEST_BATCH and (not batch or not self._queue.empty()):
             found = self._queue.get()
             if found is None:
@@ -136,7 +143,7 @@ class Desk(Generic[What]):
             batch.append(found)
         return batch
 
-    def _attempt(self, batch: Sequence[Asked[What]]) -> None:
+    def _attempt(self, batch: Sequence[PendingRequest[What]]) -> None:
         """Handle a batch; the request that breaks it is found by halving what is not answered."""
         try:
             self._handle(batch)
@@ -150,25 +157,25 @@ class Desk(Generic[What]):
                 asked.answer.set_exception(error)
 
 
-def unanswered(
-    connection: Connection, journal: Journal, asked: Sequence[Asked[What]]
-) -> list[Asked[What]]:
+def drop_answered(
+    connection: Connection, journal: Journal, asked: Sequence[PendingRequest[What]]
+) -> list[PendingRequest[What]]:
     """Answer what was recorded before, refuse what conflicts with it, and return the rest."""
-    known = taken(connection, (name for one in asked for name in one.claim.names))
+    known = find_holders(connection, (name for one in asked for name in one.claim.names))
     rest = []
     for one in asked:
         try:
-            seq = answered(one.claim, known)
+            seq = find_answer(one.claim, known)
         except ConflictError as conflict:
             one.answer.set_exception(conflict)
             continue
         if seq is None:
             rest.append(one)
         else:
-            one.answer.set_result(recorded(connection, journal, seq))
+            one.answer.set_result(read_record(connection, journal, seq))
     return rest
 
 
-def recorded(connection: Connection, journal: Journal, seq: int) -> Recorded:
+def read_record(connection: Connection, journal: Journal, seq: int) -> StoredRecord:
     """Return a record as it stands."""
-    return Recorded(journal.entry(connection, seq), journal.body(connection, seq))
+    return StoredRecord(journal.entry(connection, seq), journal.body(connection, seq))

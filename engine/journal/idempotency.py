@@ -28,11 +28,11 @@ ANSWERS = Table(
 )
 
 
-TAKEN = "the identifier is taken by other content"
+MESSAGE_IDENTIFIER_TAKEN = "the identifier is taken by other content"
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class IdempotencyClaim:
     """The names one request takes, and the content they are bound to."""
 
     kind: str
@@ -52,7 +52,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ClaimHolder:
     """What took a name."""
 
     name: str
@@ -64,7 +64,7 @@ class Answer:
 
 def claim(
     kind: str, record: Record, *, post: str, name: str, key: str | None = None, about: str = ""
-) -> Claim:
+) -> IdempotencyClaim:
     """Return the claim of one request; ``key`` is the sender's idempotency key.
 
     ``about`` names what the request is about where the record itself does not: the same words about
@@ -77,7 +77,7 @@ def claim(
     if key is not None:  # hashed, because a header may hold anything and of any length
         scoped = "\0".join((post, kind, key)).encode()
         names.insert(0, f"key:{hashlib.sha256(scoped).hexdigest()}")
-    return Claim(kind, post, tuple(names), content.hexdigest())
+    return IdempotencyClaim(kind, post, tuple(names), content.hexdigest())
 
 
 def crossing_name(crossing_id: str) -> str:
@@ -95,15 +95,15 @@ def seizure_name(seizure_id: str) -> str:
     return f"seizure:{seizure_id}"
 
 
-def taken(connection: Connection, names: Iterable[str]) -> dict[str, Answer]:
+def find_holders(connection: Connection, names: Iterable[str]) -> dict[str, ClaimHolder]:
     """Return what took these names, by name."""
-    return {row[0]: Answer(*row) for row in fetch_among(connection, _TAKEN, [*set(names)])}
+    return {row[0]: ClaimHolder(*row) for row in fetch_among(connection, _TAKEN, [*set(names)])}
 
 
 _TAKEN = "SELECT name, post, kind, fingerprint, seq FROM answers WHERE name"
 
 
-def answered(asked: Claim, known: Mapping[str, Answer]) -> int | None:
+def find_answer(asked: IdempotencyClaim, known: Mapping[str, ClaimHolder]) -> int | None:
     """Return the journal's number of the answer given before, None for a new question.
 
     Raises ``ConflictError`` where a name was taken with other content, or at another post.
@@ -111,7 +111,7 @@ def answered(asked: Claim, known: Mapping[str, Answer]) -> int | None:
     for name in asked.names:
         if (found := known.get(name)) is not None:
             if (found.post, found.fingerprint.hex()) != asked.content:
-                raise ConflictError(asked.kind, name, TAKEN)
+                raise ConflictError(asked.kind, name, MESSAGE_IDENTIFIER_TAKEN)
             return found.seq
     return None
 

@@ -162,7 +162,7 @@ class Journal:
             return self._commit(lambda _, head, now: sealed if self._is_stale(head, now) else [])
         return self._commit(lambda *_: sealed)
 
-    def _commit(self, find: "Callable[[Connection, Head, int], list[_Sealed]]") -> list[Entry]:
+    def _commit(self, find: "Callable[[Connection, Head, int], list[_SealedBody]]") -> list[Entry]:
         """Append what ``find`` returns for the store, its head and the time, under the lock."""
         entries: list[Entry] = []
         try:
@@ -173,7 +173,7 @@ class Journal:
                     return []
                 if self._held is not None:
                     self._held.keep(connection)
-                entries = _chained(head, reading.now, sealed)
+                entries = _chain_drafts(head, reading.now, sealed)
                 self._insert(connection, entries, sealed)
         except CommitUnknownError as unknown:
             if entries:
@@ -201,7 +201,7 @@ class Journal:
         return now - head.known_at > SECOND
 
     def _insert(
-        self, connection: Connection, entries: list[Entry], sealed: "list[_Sealed]"
+        self, connection: Connection, entries: list[Entry], sealed: "list[_SealedBody]"
     ) -> None:
         both = list(zip(entries, sealed, strict=True))
         add(connection, BODIES, [(entry.seq, seal.salt, seal.body) for entry, seal in both])
@@ -226,7 +226,7 @@ class Journal:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sealed:
+class _SealedBody:
     draft: Draft
     salt: bytes
     body: bytes
@@ -239,12 +239,12 @@ def _record(entry: Entry, draft: Draft) -> tuple[object, ...]:
     return (entry.seq, *about, draft.origin, draft.origin_seq, entry.leaf, entry.chain)
 
 
-def _seal(draft: Draft) -> _Sealed:
+def _seal(draft: Draft) -> _SealedBody:
     salt, body = new_salt(), canonical(draft.body)
-    return _Sealed(draft, salt, body, leaf_of(salt, body))
+    return _SealedBody(draft, salt, body, leaf_of(salt, body))
 
 
-def _chained(head: Head, now: int, sealed: Sequence[_Sealed]) -> list[Entry]:
+def _chain_drafts(head: Head, now: int, sealed: Sequence[_SealedBody]) -> list[Entry]:
     """Return the drafts' entries, numbered from the head on; time never stands still."""
     entries: list[Entry] = []
     chain = head.chain

@@ -9,7 +9,7 @@ from threading import Event, Thread
 
 from engine.errors import RiskError
 from engine.journal.journal import Journal
-from engine.queue.queue import expired
+from engine.queue.queue import draft_expiries
 from engine.storage.database import Store
 
 EVERY_SECONDS = 60.0
@@ -44,11 +44,11 @@ class QueueExpiry:
         while not self._stop.is_set():
             with self._store.read() as connection:
                 as_of = self._journal.now(connection)
-                if not expired(connection, as_of=as_of, most=1):
+                if not draft_expiries(connection, as_of=as_of, most=1):
                     break
             number += len(
                 self._journal.append_found(
-                    lambda connection, now: expired(connection, as_of=now, most=MOST)
+                    lambda connection, now: draft_expiries(connection, as_of=now, most=MOST)
                 )
             )
         return number

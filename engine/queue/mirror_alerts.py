@@ -73,14 +73,14 @@ _D = DECISIONS.c
 def keys(arrival: Mapping[str, Any]) -> dict[str, str]:
     """Return by what an arrival's other half is found, folded, the surest first."""
     crossing, declaration = arrival["crossing"], arrival.get("declaration") or {}
-    said = {
+    fields = {
         "plate": crossing.get("plate"),
         "vin": crossing.get("vin"),
         "tir": declaration.get("tir_carnet"),
         "cmr": declaration.get("cmr_number"),
         "trailer": crossing.get("trailer_plate"),
     }
-    return {kind: folded for kind, value in said.items() if value and (folded := fold(value))}
+    return {kind: folded for kind, value in fields.items() if value and (folded := fold(value))}
 
 
 _NAMED = {"plate": "plate", "trailer": "trailer_plate", "driver": "driver_ref", "vin": "vin"}
@@ -92,15 +92,15 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict
     Both are crossings as the journal keeps them.
     """
     found = []
-    mass, told = ours.get("weighed_mass_kg"), theirs.get("weighed_mass_kg")
-    if mass and told and not 1 - HEAVY <= mass / told <= 1 + HEAVY:
-        weighed = {"decided": f"{mass:.0f} kg", "told": f"{told:.0f} kg"}
-        found.append({"code": "mass", "mass_ratio": mass / told} | weighed)
+    mass, response = ours.get("weighed_mass_kg"), theirs.get("weighed_mass_kg")
+    if mass and response and not 1 - HEAVY <= mass / response <= 1 + HEAVY:
+        weighed = {"decided": f"{mass:.0f} kg", "told": f"{response:.0f} kg"}
+        found.append({"code": "mass", "mass_ratio": mass / response} | weighed)
     for code, name in _NAMED.items():
         one, other = ours.get(name), theirs.get(name)
         if one and other and fold(one) != fold(other):
-            said = ("one", "another") if code == "driver" else (one, other)
-            found.append({"code": code, "decided": said[0], "told": said[1]})
+            value = ("one", "another") if code == "driver" else (one, other)
+            found.append({"code": code, "decided": value[0], "told": value[1]})
     one, other = (sorted(map(fold, each.get("seal_numbers") or ())) for each in (ours, theirs))
     if one and other and one != other:
         found.append({"code": "seals", "decided": ";".join(one), "told": ";".join(other)})
@@ -156,12 +156,12 @@ class MirrorProjection:
             return
         one, other = keys(arrival), keys(theirs)
         agreed = "+".join(kind for kind in one if one[kind] == other.get(kind))
-        decided, told = theirs["crossing"], arrival["crossing"]
+        decided, value = theirs["crossing"], arrival["crossing"]
         rows = [
             {"seq": entry.seq, "decision_id": decision_id, "post": pair}
             | {"known_at": entry.known_at, "mass_ratio": None, "matched": agreed}
             | difference
-            for difference in differences(decided, told)
+            for difference in differences(decided, value)
         ]
         if rows:
             connection.execute(insert(ALERTS), rows)

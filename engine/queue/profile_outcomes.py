@@ -79,16 +79,18 @@ class HitProjection:
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write the matches of decisions, then what acts found, then the counts of shadows."""
         rows = {
-            DECISION: [row for e, d in entries if e.kind == DECISION for row in _matched(e, d)],
+            DECISION: [
+                row for e, d in entries if e.kind == DECISION for row in _matched_rows(e, d)
+            ],
             INSPECTION: [_act(d) for e, d in entries if e.kind == INSPECTION],
-            COUNTED: [row for e, d in entries if e.kind == COUNTED for row in _counted(e, d)],
+            COUNTED: [row for e, d in entries if e.kind == COUNTED for row in _counted_rows(e, d)],
         }
         for kind, write in ((DECISION, insert(MATCHES)), (INSPECTION, _ACT), (COUNTED, _COUNTS)):
             if rows[kind]:
                 connection.execute(write, rows[kind])
 
 
-def _matched(entry: Entry, draft: Draft) -> list[dict[str, Any]]:
+def _matched_rows(entry: Entry, draft: Draft) -> list[dict[str, Any]]:
     body = draft.body
     selected = body["decision"]["profiles"]
     return [
@@ -117,7 +119,7 @@ def _act(draft: Draft) -> dict[str, Any]:
     }
 
 
-def _counted(entry: Entry, draft: Draft) -> list[dict[str, Any]]:
+def _counted_rows(entry: Entry, draft: Draft) -> list[dict[str, Any]]:
     return [{"seq": entry.seq, "code": c, **n} for c, n in draft.body["counts"].items()]
 
 

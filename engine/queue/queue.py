@@ -97,7 +97,7 @@ EXPIRED = "queue_expired"
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class QueuedDecision:
     """A decision as the queue knows it."""
 
     decision_id: str
@@ -159,15 +159,15 @@ _WAITING_ANYWHERE = (
 )
 
 
-def waiting(connection: Connection, post: str, *, as_of: int) -> list[Filed]:
+def list_waiting(connection: Connection, post: str, *, as_of: int) -> list[QueuedDecision]:
     """Return what waits at a post, in the order of the search."""
     query = _FILED.where(_D.post == post, _WAITS, _D.known_at >= as_of - DAY).order_by(
         _D.place.desc(), _D.seq
     )
-    return [Filed(*row) for row in connection.execute(query)]
+    return [QueuedDecision(*row) for row in connection.execute(query)]
 
 
-def listed(
+def list_decisions(
     connection: Connection,
     *,
     post: str | None,
@@ -175,7 +175,7 @@ def listed(
     since: int,
     before: int | None = None,
     most: int,
-) -> list[Filed]:
+) -> list[QueuedDecision]:
     """Return the newest decisions first; ``post`` None means all.
 
     ``before`` is a record's number: those recorded earlier.
@@ -187,15 +187,15 @@ def listed(
         query = query.where(_D.post == post)
     if channel is not None:
         query = query.where(_D.channel == channel)
-    return [Filed(*row) for row in connection.execute(query)]
+    return [QueuedDecision(*row) for row in connection.execute(query)]
 
 
-def filed(connection: Connection, decision_id: str) -> Filed:
+def read_decision(connection: Connection, decision_id: str) -> QueuedDecision:
     """Return one decision; raises ``NotFoundError``."""
     row = connection.execute(_FILED.where(_D.decision_id == decision_id)).one_or_none()
     if row is None:
         raise NotFoundError("decision", decision_id)
-    return Filed(*row)
+    return QueuedDecision(*row)
 
 
 def waits(connection: Connection, decision_id: str) -> bool:
@@ -204,11 +204,11 @@ def waits(connection: Connection, decision_id: str) -> bool:
     return bool(connection.scalar(query))
 
 
-def last_of_crossing(connection: Connection, crossing_id: str) -> Filed | None:
+def last_of_crossing(connection: Connection, crossing_id: str) -> QueuedDecision | None:
     """Return the last decision on a crossing, None where it was only recorded."""
     query = _FILED.where(_D.crossing_id == crossing_id).order_by(_D.seq.desc()).limit(1)
     row = connection.execute(query).one_or_none()
-    return None if row is None else Filed(*row)
+    return None if row is None else QueuedDecision(*row)
 
 
 def recent_risks(
@@ -224,7 +224,7 @@ def recent_risks(
     return [risk for (risk,) in connection.execute(query) if risk is not None]
 
 
-def expired(connection: Connection, *, as_of: int, most: int) -> list[Draft]:
+def draft_expiries(connection: Connection, *, as_of: int, most: int) -> list[Draft]:
     """Return the records of vehicles that have waited for a day, the first to arrive first.
 
     Since when one waits is what the journal proves: a record of the service must not come of an

@@ -19,8 +19,8 @@ from engine.domain.records import Identifier, Record, Text
 from engine.errors import NotAllowedError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
-from engine.queue.queue import Filed, redirect, waits
-from engine.search_orders.search_order import Search, Searches
+from engine.queue.queue import QueuedDecision, redirect, waits
+from engine.search_orders.search_order import SearchCounts, SearchStep
 from engine.selection.policy import INSPECTED, Channel
 from engine.storage.database import METADATA, Int64
 
@@ -87,14 +87,14 @@ class Review(Record):
         return self
 
 
-def order_step(order: Sequence[Search], searches: Searches) -> dict[str, Any]:
+def order_step(order: Sequence[SearchStep], searches: SearchCounts) -> dict[str, Any]:
     """Return what a review's record keeps of the search order that it makes."""
     return {"search_order": [asdict(step) for step in order], "searches": searches.as_dict()}
 
 
 def review_draft(
     review: Review,
-    decision: Filed,
+    decision: QueuedDecision,
     *,
     person: str,
     claim: dict[str, object],
@@ -124,9 +124,9 @@ class ReviewProjection:
         for entry, draft in entries:
             if entry.kind != REVIEW:
                 continue
-            said = draft.body["review"]
-            is_moving = "channel" in said and not draft.body.get(NEEDS_SECOND)
-            channel = Channel.of(said["channel"]) if is_moving else None
+            value = draft.body["review"]
+            is_moving = "channel" in value and not draft.body.get(NEEDS_SECOND)
+            channel = Channel.of(value["channel"]) if is_moving else None
             place = draft.body.get(PLACE)
             now = redirect(connection, entry.subject, channel, place=place)
             row = {
@@ -135,9 +135,9 @@ class ReviewProjection:
                 "post": entry.post,
                 "known_at": entry.known_at,
                 "person": draft.body["person"],
-                "verdict": said["verdict"],
+                "verdict": value["verdict"],
                 "channel": int(now),
-                "reason_code": said["reason_code"],
+                "reason_code": value["reason_code"],
             }
             connection.execute(insert(REVIEWS), [row])
 
@@ -146,7 +146,7 @@ _R = REVIEWS.c
 
 
 def order_of_review(
-    connection: Connection, journal: Journal, decision: Filed
+    connection: Connection, journal: Journal, decision: QueuedDecision
 ) -> list[dict[str, Any]]:
     """Return the search order made when a supervisor sent the vehicle to red; empty without one.
 

@@ -72,7 +72,7 @@ _NONE = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Searches:
+class SearchCounts:
     """What earlier searches say about one vehicle, by scope or party; a record has it by value."""
 
     counts: Mapping[str, Counts]
@@ -102,7 +102,7 @@ class Searches:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchStep:
     """One step of a search order."""
 
     place: str
@@ -115,19 +115,19 @@ def any_of(place: str) -> str:
     return f"{group(place)}.*"
 
 
-def counted(places: Iterable[str]) -> set[str]:
+def count_places(places: Iterable[str]) -> set[str]:
     """Return what the places of one vehicle are counted as: each for itself and for its group."""
     return {*places, *map(any_of, places)}
 
 
-def search_order(crossing: Crossing, searches: Searches) -> tuple[Search, ...]:
+def search_order(crossing: Crossing, searches: SearchCounts) -> tuple[SearchStep, ...]:
     """Return the places to search first, in order, each with why."""
     rate = expectations(crossing, searches)
     places = spread(sorted(rate, key=lambda place: (-rate[place], place)))
     return tuple(_step(crossing.vehicle_class, p, searches, expected=rate[p]) for p in places)
 
 
-def expectations(crossing: Crossing, searches: Searches) -> Mapping[str, float]:
+def expectations(crossing: Crossing, searches: SearchCounts) -> Mapping[str, float]:
     """Return the finds expected in a minute of search, by place: what orders are made by."""
     rate = rates(crossing, searches)
     if searches.version == BEFORE_MINUTES:
@@ -135,7 +135,7 @@ def expectations(crossing: Crossing, searches: Searches) -> Mapping[str, float]:
     return {place: chance / minutes_of(place) for place, chance in rate.items()}
 
 
-def rates(crossing: Crossing, searches: Searches) -> Mapping[str, float]:
+def rates(crossing: Crossing, searches: SearchCounts) -> Mapping[str, float]:
     """Return for each place the chance, as far as it is known, that searching it finds something.
 
     A find raises the place it was made in and the places of its group, a search that found nothing
@@ -166,14 +166,14 @@ def keeps_its_ways(pairs: tuple[int, int], alike: float) -> float:
     return min(1.0, max(0.0, excess / ((seen + PRIOR_PAIRS) * (1.0 - alike))))
 
 
-def candidates(crossing: Crossing, searches: Searches) -> set[str]:
+def candidates(crossing: Crossing, searches: SearchCounts) -> set[str]:
     """Return the places that the vehicle has, and those where it or its like held something."""
     likely = set(PRIOR[crossing.vehicle_class])
     if crossing.is_empty:
         likely = {place for place in likely if group(place) != "cargo"}
-    likely |= _held(searches.of(LOAD if crossing.is_empty else CLASS))
+    likely |= _counted_places(searches.of(LOAD if crossing.is_empty else CLASS))
     for party in PARTIES:
-        likely |= _held(searches.of(party))
+        likely |= _counted_places(searches.of(party))
     return likely
 
 
@@ -192,11 +192,11 @@ def spread(ranked: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _held(counts: Counts) -> set[str]:
+def _counted_places(counts: Counts) -> set[str]:
     return {place for place, (_, found) in counts.items() if found and not place.endswith("*")}
 
 
-def _usual(vehicle_class: VehicleClass, place: str, searches: Searches) -> float:
+def _usual(vehicle_class: VehicleClass, place: str, searches: SearchCounts) -> float:
     """Return the odds of a find in such a vehicle: the prior, corrected from broad to narrow."""
     whole = any_of(place)
     prior = PRIOR[vehicle_class].get(place, _least(vehicle_class))
@@ -240,8 +240,8 @@ def _usually(place: str) -> float:
 
 
 def _step(
-    vehicle_class: VehicleClass, place: str, searches: Searches, *, expected: float
-) -> Search:
+    vehicle_class: VehicleClass, place: str, searches: SearchCounts, *, expected: float
+) -> SearchStep:
     method, otherwise = how(place)
     counts = searches.of(CLASS).get(place, _NONE)
     where = _CLASSES[vehicle_class]
@@ -251,10 +251,10 @@ def _step(
         if (times := searches.of(party).get(place, _NONE)[1])
     ]
     if searches.version == BEFORE_MINUTES:
-        said = [_before_minutes(where, counts, otherwise)]
+        values = [_before_minutes(where, counts, otherwise)]
     else:
-        said = [_expectation(expected), _history(where, counts, otherwise)]
-    return Search(place, method, "; ".join([*said, *held]))
+        values = [_expectation(expected), _history(where, counts, otherwise)]
+    return SearchStep(place, method, "; ".join([*values, *held]))
 
 
 def _expectation(expected: float) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.selection.percentiles import percentile
-from engine.selection.policy import Chance, Policy, risk, scored
+from engine.selection.policy import Chance, Policy, risk, score_chances
 from engine.selection.randomization import SCORE
 
 TRIAL = "trial"
@@ -57,12 +57,12 @@ class Tried:
     """Sides whose score, with the number drawn, sends it to officers where that side leads."""
 
 
-def leading(share: float, drawn: float) -> Side:
+def draw_leader(share: float, drawn: float) -> Side:
     """Return who leads, given the number drawn for it in [0, 1)."""
     return CHALLENGER if drawn < share else CHAMPION
 
 
-def tried(
+def apply_trial(
     trial: Trial,
     other: tuple[float, float],
     picked: Sequence[Chance],
@@ -76,7 +76,7 @@ def tried(
     ``picked`` what the leader's score may do.
     """
     level = percentile(trial.table, risk(*other, severity=trial.severity))
-    theirs = scored(policy, level)
+    theirs = score_chances(policy, level)
     follower = CHAMPION if trial.leader == CHALLENGER else CHALLENGER
     chances = {trial.leader: picked, follower: theirs}
     found = Tried(
@@ -90,10 +90,10 @@ def tried(
         wanted=tuple(side for side in (CHAMPION, CHALLENGER) if _wants(chances[side], draws)),
     )
     weight = trial.share if trial.leader == CHALLENGER else 1.0 - trial.share
-    return found, shared(picked, theirs, weight=weight)
+    return found, share_chances(picked, theirs, weight=weight)
 
 
-def shared(
+def share_chances(
     ours: Sequence[Chance], theirs: Sequence[Chance], *, weight: float
 ) -> tuple[Chance, ...]:
     """Return the leader's chances with the probability they had before it was drawn who leads.

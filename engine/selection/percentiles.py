@@ -37,7 +37,7 @@ def at(table: Sequence[float], share: float) -> float:
     return table[low] + (where - low) * (table[low + 1] - table[low])
 
 
-def blended(seed: Sequence[float], recent: ArrayLike) -> tuple[float, ...]:
+def blend_tables(seed: Sequence[float], recent: ArrayLike) -> tuple[float, ...]:
     """Return the table of a post: the model's own quantiles, outweighed as decisions come in.
 
     ``recent`` has the risks of the post's last 28 days under this model, shape (n,).
@@ -46,12 +46,12 @@ def blended(seed: Sequence[float], recent: ArrayLike) -> tuple[float, ...]:
     shares = np.linspace(0.0, 1.0, len(seed))
     prior = np.interp((np.arange(SEED_WEIGHT) + 0.5) / SEED_WEIGHT, shares, np.asarray(seed))
     both = np.concatenate([prior, seen])
-    weights = np.concatenate([np.full(SEED_WEIGHT, _fading(len(seen))), np.ones(len(seen))])
+    weights = np.concatenate([np.full(SEED_WEIGHT, _seed_weight(len(seen))), np.ones(len(seen))])
     order = np.argsort(both, kind="stable")
     mass = np.cumsum(weights[order]) - 0.5 * weights[order]
     return tuple(np.interp(shares, mass / weights.sum(), both[order]).tolist())
 
 
-def _fading(n: int) -> float:
+def _seed_weight(n: int) -> float:
     """Weight of one of the seed's points: all of it without decisions, half of it after 200."""
     return SEED_WEIGHT / (SEED_WEIGHT + n)

@@ -185,7 +185,7 @@ def _mass_below(percentile: float, share: float, blur: float) -> float:
     return (percentile - cut + half) ** 2 / (4.0 * half)
 
 
-def scored(policy: Policy, percentile: float) -> tuple[Chance, ...]:
+def score_chances(policy: Policy, percentile: float) -> tuple[Chance, ...]:
     """Return what the score alone may do to a crossing at this percentile of its post."""
     red = ramp(percentile, policy.red_share, blur=policy.blur)
     yellow = ramp(percentile, policy.red_share + policy.yellow_share, blur=policy.blur)

@@ -27,7 +27,7 @@ PLACE_AMENDED = "place_amended"
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
+class ShiftPeriod:
     """One shift of one post, half open: ``opens_at <= t < closes_at``, UTC microseconds."""
 
     post: str
@@ -51,26 +51,26 @@ class ShiftPlan:
     length: int = 12 * HOUR
     """Length of a shift, microseconds; divides a day."""
 
-    def shift(self, post: str, instant: int) -> Shift:
+    def shift(self, post: str, instant: int) -> ShiftPeriod:
         """Return the shift of a post that an instant falls into."""
         first = self.starts - self.utc_offset
         opens_at = instant - (instant - first) % self.length
-        return Shift(post, opens_at, opens_at + self.length)
+        return ShiftPeriod(post, opens_at, opens_at + self.length)
 
 
-def movement_key(crossing: Crossing, shift: Shift) -> bytes:
+def movement_key(crossing: Crossing, shift: ShiftPeriod) -> bytes:
     """Return what makes two reports the same movement: post, direction, folded plate and shift.
 
     Without a readable plate the crossing's own id has to serve.
     """
     plate = fold(crossing.plate or "")
     who = ("plate", plate) if plate else ("crossing", crossing.crossing_id)
-    return _joined(crossing.post, crossing.direction, *who, str(shift.opens_at))
+    return _join_texts(crossing.post, crossing.direction, *who, str(shift.opens_at))
 
 
 def draw(seed: bytes, purpose: str, *, movement: bytes) -> float:
     """Return the number in [0, 1) that this movement draws for this purpose (53 bits)."""
-    drawn = hmac.digest(seed, _named(purpose) + movement, "sha256")
+    drawn = hmac.digest(seed, _encode_purpose(purpose) + movement, "sha256")
     return (int.from_bytes(drawn[:8], "big") >> 11) / (1 << 53)
 
 
@@ -83,11 +83,11 @@ def commitment(seed: bytes, head: bytes) -> str:
 
 
 @lru_cache
-def _named(purpose: str) -> bytes:
-    return _joined(purpose)
+def _encode_purpose(purpose: str) -> bytes:
+    return _join_texts(purpose)
 
 
-def _joined(*parts: str) -> bytes:
+def _join_texts(*parts: str) -> bytes:
     """Join texts so that no two lists of texts give the same bytes."""
     encoded = [part.encode() for part in parts]
     return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)

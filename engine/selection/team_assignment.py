@@ -23,6 +23,6 @@ class Handling:
     """Who did it, where the reporter says so; else it is taken for the team that was drawn."""
 
 
-def assigned(teams: Sequence[str], drawn: float) -> str | None:
+def assign_team(teams: Sequence[str], drawn: float) -> str | None:
     """Return the team that a number in [0, 1) assigns, each alike; None where there is none."""
     return teams[int(drawn * len(teams))] if teams else None

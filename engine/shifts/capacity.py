@@ -29,7 +29,7 @@ SLACK = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class MinutesUsed:
     """Expected minutes of what was sent to one channel so far in a shift."""
 
     ours: float = 0.0
@@ -39,7 +39,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class ExpectedRemainder:
     """What is expected of the rest of a shift."""
 
     arrivals: float
@@ -51,12 +51,12 @@ class Outlook:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ChannelCapacity:
     """One channel of a shift: its minutes, what they went to, what is still to come."""
 
     minutes: float
-    spent: Spent
-    outlook: Outlook
+    spent: MinutesUsed
+    outlook: ExpectedRemainder
 
     @property
     def left(self) -> float:
@@ -84,7 +84,9 @@ class Side:
         return min(MOST_SHARE, free / (coming * self.outlook.mean))
 
 
-def adapted(policy: Policy, sides: Mapping[Channel, Side], minutes: Minutes) -> Policy:
+def adapt_policy(
+    policy: Policy, sides: Mapping[Channel, ChannelCapacity], minutes: Minutes
+) -> Policy:
     """Return the policy for one arrival; a channel without a roster keeps its fixed share."""
     red, yellow = sides.get(Channel.RED), sides.get(Channel.YELLOW)
     share: dict[str, float] = {}

@@ -40,8 +40,8 @@ from engine.journal.journal import JOURNAL, Journal
 from engine.journal.power_records import PowerRecord, read_records
 from engine.ports import Scorer
 from engine.queue.queue import recent_risks
-from engine.selection.percentiles import blended
-from engine.selection.randomization import SEED_BYTES, Shift, ShiftPlan, commitment
+from engine.selection.percentiles import blend_tables
+from engine.selection.randomization import SEED_BYTES, ShiftPeriod, ShiftPlan, commitment
 from engine.storage.database import METADATA, Int64, Store
 
 GRACE = 12 * HOUR
@@ -72,10 +72,10 @@ TABLES = Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ShiftState:
     """What holds at a post for the length of a shift, under one model."""
 
-    shift: Shift
+    shift: ShiftPeriod
     seed: bytes
     table_sequence: int | None
     """The journal's record of the table; None without a model."""
@@ -100,11 +100,11 @@ class Shifts:
         self._journal = journal
         self._submit = submit
         self._plan = plan
-        self._known: dict[tuple[str, str | None], Standing] = {}
+        self._known: dict[tuple[str, str | None], ShiftState] = {}
         self._seeds: dict[str, bytes] = {}
         """Seeds that were checked, of shifts that are not closed yet."""
 
-    def standing(self, post: str, now: int, *, scorer: Scorer | None) -> Standing:
+    def standing(self, post: str, now: int, *, scorer: Scorer | None) -> ShiftState:
         """Return what holds at a post; opens the shift and makes its table where it is first."""
         shift = self._plan.shift(post, now)
         version = None if scorer is None else scorer.version
@@ -114,14 +114,14 @@ class Shifts:
             self._known[post, version] = known
         return known
 
-    def _open(self, shift: Shift, scorer: Scorer | None) -> Standing:
+    def _open(self, shift: ShiftPeriod, scorer: Scorer | None) -> ShiftState:
         seed = self._seed(shift) or self._make_seed(shift)
         if scorer is None:
-            return Standing(shift, seed, None, ())
+            return ShiftState(shift, seed, None, ())
         table = self._table(shift, scorer.version) or self._make_table(shift, scorer)
-        return Standing(shift, seed, *table)
+        return ShiftState(shift, seed, *table)
 
-    def _seed(self, shift: Shift) -> bytes | None:
+    def _seed(self, shift: ShiftPeriod) -> bytes | None:
         """Return the seed of a shift, None where no record opened it.
 
         Raises ``StoreUnavailableError`` where what is stored is not what was committed to: nothing
@@ -129,7 +129,7 @@ class Shifts:
         """
         query = select(SHIFTS.c.seed).where(SHIFTS.c.shift_id == shift.shift_id)
         with self._store.read() as connection:
-            opening = _opening(connection, shift.shift_id)
+            opening = _read_opening(connection, shift.shift_id)
             seed = connection.scalar(query)
         if opening is None:
             return None
@@ -149,7 +149,7 @@ class Shifts:
         self._refused()
         return None
 
-    def _make_seed(self, shift: Shift) -> bytes:
+    def _make_seed(self, shift: ShiftPeriod) -> bytes:
         self._close_old(shift)
         with self._store.read() as connection:
             head = self._journal.head(connection)
@@ -172,7 +172,7 @@ class Shifts:
         self._seeds[shift.shift_id] = seed
         return seed
 
-    def _close_old(self, shift: Shift) -> None:
+    def _close_old(self, shift: ShiftPeriod) -> None:
         """Reveal the seeds of this post's shifts whose time for filing acts has passed."""
         query = select(SHIFTS.c.shift_id, SHIFTS.c.seed).where(
             SHIFTS.c.post == shift.post,
@@ -181,7 +181,7 @@ class Shifts:
         )
         with self._store.read() as connection:
             rows = connection.execute(query).all()
-            old = [(_opening(connection, shift_id), seed) for shift_id, seed in rows]
+            old = [(_read_opening(connection, shift_id), seed) for shift_id, seed in rows]
         for opening, stored in old:
             if opening is None or not _is_over(opening, shift.opens_at - GRACE):
                 continue  # a row that no record backs, or whose end was moved: reveals nothing
@@ -191,7 +191,7 @@ class Shifts:
             self._submit(Draft(CLOSED, opening.subject, shift.post, body)).result()
             self._seeds.pop(opening.subject, None)
 
-    def _table(self, shift: Shift, version: str) -> tuple[int, tuple[float, ...]] | None:
+    def _table(self, shift: ShiftPeriod, version: str) -> tuple[int, tuple[float, ...]] | None:
         with self._store.read() as connection:
             records = read_records(connection, (PERCENTILES,), subject=shift.shift_id)
         for record in records:
@@ -199,11 +199,11 @@ class Shifts:
                 return record.seq, tuple(record.body["quantiles"])
         return None
 
-    def _make_table(self, shift: Shift, scorer: Scorer) -> tuple[int, tuple[float, ...]]:
+    def _make_table(self, shift: ShiftPeriod, scorer: Scorer) -> tuple[int, tuple[float, ...]]:
         since = shift.opens_at - WINDOW
         with self._store.read() as connection:
             recent = recent_risks(connection, shift.post, model_version=scorer.version, since=since)
-        quantiles = tuple(blended(scorer.quantiles(shift.post), recent))
+        quantiles = tuple(blend_tables(scorer.quantiles(shift.post), recent))
         body = {
             "shift": shift.shift_id,
             "model_version": scorer.version,
@@ -220,7 +220,7 @@ class Shifts:
         return made.seq, quantiles
 
 
-def _opening(connection: Connection, shift_id: str) -> PowerRecord | None:
+def _read_opening(connection: Connection, shift_id: str) -> PowerRecord | None:
     """Return the record that opened a shift; the first, as no other was ever accepted."""
     found = read_records(connection, (OPENED,), subject=shift_id)
     return found[0] if found else None

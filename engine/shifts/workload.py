@@ -13,14 +13,20 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from engine.decision.decision import Decision
-from engine.decision.inspection_minutes import Learnt, Minutes, learnt
+from engine.decision.inspection_minutes import LearnedMinutes, Minutes, learn_minutes
 from engine.domain.network import Network
 from engine.domain.records import VehicleClass
 from engine.domain.time_units import DAY
 from engine.ports import Features
 from engine.selection.policy import INSPECTED, Channel, Policy
-from engine.selection.randomization import Shift
-from engine.shifts.capacity import METHODS, Outlook, Side, Spent, adapted
+from engine.selection.randomization import ShiftPeriod
+from engine.shifts.capacity import (
+    METHODS,
+    ChannelCapacity,
+    ExpectedRemainder,
+    MinutesUsed,
+    adapt_policy,
+)
 from engine.shifts.rosters import roster
 from engine.shifts.running_totals import Picks, Tally, picks
 
@@ -37,10 +43,10 @@ PRIOR_MEAN: Mapping[Channel, float] = {Channel.RED: 45.0, Channel.YELLOW: 15.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
+class HourlyBaseline:
     """What is usual at a post in the hours of a shift; read once, as it opens."""
 
-    shift: Shift
+    shift: ShiftPeriod
     arrivals: Sequence[int]
     """Microseconds after the opening at which entries arrived, all days together, ascending."""
     days: float
@@ -48,7 +54,7 @@ class Usual:
     means: Mapping[Channel, float]
     mandated: Mapping[Channel, float]
     """Minutes that profiles, rules and the watch list took, for each decision."""
-    learnt: Learnt
+    learnt: LearnedMinutes
 
     def coming(self, now: int, so_far: int) -> float:
         """Return how many arrivals are still to come, the one at hand included."""
@@ -60,10 +66,10 @@ class Usual:
 
 
 @dataclass(slots=True)
-class Running:
+class OpenShiftLoad:
     """One shift of one post while a batch is being decided."""
 
-    usual: Usual
+    usual: HourlyBaseline
     minutes: Mapping[Channel, float]
     """The roster, for each channel that has one."""
     now: int
@@ -79,16 +85,16 @@ class Running:
 
     def policy(self, fixed: Policy, minutes: Minutes) -> Policy:
         """Return the policy for the next arrival."""
-        return adapted(fixed, self.sides(), minutes) if self.minutes else fixed
+        return adapt_policy(fixed, self.sides(), minutes) if self.minutes else fixed
 
-    def sides(self) -> dict[Channel, Side]:
+    def sides(self) -> dict[Channel, ChannelCapacity]:
         """Return where each channel that has a roster stands."""
         coming = self.usual.coming(self.now, self.decisions)
         return {
-            channel: Side(
+            channel: ChannelCapacity(
                 minutes,
-                Spent(self.spent[channel, True], self.spent[channel, False]),
-                Outlook(coming, self.usual.means[channel], self.usual.mandated[channel]),
+                MinutesUsed(self.spent[channel, True], self.spent[channel, False]),
+                ExpectedRemainder(coming, self.usual.means[channel], self.usual.mandated[channel]),
             )
             for channel, minutes in self.minutes.items()
         }
@@ -106,11 +112,11 @@ class Workload:
     def __init__(self, features: Features, network: Network) -> None:
         self._features = features
         self._network = network
-        self._usual: dict[str, Usual] = {}
+        self._usual: dict[str, HourlyBaseline] = {}
 
     def running(
-        self, snapshot: Connection, shift: Shift, *, now: int, tally: Tally | None = None
-    ) -> Running:
+        self, snapshot: Connection, shift: ShiftPeriod, *, now: int, tally: Tally | None = None
+    ) -> OpenShiftLoad:
         """Return where a shift stands: a small read, once a shift a long one, and what it spent.
 
         A desk that asks for every batch brings its ``tally``.
@@ -127,16 +133,16 @@ class Workload:
             if any(m in minutes for m in methods)
         }
         if not bound:
-            return Running(usual, bound, now, 0, teams=hands.teams)
+            return OpenShiftLoad(usual, bound, now, 0, teams=hands.teams)
         spent = picks if tally is None else tally.spent
         rows = spent(snapshot, shift.post, shift.opens_at)
         decided = sum(row.decisions for row in rows)
-        running = Running(usual, bound, now, decided, teams=hands.teams)
+        running = OpenShiftLoad(usual, bound, now, decided, teams=hands.teams)
         for row in rows:
             running.spent[Channel(row.channel), row.basis in OURS] += row.minutes
         return running
 
-    def _look_back(self, snapshot: Connection, shift: Shift) -> Usual:
+    def _look_back(self, snapshot: Connection, shift: ShiftPeriod) -> HourlyBaseline:
         since = shift.opens_at - WINDOW
         arrived = self._features.entries(snapshot, shift.post, since=since, until=shift.opens_at)
         length = shift.closes_at - shift.opens_at
@@ -144,7 +150,7 @@ class Workload:
         days = (shift.opens_at - min(arrived)) / DAY if arrived else 1.0
         rows = picks(snapshot, shift.post, since)
         decisions = sum(row.decisions for row in rows)
-        return Usual(
+        return HourlyBaseline(
             shift,
             offsets,
             max(days, 1.0),
@@ -154,7 +160,7 @@ class Workload:
                 / max(decisions, 1)
                 for c in INSPECTED
             },
-            learnt=learnt(snapshot),
+            learnt=learn_minutes(snapshot),
         )
 
 

@@ -113,7 +113,7 @@ class Store:
         cache is warm.
         """
         engine = self._preparing if to_write else self._reading
-        with _translated(), engine.connect() as connection:
+        with _translate_errors(), engine.connect() as connection:
             connection.begin()
             yield connection
 
@@ -127,7 +127,7 @@ class Store:
         try:
             with self._locked() as connection:
                 yield connection
-                with _translated(CommitUnknownError):
+                with _translate_errors(CommitUnknownError):
                     connection.commit()
         except StoreUnavailableError as error:
             self._failed = (time.monotonic(), error.why)
@@ -153,7 +153,7 @@ class Store:
     @contextmanager
     def _locked(self) -> Iterator[Connection]:
         """Hold the store alone; what is not committed within the block is undone."""
-        with _translated(), self._writing.connect() as connection:
+        with _translate_errors(), self._writing.connect() as connection:
             connection.begin()
             if self._lock is not None:
                 connection.exec_driver_sql(self._lock)
@@ -179,7 +179,7 @@ def fetch(
     try:
         rows: list[tuple[Any, ...]] = _cursor(connection).execute(spelt, parameters).fetchall()
     except connection.dialect.loaded_dbapi.Error as found:
-        raise _told(connection, found) from found
+        raise _wrap_driver_error(connection, found) from found
     return rows
 
 
@@ -202,7 +202,7 @@ def put(connection: Connection, sql: str, rows: Sequence[Sequence[object]]) -> N
     try:
         _cursor(connection).executemany(sql, rows)
     except connection.dialect.loaded_dbapi.Error as found:
-        raise _told(connection, found) from found
+        raise _wrap_driver_error(connection, found) from found
 
 
 @lru_cache
@@ -226,20 +226,20 @@ def _cursor(connection: Connection) -> Any:
     return raw.cursor() if connection.dialect.name == "sqlite" else raw.cursor(binary=True)
 
 
-def _told(connection: Connection, found: Exception) -> BaseException:
+def _wrap_driver_error(connection: Connection, found: Exception) -> BaseException:
     """Return a driver's error as SQLAlchemy would have raised it."""
     dialect: Any = connection.dialect
     if dialect.is_disconnect(found, connection.connection.dbapi_connection, None):
         connection.invalidate(found)
     base = dialect.loaded_dbapi.Error
-    told: BaseException = DBAPIError.instance(
+    result: BaseException = DBAPIError.instance(
         None, None, found, base, hide_parameters=True, dialect=dialect
     )
-    return told
+    return result
 
 
 @contextmanager
-def _translated(error: type[StoreUnavailableError] = StoreUnavailableError) -> Iterator[None]:
+def _translate_errors(error: type[StoreUnavailableError] = StoreUnavailableError) -> Iterator[None]:
     try:
         yield
     except _STATEMENT_FAULTS:

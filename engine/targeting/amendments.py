@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from engine.decision.record_codec import read_back
+from engine.decision.record_codec import decode_decision
 from engine.domain.records import Arrival, Crossing
 from engine.domain.time_units import DAY
 from engine.errors import RecordError, RiskError, TooManyAmendmentsError
-from engine.journal.batch_worker import Asked
+from engine.journal.batch_worker import PendingRequest
 from engine.journal.journal import Journal
-from engine.queue.queue import DECISIONS, Filed, filed
+from engine.queue.queue import DECISIONS, QueuedDecision, read_decision
 
 MOST = 3
 """Amendments of one movement within 24 hours."""
@@ -24,7 +24,7 @@ _D = DECISIONS.c
 
 
 @dataclass(frozen=True, slots=True)
-class Amends:
+class AmendedDecision:
     """What an amendment goes back to."""
 
     decision_id: str
@@ -38,11 +38,11 @@ class Amends:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DecisionRequest:
     """An arrival to decide on, for the first time or again."""
 
     arrival: Arrival
-    amended: Filed | None = None
+    amended: QueuedDecision | None = None
     """The decision whose declaration was changed."""
 
 
@@ -54,12 +54,16 @@ _LATELY = select(func.count()).where(
 _EVER = select(func.count()).where(_D.crossing_id == bindparam("crossing"), _D.amends.is_not(None))
 
 
-def traced(
-    snapshot: Connection, journal: Journal, asked: Sequence[Asked[Wanted]], *, as_of: int
-) -> tuple[list[Asked[Wanted]], list[Amends | None]]:
+def attach_amendments(
+    snapshot: Connection,
+    journal: Journal,
+    asked: Sequence[PendingRequest[DecisionRequest]],
+    *,
+    as_of: int,
+) -> tuple[list[PendingRequest[DecisionRequest]], list[AmendedDecision | None]]:
     """Return what can be decided on, with what each amendment goes back to; refuse the rest."""
-    kept: list[Asked[Wanted]] = []
-    found: list[Amends | None] = []
+    kept: list[PendingRequest[DecisionRequest]] = []
+    found: list[AmendedDecision | None] = []
     for one in asked:
         known = one.what.amended
         try:
@@ -77,15 +81,15 @@ def traced(
 
 
 def amends(
-    snapshot: Connection, journal: Journal, arrival: Arrival, known: Filed, *, as_of: int
-) -> Amends:
+    snapshot: Connection, journal: Journal, arrival: Arrival, known: QueuedDecision, *, as_of: int
+) -> AmendedDecision:
     """Return what an amendment goes back to.
 
     Raises ``RecordError`` for another movement than the decision's, ``TooManyAmendmentsError``
     beyond three within 24 hours.
     """
-    root = known if known.amends is None else filed(snapshot, known.amends)
-    first = read_back(journal.body(snapshot, root.seq))
+    root = known if known.amends is None else read_decision(snapshot, known.amends)
+    first = decode_decision(journal.body(snapshot, root.seq))
     crossing = first.arrival.crossing
     for name in ("crossing_id", "post", "direction"):
         if getattr(arrival.crossing, name) != getattr(crossing, name):
@@ -94,4 +98,4 @@ def amends(
     if (lately or 0) >= MOST:
         raise TooManyAmendmentsError(MOST)
     ever = snapshot.scalar(_EVER, {"crossing": crossing.crossing_id}) or 0
-    return Amends(root.decision_id, first.inputs.as_of, crossing, ever + 1)
+    return AmendedDecision(root.decision_id, first.inputs.as_of, crossing, ever + 1)

@@ -14,21 +14,29 @@ from sqlalchemy import Connection
 from engine.criteria.indicator_rules import RULES, RULES_VERSION, purpose
 from engine.criteria.indicator_rules import sentences as rule_sentences
 from engine.criteria.match import Match, Matcher
-from engine.decision.decision import AMENDED, Decision, Inputs, Mode, Seen, decide, explained
+from engine.decision.decision import (
+    AMENDED,
+    Decision,
+    Inputs,
+    Mode,
+    ScoredArrival,
+    attach_reasons,
+    decide,
+)
 from engine.decision.placement import MOST_PEERS
 from engine.decision.placement import VERSION as PLACEMENT
 from engine.domain.records import Arrival
 from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences
 from engine.ports import FeatureRows, Features, Rows, Scorer, Scores
 from engine.queue.queue import merits_of_scored
-from engine.selection.champion_challenger import CHALLENGER, TRIAL, Trial, leading
+from engine.selection.champion_challenger import CHALLENGER, TRIAL, Trial, draw_leader
 from engine.selection.policy import Channel, Policy
 from engine.selection.randomization import PLACE, PLACE_AMENDED, RANDOM, SCORE, draw, movement_key
 from engine.selection.team_assignment import TEAM
 from engine.shifts.running_totals import Tally
-from engine.shifts.shift_state import Shifts, Standing
-from engine.shifts.workload import Running, Workload
-from engine.targeting.amendments import Amends
+from engine.shifts.shift_state import Shifts, ShiftState
+from engine.shifts.workload import OpenShiftLoad, Workload
+from engine.targeting.amendments import AmendedDecision
 
 BY_MODEL = (RANDOM, SCORE, PLACE, PLACE_AMENDED)
 """What an arrival draws a number for, whether it is needed or not."""
@@ -57,32 +65,32 @@ class InForce:
 
 
 @dataclass(frozen=True, slots=True)
-class _Led:
+class LeadingModel:
     """What leads an arrival, a model or none, and what holds for it."""
 
     scorer: Scorer | None
     scores: Scores | None
-    standing: Standing
+    standing: ShiftState
     trial: Trial | None = None
     other: Scores | None = None
     """By the model of a trial that does not lead."""
 
 
 @dataclass(frozen=True, slots=True)
-class Considered:
+class DecisionContext:
     """One arrival and all that was read for it."""
 
     row: Rows
     """Features of shape (n_features,)."""
     event: Any
     """What the counters will append."""
-    seen: Seen
+    seen: ScoredArrival
     inputs: Inputs
     scorer: Scorer | None
     """The model that scored it; it may be replaced before the reasons are worked out."""
 
 
-class Considering:
+class DecisionContextBuilder:
     """Brings together what a decision needs."""
 
     def __init__(
@@ -113,9 +121,9 @@ class Considering:
         rows: FeatureRows,
         *,
         as_of: int,
-        amended: Sequence[Amends | None],
+        amended: Sequence[AmendedDecision | None],
         tally: Tally,
-    ) -> list[tuple[Considered, Decision]]:
+    ) -> list[tuple[DecisionContext, Decision]]:
         """Decide on arrivals: one call of the model for all, one after the other at the cut.
 
         The minutes that a decision takes are no longer there for the next one of the batch.
@@ -125,7 +133,7 @@ class Considering:
         scorer, rival = in_force.scorer, in_force.challenger
         scores = None if scorer is None else scorer.score(rows.values)
         rivals = None if rival is None else rival.scorer.score(rows.values)
-        running: dict[str, Running] = {}
+        running: dict[str, OpenShiftLoad] = {}
         out = []
         for index, arrival in enumerate(arrivals):
             post = arrival.crossing.post
@@ -139,12 +147,14 @@ class Considering:
                 standing = self._shifts.standing(post, amends.as_of, scorer=scorer)
             first = arrival.crossing if amends is None else amends.crossing
             movement = movement_key(first, standing.shift)
-            led = self._drawn(_Led(scorer, scores, standing), rival, rivals, movement=movement)
+            led = self._drawn(
+                LeadingModel(scorer, scores, standing), rival, rivals, movement=movement
+            )
             matches = tuple(match for each in found for match in each[index])
-            one = Considered(
+            one = DecisionContext(
                 row=rows.values[index],
                 event=rows.events[index],
-                seen=seen(arrival, rows, led.scores, index=index, other=led.other),
+                seen=scored_arrival(arrival, rows, led.scores, index=index, other=led.other),
                 inputs=self._inputs(
                     arrival,
                     led,
@@ -166,7 +176,9 @@ class Considering:
             out.append((one, decision))
         return out
 
-    def _of_referral(self, snapshot: Connection, one: Considered, decision: Decision) -> Inputs:
+    def _of_referral(
+        self, snapshot: Connection, one: DecisionContext, decision: Decision
+    ) -> Inputs:
         """Return the inputs with what is read for referred vehicles alone."""
         crossing = one.seen.arrival.crossing
         peers = merits_of_scored(
@@ -181,28 +193,28 @@ class Considering:
         searches = self._features.searches(snapshot, one.event) if is_red else None
         return replace(one.inputs, peers=peers, searches=searches)
 
-    def explain(self, decision: Decision, one: Considered) -> Decision:
+    def explain(self, decision: Decision, one: DecisionContext) -> Decision:
         """Return the decision with the reasons that a referral is owed."""
         if not decision.is_referred:
             return decision
         found = reasons(one.seen, one.row, one.scorer, sentences=self._sentences)
-        return explained(decision, found, one.inputs.matches)
+        return attach_reasons(decision, found, one.inputs.matches)
 
     def _drawn(
         self,
-        champion: _Led,
+        champion: LeadingModel,
         challenger: Challenger | None,
         scores: Scores | None,
         *,
         movement: bytes,
-    ) -> _Led:
+    ) -> LeadingModel:
         """Let the lot say which of two models leads, and keep what the other says."""
         if challenger is None:
             return champion
         shift, model = champion.standing.shift, challenger.scorer
         standing = self._shifts.standing(shift.post, shift.opens_at, scorer=model)
-        rival = _Led(model, scores, standing)
-        leader = leading(challenger.share, draw(standing.seed, TRIAL, movement=movement))
+        rival = LeadingModel(model, scores, standing)
+        leader = draw_leader(challenger.share, draw(standing.seed, TRIAL, movement=movement))
         led, other = (rival, champion) if leader == CHALLENGER else (champion, rival)
         if other.scorer is None:
             return champion
@@ -220,15 +232,15 @@ class Considering:
     def _inputs(
         self,
         arrival: Arrival,
-        led: _Led,
+        led: LeadingModel,
         mode: Mode,
-        running: Running,
+        running: OpenShiftLoad,
         *,
         movement: bytes,
         as_of: int,
         epoch: str,
         matches: tuple[Match, ...],
-        amends: Amends | None,
+        amends: AmendedDecision | None,
     ) -> Inputs:
         scorer, standing = led.scorer, led.standing
         minutes = running.expected(arrival.crossing.vehicle_class)
@@ -261,21 +273,21 @@ class Considering:
         )
 
 
-def seen(
+def scored_arrival(
     arrival: Arrival,
     rows: FeatureRows,
     scores: Scores | None,
     *,
     index: int,
     other: Scores | None = None,
-) -> Seen:
+) -> ScoredArrival:
     """Return one arrival of a batch with its features and scores; ``other`` are a trial's."""
     features = rows.by_name(index)
     evidence = rows.evidence[index] if rows.evidence else {}
     if scores is None:
-        return Seen(arrival, features, evidence=evidence)
+        return ScoredArrival(arrival, features, evidence=evidence)
     beside = None if other is None else _chances(other, index)
-    return Seen(arrival, features, *_chances(scores, index), beside, evidence)
+    return ScoredArrival(arrival, features, *_chances(scores, index), beside, evidence)
 
 
 def _chances(scores: Scores, index: int) -> tuple[float, float]:
@@ -283,7 +295,7 @@ def _chances(scores: Scores, index: int) -> tuple[float, float]:
 
 
 def reasons(
-    one: Seen, row: Rows, scorer: Scorer | None, *, sentences: Sentences
+    one: ScoredArrival, row: Rows, scorer: Scorer | None, *, sentences: Sentences
 ) -> Sequence[Reason]:
     """Return what speaks for and against an arrival, the strongest first."""
     if scorer is None:

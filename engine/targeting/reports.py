@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from engine.decision.placement import MOST_PEERS
-from engine.decision.record_codec import read_back
+from engine.decision.record_codec import decode_decision
 from engine.domain.records import (
     Arrival,
     Identifier,
@@ -27,16 +27,16 @@ from engine.domain.records import (
     Text,
 )
 from engine.errors import ConflictError, NotFoundError
-from engine.journal.batch_worker import Recorded, recorded
+from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.entries import Draft, Entry
 from engine.journal.idempotency import (
-    TAKEN,
-    Answer,
-    Claim,
-    answered,
+    MESSAGE_IDENTIFIER_TAKEN,
+    ClaimHolder,
+    IdempotencyClaim,
     crossing_name,
+    find_answer,
+    find_holders,
     inspection_name,
-    taken,
 )
 from engine.journal.journal import Journal
 from engine.ports import Features
@@ -44,7 +44,7 @@ from engine.queue.queue import (
     DECISION,
     INSPECTION,
     RELEASE,
-    Filed,
+    QueuedDecision,
     last_of_crossing,
     merits_of_scored,
 )
@@ -131,22 +131,22 @@ class Recording:
         self._submit = submit
         self._features = features
 
-    def crossing(self, arrival: Arrival, claim: Claim) -> Recorded:
+    def crossing(self, arrival: Arrival, claim: IdempotencyClaim) -> StoredRecord:
         """Record a crossing that asks for no decision."""
         crossing = arrival.crossing
         event = self._features.record(crossing, arrival.declaration)
 
         def draft(connection: Connection) -> Draft:
             if self._features.known(connection, [crossing.crossing_id]):
-                raise ConflictError(CROSSING, crossing.crossing_id, TAKEN)
+                raise ConflictError(CROSSING, crossing.crossing_id, MESSAGE_IDENTIFIER_TAKEN)
             body = {"arrival": arrival.model_dump(mode="json", exclude_none=True)}
             return _draft(CROSSING, crossing.crossing_id, claim, body, event)
 
         return self.once(claim, draft)
 
     def inspection(
-        self, act: InspectionAct, claim: Claim, *, said: SaidBasis | None, by: Handling
-    ) -> Recorded:
+        self, act: InspectionAct, claim: IdempotencyClaim, *, said: SaidBasis | None, by: Handling
+    ) -> StoredRecord:
         """Record an inspection act, with the engine's own basis and propensity."""
 
         def draft(connection: Connection) -> Draft:
@@ -168,8 +168,8 @@ class Recording:
         return self.once(claim, draft)
 
     def seizure(
-        self, seizure: Seizure, claim: Claim, *, person: str, within: str | None = None
-    ) -> Recorded:
+        self, seizure: Seizure, claim: IdempotencyClaim, *, person: str, within: str | None = None
+    ) -> StoredRecord:
         """Record goods taken, at a post or inland.
 
         ``within`` is the one post that the sender reaches: a find on a vehicle of another post
@@ -194,7 +194,7 @@ class Recording:
 
         return self.once(claim, draft)
 
-    def confirm(self, find: PendingFind, claim: Claim, *, person: str) -> Recorded:
+    def confirm(self, find: PendingFind, claim: IdempotencyClaim, *, person: str) -> StoredRecord:
         """Record that a find belongs to the crossing it waits for; it is known from then on."""
 
         def draft(_: Connection) -> Draft:
@@ -205,12 +205,12 @@ class Recording:
 
         return self.once(claim, draft)
 
-    def release(self, release: Release, claim: Claim, *, by: Handling) -> Recorded:
+    def release(self, release: Release, claim: IdempotencyClaim, *, by: Handling) -> StoredRecord:
         """Record that a vehicle has left the queue."""
 
         def draft(connection: Connection) -> Draft:
             crossing_id = release.crossing_id
-            found = _reported(connection, crossing_id)
+            found = _find_reported(connection, crossing_id)
             if found is None or found.kind != DECISION:
                 raise NotFoundError("decision", crossing_id)
             body = release.model_dump(mode="json")
@@ -221,28 +221,28 @@ class Recording:
 
     def review(
         self,
-        decision: Filed,
+        decision: QueuedDecision,
         review: Review,
-        claim: Claim,
+        claim: IdempotencyClaim,
         *,
         by: Reviewer,
         is_active: Callable[[str], bool],
-    ) -> Recorded:
+    ) -> StoredRecord:
         """Record a supervisor's word on a decision."""
 
         def draft(connection: Connection) -> Draft:
-            known, said = decision.decision_id, claim.as_dict()
+            known, fields = decision.decision_id, claim.as_dict()
             body = self._journal.body
             step = second_step(connection, review, known, by=by, is_active=is_active, body=body)
             if (place := self._drawn_place(connection, decision, review)) is not None:
                 step |= {PLACE: place}
             if review.sends_to_red:
                 step |= self._order(connection, decision)
-            return review_draft(review, decision, person=by.name, claim=said, step=step)
+            return review_draft(review, decision, person=by.name, claim=fields, step=step)
 
         return self.once(claim, draft)
 
-    def _order(self, connection: Connection, decision: Filed) -> dict[str, Any]:
+    def _order(self, connection: Connection, decision: QueuedDecision) -> dict[str, Any]:
         """Return a search order as of now for a vehicle that the engine made none for."""
         body = self._journal.body(connection, decision.seq)
         if body["decision"]["search_order"]:
@@ -252,7 +252,7 @@ class Recording:
         searches = self._features.searches(connection, event)
         return order_step(search_order(arrival.crossing, searches), searches)
 
-    def roster(self, roster: Roster, claim: Claim) -> Recorded:
+    def roster(self, roster: Roster, claim: IdempotencyClaim) -> StoredRecord:
         """Record the inspection minutes of a post's shift."""
 
         def draft(_: Connection) -> Draft:
@@ -268,22 +268,22 @@ class Recording:
             raise NotFoundError("crossing", crossing_id)
         return post
 
-    def before(self, claim: Claim) -> Recorded | None:
+    def before(self, claim: IdempotencyClaim) -> StoredRecord | None:
         """Return what was recorded for this claim, None for a new one; raises ``ConflictError``."""
         with self._store.read() as connection:
-            seq = answered(claim, taken(connection, claim.names))
-            return None if seq is None else recorded(connection, self._journal, seq)
+            seq = find_answer(claim, find_holders(connection, claim.names))
+            return None if seq is None else read_record(connection, self._journal, seq)
 
-    def once(self, claim: Claim, draft: Callable[[Connection], Draft]) -> Recorded:
+    def once(self, claim: IdempotencyClaim, draft: Callable[[Connection], Draft]) -> StoredRecord:
         """Record, or return what was recorded before; another process may win the race once."""
         for _ in range(2):
             with self._store.read() as connection:
-                seq = answered(claim, taken(connection, claim.names))
+                seq = find_answer(claim, find_holders(connection, claim.names))
                 if seq is not None:
-                    return recorded(connection, self._journal, seq)
+                    return read_record(connection, self._journal, seq)
                 wanted = draft(connection)
             try:
-                return Recorded(self._submit(wanted).result(), dict(wanted.body))
+                return StoredRecord(self._submit(wanted).result(), dict(wanted.body))
             except IntegrityError:
                 continue
         raise ConflictError(claim.kind, claim.names[-1], "it is being recorded by somebody else")
@@ -296,24 +296,26 @@ class Recording:
         if seizure.inspection_id is None:
             return
         name = inspection_name(seizure.inspection_id)
-        act = taken(connection, [name]).get(name)
+        act = find_holders(connection, [name]).get(name)
         if act is not None and within in (None, act.post):
             return
         if act is not None or not self._features.was_loaded(connection, name):
             raise NotFoundError("inspection", seizure.inspection_id)
 
-    def _unheard_of(self, connection: Connection, claim: Claim) -> None:
+    def _unheard_of(self, connection: Connection, claim: IdempotencyClaim) -> None:
         """Refuse what the loaded history holds already: it would count twice."""
         name = claim.names[-1]
         if self._features.was_loaded(connection, name):
-            raise ConflictError(claim.kind, name.partition(":")[2], TAKEN)
+            raise ConflictError(claim.kind, name.partition(":")[2], MESSAGE_IDENTIFIER_TAKEN)
 
-    def _drawn_place(self, connection: Connection, decision: Filed, review: Review) -> int | None:
+    def _drawn_place(
+        self, connection: Connection, decision: QueuedDecision, review: Review
+    ) -> int | None:
         """Return a place among the scored picks for a vehicle that is sent to officers."""
         channel = None if review.channel is None else Channel.of(review.channel)
         if channel not in INSPECTED:
             return None
-        filing = read_back(self._journal.body(connection, decision.seq))
+        filing = decode_decision(self._journal.body(connection, decision.seq))
         inputs, crossing = filing.inputs, filing.arrival.crossing
         table = inputs.table_sequence
         peers = merits_of_scored(
@@ -347,10 +349,12 @@ def _who(decided: dict[str, Any] | None, by: Handling) -> dict[str, str | None]:
     return {"by": by.person, "team": by.team or drawn}
 
 
-def _reported(connection: Connection, crossing_id: str) -> Answer | None:
+def _find_reported(connection: Connection, crossing_id: str) -> ClaimHolder | None:
     name = crossing_name(crossing_id)
-    return taken(connection, [name]).get(name)
+    return find_holders(connection, [name]).get(name)
 
 
-def _draft(kind: str, subject: str, claim: Claim, body: dict[str, Any], event: Any) -> Draft:
+def _draft(
+    kind: str, subject: str, claim: IdempotencyClaim, body: dict[str, Any], event: Any
+) -> Draft:
     return Draft(kind, subject, claim.post, {"claim": claim.as_dict()} | body, extra=event)

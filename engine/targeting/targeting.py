@@ -15,19 +15,19 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from engine.decision.decision import Decision
-from engine.decision.record_codec import written
+from engine.decision.record_codec import encode_decision
 from engine.domain.records import Arrival
 from engine.errors import ConflictError
-from engine.journal.batch_worker import Asked, Desk, Recorded, unanswered
+from engine.journal.batch_worker import BatchWorker, PendingRequest, StoredRecord, drop_answered
 from engine.journal.entries import Draft
-from engine.journal.idempotency import TAKEN, Claim
+from engine.journal.idempotency import MESSAGE_IDENTIFIER_TAKEN, IdempotencyClaim
 from engine.journal.journal import Journal
 from engine.ports import Features
-from engine.queue.queue import DECISION, Filed, ranks
+from engine.queue.queue import DECISION, QueuedDecision, ranks
 from engine.shifts.running_totals import Tally
 from engine.storage.database import Store
-from engine.targeting.amendments import Wanted, traced
-from engine.targeting.context import Considered, Considering
+from engine.targeting.amendments import DecisionRequest, attach_amendments
+from engine.targeting.context import DecisionContext, DecisionContextBuilder
 
 TRIES = 3
 """A decision that another process recorded first is looked up; it cannot be lost so often."""
@@ -44,7 +44,7 @@ class Targeting:
         journal: Journal,
         *,
         features: Features,
-        considering: Considering,
+        considering: DecisionContextBuilder,
         batched: Callable[[int], None] = lambda size: None,
     ) -> None:
         """``batched`` is told how many arrivals are decided together."""
@@ -56,28 +56,28 @@ class Targeting:
         self._clock = time.monotonic
         self._recorded = -RECENT_SECONDS
         self._tally = Tally()
-        self._desk: Desk[Wanted] = Desk(self._decide, name="targeting")
+        self._desk: BatchWorker[DecisionRequest] = BatchWorker(self._decide, name="targeting")
         self.close = self._desk.close
 
     def decide(
-        self, arrival: Arrival, claim: Claim, *, amended: Filed | None = None
-    ) -> "Future[Recorded]":
+        self, arrival: Arrival, claim: IdempotencyClaim, *, amended: QueuedDecision | None = None
+    ) -> "Future[StoredRecord]":
         """Return what will hold the recorded decision on an arrival, or the stored one.
 
         ``amended`` is the decision whose declaration was changed since.
         """
-        return self._desk.ask(Wanted(arrival, amended), claim)
+        return self._desk.ask(DecisionRequest(arrival, amended), claim)
 
-    def _decide(self, asked: Sequence[Asked[Wanted]]) -> None:
+    def _decide(self, asked: Sequence[PendingRequest[DecisionRequest]]) -> None:
         if self._clock() - self._recorded > RECENT_SECONDS:
             self._journal.ensure_recent()
         with self._store.read(to_write=True) as snapshot:
             head = self._journal.head(snapshot)
             as_of = head.as_of
             self._tally.catch_up(snapshot, head.seq)
-            asked = unanswered(snapshot, self._journal, asked)
+            asked = drop_answered(snapshot, self._journal, asked)
             asked = self._unheard_of(snapshot, asked)
-            asked, amended = traced(snapshot, self._journal, asked, as_of=as_of)
+            asked, amended = attach_amendments(snapshot, self._journal, asked, as_of=as_of)
             if not asked:
                 return
             self._batched(len(asked))
@@ -96,20 +96,24 @@ class Targeting:
         self._record(asked, drafts)
 
     def _unheard_of(
-        self, snapshot: Connection, asked: Sequence[Asked[Wanted]]
-    ) -> list[Asked[Wanted]]:
+        self, snapshot: Connection, asked: Sequence[PendingRequest[DecisionRequest]]
+    ) -> list[PendingRequest[DecisionRequest]]:
         """Refuse what would decide anew on a crossing of the loaded history; return the rest."""
         new = [one.what.arrival.crossing.crossing_id for one in asked if not one.what.amended]
         known = self._features.known(snapshot, new)
         rest = []
         for one in asked:
             if one.what.amended is None and one.what.arrival.crossing.crossing_id in known:
-                one.answer.set_exception(ConflictError(one.claim.kind, one.claim.names[-1], TAKEN))
+                one.answer.set_exception(
+                    ConflictError(one.claim.kind, one.claim.names[-1], MESSAGE_IDENTIFIER_TAKEN)
+                )
             else:
                 rest.append(one)
         return rest
 
-    def _record(self, asked: Sequence[Asked[Wanted]], drafts: Sequence[Draft]) -> None:
+    def _record(
+        self, asked: Sequence[PendingRequest[DecisionRequest]], drafts: Sequence[Draft]
+    ) -> None:
         """Append the batch, then answer. What breaks it is found by the desk, by halves."""
         try:
             entries = self._journal.append(drafts)
@@ -120,10 +124,12 @@ class Targeting:
             return
         self._recorded = self._clock()
         for one, entry, draft in zip(asked, entries, drafts, strict=True):
-            one.answer.set_result(Recorded(entry, draft.body))
+            one.answer.set_result(StoredRecord(entry, draft.body))
 
 
-def _draft(asked: Asked[Wanted], read: Considered, decision: Decision) -> Draft:
+def _draft(
+    asked: PendingRequest[DecisionRequest], read: DecisionContext, decision: Decision
+) -> Draft:
     arrival = asked.what.arrival
-    body = written(decision, read.inputs, arrival=arrival, row=read.row, claim=asked.claim)
+    body = encode_decision(decision, read.inputs, arrival=arrival, row=read.row, claim=asked.claim)
     return Draft(DECISION, decision.decision_id, decision.post, body, extra=read.event)

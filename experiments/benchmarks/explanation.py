@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from experiments.support.benchmark_harness import Row, interleaved, row, times_faster
+from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
 from experiments.synthetic.records.writer import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -24,7 +24,7 @@ from models.data.build_dataset import assemble
 from models.data.dataset import Dataset
 from models.explanation.tree_shap import TreeShap
 from models.learning.fit import fit
-from models.learning.fitted_model import Model
+from models.learning.fitted_model import FittedModel
 from models.scoring.tree_arrays import paths
 from models.training.past_seizures import contributions_of
 
@@ -55,7 +55,7 @@ def run(data: Path | None) -> list[Row]:
     return [summed(model, asked), *compared(_fitted(dataset), dataset.values[drawn])]
 
 
-def summed(model: Model, values: NDArray[np.float32]) -> Row:
+def summed(model: FittedModel, values: NDArray[np.float32]) -> Row:
     """Return how far contributions are from the log-odds they must sum to, rows of shape (n, f)."""
     explained, margins = contributions_of(model), model.margins(values)
     off = 0.0
@@ -99,7 +99,7 @@ def compared(estimator: HistGradientBoostingClassifier, values: NDArray[np.float
     apart = float(np.abs(mine - theirs).max())
     off = float(np.abs(ours.base + mine.sum(axis=1) - margin).max())
     some = values[:ONE_BY_ONE]
-    seconds = interleaved(
+    seconds = run_in_turns(
         {
             "ours": lambda: [ours(one) for one in some],
             "peer": lambda: [peer.shap_values(one.reshape(1, -1)) for one in some],

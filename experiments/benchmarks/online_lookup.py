@@ -23,16 +23,16 @@ from sqlalchemy import Connection
 from engine.domain.time_units import DAY
 from engine.journal.entries import Draft, Entry
 from engine.storage.database import METADATA, Store, fetch
-from experiments.support.benchmark_harness import Row, interleaved, row, times_faster
+from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
 from experiments.support.postgres import Cluster
 from experiments.synthetic.records.writer import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER
 from features.intake.load import read_folder
-from features.offline.encoded_history import Log, read_log
+from features.offline.encoded_history import EncodedHistory, read_log
 from features.online.backfill import backfill
-from features.online.counter_store import Counter, Lookup, Reader, latest
+from features.online.counter_store import Counter, CounterReader, Lookup, latest
 from features.online.crossing_index import CrossingEvent
 from features.online.projection import CounterProjection
 from features.online.state_layout import layouts
@@ -71,7 +71,7 @@ def run(data: Path | None) -> list[Row]:
 
 
 @contextmanager
-def _filled(url: str, log: Log, plan: Plan) -> Iterator[Store]:
+def _filled(url: str, log: EncodedHistory, plan: Plan) -> Iterator[Store]:
     """Open a store with a history in its counters."""
     store = Store(url)
     METADATA.create_all(store.engine)
@@ -84,8 +84,8 @@ def _filled(url: str, log: Log, plan: Plan) -> Iterator[Store]:
     store.dispose()
 
 
-def _sqlite(store: Store, log: Log, plan: Plan) -> list[Row]:
-    reader, projection = Reader(plan), CounterProjection(plan)
+def _sqlite(store: Store, log: EncodedHistory, plan: Plan) -> list[Row]:
+    reader, projection = CounterReader(plan), CounterProjection(plan)
     drawn = np.random.default_rng(1).choice(len(log), DECISIONS, replace=False)
     keys, cut = log.keys[:, drawn].T.tolist(), int(log.known_at[-1]) + 1
     events = [_event(log, at, f"bench-{at}") for at in drawn]
@@ -110,15 +110,15 @@ def _sqlite(store: Store, log: Log, plan: Plan) -> list[Row]:
                 for place in rows:
                     raw.execute(_GET, place).fetchone()
 
-        interleaved({"ours": ours, "gets": gets}, WARMING)
-        seconds = interleaved({"ours": ours, "gets": gets}, ROUNDS)
+        run_in_turns({"ours": ours, "gets": gets}, WARMING)
+        seconds = run_in_turns({"ours": ours, "gets": gets}, ROUNDS)
     gotten = sum(map(len, found)) // DECISIONS
     ratio = 1 / times_faster(seconds, "ours", "gets")
     name = f"SQLite: read {len(plan.reads)} counters and append, against {gotten} primary-key gets"
     return [row(name, "times as long", ratio, "<= 2")]
 
 
-def _postgresql(store: Store, log: Log, plan: Plan) -> list[Row]:
+def _postgresql(store: Store, log: EncodedHistory, plan: Plan) -> list[Row]:
     cut = int(log.known_at[-1]) + 1
     drawn = np.random.default_rng(2).choice(len(log), DECISIONS, replace=False)
     wanted = [_places(plan, [log.keys[:, at].tolist()], cut)[0][:TOGETHER] for at in drawn]
@@ -138,8 +138,8 @@ def _postgresql(store: Store, log: Log, plan: Plan) -> list[Row]:
             "hot": asking([hot] * DECISIONS),
             "cold": asking([cold] * DECISIONS),
         }
-        interleaved(contestants, WARMING)
-        seconds = interleaved(contestants, ROUNDS)
+        run_in_turns(contestants, WARMING)
+        seconds = run_in_turns(contestants, ROUNDS)
     return [
         row(
             f"PostgreSQL: {TOGETHER} look-ups in one statement, against select 1",
@@ -156,7 +156,7 @@ def _postgresql(store: Store, log: Log, plan: Plan) -> list[Row]:
     ]
 
 
-def _event(log: Log, at: int, name: str) -> CrossingEvent:
+def _event(log: EncodedHistory, at: int, name: str) -> CrossingEvent:
     return CrossingEvent(
         name, "", 0, True, 0, tuple(log.keys[:, at].tolist()), log.facts[:, at].copy()
     )
@@ -202,7 +202,7 @@ def _rows_before(connection: Connection, wanted: Sequence[Lookup]) -> list[Looku
     ]
 
 
-def _extremes(log: Log, plan: Plan, cut: int) -> tuple[list[Lookup], list[Lookup]]:
+def _extremes(log: EncodedHistory, plan: Plan, cut: int) -> tuple[list[Lookup], list[Lookup]]:
     """Return look-ups over many windows of the vehicle seen most, and of one seen once."""
     by = ("plate",)
     counted = Counts(log.keys[plan.column[by, by]].tolist())

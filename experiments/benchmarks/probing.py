@@ -33,7 +33,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from engine.domain.time_units import DAY
 from engine.selection.percentiles import LEVELS, percentile
-from engine.selection.policy import INSPECTED, Channel, Policy, lot, scored, select
+from engine.selection.policy import INSPECTED, Channel, Policy, lot, score_chances, select
 from engine.selection.randomization import RANDOM, SCORE
 from experiments.benchmarks.quality import peers
 from experiments.benchmarks.queue_places import ScoredEntries, apart, merits
@@ -47,9 +47,9 @@ from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from models.array_types import Floats
 from models.config import TrainConfig
-from models.data.build_dataset import dataset, frozen
+from models.data.build_dataset import dataset, freeze_history
 from models.learning.fit import fit
-from models.learning.fitted_model import Model
+from models.learning.fitted_model import FittedModel
 from models.training.past_seizures import contributions_of
 
 CROSSINGS = 60_000
@@ -69,7 +69,7 @@ FEWEST = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class ObservedProbes:
     """Entries of one network: what is declared of each, and where it stands at its post."""
 
     declared: Floats
@@ -90,7 +90,7 @@ class Watched:
 
 def run(_data: Path | None) -> list[Row]:
     """Return the rows of ``bench probing``, on synthetic networks."""
-    worlds = [watched(seed, CROSSINGS) for seed in SEEDS]
+    worlds = [watch_probes(seed, CROSSINGS) for seed in SEEDS]
     policy = Policy()
     most, least = policy.random_share, 0.10
     settings = (
@@ -114,24 +114,26 @@ def run(_data: Path | None) -> list[Row]:
     rows = []
     for number, world in enumerate(worlds, 1):
         named = f"network {number}: AUC of the best surrogate"
-        for said, shares, queries, must in settings:
-            rows.append(row(f"{named}, {said}", "AUC", probed(world, shares, queries), must))
+        for value, shares, queries, must in settings:
+            rows.append(
+                row(f"{named}, {value}", "AUC", probe_service(world, shares, queries), must)
+            )
         known = f"network {number}: AUC of the vehicle's class alone"
         rows.append(row(known, "AUC", by_class(world), ">= 0"))
         rows += [*_after_acts(world, number), *_places(world, number)]
     return rows
 
 
-def _after_acts(world: Watched, number: int) -> Iterator[Row]:
+def _after_acts(world: ObservedProbes, number: int) -> Iterator[Row]:
     """Yield what answers after acts add to what channels tell."""
-    alone = probed(world, Policy(), QUERIES)
-    for said, insider in INSIDERS.items():
-        more = probed(world, Policy(), QUERIES, insider=insider) - alone
-        name = f"network {number}: AUC that {said} adds to channels, after {QUERIES} entries"
+    alone = probe_service(world, Policy(), QUERIES)
+    for value, insider in INSIDERS.items():
+        more = probe_service(world, Policy(), QUERIES, insider=insider) - alone
+        name = f"network {number}: AUC that {value} adds to channels, after {QUERIES} entries"
         yield row(name, "AUC", more, ADDED)
 
 
-def _places(world: Watched, number: int) -> Iterator[Row]:
+def _places(world: ObservedProbes, number: int) -> Iterator[Row]:
     """Yield how well the place in the queue tells bases apart, and how well it would undrawn."""
     if world.entries is None:
         return
@@ -141,18 +143,18 @@ def _places(world: Watched, number: int) -> Iterator[Row]:
             for draw in range(DRAWS)
         ]
         how = ", each by its own risk" if all_own else ""
-        for said, one in apart(runs).items():
-            name = f"network {number}: AUC of places, {said}, {one.pairs:,} pairs{how}"
+        for value, one in apart(runs).items():
+            name = f"network {number}: AUC of places, {value}, {one.pairs:,} pairs{how}"
             yield row(name, "AUC", one.auc, must)
 
 
-def watched(seed: int, crossings: int) -> Watched:
+def watch_probes(seed: int, crossings: int) -> ObservedProbes:
     """Return the entries of a network's last quarter, scored by a model fitted before it."""
     with TemporaryDirectory(prefix="bench-probing-") as name:
         write(Path(name) / "network", crossings=crossings, seed=seed)
         tables = read_folder(Path(name) / "network").tables
     begins = int(pc.max(tables.crossings["arrived_at"]).as_py()) - QUARTER
-    known, plan = frozen(tables, labels_before=begins), Plan(CATALOGUE)
+    known, plan = freeze_history(tables, labels_before=begins), Plan(CATALOGUE)
     seen = dataset(known, matrix(read_log(known, plan), plan), labels(known))
     asked = (seen.arrived_at >= begins) & (seen.direction == "entry")
     model = fit(seen, TrainConfig(), until=begins, known_before=begins)
@@ -165,12 +167,12 @@ def watched(seed: int, crossings: int) -> Watched:
     level = levels(risks, posts)
     order = np.argsort(seen.arrived_at[asked], kind="stable")
     entries = ScoredEntries(posts[order], kinds[order], risks[order], level[order])
-    return Watched(
+    return ObservedProbes(
         np.nan_to_num(columns), kinds, level, subjects(model, seen.values[asked]), entries
     )
 
 
-def subjects(model: Model, values: NDArray[np.float32]) -> NDArray[np.bool_]:
+def subjects(model: FittedModel, values: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return what the reasons of rows of shape (n, f) are about: families of what raises most."""
     explained, names = contributions_of(model), sorted({f.family for f in CATALOGUE.values()})
     family = np.array([names.index(feature.family) for feature in CATALOGUE.values()])
@@ -193,7 +195,7 @@ def levels(risks: Floats, posts: NDArray[np.object_]) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class ProbeAnswer:
     """Where entries were sent, shape (n,) each."""
 
     to_officers: NDArray[np.bool_]
@@ -202,31 +204,31 @@ class Sent:
     """Which the score picked, whatever else did; no answer says so."""
 
 
-def sent(world: Watched, policy: Policy, rng: np.random.Generator) -> Sent:
+def send_probes(world: ObservedProbes, policy: Policy, rng: np.random.Generator) -> ProbeAnswer:
     """Return who is sent to officers, as the service would have it."""
     drawn = rng.random((len(world.level), 2)).tolist()
     chosen = [
-        select((*scored(policy, level), lot(policy)), {SCORE: score, RANDOM: luck})
+        select((*score_chances(policy, level), lot(policy)), {SCORE: score, RANDOM: luck})
         for level, (score, luck) in zip(world.level.tolist(), drawn, strict=True)
     ]
-    return Sent(
+    return ProbeAnswer(
         np.array([one.channel in INSPECTED for one in chosen]),
         np.array([one.channel is Channel.RED for one in chosen]),
         np.array([SCORE in one.fired for one in chosen]),
     )
 
 
-Insider = Callable[[Sent, NDArray[np.bool_]], Sequence[NDArray[np.bool_]]]
+Insider = Callable[[ProbeAnswer, NDArray[np.bool_]], Sequence[NDArray[np.bool_]]]
 """From where entries were sent and what their reasons are about to what a surrogate is taught: one
 answer or more an entry, of which the surrogates' chances are averaged."""
 
 
-def by_channel(where: Sent, _: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
+def by_channel(where: ProbeAnswer, _: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
     """Learn who was sent to officers."""
     return [where.to_officers]
 
 
-def by_likeness(where: Sent, about: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
+def by_likeness(where: ProbeAnswer, about: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
     """Let go of red ones that have less in common with yellow ones than nine of ten of those."""
     yellow = where.to_officers & ~where.is_red
     usual = about[yellow].mean(axis=0) if yellow.any() else np.zeros(about.shape[1])
@@ -235,13 +237,13 @@ def by_likeness(where: Sent, about: NDArray[np.bool_]) -> Sequence[NDArray[np.bo
     return [where.to_officers & (yellow | (alike >= least))]
 
 
-def by_subject(where: Sent, about: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
+def by_subject(where: ProbeAnswer, about: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
     """Learn each subject apart."""
     every = [where.to_officers & one for one in about.T]
     return [one for one in every if one.sum() >= FEWEST] or [where.to_officers]
 
 
-def by_secret(where: Sent, _: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
+def by_secret(where: ProbeAnswer, _: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
     """Know which referrals were random checks alone."""
     return [where.to_officers & where.by_score]
 
@@ -260,20 +262,22 @@ SURROGATES: Sequence[Callable[[], Any]] = (
 )
 
 
-def probed(world: Watched, policy: Policy, queries: int, *, insider: Insider = by_channel) -> float:
+def probe_service(
+    world: ObservedProbes, policy: Policy, queries: int, *, insider: Insider = by_channel
+) -> float:
     """Return the AUC of the surrogate that tells best, mean over sets of watched entries."""
-    every = [list(_told(world, policy, queries, draw, insider)) for draw in range(DRAWS)]
+    every = [list(_describe(world, policy, queries, draw, insider)) for draw in range(DRAWS)]
     return float(np.array(every).mean(axis=0).max())
 
 
-def _told(
-    world: Watched, policy: Policy, queries: int, draw: int, insider: Insider
+def _describe(
+    world: ObservedProbes, policy: Policy, queries: int, draw: int, insider: Insider
 ) -> Iterator[float]:
     rng = np.random.default_rng(draw)
-    where = sent(world, policy, rng)
+    where = send_probes(world, policy, rng)
     order = rng.permutation(len(world.level))
     taught, asked = order[:queries], order[queries:]
-    seen = Sent(where.to_officers[taught], where.is_red[taught], where.by_score[taught])
+    seen = ProbeAnswer(where.to_officers[taught], where.is_red[taught], where.by_score[taught])
     answers = [one for one in insider(seen, world.subjects[taught]) if one.any() and not one.all()]
     for make in SURROGATES:
         if not answers:
@@ -284,7 +288,7 @@ def _told(
         yield float(roc_auc_score(world.is_high[asked], chance))
 
 
-def by_class(world: Watched) -> float:
+def by_class(world: ObservedProbes) -> float:
     """Return the AUC of each class's own share of high risks."""
     coded = OneHotEncoder().fit_transform(world.vehicle_class.reshape(-1, 1)).toarray()
     shares = coded @ (coded.T @ world.is_high / coded.sum(axis=0))

@@ -15,9 +15,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decision.placement import MOST_PEERS, Peers, drawn_merit
+from engine.decision.placement import MOST_PEERS, MeritPeers, drawn_merit
 from engine.selection.percentiles import LEVELS
-from engine.selection.policy import Chance, Channel, Policy, lot, scored, select
+from engine.selection.policy import Chance, Channel, Policy, lot, score_chances, select
 from engine.selection.randomization import RANDOM, SCORE
 from models.array_types import Floats
 
@@ -65,10 +65,12 @@ def merits(
         numbers = rng.random(5).tolist()
         draws = {SCORE: numbers[0], RANDOM: numbers[1], PROFILE.purpose: numbers[2]}
         fits = (PROFILE,) if numbers[3] < FITS else ()
-        chosen = select((*scored(POLICY, float(entries.level[at])), *fits, lot(POLICY)), draws)
+        chosen = select(
+            (*score_chances(POLICY, float(entries.level[at])), *fits, lot(POLICY)), draws
+        )
         if chosen.channel is not Channel.RED or chosen.basis is None:
             continue
-        among = Peers(tuple(sorted(peers[group])), tables[post], POLICY, Channel.RED)
+        among = MeritPeers(tuple(sorted(peers[group])), tables[post], POLICY, Channel.RED)
         is_own = all_own or chosen.basis == "score"
         if seen[group] >= WARM:
             merit = risk if is_own else drawn_merit(among, numbers[4])
@@ -81,13 +83,13 @@ def merits(
 
 def apart(found: Sequence[Mapping[Group, Mapping[str, Sequence[float]]]]) -> Mapping[str, Apart]:
     """Return how far places tell each two bases apart, over all groups of some runs."""
-    told = {}
+    fields = {}
     for one, other in combinations(("random", "profile", "score"), 2):
         every = [each for run in found for each in _pairs(run, one, other)]
         wins, pairs = sum(won for won, _ in every), sum(of for _, of in every)
         area = float(wins / pairs)
-        told[f"{one} from {other}"] = Apart(max(area, 1.0 - area), int(pairs))
-    return told
+        fields[f"{one} from {other}"] = Apart(max(area, 1.0 - area), int(pairs))
+    return fields
 
 
 def _pairs(

@@ -13,13 +13,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from engine.decision.record_codec import Filing, read_back
+from engine.decision.record_codec import StoredDecision, decode_decision
 from engine.domain.network import read_network
 from engine.errors import HomeError
 from engine.explanation.reasons import REASONS_VERSION, Reason
 from engine.journal.journal import Journal
 from engine.ports import FeatureRows, Scorer
-from engine.queue.queue import listed
+from engine.queue.queue import list_decisions
 from engine.selection.policy import INSPECTED
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -47,7 +47,7 @@ def run(data: Path | None) -> list[Row]:
         store.dispose()
 
 
-def judged(found: list[tuple[Filing, Judged]]) -> list[Row]:
+def judged(found: list[tuple[StoredDecision, Judged]]) -> list[Row]:
     """Return the benchmark's rows."""
     tally = audit(one for _, one in found)
     decisions = [filing.decision for filing, _ in found]
@@ -83,12 +83,12 @@ def judged(found: list[tuple[Filing, Judged]]) -> list[Row]:
 
 def contradicts(decision: Mapping[str, Any]) -> bool:
     """Tell whether a place of a search order stands behind one with a worse stated figure."""
-    said = (EXPECTED.match(step["why"]) for step in decision["search_order"])
-    figures = [float(one[1]) for one in said if one is not None]
+    values = (EXPECTED.match(step["why"]) for step in decision["search_order"])
+    figures = [float(one[1]) for one in values if one is not None]
     return any(after > before for before, after in pairwise(figures))
 
 
-def referred(home: Home, store: Store) -> Iterator[tuple[Filing, Judged]]:
+def referred(home: Home, store: Store) -> Iterator[tuple[StoredDecision, Judged]]:
     """Yield each referred decision that a model made, with what its reasons were made from."""
     features = OnlineFeatures(Plan(CATALOGUE), read_network(home.network))
     journal = Journal(store, [])
@@ -100,8 +100,10 @@ def referred(home: Home, store: Store) -> Iterator[tuple[Filing, Judged]]:
 
     with store.read() as connection:
         for channel in INSPECTED:
-            for known in listed(connection, post=None, channel=channel, since=0, most=MOST_READ):
-                filing = read_back(journal.body(connection, known.seq))
+            for known in list_decisions(
+                connection, post=None, channel=channel, since=0, most=MOST_READ
+            ):
+                filing = decode_decision(journal.body(connection, known.seq))
                 inputs = filing.inputs
                 if inputs.model_version is None or inputs.sentences != REASONS_VERSION:
                     continue
@@ -109,7 +111,7 @@ def referred(home: Home, store: Store) -> Iterator[tuple[Filing, Judged]]:
                 yield filing, _judged(filing, rows, scorer(inputs.model_version))
 
 
-def _judged(filing: Filing, rows: FeatureRows, scorer: Scorer) -> Judged:
+def _judged(filing: StoredDecision, rows: FeatureRows, scorer: Scorer) -> Judged:
     crossing, behind = filing.arrival.crossing, rows.evidence[0]
     found = scorer.explain(rows.values[0], vehicle_class=crossing.vehicle_class, post=crossing.post)
     known = {one.feature: replace(one, evidence=behind.get(one.feature)) for one in found}

@@ -23,7 +23,7 @@ from pyarrow import csv
 
 from engine.domain.records import Crossing, VehicleClass
 from engine.domain.time_units import DAY
-from engine.search_orders.search_order import PARTIES, Searches, search_order
+from engine.search_orders.search_order import PARTIES, SearchCounts, search_order
 from engine.storage.database import METADATA, Store
 from experiments.support.benchmark_harness import Row, row
 from experiments.synthetic.records.writer import write
@@ -33,8 +33,8 @@ from features.catalogue.plan import Plan
 from features.history.labels import Look, looks
 from features.history.tables import Tables
 from features.intake.load import read_folder
-from features.offline.encoded_history import Log, told
-from features.online.search_counts import Looked, PlaceCounter
+from features.offline.encoded_history import EncodedHistory, encode_history
+from features.online.search_counts import PlaceCounter, SearchReport
 
 CROSSINGS = 250_000
 SEEDS = (21, 22, 23, 24)
@@ -60,7 +60,7 @@ class Load:
 class Year:
     """What is needed of a year: searched vehicles and loads, encoded."""
 
-    log: Log
+    log: EncodedHistory
     looks: Sequence[Look]
     loads: Sequence[Load]
     vehicle: Sequence[str]
@@ -106,7 +106,7 @@ def compared(years: Sequence[Year]) -> list[Row]:
     ]
 
 
-def _has_party_finds(searches: Searches) -> bool:
+def _has_party_finds(searches: SearchCounts) -> bool:
     return any(found for party in PARTIES for _, found in searches.of(party).values())
 
 
@@ -136,7 +136,7 @@ def read_year(folder: Path) -> Year:
 
 
 def _encoded(tables: Tables, truth: pa.Table, *, end: int) -> Year:
-    log = told(tables, Plan(CATALOGUE))
+    log = encode_history(tables, Plan(CATALOGUE))
     true = {one["crossing_id"]: one for one in truth.to_pylist()}
     is_entry = pc.equal(tables.crossings["direction"], "entry").to_pylist()
     held = {at for _, at, _, found in looks(tables) if found}
@@ -151,7 +151,7 @@ def _encoded(tables: Tables, truth: pa.Table, *, end: int) -> Year:
 
 def checklist(year: Year) -> Hits:
     """Tell for which loads the checklist, the prior alone, has the place among its first three."""
-    return _judged([year], [[Searches({})] * len(year.loads)])
+    return _judged([year], [[SearchCounts({})] * len(year.loads)])
 
 
 def in_hindsight(years: Sequence[Year]) -> Hits:
@@ -170,7 +170,7 @@ def _class(year: Year, load: Load) -> str:
     return year.vehicle[load.row].partition(":")[0]
 
 
-def searches_known(year: Year) -> list[Searches]:
+def searches_known(year: Year) -> list[SearchCounts]:
     """Return what the service would have known of each load's vehicle as it arrived."""
     counter, known, seen = PlaceCounter(Plan(CATALOGUE)), [], 0
     with TemporaryDirectory(prefix="bench-search-") as name:
@@ -188,13 +188,13 @@ def searches_known(year: Year) -> list[Searches]:
     return known
 
 
-def _looked(year: Year, look: Look) -> Looked:
+def _looked(year: Year, look: Look) -> SearchReport:
     _, at, searched, found = look
     keys = year.log.keys[:, at].tolist()
-    return Looked(str(year.log.crossing_id[at]), year.vehicle[at], keys, searched, found)
+    return SearchReport(str(year.log.crossing_id[at]), year.vehicle[at], keys, searched, found)
 
 
-def _judged(years: Sequence[Year], knew: Sequence[Sequence[Searches]]) -> Hits:
+def _judged(years: Sequence[Year], knew: Sequence[Sequence[SearchCounts]]) -> Hits:
     """Tell for which loads the order made from what was known has the place in its first three."""
     out = []
     for year, known in zip(years, knew, strict=True):

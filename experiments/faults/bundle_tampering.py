@@ -26,8 +26,8 @@ from experiments.faults.readiness import PAUSE_SECONDS, counter, ready, until
 from experiments.faults.senders import PATH, Book
 from experiments.faults.service_process import Service
 from experiments.faults.throwaway_models import Analysts
-from experiments.support.arrivals import Sent
-from experiments.support.http_client import Line, post
+from experiments.support.arrivals import SentArrivals
+from experiments.support.http_client import HttpConnection, post
 from models.bundle.bundle import MANIFEST, SIGNATURE
 
 REFUSED = "darvoza_models_refused_total"
@@ -49,11 +49,11 @@ class Bomb:
 
 async def bundle(
     service: Service,
-    waiting: Iterator[Sent],
+    waiting: Iterator[SentArrivals],
     *,
     keys: Mapping[str, str],
     trials: int,
-    told: Callable[[int, int], None],
+    report_progress: Callable[[int, int], None],
     analysts: Analysts,
 ) -> Book:
     """Flip ``trials`` bytes, one after the other, and ask for a decision on each."""
@@ -61,7 +61,7 @@ async def bundle(
     bad = analysts.make()
     with service:
         service.start()
-        async with Line(service.port) as line:
+        async with HttpConnection(service.port) as line:
             await until(service.port, lambda now: now["mode"] == "model")
             good = (await ready(line))["model_version"]
             spots = _spots(bad, random.Random(trials))
@@ -77,7 +77,7 @@ async def bundle(
                 await _refused(line, bad.name)  # so that no look began before it was flipped
                 _flip(spot)
                 spot = following
-                told(trial + 1, trials)
+                report_progress(trial + 1, trials)
             _flip(spot)
             await until(service.port, lambda now: now["model_version"] == bad.name)
             await _unpickled(line, analysts, book)
@@ -99,7 +99,7 @@ def _flip(spot: Spot) -> None:
         file.write(bytes([byte ^ bits]))
 
 
-async def _refused(line: Line, bad: str) -> bool:
+async def _refused(line: HttpConnection, bad: str) -> bool:
     """Wait until the service has read the bundle anew and refused it; False where it took it.
 
     The first refusal that is counted may be of a look that had begun before.
@@ -114,17 +114,22 @@ async def _refused(line: Line, bad: str) -> bool:
 
 
 async def _decided(
-    line: Line, sent: Sent, keys: Mapping[str, str], book: Book, *, wanted: tuple[str, str]
+    line: HttpConnection,
+    sent: SentArrivals,
+    keys: Mapping[str, str],
+    book: Book,
+    *,
+    wanted: tuple[str, str],
 ) -> None:
     """Ask for one decision: it says how it was made, and the service by which model."""
     status, raw = await line.ask(post(PATH, sent.body, key=keys[sent.post]))
     book.note(sent.crossing_id, status, raw)
-    said = json.loads(raw).get("mode"), (await ready(line))["model_version"]
-    if said != wanted:
+    value = json.loads(raw).get("mode"), (await ready(line))["model_version"]
+    if value != wanted:
         book.broken["not by the last good model, or not said"] += 1
 
 
-async def _unpickled(line: Line, analysts: Analysts, book: Book) -> None:
+async def _unpickled(line: HttpConnection, analysts: Analysts, book: Book) -> None:
     """Put a pickle in the place of each file of a bundle, signed as if it were meant."""
     names = sorted(path.name for path in analysts.make().iterdir())
     for name in names:

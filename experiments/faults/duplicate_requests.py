@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from experiments.faults.senders import PATH, PAUSE_SECONDS, Book
 from experiments.faults.service_process import Service
-from experiments.support.arrivals import Sent
-from experiments.support.http_client import BROKEN, Line, get, post
+from experiments.support.arrivals import SentArrivals
+from experiments.support.http_client import BROKEN, HttpConnection, get, post
 
 COPIES = 100
 PATIENCE_SECONDS = 120
@@ -20,14 +20,14 @@ _BROKEN = 0
 
 async def duplicate(
     service: Service,
-    waiting: Iterator[Sent],
+    waiting: Iterator[SentArrivals],
     *,
     keys: Mapping[str, str],
     trials: int,
-    told: Callable[[int, int], None],
+    report_progress: Callable[[int, int], None],
 ) -> Book:
     """Send ``trials`` requests a hundred times each; return what the senders were told."""
-    book, lines = Book(), [Line(service.port) for _ in range(COPIES)]
+    book, lines = Book(), [HttpConnection(service.port) for _ in range(COPIES)]
     with service:
         service.start()
         await _ready(lines[0])
@@ -37,20 +37,20 @@ async def duplicate(
             answers = await asyncio.gather(*(_told(line, request) for line in lines))
             for status, raw in answers:
                 book.note(sent.crossing_id, status, raw)
-            told(trial + 1, trials)
+            report_progress(trial + 1, trials)
         for line in lines:
             line.close()
     return book
 
 
-async def _told(line: Line, request: bytes) -> tuple[int, bytes]:
+async def _told(line: HttpConnection, request: bytes) -> tuple[int, bytes]:
     try:
         return await line.ask(request)
     except BROKEN:
         return _BROKEN, b""
 
 
-async def _ready(line: Line) -> None:
+async def _ready(line: HttpConnection) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while (await _told(line, get("/healthz")))[0] != 200:
             await asyncio.sleep(PAUSE_SECONDS)

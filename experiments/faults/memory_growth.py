@@ -16,7 +16,7 @@ from statistics import mean
 from experiments.faults.process_kill import SENDERS
 from experiments.faults.senders import Book, Sender
 from experiments.faults.service_process import Service
-from experiments.support.arrivals import Sent
+from experiments.support.arrivals import SentArrivals
 
 WARM_SHARE = 0.2
 """Part of the requests after which the service counts as warm."""
@@ -45,11 +45,11 @@ class Weight:
 
 async def memory(
     service: Service,
-    waiting: Iterator[Sent],
+    waiting: Iterator[SentArrivals],
     *,
     keys: Mapping[str, str],
     trials: int,
-    told: Callable[[int, int], None],
+    report_progress: Callable[[int, int], None],
 ) -> Book:
     """Ask for ``trials`` decisions of one process, each on a stranger, and weigh it."""
     book, weights = Book(), list[Weight]()
@@ -60,11 +60,11 @@ async def memory(
                 senders.create_task(Sender(service.port, book, keys=keys).run(waiting))
             while (answered := len(book.acknowledged)) < trials:
                 await asyncio.sleep(_PAUSE_SECONDS)
-                told(answered, trials)
+                report_progress(answered, trials)
                 weights.append(Weight(answered, resident(service.pid)))
             weights.append(Weight(answered, resident(service.pid)))
             book.is_closing = True
-    told(trials, trials)
+    report_progress(trials, trials)
     for why in growing(weights, trials):
         book.broken[why] += 1
     return book

@@ -19,7 +19,7 @@ from experiments.faults.readiness import until
 from experiments.faults.senders import Book, Sender
 from experiments.faults.service_process import Service
 from experiments.faults.throwaway_models import Analysts
-from experiments.support.arrivals import Sent
+from experiments.support.arrivals import SentArrivals
 
 LONGEST_SECONDS = 0.3
 """The longest between two changes."""
@@ -29,11 +29,11 @@ FEWEST_CHANGES = 4
 
 async def swap(
     service: Service,
-    waiting: Iterator[Sent],
+    waiting: Iterator[SentArrivals],
     *,
     keys: Mapping[str, str],
     trials: int,
-    told: Callable[[int, int], None],
+    report_progress: Callable[[int, int], None],
     analysts: Analysts,
 ) -> Book:
     """Change model and process in turn until ``trials`` requests are answered."""
@@ -48,7 +48,7 @@ async def swap(
                 version = await asyncio.to_thread(_changed, service, analysts, changes)
                 await until(service.port, partial(_serves, version))
                 changes += 1
-                told(min(len(book.acknowledged), trials), trials)
+                report_progress(min(len(book.acknowledged), trials), trials)
             book.is_closing = True
     for raw in book.acknowledged.values():
         if json.loads(raw)["mode"] != "model":

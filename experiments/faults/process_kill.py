@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from experiments.faults.senders import Book, Sender
 from experiments.faults.service_process import Service
-from experiments.support.arrivals import Sent
+from experiments.support.arrivals import SentArrivals
 
 SENDERS = 8
 LONGEST_SECONDS = 0.4
@@ -24,11 +24,11 @@ PATIENCE_SECONDS = 120
 
 async def kill(
     service: Service,
-    waiting: Iterator[Sent],
+    waiting: Iterator[SentArrivals],
     *,
     keys: Mapping[str, str],
     trials: int,
-    told: Callable[[int, int], None],
+    report_progress: Callable[[int, int], None],
 ) -> Book:
     """Kill and start the service ``trials`` times; return what the senders were told.
 
@@ -48,7 +48,7 @@ async def kill(
                 if trial % 2 == 1 and not is_early:
                     await _answer(book)
                 service.kill()
-                told(trial + 1, trials)
+                report_progress(trial + 1, trials)
             service.planted = ""  # a twin's bug has had its trials; who waits is answered soon
             service.start()
             await _answer(book)

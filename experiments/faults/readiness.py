@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from experiments.support.http_client import BROKEN, Line, get
+from experiments.support.http_client import BROKEN, HttpConnection, get
 
 PATIENCE_SECONDS = 120
 PAUSE_SECONDS = 0.01
@@ -14,7 +14,7 @@ PAUSE_SECONDS = 0.01
 _NOT_YET: dict[str, Any] = {"mode": "", "model_version": None}
 
 
-async def ready(line: Line) -> dict[str, Any]:
+async def ready(line: HttpConnection) -> dict[str, Any]:
     """Return what the service says of itself, or that it does not answer."""
     try:
         _, raw = await line.ask(get("/readyz"))
@@ -26,12 +26,12 @@ async def ready(line: Line) -> dict[str, Any]:
 
 async def until(port: int, stands: Callable[[dict[str, Any]], bool]) -> None:
     """Wait until the service says of itself what is waited for."""
-    async with asyncio.timeout(PATIENCE_SECONDS), Line(port) as line:
+    async with asyncio.timeout(PATIENCE_SECONDS), HttpConnection(port) as line:
         while not stands(await ready(line)):
             await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def counter(line: Line, metric: str) -> float:
+async def counter(line: HttpConnection, metric: str) -> float:
     """Return a counter of the service."""
     _, raw = await line.ask(get("/metrics"))
     found = re.search(rf"^{metric} (\S+)$", raw.decode(), re.MULTILINE)

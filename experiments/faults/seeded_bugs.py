@@ -14,11 +14,11 @@ from sqlalchemy import Connection
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engine.decision.decision import Decision, Inputs
-from engine.decision.record_codec import written
+from engine.decision.record_codec import encode_decision
 from engine.errors import TamperedBundleError
-from engine.journal.batch_worker import Asked, Recorded
+from engine.journal.batch_worker import PendingRequest, StoredRecord
 from engine.journal.entries import Draft, Entry
-from engine.targeting.amendments import Wanted
+from engine.targeting.amendments import DecisionRequest
 from engine.targeting.targeting import Targeting
 
 DELAY_SECONDS, LONG_SECONDS = 0.15, 3.0
@@ -31,30 +31,34 @@ _HOARD: list[bytearray] = []
 class Hasty:
     """Answers before the commit: from within the transaction, as its last projection."""
 
-    def __init__(self, asked: Sequence[Asked[Wanted]], seconds: float) -> None:
+    def __init__(self, asked: Sequence[PendingRequest[DecisionRequest]], seconds: float) -> None:
         self._asked = asked
         self._seconds = seconds
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Answer, then take a while to commit."""
         for one, (entry, draft) in zip(self._asked, entries, strict=True):
-            one.answer.set_result(Recorded(entry, draft.body))
+            one.answer.set_result(StoredRecord(entry, draft.body))
         time.sleep(self._seconds)
 
 
-def hasty(targeting: Targeting, asked: Sequence[Asked[Wanted]], drafts: Sequence[Draft]) -> None:
+def hasty(
+    targeting: Targeting, asked: Sequence[PendingRequest[DecisionRequest]], drafts: Sequence[Draft]
+) -> None:
     """Record a batch that is answered already; what was answered stays answered."""
     _recorded(targeting, asked, drafts, seconds=DELAY_SECONDS)
 
 
-def hastier(targeting: Targeting, asked: Sequence[Asked[Wanted]], drafts: Sequence[Draft]) -> None:
+def hastier(
+    targeting: Targeting, asked: Sequence[PendingRequest[DecisionRequest]], drafts: Sequence[Draft]
+) -> None:
     """Do the same, and stand open for longer."""
     _recorded(targeting, asked, drafts, seconds=LONG_SECONDS)
 
 
 def _recorded(
     targeting: Targeting,
-    asked: Sequence[Asked[Wanted]],
+    asked: Sequence[PendingRequest[DecisionRequest]],
     drafts: Sequence[Draft],
     *,
     seconds: float,
@@ -103,4 +107,4 @@ def unpickling(content: bytes) -> dict[str, Any]:
 def hoarding(decision: Decision, inputs: Inputs, **more: Any) -> dict[str, Any]:
     """Write a decision down, and keep something of it for ever."""
     _HOARD.append(bytearray(HOARDED_BYTES))
-    return written(decision, inputs, **more)
+    return encode_decision(decision, inputs, **more)

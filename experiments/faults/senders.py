@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from experiments.support.arrivals import Sent
-from experiments.support.http_client import BROKEN, Line, post
+from experiments.support.arrivals import SentArrivals
+from experiments.support.http_client import BROKEN, HttpConnection, post
 
 CREATED, UNAVAILABLE = 201, 503
 PATH = "/v1/decisions"
@@ -53,7 +53,7 @@ class Book:
         if not self.is_patient:
             self.broken["a connection broke under a request"] += 1
 
-    def note_unavailable(self, line: Line) -> None:
+    def note_unavailable(self, line: HttpConnection) -> None:
         """Keep that a sender was asked for patience, which must say when to come again."""
         self.turned_away.set()
         if not self.is_patient:
@@ -67,14 +67,14 @@ class Sender:
 
     def __init__(self, port: int, book: Book, *, keys: Mapping[str, str]) -> None:
         """``keys`` has the key of each post."""
-        self._line = Line(port)
+        self._line = HttpConnection(port)
         self._book = book
         self._keys = keys
         self._was_cut = False
 
-    async def run(self, waiting: Iterator[Sent]) -> None:
+    async def run(self, waiting: Iterator[SentArrivals]) -> None:
         """Send one after the other until the book closes; what was sent is always answered."""
-        last: Sent | None = None
+        last: SentArrivals | None = None
         async with self._line:
             while not self._book.is_closing:
                 sent = next(waiting)
@@ -84,7 +84,7 @@ class Sender:
                     await self._send(last)
                 last = sent
 
-    async def _send(self, sent: Sent) -> None:
+    async def _send(self, sent: SentArrivals) -> None:
         request = post(PATH, sent.body, key=self._keys[sent.post])
         while True:
             try:

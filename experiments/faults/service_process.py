@@ -40,10 +40,10 @@ class Forker:
             raise RuntimeError("the process that starts services has no pipes")
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        said = self._process.stdout.readline()
-        if not said:
+        text = self._process.stdout.readline()
+        if not text:
             raise RuntimeError("the process that starts services has ended")
-        return int(said)
+        return int(text)
 
 
 @dataclass

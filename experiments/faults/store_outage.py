@@ -14,7 +14,7 @@ from typing import Protocol
 from experiments.faults.process_kill import PATIENCE_SECONDS, SENDERS
 from experiments.faults.senders import Book, Sender
 from experiments.faults.service_process import Service
-from experiments.support.arrivals import Sent
+from experiments.support.arrivals import SentArrivals
 
 BACK_SECONDS = 5.0
 """The longest between the store's return and the first decision recorded."""
@@ -38,11 +38,11 @@ class Outage(Protocol):
 
 async def outages(
     service: Service,
-    waiting: Iterator[Sent],
+    waiting: Iterator[SentArrivals],
     *,
     keys: Mapping[str, str],
     trials: int,
-    told: Callable[[int, int], None],
+    report_progress: Callable[[int, int], None],
     outage: Outage,
 ) -> Book:
     """Take the store away ``trials`` times; return what the senders were told."""
@@ -61,7 +61,7 @@ async def outages(
                 await asyncio.sleep(dice.random() * LONGEST_SECONDS)
                 await asyncio.to_thread(outage.end, service)
                 await _back(book)
-                told(trial + 1, trials)
+                report_progress(trial + 1, trials)
             book.is_closing = True
     return book
 

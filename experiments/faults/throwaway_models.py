@@ -29,13 +29,13 @@ from models.data.build_dataset import assemble
 from models.data.dataset import Dataset
 from models.evaluation.report import SYNTHETIC
 from models.explanation.similar_seizures import none_known
-from models.explanation.usual_values import norms
+from models.explanation.usual_values import compute_usual_values
 from models.learning.fit import fit
 from models.lifecycle.projection import PromotionProjection, read_state
 from models.lifecycle.transitions import approve, register
 from models.statistics.drift import reference
 from models.training.bundle_writer import write_bundle
-from models.training.trainer import Trained, quantiles
+from models.training.trainer import TrainingResult, quantiles
 
 CROSSINGS = 1_000
 FINDS = 0.3
@@ -94,18 +94,18 @@ class Analysts:
 
 
 @cache
-def made_up() -> Trained:
+def made_up() -> TrainingResult:
     """Fit once in a process what every bundle is written from."""
     data = _rows()
     until = int(data.as_of[-1]) + 2
     model = fit(data, _CHOICES, until=until, known_before=until)
-    return Trained(
+    return TrainingResult(
         model=model,
         config=_CHOICES,
         report={"synthetic": True, "notice": SYNTHETIC, "targets": {}, "cannot_tell": [BY_LOT]},
         data_digest=data.digest(),
         cutoff=until,
-        norms=norms(data),
+        norms=compute_usual_values(data),
         quantiles=quantiles(data, model),
         checked=data.values,
         synthetic=True,

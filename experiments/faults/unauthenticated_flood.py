@@ -17,8 +17,8 @@ from statistics import median
 from experiments.faults.memory_growth import resident
 from experiments.faults.senders import PATH, PAUSE_SECONDS, Book
 from experiments.faults.service_process import Service
-from experiments.support.arrivals import Sent
-from experiments.support.http_client import BROKEN, HOST, Line, get, post
+from experiments.support.arrivals import SentArrivals
+from experiments.support.http_client import BROKEN, HOST, HttpConnection, get, post
 
 FULL = 300
 """Decisions in each part of a full run. Fewer make smaller attacks, whose times tell nothing."""
@@ -36,11 +36,11 @@ Attack = Callable[[int, float, asyncio.Event], Coroutine[None, None, str | None]
 
 async def strangers(
     service: Service,
-    waiting: Iterator[Sent],
+    waiting: Iterator[SentArrivals],
     *,
     keys: Mapping[str, str],
     trials: int,
-    told: Callable[[int, int], None],
+    report_progress: Callable[[int, int], None],
 ) -> Book:
     """Ask for ``trials`` decisions during each attack, and as many before and after it."""
     book, attacks = Book(), {"heads": heads, "ahead": ahead, "halves": halves, "sign-in": sign_in}
@@ -48,7 +48,7 @@ async def strangers(
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(_FILES, most), most))
     with service:
         service.start()
-        async with Line(service.port) as line:
+        async with HttpConnection(service.port) as line:
             checkpoint = _Checkpoint(line, waiting, keys, book)
             calm = await checkpoint.taken(trials)
             held = resident(service.pid)
@@ -61,7 +61,7 @@ async def strangers(
                 more = watched.most - held
                 book.figures[name] = f"{times:.2f} times, {more / (1 << 20):+.0f} MB"
                 _judge(book, name, broken, times if trials >= FULL else 0.0, more, watched.open)
-                told(number, len(attacks))
+                report_progress(number, len(attacks))
     return book
 
 
@@ -80,7 +80,11 @@ class _Checkpoint:
     """Sends one arrival after the other."""
 
     def __init__(
-        self, line: Line, waiting: Iterator[Sent], keys: Mapping[str, str], book: Book
+        self,
+        line: HttpConnection,
+        waiting: Iterator[SentArrivals],
+        keys: Mapping[str, str],
+        book: Book,
     ) -> None:
         self._line, self._waiting, self._keys, self._book = line, waiting, keys, book
         self.port = line.port
@@ -142,7 +146,7 @@ async def sign_in(port: int, share: float, stop: asyncio.Event) -> str | None:
 
     async def one(number: int) -> None:
         attempt = 0
-        async with Line(port) as line:
+        async with HttpConnection(port) as line:
             while not stop.is_set():
                 with suppress(*BROKEN):
                     _, form = await line.ask(get("/login"))

@@ -9,14 +9,14 @@ import numpy as np
 
 from engine.criteria.indicator_rules import weight
 from experiments.simulation.capacity_allocation import Place
-from experiments.simulation.incremental_features import Recorded
+from experiments.simulation.incremental_features import WorldRecords
 from experiments.simulation.world_setup import Setting
 from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.unfolding.historical_policy import (
     OFFICER,
     SCORE,
     Choice,
-    Historical,
+    HistoricalPolicy,
     Results,
 )
 from experiments.synthetic.world.network import CLASSES, COUNTRIES, POSTS
@@ -75,7 +75,7 @@ class Seeing:
     def __init__(self, setting: Setting) -> None:
         n = len(setting.u_lot)
         self.setting = setting
-        self.records = Recorded(setting.records)
+        self.records = WorldRecords(setting.records)
         self.names = setting.records.plan.names
         self.values: Rows = np.zeros((n, len(self.names)), np.float32)
         self.arrived: Bools = np.zeros(n, np.bool_)
@@ -156,7 +156,7 @@ class Officer(Quiet):
     def __init__(self, setting: Setting) -> None:
         rng = setting.trips.config.rng("officer's favourites")
         self.trips = setting.trips
-        self.eye = Historical(setting.trips)
+        self.eye = HistoricalPolicy(setting.trips)
         self.classes = rng.normal(0, 0.4, (len(POSTS), len(CLASSES)))
         self.countries = rng.normal(0, 0.4, (len(POSTS), len(COUNTRIES)))
 

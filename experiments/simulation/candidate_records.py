@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from engine.domain.network import Network, Post
+from engine.domain.network import BorderPost, Network
 from engine.domain.time_units import DAY
 from experiments.synthetic.config import Config, Ints
 from experiments.synthetic.records import crossing_tables, document_tables
 from experiments.synthetic.unfolding import inspections, seizures
 from experiments.synthetic.unfolding.world_simulation import World
 from experiments.synthetic.world import network as world_network
-from experiments.synthetic.world.world_plan import Plan as Trips
+from experiments.synthetic.world.world_plan import WorldPlan as Trips
 from features.catalogue.plan import Lookup, Plan
-from features.history.tables import SCHEMAS, Tables, arranged
-from features.offline.encoded_history import Log, read_log
+from features.history.tables import SCHEMAS, Tables, arrange_table
+from features.offline.encoded_history import EncodedHistory, read_log
 
 SLACK_DAYS = 40
 """Days after the end by which every record of the world has become known."""
@@ -54,7 +54,7 @@ class Candidates:
 
     tables: Tables
     plan: Plan
-    log: Log
+    log: EncodedHistory
     keys: Mapping[Lookup, Ints]
     index: Mapping[tuple[str, ...], Index]
     codes: Mapping[Lookup, Ints]
@@ -111,7 +111,9 @@ def _tables(trips: Trips) -> tuple[Tables, tuple[Ints, Ints]]:
         "goods_items": document_tables.goods_items(world, kept),
     }
     made = {
-        name: arranged(name, _typed(name, found[name])) if name in found else schema.empty_table()
+        name: arrange_table(name, _typed(name, found[name]))
+        if name in found
+        else schema.empty_table()
         for name, schema in SCHEMAS.items()
     }
     place = np.array([number[name] for name in made["crossings"]["crossing_id"].to_pylist()])
@@ -184,5 +186,7 @@ def _network() -> Network:
     for at, post in enumerate(world_network.POSTS):
         faces = other.get(at, -1)
         pair = world_network.POSTS[faces].code if faces >= 0 else None
-        posts[post.code] = Post(code=post.code, name=post.name, country=post.country, pair=pair)
+        posts[post.code] = BorderPost(
+            code=post.code, name=post.name, country=post.country, pair=pair
+        )
     return Network(synthetic=True, posts=posts)

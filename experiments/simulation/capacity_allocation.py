@@ -13,14 +13,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decision.inspection_minutes import Learnt
+from engine.decision.inspection_minutes import LearnedMinutes
 from engine.domain.time_units import DAY
 from engine.selection.policy import Channel
-from engine.selection.randomization import Shift
-from engine.shifts.workload import Running, Usual
+from engine.selection.randomization import ShiftPeriod
+from engine.shifts.workload import HourlyBaseline, OpenShiftLoad
 from experiments.simulation.world_setup import LOOK, LOT, SEARCH, SHIFT_DAYS, Setting
 from experiments.synthetic.config import Bools, Floats, Ints
-from experiments.synthetic.unfolding.historical_policy import RANDOM, Choice, Historical, Results
+from experiments.synthetic.unfolding.historical_policy import (
+    RANDOM,
+    Choice,
+    HistoricalPolicy,
+    Results,
+)
 from experiments.synthetic.world.network import POSTS
 
 BEHIND = 4
@@ -87,7 +92,7 @@ class Roster:
     spent: float = 0.0
 
 
-class Desk:
+class SimulatedDesk:
     """Spends each post's minutes on what a policy ranks first."""
 
     def __init__(self, setting: Setting, chooser: Chooser) -> None:
@@ -98,9 +103,9 @@ class Desk:
         self.p_lot: Floats = np.full(n, np.nan)
         self.p_other: Floats = np.full(n, np.nan)
         self.rosters: list[Roster] = []
-        self._past = Historical(setting.trips)
+        self._past = HistoricalPolicy(setting.trips)
         self._now = setting.trips.config.first_midnight - 2 * DAY
-        self._open: dict[int, tuple[Running, Roster]] = {}
+        self._open: dict[int, tuple[OpenShiftLoad, Roster]] = {}
         self._recent: deque[tuple[int, Ints, Floats]] = deque()
         self._arrived: dict[int, list[int]] = defaultdict(list)
         self._picks: dict[tuple[int, Channel], list[tuple[int, float]]] = defaultdict(list)
@@ -160,7 +165,7 @@ class Desk:
         both = (1 - self.p_lot[rows]) * (1 - self.p_other[rows])
         return Choice(basis, 1 - both, is_look=self.how[rows] == LOOK)
 
-    def _chances(self, row: int, running: Running, place: "Place") -> tuple[float, float]:
+    def _chances(self, row: int, running: OpenShiftLoad, place: "Place") -> tuple[float, float]:
         """Return with what chance an arrival is searched by choice, and searched or looked at."""
         lot, minutes = self.chooser.lot, self.setting.minutes[:, row].tolist()
         sides = running.sides()
@@ -199,11 +204,11 @@ class Desk:
             made.append(Place(score, float(share), float(typical)))
         return made
 
-    def _shift(self, post: int) -> tuple[Running, Roster]:
+    def _shift(self, post: int) -> tuple[OpenShiftLoad, Roster]:
         if post not in self._open:
             begins, length = self.setting.begins, SHIFT_DAYS * DAY
             opens = self._now - (self._now - begins) % length
-            shift = Shift(POSTS[post].code, opens, opens + length)
+            shift = ShiftPeriod(POSTS[post].code, opens, opens + length)
             back = max(opens - BEHIND * length, self.setting.trips.config.first_midnight)
             offsets = sorted(
                 (at - opens) % length for at in self._arrived[post] if back <= at < opens
@@ -211,17 +216,17 @@ class Desk:
             minutes = {Channel.RED: float(self.setting.budget[post]) * (1 - self.chooser.looks)}
             if self.chooser.looks:
                 minutes[Channel.YELLOW] = float(self.setting.budget[post]) * self.chooser.looks
-            usual = Usual(
+            usual = HourlyBaseline(
                 shift,
                 offsets,
                 (opens - back) / length,
                 means={channel: self._usual_pick(post, channel, opens) for channel in minutes},
                 mandated=dict.fromkeys(minutes, 0.0),
-                learnt=Learnt(()),
+                learnt=LearnedMinutes(()),
             )
             roster = Roster(post, opens, sum(minutes.values()))
             self.rosters.append(roster)
-            self._open[post] = Running(usual, minutes, self._now, 0), roster
+            self._open[post] = OpenShiftLoad(usual, minutes, self._now, 0), roster
         return self._open[post]
 
     def _usual_pick(self, post: int, channel: Channel, opens: int) -> float:

@@ -126,8 +126,8 @@ class Post:
     """First week that what is in force has learnt from."""
     challenger: int | None = None
     """First week that the challenger has learnt from, while there is one."""
-    race: thompson_race.Race = field(default_factory=thompson_race.Race)
-    watch: sequential_test.Watch = field(default_factory=sequential_test.Watch)
+    race: thompson_race.ArmCounts = field(default_factory=thompson_race.ArmCounts)
+    watch: sequential_test.EDetector = field(default_factory=sequential_test.EDetector)
     alarms: list[int] = field(default_factory=list)
 
     def work(self, number: int, week: Week) -> float:
@@ -165,12 +165,12 @@ class Post:
             return
         if self.race.winner == "challenger" and self.challenger is not None:
             self.since = self.challenger
-        self.challenger, self.watch = None, sequential_test.Watch()
+        self.challenger, self.watch = None, sequential_test.EDetector()
 
     def _alarm(self, number: int) -> None:
         changed = number - (self.watch.periods - self.watch.began) + 1
         self.alarms.append(number)
-        self.watch, self.race = sequential_test.Watch(), thompson_race.Race()
+        self.watch, self.race = sequential_test.EDetector(), thompson_race.ArmCounts()
         if self.strategy == "reset":
             self.since = changed
         else:

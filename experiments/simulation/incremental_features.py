@@ -18,7 +18,7 @@ from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASS
 from features.catalogue.plan import Group, Rows
 from features.catalogue.spec import EVER, FAN_OUT, Link, Read
 from features.offline.kernel import group_reads
-from features.offline.radix_partition import compiled
+from features.offline.radix_partition import compile_kernel
 
 Event = tuple[int, int, tuple[int, ...]]
 """(known at, row or key, amounts)."""
@@ -29,7 +29,7 @@ _AMOUNTS = {
 }
 
 
-class Recorded:
+class WorldRecords:
     """The records of one world as they come to be known."""
 
     def __init__(self, given: Candidates) -> None:
@@ -207,7 +207,7 @@ def _reach(window: int) -> int:
     return min(EVER, window)
 
 
-@compiled
+@compile_kernel
 def _walk(  # noqa: C901 - compiled: calls inside would cost more than they explain
     start: Ints,
     order: Ints,

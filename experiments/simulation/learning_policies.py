@@ -23,7 +23,7 @@ from models.config import TrainConfig, Trees
 from models.data.dataset import Dataset
 from models.learning.base_learners import grow
 from models.learning.fit import fit
-from models.learning.fitted_model import Model
+from models.learning.fitted_model import FittedModel
 
 FEWEST_FINDS = 10
 """Below this many finds nothing is fitted, and profiles rank."""
@@ -95,7 +95,7 @@ class Ours(Learner):
 
     lot: float | None = OURS_LOT
     looks = LOOKS
-    model: Model
+    model: FittedModel
     config = TrainConfig(
         discrepancy=Trees(seeds=2, share_of_features=0.3),
         seizure=Trees(iterations=100, depth=3, leaves=8, ridge=10.0, seeds=1),

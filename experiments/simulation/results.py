@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
-from experiments.simulation.capacity_allocation import Desk, Roster
+from experiments.simulation.capacity_allocation import Roster, SimulatedDesk
 from experiments.simulation.world_setup import LOOK, SHIFT_DAYS
 from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.unfolding import inspections
 from experiments.synthetic.unfolding.historical_policy import RANDOM
 from experiments.synthetic.unfolding.world_simulation import World
-from models.data.propensity_log import Logged
+from models.data.propensity_log import PropensityLog
 from models.evaluation.off_policy import policy_value
 from models.statistics.intervals import LEVEL
 
@@ -58,7 +58,7 @@ class Year:
         return per_hour(self.hits.sum(), self.minutes.sum())
 
 
-def year(world: World, desk: Desk) -> Year:
+def year(world: World, desk: SimulatedDesk) -> Year:
     """Count what a policy did in the measured year of a world."""
     setting, plan = desk.setting, world.plan
     arrived = plan.habits.entry_at
@@ -124,7 +124,7 @@ def miss_rate(years: Sequence[Year]) -> tuple[tuple[float, float] | None, float]
         return None, truth
     found = np.where(lot, np.concatenate([one.found for one in years]), -1).astype(np.int8)
     p_lot = np.concatenate([one.p_lot for one in years])
-    value = policy_value(Logged(lot, p_lot, found), wanted)
+    value = policy_value(PropensityLog(lot, p_lot, found), wanted)
     made = value.self_normalised
     if value.diagnostics.faults or made.low is None or made.high is None:
         return None, truth

@@ -13,11 +13,11 @@ from joblib import Parallel, delayed
 
 from engine.domain.time_units import micros
 from experiments.simulation.baseline_policies import Officer, Profiles, Random
-from experiments.simulation.capacity_allocation import Chooser, Desk
+from experiments.simulation.capacity_allocation import Chooser, SimulatedDesk
 from experiments.simulation.learning_policies import Exploit, Ours
 from experiments.simulation.results import Year, figures, paired, per_hour, year
 from experiments.simulation.world_setup import SHIFT_DAYS, Setting, Span, setting
-from experiments.synthetic.unfolding.world_simulation import unfold
+from experiments.synthetic.unfolding.world_simulation import simulate_world
 
 Maker = Callable[[Setting], Chooser]
 POLICIES: Mapping[str, Maker] = {
@@ -64,8 +64,8 @@ def one_world(seed: int, names: Sequence[str], span: Span) -> dict[str, Year]:
 
 def live(given: Setting, maker: Maker) -> Year:
     """Let a world go by under one policy, and count its measured year."""
-    desk = Desk(given, maker(given))
-    return year(unfold(given.trips, desk), desk)
+    desk = SimulatedDesk(given, maker(given))
+    return year(simulate_world(given.trips, desk), desk)
 
 
 def compared(

@@ -16,7 +16,7 @@ from experiments.synthetic.records.writer import TRIPS_A_CROSSING
 from experiments.synthetic.unfolding import inspections
 from experiments.synthetic.world.network import POSTS, TRUCK
 from experiments.synthetic.world.trips import ORDINARY
-from experiments.synthetic.world.world_plan import Plan as Trips
+from experiments.synthetic.world.world_plan import WorldPlan as Trips
 from experiments.synthetic.world.world_plan import plan
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan

@@ -17,7 +17,7 @@ _NAMES = ("plate", "trailer_plate", "driver_ref")
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentArrivals:
     """One arrival as it goes over the wire."""
 
     crossing_id: str
@@ -27,7 +27,7 @@ class Sent:
 
 def endless(
     bodies: Sequence[Mapping[str, Any]], *, prefix: str, strangers: bool = False
-) -> Iterator[Sent]:
+) -> Iterator[SentArrivals]:
     """Yield entries like these bodies of requests, over and over.
 
     With ``strangers``, each is of a vehicle and a driver that nobody has seen.
@@ -39,7 +39,7 @@ def endless(
         known = {name: value for name, value in body["crossing"].items() if name != "recorded_at"}
         new = _new_names(known, number) if strangers else {}
         raw = json.dumps({**body, "crossing": known | now | new}, ensure_ascii=False).encode()
-        yield Sent(crossing_id, known["post"], raw)
+        yield SentArrivals(crossing_id, known["post"], raw)
 
 
 def _new_names(crossing: Mapping[str, Any], number: int) -> dict[str, str]:

@@ -42,7 +42,7 @@ def result(bench: str, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def timed(what: Callable[[], object]) -> float:
+def time_call(what: Callable[[], object]) -> float:
     """Return the seconds of one call."""
     started = time.perf_counter()
     what()
@@ -59,14 +59,14 @@ def peak_bytes() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def interleaved(
+def run_in_turns(
     contestants: Mapping[str, Callable[[], object]], rounds: int
 ) -> dict[str, list[float]]:
     """Let each take its turn, some rounds over; return the seconds of every turn."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, contestant in contestants.items():
-            seconds[name].append(timed(contestant))
+            seconds[name].append(time_call(contestant))
     return seconds
 
 

@@ -26,7 +26,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
+class HeldOutShift:
     """A shift's arrivals as bodies of requests, in the order in which they came."""
 
     history: Path
@@ -35,7 +35,7 @@ class Shift:
     """Entries, and exits recorded after an entry of the same vehicle."""
 
 
-def cut(folder: Path, history: Path, *, opens_at: int) -> Shift:
+def cut(folder: Path, history: Path, *, opens_at: int) -> HeldOutShift:
     """Write a folder's history before an instant (UTC microseconds) and return what came after."""
     history.mkdir(parents=True)
     (history / "network.toml").write_bytes((folder / "network.toml").read_bytes())
@@ -63,7 +63,7 @@ def cut(folder: Path, history: Path, *, opens_at: int) -> Shift:
     declared = _declared(
         folder, history, past=past, wanted={row["declaration_id"] for row in later}
     )
-    return Shift(history, tuple(_bodies(later, *declared)))
+    return HeldOutShift(history, tuple(_bodies(later, *declared)))
 
 
 def opening(folder: Path, *, latest: int, entries: int) -> int:

@@ -16,7 +16,7 @@ BROKEN = (OSError, asyncio.IncompleteReadError)
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 
-class Line:
+class HttpConnection:
     """One connection, opened by the first request and again after it broke."""
 
     def __init__(self, port: int) -> None:
@@ -63,9 +63,9 @@ class Line:
 
 def post(path: str, body: bytes, *, key: str = "") -> bytes:
     """Return a POST of JSON as it goes over the wire."""
-    said = f"Authorization: Bearer {key}\r\n" if key else ""
+    text = f"Authorization: Bearer {key}\r\n" if key else ""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\n{said}"
+        f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\n{text}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

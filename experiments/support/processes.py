@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from experiments.support.http_client import BROKEN, Line
+from experiments.support.http_client import BROKEN, HttpConnection
 
 _TICK = os.sysconf("SC_CLK_TCK")
 PATIENCE_SECONDS = 120
@@ -59,7 +59,7 @@ class Server:
 
     async def first_answer(self, request: bytes) -> float:
         """Return the seconds from the start of the process to the first good answer."""
-        line = Line(self.port)
+        line = HttpConnection(self.port)
         while time.perf_counter() - self._started < PATIENCE_SECONDS:
             with suppress(*BROKEN):
                 status, _ = await line.ask(request)

@@ -81,11 +81,11 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
     return entities, facts
 
 
-def _folded(raw: str | None) -> str | None:
+def _fold_text(raw: str | None) -> str | None:
     return (fold(raw) or None) if raw else None
 
 
-def _joined(values: Sequence[str] | None) -> str | None:
+def _join_values(values: Sequence[str] | None) -> str | None:
     return "+".join(sorted(filter(None, map(fold, values)))) or None if values else None
 
 
@@ -98,13 +98,13 @@ def _conveyance(crossing: Any, network: Network) -> Entities:
         "line": None if pair is None else "|".join(sorted((crossing.post, pair))),
         "direction": crossing.direction,
         "opposite": _OPPOSITE[crossing.direction],
-        "plate": _folded(crossing.plate),
+        "plate": _fold_text(crossing.plate),
         "plate_country": crossing.plate_country,
         "vehicle_class": crossing.vehicle_class,
-        "trailer": _folded(crossing.trailer_plate),
-        "vin": _folded(crossing.vin),
-        "containers": _joined(crossing.container_numbers),
-        "seals": _joined(crossing.seal_numbers),
+        "trailer": _fold_text(crossing.trailer_plate),
+        "vin": _fold_text(crossing.vin),
+        "containers": _join_values(crossing.container_numbers),
+        "seals": _join_values(crossing.seal_numbers),
         "driver": crossing.driver_ref,
         "carrier": crossing.carrier_id,
         "day_part": str(hour // 4),
@@ -114,10 +114,10 @@ def _conveyance(crossing: Any, network: Network) -> Entities:
 def _crossing_facts(crossing: Any, entities: Entities) -> Facts:
     hour = _local_hour(crossing.arrived_at)
     containers = crossing.container_numbers or ()
-    told = crossing.recorded_at or crossing.arrived_at
+    is_known = crossing.recorded_at or crossing.arrived_at
     facts = {
         "arrived_at": float(micros(crossing.arrived_at)),
-        "hours_late": (micros(told) - micros(crossing.arrived_at)) / HOUR,
+        "hours_late": (micros(is_known) - micros(crossing.arrived_at)) / HOUR,
         "hour": float(hour),
         "weekday": float(crossing.arrived_at.weekday()),
         "night": float(hour < 6 or hour >= 22),
@@ -151,8 +151,8 @@ def _consignment(declaration: Any, main: Any) -> Entities:
             "procedure": declaration.procedure,
             "dispatch": declaration.dispatch_country,
             "destination": declaration.destination_country,
-            "tir": _folded(declaration.tir_carnet),
-            "cmr": _folded(declaration.cmr_number),
+            "tir": _fold_text(declaration.tir_carnet),
+            "cmr": _fold_text(declaration.cmr_number),
             "mode": declaration.transport_mode,
             "nature": declaration.nature_of_transaction,
             "payment": declaration.payment_type,

@@ -58,7 +58,7 @@ def _by(key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (key, "post", "direction"), (key, "pair", "opposite")
 
 
-def _learnt(stream: Stream) -> list[Read]:
+def _timing_reads(stream: Stream) -> list[Read]:
     line = ("post", "direction")
     return [Read(stream.name, line, line, within(hours), LEARNT_DAYS * DAY) for hours in GRID]
 
@@ -72,7 +72,7 @@ def matched(stream: Stream, fact: str, how: int, unit: str, meaning: str) -> Fea
     is_time = fact == "known_at"
     records = (*_last(stream, "known_at"), *_last(stream, fact))
     now = Fact("as_of" if is_time else fact)
-    inputs: tuple[Read | Fact, ...] = (now, Fact("as_of"), *_learnt(stream), *records)
+    inputs: tuple[Read | Fact, ...] = (now, Fact("as_of"), *_timing_reads(stream), *records)
     scale = float(DAY) if is_time else 1.0
     return Feature("matched", inputs, (float(how), scale), unit, meaning)
 
@@ -81,7 +81,7 @@ def match(stream: Stream, what: int, unit: str, meaning: str) -> Feature:
     """What is known of the match itself: a key that confirms it, how soon it came, the window."""
     inputs: tuple[Read | Fact, ...] = (
         Fact("as_of"),
-        *_learnt(stream),
+        *_timing_reads(stream),
         *_last(stream, "known_at"),
     )
     return Feature("match", inputs, (float(what),), unit, meaning)
@@ -96,8 +96,8 @@ def finish_matched(own: Floats, common: Floats, how: Floats, scale: Floats) -> F
 
     Shapes as :class:`features.catalogue.transforms.Operator` says.
     """
-    as_of, followed, known_at = _parted(common)
-    now, then = own[0], _found(own[1:], as_of - known_at <= _window(followed))
+    as_of, followed, known_at = _part_common(common)
+    now, then = own[0], _pick_near(own[1:], as_of - known_at <= _window(followed))
     gap = now - then  # NaN where either is, and NaN is not even equal to itself
     over = np.full(then.shape, np.nan)
     np.divide(now, then, out=over, where=then > 0.0)
@@ -112,9 +112,9 @@ def finish_match(_own: Floats, common: Floats, what: Floats) -> Floats:
 
     Shapes as :class:`features.catalogue.transforms.Operator` says.
     """
-    as_of, followed, known_at = _parted(common)
+    as_of, followed, known_at = _part_common(common)
     window = _window(followed)
-    at = _found(known_at, as_of - known_at <= window)
+    at = _pick_near(known_at, as_of - known_at <= window)
     known = np.empty((len(KEYS) + 2, *at.shape))
     known[: len(KEYS)] = np.where(at != at, np.nan, known_at == at)
     known[SHARE] = _sooner(as_of - at, followed)
@@ -129,11 +129,11 @@ def finish_one_matched(
     key = _first_near(common, _window_of_one(common))
     if key is None:
         return [nan] * len(how)
-    told = zip(own[0], own[1 + key], how, scale, strict=True)
-    return [_told(now, then, what, unit) for now, then, what, unit in told]
+    result = zip(own[0], own[1 + key], how, scale, strict=True)
+    return [_compare(now, then, what, unit) for now, then, what, unit in result]
 
 
-def _told(now: float, then: float, how: float, scale: float) -> float:
+def _compare(now: float, then: float, how: float, scale: float) -> float:
     if how == TOLD:
         return then
     if how == LESS:
@@ -187,7 +187,7 @@ def _sooner_of_one(age: float, common: Sequence[float]) -> float:
     return sooner / common[len(GRID)]
 
 
-def _parted(common: Floats) -> tuple[Floats, Floats, Floats]:
+def _part_common(common: Floats) -> tuple[Floats, Floats, Floats]:
     """Return the cut, how many followed within each time, when each key's record was known."""
     return common[0], common[1 : 1 + len(GRID)], common[1 + len(GRID) :]
 
@@ -200,7 +200,7 @@ def _window(followed: Floats) -> Floats:
     return hours * float(HOUR)
 
 
-def _found(told: Floats, is_near: NDArray[np.bool_]) -> Floats:
+def _pick_near(told: Floats, is_near: NDArray[np.bool_]) -> Floats:
     """Return what the first key says whose record is near, NaN where none is."""
     found = np.full(told.shape[1:], np.nan)
     for key in reversed(range(len(KEYS))):

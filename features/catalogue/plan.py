@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from features.catalogue.encoder import ENCODING_VERSION, FACTS, Entities, Facts, key_of
 from features.catalogue.event_streams import CROSSINGS, PASSED, STREAMS
 from features.catalogue.spec import EVER, Fact, Feature, Floats, Link, Read
-from features.catalogue.transforms import Item, Together, Values, together
+from features.catalogue.transforms import FeatureBatch, Item, Values, together
 
 Rows = NDArray[np.float32]
 _FEW = 2
@@ -40,7 +40,7 @@ class Group:
 class Finisher:
     """Features that are finished together: the slots of their inputs, and where they stand."""
 
-    features: Together
+    features: FeatureBatch
     own: NDArray[np.intp]
     """Shape (n_own, k)."""
     common: NDArray[np.intp]
@@ -87,7 +87,7 @@ class Plan:
         self.facts = (*FACTS, "as_of")
         for name, feature in catalogue.items():
             _check(name, feature, self.facts)
-        self.derived = tuple(sorted({r.measure for r in self.reads if _derived(r)}))
+        self.derived = tuple(sorted({r.measure for r in self.reads if _is_derived(r)}))
         self.links = tuple(link for link in PASSED.links if self._asks(link))
         seen = [CROSSINGS.derived[measure].by for measure in self.derived]
         pairs = [link.pair for link in self.links]
@@ -127,7 +127,7 @@ class Plan:
         features = dict(enumerate(self.catalogue.values()))
         return tuple(self._finisher(each) for each in together(features))
 
-    def _finisher(self, features: Together) -> Finisher:
+    def _finisher(self, features: FeatureBatch) -> Finisher:
         own = self._slots(chain.from_iterable(features.own)).reshape(-1, len(features.places))
         common = self._slots(features.common)
         return Finisher(features, own, common, tuple(_pick(s.tolist()) for s in (*own, common)))
@@ -149,7 +149,11 @@ class Plan:
     def digest(self) -> str:
         """Digest of everything that gives a feature its value; 64 hexadecimal digits."""
         features = {
-            name: [feature.operator, [_told(item) for item in feature.inputs], feature.parameters]
+            name: [
+                feature.operator,
+                [_input_fields(item) for item in feature.inputs],
+                feature.parameters,
+            ]
             for name, feature in self.catalogue.items()
         }
         streams = {name: stream.described() for name, stream in STREAMS.items()}
@@ -193,7 +197,7 @@ class Plan:
         return self._sorted(made)
 
 
-def _told(item: Item) -> dict[str, object]:
+def _input_fields(item: Item) -> dict[str, object]:
     """Return an input's fields; ``asdict`` copies deeply, which takes a tenth of a start."""
     return {name: getattr(item, name) for name in _FIELDS[type(item)]}
 
@@ -201,7 +205,7 @@ def _told(item: Item) -> dict[str, object]:
 _FIELDS = {kind: [field.name for field in fields(kind)] for kind in (Read, Fact)}
 
 
-def _derived(read: Read) -> bool:
+def _is_derived(read: Read) -> bool:
     return not read.is_last and read.measure in STREAMS[read.stream].derived
 
 

@@ -115,7 +115,7 @@ OPERATORS: Mapping[str, Operator] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class FeatureBatch:
     """Features that are finished in one go: of one operator, with the same common inputs."""
 
     operator: str
@@ -138,7 +138,7 @@ class Together:
         return OPERATORS[self.operator].of_one(own, common, *self.of_one)
 
 
-def together(features: Mapping[int, Feature]) -> list[Together]:
+def together(features: Mapping[int, Feature]) -> list[FeatureBatch]:
     """Sort features, each with its place, into those that are finished in one go."""
     found: dict[tuple[str, tuple[Item, ...]], list[int]] = {}
     for place, feature in features.items():
@@ -150,13 +150,15 @@ def together(features: Mapping[int, Feature]) -> list[Together]:
     ]
 
 
-def _together(operator: str, common: tuple[Item, ...], features: Mapping[int, Feature]) -> Together:
+def _together(
+    operator: str, common: tuple[Item, ...], features: Mapping[int, Feature]
+) -> FeatureBatch:
     own = [
         [item for at, item in enumerate(feature.inputs) if at not in OPERATORS[operator].common]
         for feature in features.values()
     ]
     parameters = _columns([feature.parameters for feature in features.values()])
-    return Together(
+    return FeatureBatch(
         operator,
         tuple(features),
         _columns(own),

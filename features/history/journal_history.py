@@ -51,7 +51,7 @@ def read_event_log(
         of their features. A crossing decided on again after an amendment stands once, as told
         first.
     """
-    loaded, recorded = read_history(home, only=only), _recorded(connection, upto)
+    loaded, recorded = read_history(home, only=only), _read_recorded(connection, upto)
     crossings = loaded.crossings.append_column(_AS_OF, loaded.crossings["known_at"])
     made = {name: loaded.table(name) for name in SCHEMAS} | {"crossings": crossings}
     for name, table in made.items():
@@ -76,7 +76,7 @@ def records(
         yield seq, known_at, kind, json.loads(body)
 
 
-def _recorded(connection: Connection, upto: int | None = None) -> dict[str, Any]:
+def _read_recorded(connection: Connection, upto: int | None = None) -> dict[str, Any]:
     rows: dict[str, list[Row]] = {name: [] for name in SCHEMAS}
     seen: set[str] = set()
     for seq, known_at, kind, body in records(connection, upto=upto):

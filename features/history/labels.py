@@ -120,17 +120,19 @@ def looks(tables: Tables) -> list[Look]:
     acts, seizures = tables.inspections, tables.seizures
     out: list[Look] = [
         (at, row, tuple(places), ())
-        for at, row, places in _told(tables, acts, "crossing_id", "places_searched")
+        for at, row, places in _yield_labels(tables, acts, "crossing_id", "places_searched")
         if row >= 0 and places
     ]
     return out + [
         (at, row, (place,), (place,))
-        for at, row, place in _told(tables, seizures, "linked_crossing_id", "place")
+        for at, row, place in _yield_labels(tables, seizures, "linked_crossing_id", "place")
         if row >= 0 and place is not None
     ]
 
 
-def _told(tables: Tables, of: Any, crossing: str, what: str) -> Iterator[tuple[int, int, Any]]:
+def _yield_labels(
+    tables: Tables, of: Any, crossing: str, what: str
+) -> Iterator[tuple[int, int, Any]]:
     """Yield (known_at, crossing row or -1, what is told) of each row of a table."""
     rows = _rows(tables, of[crossing]).tolist()
     return zip(of["known_at"].to_pylist(), rows, of[what].to_pylist(), strict=True)

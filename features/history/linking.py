@@ -19,7 +19,9 @@ REACH = 30 * DAY
 """How long before a seizure the entry may lie that it is linked to, in microseconds."""
 
 
-def known(rows: Mapping[str, Any], *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def derive_known_times(
+    rows: Mapping[str, Any], *, held: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the tables of a history from the columns of its records, in no particular order.
 
     Parameters

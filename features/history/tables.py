@@ -30,7 +30,7 @@ from engine.domain.records import (
     Seizure,
 )
 from engine.storage.home import Home
-from features.history.linking import known
+from features.history.linking import derive_known_times
 
 MODELS: Mapping[str, type[Record]] = MappingProxyType(
     {
@@ -159,7 +159,7 @@ class Tables:
         }[name]
 
 
-def arranged(name: str, table: Any) -> Any:
+def arrange_table(name: str, table: Any) -> Any:
     """Return a table with the columns and in the order of its history."""
     table = table.select(SCHEMAS[name].names).cast(SCHEMAS[name])
     return table.sort_by([(column, "ascending") for column in ORDER[name]]).combine_chunks()
@@ -249,10 +249,10 @@ def read_history(home: Home, *, only: Collection[str] | None = None) -> Tables:
     found = tuple(digest for digest in loads(home) if only is None or digest in only)
     rows = {name: read_table(home, found, name=name) for name in SCHEMAS}
     if len(found) > 1:
-        rows = known(rows)
+        rows = derive_known_times(rows)
     network = read_home_network(home.network)
     return Tables(
-        **{name: arranged(name, table) for name, table in rows.items()},
+        **{name: arrange_table(name, table) for name, table in rows.items()},
         network=network,
         digest=epoch_of(found),
     )

@@ -26,8 +26,8 @@ import pyarrow.parquet as pq
 from engine.audit.file_anchors import QUARANTINE_FILE, file_digest
 from engine.storage.csv_cells import escape_cell, escape_cells
 from engine.storage.home import Home
-from features.history.tables import SCHEMAS, Tables, arranged, content_digest, read_table
-from features.intake.file_reader import Fault, Progress
+from features.history.tables import SCHEMAS, Tables, arrange_table, content_digest, read_table
+from features.intake.file_reader import Progress, RowFault
 
 _RECORD = "load.json"
 _UNDATED = "undated"
@@ -41,7 +41,7 @@ _ENUMERATED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadResult:
     """What one load brought; the same load again returns the same, with ``is_new`` False."""
 
     digest: str
@@ -75,7 +75,7 @@ class Loaded:
         }
 
 
-Announce = Callable[[Loaded, str], None]
+Announce = Callable[[LoadResult, str], None]
 
 
 def load_digest(offered: str, content: str) -> str:
@@ -90,7 +90,7 @@ def is_intact(home: Home, digest: str) -> bool:
     try:
         record = json.loads((home.history / digest / _RECORD).read_text("utf-8"))
         rows = {name: read_table(home, (digest,), name=name) for name in SCHEMAS}
-        content = content_digest({name: arranged(name, table) for name, table in rows.items()})
+        content = content_digest({name: arrange_table(name, table) for name, table in rows.items()})
         return load_digest(record["offered"], content) == digest
     except (OSError, ValueError, KeyError, pa.ArrowException):
         return False
@@ -107,12 +107,12 @@ def exclusively(home: Home) -> Iterator[None]:
         yield
 
 
-def find(home: Home, offered: str) -> Loaded | None:
+def find(home: Home, offered: str) -> LoadResult | None:
     """Return the earlier load to which the same was offered, if there is one."""
     for path in home.history.glob(f"[!.]*/{_RECORD}"):
         record = json.loads(path.read_text("utf-8"))
         if record["offered"] == offered:
-            return Loaded(**record, quarantine_file=path.parent / QUARANTINE_FILE, is_new=False)
+            return LoadResult(**record, quarantine_file=path.parent / QUARANTINE_FILE, is_new=False)
     return None
 
 
@@ -120,8 +120,8 @@ def write(
     home: Home,
     tables: Tables,
     *,
-    loaded: Loaded,
-    faults: Sequence[Fault],
+    loaded: LoadResult,
+    faults: Sequence[RowFault],
     progress: Progress | None = None,
     announce: Announce | None = None,
 ) -> None:
@@ -162,10 +162,10 @@ def write(
     _to_disk(home.history)
 
 
-def _write_quarantine(path: Path, faults: Sequence[Fault]) -> None:
+def _write_quarantine(path: Path, faults: Sequence[RowFault]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
-        out.writerow(column.name for column in fields(Fault))
+        out.writerow(column.name for column in fields(RowFault))
         for fault in faults:
             file, line, *rest = astuple(fault)
             out.writerow([escape_cell(file), line, *escape_cells(rest)])

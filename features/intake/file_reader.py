@@ -33,7 +33,7 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RowFault:
     """Why one row of one file was quarantined: its first fault; never repeats the value."""
 
     file: str
@@ -45,7 +45,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ColumnLayout:
     """The columns a file may and must have, and how its cells are read."""
 
     columns: tuple[str, ...]
@@ -54,10 +54,10 @@ class Layout:
     flags: tuple[str, ...] = ()
 
 
-def layout(model: type[Record]) -> Layout:
+def layout(model: type[Record]) -> ColumnLayout:
     """Return the layout of a contract file from its record."""
     kinds = {name: bare(info.annotation) for name, info in model.model_fields.items()}
-    return Layout(
+    return ColumnLayout(
         columns=tuple(kinds),
         required=frozenset(n for n, info in model.model_fields.items() if info.is_required()),
         lists=tuple(name for name, kind in kinds.items() if get_origin(kind) is tuple),
@@ -65,7 +65,7 @@ def layout(model: type[Record]) -> Layout:
     )
 
 
-class Rows:
+class FileRows:
     """The rows of one file: iterate for chunks of (lines, cells), then ask ``faults`` and ``seen``.
 
     Parameters
@@ -89,14 +89,14 @@ class Rows:
     def __init__(
         self,
         path: Path,
-        layout: Layout,
+        layout: ColumnLayout,
         *,
         ignored: Collection[str] = (),
         progress: Progress | None = None,
     ) -> None:
         self.path = path
         self.layout = layout
-        self.faults: list[Fault] = []
+        self.faults: list[RowFault] = []
         self.seen = 0
         self._ignored = frozenset(ignored)
         self._progress = progress
@@ -180,9 +180,9 @@ class Rows:
                     # pydantic would also take yes, on and t, which the contract does not name.
                     cells[name] = _FLAGS.get(cells[name].lower(), "neither")
 
-    def _ragged(self, line: int, row: Sequence[str]) -> Fault:
+    def _ragged(self, line: int, row: Sequence[str]) -> RowFault:
         why = "fewer or more cells than the header" if row else "a quote is never closed"
-        return Fault(self.path.name, line, "", "ragged", why)
+        return RowFault(self.path.name, line, "", "ragged", why)
 
     def _tell(self, done: int, total: int) -> None:
         if self._progress is not None:

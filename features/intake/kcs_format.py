@@ -17,9 +17,9 @@ from engine.domain.records import Record
 from engine.errors import InputError
 from features.history.tables import MODELS
 from features.intake.file_access import is_there
-from features.intake.file_reader import Fault, Layout, Progress, Rows
+from features.intake.file_reader import ColumnLayout, FileRows, Progress, RowFault
 from features.intake.referential_checks import Parts
-from features.intake.row_validation import Builder, Part, fault
+from features.intake.row_validation import TableBuilder, ValidatedTable, fault
 
 NOTE = "customs_value_usd holds Item Price as it is in the KCS files: Korean won, not US dollars"
 
@@ -52,7 +52,7 @@ COLUMN_OF: Mapping[str, str] = {
 """Where each field comes from; a fault is told under the name of its column."""
 
 _COLUMNS = (*dict.fromkeys(COLUMN_OF.values()), "Import Use", "Critical Fraud")
-_LAYOUT = Layout(columns=_COLUMNS, required=frozenset(_COLUMNS))
+_LAYOUT = ColumnLayout(columns=_COLUMNS, required=frozenset(_COLUMNS))
 _OUTCOMES = {"0": "clear", "1": "discrepancy"}
 _GRAVE = "2"
 
@@ -87,11 +87,11 @@ def read(
     paths = sorted(path for path in folder.glob("*.csv") if is_there(path))
     if not paths:
         raise InputError(str(folder), "no *.csv file here")
-    builders = {name: Builder(name) for name in MODELS}
-    faults: list[Fault] = []
+    builders = {name: TableBuilder(name) for name in MODELS}
+    faults: list[RowFault] = []
     seen: dict[str, int] = {}
     for path in paths:
-        rows = Rows(path, _LAYOUT, ignored=ignored, progress=progress)
+        rows = FileRows(path, _LAYOUT, ignored=ignored, progress=progress)
         for lines, chunk in rows:
             _add(builders, path.name, lines=lines, chunk=chunk, faults=faults)
         faults += rows.faults
@@ -107,12 +107,12 @@ def whole(parts: Parts) -> Parts:
     return {name: _whole(part, pa.array(bad, pa.string())) for name, part in parts.items()}
 
 
-def _whole(part: Part, bad: Any) -> Part:
+def _whole(part: ValidatedTable, bad: Any) -> ValidatedTable:
     lines = part.where["line"].cast(pa.string())
     good = pc.invert(
         pc.is_in(pc.binary_join_element_wise(part.where["file"], lines, "\n"), value_set=bad)
     )
-    return Part(
+    return ValidatedTable(
         part.name,
         part.rows.filter(good),
         part.where.filter(good),
@@ -121,12 +121,12 @@ def _whole(part: Part, bad: Any) -> Part:
 
 
 def _add(
-    builders: Mapping[str, Builder],
+    builders: Mapping[str, TableBuilder],
     file: str,
     *,
     lines: list[int],
     chunk: list[dict[str, Any]],
-    faults: list[Fault],
+    faults: list[RowFault],
 ) -> None:
     valid: dict[str, list[tuple[int, Record]]] = {name: [] for name in builders}
     for line, cells in zip(lines, chunk, strict=True):

@@ -16,15 +16,22 @@ from engine.domain.network import Network, read_home_network
 from engine.domain.time_units import SystemClock
 from engine.errors import InputError
 from engine.storage.home import Home
-from features.history.linking import known
-from features.history.tables import MODELS, Tables, arranged, content_digest, read_history
+from features.history.linking import derive_known_times
+from features.history.tables import MODELS, Tables, arrange_table, content_digest, read_history
 from features.intake import kcs_format
-from features.intake.atomic_writer import Announce, Loaded, exclusively, find, load_digest, write
+from features.intake.atomic_writer import (
+    Announce,
+    LoadResult,
+    exclusively,
+    find,
+    load_digest,
+    write,
+)
 from features.intake.file_access import is_there
-from features.intake.file_reader import Fault, Progress
-from features.intake.network_file import joined, keep
-from features.intake.referential_checks import Held, Parts, check, without_held
-from features.intake.row_validation import Builder, read_part
+from features.intake.file_reader import Progress, RowFault
+from features.intake.network_file import join_networks, keep
+from features.intake.referential_checks import ExistingIds, Parts, check, without_held
+from features.intake.row_validation import TableBuilder, read_part
 
 Format = Literal["contract", "kcs"]
 
@@ -37,7 +44,7 @@ class Intake:
     """
 
     tables: Tables
-    quarantine: Sequence[Fault]
+    quarantine: Sequence[RowFault]
     accepted: Mapping[str, int]
     quarantined: Mapping[str, int]
     offered: str
@@ -86,25 +93,25 @@ def read_folder(
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder")
     now = SystemClock().now() if now is None else now
-    holding = Held(held)
+    holding = ExistingIds(held)
     if format == "kcs":
         network = Network()
         parts, seen = kcs_format.read(folder, ignored=ignore_columns, progress=progress)
     else:
-        network = joined(folder, Network()) if network is None else network
+        network = join_networks(folder, Network()) if network is None else network
         parts, seen = _read_contract(folder, ignored=ignore_columns, progress=progress)
     offered = check(parts, network, now=now, held=holding)
     left = without_held(offered, holding)
     if format == "kcs":
         offered, left = kcs_format.whole(offered), kcs_format.whole(left)
     faults = _faults(left)
-    accepted = _accounted(left, seen, faults)
+    accepted = _account_rows(left, seen, faults)
     return Intake(
         tables=_tables(left, network, held=held),
         quarantine=faults,
         accepted=accepted,
         quarantined={file: rows - accepted[file] for file, rows in seen.items()},
-        offered=_offered(offered),
+        offered=_name_offered(offered),
     )
 
 
@@ -117,7 +124,7 @@ def load(
     now: int | None = None,
     progress: Progress | None = None,
     announce: Announce | None = None,
-) -> Loaded:
+) -> LoadResult:
     """Load a bulk folder into a home; loading the same again changes nothing.
 
     Parameters
@@ -141,7 +148,7 @@ def load(
     """
     with exclusively(home):
         kept = read_home_network(home.network)
-        network = Network() if format == "kcs" else joined(folder, kept)
+        network = Network() if format == "kcs" else join_networks(folder, kept)
         held = read_history(home) if any(home.history.glob("[!.]*/load.json")) else None
         intake = read_folder(
             folder,
@@ -180,22 +187,24 @@ def _read_contract(
             raise InputError(str(folder), f"{name} is there both as CSV and as Parquet; remove one")
         if not paths and name == "crossings":
             raise InputError(str(folder), "a bulk folder needs crossings.csv or crossings.parquet")
-        parts[name] = Builder(name).part()
+        parts[name] = TableBuilder(name).part()
         for path in paths:
             parts[name], seen[path.name] = read_part(name, path, ignored=ignored, progress=progress)
     return parts, seen
 
 
-def _faults(parts: Parts) -> list[Fault]:
+def _faults(parts: Parts) -> list[RowFault]:
     """Return one fault for each bad row, its first, by file and line."""
-    first: dict[tuple[str, int], Fault] = {}
+    first: dict[tuple[str, int], RowFault] = {}
     for part in parts.values():
         for fault in part.faults:
             first.setdefault((fault.file, fault.line), fault)
     return [first[place] for place in sorted(first)]
 
 
-def _accounted(parts: Parts, seen: Mapping[str, int], faults: Sequence[Fault]) -> dict[str, int]:
+def _account_rows(
+    parts: Parts, seen: Mapping[str, int], faults: Sequence[RowFault]
+) -> dict[str, int]:
     """Return the rows accepted of each file; what was read must be there or have a fault."""
     accepted: Counter[str] = Counter()
     for name, part in parts.items():
@@ -221,7 +230,10 @@ def _tables(parts: Parts, network: Network, *, held: Tables | None) -> Tables:
     before = None
     if held is not None:
         before = {"crossings": held.crossings, "inspections": held.inspections}
-    found = {name: arranged(name, table) for name, table in known(rows, held=before).items()}
+    found = {
+        name: arrange_table(name, table)
+        for name, table in derive_known_times(rows, held=before).items()
+    }
     return Tables(**found, network=network, digest=content_digest(found))
 
 
@@ -233,7 +245,7 @@ def _new_posts(tables: Tables, *, named: Collection[str], held: Tables | None) -
     return {post: counts[post] for post in sorted(counts) if post not in before.union(named)}
 
 
-def _offered(parts: Parts) -> str:
+def _name_offered(parts: Parts) -> str:
     rows = {name: part.rows for name, part in parts.items()}
     faults = pa.Table.from_pylist(
         [{"file": f.file, "line": f.line, "rule": f.rule} for f in _faults(parts)],
@@ -242,11 +254,11 @@ def _offered(parts: Parts) -> str:
     return content_digest({**rows, "quarantine": faults})
 
 
-def _record(home: Home, intake: Intake, *, format: Format) -> Loaded:  # noqa: A002
+def _record(home: Home, intake: Intake, *, format: Format) -> LoadResult:  # noqa: A002
     tables = intake.tables
     digest = load_digest(intake.offered, tables.digest)
     known_at: Any = tables.crossings["known_at"]
-    return Loaded(
+    return LoadResult(
         digest=digest,
         offered=intake.offered,
         format=format,

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import mkstemp
 from types import MappingProxyType
 
-from engine.domain.network import Network, Post, read_home_network, read_network
+from engine.domain.network import BorderPost, Network, read_home_network, read_network
 from engine.errors import InputError
 from engine.storage.home import Home
 from features.intake.file_access import is_there
@@ -18,7 +18,7 @@ from features.intake.file_access import is_there
 FILE = "network.toml"
 
 
-def joined(folder: Path, network: Network) -> Network:
+def join_networks(folder: Path, network: Network) -> Network:
     """Return a network and the posts of a folder's file; raises ``InputError`` on conflict."""
     if not is_there(folder / FILE):
         return network
@@ -53,7 +53,7 @@ def _toml(network: Network) -> str:
     return head + "".join(_post(post) for post in network.posts.values())
 
 
-def _post(post: Post) -> str:
+def _post(post: BorderPost) -> str:
     values = {"code": post.code, "name": post.name, "country": post.country, "pair": post.pair}
     lines = ["", "[[posts]]"]
     lines += [f"{key} = {_string(value)}" for key, value in values.items() if value is not None]

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from engine.domain.network import Network
 from features.history.tables import KEYS, MODELS, Tables, bare
-from features.intake.row_validation import Part
+from features.intake.row_validation import ValidatedTable
 
-Parts = dict[str, Part]
+Parts = dict[str, ValidatedTable]
 
 _REFERENCES = (
     ("goods_items", "declaration_id", "declarations"),
@@ -31,7 +31,7 @@ _REFERENCES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ExistingIds:
     """What a home already holds, as far as new rows may refer to it or repeat it."""
 
     tables: Tables | None = None
@@ -40,10 +40,12 @@ class Held:
         """Return the keys of one table as strings."""
         if self.tables is None:
             return pa.array([], pa.string())
-        return Part(name, self.tables.table(name), None).strings(*KEYS[name])
+        return ValidatedTable(name, self.tables.table(name), None).strings(*KEYS[name])
 
 
-def check(parts: Mapping[str, Part], network: Network, *, now: int, held: Held) -> Parts:
+def check(
+    parts: Mapping[str, ValidatedTable], network: Network, *, now: int, held: ExistingIds
+) -> Parts:
     """Remove the rows that cannot stand, each with its fault.
 
     Parameters
@@ -66,14 +68,14 @@ def check(parts: Mapping[str, Part], network: Network, *, now: int, held: Held) 
     left = dict(parts)
     if network.posts:
         left["crossings"] = _at_posts(left["crossings"], network)
-    left = {name: _unique(_known(part, now)) for name, part in left.items()}
+    left = {name: _unique(_drop_unknown_times(part, now)) for name, part in left.items()}
     for name, column, target in _REFERENCES:
-        left[name] = _referring(left[name], column, left[target], held=held.keys(target))
+        left[name] = _drop_orphans(left[name], column, left[target], held=held.keys(target))
     left["declarations"] = _with_items(left, held)
     return left
 
 
-def without_held(parts: Mapping[str, Part], held: Held) -> Parts:
+def without_held(parts: Mapping[str, ValidatedTable], held: ExistingIds) -> Parts:
     """Remove the rows whose key the home already holds from another load."""
     return {
         name: part.keep(
@@ -86,7 +88,7 @@ def without_held(parts: Mapping[str, Part], held: Held) -> Parts:
     }
 
 
-def _at_posts(part: Part, network: Network) -> Part:
+def _at_posts(part: ValidatedTable, network: Network) -> ValidatedTable:
     return part.keep(
         _is_in(part.strings("post"), pa.array(list(network.posts), pa.string())),
         "post",
@@ -95,7 +97,7 @@ def _at_posts(part: Part, network: Network) -> Part:
     )
 
 
-def _known(part: Part, now: int) -> Part:
+def _drop_unknown_times(part: ValidatedTable, now: int) -> ValidatedTable:
     for field, info in MODELS[part.name].model_fields.items():
         if bare(info.annotation) is datetime:
             early = pc.fill_null(pc.less(part.rows[field], now), True)
@@ -105,7 +107,7 @@ def _known(part: Part, now: int) -> Part:
     return part
 
 
-def _unique(part: Part) -> Part:
+def _unique(part: ValidatedTable) -> ValidatedTable:
     """Keep the first row of each key."""
     codes = part.strings(*KEYS[part.name]).dictionary_encode().indices.to_numpy()
     first = np.zeros(len(codes), np.bool_)
@@ -115,7 +117,9 @@ def _unique(part: Part) -> Part:
     )
 
 
-def _referring(part: Part, column: str, target: Part, *, held: Any) -> Part:
+def _drop_orphans(
+    part: ValidatedTable, column: str, target: ValidatedTable, *, held: Any
+) -> ValidatedTable:
     names = part.strings(column)
     known = _is_in(names, target.strings(*KEYS[target.name])) | _is_in(names, held)
     return part.keep(
@@ -126,7 +130,7 @@ def _referring(part: Part, column: str, target: Part, *, held: Any) -> Part:
     )
 
 
-def _with_items(parts: Mapping[str, Part], held: Held) -> Part:
+def _with_items(parts: Mapping[str, ValidatedTable], held: ExistingIds) -> ValidatedTable:
     heads = parts["declarations"]
     ids = heads.strings("declaration_id")
     having = _is_in(ids, parts["goods_items"].strings("declaration_id"))

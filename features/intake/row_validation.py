@@ -21,13 +21,13 @@ from engine.domain.records import Record
 from engine.domain.time_units import micros
 from engine.domain.validation import faults
 from features.history.tables import MODELS, SCHEMAS, bare
-from features.intake.file_reader import Fault, Progress, Rows, layout
+from features.intake.file_reader import FileRows, Progress, RowFault, layout
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ValidatedTable:
     """The rows of one table that are still valid, where each came from, and the faults of the rest.
 
     ``rows`` has the fields of the record (no ``known_at`` yet); ``where`` has one row for each of
@@ -37,14 +37,16 @@ class Part:
     name: str
     rows: Any
     where: Any
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[RowFault, ...] = ()
 
-    def keep(self, mask: NDArray[np.bool_], field: str, *, rule: str, message: str) -> "Part":
+    def keep(
+        self, mask: NDArray[np.bool_], field: str, *, rule: str, message: str
+    ) -> "ValidatedTable":
         """Return the part without the rows where ``mask`` is False, each of them with its fault."""
         if mask.all():
             return self
         faults = tuple(
-            Fault(row["file"], row["line"], field, rule, message)
+            RowFault(row["file"], row["line"], field, rule, message)
             for row in self.where.filter(pa.array(~mask)).to_pylist()
         )
         kept = pa.array(mask)
@@ -63,7 +65,7 @@ class Part:
         return pc.binary_join_element_wise(*cells, "\n")
 
 
-class Builder:
+class TableBuilder:
     """Collects the valid records of one table into columns, chunk by chunk."""
 
     def __init__(self, name: str) -> None:
@@ -89,16 +91,16 @@ class Builder:
         self._batches.append(pa.record_batch(arrays, schema=self._schema))
         self._where.append(_where(file, lines))
 
-    def part(self, faults: Sequence[Fault] = ()) -> Part:
+    def part(self, faults: Sequence[RowFault] = ()) -> ValidatedTable:
         """Return what was collected."""
         rows = pa.Table.from_batches(self._batches, self._schema).combine_chunks()
         where = pa.concat_tables([_where("", ()), *self._where])
-        return Part(self.name, rows, where, tuple(faults))
+        return ValidatedTable(self.name, rows, where, tuple(faults))
 
 
 def read_part(
     name: str, path: Path, *, ignored: Collection[str] = (), progress: Progress | None = None
-) -> tuple[Part, int]:
+) -> tuple[ValidatedTable, int]:
     """Read and validate one contract file.
 
     Parameters
@@ -124,10 +126,10 @@ def read_part(
     InputError
         Where the header or the file as a whole cannot be read.
     """
-    rows = Rows(path, layout(MODELS[name]), ignored=ignored, progress=progress)
-    builder = Builder(name)
+    rows = FileRows(path, layout(MODELS[name]), ignored=ignored, progress=progress)
+    builder = TableBuilder(name)
     validate = builder.validate
-    found: list[Fault] = []
+    found: list[RowFault] = []
     for lines, chunk in rows:
         valid: list[Record] = []
         kept: list[int] = []
@@ -142,13 +144,13 @@ def read_part(
     return builder.part([*rows.faults, *found]), rows.seen
 
 
-def fault(file: str, line: int, *, error: ValidationError, cells: dict[str, Any]) -> Fault:
+def fault(file: str, line: int, *, error: ValidationError, cells: dict[str, Any]) -> RowFault:
     """Return the first fault of a row, in the order of the record's fields."""
     where, rule, message = faults(error)[0]
     field = str(where[0])
     if _UNDECODED.search(str(cells.get(field, ""))):
-        return Fault(file, line, field, "bad_encoding", "holds bytes that are not UTF-8")
-    return Fault(file, line, field, rule, message)
+        return RowFault(file, line, field, "bad_encoding", "holds bytes that are not UTF-8")
+    return RowFault(file, line, field, rule, message)
 
 
 def _micros(column: Sequence[Any]) -> list[int | None]:

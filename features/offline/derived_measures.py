@@ -97,7 +97,7 @@ def first_pairs(via: Ints, to: Ints, known_at: Ints) -> Ints:
     return linked
 
 
-def stacked(parts: Sequence[tuple[Ints, Ints]], hit_at: Ints) -> tuple[Ints, Ints, Ints]:
+def stack_hits(parts: Sequence[tuple[Ints, Ints]], hit_at: Ints) -> tuple[Ints, Ints, Ints]:
     """Lay hits passed on along several links on one line of time: (way, hit, other)."""
     way = np.repeat(np.arange(len(parts)), [len(hit) for hit, _ in parts])
     hit = np.concatenate([np.zeros(0, np.int64), *(hit for hit, _ in parts)])

@@ -34,7 +34,7 @@ from features.offline.compact_columns import (
     narrowest,
     texts,
 )
-from features.offline.derived_measures import passed_on, seen_before, stacked
+from features.offline.derived_measures import passed_on, seen_before, stack_hits
 
 Ints = NDArray[np.int64]
 CHUNK = 20_000
@@ -67,7 +67,7 @@ class Events:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class EncodedHistory:
     """All crossings of a history and all streams, ready for the bulk kernel.
 
     Attributes
@@ -105,7 +105,9 @@ class Log:
         return keys
 
 
-def read_log(tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None = None) -> Log:
+def read_log(
+    tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None = None
+) -> EncodedHistory:
     """Encode a history.
 
     Parameters
@@ -123,21 +125,23 @@ def read_log(tables: Tables, plan: Plan, progress: Callable[[int, int], None] | 
     Log
         n = number of crossings.
     """
-    return derive(told(tables, plan, progress), plan)
+    return derive(encode_history(tables, plan, progress), plan)
 
 
-def told(tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None = None) -> Log:
+def encode_history(
+    tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None = None
+) -> EncodedHistory:
     """Encode what the records of a history say themselves; see :func:`read_log`.
 
     With :func:`derive` apart, the tables can be let go before more is made of them.
     """
     n = tables.crossings.num_rows
-    entities, facts, measured = _encoded(tables, plan, progress)
+    entities, facts, measured = _encode_crossings(tables, plan, progress)
     known_at = ints(tables.crossings["known_at"])
     names = tables.crossings.column_names
     measures = Measures(dict(zip(MEASURES, measured, strict=True)))
     post = pc.dictionary_encode(tables.crossings["post"]).combine_chunks()
-    return Log(
+    return EncodedHistory(
         tables.crossings["crossing_id"].to_numpy(),
         post.dictionary.to_numpy(zero_copy_only=False)[post.indices.to_numpy()],
         known_at,
@@ -153,7 +157,7 @@ def told(tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None
     )
 
 
-def derive(log: Log, plan: Plan) -> Log:
+def derive(log: EncodedHistory, plan: Plan) -> EncodedHistory:
     """Add what events take from the past: measures of crossings, and hits passed along links."""
     crossings, inspections = log.streams[CROSSINGS.name], log.streams[INSPECTIONS.name]
     measures = {name: narrowest(found, WHOLE) for name, found in crossings.measures.items()}
@@ -163,12 +167,12 @@ def derive(log: Log, plan: Plan) -> Log:
         measures[name] = narrowest(found, WHOLE)
     streams = {
         CROSSINGS.name: replace(crossings, measures=Measures(measures)),
-        PASSED.name: _passed(plan, log.keys, log.known_at, inspections),
+        PASSED.name: _passed_hits(plan, log.keys, log.known_at, inspections),
     }
     return replace(log, streams={**log.streams, **streams})
 
 
-def _encoded(
+def _encode_crossings(
     tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None
 ) -> tuple[dict[str, Texts], Facts, list[NDArray[Any]]]:
     """Encode each crossing: its entities, its facts, and what it adds to its counters."""
@@ -180,8 +184,8 @@ def _encoded(
     for begin in range(0, n, _ENCODED_AT_ONCE):
         end = min(begin + _ENCODED_AT_ONCE, n)
         facts, named = np.empty((end - begin, len(FACTS))), []
-        for row, (said, known) in enumerate(islice(rows, end - begin)):
-            named.append([said[name] for name in names])
+        for row, (value, known) in enumerate(islice(rows, end - begin)):
+            named.append([value[name] for name in names])
             facts[row] = plan.fact_row(known)
         for name, values in zip(names, zip(*named, strict=True), strict=True):
             parts[name].append(pa.array(values, pa.string()).dictionary_encode())
@@ -194,7 +198,7 @@ def _encoded(
     return entities, Facts(narrow.columns()), measured.columns()
 
 
-def _passed(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) -> Events:
+def _passed_hits(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) -> Events:
     """Hits passed on along the links of a plan, as a stream of their own."""
     hits = np.flatnonzero(inspections.measures["hit"])
     row, at = inspections.row[hits], inspections.known_at[hits]
@@ -207,7 +211,7 @@ def _passed(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) -> Even
         passed_on(column(link.via), column(link.to), known_at, hit_row=row, hit_at=at)
         for link in plan.links
     ]
-    way, hit, other = stacked(parts, at)
+    way, hit, other = stack_hits(parts, at)
     measures = {link.measure: np.zeros(len(way), np.int64) for link in plan.links}
     under: dict[tuple[str, ...], Ints] = {
         (link.to,): np.zeros(len(way), np.int64) for link in plan.links

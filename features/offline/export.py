@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from features.catalogue.plan import Plan
 from features.history.tables import SCHEMAS, Tables
-from features.offline.encoded_history import Log, derive, told
-from features.offline.feature_matrix import Matrix, batches, finished
+from features.offline.encoded_history import EncodedHistory, derive, encode_history
+from features.offline.feature_matrix import Matrix, batches, finish_features
 
 _ROWS_AT_ONCE = 65_536
 Progress = Callable[[str, int, int], None]
@@ -86,14 +86,14 @@ def export(
     size = sum(tables.table(name).nbytes for name in SCHEMAS)
     synthetic = tables.network.synthetic
     about = {"history": tables.digest, "synthetic": str(synthetic).lower()}
-    log = told(tables, plan, lambda done, of: say("encoding", done, of))
+    log = encode_history(tables, plan, lambda done, of: say("encoding", done, of))
     del tables
     _give_back()
     log = derive(log, plan)
     first = 0 if since is None else int(np.searchsorted(log.known_at, since))
     rows, width = len(log) - first, len(plan.names)
     with TemporaryFile(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        found = finished(
+        found = finish_features(
             log,
             plan,
             batches(log, plan, first=first),
@@ -116,7 +116,7 @@ def _give_back() -> None:
         trim(0)
 
 
-def _months(log: Log, plan: Plan, scratch: BinaryIO, first: int) -> Iterator[Matrix]:
+def _months(log: EncodedHistory, plan: Plan, scratch: BinaryIO, first: int) -> Iterator[Matrix]:
     """Read the scratch file row by row, a month or part of one at a time."""
     month = log.known_at[first:].astype("M8[us]").astype("M8[M]")
     starts = np.r_[0, np.flatnonzero(month[1:] != month[:-1]) + 1, len(month)]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from features.catalogue.encoder import FACTS
 from features.catalogue.plan import Group, Plan, Rows
 from features.catalogue.spec import EVER, Fact, Feature, Floats, Read
-from features.catalogue.transforms import Item, Together, together
-from features.offline.encoded_history import Events, Log
+from features.catalogue.transforms import FeatureBatch, Item, together
+from features.offline.encoded_history import EncodedHistory, Events
 from features.offline.kernel import group_reads
 
 Ints = NDArray[np.int64]
@@ -54,7 +54,7 @@ class Carried:
     Many reads of one group share where the last event stands, four bytes a crossing.
     """
 
-    log: Log
+    log: EncodedHistory
     events: Events
     last: NDArray[np.int32]
     """Place of the last event, -1 where there is none."""
@@ -71,7 +71,7 @@ Kernel = Callable[..., Ints]
 """Computes the reads of one group; see :func:`features.offline.kernel.group_reads`."""
 
 
-def reads(log: Log, plan: Plan, kernel: Kernel = group_reads) -> dict[Read, Floats]:
+def reads(log: EncodedHistory, plan: Plan, kernel: Kernel = group_reads) -> dict[Read, Floats]:
     """Compute every read of the plan for every crossing.
 
     Parameters
@@ -91,7 +91,7 @@ def reads(log: Log, plan: Plan, kernel: Kernel = group_reads) -> dict[Read, Floa
 
 
 def batches(
-    log: Log, plan: Plan, kernel: Kernel = group_reads, *, first: int = 0
+    log: EncodedHistory, plan: Plan, kernel: Kernel = group_reads, *, first: int = 0
 ) -> Iterator[dict[Read, Column]]:
     """Yield the reads of :func:`reads` a few at a time, for the rows from ``first`` on."""
     for group in plan.groups:
@@ -102,7 +102,13 @@ def batches(
 
 
 def _group_reads(
-    log: Log, plan: Plan, group: Group, wanted: Sequence[Read], *, first: int, kernel: Kernel
+    log: EncodedHistory,
+    plan: Plan,
+    group: Group,
+    wanted: Sequence[Read],
+    *,
+    first: int,
+    kernel: Kernel,
 ) -> dict[Read, Column]:
     events = log.streams[group.stream]
     query, as_of = log.keys[plan.column[wanted[0].of, group.by]][first:], log.as_of[first:]
@@ -158,7 +164,7 @@ def _amounts(events: Events, measures: Sequence[str]) -> Ints:
     return out
 
 
-def _last(log: Log, events: Events, last: NDArray[np.int32], fact: str) -> Floats:
+def _last(log: EncodedHistory, events: Events, last: NDArray[np.int32], fact: str) -> Floats:
     """Return what the last events carry; NaN where there is none."""
     if not len(events.row):
         return np.full(len(last), np.nan)
@@ -169,12 +175,12 @@ def _last(log: Log, events: Events, last: NDArray[np.int32], fact: str) -> Float
     return np.where(last < 0, np.nan, carried)
 
 
-Engine = Callable[[Log, Plan], dict[Read, Floats]]
+Engine = Callable[[EncodedHistory, Plan], dict[Read, Floats]]
 """Computes every read of a plan for every crossing; see :func:`reads`."""
 
 
 def matrix(
-    log: Log,
+    log: EncodedHistory,
     plan: Plan,
     progress: Callable[[int, int], None] | None = None,
     *,
@@ -199,13 +205,13 @@ def matrix(
     """
     values = np.empty((len(log), len(plan.names)), np.float32)
     found = batches(log, plan) if engine is None else [engine(log, plan)]
-    for places, rows, made in finished(log, plan, found, progress=progress):
+    for places, rows, made in finish_features(log, plan, found, progress=progress):
         values[rows, places] = made.T
     return Matrix(log.crossing_id, log.as_of, plan.names, values, plan.digest)
 
 
-def finished(
-    log: Log,
+def finish_features(
+    log: EncodedHistory,
     plan: Plan,
     found: Iterable[Mapping[Read, Column]],
     *,
@@ -240,16 +246,16 @@ def finished(
         held |= batch
         ready = [place for place in waits if reads[place] <= held.keys()]
         for features in together({place: waits.pop(place) for place in ready}):
-            yield from _finished(log, features, held, first)
+            yield from _finish_rows(log, features, held, first)
         wanted = set().union(*(reads[place] for place in waits))
         # What waits has memory of its own, so that the rest of its group is let go.
-        held = {read: _alone(values) for read, values in held.items() if read in wanted}
+        held = {read: _single_column(values) for read, values in held.items() if read in wanted}
         del batch  # or it would live on while the next one is made
         if progress is not None and ready:
             progress(len(reads) - len(waits), len(reads))
 
 
-def _alone(column: Column) -> Column:
+def _single_column(column: Column) -> Column:
     is_part = not isinstance(column, Carried) and column.base is not None
     return column[:].copy() if is_part else column
 
@@ -258,8 +264,8 @@ def _reads(feature: Feature) -> set[Read]:
     return {item for item in feature.inputs if isinstance(item, Read)}
 
 
-def _finished(
-    log: Log, features: Together, held: Mapping[Read, Column], first: int
+def _finish_rows(
+    log: EncodedHistory, features: FeatureBatch, held: Mapping[Read, Column], first: int
 ) -> Iterator[tuple[tuple[int, ...], slice, Rows]]:
     n = len(log) - first
 
@@ -278,7 +284,7 @@ def _finished(
         yield features.places, rows, made.astype(np.float32)
 
 
-def _fact(log: Log, fact: Fact, rows: slice) -> Floats:
+def _fact(log: EncodedHistory, fact: Fact, rows: slice) -> Floats:
     if fact.name == "as_of":
         return log.as_of[rows].astype(np.float64)
     return log.facts[FACTS.index(fact.name), rows]

@@ -7,13 +7,13 @@ nobody's key is 0.
 import numpy as np
 from numpy.typing import NDArray
 
-from features.offline.radix_partition import SPREAD, Ints, compiled
+from features.offline.radix_partition import SPREAD, Ints, compile_kernel
 
 Places = NDArray[np.uint32]
 
 
-@compiled
-def numbered(keys: Ints, code: Places, slots: Ints) -> tuple[Ints, int]:
+@compile_kernel
+def number_entities(keys: Ints, code: Places, slots: Ints) -> tuple[Ints, int]:
     """Number entities from 1 on as they appear; nobody is 0. Return the table and the next number.
 
     The table is the last part's, which was as large as it had to be.
@@ -24,10 +24,10 @@ def numbered(keys: Ints, code: Places, slots: Ints) -> tuple[Ints, int]:
         at, count = _number(keys, code, at, slots, count)
         if at == len(keys):
             return slots, count
-        slots = _doubled(slots)
+        slots = _double_slots(slots)
 
 
-@compiled
+@compile_kernel
 def _number(keys: Ints, code: Places, at: int, slots: Ints, count: int) -> tuple[int, int]:
     """Number entities until the table is half full; return where it stopped, and the next number.
 
@@ -50,14 +50,14 @@ def _number(keys: Ints, code: Places, at: int, slots: Ints, count: int) -> tuple
     return len(keys), count
 
 
-@compiled
-def recalled(asked: Ints, code: Places, slots: Ints) -> None:
+@compile_kernel
+def look_up_numbers(asked: Ints, code: Places, slots: Ints) -> None:
     """Look up the numbers of entities; 0 for nobody, and for whom the table does not know."""
     for i in range(len(asked)):
         code[i] = slots[_slot(slots, asked[i]), 1] if asked[i] != 0 else 0
 
 
-@compiled
+@compile_kernel
 def _slot(slots: Ints, key: int) -> np.uint64:
     """Where a key stands in the table, or the free place where it belongs.
 
@@ -71,8 +71,8 @@ def _slot(slots: Ints, key: int) -> np.uint64:
     return at
 
 
-@compiled
-def _doubled(slots: Ints) -> Ints:
+@compile_kernel
+def _double_slots(slots: Ints) -> Ints:
     larger = np.zeros((2 * len(slots), 2), np.int64)
     for old in range(len(slots)):
         if slots[old, 0] != 0:

@@ -14,8 +14,8 @@ of it happens in the buffer that is returned. Pointers take four bytes: enough f
 
 import numpy as np
 
-from features.offline.hash_index import Places, numbered, recalled
-from features.offline.radix_partition import Ints, compiled, count_up, dealt, lay, put_back
+from features.offline.hash_index import Places, look_up_numbers, number_entities
+from features.offline.radix_partition import Ints, compile_kernel, count_up, dealt, lay, put_back
 
 DEALT_FROM = 1 << 18
 """Fewer events than this fit into a processor's cache as they are."""
@@ -122,7 +122,7 @@ def _read_dealt(
     return out[:made]
 
 
-@compiled
+@compile_kernel
 def _is_ones(amount: Ints) -> bool:
     for each in amount:  # noqa: SIM110 - a generator is not compiled
         if each != 1:
@@ -130,13 +130,13 @@ def _is_ones(amount: Ints) -> bool:
     return True
 
 
-@compiled
+@compile_kernel
 def _take(values: Ints, places: Places, out: Ints) -> None:
     for i in range(len(places)):
         out[i] = values[places[i]]
 
 
-@compiled
+@compile_kernel
 def _read_parts(
     events: Laid, queries: Queries, bounds: Queries, itself: bool, asks: Asks, out: Ints
 ) -> None:
@@ -162,14 +162,14 @@ def _read_parts(
             asked[part],
             asked[part + 1] - asked[part],
         )
-        slots, count = numbered(keys[begin:end], code, slots)
-        start = _grouped(code[: end - begin], count, order)
+        slots, count = number_entities(keys[begin:end], code, slots)
+        start = _group_rows(code[: end - begin], count, order)
         _take(times[begin:end], order[: start[-1]], time)
         if itself:
             of = start, order, time
         else:
-            recalled(queries[0][first : first + n], asked_code, slots)
-            of = _grouped(asked_code[:n], count, asked_order), asked_order, cut
+            look_up_numbers(queries[0][first : first + n], asked_code, slots)
+            of = _group_rows(asked_code[:n], count, asked_order), asked_order, cut
             _take(queries[1][first : first + n], asked_order[: of[0][-1]], cut)
         places[:, :n] = 0
         _place(start, time, of, back, places)
@@ -180,13 +180,13 @@ def _read_parts(
         _write(places[:, :n], sums, seen, asks, out[:, first : first + n])
 
 
-@compiled
+@compile_kernel
 def _room(rows: int) -> Places:
     return np.zeros(rows, np.uint32)
 
 
-@compiled
-def _grouped(code: Places, count: int, order: Places) -> Ints:
+@compile_kernel
+def _group_rows(code: Places, count: int, order: Places) -> Ints:
     """Sort rows by entity, stably, leaving out those of none; return where each entity begins."""
     start = np.zeros(count + 1, np.int64)
     for c in code:
@@ -202,7 +202,7 @@ def _grouped(code: Places, count: int, order: Places) -> Ints:
     return start
 
 
-@compiled
+@compile_kernel
 def _place(start: Ints, time: Ints, asking: Grouped, back: Ints, places: Places) -> None:
     """Fill in where each query's pointers stand among the sorted events."""
     asked_start, asked_order, cut = asking
@@ -217,7 +217,7 @@ def _place(start: Ints, time: Ints, asking: Grouped, back: Ints, places: Places)
                 places[w, asked_order[q]] = at
 
 
-@compiled
+@compile_kernel
 def _last(
     start: Ints, order: Places, asking: Grouped, upto: Places, rows: Ints, seen: Ints
 ) -> None:
@@ -230,7 +230,7 @@ def _last(
                 seen[row] = rows[order[upto[row] - np.uint32(1)]]
 
 
-@compiled
+@compile_kernel
 def _add_up(order: Places, amount: Ints, sums: Ints) -> None:
     """Sums of the sorted amounts, running on across entities: only differences are read."""
     total = 0
@@ -239,7 +239,7 @@ def _add_up(order: Places, amount: Ints, sums: Ints) -> None:
         sums[j + 1] = total
 
 
-@compiled
+@compile_kernel
 def _write(places: Places, sums: Ints, seen: Ints, asks: Asks, out: Ints) -> None:
     sum_of, span_of, _, last = asks
     for read in range(len(sum_of)):

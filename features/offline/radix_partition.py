@@ -21,7 +21,7 @@ n_parts), where each part begins, and the rows of a block."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def compiled(function: F) -> F:
+def compile_kernel(function: F) -> F:
     """Compile a function with numba, once for a machine: it is kept on disk."""
     return cast("F", njit(cache=True)(function))
 
@@ -46,7 +46,7 @@ def dealt(keys: Ints, bits: int) -> Dealt:
     return local, counts, np.append(0, counts.sum(axis=0).cumsum()), BLOCK_ROWS
 
 
-@compiled
+@compile_kernel
 def _deal(keys: Ints, bits: int, local: NDArray[np.uint16], counts: Ints, size: int) -> None:
     shift, at = np.uint64(64 - bits), np.empty(counts.shape[1], np.int64)
     for block, own in enumerate(counts):
@@ -61,7 +61,7 @@ def _deal(keys: Ints, bits: int, local: NDArray[np.uint16], counts: Ints, size: 
             at[part] += 1
 
 
-@compiled
+@compile_kernel
 def lay(values: Ints, how: Dealt, laid: Ints) -> None:
     """Lay a column out part by part, in each in the order of rows."""
     local, counts, bounds, size = how
@@ -76,7 +76,7 @@ def lay(values: Ints, how: Dealt, laid: Ints) -> None:
             first += count
 
 
-@compiled
+@compile_kernel
 def put_back(laid: Ints, how: Dealt, values: Ints) -> None:
     """Undo :func:`lay`."""
     local, counts, bounds, size = how
@@ -91,7 +91,7 @@ def put_back(laid: Ints, how: Dealt, values: Ints) -> None:
             values[i] = sorted_[local[i]]
 
 
-@compiled
+@compile_kernel
 def count_up(rows: Ints) -> None:
     """Fill in 0, 1, 2 and so on, with no array beside."""
     for i in range(len(rows)):

@@ -15,19 +15,21 @@ from features.catalogue.event_measures import vehicles
 from features.catalogue.plan import Plan
 from features.history.labels import Look
 from features.offline.derived_measures import first_pairs
-from features.offline.encoded_history import Events, Log
+from features.offline.encoded_history import EncodedHistory, Events
 from features.online.counter_store import COUNTERS, copy
 from features.online.crossing_index import LINKS, PASSAGES
 from features.online.entity_links import keep, ways
-from features.online.search_counts import AT_ONCE, Looked, PlaceCounter, forget
-from features.online.state_layout import Layout, layouts
+from features.online.search_counts import AT_ONCE, PlaceCounter, SearchReport, forget
+from features.online.state_layout import StateLayout, layouts
 
 Ints = NDArray[np.int64]
 _ARRIVED, _ENTRY = FACTS.index("arrived_at"), FACTS.index("is_entry")
 _CHUNK = 20_000
 
 
-def backfill(connection: Connection, log: Log, plan: Plan, *, looks: Sequence[Look] = ()) -> None:
+def backfill(
+    connection: Connection, log: EncodedHistory, plan: Plan, *, looks: Sequence[Look] = ()
+) -> None:
     """Replace counters and passages by those of a history, inside one writer's transaction.
 
     ``looks`` says where its vehicles were searched.
@@ -38,7 +40,7 @@ def backfill(connection: Connection, log: Log, plan: Plan, *, looks: Sequence[Lo
         under = log.counted_under(plan, group)
         copy(connection, _rows(log, log.streams[group.stream], under, layout))
     connection.execute(delete(LINKS))
-    keep(connection, _linked(log, plan))
+    keep(connection, _yield_links(log, plan))
     label = _labels(log)
     keys = log.keys[:]
     for begin in range(0, len(log), _CHUNK):
@@ -46,17 +48,19 @@ def backfill(connection: Connection, log: Log, plan: Plan, *, looks: Sequence[Lo
     forget(connection)
     counter = PlaceCounter(plan)
     for begin in range(0, len(looks), AT_ONCE):
-        counter.count(connection, list(_looked(log, keys, looks[begin : begin + AT_ONCE])))
+        counter.count(connection, list(_yield_searches(log, keys, looks[begin : begin + AT_ONCE])))
 
 
-def _looked(log: Log, keys: Ints, looks: Sequence[Look]) -> Iterator[Looked]:
+def _yield_searches(
+    log: EncodedHistory, keys: Ints, looks: Sequence[Look]
+) -> Iterator[SearchReport]:
     for _, row, searched, found in looks:
         (vehicle,) = vehicles(log.facts, slice(row, row + 1))
         name = str(log.crossing_id[row])
-        yield Looked(name, vehicle, keys[:, row].tolist(), searched, found)
+        yield SearchReport(name, vehicle, keys[:, row].tolist(), searched, found)
 
 
-def _linked(log: Log, plan: Plan) -> Iterator[tuple[int, int, int, int]]:
+def _yield_links(log: EncodedHistory, plan: Plan) -> Iterator[tuple[int, int, int, int]]:
     for way in ways(plan):
         via, to = log.keys[way.via], log.keys[way.to]
         for row in first_pairs(via, to, log.known_at).tolist():
@@ -64,7 +68,7 @@ def _linked(log: Log, plan: Plan) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _rows(
-    log: Log, events: Events, entity: Ints, layout: Layout
+    log: EncodedHistory, events: Events, entity: Ints, layout: StateLayout
 ) -> Iterator[tuple[int, int, int, bytes]]:
     order = np.lexsort((events.known_at, entity))
     order = order[entity[order] != 0]
@@ -99,7 +103,7 @@ def _cumulative(events: Events, measure: str, order: Ints, starts: Ints) -> Ints
     return running - np.repeat(before, np.diff(np.r_[starts, len(order)]))
 
 
-def _labels(log: Log) -> Ints:
+def _labels(log: EncodedHistory) -> Ints:
     """What acts have said so far about each crossing: (inspected, hit, seizure) of shape (3, n)."""
     acts = log.streams["inspections"]
     label = np.zeros((3, len(log)), np.int64)
@@ -108,7 +112,9 @@ def _labels(log: Log) -> Ints:
     return label
 
 
-def _passages(log: Log, keys: Ints, label: Ints, *, begin: int) -> Iterator[dict[str, object]]:
+def _passages(
+    log: EncodedHistory, keys: Ints, label: Ints, *, begin: int
+) -> Iterator[dict[str, object]]:
     end = min(begin + _CHUNK, len(log))
     kinds = vehicles(log.facts, slice(begin, end))
     for row, vehicle in zip(range(begin, end), kinds, strict=True):

@@ -76,7 +76,7 @@ def _latest(connection: Connection, flat: list[int]) -> list[Found]:
         return fetch(connection, _POSTGRESQL, [_array(flat[place::3]) for place in range(3)])
     size = len(flat) // 3
     spare = -size % _STEP  # filled up with nobody: to bind NULL takes longer than to seek in vain
-    rows = fetch(connection, _shaped(_SQLITE, size + spare), flat + [0] * (3 * spare))
+    rows = fetch(connection, _shape_query(_SQLITE, size + spare), flat + [0] * (3 * spare))
     return rows[:size]
 
 
@@ -86,11 +86,11 @@ def _array(numbers: list[int]) -> str:
 
 
 @lru_cache
-def _shaped(sql: str, size: int) -> str:
+def _shape_query(sql: str, size: int) -> str:
     return sql.format(values=",".join(["(?,?,?)"] * size))
 
 
-class Reader:
+class CounterReader:
     """The reads of a plan, as look-ups and as positions in the states they return."""
 
     def __init__(self, plan: Plan) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from features.catalogue.encoder import FACTS
 from features.catalogue.spec import Floats, Stream
 from features.online.counter_store import Counter, insert, latest
-from features.online.state_layout import Layout
+from features.online.state_layout import StateLayout
 
 Ints = NDArray[np.int64]
 Place = tuple[Counter, slice]
@@ -25,7 +25,7 @@ _END = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedEvent:
     """One event: what it adds to the counters of its stream."""
 
     stream: str
@@ -42,7 +42,7 @@ def measures(stream: Stream) -> list[str]:
     return ["n", *stream.measures, *stream.derived, *passed]
 
 
-class Groups:
+class StreamGroups:
     """The groups of one stream: where the state of each lies in a row of them all.
 
     Parameters
@@ -52,7 +52,7 @@ class Groups:
         The groups, and where the key of each stands among those of a crossing.
     """
 
-    def __init__(self, stream: Stream, counted: Sequence[tuple[Layout, int]]) -> None:
+    def __init__(self, stream: Stream, counted: Sequence[tuple[StateLayout, int]]) -> None:
         self.empty = b"".join([layout.empty for layout, _ in counted])
         self._under: list[tuple[int, int, slice]] = []
         self._told: dict[int, int] = {}
@@ -74,11 +74,11 @@ class Groups:
         """Return where an event with these keys counts."""
         return [((number, keys[at]), part) for number, at, part in self._under if keys[at]]
 
-    def told(self, layout: Layout) -> int:
+    def told(self, layout: StateLayout) -> int:
         """Return which place of a row holds when the group's last event became known."""
         return self._told[layout.number]
 
-    def add(self, row: Ints, event: Counted) -> None:
+    def add(self, row: Ints, event: CountedEvent) -> None:
         """Add one event to a row of states."""
         row[self._sums] += event.amounts[self._amounts]
         floats = row.view(np.float64)
@@ -87,7 +87,7 @@ class Groups:
             floats[self._carried] = event.facts[self._facts]
 
 
-class Standing:
+class CounterState:
     """The states of some counters, as events are added to them."""
 
     def __init__(
@@ -101,7 +101,7 @@ class Standing:
         self._states.update(zip(left, found, strict=True))
         self._rows: dict[tuple[int, int, int], bytes] = {}
 
-    def row(self, groups: Groups, places: Sequence[Place]) -> Ints:
+    def row(self, groups: StreamGroups, places: Sequence[Place]) -> Ints:
         """Return the states of some places, side by side: int64, float64 where carried."""
         row = bytearray(groups.empty)
         for counter, part in places:

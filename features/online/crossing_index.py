@@ -122,7 +122,7 @@ class FindEvent:
     """False for a find of an inspection act: it is that act's outcome, and counts with it."""
 
 
-def found(seizure: Seizure, crossing_id: str | None) -> FindEvent | None:
+def find_event(seizure: Seizure, crossing_id: str | None) -> FindEvent | None:
     """Return the event of a seizure linked to a crossing, None for one that is linked to none."""
     if crossing_id is None:
         return None

@@ -19,7 +19,7 @@ from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASS
 from features.catalogue.plan import Group, Plan
 from features.online.counter_store import COUNTERS, latest
 from features.online.crossing_index import PASSAGES
-from features.online.state_layout import Layout, layouts
+from features.online.state_layout import StateLayout, layouts
 
 WHOSE = ("plate", "trailer", "driver", "carrier", "consignee", "declarant")
 """Entities whose past is shown, in the order in which they are."""
@@ -36,7 +36,7 @@ Asked = tuple[Group, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class EntityEvent:
     """Something that became known about an entity."""
 
     known_at: int
@@ -48,7 +48,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class EntityHistory:
     """What was known of one entity."""
 
     whose: str
@@ -59,12 +59,12 @@ class Past:
     totals: Mapping[Kind, int]
     """Events of each kind within these weeks, whether listed or not. A trailer and a declarant
     have seizures counted among their finds."""
-    events: tuple[Event, ...]
+    events: tuple[EntityEvent, ...]
     """The last of them, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class EarlierCrossing:
     """An earlier crossing of the vehicle."""
 
     crossing_id: str
@@ -74,7 +74,7 @@ class Passage:
     """UTC microseconds."""
 
 
-class Looking:
+class EntityHistoryReader:
     """Reads counters of a plan for whoever wants to see them."""
 
     def __init__(self, plan: Plan) -> None:
@@ -115,7 +115,9 @@ class Looking:
         states = latest(connection, lookups)
         return [_sums(layout, state) for layout, state in zip(found, states, strict=True)]
 
-    def past(self, connection: Connection, keys: Sequence[int], *, as_of: int) -> list[Past]:
+    def past(
+        self, connection: Connection, keys: Sequence[int], *, as_of: int
+    ) -> list[EntityHistory]:
         """Return what was known of a crossing's entities.
 
         Parameters
@@ -141,12 +143,12 @@ class Looking:
             own = counts[place * len(cuts) : (place + 1) * len(cuts)]
             weeks = tuple(after - before for before, after in pairwise(own))
             totals, events = self._events(connection, whose, key, since=cuts[0], until=as_of)
-            found.append(Past(whose, weeks, own[-1], totals, events))
+            found.append(EntityHistory(whose, weeks, own[-1], totals, events))
         return found
 
     def _events(
         self, connection: Connection, whose: str, key: int, *, since: int, until: int
-    ) -> tuple[dict[Kind, int], tuple[Event, ...]]:
+    ) -> tuple[dict[Kind, int], tuple[EntityEvent, ...]]:
         groups = [
             Group(stream, (whose,))
             for stream in (INSPECTIONS.name, FINDS.name, PASSED.name)
@@ -155,10 +157,10 @@ class Looking:
         cuts = (since, until)
         ends = self.counted(connection, [(group, key, cut) for group in groups for cut in cuts])
         totals: dict[Kind, int] = {}
-        events: list[Event] = []
+        events: list[EntityEvent] = []
         for place, group in enumerate(groups):
             before, after = ends[2 * place : 2 * place + 2]
-            for kind, count in _told(group.stream, before, after):
+            for kind, count in _yield_events(group.stream, before, after):
                 totals[kind] = totals.get(kind, 0) + count
             events += self._listed(connection, group, key, since=since, until=until)
         events.sort(key=lambda one: one.known_at, reverse=True)
@@ -166,7 +168,7 @@ class Looking:
 
     def _listed(
         self, connection: Connection, group: Group, key: int, *, since: int, until: int
-    ) -> Iterator[Event]:
+    ) -> Iterator[EntityEvent]:
         """Yield the last events of a group; each row less the one before it is one event."""
         column, layout = COUNTERS.c, self._layouts[group]
         query = (
@@ -180,12 +182,12 @@ class Looking:
             if row.known_at < since:
                 return
             older = rows[place + 1].state if place + 1 < len(rows) else None
-            told = _told(group.stream, _sums(layout, older), _sums(layout, row.state))
-            for kind, count in told:
-                yield Event(row.known_at, kind, count)
+            result = _yield_events(group.stream, _sums(layout, older), _sums(layout, row.state))
+            for kind, count in result:
+                yield EntityEvent(row.known_at, kind, count)
 
 
-def passages(connection: Connection, plate: int, *, as_of: int) -> list[Passage]:
+def passages(connection: Connection, plate: int, *, as_of: int) -> list[EarlierCrossing]:
     """Return the last crossings of a vehicle known before a time, the newest first.
 
     Parameters
@@ -204,15 +206,15 @@ def passages(connection: Connection, plate: int, *, as_of: int) -> list[Passage]
         .order_by(column.arrived_at.desc(), column.crossing_id.desc())
         .limit(MOST_CROSSINGS)
     )
-    return [Passage(*row) for row in connection.execute(query)]
+    return [EarlierCrossing(*row) for row in connection.execute(query)]
 
 
-def _sums(layout: Layout, state: bytes | None) -> dict[str, int]:
+def _sums(layout: StateLayout, state: bytes | None) -> dict[str, int]:
     packed = layout.packing.unpack(layout.empty if state is None else state)
     return dict(zip(layout.sums, packed, strict=False))
 
 
-def _told(
+def _yield_events(
     stream: str, before: Mapping[str, int], after: Mapping[str, int]
 ) -> Iterator[tuple[Kind, int]]:
     """Yield what events a difference of sums says there were.

@@ -20,7 +20,7 @@ Row = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class LinkLookup:
     """A link, and where its keys stand among those of a crossing."""
 
     number: int
@@ -30,10 +30,10 @@ class Way:
     pair: int
 
 
-def ways(plan: Plan) -> list[Way]:
+def ways(plan: Plan) -> list[LinkLookup]:
     """Return the ways on which hits are passed on by the features of a plan."""
     return [
-        Way(
+        LinkLookup(
             number,
             link,
             via=plan.column[(link.via,), (link.via,)],
@@ -53,8 +53,8 @@ _FOLLOWED = (
 )
 
 
-def followed(
-    connection: Connection, way: Way, keys: Sequence[int], *, before: int
+def follow_link(
+    connection: Connection, way: LinkLookup, keys: Sequence[int], *, before: int
 ) -> Sequence[int]:
     """Return whom a hit on a crossing with these keys is passed on to on one way.
 

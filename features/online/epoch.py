@@ -24,10 +24,10 @@ from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log, records
 from features.history.labels import Look, act_minutes, looks
 from features.history.tables import Tables
-from features.offline.encoded_history import Log, read_log
+from features.offline.encoded_history import EncodedHistory, read_log
 from features.online import loaded_reports
 from features.online.backfill import backfill
-from features.online.crossing_index import EPOCH, found
+from features.online.crossing_index import EPOCH, find_event
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
 
@@ -95,7 +95,7 @@ class _Opening:
 
     def __init__(
         self,
-        log: Log,
+        log: EncodedHistory,
         plan: Plan,
         features: OnlineFeatures,
         *,
@@ -133,6 +133,6 @@ class _Opening:
             return self._features.act(Inspection.model_validate(body["inspection"], strict=False))
         if kind in (SEIZURE, FIND_CONFIRMED):
             seizure = Seizure.model_validate(body["seizure"], strict=False)
-            return found(seizure, body["linked_crossing_id"])
+            return find_event(seizure, body["linked_crossing_id"])
         arrival = Arrival.model_validate(body["arrival"], strict=False)
         return self._features.record(arrival.crossing, arrival.declaration)

@@ -22,7 +22,7 @@ from engine.audit.file_anchors import (
     links_under,
     quarantines,
 )
-from engine.audit.verification import Fault
+from engine.audit.verification import JournalFault
 from engine.storage.home import Home
 from features.history.tables import loads
 from features.intake.atomic_writer import is_intact
@@ -30,7 +30,7 @@ from features.intake.atomic_writer import is_intact
 RULE = "history"
 
 
-def anchored(connection: Connection) -> dict[str, int]:
+def read_anchors(connection: Connection) -> dict[str, int]:
     """Return the digest of each load in the journal, with the number of the record it first has."""
     found: dict[str, int] = {}
     for seq, body in bodies(connection, HISTORY):
@@ -44,33 +44,35 @@ def begun(connection: Connection) -> frozenset[str]:
     return frozenset(str(body.get("load")) for _, body in bodies(connection, LOAD_BEGUN))
 
 
-def history_faults(home: Home, connection: Connection) -> Iterator[Fault]:
+def history_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     """Yield each load that is gone or changed, and each that the journal does not know."""
     yield from links_under(home.history)
-    known, started = anchored(connection), begun(connection)
+    known, started = read_anchors(connection), begun(connection)
     for digest, seq in known.items():
         if not is_intact(home, digest):
-            yield Fault(seq, RULE, f"load {digest} is not on the disk as it was recorded")
+            yield JournalFault(seq, RULE, f"load {digest} is not on the disk as it was recorded")
     for digest in loads(home):
         if digest not in known and not (digest in started and is_intact(home, digest)):
-            yield Fault(0, RULE, f"load {digest} is on the disk and in no record: load it again")
+            yield JournalFault(
+                0, RULE, f"load {digest} is on the disk and in no record: load it again"
+            )
     yield from _quarantine_faults(home, connection)
 
 
-def _quarantine_faults(home: Home, connection: Connection) -> Iterator[Fault]:
+def _quarantine_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     for load, (seq, digest) in quarantines(connection).items():
         path = home.history / load / QUARANTINE_FILE
         if digest is None or path.is_symlink():
             continue
         if not path.is_file():
-            yield Fault(seq, "quarantine", f"load {load}: its {QUARANTINE_FILE} is gone")
+            yield JournalFault(seq, "quarantine", f"load {load}: its {QUARANTINE_FILE} is gone")
         elif file_digest(path) != digest:
-            yield Fault(seq, "quarantine", f"load {load}: its {QUARANTINE_FILE} was changed")
+            yield JournalFault(seq, "quarantine", f"load {load}: its {QUARANTINE_FILE} was changed")
 
 
 def history_notes(home: Home, connection: Connection) -> Iterator[str]:
     """Yield what is unfinished or not anchored, and is no fault."""
-    known, started = anchored(connection), begun(connection)
+    known, started = read_anchors(connection), begun(connection)
     for digest in loads(home):
         if digest in started and digest not in known:
             yield f"load {digest}: not finished; load the same folder again, and it will count"

@@ -15,15 +15,15 @@ from features.catalogue.event_streams import CROSSINGS, INSPECTIONS, PASSED
 from features.catalogue.plan import Group
 from features.catalogue.spec import FAN_OUT
 from features.online.crossing_index import LINKS
-from features.online.entity_history import Looking
-from features.online.entity_links import Way, ways
+from features.online.entity_history import EntityHistoryReader
+from features.online.entity_links import LinkLookup, ways
 
 SHOWN = 3
 """Fellows shown of one link: those with most finds first, then those linked last."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fellow:
+class LinkedEntity:
     """Somebody linked, and what was known of them."""
 
     key: int
@@ -35,7 +35,7 @@ class Fellow:
 
 
 @dataclass(frozen=True, slots=True)
-class Ties:
+class LinkGroup:
     """All that are linked to a crossing in one way."""
 
     via: str
@@ -48,11 +48,11 @@ class Ties:
     """There may be more: the bound was reached."""
     passed: int
     """Hits that came along these links to the crossing's own ``to``, ever."""
-    fellows: tuple[Fellow, ...]
+    fellows: tuple[LinkedEntity, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class CoOccurrence:
     """Two entities of the crossing, and how often they had crossed together before."""
 
     one: str
@@ -61,8 +61,8 @@ class Together:
 
 
 def ties(
-    looking: Looking, connection: Connection, keys: Sequence[int], *, as_of: int
-) -> list[Ties]:
+    looking: EntityHistoryReader, connection: Connection, keys: Sequence[int], *, as_of: int
+) -> list[LinkGroup]:
     """Return who is linked to a crossing's entities.
 
     Parameters
@@ -84,20 +84,20 @@ def ties(
     for way in ways(looking.plan):
         if not keys[way.via]:
             continue
-        others = _followed(connection, way, keys, as_of=as_of)
+        others = _follow_link(connection, way, keys, as_of=as_of)
         fellows = _fellows(looking, connection, way, others, as_of=as_of)
         passed = 0
         if keys[way.to]:
             asked = [(Group(PASSED.name, (way.link.to,)), keys[way.to], as_of)]
             passed = looking.counted(connection, asked)[0][way.link.measure]
         link, many = way.link, len(others) == FAN_OUT
-        found.append(Ties(link.via, link.to, len(others), many, passed, fellows[:SHOWN]))
+        found.append(LinkGroup(link.via, link.to, len(others), many, passed, fellows[:SHOWN]))
     return found
 
 
 def together(
-    looking: Looking, connection: Connection, keys: Sequence[int], *, as_of: int
-) -> list[Together]:
+    looking: EntityHistoryReader, connection: Connection, keys: Sequence[int], *, as_of: int
+) -> list[CoOccurrence]:
     """Return how often pairs of a crossing's entities had crossed together; unknown pairs absent.
 
     ``keys`` and ``as_of`` are those of :func:`ties`.
@@ -107,12 +107,13 @@ def together(
     asked = [(Group(CROSSINGS.name, pair), looking.key(keys, *pair), as_of) for pair in known]
     counts = looking.counted(connection, asked)
     return [
-        Together(one, other, sums["n"]) for (one, other), sums in zip(known, counts, strict=True)
+        CoOccurrence(one, other, sums["n"])
+        for (one, other), sums in zip(known, counts, strict=True)
     ]
 
 
-def _followed(
-    connection: Connection, way: Way, keys: Sequence[int], *, as_of: int
+def _follow_link(
+    connection: Connection, way: LinkLookup, keys: Sequence[int], *, as_of: int
 ) -> list[tuple[int, int]]:
     """Return (key, since) of whom a hit would be followed to, those linked last first."""
     column = LINKS.c
@@ -127,13 +128,13 @@ def _followed(
 
 
 def _fellows(
-    looking: Looking,
+    looking: EntityHistoryReader,
     connection: Connection,
-    way: Way,
+    way: LinkLookup,
     others: Sequence[tuple[int, int]],
     *,
     as_of: int,
-) -> tuple[Fellow, ...]:
+) -> tuple[LinkedEntity, ...]:
     asked = [
         (Group(stream, (way.link.to,)), key, as_of)
         for key, _ in others
@@ -141,7 +142,7 @@ def _fellows(
     ]
     sums = looking.counted(connection, asked)
     made = [
-        Fellow(key, since, sums[2 * at]["n"], sums[2 * at + 1]["n"], sums[2 * at + 1]["hit"])
+        LinkedEntity(key, since, sums[2 * at]["n"], sums[2 * at + 1]["n"], sums[2 * at + 1]["hit"])
         for at, (key, since) in enumerate(others)
     ]
     return tuple(sorted(made, key=lambda one: -one.hits))  # stable: those linked last stay first

@@ -13,15 +13,22 @@ from engine.domain.network import Network
 from engine.domain.records import Arrival, Crossing, Declaration, Inspection, Seizure
 from engine.domain.time_units import micros
 from engine.ports import FeatureRows
-from engine.search_orders.search_order import Searches
+from engine.search_orders.search_order import SearchCounts
 from engine.storage.database import fetch
 from features.catalogue.encoder import encode, key
 from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
 from features.catalogue.spec import Floats
 from features.online import loaded_reports
-from features.online.counter_store import Reader
-from features.online.crossing_index import PASSAGES, ActEvent, CrossingEvent, FindEvent, found, link
+from features.online.counter_store import CounterReader
+from features.online.crossing_index import (
+    PASSAGES,
+    ActEvent,
+    CrossingEvent,
+    FindEvent,
+    find_event,
+    link,
+)
 from features.online.crossing_index import epoch as counted
 from features.online.search_counts import PlaceCounter
 
@@ -42,7 +49,7 @@ class OnlineFeatures:
     def __init__(self, plan: Plan, network: Network) -> None:
         self._plan = plan
         self._network = network
-        self._reader = Reader(plan)
+        self._reader = CounterReader(plan)
         self._places = PlaceCounter(plan)
         self._evidence = EvidenceReader(plan)
         self.names = plan.names
@@ -127,13 +134,13 @@ class OnlineFeatures:
 
     def find(self, connection: Connection, seizure: Seizure) -> FindEvent | None:
         """Return the event of a seizure; None where it belongs to no crossing."""
-        return found(seizure, self.link(connection, seizure))
+        return find_event(seizure, self.link(connection, seizure))
 
     def find_in(self, seizure: Seizure, crossing_id: str) -> FindEvent | None:
         """Return the event of a seizure that belongs to a crossing which is known already."""
-        return found(seizure, crossing_id)
+        return find_event(seizure, crossing_id)
 
-    def searches(self, connection: Connection, event: CrossingEvent) -> Searches:
+    def searches(self, connection: Connection, event: CrossingEvent) -> SearchCounts:
         """Return what earlier searches say about the places of a vehicle that arrives."""
         return self._places.searches(connection, event.vehicle, event.keys)
 

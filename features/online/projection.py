@@ -20,11 +20,11 @@ from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASS
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER, Stream
 from features.online.counter_store import Counter
-from features.online.counter_updates import Counted, Groups, Standing, measures
+from features.online.counter_updates import CountedEvent, CounterState, StreamGroups, measures
 from features.online.crossing_index import PASSAGES, ActEvent, CrossingEvent, FindEvent, passage_row
-from features.online.entity_links import followed, keep, ways
-from features.online.search_counts import Looked, PlaceCounter, told
-from features.online.state_layout import Layout, layouts
+from features.online.entity_links import follow_link, keep, ways
+from features.online.search_counts import PlaceCounter, SearchReport, named_places
+from features.online.state_layout import StateLayout, layouts
 
 Ints = NDArray[np.int64]
 _DERIVED = 1 + len(CROSSINGS.measures)
@@ -47,8 +47,8 @@ class CounterProjection:
         ]
         self._ways = ways(plan)
         pairs = [seen.by for _, seen, _ in self._seen] + [way.link.pair for way in self._ways]
-        told = self._groups[CROSSINGS.name].told
-        self._told = [told(found[Group(CROSSINGS.name, by)]) for by in pairs]
+        value = self._groups[CROSSINGS.name].told
+        self._told = [value(found[Group(CROSSINGS.name, by)]) for by in pairs]
         self._width = len(plan.lookups)
         self._searched = PlaceCounter(plan)
 
@@ -64,7 +64,9 @@ class CounterProjection:
         if hits and self._ways:
             self._count(connection, list(self._passed(connection, hits)), stood={})
         _keep(connection, known)
-        self._searched.count(connection, list(_looked(known, [event for _, event in events])))
+        self._searched.count(
+            connection, list(_yield_searches(known, [event for _, event in events]))
+        )
 
     def _passages(self, connection: Connection, events: Sequence[object]) -> "dict[str, _Passage]":
         wanted = {event.crossing_id for event in events if isinstance(event, _TOLD)}
@@ -79,35 +81,35 @@ class CounterProjection:
 
     def _steps(
         self, known: "dict[str, _Passage]", known_at: int, event: object
-    ) -> Iterator[Counted]:
+    ) -> Iterator[CountedEvent]:
         if isinstance(event, CrossingEvent):
             if event.crossing_id not in known:
                 known[event.crossing_id] = _Passage(event.keys, (0, 0, 0), event, known_at)
                 amounts = np.zeros(_DERIVED + len(CROSSINGS.derived), np.int64)
                 amounts[0] = 1
                 amounts[1:_DERIVED] = crossing_measures(event.facts)
-                yield Counted(CROSSINGS.name, event.keys, known_at, amounts, event.facts)
+                yield CountedEvent(CROSSINGS.name, event.keys, known_at, amounts, event.facts)
         elif isinstance(event, ActEvent) and (passage := known.get(event.crossing_id)):
             label = act_step(passage.label, event.outcome, full=event.is_full)
             step = [new - old for new, old in zip(label, passage.label, strict=True)]
             passage.label = label
             if any(step):  # one inspection, its hit, its seizure
-                yield Counted(INSPECTIONS.name, passage.keys, known_at, np.array(step))
+                yield CountedEvent(INSPECTIONS.name, passage.keys, known_at, np.array(step))
         elif isinstance(event, FindEvent) and event.is_elsewhere and event.crossing_id in known:
             keys = known[event.crossing_id].keys
-            yield Counted(FINDS.name, keys, known_at, np.array([1, event.grams]))
+            yield CountedEvent(FINDS.name, keys, known_at, np.array([1, event.grams]))
 
     def _count(
         self,
         connection: Connection,
-        counted: Sequence[Counted],
+        counted: Sequence[CountedEvent],
         *,
         stood: Mapping[Counter, bytes],
     ) -> None:
         """Add events to the counters: one grouped read of where they stand, one grouped insert."""
         placed = [(event, self._groups[event.stream]) for event in counted]
         places = [groups.places(event.keys) for event, groups in placed]
-        standing = Standing(connection, chain.from_iterable(places), stood=stood)
+        standing = CounterState(connection, chain.from_iterable(places), stood=stood)
         linked: list[tuple[int, int, int, int]] = []
         for (event, groups), those in zip(placed, places, strict=True):
             row = standing.row(groups, those)
@@ -118,32 +120,34 @@ class CounterProjection:
         standing.write()
         keep(connection, linked)
 
-    def _from_the_past(self, event: Counted, row: Ints) -> list[tuple[int, int, int, int]]:
+    def _from_the_past(self, event: CountedEvent, row: Ints) -> list[tuple[int, int, int, int]]:
         """Add to a crossing what its stream's past makes of it; return the links that it makes.
 
         A pair that was never seen before is linked by it.
         """
         keys, known_at = event.keys, event.known_at
-        told = row.view(np.float64)[self._told].tolist()  # NaN where there was none
-        for (amount, seen, key), last in zip(self._seen, told, strict=False):
+        result = row.view(np.float64)[self._told].tolist()  # NaN where there was none
+        for (amount, seen, key), last in zip(self._seen, result, strict=False):
             had = last == last and (seen.window >= EVER or known_at - last <= seen.window)
             event.amounts[amount] = keys[key] != 0 and had == seen.wanted
         return [
             (way.number, keys[way.via], known_at, keys[way.to])
-            for way, last in zip(self._ways, told[len(self._seen) :], strict=True)
+            for way, last in zip(self._ways, result[len(self._seen) :], strict=True)
             if keys[way.pair] and last != last
         ]
 
-    def _passed(self, connection: Connection, hits: Sequence[Counted]) -> Iterator[Counted]:
+    def _passed(
+        self, connection: Connection, hits: Sequence[CountedEvent]
+    ) -> Iterator[CountedEvent]:
         """The hits once more, for whom they are passed on to."""
         names = measures(PASSED)
         for hit in hits:
             for way in self._ways:
                 amounts = np.array([name == way.link.measure for name in names], np.int64)
-                for other in followed(connection, way, hit.keys, before=hit.known_at):
+                for other in follow_link(connection, way, hit.keys, before=hit.known_at):
                     keys = [0] * self._width
                     keys[way.to] = other
-                    yield Counted(PASSED.name, keys, hit.known_at, amounts)
+                    yield CountedEvent(PASSED.name, keys, hit.known_at, amounts)
 
 
 def _stood(entries: Sequence[tuple[Entry, Draft]]) -> Mapping[Counter, bytes]:
@@ -163,14 +167,14 @@ def _stood(entries: Sequence[tuple[Entry, Draft]]) -> Mapping[Counter, bytes]:
     return found
 
 
-def _groups(plan: Plan, stream: Stream, found: Mapping[Group, Layout]) -> Groups:
+def _groups(plan: Plan, stream: Stream, found: Mapping[Group, StateLayout]) -> StreamGroups:
     """Return the groups of a stream in the table's order, and where the key of each stands."""
     counted = [
         (layout, plan.column[group.by, group.by])
         for group, layout in sorted(found.items(), key=lambda each: each[1].number)
         if group.stream == stream.name
     ]
-    return Groups(stream, counted)
+    return StreamGroups(stream, counted)
 
 
 @dataclass(slots=True)
@@ -194,14 +198,16 @@ class _Passage:
         return self.stored if self.new is None else self.new.vehicle
 
 
-def _looked(known: Mapping[str, _Passage], events: Sequence[object]) -> Iterator[Looked]:
+def _yield_searches(
+    known: Mapping[str, _Passage], events: Sequence[object]
+) -> Iterator[SearchReport]:
     """Where the vehicles of some events were searched."""
     for event in events:
         if isinstance(event, ActEvent | FindEvent) and event.crossing_id in known:
-            searched, found = told(event)
+            searched, found = named_places(event)
             if searched:
                 one = known[event.crossing_id]
-                yield Looked(event.crossing_id, one.vehicle, one.keys, searched, found)
+                yield SearchReport(event.crossing_id, one.vehicle, one.keys, searched, found)
 
 
 _KNOWN = (

@@ -18,7 +18,15 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, String, Table, Text, delete
 
-from engine.search_orders.search_order import AGAIN, ALL, CLASS, LOAD, PARTIES, Searches, counted
+from engine.search_orders.search_order import (
+    AGAIN,
+    ALL,
+    CLASS,
+    LOAD,
+    PARTIES,
+    SearchCounts,
+    count_places,
+)
 from engine.storage.database import METADATA, Int64, fetch, put
 from features.catalogue.encoder import key
 from features.catalogue.plan import Plan
@@ -51,7 +59,7 @@ Sums = dict[str, list[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class SearchReport:
     """What one or more records say about where a vehicle was searched."""
 
     crossing_id: str
@@ -63,7 +71,7 @@ class Looked:
     found: Sequence[str] = ()
 
 
-def told(event: ActEvent | FindEvent) -> tuple[Sequence[str], Sequence[str]]:
+def named_places(event: ActEvent | FindEvent) -> tuple[Sequence[str], Sequence[str]]:
     """Return the places that an act or a find names as searched, and as having held something."""
     if isinstance(event, ActEvent):
         return event.places, ()
@@ -81,7 +89,7 @@ class PlaceCounter:
             if ((party,), (party,)) in plan.column
         }
 
-    def searches(self, connection: Connection, vehicle: str, keys: Sequence[int]) -> Searches:
+    def searches(self, connection: Connection, vehicle: str, keys: Sequence[int]) -> SearchCounts:
         """Return what is known of the places of such a vehicle and of its parties, in one read."""
         scopes = self._scopes(vehicle, keys)
         known = dict(_rows(connection, _COUNTS, list(scopes.values())))
@@ -90,14 +98,14 @@ class PlaceCounter:
             for scope, entity in scopes.items()
             if entity in known
         }
-        return Searches(counts)
+        return SearchCounts(counts)
 
-    def count(self, connection: Connection, looked: Sequence[Looked]) -> None:
+    def count(self, connection: Connection, looked: Sequence[SearchReport]) -> None:
         """Add what records say about places, inside the writer's transaction."""
         for begin in range(0, len(looked), AT_ONCE):
             self._count(connection, looked[begin : begin + AT_ONCE])
 
-    def _count(self, connection: Connection, looked: Sequence[Looked]) -> None:
+    def _count(self, connection: Connection, looked: Sequence[SearchReport]) -> None:
         names = list({one.crossing_id for one in looked})
         had = {
             name: (_codes(searched), _codes(found))
@@ -146,8 +154,8 @@ Places = tuple[set[str], set[str]]
 
 def _steps(before: Places, after: Places) -> Iterator[tuple[str, int, int]]:
     """Yield (place or group, searched, found) for everything that counts for the first time."""
-    searched, found = (counted(b) for b in before)
-    new, hit = counted(after[0]) - searched, counted(after[1]) - found
+    searched, found = (count_places(b) for b in before)
+    new, hit = count_places(after[0]) - searched, count_places(after[1]) - found
     for place in sorted(new | hit):
         yield place, int(place in new), int(place in hit)
 

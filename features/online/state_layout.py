@@ -12,7 +12,7 @@ from features.catalogue.plan import Group, Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class StateLayout:
     """How one group's state is packed."""
 
     group: Group
@@ -35,19 +35,19 @@ class Layout:
         return len(self.sums) + len(self.carried)
 
 
-def layouts(plan: Plan) -> dict[Group, Layout]:
+def layouts(plan: Plan) -> dict[Group, StateLayout]:
     """Return each group's layout; raises ``ValueError`` should two numbers collide."""
     found = {}
     for group in plan.groups:
         reads = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
         # Of pairs it is told how often they had crossed together, whether a feature asks or not.
-        counted, told = ({"n"}, {"known_at"}) if group in plan.remembered else (set(), set())
+        counted, value = ({"n"}, {"known_at"}) if group in plan.remembered else (set(), set())
         sums = tuple(sorted({read.measure for read in reads if not read.is_last} | counted))
-        carried = tuple(sorted({read.measure for read in reads if read.is_last} | told))
+        carried = tuple(sorted({read.measure for read in reads if read.is_last} | value))
         text = repr((group.stream, group.by, sums, carried)).encode()
         number = int.from_bytes(blake2b(text, digest_size=4).digest(), "big") >> 1
         packing = Struct(f"<{len(sums)}q{len(carried)}d")
-        found[group] = Layout(group, number, sums, carried, packing)
+        found[group] = StateLayout(group, number, sums, carried, packing)
     if len({layout.number for layout in found.values()}) != len(found):
         raise ValueError("two counter groups have the same number: rename an entity")
     return found

@@ -28,7 +28,7 @@ from models.data.dataset import TARGETS, Target
 from models.explanation.similar_seizures import PastSeizures
 from models.scoring.linear import Linear
 from models.scoring.risk import Head, unseen_of
-from models.scoring.tree_arrays import Paths
+from models.scoring.tree_arrays import TreeArrays
 
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 KEY_FILE = "bundle.key"
@@ -71,7 +71,7 @@ class Bundle:
     names: tuple[str, ...]
     severity: float
     heads: Mapping[Target, Head]
-    paths: Mapping[str, Paths]
+    paths: Mapping[str, TreeArrays]
     """The trees of each ensemble."""
     lines: Mapping[str, Linear]
     """Linear parts, by name."""
@@ -192,7 +192,7 @@ def _parse(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
     features = json.loads(files["features.json"])
     calibration = json.loads(files["calibration.json"])
     paths = {
-        name: Paths.from_arrays(arrays(files[file]))
+        name: TreeArrays.from_arrays(arrays(files[file]))
         for name, file in TREES.items()
         if file in files
     }

@@ -17,7 +17,7 @@ from models.bundle.bundle import MANIFEST, file_digest, read_verified
 
 
 @dataclass(frozen=True, slots=True)
-class Papers:
+class BundleDocuments:
     """What a bundle says of its model."""
 
     manifest: str
@@ -30,7 +30,7 @@ class Papers:
     """Of the risk, by post."""
 
 
-def papers(folder: Path, verify_key: Ed25519PublicKey) -> Papers:
+def read_documents(folder: Path, verify_key: Ed25519PublicKey) -> BundleDocuments:
     """Read the papers of a bundle; raises ``NoModelError`` or ``TamperedBundleError``."""
     if not folder.exists():
         raise NoModelError(folder.name)
@@ -40,7 +40,7 @@ def papers(folder: Path, verify_key: Ed25519PublicKey) -> Papers:
         found: Mapping[str, Any] = json.loads(files.get(name, b"{}"))
         return found
 
-    return Papers(
+    return BundleDocuments(
         manifest=file_digest(folder / MANIFEST),
         card=read("card.json"),
         report=read("report.json"),
@@ -51,8 +51,10 @@ def papers(folder: Path, verify_key: Ed25519PublicKey) -> Papers:
 
 def stamp(folder: Path) -> str:
     """Return what changes whenever a file of a bundle is written."""
-    told = sorted((one.name, one.stat().st_mtime_ns, one.stat().st_size) for one in _files(folder))
-    return sha256(repr(told).encode()).hexdigest()
+    result = sorted(
+        (one.name, one.stat().st_mtime_ns, one.stat().st_size) for one in _files(folder)
+    )
+    return sha256(repr(result).encode()).hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:

@@ -20,12 +20,12 @@ from engine.ports import Contribution, Scores
 from models.array_types import Floats
 from models.bundle.bundle import Bundle, load_bundle
 from models.explanation.contributions import Contributions
-from models.explanation.similar_seizures import SHOWN, Similar, by_family
+from models.explanation.similar_seizures import SHOWN, SimilarSeizure, by_family
 from models.explanation.usual_values import ALL
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of, unseen
 from models.scoring.risk import UNSEEN, probability
-from models.scoring.tree_ensemble import Trees
+from models.scoring.tree_ensemble import TreeEnsemble
 
 
 class Scorer:
@@ -41,7 +41,7 @@ class Scorer:
         self._quantiles = bundle.quantiles
         self._lines = bundle.lines
         self._counted = column_of(bundle.names)
-        self._trees = {name: Trees(grown) for name, grown in bundle.paths.items()}
+        self._trees = {name: TreeEnsemble(grown) for name, grown in bundle.paths.items()}
         self._explaining = _Explaining(bundle)
 
     @classmethod
@@ -107,7 +107,7 @@ class Scorer:
 
     def similar(
         self, row: NDArray[np.float32], *, as_of: int, count: int = SHOWN
-    ) -> tuple[Similar, ...]:
+    ) -> tuple[SimilarSeizure, ...]:
         """Return the past seizures whose reasons were most like this row's, the nearest first.
 
         Parameters
@@ -123,7 +123,7 @@ class Scorer:
 
 
 def margins_of(
-    trees: Mapping[str, Trees],
+    trees: Mapping[str, TreeEnsemble],
     lines: Mapping[str, Linear],
     values: NDArray[np.float32],
     *,
@@ -156,10 +156,10 @@ class _Explaining:
 
 def _contributions(bundle: Bundle) -> Contributions:
     from models.explanation.tree_shap import (
-        explaining,  # compiled code, loaded by whoever explains first
+        make_contributions,  # compiled code, loaded by whoever explains first
     )
 
-    return explaining(
+    return make_contributions(
         bundle.names,
         heads=bundle.heads,
         trees=bundle.paths,

@@ -24,7 +24,7 @@ from models.data.lookup_baseline import Lookup, lookup
 Progress = Callable[[int, int], None]
 
 
-def frozen(tables: Tables, *, labels_before: int, delay: int = 0) -> Tables:
+def freeze_history(tables: Tables, *, labels_before: int, delay: int = 0) -> Tables:
     """Return a history in which acts and finds become known ``delay`` later, and none after a cut.
 
     Parameters
@@ -66,7 +66,7 @@ def assemble(tables: Tables, plan: Plan, *, progress: Progress | None = None) ->
     return dataset(tables, made, labels(tables))
 
 
-def beside_lookup(
+def build_with_lookup(
     tables: Tables, plan: Plan, *, progress: Progress | None = None
 ) -> tuple[Dataset, Lookup]:
     """Build the dataset of a history, and the keys of a look-up table for the same rows."""

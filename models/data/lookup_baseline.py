@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalogue.plan import Plan
-from features.offline.encoded_history import Log
+from features.offline.encoded_history import EncodedHistory
 from models.array_types import Floats
 from models.data.dataset import Dataset
 
@@ -100,7 +100,7 @@ class Lookup:
         return back_off(list(self.keys), seen.discrepancy, taught=taught, strengths=self.strengths)
 
 
-def lookup(log: Log, plan: Plan) -> Lookup:
+def lookup(log: EncodedHistory, plan: Plan) -> Lookup:
     """Return the keys of every arrival of a log, those that its plan has."""
     held = [(plan.column[by, by], weight) for by, weight in LOOKUP if (by, by) in plan.column]
     keys = [log.keys[column] for column, _ in held]

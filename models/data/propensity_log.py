@@ -23,7 +23,7 @@ MOST_MISSING = 0.10
 
 
 @dataclass(frozen=True, slots=True)
-class Logged:
+class PropensityLog:
     """What became of n arrivals under the policy of the day.
 
     Attributes
@@ -56,7 +56,7 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class ReferralState:
     """What is known of n arrivals beside their labels, whether an act followed a decision or not.
 
     Attributes
@@ -106,7 +106,9 @@ class Diagnostics:
     """Why nothing is claimed: the doubts, and draws too few or uneven; empty where something is."""
 
 
-def logged(dataset: Dataset, target: Target, *, sent: Sent | None = None) -> Logged:
+def read_log(
+    dataset: Dataset, target: Target, *, sent: ReferralState | None = None
+) -> PropensityLog:
     """Read the log of the engine's draws from labelled arrivals.
 
     Parameters
@@ -125,8 +127,12 @@ def logged(dataset: Dataset, target: Target, *, sent: Sent | None = None) -> Log
 
 
 def engine_drawn(
-    basis: NDArray[np.object_], propensity: Floats, *, found: NDArray[np.int8], sent: Sent | None
-) -> Logged:
+    basis: NDArray[np.object_],
+    propensity: Floats,
+    *,
+    found: NDArray[np.int8],
+    sent: ReferralState | None,
+) -> PropensityLog:
     """Return the log of the engine's draws among n arrivals.
 
     Parameters
@@ -142,12 +148,12 @@ def engine_drawn(
     acted = np.isin(basis, ENGINE_DRAWN) & ~np.isnan(propensity)
     known = np.where(acted, propensity, np.nan if sent is None else sent.propensity)
     minutes = None if sent is None else sent.minutes
-    return Logged(
+    return PropensityLog(
         ~np.isnan(known), known, np.where(acted, found, -1).astype(np.int8), minutes=minutes
     )
 
 
-def by_lot(dataset: Dataset, target: Target, *, sent: Sent | None = None) -> Logged:
+def by_lot(dataset: Dataset, target: Target, *, sent: ReferralState | None = None) -> PropensityLog:
     """Read the random stream alone, its share counted at each post.
 
     Fewer draws than :func:`logged` has, but whatever else went wrong with scores and propensities,
@@ -159,16 +165,16 @@ def by_lot(dataset: Dataset, target: Target, *, sent: Sent | None = None) -> Log
     share = np.bincount(post, weights=drawn) / np.maximum(1, np.bincount(post))
     found = np.where(drawn & dataset.evidence(target), dataset.label(target), -1).astype(np.int8)
     minutes = None if sent is None else sent.minutes
-    return Logged(drawn, np.where(drawn, share[post], np.nan), found, minutes=minutes)
+    return PropensityLog(drawn, np.where(drawn, share[post], np.nan), found, minutes=minutes)
 
 
-def lots(basis: NDArray[np.object_], *, sent: Sent | None) -> NDArray[np.bool_]:
+def lots(basis: NDArray[np.object_], *, sent: ReferralState | None) -> NDArray[np.bool_]:
     """Return which of n arrivals were drawn as random checks, whether an act followed or not."""
     drawn = np.asarray(basis == "random", np.bool_)
     return drawn if sent is None else drawn | sent.by_lot
 
 
-def undone(missing: float) -> tuple[str, ...]:
+def missing_reasons(missing: float) -> tuple[str, ...]:
     """Return why nothing is claimed where this share of the draws was not carried out."""
     if missing <= MOST_MISSING:
         return ()

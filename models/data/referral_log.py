@@ -14,7 +14,7 @@ from engine.journal.journal import BODIES, JOURNAL
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import INSPECTED, Channel
 from models.data.dataset import NEVER
-from models.data.propensity_log import Sent
+from models.data.propensity_log import ReferralState
 
 Sendings = Mapping[str, tuple[float, bool]]
 """By crossing: the propensity with which it was sent, and whether by lot."""
@@ -50,7 +50,7 @@ def read_sent(connection: Connection, *, before: int = NEVER) -> Sendings:
 
 def sent_among(
     found: Sendings, crossing_ids: Sequence[str], *, minutes: Mapping[str, float]
-) -> Sent:
+) -> ReferralState:
     """Return what is known of some arrivals, in their order.
 
     Parameters
@@ -61,9 +61,9 @@ def sent_among(
     minutes : mapping of str to float
         Length of the acts of each crossing: :func:`features.history.labels.act_lengths`.
     """
-    told = [found.get(crossing_id, (np.nan, False)) for crossing_id in crossing_ids]
-    return Sent(
-        np.array([propensity for propensity, _ in told], np.float64),
-        np.array([is_drawn for _, is_drawn in told], np.bool_),
+    values = [found.get(crossing_id, (np.nan, False)) for crossing_id in crossing_ids]
+    return ReferralState(
+        np.array([propensity for propensity, _ in values], np.float64),
+        np.array([is_drawn for _, is_drawn in values], np.bool_),
         np.array([minutes.get(name, np.nan) for name in crossing_ids], np.float64),
     )

@@ -25,7 +25,7 @@ class Fold:
     cut: int
 
 
-def rolling(
+def rolling_folds(
     dataset: Dataset,
     usable: NDArray[np.bool_],
     *,

@@ -11,14 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.statistics import ranking_metrics
-from models.statistics.intervals import DRAWS, LEVEL, Estimate, Floats, estimates, normal, unknown
+from models.statistics.intervals import (
+    DRAWS,
+    LEVEL,
+    Estimate,
+    Floats,
+    estimates,
+    normal,
+    unknown_estimate,
+)
 
 BINS = 15
 FEWEST_IN_A_BIN = 10
 """Below, what came in a bin is noise, and the error with it."""
 
 
-def stated(chance: Floats, label: NDArray[np.int8], *, seed: int) -> dict[str, Any]:
+def calibration_figures(chance: Floats, label: NDArray[np.int8], *, seed: int) -> dict[str, Any]:
     """Return how stated chances agree with what came.
 
     Parameters
@@ -63,7 +71,7 @@ def _error(
     n = int(counts.sum())
     if n < BINS * FEWEST_IN_A_BIN:
         fewest = BINS * FEWEST_IN_A_BIN
-        return unknown(n, positives, f"fewer than {fewest} inspections to bin"), None
+        return unknown_estimate(n, positives, f"fewer than {fewest} inspections to bin"), None
     chance = (np.array(bins.said) + np.array(bins.came)) / 2
     came = np.random.default_rng(seed).binomial(counts, chance, (DRAWS, len(counts))) / counts
     strayed = np.abs(came - chance) @ counts / n

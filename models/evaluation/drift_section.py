@@ -75,13 +75,13 @@ def alarms(test: Dataset, chance: Floats) -> dict[str, Any]:
     lot = test.evidence("discrepancy") & (test.basis == "random")
     picked = test.evidence("discrepancy") & (test.basis != "random")
     return {
-        "picked": _watched(test, chance, picked, sequential_test.Watch()),
-        "random": _watched(test, chance, lot, sequential_test.watch_more()),
+        "picked": _run_detector(test, chance, picked, sequential_test.EDetector()),
+        "random": _run_detector(test, chance, lot, sequential_test.watch_more()),
     }
 
 
-def _watched(
-    test: Dataset, chance: Floats, rows: NDArray[np.bool_], watch: sequential_test.Watch
+def _run_detector(
+    test: Dataset, chance: Floats, rows: NDArray[np.bool_], watch: sequential_test.EDetector
 ) -> dict[str, Any]:
     weeks = test.arrived_at // WEEK
     watch = sequential_test.over(watch, chance[rows], test.discrepancy[rows], periods=weeks[rows])

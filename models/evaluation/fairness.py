@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from engine.domain.time_units import DAY, MINUTE
 from engine.selection.randomization import ShiftPlan
 from models.data.dataset import Dataset
-from models.data.propensity_log import Logged, undone
-from models.evaluation.metric_view import counted
-from models.statistics.intervals import LEVEL, Floats, clopper_pearson, withheld
+from models.data.propensity_log import PropensityLog, missing_reasons
+from models.evaluation.metric_view import share_estimates
+from models.statistics.intervals import LEVEL, Floats, clopper_pearson, withhold_estimate
 
 MOST_GROUPS = 30
 FEWEST_SEARCHES = 20
@@ -27,26 +27,26 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _JudgedRows:
     """What every group is cut out of."""
 
     chance: Floats
     chosen: Mask
     evidence: Mask
     label: NDArray[np.int8]
-    lot: Logged
+    lot: PropensityLog
 
     def group(self, here: Mask) -> dict[str, Any]:
         """Return the figures of one group."""
         seen, drawn = here & self.evidence, here & self.lot.drawn
-        found = counted(self.label[seen], self.chosen[seen])
-        by_lot = counted(self.lot.found[drawn], self.chosen[drawn])
-        faults = undone(float(self.lot.missing[drawn].mean()) if drawn.any() else 0.0)
+        found = share_estimates(self.label[seen], self.chosen[seen])
+        by_lot = share_estimates(self.lot.found[drawn], self.chosen[drawn])
+        faults = missing_reasons(float(self.lot.missing[drawn].mean()) if drawn.any() else 0.0)
         return {
             "arrivals": int(here.sum()),
             "within_capacity": int((here & self.chosen).sum()),
-            "random_stream": withheld(by_lot["base_rate"], faults).as_dict(),
-            "random_recall": withheld(by_lot["recall_at_capacity"], faults).as_dict(),
+            "random_stream": withhold_estimate(by_lot["base_rate"], faults).as_dict(),
+            "random_recall": withhold_estimate(by_lot["recall_at_capacity"], faults).as_dict(),
             "inspected": found["base_rate"].as_dict(),
             "at_capacity": found["hit_rate_at_capacity"].as_dict(),
             "recall": found["recall_at_capacity"].as_dict(),
@@ -54,7 +54,7 @@ class _Judged:
         }
 
 
-def by_group(test: Dataset, chance: Floats, chosen: Mask, *, lot: Logged) -> dict[str, Any]:
+def by_group(test: Dataset, chance: Floats, chosen: Mask, *, lot: PropensityLog) -> dict[str, Any]:
     """Return hit rates, recall and calibration of discrepancies for each group of each column.
 
     Parameters
@@ -75,7 +75,7 @@ def by_group(test: Dataset, chance: Floats, chosen: Mask, *, lot: Logged) -> dic
         which is widened for the number of groups of its column.
     """
     evidence = test.evidence("discrepancy")
-    judged = _Judged(chance, chosen, evidence, test.discrepancy, lot)
+    judged = _JudgedRows(chance, chosen, evidence, test.discrepancy, lot)
     made: dict[str, Any] = {}
     for name in COLUMNS:
         text = _of(test, name)
@@ -84,7 +84,8 @@ def by_group(test: Dataset, chance: Floats, chosen: Mask, *, lot: Logged) -> dic
         groups = {value: judged.group(text == value) for value in largest}
         number = sum(one["inspected"]["knowable"] for one in groups.values())
         made[name] = {
-            value: one | {"calibrated": _calibrated(one, number)} for value, one in groups.items()
+            value: one | {"calibrated": _is_calibrated(one, number)}
+            for value, one in groups.items()
         }
     return made
 
@@ -111,16 +112,16 @@ def _clock(at: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-def _calibrated(group: dict[str, Any], number: int) -> bool | None:
+def _is_calibrated(group: dict[str, Any], number: int) -> bool | None:
     """Tell whether the mean stated chance lies within the interval of what was found."""
     found = group["inspected"]
     if not found["knowable"]:
         return None
-    low, high = clopper_pearson(found["positives"], found["n"], level=_widened(number))
+    low, high = clopper_pearson(found["positives"], found["n"], level=_family_level(number))
     return bool(low <= group["mean_chance"] <= high)
 
 
-def _widened(number: int) -> float:
+def _family_level(number: int) -> float:
     """Return the level at which none of so many fair groups is accused, in 95 of 100 reports."""
     return 1 - (1 - LEVEL) / max(1, number)
 
@@ -172,7 +173,7 @@ def outcome_test(groups: dict[str, Any], *, total: tuple[int, int]) -> dict[str,
 def _against(group: tuple[int, int], others: tuple[int, int], number: int) -> str:
     if others[1] < FEWEST_SEARCHES:
         return "not_knowable"
-    low, high = clopper_pearson(*group, level=_widened(number))
+    low, high = clopper_pearson(*group, level=_family_level(number))
     floor, ceiling = clopper_pearson(*others)
     if high < floor:
         return "lower"

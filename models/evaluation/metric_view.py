@@ -18,11 +18,11 @@ from models.statistics.intervals import (
     TOO_FEW,
     Estimate,
     Floats,
-    between,
     estimates,
+    interval_between,
     narrow,
-    resampled,
-    withheld,
+    resample_interval,
+    withhold_estimate,
 )
 
 SHARES = ("hit_rate_at_capacity", "recall_at_capacity", "base_rate")
@@ -75,9 +75,9 @@ def figures(view: View) -> dict[str, Any]:
     seen = view.carried()
     made = estimates(_statistics(seen, seen.label), seen.label, weight=seen.weight, seed=RESAMPLING)
     if view.missing.any():
-        made = _bounded(view, made)
+        made = _bound_figures(view, made)
     if view.exact:
-        made |= counted(view.label, view.chosen)
+        made |= share_estimates(view.label, view.chosen)
     for name in SHARES:
         made[name] = narrow(made[name])
     spread = float(seen.weight @ seen.weight)
@@ -86,7 +86,7 @@ def figures(view: View) -> dict[str, Any]:
         "finds": int(seen.label.sum()),
         "not_carried_out": int(view.missing.sum()),
         "effective_rows": float(seen.weight.sum() ** 2 / spread) if spread else 0.0,
-    } | {name: withheld(one, _against(view, name)).as_dict() for name, one in made.items()}
+    } | {name: withhold_estimate(one, _against(view, name)).as_dict() for name, one in made.items()}
 
 
 def _against(view: View, name: str) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ def curve(view: View) -> dict[str, Any]:
     if why:
         return {name: [] for name in names} | {"knowable": False, "why": why}
     ends = [
-        resampled(
+        resample_interval(
             ranking_metrics.capture(view.ranked, view.label, missing=way),
             view.weight,
             seed=RESAMPLING,
@@ -147,7 +147,7 @@ def _statistics(view: View, label: NDArray[np.int8]) -> Statistics:
     }
 
 
-def counted(label: NDArray[np.int8], chosen: NDArray[np.bool_]) -> dict[str, Estimate]:
+def share_estimates(label: NDArray[np.int8], chosen: NDArray[np.bool_]) -> dict[str, Estimate]:
     """Return the shares of counts, with exact ends.
 
     Parameters
@@ -162,7 +162,7 @@ def counted(label: NDArray[np.int8], chosen: NDArray[np.bool_]) -> dict[str, Est
     inside, outside = int((chosen & lost).sum()), int((~chosen & lost).sum())
     return {
         "hit_rate_at_capacity": _share(caught, int((chosen & ~lost).sum()), missing=inside),
-        "recall_at_capacity": between(
+        "recall_at_capacity": interval_between(
             caught, hits, worst=(caught, hits + outside), best=(caught + inside, hits + inside)
         ),
         "base_rate": _share(hits, int((~lost).sum()), missing=inside + outside),
@@ -170,12 +170,12 @@ def counted(label: NDArray[np.int8], chosen: NDArray[np.bool_]) -> dict[str, Est
 
 
 def _share(hits: int, n: int, *, missing: int) -> Estimate:
-    return between(hits, n, worst=(hits, n + missing), best=(hits + missing, n + missing))
+    return interval_between(hits, n, worst=(hits, n + missing), best=(hits + missing, n + missing))
 
 
-def _bounded(view: View, made: Mapping[str, Estimate]) -> dict[str, Estimate]:
+def _bound_figures(view: View, made: Mapping[str, Estimate]) -> dict[str, Estimate]:
     """Return figures with ends as far apart as what is missing could have set them."""
-    tried = [_statistics(view, label) for label in _filled(view)]
+    tried = [_statistics(view, label) for label in _fill_labels(view)]
     plain = np.array([[one[name](view.weight) for name in made] for one in tried])
     ends = []
     for pick, side in ((np.nanargmin, 0), (np.nanargmax, 1)):
@@ -183,7 +183,9 @@ def _bounded(view: View, made: Mapping[str, Estimate]) -> dict[str, Estimate]:
             tried[int(pick(column)) if np.isfinite(column).any() else 0][name]
             for name, column in zip(made, plain.T, strict=True)
         ]
-        ends.append(resampled(_together(chosen), view.weight, seed=RESAMPLING)[side].tolist())
+        ends.append(
+            resample_interval(_together(chosen), view.weight, seed=RESAMPLING)[side].tolist()
+        )
     return {
         name: replace(one, low=low, high=high) if one.knowable else one
         for (name, one), low, high in zip(made.items(), *ends, strict=True)
@@ -194,7 +196,7 @@ def _together(statistics: Sequence[Callable[[Floats], float]]) -> Callable[[Floa
     return lambda weight: np.array([figure(weight) for figure in statistics])
 
 
-def _filled(view: View) -> Iterator[NDArray[np.int8]]:
+def _fill_labels(view: View) -> Iterator[NDArray[np.int8]]:
     """Yield labels in which some of what is missing held something, and the rest nothing.
 
     Those within capacity, all others, and all below or above some place of the stated chance: an

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.propensity_log import MOST_MISSING, Diagnostics, Logged, undone
+from models.data.propensity_log import MOST_MISSING, Diagnostics, PropensityLog, missing_reasons
 from models.statistics.intervals import (
     FEWEST,
     Estimate,
@@ -23,9 +23,9 @@ from models.statistics.intervals import (
     effective_share,
     narrow,
     normal,
-    unknown,
+    unknown_estimate,
     weighted_sum,
-    withheld,
+    withhold_estimate,
 )
 
 FEWEST_EFFECTIVE = 30.0
@@ -59,7 +59,9 @@ class PolicyValue:
         return made | {"hits": asdict(best) | scaled}
 
 
-def policy_value(log: Logged, wanted: Floats, *, chance: Floats | None = None) -> PolicyValue:
+def policy_value(
+    log: PropensityLog, wanted: Floats, *, chance: Floats | None = None
+) -> PolicyValue:
     """Estimate what a policy would have found among these arrivals.
 
     Parameters
@@ -81,26 +83,28 @@ def policy_value(log: Logged, wanted: Floats, *, chance: Floats | None = None) -
     draws = _draws(log, wanted)
     diagnostics = _diagnostics(log, wanted, draws)
     made = {
-        "inverse_propensity": _summed(draws, wanted, np.zeros(len(wanted))),
-        "self_normalised": _normalised(draws),
-        "doubly_robust": unknown(len(draws.rows), draws.hits, "no chances were given"),
+        "inverse_propensity": _weighted_sum(draws, wanted, np.zeros(len(wanted))),
+        "self_normalised": _weighted_share(draws),
+        "doubly_robust": unknown_estimate(len(draws.rows), draws.hits, "no chances were given"),
         "hits_per_hour": _per_hour(draws, log.minutes),
     }
     if chance is not None:
-        made["doubly_robust"] = _enough(draws, _summed(draws, wanted, chance))
+        made["doubly_robust"] = _enough(draws, _weighted_sum(draws, wanted, chance))
     return PolicyValue(
         searches=float(wanted.sum()),
         diagnostics=diagnostics,
-        **{name: withheld(estimate, diagnostics.faults) for name, estimate in made.items()},
+        **{
+            name: withhold_estimate(estimate, diagnostics.faults) for name, estimate in made.items()
+        },
     )
 
 
-def diagnosed(log: Logged, wanted: Floats) -> Diagnostics:
+def diagnose_log(log: PropensityLog, wanted: Floats) -> Diagnostics:
     """Return whether a log can bear a claim about the arrivals wanted."""
     return _diagnostics(log, wanted, _draws(log, wanted))
 
 
-def advantage(log: Logged, ours: Floats, theirs: Floats, *, chance: Floats) -> Estimate:
+def advantage(log: PropensityLog, ours: Floats, theirs: Floats, *, chance: Floats) -> Estimate:
     """Estimate how many more finds one policy has than another, for each search of the first.
 
     Parameters
@@ -120,7 +124,7 @@ def advantage(log: Logged, ours: Floats, theirs: Floats, *, chance: Floats) -> E
     apart = ours - theirs
     draws = _draws(log, apart)
     if not ours.any():
-        return unknown(0, 0, "the policy searches nothing")
+        return unknown_estimate(0, 0, "the policy searches nothing")
     if not apart.any():  # nothing to estimate: both search the same
         return Estimate(0.0, 0.0, 0.0, 0, 0, knowable=True)
     diagnostics = _diagnostics(log, np.abs(apart), _draws(log, np.abs(apart)))
@@ -133,7 +137,7 @@ def advantage(log: Logged, ours: Floats, theirs: Floats, *, chance: Floats) -> E
         draws.hits,
         knowable=True,
     )
-    return withheld(_enough(draws, made), diagnostics.faults)
+    return withhold_estimate(_enough(draws, made), diagnostics.faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +172,12 @@ class _Draws:
         return hit | (~self.carried & (self.weight < 0)), hit | (~self.carried & (self.weight > 0))
 
 
-def _draws(log: Logged, wanted: Floats) -> _Draws:
+def _draws(log: PropensityLog, wanted: Floats) -> _Draws:
     rows = np.flatnonzero(log.drawn & (wanted != 0))
     return _Draws(rows, wanted[rows] / log.propensity[rows], log.found[rows])
 
 
-def _diagnostics(log: Logged, wanted: Floats, draws: _Draws) -> Diagnostics:
+def _diagnostics(log: PropensityLog, wanted: Floats, draws: _Draws) -> Diagnostics:
     """Measure what the log can bear; ``draws`` has weights of one sign."""
     searches, weight = float(wanted.sum()), draws.weight[draws.carried]
     total, square = float(weight.sum()), float(weight @ weight)
@@ -181,7 +185,7 @@ def _diagnostics(log: Logged, wanted: Floats, draws: _Draws) -> Diagnostics:
     largest = float(weight.max()) / total if total else 0.0
     spread = float((1 - log.propensity[draws.rows]) @ draws.weight**2)
     low, high = weighted_sum(float(draws.weight.sum()), spread, widest=draws.widest, level=_SURE)
-    doubts = list(undone(draws.missing))
+    doubts = list(missing_reasons(draws.missing))
     if not low <= searches <= high:
         doubts.append(
             "draws do not fit their propensities, or do not reach all that is asked about"
@@ -227,24 +231,24 @@ def _totals(
     return value, ends[0], ends[1]
 
 
-def _summed(draws: _Draws, wanted: Floats, chance: Floats) -> Estimate:
+def _weighted_sum(draws: _Draws, wanted: Floats, chance: Floats) -> Estimate:
     """Return finds per search by weighted sums; without chances, by inverse propensity alone."""
     searches, rows = float(wanted.sum()), len(draws.rows)
     if not rows:
-        return unknown(0, 0, "nothing was counted")
+        return unknown_estimate(0, 0, "nothing was counted")
     value, (low, low_variance), (high, high_variance) = _totals(draws, wanted, chance)
     floor = weighted_sum(low, low_variance, widest=draws.widest)[0]
     ceiling = weighted_sum(high, high_variance, widest=draws.widest)[1]
     shares = np.clip(np.array([value, floor, ceiling]) / searches, 0.0, 1.0)
-    return _shared(draws, *shares.tolist())
+    return _share_estimate(draws, *shares.tolist())
 
 
-def _normalised(draws: _Draws) -> Estimate:
+def _weighted_share(draws: _Draws) -> Estimate:
     """Return the weighted share of searches with a find, with an interval by effective size."""
     seen = draws.carried
     weight = draws.weight[seen]
     if not len(weight):
-        return unknown(0, 0, "nothing was counted")
+        return unknown_estimate(0, 0, "nothing was counted")
     rate = float(weight @ (draws.found[seen] == 1) / weight.sum())
     ends = []
     for found in draws.filled():
@@ -254,18 +258,20 @@ def _normalised(draws: _Draws) -> Estimate:
         if 0 < rate < 1:  # a variance from few heavy searches is too often too small
             size = min(size, rate * (1 - rate) * weight.sum() ** 2 / float(rest @ rest))
         ends.append(effective_share(share, float(size)))
-    return _shared(draws, rate, ends[0][0], ends[1][1])
+    return _share_estimate(draws, rate, ends[0][0], ends[1][1])
 
 
 def _per_hour(draws: _Draws, minutes: Floats | None) -> Estimate:
     """Return finds for each hour of the searches carried out."""
     if minutes is None:
-        return unknown(len(draws.rows), draws.hits, "the minutes of searches are not known")
+        return unknown_estimate(
+            len(draws.rows), draws.hits, "the minutes of searches are not known"
+        )
     timed = draws.carried & ~np.isnan(minutes[draws.rows])
     weight, hit = draws.weight[timed], draws.found[timed] == 1
     hours = minutes[draws.rows][timed] / 60
     if weight.sum() < (1 - MOST_MISSING) * draws.weight[draws.carried].sum() or not hours.sum():
-        return unknown(len(weight), int(hit.sum()), "too few searches have their minutes")
+        return unknown_estimate(len(weight), int(hit.sum()), "too few searches have their minutes")
     rate = float(weight @ hit / (weight @ hours))
     rest = weight * (hit - rate * hours)
     ends = weighted_sum(float(weight @ hit), float(rest @ rest), widest=draws.widest)
@@ -273,11 +279,13 @@ def _per_hour(draws: _Draws, minutes: Floats | None) -> Estimate:
     return _enough(draws, Estimate(rate, low, high, len(weight), int(hit.sum()), knowable=True))
 
 
-def _shared(draws: _Draws, value: float, low: float, high: float) -> Estimate:
+def _share_estimate(draws: _Draws, value: float, low: float, high: float) -> Estimate:
     return narrow(Estimate(value, low, high, len(draws.rows), draws.hits, knowable=True))
 
 
 def _enough(draws: _Draws, made: Estimate) -> Estimate:
     if draws.hits >= FEWEST:
         return made
-    return unknown(len(draws.rows), draws.hits, f"fewer than {FEWEST} finds among the draws")
+    return unknown_estimate(
+        len(draws.rows), draws.hits, f"fewer than {FEWEST} finds among the draws"
+    )

@@ -119,8 +119,8 @@ def reliability(report: Report, target: str) -> Draw:
     def draw(axes: Axes) -> None:
         top = min(1.0, max([0.01, *bins["said"], *bins["came"]]) * 1.4)
         axes.plot([0, top], [0, top], ":", color=INK, linewidth=1)
-        for said, low, high in zip(bins["said"], bins["low"], bins["high"], strict=True):
-            axes.plot([said, said], [low, high], color=GREY, linewidth=1)
+        for value, low, high in zip(bins["said"], bins["low"], bins["high"], strict=True):
+            axes.plot([value, value], [low, high], color=GREY, linewidth=1)
         axes.plot(bins["said"], bins["came"], "o", color=BLUE, markersize=5, clip_on=False)
         ticks = [tick for tick in _TICKS if tick <= top]
         axes.set_xscale("function", functions=(_root, _square))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.criteria.profiles.fields import Reader, columns_of
 from engine.criteria.profiles.profile import Trial
 from engine.criteria.profiles.program import ProfileFailed, Program, context, program
-from engine.decision.inspection_minutes import Learnt
+from engine.decision.inspection_minutes import LearnedMinutes
 from engine.domain.time_units import DAY, rfc3339
 from engine.selection.policy import Channel
 from features.catalogue.catalogue import CATALOGUE
@@ -29,11 +29,11 @@ from features.history.tables import Tables
 from features.offline.encoded_history import arrivals, ints, read_log
 from features.offline.feature_matrix import matrix
 from models.config import TrainConfig
-from models.data.propensity_log import Sent, engine_drawn, lots, undone
+from models.data.propensity_log import ReferralState, engine_drawn, lots, missing_reasons
 from models.data.referral_log import Sendings, sent_among
-from models.evaluation.metric_view import counted
+from models.evaluation.metric_view import share_estimates
 from models.evaluation.off_policy import policy_value
-from models.statistics.intervals import share, withheld
+from models.statistics.intervals import share, withhold_estimate
 
 DAYS = 90
 """How far a backtest looks back."""
@@ -105,7 +105,7 @@ def profile_backtest(
         posts = tables.crossings["post"].slice(window.first).to_numpy(zero_copy_only=False)
         of_post = posts == trial.post
     seen = _from(labels(tables), window.first)
-    matched, known = fits & of_post, _known(tables, window, sent or {})
+    matched, known = fits & of_post, _read_referrals(tables, window, sent or {})
     chosen = matched.sum() * trial.percentage / 100.0
     return {
         "synthetic": tables.network.synthetic,
@@ -146,7 +146,7 @@ def _fits(tables: Tables, made: Program, window: Window) -> tuple[Mask, int]:
     n = recent.crossings.num_rows
     values = np.empty((n, 0), np.float32)
     if asked:
-        values = matrix(read_log(_counted(tables, plan, window), plan), plan).values[-n:]
+        values = matrix(read_log(_trim_history(tables, plan, window), plan), plan).values[-n:]
     reader = Reader(made.needs, {name: place for place, name in enumerate(plan.names)})
     fits, failures = np.zeros(n, np.bool_), 0
     for row, (crossing, declaration) in enumerate(arrivals(recent)):
@@ -157,7 +157,7 @@ def _fits(tables: Tables, made: Program, window: Window) -> tuple[Mask, int]:
     return fits, failures
 
 
-def _counted(tables: Tables, plan: Plan, window: Window) -> Tables:
+def _trim_history(tables: Tables, plan: Plan, window: Window) -> Tables:
     """Return as much of a history as the reads of a plan can reach from within the window.
 
     What they count may be cut off only where it is crossings within so many days: a later act may
@@ -194,7 +194,7 @@ def _from(known: Labels, first: int) -> Labels:
     )
 
 
-def _known(tables: Tables, window: Window, sent: Sendings) -> Sent:
+def _read_referrals(tables: Tables, window: Window, sent: Sendings) -> ReferralState:
     """Return what is known of the window's crossings beside their labels.
 
     A draw younger than the usual delay of a label may still get its act.
@@ -204,7 +204,7 @@ def _known(tables: Tables, window: Window, sent: Sendings) -> Sent:
     return sent_among(sent, names, minutes=act_lengths(tables)).where(ripe)
 
 
-def _value(seen: Labels, wanted: NDArray[np.float64], known: Sent) -> dict[str, Any]:
+def _value(seen: Labels, wanted: NDArray[np.float64], known: ReferralState) -> dict[str, Any]:
     """Return what searching as the profile asks would have found, by what the engine drew."""
     inspected = seen.basis.astype(np.bool_)
     found = np.where(inspected, seen.discrepancy, np.int8(-1))
@@ -212,7 +212,7 @@ def _value(seen: Labels, wanted: NDArray[np.float64], known: Sent) -> dict[str, 
     return policy_value(log, wanted).as_dict()
 
 
-def _rates(seen: Labels, matched: Mask, of_post: Mask, known: Sent) -> dict[str, Any]:
+def _rates(seen: Labels, matched: Mask, of_post: Mask, known: ReferralState) -> dict[str, Any]:
     """Return what was found, among all that was inspected and among the random checks."""
     inspected = seen.basis.astype(np.bool_) & (seen.discrepancy >= 0)
     hit, seizure = seen.discrepancy == 1, seen.seizure == 1
@@ -236,24 +236,24 @@ def _by_lot(seen: Labels, matched: Mask, drawn: Mask) -> dict[str, Any]:
     """Return what random checks found, as wide as those not carried out in full may make it."""
     inspected = seen.basis.astype(np.bool_) & (seen.discrepancy >= 0)
     found = np.where(inspected, seen.discrepancy, np.int8(-1))[drawn]
-    rates = counted(found, matched[drawn])
+    rates = share_estimates(found, matched[drawn])
     lost, n = int((found < 0).sum()), len(found)
-    faults = undone(lost / max(1, n))
+    faults = missing_reasons(lost / max(1, n))
     return {
         "random": {
             "inspected": n - lost,
             "not_carried_out": lost,
             "matched": int((matched[drawn] & (found >= 0)).sum()),
             "share_matched": share(int(matched[drawn].sum()), n).as_dict(),
-            "hit_rate": withheld(rates["hit_rate_at_capacity"], faults).as_dict(),
+            "hit_rate": withhold_estimate(rates["hit_rate_at_capacity"], faults).as_dict(),
         },
-        "base_rate": withheld(rates["base_rate"], faults).as_dict(),
+        "base_rate": withhold_estimate(rates["base_rate"], faults).as_dict(),
     }
 
 
 def _minutes(tables: Tables, trial: Trial, matched: Mask, window: Window) -> float:
     """Return the inspection minutes that the selected matches would have taken together."""
-    learnt, channel = Learnt(act_minutes(tables)), Channel.of(trial.channel)
+    learnt, channel = LearnedMinutes(act_minutes(tables)), Channel.of(trial.channel)
     classes = tables.crossings["vehicle_class"].slice(window.first).to_pylist()
     each = [learnt.expected(classes[row]).of(channel) for row in np.flatnonzero(matched)]
     return float(np.sum(each)) * trial.percentage / 100.0

@@ -17,12 +17,18 @@ from engine.ports import Scores
 from features.catalogue.catalogue import CATALOGUE
 from models.config import TrainConfig
 from models.data.dataset import TARGETS, Dataset, Target
-from models.data.propensity_log import Logged, Sent, by_lot, logged, undone
-from models.evaluation.calibration_error import stated
+from models.data.propensity_log import (
+    PropensityLog,
+    ReferralState,
+    by_lot,
+    missing_reasons,
+    read_log,
+)
+from models.evaluation.calibration_error import calibration_figures
 from models.evaluation.drift_section import alarms, drift, recent
 from models.evaluation.fairness import by_group, outcome_test, within
 from models.evaluation.metric_view import RESAMPLING, View, curve, figures
-from models.evaluation.off_policy import advantage, diagnosed, policy_value
+from models.evaluation.off_policy import advantage, diagnose_log, policy_value
 from models.evaluation.permutation_importance import Score, family_values, proxy_effect
 from models.evaluation.report_text import cannot_tell
 from models.scoring.risk import risk
@@ -41,7 +47,7 @@ def report(
     peers: Mapping[str, Floats] | None = None,
     score: Score | None = None,
     earlier: Dataset | None = None,
-    sent: Sent | None = None,
+    sent: ReferralState | None = None,
 ) -> dict[str, Any]:
     """Judge scores of a test period; the keys are described in ``docs/models.md``.
 
@@ -74,7 +80,7 @@ def report(
     rows = np.flatnonzero(test.entries)
     test, sent = test.take(rows), None if sent is None else sent.take(rows)
     chances = {name: getattr(scores, f"p_{name}")[rows] for name in TARGETS}
-    judged = _Judged(test, chances, config, sent)
+    judged = _JudgedArrivals(test, chances, config, sent)
     groups = by_group(test, chances["discrepancy"], judged.chosen, lot=judged.by_lot("discrepancy"))
     made: dict[str, Any] = {
         "synthetic": test.synthetic,
@@ -89,7 +95,7 @@ def report(
         "groups": groups,
         "outcome_test": outcome_test(groups, total=within(test, judged.chosen)),
         "scores_by_outcome": _by_outcome(test, judged.ranked),
-        **_beside(judged, {name: one[rows] for name, one in (peers or {}).items()}),
+        **_compare_peers(judged, {name: one[rows] for name, one in (peers or {}).items()}),
         "alarms": alarms(test, chances["discrepancy"]),
     }
     if score is not None:
@@ -97,7 +103,7 @@ def report(
     return made | {"cannot_tell": cannot_tell(made)}
 
 
-class _Judged:
+class _JudgedArrivals:
     """The arrivals that are judged, what was stated of them, and which of them are searched."""
 
     def __init__(
@@ -105,7 +111,7 @@ class _Judged:
         test: Dataset,
         chances: Mapping[Target, Floats],
         config: TrainConfig,
-        sent: Sent | None,
+        sent: ReferralState | None,
     ) -> None:
         self.test, self.chances, self.config, self.sent = test, chances, config, sent
         both = chances["seizure"], chances["discrepancy"]
@@ -122,7 +128,7 @@ class _Judged:
             seed=self.config.seed,
         )
 
-    def by_lot(self, target: Target) -> Logged:
+    def by_lot(self, target: Target) -> PropensityLog:
         """Return the random stream."""
         return by_lot(self.test, target, sent=self.sent)
 
@@ -150,7 +156,7 @@ class _Judged:
         )
 
 
-def _inside(judged: _Judged, score: Score, *, earlier: Dataset | None) -> dict[str, Any]:
+def _inside(judged: _JudgedArrivals, score: Score, *, earlier: Dataset | None) -> dict[str, Any]:
     """Return what can only be told with the model at hand."""
     test, config = judged.test, judged.config
     proxies = [name for name, one in CATALOGUE.items() if one.proxy]
@@ -171,8 +177,8 @@ def _inside(judged: _Judged, score: Score, *, earlier: Dataset | None) -> dict[s
     }
     if earlier is not None and len(earlier):
         taught = recent(earlier.take(earlier.entries))
-        said = score(taught.values)
-        before = risk(said.p_seizure, said.p_discrepancy, severity=config.severity)
+        result = score(taught.values)
+        before = risk(result.p_seizure, result.p_discrepancy, severity=config.severity)
         risks = before, judged.ranked
         made["drift"] = drift(taught, test, risks=risks, capacity=config.capacity)
     return made
@@ -185,16 +191,16 @@ def _period(test: Dataset) -> dict[str, str]:
     return {"from": rfc3339(int(arrived.min())), "until": rfc3339(int(arrived.max()))}
 
 
-def _target(judged: _Judged, target: Target) -> dict[str, Any]:
+def _target(judged: _JudgedArrivals, target: Target) -> dict[str, Any]:
     """Judge one target in the three views."""
     test, chance = judged.test, judged.chances[target]
-    drawn, lot = logged(test, target, sent=judged.sent), judged.by_lot(target)
+    drawn, lot = read_log(test, target, sent=judged.sent), judged.by_lot(target)
     values = _values(
         {"engine_drawn": drawn, "random_stream": lot}, chance=chance, chosen=judged.chosen
     )
     searched = values["engine_drawn"]["searched"]
     # What speaks against the log speaks against every figure that has its weights.
-    log, whole = searched["diagnostics"], diagnosed(drawn, np.ones(len(test)))
+    log, whole = searched["diagnostics"], diagnose_log(drawn, np.ones(len(test)))
     weighted = judged.view(
         target,
         drawn.drawn,
@@ -204,15 +210,16 @@ def _target(judged: _Judged, target: Target) -> dict[str, Any]:
         thin=tuple(log["faults"]),
     )
     missing = float(lot.missing.sum()) / max(1, int(lot.drawn.sum()))
-    random = judged.view(target, lot.drawn, lot.found, faults=undone(missing))
+    random = judged.view(target, lot.drawn, lot.found, faults=missing_reasons(missing))
     seen = judged.view(target, test.evidence(target), test.label(target))
     done = judged.view(target, lot.drawn & ~lot.missing, lot.found)
     return {
-        "random_stream": figures(random) | stated(done.chance, done.label, seed=RESAMPLING),
+        "random_stream": figures(random)
+        | calibration_figures(done.chance, done.label, seed=RESAMPLING),
         "inverse_propensity": figures(weighted)
         | {"hit_rate_at_capacity": searched["self_normalised"]},
         "inspected": figures(seen)
-        | stated(seen.chance, seen.label, seed=RESAMPLING)
+        | calibration_figures(seen.chance, seen.label, seed=RESAMPLING)
         | {"curve": curve(seen)},
         "random_curve": curve(random),
         "policy_value": values,
@@ -220,7 +227,7 @@ def _target(judged: _Judged, target: Target) -> dict[str, Any]:
 
 
 def _values(
-    logs: Mapping[str, Logged], *, chance: Floats, chosen: NDArray[np.bool_]
+    logs: Mapping[str, PropensityLog], *, chance: Floats, chosen: NDArray[np.bool_]
 ) -> dict[str, Any]:
     """Estimate what the searches within capacity would have found, and what the others missed."""
     wanted = chosen.astype(np.float64)
@@ -233,7 +240,7 @@ def _values(
     }
 
 
-def _beside(judged: _Judged, peers: Mapping[str, Floats]) -> dict[str, Any]:
+def _compare_peers(judged: _JudgedArrivals, peers: Mapping[str, Floats]) -> dict[str, Any]:
     """Compare order and searches with those of simpler methods."""
     if not peers:
         return {"peers": {}, "advantage": {}}
@@ -241,7 +248,10 @@ def _beside(judged: _Judged, peers: Mapping[str, Floats]) -> dict[str, Any]:
     label, chance = judged.test.discrepancy[seen], judged.chances["discrepancy"]
     ours = ranking_metrics.average_precision(chance[seen], label)
     statistics: dict[str, Callable[[Floats], float]] = {"this model": ours}
-    log, mine = logged(judged.test, "discrepancy", sent=judged.sent), judged.chosen * np.float64(1)
+    log, mine = (
+        read_log(judged.test, "discrepancy", sent=judged.sent),
+        judged.chosen * np.float64(1),
+    )
     more = {}
     for name, stated_there in peers.items():
         theirs = ranking_metrics.average_precision(stated_there[seen], label)

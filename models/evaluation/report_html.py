@@ -22,7 +22,7 @@ from models.evaluation.report_text import (
     STATED,
     VIEWS,
     fairness,
-    said,
+    format_estimate,
     summary,
 )
 
@@ -33,7 +33,7 @@ _LONG = 40
 def figure(found: Mapping[str, Any], *, share: bool) -> str:
     """Return a figure with its interval, or that it is not yet knowable and why."""
     if found["knowable"]:
-        return said(found, share=share)
+        return format_estimate(found, share=share)
     why = escape(found["why"], quote=True)
     return f'<span class="unknown" title="{why}">not yet knowable</span>'
 
@@ -152,7 +152,7 @@ def _target(report: Report, target: str) -> Iterator[str]:
     note = "Figures with 95 % intervals. Capacity: the riskiest share of each post's daily entries."
     yield table(["", *heads], [*rows, *stated], caption=note)
     if target == "discrepancy" and report["peers"]:
-        yield from _beside(report)
+        yield from _peer_section(report)
     yield from _values(views)
     yield '<div class="grid">'
     text = (
@@ -178,7 +178,7 @@ def _target(report: Report, target: str) -> Iterator[str]:
     yield "</div>"
 
 
-def _beside(report: Report) -> Iterator[str]:
+def _peer_section(report: Report) -> Iterator[str]:
     """Yield how simpler methods do."""
     peers = ((escape(name), [figure(one, share=False)]) for name, one in report["peers"].items())
     yield table(["", "average precision"], peers, caption="Beside simpler methods.")

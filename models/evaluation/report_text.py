@@ -39,7 +39,7 @@ COLUMNS = {
 SHARES = frozenset({"hit_rate_at_capacity", "recall_at_capacity", "base_rate"})
 
 
-def said(figure: Mapping[str, Any], *, share: bool) -> str:
+def format_estimate(figure: Mapping[str, Any], *, share: bool) -> str:
     """Return an estimate as text: the figure and its interval, or that it is not yet knowable."""
     if not figure["knowable"]:
         return "not yet knowable"
@@ -66,10 +66,10 @@ def summary(report: Report) -> str:
         f"Judged on {report['arrivals']:,} arrivals between {report['period']['from'][:10]} and "
         f"{report['period']['until'][:10]}, by a model that had seen nothing of them.",
         *(_worth(report, target) for target in report["targets"]),
-        *_missed(report),
+        *_missed_lines(report),
         *_calibration(report),
         *fairness(report),
-        *_moved(report),
+        *_drift_lines(report),
     ]
     return " ".join(parts)
 
@@ -86,12 +86,13 @@ def _worth(report: Report, target: str) -> str:
             f"None of {rate['n']:,} searches among the riskiest {capacity} found a {target} "
             f"({VIEWS[name]}); that still allows up to {rate['high']:.1%}."
         )
-    often = f"Of the riskiest {capacity} at each post, {said(rate, share=True)} held a {target}"
+    share = format_estimate(rate, share=True)
+    often = f"Of the riskiest {capacity} at each post, {share} held a {target}"
     times = f", {lift['value']:.1f} times the rate over all" if lift["knowable"] else ""
     return f"{often}{times} ({VIEWS[name]})."
 
 
-def _missed(report: Report) -> Iterator[str]:
+def _missed_lines(report: Report) -> Iterator[str]:
     """Say what those held whom this model would have let go."""
     logs = report["targets"]["discrepancy"].get("policy_value", {})
     for log in logs.values():
@@ -99,7 +100,7 @@ def _missed(report: Report) -> Iterator[str]:
         if rest["knowable"]:
             yield (
                 "Of the vehicles that it would have let go, "
-                f"{said(rest, share=True)} held a discrepancy."
+                f"{format_estimate(rest, share=True)} held a discrepancy."
             )
             return
 
@@ -115,8 +116,9 @@ def _calibration(report: Report) -> Iterator[str]:
         error = views[name].get("calibration_error")  # reports of the first versions have none
         if error and error["knowable"]:
             chance = views[name]["reliability"]["by_chance"]
+            distance = format_estimate(error, share=True)
             yield (
-                f"A stated chance of a discrepancy is off by {said(error, share=True)} on average "
+                f"A stated chance of a discrepancy is off by {distance} on average "
                 f"({VIEWS[name]}); right ones would seem off by {chance:.1%} in as few rows."
             )
             return
@@ -136,7 +138,7 @@ def fairness(report: Report) -> Iterator[str]:
     proxies = report.get("proxies")
     if not proxies or not proxies["features"] or not isinstance(proxies["replaced"], Mapping):
         return
-    share = said(proxies["replaced"], share=True)
+    share = format_estimate(proxies["replaced"], share=True)
     if proxies["replaced"]["knowable"]:
         yield f"Features that could stand in for a person's origin decide {share} of the searches."
     else:
@@ -146,7 +148,7 @@ def fairness(report: Report) -> Iterator[str]:
         )
 
 
-def _moved(report: Report) -> Iterator[str]:
+def _drift_lines(report: Report) -> Iterator[str]:
     for name, text in (
         ("picked", "Searches found less than was stated, week after week: fit it anew."),
         ("random", "Random checks found more than was stated: something new goes unseen."),
@@ -158,40 +160,40 @@ def _moved(report: Report) -> Iterator[str]:
         yield (
             "Traffic has moved since it learnt: where "
             f"{moved['score']['expected']:.1%} of the released lay above its cut, now "
-            f"{said(moved['score']['above_cut'], share=True)} do."
+            f"{format_estimate(moved['score']['above_cut'], share=True)} do."
         )
 
 
 def cannot_tell(made: Report) -> list[str]:
     """Say what the data cannot tell, in sentences."""
-    said = []
+    values = []
     for target, views in made["targets"].items():
         lot = views["random_stream"]
         rate, recall = lot["hit_rate_at_capacity"], lot["recall_at_capacity"]
         if not lot["rows"]:
-            said.append(
+            values.append(
                 f"No random checks of {target}: what a search of everybody would find, and what "
                 "the ranking misses, cannot be known."
             )
         elif _is_undone(lot):
-            said.append(
+            values.append(
                 f"{lot['not_carried_out']} of {lot['not_carried_out'] + lot['rows']} random checks "
                 f"of {target} were not carried out in full: what they would have found cannot be "
                 "told from what the others found."
             )
         elif not lot["finds"]:
-            said.append(
+            values.append(
                 f"No {target} in {lot['rows']} random checks: that still allows up to "
                 f"{lot['base_rate']['high']:.2%} of all arrivals."
             )
         elif not (rate["knowable"] and recall["knowable"]):
-            said.append(
+            values.append(
                 f"{lot['rows']} random checks found a {target} {lot['finds']} times: too few to "
                 "tell the hit rate or the recall at capacity within a useful interval."
             )
         if not views["inspected"]["auc"]["knowable"]:
-            said.append(f"Too few {target} labels in the period to judge their order at all.")
-    return said
+            values.append(f"Too few {target} labels in the period to judge their order at all.")
+    return values
 
 
 def _is_undone(view: Mapping[str, Any]) -> bool:
@@ -216,11 +218,15 @@ def page(report: Report) -> str:
         for log, estimates in views.get("policy_value", {}).items():
             lines.append(f"{target}, had it chosen, by {LOGS[log]}")
             for key, name in ESTIMATES.items():
-                lines.append(f"    {name:24}{said(estimates['searched'][key], share=True)}")
+                lines.append(
+                    f"    {name:24}{format_estimate(estimates['searched'][key], share=True)}"
+                )
     for name, figure in report.get("peers", {}).items():
-        lines.append(f"average precision, {name}: {said(figure, share=False)}")
+        lines.append(f"average precision, {name}: {format_estimate(figure, share=False)}")
     for name, figure in report.get("advantage", {}).items():
-        lines.append(f"finds more for each search than by {name}: {said(figure, share=True)}")
+        lines.append(
+            f"finds more for each search than by {name}: {format_estimate(figure, share=True)}"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -232,10 +238,10 @@ def _views(target: str, views: Mapping[str, Any]) -> Iterator[str]:
             continue
         yield f"{target}, {title}: {_size(kept)}"
         for key, name in FIGURES.items():
-            yield f"    {name:24}{said(kept[key], share=key in SHARES)}"
+            yield f"    {name:24}{format_estimate(kept[key], share=key in SHARES)}"
     for key, name in STATED.items():
         if views["inspected"]["rows"] and key in views["inspected"]:
-            yield f"    {name:24}{said(views['inspected'][key], share=False)}"
+            yield f"    {name:24}{format_estimate(views['inspected'][key], share=False)}"
 
 
 def _size(view: Mapping[str, Any]) -> str:

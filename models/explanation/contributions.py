@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.ports import Contribution
 from models.array_types import Floats
 from models.data.dataset import Target
-from models.explanation.usual_values import Norms
+from models.explanation.usual_values import UsualValues
 from models.scoring.novelty import column_of, unseen
 from models.scoring.risk import Head
 
@@ -50,7 +50,7 @@ class Contributions:
         heads: Mapping[Target, Head],
         parts: Mapping[str, Part],
         severity: float,
-        norms: Norms,
+        norms: UsualValues,
     ) -> None:
         """``parts`` are the heads' ensembles, and whatever else a blend may name, by name."""
         self._names = (*names, BASE, CALIBRATION)
@@ -77,8 +77,8 @@ class Contributions:
             In log-odds; sums to the target's calibrated log-odds.
         """
         heads = self._heads_of(row)
-        said = self._said(row, heads)
-        return self._weighed(said, _log_odds(said, heads), {target: 1.0}, heads=heads)
+        result = self._said(row, heads)
+        return self._weighed(result, _log_odds(result, heads), {target: 1.0}, heads=heads)
 
     def risk(self, row: NDArray[np.float32]) -> Floats:
         """Return the contributions to the risk that ranks, of shape (f + 2,).
@@ -88,15 +88,15 @@ class Contributions:
         two explanations are joined. They sum to the same weighing of the two calibrated log-odds.
         """
         heads = self._heads_of(row)
-        said = self._said(row, heads)
-        log_odds = _log_odds(said, heads)
+        result = self._said(row, heads)
+        log_odds = _log_odds(result, heads)
         worth = {
             target: (self._severity if target == "seizure" else 1.0) / (1.0 + exp(-calibrated))
             for target, (_, calibrated) in log_odds.items()
         }
         whole = sum(worth.values())
         parts = {target: one / whole for target, one in worth.items()}
-        return self._weighed(said, log_odds, parts, heads=heads)
+        return self._weighed(result, log_odds, parts, heads=heads)
 
     def told(
         self, row: NDArray[np.float32], added: Floats, *, vehicle_class: str, post: str

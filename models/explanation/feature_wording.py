@@ -29,14 +29,14 @@ KEY_NOUN: Mapping[str, str] = {
 _PLATE_AND_VIN: Mapping[str, str] = {"plate_key": "plate", "vin_key": "VIN"}
 
 
-def matched(feature: Feature) -> Wording:
+def word_matched(feature: Feature) -> Wording:
     """Return how a difference to the paired post's record is said."""
     how, last = int(feature.parameters[0]), feature.inputs[-1]
     fact = last.measure if isinstance(last, Read) else ""
     what = _PLATE_AND_VIN.get(fact) or noun(fact)
     if fact == "known_at":
-        said = "the paired post last recorded this vehicle {} ago"
-        return Wording(said, feature.unit, unknown=NONE)
+        text = "the paired post last recorded this vehicle {} ago"
+        return Wording(text, feature.unit, unknown=NONE)
     if how == DIFFERS:
         recorded = "the paired post recorded"
         return Wording(
@@ -61,14 +61,14 @@ def _less(feature: Feature, what: str) -> Wording:
     return Wording(f"{what} less that of {RECORD}: {{}}", feature.unit, unknown=unknown)
 
 
-def match(feature: Feature) -> Wording:
+def word_match(feature: Feature) -> Wording:
     """Return how the match itself is said."""
     what = int(feature.parameters[0])
     if what == WINDOW:
         return Wording(f"{RECORD} is looked for within {{}}", feature.unit)
     if what == SHARE:
-        said = "{} of the vehicles on this line came sooner after their record at the paired post"
-        return Wording(said, "share", unknown="how soon vehicles follow on this line: not known")
+        text = "{} of the vehicles on this line came sooner after their record at the paired post"
+        return Wording(text, "share", unknown="how soon vehicles follow on this line: not known")
     key = KEY_NOUN[KEYS[what]]
     return Wording(
         f"{RECORD} was found by {key}", "flag", denied=f"{key} did not find {RECORD}", unknown=NONE
@@ -84,7 +84,7 @@ _TERMS = ("hs6", "dispatch", "origin", "preference", "rate")
 """HS code, countries, tariff preference and duty rate: too long to be listed."""
 
 
-def wording(feature: Feature) -> Wording:
+def word_feature(feature: Feature) -> Wording:
     """Return how a feature is said."""
     made = _BY_OPERATOR.get(feature.operator, _plain)(feature)
     return _plain(feature) if made is None else made
@@ -95,7 +95,7 @@ def _plain(feature: Feature) -> Wording:
     return Wording(f"{meaning}: {{}}", feature.unit.replace("_", " "))
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     nouns = [noun(name) for name in names]
     return " and ".join(filter(None, (", ".join(nouns[:-1]), nouns[-1])))
 
@@ -105,8 +105,8 @@ def _whom(by: Sequence[str]) -> str:
         return f"this {noun(by[0])}"
     if tuple(by[: len(_TERMS)]) == _TERMS:
         more = by[len(_TERMS) :]
-        return "the same goods on the same terms" + (f", {_listed(more)}" if more else "")
-    return f"the same {_listed(by)}"
+        return "the same goods on the same terms" + (f", {_list_names(more)}" if more else "")
+    return f"the same {_list_names(by)}"
 
 
 def _without_way(by: Sequence[str]) -> tuple[str, ...]:
@@ -142,34 +142,34 @@ def _value(feature: Feature) -> Wording | None:
     return None
 
 
-def _scaled(feature: Feature) -> Wording | None:
+def _scaled_wording(feature: Feature) -> Wording | None:
     (read,) = _reads(feature)
     whom, within = _whom(read.by), _within(read.window)
     alone = _without_way(read.by)
     derived = STREAMS[read.stream].derived
-    unit, said = "events", ""
+    unit, text = "events", ""
     if read.stream == "passed":
         via = noun(read.measure.removeprefix("via_"))
-        said = f"hits passed on to {whom} through its {via} {within}: {{}}"
+        text = f"hits passed on to {whom} through its {via} {within}: {{}}"
     elif read.measure in derived:
-        were = _said(derived[read.measure].said)
-        said = f"crossings of {whom} {within} that were {were}: {{}}"
+        were = _sentence(derived[read.measure].said)
+        text = f"crossings of {whom} {within} that were {were}: {{}}"
     elif read.stream == "inspections" and read.measure in _RESULTS:
-        said = f"{_RESULTS[read.measure]} in inspections of {whom} {within}: {{}}"
+        text = f"{_RESULTS[read.measure]} in inspections of {whom} {within}: {{}}"
     elif read.measure != "n":
         return None
     elif _is_mirror(read):
-        unit, said = "times", f"the paired post recorded this vehicle {{}} {within}"
+        unit, text = "times", f"the paired post recorded this vehicle {{}} {within}"
     elif read.stream == "crossings" and alone in (("plate",), ("trailer",), ("driver",)):
-        unit, said = "times", f"{_whom(alone)} crossed {{}}{_this_way(read.by)} {within}"
+        unit, text = "times", f"{_whom(alone)} crossed {{}}{_this_way(read.by)} {within}"
     elif read.stream == "finds":
-        said = f"finds elsewhere, linked back to {whom}, {within}: {{}}"
+        text = f"finds elsewhere, linked back to {whom}, {within}: {{}}"
     else:
-        said = f"{STREAMS[read.stream].plural} of {whom} {within}: {{}}"
-    return Wording(said, unit, unknown=said.replace("{}", _UNKNOWN[unit]))
+        text = f"{STREAMS[read.stream].plural} of {whom} {within}: {{}}"
+    return Wording(text, unit, unknown=text.replace("{}", _UNKNOWN[unit]))
 
 
-def _said(words: str) -> str:
+def _sentence(words: str) -> str:
     return words.replace("plate", "vehicle")
 
 
@@ -197,10 +197,10 @@ def _ratio(feature: Feature) -> Wording | None:
     if part.measure == whole.measure == "n":
         rest = [name for name in part.by if name not in whole.by]
         how = {"post": "at", "day_part": "in"}.get(rest[0], "with")
-        said = f"{{}} of {crossings} were {how} this {_listed(rest)}"
-        return Wording(said, "share", unknown=unknown)
+        text = f"{{}} of {crossings} were {how} this {_list_names(rest)}"
+        return Wording(text, "share", unknown=unknown)
     if part.measure in derived:
-        were = _said(derived[part.measure].said)
+        were = _sentence(derived[part.measure].said)
         return Wording(f"{{}} of {crossings} were {were}", "share", unknown=unknown)
     if part.measure == "weighed_kg":
         never = f"{whom} was not weighed {within}"
@@ -224,7 +224,7 @@ def _fact(feature: Feature) -> str:
 
 def _is_zero(feature: Feature) -> Wording:
     (read,) = _reads(feature)
-    together, way = _listed(_without_way(read.by)), _this_way(read.by)
+    together, way = _list_names(_without_way(read.by)), _this_way(read.by)
     return Wording(
         f"{together} were never seen together{way} before",
         "flag",
@@ -247,13 +247,13 @@ def _differs(feature: Feature) -> Wording:
 
 _BY_OPERATOR: Mapping[str, Callable[[Feature], Wording | None]] = {
     "value": _value,
-    "scaled": _scaled,
+    "scaled": _scaled_wording,
     "since": _since,
     "rate": _rate,
     "ratio": _ratio,
     "against": _against,
     "is_zero": _is_zero,
     "differs": _differs,
-    "matched": matched,
-    "match": match,
+    "matched": word_matched,
+    "match": word_match,
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.scoring.tree_arrays import Paths
+from models.scoring.tree_arrays import TreeArrays
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -20,7 +20,7 @@ TOGETHER = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Groups:
+class LeafGroups:
     """Groups of leaves side by side; what belongs to group g lies from ``..._of[g]`` to the next.
 
     Attributes
@@ -62,7 +62,7 @@ Step = tuple[int, bool]
 """A split, and whether the way goes left there."""
 
 
-def grouped(trees: Paths) -> Groups:
+def group_leaves(trees: TreeArrays) -> LeafGroups:
     """Put the leaves of an ensemble into groups, tree after tree."""
     is_split = trees.feature >= 0
     number = np.cumsum(is_split) - 1
@@ -83,7 +83,7 @@ def grouped(trees: Paths) -> Groups:
             features.append(about)
     flat = [one for leaf in conditions for one in leaf]
     slot, bits, wanted, ratio = zip(*flat, strict=True) if flat else ((), (), (), ())
-    return Groups(
+    return LeafGroups(
         splits_of=_starts(splits),
         features_of=_starts(features),
         split=np.array([one for group in splits for one in group], np.int32),
@@ -106,7 +106,7 @@ def _starts(lists: list[list[int]] | list[list[tuple[int, int, int, float]]]) ->
     return np.concatenate(([0], np.cumsum([len(one) for one in lists]))).astype(np.int32)
 
 
-def _tops(trees: Paths, node: int, path: list[Step]) -> Iterator[tuple[int, list[Step]]]:
+def _tops(trees: TreeArrays, node: int, path: list[Step]) -> Iterator[tuple[int, list[Step]]]:
     """Yield the largest subtrees that make a group each, with the path to each."""
     if len(path) + _size(trees, node) <= TOGETHER:
         yield node, path
@@ -115,14 +115,14 @@ def _tops(trees: Paths, node: int, path: list[Step]) -> Iterator[tuple[int, list
     yield from _tops(trees, int(trees.right[node]), [*path, (node, False)])
 
 
-def _size(trees: Paths, node: int) -> int:
+def _size(trees: TreeArrays, node: int) -> int:
     """Return how many splits a subtree has."""
     if trees.feature[node] < 0:
         return 0
     return 1 + _size(trees, int(trees.left[node])) + _size(trees, int(trees.right[node]))
 
 
-def _leaves(trees: Paths, node: int, path: list[Step]) -> Iterator[tuple[int, list[Step]]]:
+def _leaves(trees: TreeArrays, node: int, path: list[Step]) -> Iterator[tuple[int, list[Step]]]:
     """Yield the leaves of a subtree, with the path to each."""
     if trees.feature[node] < 0:
         yield node, path
@@ -132,7 +132,7 @@ def _leaves(trees: Paths, node: int, path: list[Step]) -> Iterator[tuple[int, li
 
 
 def _conditions(
-    trees: Paths, steps: list[Step], asked: list[int], about: list[int]
+    trees: TreeArrays, steps: list[Step], asked: list[int], about: list[int]
 ) -> list[tuple[int, int, int, float]]:
     """Return a leaf's conditions: its slot, the bits asked, those wanted on, and the share."""
     found: dict[int, tuple[int, int, float]] = {}

@@ -6,7 +6,7 @@ from typing import Any
 from engine.criteria.profiles.fields import DERIVED
 from engine.ports import Evidence
 from features.catalogue.catalogue import CATALOGUE
-from models.explanation.feature_wording import wording
+from models.explanation.feature_wording import word_feature
 from models.explanation.units import Wording, amount
 
 _FIELDS = {"weighed_mass_kg": ("weighbridge mass", "kg"), "is_empty": ("said to be empty", "flag")}
@@ -21,10 +21,10 @@ def profile_figure(full: str, value: Any, behind: Evidence | None) -> str:
     if root == "features" and name in DERIVED:
         return f"{DERIVED[name].meaning}: {amount(DERIVED[name].unit, value)}"
     if root == "features":
-        said = _wording(name)
+        result = _wording_of(name)
         if CATALOGUE[name].operator == "rate":
-            return said.counted(behind.finds, behind.inspections) if behind else said.unknown
-        return said.fact(value)
+            return result.counted(behind.finds, behind.inspections) if behind else result.unknown
+        return result.fact(value)
     noun, unit = _FIELDS.get(name, (name.replace("_", " "), ""))
     if isinstance(value, list):
         return f"{noun}: {', '.join(map(str, value))}"
@@ -32,5 +32,5 @@ def profile_figure(full: str, value: Any, behind: Evidence | None) -> str:
 
 
 @cache
-def _wording(name: str) -> Wording:
-    return wording(CATALOGUE[name])
+def _wording_of(name: str) -> Wording:
+    return word_feature(CATALOGUE[name])

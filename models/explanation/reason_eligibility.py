@@ -14,7 +14,7 @@ from math import isnan
 from engine.ports import Contribution
 from features.catalogue.spec import Feature, Read
 from models.explanation.feature_topics import topic
-from models.explanation.feature_wording import wording
+from models.explanation.feature_wording import word_feature
 from models.explanation.units import CODES, amount
 
 WEAK = 0.1
@@ -54,7 +54,7 @@ class Eligibility:
 
     def __init__(self, catalogue: Mapping[str, Feature]) -> None:
         self._topic = {name: topic(feature) or None for name, feature in catalogue.items()}
-        self._wording = {name: wording(feature) for name, feature in catalogue.items()}
+        self._wording = {name: word_feature(feature) for name, feature in catalogue.items()}
         self._is_rate = {name: f.operator == "rate" for name, f in catalogue.items()}
         self._counts_finds = {name: _counts_finds(feature) for name, feature in catalogue.items()}
 

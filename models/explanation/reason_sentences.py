@@ -12,7 +12,7 @@ from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.spec import Feature, Read
-from models.explanation.feature_wording import wording
+from models.explanation.feature_wording import word_feature
 from models.explanation.reason_eligibility import WEAK, Candidate, Eligibility, Grade
 from models.explanation.units import CODES, amount, number
 from models.explanation.usual_values import among
@@ -47,7 +47,7 @@ class Sentences:
 
     def __init__(self, catalogue: Mapping[str, Feature]) -> None:
         self._eligibility = Eligibility(catalogue)
-        self._wording = {name: wording(feature) for name, feature in catalogue.items()}
+        self._wording = {name: word_feature(feature) for name, feature in catalogue.items()}
         self._measure = {
             name: item.measure
             for name, feature in catalogue.items()
@@ -87,17 +87,17 @@ class Sentences:
 
     def _reason(self, one: Candidate, others: str) -> Reason:
         spoken, behind = one.spoken, one.spoken.evidence
-        said = self._wording[spoken.feature]
+        value = self._wording[spoken.feature]
         parameters: dict[str, float] = {}
         measure = self._measure.get(spoken.feature)
         if measure is not None:
             behind = behind or _NONE
-            fact = said.counted(behind.finds, behind.inspections)
+            fact = value.counted(behind.finds, behind.inspections)
             comparison = _usual_finds(behind)
             if behind.inspections:
                 parameters = _parameters(behind)
         else:
-            fact = said.fact(spoken.value)
+            fact = value.fact(spoken.value)
             comparison = f"{spoken.among or others}: {self._usual(spoken)}"
         return Reason(
             code=spoken.feature,

@@ -31,7 +31,7 @@ OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
-class Similar:
+class SimilarSeizure:
     """A past seizure, as a reviewer sees it."""
 
     seized_on: str
@@ -79,7 +79,9 @@ class PastSeizures:
         if n > MOST or (np.diff(self.known_at) < 0).any() or not np.isfinite(self.reasons).all():
             raise ValueError("seizures must be few, finite and in order")
 
-    def nearest(self, reasons: Floats, *, as_of: int, count: int = SHOWN) -> tuple[Similar, ...]:
+    def nearest(
+        self, reasons: Floats, *, as_of: int, count: int = SHOWN
+    ) -> tuple[SimilarSeizure, ...]:
         """Return the seizures most alike, the nearest first; of equals, the latest known.
 
         Parameters
@@ -107,8 +109,8 @@ class PastSeizures:
             for at in order.tolist()
         )
 
-    def _shown(self, at: int, alike: float, shared: tuple[str, ...]) -> Similar:
-        return Similar(
+    def _shown(self, at: int, alike: float, shared: tuple[str, ...]) -> SimilarSeizure:
+        return SimilarSeizure(
             seized_on=rfc3339(int(self.seized_at[at]))[:10],
             post=str(self.post[at]),
             vehicle_class=str(self.vehicle_class[at]),

@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 
 from models.data.dataset import Target
 from models.explanation.contributions import Contributions, Part
-from models.explanation.leaf_groups import grouped
-from models.explanation.usual_values import Norms
+from models.explanation.leaf_groups import group_leaves
+from models.explanation.usual_values import UsualValues
 from models.scoring.linear import Linear
 from models.scoring.risk import Head
-from models.scoring.tree_arrays import DEEPEST, Paths
+from models.scoring.tree_arrays import DEEPEST, TreeArrays
 
 Floats = NDArray[np.float64]
 
 
-def explaining(
+def make_contributions(
     names: Sequence[str],
     *,
     heads: Mapping[Target, Head],
-    trees: Mapping[str, Paths],
+    trees: Mapping[str, TreeArrays],
     lines: Mapping[str, Linear],
     severity: float,
     norms: Mapping[str, tuple[float, ...]],
@@ -37,21 +37,21 @@ def explaining(
     """Return what explains rows by a bundle, or by a model as its bundle will."""
     parts: dict[str, Part] = {name: TreeShap(grown, len(names)) for name, grown in trees.items()}
     return Contributions(
-        names, heads=heads, parts=parts | dict(lines), severity=severity, norms=Norms(norms)
+        names, heads=heads, parts=parts | dict(lines), severity=severity, norms=UsualValues(norms)
     )
 
 
 class TreeShap:
     """Exact contributions of one ensemble."""
 
-    def __init__(self, trees: Paths, width: int) -> None:
+    def __init__(self, trees: TreeArrays, width: int) -> None:
         """Build the tables; ``width`` is the number of features of a row."""
         self.width = width
         split = np.flatnonzero(trees.feature >= 0)
         self._feature = trees.feature[split]
         self._cut = trees.cut[split]
         self._missing_left = trees.missing_left[split]
-        self._groups = groups = grouped(trees)
+        self._groups = groups = group_leaves(trees)
         self._table = np.zeros(int(groups.cells.sum()))
         self._offset = np.concatenate(([0], np.cumsum(groups.cells)))[:-1]
         _fill(

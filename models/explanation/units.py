@@ -79,8 +79,8 @@ class Wording:
 
 def amount(unit: str, value: float) -> str:
     """Return a known value with its unit, as an officer would say it."""
-    if said := _SAID.get(unit):
-        return said(value)
+    if response := _SAID.get(unit):
+        return response(value)
     if unit in _BARE:
         return number(value)
     return f"{number(value)} {_ONE.get(unit, unit) if value == 1 else unit}"

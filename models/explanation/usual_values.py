@@ -23,7 +23,7 @@ RECENT_DAYS = 180
 
 
 @dataclass(frozen=True, slots=True)
-class Norms:
+class UsualValues:
     """Usual values by class at a post, by class, and of all, as a bundle keeps them."""
 
     table: Mapping[str, tuple[float, ...]]
@@ -45,7 +45,7 @@ def among(vehicle_class: str) -> str:
     return {"bus": "buses", "other": "others"}.get(name, f"{name}s")
 
 
-def norms(dataset: Dataset) -> dict[str, Floats]:
+def compute_usual_values(dataset: Dataset) -> dict[str, Floats]:
     """Return what is usual by group; NaN where a feature was never known.
 
     Parameters

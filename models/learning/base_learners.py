@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.array_types import Floats
 from models.config import Trees
-from models.scoring.linear import Linear, folded
+from models.scoring.linear import Linear, fold_values
 
 _OUTER = (0.005, 0.995)
 """Quantiles of the training rows between which the line's features are held."""
@@ -73,7 +73,7 @@ def grow(
             )
             for number in range(trees.seeds)
         ]
-    return _widened(_mean(grown), columns, width=values.shape[1])
+    return _widen_trees(_mean(grown), columns, width=values.shape[1])
 
 
 def _estimator(trees: Trees, signs: NDArray[np.int8], seed: int) -> HistGradientBoostingClassifier:
@@ -120,16 +120,16 @@ def grow_with_field(
     over everything it holds down what a handful of finds makes up. Each of its splits tries twice
     the share of features, about as many as the other half tries.
     """
-    told = np.flatnonzero(signs)
+    result = np.flatnonzero(signs)
     whole = grow(values, label, trees=trees, signs=signs, seed=seed, weight=weight)
-    if len(told) < FEWEST_SIGNED:
+    if len(result) < FEWEST_SIGNED:
         return whole
     fewer = replace(trees, share_of_features=min(1.0, 2 * trees.share_of_features))
-    field = grow(values, label, trees=fewer, signs=signs, seed=seed, weight=weight, among=told)
+    field = grow(values, label, trees=fewer, signs=signs, seed=seed, weight=weight, among=result)
     return _mean([whole, field])
 
 
-def _widened(
+def _widen_trees(
     grown: HistGradientBoostingClassifier, columns: NDArray[np.intp], *, width: int
 ) -> HistGradientBoostingClassifier:
     """Let trees that were grown on some columns take rows of all of them."""
@@ -143,7 +143,7 @@ def _widened(
     return grown
 
 
-def straight(
+def straight_part(
     values: Rows, label: Labels, *, strength: float, weight: Floats | None = None
 ) -> Linear:
     """Fit the line by logistic regression on standardised, folded features.
@@ -163,7 +163,7 @@ def straight(
     Linear
     """
     known = ~np.isnan(values).all(axis=0)
-    x = np.where(known, folded(values), 0.0)
+    x = np.where(known, fold_values(values), 0.0)
     low, high = np.nanquantile(x, _OUTER, axis=0)
     fill = np.nanmedian(x, axis=0)
     held = np.clip(x, low, high)

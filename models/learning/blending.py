@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engine.errors import NotEnoughDataError
 from models.array_types import Floats
 from models.data.dataset import Dataset, Target
-from models.learning.calibration import alone, fit_blend, fit_knots
+from models.learning.calibration import fit_blend, fit_knots, straight_loss
 from models.scoring.risk import PRECEDENTS, UNSEEN, Blend, Head, Knots, probability, unseen_of
 
 BLENDED_POSITIVES = 3
@@ -41,7 +41,7 @@ that no feature can feed is left out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class FittedHead:
     """A head, and what it was chosen and calibrated on."""
 
     head: Head
@@ -62,7 +62,7 @@ def discrepancy_head(
     *,
     margins: Mapping[str, Floats],
     fitted: Collection[str],
-) -> Judged:
+) -> FittedHead:
     """Blend and calibrate discrepancy; raises ``NotEnoughDataError`` with too few finds.
 
     Parameters
@@ -81,17 +81,17 @@ def discrepancy_head(
         raise NotEnoughDataError(
             "a calibration of discrepancies", "too few finds in the later half of the history"
         )
-    said = {name: one[seen] for name, one in margins.items()}
-    judged = _blended("discrepancy", said, label)
+    fields = {name: one[seen] for name, one in margins.items()}
+    judged = _blend_parts("discrepancy", fields, label)
     if unseen_of("discrepancy") not in fitted:
         return judged
     plain = Knots.straight(0.0)
-    z = Head(judged.head.blend, plain, Head(WHERE_UNSEEN, plain)).log_odds(said)
-    told = ~np.isnan(z)  # an early fold may have had no trees for unseen fingerprints
-    if int(label[told & (said[UNSEEN] > 0)].sum()) < JUDGED_UNSEEN:
+    z = Head(judged.head.blend, plain, Head(WHERE_UNSEEN, plain)).log_odds(fields)
+    is_known = ~np.isnan(z)  # an early fold may have had no trees for unseen fingerprints
+    if int(label[is_known & (fields[UNSEEN] > 0)].sum()) < JUDGED_UNSEEN:
         return judged
     # One map for both: apart, that of new fingerprints held for no later period (docs/trials.md).
-    knots = fit_knots(z[told], label[told])
+    knots = fit_knots(z[is_known], label[is_known])
     return replace(judged, head=Head(judged.head.blend, knots, Head(WHERE_UNSEEN, knots)))
 
 
@@ -100,9 +100,9 @@ def seizure_head(
     later: NDArray[np.intp],
     *,
     margins: Mapping[str, Floats],
-    dense: Judged,
+    dense: FittedHead,
     fitted: Collection[str],
-) -> Judged:
+) -> FittedHead:
     """Blend and calibrate seizure by what its positives can carry.
 
     Parameters
@@ -128,36 +128,39 @@ def seizure_head(
     grave = dataset.seizure[later]
     both = usable & ~np.isnan(margins["seizure"])
     if "seizure" in fitted and int(grave[both].sum()) >= BLENDED_POSITIVES:
-        return _blended("seizure", {n: one[both] for n, one in margins.items()}, grave[both])
+        return _blend_parts("seizure", {n: one[both] for n, one in margins.items()}, grave[both])
     label, z = grave[usable], dense.head.margin(margins)[usable]
     counted = len(label), int(label.sum())
     if counted[1] >= SCALED_POSITIVES:
         knots = fit_knots(z, label, segments=1)
-        return Judged(Head(dense.head.blend, knots), counted, {})
+        return FittedHead(Head(dense.head.blend, knots), counted, {})
     # Too few to scale: among discrepancies, a seizure is taken to be equally likely everywhere.
     rate = (counted[1] + 0.5) / (counted[0] + 1.0)
     chance = float(probability(dense.head.knots(z)).mean()) if len(z) else 0.5
     lowered = dense.head.knots.shifted(min(0.0, float(np.log(rate / chance))))
-    return Judged(Head(dense.head.blend, lowered), counted, {})
+    return FittedHead(Head(dense.head.blend, lowered), counted, {})
 
 
-def _blended(target: Target, margins: Mapping[str, Floats], label: NDArray[np.int8]) -> Judged:
+def _blend_parts(
+    target: Target, margins: Mapping[str, Floats], label: NDArray[np.int8]
+) -> FittedHead:
     """Choose the shares of a target's parts and calibrate their blend, all on the same rows."""
     there = {name: share for name, share in USUAL[target] if name in margins}
     names, whole = list(there), sum(there.values())
     usual: Sequence[float] = [share / whole for share in there.values()]
-    said = np.column_stack([margins[name] for name in names])
+    result = np.column_stack([margins[name] for name in names])
     last = slice(-JUDGED_ROWS, None)
-    shares = fit_blend(said[last], label[last], usual=usual)
+    shares = fit_blend(result[last], label[last], usual=usual)
     blend = tuple(
         (name, float(share)) for name, share in zip(names, shares, strict=True) if share > 0
     )
     z = Head(blend, Knots.straight(0.0)).margin(margins)
     losses = {
-        name: alone(column[last], label[last]) for name, column in zip(names, said.T, strict=True)
+        name: straight_loss(column[last], label[last])
+        for name, column in zip(names, result.T, strict=True)
     }
-    return Judged(
+    return FittedHead(
         Head(blend, fit_knots(z, label)),
         (len(label), int(label.sum())),
-        losses | {"blend": alone(z[last], label[last])},
+        losses | {"blend": straight_loss(z[last], label[last])},
     )

@@ -115,13 +115,14 @@ def fit_blend(margins: Floats, label: NDArray[np.int8], *, usual: Sequence[float
     grid = [(*cut, _STEPS - sum(cut)) for cut in cuts if sum(cut) <= _STEPS]
     shares = np.array(grid) / _STEPS
     costs = [
-        len(label) * alone(margins @ share, label) + _PULL * float(((share - usual) ** 2).sum())
+        len(label) * straight_loss(margins @ share, label)
+        + _PULL * float(((share - usual) ** 2).sum())
         for share in shares
     ]
     return np.asarray(shares[int(np.argmin(costs))], np.float64)
 
 
-def alone(margin: Floats, label: NDArray[np.int8]) -> float:
+def straight_loss(margin: Floats, label: NDArray[np.int8]) -> float:
     """Return the mean log-loss of a margin that is scaled by one straight line.
 
     The same line as :func:`fit_knots` fits with one segment, by Newton's method: a blend is

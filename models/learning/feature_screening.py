@@ -20,7 +20,7 @@ LEAST = 2.0
 """Standard errors by which a feature's gain in later log-likelihood must exceed nothing."""
 
 
-def speaking(values: NDArray[np.float32], label: NDArray[np.int8]) -> NDArray[np.intp]:
+def screen_features(values: NDArray[np.float32], label: NDArray[np.int8]) -> NDArray[np.intp]:
     """Return the columns that, alone, foretell labels of the later half from the earlier half.
 
     Parameters

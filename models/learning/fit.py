@@ -19,11 +19,11 @@ from models.array_types import Floats
 from models.config import TrainConfig
 from models.data import temporal_splits
 from models.data.dataset import TARGETS, Dataset, Target
-from models.learning.base_learners import grow, grow_with_field, straight
-from models.learning.blending import Judged, discrepancy_head, seizure_head
-from models.learning.fit_tasks import Lesson, lessons
-from models.learning.fitted_model import Model
-from models.learning.intercept_correction import levelled
+from models.learning.base_learners import grow, grow_with_field, straight_part
+from models.learning.blending import FittedHead, discrepancy_head, seizure_head
+from models.learning.fit_tasks import FitTask, lessons
+from models.learning.fitted_model import FittedModel
+from models.learning.intercept_correction import correct_intercept
 from models.learning.prior_finds_score import precedents
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of, unseen
@@ -43,7 +43,7 @@ class _Fitted:
     margins: dict[str, Floats]
 
 
-def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int) -> Model:
+def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int) -> FittedModel:
     """Fit both targets on what was known at a cut.
 
     Parameters
@@ -67,7 +67,7 @@ def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int)
     """
     known = (dataset.arrived_at < until) & (dataset.label_known_at < known_before)
     is_rich = _enough(dataset, known, config) >= config.many_discrepancies
-    folds = temporal_splits.rolling(
+    folds = temporal_splits.rolling_folds(
         dataset,
         dataset.evidence("discrepancy"),
         until=until,
@@ -87,7 +87,7 @@ def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int)
     ]
     fitted = _run(dataset, tasks, config)
     later = np.concatenate([fold.later for fold in folds] or [everything.later])
-    margins = _pooled(tasks, fitted, later)
+    margins = _pool_margins(tasks, fitted, later)
     margins[UNSEEN] = unseen(dataset.values[later], column_of(dataset.names))
     final = {task.part: one for task, one in zip(tasks, fitted, strict=True) if task.is_final}
     with threadpool_limits(1):  # long sums depend on the number of threads, too
@@ -107,7 +107,7 @@ def _enough(dataset: Dataset, known: NDArray[np.bool_], config: TrainConfig) -> 
     return positives
 
 
-def _run(dataset: Dataset, tasks: list[Lesson], config: TrainConfig) -> list[_Fitted]:
+def _run(dataset: Dataset, tasks: list[FitTask], config: TrainConfig) -> list[_Fitted]:
     """Fit every task, spread over processes where that pays."""
     values = dataset.values
     calls = [
@@ -146,29 +146,29 @@ def _fit_one(
     *,
     weight: Floats | None,
     later: NDArray[np.float32],
-    task: Lesson,
+    task: FitTask,
     names: tuple[str, ...],
     line: float,
     seed: int,
 ) -> _Fitted:
     """Fit the trees, and the lines, of one part; return them with their margins on later rows."""
-    grown = _grown(values, label, task=task, seed=seed, weight=weight)
+    grown = _grow_trees(values, label, task=task, seed=seed, weight=weight)
     lines: dict[str, Linear] = {}
     if task.has_line:
-        lines[line_of(task.target)] = straight(values, label, strength=line, weight=weight)
-    if task.part == "seizure" and (told := precedents(values, label, names=names)):
-        lines[PRECEDENTS] = told
+        lines[line_of(task.target)] = straight_part(values, label, strength=line, weight=weight)
+    if task.part == "seizure" and (result := precedents(values, label, names=names)):
+        lines[PRECEDENTS] = result
     with threadpool_limits(1, user_api="openmp"):
         margin = grown.decision_function(later) if len(later) else np.empty(0)
     drawn = {name: one.margin(later) for name, one in lines.items()}
     return _Fitted(grown, lines, {task.part: margin} | drawn)
 
 
-def _grown(
+def _grow_trees(
     values: NDArray[np.float32],
     label: NDArray[np.int8],
     *,
-    task: Lesson,
+    task: FitTask,
     seed: int,
     weight: Floats | None,
 ) -> HistGradientBoostingClassifier:
@@ -178,8 +178,8 @@ def _grown(
     return grow(values, label, trees=trees, signs=signs, seed=seed, weight=weight, among=task.among)
 
 
-def _pooled(
-    tasks: list[Lesson], fitted: list[_Fitted], later: NDArray[np.intp]
+def _pool_margins(
+    tasks: list[FitTask], fitted: list[_Fitted], later: NDArray[np.intp]
 ) -> dict[str, Floats]:
     """Line up the folds' margins with their rows; NaN where a fold had no part for a target."""
     place = {int(row): position for position, row in enumerate(later)}
@@ -201,19 +201,21 @@ def _assemble(
     later: NDArray[np.intp],
     margins: dict[str, Floats],
     known: NDArray[np.bool_],
-) -> Model:
+) -> FittedModel:
     """Fit the heads on pooled out-of-time margins and put the model together."""
     dense = discrepancy_head(dataset, later, margins=margins, fitted=parts)
     grave = seizure_head(dataset, later, margins=margins, dense=dense, fitted=parts)
-    dense = levelled(dense, dataset, later, target="discrepancy", margins=margins)
-    grave = levelled(grave, dataset, later, target="seizure", margins=margins, usual=dense.level)
-    heads: dict[Target, Judged] = {"seizure": grave, "discrepancy": dense}
+    dense = correct_intercept(dense, dataset, later, target="discrepancy", margins=margins)
+    grave = correct_intercept(
+        grave, dataset, later, target="seizure", margins=margins, usual=dense.level
+    )
+    heads: dict[Target, FittedHead] = {"seizure": grave, "discrepancy": dense}
     used = {name for judged in heads.values() for name in judged.head.parts()} | {"discrepancy"}
     counts: dict[Target, tuple[int, int]] = {}
     for target in TARGETS:
         label = dataset.label(target)[known & dataset.evidence(target)]
         counts[target] = (len(label), int(label.sum()))
-    return Model(
+    return FittedModel(
         names=dataset.names,
         definitions=dataset.definitions,
         ensembles={name: one.trees for name, one in parts.items() if name in used},

@@ -13,7 +13,7 @@ from models.config import TrainConfig, Trees
 from models.data.dataset import TARGETS, Dataset, Target
 from models.data.temporal_splits import Fold
 from models.learning import monotone_constraints
-from models.learning.feature_screening import speaking
+from models.learning.feature_screening import screen_features
 from models.scoring.novelty import column_of, fingerprints, unseen
 from models.scoring.risk import unseen_of
 
@@ -22,7 +22,7 @@ COMPANIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class FitTask:
     """What to fit, on which rows, and the rows whose margins are asked of it."""
 
     part: str
@@ -53,7 +53,7 @@ class Lesson:
         return self.part == self.target
 
 
-def lessons(dataset: Dataset, fold: Fold, *, config: TrainConfig, is_rich: bool) -> list[Lesson]:
+def lessons(dataset: Dataset, fold: Fold, *, config: TrainConfig, is_rich: bool) -> list[FitTask]:
     """Return what a fold can teach; parts whose positives are too few are left out.
 
     Parameters
@@ -64,14 +64,16 @@ def lessons(dataset: Dataset, fold: Fold, *, config: TrainConfig, is_rich: bool)
     is_rich : bool
         Whether finds are many: richer trees, screened features, and trees for unseen fingerprints.
     """
-    own = [_own(dataset, fold, target, config=config) for target in TARGETS]
+    own = [_gather_rows(dataset, fold, target, config=config) for target in TARGETS]
     made = [lesson for lesson in own if lesson is not None]
     if not is_rich:
         return made
     return [one for lesson in made for one in _richer(dataset, fold, lesson, config=config)]
 
 
-def _own(dataset: Dataset, fold: Fold, target: Target, *, config: TrainConfig) -> Lesson | None:
+def _gather_rows(
+    dataset: Dataset, fold: Fold, target: Target, *, config: TrainConfig
+) -> FitTask | None:
     """Gather a fold's rows for one target; None where its positives are too few to learn from."""
     rows = fold.fit[dataset.evidence(target)[fold.fit]]
     label = dataset.label(target)[rows]
@@ -87,12 +89,12 @@ def _own(dataset: Dataset, fold: Fold, target: Target, *, config: TrainConfig) -
     positives = int(label.sum())
     if min(positives, len(label) - positives) < few:
         return None
-    return Lesson(target, target, rows, label, fold.later, trees, signs)
+    return FitTask(target, target, rows, label, fold.later, trees, signs)
 
 
 def _richer(
-    dataset: Dataset, fold: Fold, lesson: Lesson, *, config: TrainConfig
-) -> Iterator[Lesson]:
+    dataset: Dataset, fold: Fold, lesson: FitTask, *, config: TrainConfig
+) -> Iterator[FitTask]:
     """Yield what many finds can carry instead: fewer features, richer trees, and some for the new.
 
     First declarations of a fingerprint get trees of their own where these and others are many.
@@ -100,7 +102,7 @@ def _richer(
     if lesson.target != "discrepancy":
         yield lesson
         return
-    among = speaking(dataset.values[lesson.rows], lesson.label)
+    among = screen_features(dataset.values[lesson.rows], lesson.label)
     yield replace(lesson, trees=config.rich, among=among)
     is_first = unseen(dataset.values, column_of(dataset.names)) > 0
     first, later = is_first[lesson.rows], fold.later[is_first[fold.later]]
@@ -108,7 +110,7 @@ def _richer(
     finds = min(int(lesson.label[first].sum()), int(lesson.label[~first].sum()))
     if is_idle or finds < config.many_unseen:
         return
-    yield Lesson(
+    yield FitTask(
         part=unseen_of("discrepancy"),
         target="discrepancy",
         rows=lesson.rows[first],

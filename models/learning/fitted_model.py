@@ -20,7 +20,7 @@ from models.scoring.risk import UNSEEN, Head, probability, risk
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class FittedModel:
     """Fitted ensembles with their heads; what a bundle is written from."""
 
     names: tuple[str, ...]

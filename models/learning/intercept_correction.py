@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.array_types import Floats
 from models.data.dataset import Dataset, Target
-from models.learning.blending import Judged
+from models.learning.blending import FittedHead
 from models.scoring.risk import Head, probability
 
 SPREAD = 0.35
@@ -23,15 +23,15 @@ _NEWTON = 50
 _CLOSE = 1e-9
 
 
-def levelled(
-    judged: Judged,
+def correct_intercept(
+    judged: FittedHead,
     dataset: Dataset,
     later: NDArray[np.intp],
     *,
     target: Target,
     margins: dict[str, Floats],
     usual: float = 0.0,
-) -> Judged:
+) -> FittedHead:
     """Return a head whose chances lie where the random stream's do; as it is without such rows.
 
     Parameters
@@ -51,9 +51,9 @@ def levelled(
     if not drawn.any():
         return judged
     log_odds = judged.head.log_odds({name: one[drawn] for name, one in margins.items()})
-    told = ~np.isnan(log_odds)  # an early fold may have had no such part
-    shift = level(log_odds[told], dataset.label(target)[later][drawn][told], usual=usual)
-    return replace(judged, head=_shifted(judged.head, shift), level=shift)
+    is_known = ~np.isnan(log_odds)  # an early fold may have had no such part
+    shift = level(log_odds[is_known], dataset.label(target)[later][drawn][is_known], usual=usual)
+    return replace(judged, head=_shift_head(judged.head, shift), level=shift)
 
 
 def level(log_odds: Floats, label: NDArray[np.int8], *, usual: float = 0.0) -> float:
@@ -69,6 +69,6 @@ def level(log_odds: Floats, label: NDArray[np.int8], *, usual: float = 0.0) -> f
     return shift
 
 
-def _shifted(head: Head, shift: float) -> Head:
-    unseen = None if head.unseen is None else _shifted(head.unseen, shift)
+def _shift_head(head: Head, shift: float) -> Head:
+    unseen = None if head.unseen is None else _shift_head(head.unseen, shift)
     return Head(head.blend, head.knots.shifted(shift), unseen)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.scoring.linear import Linear, folded
+from models.scoring.linear import Linear, fold_values
 
 RATES = tuple(f"{who}_seizure_rate" for who in ("plate", "driver", "carrier", "consignee"))
 COUNTS = tuple(
@@ -42,16 +42,16 @@ def precedents(
     names : sequence of f str
     """
     rates, counts = np.isin(names, RATES), np.isin(names, COUNTS)
-    told = rates | counts
-    if not told.any():
+    fields = rates | counts
+    if not fields.any():
         return None
     base = float(label.mean())
     low = np.where(rates, np.log1p(base), 0.0)
     high = np.where(rates, np.log1p(min(HIGH * base, 1.0)), np.where(counts, MOST, 0.0))
     weight = np.zeros(len(names))
     weight[rates], weight[counts] = WORTH / (high - low)[rates], 1.0
-    held = np.clip(folded(values[:, told]), low[told], high[told])
+    held = np.clip(fold_values(values[:, fields]), low[fields], high[fields])
     center = low.copy()
-    center[told] = np.where(np.isnan(held), low[told], held).mean(axis=0)
+    center[fields] = np.where(np.isnan(held), low[fields], held).mean(axis=0)
     level = float(np.log(base / (1 - base)) + weight @ (center - low))
     return Linear(low, high, low.copy(), center, weight, level)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, select
 
 from engine.audit.file_anchors import bodies, links_under
-from engine.audit.verification import Fault
+from engine.audit.verification import JournalFault
 from engine.errors import NoModelError, TamperedBundleError
 from engine.journal.journal import JOURNAL
 from engine.storage.home import Home
@@ -30,14 +30,14 @@ def registered_bundles(connection: Connection) -> dict[str, tuple[int, str]]:
     return found
 
 
-def bundle_faults(home: Home, connection: Connection) -> Iterator[Fault]:
+def bundle_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     """Yield each bundle that is gone, changed or reached by a link."""
     yield from links_under(home.bundles)
     key = signing_key(home).public_key() if (home.keys / KEY_FILE).exists() else None
     for version, (seq, manifest) in registered_bundles(connection).items():
         why = _difference(home, version, manifest=manifest, key=key)
         if why is not None:
-            yield Fault(seq, "bundle", f"bundle {version} {why}")
+            yield JournalFault(seq, "bundle", f"bundle {version} {why}")
 
 
 def _difference(

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Connection, String, Table, insert
 from engine.journal.entries import Draft, Entry
 from engine.journal.power_records import PowerRecord, last_of, read_records
 from engine.storage.database import METADATA, Int64
-from models.lifecycle.states import KINDS, RETIRED, Event, State, state
+from models.lifecycle.states import KINDS, RETIRED, ModelEvent, ModelStates, state
 
 MEASURED = "drift_measured"
 """Kind of the record of one measurement of drift; its subject is the version it is about."""
@@ -58,7 +58,7 @@ class PromotionProjection:
             connection.execute(insert(MODEL_RECORDS), rows)
 
 
-def read_state(connection: Connection) -> State:
+def read_state(connection: Connection) -> ModelStates:
     """Return where every model stands."""
     return state(_events(connection))
 
@@ -76,7 +76,7 @@ def came_into_force(connection: Connection, version: str) -> int | None:
     return events[-1].seq
 
 
-def _events(connection: Connection) -> list[Event]:
+def _events(connection: Connection) -> list[ModelEvent]:
     return [_event(record) for record in read_records(connection, KINDS) if _counts(record)]
 
 
@@ -85,9 +85,9 @@ def _counts(record: PowerRecord) -> bool:
     return record.body is not None or record.kind == RETIRED
 
 
-def _event(record: PowerRecord) -> Event:
+def _event(record: PowerRecord) -> ModelEvent:
     body = record.body or {}
-    return Event(
+    return ModelEvent(
         kind=record.kind,
         version=record.subject,
         by=str(body.get("by", "")),

@@ -26,7 +26,7 @@ Role = Literal["candidate", "shadow", "challenger", "in_force", "retired"]
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ModelEvent:
     """One record about a model."""
 
     kind: str
@@ -45,7 +45,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ModelState:
     """Where one model stands."""
 
     version: str
@@ -63,10 +63,10 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ModelStates:
     """Where every model stands."""
 
-    models: Mapping[str, Standing] = field(default_factory=dict)
+    models: Mapping[str, ModelState] = field(default_factory=dict)
     history: tuple[str, ...] = ()
     """The way back: versions that were put into force, oldest first, the one in force the last.
 
@@ -88,45 +88,45 @@ class State:
         return earlier[-1] if earlier else None
 
     @property
-    def challenger(self) -> Standing | None:
+    def challenger(self) -> ModelState | None:
         """The model on trial beside the one in force, None where there is none."""
         return next((one for one in self.models.values() if one.role == "challenger"), None)
 
 
-def state(events: Iterable[Event]) -> State:
+def state(events: Iterable[ModelEvent]) -> ModelStates:
     """Return where every model stands after these records, in the journal's order.
 
     Records that no command here would write (of an unknown version, say) change nothing.
     """
-    now = State()
+    now = ModelStates()
     for event in events:
         now = _after(now, event)
     return now
 
 
-def _after(now: State, event: Event) -> State:
+def _after(now: ModelStates, event: ModelEvent) -> ModelStates:
     model = now.models.get(event.version)
     if event.kind == REGISTERED:
-        return now if model else _with(now, _registered(event))
+        return now if model else _with(now, _register_model(event))
     if model is None:
         return now
     if event.kind == SHADOWED and model.role == "candidate":
         return _with(now, replace(model, role="shadow"))
     if event.kind == RETIRED:
-        return _retired(now, model)
+        return _retire_model(now, model)
     if event.kind == CHALLENGED and stands_alone(now) and model.role != "in_force":
-        return _challenged(now, model, event)
+        return _count_challenge(now, model, event)
     if (
         event.kind == IN_FORCE and model.version in now.history
     ):  # a roll back; others need approvals
         return _into_force(now, model)
     if event.kind == APPROVED and model.role != "in_force":
-        return _approved(now, model, event)
+        return _count_approval(now, model, event)
     return now
 
 
-def _registered(event: Event) -> Standing:
-    return Standing(
+def _register_model(event: ModelEvent) -> ModelState:
+    return ModelState(
         version=event.version,
         role="candidate",
         trained_by=event.by,
@@ -136,7 +136,7 @@ def _registered(event: Event) -> Standing:
     )
 
 
-def _retired(now: State, model: Standing) -> State:
+def _retire_model(now: ModelStates, model: ModelState) -> ModelStates:
     """Let a model leave; one that decides is withdrawn, and leaves the way back with it.
 
     One that was replaced has left already as the other came, before the record that says so.
@@ -146,7 +146,7 @@ def _retired(now: State, model: Standing) -> State:
     return _with(now, replace(model, role="retired", challenges=(), trial=None))
 
 
-def _approved(now: State, model: Standing, event: Event) -> State:
+def _count_approval(now: ModelStates, model: ModelState, event: ModelEvent) -> ModelStates:
     """Count an approval; the second of two people puts the model into force."""
     model, by = _come_back(model), event.by
     model = replace(model, approvals=_but(model.approvals, event.dismissed))
@@ -156,17 +156,17 @@ def _approved(now: State, model: Standing, event: Event) -> State:
     return _with(now, model) if len(model.approvals) < APPROVALS else _into_force(now, model)
 
 
-def _come_back(model: Standing) -> Standing:
+def _come_back(model: ModelState) -> ModelState:
     """Return one that has left as a candidate, whom those who approved it have to approve anew."""
     return replace(model, role="candidate", approvals=()) if model.role == "retired" else model
 
 
-def stands_alone(now: State) -> bool:
+def stands_alone(now: ModelStates) -> bool:
     """Tell whether a model is in force, and none on trial beside it."""
     return now.in_force is not None and now.challenger is None
 
 
-def _challenged(now: State, model: Standing, event: Event) -> State:
+def _count_challenge(now: ModelStates, model: ModelState, event: ModelEvent) -> ModelStates:
     """Count an approval of a trial; the second of two people begins it."""
     model = replace(model, challenges=_but(model.challenges, event.dismissed))
     if event.by == model.trained_by or event.by in model.challenges:
@@ -182,7 +182,7 @@ def _but(people: tuple[str, ...], dismissed: tuple[str, ...]) -> tuple[str, ...]
     return tuple(person for person in people if person not in dismissed)
 
 
-def _without_trial(now: State) -> State:
+def _without_trial(now: ModelStates) -> ModelStates:
     """End a trial as its champion leaves, and forget who wanted one: it was against that model."""
     ended = {
         version: replace(
@@ -193,7 +193,7 @@ def _without_trial(now: State) -> State:
     return replace(now, models=ended)
 
 
-def _into_force(now: State, model: Standing) -> State:
+def _into_force(now: ModelStates, model: ModelState) -> ModelStates:
     """Put a model into force, retire the one before it, and end the trial that there was."""
     if now.in_force == model.version:
         return now
@@ -208,5 +208,5 @@ def _into_force(now: State, model: Standing) -> State:
     return replace(now, history=(*history, model.version))
 
 
-def _with(now: State, model: Standing) -> State:
+def _with(now: ModelStates, model: ModelState) -> ModelStates:
     return replace(now, models={**now.models, model.version: model})

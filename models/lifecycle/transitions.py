@@ -17,15 +17,15 @@ from models.lifecycle.states import (
     REGISTERED,
     RETIRED,
     SHADOWED,
-    Standing,
-    State,
+    ModelState,
+    ModelStates,
 )
 
 OTHER_FEATURES = "it was fitted on other features than those read here"
 
 
 def register(
-    now: State, version: str, *, by: str, manifest: str, evaluation: str, card: str
+    now: ModelStates, version: str, *, by: str, manifest: str, evaluation: str, card: str
 ) -> tuple[Draft, ...]:
     """Return the record of a new candidate; none where the version is registered already."""
     if version in now.models:
@@ -34,15 +34,15 @@ def register(
     return (Draft(REGISTERED, version, "", body),)
 
 
-def shadow(now: State, version: str, *, by: str) -> tuple[Draft, ...]:
+def shadow(now: ModelStates, version: str, *, by: str) -> tuple[Draft, ...]:
     """Return the record that lets a candidate score beside the model in force, unseen."""
-    if _known(now, version).role != "candidate":
+    if _find_model(now, version).role != "candidate":
         raise PromotionRefusedError(version, "only a candidate can become a shadow")
     return (Draft(SHADOWED, version, "", {"by": by}),)
 
 
 def approve(
-    now: State,
+    now: ModelStates,
     version: str,
     *,
     by: str,
@@ -82,7 +82,7 @@ def approve(
         by this person already, or is in force. One that has left may be approved anew, by two as
         at first.
     """
-    model = _known(now, version)
+    model = _find_model(now, version)
     given = () if model.role == "retired" else model.approvals
     dismissed = [person for person in given if person in inactive]
     given = tuple(person for person in given if person not in inactive)
@@ -100,7 +100,7 @@ def approve(
 
 
 def challenge(
-    now: State,
+    now: ModelStates,
     version: str,
     *,
     by: str,
@@ -116,7 +116,7 @@ def challenge(
     arguments and refusals are those of `approve`. It is refused too where no model is in force to
     challenge, and where one is on trial already.
     """
-    model = _known(now, version)
+    model = _find_model(now, version)
     for why in against(model, manifest=manifest, doubts=doubts, unjudged=unjudged, fits=fits):
         raise PromotionRefusedError(version, why)
     if now.in_force is None:
@@ -132,7 +132,7 @@ def challenge(
     return (Draft(CHALLENGED, version, "", body),)
 
 
-def end_trial(now: State, *, by: str, why: str) -> tuple[Draft, ...]:
+def end_trial(now: ModelStates, *, by: str, why: str) -> tuple[Draft, ...]:
     """Return the record after which the model in force decides alone; one person is enough."""
     if now.challenger is None:
         raise PromotionRefusedError(now.in_force or "", "no model is on trial")
@@ -140,7 +140,7 @@ def end_trial(now: State, *, by: str, why: str) -> tuple[Draft, ...]:
 
 
 def against(
-    model: Standing,
+    model: ModelState,
     *,
     manifest: str,
     doubts: Sequence[str] = (),
@@ -163,7 +163,7 @@ def against(
     )
 
 
-def unjudged(report: Mapping[str, Any]) -> str:
+def explain_unjudged(report: Mapping[str, Any]) -> str:
     """Return why a stored report judges nothing, empty where it does.
 
     Where no twin could be fitted, what serves may have been: it has no figure that two people could
@@ -174,7 +174,7 @@ def unjudged(report: Mapping[str, Any]) -> str:
     return " ".join(report.get("cannot_tell", ())) or "its report does not say why"
 
 
-def before(now: State) -> str:
+def before(now: ModelStates) -> str:
     """Return the version that a roll back returns to: the last one in force before the present.
 
     Raises ``PromotionRefusedError`` where there is none. One that was withdrawn is passed over for
@@ -187,7 +187,7 @@ def before(now: State) -> str:
 
 
 def roll_back(
-    now: State, *, by: str, why: str, manifest: str, fits: bool = True
+    now: ModelStates, *, by: str, why: str, manifest: str, fits: bool = True
 ) -> tuple[Draft, ...]:
     """Return the records that put the model before the present one back into force.
 
@@ -202,14 +202,14 @@ def roll_back(
     return _change(now, version, by=by, why=why)
 
 
-def withdraw(now: State, *, by: str, why: str) -> tuple[Draft, ...]:
+def withdraw(now: ModelStates, *, by: str, why: str) -> tuple[Draft, ...]:
     """Return the record after which no model decides: rules and random checks alone."""
     if now.in_force is None:
         return ()
     return (Draft(RETIRED, now.in_force, "", {"by": by, "why": why}),)
 
 
-def _change(now: State, version: str, *, by: str, why: str) -> tuple[Draft, ...]:
+def _change(now: ModelStates, version: str, *, by: str, why: str) -> tuple[Draft, ...]:
     entering = Draft(IN_FORCE, version, "", {"by": by, "why": why})
     if now.in_force is None:
         return (entering,)
@@ -217,7 +217,7 @@ def _change(now: State, version: str, *, by: str, why: str) -> tuple[Draft, ...]
     return (leaving, entering)
 
 
-def _known(now: State, version: str) -> Standing:
+def _find_model(now: ModelStates, version: str) -> ModelState:
     if version not in now.models:
         raise NoModelError(version)
     return now.models[version]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
-from engine.decision.record_codec import Filing, digest_of, read_back
+from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import PromotionRefusedError
 from engine.journal.journal import Journal
@@ -23,11 +23,11 @@ from engine.ports import Features
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import risk
 from features.catalogue.catalogue import CATALOGUE
-from models.bundle.documents import Papers
+from models.bundle.documents import BundleDocuments
 from models.lifecycle.projection import came_into_force
-from models.monitoring.search_outcomes import Search, searches, watched
+from models.monitoring.search_outcomes import ObservedSearch, run_detector, searches
 from models.statistics import sequential_test
-from models.statistics.drift import Reference, Shift, score_shift, shifts
+from models.statistics.drift import FeatureShift, Reference, score_shift, shifts
 from models.statistics.intervals import Floats
 
 DAYS = 28
@@ -40,7 +40,7 @@ _D = DECISIONS.c
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _RereadDecision:
     """One decision that was read again."""
 
     post: str
@@ -50,12 +50,12 @@ class _Seen:
     risk: float
 
 
-def measured(
+def measure_drift(
     connection: Connection,
     journal: Journal,
     *,
     features: Features,
-    papers: Papers,
+    papers: BundleDocuments,
     version: str,
     now: int,
     days: int = DAYS,
@@ -98,7 +98,7 @@ def measured(
     if papers.card.get("definitions") != features.digest:
         raise PromotionRefusedError(version, "it was fitted on other features")
     since = now - days * DAY
-    decided = _decided(connection, version, since=since, now=now)
+    decided = _list_decisions(connection, version, since=since, now=now)
     chosen = {post: _spread(rows) for post, rows in decided.items()}
     wanted = [seq for rows in chosen.values() for seq in rows]
     seen = list(_again(connection, journal, features, wanted, names=known.names))
@@ -131,7 +131,9 @@ def measured(
     }
 
 
-def _decided(connection: Connection, version: str, *, since: int, now: int) -> dict[str, list[int]]:
+def _list_decisions(
+    connection: Connection, version: str, *, since: int, now: int
+) -> dict[str, list[int]]:
     query = (
         select(_D.post, _D.seq)
         .where(_D.model_version == version, _D.known_at >= since, _D.known_at < now)
@@ -157,12 +159,12 @@ def _again(
     sequences: Sequence[int],
     *,
     names: Sequence[str],
-) -> Iterator[_Seen]:
+) -> Iterator[_RereadDecision]:
     """Yield decisions with the features of these names, unless their features are others now."""
     columns = [features.names.index(name) for name in names]
     for at in range(0, len(sequences), TOGETHER):
         filings = [
-            read_back(journal.body(connection, seq)) for seq in sequences[at : at + TOGETHER]
+            decode_decision(journal.body(connection, seq)) for seq in sequences[at : at + TOGETHER]
         ]
         read = features.read(
             connection,
@@ -173,25 +175,25 @@ def _again(
             if digest_of(row) == filing.features:
                 crossing, as_of = filing.arrival.crossing, filing.inputs.as_of
                 is_entry = crossing.direction == "entry"
-                yield _Seen(crossing.post, is_entry, as_of, row[columns], _risk(filing))
+                yield _RereadDecision(crossing.post, is_entry, as_of, row[columns], _risk(filing))
 
 
-def _span(seen: Sequence[_Seen]) -> float:
+def _span(seen: Sequence[_RereadDecision]) -> float:
     times = [one.as_of for one in seen] or [0]
     return round((max(times) - min(times)) / DAY, 2)
 
 
-def _risk(filing: Filing) -> float:
-    said = filing.decision["risk"]
-    p_seizure, p_discrepancy = float(said["p_seizure"]), float(said["p_discrepancy"])
+def _risk(filing: StoredDecision) -> float:
+    value = filing.decision["risk"]
+    p_seizure, p_discrepancy = float(value["p_seizure"]), float(value["p_discrepancy"])
     return risk(p_seizure, p_discrepancy, severity=filing.inputs.severity)
 
 
 def _part(
     known: Reference,
     quantiles: Mapping[str, Sequence[float]],
-    seen: Sequence[_Seen],
-    searches: Sequence[Search],
+    seen: Sequence[_RereadDecision],
+    searches: Sequence[ObservedSearch],
     *,
     post: str | None,
     capacity: float,
@@ -207,8 +209,8 @@ def _part(
         "moved": None,
         "of": len(known.names),
         "score": None,
-        "picked": watched(others, sequential_test.Watch()),
-        "random": watched(lot, sequential_test.watch_more()),
+        "picked": run_detector(others, sequential_test.EDetector()),
+        "random": run_detector(lot, sequential_test.watch_more()),
     }
     if made["knowable"]:
         found = shifts(known, np.stack([one.values for one in seen]))
@@ -219,9 +221,9 @@ def _part(
     return made
 
 
-def _families(found: Sequence[Shift]) -> list[dict[str, Any]]:
+def _families(found: Sequence[FeatureShift]) -> list[dict[str, Any]]:
     """Return the farthest of each family, the farthest family first."""
-    families: dict[str, list[Shift]] = {}
+    families: dict[str, list[FeatureShift]] = {}
     for one in found:
         families.setdefault(CATALOGUE[one.name].family, []).append(one)
     return [
@@ -239,7 +241,7 @@ def _families(found: Sequence[Shift]) -> list[dict[str, Any]]:
 
 
 def _score(
-    table: Sequence[float], rows: int, seen: Sequence[_Seen], *, capacity: float
+    table: Sequence[float], rows: int, seen: Sequence[_RereadDecision], *, capacity: float
 ) -> dict[str, Any]:
     """Compare scores with the bundle's quantiles, read as so many rows evenly spread."""
     levels = (np.arange(rows) + 0.5) / rows

@@ -37,7 +37,7 @@ Coded = tuple[list[str], Codes]
 
 
 @dataclass(frozen=True, slots=True)
-class Handled:
+class HandledVehicle:
     """One vehicle that was sent to officers, and who dealt with it."""
 
     officer: str
@@ -82,7 +82,7 @@ def seed_of(*said: object) -> int:
 
 
 def findings(
-    handled: Sequence[Handled], *, seed: int, permutations: int = PERMUTATIONS
+    handled: Sequence[HandledVehicle], *, seed: int, permutations: int = PERMUTATIONS
 ) -> list[Finding]:
     """Return every figure that exceeds what the lot gives.
 
@@ -108,15 +108,15 @@ def findings(
     return sorted(found, key=lambda one: (one.p_value, -one.excess))
 
 
-def _families(handled: Sequence[Handled]) -> "list[_Family]":
+def _families(handled: Sequence[HandledVehicle]) -> "list[_Family]":
     has_carrier = np.array([one.carrier is not None for one in handled], np.float64)
     let_go = np.array([one.is_let_go for one in handled], np.float64)
     taken = np.array([one.is_taken_over for one in handled], np.float64)
-    officer = _coded([one.officer for one in handled])
-    carrier = _coded([one.carrier or ANY for one in handled])
-    everybody = _coded([ANY for _ in handled])
-    shift = _coded([one.shift for one in handled])[1]
-    season = _coded([one.season for one in handled])[1]
+    officer = _code_values([one.officer for one in handled])
+    carrier = _code_values([one.carrier or ANY for one in handled])
+    everybody = _code_values([ANY for _ in handled])
+    shift = _code_values([one.shift for one in handled])[1]
+    season = _code_values([one.season for one in handled])[1]
     assigned = {"handled": has_carrier, "taken_over": taken * has_carrier}
     return [
         _Family(officer, carrier, shift, assigned),
@@ -160,7 +160,7 @@ class _Family:
         """Return all figures, were these the officers: shape (measures, officers, groups)."""
         sizes = len(self.officer[0]), len(self.group[0])
         of = self.group[1]
-        return np.array([_crossed(officer, of, sizes, w) for w in self.measures.values()])
+        return np.array([_cross_sum(officer, of, sizes, w) for w in self.measures.values()])
 
     def moments(self) -> tuple[Floats, Floats]:
         """Return mean and steadied standard deviation of each figure over all dealings."""
@@ -173,9 +173,9 @@ class _Family:
         there = np.bincount(self.stratum).astype(np.float64)
         sizes = len(self.group[0]), len(there)
         ones = np.ones_like(weight)
-        theirs = _crossed(self.officer[1], self.stratum, (len(self.officer[0]), len(there)), ones)
-        sums = _crossed(self.group[1], self.stratum, sizes, weight)
-        squares = _crossed(self.group[1], self.stratum, sizes, weight**2)
+        theirs = _cross_sum(self.officer[1], self.stratum, (len(self.officer[0]), len(there)), ones)
+        sums = _cross_sum(self.group[1], self.stratum, sizes, weight)
+        squares = _cross_sum(self.group[1], self.stratum, sizes, weight**2)
         spread = (squares - sums**2 / there) / np.maximum(there - 1, 1)
         return theirs @ (sums / there).T, (theirs * (there - theirs) / there) @ spread.T
 
@@ -188,12 +188,12 @@ class _Family:
             yield self.counts(dealt)
 
 
-def _coded(values: Sequence[str]) -> Coded:
+def _code_values(values: Sequence[str]) -> Coded:
     names, codes = np.unique(np.array(values, object), return_inverse=True)
     return names.tolist(), codes.astype(np.intp)
 
 
-def _crossed(row: Codes, column: Codes, sizes: tuple[int, int], weight: Floats) -> Floats:
+def _cross_sum(row: Codes, column: Codes, sizes: tuple[int, int], weight: Floats) -> Floats:
     """Sum weights into a table of this shape."""
     rows, columns = sizes
     sums = np.bincount(row * columns + column, weight, rows * columns).astype(np.float64)

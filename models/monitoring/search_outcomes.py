@@ -27,7 +27,7 @@ _D = DECISIONS.c
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class ObservedSearch:
     """One search that could have found something."""
 
     post: str
@@ -39,7 +39,9 @@ class Search:
     is_random: bool
 
 
-def searches(connection: Connection, version: str, *, after: int, now: int) -> Iterator[Search]:
+def searches(
+    connection: Connection, version: str, *, after: int, now: int
+) -> Iterator[ObservedSearch]:
     """Yield the searches of a model's decisions, as they became known.
 
     Parameters
@@ -73,10 +75,12 @@ def searches(connection: Connection, version: str, *, after: int, now: int) -> I
         if made.outcome == "clear" and not made.is_full:
             continue
         stated = json.loads(decided)["decision"]["risk"]["p_discrepancy"]
-        yield Search(post, known_at, stated, made.outcome != "clear", basis == "random")
+        yield ObservedSearch(post, known_at, stated, made.outcome != "clear", basis == "random")
 
 
-def watched(of_model: Sequence[Search], watch: sequential_test.Watch) -> dict[str, Any]:
+def run_detector(
+    of_model: Sequence[ObservedSearch], watch: sequential_test.EDetector
+) -> dict[str, Any]:
     """Run a watch over searches in their order; an alarm stays said."""
     weeks = np.array([one.known_at // WEEK for one in of_model], np.int64)
     stated = np.array([one.stated for one in of_model], np.float64)

@@ -32,7 +32,9 @@ class _Act:
     is_random: bool
 
 
-def agreement(connection: Connection, journal: Journal, *, version: str) -> dict[str, Any] | None:
+def measure_agreement(
+    connection: Connection, journal: Journal, *, version: str
+) -> dict[str, Any] | None:
     """Compare a shadow with the models that decided meanwhile.
 
     Parameters
@@ -68,9 +70,9 @@ def agreement(connection: Connection, journal: Journal, *, version: str) -> dict
         "picked": len(shadow),
         "agreement": share(len(shadow & decided), len(shadow)).as_dict(),
         "groups": {
-            "both": _found(shadow & decided, acts),
-            "shadow": _found(shadow - decided, acts),
-            "in_force": _found(decided - shadow, acts),
+            "both": _count_finds(shadow & decided, acts),
+            "shadow": _count_finds(shadow - decided, acts),
+            "in_force": _count_finds(decided - shadow, acts),
         },
     }
 
@@ -90,7 +92,7 @@ def _acts(connection: Connection, journal: Journal, sequences: Sequence[int]) ->
     return found
 
 
-def _found(sequences: Iterable[int], acts: Mapping[int, _Act]) -> dict[str, Any]:
+def _count_finds(sequences: Iterable[int], acts: Mapping[int, _Act]) -> dict[str, Any]:
     known = list(sequences)
     seen = [acts[seq] for seq in known if seq in acts]
     lot = [one for one in seen if one.is_random]

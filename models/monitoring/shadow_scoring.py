@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
-from engine.decision.record_codec import Filing, digest_of, read_back
+from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
 from engine.domain.time_units import DAY, micros, rfc3339
 from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft
@@ -84,11 +84,11 @@ def shadow_scores(
     if scorer.definitions != features.digest:
         raise PromotionRefusedError(scorer.version, "it was fitted on other features")
     done = {day for day, _ in day_records(connection, scorer.version)}
-    for (post, day), sequences in _decided(connection, scorer.version, now=now).items():
+    for (post, day), sequences in _list_decisions(connection, scorer.version, now=now).items():
         if (post, day) in done:
             continue
         parts = [
-            _scored(connection, journal, features, scorer, sequences[at : at + TOGETHER])
+            _score_decisions(connection, journal, features, scorer, sequences[at : at + TOGETHER])
             for at in range(0, len(sequences), TOGETHER)
         ]
         whole = _Scored(
@@ -146,7 +146,7 @@ def day_records(connection: Connection, version: str) -> Iterator[tuple[Day, dic
             yield day, body
 
 
-def _decided(connection: Connection, version: str, *, now: int) -> dict[Day, list[int]]:
+def _list_decisions(connection: Connection, version: str, *, now: int) -> dict[Day, list[int]]:
     """Return the journal's numbers of the decisions since the model went into the shadow."""
     since = connection.scalar(
         select(func.min(_J.known_at)).where(_J.kind == SHADOWED, _J.subject == version)
@@ -164,7 +164,7 @@ def _decided(connection: Connection, version: str, *, now: int) -> dict[Day, lis
     return found
 
 
-def _scored(
+def _score_decisions(
     connection: Connection,
     journal: Journal,
     features: Features,
@@ -172,7 +172,7 @@ def _scored(
     sequences: Sequence[int],
 ) -> _Scored:
     """Return both risks of those decisions whose features are what they were."""
-    filings = [read_back(journal.body(connection, seq)) for seq in sequences]
+    filings = [decode_decision(journal.body(connection, seq)) for seq in sequences]
     read = features.read(
         connection,
         [filing.arrival for filing in filings],
@@ -193,14 +193,14 @@ def _scored(
     )
 
 
-def _in_force(filing: Filing) -> float:
+def _in_force(filing: StoredDecision) -> float:
     """Return the risk by the model in force, whoever led a trial; NaN where none decided."""
-    said, severity, trial = filing.decision["risk"], filing.inputs.severity, filing.inputs.trial
+    value, severity, trial = filing.decision["risk"], filing.inputs.severity, filing.inputs.trial
     if trial is not None and trial.leader == CHALLENGER:
-        said, severity = filing.decision["trial"], trial.severity
-    if said["p_seizure"] is None:
+        value, severity = filing.decision["trial"], trial.severity
+    if value["p_seizure"] is None:
         return float("nan")
-    p_seizure, p_discrepancy = float(said["p_seizure"]), float(said["p_discrepancy"])
+    p_seizure, p_discrepancy = float(value["p_seizure"]), float(value["p_discrepancy"])
     return risk(p_seizure, p_discrepancy, severity=severity)
 
 

@@ -24,7 +24,7 @@ from engine.queue.queue import DECISIONS, INSPECTION
 from engine.selection.champion_challenger import CHALLENGER, CHAMPION, Side
 from engine.targeting.find_confirmation import FIND_CONFIRMED, SEIZURE
 from models.lifecycle.projection import TRIAL_MEASURED, OnTrial
-from models.statistics.thompson_race import Race, after
+from models.statistics.thompson_race import ArmCounts, after
 
 _J, _D = JOURNAL.c, DECISIONS.c
 
@@ -49,7 +49,7 @@ class _Sent:
         return min(self.finds or [at for at, is_full in self.acts if is_full], default=None)
 
 
-def measured(connection: Connection, trial: OnTrial, *, now: int) -> dict[str, Any]:
+def measure_trial(connection: Connection, trial: OnTrial, *, now: int) -> dict[str, Any]:
     """Measure what both sides of a trial found, week by week since it began.
 
     Parameters
@@ -71,8 +71,8 @@ def measured(connection: Connection, trial: OnTrial, *, now: int) -> dict[str, A
         none.
     """
     began = connection.scalar(select(_J.known_at).where(_J.seq == trial.sequence)) or now
-    sent = _sent(connection, trial)
-    _told(connection, trial, sent)
+    sent = _read_sent(connection, trial)
+    _add_outcomes(connection, trial, sent)
     weeks = [{"champion": [0, 0], "challenger": [0, 0]} for _ in range(max(0, now - began) // WEEK)]
     sides = {side: {"sent": 0, "searched": 0, "found": 0} for side in (CHAMPION, CHALLENGER)}
     for one in sent.values():
@@ -85,7 +85,7 @@ def measured(connection: Connection, trial: OnTrial, *, now: int) -> dict[str, A
         week = (known_at - began) // WEEK
         if week < len(weeks):
             weeks[week][one.side][not one.finds] += 1
-    race = Race()
+    race = ArmCounts()
     for week_of in weeks:
         (a, b), (c, d) = week_of["champion"], week_of["challenger"]
         race = after(race, champion=(a, b), challenger=(c, d))
@@ -111,7 +111,7 @@ def measurement(figures: dict[str, Any], *, by: str) -> Draft:
     return Draft(TRIAL_MEASURED, figures["challenger"], "", {"by": by, **figures})
 
 
-def _sent(connection: Connection, trial: OnTrial) -> dict[str, _Sent]:
+def _read_sent(connection: Connection, trial: OnTrial) -> dict[str, _Sent]:
     """Return what one side alone wanted and led, by crossing: the last decision on it counts."""
     query = (
         select(_D.crossing_id, _D.seq, BODIES.c.body)
@@ -122,9 +122,9 @@ def _sent(connection: Connection, trial: OnTrial) -> dict[str, _Sent]:
     found: dict[str, _Sent] = {}
     for crossing_id, seq, kept in connection.execute(query, execution_options={"yield_per": 500}):
         found.pop(crossing_id, None)
-        said = json.loads(kept)["decision"].get("trial")
-        if said is not None and said["sequence"] == trial.sequence and counts(said):
-            found[crossing_id] = _Sent(said["leader"], seq)
+        response = json.loads(kept)["decision"].get("trial")
+        if response is not None and response["sequence"] == trial.sequence and counts(response):
+            found[crossing_id] = _Sent(response["leader"], seq)
     return found
 
 
@@ -133,7 +133,7 @@ def counts(said: Mapping[str, Any]) -> bool:
     return bool(said["wanted"] == [said["leader"]])
 
 
-def _told(connection: Connection, trial: OnTrial, sent: dict[str, _Sent]) -> None:
+def _add_outcomes(connection: Connection, trial: OnTrial, sent: dict[str, _Sent]) -> None:
     """Add what acts and seizures told of these vehicles since they were decided on."""
     for kind, seq, known_at, body in _records(connection, trial):
         name = "crossing_id" if kind == INSPECTION else "linked_crossing_id"

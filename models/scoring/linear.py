@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.array_types import Floats
 
 
-def folded(values: NDArray[np.float32]) -> Floats:
+def fold_values(values: NDArray[np.float32]) -> Floats:
     """Return ``sign(x) log(1 + |x|)``, elementwise, float64; unknown stays NaN."""
     wide = values.astype(np.float64)
     return np.asarray(np.copysign(np.log1p(np.abs(wide)), wide), np.float64)
@@ -48,7 +48,7 @@ class Linear:
 
     def __call__(self, row: NDArray[np.float32]) -> Floats:
         """Return what each feature adds to the log-odds of a row, or of many: shape (..., f)."""
-        held = np.clip(folded(row), self.low, self.high)
+        held = np.clip(fold_values(row), self.low, self.high)
         known = np.where(np.isnan(held), self.fill, held)
         return np.asarray(self.weight * (known - self.center), np.float64)
 

@@ -17,7 +17,7 @@ DEEPEST = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Paths:
+class TreeArrays:
     """One ensemble of numeric splits, all its nodes in one row.
 
     Attributes
@@ -59,7 +59,7 @@ class Paths:
         return cls(**{name: np.asarray(array) for name, array in arrays.items()})
 
 
-def paths(nodes: list[NDArray[Any]], baseline: float) -> Paths:
+def paths(nodes: list[NDArray[Any]], baseline: float) -> TreeArrays:
     """Take over the node tables of scikit-learn's histogram gradient boosting.
 
     Parameters
@@ -90,7 +90,7 @@ def paths(nodes: list[NDArray[Any]], baseline: float) -> Paths:
     for side in children.values():
         split = np.flatnonzero(~is_leaf)
         share[side[split]] = every["count"][side[split]] / every["count"][split].astype(np.float64)
-    return Paths(
+    return TreeArrays(
         root=start,
         feature=np.where(is_leaf, -1, every["feature_idx"]).astype(np.int32),
         cut=np.where(is_leaf, 0.0, every["num_threshold"]),

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.array_types import Floats
-from models.scoring.tree_arrays import Paths
+from models.scoring.tree_arrays import TreeArrays
 
 _ROWS = 1024
 """Rows that walk together: bounds the memory of a long table."""
 
 
-class Trees:
+class TreeEnsemble:
     """The margin of one ensemble."""
 
-    def __init__(self, trees: Paths) -> None:
+    def __init__(self, trees: TreeArrays) -> None:
         """Take over an ensemble; a leaf leads to itself, so that every row takes every step."""
         is_leaf = trees.feature < 0
         here = np.arange(len(is_leaf))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
-from models.statistics.intervals import Estimate, Floats, share, unknown
+from models.statistics.intervals import Estimate, Floats, share, unknown_estimate
 
 BINS = 10
 MOVED = 0.1
@@ -62,7 +62,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
+class FeatureShift:
     """How far one feature, or the score, has moved."""
 
     name: str
@@ -103,7 +103,7 @@ def reference(
     )
 
 
-def shifts(known: Reference, values: NDArray[Any]) -> tuple[Shift, ...]:
+def shifts(known: Reference, values: NDArray[Any]) -> tuple[FeatureShift, ...]:
     """Return how far each column has moved, the farthest first.
 
     Parameters
@@ -130,7 +130,9 @@ def shifts(known: Reference, values: NDArray[Any]) -> tuple[Shift, ...]:
         freedom = max(1, sum(share > 0 for share in shares) - 1)
         noise = float(chdtri(freedom, FALSE_SHIFTS / len(known.names))) * n
         now = _shares(column, np.array(edges))
-        made.append(Shift(name, psi(np.array(shares), now, sizes=(known.rows, len(values))), noise))
+        made.append(
+            FeatureShift(name, psi(np.array(shares), now, sizes=(known.rows, len(values))), noise)
+        )
     return tuple(sorted(made, key=lambda one: -one.psi))
 
 
@@ -150,7 +152,7 @@ def psi(before: Floats, now: Floats, *, sizes: tuple[int, int]) -> float:
 class ScoreShift:
     """How the scores have moved, and what that does to the load on the post."""
 
-    shift: Shift
+    shift: FeatureShift
     above_cut: Estimate
     """Share of the new scores above the cut that kept ``expected`` of the old."""
     expected: float
@@ -184,7 +186,9 @@ def score_shift(before: Floats, now: Floats, *, capacity: float) -> ScoreShift:
     """
     if not len(before) or not len(now):
         why = "one of the two periods holds no score"
-        return ScoreShift(Shift(RISK, 0.0, 0.0), unknown(len(now), 0, why), capacity)
+        return ScoreShift(
+            FeatureShift(RISK, 0.0, 0.0), unknown_estimate(len(now), 0, why), capacity
+        )
     known = reference(before[:, None], (RISK,), bins=2 * BINS)
     (moved,) = shifts(known, now[:, None])
     cut = float(np.quantile(before, 1 - capacity))

@@ -42,7 +42,7 @@ class Estimate:
         return asdict(self)
 
 
-def unknown(n: int, positives: int, why: str) -> Estimate:
+def unknown_estimate(n: int, positives: int, why: str) -> Estimate:
     """Return the answer "not yet knowable"."""
     return Estimate(None, None, None, n, positives, knowable=False, why=why)
 
@@ -75,10 +75,12 @@ def share(hits: int, n: int) -> Estimate:
 
     Zero hits are an answer where n is large: the upper end says how much they still allow.
     """
-    return between(hits, n, worst=(hits, n), best=(hits, n))
+    return interval_between(hits, n, worst=(hits, n), best=(hits, n))
 
 
-def between(hits: int, n: int, *, worst: tuple[int, int], best: tuple[int, int]) -> Estimate:
+def interval_between(
+    hits: int, n: int, *, worst: tuple[int, int], best: tuple[int, int]
+) -> Estimate:
     """Return a share of which part was never counted, with the exact ends of both extremes.
 
     Parameters
@@ -89,7 +91,7 @@ def between(hits: int, n: int, *, worst: tuple[int, int], best: tuple[int, int])
         Hits and n, had what was not counted come out as low, and as high, as it can (Manski, 1989).
     """
     if n == 0:
-        return unknown(0, 0, "nothing was counted")
+        return unknown_estimate(0, 0, "nothing was counted")
     low, high = clopper_pearson(*worst)[0], clopper_pearson(*best)[1]
     return narrow(Estimate(hits / n, low, high, n, hits, knowable=True))
 
@@ -101,7 +103,7 @@ def narrow(made: Estimate) -> Estimate:
     return replace(made, knowable=False, why=f"the interval is wider than {WIDEST:.2f}")
 
 
-def withheld(made: Estimate, faults: Sequence[str]) -> Estimate:
+def withhold_estimate(made: Estimate, faults: Sequence[str]) -> Estimate:
     """Return the estimate, not to be acted on where something speaks against it."""
     return replace(made, knowable=False, why="; ".join(faults)) if faults else made
 
@@ -225,7 +227,7 @@ def bootstrap(
     return low, high
 
 
-def resampled(
+def resample_interval(
     statistic: Callable[[Floats], ArrayLike], weight: Floats, *, seed: int, draws: int = DRAWS
 ) -> tuple[Floats, Floats]:
     """Return the ends of figures of rows that have weights: every draw multiplies them."""
@@ -253,7 +255,7 @@ def estimates(
     """
     n, positives = len(label), int(label.sum())
     if min(positives, n - positives) < FEWEST:
-        return dict.fromkeys(statistics, unknown(n, positives, TOO_FEW))
+        return dict.fromkeys(statistics, unknown_estimate(n, positives, TOO_FEW))
     weight = np.ones(n) if weight is None else weight
 
     def every(drawn: Floats) -> Floats:
@@ -270,6 +272,6 @@ def estimates(
         made[name] = (
             Estimate(value, floor, ceiling, n, positives, knowable=True)
             if known
-            else unknown(n, positives, "no find within reach of the figure")
+            else unknown_estimate(n, positives, "no find within reach of the figure")
         )
     return made

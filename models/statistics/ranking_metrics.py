@@ -18,7 +18,7 @@ from models.statistics.intervals import Floats, clopper_pearson
 Labels = NDArray[np.int8]
 
 
-def _ranked(score: Floats, label: Labels) -> Callable[[Floats], tuple[Floats, Floats]]:
+def _rank_scores(score: Floats, label: Labels) -> Callable[[Floats], tuple[Floats, Floats]]:
     """Sort once; return a function of weights to cumulative hits and misses at distinct scores."""
     order = np.argsort(-score, kind="stable")
     ordered = score[order]
@@ -48,7 +48,7 @@ def average_precision(score: Floats, label: Labels) -> Callable[[Floats], float]
     callable
         Weights of shape (n,) to the mean of precision over recall, NaN without positives.
     """
-    cumulated = _ranked(score, label)
+    cumulated = _rank_scores(score, label)
 
     def figure(weight: Floats) -> float:
         hits, misses = cumulated(weight)
@@ -62,7 +62,7 @@ def average_precision(score: Floats, label: Labels) -> Callable[[Floats], float]
 
 def auc(score: Floats, label: Labels) -> Callable[[Floats], float]:
     """Return the area under the ROC curve as a function of row weights; ties count half."""
-    cumulated = _ranked(score, label)
+    cumulated = _rank_scores(score, label)
 
     def figure(weight: Floats) -> float:
         hits, misses = cumulated(weight)
@@ -119,13 +119,13 @@ def reliability(chance: Floats, label: Labels, *, bins: int = 15) -> Reliability
     """
     order = np.argsort(chance, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
-    said = tuple(float(chance[part].mean()) for part in parts)
+    result = tuple(float(chance[part].mean()) for part in parts)
     came = tuple(float(label[part].mean()) for part in parts)
     counts = tuple(len(part) for part in parts)
-    gaps = [abs(s - c) * n for s, c, n in zip(said, came, counts, strict=True)]
+    gaps = [abs(s - c) * n for s, c, n in zip(result, came, counts, strict=True)]
     ends = [clopper_pearson(int(label[part].sum()), len(part)) for part in parts]
     low, high = (tuple(end[side] for end in ends) for side in (0, 1))
-    return Reliability(said, came, low, high, counts, sum(gaps) / max(1, len(chance)))
+    return Reliability(result, came, low, high, counts, sum(gaps) / max(1, len(chance)))
 
 
 def within_capacity(

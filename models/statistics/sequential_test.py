@@ -33,7 +33,7 @@ THRESHOLD = 520.0
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class EDetector:
     """Evidence that outcomes have left what was stated, one part for each alternative."""
 
     odds: tuple[float, ...] = FALLEN
@@ -60,12 +60,12 @@ class Watch:
         return self.highest >= THRESHOLD
 
 
-def watch_more() -> Watch:
+def watch_more() -> EDetector:
     """Return a watch over random checks, which alarms when they find more than stated."""
-    return Watch(odds=RISEN)
+    return EDetector(odds=RISEN)
 
 
-def after(watch: Watch, stated: Floats, found: NDArray[np.int8]) -> Watch:
+def after(watch: EDetector, stated: Floats, found: NDArray[np.int8]) -> EDetector:
     """Return the watch after one more period.
 
     Parameters
@@ -100,8 +100,8 @@ def after(watch: Watch, stated: Floats, found: NDArray[np.int8]) -> Watch:
 
 
 def over(
-    watch: Watch, stated: Floats, found: NDArray[np.int8], *, periods: NDArray[np.int64]
-) -> Watch:
+    watch: EDetector, stated: Floats, found: NDArray[np.int8], *, periods: NDArray[np.int64]
+) -> EDetector:
     """Return the watch after many searches, period by period.
 
     Parameters

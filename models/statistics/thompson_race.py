@@ -26,7 +26,7 @@ _GRID = 2001
 
 
 @dataclass(frozen=True, slots=True)
-class Race:
+class ArmCounts:
     """What champion and challenger found where they disagreed, and for how long they have raced."""
 
     champion: tuple[float, float] = (0.0, 0.0)
@@ -77,7 +77,7 @@ def propensities(
     return np.where(challenger, share, 0.0) + np.where(champion, 1.0 - share, 0.0)
 
 
-def after(race: Race, *, champion: tuple[int, int], challenger: tuple[int, int]) -> Race:
+def after(race: ArmCounts, *, champion: tuple[int, int], challenger: tuple[int, int]) -> ArmCounts:
     """Return the race after one more period.
 
     Parameters

@@ -21,13 +21,13 @@ from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from models.array_types import Floats
 from models.config import TrainConfig
-from models.data.build_dataset import dataset, frozen, in_order
+from models.data.build_dataset import dataset, freeze_history, in_order
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import NAME, lookup
 from models.data.referral_log import sent_among
 from models.evaluation.report import report
 from models.learning.fit import fit
-from models.learning.fitted_model import Model
+from models.learning.fitted_model import FittedModel
 from models.scoring.risk import risk
 
 
@@ -101,18 +101,18 @@ def backtest(
     NotEnoughDataError
         Where nothing arrived in the test period, or too little was known to fit.
     """
-    told = progress or (lambda _stage, _done, _of: None)
+    is_known = progress or (lambda _stage, _done, _of: None)
     is_frozen = period.labels == "frozen"
     cut, delay = (period.test_from, 0) if is_frozen else (NEVER, period.label_delay)
-    known = frozen(tables, labels_before=cut, delay=delay)
+    known = freeze_history(tables, labels_before=cut, delay=delay)
     log = read_log(known, plan)
-    made = matrix(log, plan, lambda done, of: told("features", done, of))
+    made = matrix(log, plan, lambda done, of: is_known("features", done, of))
     seen = dataset(known, made, labels(known))
     arrived = seen.arrived_at
     tested = np.flatnonzero((arrived >= period.test_from) & (arrived < period.test_until))
     if not len(tested):
         raise NotEnoughDataError("a backtest", "no crossing arrived in the test period")
-    scores, model = _scored(seen, config, period, int(arrived.max()), told)
+    scores, model = _score_periods(seen, config, period, int(arrived.max()), is_known)
     test = dataset(tables, made, labels(tables)).take(tested)
     judged = Scores(scores.p_seizure[tested], scores.p_discrepancy[tested])
     table = lookup(log, plan).take(in_order(made))
@@ -136,13 +136,13 @@ def backtest(
     )
 
 
-def _scored(
+def _score_periods(
     seen: Dataset,
     config: TrainConfig,
     period: Period,
     last: int,
-    told: Callable[[str, int, int], None],
-) -> tuple[Scores, Model | None]:
+    report_progress: Callable[[str, int, int], None],
+) -> tuple[Scores, FittedModel | None]:
     """Score each stretch of the test period with the model fitted before it; NaN elsewhere.
 
     The model comes with them where one alone scored everything.
@@ -150,10 +150,10 @@ def _scored(
     p_seizure, p_discrepancy = np.full(len(seen), np.nan), np.full(len(seen), np.nan)
     fits, model = list(period.fits(last)), None
     for done, (until, start, stop) in enumerate(fits):
-        told("fits", done, len(fits))
+        report_progress("fits", done, len(fits))
         model = fit(seen, config, until=until, known_before=start)
         rows = (seen.arrived_at >= start) & (seen.arrived_at < stop)
         scores = model.score(seen.values[rows])
         p_seizure[rows], p_discrepancy[rows] = scores.p_seizure, scores.p_discrepancy
-    told("fits", len(fits), len(fits))
+    report_progress("fits", len(fits), len(fits))
     return Scores(p_seizure, p_discrepancy), model if len(fits) == 1 else None

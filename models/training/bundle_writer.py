@@ -26,14 +26,14 @@ from models.bundle.bundle import FORMAT, MANIFEST, SIGNATURE, TREES, arrays, sig
 from models.bundle.scorer import margins_of
 from models.data.dataset import TARGETS
 from models.explanation.tree_shap import TreeShap
-from models.learning.fitted_model import Model
+from models.learning.fitted_model import FittedModel
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of
 from models.scoring.risk import probability
-from models.scoring.tree_arrays import Paths, paths
-from models.scoring.tree_ensemble import Trees
+from models.scoring.tree_arrays import TreeArrays, paths
+from models.scoring.tree_ensemble import TreeEnsemble
 from models.training.model_card import card, card_text
-from models.training.trainer import Trained
+from models.training.trainer import TrainingResult
 
 AGREEMENT = 1e-9
 """Largest difference in chance between what serves and scikit-learn."""
@@ -54,7 +54,7 @@ class BundleDiffersError(RiskError):
 
 
 def write_bundle(
-    folder: Path, trained: Trained, signing_key: Ed25519PrivateKey, *, now: int | None = None
+    folder: Path, trained: TrainingResult, signing_key: Ed25519PrivateKey, *, now: int | None = None
 ) -> Path:
     """Write a bundle into the folder of bundles, whole or not at all.
 
@@ -114,7 +114,7 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def serving_files(trained: Trained) -> dict[str, bytes]:
+def serving_files(trained: TrainingResult) -> dict[str, bytes]:
     """Return the files that serve: their bytes depend on data and choices alone."""
     model = trained.model
     files: dict[str, bytes] = {}
@@ -134,7 +134,7 @@ def serving_files(trained: Trained) -> dict[str, bytes]:
     }
 
 
-def _for_people(trained: Trained, version: str) -> dict[str, bytes]:
+def _for_people(trained: TrainingResult, version: str) -> dict[str, bytes]:
     """Return the card, the report, and the estimators as analysts load them."""
     kept = card(trained, named=version)
     return {
@@ -146,7 +146,7 @@ def _for_people(trained: Trained, version: str) -> dict[str, bytes]:
     }
 
 
-def version_of(trained: Trained, files: Mapping[str, bytes]) -> str:
+def version_of(trained: TrainingResult, files: Mapping[str, bytes]) -> str:
     """Name the content: the cut-off's day, and a digest of what serves and how it was judged."""
     total = sha256(trained.data_digest.encode() + _json(trained.config.as_dict()))
     total.update(_json(trained.report))
@@ -156,11 +156,11 @@ def version_of(trained: Trained, files: Mapping[str, bytes]) -> str:
     return f"m{day}-{total.hexdigest()[:8]}"
 
 
-def _check(trained: Trained, files: Mapping[str, bytes]) -> None:
+def _check(trained: TrainingResult, files: Mapping[str, bytes]) -> None:
     """Refuse when what would serve differs from scikit-learn."""
     model, values = trained.model, trained.checked
     grown = {name: _paths(files, name) for name in model.ensembles}
-    loaded = {name: Trees(one) for name, one in grown.items()}
+    loaded = {name: TreeEnsemble(one) for name, one in grown.items()}
     lines = json.loads(files["calibration.json"])["lines"]
     served = {name: Linear.from_dict(kept) for name, kept in lines.items()}
     theirs = model.margins(values)
@@ -172,11 +172,11 @@ def _check(trained: Trained, files: Mapping[str, bytes]) -> None:
         _check_explanation(model, one, name, values=values[:EXPLAINED])
 
 
-def _paths(files: Mapping[str, bytes], name: str) -> Paths:
-    return Paths.from_arrays(arrays(files[TREES[name]]))
+def _paths(files: Mapping[str, bytes], name: str) -> TreeArrays:
+    return TreeArrays.from_arrays(arrays(files[TREES[name]]))
 
 
-def _check_explanation(model: Model, trees: Paths, name: str, *, values: Any) -> None:
+def _check_explanation(model: FittedModel, trees: TreeArrays, name: str, *, values: Any) -> None:
     shap = TreeShap(trees, len(model.names))
     summed = np.array([shap.base + shap(row).sum() for row in values])
     _agree("the explanations", model.margins(values)[name], summed, most=1e-8)

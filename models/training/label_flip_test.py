@@ -41,7 +41,7 @@ _LEAST_SPREAD = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
+class LabelFlipEstimate:
     """What share of one post's labels look turned."""
 
     post: str
@@ -61,7 +61,7 @@ class Turned:
         return {name: getattr(self, name) for name in (*self.__slots__, "refused")}
 
 
-def turned(dataset: Dataset, config: TrainConfig) -> list[Turned]:
+def test_label_flips(dataset: Dataset, config: TrainConfig) -> list[LabelFlipEstimate]:
     """Judge each post's labels by what the other posts teach.
 
     Parameters
@@ -77,7 +77,7 @@ def turned(dataset: Dataset, config: TrainConfig) -> list[Turned]:
         One for each post with ``FEWEST`` labels or more whose like the others can teach, by name;
         empty where there are fewer than two.
     """
-    stated = _stated(dataset, config)
+    stated = _state_log_odds(dataset, config)
     if len(stated) < 2:
         return []
     terms = {post: _terms(margin, label) for post, (margin, label) in stated.items()}
@@ -91,11 +91,11 @@ def turned(dataset: Dataset, config: TrainConfig) -> list[Turned]:
         low = _SHARES[np.flatnonzero(likely >= likely.max() - allowed)[0]]
         label = stated[post][1]
         value = float(_SHARES[likely.argmax()])
-        found.append(Turned(post, len(label), int(label.sum()), value, float(low)))
+        found.append(LabelFlipEstimate(post, len(label), int(label.sum()), value, float(low)))
     return found
 
 
-def doubts(found: Sequence[Turned]) -> list[str]:
+def doubts(found: Sequence[LabelFlipEstimate]) -> list[str]:
     """Return a sentence for each post whose labels must be looked at before a model is used."""
     return [
         f"The results entered at {one.post} contradict what the other posts teach: "
@@ -105,7 +105,9 @@ def doubts(found: Sequence[Turned]) -> list[str]:
     ]
 
 
-def _stated(dataset: Dataset, config: TrainConfig) -> dict[str, tuple[Floats, NDArray[np.int8]]]:
+def _state_log_odds(
+    dataset: Dataset, config: TrainConfig
+) -> dict[str, tuple[Floats, NDArray[np.int8]]]:
     """Return, for each post, the log-odds that the other groups of posts teach, and its labels."""
     rows = np.flatnonzero(dataset.evidence("discrepancy"))
     names, place, count = np.unique(

@@ -83,7 +83,7 @@ class KeyGuard:
                 return
             if not message.get("more_body", False):
                 break
-        if any(map(_is_local, _places(_parsed(bytes(body))))):
+        if any(map(_is_local, _places(_parse_body(bytes(body))))):
             await _refuse(send, 400, "a location in the file system is not taken")
             return
         left = [{"type": "http.request", "body": bytes(body), "more_body": False}]
@@ -94,7 +94,7 @@ class KeyGuard:
         await self._app(scope, again, send)
 
 
-def _parsed(body: bytes) -> Any:
+def _parse_body(body: bytes) -> Any:
     """Return a body as MLflow reads it, which also takes JSON within a JSON string."""
     try:
         found = json.loads(body)

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.domain.time_units import rfc3339
 from models.evaluation.report_text import paragraph
-from models.training.trainer import Trained
+from models.training.trainer import TrainingResult
 
 USE = "Ranks crossings for inspection at border posts. It advises; people decide."
 NOT_FOR = "Not for judging a person, and not for any measure other than whether to inspect."
@@ -24,7 +24,7 @@ MADE_WITH = ("darvoza", "numpy", "scikit-learn", "scipy")
 """Libraries whose sums end up in a model."""
 
 
-def card(trained: Trained, *, named: str) -> dict[str, Any]:
+def card(trained: TrainingResult, *, named: str) -> dict[str, Any]:
     """Return the card of the bundle of that name as JSON keeps it."""
     model = trained.model
     return {
@@ -64,9 +64,11 @@ def card_text(kept: Mapping[str, Any]) -> str:
     lines.append(f"What was known before {kept['known_until']}; {kept['features']} features.")
     lines.append("")
     for target, facts in kept["targets"].items():
-        blend = _told(facts["blend"])
+        blend = _describe_blend(facts["blend"])
         if facts["blend_where_unseen"]:
-            blend += f"; where a fingerprint is new, of {_told(facts['blend_where_unseen'])}"
+            blend += (
+                f"; where a fingerprint is new, of {_describe_blend(facts['blend_where_unseen'])}"
+            )
         lines.append(
             f"- {target}: {facts['rows']:,} inspected crossings, {facts['finds']:,} finds; "
             f"calibrated on {facts['calibrated_on_rows']:,} later ones with "
@@ -92,5 +94,5 @@ def made_with() -> dict[str, str]:
     return found | {"python": ".".join(platform.python_version_tuple()[:2])}
 
 
-def _told(blend: Mapping[str, float]) -> str:
+def _describe_blend(blend: Mapping[str, float]) -> str:
     return ", ".join(f"{share:.0%} {name}" for name, share in blend.items())

@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 from models.data.dataset import Dataset
 from models.explanation.contributions import Contributions
 from models.explanation.similar_seizures import MOST, PastSeizures, by_family, families
-from models.explanation.tree_shap import explaining
-from models.learning.fitted_model import Model
+from models.explanation.tree_shap import make_contributions
+from models.learning.fitted_model import FittedModel
 from models.scoring.tree_arrays import paths
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def contributions_of(model: Model) -> Contributions:
+def contributions_of(model: FittedModel) -> Contributions:
     """Return the explanations of a fitted model, as its bundle will give them."""
     trees = {}
     for name, estimator in model.ensembles.items():
         nodes = [predictor.nodes for (predictor,) in estimator._predictors]
         trees[name] = paths(nodes, float(estimator._baseline_prediction.ravel()[0]))
-    return explaining(
+    return make_contributions(
         model.names,
         heads=model.heads,
         trees=trees,
@@ -37,7 +37,7 @@ def contributions_of(model: Model) -> Contributions:
 
 
 def past_seizures(
-    dataset: Dataset, seizures: "pa.Table", model: Model, *, known_before: int
+    dataset: Dataset, seizures: "pa.Table", model: FittedModel, *, known_before: int
 ) -> PastSeizures:
     """Gather the last seizures that belong to a crossing.
 
@@ -60,14 +60,14 @@ def past_seizures(
     """
     row = {str(name): at for at, name in enumerate(dataset.crossing_id)}
     found: dict[str, dict[str, Any]] = {}
-    for told in seizures.to_pylist():
-        crossing = told["linked_crossing_id"]
-        if told["known_at"] < known_before and crossing in row:
-            found.setdefault(crossing, told)
+    for value in seizures.to_pylist():
+        crossing = value["linked_crossing_id"]
+        if value["known_at"] < known_before and crossing in row:
+            found.setdefault(crossing, value)
     kept = dict(list(found.items())[-MOST:])
     rows = np.array([row[crossing] for crossing in kept], np.intp)
-    said = contributions_of(model)
-    added = [said.risk(dataset.values[at])[: len(model.names)] for at in rows]
+    result = contributions_of(model)
+    added = [result.risk(dataset.values[at])[: len(model.names)] for at in rows]
     told_of = list(kept.values())
     return PastSeizures(
         families=np.array(families(model.names), np.str_),

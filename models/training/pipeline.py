@@ -18,14 +18,14 @@ from features.history.journal_history import read_event_log
 from features.history.labels import act_lengths
 from models.bundle.bundle import file_digest, signing_key
 from models.config import TrainConfig
-from models.data.build_dataset import beside_lookup, frozen
+from models.data.build_dataset import build_with_lookup, freeze_history
 from models.data.referral_log import read_sent, sent_among
 from models.lifecycle.projection import PromotionProjection, read_state
 from models.lifecycle.transitions import register
 from models.training.bundle_writer import write_bundle
 from models.training.mlflow_tracking import register as record_run
 from models.training.past_seizures import past_seizures
-from models.training.trainer import Trained, train
+from models.training.trainer import TrainingResult, train
 
 Progress = Callable[[str, int, int], None]
 
@@ -93,7 +93,7 @@ def trained_on(
     *,
     cutoff: int | None = None,
     progress: Progress,
-) -> Trained:
+) -> TrainingResult:
     """Train on what a home knew at a cut-off, and write nothing.
 
     Parameters
@@ -113,8 +113,8 @@ def trained_on(
     if not tables.crossings.num_rows:
         raise NotEnoughDataError("a model", "the home holds no history: darvoza load FOLDER")
     if cutoff is not None:  # acts that came since would change labels that were known before
-        tables = frozen(tables, labels_before=cutoff)
-    made, table = beside_lookup(
+        tables = freeze_history(tables, labels_before=cutoff)
+    made, table = build_with_lookup(
         tables, plan, progress=lambda done, of: progress("features", done, of)
     )
     if cutoff is None:

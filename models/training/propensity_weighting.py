@@ -13,8 +13,8 @@ import numpy as np
 from models.config import TrainConfig
 from models.data.dataset import Dataset
 from models.learning.fit import fit
-from models.learning.fitted_model import Model
-from models.statistics.intervals import Estimate, Floats, estimates, unknown
+from models.learning.fitted_model import FittedModel
+from models.statistics.intervals import Estimate, Floats, estimates, unknown_estimate
 
 FEWEST_FINDS = 30
 """Finds of the random stream below which the two are not even tried."""
@@ -22,9 +22,9 @@ _SEED = 1952  # of the bootstrap; the year of Horvitz and Thompson's weights
 _LEAST = 1e-12
 
 
-def twin(
+def select_weighting(
     seen: Dataset, config: TrainConfig, *, test: Dataset, until: int, known_before: int
-) -> tuple[Model, TrainConfig, dict[str, Any]]:
+) -> tuple[FittedModel, TrainConfig, dict[str, Any]]:
     """Fit the model that is judged, with the weights that serve the random stream best.
 
     Parameters
@@ -51,7 +51,7 @@ def twin(
         As :func:`models.learning.fit.fit`.
     """
 
-    def fitted(settings: TrainConfig) -> Model:
+    def fitted(settings: TrainConfig) -> FittedModel:
         return fit(seen, settings, until=until, known_before=known_before)
 
     if config.weights != "evidence":
@@ -62,26 +62,30 @@ def twin(
     finds = int(lot.discrepancy.sum())
     teaching = seen.inspected & (seen.arrived_at < until)
     if np.isnan(seen.propensity[teaching]).all():
-        return even, alike, _said("even", unknown(len(lot), finds, "no propensity was logged"))
+        return (
+            even,
+            alike,
+            _describe_choice("even", unknown_estimate(len(lot), finds, "no propensity was logged")),
+        )
     if finds < FEWEST_FINDS:
         why = f"fewer than {FEWEST_FINDS} finds in the random stream"
-        return even, alike, _said("even", unknown(len(lot), finds, why))
+        return even, alike, _describe_choice("even", unknown_estimate(len(lot), finds, why))
     other = fitted(weighted)
     saved = _loss(even, lot) - _loss(other, lot)
     gain = estimates(
         {"gain": lambda drawn: float(drawn @ saved / drawn.sum())}, lot.discrepancy, seed=_SEED
     )["gain"]
     if gain.low is not None and gain.low > 0:
-        return other, weighted, _said("propensity", gain)
-    return even, alike, _said("even", gain)
+        return other, weighted, _describe_choice("propensity", gain)
+    return even, alike, _describe_choice("even", gain)
 
 
-def _loss(model: Model, rows: Dataset) -> Floats:
+def _loss(model: FittedModel, rows: Dataset) -> Floats:
     """Return each row's log-loss of discrepancy, in nats."""
     chance = model.score(rows.values).p_discrepancy
     right = np.where(rows.discrepancy == 1, chance, 1 - chance)
     return np.asarray(-np.log(np.maximum(right, _LEAST)), np.float64)
 
 
-def _said(chosen: str, gain: Estimate) -> dict[str, Any]:
+def _describe_choice(chosen: str, gain: Estimate) -> dict[str, Any]:
     return {"chosen": chosen, "gain": gain.as_dict()}

@@ -35,7 +35,7 @@ class OtherFeaturesError(RiskError):
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
+class ReproducedModel:
     """What came out of training a model again."""
 
     version: str
@@ -66,7 +66,9 @@ class Repeated:
         }
 
 
-def repeat(home: Home, store: Store, plan: Plan, *, version: str, progress: Progress) -> Repeated:
+def repeat(
+    home: Home, store: Store, plan: Plan, *, version: str, progress: Progress
+) -> ReproducedModel:
     """Train a model again from its record, and compare.
 
     Parameters
@@ -98,7 +100,7 @@ def repeat(home: Home, store: Store, plan: Plan, *, version: str, progress: Prog
     files = serving_files(made)
     kept = {path.name: file_digest(path) for path in folder.iterdir()}
     then, now = papers.get("made_with", {}), made_with()
-    return Repeated(
+    return ReproducedModel(
         version=version,
         came_out=version_of(made, files),
         same_data=papers["data_digest"] == made.data_digest,

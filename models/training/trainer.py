@@ -20,16 +20,16 @@ from models.array_types import Floats
 from models.config import TrainConfig
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import NAME, Lookup
-from models.data.propensity_log import Sent
+from models.data.propensity_log import ReferralState
 from models.evaluation.drift_section import recent
 from models.evaluation.report import SYNTHETIC, report
 from models.explanation.similar_seizures import PastSeizures, none_known
-from models.explanation.usual_values import ALL, FEWEST_ROWS, norms
+from models.explanation.usual_values import ALL, FEWEST_ROWS, compute_usual_values
 from models.learning.fit import fit
-from models.learning.fitted_model import Model
+from models.learning.fitted_model import FittedModel
 from models.statistics.drift import Reference, reference
-from models.training.label_flip_test import doubts, turned
-from models.training.propensity_weighting import twin
+from models.training.label_flip_test import doubts, test_label_flips
+from models.training.propensity_weighting import select_weighting
 
 CHECKED = 20_000
 """Rows on which a bundle's engine is compared with scikit-learn."""
@@ -37,10 +37,10 @@ RECENT_DAYS = 28
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainingResult:
     """All that a bundle and its record are written from."""
 
-    model: Model
+    model: FittedModel
     config: TrainConfig
     report: Mapping[str, Any]
     data_digest: str
@@ -61,9 +61,9 @@ def train(
     config: TrainConfig,
     *,
     cutoff: int,
-    sent: Sent | None = None,
+    sent: ReferralState | None = None,
     table: Lookup | None = None,
-) -> Trained:
+) -> TrainingResult:
     """Train, judge and describe a model from what was known at a cut-off.
 
     Parameters
@@ -100,15 +100,15 @@ def train(
         seen = seen.unlabelled(config.untrusted_posts)
     if not len(seen):
         raise NotEnoughDataError("a model", "no crossing arrived before the cut-off")
-    judged, chosen = _judged(seen, config, cutoff=cutoff, sent=sent, table=table)
+    judged, chosen = _judge_config(seen, config, cutoff=cutoff, sent=sent, table=table)
     model = fit(seen, chosen, until=cutoff, known_before=cutoff)
-    return Trained(
+    return TrainingResult(
         model=model,
         config=config,
         report=judged | _labels(seen, config, cutoff=cutoff),
         data_digest=seen.digest(),
         cutoff=cutoff,
-        norms=norms(seen),
+        norms=compute_usual_values(seen),
         quantiles=quantiles(seen, model),
         checked=to_check(seen.values, seed=config.seed),
         synthetic=seen.synthetic,
@@ -129,8 +129,13 @@ def to_check(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
     return np.concatenate((values[rows], values[drawn, np.arange(values.shape[1])]))
 
 
-def _judged(
-    seen: Dataset, config: TrainConfig, *, cutoff: int, sent: Sent | None, table: Lookup | None
+def _judge_config(
+    seen: Dataset,
+    config: TrainConfig,
+    *,
+    cutoff: int,
+    sent: ReferralState | None,
+    table: Lookup | None,
 ) -> tuple[dict[str, Any], TrainConfig]:
     """Return the report of a twin that saw nothing of the test period, and the choices it made."""
     span = cutoff - int(seen.as_of[0])
@@ -141,7 +146,9 @@ def _judged(
     tested = (seen.arrived_at >= test_from) & (known | ~seen.inspected)
     test = seen.take(tested)
     try:
-        judge, config, weights = twin(seen, config, test=test, until=until, known_before=test_from)
+        judge, config, weights = select_weighting(
+            seen, config, test=test, until=until, known_before=test_from
+        )
     except NotEnoughDataError as error:
         unjudged = {
             "synthetic": seen.synthetic,
@@ -168,7 +175,7 @@ def _judged(
 
 def _labels(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any]:
     """Say whose labels look turned: a model with doubts is not approved."""
-    found = turned(seen.take(seen.label_known_at < cutoff), config)
+    found = test_label_flips(seen.take(seen.label_known_at < cutoff), config)
     return {"labels": [one.as_dict() for one in found], "doubts": doubts(found)}
 
 
@@ -179,7 +186,7 @@ def _reference(seen: Dataset) -> Reference:
     return reference(last.values, last.names, of_entries=of_entries)
 
 
-def quantiles(dataset: Dataset, model: Model) -> dict[str, Floats]:
+def quantiles(dataset: Dataset, model: FittedModel) -> dict[str, Floats]:
     """Return 101 quantiles of the risk of the last 28 days' entries, by post and ``*`` for all."""
     last = dataset.take(dataset.entries).last(RECENT_DAYS)
     risk = model.risk(last.values)

@@ -31,7 +31,7 @@ from api.auth.permissions import MAY, Role
 from api.client.client import Client
 from api.client.transport import RefusedError
 from api.decisions.schemas import SupervisorView
-from api.harness.service_process import HOST, free_port, serving
+from api.harness.service_process import HOST, free_port, run_service
 from api.service.runtime import open_network, open_store
 from api.web.menu import SECTIONS
 from api.web.visitor import TWINS
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str]) -> None:
             subprocess.run(demo, check=True, stdout=subprocess.DEVNULL)
         key, passwords = credentials(home)
         port = free_port()
-        with serving(home.root, port), Client(HOST, port, key) as client:
+        with run_service(home.root, port), Client(HOST, port, key) as client:
             post, decision = lived(client, open_network(home).posts)
             asked.out.mkdir(parents=True, exist_ok=True)
             take(asked.out, f"http://{HOST}:{port}", passwords, list(shots(post, decision)))
@@ -118,8 +118,8 @@ def lived(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:
             client.inspect(_act(one, rng))
     green = client.decisions(post=post, channel="green", limit=1).decisions
     for one in green:
-        said = {"verdict": "override", "channel": "red", "reason_code": "officer_observation"}
-        client.review(one.decision_id, said | {"reason": "Fresh paint under the trailer."})
+        fields = {"verdict": "override", "channel": "red", "reason_code": "officer_observation"}
+        client.review(one.decision_id, fields | {"reason": "Fresh paint under the trailer."})
     ahead = {"post": post, "valid_until": _days_ahead(60)}
     with suppress(RefusedError):
         client.propose_profile(PROFILE | ahead)

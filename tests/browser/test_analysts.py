@@ -48,11 +48,11 @@ def test_a_profile_from_the_editor_into_force(
     sign_in(desk, site, "zafar", language=language)
     desk.goto("/profiles/new")
     desk.fill("#code", code)
-    for expression, said in (("crossing.is_empty &&& x", "at"), (asked(code), "may run")):
+    for expression, value in (("crossing.is_empty &&& x", "at"), (asked(code), "may run")):
         desk.fill("#expression", expression)
         if not scripts:
             desk.click("button[formaction='/profiles/checks']")
-        expect(desk.locator("[data-checked]")).to_contain_text(words[said])
+        expect(desk.locator("[data-checked]")).to_contain_text(words[value])
     desk.click("#profile button.primary")
     expect(desk.locator("#done")).to_be_visible()
     assert desk.locator("#approve").count() == 0, "nobody approves his own"
@@ -75,10 +75,12 @@ def asked(code: str) -> str:
 def test_a_model_by_two_people(
     desk: Page, way: tuple[str, bool], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def verified(home: Home, version: str) -> lifecycle.Found:
-        return lifecycle.Found(file_digest(home.bundles / version / MANIFEST), JUDGED, fits=True)
+    def verified(home: Home, version: str) -> lifecycle.VerifiedBundle:
+        return lifecycle.VerifiedBundle(
+            file_digest(home.bundles / version / MANIFEST), JUDGED, fits=True
+        )
 
-    monkeypatch.setattr(lifecycle, "_verified", verified)  # its papers hold no model to load
+    monkeypatch.setattr(lifecycle, "_verify_bundle", verified)  # its papers hold no model to load
     version = f"m-{way[0]}"
     register(site.runtime.journal, site.runtime.home, version, by="zafar")
     for name in ("zafar", "malika", "olim"):
@@ -137,7 +139,7 @@ def put_on_trial(site: Site, version: str) -> None:
     with store.read() as connection:
         running = on_trial(connection)
         assert running is not None
-        found = trial_results.measured(connection, running, now=journal.head(connection).as_of)
+        found = trial_results.measure_trial(connection, running, now=journal.head(connection).as_of)
     side = {"sent": 58, "searched": 53, "found": 19}
     sides = {"champion": side, "challenger": side}
     journal.append([trial_results.measurement(found | {"sides": sides}, by="every-night")])

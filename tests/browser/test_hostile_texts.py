@@ -90,8 +90,8 @@ def test_three_hundred_payloads_are_shown_as_they_are(page: Page, site: Site) ->
     sign_in(page, site, "malika")
     for start in range(0, len(SHOWN), ITEMS):
         some = SHOWN[start : start + ITEMS]
-        where, said = reported(site, some), " ".join(some)[:990]
-        fields = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": said}
+        where, value = reported(site, some), " ".join(some)[:990]
+        fields = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": value}
         send(page, f"{where}/reviews", once=os.urandom(12).hex(), **fields)
         page.goto(where)
         text = page.locator("main").text_content() or ""

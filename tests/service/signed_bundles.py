@@ -11,7 +11,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from models.bundle.bundle import FORMAT, file_digest, sign, signing_key
 from models.lifecycle import transitions
-from models.lifecycle.states import State
+from models.lifecycle.states import ModelStates
 from tests.unit.models.evaluation.test_report import judged
 from tests.unit.models.small_dataset import small_world
 
@@ -56,4 +56,4 @@ def register(journal: Journal, home: Home, version: str, *, by: str, **more: Any
     evaluation = more.pop("evaluation", "e")
     digest = write(home, version, **more)
     names = {"manifest": digest, "evaluation": evaluation, "card": "c"}
-    journal.append(transitions.register(State(), version, by=by, **names))
+    journal.append(transitions.register(ModelStates(), version, by=by, **names))

@@ -22,7 +22,7 @@ from features.catalogue.plan import Plan, Rows
 from features.catalogue.spec import count, previous, smoothed_rate
 from features.history.tables import Tables
 from features.offline import reference_kernel
-from features.offline.encoded_history import Log, read_log
+from features.offline.encoded_history import EncodedHistory, read_log
 from features.offline.feature_matrix import matrix, reads
 from features.offline.sql.assemble import finish
 from features.offline.sql.relations import encode
@@ -59,7 +59,7 @@ def spark() -> Iterator[Any]:
     found.stop()
 
 
-def by_numpy(log: Log, plan: Plan) -> Rows:
+def by_numpy(log: EncodedHistory, plan: Plan) -> Rows:
     return matrix(log, plan, engine=partial(reads, kernel=reference_kernel.group_reads)).values
 
 

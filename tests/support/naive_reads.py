@@ -9,13 +9,13 @@ from features.catalogue.encoder import FACTS
 from features.catalogue.event_streams import CROSSINGS, INSPECTIONS, PASSED
 from features.catalogue.plan import Plan
 from features.catalogue.spec import FAN_OUT, Link, Read
-from features.offline.encoded_history import Ints, Log
+from features.offline.encoded_history import EncodedHistory, Ints
 
 Counted = tuple[int, int, int, int]
 """(known_at, entity, what it adds, its crossing)."""
 
 
-def by_hand(log: Log, plan: Plan, read: Read, row: int) -> float:
+def by_hand(log: EncodedHistory, plan: Plan, read: Read, row: int) -> float:
     """One read for one crossing."""
     looked_up = log.keys[plan.column[read.of, read.by], row]
     if looked_up == 0:
@@ -35,7 +35,7 @@ def by_hand(log: Log, plan: Plan, read: Read, row: int) -> float:
     return float(log.facts[FACTS.index(read.measure), seen[-1][2]])
 
 
-def counted(log: Log, plan: Plan, read: Read) -> Iterator[Counted]:
+def counted(log: EncodedHistory, plan: Plan, read: Read) -> Iterator[Counted]:
     """All events that a read could count, in the order in which they became known."""
     if read.stream == PASSED.name:
         links = [link for link in PASSED.links if link.to == read.by[0]]
@@ -49,7 +49,7 @@ def counted(log: Log, plan: Plan, read: Read) -> Iterator[Counted]:
         yield int(known_at), int(keys[owner]), added, int(owner)
 
 
-def _derived(log: Log, plan: Plan, measure: str, at: int) -> int:
+def _derived(log: EncodedHistory, plan: Plan, measure: str, at: int) -> int:
     seen = CROSSINGS.derived[measure]
     keys, now = log.keys[plan.column[seen.by, seen.by]], log.known_at[at]
     had = any(
@@ -59,7 +59,7 @@ def _derived(log: Log, plan: Plan, measure: str, at: int) -> int:
     return int(keys[at] != 0 and had == seen.wanted)
 
 
-def _passed(log: Log, plan: Plan, link: Link) -> Iterator[Counted]:
+def _passed(log: EncodedHistory, plan: Plan, link: Link) -> Iterator[Counted]:
     via = log.keys[plan.column[(link.via,), (link.via,)]]
     to = log.keys[plan.column[(link.to,), (link.to,)]]
     acts = log.streams[INSPECTIONS.name]
@@ -69,7 +69,7 @@ def _passed(log: Log, plan: Plan, link: Link) -> Iterator[Counted]:
                 yield int(known_at), other, 1, int(owner)
 
 
-def _linked(log: Log, via: Ints, to: Ints, *, known_at: int, owner: int) -> list[int]:
+def _linked(log: EncodedHistory, via: Ints, to: Ints, *, known_at: int, owner: int) -> list[int]:
     since: dict[int, int] = {}
     for row in range(len(log)):
         if via[row] == via[owner] and to[row] not in (0, to[owner]):

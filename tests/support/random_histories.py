@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.domain.network import Network, Post
+from engine.domain.network import BorderPost, Network
 from engine.domain.records import Crossing, Declaration, GoodsItem, Inspection, Record, Seizure
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros, moment
 from features.catalogue.spec import Feature, Read
@@ -25,7 +25,7 @@ START = micros(Crossing(
 NETWORK = Network(
     MappingProxyType(
         {
-            code: Post(code=code, name=code, country=country, pair=pair)
+            code: BorderPost(code=code, name=code, country=country, pair=pair)
             for code, country, pair in (
                 ("OYB", "UZ", "FOT"),
                 ("FOT", "TJ", "OYB"),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from engine.domain.time_units import DAY
-from features.offline.sql.window_queries import Question, carried, frames
+from features.offline.sql.window_queries import Question, frames, write_carried
 
 OVERLAP = 40 * DAY
 Bug = Callable[[Question], str]
@@ -27,7 +27,7 @@ def by_the_day(question: Question) -> str:
 def counted_twice(question: Question) -> str:
     """A bucket carries forward what it counts itself."""
     earlier = "ROWS BETWEEN UNBOUNDED PRECEDING AND "
-    return carried(question).replace(f"{earlier}1 PRECEDING", f"{earlier}CURRENT ROW")
+    return write_carried(question).replace(f"{earlier}1 PRECEDING", f"{earlier}CURRENT ROW")
 
 
 def overlapping(question: Question, *, width: int = OVERLAP) -> str:

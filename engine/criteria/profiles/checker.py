@@ -26,7 +26,7 @@ from engine.criteria.profiles.checker_rules import (
     name_of,
     spelt_alike,
 )
-from engine.criteria.profiles.fields import LIST_MOST, derived
+from engine.criteria.profiles.fields import LIST_MOST, list_derived
 from engine.criteria.profiles.parser import (
     Call,
     Field,
@@ -36,8 +36,8 @@ from engine.criteria.profiles.parser import (
     Name,
     Node,
     Operation,
+    make_refusal,
     parse,
-    refused,
 )
 
 DEAREST = 100_000
@@ -59,14 +59,14 @@ class Checked:
 
 def check(text: str, *, features: Sequence[str]) -> Checked:
     """Return an expression ready to compile; raises ``ProfileRefusedError`` with place and rule."""
-    scope = Scope(frozenset([*features, *derived(features)]), _RULES)
+    scope = Scope(frozenset([*features, *list_derived(features)]), _RULES)
     found = scope.typed(parse(text))
     if found.kind != "bool":
-        raise refused(1, f"the whole must be true or false, it is a {found.kind}")
+        raise make_refusal(1, f"the whole must be true or false, it is a {found.kind}")
     if not scope.needs:
-        raise refused(1, "it asks nothing of the crossing")
+        raise make_refusal(1, "it asks nothing of the crossing")
     if found.steps > DEAREST:
-        raise refused(1, f"may take {found.steps:,} steps, more than {DEAREST:,}")
+        raise make_refusal(1, f"may take {found.steps:,} steps, more than {DEAREST:,}")
     return Checked(found.condition, frozenset(scope.needs), found.steps)
 
 
@@ -81,7 +81,7 @@ def _operation(node: Operation, scope: Scope) -> Typed:
         return Typed(f"({joined})", "bool", steps)
     if node.operator in ("+", "-", "*", "/"):
         return _arithmetic(node, parts, steps)
-    return _compared(node, parts, steps)
+    return _type_comparison(node, parts, steps)
 
 
 def _arithmetic(node: Operation, parts: Sequence[Typed], steps: int) -> Typed:
@@ -97,7 +97,7 @@ def _arithmetic(node: Operation, parts: Sequence[Typed], steps: int) -> Typed:
     return Typed(written, "number", steps, tuple(dict.fromkeys(guards)))
 
 
-def _compared(node: Operation, parts: Sequence[Typed], steps: int) -> Typed:
+def _type_comparison(node: Operation, parts: Sequence[Typed], steps: int) -> Typed:
     left = spelt_alike(node.operands[0], parts[0], parts[1])
     right = spelt_alike(node.operands[1], parts[1], parts[0])
     if node.operator == "in":
@@ -109,7 +109,7 @@ def _compared(node: Operation, parts: Sequence[Typed], steps: int) -> Typed:
     else:
         fits = left.kind == right.kind == "number"
     if not fits:
-        raise refused(node.at, f"{node.operator} between a {left.kind} and a {right.kind}")
+        raise make_refusal(node.at, f"{node.operator} between a {left.kind} and a {right.kind}")
     _chosen(node.operands[0], right)
     _chosen(node.operands[1], left)
     guards = tuple(dict.fromkeys((*left.guards, *right.guards)))
@@ -122,14 +122,14 @@ def _chosen(node: Node, beside: Typed) -> None:
         return
     for item in node.items if isinstance(node, ListOf) else (node,):
         if isinstance(item, Literal) and item.value not in beside.choices:
-            raise refused(item.at, f"it is one of {', '.join(sorted(beside.choices))}")
+            raise make_refusal(item.at, f"it is one of {', '.join(sorted(beside.choices))}")
 
 
 def _want(node: Operation, parts: Sequence[Typed], kind: Either["bool", "number"]) -> None:
     for part in parts:
         if part.kind != kind:
             hint = "; compare it: == 1" if (part.kind, kind) == ("number", "bool") else ""
-            raise refused(node.at, f"{node.operator} of a {part.kind}, not of a {kind}{hint}")
+            raise make_refusal(node.at, f"{node.operator} of a {part.kind}, not of a {kind}{hint}")
 
 
 _RULES: Mapping[type[Node], Callable[..., Typed]] = {

@@ -46,7 +46,7 @@ def _bare(annotation: Any) -> Any:
 _KINDS: dict[Any, Kind] = {str: "text", float: "number", int: "number", bool: "bool"}
 
 
-def _spelling(name: str) -> Callable[[str], str] | None:
+def _folding_of(name: str) -> Callable[[str], str] | None:
     if name in FOLDED:
         return fold
     return str.lower if name == "description" else None
@@ -62,7 +62,7 @@ def _fields(model: type[Record]) -> dict[str, FieldType]:
             found[name] = FieldType("text", choices=frozenset(get_args(bare)))
         else:
             kind: Kind = "texts" if get_origin(bare) is tuple else _KINDS[bare]
-            found[name] = FieldType(kind, _spelling(name))
+            found[name] = FieldType(kind, _folding_of(name))
     return found
 
 
@@ -82,7 +82,7 @@ class Derived:
     meaning: str
 
 
-def _undeclared(weighed_less_gross: float, over_usual: float) -> float:
+def _estimate_undeclared(weighed_less_gross: float, over_usual: float) -> float:
     """Return what the vehicle's usual empty mass leaves of weighbridge less declared gross mass."""
     if not over_usual:
         return math.nan
@@ -92,7 +92,7 @@ def _undeclared(weighed_less_gross: float, over_usual: float) -> float:
 DERIVED: Mapping[str, Derived] = {
     "undeclared_mass_kg": Derived(
         ("weighed_less_gross_kg", "tare_over_usual_of_plate"),
-        _undeclared,
+        _estimate_undeclared,
         "kg",
         "weighbridge mass less declared gross mass less the usual empty mass of this vehicle",
     )
@@ -101,7 +101,7 @@ DERIVED: Mapping[str, Derived] = {
 vehicle too, and the mass of one that was never weighed with papers before is not known."""
 
 
-def derived(names: Iterable[str]) -> list[str]:
+def list_derived(names: Iterable[str]) -> list[str]:
     """Return the derived figures that can be made of these features."""
     known = frozenset(names)
     return [name for name, one in DERIVED.items() if known.issuperset(one.inputs)]

@@ -32,7 +32,7 @@ FLUSH = MINUTE
 COUNTED, FAILED = "profile_counted", "profile_failed"
 
 
-def named(full: str, value: Any, _: Evidence | None) -> str:
+def name_figure(full: str, value: Any, _: Evidence | None) -> str:
     """Say a figure by its name, as nothing better is known here."""
     text = f"{value:,.6g}" if isinstance(value, float) else str(value)
     return f"{full.rpartition('.')[2].replace('_', ' ')}: {text}"
@@ -56,7 +56,7 @@ class ProfileMatcher:
         names: Sequence[str],
         *,
         failed: Callable[[], None] = lambda: None,
-        say: Callable[[str, Any, Evidence | None], str] = named,
+        say: Callable[[str, Any, Evidence | None], str] = name_figure,
     ) -> None:
         """``names`` are those of the features; ``failed`` is told of each failed evaluation.
 
@@ -155,13 +155,13 @@ class ProfileMatcher:
         self, one: _Compiled, known: Mapping[str, Any], evidence: Mapping[str, Evidence]
     ) -> str:
         """Say what of the arrival the profile asked for, as it was."""
-        said = []
+        values = []
         for full in sorted(one.program.needs):
             value = known.get(full.replace(".", "_"))
             if not full.startswith("goods") and value not in (None, []):
                 behind = evidence.get(full.removeprefix("features."))
-                said.append(self._say(full, value, behind))
-        return "; ".join(said[:MOST_FIGURES]) or "the goods fit"
+                values.append(self._say(full, value, behind))
+        return "; ".join(values[:MOST_FIGURES]) or "the goods fit"
 
     def _fits(self, one: _Compiled, values: Any) -> bool:
         try:

@@ -106,7 +106,7 @@ class _Token:
     at: int
 
 
-def refused(at: int, why: str) -> ProfileRefusedError:
+def make_refusal(at: int, why: str) -> ProfileRefusedError:
     """Return the refusal of a text at a place."""
     return ProfileRefusedError(f"position {at}: {why}", at=at)
 
@@ -114,7 +114,7 @@ def refused(at: int, why: str) -> ProfileRefusedError:
 def parse(text: str) -> Node:
     """Return the tree of an expression; raises ``ProfileRefusedError`` with the place."""
     if len(text) > LONGEST:
-        raise refused(1, f"the expression is longer than {LONGEST} characters")
+        raise make_refusal(1, f"the expression is longer than {LONGEST} characters")
     return _Parser(list(_tokens(text))).whole()
 
 
@@ -124,7 +124,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         found = _TOKEN.match(text, place)
         if found is None:
             at = place + len(text[place:]) - len(text[place:].lstrip()) + 1
-            raise refused(at, "nothing of the language begins here")
+            raise make_refusal(at, "nothing of the language begins here")
         kind = str(found.lastgroup)
         yield _Token(kind, found[kind], found.start(kind) + 1)
         if kind == "end":
@@ -140,13 +140,13 @@ class _Parser:
         self._next = 0
         self._depth = 0
         if len(tokens) > 2 * MOST_PARTS:
-            raise refused(tokens[-1].at, f"more than {2 * MOST_PARTS} words and signs")
+            raise make_refusal(tokens[-1].at, f"more than {2 * MOST_PARTS} words and signs")
 
     def whole(self) -> Node:
         """Return the tree of all tokens."""
         found = self._or()
         if self._peek.kind != "end":
-            raise refused(self._peek.at, "an operator or the end was expected")
+            raise make_refusal(self._peek.at, "an operator or the end was expected")
         return found
 
     @property
@@ -163,13 +163,13 @@ class _Parser:
 
     def _expect(self, sign: str) -> None:
         if not self._is(sign):
-            raise refused(self._peek.at, f"{sign} was expected")
+            raise make_refusal(self._peek.at, f"{sign} was expected")
         self._take()
 
     def _or(self) -> Node:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise refused(self._peek.at, f"nests deeper than {DEEPEST} levels")
+            raise make_refusal(self._peek.at, f"nests deeper than {DEEPEST} levels")
         found = self._chain("||", lambda: self._chain("&&", self._relation))
         self._depth -= 1
         return found
@@ -189,7 +189,7 @@ class _Parser:
         operator = self._take()
         right = self._sum()
         if self._is(*RELATIONS):
-            raise refused(self._peek.at, "comparisons do not chain: join them with &&")
+            raise make_refusal(self._peek.at, "comparisons do not chain: join them with &&")
         return Operation(operator.at, operator.text, (left, right))
 
     def _sum(self) -> Node:
@@ -200,7 +200,7 @@ class _Parser:
         while self._is(*operators):
             operator, count = self._take(), count + 1
             if count > DEEPEST:
-                raise refused(operator.at, f"more than {DEEPEST} terms in one sum or product")
+                raise make_refusal(operator.at, f"more than {DEEPEST} terms in one sum or product")
             found = Operation(operator.at, operator.text, (found, part()))
         return found
 
@@ -209,7 +209,7 @@ class _Parser:
             return self._postfix()
         self._depth += 1
         if self._depth > DEEPEST:
-            raise refused(self._peek.at, f"nests deeper than {DEEPEST} levels")
+            raise make_refusal(self._peek.at, f"nests deeper than {DEEPEST} levels")
         operator = self._take()
         found = Operation(operator.at, operator.text, (self._unary(),))
         self._depth -= 1
@@ -221,13 +221,15 @@ class _Parser:
             self._take()
             name = self._take()
             if name.kind != "name":
-                raise refused(name.at, "the name of a field or function was expected")
+                raise make_refusal(name.at, "the name of a field or function was expected")
             if self._is("("):
                 found = self._method(found, name)
             elif isinstance(found, Name):
                 found = Field(found.at, found.name, name.text)
             else:
-                raise refused(name.at, "only crossing, declaration, features and goods have fields")
+                raise make_refusal(
+                    name.at, "only crossing, declaration, features and goods have fields"
+                )
         return found
 
     def _method(self, target: Node, name: _Token) -> Node:
@@ -235,7 +237,9 @@ class _Parser:
         if name.text not in MACROS:
             return Call(name.at, name.text, (target, *arguments))
         if len(arguments) != 2 or not isinstance(arguments[0], Name):
-            raise refused(name.at, f"{name.text} takes a name and a condition: (g, g.field == ...)")
+            raise make_refusal(
+                name.at, f"{name.text} takes a name and a condition: (g, g.field == ...)"
+            )
         return Macro(name.at, name.text, target, arguments[0].name, arguments[1])
 
     def _arguments(self) -> tuple[Node, ...]:
@@ -253,7 +257,7 @@ class _Parser:
         if token.kind == "number":
             return Literal(token.at, float(token.text))
         if token.kind == "text":
-            return Literal(token.at, _unescaped(token))
+            return Literal(token.at, _unescape(token))
         if token.kind == "name":
             if token.text in ("true", "false"):
                 return Literal(token.at, token.text == "true")
@@ -269,7 +273,7 @@ class _Parser:
             self._take()
             sign = -1.0
         if self._peek.kind not in ("number", "text"):
-            raise refused(self._peek.at, "a list holds texts or numbers")
+            raise make_refusal(self._peek.at, "a list holds texts or numbers")
         found = self._primary()
         if sign < 0 and isinstance(found, Literal) and isinstance(found.value, float):
             return Literal(token.at, -found.value)
@@ -288,13 +292,13 @@ class _Parser:
                 items.append(self._literal())
             self._take()
             return ListOf(token.at, tuple(items))
-        raise refused(token.at, "a value was expected")
+        raise make_refusal(token.at, "a value was expected")
 
 
-def _unescaped(token: _Token) -> str:
+def _unescape(token: _Token) -> str:
     def escape(found: re.Match[str]) -> str:
         if found[1] not in _ESCAPES:
-            raise refused(token.at, "this escape is not offered in texts")
+            raise make_refusal(token.at, "this escape is not offered in texts")
         return _ESCAPES[found[1]]
 
     return _ESCAPE.sub(escape, token.text[1:-1])

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
-from engine.criteria.dual_control import Standing, proposal, standings
+from engine.criteria.dual_control import ApprovalState, proposal, standings
 from engine.criteria.match import Match
 from engine.criteria.profiles.parser import LONGEST
 from engine.criteria.profiles.program import program
@@ -83,7 +83,7 @@ class ProfileProposal(Record):
 class Profile:
     """A profile as it stands."""
 
-    standing: Standing
+    standing: ApprovalState
     proposed: ProfileProposal
 
     @property
@@ -135,7 +135,7 @@ def must_be_bearable(
         raise ConflictError("profile", entering.code, why)
 
 
-def read(found: Standing) -> Profile:
+def read(found: ApprovalState) -> Profile:
     """Return a standing with what was proposed."""
     return Profile(found, ProfileProposal.model_validate(found.content, strict=False))
 
@@ -154,7 +154,7 @@ def as_match(profile: Profile, words: str) -> Match:
     )
 
 
-def shown(profile: Profile, as_of: int) -> dict[str, Any]:
+def profile_as_json(profile: Profile, as_of: int) -> dict[str, Any]:
     """Return a profile as JSON values."""
     standing, proposed = profile.standing, profile.proposed
     return {

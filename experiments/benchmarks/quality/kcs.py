@@ -28,7 +28,7 @@ from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from models.array_types import Floats
 from models.config import TrainConfig
-from models.data.build_dataset import dataset, frozen
+from models.data.build_dataset import dataset, freeze_history
 from models.data.dataset import Dataset
 from models.learning.fit import fit
 from models.statistics.intervals import bootstrap
@@ -58,7 +58,7 @@ def _figure(score: Floats, label: Labels, what: str = "ap") -> float:
 
 def _official(tables: Tables) -> list[Row]:
     """Fit before the test period, judge on it, beside peers on the same rows."""
-    known = frozen(tables, labels_before=TEST_FROM)
+    known = freeze_history(tables, labels_before=TEST_FROM)
     plan = Plan(CATALOGUE)
     made = matrix(read_log(known, plan), plan)
     seen, truth = dataset(known, made, labels(known)), dataset(tables, made, labels(tables))
@@ -84,9 +84,11 @@ def _official(tables: Tables) -> list[Row]:
         for name, peer in peers.numeric().items()
     }
     for name, (peer, columns, must) in others.items():
-        said = peer(columns[taught], seen.discrepancy[taught], columns[tested])
-        rows.append(row(f"KCS official: over {name}", "AP ratio", own / _figure(said, label), must))
-        low = _least(ours, said, label)
+        result = peer(columns[taught], seen.discrepancy[taught], columns[tested])
+        rows.append(
+            row(f"KCS official: over {name}", "AP ratio", own / _figure(result, label), must)
+        )
+        low = _least(ours, result, label)
         rows.append(row(f"KCS official: less {name}, low end", "AP", low, ">= -0.01"))
     return rows
 

@@ -114,10 +114,10 @@ def numeric() -> Mapping[str, Peer]:
 
 def _plain(make: Callable[[], object]) -> Peer:
     def said(taught: Rows, label: NDArray[np.int8], asked: Rows) -> Floats:
-        told = ~np.isnan(taught).all(axis=0)  # scikit-learn cannot bin a column without a value
+        is_known = ~np.isnan(taught).all(axis=0)  # scikit-learn cannot bin a column without a value
         model: object = make()
-        model.fit(taught[:, told], label)  # type: ignore[attr-defined]
-        chance = model.predict_proba(asked[:, told])[:, 1]  # type: ignore[attr-defined]
+        model.fit(taught[:, is_known], label)  # type: ignore[attr-defined]
+        chance = model.predict_proba(asked[:, is_known])[:, 1]  # type: ignore[attr-defined]
         return np.asarray(chance, np.float64)
 
     return said

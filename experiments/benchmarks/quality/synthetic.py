@@ -31,7 +31,7 @@ from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from models.array_types import Floats
 from models.config import TrainConfig
-from models.data.build_dataset import dataset, frozen
+from models.data.build_dataset import dataset, freeze_history
 from models.data.dataset import TARGETS, Dataset
 from models.learning.fit import fit
 from models.scoring.risk import risk
@@ -96,17 +96,17 @@ def _quarter(seed: int) -> Quarter:
         tables = read_folder(folder).tables
         truth = pa_csv.read_csv(folder / "truth.csv")
     begins = int(pc.max(tables.crossings["arrived_at"]).as_py()) - QUARTER
-    known = frozen(tables, labels_before=begins)
+    known = freeze_history(tables, labels_before=begins)
     plan = Plan(CATALOGUE)
     seen = dataset(known, matrix(read_log(known, plan), plan), labels(known))
     asked = (seen.arrived_at >= begins) & (seen.direction == "entry")
     place = pc.index_in(seen.crossing_id[asked].tolist(), truth["crossing_id"])
-    told = truth.take(place)
+    result = truth.take(place)
 
     def true(column: str) -> Floats:
-        return np.asarray(pc.fill_null(told[column], 0).to_numpy(), np.float64)
+        return np.asarray(pc.fill_null(result[column], 0).to_numpy(), np.float64)
 
-    said = {
+    fields = {
         TRUTH: _risk(true("p_seizure"), true("p_discrepancy")),
         OURS: _modelled(seen, asked, begins),
         PLAIN: _modelled(_without_history(seen), asked, begins),
@@ -116,7 +116,7 @@ def _quarter(seed: int) -> Quarter:
         name: within_capacity(
             one, seen.post[asked], seen.arrived_at[asked], capacity=CAPACITY, seed=seed
         )
-        for name, one in said.items()
+        for name, one in fields.items()
     }
     load = true("carries") > 0
     return Quarter(load | (true("discrepancy") > 0), load, chosen)

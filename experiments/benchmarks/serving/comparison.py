@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from experiments.benchmarks.serving.deployment import BATCH, Deployment, nothings
 from experiments.benchmarks.serving.peer_models import PLAIN, command, environment
 from experiments.support.benchmark_harness import Row, row
-from experiments.support.http_client import Line, get, post
+from experiments.support.http_client import HttpConnection, get, post
 from experiments.support.processes import Server
 
 CONNECTIONS = 16
@@ -144,7 +144,7 @@ async def drive(server: Server, asked: Iterator[bytes], setting: Setting) -> Tur
     until = time.perf_counter() + TURN_SECONDS
 
     async def one() -> None:
-        async with Line(server.port) as line:
+        async with HttpConnection(server.port) as line:
             while (began := time.perf_counter()) < until:
                 status, body = await line.ask(next(asked))
                 if status >= 300:

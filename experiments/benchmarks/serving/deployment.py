@@ -18,7 +18,7 @@ from engine.domain.time_units import DAY, SystemClock, moment
 from engine.errors import NotEnoughDataError
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.benchmarks.serving.peer_models import save
-from experiments.support.arrivals import Sent, endless
+from experiments.support.arrivals import SentArrivals, endless
 from experiments.support.held_out_shift import cut, opening
 from experiments.support.http_client import post
 from experiments.synthetic.records.writer import write
@@ -80,7 +80,7 @@ def nothings() -> Iterator[bytes]:
     return cycle([post("/nothing", b"{}")])
 
 
-def _array(sent: Iterator[Sent]) -> bytes:
+def _array(sent: Iterator[SentArrivals]) -> bytes:
     return b"[" + b",".join(next(sent).body for _ in range(BATCH)) + b"]"
 
 

@@ -20,8 +20,8 @@ from engine.storage.home import Home
 from experiments.benchmarks.serving.comparison import CONNECTIONS, TURNS, Contest, free_port
 from experiments.benchmarks.serving.deployment import Deployment, deploy
 from experiments.benchmarks.serving.peer_models import estimators
-from experiments.support.benchmark_harness import Row, interleaved, row, times_faster
-from experiments.support.http_client import Line, get
+from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
+from experiments.support.http_client import HttpConnection, get
 from experiments.support.processes import Server
 from models.bundle.bundle import read_verify_key
 from models.bundle.scorer import Scorer
@@ -59,7 +59,7 @@ def one_row(made: Deployment) -> Row:
                 estimator.predict_proba(one)
 
     with threadpool_limits(1):  # its threads only get into each other's way on one row
-        seconds = interleaved({"ours": ours, "peer": peer}, TURNS)
+        seconds = run_in_turns({"ours": ours, "peer": peer}, TURNS)
     faster = times_faster(seconds, "ours", "peer")
     return row(
         "one distinct row scored, against scikit-learn predict_proba", "times", faster, ">= 15"
@@ -96,7 +96,7 @@ async def _send(port: int, asked: Iterator[bytes], number: int) -> None:
     left = iter(range(number))
 
     async def drive() -> None:
-        async with Line(port) as line:
+        async with HttpConnection(port) as line:
             for _ in left:
                 status, body = await line.ask(next(asked))
                 if status != 201:

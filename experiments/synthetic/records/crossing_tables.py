@@ -29,7 +29,7 @@ from experiments.synthetic.world.network import (
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class CrossingRows:
     """One entry a crossing that is kept, in order of arrival."""
 
     trip: Ints
@@ -45,7 +45,7 @@ class Rows:
         return np.maximum(self.arrived_at, self.recorded_at)
 
 
-def rows(world: World) -> Rows | None:
+def rows(world: World) -> CrossingRows | None:
     """Return the crossings to keep, None if there are too few."""
     plan, config = world.plan, world.plan.config
     rng = config.rng("records")
@@ -68,7 +68,7 @@ def rows(world: World) -> Rows | None:
     order = order[-config.crossings :]
     trip, is_entry = trip[order], is_entry[order]
     anchor = is_entry | (plan.entry_post[trip] < 0)
-    return Rows(
+    return CrossingRows(
         trip, is_entry, arrived[order], recorded[order], anchor & plan.cargo.is_declared[trip]
     )
 
@@ -97,13 +97,13 @@ def crossing_ids(world: World, which: Ints) -> pa.Array:
     return data_errors.blank(found, np.asarray(which) < 0)
 
 
-def declaration_ids(world: World, kept: Rows) -> tuple[Ints, pa.Array]:
+def declaration_ids(world: World, kept: CrossingRows) -> tuple[Ints, pa.Array]:
     """Return the trips that are declared, in order, and their declarations' ids."""
     trip = kept.trip[kept.carries_declaration]
     return trip, text(np.arange(len(trip)), f"d{world.plan.config.seed}-", 8)
 
 
-def crossings(world: World, kept: Rows) -> pa.Table:
+def crossings(world: World, kept: CrossingRows) -> pa.Table:
     """Return the crossings as records."""
     plan = world.plan
     rng = plan.config.rng("crossing fields")
@@ -156,7 +156,7 @@ def _company_ids(rng: np.random.Generator, count: int) -> pa.Array:
 
 
 def _marks(
-    world: World, kept: Rows, given: tuple[np.random.Generator, Ints]
+    world: World, kept: CrossingRows, given: tuple[np.random.Generator, Ints]
 ) -> tuple[pa.Array, pa.Array, pa.Array]:
     """Return plates, trailer plates and VINs as read at each crossing."""
     rng, post = given
@@ -165,7 +165,7 @@ def _marks(
     count, make = len(plan.vehicles.carrier), plan.config.rng("marks")
     painted = painted_plates(world)
     which = plate_numbers(world, kept.trip)
-    all_plates = pa.array(vehicle_identifiers.styled(painted))
+    all_plates = pa.array(vehicle_identifiers.style_plates(painted))
     reading = all_plates.take(pa.array(data_errors.styles(rng, post) * len(painted) + which))
     plate = data_errors.blank(
         data_errors.misread(rng, reading), data_errors.some(rng, n, data_errors.NO_PLATE)
@@ -173,7 +173,9 @@ def _marks(
     towed = np.where(
         kept.is_entry, plan.habits.trailer[kept.trip], plan.habits.exit_trailer[kept.trip]
     )
-    all_trailers = pa.array(vehicle_identifiers.styled(vehicle_identifiers.trailers(make, count)))
+    all_trailers = pa.array(
+        vehicle_identifiers.style_plates(vehicle_identifiers.trailers(make, count))
+    )
     trailer = all_trailers.take(
         pa.array(data_errors.styles(rng, post) * count + np.maximum(towed, 0))
     )
@@ -212,7 +214,7 @@ def _drivers(world: World, trip: Ints, rng: np.random.Generator) -> pa.Array:
     )
 
 
-def _seals(world: World, kept: Rows) -> pa.Array:
+def _seals(world: World, kept: CrossingRows) -> pa.Array:
     plan = world.plan
     rng = plan.config.rng("seals")
     n = len(plan.calls.vehicle)

@@ -8,7 +8,7 @@ from engine.domain.records import PLACES
 from engine.domain.time_units import HOUR
 from experiments.synthetic.config import Bools, Ints
 from experiments.synthetic.records import crossing_tables, data_errors
-from experiments.synthetic.records.crossing_tables import Rows, names, text, times
+from experiments.synthetic.records.crossing_tables import CrossingRows, names, text, times
 from experiments.synthetic.unfolding import inspections as unfolding_inspections
 from experiments.synthetic.unfolding.historical_policy import BASES
 from experiments.synthetic.unfolding.world_simulation import World
@@ -21,7 +21,7 @@ from experiments.synthetic.world.world_plan import entry_country
 FREE_TRADE = np.isin(COUNTRIES, ("UZ", "KZ", "KG", "TJ", "RU", "BY"))
 
 
-def declarations(world: World, kept: Rows) -> pa.Table:
+def declarations(world: World, kept: CrossingRows) -> pa.Table:
     """Return the declarations of the crossings that are kept."""
     plan, lanes = world.plan, world.plan.lanes
     rng = plan.config.rng("declaration fields")
@@ -70,7 +70,7 @@ def _parties(world: World, who: str, lane: Ints, missing: float) -> pa.Array:
     )
 
 
-def goods_items(world: World, kept: Rows) -> pa.Table:
+def goods_items(world: World, kept: CrossingRows) -> pa.Table:
     """Return the goods items of the declarations that are kept."""
     plan, items = world.plan, world.plan.items
     rng = plan.config.rng("item fields")
@@ -119,7 +119,7 @@ def _hs_codes(line: Ints, digits: Ints, unknown: Bools) -> pa.Array:
     return pc.if_else(pa.array(unknown), pa.scalar("9899990000"), found)
 
 
-def inspections(world: World, kept: Rows) -> tuple[pa.Table, Ints]:
+def inspections(world: World, kept: CrossingRows) -> tuple[pa.Table, Ints]:
     """Return the acts known before the end, and each act's number there (-1 where left out)."""
     plan, acts = world.plan, world.acts
     place, known = _entry_place(world, kept)
@@ -142,11 +142,11 @@ def inspections(world: World, kept: Rows) -> tuple[pa.Table, Ints]:
             "started_at": times(np.where(lapses, -1, acts.started_at[keep])),
             "completed_at": times(np.where(lapses, -1, acts.completed_at[keep])),
             "recorded_at": times(recorded[keep]),
-            "methods": _joined(unfolding_inspections.METHODS, acts.methods[keep]),
+            "methods": _join_options(unfolding_inspections.METHODS, acts.methods[keep]),
             "minutes": data_errors.blank(
                 pa.array(acts.minutes[keep]), data_errors.some(rng, n, 0.06)
             ),
-            "places_searched": _joined(PLACES, acts.places[keep]),
+            "places_searched": _join_options(PLACES, acts.places[keep]),
             "outcome": names(
                 ("clear", "discrepancy", "seizure"), acts.outcome[keep].astype(np.int64)
             ),
@@ -155,7 +155,7 @@ def inspections(world: World, kept: Rows) -> tuple[pa.Table, Ints]:
     return table, number
 
 
-def _entry_place(world: World, kept: Rows) -> tuple[Ints, Ints]:
+def _entry_place(world: World, kept: CrossingRows) -> tuple[Ints, Ints]:
     """Return each trip's entry crossing (-1 where none is kept), and when it was known."""
     n = len(world.plan.calls.vehicle)
     place, known = np.full(n, -1), np.zeros(n, np.int64)
@@ -165,14 +165,14 @@ def _entry_place(world: World, kept: Rows) -> tuple[Ints, Ints]:
     return place, known
 
 
-def _joined(options: tuple[str, ...], chosen: Bools) -> pa.Array:
+def _join_options(options: tuple[str, ...], chosen: Bools) -> pa.Array:
     """Return the chosen options of each row as one cell; null where there are none."""
     cells = [";".join(n for n, c in zip(options, row, strict=True) if c) for row in chosen.tolist()]
     found = pa.array(cells, pa.string())
     return data_errors.blank(found, np.asarray(~chosen.any(axis=1)))
 
 
-def seizures(world: World, kept: Rows, *, act_number: Ints) -> pa.Table:
+def seizures(world: World, kept: CrossingRows, *, act_number: Ints) -> pa.Table:
     """Return the seizures known before the end."""
     plan, found = world.plan, world.seizures
     rng = plan.config.rng("seizure fields")
@@ -207,7 +207,7 @@ def seizures(world: World, kept: Rows, *, act_number: Ints) -> pa.Table:
     )
 
 
-def _known_seizures(world: World, kept: Rows, act_number: Ints) -> tuple[Ints, Ints, Ints]:
+def _known_seizures(world: World, kept: CrossingRows, act_number: Ints) -> tuple[Ints, Ints, Ints]:
     """Return which seizures are known, each one's act, and the crossing that it names (or -1)."""
     found = world.seizures
     place, _ = _entry_place(world, kept)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from experiments.synthetic.config import Ints
 from experiments.synthetic.records import data_errors
-from experiments.synthetic.records.crossing_tables import Rows, crossing_ids, names, text
+from experiments.synthetic.records.crossing_tables import CrossingRows, crossing_ids, names, text
 from experiments.synthetic.unfolding import inspections
 from experiments.synthetic.unfolding.world_simulation import World
 from experiments.synthetic.world.concealment import WAYS
@@ -20,7 +20,7 @@ ROLES = ("ordinary", "run", "escort")
 WRONGS = tuple(inspections.KINDS[kind] for kind in range(1, 5))
 
 
-def truth(world: World, kept: Rows) -> pa.Table:
+def truth(world: World, kept: CrossingRows) -> pa.Table:
     """Return one row a crossing; propensities stand on entries alone."""
     plan, trip = world.plan, kept.trip
     carries = plan.loads.carries[trip]
@@ -55,7 +55,7 @@ def truth(world: World, kept: Rows) -> pa.Table:
     )
 
 
-def _basis(world: World, kept: Rows) -> Ints:
+def _basis(world: World, kept: CrossingRows) -> Ints:
     """Return why each entry was searched; -1 where it was not, and for exits."""
     basis = np.full(len(world.plan.calls.vehicle), -1)
     basis[world.acts.row] = world.acts.basis

@@ -15,8 +15,8 @@ from pyarrow import csv
 from engine.domain.time_units import micros
 from experiments.synthetic.config import Config
 from experiments.synthetic.records import crossing_tables, document_tables, ground_truth
-from experiments.synthetic.unfolding.historical_policy import Historical
-from experiments.synthetic.unfolding.world_simulation import Progress, World, unfold
+from experiments.synthetic.unfolding.historical_policy import HistoricalPolicy
+from experiments.synthetic.unfolding.world_simulation import Progress, World, simulate_world
 from experiments.synthetic.world.network import network_toml
 from experiments.synthetic.world.world_plan import plan
 
@@ -55,14 +55,16 @@ class Records:
 
 def generate(config: Config, *, progress: Progress | None = None) -> World:
     """Return a world whose past was searched by the historical policy."""
-    return _grown(config, progress)[0]
+    return _grow_world(config, progress)[0]
 
 
-def _grown(config: Config, progress: Progress | None) -> tuple[World, crossing_tables.Rows]:
+def _grow_world(
+    config: Config, progress: Progress | None
+) -> tuple[World, crossing_tables.CrossingRows]:
     trips = config.crossings * TRIPS_A_CROSSING
     while True:
         drawn = plan(config, trips)
-        world = unfold(drawn, Historical(drawn), progress=progress)
+        world = simulate_world(drawn, HistoricalPolicy(drawn), progress=progress)
         kept = crossing_tables.rows(world)
         if kept is not None:
             return world, kept
@@ -77,7 +79,7 @@ def records(world: World) -> Records:
     return _records(world, kept)
 
 
-def _records(world: World, kept: crossing_tables.Rows) -> Records:
+def _records(world: World, kept: crossing_tables.CrossingRows) -> Records:
     acts, number = document_tables.inspections(world, kept)
     return Records(
         crossings=crossing_tables.crossings(world, kept),
@@ -103,7 +105,7 @@ def write(
     ``progress`` is called with (days done, days in all).
     """
     config = Config(crossings, seed, micros(end or DEFAULT_END), days or DEFAULT_DAYS)
-    world, kept = _grown(config, progress)
+    world, kept = _grow_world(config, progress)
     made = _records(world, kept)
     out.mkdir(parents=True, exist_ok=True)
     rows = {}

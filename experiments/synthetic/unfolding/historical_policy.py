@@ -16,7 +16,7 @@ from engine.domain.time_units import HOUR
 from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.world.network import PAIRS, POSTS, TRUCK, VAN
 from experiments.synthetic.world.trips import RUN
-from experiments.synthetic.world.world_plan import Plan
+from experiments.synthetic.world.world_plan import WorldPlan
 
 BASES = ("random", "score", "officer", "counterpart")
 RANDOM, SCORE, OFFICER, COUNTERPART = range(4)
@@ -50,7 +50,7 @@ class Results:
     """0 clear, 1 discrepancy, 2 seizure."""
 
 
-class Policy(Protocol):
+class InspectionPolicy(Protocol):
     """Chooses whom to search; sees only what was known by the morning."""
 
     def choose(self, rows: Ints) -> Choice:
@@ -62,10 +62,10 @@ class Policy(Protocol):
         ...
 
 
-class Historical:
+class HistoricalPolicy:
     """The policy of the past: a random stream, an officer's score, picks by eye and by word."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: WorldPlan) -> None:
         rng = plan.config.rng("officers")
         n = len(plan.calls.vehicle)
         self.plan = plan
@@ -131,7 +131,7 @@ class Historical:
         return np.asarray(norm, dtype=np.float64)
 
 
-def _looks(plan: Plan) -> Floats:
+def _looks(plan: WorldPlan) -> Floats:
     """Add up what an officer can see on arrival, with an officer's weights."""
     ways, cargo, loads = plan.habits, plan.cargo, plan.loads
     kind = plan.vehicles.vehicle_class[plan.calls.vehicle]

@@ -22,7 +22,7 @@ from experiments.synthetic.world.cargo import (
 )
 from experiments.synthetic.world.concealment import WAYS
 from experiments.synthetic.world.network import BUS, CAR, POSTS, TRUCK, WAGON
-from experiments.synthetic.world.world_plan import Plan
+from experiments.synthetic.world.world_plan import WorldPlan
 
 METHODS = ("documents", "weighing", "xray", "canine", "physical")
 DOCUMENTS, WEIGHING, XRAY, CANINE, PHYSICAL = range(5)
@@ -100,7 +100,7 @@ CLASS_PLACES = has_place()
 
 
 def search(
-    plan: Plan,
+    plan: WorldPlan,
     rng: np.random.Generator,
     *,
     rows: Ints,
@@ -126,7 +126,7 @@ def search(
         rate = np.where(COVERS[method][PLACE_GROUP] > 0, rate, 0.0)
         seen = rng.random((len(rows), len(PLACES))) < rate
         covered[:, method] = seen & methods[:, method, None] & CLASS_PLACES[kind]
-    found = _found(rng, plan.loads.carries[rows], covered, place=HIDING_PLACE[hiding[rows]])
+    found = _draw_finds(rng, plan.loads.carries[rows], covered, place=HIDING_PLACE[hiding[rows]])
     kind_of_wrong = plan.cargo.discrepancy[rows]
     chance = 1.0 - np.where(methods, 1.0 - NOTICES.T[kind_of_wrong], 1.0).prod(axis=1)
     noticed = (kind_of_wrong != NONE) & (rng.random(len(rows)) < chance)
@@ -149,7 +149,7 @@ def search(
 
 
 def _methods(
-    rng: np.random.Generator, plan: Plan, given: tuple[Ints, NDArray[np.int8], Ints]
+    rng: np.random.Generator, plan: WorldPlan, given: tuple[Ints, NDArray[np.int8], Ints]
 ) -> Bools:
     rows, basis, kind = given
     n = len(rows)
@@ -169,7 +169,7 @@ def _methods(
     return methods
 
 
-def _found(rng: np.random.Generator, carries: Bools, covered: Bools, *, place: Ints) -> Bools:
+def _draw_finds(rng: np.random.Generator, carries: Bools, covered: Bools, *, place: Ints) -> Bools:
     here = covered[np.arange(len(place)), :, place]
     chance = 1.0 - np.where(here, 1.0 - FINDS[:, PLACE_GROUP[place]].T, 1.0).prod(axis=1)
     return np.asarray(carries & (rng.random(len(place)) < chance))

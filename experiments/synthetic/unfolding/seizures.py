@@ -12,7 +12,7 @@ import numpy as np
 from engine.domain.time_units import DAY, HOUR
 from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.unfolding import inspections
-from experiments.synthetic.world.world_plan import Plan
+from experiments.synthetic.world.world_plan import WorldPlan
 
 SURFACES = 0.04
 """Chance that an undetected load is seized inland: about three finds in ten [assumed]."""
@@ -37,7 +37,7 @@ class Seizures:
 class Inland:
     """Loads that surface inland."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: WorldPlan) -> None:
         rng = plan.config.rng("inland")
         n = len(plan.calls.vehicle)
         self.plan = plan
@@ -58,7 +58,7 @@ class Inland:
         return [(row, int(self.seized_at[row])) for row in missed]
 
 
-def _next_trip(plan: Plan) -> Ints:
+def _next_trip(plan: WorldPlan) -> Ints:
     """Return when each trip's vehicle could next be on the road: its next departure.
 
     A run and the ordinary trip whose place it takes never both happen.
@@ -78,7 +78,7 @@ def _next_trip(plan: Plan) -> Ints:
     return np.asarray(np.where(is_twin, following[1], following[0]), dtype=np.int64)
 
 
-def collect(plan: Plan, acts: inspections.Acts, inland: Inland) -> Seizures:
+def collect(plan: WorldPlan, acts: inspections.Acts, inland: Inland) -> Seizures:
     """Return all seizures: those of acts, those inland, and some of strangers."""
     rng = plan.config.rng("seizures")
     made = np.flatnonzero(acts.outcome == inspections.SEIZURE)

@@ -10,7 +10,7 @@ import numpy as np
 from engine.domain.time_units import DAY
 from experiments.synthetic.config import Bools, Ints
 from experiments.synthetic.world.cargo import NONE
-from experiments.synthetic.world.world_plan import Plan
+from experiments.synthetic.world.world_plan import WorldPlan
 
 CAREFUL = 0.25
 """Finds after which the traders of a lane are careful."""
@@ -21,7 +21,7 @@ CAREFUL_DAYS = 45.0
 class Traders:
     """Who is careful while days go by: lanes, and vehicles that trade without papers."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: WorldPlan) -> None:
         rng = plan.config.rng("traders' nerves")
         n = len(plan.calls.vehicle)
         lane, lanes = plan.habits.lane, len(plan.lanes.group)

@@ -14,12 +14,12 @@ import numpy as np
 from engine.domain.time_units import DAY
 from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.unfolding import inspections, seizures
-from experiments.synthetic.unfolding.historical_policy import Policy, Results
+from experiments.synthetic.unfolding.historical_policy import InspectionPolicy, Results
 from experiments.synthetic.unfolding.trader_reactions import Traders
 from experiments.synthetic.world.concealment import MOVES
 from experiments.synthetic.world.smuggling_rings import FRONTS
 from experiments.synthetic.world.trips import DRY_RUNS, ESCORT, ORDINARY
-from experiments.synthetic.world.world_plan import Plan
+from experiments.synthetic.world.world_plan import WorldPlan
 
 Progress = Callable[[int, int], None]
 DRIVER_HELD_DAYS = 75
@@ -29,7 +29,7 @@ DRIVER_HELD_DAYS = 75
 class World:
     """A plan, and what became of it."""
 
-    plan: Plan
+    plan: WorldPlan
     happens: Bools
     """Per trip of the plan."""
     p_seizure: Floats
@@ -47,7 +47,7 @@ class World:
 class Underworld:
     """The state of the circles while days go by."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: WorldPlan) -> None:
         rng = plan.config.rng("underworld")
         self.plan = plan
         n = len(plan.calls.vehicle)
@@ -119,7 +119,9 @@ class Underworld:
                 self.working[circle] = (self.working[circle] + 1) % FRONTS
 
 
-def unfold(plan: Plan, policy: Policy, *, progress: Progress | None = None) -> World:
+def simulate_world(
+    plan: WorldPlan, policy: InspectionPolicy, *, progress: Progress | None = None
+) -> World:
     """Let the days go by under a policy."""
     n, config = len(plan.calls.vehicle), plan.config
     below, above, inland = Underworld(plan), Traders(plan), seizures.Inland(plan)

@@ -31,7 +31,7 @@ OWN_TRAILER = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ConcealmentMethod:
     """One way of hiding."""
 
     code: str
@@ -49,31 +49,31 @@ class Way:
 
 
 WAYS = (
-    Way("among_goods", "cargo.among", "TVW", 1.8, 800, cover="BSPC"),
-    Way("inside_goods", "cargo.inside", "TW", 1.0, 300, cover="SC"),
-    Way("disguised", "cargo.disguised", "TW", 1.2, 800, cover="BP"),
-    Way("packaging", "cargo.packaging", "TV", 0.8, 80, cover="PC"),
-    Way("double_floor", "trailer.floor", "T", 1.0, 250, is_built=True),
-    Way("false_wall", "trailer.front_wall", "T", 0.8, 400, is_built=True),
-    Way("side_cavity", "trailer.sides", "T", 0.7, 200, is_built=True),
-    Way("trailer_roof", "trailer.roof", "T", 0.5, 120, is_built=True),
-    Way("door_leaf", "trailer.doors", "T", 0.5, 40),
-    Way("refrigeration_unit", "trailer.refrigeration", "T", 0.5, 60),
-    Way("magnet", "chassis.underbody", "TVBCW", 1.4, 10),
-    Way("frame_cavity", "chassis.frame", "TVWC", 0.7, 60),
-    Way("spare_wheel", "chassis.spare_wheel", "TVC", 0.7, 35),
-    Way("tyre", "chassis.tyre", "TVC", 0.6, 40),
-    Way("air_tank", "chassis.air_tank", "TB", 0.5, 25),
-    Way("axle", "chassis.axle", "TW", 0.4, 25),
-    Way("false_tank", "fuel.false_tank", "TB", 0.6, 150, is_built=True),
-    Way("fuel_tank", "fuel.tank", "TVCB", 0.8, 90),
-    Way("cab_cavity", "cab.roof", "TVB", 0.6, 30),
-    Way("bunk", "cab.bunk", "T", 0.4, 40),
-    Way("dashboard", "cab.dash", "CVB", 0.7, 8),
-    Way("seat", "cab.seat", "CBV", 0.7, 20),
-    Way("luggage", "cab.bags", "CBV", 1.0, 40),
-    Way("engine_bay", "engine.bay", "CVB", 0.5, 8),
-    Way("body", "person", "BC", 0.6, 2),
+    ConcealmentMethod("among_goods", "cargo.among", "TVW", 1.8, 800, cover="BSPC"),
+    ConcealmentMethod("inside_goods", "cargo.inside", "TW", 1.0, 300, cover="SC"),
+    ConcealmentMethod("disguised", "cargo.disguised", "TW", 1.2, 800, cover="BP"),
+    ConcealmentMethod("packaging", "cargo.packaging", "TV", 0.8, 80, cover="PC"),
+    ConcealmentMethod("double_floor", "trailer.floor", "T", 1.0, 250, is_built=True),
+    ConcealmentMethod("false_wall", "trailer.front_wall", "T", 0.8, 400, is_built=True),
+    ConcealmentMethod("side_cavity", "trailer.sides", "T", 0.7, 200, is_built=True),
+    ConcealmentMethod("trailer_roof", "trailer.roof", "T", 0.5, 120, is_built=True),
+    ConcealmentMethod("door_leaf", "trailer.doors", "T", 0.5, 40),
+    ConcealmentMethod("refrigeration_unit", "trailer.refrigeration", "T", 0.5, 60),
+    ConcealmentMethod("magnet", "chassis.underbody", "TVBCW", 1.4, 10),
+    ConcealmentMethod("frame_cavity", "chassis.frame", "TVWC", 0.7, 60),
+    ConcealmentMethod("spare_wheel", "chassis.spare_wheel", "TVC", 0.7, 35),
+    ConcealmentMethod("tyre", "chassis.tyre", "TVC", 0.6, 40),
+    ConcealmentMethod("air_tank", "chassis.air_tank", "TB", 0.5, 25),
+    ConcealmentMethod("axle", "chassis.axle", "TW", 0.4, 25),
+    ConcealmentMethod("false_tank", "fuel.false_tank", "TB", 0.6, 150, is_built=True),
+    ConcealmentMethod("fuel_tank", "fuel.tank", "TVCB", 0.8, 90),
+    ConcealmentMethod("cab_cavity", "cab.roof", "TVB", 0.6, 30),
+    ConcealmentMethod("bunk", "cab.bunk", "T", 0.4, 40),
+    ConcealmentMethod("dashboard", "cab.dash", "CVB", 0.7, 8),
+    ConcealmentMethod("seat", "cab.seat", "CBV", 0.7, 20),
+    ConcealmentMethod("luggage", "cab.bags", "CBV", 1.0, 40),
+    ConcealmentMethod("engine_bay", "engine.bay", "CVB", 0.5, 8),
+    ConcealmentMethod("body", "person", "BC", 0.6, 2),
 )
 BULK, SOLID, POWDER, CARTONS = range(4)
 """Families of goods: sacks and heaps; solid things; powders and liquids; what comes packed."""
@@ -127,7 +127,7 @@ def order(rng: np.random.Generator, circles: int) -> Ints:
     return np.asarray(np.argsort(np.argsort(-taste, axis=1), axis=1), dtype=np.int64)
 
 
-def allowed(rng: np.random.Generator, journey: Journey) -> Bools:
+def draw_allowed(rng: np.random.Generator, journey: Journey) -> Bools:
     """Draw which ways each journey allows, shape (loads, ways); at least one."""
     kind, n = journey.vehicle_class, len(journey.kg)
     share = np.where(journey.seal_changed, REACHED_SEAL_CHANGED, REACHED_SEAL_INTACT)
@@ -142,7 +142,7 @@ def allowed(rng: np.random.Generator, journey: Journey) -> Bools:
     return np.asarray(np.where(fits.any(axis=1, keepdims=True), fits, has & roomiest))
 
 
-def drawn(rng: np.random.Generator, journey: Journey, may: Bools) -> Ints:
+def draw_method(rng: np.random.Generator, journey: Journey, may: Bools) -> Ints:
     """Draw one of the ways allowed, for whoever keeps to none."""
     worth = np.minimum(1.0, 25.0 * journey.kg[:, None] / _ROOM[journey.vehicle_class])
     # Nobody builds a floor for a pouch.
@@ -152,7 +152,7 @@ def drawn(rng: np.random.Generator, journey: Journey, may: Bools) -> Ints:
     return np.asarray((total <= u[:, None]).sum(axis=1), dtype=np.int64)
 
 
-def ranked(places: Ints, may: Bools, *, first: Ints) -> NDArray[np.int8]:
+def rank_methods(places: Ints, may: Bools, *, first: Ints) -> NDArray[np.int8]:
     """Return the ways allowed in each circle's order, -1 after the last; ``first`` before all.
 
     ``first`` is -1 where the circle keeps to its order.
@@ -166,6 +166,6 @@ def ranked(places: Ints, may: Bools, *, first: Ints) -> NDArray[np.int8]:
     return np.where(np.arange(len(WAYS)) < counts[:, None], ways, -1).astype(np.int8)
 
 
-def held(kg: Floats, vehicle_class: Ints, way: Ints) -> Floats:
+def fit_quantity(kg: Floats, vehicle_class: Ints, way: Ints) -> Floats:
     """Return how much of each load travels: what its place holds."""
     return np.asarray(np.minimum(kg, _ROOM[vehicle_class, way]))

@@ -18,7 +18,7 @@ GOODS_CLASSES = (VAN, TRUCK, WAGON)
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class SyntheticPost:
     """One post: where it is and what it has."""
 
     code: str
@@ -36,7 +36,7 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PostPair:
     """Two posts that face each other (``b`` is -1 where the other side is not in the network)."""
 
     a: int
@@ -53,41 +53,41 @@ class Pair:
 
 
 POSTS = (
-    Post("UZ-OYB", "Oybek", "UZ", True, True, "compact"),
-    Post("TJ-FOT", "Fotehobod", "TJ", False, True, "cyrillic"),
-    Post("UZ-SAR", "Sariosiyo", "UZ", False, True, "spaced"),
-    Post("TJ-DUS", "Dusti", "TJ", False, False, "spaced"),
-    Post("UZ-AYR", "Ayritom", "UZ", True, True, "compact"),
-    Post("AF-HAI", "Hairatan", "AF", False, False, "dashed"),
-    Post("UZ-DUS", "Dustlik", "UZ", True, True, "spaced"),
-    Post("KG-DOS", "Dostuk", "KG", False, True, "cyrillic"),
-    Post("UZ-KUD", "Kudukli (rail)", "UZ", True, True, "compact"),
-    Post("TJ-PAK", "Pakhtaobod (rail)", "TJ", False, False, "compact"),
-    Post("UZ-ALA", "Alat", "UZ", True, True, "dashed"),
-    Post("TM-FAR", "Farap", "TM", False, False, "spaced"),
-    Post("UZ-YAL", "Yallama", "UZ", True, True, "compact"),
-    Post("KZ-KON", "B. Konysbaev", "KZ", True, True, "compact"),
-    Post("KZ-KOR", "Kordai", "KZ", True, True, "compact"),
-    Post("KG-AKZ", "Ak-Zhol", "KG", False, True, "lower"),
-    Post("KZ-SYP", "Sypatai Batyr", "KZ", False, False, "spaced"),
-    Post("KG-CHA", "Chaldybar", "KG", False, False, "cyrillic"),
-    Post("TJ-NPJ", "Nizhniy Panj", "TJ", True, True, "spaced"),
-    Post("AF-SHB", "Sherkhan Bandar", "AF", False, False, "dashed"),
-    Post("KG-KAI", "Kaindy (rail)", "KG", False, True, "compact"),
+    SyntheticPost("UZ-OYB", "Oybek", "UZ", True, True, "compact"),
+    SyntheticPost("TJ-FOT", "Fotehobod", "TJ", False, True, "cyrillic"),
+    SyntheticPost("UZ-SAR", "Sariosiyo", "UZ", False, True, "spaced"),
+    SyntheticPost("TJ-DUS", "Dusti", "TJ", False, False, "spaced"),
+    SyntheticPost("UZ-AYR", "Ayritom", "UZ", True, True, "compact"),
+    SyntheticPost("AF-HAI", "Hairatan", "AF", False, False, "dashed"),
+    SyntheticPost("UZ-DUS", "Dustlik", "UZ", True, True, "spaced"),
+    SyntheticPost("KG-DOS", "Dostuk", "KG", False, True, "cyrillic"),
+    SyntheticPost("UZ-KUD", "Kudukli (rail)", "UZ", True, True, "compact"),
+    SyntheticPost("TJ-PAK", "Pakhtaobod (rail)", "TJ", False, False, "compact"),
+    SyntheticPost("UZ-ALA", "Alat", "UZ", True, True, "dashed"),
+    SyntheticPost("TM-FAR", "Farap", "TM", False, False, "spaced"),
+    SyntheticPost("UZ-YAL", "Yallama", "UZ", True, True, "compact"),
+    SyntheticPost("KZ-KON", "B. Konysbaev", "KZ", True, True, "compact"),
+    SyntheticPost("KZ-KOR", "Kordai", "KZ", True, True, "compact"),
+    SyntheticPost("KG-AKZ", "Ak-Zhol", "KG", False, True, "lower"),
+    SyntheticPost("KZ-SYP", "Sypatai Batyr", "KZ", False, False, "spaced"),
+    SyntheticPost("KG-CHA", "Chaldybar", "KG", False, False, "cyrillic"),
+    SyntheticPost("TJ-NPJ", "Nizhniy Panj", "TJ", True, True, "spaced"),
+    SyntheticPost("AF-SHB", "Sherkhan Bandar", "AF", False, False, "dashed"),
+    SyntheticPost("KG-KAI", "Kaindy (rail)", "KG", False, True, "compact"),
 )
 
 PAIRS = (
-    Pair(0, 1, 0.155, 2.6, 0.24, (0.25, 1.0), (0.85, 0.50)),
-    Pair(2, 3, 0.070, 2.4, 0.33, (0.20, 0.9), (0.80, 0.45)),
-    Pair(4, 5, 0.045, 5.5, 0.40, (0.15, 1.3), (0.95, 0.30)),
-    Pair(6, 7, 0.160, 2.0, 0.26, (0.45, 0.5), (0.70, 0.65)),
-    Pair(8, 9, 0.022, 9.0, 0.21, (0.05, 0.4), (0.90, 0.40), is_rail=True),
-    Pair(10, 11, 0.065, 4.5, 0.36, (0.15, 0.6), (0.65, 0.80)),
-    Pair(12, 13, 0.205, 3.4, 0.20, (0.70, 0.2), (0.75, 0.70)),
-    Pair(14, 15, 0.170, 2.2, 0.22, (0.20, 0.6), (0.75, 0.60)),
-    Pair(16, 17, 0.060, 2.1, 0.34, (0.15, 0.5), (0.75, 0.60)),
-    Pair(18, 19, 0.033, 6.0, 0.39, (0.15, 1.5), (0.90, 0.35)),
-    Pair(20, -1, 0.015, 0.0, 1.00, (0.05, 0.2), (0.60, 0.90), is_rail=True),
+    PostPair(0, 1, 0.155, 2.6, 0.24, (0.25, 1.0), (0.85, 0.50)),
+    PostPair(2, 3, 0.070, 2.4, 0.33, (0.20, 0.9), (0.80, 0.45)),
+    PostPair(4, 5, 0.045, 5.5, 0.40, (0.15, 1.3), (0.95, 0.30)),
+    PostPair(6, 7, 0.160, 2.0, 0.26, (0.45, 0.5), (0.70, 0.65)),
+    PostPair(8, 9, 0.022, 9.0, 0.21, (0.05, 0.4), (0.90, 0.40), is_rail=True),
+    PostPair(10, 11, 0.065, 4.5, 0.36, (0.15, 0.6), (0.65, 0.80)),
+    PostPair(12, 13, 0.205, 3.4, 0.20, (0.70, 0.2), (0.75, 0.70)),
+    PostPair(14, 15, 0.170, 2.2, 0.22, (0.20, 0.6), (0.75, 0.60)),
+    PostPair(16, 17, 0.060, 2.1, 0.34, (0.15, 0.5), (0.75, 0.60)),
+    PostPair(18, 19, 0.033, 6.0, 0.39, (0.15, 1.5), (0.90, 0.35)),
+    PostPair(20, -1, 0.015, 0.0, 1.00, (0.05, 0.2), (0.60, 0.90), is_rail=True),
 )
 
 ROAD_MIX = np.array([0.470, 0.075, 0.035, 0.420, 0.0])

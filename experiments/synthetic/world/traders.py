@@ -76,7 +76,7 @@ def _lanes(config: Config, rng: np.random.Generator, given: tuple[Ints, Ints, In
     beyond = rng.integers(0, len(COUNTRIES), n)
     consignee = _heavy(rng, n, max(2, int(n / 2.2)))
     declarant = _heavy(rng, n, max(2, n // 9))
-    fraud, since = cheating(config, rng, consignee, declarant)
+    fraud, since = draw_misdeclaration(config, rng, consignee, declarant)
     return Lanes(
         group=group,
         weight=rng.pareto(1.3, n) + 0.15,
@@ -116,7 +116,7 @@ def _origins(rng: np.random.Generator, line: Ints, start: Ints) -> Ints:
     return np.where(here & (rng.random(len(line)) < 0.85), start, drawn)
 
 
-def cheating(
+def draw_misdeclaration(
     config: Config, rng: np.random.Generator, consignee: Ints, declarant: Ints
 ) -> tuple[Floats, Floats]:
     """Draw how often each lane's declarations are wrong, and since when.

@@ -85,7 +85,7 @@ def trailers(rng: np.random.Generator, count: int) -> list[str]:
     ]
 
 
-def styled(found: list[str]) -> list[str]:
+def style_plates(found: list[str]) -> list[str]:
     """Return every plate in each of the styles: all compact ones first, then all spaced, ..."""
     compact = [plate.replace(" ", "") for plate in found]
     return [

@@ -60,7 +60,7 @@ class Loads:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class WorldPlan:
     """All trips that could happen, sorted by arrival at the post of entry."""
 
     config: Config
@@ -82,7 +82,7 @@ class Plan:
     """The run that decides whether this trip takes place, -1 where none does."""
 
 
-def plan(config: Config, trips_wanted: float) -> Plan:
+def plan(config: Config, trips_wanted: float) -> WorldPlan:
     """Draw a world of about ``trips_wanted`` trips."""
     vehicles, carriers = fleet.grow(config, trips_wanted)
     lanes, contracts = traders.trade(config, trips_wanted, len(carriers.mess))
@@ -105,7 +105,7 @@ def plan(config: Config, trips_wanted: float) -> Plan:
     cargo, items = load(config, calls, (ways, vehicles, lanes))
     exit_post, entry_post = leaving_and_entering(calls.pair, calls.direction)
     posts = (exit_post, entry_post)
-    return Plan(
+    return WorldPlan(
         config=config,
         vehicles=vehicles,
         carriers=carriers,
@@ -178,7 +178,7 @@ def _loads(
         of=(carries, np.where(is_run, front, -1)),
         kg=quantity / 1000,
     )
-    held = 1000 * concealment.held(quantity / 1000, kind, way)
+    held = 1000 * concealment.fit_quantity(quantity / 1000, kind, way)
     quantity = np.asarray(np.where(carries, held, quantity), np.float64)
     hidden = np.where(carries, quantity / 1000 * 1.25 + np.where(is_run, 25.0, 0.0), 0.0)
     before = np.where(rng.random(n) < 0.3, 0.0, hidden)  # some take their load between the posts
@@ -227,11 +227,11 @@ def _hidden(
         kg=kg[rows],
         has_workshop=mine >= 0,
     )
-    may = concealment.allowed(rng, journey)
-    any_way = concealment.drawn(rng, journey, may)
+    may = concealment.draw_allowed(rng, journey)
+    any_way = concealment.draw_method(rng, journey, may)
     keeps = (mine >= 0) & (rng.random(len(rows)) < concealment.KEEPS)
     places = ring.way_order[np.maximum(mine, 0) // smuggling_rings.FRONTS]
-    choices = concealment.ranked(places, may, first=np.where(keeps, -1, any_way))
+    choices = concealment.rank_methods(places, may, first=np.where(keeps, -1, any_way))
     way, of_load = np.full((2, len(kind)), -1)
     way[rows] = choices[:, 0]
     of_load[rows[mine >= 0]] = np.flatnonzero(mine >= 0)

@@ -41,21 +41,21 @@ def finish(relations: Path, answers: Path, plan: Plan, *, rows: int = 200_000) -
     ConflictError
         If the relations were encoded for other definitions, or the answers are those of others.
     """
-    about = encoded(relations)
-    if encoded(answers) != about or about["definitions"] != plan.digest:
+    about = read_manifest(relations)
+    if read_manifest(answers) != about or about["definitions"] != plan.digest:
         raise ConflictError("answers", answers.name, "other definitions, or another history")
     for part in sorted((relations / "crossings").glob("*.parquet")):
         for batch in pq.ParquetFile(part).iter_batches(batch_size=rows):
-            yield _finished(batch, answers, plan)
+            yield _finish_batch(batch, answers, plan)
 
 
-def encoded(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
     """Return what was encoded: ``definitions``, ``history``, ``synthetic``, ``crossings``."""
     found: dict[str, Any] = pq.read_table(folder / ENCODED).to_pylist()[0]
     return found
 
 
-def _finished(batch: Any, answers: Path, plan: Plan) -> Matrix:
+def _finish_batch(batch: Any, answers: Path, plan: Plan) -> Matrix:
     crossings, as_of = batch["crossing"].to_numpy(), batch["as_of"].to_numpy()
     slots = np.full((len(plan.slot), len(crossings)), np.nan)
     for place, name in enumerate(FACTS):

@@ -11,7 +11,7 @@ import numpy as np
 
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Floats, Read
-from features.offline.encoded_history import Log
+from features.offline.encoded_history import EncodedHistory
 from features.offline.sql.relations import read_column, relations
 from features.offline.sql.window_queries import Question, frames, questions
 
@@ -21,7 +21,7 @@ Text = Callable[[Question], str]
 """
 
 
-def reads(log: Log, plan: Plan, text: Text = frames) -> dict[Read, Floats]:
+def reads(log: EncodedHistory, plan: Plan, text: Text = frames) -> dict[Read, Floats]:
     """Compute every read of the plan for every crossing.
 
     As :func:`features.offline.feature_matrix.reads` does.

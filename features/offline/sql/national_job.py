@@ -16,7 +16,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log
 from features.offline.export import write
-from features.offline.sql.assemble import encoded, finish
+from features.offline.sql.assemble import finish, read_manifest
 from features.offline.sql.relations import encode
 
 
@@ -79,7 +79,7 @@ def _told(done: int, of: int) -> None:
 
 
 def _finish(relations: Path, answers: Path, plan: Plan, *, out: Path) -> int:
-    about = encoded(relations)
+    about = read_manifest(relations)
     metadata = {name: about[name] for name in ("history", "synthetic")}
     write(finish(relations, answers, plan), plan, out, metadata)
     return int(about["crossings"])

@@ -25,7 +25,7 @@ from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, STRE
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Read, Stream, window_name
 from features.history.tables import Tables
-from features.offline.encoded_history import Events, Log, read_log
+from features.offline.encoded_history import EncodedHistory, Events, read_log
 
 RELATIONS = (CROSSINGS.name, INSPECTIONS.name, FINDS.name)
 ENCODED = "encoded"
@@ -45,7 +45,7 @@ def read_column(read: Read) -> str:
     return f"{read.measure}_{window_name(read.window)}"
 
 
-def relations(log: Log, plan: Plan, *, first: int = 0) -> dict[str, pa.Table]:
+def relations(log: EncodedHistory, plan: Plan, *, first: int = 0) -> dict[str, pa.Table]:
     """Lay out an encoded history as relations.
 
     Parameters
@@ -71,7 +71,7 @@ def relations(log: Log, plan: Plan, *, first: int = 0) -> dict[str, pa.Table]:
         "known_at": log.known_at,
         "as_of": log.as_of,
         **keys,
-        **_added(CROSSINGS, log.streams[CROSSINGS.name]),
+        **_measure_columns(CROSSINGS, log.streams[CROSSINGS.name]),
         **{f"fact_{name}": log.facts[place] for place, name in enumerate(FACTS)},
     }
     out = {CROSSINGS.name: pa.table(crossings)}
@@ -81,13 +81,13 @@ def relations(log: Log, plan: Plan, *, first: int = 0) -> dict[str, pa.Table]:
         if name == INSPECTIONS.name:
             counted |= {(end,) for link in plan.links for end in (link.via, link.to)}
         columns = sorted(key_column(by, by) for by in counted)
-        told = {"crossing": first + events.row, "known_at": events.known_at}
+        fields = {"crossing": first + events.row, "known_at": events.known_at}
         under = {column: keys[column][events.row] for column in columns}
-        out[name] = pa.table(told | under | _added(STREAMS[name], events))
+        out[name] = pa.table(fields | under | _measure_columns(STREAMS[name], events))
     return out
 
 
-def _added(stream: Stream, events: Events) -> dict[str, NDArray[np.int64]]:
+def _measure_columns(stream: Stream, events: Events) -> dict[str, NDArray[np.int64]]:
     amounts = {"n": np.ones(len(events.row), np.int64)} | dict(events.measures)
     return {f"add_{name}": amounts[name] for name in ("n", *stream.measures)}
 

@@ -19,12 +19,12 @@ def source(group: Group, measures: Sequence[str]) -> str:
     """Return what to select a group's events from, with a column ``add_`` for each measure."""
     if group.stream == PASSED.name:
         links = [link for link in PASSED.links if (link.to,) == group.by]
-        return _passed([link for link in links if link.measure in measures])
+        return _passed_columns([link for link in links if link.measure in measures])
     derived = [m for m in measures if group.stream == CROSSINGS.name and m in CROSSINGS.derived]
-    return _seen(derived) if derived else group.stream
+    return _seen_columns(derived) if derived else group.stream
 
 
-def _seen(measures: Sequence[str]) -> str:
+def _seen_columns(measures: Sequence[str]) -> str:
     before = [_before(CROSSINGS.derived[m]) + f" AS before_{m}" for m in measures]
     added = [_answer(m, CROSSINGS.derived[m]) + f" AS add_{m}" for m in measures]
     return (
@@ -49,7 +49,7 @@ def _answer(measure: str, seen: Seen) -> str:
     return f"CASE WHEN {key} <> 0 AND before_{measure} {asked} THEN 1 ELSE 0 END"
 
 
-def _passed(links: Sequence[Link]) -> str:
+def _passed_columns(links: Sequence[Link]) -> str:
     branches = []
     for link in links:
         added = [f"{int(link is each)} AS add_{each.measure}" for each in links]

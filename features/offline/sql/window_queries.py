@@ -119,7 +119,7 @@ def frames(question: Question, *, only: str = "TRUE") -> str:
 {_answer(question)}"""
 
 
-def carried(question: Question, *, only: str = "TRUE", bucket: int = DAY) -> str:
+def write_carried(question: Question, *, only: str = "TRUE", bucket: int = DAY) -> str:
     """Write a question with counters carried from bucket to bucket.
 
     Parameters
@@ -135,7 +135,7 @@ def carried(question: Question, *, only: str = "TRUE", bucket: int = DAY) -> str
     str
         A query with the same answer as :func:`frames`.
     """
-    added, told = [f"add_{name}" for name in question.measures], question.told
+    added, value = [f"add_{name}" for name in question.measures], question.told
     running = [f"COALESCE(SUM({name}) OVER w, 0) AS {name}" for name in added]
     standing = [f"before.{name} + inside.{name} AS {name}" for name in added]
     found = [f"{_difference(read)} AS {read_column(read)}" for read in question.sums]
@@ -143,10 +143,10 @@ def carried(question: Question, *, only: str = "TRUE", bucket: int = DAY) -> str
         line=_line(question, [0, *question.spans]),
         only=only,
         bucket=bucket,
-        totals=_list([f"SUM({c}) AS {c}" for c in added] + [f"MAX({c}) AS {c}" for c in told]),
-        running=_list(running + [f"MAX({name}) OVER w AS {name}" for name in told]),
-        standing=_list(standing + [f"COALESCE(inside.{c}, before.{c}) AS {c}" for c in told]),
-        found=_list(found + [f"MAX(CASE WHEN look = 0 THEN {c} END) AS {c}" for c in told]),
+        totals=_list([f"SUM({c}) AS {c}" for c in added] + [f"MAX({c}) AS {c}" for c in value]),
+        running=_list(running + [f"MAX({name}) OVER w AS {name}" for name in value]),
+        standing=_list(standing + [f"COALESCE(inside.{c}, before.{c}) AS {c}" for c in value]),
+        found=_list(found + [f"MAX(CASE WHEN look = 0 THEN {c} END) AS {c}" for c in value]),
         answer=_answer(question),
     )
 
@@ -193,7 +193,7 @@ def split(question: Question, hot_entities: Sequence[int], *, bucket: int = DAY)
         return frames(question)
     listed = ", ".join(map(str, hot_entities))
     cold = frames(question, only=f"entity NOT IN ({listed})")
-    warm = carried(question, only=f"entity IN ({listed})", bucket=bucket)
+    warm = write_carried(question, only=f"entity IN ({listed})", bucket=bucket)
     return f"SELECT * FROM (\n{cold}\n) AS cold\nUNION ALL\nSELECT * FROM (\n{warm}\n) AS hot"
 
 
@@ -209,13 +209,13 @@ def _line(question: Question, looks: Sequence[int]) -> str:
     """Events and cuts on one line of time; a cut looks once for each window back."""
     by = question.group.by
     added = [f"add_{name}" for name in question.measures]
-    told = {"told": "crossing", "told_at": "known_at"}
+    fields = {"told": "crossing", "told_at": "known_at"}
     events = [
         "CAST(NULL AS BIGINT) AS asks",
         "CAST(0 AS BIGINT) AS look",
         f"{key_column(by, by)} AS entity",
         "known_at AS moment",
-        *(f"{told[name]} AS {name}" for name in question.told),
+        *(f"{fields[name]} AS {name}" for name in question.told),
         *added,
     ]
     branches = [f"  SELECT {', '.join(events)} FROM {source(question.group, question.measures)}"]

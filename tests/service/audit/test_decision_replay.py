@@ -9,8 +9,8 @@ import pytest
 
 from api.auth.permissions import Role
 from engine.audit.decision_replay import Recomputed
-from engine.decision.record_codec import read_back
-from engine.queue.queue import Filed, listed
+from engine.decision.record_codec import decode_decision
+from engine.queue.queue import QueuedDecision, list_decisions
 from tests.service.decisions.test_amendments import amend, heavier
 from tests.service.reports.test_acts import act
 from tests.service.running_service import World, arrival
@@ -21,7 +21,7 @@ Body = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def decided(world: World) -> list[Filed]:
+def decided(world: World) -> list[QueuedDecision]:
     """Decide, amend, search and roster, so that what decisions stand on is another each time."""
     bodies = [arrival(START + number) for number in range(DECISIONS)]
     for at in range(0, DECISIONS, 20):
@@ -39,19 +39,21 @@ def decided(world: World) -> list[Filed]:
         put = world.client.put("/v1/posts/OYB/roster", json=roster, headers=supervisor(world))
         assert put.status_code in (200, 201), put.text
     with world.runtime.store.read() as connection:
-        return list(listed(connection, post=None, channel=None, since=0, most=2 * DECISIONS))
+        return list(
+            list_decisions(connection, post=None, channel=None, since=0, most=2 * DECISIONS)
+        )
 
 
 def supervisor(world: World) -> dict[str, str]:
     return world.headers(Role.SUPERVISOR)
 
 
-def again(world: World, filed: list[Filed]) -> list[Recomputed]:
+def again(world: World, filed: list[QueuedDecision]) -> list[Recomputed]:
     with world.runtime.store.read() as connection:
         return [world.runtime.recompute.decision(connection, one.seq) for one in filed]
 
 
-def test_every_decision_comes_out_the_same(world: World, decided: list[Filed]) -> None:
+def test_every_decision_comes_out_the_same(world: World, decided: list[QueuedDecision]) -> None:
     assert len(decided) >= DECISIONS
     made = again(world, decided)
     assert [one.stored["crossing_id"] for one in made if not one.is_identical] == []
@@ -66,13 +68,13 @@ def of_an_older_engine(body: Body) -> Body:
     """Return a record as it was written before minutes, amendments and orders were learnt."""
     late = {"searches", "minutes", "matches", "amends", "amendment", "rules", "trial"}
     late |= {"placement", "peers", "sentences"}
-    told = {name: value for name, value in body["inputs"].items() if name not in late}
+    fields = {name: value for name, value in body["inputs"].items() if name not in late}
     checklist = [{"place": "cargo.among", "method": "physical", "why": "often"}]
     decision = dict(body["decision"])
     if decision["search_order"]:
         decision["search_order"] = checklist
     del decision["watchlist"], decision["trial"]
-    return body | {"inputs": told, "decision": decision}
+    return body | {"inputs": fields, "decision": decision}
 
 
 def served(world: World, monkeypatch: pytest.MonkeyPatch, changed: Callable[[Body], Body]) -> None:
@@ -87,7 +89,7 @@ def served(world: World, monkeypatch: pytest.MonkeyPatch, changed: Callable[[Bod
 
 
 def test_a_record_of_an_older_engine_is_read_and_comes_out_the_same(
-    world: World, decided: list[Filed], monkeypatch: pytest.MonkeyPatch
+    world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served(world, monkeypatch, of_an_older_engine)
     plain = [one for one in decided if one.amends is None][:200]
@@ -99,7 +101,7 @@ def test_a_record_of_an_older_engine_is_read_and_comes_out_the_same(
 
 
 def test_a_place_that_its_record_does_not_give_is_found(
-    world: World, decided: list[Filed], monkeypatch: pytest.MonkeyPatch
+    world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: the merits that a place was drawn among, changed in the record."""
 
@@ -115,7 +117,7 @@ def test_a_place_that_its_record_does_not_give_is_found(
 
 def of_other_sentences(body: Body, *, more: float = 0.0) -> Body:
     """Return a record whose reasons an earlier rule put into words."""
-    said = {name: value for name, value in body["inputs"].items() if name != "sentences"}
+    fields = {name: value for name, value in body["inputs"].items() if name != "sentences"}
     reasons = [
         {
             "code": one["code"],
@@ -126,19 +128,19 @@ def of_other_sentences(body: Body, *, more: float = 0.0) -> Body:
         }
         for one in body["decision"]["reasons"]
     ]
-    return body | {"inputs": said, "decision": body["decision"] | {"reasons": reasons}}
+    return body | {"inputs": fields, "decision": body["decision"] | {"reasons": reasons}}
 
 
 def test_reasons_of_the_rule_before_stand_and_the_numbers_behind_them_come_out_again(
-    world: World, decided: list[Filed], monkeypatch: pytest.MonkeyPatch
+    world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served(world, monkeypatch, of_other_sentences)
     made = again(world, decided)
     assert any(one.stored["reasons"] for one in made) and all(one.is_identical for one in made)
     assert all(
-        said["text"].startswith("So said before")
+        value["text"].startswith("So said before")
         for one in decided
-        for said in world.get(f"/v1/decisions/{one.decision_id}").json()["reasons"]
+        for value in world.get(f"/v1/decisions/{one.decision_id}").json()["reasons"]
     )
     monkeypatch.undo()
     served(world, monkeypatch, lambda body: of_other_sentences(body, more=1e-9))
@@ -147,7 +149,7 @@ def test_reasons_of_the_rule_before_stand_and_the_numbers_behind_them_come_out_a
 
 
 def test_what_an_older_record_does_say_is_held_to_it(
-    world: World, decided: list[Filed], monkeypatch: pytest.MonkeyPatch
+    world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The twin: defaults stand in for what is missing, never for what is there and wrong."""
 
@@ -161,4 +163,4 @@ def test_what_an_older_record_does_say_is_held_to_it(
     monkeypatch.undo()
     served(world, monkeypatch, lambda body: body | {"inputs": {}})
     with pytest.raises(KeyError), world.runtime.store.read() as connection:
-        read_back(world.runtime.journal.body(connection, decided[0].seq))
+        decode_decision(world.runtime.journal.body(connection, decided[0].seq))

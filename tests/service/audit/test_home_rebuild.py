@@ -95,9 +95,9 @@ def test_edited_tables_are_made_again_and_the_service_answers_as_before(
     home, keys, other, before = served
     edit(store, *(name for name in EDITS if name not in SKIPPED))
     assert not check_home(home, store).ok
-    told = CliRunner().invoke(app, ["rebuild", "--home", str(home.root), "--json"])
-    assert told.exit_code == 0, told.output
-    dropped = [row for row in json.loads(told.stdout)["dropped"] if row["table"] == "shifts"]
+    result = CliRunner().invoke(app, ["rebuild", "--home", str(home.root), "--json"])
+    assert result.exit_code == 0, result.output
+    dropped = [row for row in json.loads(result.stdout)["dropped"] if row["table"] == "shifts"]
     assert dropped == [{"table": "shifts", "key": key} for key in _lost_shifts(store)]
     verdict = check_home(home, store)
     assert (verdict.faults, verdict.notes) == ((), ())

@@ -7,7 +7,7 @@ import pytest
 
 from api.auth.permissions import Role
 from engine.audit.draw_verification import Draws
-from engine.selection.team_assignment import TEAM, assigned
+from engine.selection.team_assignment import TEAM, assign_team
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import POST, World, arrival
 
@@ -45,7 +45,7 @@ def test_a_referred_vehicle_is_assigned_the_team_that_its_number_draws(world: Wo
         inputs = stored(world, decision)["inputs"]
         assert inputs["teams"] == TEAMS
         if decision is red:
-            assert red["team"] == assigned(TEAMS, inputs["draws"][TEAM])
+            assert red["team"] == assign_team(TEAMS, inputs["draws"][TEAM])
         with world.runtime.store.read() as connection:
             seq = decision["receipt"]["sequence"]
             assert world.runtime.recompute.decision(connection, seq).is_identical
@@ -53,9 +53,9 @@ def test_a_referred_vehicle_is_assigned_the_team_that_its_number_draws(world: Wo
 
 
 def test_each_team_gets_its_share() -> None:
-    drawn = Counter(assigned(TEAMS, place / 3000) for place in range(3000))
+    drawn = Counter(assign_team(TEAMS, place / 3000) for place in range(3000))
     assert drawn == dict.fromkeys(TEAMS, 1000)
-    assert assigned([], 0.5) is None
+    assert assign_team([], 0.5) is None
 
 
 def test_a_release_without_a_second_person_stands_first(world: World) -> None:

@@ -24,7 +24,7 @@ from api.service.settings import Settings
 from engine.audit.projection_replay import scratch
 from engine.audit.store_comparison import Comparison, identity_of
 from engine.audit.table_structure import structure_faults
-from engine.audit.verification import Fault
+from engine.audit.verification import JournalFault
 from engine.storage.database import METADATA
 from engine.storage.home import DATABASE_VARIABLE
 from features.catalogue.catalogue import CATALOGUE
@@ -58,7 +58,7 @@ def lived(
             yield world
 
 
-def check(world: World, connection: Connection, *, skip: str = "") -> list[Fault]:
+def check(world: World, connection: Connection, *, skip: str = "") -> list[JournalFault]:
     """Run the check of projections that ``darvoza verify`` runs, on one connection."""
     recount = Recount(world.home, connection, PLAN)
     network = world.runtime.network
@@ -375,13 +375,13 @@ def test_the_command_names_table_row_and_columns_and_no_secret(lived: World) -> 
     with store.write() as connection:
         connection.execute(text("UPDATE users SET role = 'integrity' WHERE name = 'ada'"))
     try:
-        told = CliRunner().invoke(app, ["verify", "--home", str(lived.home.root)])
+        result = CliRunner().invoke(app, ["verify", "--home", str(lived.home.root)])
         as_json = CliRunner().invoke(app, ["verify", "--home", str(lived.home.root), "--json"])
     finally:
         with store.write() as connection:
             connection.execute(text("UPDATE users SET role = 'supervisor' WHERE name = 'ada'"))
-    assert told.exit_code == as_json.exit_code == 1
-    assert "users, name ada: role" in told.stdout and "argon2" not in told.stdout
+    assert result.exit_code == as_json.exit_code == 1
+    assert "users, name ada: role" in result.stdout and "argon2" not in result.stdout
     (fault,) = json.loads(as_json.stdout)["faults"]
     assert (fault["table"], fault["key"], fault["rule"]) == ("users", "name ada", "differs")
 

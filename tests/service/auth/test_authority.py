@@ -33,7 +33,7 @@ from engine.journal.journal import JOURNAL
 from engine.shifts.shift_state import SHIFTS, Shifts
 from engine.storage.home import DATABASE_VARIABLE
 from models.lifecycle.projection import MODEL_RECORDS
-from models.lifecycle.states import Event, state
+from models.lifecycle.states import ModelEvent, state
 from tests.service.page_session import Desk, user
 from tests.service.running_service import (
     CHEAP,
@@ -198,8 +198,8 @@ def test_an_inserted_session_opens_nothing(world: World) -> None:
 def test_a_form_token_is_no_session(world: World) -> None:
     """The sign-in page gives out an HMAC of a cookie of the sender's choice: good for one thing."""
     visit = "A" * 22
-    told = Desk(world).client.get("/login", headers={"Cookie": f"darvoza_visit={visit}"})
-    shown = told.text.partition('name="form_token" value="')[2][:64]
+    response = Desk(world).client.get("/login", headers={"Cookie": f"darvoza_visit={visit}"})
+    shown = response.text.partition('name="form_token" value="')[2][:64]
     for token in (f"darvoza/form\0{visit}", f"form\0{visit}", visit):
         escaped = '"' + token.replace("\0", "\\000") + '"'
         with pytest.raises(NotAuthenticatedError):
@@ -443,5 +443,5 @@ def test_negative_control_read_from_the_table_the_retirement_counts(world: World
     column = MODEL_RECORDS.c
     query = select(column.kind, column.version, column.person).order_by(column.seq)
     with world.runtime.store.read() as connection:
-        events = [Event(*each) for each in connection.execute(query)]
+        events = [ModelEvent(*each) for each in connection.execute(query)]
     assert state(events).in_force is None

@@ -21,7 +21,7 @@ from engine.journal.journal import Journal
 from engine.storage.home import Home
 from models.lifecycle import transitions
 from models.lifecycle.projection import PromotionProjection, read_state
-from models.lifecycle.states import Event, state
+from models.lifecycle.states import ModelEvent, state
 from tests.service.extra_callers import person, send
 from tests.service.running_service import World, make_home
 
@@ -140,9 +140,9 @@ def test_an_approval_by_a_removed_person_does_not_count(world: World) -> None:
 
 def test_negative_control_without_the_dismissal_the_approval_counts() -> None:
     about = ("model_approved", "m9")
-    events = [Event("model_registered", "m9", "tom"), Event(*about, "goes")]
-    assert state([*events, Event(*about, "stays")]).in_force == "m9"
-    assert state([*events, Event(*about, "stays", dismissed=("goes",))]).in_force is None
+    events = [ModelEvent("model_registered", "m9", "tom"), ModelEvent(*about, "goes")]
+    assert state([*events, ModelEvent(*about, "stays")]).in_force == "m9"
+    assert state([*events, ModelEvent(*about, "stays", dismissed=("goes",))]).in_force is None
 
 
 def run(home: Home, *words: str, **environment: str) -> Any:
@@ -159,7 +159,7 @@ def test_a_model_is_trained_under_a_name_that_was_proven(
         return SimpleNamespace(version="m1", report={})
 
     monkeypatch.setattr("models.training.pipeline.make_candidate", make_candidate)
-    monkeypatch.setattr("api.cli.training._said", lambda _: None)
+    monkeypatch.setattr("api.cli.training._print_report", lambda _: None)
     monkeypatch.setattr("getpass.getuser", lambda: "clerk")
     home = make_home(tmp_path)
     assert run(home, "train", "--as", "rival").exit_code == 2  # no such person, no password

@@ -16,7 +16,7 @@ from api.auth.sessions import COOKIE, HOST_COOKIE
 from api.auth.tables import NOBODY, SESSIONS
 from api.site import ROUTERS
 from api.web import sign_in_page
-from api.web.i18n import preferred
+from api.web.i18n import choose_language
 from api.web.page_route import HEADERS, local
 from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, TWINS
 from engine.errors import ConflictError, NotAuthenticatedError, NotFoundError
@@ -221,6 +221,6 @@ def test_a_language_is_chosen_by_cookie_then_by_the_browser(world: World) -> Non
     assert 'lang="tg"' in desk.get("/login", **{"accept-language": "tg-TJ,ru;q=0.8"}).text
     assert desk.get("/language/ru?back=/login").headers["location"] == "/login"
     assert '<html lang="ru">' in desk.get("/login", **{"accept-language": "tg"}).text
-    assert preferred("fr, uz-Latn;q=0.5, ru;q=0.9") == "ru"
-    assert preferred("de;q=x,,;;q=") == "en"
+    assert choose_language("fr, uz-Latn;q=0.5, ru;q=0.9") == "ru"
+    assert choose_language("de;q=x,,;;q=") == "en"
     assert desk.get("/language/xx").status_code == 422

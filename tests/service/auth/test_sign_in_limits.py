@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 import api.auth.accounts
 from api.auth import credentials, login_throttle
 from api.auth.client_addresses import network_of
-from api.auth.credentials import hashed, is_password, stand_in
+from api.auth.credentials import hash_password, is_password, stand_in
 from api.auth.login_throttle import BURST, FORGOTTEN, FREE, LONGEST_WAIT, Attempts
 from api.auth.permissions import Role
 from api.auth.tables import USERS
@@ -194,10 +194,10 @@ def looked_at(world: World, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple
 
     def make(password: str) -> str:
         made[0] += 1
-        return hashed(password)
+        return hash_password(password)
 
     monkeypatch.setattr(api.auth.accounts, "is_password", look)
-    monkeypatch.setattr(credentials, "hashed", make)
+    monkeypatch.setattr(credentials, "hash_password", make)
     assert Desk(world).sign_in(name, "guess").status_code == 401
     return looks[0], made[0]
 
@@ -211,7 +211,7 @@ def test_an_unknown_name_costs_what_a_wrong_password_costs(
     stand_in()  # as when a service starts
     costs = {looked_at(world, name, monkeypatch) for name in ("known", "unknown", "removed")}
     assert costs == {(1, 0)}
-    monkeypatch.setattr(api.auth.accounts, "stand_in", lambda: credentials.hashed("x"))
+    monkeypatch.setattr(api.auth.accounts, "stand_in", lambda: credentials.hash_password("x"))
     assert looked_at(world, "unknown", monkeypatch) == (1, 1), "seeded bug: one made each time"
 
 
@@ -219,7 +219,7 @@ def test_the_stand_in_costs_as_much_as_any_password_and_opens_nothing(world: Wor
     with world.runtime.store.read() as connection:
         assert connection.scalar(select(func.count()).where(USERS.c.password == stand_in())) == 0
     cost = stand_in().rsplit("$", 2)[0]
-    assert cost == hashed("another").rsplit("$", 2)[0]
+    assert cost == hash_password("another").rsplit("$", 2)[0]
     assert stand_in() is stand_in()
 
 

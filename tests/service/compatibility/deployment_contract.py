@@ -51,16 +51,16 @@ def routes() -> list[str]:
     document = create_app().openapi()
     found: set[str] = set()
     for path, verbs in document["paths"].items():
-        for verb, said in verbs.items():
+        for verb, value in verbs.items():
             route = f"{verb.upper()} {path}"
             found.add(route)
-            for one in said.get("parameters", ()):
+            for one in value.get("parameters", ()):
                 must = "required" if one.get("required") else "optional"
                 found.add(f"{route} {one['in']} {one['name']} {must}")
-            body = said.get("requestBody", {}).get("content", {})
+            body = value.get("requestBody", {}).get("content", {})
             for media in body.values():
                 found |= fields(document, media.get("schema", {}), f"{route} asks")
-            for status, answer in said["responses"].items():
+            for status, answer in value["responses"].items():
                 for kind, media in answer.get("content", {}).items():
                     found.add(f"{route} {status} {kind}")
                     # A problem looks alike everywhere: its fields are listed once.

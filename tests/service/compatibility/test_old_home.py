@@ -24,7 +24,7 @@ from api.service.model_store import HomeModels
 from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings
 from api.web.i18n import LANGUAGES
-from engine.queue.queue import Filed, listed
+from engine.queue.queue import QueuedDecision, list_decisions
 from engine.storage.home import Home
 from tests.service.page_session import TOKEN
 
@@ -56,9 +56,11 @@ class Served:
     def headers(self, who: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.old.about['secrets'][who]}"}
 
-    def decisions(self) -> list[Filed]:
+    def decisions(self) -> list[QueuedDecision]:
         with self.runtime.store.read() as connection:
-            return list(listed(connection, post=None, channel=None, since=0, most=2 * DECISIONS))
+            return list(
+                list_decisions(connection, post=None, channel=None, since=0, most=2 * DECISIONS)
+            )
 
 
 def unpack(folder: Path) -> OldHome:

@@ -17,7 +17,7 @@ from api.auth.permissions import MAY, Role
 from api.queue import page_data as queue_page_data
 from api.service.runtime import Runtime
 from engine.decision.role_views import BLIND
-from engine.journal.batch_worker import Recorded
+from engine.journal.batch_worker import StoredRecord
 from engine.queue import queue
 from tests.service.page_session import Desk, at_desk
 from tests.service.reports.test_acts import act, find
@@ -61,7 +61,7 @@ def score_of(world: World, decision: Mapping[str, Any]) -> set[str]:
     risk = seen["risk"]
     found = [risk["percentile"], risk["p_seizure"], risk["p_discrepancy"], seen["propensity"]]
     found += [one["contribution"] for one in seen["reasons"]]
-    return {said for one in found if one is not None and len(said := json.dumps(one)) > 7}
+    return {text for one in found if one is not None and len(text := json.dumps(one)) > 7}
 
 
 def leaked(world: World, decision: Mapping[str, Any], answers: list[Any]) -> set[str]:
@@ -112,7 +112,7 @@ def test_a_service_that_opens_after_any_act_is_caught(
     """Negative control: the view of before, in which an act of no minutes opens everything."""
     answer = Runtime.answer
 
-    def open_all(self: Runtime, found: Recorded, *, is_blind: bool) -> dict[str, Any]:
+    def open_all(self: Runtime, found: StoredRecord, *, is_blind: bool) -> dict[str, Any]:
         return answer(self, found, is_blind=False)
 
     monkeypatch.setattr(Runtime, "answer", open_all)
@@ -168,7 +168,7 @@ def test_an_act_that_contradicts_neither_undoes_the_find_nor_the_search(world: W
     for one in (found, denied, papers):
         assert world.post("/v1/inspections", one).status_code == 201
     with world.runtime.store.read() as connection:
-        query = queue.filed(connection, red["decision_id"])
+        query = queue.read_decision(connection, red["decision_id"])
         answered = world.runtime.journal.body(connection, query.act_seq or 0)
     assert answered["inspection"]["inspection_id"] == found["inspection_id"]
     assert red["crossing_id"] not in queued(world)
@@ -184,8 +184,8 @@ def test_papers_answer_yellow_and_a_supervisor_may_still_send_it_to_be_searched(
     path = f"/v1/decisions/{yellow['decision_id']}"
     assert world.get(path, Role.CHECKPOINT).json() == yellow, "papers alone open nothing"
     override = {"verdict": "override", "channel": "red", "reason_code": "own-observation"}
-    said = world.post(f"{path}/reviews", override | {"reason": "a weld"}, Role.SUPERVISOR)
-    assert said.status_code == 201
+    response = world.post(f"{path}/reviews", override | {"reason": "a weld"}, Role.SUPERVISOR)
+    assert response.status_code == 201
     assert yellow["crossing_id"] in queued(world), "papers are no search"
     assert (
         world.post("/v1/inspections", act(START + 5001, yellow["crossing_id"])).status_code == 201
@@ -214,15 +214,17 @@ def test_an_opaque_mark_of_the_queue_holds_no_risk(
     """A place is a risk to nine digits: whoever had its digest could search for it."""
     find(world, "red", START + 7000)
     before = queue_page_data.mark(world.runtime, POST)
-    every = queue.waiting
+    every = queue.list_waiting
 
     def nudged(*asked: Any, **more: Any) -> Any:
         return [
-            queue.Filed(**{n: getattr(one, n) for n in one.__slots__} | {"place": one.place + 1})
+            queue.QueuedDecision(
+                **{n: getattr(one, n) for n in one.__slots__} | {"place": one.place + 1}
+            )
             for one in every(*asked, **more)
         ]
 
-    monkeypatch.setattr(queue_page_data, "waiting", nudged)
+    monkeypatch.setattr(queue_page_data, "list_waiting", nudged)
     assert queue_page_data.mark(world.runtime, POST) == before
 
 

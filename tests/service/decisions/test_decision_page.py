@@ -9,7 +9,7 @@ import pytest
 from api.auth.permissions import Role
 from api.decisions.mirror_panel import sides
 from api.decisions.page_data import bars
-from api.decisions.vehicle_drawing import HEIGHT, OUTLINES, RADIUS, WIDTH, drawing
+from api.decisions.vehicle_drawing import HEIGHT, OUTLINES, RADIUS, WIDTH, draw_vehicle
 from engine.explanation.reasons import Reason
 from engine.search_orders.priors import PRIOR
 from tests.service.page_session import Desk, at_desk, user
@@ -199,7 +199,7 @@ def test_every_place_of_a_class_is_drawn_inside_and_apart(vehicle_class: str) ->
     missing = set(places[:-2]) - set(OUTLINES[vehicle_class].places)
     assert not missing
     for start in range(len(places) - 6):
-        marks = drawing(vehicle_class, places[start : start + 6]).marks
+        marks = draw_vehicle(vehicle_class, places[start : start + 6]).marks
         for one in marks:
             assert RADIUS <= one.x <= WIDTH - RADIUS and RADIUS <= one.y <= HEIGHT - RADIUS
         spots = {(one.x, one.y) for one in marks}

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from api.auth.permissions import Role
 from api.decisions.schemas import CheckpointView, SupervisorView
 from engine.decision.role_views import BLIND
-from engine.queue.queue import listed
+from engine.queue.queue import list_decisions
 from engine.selection.policy import Channel
 from tests.service.running_service import World, arrival
 
@@ -68,7 +68,7 @@ def test_a_hundred_at_once_are_one_decision(world: World) -> None:
     assert len({answer.content for answer in answers}) == 1
     assert {answer.status_code for answer in answers} == {201}
     with world.runtime.store.read() as connection:
-        filed = listed(connection, post=None, channel=None, since=0, most=10_000)
+        filed = list_decisions(connection, post=None, channel=None, since=0, most=10_000)
     assert sum(one.crossing_id == "c-11" for one in filed) == 1
 
 
@@ -85,7 +85,7 @@ def test_a_supervisor_sees_why(world: World, decided: list[dict[str, Any]]) -> N
 def test_stored_decisions_come_out_the_same(world: World, decided: list[dict[str, Any]]) -> None:
     channels = set()
     with world.runtime.store.read() as connection:
-        for filed in listed(connection, post=None, channel=None, since=0, most=MANY):
+        for filed in list_decisions(connection, post=None, channel=None, since=0, most=MANY):
             again = world.runtime.recompute.decision(connection, filed.seq)
             assert again.is_identical
             channels.add(again.again["channel"])
@@ -106,7 +106,7 @@ def test_a_changed_record_does_not_come_out_the_same(
 
     monkeypatch.setattr(type(world.runtime.journal), "body", staticmethod(planted))
     with world.runtime.store.read() as connection:
-        green = listed(connection, post=None, channel=int(Channel.GREEN), since=0, most=5)
+        green = list_decisions(connection, post=None, channel=int(Channel.GREEN), since=0, most=5)
         assert not any(
             world.runtime.recompute.decision(connection, g.seq).is_identical for g in green
         )

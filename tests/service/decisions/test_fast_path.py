@@ -10,9 +10,9 @@ import pytest
 from api.auth.callers import Caller
 from api.auth.permissions import Role
 from api.decisions import fast_path
-from api.decisions.routes import decided
+from api.decisions.routes import await_decision
 from api.http.dependencies import LONGEST_IDEMPOTENCY_KEY
-from api.http.request_bodies import parsed
+from api.http.request_bodies import parse_body
 from tests.service.running_service import OTHER, World, arrival
 
 TWICE = [("X-Twice", "1"), ("X-Twice", "2")]
@@ -37,9 +37,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Short:
 
     def counted(*args: Any) -> Any:
         found.taken += 1
-        return parsed(*args)
+        return parse_body(*args)
 
-    monkeypatch.setattr(fast_path, "parsed", counted)
+    monkeypatch.setattr(fast_path, "parse_body", counted)
     return found
 
 
@@ -95,9 +95,9 @@ def test_a_short_way_that_forgets_the_key_is_caught(
     """Planted: the sender's idempotency key names nothing."""
 
     async def forgetful(runtime: Any, caller: Any, wanted: Any, _: Any) -> Any:
-        return await decided(runtime, caller, wanted, None)
+        return await await_decision(runtime, caller, wanted, None)
 
-    monkeypatch.setattr(fast_path, "decided", forgetful)
+    monkeypatch.setattr(fast_path, "await_decision", forgetful)
     key = ("Idempotency-Key", "k82000")
     ask(world, json.dumps(arrival(82_000)).encode(), key, *TWICE)
     other = json.dumps(arrival(82_001)).encode()
@@ -111,9 +111,9 @@ def test_a_short_way_that_forgets_the_post_is_caught(
     """Planted: the short way's caller reaches every post."""
 
     async def lax(runtime: Any, caller: Caller, wanted: Any, key: Any) -> Any:
-        return await decided(runtime, Caller(caller.name, caller.role, None), wanted, key)
+        return await await_decision(runtime, Caller(caller.name, caller.role, None), wanted, key)
 
-    monkeypatch.setattr(fast_path, "decided", lax)
+    monkeypatch.setattr(fast_path, "await_decision", lax)
     assert "other post" in differing(world, 83_000)
 
 
@@ -151,6 +151,6 @@ def test_a_body_is_as_long_as_it_was_said_to_be(world: World, short: Short) -> N
             assert "Content-Length" in answer.json()["detail"]
     optional = "/v1/models/m1/approvals"
     for size, status in (("17", 422), ("0", 404)):
-        said = world.headers(Role.SUPERVISOR) | {"Content-Length": size}
-        answer = world.client.post(optional, content=b"", headers=said)
+        fields = world.headers(Role.SUPERVISOR) | {"Content-Length": size}
+        answer = world.client.post(optional, content=b"", headers=fields)
         assert answer.status_code == status

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from api.auth.permissions import BOUND, Role
 from api.decisions.link_graph import LONGEST, WIDTH, graph
-from api.decisions.timeline import LEFT, RIGHT, SPANS, timeline
+from api.decisions.timeline import LEFT, RIGHT, SPANS, draw_timeline
 from tests.service.decisions.test_decision_page import path, send
 from tests.service.page_session import Desk, at_desk, user
 from tests.service.reports.test_acts import act, find
@@ -30,8 +30,8 @@ def crossed(world: World, number: int, post: str = POST, **crossing: Any) -> dic
 
 def test_the_twin_tells_what_came_before_and_not_after(world: World) -> None:
     first = crossed(world, START)
-    told = act(START, first["crossing_id"], outcome="discrepancy", methods=["physical"])
-    assert world.post("/v1/inspections", told).status_code == 201
+    result = act(START, first["crossing_id"], outcome="discrepancy", methods=["physical"])
+    assert world.post("/v1/inspections", result).status_code == 201
     crossed(world, START + 1, plate="01B888CC")  # another vehicle of its driver
     last = crossed(world, START + 2)
     crossed(world, START + 3)
@@ -103,7 +103,7 @@ def test_every_week_is_drawn_inside_its_lane(lanes: list[Any]) -> None:
         }
         for weeks, events in lanes
     ]
-    made = timeline(entities, UNTIL)
+    made = draw_timeline(entities, UNTIL)
     assert made.weeks in SPANS
     for lane, (weeks, events) in zip(made.lanes, lanes, strict=True):
         assert lane.bars.count("M") == sum(count > 0 for count in weeks)

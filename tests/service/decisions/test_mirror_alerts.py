@@ -73,8 +73,8 @@ def test_a_changed_plate_is_told_where_the_vin_leads_to_the_decision(world: Worl
     assert (
         exit_of(world, green, plate="99 X 999 XX", vin=vin, trailer_plate="t96").status_code == 201
     )
-    told = world.get(f"/v1/decisions/{green['decision_id']}").json()["alerts"]
-    assert [(one["code"], one["matched_by"]) for one in told] == [("plate", ["vin", "trailer"])]
+    value = world.get(f"/v1/decisions/{green['decision_id']}").json()["alerts"]
+    assert [(one["code"], one["matched_by"]) for one in value] == [("plate", ["vin", "trailer"])]
     assert "alerts" not in world.get(f"/v1/decisions/{red['decision_id']}").json()
 
 
@@ -89,5 +89,5 @@ def test_the_carnet_and_the_note_lead_to_the_decision_too(world: World) -> None:
         headers = {"Authorization": f"Bearer {world.other}"}
         sent = {"crossing": other, "declaration": declared}
         assert world.client.post("/v1/crossings", json=sent, headers=headers).status_code == 201
-        (told,) = world.get(f"/v1/decisions/{decided['decision_id']}").json()["alerts"]
-        assert told["code"] == "mass" and told["matched_by"] == [next(iter(papers))[:3]]
+        (value,) = world.get(f"/v1/decisions/{decided['decision_id']}").json()["alerts"]
+        assert value["code"] == "mass" and value["matched_by"] == [next(iter(papers))[:3]]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from engine.ports import Evidence
-from engine.queue.queue import filed
+from engine.queue.queue import read_decision
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
@@ -32,7 +32,7 @@ def decide(world: World, number: int) -> dict[str, Any]:
 
 def evidence(world: World, decision: dict[str, Any], name: str) -> Evidence:
     with world.runtime.store.read() as connection:
-        known = filed(connection, decision["decision_id"])
+        known = read_decision(connection, decision["decision_id"])
         _, rows = world.runtime.recompute.filed(connection, known.seq)
     return rows.evidence[0][name]
 

@@ -10,15 +10,15 @@ from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
-from api.decisions.reads import Reading
+from api.decisions.reads import DecisionReader
 from engine.decision.inspection_minutes import place_of
-from engine.decision.record_codec import read_back
+from engine.decision.record_codec import decode_decision
 from engine.domain.records import Arrival
 from engine.errors import ConflictError, NotAllowedError
 from engine.journal.idempotency import claim
-from engine.queue.queue import filed
+from engine.queue.queue import read_decision
 from engine.queue.reviews import REVIEW, Review, Reviewer, review_draft, reviews_of
-from engine.search_orders.search_order import SEARCHED_FIRST, Searches, search_order
+from engine.search_orders.search_order import SEARCHED_FIRST, SearchCounts, search_order
 from engine.selection.policy import Channel
 from engine.targeting import reports
 from tests.service.page_session import user
@@ -117,7 +117,9 @@ def test_a_proposal_lapses_with_its_person(world: World) -> None:
 def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
     """A key of a home from before owners were asked for: no person answers for it."""
     red = find(world, "red", START + 5000)
-    known = Reading(world.runtime).filed(red["decision_id"], Caller("x", Role.SUPERVISOR, None))
+    known = DecisionReader(world.runtime).filed(
+        red["decision_id"], Caller("x", Role.SUPERVISOR, None)
+    )
     review = Review.model_validate(LET_GO)
     asked = claim(REVIEW, review, post=known.post, name="review:ownerless")
     with pytest.raises(NotAllowedError):
@@ -130,7 +132,9 @@ def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
 def test_a_journal_of_before_the_rule_of_two_keeps_its_queue(world: World) -> None:
     """A review that was recorded when one supervisor was enough still counts as it did."""
     red = find(world, "red", START + 4500)
-    known = Reading(world.runtime).filed(red["decision_id"], Caller("x", Role.SUPERVISOR, None))
+    known = DecisionReader(world.runtime).filed(
+        red["decision_id"], Caller("x", Role.SUPERVISOR, None)
+    )
     old = Review.model_construct(
         verdict="override", channel="green", reason_code="agreed", reason="Sound."
     )
@@ -145,8 +149,8 @@ def test_an_override_takes_a_drawn_place(world: World) -> None:
     green = find(world, "green", START + 3000)
     assert said(world, green, OVERRIDE | {"channel": "red"}).status_code == 201
     with world.runtime.store.read() as connection:
-        now = filed(connection, green["decision_id"])
-        found = read_back(world.runtime.journal.body(connection, now.seq)).inputs
+        now = read_decision(connection, green["decision_id"])
+        found = decode_decision(world.runtime.journal.body(connection, now.seq)).inputs
     lowest = 1 - 1.25 * found.policy.red_share  # the lowest risk of this model that it picks
     assert now.channel is Channel.RED
     assert now.place >= place_of(Channel.RED, lowest, minutes=found.minutes)
@@ -164,13 +168,13 @@ def test_a_vehicle_sent_to_red_by_a_supervisor_has_a_search_order(world: World) 
     (row,) = [one for one in queue if one["decision_id"] == yellow["decision_id"]]
     assert row["search_order"] == order
     with world.runtime.store.read() as connection:
-        filed_as = filed(connection, yellow["decision_id"])
+        filed_as = read_decision(connection, yellow["decision_id"])
         (seq,) = reviews_of(connection, yellow["decision_id"])
         body = world.runtime.journal.body(connection, seq)
         arrival = Arrival.model_validate(
             world.runtime.journal.body(connection, filed_as.seq)["arrival"], strict=False
         )
-    again = search_order(arrival.crossing, Searches.from_dict(body["searches"]))
+    again = search_order(arrival.crossing, SearchCounts.from_dict(body["searches"]))
     assert [asdict(step) for step in again] == body["search_order"] == order, "from its record"
     back = OVERRIDE | {"channel": "yellow"}
     assert said(world, yellow, back).status_code == 201

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from engine.queue.queue import listed
+from engine.queue.queue import list_decisions
 from engine.search_orders import search_order
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import World, arrival
@@ -62,7 +62,7 @@ def test_only_red_vehicles_have_an_order_and_what_it_stands_on(
 ) -> None:
     find(world, "yellow", START + 1000)
     with world.runtime.store.read() as connection:
-        for filed in listed(connection, post=None, channel=None, since=0, most=1000):
+        for filed in list_decisions(connection, post=None, channel=None, since=0, most=1000):
             body = world.runtime.journal.body(connection, filed.seq)
             is_red = body["decision"]["channel"] == "red"
             assert bool(body["decision"]["search_order"]) == is_red
@@ -72,7 +72,7 @@ def test_only_red_vehicles_have_an_order_and_what_it_stands_on(
 def again(world: World) -> list[bool]:
     """Tell of every red decision whether it comes out the same."""
     with world.runtime.store.read() as connection:
-        filed = listed(connection, post=None, channel=3, since=0, most=1000)
+        filed = list_decisions(connection, post=None, channel=3, since=0, most=1000)
         return [world.runtime.recompute.decision(connection, f.seq).is_identical for f in filed]
 
 

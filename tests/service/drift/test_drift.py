@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from api.cli.models import drift
-from engine.decision.record_codec import read_back
+from engine.decision.record_codec import decode_decision
 from engine.errors import NoModelError, PromotionRefusedError
 from engine.journal.entries import Draft
-from engine.queue.queue import listed
+from engine.queue.queue import list_decisions
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
-from models.bundle.documents import Papers
+from models.bundle.documents import BundleDocuments
 from models.lifecycle import transitions
-from models.lifecycle.states import APPROVED, State
+from models.lifecycle.states import APPROVED, ModelStates
 from models.monitoring import drift_monitor
 from models.statistics.drift import Reference, reference
 from tests.service.conftest import serving
@@ -59,9 +59,10 @@ def values(world: World) -> Any:
     """Return the features of all decisions, as they were decided."""
     with world.runtime.store.read() as connection:
         seqs = sorted(
-            one.seq for one in listed(connection, post=None, channel=None, since=0, most=999)
+            one.seq
+            for one in list_decisions(connection, post=None, channel=None, since=0, most=999)
         )
-        filings = [read_back(world.runtime.journal.body(connection, seq)) for seq in seqs]
+        filings = [decode_decision(world.runtime.journal.body(connection, seq)) for seq in seqs]
         read = OnlineFeatures(PLAN, world.runtime.network).read(
             connection,
             [one.arrival for one in filings],
@@ -70,20 +71,20 @@ def values(world: World) -> Any:
     return read.values
 
 
-def papers(known: Reference) -> Papers:
+def papers(known: Reference) -> BundleDocuments:
     """Return papers as a bundle keeps them: JSON with sorted keys."""
     kept = json.loads(json.dumps(known.as_dict(), sort_keys=True))
     table = [level / 100 for level in range(101)]
     card = {"definitions": PLAN.digest}
-    return Papers("m", card, {"synthetic": True, "capacity": 0.05}, kept, {"*": table})
+    return BundleDocuments("m", card, {"synthetic": True, "capacity": 0.05}, kept, {"*": table})
 
 
-def measured(world: World, kept: Papers) -> dict[str, Any]:
+def measured(world: World, kept: BundleDocuments) -> dict[str, Any]:
     runtime = world.runtime
     with runtime.store.read() as connection:
         now = runtime.journal.head(connection).as_of
         features = OnlineFeatures(PLAN, runtime.network)
-        found = drift_monitor.measured(
+        found = drift_monitor.measure_drift(
             connection, runtime.journal, features=features, papers=kept, version="m1", now=now
         )
     return dict(json.loads(json.dumps(found, allow_nan=False)))
@@ -165,7 +166,7 @@ def test_the_command_records_what_it_measured(
 ) -> None:
     with pytest.raises(NoModelError):
         drift(promoted.home.root, days=28, by="ann", as_json=True)
-    now = State()
+    now = ModelStates()
     for step in (
         transitions.register(now, "m1", by="cem", manifest="m", evaluation="e", card="c"),
         (Draft(APPROVED, "m1", "", {"by": "ann"}),),
@@ -173,13 +174,13 @@ def test_the_command_records_what_it_measured(
     ):
         promoted.runtime.journal.append(step)
     kept = papers(reference(values(promoted), PLAN.names))
-    monkeypatch.setattr("models.bundle.documents.papers", lambda *_: kept)
+    monkeypatch.setattr("models.bundle.documents.read_documents", lambda *_: kept)
     monkeypatch.setattr("models.bundle.bundle.read_verify_key", lambda *_: None)
     drift(promoted.home.root, days=28, by="ann", as_json=True)
-    told = json.loads(capsys.readouterr().out)
+    fields = json.loads(capsys.readouterr().out)
     answered = promoted.get("/v1/drift").json()
     assert answered["in_force"] == "m1" and answered["measured"]["by"] == "ann"
-    assert told.items() <= answered["measured"].items() and told["sampled"] == DECISIONS
+    assert fields.items() <= answered["measured"].items() and fields["sampled"] == DECISIONS
 
 
 def test_a_sample_is_spread_over_all(monkeypatch: pytest.MonkeyPatch) -> None:

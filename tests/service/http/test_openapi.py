@@ -135,9 +135,9 @@ class Asker:
         for name in set(case.path_parameters or {}) & set(self._kept):
             case.path_parameters[name] = self._kept[name]
         body = case.body
-        told = body.get("crossing") if isinstance(body, dict) else None
-        if isinstance(told, dict) and isinstance(told.get("crossing_id"), str):
-            told |= {"post": POST, "crossing_id": f"made-up-{number}"}
+        response = body.get("crossing") if isinstance(body, dict) else None
+        if isinstance(response, dict) and isinstance(response.get("crossing_id"), str):
+            response |= {"post": POST, "crossing_id": f"made-up-{number}"}
 
     def ask(self, case: Any, role: Role | None) -> None:
         self.about_what_exists(case)
@@ -229,9 +229,9 @@ def test_a_document_that_says_otherwise_is_found(
 
 def test_every_refusal_shows_its_problem_types(world: World) -> None:
     for path, verbs in document(world)["paths"].items():
-        for status, said in [pair for one in verbs.values() for pair in one["responses"].items()]:
+        for status, value in [pair for one in verbs.values() for pair in one["responses"].items()]:
             if path.startswith("/v1") and int(status) >= 400:
-                shown = said["content"]["application/problem+json"]["examples"]
+                shown = value["content"]["application/problem+json"]["examples"]
                 assert {one["value"]["status"] for one in shown.values()} == {int(status)}
                 assert all(
                     one["value"]["type"] == f"/problems/{kind}" for kind, one in shown.items()

@@ -13,8 +13,8 @@ from api.service.model_watcher import ModelWatch
 from engine.audit.draw_verification import Draws
 from engine.journal.entries import Draft
 from engine.ports import Scorer
-from engine.queue.queue import listed
-from engine.selection.champion_challenger import CHALLENGER, CHAMPION, TRIAL, leading
+from engine.queue.queue import list_decisions
+from engine.selection.champion_challenger import CHALLENGER, CHAMPION, TRIAL, draw_leader
 from engine.selection.randomization import SCORE
 from engine.shifts.shift_state import CLOSED, SHIFTS
 from features.catalogue.catalogue import CATALOGUE
@@ -48,14 +48,14 @@ def test_both_lead_as_the_lot_says(tried: tuple[World, list[Any]]) -> None:
     world, decided = tried
     leaders = []
     for one in decided:
-        told = seen(world, one)
-        trial = told["trial"]
+        result = seen(world, one)
+        trial = result["trial"]
         leaders.append(trial["leader"])
         ours, theirs = ("m2", "m1") if trial["leader"] == CHALLENGER else ("m1", "m2")
-        assert (told["model_version"], trial["other"], trial["share"]) == (ours, theirs, 0.4)
+        assert (result["model_version"], trial["other"], trial["share"]) == (ours, theirs, 0.4)
         drawn = inputs(world, one)["draws"][TRIAL]
-        assert trial["leader"] == leading(0.4, drawn)
-        assert told["mode"] == "model"
+        assert trial["leader"] == draw_leader(0.4, drawn)
+        assert result["mode"] == "model"
     assert 8 < leaders.count(CHALLENGER) < 40
     ready = world.client.get("/readyz").json()
     assert (ready["model_version"], ready["challenger"], ready["trial_why"]) == ("m1", "m2", "")
@@ -72,10 +72,12 @@ def test_a_supervisor_reads_what_the_other_model_said(tried: tuple[World, list[A
     world, decided = tried
     boss = at_desk(world, "trial")
     for one in decided[:4]:
-        told, page = seen(world, one), boss.get(f"/decisions/{one['decision_id']}").text
-        leader = "the challenger" if told["trial"]["leader"] == CHALLENGER else "the model in force"
+        result, page = seen(world, one), boss.get(f"/decisions/{one['decision_id']}").text
+        leader = (
+            "the challenger" if result["trial"]["leader"] == CHALLENGER else "the model in force"
+        )
         assert f"<dt>Decided by lot</dt><dd>{leader} " in page
-        assert f"model {told['trial']['other']} said: above " in page
+        assert f"model {result['trial']['other']} said: above " in page
 
 
 def test_decisions_of_a_trial_come_out_again(tried: tuple[World, list[Any]]) -> None:
@@ -84,7 +86,7 @@ def test_decisions_of_a_trial_come_out_again(tried: tuple[World, list[Any]]) -> 
     changed = amend(world, decided[number], heavier(arrival(number), 9_999.0)).json()
     assert inputs(world, changed)["draws"] == inputs(world, decided[number])["draws"]
     with world.runtime.store.read() as connection:
-        filed = listed(connection, post=None, channel=None, since=0, most=999)
+        filed = list_decisions(connection, post=None, channel=None, since=0, most=999)
         made = [world.runtime.recompute.decision(connection, one.seq) for one in filed]
     assert len(made) > DECISIONS
     assert all(one.is_identical for one in made)
@@ -129,7 +131,9 @@ def test_who_leads_is_drawn_again_once_the_seed_is_known(
         return found
 
     assert faults() == []
-    monkeypatch.setattr("engine.audit.draw_verification.leading", lambda share, drawn: CHALLENGER)
+    monkeypatch.setattr(
+        "engine.audit.draw_verification.draw_leader", lambda share, drawn: CHALLENGER
+    )
     assert set(faults()) == {"leader"}, "the twin: records let the champion lead too"
 
 
@@ -148,9 +152,9 @@ def test_a_challenger_that_cannot_be_loaded_never_stops_a_decision(tmp_path: Pat
     models = FakeModels(tried=TRIED, broken=frozenset({"m2"}))
     for world in serving(tmp_path / "home", models):
         ready(world, mode="model", challenger=None, trial_why="NoModelError", ready=True, why="")
-        told = seen(world, world.decide(arrival(1)).json())
-        assert (told["mode"], told["model_version"], told["trial"]) == ("model", "m1", None)
-        assert TRIAL not in inputs(world, told)["draws"]
+        result = seen(world, world.decide(arrival(1)).json())
+        assert (result["mode"], result["model_version"], result["trial"]) == ("model", "m1", None)
+        assert TRIAL not in inputs(world, result)["draws"]
         refused = next(
             line
             for line in world.client.get("/metrics").text.splitlines()

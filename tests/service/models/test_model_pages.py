@@ -12,7 +12,7 @@ from api.auth.permissions import Role
 from api.models import lifecycle
 from api.models.schemas import DriftAnswer, ModelComparison, ModelStandings, ModelView
 from api.service.subprocess_jobs import Measurements
-from api.web.charts import SIDE, bars, dots, line, reach, stretched
+from api.web.charts import SIDE, bars, dots, reach, stretch_share, trace_line
 from engine.errors import BusyError, NotEnoughDataError
 from models.bundle.bundle import file_digest
 from tests.catalogues import wanted
@@ -29,10 +29,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
     def verified(home: Any, version: str) -> Any:
         digest = file_digest(home.bundles / version / "manifest.json")
-        return lifecycle.Found(digest, JUDGED, fits=True)
+        return lifecycle.VerifiedBundle(digest, JUDGED, fits=True)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(lifecycle, "_verified", verified)
+        patched.setattr(lifecycle, "_verify_bundle", verified)
         yield from serving(tmp_path_factory.mktemp("papers"))
 
 
@@ -183,8 +183,8 @@ def test_a_report_says_how_sure_it_is_and_one_of_before_is_read_too(
     old = candidate(world, "m-before", targets=kept["targets"], groups=kept["groups"])
     page = bob.get(f"{old}/report")
     assert page.status_code == 200 and '<polyline class="edge"' not in page.text
-    told = bob.get("/models/comparison?version=m-before&version=m-sure").text
-    assert "Calibration error" in told
+    value = bob.get("/models/comparison?version=m-before&version=m-sure").text
+    assert "Calibration error" in value
 
 
 def test_models_and_their_reports_speak_one_language(world: World, cem: Desk) -> None:
@@ -217,7 +217,9 @@ def test_the_shadow_stands_beside_what_decided(
     beside = {"days": 3, "last_day": "2026-03-01", "decisions": 400, "capacity": 0.05}
     beside |= {"picked": 20, "agreement": CALM["found"]}
     beside |= {"groups": {"both": group, "shadow": group | {"picked": 16}, "in_force": group}}
-    monkeypatch.setattr("models.monitoring.shadow_agreement.agreement", lambda *_, **__: beside)
+    monkeypatch.setattr(
+        "models.monitoring.shadow_agreement.measure_agreement", lambda *_, **__: beside
+    )
     TypeAdapter(ModelView).validate_python(world.get("/v1/models/m-shade").json())
     text = bob.get(path).text
     assert "400 decisions on 3 days" in text and "20 by each" in text
@@ -261,12 +263,12 @@ def test_drift_says_what_moved_and_what_to_do(
 
     monkeypatch.setattr(Measurements, "run", lambda _, *, days: MEASURED)
     assert bob.send("/drift", "/drift", {}).headers["location"] == "/drift?done=measured"
-    told = [world.post("/v1/drift", None, Role.ANALYST, key="d-1").json() for _ in range(2)]
-    assert told[0] == told[1] == world.get("/v1/drift").json(), "one key, one measurement"
-    TypeAdapter(DriftAnswer).validate_python(told[0])
+    values = [world.post("/v1/drift", None, Role.ANALYST, key="d-1").json() for _ in range(2)]
+    assert values[0] == values[1] == world.get("/v1/drift").json(), "one key, one measurement"
+    TypeAdapter(DriftAnswer).validate_python(values[0])
     text = bob.get("/drift").text
-    for said in ("Searches find less than stated", "2 of 185 features have moved", "mirror_days"):
-        assert said in text
+    for value in ("Searches find less than stated", "2 of 185 features have moved", "mirror_days"):
+        assert value in text
     assert "since 5 Nov 2025" in text, "searches count since then, features since a month"
     assert "between 11.0% and 32.0%" in text and "12 of 60" in text and "synthetic" in text
     short = MEASURED | {"span_days": 0.01, "all": LARGE | {"picked": CALM}}
@@ -294,10 +296,10 @@ def test_charts_stand_where_their_numbers_say() -> None:
     tall, half = made.bars[1], made.bars[2]
     assert tall.height == 2 * half.height and tall.y < half.y and tall.x < half.x
     assert bars([]) is None and bars([0, 0]) is not None
-    assert line([0, 0.5, 1], [0, 1, 1]) == f"0.0,{SIDE}.0 100.0,0.0 {SIDE}.0,0.0"
+    assert trace_line([0, 0.5, 1], [0, 1, 1]) == f"0.0,{SIDE}.0 100.0,0.0 {SIDE}.0,0.0"
     (dot,) = dots({"said": [0.25], "came": [0.25], "low": [0.0], "high": [1.0]})
     assert (dot.x, dot.y, dot.low, dot.high) == (100, 100, SIDE, 0)
-    assert stretched(-1) == 0 and stretched(2) == SIDE
+    assert stretch_share(-1) == 0 and stretch_share(2) == SIDE
     assert 0 == reach(0) < reach(0.1) < reach(0.25) < reach(9) == SIDE
 
 

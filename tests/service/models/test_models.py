@@ -24,9 +24,9 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from models.bundle.bundle import file_digest, signing_key
 from models.lifecycle import transitions
-from models.lifecycle.states import State
+from models.lifecycle.states import ModelStates
 from models.training.bundle_writer import write_bundle
-from models.training.trainer import Trained, train
+from models.training.trainer import TrainingResult, train
 from tests.service.extra_callers import person
 from tests.service.running_service import FakeModels, World, make_home, make_keys, open_world
 from tests.unit.models.learning.test_fit import SMALL
@@ -36,14 +36,16 @@ HERE = Plan(CATALOGUE).digest
 
 
 @pytest.fixture(scope="module")
-def made() -> Trained:
+def made() -> TrainingResult:
     """Train a small model on what is read here."""
     taught = replace(small_world(2500, seed=11), definitions=HERE)
     return train(taught, SMALL, cutoff=START + 200 * DAY)
 
 
 @pytest.fixture(scope="module")
-def bundled(tmp_path_factory: pytest.TempPathFactory, made: Trained) -> Iterator[tuple[World, str]]:
+def bundled(
+    tmp_path_factory: pytest.TempPathFactory, made: TrainingResult
+) -> Iterator[tuple[World, str]]:
     """Serve a home that has one real, registered bundle; return its version too."""
     home = make_home(tmp_path_factory.mktemp("bundled"))
     keys, other = make_keys(home)
@@ -53,12 +55,14 @@ def bundled(tmp_path_factory: pytest.TempPathFactory, made: Trained) -> Iterator
         yield world, entered(world, made)
 
 
-def entered(world: World, made: Trained) -> str:
+def entered(world: World, made: TrainingResult) -> str:
     """Write and register a model as the analyst's and return its version."""
     bundle = write_bundle(world.home.bundles, made, signing_key(world.home))
     names = {"manifest": file_digest(bundle / "manifest.json"), "evaluation": "e", "card": "c"}
     trainer = person_of(world, world.keys[Role.ANALYST])
-    world.runtime.journal.append(transitions.register(State(), bundle.name, by=trainer, **names))
+    world.runtime.journal.append(
+        transitions.register(ModelStates(), bundle.name, by=trainer, **names)
+    )
     return bundle.name
 
 
@@ -105,7 +109,9 @@ def test_two_people_put_a_model_into_force_and_one_takes_it_out(
     assert [m["role"] for m in taken.json()["models"] if m["version"] == version] == ["retired"]
 
 
-def test_a_model_of_other_features_is_refused(bundled: tuple[World, str], made: Trained) -> None:
+def test_a_model_of_other_features_is_refused(
+    bundled: tuple[World, str], made: TrainingResult
+) -> None:
     """No service here would load it, so it may not come into force; its twin above may."""
     world, _ = bundled
     strange = replace(made, model=replace(made.model, definitions="0" * len(HERE)))
@@ -114,13 +120,13 @@ def test_a_model_of_other_features_is_refused(bundled: tuple[World, str], made: 
     refused = approve(world, version, world.keys[Role.SUPERVISOR])
     assert refused.status_code == 409
     assert "other features" in refused.json()["detail"]
-    told = world.get(f"/v1/models/{version}").json()
-    assert told["against"] == [transitions.OTHER_FEATURES]
-    assert not told["approvals"]
+    fields = world.get(f"/v1/models/{version}").json()
+    assert fields["against"] == [transitions.OTHER_FEATURES]
+    assert not fields["approvals"]
 
 
 @pytest.fixture
-def blind(bundled: tuple[World, str], made: Trained) -> str:
+def blind(bundled: tuple[World, str], made: TrainingResult) -> str:
     """Register a model whose twin had too few finds: the last weeks held what was needed."""
     _, finds = made.model.evidence["discrepancy"]
     taught = replace(small_world(2500, seed=11), definitions=HERE)
@@ -150,11 +156,11 @@ def test_a_model_that_could_not_be_judged_is_not_put_into_force(
     for step in ("promote", "trial"):
         ended = commanded(world, step, blind)
         assert isinstance(ended.exception, PromotionRefusedError) and why in str(ended.exception)
-    told = world.get(f"/v1/models/{blind}").json()
-    assert (told["role"], told["approvals"], told["challenges"]) == ("candidate", [], [])
-    assert len(told["against"]) == 1 and told["against"][0].startswith(why)
+    fields = world.get(f"/v1/models/{blind}").json()
+    assert (fields["role"], fields["approvals"], fields["challenges"]) == ("candidate", [], [])
+    assert len(fields["against"]) == 1 and fields["against"][0].startswith(why)
 
-    monkeypatch.setattr(transitions, "unjudged", lambda _: "")  # the planted flaw
+    monkeypatch.setattr(transitions, "explain_unjudged", lambda _: "")  # the planted flaw
     assert approve(world, blind, world.keys[Role.SUPERVISOR]).status_code == 201
     assert world.get(f"/v1/models/{blind}").json()["approvals"]
 
@@ -164,7 +170,7 @@ def test_the_same_request_twice_at_once_is_one_step(bundled: tuple[World, str]) 
     made = claim("model:race", RulesOnly(), post="", name="", key="k")
     asked = replace(made, names=made.names[:1])
 
-    def beaten(*, planted: Exception, is_done: bool = True) -> State:
+    def beaten(*, planted: Exception, is_done: bool = True) -> ModelStates:
         if is_done:
             draft = Draft("race", "x", "", {"claim": asked.as_dict()})
             Journal(store, [AnswerProjection()]).append([draft])

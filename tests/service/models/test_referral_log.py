@@ -82,7 +82,7 @@ def test_a_training_run_is_given_them(
     keys = dict(zip(given["dataset"].crossing_id, given["table"].keys[0].tolist(), strict=True))
     assert len({(hs2[name], keys[name]) for name in decisions}) == len(set(hs2.values())), "shifted"
     assert keys[next(name for name in decisions if hs2[name] is None)] == 0
-    told = dict(zip(given["dataset"].crossing_id, given["sent"].propensity.tolist(), strict=True))
+    result = dict(zip(given["dataset"].crossing_id, given["sent"].propensity.tolist(), strict=True))
     for name, decision in decisions.items():
         is_sent = decision["channel"] in ("yellow", "red")
-        assert told[name] == decision["propensity"] if is_sent else np.isnan(told[name])
+        assert result[name] == decision["propensity"] if is_sent else np.isnan(result[name])

@@ -13,7 +13,7 @@ from engine.domain.time_units import DAY
 from engine.journal.entries import Draft
 from engine.queue.queue import DECISIONS as FILED
 from features.online.online_features import OnlineFeatures
-from models.bundle.documents import Papers
+from models.bundle.documents import BundleDocuments
 from models.lifecycle import transitions
 from models.lifecycle.projection import came_into_force, measurement, read_state
 from models.lifecycle.states import APPROVED, REGISTERED
@@ -73,14 +73,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def kept(world: World) -> Papers:
+def kept(world: World) -> BundleDocuments:
     return papers(reference(values(world), PLAN.names))
 
 
-def measured(world: World, kept: Papers, *, after: int = 7 * WEEKS) -> dict[str, Any]:
+def measured(world: World, kept: BundleDocuments, *, after: int = 7 * WEEKS) -> dict[str, Any]:
     runtime = world.runtime
     with runtime.store.read() as connection:
-        found = drift_monitor.measured(
+        found = drift_monitor.measure_drift(
             connection,
             runtime.journal,
             features=OnlineFeatures(PLAN, runtime.network),
@@ -97,16 +97,16 @@ def side(part: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_evidence_of_months_is_an_alarm(world: World, kept: Papers) -> None:
+def test_evidence_of_months_is_an_alarm(world: World, kept: BundleDocuments) -> None:
     found = measured(world, kept)
-    told = side(found["all"])
-    assert told["found"]["n"] == told["weeks"] == WEEKS
-    assert told["alarmed"]
+    result = side(found["all"])
+    assert result["found"]["n"] == result["weeks"] == WEEKS
+    assert result["alarmed"]
     assert found["in_force_since"].startswith("2026-10-14")
 
 
 def test_a_watch_of_the_last_weeks_misses_it(
-    world: World, kept: Papers, monkeypatch: pytest.MonkeyPatch
+    world: World, kept: BundleDocuments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The twin: begun anew every night, over the last 28 days alone."""
 
@@ -119,7 +119,7 @@ def test_a_watch_of_the_last_weeks_misses_it(
         assert not side(measured(world, kept, after=7 * week)["all"])["alarmed"]
 
 
-def test_an_alarm_stays_said(world: World, kept: Papers) -> None:
+def test_an_alarm_stays_said(world: World, kept: BundleDocuments) -> None:
     first = next(week for week in range(1, WEEKS + 1) if _alarmed(world, kept, 7 * week))
     assert first < WEEKS
     assert all(_alarmed(world, kept, 7 * week) for week in range(first, WEEKS + 1))
@@ -127,7 +127,7 @@ def test_an_alarm_stays_said(world: World, kept: Papers) -> None:
     assert later["decisions"] == 0 and side(later["posts"]["OYB"])["alarmed"], "nobody decides now"
 
 
-def _alarmed(world: World, kept: Papers, after: int) -> bool:
+def _alarmed(world: World, kept: BundleDocuments, after: int) -> bool:
     return bool(side(measured(world, kept, after=after)["all"])["alarmed"])
 
 
@@ -172,5 +172,5 @@ def test_a_search_counts_once_however_often_its_declaration_was_changed(fresh: W
     with fresh.runtime.store.read() as connection:
         now = fresh.runtime.journal.head(connection).as_of
         (one,) = searches(connection, "m1", after=0, now=now)
-        said = fresh.runtime.journal.body(connection, second["receipt"]["sequence"])
-    assert one.stated == said["decision"]["risk"]["p_discrepancy"]
+        result = fresh.runtime.journal.body(connection, second["receipt"]["sequence"])
+    assert one.stated == result["decision"]["risk"]["p_discrepancy"]

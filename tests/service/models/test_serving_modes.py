@@ -81,9 +81,9 @@ def test_rules_and_the_lot_refer_with_reasons(own: World) -> None:
         assert seen["basis"] in ("random", "profile")
         assert seen["risk"]["percentile"] is None and seen["model_version"] is None
     with own.runtime.store.read() as connection:
-        from engine.queue.queue import listed
+        from engine.queue.queue import list_decisions
 
-        for filed in listed(connection, post=None, channel=None, since=0, most=50):
+        for filed in list_decisions(connection, post=None, channel=None, since=0, most=50):
             assert own.runtime.recompute.decision(connection, filed.seq).is_identical
 
 

@@ -18,16 +18,16 @@ from engine.domain.time_units import DAY
 from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft
 from engine.ports import FeatureRows
-from engine.queue.queue import listed
+from engine.queue.queue import list_decisions
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
 from models.bundle.scorer import Scorer
 from models.lifecycle import transitions
 from models.lifecycle.projection import read_state
-from models.lifecycle.states import State
+from models.lifecycle.states import ModelStates
 from models.monitoring import shadow_scoring
-from models.monitoring.shadow_agreement import agreement
+from models.monitoring.shadow_agreement import measure_agreement
 from models.monitoring.shadow_scoring import seeds, shadow_scores
 from tests.service.conftest import serving
 from tests.service.running_service import POST, UniformScorer, World, arrival
@@ -53,7 +53,7 @@ def shadowed(world: World) -> World:
     journal = world.runtime.journal
     assert world.decide(arrival(900)).status_code == 201
     journal.append(
-        transitions.register(State(), "m2", by="ana", manifest="m", evaluation="e", card="c")
+        transitions.register(ModelStates(), "m2", by="ana", manifest="m", evaluation="e", card="c")
     )
     with world.runtime.store.read() as connection:
         now = read_state(connection)
@@ -215,8 +215,8 @@ def test_picks_are_compared_with_those_of_the_model_that_decided(
     shadowed.runtime.journal.append(scored(shadowed))
     journal = shadowed.runtime.journal
     with shadowed.runtime.store.read() as connection:
-        found = agreement(connection, journal, version="m2")
-        assert agreement(connection, journal, version="m-other") is None
+        found = measure_agreement(connection, journal, version="m2")
+        assert measure_agreement(connection, journal, version="m-other") is None
     assert found is not None
     assert (found["decisions"], found["picked"]) == (DECISIONS, DECISIONS // 2)
     groups = found["groups"]
@@ -236,10 +236,10 @@ def test_the_riskiest_are_each_models_own(shadowed: World, monkeypatch: pytest.M
     with shadowed.runtime.store.read() as connection:
         seqs = [
             one.seq
-            for one in listed(connection, post=None, channel=None, since=0, most=50)
+            for one in list_decisions(connection, post=None, channel=None, since=0, most=50)
             if one.crossing_id != "c-900"
         ]
-        said = {seq: journal.body(connection, seq)["decision"]["risk"] for seq in seqs}
-    ranked = sorted(said, key=lambda seq: -said[seq]["p_discrepancy"])  # both chances are equal
+        fields = {seq: journal.body(connection, seq)["decision"]["risk"] for seq in seqs}
+    ranked = sorted(fields, key=lambda seq: -fields[seq]["p_discrepancy"])  # both chances are equal
     assert picks["in_force"] == sorted(ranked[: DECISIONS // 4])
     assert len(picks["shadow"]) == DECISIONS // 4 and set(picks["shadow"]) <= set(seqs)

@@ -18,7 +18,7 @@ from api.auth.permissions import Role
 from api.cli.main import app
 from api.service.model_store import HomeModels
 from api.service.settings import Settings
-from engine.queue.queue import listed
+from engine.queue.queue import list_decisions
 from engine.storage.home import Home
 from experiments.faults import throwaway_models as made_up
 from models.bundle.bundle import file_digest, signing_key
@@ -26,7 +26,7 @@ from models.learning.fit import fit
 from models.lifecycle import transitions
 from models.lifecycle.projection import read_state
 from models.training.bundle_writer import write_bundle
-from models.training.trainer import Trained, quantiles
+from models.training.trainer import TrainingResult, quantiles
 from tests.service.conftest import NOON
 from tests.service.extra_callers import person, send
 from tests.service.models.test_champion_challenger import ready
@@ -39,7 +39,7 @@ HEAVY = 12_000.0
 DECISIONS = 110
 
 
-def taught(*, heavy: bool) -> Trained:
+def taught(*, heavy: bool) -> TrainingResult:
     """Train a model on a world in which heavy vehicles carry, or light ones.
 
     It may split by the mass, whatever the catalogue holds beside it; where nothing was weighed,
@@ -93,8 +93,8 @@ def decided(world: World, numbers: range) -> list[dict[str, Any]]:
         found.append(world.get(f"/v1/decisions/{one['decision_id']}").json())
         if one["channel"] in ("yellow", "red"):
             outcome = "discrepancy" if carries(body) else "clear"
-            told = act(number, one["crossing_id"], outcome=outcome)
-            assert world.post("/v1/inspections", told).status_code == 201
+            result = act(number, one["crossing_id"], outcome=outcome)
+            assert world.post("/v1/inspections", result).status_code == 201
     return found
 
 
@@ -108,8 +108,8 @@ def begun(world: World) -> tuple[str, str, list[dict[str, str]]]:
     challenger = registered(world, world.home, heavy=False)
     path = f"/v1/models/{challenger}/challenges"
     for role, one in zip(("candidate", "challenger"), people, strict=True):
-        told = send(world, path, None, one)
-        assert (told.status_code, told.json()["role"]) == (201, role), told.text
+        response = send(world, path, None, one)
+        assert (response.status_code, response.json()["role"]) == (201, role), response.text
         assert send(world, path, None, one).status_code == 409
     ready(world, model_version=champion, challenger=challenger, trial_why="")
     return champion, challenger, people
@@ -132,7 +132,7 @@ def test_a_challenger_that_finds_more_leads_more_and_comes_into_force_by_two(wor
     before = decided(world, range(DECISIONS))
     assert {one["model_version"] for one in before} == {champion, challenger}
     with world.runtime.store.read() as connection:
-        for filed in listed(connection, post=None, channel=None, since=0, most=999):
+        for filed in list_decisions(connection, post=None, channel=None, since=0, most=999):
             assert world.runtime.recompute.decision(connection, filed.seq).is_identical
 
     trial = measured(world, challenger)

@@ -12,7 +12,7 @@ from api.models import lifecycle
 from api.models.schemas import ModelView
 from models.bundle.bundle import file_digest
 from models.lifecycle.projection import on_trial
-from models.monitoring.trial_results import measured, measurement
+from models.monitoring.trial_results import measure_trial, measurement
 from tests.service.conftest import serving
 from tests.service.models.test_model_pages import candidate, step
 from tests.service.page_session import Desk, at_desk
@@ -33,9 +33,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
     def verified(home: Any, version: str) -> Any:
         digest = file_digest(home.bundles / version / "manifest.json")
-        return lifecycle.Found(digest, JUDGED, fits=True)
+        return lifecycle.VerifiedBundle(digest, JUDGED, fits=True)
 
-    monkeypatch.setattr(lifecycle, "_verified", verified)
+    monkeypatch.setattr(lifecycle, "_verify_bundle", verified)
     yield from serving(tmp_path / "papers")
 
 
@@ -45,7 +45,7 @@ def noted(world: World, **figures: Any) -> None:
         running = on_trial(connection)
         assert running is not None
         now = world.runtime.journal.head(connection).as_of
-        found = measured(connection, running, now=now)
+        found = measure_trial(connection, running, now=now)
     world.runtime.journal.append([measurement(found | figures, by="every-night")])
 
 
@@ -79,8 +79,8 @@ def test_a_trial_stands_on_both_pages_with_its_share_and_counts(world: World) ->
         for code, title in TITLES.items():
             bob.get(f"/language/{code}?back=/")
             text = bob.get(f"/models/{version}").text
-            for said in (title, ">71<", ">66<", ">58<", ">53<", ">19<", "m-new", "m-old"):
-                assert said in text, (version, code, said)
+            for value in (title, ">71<", ">66<", ">58<", ">53<", ">19<", "m-new", "m-old"):
+                assert value in text, (version, code, value)
     bob.get("/language/en?back=/")
     page = bob.get("/models/m-new").text
     assert "the challenger leads 90" in page and "Not decided yet." in page

@@ -14,12 +14,12 @@ from api.cli.main import app
 from api.models import lifecycle
 from engine.domain.time_units import WEEK
 from engine.errors import PromotionRefusedError
-from engine.queue.queue import listed
+from engine.queue.queue import list_decisions
 from engine.selection.champion_challenger import CHALLENGER, CHAMPION
 from models.lifecycle import transitions
 from models.lifecycle.projection import OnTrial, on_trial, read_state
-from models.monitoring.trial_results import counts, measured, measurement
-from models.statistics.thompson_race import Race, after
+from models.monitoring.trial_results import counts, measure_trial, measurement
+from models.statistics.thompson_race import ArmCounts, after
 from tests.service.conftest import NOON, serving
 from tests.service.decisions.test_amendments import amend, heavier
 from tests.service.models.test_champion_challenger import ready
@@ -70,7 +70,7 @@ def decided(world: World) -> dict[str, Said]:
         one = world.decide(arrival(number)).json()
         made[one["crossing_id"]] = one
     with world.runtime.store.read() as connection:
-        filed = listed(connection, post=None, channel=None, since=0, most=999)
+        filed = list_decisions(connection, post=None, channel=None, since=0, most=999)
         bodies = [world.runtime.journal.body(connection, one.seq)["decision"] for one in filed]
     return {body["crossing_id"]: body for body in bodies}
 
@@ -91,7 +91,7 @@ def trial(world: World) -> OnTrial:
 def figures(world: World, *, weeks: float = 0.5) -> Said:
     with world.runtime.store.read() as connection:
         now = world.runtime.journal.head(connection).as_of + round(weeks * WEEK)
-        return dict(json.loads(json.dumps(measured(connection, trial(world), now=now))))
+        return dict(json.loads(json.dumps(measure_trial(connection, trial(world), now=now))))
 
 
 def alone(decided: dict[str, Said], side: str) -> list[str]:
@@ -178,7 +178,7 @@ def test_weeks_that_are_over_make_the_race(counted: dict[str, Said]) -> None:
     nothing = {side: {"finds": 0, "clear": 0} for side in (CHAMPION, CHALLENGER)}
     first = {CHAMPION: {"finds": 0, "clear": 5}, CHALLENGER: {"finds": 4, "clear": 0}}
     assert later["weeks"] == [first, nothing]
-    race = after(Race(), champion=(0, 5), challenger=(4, 0))
+    race = after(ArmCounts(), champion=(0, 5), challenger=(4, 0))
     race = after(race, champion=(0, 0), challenger=(0, 0))
     assert later["share"] == race.share > 0.85 and later["winner"] is None
     assert counted["in seven"]["winner"] is None, "four finds are not enough"
@@ -219,8 +219,8 @@ def test_the_command_records_the_share_and_the_service_takes_it(world: World) ->
     number = 900
     while datetime.now(UTC) < deadline:
         one = world.decide(arrival(number := number + 1)).json()
-        said = world.get(f"/v1/decisions/{one['decision_id']}").json()["trial"]
-        if said["share"] == found["share"]:
+        value = world.get(f"/v1/decisions/{one['decision_id']}").json()["trial"]
+        if value["share"] == found["share"]:
             return
     raise AssertionError("the share never came")
 
@@ -252,11 +252,11 @@ def commanded(world: World, monkeypatch: pytest.MonkeyPatch, *asked: str, name: 
 def test_a_trial_is_ended_by_one_and_begun_by_two(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = lifecycle.Found("m", JUDGED, fits=True)
-    monkeypatch.setattr(lifecycle, "_verified", lambda *_: found)
+    found = lifecycle.VerifiedBundle("m", JUDGED, fits=True)
+    monkeypatch.setattr(lifecycle, "_verify_bundle", lambda *_: found)
     for world in on_trial_anew(tmp_path):
-        told = world.post("/v1/models/end-trial", {"reason": "It finds less."}, Role.ANALYST)
-        assert (told.status_code, told.json()["challenger"]) == (201, None)
+        response = world.post("/v1/models/end-trial", {"reason": "It finds less."}, Role.ANALYST)
+        assert (response.status_code, response.json()["challenger"]) == (201, None)
         one = world.get("/v1/models/m2").json()
         assert (one["role"], one["trial"]) == ("retired", None)
         assert one["history"][-1]["why"] == "It finds less."

@@ -13,8 +13,8 @@ from api.profiles.comparison import words
 from api.profiles.page_forms import successor
 from api.profiles.schemas import ProfileView
 from api.service.subprocess_jobs import Backtests, Measurements
-from api.web.i18n import LANGUAGES, Speech
-from api.web.translation import Retelling
+from api.web.i18n import LANGUAGES, ReaderLocale
+from api.web.translation import Translator
 from engine.criteria.profiles.program import program
 from engine.errors import BusyError, NotEnoughDataError, ProfileRefusedError
 from tests.service.client.test_client import client
@@ -109,8 +109,8 @@ def test_written_approved_by_another_in_force_and_picking(
     picked = world.decide(arrival(41, carrier_id="k-DESK-1")).json()
     seen = world.get(f"/v1/decisions/{picked['decision_id']}").json()
     assert seen["profiles"] == ["DESK-1"]
-    said = [one["text"] for one in seen["reasons"] if one["code"] == "profile"]
-    assert said == ["Profile DESK-1 «A carrier»: carrier id: k-DESK-1."]
+    values = [one["text"] for one in seen["reasons"] if one["code"] == "profile"]
+    assert values == ["Profile DESK-1 «A carrier»: carrier id: k-DESK-1."]
     assert "reasons" not in picked, "a checkpoint is not told"
     listed = bob.get("/profiles").text
     assert "DESK-1" in listed and "in force" in listed and len(listed) < 150_000
@@ -208,11 +208,11 @@ def test_pages_are_for_those_whom_their_twins_admit(world: World, bob: Desk) -> 
 
 def test_the_watch_list_is_written_by_two(world: World, ann: Desk, bob: Desk) -> None:
     until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
-    said = {"kind": "plate", "identifier": "01 А 777 ВС", "reason": "tip-off", "expiry": until}
+    entries = {"kind": "plate", "identifier": "01 А 777 ВС", "reason": "tip-off", "expiry": until}
     page = ann.get("/watchlist").text
     found = re.search(r'name="once" value="(\w+)"', page)
     assert found is not None
-    fields = said | {"once": found[1]}
+    fields = entries | {"once": found[1]}
     for _ in range(2):  # sent twice, it counts once
         assert ann.send("/watchlist", "/watchlist", fields).status_code == 303
     every = world.get("/v1/watchlist").json()["entries"]
@@ -220,8 +220,8 @@ def test_the_watch_list_is_written_by_two(world: World, ann: Desk, bob: Desk) ->
     path = f"/watchlist/{entry['id']}"
     assert "another person approves" in ann.get("/watchlist").text
     assert bob.send("/watchlist", f"{path}/approvals", {}).status_code == 303
-    told = world.decide(arrival(77, plate="01a777bc")).json()
-    assert told["channel"] == "red"
+    values = world.decide(arrival(77, plate="01a777bc")).json()
+    assert values["channel"] == "red"
     assert bob.send("/watchlist", f"{path}/retirements", {"reason": "over"}).status_code == 303
     assert "over" in ann.get("/watchlist").text
     for change in ({"identifier": ""}, {"expiry": "2020-01-01"}, {"reason": ""}):
@@ -231,7 +231,7 @@ def test_the_watch_list_is_written_by_two(world: World, ann: Desk, bob: Desk) ->
 
 @pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
 def test_every_refusal_is_said_in_every_language(world: World, code: str) -> None:
-    retell, names = Retelling(Speech(code, 300)), world.runtime.plan.names
+    retell, names = Translator(ReaderLocale(code, 300)), world.runtime.plan.names
     for expression in (*REFUSED, *BOMBS.values()):
         with pytest.raises(ProfileRefusedError) as refused:
             program(expression, features=names)

@@ -18,7 +18,7 @@ from engine.criteria.profiles.fields import Reader
 from engine.criteria.profiles.profile import Profile, Trial, profiles
 from engine.criteria.profiles.program import context, program
 from engine.errors import NotFoundError
-from engine.queue.queue import listed
+from engine.queue.queue import list_decisions
 from features.history.journal_history import read_event_log
 from models.evaluation.profile_backtest import profile_backtest
 from tests.service.conftest import serving
@@ -98,9 +98,9 @@ def test_one_line_tells_at_once_what_it_would_have_done(world: World, people: Pe
     asked = {"expression": POTATOES, "days": 90}
     found = send(world, "/v1/profiles/backtests", asked, people["ann"])
     assert found.status_code == 200
-    told = found.json()
-    assert told["matches"] == 6 <= told["arrivals"] and told["minutes_per_day"] > 0
-    assert told["hit_rate"]["knowable"] is False and told["hit_rate"]["why"]
+    fields = found.json()
+    assert fields["matches"] == 6 <= fields["arrivals"] and fields["minutes_per_day"] > 0
+    assert fields["hit_rate"]["knowable"] is False and fields["hit_rate"]["why"]
     assert world.get("/v1/profiles/NOT-YET").status_code == 404
 
 
@@ -179,7 +179,9 @@ def test_a_service_that_asks_for_no_second_person_is_found(
     assert send(world, "/v1/profiles/OWN-2/approvals", {}, people["bob"]).status_code == 403
     guarded = dual_control.approval
 
-    def planted(matter: Any, now: dual_control.Standing, *, by: str, shadow: bool = False) -> Any:
+    def planted(
+        matter: Any, now: dual_control.ApprovalState, *, by: str, shadow: bool = False
+    ) -> Any:
         return guarded(matter, now, by=f"not {by}", shadow=shadow)
 
     monkeypatch.setattr(dual_control, "approval", planted)
@@ -244,7 +246,7 @@ def test_a_recorded_match_comes_out_again(world: World, people: People) -> None:
     with world.runtime.store.read() as connection:
         filed = next(
             one
-            for one in listed(connection, post=None, channel=None, since=0, most=5)
+            for one in list_decisions(connection, post=None, channel=None, since=0, most=5)
             if one.decision_id == seen["decision_id"]
         )
         assert world.runtime.recompute.decision(connection, filed.seq).is_identical

@@ -9,7 +9,7 @@ import pytest
 from api.auth.permissions import Role
 from api.auth.sessions import COOKIE
 from api.queue import page as queue_page
-from api.queue.page_data import Meter, Vehicle, _cut, desk, mark
+from api.queue.page_data import MinutesMeter, WaitingVehicle, _cut, desk, mark
 from engine.domain.time_units import moment
 from tests.service.page_session import Desk, at_desk
 from tests.service.reports.test_acts import act, find
@@ -94,8 +94,8 @@ def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> No
     assert {one.channel: one.minutes for one in shown.meters} == {"red": 90, "yellow": None}
 
 
-def waiting(position: int, channel: str, minutes: float) -> Vehicle:
-    return Vehicle(
+def waiting(position: int, channel: str, minutes: float) -> WaitingVehicle:
+    return WaitingVehicle(
         position=position,
         decision_id=f"d{position}",
         channel=channel,
@@ -110,9 +110,11 @@ def waiting(position: int, channel: str, minutes: float) -> Vehicle:
     )
 
 
-def meter(channel: str, free: float | None) -> Meter:
+def meter(channel: str, free: float | None) -> MinutesMeter:
     minutes = None if free is None else 100.0
-    return Meter(channel, minutes, 0.0, 0.0, 0.0, free or 0.0, 0.0, 0.0, is_oversubscribed=False)
+    return MinutesMeter(
+        channel, minutes, 0.0, 0.0, 0.0, free or 0.0, 0.0, 0.0, is_oversubscribed=False
+    )
 
 
 def test_the_cut_lies_where_the_minutes_end() -> None:
@@ -131,14 +133,14 @@ def test_events_need_a_session_and_their_post(world: World) -> None:
 async def line(world: World, cookie: str, leave: Any) -> list[str]:
     """Read a page's line, at a post where something changes all the time; leave on the way."""
     caller = world.runtime.sessions.caller(cookie)
-    said: list[str] = []
+    values: list[str] = []
     async for event in queue_page._changes(world.runtime, POST, cookie, caller):
-        said.append(event)
-        if len(said) == 3:
+        values.append(event)
+        if len(values) == 3:
             leave()
-        if len(said) == 100:
+        if len(values) == 100:
             break
-    return said
+    return values
 
 
 @pytest.mark.parametrize("how", ["removed", "signed out", "new password"])

@@ -49,8 +49,8 @@ def kept(world: World, filed: Any) -> tuple[str, float | None]:
 
 def test_only_for_a_vehicle_let_go_the_senders_word_counts(world: World) -> None:
     green = find(world, "green", START + 500)
-    said = world.post("/v1/inspections", act(2, green["crossing_id"], basis="counterpart"))
-    assert kept(world, said) == ("counterpart", None)
+    response = world.post("/v1/inspections", act(2, green["crossing_id"], basis="counterpart"))
+    assert kept(world, response) == ("counterpart", None)
     for basis in ("random", "score", "watchlist"):
         refused = world.post("/v1/inspections", act(3, green["crossing_id"], basis=basis))
         assert refused.status_code == 422

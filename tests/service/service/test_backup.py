@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from api.cli.backup import copied
+from api.cli.backup import copy_home
 from api.cli.main import app
 from api.service.runtime import open_runtime, open_store
 from api.service.settings import Settings
 from engine.audit.verification import verify
 from engine.errors import HomeError, InputError, NotAllowedError
 from engine.journal.receipts import Receipt
-from engine.queue.queue import listed
+from engine.queue.queue import list_decisions
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.service.conftest import serving
 from tests.service.running_service import FakeModels, World, arrival, make_home, open_world
@@ -86,17 +86,17 @@ def missing(home: Home, told: Answers) -> set[str]:
 
 
 def test_a_backup_verifies_after_its_restore_and_goes_on(live: World, tmp_path: Path) -> None:
-    told = decide(live, range(FIRST))
-    while_deciding(live, lambda: copied(live.home, tmp_path / "copy"))
+    result = decide(live, range(FIRST))
+    while_deciding(live, lambda: copy_home(live.home, tmp_path / "copy"))
     home = restored(live, tmp_path / "copy")
-    assert missing(home, told) == set()
+    assert missing(home, result) == set()
     client, made = open_world(home, FakeModels(), Settings())
     with client:
         again = World(home, live.models, client, made.state.runtime, live.keys, live.other)
-        assert decide(again, range(FIRST)) == told, "what was acknowledged is told again"
+        assert decide(again, range(FIRST)) == result, "what was acknowledged is told again"
         assert again.decide(arrival(400_000)).status_code == 201
         with again.runtime.store.read() as connection:
-            filed = listed(connection, post=None, channel=None, since=0, most=FIRST)
+            filed = list_decisions(connection, post=None, channel=None, since=0, most=FIRST)
             assert all(
                 again.runtime.recompute.decision(connection, f.seq).is_identical for f in filed
             )
@@ -104,11 +104,11 @@ def test_a_backup_verifies_after_its_restore_and_goes_on(live: World, tmp_path: 
 
 def test_a_file_copied_without_its_log_has_lost_what_was_told(live: World, tmp_path: Path) -> None:
     """The twin: a plain copy of the database file, which receipts show to be short."""
-    told = decide(live, range(FIRST))
+    result = decide(live, range(FIRST))
     (tmp_path / "copy").mkdir()
     shutil.copy(live.home.root / "darvoza.sqlite", tmp_path / "copy")
     shutil.copy(live.home.network, tmp_path / "copy")
-    assert missing(restored(live, tmp_path / "copy"), told)
+    assert missing(restored(live, tmp_path / "copy"), result)
 
 
 def test_the_command_copies_everything_but_keys_and_nothing_over(
@@ -125,15 +125,15 @@ def test_the_command_copies_everything_but_keys_and_nothing_over(
     assert "keys" not in names
     assert (tmp_path / "copy" / "bundles" / "m1" / "card.md").read_text() == "a card"
     with pytest.raises(InputError, match="already"):
-        copied(live.home, tmp_path / "copy")
+        copy_home(live.home, tmp_path / "copy")
 
 
 def test_a_copy_without_its_keys_verifies_and_calls_no_receipt_forged(
     live: World, tmp_path: Path
 ) -> None:
-    told, copy, held = decide(live, range(3)), tmp_path / "copy", tmp_path / "held.jsonl"
-    copied(live.home, copy)
-    held.write_text("\n".join(json.dumps(one["receipt"]) for one in told))
+    result, copy, held = decide(live, range(3)), tmp_path / "copy", tmp_path / "held.jsonl"
+    copy_home(live.home, copy)
+    held.write_text("\n".join(json.dumps(one["receipt"]) for one in result))
     asked = ["verify", "--home", str(copy), "--json"]
     assert CliRunner().invoke(app, asked).exit_code == 0
     with pytest.raises(HomeError, match="keys/ back"):
@@ -160,14 +160,14 @@ def test_a_dump_of_postgresql_verifies_after_its_restore(
     monkeypatch.setenv(DATABASE_VARIABLE, postgresql_database)
     home = make_home(tmp_path / "home")
     with pytest.raises(NotAllowedError, match="pg_dump"):
-        copied(home, tmp_path / "copy")
+        copy_home(home, tmp_path / "copy")
     client, made = open_world(home, FakeModels(), Settings())
     from tests.service.running_service import make_keys
 
     keys, other = make_keys(home)
     with client:
         world = World(home, FakeModels(), client, made.state.runtime, keys, other)
-        told = decide(world, range(10))
+        result = decide(world, range(10))
 
     def run(tool: str, *words: str) -> None:
         plain = [word.replace("+psycopg", "") for word in words]
@@ -178,9 +178,9 @@ def test_a_dump_of_postgresql_verifies_after_its_restore(
     with cluster.database() as empty:
         run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={empty}", str(dump))
         monkeypatch.setenv(DATABASE_VARIABLE, empty)
-        assert missing(home, told) == set()
+        assert missing(home, result) == set()
         store = open_store(home)
         with store.write() as connection:
             connection.exec_driver_sql("DELETE FROM journal WHERE kind = 'decision'")
         store.dispose()
-        assert missing(home, told), "the twin: a dump that lacks them is found by its receipts"
+        assert missing(home, result), "the twin: a dump that lacks them is found by its receipts"

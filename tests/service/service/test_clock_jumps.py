@@ -26,7 +26,7 @@ from engine.errors import NotAuthenticatedError
 from engine.journal.clock import ACCEPTED, Reading
 from engine.journal.entries import Head
 from engine.journal.journal import JOURNAL, Journal
-from engine.queue.queue import DECISIONS, EXPIRED, listed, waiting
+from engine.queue.queue import DECISIONS, EXPIRED, list_decisions, list_waiting
 from engine.shifts.shift_state import CLOSED
 from engine.storage.home import DATABASE_VARIABLE
 from tests.service.conftest import serving
@@ -80,7 +80,7 @@ def in_queue(world: World) -> set[str]:
     """Return the crossings that wait, as the queue is shown now."""
     with world.runtime.store.read() as connection:
         now = world.runtime.journal.now(connection)
-        return {one.crossing_id for one in waiting(connection, POST, as_of=now)}
+        return {one.crossing_id for one in list_waiting(connection, POST, as_of=now)}
 
 
 def records(world: World, kind: str | None = None) -> list[Any]:
@@ -134,7 +134,7 @@ def test_a_clock_that_jumps_harms_nothing(own: World) -> None:
     assert harms(own) == set()
     assert verify(own.runtime.store, [], public_key=own.runtime.signer.public_key).ok
     with own.runtime.store.read() as connection:
-        filed = listed(connection, post=None, channel=None, since=0, most=100)
+        filed = list_decisions(connection, post=None, channel=None, since=0, most=100)
         assert len(filed) == len(JUMPS) * EACH
         assert all(own.runtime.recompute.decision(connection, f.seq).is_identical for f in filed)
 
@@ -228,8 +228,8 @@ def test_a_person_accepts_a_jump_and_every_process_follows(
     waited = in_queue(own)
     with jumped(own, FAR):
         shown = CliRunner().invoke(app, ["clock", "show", "--home", root, "--json"])
-        told = json.loads(shown.stdout)
-        assert told["is_held"] and told["ahead_seconds"] == pytest.approx(172_800, abs=60)
+        fields = json.loads(shown.stdout)
+        assert fields["is_held"] and fields["ahead_seconds"] == pytest.approx(172_800, abs=60)
         ready = own.client.get("/readyz").json()
         assert ready["ready"] and ready["clock"] == "held"
         assert accept(Role.ANALYST) == 1 and in_queue(own) == waited

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from api.cli import faults
 from api.cli.main import app
 from api.harness import fault_runner
-from api.harness.fault_runner import Fault, Order
+from api.harness.fault_runner import Fault, FaultRun
 from api.harness.fork_server import PLANTED
 from api.harness.scratch_deployment import Scratch, scratch
 from api.service.settings import VARIABLE
@@ -103,7 +103,7 @@ def _one_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 
 def counted(fault: Fault, forks: Forker, *, planted: bool = False, trials: int = TRIALS) -> Counts:
-    return fault_runner.run(Order(fault, trials, planted, lambda done, of: None), forks)
+    return fault_runner.run(FaultRun(fault, trials, planted, lambda done, of: None), forks)
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])

@@ -25,7 +25,7 @@ def log() -> Iterator[StringIO]:
     handlers, level = logging.root.handlers[:], logging.root.level
     found = StringIO()
     structured_logging.configure(found)
-    assert [type(one) for one in logging.root.handlers] == [structured_logging.Library]
+    assert [type(one) for one in logging.root.handlers] == [structured_logging.LibraryHandler]
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
     yield found
@@ -35,7 +35,7 @@ def log() -> Iterator[StringIO]:
 def library(name: str) -> logging.Logger:
     """Return a logger that ours alone hears; the runner of these tests would keep its words."""
     made = logging.Logger(name)
-    made.addHandler(structured_logging.Library())
+    made.addHandler(structured_logging.LibraryHandler())
     return made
 
 
@@ -83,7 +83,7 @@ def bodies_of(world: World, route: tuple[str, str]) -> list[Any]:
 
 def told(world: World) -> str:
     """Return all that the service says to hostile and faulty requests, and its metrics."""
-    said = []
+    values = []
     for verb, path in SENT:
         role = min(MAY[verb, path])
         headers = world.headers(role) | {"Idempotency-Key": CANARY, "X-Request-Id": CANARY}
@@ -93,16 +93,16 @@ def told(world: World) -> str:
                 to = named(path, by) + f"?plate={CANARY}"
                 answer = world.client.request(verb, to, content=content, headers=headers)
                 if answer.status_code >= 400:
-                    said.append(answer.text)
+                    values.append(answer.text)
     for verb, path in MAY:
         if verb == "GET":
             to = named(path, CANARY) + f"?since={CANARY}&post={CANARY}&channel={CANARY}"
             answer = world.client.get(to, headers=world.headers(min(MAY[verb, path])))
             if answer.status_code >= 400:
-                said.append(answer.text)
-    said.append(world.client.get(f"/{CANARY}").text)
-    said.append(world.client.get("/metrics").text)
-    return "\n".join(said)
+                values.append(answer.text)
+    values.append(world.client.get(f"/{CANARY}").text)
+    values.append(world.client.get("/metrics").text)
+    return "\n".join(values)
 
 
 def broken(*_: object, **__: object) -> None:
@@ -122,9 +122,9 @@ def complain(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_answer_and_no_metric_repeats_what_was_sent(world: World) -> None:
-    said = told(world)
-    assert said.count("/problems/") > 150
-    assert leaks(said) == []
+    result = told(world)
+    assert result.count("/problems/") > 150
+    assert leaks(result) == []
 
 
 def test_no_log_repeats_what_was_sent(

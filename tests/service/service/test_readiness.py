@@ -78,9 +78,9 @@ def test_a_disk_that_takes_no_write_is_said(world: World, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    told = world.client.get("/readyz")
-    assert told.status_code == 503 and not told.json()["ready"]
-    assert "No space left" in told.json()["store"]
+    response = world.client.get("/readyz")
+    assert response.status_code == 503 and not response.json()["ready"]
+    assert "No space left" in response.json()["store"]
     monkeypatch.undo()
 
 
@@ -90,8 +90,8 @@ def test_a_commit_that_failed_is_remembered_until_one_succeeds(
     store = world.runtime.store
     with pytest.raises(StoreUnavailableError), store.write():
         raise StoreUnavailableError("SQLITE_FULL")
-    told = world.client.get("/readyz")
-    assert told.status_code == 503 and "SQLITE_FULL" in told.json()["store"]
+    response = world.client.get("/readyz")
+    assert response.status_code == 503 and "SQLITE_FULL" in response.json()["store"]
     assert world.decide(arrival(1)).status_code == 201
     assert world.client.get("/readyz").status_code == 200
     with pytest.raises(StoreUnavailableError), store.write():

@@ -37,8 +37,8 @@ def test_acts_count_for_what_sent_the_vehicle(world: World) -> None:
         (other, "clear", "documents"),
     )
     for number, (decision, outcome, method) in enumerate(acts):
-        told = {"outcome": outcome, "methods": [method]}
-        body = act(120_000 + number, decision["crossing_id"], **told)
+        fields = {"outcome": outcome, "methods": [method]}
+        body = act(120_000 + number, decision["crossing_id"], **fields)
         assert world.post("/v1/inspections", body).status_code == 201
     found = streams(world)
     assert (found[basis]["hits"], found[basis]["seizures"]) == (1, 1)

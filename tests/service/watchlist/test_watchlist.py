@@ -103,9 +103,9 @@ def test_without_its_shape_a_plate_must_be_the_same(world: World, people: People
 
 def test_a_notice_stands_at_once_and_says_that_it_is_one_word(world: World, people: People) -> None:
     body = {"plate": "02 B 555 KA", "reason": "hashish under a trailer", "expiry": ahead(300)}
-    told = world.post("/v1/notices", body, Role.COUNTERPART)
-    assert told.status_code == 201
-    answer = told.json()
+    response = world.post("/v1/notices", body, Role.COUNTERPART)
+    assert response.status_code == 201
+    answer = response.json()
     TypeAdapter(AcknowledgedNotice).validate_python(answer)
     assert answer["is_notice"] and answer["channel"] == "yellow" and answer["state"] == "in_force"
     assert datetime.fromisoformat(answer["expiry"]) < datetime.now(UTC) + timedelta(days=31)
@@ -131,8 +131,8 @@ def test_a_notice_is_the_word_of_its_own_post(world: World, people: People) -> N
 
 def test_whoever_told_may_not_confirm(world: World, people: People) -> None:
     body = {"container": "C 1", "reason": "x", "expiry": ahead(3)}
-    told = send(world, "/v1/notices", body, people["bob"]).json()
-    path = f"/v1/watchlist/{told['id']}/approvals"
+    fields = send(world, "/v1/notices", body, people["bob"]).json()
+    path = f"/v1/watchlist/{fields['id']}/approvals"
     own = send(world, path, {}, people["bob"])
     assert own.status_code == 403 and own.json()["type"] == "/problems/SecondPerson"
     assert send(world, path, {}, people["cem"]).status_code == 201

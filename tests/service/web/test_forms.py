@@ -8,8 +8,8 @@ import pytest
 
 from api.auth.permissions import Role
 from api.web.field_errors import FIELDS, RULES, corrections
-from api.web.form_fields import Mistake
-from api.web.i18n import LANGUAGES, Speech
+from api.web.form_fields import FieldMistake
+from api.web.i18n import LANGUAGES, ReaderLocale
 from tests.service.decisions.test_decision_page import ONCE, path, send
 from tests.service.page_session import Desk, at_desk, user
 from tests.service.reports.test_acts import act, find
@@ -59,12 +59,12 @@ def test_a_refused_act_says_each_mistake_at_its_field(
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_sentence_is_there_for_every_field_and_rule(language: str) -> None:
     values = {"whole": "1", "fraction": "2", "example": "3"}
-    speech = Speech(language, 0)
+    speech = ReaderLocale(language, 0)
     for field in (*FIELDS, "minutes", "unheard_of"):
         for rule in (*RULES, "unheard_of"):
-            said = corrections([Mistake(field, rule, values)], speech)[field]
-            assert said.text and said.name and not CODES.search(said.text + said.name)
-            assert "{" not in said.text
+            value = corrections([FieldMistake(field, rule, values)], speech)[field]
+            assert value.text and value.name and not CODES.search(value.text + value.name)
+            assert "{" not in value.text
 
 
 def test_what_was_seized_is_not_lost_where_the_outcome_is_another(world: World, boss: Desk) -> None:
@@ -208,14 +208,14 @@ def test_the_last_day_is_shown_as_it_was_typed(world: World, boss: Desk) -> None
     fields = {"kind": "plate", "identifier": "01LAST777", "reason": "seen twice"}
     fields |= {"expiry": last.isoformat(), "once": once[1]}
     assert boss.send("/watchlist", "/watchlist", fields).status_code == 303
-    speech = Speech("en", world.runtime.settings.utc_offset_minutes)
+    speech = ReaderLocale("en", world.runtime.settings.utc_offset_minutes)
     text = boss.get("/watchlist").text
     row = text[text.index("01LAST777") :]
     assert speech.date(last.isoformat()) in row[: row.index("</tr>")]
 
 
 def test_an_end_that_is_no_midnight_keeps_its_time() -> None:
-    speech = Speech("en", 300)
+    speech = ReaderLocale("en", 300)
     midnight = datetime(2027, 1, 31, 19, tzinfo=UTC)
     assert speech.until(midnight) == "31 Jan 2027" and speech.since(midnight) == "1 Feb 2027"
     assert "14:30" in speech.until(datetime(2027, 1, 31, 9, 30, tzinfo=UTC))

@@ -8,8 +8,8 @@ import pytest
 
 from api.web import labels as web_labels
 from api.web import message_patterns
-from api.web.i18n import LANGUAGES, Speech, read_catalogue
-from api.web.translation import Retelling
+from api.web.i18n import LANGUAGES, ReaderLocale, read_catalogue
+from api.web.translation import Translator
 from engine.criteria.indicator_rules import RULES
 from engine.domain.records import PLACES, Arrival
 from engine.explanation.facts import data_gaps
@@ -35,8 +35,8 @@ def test_no_text_is_missing_in_any_language(code: str) -> None:
         assert not one.fuzzy, text
         many = text[1] if isinstance(text, tuple) else text
         forms = one.string if isinstance(one.string, tuple) else (one.string,)
-        for said in forms:
-            assert said and places(str(said)) == places(str(many)), text
+        for value in forms:
+            assert value and places(str(value)) == places(str(many)), text
 
 
 def test_a_missing_text_is_found() -> None:
@@ -62,37 +62,37 @@ CODES = ("0 is Monday", "flag", "hour of day")
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_every_feature_is_said_in_every_language(code: str) -> None:
-    retell = Retelling(Speech(code, 300))
+    retell = Translator(ReaderLocale(code, 300))
     one = Arrival.model_validate(arrival(1), strict=False)
     for name, feature in CATALOGUE.items():
         sentences = Sentences({name: feature})
         values = VALUES[:4] if feature.unit in CODES else VALUES
-        told = [Contribution(name, value, 0.25, 0.1) for value in values]
-        told += [Contribution(name, 1.0, nan, log_odds) for log_odds in (0.01, 1.0, -0.1, -1.0)]
+        items = [Contribution(name, value, 0.25, 0.1) for value in values]
+        items += [Contribution(name, 1.0, nan, log_odds) for log_odds in (0.01, 1.0, -0.1, -1.0)]
         if feature.operator == "rate":
-            told += [replace(told[0], evidence=behind, log_odds=0.5) for behind in EVIDENCE]
-        for contribution in told:
+            items += [replace(items[0], evidence=behind, log_odds=0.5) for behind in EVIDENCE]
+        for contribution in items:
             for reason in sentences([contribution], one):
                 assert not retell.sentence(reason.text).is_english, reason.text
 
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_a_number_takes_the_plural_of_its_language(code: str) -> None:
-    retell = Retelling(Speech(code, 300))
-    said = [
+    retell = Translator(ReaderLocale(code, 300))
+    values = [
         retell.sentence(f"Raises the risk: packages declared: {n} (trucks: 290 packages).").text
         for n in ("1 package", "3 packages", "5 packages", "21 packages")
     ]
     if code == "ru":
-        assert [text.partition(": ")[2].split()[3] for text in said] == [
+        assert [text.partition(": ")[2].split()[3] for text in values] == [
             "место", "места", "мест", "место",
         ]  # fmt: skip
-    assert len({text.replace("21", "1") for text in said}) >= 3, "the numbers differ"
+    assert len({text.replace("21", "1") for text in values}) >= 3, "the numbers differ"
 
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_what_picked_a_vehicle_is_said(code: str) -> None:
-    retell = Retelling(Speech(code, 300))
+    retell = Translator(ReaderLocale(code, 300))
     for text in (
         "Random check: selected at random, not because of its risk.",
         "Random check: selected at random, and for another reason as well.",
@@ -103,9 +103,9 @@ def test_what_picked_a_vehicle_is_said(code: str) -> None:
         "Watch list: consignee 033292557; reason: 28 finds in 52 inspections; by aziza;"
         " until 2027-01-31 00:00 UTC.",
     ):
-        said = retell.sentence(text)
-        assert not said.is_english and said.text != text
-    assert "2027" in said.text and "UTC" not in said.text, "the time is the reader's own"
+        result = retell.sentence(text)
+        assert not result.is_english and result.text != text
+    assert "2027" in result.text and "UTC" not in result.text, "the time is the reader's own"
 
 
 @pytest.mark.parametrize("code", OTHERS)
@@ -113,7 +113,7 @@ def test_every_label_exists_for_every_code(code: str) -> None:
     assert set(web_labels.PLACES) == set(PLACES)
     gaps = data_gaps(Arrival.model_validate(arrival(3, plate=None), strict=False), {})
     assert set(gaps) <= set(web_labels.GAPS)
-    retell = Retelling(Speech(code, 300))
+    retell = Translator(ReaderLocale(code, 300))
     for rule in RULES:
         assert not retell.sentence(rule.fired).is_english
         assert not retell.sentence(rule.quiet).is_english
@@ -121,34 +121,36 @@ def test_every_label_exists_for_every_code(code: str) -> None:
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_why_a_place_is_searched_is_said(code: str) -> None:
-    retell = Retelling(Speech(code, 300))
+    retell = Translator(ReaderLocale(code, 300))
     before = "found there 1,234 of 5,678 times it was searched on rail wagons"
     now = "0.123 finds expected in 1,000 minutes; 1 of 1 search on rail wagons found something"
-    for said in (before, now):
+    for value in (before, now):
         for words in PARTIES.values():
             for times in ("once", "twice", "3 times"):
-                assert not retell.search(f"{said}; {times} {words}").is_english
+                assert not retell.search(f"{value}; {times} {words}").is_english
     assert not retell.search(
         "not searched on trucks before; loads were fixed under trailers with magnets"
     ).is_english
 
 
 def test_what_nobody_foresaw_is_shown_as_english() -> None:
-    retell = Retelling(Speech("ru", 300))
-    said = retell.sentence("Raises the risk: the moon is full (trucks: never).")
-    assert said.is_english and said.text.startswith("Raises")
+    retell = Translator(ReaderLocale("ru", 300))
+    result = retell.sentence("Raises the risk: the moon is full (trucks: never).")
+    assert result.is_english and result.text.startswith("Raises")
 
 
 def test_numbers_and_times_are_local() -> None:
-    speech = Speech("ru", 300)
-    retell = Retelling(speech)
-    said = retell.sentence(
+    speech = ReaderLocale("ru", 300)
+    retell = Translator(speech)
+    result = retell.sentence(
         "Raises the risk: this carrier weighed 1,234 kg on average in a year (x)."
     )
-    assert said.is_english  # what is usual is missing from the sentence
-    said = retell.sentence("Lowers the risk: net mass declared: 1,234.5 kg (trucks at A-B: 12.5%).")
-    assert said.text.startswith("Снижает риск: заявленная масса нетто: 1 234,5 кг") or (
-        "1\u00a0234,5" in said.text and "12,5" in said.text
+    assert result.is_english  # what is usual is missing from the sentence
+    result = retell.sentence(
+        "Lowers the risk: net mass declared: 1,234.5 kg (trucks at A-B: 12.5%)."
+    )
+    assert result.text.startswith("Снижает риск: заявленная масса нетто: 1 234,5 кг") or (
+        "1\u00a0234,5" in result.text and "12,5" in result.text
     )
 
 

@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Integer, MetaData, Table
 
-from api.migrations.upgrade import found, newest, upgrade
+from api.migrations.upgrade import newest, read_version, upgrade
 from engine.journal.journal import Journal
 from engine.storage.database import METADATA, Store
 
@@ -57,7 +57,7 @@ def test_migrating_again_changes_nothing(
 
     before = identity()
     if not looked_at:  # Alembic itself finds out that there is nothing to do
-        monkeypatch.setattr("api.migrations.upgrade.found", lambda _: None)
+        monkeypatch.setattr("api.migrations.upgrade.read_version", lambda _: None)
     upgrade(store)
 
     assert identity() == before
@@ -68,7 +68,7 @@ def test_the_newest_version_is_the_one_that_alembic_would_bring(store: Store) ->
     config.set_main_option("script_location", str(ROOT / "api" / "migrations"))
     config.set_main_option("path_separator", "os")
     assert newest() == ScriptDirectory.from_config(config).get_current_head()
-    assert found(store) == newest()
+    assert read_version(store) == newest()
 
 
 def test_a_store_that_lags_behind_is_brought_up(

@@ -60,8 +60,8 @@ def swap(connection: Connection, seq: int) -> None:
     """Exchange two neighbours, each keeping its place and time: what they say changes hands."""
     if seq == RECORDS:
         seq -= 1
-    told = ("kind", "subject", "post", "origin", "origin_seq", "leaf")
-    columns = [JOURNAL.c[name] for name in told]
+    value = ("kind", "subject", "post", "origin", "origin_seq", "leaf")
+    columns = [JOURNAL.c[name] for name in value]
     for table, values in ((JOURNAL, columns), (BODIES, [BODIES.c.salt, BODIES.c.body])):
         query = select(*values).where(table.c.seq.in_((seq, seq + 1))).order_by(table.c.seq)
         first, second = connection.execute(query).mappings()

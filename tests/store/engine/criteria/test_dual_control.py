@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.criteria.dual_control import TwoKeysProjection, approval, evidence, leave, standing
+from engine.criteria.dual_control import (
+    TwoKeysProjection,
+    approval,
+    evidence,
+    leave,
+    read_approval_state,
+)
 from engine.criteria.match import Match
 from engine.criteria.profiles.matcher import ProfileMatcher
 from engine.criteria.profiles.profile import ProfileProposal, profiles, propose
@@ -59,7 +65,7 @@ def matched(store: Store, matcher: Any, *arrivals: Arrival, as_of: int | None = 
 
 def approved(store: Store, matter: Any, subject: str, by: str) -> Entry:
     with store.read() as connection:
-        draft = approval(matter, standing(connection, matter, subject), by=by)
+        draft = approval(matter, read_approval_state(connection, matter, subject), by=by)
     return journal_of(store).append([draft])[0]
 
 
@@ -69,24 +75,26 @@ def test_the_list_follows_its_records(store: Store) -> None:
     at = now(store)
     entry = WatchEntry(plate="A 1", reason="x", expiry=moment(at + DAY))
     journal.append([list_(entry, "w1", by="ann", now=at)])
-    told = Notice(trailer="T1", reason="x", expiry=moment(at + DAY))
-    seq = journal.append([notice(told, "w2", by="fot", now=at)])[0].seq
+    result = Notice(trailer="T1", reason="x", expiry=moment(at + DAY))
+    seq = journal.append([notice(result, "w2", by="fot", now=at)])[0].seq
     both = arrival(plate="a-1", trailer_plate="T1")
     until = moment(at + DAY).strftime("%Y-%m-%d %H:%M UTC")
-    said = f"trailer T1; reason: x; by fot; until {until}"
+    text = f"trailer T1; reason: x; by fot; until {until}"
     assert matched(store, matcher, both) == [
-        [Match("watchlist", "w2", seq, "yellow", 1.0, words=said)]
+        [Match("watchlist", "w2", seq, "yellow", 1.0, words=text)]
     ]
 
     entered = approved(store, "watchlist", "w1", "bob").seq
     first, second = matched(store, matcher, both, arrival(plate="B1"))
     assert [m.code for m in first] == ["w1", "w2"] and second == []
-    said = f"plate A 1; reason: x; by ann; until {until}"
-    assert first[0] == Match("watchlist", "w1", entered, "red", 1.0, words=said)
+    text = f"plate A 1; reason: x; by ann; until {until}"
+    assert first[0] == Match("watchlist", "w1", entered, "red", 1.0, words=text)
     assert matched(store, matcher, both, as_of=at + DAY) == [[]]
 
     with store.read() as connection:
-        going = leave("watchlist", standing(connection, "watchlist", "w1"), by="bob", why="")
+        going = leave(
+            "watchlist", read_approval_state(connection, "watchlist", "w1"), by="bob", why=""
+        )
     journal.append([going])
     approved(store, "watchlist", "w1", "cem")
     assert [m.code for m in matched(store, matcher, both)[0]] == ["w2"]
@@ -117,8 +125,8 @@ def profile(code: str, at: int, **more: Any) -> ProfileProposal:
 
 
 def test_profiles_are_compiled_again_only_when_one_moved(store: Store) -> None:
-    journal, at, said = journal_of(store), now(store), list[Draft]()
-    matcher = ProfileMatcher(said.append, NAMES)  # type: ignore[arg-type]
+    journal, at, result = journal_of(store), now(store), list[Draft]()
+    matcher = ProfileMatcher(result.append, NAMES)  # type: ignore[arg-type]
     journal.append([propose(profile("N1", at), by="ann", now=at)])
     journal.append([evidence("profile", "N1", by="ann", state="proposed", figures={})])
     assert matched(store, matcher, arrival()) == [[]]
@@ -129,30 +137,30 @@ def test_profiles_are_compiled_again_only_when_one_moved(store: Store) -> None:
     compiled = matcher._compiled
     journal.append([Draft("tick", "", "", {})])
     matched(store, matcher, arrival())
-    assert matcher._compiled is compiled and said == []
+    assert matcher._compiled is compiled and result == []
     assert matched(store, matcher, arrival(), as_of=at + DAY) == [[]]
     with store.read() as connection:
-        assert standing(connection, "profile", "N1").sequence == seq
+        assert read_approval_state(connection, "profile", "N1").sequence == seq
         assert profiles(connection)["N1"].state(at + DAY) == "expired"
         with pytest.raises(NotFoundError):
-            standing(connection, "profile", "N2")
+            read_approval_state(connection, "profile", "N2")
 
 
 def test_a_release_without_a_feature_fails_no_decision(store: Store) -> None:
-    journal, at, said = journal_of(store), now(store), list[Draft]()
+    journal, at, result = journal_of(store), now(store), list[Draft]()
     journal.append([propose(profile("N1", at), by="ann", now=at)])
     journal.append([evidence("profile", "N1", by="ann", state="proposed", figures={})])
     approved(store, "profile", "N1", "bob")
     failures: list[int] = []
     matcher = ProfileMatcher(
-        said.append,  # type: ignore[arg-type]
+        result.append,  # type: ignore[arg-type]
         ("day",),
         failed=lambda: failures.append(1),
     )
     with store.read() as connection:
         made = replace(rows(1.0), names=("day",))
         assert matcher.matches(connection, [arrival()], made, as_of=now(store)) == [()]
-    assert [(d.kind, d.subject) for d in said] == [("profile_failed", "N1")] and failures == [1]
+    assert [(d.kind, d.subject) for d in result] == [("profile_failed", "N1")] and failures == [1]
 
 
 def decision(crossing_id: str, *fired: str) -> Draft:

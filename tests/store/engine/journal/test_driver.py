@@ -61,7 +61,7 @@ def test_an_error_of_the_driver_that_is_let_through_is_not_ours(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Planted: the driver's own error passes, which nobody above the store knows."""
-    monkeypatch.setattr(stores, "_told", lambda _, found: found)
+    monkeypatch.setattr(stores, "_wrap_driver_error", lambda _, found: found)
     with pytest.raises(Exception) as found, store.write() as connection:  # noqa: PT011
         add(connection, COUNTERS, [ROW, ROW])
     assert not isinstance(found.value, IntegrityError | StoreUnavailableError)

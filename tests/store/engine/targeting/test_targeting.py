@@ -11,10 +11,10 @@ from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings
 from engine.domain.records import Arrival
 from engine.domain.time_units import HOUR, SystemClock, moment
-from engine.journal.batch_worker import Recorded
+from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim, crossing_name
 from engine.journal.journal import JOURNAL
-from engine.queue.queue import DECISION, listed
+from engine.queue.queue import DECISION, list_decisions
 from engine.selection.randomization import RANDOM, commitment, draw, movement_key
 from engine.shifts.shift_state import CLOSED, OPENED, SHIFTS
 from engine.storage.home import DATABASE_VARIABLE, Home
@@ -39,7 +39,7 @@ def open_service(home: Home) -> Runtime:
     return open_runtime(home, Settings(), FakeModels())
 
 
-def ask(runtime: Runtime, number: int) -> "Future[Recorded]":
+def ask(runtime: Runtime, number: int) -> "Future[StoredRecord]":
     wanted = Arrival.model_validate(
         arrival(number, arrived_at="2026-03-01T10:00:00Z"), strict=False
     )
@@ -61,7 +61,7 @@ def test_the_same_arrivals_at_two_services_are_decided_once(two: Two) -> None:
         assert first.entry == second.entry
         assert first.body["decision"]["decision_id"] == second.body["decision"]["decision_id"]
     with two[0].store.read() as connection:
-        filed = listed(connection, post=None, channel=None, since=0, most=1000)
+        filed = list_decisions(connection, post=None, channel=None, since=0, most=1000)
     assert len(filed) == 60
     assert len(records(two[0], OPENED)) == 1, "one shift, one seed"
 
@@ -70,7 +70,7 @@ def test_every_stored_decision_is_computed_again(two: Two) -> None:
     for asked in [ask(two[n % 2], n) for n in range(60)]:
         asked.result(30)
     with two[1].store.read() as connection:
-        filed = listed(connection, post=None, channel=None, since=0, most=1000)
+        filed = list_decisions(connection, post=None, channel=None, since=0, most=1000)
         again = [two[1].recompute.decision(connection, one.seq) for one in filed]
     assert len(again) == 60 and all(one.is_identical for one in again)
 

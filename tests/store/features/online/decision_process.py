@@ -74,8 +74,8 @@ class Decider:
             own = {record[0].crossing_id for _, kind, record in batch if kind == 0}
             known = [self._is_known(snapshot, own, step) for step in batch]
             ready = [step for step, is_known in zip(batch, known, strict=True) if is_known]
-            told = [record for _, kind, record in ready if kind == 0]
-            arrivals = [Arrival(crossing=c, declaration=d) for c, d in told]
+            values = [record for _, kind, record in ready if kind == 0]
+            arrivals = [Arrival(crossing=c, declaration=d) for c, d in values]
             read = (
                 self.features.read(snapshot, arrivals, as_of=[cut] * len(arrivals))
                 if arrivals
@@ -100,19 +100,19 @@ class Decider:
 
     @staticmethod
     def _decision(cut: int, arrival: Arrival, event: Any, row: Rows) -> tuple[Draft, Rows]:
-        told = arrival.model_dump(mode="json", exclude_none=True)
-        body = {"arrival": told, "inputs": {"as_of": cut}}
+        result = arrival.model_dump(mode="json", exclude_none=True)
+        body = {"arrival": result, "inputs": {"as_of": cut}}
         crossing = arrival.crossing
         return Draft("decision", crossing.crossing_id, crossing.post, body, extra=event), row
 
     def _act(self, step: Step) -> tuple[Draft, None]:
         _, kind, record = step
-        told = record.model_dump(mode="json", exclude_none=True)
+        result = record.model_dump(mode="json", exclude_none=True)
         if kind == 1:
             event: Any = self.features.act(record)
-            body = {"inspection": told}
+            body = {"inspection": result}
             return Draft("inspection", record.inspection_id, "", body, extra=event), None
-        body = {"seizure": told, "linked_crossing_id": record.crossing_id}
+        body = {"seizure": result, "linked_crossing_id": record.crossing_id}
         with self.store.read() as snapshot:
             event = self.features.find(snapshot, record)
         return Draft("seizure", record.seizure_id, "", body, extra=event), None

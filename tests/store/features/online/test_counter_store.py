@@ -90,9 +90,9 @@ def served(connection: Connection, found: History, half: int) -> Rows:
     """Count what was known before a time; return what the arrivals after it are served then."""
     early = [step for step in steps(found) if step[0] < half]
     late = [(c, d) for time, c, d in found.crossings if time >= half]
-    told = iter([FEATURES.record(*record) for _, kind, record in early if kind == 0])
+    result = iter([FEATURES.record(*record) for _, kind, record in early if kind == 0])
     entries: Sequence[tuple[Entry, Draft]] = [
-        (Entry("", at, step[0], "", "", "", b"", b""), draft(FEATURES, connection, step, told))
+        (Entry("", at, step[0], "", "", "", b"", b""), draft(FEATURES, connection, step, result))
         for at, step in enumerate(early)
     ]
     CounterProjection(PLAN).apply(connection, entries)

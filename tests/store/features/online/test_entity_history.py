@@ -10,13 +10,19 @@ from engine.domain.time_units import DAY, WEEK
 from engine.storage.database import Store
 from features.catalogue.encoder import encode, key
 from features.online import counter_store, entity_history
-from features.online.entity_history import MOST_CROSSINGS, MOST_EVENTS, WEEKS, Looking, passages
+from features.online.entity_history import (
+    MOST_CROSSINGS,
+    MOST_EVENTS,
+    WEEKS,
+    EntityHistoryReader,
+    passages,
+)
 from features.online.linked_entities import SHOWN, ties, together
 from tests.store.features.online.record_batches import batches, steps
 from tests.store.features.online.replay import PLAN, Replay
 from tests.support.random_histories import NETWORK, history
 
-LOOKING = Looking(PLAN)
+LOOKING = EntityHistoryReader(PLAN)
 STEPS = steps(history(17, 160 if os.environ.get("DARVOZA_PROOF") else 120, step=3 * DAY))
 HALF = len(STEPS) // 2
 ASKED = [(c, d) for _, kind, record in STEPS[:HALF] if kind == 0 for c, d in [record]][-12:]
@@ -36,17 +42,17 @@ def go_on(found: Replay) -> None:
 
 def looked(found: Replay, cut: int) -> list[Any]:
     """Return all that a reviewer is shown of the vehicles asked about."""
-    told: list[Any] = []
+    values: list[Any] = []
     with found.store.read() as connection:
         for crossing, papers in ASKED:
             entities, _ = encode(crossing, papers, NETWORK)
             keys, plate = PLAN.keys(entities), entities["plate"]
-            told.append(LOOKING.past(connection, keys, as_of=cut))
-            told.append(ties(LOOKING, connection, keys, as_of=cut))
-            told.append(together(LOOKING, connection, keys, as_of=cut))
+            values.append(LOOKING.past(connection, keys, as_of=cut))
+            values.append(ties(LOOKING, connection, keys, as_of=cut))
+            values.append(together(LOOKING, connection, keys, as_of=cut))
             if plate is not None:
-                told.append(passages(connection, key("plate", plate), as_of=cut))
-    return told
+                values.append(passages(connection, key("plate", plate), as_of=cut))
+    return values
 
 
 def head(found: Replay) -> int:
@@ -105,14 +111,14 @@ def test_it_is_what_counting_by_hand_gives(store: Store) -> None:
         with found.store.read() as connection:
             shown = {one.whose: one for one in LOOKING.past(connection, keys, as_of=cut)}["driver"]
         assert (shown.ever, list(shown.weeks)) == (len(times), weeks)
-        listed, told = sum(one.count for one in shown.events), sum(shown.totals.values())
-        assert listed == told or len(shown.events) == MOST_EVENTS
+        listed, result = sum(one.count for one in shown.events), sum(shown.totals.values())
+        assert listed == result or len(shown.events) == MOST_EVENTS
 
 
 def test_what_is_shown_is_bounded(store: Store) -> None:
     found = replay(store)
     go_on(found)
-    told = looked(found, head(found))
-    for one in told:
+    result = looked(found, head(found))
+    for one in result:
         assert len(one) <= max(MOST_CROSSINGS, len(entity_history.WHOSE), len(PLAN.links))
         assert all(len(tie.fellows) <= SHOWN for tie in one if hasattr(tie, "fellows"))

@@ -14,7 +14,7 @@ from engine.domain.time_units import DAY, HOUR, MINUTE
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
 from engine.storage.database import Store
-from features.offline.encoded_history import Events, Log, read_log
+from features.offline.encoded_history import EncodedHistory, Events, read_log
 from features.online import counter_store, counter_updates, projection
 from features.online.backfill import backfill
 from features.online.crossing_index import CrossingEvent
@@ -34,7 +34,7 @@ FEW = 12
 """Records in a batch, at most, of the small histories: more, and all of one would be one batch."""
 MOST = 500 if PROOF else FEW
 """Of the large ones."""
-Load = Callable[[Connection, Log], None]
+Load = Callable[[Connection, EncodedHistory], None]
 
 
 def test_a_replay_equals_bulk(store: Store) -> None:
@@ -46,7 +46,7 @@ def test_a_replay_equals_bulk(store: Store) -> None:
     assert unlike_bulk(found, replay) == (0, 0)
 
 
-def loaded(connection: Connection, log: Log) -> None:
+def loaded(connection: Connection, log: EncodedHistory) -> None:
     """Fill the counters from a history."""
     backfill(connection, log, PLAN)
 
@@ -119,7 +119,7 @@ def test_a_count_that_overlooks_them_is_caught(
     assert min(overtaken(store)) > 0
 
 
-class Forgetful(counter_updates.Standing):
+class Forgetful(counter_updates.CounterState):
     """Plant: each event of a hot entity is added to what stood before its batch."""
 
     def keep(self, places: Any, known_at: int, row: Any) -> None:
@@ -134,12 +134,12 @@ def seeing_its_own_time(text: str) -> str:
     return text.replace("known_at < q.t", "known_at <= q.t")
 
 
-def dropping_ties(connection: Connection, log: Log) -> None:
+def dropping_ties(connection: Connection, log: EncodedHistory) -> None:
     """Plant: of the events of one instant the first alone is counted."""
     loaded(connection, replace(log, streams=dict(_without_ties(log))))
 
 
-def _without_ties(log: Log) -> Iterator[tuple[str, Events]]:
+def _without_ties(log: EncodedHistory) -> Iterator[tuple[str, Events]]:
     for name, events in log.streams.items():
         known_at, first = np.unique(events.known_at, return_index=True)
         measures = {measure: column[first] for measure, column in events.measures.items()}
@@ -156,7 +156,7 @@ def unlike(store: Store, load: Load = loaded) -> tuple[int, int]:
 def test_a_batch_that_forgets_its_own_events_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projection, "Standing", Forgetful)
+    monkeypatch.setattr(projection, "CounterState", Forgetful)
     served, again = unlike(store)
     assert served > 0
     assert again > 0

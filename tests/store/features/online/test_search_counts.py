@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from engine.domain.records import PLACES
-from engine.search_orders.search_order import AGAIN, counted
+from engine.search_orders.search_order import AGAIN, count_places
 from engine.storage.database import Store
 from features.history.labels import looks
 from features.offline.encoded_history import read_log
@@ -142,9 +142,9 @@ def by_hand(found: History) -> dict[str | None, dict[str, tuple[int, int]]]:
     out: dict[str | None, dict[str, tuple[int, int]]] = defaultdict(dict)
     for _, crossing, _ in found.crossings:
         own = out[crossing.carrier_id] if crossing.carrier_id else {}
-        for place in counted(where[crossing.crossing_id]):
+        for place in count_places(where[crossing.crossing_id]):
             times, hits = own.get(place, (0, 0))
-            own[place] = (times + 1, hits + (place in counted(held[crossing.crossing_id])))
+            own[place] = (times + 1, hits + (place in count_places(held[crossing.crossing_id])))
     return out
 
 

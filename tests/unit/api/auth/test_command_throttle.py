@@ -10,7 +10,7 @@ from api.auth.accounts import Accounts
 from api.auth.command_throttle import FILE, Throttle
 from api.auth.login_throttle import FREE
 from api.auth.permissions import Role
-from api.cli.common import opened, signed_in
+from api.cli.common import open_home, signed_in
 from engine.domain.network import Network
 from engine.domain.time_units import SECOND
 from engine.errors import NotAllowedError
@@ -58,7 +58,7 @@ def test_a_right_password_forgets_them(home: Home) -> None:
 
 
 def test_commands_that_sign_in_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with opened(tmp_path / "home") as (home, store):
+    with open_home(tmp_path / "home") as (home, store):
         right = Accounts(store, Network()).create_user("ann", Role.SUPERVISOR).secret
         monkeypatch.setenv("DARVOZA_PASSWORD", "wrong")
         for _ in range(FREE):

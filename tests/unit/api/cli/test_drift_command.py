@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.cli.models import _moved
+from api.cli.models import _print_drift
 
 
 def measured(*, picked: bool, random: bool) -> dict[str, Any]:
@@ -22,12 +22,12 @@ def measured(*, picked: bool, random: bool) -> dict[str, Any]:
 def test_an_alarm_is_said_though_few_decisions_are_new(
     picked: bool, random: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _moved(measured(picked=picked, random=random))
-    said = capsys.readouterr().out
-    assert "not yet knowable" in said
-    assert ("searches find less than was stated" in said) == picked
-    assert ("darvoza trial VERSION --as NAME" in said) == picked
-    assert ("random checks find more than was stated" in said) == random
+    _print_drift(measured(picked=picked, random=random))
+    value = capsys.readouterr().out
+    assert "not yet knowable" in value
+    assert ("searches find less than was stated" in value) == picked
+    assert ("darvoza trial VERSION --as NAME" in value) == picked
+    assert ("random checks find more than was stated" in value) == random
 
 
 @pytest.mark.parametrize("days", [0.01, 27.5])
@@ -36,8 +36,8 @@ def test_what_moved_in_less_than_a_week_has_its_caveat_first(
 ) -> None:
     figures = measured(picked=False, random=False) | {"span_days": days}
     figures["all"] |= {"knowable": True, "moved": 9, "of": 185, "families": []}
-    _moved(figures)
-    said = capsys.readouterr().out
-    assert ("in less than a week" in said) == (days < 7)
+    _print_drift(figures)
+    value = capsys.readouterr().out
+    assert ("in less than a week" in value) == (days < 7)
     if days < 7:
-        assert said.index("in less than a week") < said.index("9 of 185 features")
+        assert value.index("in less than a week") < value.index("9 of 185 features")

@@ -97,6 +97,6 @@ def test_a_command_that_prepares_what_it_reads_would_be_found(
         Home(home).prepare()
         return home
 
-    monkeypatch.setattr(api.cli.common, "existing", careless)
+    monkeypatch.setattr(api.cli.common, "require_home", careless)
     CliRunner().invoke(app, named(ASKED["verify"], home, tmp_path / "out"))
     assert content(home)

@@ -19,8 +19,8 @@ def lines(name: str) -> set[str]:
 @pytest.mark.parametrize("names", [(SERVICE,), (SERVICE, DEVELOPMENT)], ids=len)
 def test_every_pin_is_a_component_with_its_hashes(names: tuple[str, ...]) -> None:
     made = bill(ROOT, names)
-    said = {f"{one['name']}=={one['version']}" for one in made["components"]}
-    assert said == set().union(*map(lines, names))
+    values = {f"{one['name']}=={one['version']}" for one in made["components"]}
+    assert values == set().union(*map(lines, names))
     for one in made["components"]:
         assert one["hashes"] and one["purl"] == f"pkg:pypi/{one['name']}@{one['version']}"
         assert (one["scope"] == "required") == (

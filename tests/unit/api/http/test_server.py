@@ -15,13 +15,13 @@ def test_a_socket_meant_for_another_process_is_left_alone(monkeypatch: pytest.Mo
         monkeypatch.setattr(server, "FIRST_PASSED", handed)
         monkeypatch.setenv("LISTEN_FDS", "1")
         monkeypatch.setenv("LISTEN_PID", str(os.getpid() + 1))
-        assert server.adopted() is None
+        assert server.adopt_socket() is None
         monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
-        found = server.adopted()
+        found = server.adopt_socket()
         assert found is not None and found.getsockname() == open_socket.getsockname()
         found.close()
         monkeypatch.delenv("LISTEN_FDS")
-        assert server.adopted() is None
+        assert server.adopt_socket() is None
 
 
 def test_a_free_port_is_none_that_a_connection_may_be_given() -> None:

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from api.service.metrics import BOUND, REDS_TOGETHER, Metrics
-from engine.journal.batch_worker import Recorded
+from engine.journal.batch_worker import StoredRecord
 from engine.selection.policy import RANDOM_SHARE
 
 SECRET = ("darvoza_random_checks_total", "darvoza_risk_percentile_count")
@@ -20,7 +20,7 @@ class Entry:
 def decided(metrics: Metrics, seq: int, *, is_random: bool = True, channel: str = "red") -> None:
     decision: dict[str, Any] = {"channel": channel, "mode": "model", "is_random": is_random}
     body = {"decision": decision | {"risk": {"percentile": 0.95}}}
-    metrics.decided(Recorded(cast("Any", Entry(seq)), body))
+    metrics.decided(StoredRecord(cast("Any", Entry(seq)), body))
 
 
 def secrets_of(metrics: Metrics) -> tuple[float | None, ...]:
@@ -34,8 +34,8 @@ def test_whoever_looks_before_and_after_learns_nothing_of_one_vehicle() -> None:
         decided(metrics, seq, is_random=seq % 3 == 0)
         seen.append(secrets_of(metrics))
     assert seen[:9] == [(0.0, 0.0)] * 9
-    told = [observed for _, observed in seen]
-    assert set(told) == {0.0, 5.0, 10.0, 15.0, 20.0, 25.0}, "never one alone"
+    values = [observed for _, observed in seen]
+    assert set(values) == {0.0, 5.0, 10.0, 15.0, 20.0, 25.0}, "never one alone"
     assert seen[-1] == (8.0, 25.0), "of the first 25, every third; the last five wait"
 
 

@@ -4,7 +4,7 @@ import asyncio
 from concurrent.futures import Future
 from threading import Thread
 
-from api.service.thread_bridge import Waking
+from api.service.thread_bridge import LoopBridge
 
 
 def done(works: "list[Future[int]]") -> None:
@@ -15,7 +15,7 @@ def done(works: "list[Future[int]]") -> None:
             work.set_result(number)
 
 
-async def answers(waking: Waking, works: "list[Future[int]]") -> list[object]:
+async def answers(waking: LoopBridge, works: "list[Future[int]]") -> list[object]:
     waiting = [waking.wait(work) for work in works]
     thread = Thread(target=done, args=(works,))
     thread.start()
@@ -26,12 +26,12 @@ async def answers(waking: Waking, works: "list[Future[int]]") -> list[object]:
 
 def test_each_gets_its_own() -> None:
     works: list[Future[int]] = [Future() for _ in range(50)]
-    assert asyncio.run(answers(Waking(), works)) == list(range(50))
+    assert asyncio.run(answers(LoopBridge(), works)) == list(range(50))
 
 
 def test_what_is_done_together_wakes_the_loop_once() -> None:
     async def asked() -> int:
-        loop, waking, woken = asyncio.get_running_loop(), Waking(), []
+        loop, waking, woken = asyncio.get_running_loop(), LoopBridge(), []
         wake = loop.call_soon_threadsafe
 
         def counted(*what: object) -> object:
@@ -50,7 +50,7 @@ def test_what_is_done_together_wakes_the_loop_once() -> None:
 
 def test_who_stops_waiting_takes_nothing_from_others() -> None:
     async def asked() -> int:
-        waking, work = Waking(), Future[int]()
+        waking, work = LoopBridge(), Future[int]()
         gone, stays = waking.wait(work), waking.wait(work)
         gone.cancel()
         work.set_result(7)
@@ -60,7 +60,7 @@ def test_who_stops_waiting_takes_nothing_from_others() -> None:
 
 
 def test_what_is_done_after_its_loop_is_closed_is_let_go() -> None:
-    waking, work = Waking(), Future[int]()
+    waking, work = LoopBridge(), Future[int]()
 
     async def asked() -> None:
         waking.wait(work)

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from api.web.i18n import LANGUAGES, Speech
+from api.web.i18n import LANGUAGES, ReaderLocale
 from api.web.number_parsing import AmbiguousNumeralError, NumeralError, read_number, write_number
 
 SPELLINGS = ("2,300", "2 300", "2.300", "2300")
@@ -16,7 +16,7 @@ TRUTH = 2300.0
 
 
 def read(text: str, language: str) -> float:
-    return read_number(text, Speech(language, 0).locale)
+    return read_number(text, ReaderLocale(language, 0).locale)
 
 
 def misreadings(reader: object) -> set[tuple[str, str]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.criteria import dual_control
-from engine.criteria.dual_control import Event, Standing, approval, leave, replay
+from engine.criteria.dual_control import ApprovalState, Event, approval, leave, replay
 from engine.errors import ConflictError, SecondPersonError
 
 PEOPLE = ("ann", "bob", "cem")
@@ -21,7 +21,7 @@ def events(*steps: tuple[str, str, dict[str, Any]]) -> list[Event]:
     ]
 
 
-def stands(*steps: tuple[str, str, dict[str, Any]]) -> Standing:
+def stands(*steps: tuple[str, str, dict[str, Any]]) -> ApprovalState:
     return replay(events(*steps), needs_evidence=True)["P1"]
 
 
@@ -81,10 +81,10 @@ def test_what_left_does_not_come_back() -> None:
 
 
 def test_a_notice_stands_on_one_word_until_a_second_person_confirms_it() -> None:
-    told = replay(events(("noticed", "key-fot", {})), needs_evidence=False)["P1"]
-    assert told.state == "in_force" and told.is_notice
+    value = replay(events(("noticed", "key-fot", {})), needs_evidence=False)["P1"]
+    assert value.state == "in_force" and value.is_notice
     with pytest.raises(SecondPersonError):
-        approval("watchlist", told, by="key-fot")
+        approval("watchlist", value, by="key-fot")
     both = events(("noticed", "key-fot", {}), ("approved", "bob", {"of": 1}))
     assert not replay(both, needs_evidence=False)["P1"].is_notice
 
@@ -124,7 +124,7 @@ def test_no_order_of_records_moves_anything_with_one_person(
 @pytest.mark.parametrize(
     ("steps", "plant"),
     [
-        ((*PROPOSED, ("approved", "ann", {"of": 1})), "_approved"),
+        ((*PROPOSED, ("approved", "ann", {"of": 1})), "_approve_state"),
         ((*IN_FORCE, ("leaving", "bob", {}), ("left", "bob", {"of": 4})), "_is_second"),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_machine_that_asks_for_no_second_person_is_found(
     from dataclasses import replace
 
     planted: dict[str, Callable[..., Any]] = {
-        "_approved": lambda now, event: replace(now, state="in_force", sequence=event.seq),
+        "_approve_state": lambda now, event: replace(now, state="in_force", sequence=event.seq),
         "_is_second": lambda now, person: True,
     }
     assert not alone(list(steps))

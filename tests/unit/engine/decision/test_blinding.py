@@ -27,13 +27,13 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
 from engine.criteria.match import Match
-from engine.decision.decision import AMENDED, Decision, Inputs, Rank, Seen, decide
+from engine.decision.decision import AMENDED, Decision, Inputs, Rank, ScoredArrival, decide
 from engine.decision.inspection_minutes import PRIOR, Minutes
 from engine.decision.placement import FIRST_VERSION, MOST_PEERS, VERSION
 from engine.decision.role_views import BLIND, outcome
 from engine.domain.records import Arrival, Crossing, VehicleClass
 from engine.domain.time_units import moment
-from engine.search_orders.search_order import Searches
+from engine.search_orders.search_order import SearchCounts
 from engine.selection.policy import Channel, Policy
 from engine.selection.randomization import PLACE, RANDOM, SCORE
 from engine.selection.team_assignment import TEAM
@@ -96,11 +96,11 @@ def picked(rng: Random, arrival: Arrival, level: float, *, is_random: bool) -> D
         table=TABLE,
         severity=10.0,
         minutes=Minutes(red=minutes, yellow=minutes / 3),
-        searches=Searches(FOUND),
+        searches=SearchCounts(FOUND),
         teams=("a", "b", "c"),
     )
     features = {"plate_crossings_365d": float(rng.randrange(5)), "mirror_days": 0.2}
-    return decide(inputs, Seen(arrival, features, level**2, level**2))
+    return decide(inputs, ScoredArrival(arrival, features, level**2, level**2))
 
 
 def picks(seed: int) -> tuple[list[Decision], NDArray[np.bool_]]:
@@ -124,9 +124,9 @@ def views(decisions: Sequence[Decision]) -> list[View]:
     found = []
     for one in decisions:
         ahead = sum(place >= one.place for place in queue)
-        told = outcome(replace(one, rank=Rank(ahead + 1, len(queue) + 1)))
+        result = outcome(replace(one, rank=Rank(ahead + 1, len(queue) + 1)))
         queue.append(one.place)
-        found.append({name: told[name] for name in BLIND})
+        found.append({name: result[name] for name in BLIND})
     return found
 
 
@@ -138,17 +138,17 @@ def numbers(value: Any, path: str = "") -> dict[str, float]:
         inside = [numbers(one, f"{path}{at}") for at, one in enumerate(value)]
         return {f"{path}#": float(len(value))} | {k: v for one in inside for k, v in one.items()}
     if isinstance(value, str):
-        told = sum(map(float, re.findall(r"\d{1,9}", value)))
+        result = sum(map(float, re.findall(r"\d{1,9}", value)))
         word = float(zlib.crc32(value.encode()) % 997)
-        return {path: word, f"{path}~": float(len(value)), f"{path}+": told}
+        return {path: word, f"{path}~": float(len(value)), f"{path}+": result}
     return {path: float(value or 0)}
 
 
 def auc(found: Sequence[View], is_random: NDArray[np.bool_]) -> float:
     """Return how well a forest tells them apart, on views that it has not seen."""
-    told = [numbers(one) | {"size": float(len(json.dumps(one)))} for one in found]
-    names = sorted(set().union(*told))
-    columns = np.array([[one.get(name, -1.0) for name in names] for one in told], np.float32)
+    values = [numbers(one) | {"size": float(len(json.dumps(one)))} for one in found]
+    names = sorted(set().union(*values))
+    columns = np.array([[one.get(name, -1.0) for name in names] for one in values], np.float32)
     forest = RandomForestClassifier(40, min_samples_leaf=10, random_state=1)
     chance = cross_val_predict(forest, columns, is_random, cv=2, method="predict_proba")[:, 1]
     return float(roc_auc_score(is_random, chance))
@@ -203,7 +203,7 @@ def places(seed: int, placement: str, *, arrivals: int = 100_000) -> dict[str, l
             placement=placement,
             peers=tuple(sorted(peers)),
         )
-        one = decide(inputs, Seen(arrival, {}, level**2, level**2))
+        one = decide(inputs, ScoredArrival(arrival, {}, level**2, level**2))
         if one.channel is not Channel.RED or one.selection.basis is None:
             continue
         ahead = sum(place >= one.place for place in queue)
@@ -218,17 +218,17 @@ def places(seed: int, placement: str, *, arrivals: int = 100_000) -> dict[str, l
 
 def apart(found: Mapping[str, Sequence[float]]) -> dict[tuple[str, str], float]:
     """Return how well the place tells each two bases apart, in [0.5, 1]."""
-    told = {}
+    fields = {}
     for one, other in combinations(found, 2):
         which = np.repeat([0, 1], [len(found[one]), len(found[other])])
         area = roc_auc_score(which, [*found[one], *found[other]])
-        told[one, other] = max(area, 1.0 - area)
-    return told
+        fields[one, other] = max(area, 1.0 - area)
+    return fields
 
 
 def test_no_place_in_the_queue_tells_what_picked_a_vehicle() -> None:
-    told = apart(places(2, VERSION))
-    assert max(told.values()) <= MOST, told
+    result = apart(places(2, VERSION))
+    assert max(result.values()) <= MOST, result
 
 
 def test_profiles_that_queue_by_their_own_risk_are_caught() -> None:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.criteria.match import Match
-from engine.decision.decision import AMENDED, Inputs, Rank, Seen, decide, explained
+from engine.decision.decision import AMENDED, Inputs, Rank, ScoredArrival, attach_reasons, decide
 from engine.decision.inspection_minutes import Minutes
 from engine.decision.placement import VERSION
-from engine.decision.record_codec import read_back, written
+from engine.decision.record_codec import decode_decision, encode_decision
 from engine.decision.role_views import BLIND, outcome, view
 from engine.domain.records import Arrival
 from engine.explanation.reasons import Reason
@@ -60,8 +60,8 @@ def inputs(drawn: dict[str, float], **more: Any) -> Inputs:
     return Inputs(**known | more)
 
 
-def seen(p_seizure: float | None, p_discrepancy: float | None, **features: float) -> Seen:
-    return Seen(arrival(), dict(features), p_seizure, p_discrepancy)
+def seen(p_seizure: float | None, p_discrepancy: float | None, **features: float) -> ScoredArrival:
+    return ScoredArrival(arrival(), dict(features), p_seizure, p_discrepancy)
 
 
 WITHOUT = {"mode": "rules_only", "model_version": None, "table_sequence": None, "table": ()}
@@ -141,7 +141,7 @@ def test_a_scored_pick_that_is_drawn_too_counts_as_random() -> None:
     both = decide(inputs(NEVER | {RANDOM: 0.0, SCORE: 0.0}), seen(1.0, 1.0))
     assert both.selection.is_random and both.selection.basis == "random"
     assert both.propensity == 1.0
-    first, *rest = explained(both, [REASON]).reasons
+    first, *rest = attach_reasons(both, [REASON]).reasons
     assert first.code == "random_check" and "another reason" in first.text and rest == [REASON]
 
 
@@ -150,7 +150,10 @@ REASON = Reason("x", "x", "x", "x", 0.1)
 
 def test_a_pick_of_the_lot_alone_says_so_first() -> None:
     lot = decide(inputs(NEVER | {RANDOM: 0.0}), seen(0.0, 0.0))
-    assert [reason.code for reason in explained(lot, [REASON]).reasons] == ["random_check", "x"]
+    assert [reason.code for reason in attach_reasons(lot, [REASON]).reasons] == [
+        "random_check",
+        "x",
+    ]
 
 
 def test_a_profile_that_selected_is_a_reason_and_one_that_did_not_is_none() -> None:
@@ -159,16 +162,16 @@ def test_a_profile_that_selected_is_a_reason_and_one_that_did_not_is_none() -> N
     for drawn, codes in ((0.4, ["profile", "watchlist", "x"]), (0.6, ["watchlist", "x"])):
         draws = NEVER | {some.purpose: drawn, listed.purpose: 0.9}
         decision = decide(inputs(draws, matches=(some, listed)), seen(0.0, 0.0))
-        found = explained(decision, [REASON], (some, listed))
+        found = attach_reasons(decision, [REASON], (some, listed))
         assert [reason.code for reason in found.reasons] == codes
         assert decision.selection.basis == "watchlist"
-        said = [reason.text for reason in found.reasons][:-1]
-        assert said[-1] == "Watch list: plate A1; reason: x; by ann; until y."
-        assert said[:-1] in ([], ["Profile night-potatoes «Sacks»: net mass declared: 50 kg."])
+        value = [reason.text for reason in found.reasons][:-1]
+        assert value[-1] == "Watch list: plate A1; reason: x; by ann; until y."
+        assert value[:-1] in ([], ["Profile night-potatoes «Sacks»: net mass declared: 50 kg."])
     drawn_too = decide(
         inputs(NEVER | {RANDOM: 0.0, some.purpose: 0.1}, matches=(some,)), seen(0, 0)
     )
-    codes = [reason.code for reason in explained(drawn_too, [REASON], (some,)).reasons]
+    codes = [reason.code for reason in attach_reasons(drawn_too, [REASON], (some,)).reasons]
     assert codes == ["random_check", "profile", "x"], "a random pick says so before all"
 
 
@@ -200,8 +203,8 @@ def test_a_record_reads_back_as_it_was_written(
     decision = decide(given_, one)
     asked = claim("decision", one.arrival, post="OYB", name="crossing:c1")
     row = np.array([1.0, np.nan], np.float32)
-    body = written(decision, given_, arrival=one.arrival, row=row, claim=asked)
-    back = read_back(json.loads(json.dumps(body)))
+    body = encode_decision(decision, given_, arrival=one.arrival, row=row, claim=asked)
+    back = decode_decision(json.loads(json.dumps(body)))
     assert back.arrival == one.arrival
     assert replace(back.inputs, table=UNIFORM) == given_
     assert decide(replace(back.inputs, table=UNIFORM), one) == decision

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain.plausibility import AHEAD, Present, check_plausible
+from engine.domain.plausibility import AHEAD, MonotonicClock, check_plausible
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, micros, rfc3339
 from engine.errors import RecordError
@@ -23,20 +23,20 @@ def arrival(at: int, *, named: str | None = None, declared: str | None = None) -
     }
     item = {"item_no": 1, "hs_code": "0806"}
     declaration = {"declaration_id": declared, "procedure": "import", "items": [item]}
-    told = {"crossing": crossing, "declaration": declaration if declared else None}
-    return Arrival.model_validate(told, strict=False)
+    fields = {"crossing": crossing, "declaration": declaration if declared else None}
+    return Arrival.model_validate(fields, strict=False)
 
 
 @given(st.integers(-400 * DAY, 400 * DAY))
 def test_five_minutes_ahead_is_the_most(ahead: int) -> None:
-    told = arrival(NOW + ahead)
-    late = micros(told.crossing.arrived_at) - NOW > AHEAD
+    result = arrival(NOW + ahead)
+    late = micros(result.crossing.arrived_at) - NOW > AHEAD
     if late:
         with pytest.raises(RecordError, match="arrived_at") as found:
-            check_plausible(told, now=NOW)
+            check_plausible(result, now=NOW)
         assert found.value.rule == "in_the_future"
     else:
-        check_plausible(told, now=NOW)
+        check_plausible(result, now=NOW)
 
 
 @pytest.mark.parametrize(("named", "declared"), [(None, "e"), ("e", None), ("e", "e")])
@@ -55,7 +55,7 @@ def test_two_declarations_are_a_contradiction() -> None:
 def test_the_present_never_goes_back(steps: list[tuple[int, int]]) -> None:
     """``steps``: how long passes, and how far the clock is off meanwhile, microseconds."""
     clock = monotonic = NOW
-    present = Present(now=lambda: clock, passed=lambda: monotonic * 1000)
+    present = MonotonicClock(now=lambda: clock, passed=lambda: monotonic * 1000)
     for passed, jump in steps:
         monotonic += passed
         clock = monotonic + jump
@@ -64,7 +64,7 @@ def test_the_present_never_goes_back(steps: list[tuple[int, int]]) -> None:
 
 
 def test_a_service_that_starts_with_a_clock_set_back_goes_by_its_journal() -> None:
-    present = Present(now=lambda: NOW - 2 * DAY, passed=lambda: 0, head=NOW)
+    present = MonotonicClock(now=lambda: NOW - 2 * DAY, passed=lambda: 0, head=NOW)
     check_plausible(arrival(NOW), now=present.now())
     with pytest.raises(RecordError):
-        check_plausible(arrival(NOW), now=Present(now=lambda: NOW - 2 * DAY).now())
+        check_plausible(arrival(NOW), now=MonotonicClock(now=lambda: NOW - 2 * DAY).now())

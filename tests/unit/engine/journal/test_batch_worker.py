@@ -8,8 +8,14 @@ from typing import Any, cast
 import pytest
 
 from engine.errors import StoreUnavailableError
-from engine.journal.batch_worker import QUIET_STEPS, STEP_SECONDS, Asked, Desk, Recorded
-from engine.journal.idempotency import Claim
+from engine.journal.batch_worker import (
+    QUIET_STEPS,
+    STEP_SECONDS,
+    BatchWorker,
+    PendingRequest,
+    StoredRecord,
+)
+from engine.journal.idempotency import IdempotencyClaim
 
 SECONDS = 10
 
@@ -20,12 +26,12 @@ class Book:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
         self.held, self.free = Event(), Event()
-        self.desk: Desk[str] = Desk(self._handle, name="book")
+        self.desk: BatchWorker[str] = BatchWorker(self._handle, name="book")
 
-    def ask(self, what: str) -> "Future[Recorded]":
-        return self.desk.ask(what, Claim("kind", "OYB", (what,), what))
+    def ask(self, what: str) -> "Future[StoredRecord]":
+        return self.desk.ask(what, IdempotencyClaim("kind", "OYB", (what,), what))
 
-    def _handle(self, asked: Sequence[Asked[str]]) -> None:
+    def _handle(self, asked: Sequence[PendingRequest[str]]) -> None:
         self.batches.append([one.what for one in asked])
         self.held.set()
         assert self.free.wait(SECONDS)
@@ -34,7 +40,7 @@ class Book:
         if any(one.what.startswith("bad") for one in asked):
             raise ValueError("bad")
         for one in asked:
-            one.answer.set_result(cast("Recorded", one.what))
+            one.answer.set_result(cast("StoredRecord", one.what))
 
 
 @pytest.fixture
@@ -45,7 +51,7 @@ def book() -> Iterator[Book]:
     found.desk.close()
 
 
-def together(book: Book, *names: str) -> "list[Future[Recorded]]":
+def together(book: Book, *names: str) -> "list[Future[StoredRecord]]":
     """Ask for all of them while the desk is busy with a first one, and let it go."""
     waiting = [book.ask("first")]
     assert book.held.wait(SECONDS)
@@ -54,7 +60,7 @@ def together(book: Book, *names: str) -> "list[Future[Recorded]]":
     return waiting
 
 
-def errors(waiting: "Sequence[Future[Recorded]]") -> list[str]:
+def errors(waiting: "Sequence[Future[StoredRecord]]") -> list[str]:
     return [type(one.exception(SECONDS)).__name__ for one in waiting]
 
 
@@ -77,7 +83,7 @@ def test_those_answered_together_are_waited_for(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = iter(["y", "z"])
-    more: list[Future[Recorded]] = []
+    more: list[Future[StoredRecord]] = []
 
     def sleep(_: float) -> None:  # others are on their way
         if (name := next(late, None)) is not None:
@@ -87,7 +93,7 @@ def test_those_answered_together_are_waited_for(
         one.result(SECONDS)
     monkeypatch.setattr("engine.journal.batch_worker.time.sleep", sleep)
     book.ask("x").result(SECONDS)
-    assert [one.result(SECONDS) for one in more] == cast("list[Recorded]", ["y", "z"])
+    assert [one.result(SECONDS) for one in more] == cast("list[StoredRecord]", ["y", "z"])
     assert book.batches[-1] == ["x", "y", "z"]
 
 
@@ -96,7 +102,7 @@ def test_two_halves_that_take_turns_become_one_whole(
 ) -> None:
     """Who came while others were handled does not go ahead without them."""
     back = iter([["first"]])
-    more: list[Future[Recorded]] = []
+    more: list[Future[StoredRecord]] = []
 
     def sleep(_: float) -> None:  # who was answered first asks again
         more.extend(book.ask(f"{name} again") for name in next(back, []))
@@ -133,7 +139,7 @@ def test_a_lost_store_is_everybodys_and_is_not_asked_again(book: Book) -> None:
 def test_one_by_one_instead_of_halves_is_seen(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted: a batch that breaks is tried one by one."""
 
-    def singly(self: Desk[Any], batch: Sequence[Asked[Any]]) -> None:
+    def singly(self: BatchWorker[Any], batch: Sequence[PendingRequest[Any]]) -> None:
         try:
             self._handle(batch)
         except ValueError as error:
@@ -143,6 +149,6 @@ def test_one_by_one_instead_of_halves_is_seen(book: Book, monkeypatch: pytest.Mo
                 else:
                     one.answer.set_exception(error)
 
-    monkeypatch.setattr(Desk, "_attempt", singly)
+    monkeypatch.setattr(BatchWorker, "_attempt", singly)
     errors(together(book, "a", "b", "bad", "c", "d", "e", "f", "g"))
     assert len(book.batches) != 1 + 1 + 2 * 3

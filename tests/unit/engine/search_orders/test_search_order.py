@@ -26,17 +26,17 @@ from engine.search_orders.search_order import (
     PARTIES,
     SCOPES,
     SEARCHED_FIRST,
-    Search,
-    Searches,
+    SearchCounts,
+    SearchStep,
     any_of,
-    counted,
+    count_places,
     expectations,
     keeps_its_ways,
     rates,
     search_order,
 )
 
-NOTHING = Searches({})
+NOTHING = SearchCounts({})
 scopes = st.sampled_from((*SCOPES, *PARTIES))
 codes = st.sampled_from((*PLACES, "trailer.box", "trailer", "drone"))
 pairs = st.tuples(st.integers(0, 5000), st.integers(0, 60)).map(lambda p: (sum(p), p[1]))
@@ -52,7 +52,7 @@ def vehicle(vehicle_class: Any = "truck", *, is_empty: bool | None = False) -> C
     )  # fmt: skip
 
 
-def whole(counts: Mapping[str, Mapping[str, tuple[int, int]]]) -> Searches:
+def whole(counts: Mapping[str, Mapping[str, tuple[int, int]]]) -> SearchCounts:
     """Return counts with those of the groups, as the projection keeps them."""
     out: dict[str, dict[str, tuple[int, int]]] = {}
     for scope, each in counts.items():
@@ -60,25 +60,25 @@ def whole(counts: Mapping[str, Mapping[str, tuple[int, int]]]) -> Searches:
         for place, (searched, found) in each.items() if scope != AGAIN else ():
             had = out[scope].get(any_of(place), (0, 0))
             out[scope][any_of(place)] = (had[0] + searched, had[1] + found)
-    return Searches(out)
+    return SearchCounts(out)
 
 
-def after(before: Searches, place: str, *, found: int) -> Searches:
+def after(before: SearchCounts, place: str, *, found: int) -> SearchCounts:
     """Return what is known after one more search of a vehicle with the same parties."""
     counts = {scope: dict(before.of(scope)) for scope in (*SCOPES, *PARTIES)}
     for each in counts.values():
-        for code in counted([place]):
+        for code in count_places([place]):
             searched, hits = each.get(code, (0, 0))
             each[code] = (searched + 1, hits + found)
-    return Searches(counts)
+    return SearchCounts(counts)
 
 
-def ranked(searches: Searches, of: Crossing) -> list[str]:
+def ranked(searches: SearchCounts, of: Crossing) -> list[str]:
     rate = expectations(of, searches)
     return sorted(rate, key=lambda place: (-rate[place], place))
 
 
-def lowered_by_a_find(searches: Searches, place: str, of: Crossing) -> bool:
+def lowered_by_a_find(searches: SearchCounts, place: str, of: Crossing) -> bool:
     """Tell whether a find of one more place puts it behind a place that it stood before."""
     before, then = rates(of, searches), rates(of, after(searches, place, found=1))
     return then[place] < before.get(place, 0.0) or any(
@@ -142,7 +142,7 @@ def test_where_nothing_is_known_the_checklist_stands(vehicle_class: Any) -> None
 FIGURE = re.compile(r"(\d+\.\d+) finds expected in 1,000 minutes; ")
 
 
-def contradictions(order: Sequence[Search]) -> list[str]:
+def contradictions(order: Sequence[SearchStep]) -> list[str]:
     """Return the places that stand behind one with a worse stated figure."""
     figures = [float(FIGURE.match(step.why)[1]) for step in order]  # type: ignore[index]
     pairs = itertools.pairwise(zip(order, figures, strict=True))
@@ -243,8 +243,8 @@ def test_why_is_one_sentence_of_what_was_found() -> None:
 
 @given(known)
 def test_what_was_known_comes_back_from_its_record(counts: Any) -> None:
-    said = json.loads(json.dumps(whole(counts).as_dict()))
-    back = Searches.from_dict(said)
+    fields = json.loads(json.dumps(whole(counts).as_dict()))
+    back = SearchCounts.from_dict(fields)
     assert back.as_dict() == whole(counts).as_dict()
     assert search_order(vehicle(), back) == search_order(vehicle(), whole(counts))
 

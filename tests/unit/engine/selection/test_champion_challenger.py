@@ -18,13 +18,20 @@ from hypothesis import strategies as st
 
 from engine.criteria.match import Match
 from engine.decision import decision as deciding
-from engine.decision.decision import Decision, Inputs, Seen, decide
-from engine.decision.record_codec import read_back, written
+from engine.decision.decision import Decision, Inputs, ScoredArrival, decide
+from engine.decision.record_codec import decode_decision, encode_decision
 from engine.decision.role_views import outcome
 from engine.domain.records import Arrival
 from engine.journal.idempotency import claim
-from engine.selection.champion_challenger import CHALLENGER, CHAMPION, TRIAL, Trial, leading, tried
-from engine.selection.policy import INSPECTED, Chance, Channel, scored, select
+from engine.selection.champion_challenger import (
+    CHALLENGER,
+    CHAMPION,
+    TRIAL,
+    Trial,
+    apply_trial,
+    draw_leader,
+)
+from engine.selection.policy import INSPECTED, Chance, Channel, score_chances, select
 from engine.selection.randomization import RANDOM, SCORE, draw, movement_key
 from engine.targeting.context import BY_MODEL, BY_RULES
 from models.monitoring import shadow_scoring
@@ -43,17 +50,17 @@ Pair = tuple[float, float]
 
 def trial_inputs(drawn: Mapping[str, float], *, share: float = SHARE, **more: Any) -> Inputs:
     """Return what an arrival stands on while a trial runs; the draws say who leads."""
-    leader = leading(share, drawn[TRIAL])
+    leader = draw_leader(share, drawn[TRIAL])
     versions = {CHAMPION: "m1", CHALLENGER: "m2"}
     other = versions[CHAMPION if leader == CHALLENGER else CHALLENGER]
     on = Trial(41, share, leader, other, table_sequence=4, table=UNIFORM, severity=10.0)
     return inputs(dict(drawn), trial=on, model_version=versions[leader], **more)
 
 
-def trial_seen(given: Inputs, says: Pair, one: Arrival | None = None) -> Seen:
+def trial_seen(given: Inputs, says: Pair, one: Arrival | None = None) -> ScoredArrival:
     assert given.trial is not None
     ours, theirs = says if given.trial.leader == CHAMPION else says[::-1]
-    return Seen(one or arrival(), {}, ours, ours, other=(theirs, theirs))
+    return ScoredArrival(one or arrival(), {}, ours, ours, other=(theirs, theirs))
 
 
 def decided(drawn: Mapping[str, float], says: Pair, **more: Any) -> Decision:
@@ -124,8 +131,8 @@ def weighed(weight: Callable[[float], float]) -> Tried:
     def planted(
         on: Trial, other: tuple[float, float], picked: Sequence[Chance], **more: Any
     ) -> tuple[Any, tuple[Chance, ...]]:
-        found, _ = tried(on, other, picked, **more)
-        theirs = scored(more["policy"], found.percentile)
+        found, _ = apply_trial(on, other, picked, **more)
+        theirs = score_chances(more["policy"], found.percentile)
         ours = weight(on.share if on.leader == CHALLENGER else 1 - on.share)
         return found, tuple(
             replace(a, before=ours * a.probability + (1 - ours) * b.probability)
@@ -143,7 +150,7 @@ def weighed(weight: Callable[[float], float]) -> Tried:
 def test_a_wrong_weight_is_caught(
     wrong: Callable[[float], float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deciding, "tried", weighed(wrong))
+    monkeypatch.setattr(deciding, "apply_trial", weighed(wrong))
     assert outside(world(order=champion_higher))
 
 
@@ -168,9 +175,9 @@ def test_what_is_written_does_not_hang_on_who_leads(monkeypatch: pytest.MonkeyPa
     for says in pairs:
         found = by_leader(says)
         assert found[CHAMPION] == found[CHALLENGER]
-    monkeypatch.setattr(deciding, "tried", weighed(lambda weight: weight))
+    monkeypatch.setattr(deciding, "apply_trial", weighed(lambda weight: weight))
     assert by_leader(pairs[0])[CHAMPION] == by_leader(pairs[0])[CHALLENGER], "no plant as yet"
-    monkeypatch.setattr(deciding, "tried", weighed(lambda _: 1.0))
+    monkeypatch.setattr(deciding, "apply_trial", weighed(lambda _: 1.0))
     assert outside(world()) == []
     assert [says for says in pairs if len({str(one) for one in by_leader(says).values()}) > 1]
 
@@ -199,7 +206,9 @@ def test_who_leads_decides_as_if_it_were_alone(
     led = decided(drawn, says, share=share)
     assert led.trial is not None
     p = says[led.trial.leader == CHALLENGER]
-    alone = decide(inputs(drawn, model_version=led.model_version), Seen(arrival(), {}, p, p))
+    alone = decide(
+        inputs(drawn, model_version=led.model_version), ScoredArrival(arrival(), {}, p, p)
+    )
     kept = ("channel", "risk", "merit", "place", "model_version", "minutes")
     assert [getattr(led, name) for name in kept] == [getattr(alone, name) for name in kept]
     assert led.selection.fired == alone.selection.fired
@@ -210,10 +219,10 @@ def test_a_trial_says_who_wanted_an_arrival_whoever_led_it() -> None:
     never = dict.fromkeys(PURPOSES, 0.999999) | {SCORE: 0.5}
     for drawn, leader, channel in ((0.1, CHALLENGER, "green"), (0.9, CHAMPION, "red")):
         made = decided(never | {TRIAL: drawn}, (0.99, 0.2))
-        said = outcome(made)["trial"]
+        value = outcome(made)["trial"]
         assert made.channel.code == channel
-        assert (said["leader"], said["wanted"]) == (leader, [CHAMPION])
-        assert said["other"] == ("m1" if leader == CHALLENGER else "m2")
+        assert (value["leader"], value["wanted"]) == (leader, [CHAMPION])
+        assert value["other"] == ("m1" if leader == CHALLENGER else "m2")
         assert made.model_version == ("m2" if leader == CHALLENGER else "m1")
     both = decided(never | {TRIAL: 0.1, RANDOM: 0.0}, (1.0, 1.0)).trial
     assert both is not None and both.wanted == (CHAMPION, CHALLENGER)
@@ -234,10 +243,10 @@ def test_a_record_reads_back_as_it_was_written(drawn: dict[str, float], says: Pa
     asked = claim("decision", one.arrival, post="OYB", name="crossing:c1")
     row = np.array([1.0, np.nan], np.float32)
     body = json.loads(
-        json.dumps(written(decision, given, arrival=one.arrival, row=row, claim=asked))
+        json.dumps(encode_decision(decision, given, arrival=one.arrival, row=row, claim=asked))
     )
     assert "table" not in body["inputs"]["trial"]
-    back = read_back(body).inputs
+    back = decode_decision(body).inputs
     assert back.trial is not None
     again = replace(back, table=UNIFORM, trial=replace(back.trial, table=UNIFORM))
     assert again == given and decide(again, one) == decision
@@ -252,8 +261,8 @@ def test_a_shadow_is_held_against_the_model_in_force_whoever_led(
     one = trial_seen(given, says)
     asked = claim("decision", one.arrival, post="OYB", name="crossing:c1")
     row = np.zeros(1, np.float32)
-    body = written(decide(given, one), given, arrival=one.arrival, row=row, claim=asked)
-    assert np.isclose(shadow_scoring._in_force(read_back(body)), says[0])
+    body = encode_decision(decide(given, one), given, arrival=one.arrival, row=row, claim=asked)
+    assert np.isclose(shadow_scoring._in_force(decode_decision(body)), says[0])
 
 
 def test_without_a_trial_chances_are_written_as_they_are() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.selection.percentiles import LEVELS, at, blended, percentile
+from engine.selection.percentiles import LEVELS, at, blend_tables, percentile
 
 tables = st.lists(st.floats(0, 1), min_size=LEVELS, max_size=LEVELS).map(sorted)
 UNIFORM = tuple(np.linspace(0, 1, LEVELS).tolist())
@@ -36,11 +36,11 @@ def test_a_step_counts_by_its_middle() -> None:
 
 
 def test_without_decisions_the_models_own_table_stands() -> None:
-    assert np.allclose(blended(UNIFORM, []), UNIFORM, atol=3e-3)
+    assert np.allclose(blend_tables(UNIFORM, []), UNIFORM, atol=3e-3)
 
 
 def test_decisions_outweigh_the_models_table() -> None:
     recent = np.random.default_rng(3).random(20_000) * 0.1
-    table = blended(UNIFORM, recent)
+    table = blend_tables(UNIFORM, recent)
     assert percentile(table, 0.09) > 0.8
     assert list(table) == sorted(table)

@@ -17,7 +17,7 @@ from engine.selection.policy import (
     propensity,
     ramp,
     risk,
-    scored,
+    score_chances,
     select,
 )
 from engine.selection.randomization import RANDOM, SCORE
@@ -53,7 +53,7 @@ def test_a_higher_percentile_never_gets_a_milder_channel(
     policy: Policy, levels: tuple[float, float], drawn: dict[str, float]
 ) -> None:
     mild, severe = (
-        select([*scored(policy, q), lot(policy)], drawn).channel for q in sorted(levels)
+        select([*score_chances(policy, q), lot(policy)], drawn).channel for q in sorted(levels)
     )
     assert mild <= severe
 
@@ -84,7 +84,7 @@ def test_a_higher_chance_never_gives_a_milder_channel(
 def test_everybody_is_covered_by_the_random_stream(
     policy: Policy, level: float, drawn: dict[str, float]
 ) -> None:
-    made = select([*scored(policy, level), lot(policy)], drawn)
+    made = select([*score_chances(policy, level), lot(policy)], drawn)
     assert policy.random_share - 1e-12 <= made.propensities[Channel.RED] <= 1
     assert made.propensities[Channel.RED] <= made.propensities[Channel.YELLOW] <= 1
     assert made.is_random == (drawn[RANDOM] < policy.random_share)

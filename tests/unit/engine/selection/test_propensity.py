@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from engine.domain.records import Crossing
 from engine.domain.time_units import moment
-from engine.selection.policy import INSPECTED, Chance, Channel, Policy, lot, scored, select
-from engine.selection.randomization import RANDOM, SCORE, Shift, draw, movement_key
+from engine.selection.policy import INSPECTED, Chance, Channel, Policy, lot, score_chances, select
+from engine.selection.randomization import RANDOM, SCORE, ShiftPeriod, draw, movement_key
 from models.statistics.intervals import clopper_pearson
 from tests.support.random_histories import START
 
@@ -28,7 +28,7 @@ LEVEL = 0.9995
 POLICY = Policy(red_share=0.15, yellow_share=0.15, random_share=0.04, blur=1.0)
 PROFILE, LISTED = "profile:sacks", "watchlist"
 PURPOSES = (RANDOM, SCORE, PROFILE, LISTED)
-SHIFT = Shift("OYB", START, START + 43_200_000_000)
+SHIFT = ShiftPeriod("OYB", START, START + 43_200_000_000)
 Drawer = Callable[[bytes, str, bytes], float]
 Bools = NDArray[np.bool_]
 
@@ -61,7 +61,7 @@ def world(drawn: Drawer = own, *, seed: int = 1) -> World:
         )
         movement = movement_key(crossing, SHIFT)
         level = rng.random()
-        chances = [*scored(POLICY, level), lot(POLICY)]
+        chances = [*score_chances(POLICY, level), lot(POLICY)]
         if rng.random() < 0.3:
             chances.append(Chance(PROFILE, Channel.RED, rng.choice((0.1, 0.4, 0.7))))
         if rng.random() < 0.02:

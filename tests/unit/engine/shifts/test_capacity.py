@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.decision.inspection_minutes import PRIOR, Learnt, Minutes
+from engine.decision.inspection_minutes import PRIOR, LearnedMinutes, Minutes
 from engine.domain.records import VehicleClass
 from engine.domain.time_units import HOUR
 from engine.selection.policy import Channel, Policy, ramp
-from engine.selection.randomization import Shift
-from engine.shifts.capacity import Outlook, Side, Spent, adapted
-from engine.shifts.workload import Running, Usual
+from engine.selection.randomization import ShiftPeriod
+from engine.shifts.capacity import ChannelCapacity, ExpectedRemainder, MinutesUsed, adapt_policy
+from engine.shifts.workload import HourlyBaseline, OpenShiftLoad
 
 SHIFTS = 200 if os.environ.get("DARVOZA_PROOF") else 30
 POLICY = Policy(random_share=0.03)
-SHIFT = Shift("OYB", 0, 12 * HOUR)
+SHIFT = ShiftPeriod("OYB", 0, 12 * HOUR)
 CLASSES: tuple[VehicleClass, ...] = ("truck", "truck", "van", "car")
 
 
-def usual(rng: Random, arrivals: int) -> Usual:
+def usual(rng: Random, arrivals: int) -> HourlyBaseline:
     """Twenty-eight days of the same hours, busier towards noon."""
     offsets = sorted(
         round(rng.betavariate(2, 2) * 12 * HOUR) for _ in range(28) for _ in range(arrivals)
@@ -33,14 +33,14 @@ def usual(rng: Random, arrivals: int) -> Usual:
     zero = dict.fromkeys((Channel.RED, Channel.YELLOW), 0.0)
     means = {Channel.RED: mean, Channel.YELLOW: mean / 3}
     mandated = zero | {Channel.RED: 0.02 * mean}
-    return Usual(SHIFT, offsets, 28.0, means, mandated, Learnt(()))
+    return HourlyBaseline(SHIFT, offsets, 28.0, means, mandated, LearnedMinutes(()))
 
 
 def shift(seed: int, *, budget: float, halved_at: int | None = None) -> tuple[float, float]:
     """Return (minutes of score and random picks, minutes that profiles left) of one shift."""
     rng = Random(seed)
     count = rng.randrange(150, 260)
-    running = Running(usual(rng, count), {Channel.RED: budget}, 0, 0)
+    running = OpenShiftLoad(usual(rng, count), {Channel.RED: budget}, 0, 0)
     busy = rng.uniform(0.7, 1.3)
     times = sorted(round(rng.betavariate(2, 2) * 12 * HOUR) for _ in range(round(count * busy)))
     spent: dict[bool, float] = defaultdict(float)
@@ -77,7 +77,7 @@ def test_a_half_closed_post_adapts_within_its_shift() -> None:
 
 def test_a_fixed_share_would_overrun(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted: a cut that ignores what has been spent."""
-    monkeypatch.setattr(Side, "left", property(lambda side: side.minutes))
+    monkeypatch.setattr(ChannelCapacity, "left", property(lambda side: side.minutes))
     used = [ours / left for ours, left in (shift(seed, budget=1500) for seed in range(SHIFTS))]
     assert max(used) > 1.15
 
@@ -89,20 +89,20 @@ minutes = st.floats(0, 1000)
 def test_more_minutes_never_pick_less(
     budget: float, more: float, ours: float, coming: float, mean: float
 ) -> None:
-    side = Side(budget, Spent(ours=ours), Outlook(coming, mean, 0.0))
+    side = ChannelCapacity(budget, MinutesUsed(ours=ours), ExpectedRemainder(coming, mean, 0.0))
     richer = replace(side, minutes=budget + more)
     one = Minutes(red=mean, yellow=mean)
-    shares = [adapted(POLICY, {Channel.RED: s}, one).red_share for s in (side, richer)]
+    shares = [adapt_policy(POLICY, {Channel.RED: s}, one).red_share for s in (side, richer)]
     assert 0.0 <= shares[0] <= shares[1]
 
 
 def test_without_a_roster_the_fixed_shares_hold() -> None:
-    assert adapted(POLICY, {}, Minutes(red=1.0, yellow=1.0)) == POLICY
+    assert adapt_policy(POLICY, {}, Minutes(red=1.0, yellow=1.0)) == POLICY
 
 
 def test_minutes_are_learnt_and_one_long_search_does_not_decide() -> None:
-    one = Learnt([("truck", True, 1, 600.0)]).expected("truck")
-    many = Learnt([("truck", True, 500, 500 * 95.0)]).expected("truck")
+    one = LearnedMinutes([("truck", True, 1, 600.0)]).expected("truck")
+    many = LearnedMinutes([("truck", True, 500, 500 * 95.0)]).expected("truck")
     assert PRIOR["truck"] < one.red < 90
     assert 90 < many.red < 95
-    assert Learnt(()).expected("car") == Minutes(red=PRIOR["car"], yellow=PRIOR["car"] / 3)
+    assert LearnedMinutes(()).expected("car") == Minutes(red=PRIOR["car"], yellow=PRIOR["car"] / 3)

@@ -11,7 +11,7 @@ from api.cli.training import _write_scores
 from engine.storage.csv_cells import STARTS, escape_cell
 from experiments.synthetic.records.writer import write
 from features.intake.atomic_writer import _write_quarantine
-from features.intake.file_reader import Fault
+from features.intake.file_reader import RowFault
 
 if TYPE_CHECKING:
     from models.training.backtest import Backtest
@@ -55,7 +55,7 @@ def test_an_identifier_in_the_scores_is_no_formula(tmp_path: Path) -> None:
 
 def test_a_file_name_in_the_quarantine_is_no_formula(tmp_path: Path) -> None:
     path = tmp_path / "quarantine.csv"
-    _write_quarantine(path, [Fault("=cmd.csv", 2, "post", "required", "is missing")])
+    _write_quarantine(path, [RowFault("=cmd.csv", 2, "post", "required", "is missing")])
     assert formulas(path) == [] and "'=cmd.csv" in cells(path)
 
 

@@ -8,13 +8,13 @@ import pytest
 from engine.selection.policy import Policy
 from experiments.benchmarks import probing
 from experiments.benchmarks.probing import (
-    Watched,
+    ObservedProbes,
     by_class,
     by_secret,
     by_subject,
     levels,
-    probed,
-    sent,
+    probe_service,
+    send_probes,
 )
 from experiments.benchmarks.queue_places import ScoredEntries, apart, merits
 
@@ -22,7 +22,7 @@ ALL_BY_LOT = Policy(red_share=0.0, yellow_share=0.0, random_share=0.1)
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Watched:
+def world(monkeypatch: pytest.MonkeyPatch) -> ObservedProbes:
     """Entries whose first declared column tells where they stand, and whose second does not."""
     monkeypatch.setattr(probing, "DRAWS", 20)
     monkeypatch.setattr(probing, "SURROGATES", probing.SURROGATES[2:])
@@ -31,21 +31,21 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Watched:
     declared = np.column_stack([level + rng.normal(0, 0.05, 1500), rng.random(1500)])
     kind = np.where(level > 0.5, "truck", "car").astype(object)
     about = rng.random((1500, 3)) < 0.5  # words that tell nothing
-    return Watched(declared, kind, level, about)
+    return ObservedProbes(declared, kind, level, about)
 
 
-def test_a_score_that_shows_in_what_is_declared_is_found_out(world: Watched) -> None:
-    assert probed(world, Policy(), 300) > 0.9
+def test_a_score_that_shows_in_what_is_declared_is_found_out(world: ObservedProbes) -> None:
+    assert probe_service(world, Policy(), 300) > 0.9
 
 
-def test_the_lot_tells_nothing(world: Watched) -> None:
-    assert abs(probed(world, ALL_BY_LOT, 300) - 0.5) < 0.3
+def test_the_lot_tells_nothing(world: ObservedProbes) -> None:
+    assert abs(probe_service(world, ALL_BY_LOT, 300) - 0.5) < 0.3
     hidden = replace(world, declared=world.declared[:, 1:])
-    assert probed(hidden, Policy(), 300) < 0.6
+    assert probe_service(hidden, Policy(), 300) < 0.6
 
 
-def test_referrals_are_those_of_the_policy(world: Watched) -> None:
-    where = sent(world, Policy(), np.random.default_rng(1))
+def test_referrals_are_those_of_the_policy(world: ObservedProbes) -> None:
+    where = send_probes(world, Policy(), np.random.default_rng(1))
     assert where.to_officers[world.level > 0.98].all()
     assert where.to_officers[world.level < 0.8].mean() == pytest.approx(0.03, abs=0.02)
     assert not where.by_score[world.level < 0.8].any()
@@ -55,24 +55,24 @@ MOSTLY_LOT = Policy(red_share=0.02, yellow_share=0.02, random_share=0.1)
 
 
 @pytest.fixture
-def noisy(world: Watched, monkeypatch: pytest.MonkeyPatch) -> Watched:
+def noisy(world: ObservedProbes, monkeypatch: pytest.MonkeyPatch) -> ObservedProbes:
     """The same, and the declared column tells little."""
     monkeypatch.setattr(probing, "DRAWS", 3)
     noise = np.random.default_rng(2).normal(0, 0.4, world.declared.shape)
     return replace(world, declared=world.declared + noise)
 
 
-def test_words_that_tell_nothing_add_nothing(noisy: Watched) -> None:
-    alone = probed(noisy, MOSTLY_LOT, 300)
-    assert probed(noisy, MOSTLY_LOT, 300, insider=by_subject) - alone < 0.02
+def test_words_that_tell_nothing_add_nothing(noisy: ObservedProbes) -> None:
+    alone = probe_service(noisy, MOSTLY_LOT, 300)
+    assert probe_service(noisy, MOSTLY_LOT, 300, insider=by_subject) - alone < 0.02
 
 
-def test_words_that_tell_are_found_out(noisy: Watched) -> None:
+def test_words_that_tell_are_found_out(noisy: ObservedProbes) -> None:
     """Negative control: a word that the reasons of high risks alone have."""
     telling = replace(noisy, subjects=(noisy.level > 0.9)[:, None])
-    alone = probed(telling, MOSTLY_LOT, 300)
-    assert probed(telling, MOSTLY_LOT, 300, insider=by_subject) - alone > 0.02
-    assert probed(telling, MOSTLY_LOT, 300, insider=by_secret) - alone > 0.02
+    alone = probe_service(telling, MOSTLY_LOT, 300)
+    assert probe_service(telling, MOSTLY_LOT, 300, insider=by_subject) - alone > 0.02
+    assert probe_service(telling, MOSTLY_LOT, 300, insider=by_secret) - alone > 0.02
 
 
 def entries(count: int) -> ScoredEntries:
@@ -93,7 +93,7 @@ def test_drawn_places_do_not_tell_and_own_ones_do() -> None:
     assert own["random from score"].auc > 0.8 and own["profile from score"].auc > 0.8
 
 
-def test_a_class_tells_as_much_as_it_does(world: Watched) -> None:
+def test_a_class_tells_as_much_as_it_does(world: ObservedProbes) -> None:
     assert by_class(world) == pytest.approx(0.5 + 0.5 * 0.5 / 0.875, abs=0.05)
 
 

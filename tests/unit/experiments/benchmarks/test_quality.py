@@ -72,5 +72,5 @@ def test_each_peer_learns_what_is_there() -> None:
     rows[:, 3] = np.nan
     label = (rows[:, 0] + 0.3 * draw.normal(size=600) > 0).astype(np.int8)
     for peer in peers.numeric().values():
-        said = peer(rows[:500], label[:500], rows[500:])
-        assert said[label[500:] == 1].mean() > said[label[500:] == 0].mean() + 0.4
+        result = peer(rows[:500], label[:500], rows[500:])
+        assert result[label[500:] == 1].mean() > result[label[500:] == 0].mean() + 0.4

@@ -33,8 +33,8 @@ def step(figure: float) -> dict[str, str]:
 
 
 def decision(*reasons: Reason, is_random: bool = False, order: Any = ()) -> tuple[Any, Judged]:
-    said = [{"code": one.code} for one in reasons]
-    made = {"is_random": is_random, "reasons": said, "search_order": [step(n) for n in order]}
+    values = [{"code": one.code} for one in reasons]
+    made = {"is_random": is_random, "reasons": values, "search_order": [step(n) for n in order]}
     return SimpleNamespace(decision=made), Judged(reasons, KNOWN)
 
 

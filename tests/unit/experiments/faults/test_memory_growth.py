@@ -66,9 +66,12 @@ def test_a_step_does_not_make_a_slope() -> None:
 
 def test_strangers_are_new_in_every_request_and_nothing_else_of_it() -> None:
     crossing = {"post": "OYB", "direction": "entry", "plate": "01A777BC", "carrier_id": "c"}
-    told = {"crossing": crossing | {"driver_ref": None}, "declaration": None}
+    fields = {"crossing": crossing | {"driver_ref": None}, "declaration": None}
     plain, new = (
-        [json.loads(one.body) for one in islice(endless([told], prefix="a", strangers=strange), 3)]
+        [
+            json.loads(one.body)
+            for one in islice(endless([fields], prefix="a", strangers=strange), 3)
+        ]
         for strange in (False, True)
     )
     assert {body["crossing"]["plate"] for body in plain} == {"01A777BC"}

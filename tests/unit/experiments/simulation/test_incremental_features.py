@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from engine.domain.time_units import DAY
 from experiments.simulation.baseline_policies import Profiles
 from experiments.simulation.candidate_records import Candidates
-from experiments.simulation.capacity_allocation import Desk
+from experiments.simulation.capacity_allocation import SimulatedDesk
 from experiments.simulation.run import END
 from experiments.simulation.world_setup import (
     LOOK,
@@ -23,9 +23,9 @@ from experiments.simulation.world_setup import (
 from experiments.synthetic.config import Floats, Ints
 from experiments.synthetic.unfolding import inspections
 from experiments.synthetic.unfolding.historical_policy import RANDOM, SCORE
-from experiments.synthetic.unfolding.world_simulation import unfold
+from experiments.synthetic.unfolding.world_simulation import simulate_world
 from features.offline.compact_columns import Facts, Keys
-from features.offline.encoded_history import Events, Log, derive
+from features.offline.encoded_history import EncodedHistory, Events, derive
 from features.offline.feature_matrix import matrix
 
 SPAN = Span(crossings=40_000, days=14, past_days=28)
@@ -62,7 +62,7 @@ def bulk(given: Candidates, policy: Profiles) -> tuple[NDArray[np.float32], Ints
         )
 
     own = {k: v[rows] for k, v in given.measures.items() if k not in given.plan.derived}
-    log = Log(
+    log = EncodedHistory(
         given.log.crossing_id[rows],
         given.log.post[rows],
         known_at,
@@ -96,7 +96,7 @@ class Keeping(Profiles):
 def test_features_are_those_of_the_bulk_kernel() -> None:
     given = without_exits()
     policy = Keeping(given)
-    unfold(given.trips, Desk(given, policy))
+    simulate_world(given.trips, SimulatedDesk(given, policy))
     expected, rows = bulk(given.records, policy)
     trip = np.full(len(given.records.log), -1)
     trip[given.records.entry_row] = np.arange(len(given.records.entry_row))

@@ -8,7 +8,7 @@ import pytest
 
 from engine.domain.records import Arrival
 from engine.domain.time_units import HOUR, micros
-from experiments.support.held_out_shift import Shift, cut, opening
+from experiments.support.held_out_shift import HeldOutShift, cut, opening
 from experiments.synthetic.records.writer import write
 
 END = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -16,7 +16,7 @@ OPENS = micros(END) - 24 * HOUR
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Shift]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, HeldOutShift]:
     folder = tmp_path_factory.mktemp("shift")
     write(folder / "all", crossings=2000, seed=3, end=END, days=20)
     return folder, cut(folder / "all", folder / "history", opens_at=OPENS)
@@ -31,7 +31,7 @@ def known(row: dict[str, str]) -> int:
     return micros(datetime.fromisoformat(row["recorded_at"] or row["arrived_at"]))
 
 
-def test_every_crossing_is_history_or_arrival(world: tuple[Path, Shift]) -> None:
+def test_every_crossing_is_history_or_arrival(world: tuple[Path, HeldOutShift]) -> None:
     folder, shift = world
     before = {row["crossing_id"] for row in rows(folder / "history" / "crossings.csv")}
     later = [body["crossing"]["crossing_id"] for body in shift.arrivals]
@@ -43,7 +43,7 @@ def test_every_crossing_is_history_or_arrival(world: tuple[Path, Shift]) -> None
     assert entries and not before & entries
 
 
-def test_an_exit_is_history_until_its_vehicle_has_entered(world: tuple[Path, Shift]) -> None:
+def test_an_exit_is_history_until_its_vehicle_has_entered(world: tuple[Path, HeldOutShift]) -> None:
     folder, shift = world
     entered: dict[str, int] = {}
     for body in shift.arrivals:
@@ -60,7 +60,7 @@ def test_an_exit_is_history_until_its_vehicle_has_entered(world: tuple[Path, Shi
         assert known(row) < entered.get(row["plate"], micros(END))
 
 
-def test_no_act_of_the_shift_is_history(world: tuple[Path, Shift]) -> None:
+def test_no_act_of_the_shift_is_history(world: tuple[Path, HeldOutShift]) -> None:
     folder, _ = world
     for name in ("inspections.csv", "seizures.csv"):
         assert all(
@@ -69,7 +69,7 @@ def test_no_act_of_the_shift_is_history(world: tuple[Path, Shift]) -> None:
         )
 
 
-def test_arrivals_are_records_with_their_declarations(world: tuple[Path, Shift]) -> None:
+def test_arrivals_are_records_with_their_declarations(world: tuple[Path, HeldOutShift]) -> None:
     folder, shift = world
     read = [Arrival.model_validate(body, strict=False) for body in shift.arrivals]
     declared = [one for one in read if one.declaration is not None]
@@ -82,7 +82,7 @@ def test_arrivals_are_records_with_their_declarations(world: tuple[Path, Shift])
     assert {row["declaration_id"] for row in crossings} - {""} <= held
 
 
-def test_a_quiet_night_is_made_longer(world: tuple[Path, Shift]) -> None:
+def test_a_quiet_night_is_made_longer(world: tuple[Path, HeldOutShift]) -> None:
     folder, _ = world
     latest = micros(END) - HOUR
     assert opening(folder / "all", latest=latest, entries=1) == latest

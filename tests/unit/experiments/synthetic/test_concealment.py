@@ -6,17 +6,17 @@ import numpy as np
 
 from experiments.synthetic.config import Ints
 from experiments.synthetic.unfolding.historical_policy import Choice, Results
-from experiments.synthetic.unfolding.world_simulation import World, unfold
+from experiments.synthetic.unfolding.world_simulation import World, simulate_world
 from experiments.synthetic.world import concealment
 from experiments.synthetic.world.concealment import (
     BULK,
     CARTONS,
     WAYS,
     Journey,
-    allowed,
-    drawn,
-    held,
-    ranked,
+    draw_allowed,
+    draw_method,
+    fit_quantity,
+    rank_methods,
 )
 from experiments.synthetic.world.network import CAR, TRUCK
 from experiments.synthetic.world.smuggling_rings import FRONTS
@@ -46,7 +46,7 @@ def journeys(
 
 def in_cargo(journey: Journey) -> float:
     rng = np.random.default_rng(1)
-    return float(CARGO[drawn(rng, journey, allowed(rng, journey))].mean())
+    return float(CARGO[draw_method(rng, journey, draw_allowed(rng, journey))].mean())
 
 
 def test_an_empty_vehicle_hides_in_itself_and_a_broken_seal_gives_the_cargo_away() -> None:
@@ -58,10 +58,12 @@ def test_an_empty_vehicle_hides_in_itself_and_a_broken_seal_gives_the_cargo_away
 def test_what_is_large_lies_where_there_is_room() -> None:
     rng = np.random.default_rng(1)
     heavy = journeys(2000, kg=775.0)
-    ways = drawn(rng, heavy, allowed(rng, heavy))
+    ways = draw_method(rng, heavy, draw_allowed(rng, heavy))
     assert min(WAYS[way].room_kg for way in ways) * concealment.SPLIT >= 775
-    assert held(np.array([3.0, 60.0]), np.array([CAR, CAR]), np.array([10, 10])).tolist() == [3, 5]
-    wide = allowed(rng, journeys(200, kg=1e6, kind=CAR))
+    assert fit_quantity(
+        np.array([3.0, 60.0]), np.array([CAR, CAR]), np.array([10, 10])
+    ).tolist() == [3, 5]
+    wide = draw_allowed(rng, journeys(200, kg=1e6, kind=CAR))
     assert (wide.sum(axis=1) >= 1).all(), "what fits nowhere lies where there is most room"
 
 
@@ -71,11 +73,11 @@ def test_only_who_has_a_workshop_builds_and_only_some_goods_can_be_packed_anew()
     share = []
     for workshop in (True, False):
         given = journeys(4000, kg=30.0, laden=False, workshop=workshop)
-        share.append(built[drawn(rng, given, allowed(rng, given))].mean())
+        share.append(built[draw_method(rng, given, draw_allowed(rng, given))].mean())
     assert share[1] < 0.3 * share[0]
     packaging = next(at for at, way in enumerate(WAYS) if way.code == "packaging")
-    assert not allowed(rng, journeys(500, family=BULK))[:, packaging].any()
-    assert allowed(rng, journeys(500, family=CARTONS))[:, packaging].any()
+    assert not draw_allowed(rng, journeys(500, family=BULK))[:, packaging].any()
+    assert draw_allowed(rng, journeys(500, family=CARTONS))[:, packaging].any()
 
 
 def test_a_swapped_trailer_is_often_the_hiding_place_itself() -> None:
@@ -84,7 +86,7 @@ def test_a_swapped_trailer_is_often_the_hiding_place_itself() -> None:
     share = []
     for swapped in (False, True):
         given = journeys(4000, swapped=swapped)
-        share.append(trailer[drawn(rng, given, allowed(rng, given))].mean())
+        share.append(trailer[draw_method(rng, given, draw_allowed(rng, given))].mean())
     assert share[1] > 1.3 * share[0]
 
 
@@ -94,7 +96,7 @@ def test_a_circle_takes_the_first_of_its_ways_that_the_journey_allows() -> None:
     padded[:, :3] = places
     may = np.zeros((2, len(WAYS)), np.bool_)
     may[:, [0, 2]] = True
-    ways = ranked(padded, may, first=np.array([-1, 0]))
+    ways = rank_methods(padded, may, first=np.array([-1, 0]))
     assert ways[0, :3].tolist() == [2, 0, -1], "way 1 comes first but is not allowed"
     assert ways[1, :3].tolist() == [0, 2, -1], "somebody does otherwise once"
 
@@ -149,7 +151,7 @@ class Everybody:
 
 def test_a_way_that_was_found_is_given_up_now_and_then() -> None:
     drafted = world().plan
-    caught = unfold(drafted, Everybody())
+    caught = simulate_world(drafted, Everybody())
     runs = np.flatnonzero(caught.happens & (drafted.loads.choices_of >= 0))
     first = drafted.loads.hiding[runs]
     assert 0 < (caught.hiding[runs] != first).mean() < 0.6
@@ -157,7 +159,7 @@ def test_a_way_that_was_found_is_given_up_now_and_then() -> None:
 
 def test_careful_traders_send_nothing_wrong() -> None:
     drafted = world().plan
-    caught = unfold(drafted, Everybody())
+    caught = simulate_world(drafted, Everybody())
     careful = caught.happens & (caught.p_discrepancy == 0.0)
     assert careful.any() and not (drafted.cargo.discrepancy[careful] > 0).any()
     wrong = drafted.cargo.discrepancy > 0

@@ -12,10 +12,10 @@ from experiments.synthetic.unfolding.historical_policy import (
     RANDOM_SHARE,
     SCORE,
     Choice,
-    Historical,
+    HistoricalPolicy,
 )
-from experiments.synthetic.unfolding.world_simulation import World, unfold
-from experiments.synthetic.world.world_plan import Plan, plan
+from experiments.synthetic.unfolding.world_simulation import World, simulate_world
+from experiments.synthetic.world.world_plan import WorldPlan, plan
 from tests.unit.experiments.synthetic.cached_worlds import config, deviation, deviations, world
 
 BOUND = 4.5
@@ -42,7 +42,7 @@ def test_propensities_are_inclusion_frequencies() -> None:
         assert abs(deviation(chosen[mine], propensity[mine])) < BOUND
 
 
-class Careless(Historical):
+class Careless(HistoricalPolicy):
     """Planted bug: logs the score's probability alone, as if there were no random stream."""
 
     def choose(self, rows: Ints) -> Choice:
@@ -50,21 +50,21 @@ class Careless(Historical):
         return Choice(choice.basis, 1 - (1 - choice.propensity) / (1 - RANDOM_SHARE))
 
 
-class Steered(Historical):
+class Steered(HistoricalPolicy):
     """Planted bug: the random stream is drawn where the score is high."""
 
-    def __init__(self, of: Plan) -> None:
+    def __init__(self, of: WorldPlan) -> None:
         super().__init__(of)
         self.u_random = 1.0 - (np.argsort(np.argsort(self.looks)) + 0.5) / len(self.looks)
 
 
-def small() -> Plan:
+def small() -> WorldPlan:
     return plan(config(30_000), 18_750)
 
 
 def test_wrong_propensities_are_noticed() -> None:
     drafted = small()
-    of = unfold(drafted, Careless(drafted))
+    of = simulate_world(drafted, Careless(drafted))
     chosen, rows = drawn(of)
 
     assert max(map(abs, deviations(chosen, of.propensity[rows]))) > BOUND
@@ -99,7 +99,7 @@ def test_the_random_stream_is_a_fair_sample() -> None:
 def test_a_steered_random_stream_is_noticed() -> None:
     drafted = small()
 
-    assert bias(unfold(drafted, Steered(drafted))) > BOUND
+    assert bias(simulate_world(drafted, Steered(drafted))) > BOUND
 
 
 def test_each_post_fills_its_capacity_and_no_more() -> None:

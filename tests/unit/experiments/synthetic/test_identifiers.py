@@ -12,7 +12,7 @@ from experiments.synthetic.world.network import COUNTRIES
 def test_every_style_of_a_plate_folds_to_one_spelling_and_plates_differ() -> None:
     country = np.arange(3000) % 6
     found = vehicle_identifiers.plates(np.random.default_rng(1), country, np.arange(3000) % 7 > 2)
-    styled = vehicle_identifiers.styled(found)
+    styled = vehicle_identifiers.style_plates(found)
 
     assert len({fold(plate) for plate in found}) == 3000
     assert {COUNTRIES[c] for c in set(country.tolist())} == {"UZ", "KZ", "KG", "TJ", "TM", "AF"}

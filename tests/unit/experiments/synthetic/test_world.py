@@ -5,8 +5,8 @@ import pytest
 
 from engine.domain.time_units import DAY, HOUR
 from experiments.synthetic.config import Ints, pick_within
-from experiments.synthetic.unfolding.historical_policy import Choice, Historical, Results
-from experiments.synthetic.unfolding.world_simulation import unfold
+from experiments.synthetic.unfolding.historical_policy import Choice, HistoricalPolicy, Results
+from experiments.synthetic.unfolding.world_simulation import simulate_world
 from experiments.synthetic.world import trip_signals
 from experiments.synthetic.world.network import PAIRS, TRUCK
 from experiments.synthetic.world.smuggling_rings import FRONTS
@@ -105,7 +105,7 @@ def test_part_of_the_risk_cannot_be_learnt() -> None:
 
 def test_circles_go_quiet_lose_vehicles_and_carry_less_when_everybody_is_searched() -> None:
     drafted = world().plan
-    free, caught = unfold(drafted, Nobody()), unfold(drafted, Everybody())
+    free, caught = simulate_world(drafted, Nobody()), simulate_world(drafted, Everybody())
     runs = drafted.calls.role == RUN
 
     assert (caught.happens & runs).sum() < 0.5 * (free.happens & runs).sum()
@@ -149,7 +149,10 @@ def test_inland_seizures_come_before_the_vehicle_is_on_the_road_again() -> None:
 
 def test_the_same_policy_unfolds_the_same_plan_the_same_way() -> None:
     drafted = plan(config(5_000), 3_000)
-    one, two = unfold(drafted, Historical(drafted)), unfold(drafted, Historical(drafted))
+    one, two = (
+        simulate_world(drafted, HistoricalPolicy(drafted)),
+        simulate_world(drafted, HistoricalPolicy(drafted)),
+    )
 
     assert (one.happens == two.happens).all()
     assert (one.acts.row == two.acts.row).all()

@@ -82,8 +82,8 @@ def test_what_a_declaration_leaves_out_is_not_known() -> None:
     nothing = goods()
     assert math.isnan(nothing["mass_is_whole"]) and math.isnan(nothing["dispatch_not_origin"])
     assert nothing["hs_number"] == 10_100.0  # a heading stands before all that is in it
-    said = [goods(origin_country=country)["dispatch_not_origin"] for country in ("KZ", "CN")]
-    assert said == [0.0, 1.0]
+    values = [goods(origin_country=country)["dispatch_not_origin"] for country in ("KZ", "CN")]
+    assert values == [0.0, 1.0]
 
 
 def test_one_line_makes_a_feature() -> None:

@@ -17,7 +17,7 @@ from engine.domain.time_units import DAY, HOUR, MINUTE, rfc3339
 from engine.errors import InputError
 from engine.storage.home import Home
 from features.history import tables as history_tables
-from features.history.linking import REACH, known
+from features.history.linking import REACH, derive_known_times
 from features.history.tables import MODELS, ORDER, SCHEMAS, Tables, content_digest, read_history
 from features.intake.atomic_writer import is_intact
 from features.intake.load import load, read_folder
@@ -261,7 +261,7 @@ def test_a_plate_alone_links_to_its_last_entry_within_thirty_days(
         for n, (plate, d, direction) in enumerate(entries)
         if direction == "entry" and fold(plate) == "01A1" and time - REACH <= START + d * DAY < time
     ]
-    linked = known(rows)["seizures"]["linked_crossing_id"].to_pylist()
+    linked = derive_known_times(rows)["seizures"]["linked_crossing_id"].to_pylist()
     assert linked == [max(mine)[1] if mine else None]
 
 

@@ -9,15 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import InputError
-from features.intake.file_reader import Layout, Rows
+from features.intake.file_reader import ColumnLayout, FileRows
 
-LAYOUT = Layout(("id", "tags", "flag", "note"), frozenset({"id"}), lists=("tags",), flags=("flag",))
+LAYOUT = ColumnLayout(
+    ("id", "tags", "flag", "note"), frozenset({"id"}), lists=("tags",), flags=("flag",)
+)
 Found = tuple[list[tuple[int, dict[str, object]]], list[tuple[int, str]]]
 
 
 def _read(path: Path, content: bytes, *, ignored: tuple[str, ...] = ()) -> Found:
     path.write_bytes(content)
-    rows = Rows(path, LAYOUT, ignored=ignored)
+    rows = FileRows(path, LAYOUT, ignored=ignored)
     found = [pair for lines, chunk in rows for pair in zip(lines, chunk, strict=True)]
     assert rows.seen == len(found) + len(rows.faults)
     return found, [(fault.line, fault.rule) for fault in rows.faults]
@@ -120,6 +122,6 @@ def test_whatever_a_writer_quotes_is_read_back(
     names = ("id", "note", "more", "last")
     csv.writer(out).writerows([names, *rows])
     path.write_bytes(out.getvalue().encode())
-    read = Rows(path, Layout(names, frozenset({"id"})))
+    read = FileRows(path, ColumnLayout(names, frozenset({"id"})))
     found = [tuple(cells.get(name, "") for name in names) for _, chunk in read for cells in chunk]
     assert (found, read.faults) == (rows, [])

@@ -78,7 +78,9 @@ def test_an_intake_that_loses_a_row_is_caught(
 ) -> None:
     real = row_validation.read_part
 
-    def careless(name: str, path: Path, **options: Any) -> tuple[row_validation.Part, int]:
+    def careless(
+        name: str, path: Path, **options: Any
+    ) -> tuple[row_validation.ValidatedTable, int]:
         part, seen = real(name, path, **options)
         if lost == "fault":
             return replace(part, faults=part.faults[1:]), seen
@@ -245,13 +247,13 @@ def test_any_post_will_do_without_a_network_file(tmp_path: Path) -> None:
 
 def test_progress_is_told_by_file_and_table(tmp_path: Path) -> None:
     folders.write(folders.clean(100), tmp_path / "in")
-    told: list[tuple[str, int, int]] = []
+    values: list[tuple[str, int, int]] = []
     load(
         Home(tmp_path / "home"),
         tmp_path / "in",
         now=NOW,
-        progress=lambda stage, done, total: told.append((stage, done, total)),
+        progress=lambda stage, done, total: values.append((stage, done, total)),
     )
-    ended = {stage for stage, done, total in told if done == total}
+    ended = {stage for stage, done, total in values if done == total}
     assert ended == {"writing", *(f"{name}.csv" for name in MODELS)}
-    assert all(done <= total for _, done, total in told)
+    assert all(done <= total for _, done, total in values)

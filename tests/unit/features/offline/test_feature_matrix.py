@@ -15,7 +15,7 @@ from features.catalogue.plan import Plan
 from features.history.labels import labels
 from features.history.tables import Tables
 from features.offline import kernel, radix_partition, reference_kernel
-from features.offline.encoded_history import Events, Log, read_log
+from features.offline.encoded_history import EncodedHistory, Events, read_log
 from features.offline.feature_matrix import Kernel, matrix, reads
 from features.offline.kernel import group_reads
 from features.offline.radix_partition import Ints
@@ -110,7 +110,7 @@ def before(events: Events, cut: int) -> Events:
     return Events(events.known_at[is_past], events.row[is_past], measures, keys)
 
 
-def leaks(log: Log, kernel: Kernel) -> int:
+def leaks(log: EncodedHistory, kernel: Kernel) -> int:
     """Count reads cut at a time that move when all events from that time on are removed."""
     cut = int(log.as_of[len(log) // 2])
     past = {name: before(events, cut) for name, events in log.streams.items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.criteria.indicator_rules import firing
+from engine.criteria.indicator_rules import find_firing_rules
 from engine.domain.records import Crossing, Inspection
 from engine.domain.time_units import DAY, HOUR, moment
 from features.catalogue.catalogue import CATALOGUE
@@ -83,7 +83,7 @@ def test_a_first_movement_is_a_first() -> None:
     assert first["new_driver_for_plate"] == 1.0
 
     def codes(features: dict[str, float]) -> set[str]:
-        return {rule.code for rule in firing(features)}
+        return {rule.code for rule in find_firing_rules(features)}
 
     assert "first_crossing" in codes(first), "without a model, by rule"
     assert "first_crossing" not in codes(last(movement(0, 0) + movement(2, 200 * DAY)))
@@ -128,5 +128,5 @@ TWINS: dict[str, Feature] = {
 def test_the_twin_compares_a_movement_with_itself() -> None:
     """Asked without direction, a new driver is none, and every arrival has changed its post."""
     twin = Plan({n: replace(one, family="links") for n, one in TWINS.items()})
-    told = last(movement(0, 0) + movement(2, 200 * DAY, driver_ref="d2"), plan=twin)
-    assert told == {"new_driver_for_plate": 0.0, "driver_changed": 0.0, "post_changed": 1.0}
+    result = last(movement(0, 0) + movement(2, 200 * DAY, driver_ref="d2"), plan=twin)
+    assert result == {"new_driver_for_plate": 0.0, "driver_changed": 0.0, "post_changed": 1.0}

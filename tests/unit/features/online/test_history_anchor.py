@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from api.cli.common import opened
+from api.cli.common import open_home
 from api.cli.main import app
 from engine.audit.file_anchors import declare_files, declare_network
 from engine.errors import HomeError
@@ -38,12 +38,14 @@ def test_verify_holds_the_loaded_history_to_the_journal(tmp_path: Path) -> None:
     asked = ["verify", "--home", str(home.root), "--json"]
 
     def faults() -> list[tuple[int, str]]:
-        told = CliRunner().invoke(app, asked)
-        found = json.loads(told.stdout)
-        assert told.exit_code == (0 if found["ok"] else 1) and found["ok"] != bool(found["faults"])
+        result = CliRunner().invoke(app, asked)
+        found = json.loads(result.stdout)
+        assert result.exit_code == (0 if found["ok"] else 1) and found["ok"] != bool(
+            found["faults"]
+        )
         return [(one["seq"], one["rule"]) for one in found["faults"]]
 
-    with opened(home.root) as (_, store):
+    with open_home(home.root) as (_, store):
         assert faults() == [(0, "history")], "a load that no record knows"
         seq = open_epoch(home, store, PLAN, about={"load": digest}, said=lambda _: None).seq
     assert faults() == []
@@ -56,9 +58,9 @@ def test_verify_holds_the_loaded_history_to_the_journal(tmp_path: Path) -> None:
 
 def outcome(home: Home) -> tuple[list[str], list[str]]:
     """Return the rules of the faults that the command names, and its notes."""
-    told = CliRunner().invoke(app, ["verify", "--home", str(home.root), "--json"])
-    found = json.loads(told.stdout)
-    assert told.exit_code == (0 if found["ok"] else 1)
+    result = CliRunner().invoke(app, ["verify", "--home", str(home.root), "--json"])
+    found = json.loads(result.stdout)
+    assert result.exit_code == (0 if found["ok"] else 1)
     return [one["rule"] for one in found["faults"]], found["notes"]
 
 
@@ -67,8 +69,8 @@ def loaded(tmp_path: Path) -> Home:
     """Return a home with a load, a bundle and a network file, all of them anchored."""
     home = Home(tmp_path / "home")
     folders.write(folders.clean(30), tmp_path / "in")
-    told = CliRunner().invoke(app, ["load", str(tmp_path / "in"), "--home", str(home.root)])
-    assert told.exit_code == 0, told.output
+    result = CliRunner().invoke(app, ["load", str(tmp_path / "in"), "--home", str(home.root)])
+    assert result.exit_code == 0, result.output
     _write_bundle(home)
     return home
 
@@ -80,7 +82,7 @@ def _write_bundle(home: Home) -> None:
     (folder / MANIFEST).write_bytes(manifest)
     (folder / "manifest.sig").write_bytes(sign(manifest, signing_key(home)))
     body = {"by": "ada", "manifest": file_digest(folder / MANIFEST)}
-    with opened(home.root) as (_, store):
+    with open_home(home.root) as (_, store):
         Journal(store, [PromotionProjection()]).append([Draft(REGISTERED, VERSION, "", body)])
 
 
@@ -162,7 +164,7 @@ def test_files_that_no_record_anchors_are_notes_and_the_next_start_anchors_them(
     home = Home(tmp_path / "home")
     folders.write(folders.clean(30), tmp_path / "in")
     digest = load(home, tmp_path / "in", now=NOW).digest
-    with opened(home.root) as (_, store):
+    with open_home(home.root) as (_, store):
         open_epoch(home, store, PLAN, about={"load": digest}, said=lambda _: None)
         rules, notes = outcome(home)
         assert rules == [] and len(notes) == 2
@@ -180,7 +182,7 @@ def test_files_that_no_record_anchors_are_notes_and_the_next_start_anchors_them(
 
 def test_a_linked_network_file_is_not_declared(loaded: Home) -> None:
     link_network(loaded)
-    with opened(loaded.root) as (_, store), pytest.raises(HomeError, match="symbolic link"):
+    with open_home(loaded.root) as (_, store), pytest.raises(HomeError, match="symbolic link"):
         declare_network(loaded, store)
 
 

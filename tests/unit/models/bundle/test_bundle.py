@@ -22,7 +22,7 @@ from models.bundle.scorer import Scorer, margins_of
 from models.explanation.contributions import BASE, CALIBRATION
 from models.scoring.novelty import SEEN_BY
 from models.training.bundle_writer import BundleDiffersError, write_bundle
-from models.training.trainer import Trained, train
+from models.training.trainer import TrainingResult, train
 from tests.unit.models.learning.test_fit import SMALL
 from tests.unit.models.small_dataset import START, small_world
 
@@ -36,14 +36,14 @@ FLIPS = 1000 if os.environ.get("DARVOZA_PROOF") else 30
 
 
 @pytest.fixture(scope="module")
-def trained() -> Trained:
+def trained() -> TrainingResult:
     made = train(DATA, RICH, cutoff=CUT)
     assert made.model.heads["discrepancy"].unseen, "trees for unseen fingerprints have a share"
     return made
 
 
 @pytest.fixture(scope="module")
-def written(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(trained: TrainingResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bundle(tmp_path_factory.mktemp("bundles"), trained, KEY)
 
 
@@ -68,7 +68,7 @@ def resign(folder: Path, key: Ed25519PrivateKey = KEY) -> None:
     (folder / SIGNATURE).write_bytes(sign(raw, key))
 
 
-def test_what_serves_is_what_was_fitted(trained: Trained, written: Path) -> None:
+def test_what_serves_is_what_was_fitted(trained: TrainingResult, written: Path) -> None:
     scorer = Scorer.load(written, key=KEY.public_key())
     theirs, ours = trained.model.score(DATA.values), scorer.score(DATA.values)
 
@@ -87,7 +87,9 @@ def test_same_data_and_choices_give_the_same_serving_bytes(written: Path, tmp_pa
             assert (again / path.name).read_bytes() == path.read_bytes(), path.name
 
 
-def test_other_choices_have_another_name(trained: Trained, written: Path, tmp_path: Path) -> None:
+def test_other_choices_have_another_name(
+    trained: TrainingResult, written: Path, tmp_path: Path
+) -> None:
     other = replace(trained, config=replace(SMALL, seed=SMALL.seed + 1))
     assert write_bundle(tmp_path, other, KEY).name != written.name
 
@@ -208,7 +210,7 @@ def test_whatever_was_signed_serves_or_is_refused(copy: Path, junk: bytes) -> No
 
 
 def test_a_bundle_that_differs_from_the_model_is_not_written(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def off(*given: Any, column: int | None) -> object:
         made = margins_of(*given, column=column)
@@ -220,7 +222,7 @@ def test_a_bundle_that_differs_from_the_model_is_not_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_twenty_thousand_rows_are_compared_even_of_a_short_history(trained: Trained) -> None:
+def test_twenty_thousand_rows_are_compared_even_of_a_short_history(trained: TrainingResult) -> None:
     assert trained.checked.shape == (20_000, len(DATA.names))
     for column in range(len(DATA.names)):
         checked, known = trained.checked[:, column], DATA.values[:, column]
@@ -230,7 +232,9 @@ def test_twenty_thousand_rows_are_compared_even_of_a_short_history(trained: Trai
     assert sum(row.tobytes() not in rows for row in trained.checked) > 10_000
 
 
-def test_contributions_sum_to_the_calibrated_log_odds(trained: Trained, written: Path) -> None:
+def test_contributions_sum_to_the_calibrated_log_odds(
+    trained: TrainingResult, written: Path
+) -> None:
     scorer = Scorer.load(written, key=KEY.public_key())
     rows = 10_000 if os.environ.get("DARVOZA_PROOF") else 200
     values = np.random.default_rng(2).normal(size=(rows, 8)).astype(np.float32)
@@ -246,13 +250,13 @@ def test_contributions_sum_to_the_calibrated_log_odds(trained: Trained, written:
 def test_contributions_are_ordered_named_and_stable(written: Path) -> None:
     scorer = Scorer.load(written, key=KEY.public_key())
     row = DATA.values[17]
-    told = scorer.explain(row, vehicle_class="truck", post="OYB")
+    result = scorer.explain(row, vehicle_class="truck", post="OYB")
 
-    sizes = [abs(one.log_odds) for one in told]
+    sizes = [abs(one.log_odds) for one in result]
     assert sizes == sorted(sizes, reverse=True)
-    assert {one.feature for one in told} == {*DATA.names, BASE, CALIBRATION}
-    assert repr(told) == repr(scorer.explain(row, vehicle_class="truck", post="OYB"))
-    assert {one.among for one in told} == {"trucks at OYB"}
+    assert {one.feature for one in result} == {*DATA.names, BASE, CALIBRATION}
+    assert repr(result) == repr(scorer.explain(row, vehicle_class="truck", post="OYB"))
+    assert {one.among for one in result} == {"trucks at OYB"}
     strange = scorer.explain(row, vehicle_class="zeppelin", post="nowhere")
     assert {one.among for one in strange} == {"all crossings"}
 
@@ -261,11 +265,11 @@ def test_features_without_risk_get_little_and_the_risky_one_leads(written: Path)
     scorer = Scorer.load(written, key=KEY.public_key())
     row = np.zeros(8, np.float32)
     row[0], row[7] = 2.5, 2.5
-    told = {
+    fields = {
         one.feature: one.log_odds for one in scorer.explain(row, vehicle_class="car", post="OYB")
     }
-    assert told["f0"] > 0.5
-    assert abs(told[SEEN_BY]) < 0.2
+    assert fields["f0"] > 0.5
+    assert abs(fields[SEEN_BY]) < 0.2
 
 
 def test_serving_imports_no_training_library(written: Path) -> None:

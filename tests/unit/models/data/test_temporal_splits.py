@@ -22,7 +22,7 @@ def test_the_planted_leak_is_seen() -> None:
     """The twin: a fold by arrival alone lets late labels in, and the check counts them."""
     data = small_world(3000, seed=1)
     usable, until = data.evidence("discrepancy"), START + 200 * DAY
-    for fold in temporal_splits.rolling(
+    for fold in temporal_splits.rolling_folds(
         data, usable, until=until, known_before=until, gap=0, folds=4
     ):
         by_arrival = np.flatnonzero(usable & (data.arrived_at < fold.cut))
@@ -35,7 +35,7 @@ def test_the_planted_leak_is_seen() -> None:
 def test_folds_roll_forward(seed: int, folds: int, gap: int) -> None:
     data = small_world(600, seed=seed)
     until = START + 200 * DAY
-    made = temporal_splits.rolling(
+    made = temporal_splits.rolling_folds(
         data, data.evidence("discrepancy"), until=until, known_before=until, gap=gap * DAY,
         folds=folds,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from scipy.stats import binom
 from engine.ports import Scores
 from models.config import TrainConfig
 from models.data.dataset import Dataset
-from models.evaluation.calibration_error import BINS, stated
+from models.evaluation.calibration_error import BINS, calibration_figures
 from models.evaluation.metric_view import View, curve
 from models.evaluation.report import report
 from models.evaluation.report_html import report_html
@@ -41,14 +41,14 @@ def test_its_interval_covers_how_far_off_chances_are(n: int, off: float) -> None
     covered = 0
     for seed in range(WORLDS):
         chance, label, error = drawn(seed, n, off=off)
-        made = stated(chance, label, seed=1)["calibration_error"]
+        made = calibration_figures(chance, label, seed=1)["calibration_error"]
         covered += made["low"] <= error <= made["high"]
     assert binom.cdf(covered, WORLDS, 0.95) > 0.001
 
 
 def test_chances_that_are_wrong_are_not_taken_for_right_ones() -> None:
     chance, label, _ = drawn(1, 2000, off=0.5)
-    wrong = stated(chance, label, seed=1)
+    wrong = calibration_figures(chance, label, seed=1)
     assert wrong["calibration_error"]["low"] > 0.02
     assert wrong["reliability"]["by_chance"] < wrong["calibration_error"]["value"] / 2
 
@@ -63,10 +63,10 @@ def test_a_plain_bootstrap_would_deny_right_chances() -> None:
             return ranking_metrics.reliability(chance[rows], label[rows]).error  # noqa: B023 - used at once
 
         low, _ = intervals.bootstrap(error, 200, seed=1, draws=100)
-        told = stated(chance, label, seed=1)
+        result = calibration_figures(chance, label, seed=1)
         assert low[0] > 0.02
-        assert told["calibration_error"]["low"] == 0.0
-        assert told["reliability"]["by_chance"] == pytest.approx(0.057, abs=0.02)
+        assert result["calibration_error"]["low"] == 0.0
+        assert result["reliability"]["by_chance"] == pytest.approx(0.057, abs=0.02)
 
 
 def score(values: NDArray[np.float32]) -> Scores:

@@ -17,7 +17,7 @@ from engine.ports import Scores
 from engine.selection.randomization import ShiftPlan
 from models.config import TrainConfig
 from models.data.dataset import Dataset
-from models.data.propensity_log import Sent, by_lot
+from models.data.propensity_log import ReferralState, by_lot
 from models.evaluation import fairness as module
 from models.evaluation import permutation_importance
 from models.evaluation.fairness import by_group, outcome_test, within
@@ -60,8 +60,8 @@ def test_features_of_a_family_are_dealt_together() -> None:
 def test_proxies_that_decide_are_told_from_those_that_do_not() -> None:
     data = small_world(3000, seed=2)
     data.values[:, 0] += np.where(data.plate_country == "TJ", 1.5, 0.0).astype(np.float32)
-    said = score(data.values)
-    picked = riskiest((said.p_discrepancy + 10 * said.p_seizure) / 11)
+    result = score(data.values)
+    picked = riskiest((result.p_discrepancy + 10 * result.p_seizure) / 11)
 
     def effect(names: tuple[str, ...]) -> dict[str, Any]:
         return permutation_importance.proxy_effect(
@@ -132,7 +132,7 @@ def test_a_group_whose_chances_are_wrong_is_still_found_and_the_old_level_accuse
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert "P-00" in uncalibrated(groups_of(30, seed=1, off=0.3)["post"])
-    monkeypatch.setattr(module, "_widened", lambda _: 0.95)  # the planted bug
+    monkeypatch.setattr(module, "_family_level", lambda _: 0.95)  # the planted bug
     accused = sum(bool(uncalibrated(groups_of(30, seed=s)["post"])) for s in range(10))
     assert accused >= 4
 
@@ -212,11 +212,11 @@ def test_draws_that_never_became_an_act_are_told_when_decisions_are_at_hand() ->
     data = small_world(6000, seed=12, days=40)
     skipped = (data.basis == "score") & (np.random.default_rng(1).random(len(data)) < 0.3)
     propensity = np.where(data.basis.astype(np.bool_), data.propensity, np.nan)
-    sent = Sent(propensity, data.basis == "random", np.full(len(data), np.nan))
+    sent = ReferralState(propensity, data.basis == "random", np.full(len(data), np.nan))
     data.basis[skipped] = None
     data.discrepancy[skipped] = data.seizure[skipped] = -1
 
-    def missing(sent: Sent | None) -> tuple[float, bool]:
+    def missing(sent: ReferralState | None) -> tuple[float, bool]:
         made = report(
             data, score(data.values), config=TrainConfig(), fitted_until=START, sent=sent
         )  # fmt: skip

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from models.data.propensity_log import Logged, Sent, by_lot, logged
+from models.data.propensity_log import PropensityLog, ReferralState, by_lot, read_log
 from models.evaluation.off_policy import PolicyValue, advantage, policy_value
 from models.statistics.intervals import weighted_sum
 from tests.unit.models.small_dataset import small_world
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 class Day:
     """One draw of a world in which the chance of a find is known."""
 
-    log: Logged
+    log: PropensityLog
     chance: Floats
     wanted: Floats
     """The riskiest 8 % by another score than the one that drew."""
@@ -46,7 +46,9 @@ def day(seed: int, *, n: int = 5000) -> Day:
     drawn = draw.random(n) < propensity
     found = np.where(drawn, draw.random(n) < chance, -1).astype(np.int8)
     wanted = (seen >= np.quantile(seen, 0.92)).astype(np.float64)
-    return Day(Logged(drawn, np.where(drawn, propensity, np.nan), found), chance, wanted, red)
+    return Day(
+        PropensityLog(drawn, np.where(drawn, propensity, np.nan), found), chance, wanted, red
+    )
 
 
 def covered(value: PolicyValue, truth: float, method: str) -> bool:
@@ -63,20 +65,20 @@ def within(hits: int, n: int) -> bool:
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     counts = dict.fromkeys(METHODS, 0)
     errors: dict[str, list[float]] = {method: [] for method in METHODS}
-    told = 0
+    content = 0
     for seed in range(REPLICATIONS):
         one = day(seed)
         value = policy_value(one.log, one.wanted, chance=np.clip(one.chance * 1.3, 0, 1))
         if value.diagnostics.faults:
             continue
-        told += 1
+        content += 1
         for method in METHODS:
             counts[method] += covered(value, one.truth, method)
             errors[method].append(getattr(value, method).value - one.truth)
-    assert told > 0.95 * REPLICATIONS
+    assert content > 0.95 * REPLICATIONS
     for method in METHODS:
-        assert within(counts[method], told), (method, counts[method], told)
-        assert abs(np.mean(errors[method])) < 4 * np.std(errors[method]) / told**0.5 + 0.002
+        assert within(counts[method], content), (method, counts[method], content)
+        assert abs(np.mean(errors[method])) < 4 * np.std(errors[method]) / content**0.5 + 0.002
 
 
 @pytest.mark.parametrize("planted", ["weights ignored", "propensity of the wrong channel"])
@@ -102,7 +104,7 @@ def test_draws_that_do_not_fit_their_propensities_are_seldom_suspected_when_they
 def test_a_vehicle_that_no_draw_could_reach_is_found_out() -> None:
     one = day(1, n=40_000)
     unreachable = one.wanted.astype(bool) & (np.arange(len(one.wanted)) % 2 == 0)
-    log = Logged(
+    log = PropensityLog(
         one.log.drawn & ~unreachable, one.log.propensity, np.where(unreachable, -1, one.log.found)
     )
     value = policy_value(log, one.wanted)
@@ -112,16 +114,16 @@ def test_a_vehicle_that_no_draw_could_reach_is_found_out() -> None:
 
 def test_draws_not_carried_out_widen_the_interval_both_ways_and_many_forbid_an_answer() -> None:
     """Officers skip what they know to be loaded: that misleads the estimate, not its bounds."""
-    for share, told in ((0.05, True), (0.6, False)):
+    for share, content in ((0.05, True), (0.6, False)):
         one = day(3, n=40_000)
         full = policy_value(one.log, one.wanted, chance=one.chance)
         skipped = (one.log.found == 1) & (np.random.default_rng(1).random(40_000) < share)
         log = replace(one.log, found=np.where(skipped, -1, one.log.found).astype(np.int8))
         value = policy_value(log, one.wanted, chance=one.chance)
         assert value.diagnostics.not_carried_out > 0
-        assert value.doubly_robust.knowable is told
+        assert value.doubly_robust.knowable is content
         assert value.doubly_robust.high is not None and full.doubly_robust.high is not None
-        if told:
+        if content:
             assert value.doubly_robust.high >= full.doubly_robust.high - 0.002
             assert covered(value, one.truth, "doubly_robust")
         else:
@@ -203,13 +205,13 @@ def test_a_draw_needs_its_propensity() -> None:
 def test_only_draws_of_the_engine_count() -> None:
     data = small_world(3000, seed=1)
     data.basis[data.basis == "score"] = "officer"
-    log = logged(data, "discrepancy")
+    log = read_log(data, "discrepancy")
     assert set(data.basis[log.drawn]) == {"random"}
     sent = np.where(data.basis == np.array(None, object), 0.05, np.nan)
-    known = Sent(sent, np.zeros(len(data), np.bool_), np.full(len(data), np.nan))
-    told = logged(data, "discrepancy", sent=known)
-    assert (told.found[~np.isnan(sent)] == -1).all()
-    assert told.drawn.sum() == log.drawn.sum() + (~np.isnan(sent)).sum()
+    known = ReferralState(sent, np.zeros(len(data), np.bool_), np.full(len(data), np.nan))
+    result = read_log(data, "discrepancy", sent=known)
+    assert (result.found[~np.isnan(sent)] == -1).all()
+    assert result.drawn.sum() == log.drawn.sum() + (~np.isnan(sent)).sum()
 
 
 def test_the_random_stream_is_weighted_by_its_share_at_each_post() -> None:

@@ -16,7 +16,7 @@ from scipy.stats import binom
 
 from experiments.synthetic.records import crossing_tables
 from experiments.synthetic.records.writer import generate
-from models.data.propensity_log import Logged
+from models.data.propensity_log import PropensityLog
 from models.evaluation.off_policy import policy_value
 from tests.unit.experiments.synthetic.cached_worlds import config
 
@@ -69,15 +69,15 @@ def covered(period: Period, seed: int, *, weigh: bool = True) -> dict[str, bool]
     drawn = lot | (draw.random(n) < 1 - (1 - period.propensity) / (1 - RANDOM))
     propensity = period.propensity if weigh else np.full(n, drawn.mean())
     logs = {
-        "engine": Logged(drawn, propensity, np.where(drawn, holds, -1).astype(np.int8)),
-        "lot": Logged(lot, np.full(n, lot.mean()), np.where(lot, holds, -1).astype(np.int8)),
+        "engine": PropensityLog(drawn, propensity, np.where(drawn, holds, -1).astype(np.int8)),
+        "lot": PropensityLog(lot, np.full(n, lot.mean()), np.where(lot, holds, -1).astype(np.int8)),
     }
-    said = np.clip(period.chance * 0.7 + 0.01, 0, 1)  # a model that is off
+    result = np.clip(period.chance * 0.7 + 0.01, 0, 1)  # a model that is off
     made = {}
     for asked, wanted in (("hit", period.wanted), ("miss", 1 - period.wanted)):
         truth = float(wanted @ period.chance / wanted.sum())
         for name, log in logs.items():
-            value = policy_value(log, wanted, chance=said)
+            value = policy_value(log, wanted, chance=result)
             for method in ("self_normalised", "doubly_robust"):
                 one = getattr(value, method)
                 if one.knowable:

@@ -44,7 +44,7 @@ def of_all(past: Tables, *names: str) -> dict[str, Any]:
 
 
 def test_it_counts_what_one_counts_by_hand(past: Tables) -> None:
-    told = profile_backtest(past, Trial('crossing.vehicle_class == "truck"', post="OYB"))
+    result = profile_backtest(past, Trial('crossing.vehicle_class == "truck"', post="OYB"))
     rows = [
         row
         for row, (crossing, _) in enumerate(arrivals(past))
@@ -52,14 +52,14 @@ def test_it_counts_what_one_counts_by_hand(past: Tables) -> None:
     ]
     rows = [row for row in rows if row in set(recent(past).tolist())]
     ids = {past.crossings["crossing_id"][row].as_py() for row in rows}
-    assert told["matches"] == len(rows) > 5
+    assert result["matches"] == len(rows) > 5
     acts = [a for a in past.inspections.to_pylist() if a["crossing_id"] in ids]
     papers = {"documents", "weighing"}
     found = {a["crossing_id"] for a in acts if a["outcome"] != "clear"}
     full = {a["crossing_id"] for a in acts if not a["methods"] or set(a["methods"]) - papers}
-    assert told["inspected"] == len(full | found)
-    assert told["hits"] == len(found) and told["hit_rate"]["n"] == len(full | found)
-    assert told["hit_rate"]["low"] <= told["hit_rate"]["value"] <= told["hit_rate"]["high"]
+    assert result["inspected"] == len(full | found)
+    assert result["hits"] == len(found) and result["hit_rate"]["n"] == len(full | found)
+    assert result["hit_rate"]["low"] <= result["hit_rate"]["value"] <= result["hit_rate"]["high"]
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_features_are_those_of_the_whole_history(past: Tables, name: str) -> Non
     """The history may be cut where nothing reaches back, and only there."""
     values = of_all(past, name)[name][recent(past)]
     middle = float(np.nanmedian(values))
-    told = profile_backtest(past, Trial(f"features.{name} >= {middle!r}"))
-    assert told["matches"] == int((values >= np.float32(middle)).sum()) > 0
+    result = profile_backtest(past, Trial(f"features.{name} >= {middle!r}"))
+    assert result["matches"] == int((values >= np.float32(middle)).sum()) > 0
 
 
 def test_a_history_cut_too_short_is_found(past: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_a_history_cut_too_short_is_found(past: Tables, monkeypatch: pytest.Monk
     def planted(found: Tables, _plan: Plan, window: Any) -> Tables:
         return module._slice(found, window.first)
 
-    monkeypatch.setattr(module, "_counted", planted)
+    monkeypatch.setattr(module, "_trim_history", planted)
     assert profile_backtest(past, trial)["matches"] < right
 
 
@@ -99,13 +99,13 @@ def test_what_comes_later_changes_nothing_in_the_window(past: Tables) -> None:
     end = int(known(past)[450])
     count = int(np.searchsorted(known(past), end, side="right"))
     short = replace(past, crossings=past.crossings.slice(0, count))
-    told = profile_backtest(short, Trial(expression), days=60)
+    result = profile_backtest(short, Trial(expression), days=60)
     features = of_all(past, "carrier_crossings_30d", "carrier_hit_rate")
     at = known(past)[:count]
     rows = np.flatnonzero(at >= end + 1 - 60 * DAY)
     fits = (features["carrier_crossings_30d"] >= 1) & (features["carrier_hit_rate"] >= 0)
-    assert told["until"] == rfc3339(end + 1)
-    assert told["matches"] == int(fits[rows].sum()) > 0
+    assert result["until"] == rfc3339(end + 1)
+    assert result["matches"] == int(fits[rows].sum()) > 0
 
 
 def test_the_percentage_and_the_channel_make_the_load(past: Tables) -> None:
@@ -126,9 +126,9 @@ def test_a_home_that_knows_nothing_says_so(past: Tables) -> None:
             for name in ("crossings", "declarations", "goods_items", "inspections", "seizures")
         },
     )
-    told = profile_backtest(nothing, Trial("features.carrier_crossings_30d == 0"))
-    assert (told["arrivals"], told["matches"], told["since"]) == (0, 0, None)
-    assert not told["hit_rate"]["knowable"] and not told["random"]["share_matched"]["knowable"]
+    result = profile_backtest(nothing, Trial("features.carrier_crossings_30d == 0"))
+    assert (result["arrivals"], result["matches"], result["since"]) == (0, 0, None)
+    assert not result["hit_rate"]["knowable"] and not result["random"]["share_matched"]["knowable"]
 
 
 def searched(past: Tables, *, seed: int) -> tuple[Tables, dict[str, float], float]:
@@ -167,10 +167,10 @@ def test_what_it_would_have_found_is_told_as_often_as_it_says() -> None:
     past, covered, misled = tables(history(11, 1500, span=80 * DAY)), 0, 0
     for seed in range(20):
         made, _, truth = searched(past, seed=seed)
-        told = profile_backtest(made, Trial('crossing.vehicle_class == "truck"', percentage=50.0))
-        value = told["had_it_chosen"]
-        assert value["searches"] == told["matches"] / 2 and not value["diagnostics"]["faults"]
-        rate, plain = value["self_normalised"], told["hit_rate"]
+        result = profile_backtest(made, Trial('crossing.vehicle_class == "truck"', percentage=50.0))
+        value = result["had_it_chosen"]
+        assert value["searches"] == result["matches"] / 2 and not value["diagnostics"]["faults"]
+        rate, plain = value["self_normalised"], result["hit_rate"]
         covered += rate["low"] <= truth <= rate["high"]
         misled += not plain["low"] <= truth <= plain["high"]
         assert value["hits"]["value"] == pytest.approx(rate["value"] * value["searches"])
@@ -194,15 +194,15 @@ def test_random_checks_left_undone_widen_what_they_say_of_a_profile(past: Tables
     names = past.crossings["crossing_id"].to_pylist()
     acted = set(past.inspections["crossing_id"].to_pylist())
     few = dict.fromkeys([one for one in names if one not in acted][-40:-10], (0.03, True))
-    told = profile_backtest(past, trial, sent=few)
-    lost = told["random"]["not_carried_out"] - whole["random"]["not_carried_out"]
+    result = profile_backtest(past, trial, sent=few)
+    lost = result["random"]["not_carried_out"] - whole["random"]["not_carried_out"]
     assert lost > 0
-    assert told["random"]["inspected"] == whole["random"]["inspected"]
-    assert told["base_rate"]["high"] > whole["base_rate"]["high"]
-    assert told["random"]["share_matched"]["n"] == whole["random"]["share_matched"]["n"] + lost
+    assert result["random"]["inspected"] == whole["random"]["inspected"]
+    assert result["base_rate"]["high"] > whole["base_rate"]["high"]
+    assert result["random"]["share_matched"]["n"] == whole["random"]["share_matched"]["n"] + lost
 
 
 def test_possible_proxies_of_origin_are_named(past: Tables) -> None:
     expression = 'crossing.plate_country == "ZZ" || features.origin_hit_rate > 2'
-    told = profile_backtest(past, Trial(expression))
-    assert told["proxies"] == ["crossing.plate_country", "features.origin_hit_rate"]
+    result = profile_backtest(past, Trial(expression))
+    assert result["proxies"] == ["crossing.plate_country", "features.origin_hit_rate"]

@@ -13,8 +13,8 @@ from engine.domain.time_units import DAY
 from engine.ports import Scores
 from models.config import TrainConfig
 from models.data.dataset import NEVER, Dataset
-from models.data.propensity_log import Logged, Sent, by_lot
-from models.evaluation.metric_view import View, _filled, _statistics, figures
+from models.data.propensity_log import PropensityLog, ReferralState, by_lot
+from models.evaluation.metric_view import View, _fill_labels, _statistics, figures
 from models.evaluation.off_policy import policy_value
 from models.evaluation.report import report
 from models.evaluation.report_text import cannot_tell
@@ -63,17 +63,17 @@ def honest(data: Dataset) -> float:
     return float((data.discrepancy[data.basis == "random"] == 1).mean())
 
 
-def evidence_alone(data: Dataset, _: str, *, sent: Sent | None = None) -> Logged:
+def evidence_alone(data: Dataset, _: str, *, sent: ReferralState | None = None) -> PropensityLog:
     """Take only acts that could find something as draws: the planted bug."""
     drawn = data.evidence("discrepancy") & (data.basis == "random")
     rate = np.where(drawn, drawn.mean(), np.nan)
-    return Logged(drawn, rate, np.where(drawn, data.discrepancy, -1).astype(np.int8))
+    return PropensityLog(drawn, rate, np.where(drawn, data.discrepancy, -1).astype(np.int8))
 
 
-def random_stream(data: Dataset, *, sent: Sent | None = None) -> dict[str, Any]:
-    said = chance(data)
+def random_stream(data: Dataset, *, sent: ReferralState | None = None) -> dict[str, Any]:
+    result = chance(data)
     made = report(
-        data, Scores(said * 0.15, said), config=TrainConfig(), fitted_until=START, sent=sent
+        data, Scores(result * 0.15, result), config=TrainConfig(), fitted_until=START, sent=sent
     )
     views: dict[str, Any] = made["targets"]["discrepancy"]
     stream: dict[str, Any] = views["random_stream"]
@@ -121,17 +121,17 @@ def test_a_random_check_that_never_became_an_act_is_one_not_carried_out() -> Non
     data = world()
     lot = data.basis == "random"
     skipped = lot & (data.discrepancy == 1) & (np.random.default_rng(2).random(len(data)) < 0.9)
-    sent = Sent(np.where(lot, 0.2, np.nan), lot, np.full(len(data), np.nan))
+    sent = ReferralState(np.where(lot, 0.2, np.nan), lot, np.full(len(data), np.nan))
     gone = replace(
         data,
         basis=np.where(skipped, np.array(None, object), data.basis),
         discrepancy=np.where(skipped, -1, data.discrepancy).astype(np.int8),
         seizure=np.where(skipped, -1, data.seizure).astype(np.int8),
     )
-    blind, told = random_stream(gone), random_stream(gone, sent=sent)
+    blind, result = random_stream(gone), random_stream(gone, sent=sent)
     assert blind["not_carried_out"] == 0 and blind["base_rate"]["high"] < honest(data)
-    assert told["not_carried_out"] == skipped.sum()
-    assert not told["base_rate"]["knowable"]
+    assert result["not_carried_out"] == skipped.sum()
+    assert not result["base_rate"]["knowable"]
     assert (
         by_lot(gone, "discrepancy", sent=sent.where(~skipped)).drawn.sum() == (lot & ~skipped).sum()
     )
@@ -146,7 +146,7 @@ def test_no_way_to_fill_what_is_missing_lies_beyond_the_ends(seed: int, lost: in
     label[:lost] = -1
     risk = draw.random(n)
     view = View(label, risk > 0.7, risk, risk, draw.uniform(1, 3, n), exact=False)
-    tried = [_ends(view, filled) for filled in _filled(view)]
+    tried = [_ends(view, filled) for filled in _fill_labels(view)]
     low, high = np.nanmin(tried, axis=0), np.nanmax(tried, axis=0)
     for _ in range(50):
         filled = label.copy()
@@ -176,17 +176,17 @@ def test_training_counts_what_was_left_undone_once_its_act_is_overdue() -> None:
     for name, gone in (("basis", None), ("discrepancy", -1), ("seizure", -1)):
         getattr(data, name)[skipped] = gone
     data.label_known_at[skipped] = NEVER
-    sent = Sent(np.where(lot, data.propensity, np.nan), lot, np.full(len(data), 30.0))
+    sent = ReferralState(np.where(lot, data.propensity, np.nan), lot, np.full(len(data), 30.0))
     report = train(data, SMALL, cutoff=cut, sent=sent).report
     judged = skipped & (data.direction == "entry") & (data.arrived_at >= cut - 56 * DAY)
     overdue = judged & (data.arrived_at < cut - SMALL.label_delay)
-    told = report["targets"]["discrepancy"]["random_stream"]["not_carried_out"]
-    assert told == overdue.sum() < judged.sum()
+    value = report["targets"]["discrepancy"]["random_stream"]["not_carried_out"]
+    assert value == overdue.sum() < judged.sum()
     values = report["targets"]["discrepancy"]["policy_value"]["engine_drawn"]
     assert values["released"]["hits_per_hour"]["value"] == pytest.approx(
         2 * values["released"]["self_normalised"]["value"]
     ), "each search took half an hour"
     untrusted = replace(SMALL, untrusted_posts=("OYB",))
     rest = train(data, untrusted, cutoff=cut, sent=sent).report
-    told = rest["targets"]["discrepancy"]["random_stream"]["not_carried_out"]
-    assert told == (overdue & (data.post == "FOT")).sum()
+    value = rest["targets"]["discrepancy"]["random_stream"]["not_carried_out"]
+    assert value == (overdue & (data.post == "FOT")).sum()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.domain.time_units import DAY
 from models.data.dataset import Target
 from models.explanation.contributions import BASE, CALIBRATION, Contributions
-from models.explanation.usual_values import ALL, Norms, among, norms
+from models.explanation.usual_values import ALL, UsualValues, among, compute_usual_values
 from models.scoring.novelty import SEEN_BY
 from models.scoring.risk import UNSEEN, Head, Knots, probability
 from tests.unit.models.small_dataset import small_world
@@ -45,7 +45,7 @@ MADE = Contributions(
     heads=HEADS,
     parts={"one": Line(0.2, -1.0), "other": Line(-0.1, 0.4)},
     severity=10.0,
-    norms=Norms(USUAL),
+    norms=UsualValues(USUAL),
 )
 rows = st.lists(st.floats(-3, 3, width=32), min_size=WIDTH, max_size=WIDTH)
 
@@ -75,11 +75,11 @@ def test_all_that_is_not_zero_is_told_in_order_and_ties_go_by_the_features() -> 
     row = np.zeros(WIDTH, np.float32)
     added = np.zeros(WIDTH + 2)
     added[[3, 9, 5]], added[-1] = (0.5, -0.5, 0.1), -0.3
-    told = MADE.told(row, added, vehicle_class="truck", post="OYB")
-    assert [one.feature for one in told] == ["f3", "f9", CALIBRATION, "f5"]
-    assert np.isnan(told[2].value)
-    assert np.isnan(told[2].normal)
-    assert BASE not in {one.feature for one in told}
+    result = MADE.told(row, added, vehicle_class="truck", post="OYB")
+    assert [one.feature for one in result] == ["f3", "f9", CALIBRATION, "f5"]
+    assert np.isnan(result[2].value)
+    assert np.isnan(result[2].normal)
+    assert BASE not in {one.feature for one in result}
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_a_value_is_compared_with_the_narrowest_group(
     vehicle_class: str, post: str, value: float, others: str
 ) -> None:
     row = np.ones(WIDTH, np.float32)
-    told = MADE.told(row, MADE.risk(row), vehicle_class=vehicle_class, post=post)
-    features = [one for one in told if one.feature in NAMES]
+    result = MADE.told(row, MADE.risk(row), vehicle_class=vehicle_class, post=post)
+    features = [one for one in result if one.feature in NAMES]
     assert {one.normal for one in features} == {value}
-    assert {one.among for one in told} == {others}
+    assert {one.among for one in result} == {others}
 
 
 def test_the_usual_is_a_median_of_late_entries_and_of_flags_a_share() -> None:
@@ -108,7 +108,7 @@ def test_the_usual_is_a_median_of_late_entries_and_of_flags_a_share() -> None:
     entry = data.direction == "entry"
     late = entry & (data.arrived_at >= data.arrived_at[entry].max() - 180 * DAY)
     data.values[~late, 1] = 1e6
-    found = norms(data)
+    found = compute_usual_values(data)
     here = late & (data.vehicle_class == "bus") & (data.post == "OYB")
 
     assert found[ALL][0] == pytest.approx(data.values[late, 0].mean())
@@ -117,9 +117,9 @@ def test_the_usual_is_a_median_of_late_entries_and_of_flags_a_share() -> None:
     assert set(found) == {ALL} | {
         f"{kind}{post}" for kind in ("truck", "car", "bus") for post in ("", " OYB", " FOT")
     }
-    assert ALL in norms(data.take(np.arange(20)))
+    assert ALL in compute_usual_values(data.take(np.arange(20)))
 
 
 def test_classes_have_their_plural() -> None:
-    said = [among(name) for name in ("car", "bus", "rail_wagon", "other")]
-    assert said == ["cars", "buses", "rail wagons", "others"]
+    values = [among(name) for name in ("car", "bus", "rail_wagon", "other")]
+    assert values == ["cars", "buses", "rail wagons", "others"]

@@ -20,7 +20,7 @@ from features.catalogue.spec import Feature
 from models.explanation import reason_eligibility, reason_sentences
 from models.explanation.contributions import BASE, CALIBRATION
 from models.explanation.feature_topics import topic
-from models.explanation.feature_wording import wording
+from models.explanation.feature_wording import word_feature
 from models.explanation.reason_eligibility import Eligibility
 from models.explanation.reason_sentences import FEWEST, MOST, sentences
 from models.explanation.units import Wording
@@ -71,11 +71,11 @@ def judged(found: Sequence[Contribution], told: Sequence[Reason]) -> Judged:
 
 @given(many)
 def test_every_first_reason_is_strong_known_and_unusual(found: list[Contribution]) -> None:
-    told = sentences(ordered(found), ARRIVAL)
-    tally = audit([judged(found, told)])
+    result = sentences(ordered(found), ARRIVAL)
+    tally = audit([judged(found, result)])
     assert not tally.rates_without_inspections
-    assert tally.poor_first == (told[0].code == "no_single_circumstance")
-    assert sentences(ordered(found), ARRIVAL) == told
+    assert tally.poor_first == (result[0].code == "no_single_circumstance")
+    assert sentences(ordered(found), ARRIVAL) == result
 
 
 def states_the_prior(said: Wording, _finds: int, _inspections: int) -> str:
@@ -109,11 +109,11 @@ def test_a_seeded_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @given(many)
 def test_a_reason_never_contradicts_its_sign(found: list[Contribution]) -> None:
-    told = sentences(ordered(found), ARRIVAL)
-    assert FEWEST <= len(told) <= MOST or len(told) == 1 + len(candidates(found))
-    assert len({reason.code for reason in told}) == len(told)
-    assert not contradictions(told, found)
-    assert not any(re.search(r"\bnan\b", reason.text) for reason in told)
+    result = sentences(ordered(found), ARRIVAL)
+    assert FEWEST <= len(result) <= MOST or len(result) == 1 + len(candidates(found))
+    assert len({reason.code for reason in result}) == len(result)
+    assert not contradictions(result, found)
+    assert not any(re.search(r"\bnan\b", reason.text) for reason in result)
 
 
 def candidates(found: Sequence[Contribution]) -> set[str]:
@@ -151,11 +151,11 @@ def test_a_flipped_sign_is_found(where: str, monkeypatch: pytest.MonkeyPatch) ->
     if where == "in the words":
         honest = reason_sentences._direction
         monkeypatch.setattr(reason_sentences, "_direction", lambda log_odds: honest(abs(log_odds)))
-        told = sentences(SOME, ARRIVAL)
+        result = sentences(SOME, ARRIVAL)
     else:
         flipped = [replace(one, log_odds=abs(one.log_odds)) for one in SOME]
-        told = sentences(flipped, ARRIVAL)
-    assert contradictions(told, SOME) == ["weighed_mass_kg"]
+        result = sentences(flipped, ARRIVAL)
+    assert contradictions(result, SOME) == ["weighed_mass_kg"]
 
 
 def test_a_rate_is_stated_as_a_count_of_inspections() -> None:
@@ -173,10 +173,13 @@ def test_a_rate_is_stated_as_a_count_of_inspections() -> None:
 def test_what_was_never_inspected_has_no_rate_and_raises_nothing() -> None:
     nothing = Evidence(0, 0, 0.034, is_of_post=True)
     found = [Contribution("consignee_hit_rate_ever", 0.045, 0.03, 2.0, "", nothing)]
-    told = sentences(found, ARRIVAL)
-    assert [reason.code for reason in told] == ["no_single_circumstance", "consignee_hit_rate_ever"]
-    assert told[1].text == "Nothing to go by: this consignee has never been inspected."
-    assert told[1].parameters == {} and not re.search(r"\d", told[1].fact)
+    result = sentences(found, ARRIVAL)
+    assert [reason.code for reason in result] == [
+        "no_single_circumstance",
+        "consignee_hit_rate_ever",
+    ]
+    assert result[1].text == "Nothing to go by: this consignee has never been inspected."
+    assert result[1].parameters == {} and not re.search(r"\d", result[1].fact)
 
 
 @pytest.mark.parametrize(
@@ -196,8 +199,8 @@ def test_what_may_be_a_reason(
 ) -> None:
     behind = Evidence(finds, inspections, usual, is_of_post=False)
     found = [Contribution("carrier_hit_rate", 0.1, 0.03, log_odds, "", behind)]
-    told = sentences(found, ARRIVAL)
-    assert any(one.text.startswith(("Raises", "Lowers")) for one in told) is may
+    result = sentences(found, ARRIVAL)
+    assert any(one.text.startswith(("Raises", "Lowers")) for one in result) is may
 
 
 def test_what_is_true_of_most_or_of_all_by_definition_is_no_reason() -> None:
@@ -210,11 +213,11 @@ def test_what_is_true_of_most_or_of_all_by_definition_is_no_reason() -> None:
         Contribution("new_driver_for_plate", 1.0, 0.61, 0.9),
         Contribution("has_tir", 1.0, 0.2, 0.3),
     ]
-    told = sentences(found, ARRIVAL)
-    assert [reason.code for reason in told] == [
+    result = sentences(found, ARRIVAL)
+    assert [reason.code for reason in result] == [
         "has_tir", "nothing_else_stands_out", "new_driver_for_plate",
     ]  # fmt: skip
-    assert told[2].text.startswith("Weak sign: ")
+    assert result[2].text.startswith("Weak sign: ")
 
 
 def test_one_subject_is_one_reason() -> None:
@@ -224,9 +227,9 @@ def test_one_subject_is_one_reason() -> None:
         Contribution("consignee_hit_rate", 0.5, 0.03, 0.07, "", behind),
         Contribution("consignee_seizure_rate", 0.3, 0.01, 0.06, "", replace(behind, finds=4)),
     ]
-    told = [one for one in sentences(found, ARRIVAL) if one.text.startswith("Raises")]
-    assert [one.code for one in told] == ["consignee_hit_rate_ever"]
-    assert told[0].contribution == pytest.approx(0.21), "together they are strong"
+    values = [one for one in sentences(found, ARRIVAL) if one.text.startswith("Raises")]
+    assert [one.code for one in values] == ["consignee_hit_rate_ever"]
+    assert values[0].contribution == pytest.approx(0.21), "together they are strong"
 
 
 def test_small_signs_are_said_to_be_small_and_together() -> None:
@@ -246,12 +249,12 @@ def test_something_in_favour_is_shown_where_there_is_any() -> None:
     names = ("plate", "driver", "carrier", "consignee", "consignor", "declarant", "trailer")
     found = [Contribution(f"{who}_crossings_30d", 9.0, 2.0, 0.5) for who in names]
     found += [Contribution("has_tir", 1.0, 0.1, -0.2), Contribution("seals", 3.0, 1.0, -0.2)]
-    told = sentences(found, ARRIVAL)
-    assert len(told) == MOST and [one.contribution > 0 for one in told] == [True] * 5 + [False]
+    result = sentences(found, ARRIVAL)
+    assert len(result) == MOST and [one.contribution > 0 for one in result] == [True] * 5 + [False]
 
 
 def test_a_sentence_as_an_officer_reads_it() -> None:
-    told = sentences(
+    result = sentences(
         [
             Contribution("plate_crossings_30d", 14.0, 2.0, 0.9, "trucks at OYB"),
             Contribution("new_driver_for_plate", 1.0, 0.12, 0.5),
@@ -261,12 +264,12 @@ def test_a_sentence_as_an_officer_reads_it() -> None:
         ],
         ARRIVAL,
     )
-    assert told[0].text == (
+    assert result[0].text == (
         "Raises the risk strongly: this vehicle crossed 14 times in 30 days (trucks at OYB: 2)."
     )
-    assert told[1].fact == "vehicle and driver were never seen together in this direction before"
-    assert told[1].comparison == "trucks: so for 12%"
-    assert told[2].text.startswith("Lowers the risk: ")
+    assert result[1].fact == "vehicle and driver were never seen together in this direction before"
+    assert result[1].comparison == "trucks: so for 12%"
+    assert result[2].text.startswith("Lowers the risk: ")
 
 
 VALUES = (NAN, 0.0, 1.0, 2.0, 0.125, 31_250.4)
@@ -289,21 +292,21 @@ def test_every_feature_of_the_catalogue_is_said_in_words(name: str) -> None:
 
 
 def test_no_two_features_are_said_alike() -> None:
-    facts = {name: wording(feature).fact(3.0) for name, feature in CATALOGUE.items()}
+    facts = {name: word_feature(feature).fact(3.0) for name, feature in CATALOGUE.items()}
     assert len(set(facts.values())) == len(facts)
 
 
 def test_a_feature_of_an_unknown_kind_is_said_by_its_meaning() -> None:
     strange = Feature("entropy", (), (), "bits", "surprise_of the route", "route")
-    assert wording(strange).fact(1.5) == "surprise of the route: 1.5 bits"
+    assert word_feature(strange).fact(1.5) == "surprise of the route: 1.5 bits"
 
 
 def test_a_sentence_made_of_a_bare_definition_is_told_apart() -> None:
     """Negative control: a definition's own words, unchanged, would not pass for a sentence."""
     raw = replace(CATALOGUE["hs4_hit_rate"], operator="entropy")
-    assert "hs" not in wording(CATALOGUE["hs4_hit_rate"]).fact(1.0).split()
-    assert re.search(r"HS heading", wording(CATALOGUE["hs4_hit_rate"]).fact(1.0))
-    assert not re.search(r"HS heading", wording(raw).fact(1.0))
+    assert "hs" not in word_feature(CATALOGUE["hs4_hit_rate"]).fact(1.0).split()
+    assert re.search(r"HS heading", word_feature(CATALOGUE["hs4_hit_rate"]).fact(1.0))
+    assert not re.search(r"HS heading", word_feature(raw).fact(1.0))
 
 
 @pytest.mark.parametrize(
@@ -327,7 +330,7 @@ def test_a_sentence_made_of_a_bare_definition_is_told_apart() -> None:
 )
 def test_amounts_are_said_in_their_unit(unit: str, value: float, said: str) -> None:
     feature = Feature("entropy", (), (), unit, "it")
-    assert wording(feature).fact(np.float32(value).item()) == f"it: {said}"
+    assert word_feature(feature).fact(np.float32(value).item()) == f"it: {said}"
 
 
 def test_every_feature_that_tells_vehicles_apart_has_a_topic() -> None:

@@ -16,7 +16,7 @@ from models.bundle.bundle import arrays
 from models.explanation.similar_seizures import (
     MOST,
     PastSeizures,
-    Similar,
+    SimilarSeizure,
     by_family,
     families,
     none_known,
@@ -44,7 +44,7 @@ def past(reasons: list[list[float]], *, known_at: list[int] | None = None) -> Pa
     )
 
 
-def days(found: tuple[Similar, ...]) -> list[str]:
+def days(found: tuple[SimilarSeizure, ...]) -> list[str]:
     return [one.seized_on for one in found]
 
 
@@ -137,8 +137,8 @@ def test_training_remembers_the_last_seizures_with_the_models_own_reasons() -> N
     ]
     rows.append(rows[0] | {"place": "cab.seat"})  # of the same crossing, told again
     rows.append(rows[0] | {"linked_crossing_id": None})  # of no crossing
-    rows.sort(key=lambda told: int(told["known_at"]))
-    late = sum(1 for told in rows[:30] if told["known_at"] >= cut)
+    rows.sort(key=lambda report_progress: int(report_progress["known_at"]))
+    late = sum(1 for value in rows[:30] if value["known_at"] >= cut)
     kept = past_seizures(data, pa.Table.from_pylist(rows), trained.model, known_before=cut)
 
     assert len(kept.known_at) == 30 - late

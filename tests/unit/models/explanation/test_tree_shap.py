@@ -12,12 +12,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.explanation import leaf_groups, tree_shap
 from models.explanation.tree_shap import TreeShap
-from models.scoring.tree_arrays import Paths, paths
+from models.scoring.tree_arrays import TreeArrays, paths
 
 WIDTH = 5
 
 
-def fitted(seed: int, **choices: int) -> tuple[HistGradientBoostingClassifier, Paths]:
+def fitted(seed: int, **choices: int) -> tuple[HistGradientBoostingClassifier, TreeArrays]:
     draw = np.random.default_rng(seed)
     values = draw.normal(size=(400, WIDTH)).astype(np.float32)
     values[draw.random(values.shape) < 0.2] = np.nan
@@ -29,7 +29,9 @@ def fitted(seed: int, **choices: int) -> tuple[HistGradientBoostingClassifier, P
     return estimator, paths(nodes, float(estimator._baseline_prediction.ravel()[0]))
 
 
-def expected(trees: Paths, node: int, row: NDArray[np.float32], given: frozenset[int]) -> float:
+def expected(
+    trees: TreeArrays, node: int, row: NDArray[np.float32], given: frozenset[int]
+) -> float:
     """Return a tree's mean answer when only some features are given, as the paper defines it."""
     feature = int(trees.feature[node])
     if feature < 0:
@@ -45,7 +47,7 @@ def expected(trees: Paths, node: int, row: NDArray[np.float32], given: frozenset
     )
 
 
-def by_definition(trees: Paths, row: NDArray[np.float32]) -> NDArray[np.float64]:
+def by_definition(trees: TreeArrays, row: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return Shapley's values by going through every set of features."""
     added = np.zeros(WIDTH)
     for feature in range(WIDTH):
@@ -126,9 +128,9 @@ def test_trees_that_are_too_deep_or_categorical_are_refused() -> None:
 
 def test_arrays_are_read_back_and_others_refused() -> None:
     arrays = TREES.as_arrays()
-    again = TreeShap(Paths.from_arrays(arrays), WIDTH)
+    again = TreeShap(TreeArrays.from_arrays(arrays), WIDTH)
     assert (
         again(np.zeros(WIDTH, np.float32)).tobytes() == SHAP(np.zeros(WIDTH, np.float32)).tobytes()
     )
     with pytest.raises(TypeError):
-        Paths.from_arrays(arrays | {"code": np.zeros(1)})
+        TreeArrays.from_arrays(arrays | {"code": np.zeros(1)})

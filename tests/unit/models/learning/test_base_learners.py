@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.config import Trees
-from models.learning.base_learners import grow, straight
-from models.scoring.linear import Linear, folded
+from models.learning.base_learners import grow, straight_part
+from models.scoring.linear import Linear, fold_values
 
 DRAW = np.random.default_rng(7)
 VALUES = DRAW.normal(size=(1500, 6)).astype(np.float32)
@@ -53,7 +53,7 @@ def test_trees_grown_on_some_columns_take_rows_of_all() -> None:
 def test_weights_move_the_level() -> None:
     weight = np.where(LABEL == 1, 3.0, 1.0)
     for fitted in (
-        lambda w: straight(VALUES, LABEL, strength=0.1, weight=w).margin(VALUES),
+        lambda w: straight_part(VALUES, LABEL, strength=0.1, weight=w).margin(VALUES),
         lambda w: grow(
             VALUES, LABEL, trees=small(1), signs=FREE, seed=1, weight=w
         ).decision_function(VALUES),
@@ -74,7 +74,7 @@ def test_a_line_is_the_sum_of_what_its_features_add(rows: np.ndarray) -> None:
         assert line.margin(row[None])[0] == margin
 
 
-LINE = straight(VALUES, LABEL, strength=0.1)
+LINE = straight_part(VALUES, LABEL, strength=0.1)
 
 
 def test_a_line_learns_and_holds_what_lies_far_out() -> None:
@@ -82,13 +82,13 @@ def test_a_line_learns_and_holds_what_lies_far_out() -> None:
     far = np.zeros((2, 6), np.float32)
     far[:, 0] = 50.0, 1e9
     assert np.ptp(LINE.margin(far)) == 0.0
-    assert (folded(np.array([-3, 3], np.float32)) == [-np.log(4.0), np.log(4.0)]).all()
+    assert (fold_values(np.array([-3, 3], np.float32)) == [-np.log(4.0), np.log(4.0)]).all()
 
 
 def test_columns_without_a_value_or_a_difference_say_nothing() -> None:
     values = VALUES.copy()
     values[:, 4], values[:, 5] = np.nan, 1.0
-    line = straight(values, LABEL, strength=0.1)
+    line = straight_part(values, LABEL, strength=0.1)
     assert (line(VALUES)[:, 4:] == 0.0).all()
 
 

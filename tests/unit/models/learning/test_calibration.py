@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.selection import policy
-from models.learning.calibration import alone, fit_blend, fit_knots
+from models.learning.calibration import fit_blend, fit_knots, straight_loss
 from models.scoring.risk import FARTHEST, Head, Knots, probability, risk
 
 
@@ -68,8 +68,8 @@ def test_a_blend_finds_the_margin_that_knows() -> None:
     label = (draw.random(4000) < probability(2 * truth - 2)).astype(np.int8)
 
     def share(first: np.ndarray, second: np.ndarray, rows: int = 4000) -> float:
-        said = np.column_stack((first, second))[:rows]
-        return float(fit_blend(said, label[:rows], usual=(0.5, 0.5))[0])
+        value = np.column_stack((first, second))[:rows]
+        return float(fit_blend(value, label[:rows], usual=(0.5, 0.5))[0])
 
     assert share(truth, noise) > 0.8
     assert share(noise, truth) < 0.2
@@ -127,4 +127,4 @@ def test_a_part_alone_is_judged_by_the_line_that_calibration_would_fit(
     label = (draw.random(2000) < probability(level + slope * margin)).astype(np.int8)
     log_odds = fit_knots(margin, label, segments=1)(margin)
     loss = float(np.mean(np.logaddexp(0.0, log_odds) - label * log_odds))
-    assert alone(margin, label) == pytest.approx(loss, abs=1e-6)
+    assert straight_loss(margin, label) == pytest.approx(loss, abs=1e-6)

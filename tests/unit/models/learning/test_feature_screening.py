@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.learning.feature_screening import speaking
+from models.learning.feature_screening import screen_features
 
 DRAW = np.random.default_rng(5)
 VALUES = DRAW.normal(size=(8000, 12)).astype(np.float32)
@@ -13,7 +13,7 @@ LABEL = (DRAW.random(8000) < 1 / (1 + np.exp(-LOGIT))).astype(np.int8)
 
 
 def test_what_foretells_later_finds_is_kept_and_noise_is_not() -> None:
-    kept = speaking(VALUES, LABEL)
+    kept = screen_features(VALUES, LABEL)
     assert {2, 7} <= set(kept.tolist()), "by its value, and by being unknown"
     assert len(kept) <= 4
 
@@ -21,11 +21,11 @@ def test_what_foretells_later_finds_is_kept_and_noise_is_not() -> None:
 def test_what_held_once_but_not_later_does_not_speak() -> None:
     values = VALUES.copy()
     values[:4000, 5] += 2 * LABEL[:4000]
-    assert 5 not in speaking(values, LABEL)
+    assert 5 not in screen_features(values, LABEL)
     values[4000:, 5] += 2 * LABEL[4000:]
-    assert 5 in speaking(values, LABEL)
+    assert 5 in screen_features(values, LABEL)
 
 
 def test_where_nothing_speaks_nothing_is_left_out() -> None:
     mixed = DRAW.permutation(LABEL)
-    np.testing.assert_array_equal(speaking(VALUES[:, 8:], mixed), np.arange(4))
+    np.testing.assert_array_equal(screen_features(VALUES[:, 8:], mixed), np.arange(4))

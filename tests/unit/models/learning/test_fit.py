@@ -13,7 +13,7 @@ from engine.errors import NotEnoughDataError
 from models.config import TrainConfig, Trees
 from models.data.dataset import Dataset
 from models.learning.fit import fit
-from models.learning.fitted_model import Model
+from models.learning.fitted_model import FittedModel
 from models.training.trainer import train
 from tests.unit.models import small_dataset
 from tests.unit.models.small_dataset import START
@@ -37,7 +37,7 @@ def small_world(n: int, **more: Any) -> Dataset:
     return small_dataset.small_world(n if PROOF else n // 2, **more)
 
 
-def fitted(data: Dataset, *, config: TrainConfig = SMALL, cut: int = CUT) -> Model:
+def fitted(data: Dataset, *, config: TrainConfig = SMALL, cut: int = CUT) -> FittedModel:
     return fit(data, config, until=cut, known_before=cut)
 
 

@@ -9,7 +9,7 @@ from engine.domain.time_units import DAY
 from models.config import TrainConfig, Trees
 from models.data.dataset import NEVER, Dataset
 from models.learning import fit as fitting
-from models.learning.blending import Judged
+from models.learning.blending import FittedHead
 from models.learning.fit import fit
 from models.learning.intercept_correction import level
 from tests.unit.models.small_dataset import START, small_world
@@ -31,7 +31,7 @@ def eyed(seed: int = 1, n: int = 6000) -> tuple[Dataset, np.ndarray]:
     basis = np.full(n, None, object)
     basis[searched], basis[lot] = "officer", "random"
     grave = carries & (draw.random(n) < 0.2)
-    told = replace(
+    result = replace(
         made,
         discrepancy=np.where(searched, carries, -1).astype(np.int8),
         seizure=np.where(searched, grave, -1).astype(np.int8),
@@ -39,7 +39,7 @@ def eyed(seed: int = 1, n: int = 6000) -> tuple[Dataset, np.ndarray]:
         basis=basis,
         is_full=searched,
     )
-    return told, carries
+    return result, carries
 
 
 def stated(data: Dataset) -> np.ndarray:
@@ -53,10 +53,10 @@ def test_what_is_stated_of_all_arrivals_is_what_they_hold(monkeypatch: pytest.Mo
     assert chance.mean() == pytest.approx(carries.mean(), rel=0.25)
 
     # The twin: a map of what officers chose states twice as much; the order is the same.
-    def unmoved(judged: Judged, *_: object, **__: object) -> Judged:
+    def unmoved(judged: FittedHead, *_: object, **__: object) -> FittedHead:
         return judged
 
-    monkeypatch.setattr(fitting, "levelled", unmoved)
+    monkeypatch.setattr(fitting, "correct_intercept", unmoved)
     chosen = stated(data)
     assert chosen.mean() > 1.6 * carries.mean()
     assert (np.argsort(chosen, kind="stable") == np.argsort(chance, kind="stable")).all()

@@ -8,7 +8,7 @@ import pytest
 from engine.domain.time_units import DAY
 from features.catalogue.catalogue import CATALOGUE
 from models.config import TrainConfig, Trees
-from models.learning.base_learners import straight
+from models.learning.base_learners import straight_part
 from models.learning.fit import fit
 from models.learning.prior_finds_score import COUNTS, HIGH, RATES, WORTH, precedents
 from models.scoring.linear import Linear
@@ -62,11 +62,11 @@ def test_few_finds_are_ranked_better_with_precedents() -> None:
     logit = 1.2 * np.log1p(values[:, : len(COUNTS)]).sum(axis=1) - 4.8
     label = (draw.random(20_000) < 1 / (1 + np.exp(-logit))).astype(np.int8)
     taught, asked = slice(0, 2500), slice(2500, None)
-    line = straight(values[taught], label[taught], strength=0.002)
-    told = precedents(values[taught], label[taught], names=names)
-    assert told is not None
+    line = straight_part(values[taught], label[taught], strength=0.002)
+    result = precedents(values[taught], label[taught], names=names)
+    assert result is not None
     alone = line.margin(values[asked])
-    assert auc(0.6 * alone + 0.4 * told.margin(values[asked]), label[asked]) > (
+    assert auc(0.6 * alone + 0.4 * result.margin(values[asked]), label[asked]) > (
         auc(alone, label[asked]) + 0.02
     )
 
@@ -81,13 +81,13 @@ def test_they_are_blended_where_there_are_such_features() -> None:
         jobs=1,
     )
     cut = START + 180 * DAY
-    told = {}
+    fields = {}
     for kept in (replace(data, names=names), data):
         model = fit(kept, config, until=cut, known_before=cut)
-        told[kept.names] = {part for losses in model.alone.values() for part in losses}
+        fields[kept.names] = {part for losses in model.alone.values() for part in losses}
         used = {name for head in model.heads.values() for name, _ in head.blend}
         assert set(model.lines) == {name for name in used if name not in model.ensembles}
-    more = told[names] - told[data.names]
+    more = fields[names] - fields[data.names]
     assert more == {"seizure_precedents"}
 
 

@@ -17,9 +17,9 @@ from models.lifecycle.states import (
     KINDS,
     REGISTERED,
     RETIRED,
-    Event,
-    Standing,
-    State,
+    ModelEvent,
+    ModelState,
+    ModelStates,
     state,
 )
 
@@ -28,17 +28,17 @@ class Story:
     """Records in order, as the journal would keep them."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.events: list[ModelEvent] = []
 
     @property
-    def now(self) -> State:
+    def now(self) -> ModelStates:
         return state(self.events)
 
     def add(self, drafts: tuple[Draft, ...]) -> None:
         for draft in drafts:
             body = {name: value for name, value in draft.body.items() if name != "why"}
             number = len(self.events) + 1
-            self.events.append(Event(draft.kind, draft.subject, **body, seq=number))
+            self.events.append(ModelEvent(draft.kind, draft.subject, **body, seq=number))
 
     def register(self, version: str, *, by: str = "ana", **lacking: str) -> None:
         facts = {"manifest": f"sha-{version}", "evaluation": "e", "card": "c"} | lacking
@@ -114,7 +114,7 @@ def test_every_refusal_has_its_reason() -> None:
     ],
 )
 def test_a_report_without_a_target_judged_nothing(report: dict[str, Any], why: str) -> None:
-    assert transitions.unjudged(report) == why
+    assert transitions.explain_unjudged(report) == why
 
 
 def test_a_shadow_can_be_approved_and_is_one_once() -> None:
@@ -212,12 +212,12 @@ def test_a_withdrawal_that_leaves_a_model_on_the_way_back_is_found(
 ) -> None:
     """The twin: one that only retires; whoever rolls back alone returns to what was in doubt."""
 
-    def retired(now: State, model: Standing) -> State:
+    def retired(now: ModelStates, model: ModelState) -> ModelStates:
         return lifecycle_states._with(now, replace(model, role="retired"))
 
-    doubted = [*DECIDES, Event(RETIRED, "m1", "dan")]
+    doubted = [*DECIDES, ModelEvent(RETIRED, "m1", "dan")]
     only_two_promote(doubted)
-    monkeypatch.setattr(lifecycle_states, "_retired", retired)
+    monkeypatch.setattr(lifecycle_states, "_retire_model", retired)
     assert walked("+m1 +m2 -m2 +m3 <") == "m2"
     with pytest.raises(AssertionError):
         only_two_promote(doubted)
@@ -389,24 +389,27 @@ def test_one_person_ends_a_trial_and_two_may_begin_it_anew() -> None:
 
 
 event = st.builds(
-    Event,
+    ModelEvent,
     st.sampled_from(KINDS),
     st.sampled_from(["m1", "m2"]),
     st.sampled_from(["ana", "ben", "cem"]),
 )
 
 
-DECIDES = [Event(REGISTERED, "m1", "ana"), *(Event(APPROVED, "m1", by) for by in ("ben", "cem"))]
+DECIDES = [
+    ModelEvent(REGISTERED, "m1", "ana"),
+    *(ModelEvent(APPROVED, "m1", by) for by in ("ben", "cem")),
+]
 
 
 @given(st.sampled_from([[], DECIDES]), st.lists(event, max_size=30))
 def test_no_sequence_of_records_promotes_without_two_others(
-    begun: list[Event], more: list[Event]
+    begun: list[ModelEvent], more: list[ModelEvent]
 ) -> None:
     only_two_promote(begun + more)
 
 
-def only_two_promote(events: list[Event]) -> None:
+def only_two_promote(events: list[ModelEvent]) -> None:
     now = state(events)
     for model in now.models.values():
         assert len(set(model.approvals)) == len(model.approvals)
@@ -421,7 +424,7 @@ def only_two_promote(events: list[Event]) -> None:
         assert sum(model.role == role for model in now.models.values()) <= 1
 
 
-def was_withdrawn(events: list[Event], model: Standing) -> bool:
+def was_withdrawn(events: list[ModelEvent], model: ModelState) -> bool:
     """Tell whether the last of these records withdrew a model; before the first, all have left."""
     if not events:
         return True
@@ -429,17 +432,17 @@ def was_withdrawn(events: list[Event], model: Standing) -> bool:
     return last.kind == RETIRED and last.version == model.version == state(before).in_force
 
 
-def others(events: list[Event], kind: str, model: Standing) -> int:
+def others(events: list[ModelEvent], kind: str, model: ModelState) -> int:
     """Count the people other than who trained a model who said one thing of it."""
-    said = {one.by for one in events if (one.kind, one.version) == (kind, model.version)}
-    return len(said - {model.trained_by})
+    names = {one.by for one in events if (one.kind, one.version) == (kind, model.version)}
+    return len(names - {model.trained_by})
 
 
 def test_the_planted_flaw_is_seen() -> None:
     """The twin: were an in-force record believed without approvals, one record would promote."""
-    forged = [Event(KINDS[0], "m1", "ana"), Event(KINDS[3], "m1", "ana")]
+    forged = [ModelEvent(KINDS[0], "m1", "ana"), ModelEvent(KINDS[3], "m1", "ana")]
     assert state(forged).in_force is None
-    alone = Event(CHALLENGED, "m2", "cem")
+    alone = ModelEvent(CHALLENGED, "m2", "cem")
     tried = state([*on_trial().events[:-2], alone, alone])
     assert tried.challenger is None and tried.models["m2"].challenges == ("cem",)
     careless = replace(state(forged[:1]), history=("m1",))

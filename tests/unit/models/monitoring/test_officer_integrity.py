@@ -11,7 +11,7 @@ from models.monitoring.officer_integrity import (
     ANY,
     FEWEST,
     Finding,
-    Handled,
+    HandledVehicle,
     _families,
     findings,
     seed_of,
@@ -28,7 +28,7 @@ GUILTY = OFFICERS[3], CARRIERS[2]
 """One pair of forty."""
 
 
-def days(seed: int, number: int) -> list[list[Handled]]:
+def days(seed: int, number: int) -> list[list[HandledVehicle]]:
     """Return clean days: two shifts of four officers, every vehicle drawn, one in eight let go."""
     rng = Random(seed)
     found = []
@@ -40,12 +40,12 @@ def days(seed: int, number: int) -> list[list[Handled]]:
             officer = rng.choice(on[4 * shift : 4 * shift + 4])
             carrier = rng.choice([*CARRIERS, None])
             where = f"{day}:{shift}:{channel}", f"{day // 7}:{shift}:{channel}"
-            of_day.append(Handled(officer, carrier, *where, rng.random() < 0.125, False))
+            of_day.append(HandledVehicle(officer, carrier, *where, rng.random() < 0.125, False))
         found.append(of_day)
     return found
 
 
-def swapped(clean: list[list[Handled]], seed: int) -> list[Handled]:
+def swapped(clean: list[list[HandledVehicle]], seed: int) -> list[HandledVehicle]:
     """Plant: the officer takes over half of the carrier's vehicles that others were drawn for."""
     rng, (officer, carrier) = Random(seed), GUILTY
     return [
@@ -57,7 +57,7 @@ def swapped(clean: list[list[Handled]], seed: int) -> list[Handled]:
     ]
 
 
-def let_go(clean: list[list[Handled]], seed: int) -> list[Handled]:
+def let_go(clean: list[list[HandledVehicle]], seed: int) -> list[HandledVehicle]:
     """Plant: drawn as it should be, the officer lets go three times as often."""
     rng, officer = Random(seed), GUILTY[0]
     return [
@@ -67,7 +67,7 @@ def let_go(clean: list[list[Handled]], seed: int) -> list[Handled]:
     ]
 
 
-def alarms(handled: list[Handled], seed: int = 0) -> list[Finding]:
+def alarms(handled: list[HandledVehicle], seed: int = 0) -> list[Finding]:
     found = findings(handled, seed=seed, permutations=PERMUTATIONS)
     return [one for one in found if one.is_alarm]
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from models.scoring.tree_arrays import Paths
-from models.scoring.tree_ensemble import _ROWS, Trees
+from models.scoring.tree_arrays import TreeArrays
+from models.scoring.tree_ensemble import _ROWS, TreeEnsemble
 from tests.unit.models.explanation.test_tree_shap import WIDTH, fitted
 
 cells = st.one_of(st.just(np.nan), st.just(np.inf), st.just(-np.inf), st.floats(width=32))
@@ -19,7 +19,7 @@ tables = st.lists(st.lists(cells, min_size=WIDTH, max_size=WIDTH), min_size=1, m
 ESTIMATOR, PATHS = fitted(3, max_iter=12, max_depth=6)
 
 
-def at_the_cuts(paths: Paths) -> NDArray[np.float32]:
+def at_the_cuts(paths: TreeArrays) -> NDArray[np.float32]:
     """Return rows whose every cell is some split's own cut, or just beside it, or unknown."""
     draw = np.random.default_rng(5)
     cuts = paths.cut[paths.feature >= 0].astype(np.float32)
@@ -32,10 +32,10 @@ def at_the_cuts(paths: Paths) -> NDArray[np.float32]:
     return values.astype(np.float32)
 
 
-def off(paths: Paths, estimator: HistGradientBoostingClassifier) -> float:
+def off(paths: TreeArrays, estimator: HistGradientBoostingClassifier) -> float:
     """Return the largest difference from either peer."""
     values = at_the_cuts(paths)
-    ours = Trees(paths)(values)
+    ours = TreeEnsemble(paths)(values)
     model = treelite.sklearn.import_model(estimator)
     theirs = np.asarray(treelite.gtil.predict(model, values, pred_margin=True)).reshape(-1)
     return max(
@@ -55,13 +55,13 @@ def test_equal_to_both_peers_at_every_cut(depth: int) -> None:
 def test_equal_to_scikit_learn_on_any_row(table: list[list[float]]) -> None:
     values = np.array(table, np.float32)
     np.testing.assert_allclose(
-        Trees(PATHS)(values), ESTIMATOR.decision_function(values), rtol=0, atol=1e-12
+        TreeEnsemble(PATHS)(values), ESTIMATOR.decision_function(values), rtol=0, atol=1e-12
     )
 
 
 def test_a_row_says_the_same_alone_and_among_others() -> None:
     values = at_the_cuts(PATHS)[: _ROWS + 7]
-    trees = Trees(PATHS)
+    trees = TreeEnsemble(PATHS)
     together = trees(values)
     alone = np.concatenate([trees(values[at : at + 1]) for at in range(len(values))])
     np.testing.assert_array_equal(together, alone)
@@ -81,4 +81,4 @@ def test_a_circle_is_refused() -> None:
     left = PATHS.left.copy()
     left[PATHS.root[0]] = PATHS.root[0]
     with pytest.raises(ValueError, match="does not end"):
-        Trees(replace(PATHS, left=left))
+        TreeEnsemble(replace(PATHS, left=left))

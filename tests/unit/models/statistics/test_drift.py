@@ -31,7 +31,7 @@ PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 
 
 def first_alarm(
-    periods: Iterable[tuple[Floats, NDArray[np.int8]]], watch: sequential_test.Watch
+    periods: Iterable[tuple[Floats, NDArray[np.int8]]], watch: sequential_test.EDetector
 ) -> int | None:
     """Return in which period, counted from 1, an alarm is first given; None if in none."""
     for stated, found in periods:
@@ -92,8 +92,8 @@ def test_a_period_in_which_every_crossing_was_searched_says_nothing_of_the_score
         found = score_shift(before, now, capacity=0.05)
         assert not found.shift.moved and not found.above_cut.knowable
     everything = small_world(400, seed=3, inspect=1.0)
-    told = drift(everything, everything, risks=(np.ones(400), np.ones(400)), capacity=0.05)
-    assert everything.inspected.all() and not told["score"]["above_cut"]["knowable"]
+    result = drift(everything, everything, risks=(np.ones(400), np.ones(400)), capacity=0.05)
+    assert everything.inspected.all() and not result["score"]["above_cut"]["knowable"]
 
 
 def weeks(
@@ -108,7 +108,7 @@ def weeks(
 
 def alarms(odds: float, *, years: int, seed: int = 4) -> list[int]:
     draw = np.random.default_rng(seed)
-    found = [first_alarm(weeks(draw, odds=odds), sequential_test.Watch()) for _ in range(years)]
+    found = [first_alarm(weeks(draw, odds=odds), sequential_test.EDetector()) for _ in range(years)]
     return [week for week in found if week is not None]
 
 
@@ -153,9 +153,9 @@ def test_evidence_spread_over_months_adds_up() -> None:
     heard = forgot = 0
     for _ in range(runs):
         made = list(weeks(draw, odds=0.5, searches=14, number=26))
-        heard += first_alarm(made, sequential_test.Watch()) is not None
+        heard += first_alarm(made, sequential_test.EDetector()) is not None
         forgot += any(
-            first_alarm(made[at : at + 4], sequential_test.Watch()) is not None
+            first_alarm(made[at : at + 4], sequential_test.EDetector()) is not None
             for at in range(len(made) - 3)
         )
     print(f"heard in {heard} of {runs}, over four weeks alone in {forgot}")  # by `pytest -s`
@@ -174,7 +174,7 @@ def test_an_alarm_once_given_is_given_by_every_later_look(seed: int) -> None:
     periods = np.repeat(np.arange(len(made)), 30)
     looks = [
         sequential_test.over(
-            sequential_test.Watch(), stated[:upto], found[:upto], periods=periods[:upto]
+            sequential_test.EDetector(), stated[:upto], found[:upto], periods=periods[:upto]
         )
         for upto in range(0, len(stated) + 1, 16)
     ]
@@ -186,7 +186,7 @@ def test_an_alarm_once_given_is_given_by_every_later_look(seed: int) -> None:
 def test_it_knows_about_when_it_began() -> None:
     draw = np.random.default_rng(6)
     for _ in range(10):
-        watch = sequential_test.Watch()
+        watch = sequential_test.EDetector()
         for period in [*weeks(draw, odds=1.0, number=20), *weeks(draw, odds=0.25, number=10)]:
             watch = sequential_test.after(watch, *period)
             if watch.alarmed:
@@ -230,7 +230,7 @@ def test_the_chance_of_being_better_equals_sampled_posteriors(
 
 
 def test_a_race_ends_for_the_better_and_not_before_its_time() -> None:
-    race = thompson_race.Race()
+    race = thompson_race.ArmCounts()
     for _ in range(thompson_race.LONGEST):
         race = thompson_race.after(race, champion=(2, 8), challenger=(7, 3))
         assert thompson_race.FLOOR <= race.share <= 1 - thompson_race.FLOOR

@@ -96,9 +96,9 @@ def test_a_lookup_backs_off_to_what_it_has_seen() -> None:
     particular = np.array([7, 7, 8, 9, 9, 0])
     label = np.array([1, 1, 0, -1, -1, -1], np.int8)
     taught = label >= 0
-    said = back_off([general, particular], label, taught=taught, strengths=np.array([1.0, 1.0]))
+    result = back_off([general, particular], label, taught=taught, strengths=np.array([1.0, 1.0]))
     base = 2 / 3
     level = (2 + base) / (3 + 1)
     np.testing.assert_allclose(
-        said, [(2 + level) / 3, (2 + level) / 3, level / 2, level, base, base]
+        result, [(2 + level) / 3, (2 + level) / 3, level / 2, level, base, base]
     )

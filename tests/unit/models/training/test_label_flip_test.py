@@ -13,7 +13,7 @@ from models.data.dataset import Dataset
 from models.evaluation.report_html import report_html
 from models.evaluation.report_text import paragraph
 from models.lifecycle import transitions
-from models.lifecycle.states import Event, state
+from models.lifecycle.states import ModelEvent, state
 from models.training import label_flip_test
 from models.training.label_flip_test import doubts
 from models.training.trainer import train
@@ -51,7 +51,7 @@ def flipped(data: Dataset, *, seed: int) -> tuple[Dataset, str]:
 
 
 def doubted(data: Dataset) -> list[str]:
-    return [one.post for one in label_flip_test.turned(data, CONFIG) if one.refused]
+    return [one.post for one in label_flip_test.test_label_flips(data, CONFIG) if one.refused]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -72,7 +72,7 @@ def test_a_gate_that_learns_from_the_post_itself_lets_turned_labels_pass(
     class Credulous:
         def decision_function(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
             rows = bad.values[bad.evidence("discrepancy")]
-            known = {row.tobytes(): said for row, said in zip(rows, label, strict=True)}
+            known = {row.tobytes(): value for row, value in zip(rows, label, strict=True)}
             return np.array([4.0 if known[row.tobytes()] else -4.0 for row in values])
 
     monkeypatch.setattr(label_flip_test, "grow", lambda *_, **__: Credulous())
@@ -82,10 +82,11 @@ def test_a_gate_that_learns_from_the_post_itself_lets_turned_labels_pass(
 def test_too_few_labels_or_posts_are_not_judged() -> None:
     data = posts(1)
     one = replace(data, post=np.full(len(data), "ONE", object))
-    assert label_flip_test.turned(one, CONFIG) == []
+    assert label_flip_test.test_label_flips(one, CONFIG) == []
     few = data.take(np.flatnonzero(data.evidence("discrepancy"))[:300])
     assert {
-        found.labels >= label_flip_test.FEWEST for found in label_flip_test.turned(few, CONFIG)
+        found.labels >= label_flip_test.FEWEST
+        for found in label_flip_test.test_label_flips(few, CONFIG)
     } <= {True}
 
 
@@ -98,10 +99,10 @@ def test_a_model_with_doubts_says_so_and_nobody_approves_it() -> None:
     report = train(bad, config, cutoff=int(bad.arrived_at[-1]) + 1).report
     assert post in paragraph(report)
     assert "contradict what the other posts teach" in report_html(report)
-    known = state([Event("model_registered", "m1", "ana", "m", "e", "c")])
+    known = state([ModelEvent("model_registered", "m1", "ana", "m", "e", "c")])
     with pytest.raises(PromotionRefusedError, match=post):
         transitions.approve(known, "m1", by="ben", manifest="m", doubts=report["doubts"])
 
-    without = doubts(label_flip_test.turned(bad.unlabelled([post]), config))
+    without = doubts(label_flip_test.test_label_flips(bad.unlabelled([post]), config))
     assert without == []
     assert transitions.approve(known, "m1", by="ben", manifest="m", doubts=without)

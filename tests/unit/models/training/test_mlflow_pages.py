@@ -125,6 +125,6 @@ def test_mlflow_itself_stands_behind_it(tmp_path: Path, monkeypatch: pytest.Monk
     assert ask(app, "/version", method="GET", key=None)[0] == 401
     assert ask(app, "/version", method="GET")[0] == 200
     assert ask(app, CREATE, b'{"name": "mine"}', key=None)[0] == 401
-    status, told = ask(app, CREATE, b'{"name": "mine"}')
-    assert status == 200 and b"experiment_id" in told
+    status, response = ask(app, CREATE, b'{"name": "mine"}')
+    assert status == 200 and b"experiment_id" in response
     assert ask(app, CREATE, b'{"name": "y", "artifact_location": "file:///etc"}')[0] == 400

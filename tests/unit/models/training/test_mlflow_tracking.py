@@ -13,7 +13,7 @@ from models.training import mlflow_tracking
 from models.training.bundle_writer import write_bundle
 from models.training.mlflow_tracking import register
 from models.training.model_card import card, made_with
-from models.training.trainer import Trained, train
+from models.training.trainer import TrainingResult, train
 from tests.unit.models.learning.test_fit import SMALL
 from tests.unit.models.small_dataset import START, small_world
 
@@ -23,7 +23,7 @@ DATA = small_world(4000, seed=21)
 
 
 @pytest.fixture(scope="module")
-def trained() -> Trained:
+def trained() -> TrainingResult:
     return train(DATA, SMALL, cutoff=START + 200 * DAY)
 
 
@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture(scope="module")
-def bundle(home: Home, trained: Trained) -> Path:
+def bundle(home: Home, trained: TrainingResult) -> Path:
     return write_bundle(home.bundles, trained, Ed25519PrivateKey.generate())
 
 
@@ -56,7 +56,7 @@ def runs(home: Home) -> list[dict[str, str]]:
 
 @pytest.mark.slow
 def test_a_run_that_was_torn_is_recorded_anew(
-    home: Home, trained: Trained, monkeypatch: pytest.MonkeyPatch
+    home: Home, trained: TrainingResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between any two writes, and called again, as `darvoza train` does.
 
@@ -104,7 +104,7 @@ def test_a_run_that_was_torn_is_recorded_anew(
 
 @pytest.mark.slow
 def test_a_run_keeps_its_choices_figures_and_digests(
-    home: Home, bundle: Path, trained: Trained, capfd: pytest.CaptureFixture[str]
+    home: Home, bundle: Path, trained: TrainingResult, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run = register(home, bundle, trained.report)
     assert register(home, bundle, trained.report) == run
@@ -123,11 +123,13 @@ def test_a_run_keeps_its_choices_figures_and_digests(
 
 
 @pytest.mark.slow
-def test_a_run_says_how_its_model_was_selected(home: Home, bundle: Path, trained: Trained) -> None:
+def test_a_run_says_how_its_model_was_selected(
+    home: Home, bundle: Path, trained: TrainingResult
+) -> None:
     """Every part's share, and what each part alone and the blend lost on later rows."""
-    told = store(home).get_run(register(home, bundle, trained.report)).data.metrics
+    value = store(home).get_run(register(home, bundle, trained.report)).data.metrics
     for target, facts in card(trained, named=bundle.name)["targets"].items():
         assert facts["blend"] and facts["out_of_time_log_loss"]
         for kind in ("blend", "out_of_time_log_loss"):
             for part, figure in facts[kind].items():
-                assert told[f"{target}.{kind}.{part}"] == figure
+                assert value[f"{target}.{kind}.{part}"] == figure

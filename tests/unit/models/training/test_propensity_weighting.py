@@ -10,7 +10,7 @@ from engine.domain.time_units import DAY
 from models.config import TrainConfig, Trees
 from models.data.dataset import NEVER, Dataset
 from models.learning.fit import fit
-from models.learning.fitted_model import Model
+from models.learning.fitted_model import FittedModel
 from models.training import propensity_weighting
 from models.training.trainer import train
 from tests.unit.models.small_dataset import START, small_world
@@ -33,8 +33,8 @@ def steered(n: int = 6000, *, seed: int = 1) -> Dataset:
     favoured = draw.random(n) < 0.5
     lot = draw.random(n) < 0.1
     searched = lot | (draw.random(n) < np.where(favoured, 0.9, 0.02))
-    told = np.nan_to_num(made.values[:, 0]).astype(np.float64)
-    carries = draw.random(n) < 1 / (1 + np.exp(1.5 - np.where(favoured, 2.0, -2.0) * told))
+    result = np.nan_to_num(made.values[:, 0]).astype(np.float64)
+    carries = draw.random(n) < 1 / (1 + np.exp(1.5 - np.where(favoured, 2.0, -2.0) * result))
     basis = np.full(n, None, object)
     basis[searched], basis[lot] = "score", "random"
     return replace(
@@ -51,10 +51,10 @@ def steered(n: int = 6000, *, seed: int = 1) -> Dataset:
 def decided(data: Dataset, config: TrainConfig = CONFIG) -> tuple[TrainConfig, dict[str, object]]:
     test = data.take(data.arrived_at >= TEST_FROM)
     until = TEST_FROM - config.label_delay
-    _, chosen, said = propensity_weighting.twin(
+    _, chosen, result = propensity_weighting.select_weighting(
         data, config, test=test, until=until, known_before=TEST_FROM
     )
-    return chosen, said
+    return chosen, result
 
 
 def relabelled(data: Dataset, names: dict[str, str]) -> NDArray[np.object_]:
@@ -62,33 +62,33 @@ def relabelled(data: Dataset, names: dict[str, str]) -> NDArray[np.object_]:
 
 
 def test_weights_are_kept_where_the_lot_finds_them_better() -> None:
-    chosen, said = decided(steered())
+    chosen, result = decided(steered())
     assert chosen == replace(CONFIG, weights="propensity")
-    assert said["chosen"] == "propensity"
-    assert said["gain"]["low"] > 0  # type: ignore[index]
+    assert result["chosen"] == "propensity"
+    assert result["gain"]["low"] > 0  # type: ignore[index]
 
 
 def test_rows_count_alike_where_weights_gain_nothing() -> None:
     data = coarse(small_world(6000, seed=5, days=DAYS))
     uneven = np.random.default_rng(2).choice([0.1, 0.9], len(data))
     basis = relabelled(data, {"score": "random", "random": "random"})
-    chosen, said = decided(replace(data, basis=basis, propensity=uneven))
-    assert (chosen.weights, said["chosen"]) == ("even", "even")
-    assert said["gain"]["low"] <= 0  # type: ignore[index]
+    chosen, result = decided(replace(data, basis=basis, propensity=uneven))
+    assert (chosen.weights, result["chosen"]) == ("even", "even")
+    assert result["gain"]["low"] <= 0  # type: ignore[index]
 
 
 def test_judged_by_what_was_selected_weights_would_have_lost() -> None:
     """The twin: rows that the selection chose say the opposite of what the lot says."""
     data = steered()
     swapped = relabelled(data, {"score": "random", "random": "score"})
-    _, said = decided(replace(data, basis=swapped))
-    assert said["chosen"] == "even"
+    _, result = decided(replace(data, basis=swapped))
+    assert result["chosen"] == "even"
 
 
 def test_a_handful_of_finds_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     fits: list[str] = []
 
-    def counted(data: Dataset, config: TrainConfig, **cut: int) -> Model:
+    def counted(data: Dataset, config: TrainConfig, **cut: int) -> FittedModel:
         fits.append(config.weights)
         return fit(data, config, **cut)
 
@@ -97,9 +97,9 @@ def test_a_handful_of_finds_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     late = (data.basis == "random") & (data.arrived_at >= TEST_FROM)
     few = late & (np.cumsum(late & (data.discrepancy == 1)) >= propensity_weighting.FEWEST_FINDS)
     data.basis[few] = "officer"
-    chosen, said = decided(data)
+    chosen, result = decided(data)
     assert (chosen.weights, fits) == ("even", ["even"])
-    gain = said["gain"]
+    gain = result["gain"]
     assert isinstance(gain, dict)
     assert not gain["knowable"]
     assert "fewer than 30 finds" in gain["why"]
@@ -111,7 +111,7 @@ def test_what_serves_is_fitted_with_the_weights_that_won() -> None:
     made = train(data, CONFIG, cutoff=cutoff)
     assert made.report["weights"]["chosen"] == "propensity"
     ways = [replace(CONFIG, weights=way) for way in ("propensity", "even")]
-    told = [fit(data, way, until=cutoff, known_before=cutoff) for way in ways]
-    served = [one.score(data.values).p_discrepancy for one in (made.model, *told)]
+    values = [fit(data, way, until=cutoff, known_before=cutoff) for way in ways]
+    served = [one.score(data.values).p_discrepancy for one in (made.model, *values)]
     assert (served[0] == served[1]).all()
     assert (served[0] != served[2]).any()

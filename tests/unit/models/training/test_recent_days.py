@@ -15,11 +15,11 @@ from features.intake.load import read_folder
 from models.data.build_dataset import assemble
 from models.data.dataset import NEVER, Dataset
 from models.data.temporal_splits import Fold
-from models.explanation.usual_values import ALL, norms
+from models.explanation.usual_values import ALL, compute_usual_values
 from models.learning.fit import fit
 from models.learning.fit_tasks import lessons
 from models.statistics.drift import Reference, reference, shifts
-from models.training.trainer import Trained, quantiles, train
+from models.training.trainer import TrainingResult, quantiles, train
 from tests.unit.models.learning.test_fit import SMALL
 from tests.unit.models.small_dataset import START, small_world
 
@@ -43,11 +43,11 @@ def late(data: Dataset, row: int, *, days: int) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def trained() -> Trained:
+def trained() -> TrainingResult:
     return train(two_ways(), SMALL, cutoff=CUT)
 
 
-def test_entries_of_a_stationary_network_have_not_moved(trained: Trained) -> None:
+def test_entries_of_a_stationary_network_have_not_moved(trained: TrainingResult) -> None:
     data = two_ways()
     since = data.take((data.arrived_at >= CUT) & (data.direction == "entry"))
     known = Reference.from_dict(trained.reference.as_dict())
@@ -109,13 +109,13 @@ def test_of_a_synthetic_network_the_direction_has_not_moved(
 
 def test_the_usual_is_that_of_entries() -> None:
     data = two_ways()
-    found = norms(data)
+    found = compute_usual_values(data)
     recent = data.take(data.arrived_at >= data.arrived_at.max() - 180 * DAY)
     entry = recent.direction == "entry"
     assert found[ALL][7] == pytest.approx(float(np.nanmedian(recent.values[entry, 7])))
     assert found[ALL][7] != pytest.approx(float(np.nanmedian(recent.values[:, 7])), abs=0.1)
     assert found[ALL][6] == 1.0
-    exits = norms(data.take(data.direction == "exit"))
+    exits = compute_usual_values(data.take(data.direction == "exit"))
     assert exits[ALL][6] == 0.0, "where there is no entry, exits are what there is"
 
 
@@ -133,7 +133,7 @@ def test_a_record_that_came_late_does_not_move_what_is_lately(days: int) -> None
             assert row == pytest.approx(without[name], abs=0.03), name
 
     lately(28, lambda data: quantiles(data, model))
-    lately(180, norms)
+    lately(180, compute_usual_values)
 
 
 def taught(data: Dataset, rows: NDArray[np.intp]) -> set[int]:

@@ -40,8 +40,8 @@ class Past:
 def run(home: Path, *words: str, status: int = 0) -> dict[str, Any]:
     found = CliRunner().invoke(app, [*words, "--home", str(home), "--json"])
     assert found.exit_code == status, found.output
-    told: dict[str, Any] = json.loads(found.stdout)
-    return told
+    fields: dict[str, Any] = json.loads(found.stdout)
+    return fields
 
 
 @pytest.mark.slow
@@ -56,19 +56,19 @@ def test_a_model_comes_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "small.toml").write_text(CONFIG)
     version = run(home, "train", str(tmp_path / "small.toml"))["version"]
     past.now = past.whole
-    told = run(home, "repeat", version)
-    assert told["identical"]
-    assert told["same_data"] and told["same_report"]
-    assert not told["changed"]
-    assert {"discrepancy.paths.npz", "calibration.json", "seizures.npz"} <= told["files"].keys()
-    assert all(told["files"].values())
+    result = run(home, "repeat", version)
+    assert result["identical"]
+    assert result["same_data"] and result["same_report"]
+    assert not result["changed"]
+    assert {"discrepancy.paths.npz", "calibration.json", "seizures.npz"} <= result["files"].keys()
+    assert all(result["files"].values())
 
     # The twin: what has come to light since would teach it, were it not held back.
-    monkeypatch.setattr(pipeline, "frozen", lambda tables, **_: tables)
+    monkeypatch.setattr(pipeline, "freeze_history", lambda tables, **_: tables)
     honest = model_card.made_with()
     monkeypatch.setattr(reproduce, "made_with", lambda: honest | {"scikit-learn": "0.1"})
-    told = run(home, "repeat", version, status=1)
-    assert not told["identical"]
-    assert not told["same_data"] and not told["same_report"]
-    assert not told["files"]["calibration.json"]
-    assert told["changed"] == {"scikit-learn": [honest["scikit-learn"], "0.1"]}
+    result = run(home, "repeat", version, status=1)
+    assert not result["identical"]
+    assert not result["same_data"] and not result["same_report"]
+    assert not result["files"]["calibration.json"]
+    assert result["changed"] == {"scikit-learn": [honest["scikit-learn"], "0.1"]}

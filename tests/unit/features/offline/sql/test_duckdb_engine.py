@@ -18,11 +18,11 @@ from features.catalogue.event_streams import CROSSINGS, INSPECTIONS
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Floats, Read, count, previous, smoothed_rate
 from features.offline import reference_kernel
-from features.offline.encoded_history import Log, read_log
+from features.offline.encoded_history import EncodedHistory, read_log
 from features.offline.feature_matrix import matrix, reads
 from features.offline.sql import duckdb_engine
 from features.offline.sql.relations import encode
-from features.offline.sql.window_queries import Question, carried, questions, split
+from features.offline.sql.window_queries import Question, questions, split, write_carried
 from tests.support.naive_reads import by_hand
 from tests.support.random_histories import history, tables
 from tests.support.sql_bugs import by_the_day, counted_twice, leaky, overlapping
@@ -48,7 +48,7 @@ def differing(one: Reads, other: Reads, only: Callable[[Read], bool] = lambda re
     )
 
 
-def log_of(seed: int, size: int, step: int, plan: Plan = PLAN) -> Log:
+def log_of(seed: int, size: int, step: int, plan: Plan = PLAN) -> EncodedHistory:
     return read_log(tables(history(seed, size, step=step)), plan)
 
 
@@ -72,12 +72,14 @@ def test_four_ways_to_read_agree_to_the_bit(seed: int, size: int, step: int) -> 
 def test_carried_counters_answer_as_frames_do(seed: int, size: int, step: int, width: int) -> None:
     log = log_of(seed, size, step, MANY)
     assert (
-        differing(reads(log, MANY), duckdb_engine.reads(log, MANY, partial(carried, bucket=width)))
+        differing(
+            reads(log, MANY), duckdb_engine.reads(log, MANY, partial(write_carried, bucket=width))
+        )
         == 0
     )
 
 
-def some_hot(log: Log, question: Question) -> list[int]:
+def some_hot(log: EncodedHistory, question: Question) -> list[int]:
     """Half of the entities, picked by their keys."""
     column = log.keys[MANY.column[question.group.by, question.group.by]]
     return [int(entity) for entity in np.unique(column[column > 0])[::2]]
@@ -92,7 +94,7 @@ def test_hot_entities_and_cold_ones_are_each_answered_once() -> None:
 
 
 @cache
-def answered(step: int) -> tuple[Log, Reads]:
+def answered(step: int) -> tuple[EncodedHistory, Reads]:
     """Return a history and what all engines, as they are, answer about it."""
     log = log_of(1, 400, step, FEW)
     right = reads(log, FEW)
