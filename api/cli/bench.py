@@ -24,6 +24,7 @@ MODULES: Mapping[Bench, str] = {
     "growth": "experiments.benchmarks.growth",
     "search": "experiments.benchmarks.search_orders",
     "probing": "experiments.benchmarks.probing",
+    "reasons": "experiments.benchmarks.reasons",
 }
 """Where each benchmark is; imported when it runs, because most need the training libraries."""
 
