@@ -8,5 +8,6 @@ file_anchors       Files of a home that records anchor
 foreign_objects    Objects of the database that are not ours, and ours that are gone
 projection_replay  The journal replayed
 store_comparison   Two stores compared, table by table
+table_structure    Columns, keys and constraints of tables, held against their definitions
 verification       Whether the journal still is what it was when its records were acknowledged
 """
