@@ -1,0 +1,102 @@
+"""The documents as a whole: maps, links, decisions, and the two paths of the architecture page."""
+
+import ast
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+DECISIONS = DOCS / "decisions"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "examples").glob("*.md")])
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#([\w-]+))?\)")
+HEAD = re.compile(r"# (\d+)\. (.+)\n\nDate: (\d{4}-\d\d-\d\d)\. Status: (\w+)[.,]")
+ROW = re.compile(r"^\| (\d+) \| \[(.+)\]\((\d{4}-[\w-]+\.md)\) \| (\S+) \| (\w+)", re.MULTILINE)
+STATES = {"proposed", "accepted", "superseded"}
+STEP = re.compile(r"^\d+\. `([\w/]+\.py)`: \S", re.MULTILINE)
+PATHS = ("The path of a declaration", "The path of a training run")
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target, anchor in LINK.findall(page.read_text("utf-8")):
+        to = page.parent / target
+        assert to.exists(), target
+        assert not anchor or anchor in headings(to), f"{target}#{anchor}"
+
+
+def test_the_map_lists_every_page() -> None:
+    listed = set(LINK.findall((DOCS / "README.md").read_text("utf-8")))
+    missing = {page.name for page in DOCS.glob("*.md")} - {target for target, _ in listed}
+    assert missing == {"README.md"}
+
+
+def test_the_index_lists_every_decision_with_its_date_and_status() -> None:
+    index = ROW.findall((DECISIONS / "README.md").read_text("utf-8"))
+    heads = []
+    for path in sorted(DECISIONS.glob("[0-9]*.md")):
+        head = HEAD.match(path.read_text("utf-8"))
+        assert head, f"{path.name}: a title, then 'Date: ... Status: ...'"
+        number, title, date, status = head.groups()
+        assert path.name.startswith(f"{int(number):04}-")
+        heads.append((number, title, path.name, date, status))
+    assert index == heads
+    assert {status for *_, status in heads} <= STATES
+    assert [int(number) for number, *_ in heads] == list(range(1, len(heads) + 1))
+
+
+def steps(title: str) -> list[str]:
+    """Return the modules that a section of the architecture page lists, in order."""
+    page = (DOCS / "architecture.md").read_text("utf-8")
+    return STEP.findall(page.split(f"\n## {title}\n")[1].split("\n## ")[0])
+
+
+def imports(path: str) -> set[str]:
+    """Return the modules that a module imports by name, within functions too."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def unreached(path: Sequence[str]) -> list[str]:
+    """Return the modules of a path that none before them imports, its beginning apart."""
+    known: set[str] = set()
+    missing = []
+    for number, module in enumerate(path):
+        if number and module.removesuffix(".py").replace("/", ".") not in known:
+            missing.append(module)
+        known |= imports(module)
+    return missing
+
+
+@pytest.mark.parametrize("title", PATHS)
+def test_each_module_of_a_path_is_imported_by_one_before_it(title: str) -> None:
+    path = steps(title)
+    assert len(path) >= 20
+    assert len(set(path)) == len(path)
+    assert unreached(path) == []
+
+
+@pytest.mark.parametrize("title", PATHS)
+def test_a_path_in_a_wrong_order_is_found(title: str) -> None:
+    """Negative control: swapping a module with the only one that imports it."""
+    path = steps(title)
+    swapped = [
+        [*path[:at], late, early, *path[at + 2 :]]
+        for at, (early, late) in enumerate(pairwise(path))
+    ]
+    assert any(unreached(other) for other in swapped[1:])
+    assert unreached([path[0], *reversed(path[1:])])
