@@ -5,6 +5,7 @@ Assumes the units of the catalogue; a unit that nobody wrote down here is said a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from math import isnan
 
 from engine.domain.time_units import DAY, HOUR, MINUTE
@@ -90,14 +91,14 @@ def number(value: float) -> str:
     """Return a number with three figures at least, and no more digits than it needs."""
     if abs(value) >= 100 or value == round(value):
         return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return f"{Decimal(f'{value:.3g}'):f}"  # an officer reads no power of ten
 
 
 def _span(microseconds: float) -> str:
     """Return a length of time in the unit that suits it."""
     for unit, name in ((DAY, "days"), (HOUR, "hours")):
         if abs(microseconds) >= 2 * unit:
-            return f"{microseconds / unit:.3g} {name}"
+            return f"{number(microseconds / unit)} {name}"
     minutes = round(microseconds / MINUTE)
     return f"{minutes} minute{'' if minutes == 1 else 's'}"
 

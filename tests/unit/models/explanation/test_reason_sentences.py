@@ -325,6 +325,9 @@ def test_a_sentence_made_of_a_bare_definition_is_told_apart() -> None:
         ("days", 0.153, "3.67 hours"),
         ("0 is Monday", 5.0, "Saturday"),
         ("times", 2.0, "twice"),
+        ("days", 999.6, "1,000 days"),
+        ("days", 1_826.0, "1,826 days"),
+        ("ratio", 0.0000042, "0.0000042"),
         ("days", NAN, "not known"),
     ],
 )
