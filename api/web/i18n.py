@@ -102,6 +102,12 @@ class ReaderLocale:
         form = "0" + ("." + "0" * digits if digits else "") + "%"
         return str(format_percent(value, form, locale=self.locale))
 
+    @property
+    def zone(self) -> str:
+        """Name the clock of every time shown: one for all posts, whatever theirs is."""
+        hours, minutes = divmod(abs(self.offset_minutes), 60)
+        return f"UTC{'-' if self.offset_minutes < 0 else '+'}{hours:02}:{minutes:02}"
+
     def local(self, moment: datetime) -> datetime:
         """Return a time in the network's local time."""
         return moment.astimezone(timezone(timedelta(minutes=self.offset_minutes)))

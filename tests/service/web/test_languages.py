@@ -154,6 +154,14 @@ def test_numbers_and_times_are_local() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("offset", "zone"),
+    [(300, "UTC+05:00"), (270, "UTC+04:30"), (-210, "UTC-03:30"), (0, "UTC+00:00")],
+)
+def test_the_clock_of_a_page_has_a_name(offset: int, zone: str) -> None:
+    assert ReaderLocale("en", offset).zone == zone
+
+
 @pytest.mark.parametrize("code", OTHERS)
 def test_pages_speak_one_language(world: World, code: str) -> None:
     boss = at_desk(world, f"speaks-{code}")
@@ -166,4 +174,5 @@ def test_pages_speak_one_language(world: World, code: str) -> None:
     for path in ("/", "/posts/OYB/queue", decision, "/posts/OYB/shift", *desks):
         text = boss.get(path).text
         assert f'<html lang="{code}">' in text
+        assert "UTC+05:00" in text, "one clock for all posts: every page names it"
         assert not [one for one in english if one in text]
