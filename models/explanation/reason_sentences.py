@@ -115,9 +115,8 @@ class Sentences:
             return "nothing usual is known"
         if unit in CODES:
             return "it varies"
-        # What is usual of a flag is how many have it.
-        if unit == "flag":
-            return f"so for {one.normal:.0%}"
+        if unit == "flag":  # of how many the fact as it is stated is true: a flag may be off
+            return f"so for {one.normal if one.value >= 0.5 else 1.0 - one.normal:.0%}"
         return amount("" if unit == "times" else unit, one.normal)
 
 

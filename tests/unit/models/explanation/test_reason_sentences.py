@@ -272,6 +272,19 @@ def test_a_sentence_as_an_officer_reads_it() -> None:
     assert result[2].text.startswith("Lowers the risk: ")
 
 
+FLAGS = sorted(name for name, one in CATALOGUE.items() if one.unit == "flag" and topic(one))
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_the_share_next_to_a_flag_is_of_vehicles_of_which_the_fact_is_true(name: str) -> None:
+    """The two facts of one flag cannot both be true of nine in ten."""
+    shares = {}
+    for value in (0.0, 1.0):
+        result = sentences([Contribution(name, value, 0.9, 0.5)], ARRIVAL)
+        shares[value] = next(one.comparison for one in result if one.code == name)
+    assert shares == {0.0: "trucks: so for 10%", 1.0: "trucks: so for 90%"}
+
+
 VALUES = (NAN, 0.0, 1.0, 2.0, 0.125, 31_250.4)
 
 
