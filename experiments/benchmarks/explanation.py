@@ -25,7 +25,7 @@ from models.data.dataset import Dataset
 from models.explanation.tree_shap import TreeShap
 from models.learning.fit import fit
 from models.learning.fitted_model import FittedModel
-from models.scoring.tree_arrays import paths
+from models.learning.scikit_trees import read_trees
 from models.training.past_seizures import contributions_of
 
 CROSSINGS = 60_000
@@ -91,8 +91,8 @@ def compared(estimator: HistGradientBoostingClassifier, values: NDArray[np.float
     """Return the benchmark's rows for a fitted ensemble and rows of shape (n, f)."""
     import shap  # with all that it draws with; whoever imports this module need not wait for it
 
-    nodes = [predictor.nodes for (predictor,) in estimator._predictors]
-    ours = TreeShap(paths(nodes, float(estimator._baseline_prediction.ravel()[0])), values.shape[1])
+    trees = read_trees(estimator)
+    ours = TreeShap(trees, values.shape[1])
     peer = shap.TreeExplainer(estimator)
     mine, theirs = ours.rows(values), peer.shap_values(values)
     margin = estimator.decision_function(values)
@@ -108,7 +108,7 @@ def compared(estimator: HistGradientBoostingClassifier, values: NDArray[np.float
         },
         ROUNDS,
     )
-    against = f"against shap.TreeExplainer, {len(nodes)} trees"
+    against = f"against shap.TreeExplainer, {len(trees.root)} trees"
     return [
         row("furthest apart from shap.TreeExplainer", "log-odds / 10^9", apart / NANO, "<= 1"),
         row("furthest from the ensemble's own margin", "log-odds / 10^9", off / NANO, "<= 1"),

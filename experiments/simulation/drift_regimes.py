@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from models.array_types import Floats
 from models.statistics import sequential_test, thompson_race
-from models.statistics.intervals import Floats
 
 Regime = Literal["stationary", "quarter", "half", "abrupt", "reversal"]
 Strategy = Literal["keep", "reset", "ours"]

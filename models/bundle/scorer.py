@@ -13,11 +13,10 @@ from typing import Self
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from numpy.typing import NDArray
 
 from engine.errors import TamperedBundleError
 from engine.ports import Contribution, Scores
-from models.array_types import Floats
+from models.array_types import Floats, Rows
 from models.bundle.bundle import Bundle, load_bundle
 from models.explanation.contributions import Contributions
 from models.explanation.similar_seizures import SHOWN, SimilarSeizure, by_family
@@ -62,7 +61,7 @@ class Scorer:
         """Put together what explains, before anybody asks."""
         self._explaining.made()
 
-    def score(self, values: NDArray[np.float32]) -> Scores:
+    def score(self, values: Rows) -> Scores:
         """Return calibrated probabilities.
 
         Parameters
@@ -91,9 +90,7 @@ class Scorer:
         """Return 101 ascending quantiles of the risk of this post's entries, or else of all."""
         return self._quantiles.get(post, self._quantiles[ALL])
 
-    def explain(
-        self, row: NDArray[np.float32], *, vehicle_class: str, post: str
-    ) -> tuple[Contribution, ...]:
+    def explain(self, row: Rows, *, vehicle_class: str, post: str) -> tuple[Contribution, ...]:
         """Return the strongest contributions to the risk that ranks, largest magnitude first.
 
         Parameters
@@ -105,9 +102,7 @@ class Scorer:
         added = self.contributions.risk(row)
         return self.contributions.told(row, added, vehicle_class=vehicle_class, post=post)
 
-    def similar(
-        self, row: NDArray[np.float32], *, as_of: int, count: int = SHOWN
-    ) -> tuple[SimilarSeizure, ...]:
+    def similar(self, row: Rows, *, as_of: int, count: int = SHOWN) -> tuple[SimilarSeizure, ...]:
         """Return the past seizures whose reasons were most like this row's, the nearest first.
 
         Parameters
@@ -125,7 +120,7 @@ class Scorer:
 def margins_of(
     trees: Mapping[str, TreeEnsemble],
     lines: Mapping[str, Linear],
-    values: NDArray[np.float32],
+    values: Rows,
     *,
     column: int | None,
 ) -> dict[str, Floats]:

@@ -18,6 +18,7 @@ from features.history.labels import Labels, labels
 from features.history.tables import Tables
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import Matrix, matrix
+from models.array_types import Positions
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import Lookup, lookup
 
@@ -75,7 +76,7 @@ def build_with_lookup(
     return dataset(tables, made, labels(tables)), lookup(log, plan).take(in_order(made))
 
 
-def in_order(made: Matrix) -> NDArray[np.intp]:
+def in_order(made: Matrix) -> Positions:
     """Return the rows as a dataset has them: by the cut of their features.
 
     Decisions are cut before their record is known, so this order may differ from the journal's.

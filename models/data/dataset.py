@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
+from models.array_types import Floats, Labels, Mask, Rows
 
 Target = Literal["seizure", "discrepancy"]
 TARGETS: tuple[Target, ...] = ("seizure", "discrepancy")
@@ -62,13 +63,13 @@ class Dataset:
     as_of: NDArray[np.int64]
     names: tuple[str, ...]
     definitions: str
-    values: NDArray[np.float32]
-    seizure: NDArray[np.int8]
-    discrepancy: NDArray[np.int8]
+    values: Rows
+    seizure: Labels
+    discrepancy: Labels
     label_known_at: NDArray[np.int64]
     basis: NDArray[np.object_]
-    propensity: NDArray[np.float64]
-    is_full: NDArray[np.bool_]
+    propensity: Floats
+    is_full: Mask
     synthetic: bool
 
     def __post_init__(self) -> None:
@@ -91,7 +92,7 @@ class Dataset:
         return replace(self, **picked)
 
     @property
-    def entries(self) -> NDArray[np.bool_]:
+    def entries(self) -> Mask:
         """Rows that can be searched on arrival, and are decided: entries, or all without any."""
         entries = np.asarray(self.direction == "entry", np.bool_)
         return entries if entries.any() else np.ones(len(self), np.bool_)
@@ -103,21 +104,21 @@ class Dataset:
         """
         return self.take(self.arrived_at >= self.arrived_at.max(initial=0) - days * DAY)
 
-    def label(self, target: Target) -> NDArray[np.int8]:
+    def label(self, target: Target) -> Labels:
         """Return the labels of one target: 1, 0, or -1 where there is none."""
         return self.seizure if target == "seizure" else self.discrepancy
 
     @property
-    def inspected(self) -> NDArray[np.bool_]:
+    def inspected(self) -> Mask:
         """Rows that an act looked at; finds linked back to released vehicles are not among them."""
         return self.basis.astype(np.bool_) & (self.discrepancy >= 0)
 
     @property
-    def linked(self) -> NDArray[np.bool_]:
+    def linked(self) -> Mask:
         """Released rows to which a later find was linked back: a stream of its own."""
         return np.asarray(~self.basis.astype(np.bool_) & (self.discrepancy == 1), np.bool_)
 
-    def evidence(self, target: Target) -> NDArray[np.bool_]:
+    def evidence(self, target: Target) -> Mask:
         """Return the inspected rows whose label is evidence: a find, or a full act that found none.
 
         Papers alone show nothing about what a vehicle carried, so a clear act of documents or

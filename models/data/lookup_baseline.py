@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from features.catalogue.plan import Plan
 from features.offline.encoded_history import EncodedHistory
-from models.array_types import Floats
+from models.array_types import Floats, Labels, Mask
 from models.data.dataset import Dataset
 
 NAME = "a look-up table with back-off"
@@ -31,9 +31,7 @@ _BLANK = 0.5
 """Rate of a table that was shown nothing."""
 
 
-def back_off(
-    keys: Sequence[Keys], label: NDArray[np.int8], *, taught: NDArray[np.bool_], strengths: Floats
-) -> Floats:
+def back_off(keys: Sequence[Keys], label: Labels, *, taught: Mask, strengths: Floats) -> Floats:
     """Return the smoothed rate of each row's most particular key that was seen.
 
     Parameters

@@ -12,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Floats, Labels, Mask
 from models.data.dataset import Dataset, Target
-from models.statistics.intervals import Floats
 
 ENGINE_DRAWN = ("random", "score", "profile", "watchlist")
 """Bases whose propensity is the engine's own; an officer's choice has none."""
@@ -38,9 +38,9 @@ class PropensityLog:
         Length of each search; NaN where unknown.
     """
 
-    drawn: NDArray[np.bool_]
+    drawn: Mask
     propensity: Floats
-    found: NDArray[np.int8]
+    found: Labels
     minutes: Floats | None = None
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class PropensityLog:
             raise ValueError("every draw needs a propensity in (0, 1]")
 
     @property
-    def missing(self) -> NDArray[np.bool_]:
+    def missing(self) -> Mask:
         """Draws without evidence."""
         return np.asarray(self.drawn & (self.found < 0), np.bool_)
 
@@ -70,14 +70,14 @@ class ReferralState:
     """
 
     propensity: Floats
-    by_lot: NDArray[np.bool_]
+    by_lot: Mask
     minutes: Floats
 
     def take(self, rows: NDArray[Any]) -> Self:
         """Return the rows of a mask or of indices, in their order."""
         return replace(self, **{name: getattr(self, name)[rows] for name in self.__slots__})
 
-    def where(self, rows: NDArray[np.bool_]) -> Self:
+    def where(self, rows: Mask) -> Self:
         """Return the same without what decisions say of other rows than those of a mask."""
         propensity = np.where(rows, self.propensity, np.nan)
         return replace(self, propensity=propensity, by_lot=self.by_lot & rows)
@@ -130,7 +130,7 @@ def engine_drawn(
     basis: NDArray[np.object_],
     propensity: Floats,
     *,
-    found: NDArray[np.int8],
+    found: Labels,
     sent: ReferralState | None,
 ) -> PropensityLog:
     """Return the log of the engine's draws among n arrivals.
@@ -168,7 +168,7 @@ def by_lot(dataset: Dataset, target: Target, *, sent: ReferralState | None = Non
     return PropensityLog(drawn, np.where(drawn, share[post], np.nan), found, minutes=minutes)
 
 
-def lots(basis: NDArray[np.object_], *, sent: ReferralState | None) -> NDArray[np.bool_]:
+def lots(basis: NDArray[np.object_], *, sent: ReferralState | None) -> Mask:
     """Return which of n arrivals were drawn as random checks, whether an act followed or not."""
     drawn = np.asarray(basis == "random", np.bool_)
     return drawn if sent is None else drawn | sent.by_lot

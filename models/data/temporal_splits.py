@@ -9,25 +9,23 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.array_types import Mask, Positions
 from models.data.dataset import Dataset
-
-Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
     """One step of a rolling origin: fit on what was known at ``cut``, predict what came after."""
 
-    fit: Rows
-    later: Rows
+    fit: Positions
+    later: Positions
     cut: int
 
 
 def rolling_folds(
     dataset: Dataset,
-    usable: NDArray[np.bool_],
+    usable: Mask,
     *,
     until: int,
     known_before: int,
@@ -72,12 +70,12 @@ def rolling_folds(
 
 def _rows(
     dataset: Dataset,
-    usable: NDArray[np.bool_],
+    usable: Mask,
     *,
     until: int,
     known_before: int,
     since: int | None = None,
-) -> Rows:
+) -> Positions:
     """Return ascending indices of usable rows that arrived in a period and were known in time."""
     inside = usable & (dataset.arrived_at < until) & (dataset.label_known_at < known_before)
     if since is not None:

@@ -8,14 +8,13 @@ interval is 0 where no more was seen.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.array_types import Floats, Labels
 from models.statistics import ranking_metrics
 from models.statistics.intervals import (
     DRAWS,
     LEVEL,
     Estimate,
-    Floats,
     estimates,
     normal,
     unknown_estimate,
@@ -26,7 +25,7 @@ FEWEST_IN_A_BIN = 10
 """Below, what came in a bin is noise, and the error with it."""
 
 
-def calibration_figures(chance: Floats, label: NDArray[np.int8], *, seed: int) -> dict[str, Any]:
+def calibration_figures(chance: Floats, label: Labels, *, seed: int) -> dict[str, Any]:
     """Return how stated chances agree with what came.
 
     Parameters

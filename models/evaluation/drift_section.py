@@ -6,14 +6,11 @@ the two alarms read the period's searches week by week, as they will be read in 
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engine.domain.time_units import WEEK
+from models.array_types import Floats, Mask
 from models.data.dataset import Dataset
 from models.statistics import sequential_test
 from models.statistics.drift import reference, score_shift, shifts
-from models.statistics.intervals import Floats
 
 SHOWN = 12
 BEFORE_DAYS = 90
@@ -81,7 +78,7 @@ def alarms(test: Dataset, chance: Floats) -> dict[str, Any]:
 
 
 def _run_detector(
-    test: Dataset, chance: Floats, rows: NDArray[np.bool_], watch: sequential_test.EDetector
+    test: Dataset, chance: Floats, rows: Mask, watch: sequential_test.EDetector
 ) -> dict[str, Any]:
     weeks = test.arrived_at // WEEK
     watch = sequential_test.over(watch, chance[rows], test.discrepancy[rows], periods=weeks[rows])

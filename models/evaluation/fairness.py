@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY, MINUTE
 from engine.selection.randomization import ShiftPlan
+from models.array_types import Floats, Labels, Mask
 from models.data.dataset import Dataset
 from models.data.propensity_log import PropensityLog, missing_reasons
 from models.evaluation.metric_view import share_estimates
-from models.statistics.intervals import LEVEL, Floats, clopper_pearson, withhold_estimate
+from models.statistics.intervals import LEVEL, clopper_pearson, withhold_estimate
 
 MOST_GROUPS = 30
 FEWEST_SEARCHES = 20
 """A group with fewer searches is not compared at all."""
 COLUMNS = ("post", "shift", "vehicle_class", "plate_country")
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class _JudgedRows:
     chance: Floats
     chosen: Mask
     evidence: Mask
-    label: NDArray[np.int8]
+    label: Labels
     lot: PropensityLog
 
     def group(self, here: Mask) -> dict[str, Any]:

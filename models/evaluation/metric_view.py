@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.array_types import Floats, Labels, Mask
 from models.statistics import ranking_metrics
 from models.statistics.intervals import (
     FEWEST,
     TOO_FEW,
     Estimate,
-    Floats,
     estimates,
     interval_between,
     narrow,
@@ -38,9 +37,9 @@ Statistics = Mapping[str, Callable[[Floats], float]]
 class View:
     """Rows of one target, how each weighs, and whether exact intervals apply."""
 
-    label: NDArray[np.int8]
+    label: Labels
     """1 or 0, and -1 where a draw has no evidence."""
-    chosen: NDArray[np.bool_]
+    chosen: Mask
     """Within capacity."""
     chance: Floats
     ranked: Floats
@@ -52,7 +51,7 @@ class View:
     """Why nothing is claimed of those within capacity."""
 
     @property
-    def missing(self) -> NDArray[np.bool_]:
+    def missing(self) -> Mask:
         """Rows without evidence."""
         return np.asarray(self.label < 0, np.bool_)
 
@@ -127,7 +126,7 @@ def curve(view: View) -> dict[str, Any]:
     }
 
 
-def _statistics(view: View, label: NDArray[np.int8]) -> Statistics:
+def _statistics(view: View, label: Labels) -> Statistics:
     """Return every figure as a function of row weights, for some labels."""
     chosen, hit = view.chosen, label == 1
 
@@ -147,7 +146,7 @@ def _statistics(view: View, label: NDArray[np.int8]) -> Statistics:
     }
 
 
-def share_estimates(label: NDArray[np.int8], chosen: NDArray[np.bool_]) -> dict[str, Estimate]:
+def share_estimates(label: Labels, chosen: Mask) -> dict[str, Estimate]:
     """Return the shares of counts, with exact ends.
 
     Parameters
@@ -196,7 +195,7 @@ def _together(statistics: Sequence[Callable[[Floats], float]]) -> Callable[[Floa
     return lambda weight: np.array([figure(weight) for figure in statistics])
 
 
-def _fill_labels(view: View) -> Iterator[NDArray[np.int8]]:
+def _fill_labels(view: View) -> Iterator[Labels]:
     """Yield labels in which some of what is missing held something, and the rest nothing.
 
     Those within capacity, all others, and all below or above some place of the stated chance: an

@@ -13,13 +13,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.array_types import Floats, Labels, Mask, Positions
 from models.data.propensity_log import MOST_MISSING, Diagnostics, PropensityLog, missing_reasons
 from models.statistics.intervals import (
     FEWEST,
     Estimate,
-    Floats,
     effective_share,
     narrow,
     normal,
@@ -144,12 +143,12 @@ def advantage(log: PropensityLog, ours: Floats, theirs: Floats, *, chance: Float
 class _Draws:
     """Draws that the policy asked about wants as well, and what each weighs."""
 
-    rows: NDArray[np.intp]
+    rows: Positions
     weight: Floats
-    found: NDArray[np.int8]
+    found: Labels
 
     @property
-    def carried(self) -> NDArray[np.bool_]:
+    def carried(self) -> Mask:
         return self.found >= 0
 
     @property
@@ -166,7 +165,7 @@ class _Draws:
         total = float(np.abs(self.weight).sum())
         return float(np.abs(self.weight[~self.carried]).sum()) / total if total else 0.0
 
-    def filled(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def filled(self) -> tuple[Mask, Mask]:
         """Return the finds with what is missing at its worst, and at its best, for the policy."""
         hit = self.found == 1
         return hit | (~self.carried & (self.weight < 0)), hit | (~self.carried & (self.weight > 0))

@@ -11,16 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.ports import Scores
+from models.array_types import Floats, Mask, Positions, Rows
 from models.data.dataset import Dataset
 from models.scoring.risk import risk
 from models.statistics import ranking_metrics
-from models.statistics.intervals import Estimate, Floats, estimates, share
+from models.statistics.intervals import Estimate, estimates, share
 
-Score = Callable[[NDArray[np.float32]], Scores]
-Chosen = Callable[[Floats], NDArray[np.bool_]]
+Score = Callable[[Rows], Scores]
+Chosen = Callable[[Floats], Mask]
 
 REPEATS = 3
 MOST_ROWS = 6000
@@ -83,7 +83,7 @@ def proxy_effect(
     proxies: Sequence[str],
     *,
     severity: float,
-    chosen: NDArray[np.bool_],
+    chosen: Mask,
     choose: Chosen,
     seed: int,
 ) -> dict[str, Any]:
@@ -136,13 +136,11 @@ def proxy_effect(
     }
 
 
-def _share(searched: NDArray[np.bool_]) -> dict[str, Any]:
+def _share(searched: Mask) -> dict[str, Any]:
     return share(int(searched.sum()), len(searched)).as_dict()
 
 
-def dealt(
-    values: NDArray[np.float32], columns: Sequence[int], draw: np.random.Generator
-) -> NDArray[np.float32]:
+def dealt(values: Rows, columns: Sequence[int], draw: np.random.Generator) -> Rows:
     """Return values with some columns dealt to other rows, together."""
     made = values.copy()
     made[:, columns] = values[:, columns][draw.permutation(len(values))]
@@ -159,5 +157,5 @@ def _risk(scores: Scores, severity: float) -> Floats:
     return risk(scores.p_seizure, scores.p_discrepancy, severity=severity)
 
 
-def _some(rows: NDArray[np.intp], most: int, draw: np.random.Generator) -> NDArray[np.intp]:
+def _some(rows: Positions, most: int, draw: np.random.Generator) -> Positions:
     return rows if len(rows) <= most else np.sort(draw.choice(rows, most, replace=False))

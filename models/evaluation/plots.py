@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.statistics.intervals import Floats
+from models.array_types import Floats
 
 Report = Mapping[str, Any]
 Draw = Callable[[Axes], None]

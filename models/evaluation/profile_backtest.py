@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.criteria.profiles.fields import Reader, columns_of
 from engine.criteria.profiles.profile import Trial
@@ -28,6 +27,7 @@ from features.history.labels import Labels, act_lengths, act_minutes, labels
 from features.history.tables import Tables
 from features.offline.encoded_history import arrivals, ints, read_log
 from features.offline.feature_matrix import matrix
+from models.array_types import Floats, Mask
 from models.config import TrainConfig
 from models.data.propensity_log import ReferralState, engine_drawn, lots, missing_reasons
 from models.data.referral_log import Sendings, sent_among
@@ -43,8 +43,6 @@ DELAY = TrainConfig().label_delay
 """After this, a draw without an act is one that was not carried out."""
 EXAMPLES = 5
 """Latest matches that are named, to be looked at."""
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +202,7 @@ def _read_referrals(tables: Tables, window: Window, sent: Sendings) -> ReferralS
     return sent_among(sent, names, minutes=act_lengths(tables)).where(ripe)
 
 
-def _value(seen: Labels, wanted: NDArray[np.float64], known: ReferralState) -> dict[str, Any]:
+def _value(seen: Labels, wanted: Floats, known: ReferralState) -> dict[str, Any]:
     """Return what searching as the profile asks would have found, by what the engine drew."""
     inspected = seen.basis.astype(np.bool_)
     found = np.where(inspected, seen.discrepancy, np.int8(-1))

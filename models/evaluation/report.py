@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.domain.time_units import rfc3339
 from engine.ports import Scores
 from features.catalogue.catalogue import CATALOGUE
+from models.array_types import Floats, Labels, Mask
 from models.config import TrainConfig
 from models.data.dataset import TARGETS, Dataset, Target
 from models.data.propensity_log import (
@@ -33,7 +33,7 @@ from models.evaluation.permutation_importance import Score, family_values, proxy
 from models.evaluation.report_text import cannot_tell
 from models.scoring.risk import risk
 from models.statistics import ranking_metrics
-from models.statistics.intervals import Floats, estimates
+from models.statistics.intervals import estimates
 
 SYNTHETIC = "These figures come from generated data: they say nothing about any real border."
 
@@ -118,7 +118,7 @@ class _JudgedArrivals:
         self.ranked = risk(*both, severity=config.severity)
         self.chosen = self.choose(self.ranked)
 
-    def choose(self, risks: Floats) -> NDArray[np.bool_]:
+    def choose(self, risks: Floats) -> Mask:
         """Return the arrivals within capacity by some risks."""
         return ranking_metrics.within_capacity(
             risks,
@@ -135,8 +135,8 @@ class _JudgedArrivals:
     def view(
         self,
         target: Target,
-        rows: NDArray[np.bool_],
-        label: ranking_metrics.Labels,
+        rows: Mask,
+        label: Labels,
         *,
         weight: Floats | None = None,
         faults: tuple[str, ...] = (),
@@ -226,9 +226,7 @@ def _target(judged: _JudgedArrivals, target: Target) -> dict[str, Any]:
     }
 
 
-def _values(
-    logs: Mapping[str, PropensityLog], *, chance: Floats, chosen: NDArray[np.bool_]
-) -> dict[str, Any]:
+def _values(logs: Mapping[str, PropensityLog], *, chance: Floats, chosen: Mask) -> dict[str, Any]:
     """Estimate what the searches within capacity would have found, and what the others missed."""
     wanted = chosen.astype(np.float64)
     return {

@@ -10,10 +10,9 @@ from math import exp, nan
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.ports import Contribution
-from models.array_types import Floats
+from models.array_types import Floats, Rows
 from models.data.dataset import Target
 from models.explanation.usual_values import UsualValues
 from models.scoring.novelty import column_of, unseen
@@ -35,7 +34,7 @@ class Part(Protocol):
         """Log-odds that every row starts from."""
         ...
 
-    def __call__(self, row: NDArray[np.float32]) -> Floats:
+    def __call__(self, row: Rows) -> Floats:
         """Return one contribution a feature; with ``base`` they sum to the part's log-odds."""
         ...
 
@@ -63,7 +62,7 @@ class Contributions:
         self._severity = severity
         self._norms = norms
 
-    def target(self, row: NDArray[np.float32], target: Target) -> Floats:
+    def target(self, row: Rows, target: Target) -> Floats:
         """Return the features' contributions to one target, then base and calibration.
 
         Parameters
@@ -80,7 +79,7 @@ class Contributions:
         result = self._said(row, heads)
         return self._weighed(result, _log_odds(result, heads), {target: 1.0}, heads=heads)
 
-    def risk(self, row: NDArray[np.float32]) -> Floats:
+    def risk(self, row: Rows) -> Floats:
         """Return the contributions to the risk that ranks, of shape (f + 2,).
 
         The risk is a weighted sum of two chances. A step in its logarithm is, to first order, the
@@ -99,7 +98,7 @@ class Contributions:
         return self._weighed(result, log_odds, parts, heads=heads)
 
     def told(
-        self, row: NDArray[np.float32], added: Floats, *, vehicle_class: str, post: str
+        self, row: Rows, added: Floats, *, vehicle_class: str, post: str
     ) -> tuple[Contribution, ...]:
         """Put names, values and what is usual to every contribution that is not zero.
 
@@ -116,11 +115,11 @@ class Contributions:
             for at, value, log_odds in listed
         )
 
-    def _heads_of(self, row: NDArray[np.float32]) -> Mapping[Target, Head]:
+    def _heads_of(self, row: Rows) -> Mapping[Target, Head]:
         """Return the heads of a row's kind: its fingerprint was inspected before, or never."""
         return self._heads[int(unseen(row[None], self._counted)[0])]
 
-    def _said(self, row: NDArray[np.float32], heads: Mapping[Target, Head]) -> dict[str, Said]:
+    def _said(self, row: Rows, heads: Mapping[Target, Head]) -> dict[str, Said]:
         """Return what each part says of a row and where it starts, once for all heads."""
         used = sorted({name for head in heads.values() for name, _ in head.blend})
         return {name: (self._parts[name](row), self._parts[name].base) for name in used}

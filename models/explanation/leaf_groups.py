@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Floats
 from models.scoring.tree_arrays import TreeArrays
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 TOGETHER = 6

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from engine.domain.time_units import rfc3339
 from features.catalogue.catalogue import CATALOGUE
+from models.array_types import Floats
 
-Floats = NDArray[np.float64]
 Texts = NDArray[np.str_]
 
 MOST = 400

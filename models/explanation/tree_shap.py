@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.array_types import Floats, Mask, Rows
 from models.data.dataset import Target
 from models.explanation.contributions import Contributions, Part
 from models.explanation.leaf_groups import group_leaves
@@ -21,8 +22,6 @@ from models.explanation.usual_values import UsualValues
 from models.scoring.linear import Linear
 from models.scoring.risk import Head
 from models.scoring.tree_arrays import DEEPEST, TreeArrays
-
-Floats = NDArray[np.float64]
 
 
 def make_contributions(
@@ -73,12 +72,12 @@ class TreeShap:
         self.base = float(trees.base[0] + reach @ groups.leaf_value)
         """Mean log-odds; base plus all contributions is the margin."""
 
-    def __call__(self, row: NDArray[np.float32]) -> Floats:
+    def __call__(self, row: Rows) -> Floats:
         """Return one contribution a feature, in log-odds, for a row of shape (width,)."""
         added: Floats = self.rows(row.reshape(1, -1))[0]
         return added
 
-    def rows(self, values: NDArray[np.float32]) -> Floats:
+    def rows(self, values: Rows) -> Floats:
         """Return the contributions of rows of shape (n, width), in that shape."""
         added = np.zeros((len(values), self.width))
         groups = self._groups
@@ -154,11 +153,11 @@ def _fill(
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _explain(
-    values: NDArray[np.float32],
+    values: Rows,
     added: Floats,
     feature: NDArray[np.int32],
     cut: Floats,
-    missing_left: NDArray[np.bool_],
+    missing_left: Mask,
     splits_of: NDArray[np.int32],
     split: NDArray[np.int32],
     features_of: NDArray[np.int32],

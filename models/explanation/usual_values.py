@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.catalogue.catalogue import CATALOGUE
+from models.array_types import Floats, Mask, Rows
 from models.data.dataset import Dataset
 
-Floats = NDArray[np.float64]
 ALL = "*"
 FEWEST_ROWS = 50
 """Below this many crossings a class at a post has no norm of its own."""
@@ -82,7 +81,7 @@ def _is_flag(name: str) -> bool:
     return name in CATALOGUE and CATALOGUE[name].unit == "flag"
 
 
-def _middles(values: NDArray[np.float32], flag: NDArray[np.bool_]) -> Floats:
+def _middles(values: Rows, flag: Mask) -> Floats:
     """Return medians, and means of flags; NaN where nothing is known."""
     usual = np.full(values.shape[1], np.nan)
     known = ~np.isnan(values).all(axis=0)

@@ -20,4 +20,6 @@ monotone_constraints  Which way does the field say a fact points? Signs that hol
                       seizure is known
 prior_finds_score     What do earlier finds on whoever takes part say by themselves? A line
                       whose slopes nobody fits
+scikit_trees          Private parts of scikit-learn's histogram gradient boosting, read and
+                      written here alone
 """

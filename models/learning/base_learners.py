@@ -14,8 +14,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from models.array_types import Floats
+from models.array_types import Floats, Labels, Positions, Rows
 from models.config import Trees
+from models.learning.scikit_trees import average_ensembles, widen_ensemble
 from models.scoring.linear import Linear, fold_values
 
 _OUTER = (0.005, 0.995)
@@ -24,9 +25,6 @@ FEWEST_SIGNED = 10
 """Fewer features than this, whose sign is known, grow no trees of their own."""
 _FLAT = 1e-6
 """A folded feature that varies less says nothing."""
-
-Rows = NDArray[np.float32]
-Labels = NDArray[np.int8]
 
 
 def grow(
@@ -37,7 +35,7 @@ def grow(
     signs: NDArray[np.int8],
     seed: int,
     weight: Floats | None = None,
-    among: NDArray[np.intp] | None = None,
+    among: Positions | None = None,
 ) -> HistGradientBoostingClassifier:
     """Grow one ensemble over the seeds ``seed``, ``seed + 1``, ... and return their mean.
 
@@ -73,7 +71,7 @@ def grow(
             )
             for number in range(trees.seeds)
         ]
-    return _widen_trees(_mean(grown), columns, width=values.shape[1])
+    return widen_ensemble(average_ensembles(grown), columns, width=values.shape[1])
 
 
 def _estimator(trees: Trees, signs: NDArray[np.int8], seed: int) -> HistGradientBoostingClassifier:
@@ -90,19 +88,6 @@ def _estimator(trees: Trees, signs: NDArray[np.int8], seed: int) -> HistGradient
         early_stopping=False,
         random_state=seed,
     )
-
-
-def _mean(grown: list[HistGradientBoostingClassifier]) -> HistGradientBoostingClassifier:
-    """Put the trees of all into the first, each leaf counting its share: one data file serves."""
-    first, count = grown[0], len(grown)
-    if count == 1:
-        return first
-    for estimator in grown:
-        for (predictor,) in estimator._predictors:
-            predictor.nodes["value"] /= count
-    first._predictors = [trees for estimator in grown for trees in estimator._predictors]
-    # A start that is the mean of equal starts: all saw the same labels.
-    return first
 
 
 def grow_with_field(
@@ -126,21 +111,7 @@ def grow_with_field(
         return whole
     fewer = replace(trees, share_of_features=min(1.0, 2 * trees.share_of_features))
     field = grow(values, label, trees=fewer, signs=signs, seed=seed, weight=weight, among=result)
-    return _mean([whole, field])
-
-
-def _widen_trees(
-    grown: HistGradientBoostingClassifier, columns: NDArray[np.intp], *, width: int
-) -> HistGradientBoostingClassifier:
-    """Let trees that were grown on some columns take rows of all of them."""
-    if len(columns) == width:
-        return grown
-    for (predictor,) in grown._predictors:
-        nodes = predictor.nodes
-        # A leaf names a feature too, which nothing reads.
-        nodes["feature_idx"] = columns[np.clip(nodes["feature_idx"], 0, len(columns) - 1)]
-    grown.n_features_in_ = width
-    return grown
+    return average_ensembles([whole, field])
 
 
 def straight_part(

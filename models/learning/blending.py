@@ -9,10 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.errors import NotEnoughDataError
-from models.array_types import Floats
+from models.array_types import Floats, Labels, Positions
 from models.data.dataset import Dataset, Target
 from models.learning.calibration import fit_blend, fit_knots, straight_loss
 from models.scoring.risk import PRECEDENTS, UNSEEN, Blend, Head, Knots, probability, unseen_of
@@ -58,7 +57,7 @@ class FittedHead:
 
 def discrepancy_head(
     dataset: Dataset,
-    later: NDArray[np.intp],
+    later: Positions,
     *,
     margins: Mapping[str, Floats],
     fitted: Collection[str],
@@ -97,7 +96,7 @@ def discrepancy_head(
 
 def seizure_head(
     dataset: Dataset,
-    later: NDArray[np.intp],
+    later: Positions,
     *,
     margins: Mapping[str, Floats],
     dense: FittedHead,
@@ -141,9 +140,7 @@ def seizure_head(
     return FittedHead(Head(dense.head.blend, lowered), counted, {})
 
 
-def _blend_parts(
-    target: Target, margins: Mapping[str, Floats], label: NDArray[np.int8]
-) -> FittedHead:
+def _blend_parts(target: Target, margins: Mapping[str, Floats], label: Labels) -> FittedHead:
     """Choose the shares of a target's parts and calibrate their blend, all on the same rows."""
     there = {name: share for name, share in USUAL[target] if name in margins}
     names, whole = list(there), sum(there.values())

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from models.array_types import Floats
+from models.array_types import Floats, Labels
 from models.scoring.risk import Knots, probability
 
 FLATTEST = 0.02
@@ -28,7 +27,7 @@ _CLOSE = 1e-7
 _PULL = 8.0  # of a blend towards the shares that are usual
 
 
-def fit_knots(margin: Floats, label: NDArray[np.int8], *, segments: int | None = None) -> Knots:
+def fit_knots(margin: Floats, label: Labels, *, segments: int | None = None) -> Knots:
     """Fit the map by penalised maximum likelihood.
 
     Segments end at quantiles of the positives' margins. Slopes are held above a floor, pulled
@@ -77,7 +76,7 @@ def fit_knots(margin: Floats, label: NDArray[np.int8], *, segments: int | None =
     return Knots(tuple(map(float, ends)), tuple(map(float, levels)))
 
 
-def _ends(margin: Floats, label: NDArray[np.int8], segments: int | None) -> Floats:
+def _ends(margin: Floats, label: Labels, segments: int | None) -> Floats:
     """Return where segments begin and end; between the ends lie positives enough for a slope."""
     if segments is None:
         segments = int(np.clip(int(label.sum()) // POSITIVES_A_SEGMENT, 1, MOST_SEGMENTS))
@@ -90,7 +89,7 @@ def _ends(margin: Floats, label: NDArray[np.int8], segments: int | None) -> Floa
     return kept if len(kept) > 1 else np.array([kept[0] - 1.0, kept[0] + 1.0])
 
 
-def fit_blend(margins: Floats, label: NDArray[np.int8], *, usual: Sequence[float]) -> Floats:
+def fit_blend(margins: Floats, label: Labels, *, usual: Sequence[float]) -> Floats:
     """Return the shares of parts in a blend, in log-odds.
 
     Every blend on a grid is scaled (Platt) and judged by its log-likelihood, less a pull towards
@@ -122,7 +121,7 @@ def fit_blend(margins: Floats, label: NDArray[np.int8], *, usual: Sequence[float
     return np.asarray(shares[int(np.argmin(costs))], np.float64)
 
 
-def straight_loss(margin: Floats, label: NDArray[np.int8]) -> float:
+def straight_loss(margin: Floats, label: Labels) -> float:
     """Return the mean log-loss of a margin that is scaled by one straight line.
 
     The same line as :func:`fit_knots` fits with one segment, by Newton's method: a blend is

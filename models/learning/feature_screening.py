@@ -9,9 +9,8 @@ less than the crowd does (docs/trials.md).
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.array_types import Floats
+from models.array_types import Floats, Labels, Positions, Rows
 
 BINS = 16
 PRIOR = 20.0
@@ -20,7 +19,7 @@ LEAST = 2.0
 """Standard errors by which a feature's gain in later log-likelihood must exceed nothing."""
 
 
-def screen_features(values: NDArray[np.float32], label: NDArray[np.int8]) -> NDArray[np.intp]:
+def screen_features(values: Rows, label: Labels) -> Positions:
     """Return the columns that, alone, foretell labels of the later half from the earlier half.
 
     Parameters
@@ -40,7 +39,7 @@ def screen_features(values: NDArray[np.float32], label: NDArray[np.int8]) -> NDA
     return kept if len(kept) > 1 else np.arange(values.shape[1])
 
 
-def _gain(column: NDArray[np.float32], label: Floats) -> float:
+def _gain(column: Rows, label: Floats) -> float:
     """Return a feature's gain in later log-likelihood, in its standard errors."""
     half = len(label) // 2
     known = column[:half][~np.isnan(column[:half])]

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from engine.errors import NotEnoughDataError
-from models.array_types import Floats
+from models.array_types import Floats, Labels, Mask, Positions, Rows
 from models.config import TrainConfig
 from models.data import temporal_splits
 from models.data.dataset import TARGETS, Dataset, Target
@@ -94,7 +93,7 @@ def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int)
         return _assemble(dataset, config, parts=final, later=later, margins=margins, known=known)
 
 
-def _enough(dataset: Dataset, known: NDArray[np.bool_], config: TrainConfig) -> int:
+def _enough(dataset: Dataset, known: Mask, config: TrainConfig) -> int:
     """Return how many finds there are; refuse what cannot teach even the dense target."""
     label = dataset.discrepancy[known & dataset.evidence("discrepancy")]
     positives = int(label.sum())
@@ -141,11 +140,11 @@ def _weight(propensity: Floats, config: TrainConfig) -> Floats | None:
 
 
 def _fit_one(
-    values: NDArray[np.float32],
-    label: NDArray[np.int8],
+    values: Rows,
+    label: Labels,
     *,
     weight: Floats | None,
-    later: NDArray[np.float32],
+    later: Rows,
     task: FitTask,
     names: tuple[str, ...],
     line: float,
@@ -165,8 +164,8 @@ def _fit_one(
 
 
 def _grow_trees(
-    values: NDArray[np.float32],
-    label: NDArray[np.int8],
+    values: Rows,
+    label: Labels,
     *,
     task: FitTask,
     seed: int,
@@ -179,7 +178,7 @@ def _grow_trees(
 
 
 def _pool_margins(
-    tasks: list[FitTask], fitted: list[_Fitted], later: NDArray[np.intp]
+    tasks: list[FitTask], fitted: list[_Fitted], later: Positions
 ) -> dict[str, Floats]:
     """Line up the folds' margins with their rows; NaN where a fold had no part for a target."""
     place = {int(row): position for position, row in enumerate(later)}
@@ -198,9 +197,9 @@ def _assemble(
     config: TrainConfig,
     *,
     parts: dict[str, _Fitted],
-    later: NDArray[np.intp],
+    later: Positions,
     margins: dict[str, Floats],
-    known: NDArray[np.bool_],
+    known: Mask,
 ) -> FittedModel:
     """Fit the heads on pooled out-of-time margins and put the model together."""
     dense = discrepancy_head(dataset, later, margins=margins, fitted=parts)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Labels, Positions
 from models.config import TrainConfig, Trees
 from models.data.dataset import TARGETS, Dataset, Target
 from models.data.temporal_splits import Fold
@@ -28,13 +29,13 @@ class FitTask:
     part: str
     """Name of its trees; a target's own part comes with a line."""
     target: Target
-    rows: NDArray[np.intp]
-    label: NDArray[np.int8]
-    later: NDArray[np.intp]
+    rows: Positions
+    label: Labels
+    later: Positions
     trees: Trees
     signs: NDArray[np.int8]
     """Of each feature: 1 rising, -1 falling, 0 free."""
-    among: NDArray[np.intp] | None = None
+    among: Positions | None = None
     """The columns that its trees may use; all when None."""
 
     @property
@@ -123,8 +124,8 @@ def _richer(
 
 
 def _with_linked(
-    dataset: Dataset, rows: NDArray[np.intp], *, fold: Fold, seed: int
-) -> tuple[NDArray[np.intp], NDArray[np.int8]]:
+    dataset: Dataset, rows: Positions, *, fold: Fold, seed: int
+) -> tuple[Positions, Labels]:
     """Add the finds linked back to released vehicles, each with companions from the released.
 
     Alone, such finds would teach that whoever the old selection let pass is guilty. Released rows

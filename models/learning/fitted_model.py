@@ -7,12 +7,10 @@ the same heads as data, in a bundle.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from engine.ports import Scores
-from models.array_types import Floats
+from models.array_types import Floats, Rows
 from models.data.dataset import Target
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of, unseen
@@ -40,13 +38,13 @@ class FittedModel:
     level: Mapping[Target, float]
     """Log-odds by which the random stream moved each calibration."""
 
-    def margins(self, values: NDArray[np.float32]) -> dict[str, Floats]:
+    def margins(self, values: Rows) -> dict[str, Floats]:
         """Return each part's log-odds for rows of shape (n, f)."""
         trees = {name: trees.decision_function(values) for name, trees in self.ensembles.items()}
         lines = {name: line.margin(values) for name, line in self.lines.items()}
         return trees | lines | {UNSEEN: unseen(values, column_of(self.names))}
 
-    def score(self, values: NDArray[np.float32]) -> Scores:
+    def score(self, values: Rows) -> Scores:
         """Return calibrated probabilities for rows of shape (n, f)."""
         margins = self.margins(values)
         chance = {
@@ -54,7 +52,7 @@ class FittedModel:
         }
         return Scores(p_seizure=chance["seizure"], p_discrepancy=chance["discrepancy"])
 
-    def risk(self, values: NDArray[np.float32]) -> Floats:
+    def risk(self, values: Rows) -> Floats:
         """Return the severity-weighted risk of rows, in [0, 1]."""
         scores = self.score(values)
         return risk(scores.p_seizure, scores.p_discrepancy, severity=self.severity)

@@ -10,9 +10,8 @@ and never the order of one target's chances.
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.array_types import Floats
+from models.array_types import Floats, Labels, Positions
 from models.data.dataset import Dataset, Target
 from models.learning.blending import FittedHead
 from models.scoring.risk import Head, probability
@@ -26,7 +25,7 @@ _CLOSE = 1e-9
 def correct_intercept(
     judged: FittedHead,
     dataset: Dataset,
-    later: NDArray[np.intp],
+    later: Positions,
     *,
     target: Target,
     margins: dict[str, Floats],
@@ -56,7 +55,7 @@ def correct_intercept(
     return replace(judged, head=_shift_head(judged.head, shift), level=shift)
 
 
-def level(log_odds: Floats, label: NDArray[np.int8], *, usual: float = 0.0) -> float:
+def level(log_odds: Floats, label: Labels, *, usual: float = 0.0) -> float:
     """Return the shift of log-odds that fits labels best, with a normal prior around ``usual``."""
     shift = usual
     for _ in range(_NEWTON):

@@ -10,8 +10,8 @@ how much a precedent counts, and chosen on later data how much all of them weigh
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.array_types import Labels, Rows
 from models.scoring.linear import Linear, fold_values
 
 RATES = tuple(f"{who}_seizure_rate" for who in ("plate", "driver", "carrier", "consignee"))
@@ -28,9 +28,7 @@ MOST = float(np.log1p(50.0))
 """More than fifty finds add nothing: a bundle keeps finite numbers alone."""
 
 
-def precedents(
-    values: NDArray[np.float32], label: NDArray[np.int8], *, names: Sequence[str]
-) -> Linear | None:
+def precedents(values: Rows, label: Labels, *, names: Sequence[str]) -> Linear | None:
     """Return what precedents add to the log-odds of a seizure; None where no feature tells of any.
 
     Parameters

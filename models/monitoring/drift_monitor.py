@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
@@ -23,12 +22,12 @@ from engine.ports import Features
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import risk
 from features.catalogue.catalogue import CATALOGUE
+from models.array_types import Floats, Rows
 from models.bundle.documents import BundleDocuments
 from models.lifecycle.projection import came_into_force
 from models.monitoring.search_outcomes import ObservedSearch, run_detector, searches
 from models.statistics import sequential_test
 from models.statistics.drift import FeatureShift, Reference, score_shift, shifts
-from models.statistics.intervals import Floats
 
 DAYS = 28
 MOST_EACH = 400
@@ -46,7 +45,7 @@ class _RereadDecision:
     post: str
     is_entry: bool
     as_of: int
-    values: NDArray[np.float32]
+    values: Rows
     risk: float
 
 

@@ -17,7 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from models.array_types import Floats, Positions
 
 PERMUTATIONS = 1999
 ALARM_AT = 0.005
@@ -30,9 +31,7 @@ FEWEST = 30
 ANY = ""
 """Stands for all carriers together."""
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.intp]
-Coded = tuple[list[str], Codes]
+Coded = tuple[list[str], Positions]
 """(names, which name each row has)."""
 
 
@@ -131,7 +130,7 @@ class _Family:
 
     officer: Coded
     group: Coded
-    stratum: Codes
+    stratum: Positions
     measures: Mapping[str, Floats]
 
     def findings(
@@ -156,7 +155,7 @@ class _Family:
                 p_value=float(p_values[place]),
             )
 
-    def counts(self, officer: Codes) -> Floats:
+    def counts(self, officer: Positions) -> Floats:
         """Return all figures, were these the officers: shape (measures, officers, groups)."""
         sizes = len(self.officer[0]), len(self.group[0])
         of = self.group[1]
@@ -193,7 +192,7 @@ def _code_values(values: Sequence[str]) -> Coded:
     return names.tolist(), codes.astype(np.intp)
 
 
-def _cross_sum(row: Codes, column: Codes, sizes: tuple[int, int], weight: Floats) -> Floats:
+def _cross_sum(row: Positions, column: Positions, sizes: tuple[int, int], weight: Floats) -> Floats:
     """Sum weights into a table of this shape."""
     rows, columns = sizes
     sums = np.bincount(row * columns + column, weight, rows * columns).astype(np.float64)

@@ -26,7 +26,7 @@ from engine.queue.queue import DECISION
 from engine.selection.champion_challenger import CHALLENGER
 from engine.selection.percentiles import LEVELS
 from engine.selection.policy import risk
-from models.array_types import Floats
+from models.array_types import Floats, Mask
 from models.explanation.usual_values import FEWEST_ROWS
 from models.lifecycle.states import SHADOWED
 
@@ -178,7 +178,7 @@ def _score_decisions(
         [filing.arrival for filing in filings],
         as_of=[filing.inputs.as_of for filing in filings],
     )
-    same: NDArray[np.bool_] = np.array(
+    same: Mask = np.array(
         [
             digest_of(row) == filing.features
             for row, filing in zip(read.values, filings, strict=True)

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.array_types import Floats
+from models.array_types import Floats, Rows
 
 
-def fold_values(values: NDArray[np.float32]) -> Floats:
+def fold_values(values: Rows) -> Floats:
     """Return ``sign(x) log(1 + |x|)``, elementwise, float64; unknown stays NaN."""
     wide = values.astype(np.float64)
     return np.asarray(np.copysign(np.log1p(np.abs(wide)), wide), np.float64)
@@ -46,13 +45,13 @@ class Linear:
     weight: Floats
     base: float
 
-    def __call__(self, row: NDArray[np.float32]) -> Floats:
+    def __call__(self, row: Rows) -> Floats:
         """Return what each feature adds to the log-odds of a row, or of many: shape (..., f)."""
         held = np.clip(fold_values(row), self.low, self.high)
         known = np.where(np.isnan(held), self.fill, held)
         return np.asarray(self.weight * (known - self.center), np.float64)
 
-    def margin(self, values: NDArray[np.float32]) -> Floats:
+    def margin(self, values: Rows) -> Floats:
         """Return the log-odds of rows of shape (n, f)."""
         return np.asarray(self.base + self(values).sum(axis=1), np.float64)
 

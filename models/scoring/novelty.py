@@ -10,10 +10,9 @@ in fixed shares (docs/trials.md says why they are not chosen on later rows).
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.catalogue.catalogue import CATALOGUE
-from models.array_types import Floats
+from models.array_types import Floats, Positions, Rows
 
 SEEN_BY = "terms_mass_inspections"
 """The feature that counts inspections of a fingerprint."""
@@ -24,13 +23,13 @@ def column_of(names: Sequence[str]) -> int | None:
     return names.index(SEEN_BY) if SEEN_BY in names else None
 
 
-def fingerprints(names: Sequence[str]) -> NDArray[np.intp]:
+def fingerprints(names: Sequence[str]) -> Positions:
     """Return the columns that tell of a row's fingerprint, or of its like."""
     tells = (name in CATALOGUE and CATALOGUE[name].family == "fingerprints" for name in names)
     return np.flatnonzero(np.fromiter(tells, np.bool_, len(names)))
 
 
-def unseen(values: NDArray[np.float32], column: int | None) -> Floats:
+def unseen(values: Rows, column: int | None) -> Floats:
     """Return 1 for rows of shape (n, f) whose fingerprint was never inspected, else 0."""
     if column is None:
         return np.zeros(len(values))

@@ -6,9 +6,8 @@ be compiled or loaded before a service can answer.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.array_types import Floats
+from models.array_types import Floats, Mask, Rows
 from models.scoring.tree_arrays import TreeArrays
 
 _ROWS = 1024
@@ -32,7 +31,7 @@ class TreeEnsemble:
         self._base = float(trees.base[0])
         self._steps = self._depth(is_leaf)
 
-    def __call__(self, values: NDArray[np.float32]) -> Floats:
+    def __call__(self, values: Rows) -> Floats:
         """Return the log-odds of rows.
 
         Parameters
@@ -47,7 +46,7 @@ class TreeEnsemble:
         parts = [self._walked(values[at : at + _ROWS]) for at in range(0, len(values), _ROWS)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
-    def _walked(self, values: NDArray[np.float32]) -> Floats:
+    def _walked(self, values: Rows) -> Floats:
         rows, width = values.shape
         flat = np.ascontiguousarray(values).ravel()
         start = np.arange(rows)[:, None] * width
@@ -60,7 +59,7 @@ class TreeEnsemble:
         margin: Floats = self._base + self._value.take(at).sum(axis=1)
         return margin
 
-    def _depth(self, is_leaf: NDArray[np.bool_]) -> int:
+    def _depth(self, is_leaf: Mask) -> int:
         """Return how many steps lead every row to a leaf; raises ``ValueError`` for a circle."""
         at, steps = self._root, 0
         while not is_leaf[at].all():

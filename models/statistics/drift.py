@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
-from models.statistics.intervals import Estimate, Floats, share, unknown_estimate
+from models.array_types import Floats
+from models.statistics.intervals import Estimate, share, unknown_estimate
 
 BINS = 10
 MOVED = 0.1

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import betaincinv, gammainc, gammaincinv, ndtri
 
-Floats = NDArray[np.float64]
+from models.array_types import Floats, Labels
 
 LEVEL = 0.95
 DRAWS = 400
@@ -236,7 +236,7 @@ def resample_interval(
 
 def estimates(
     statistics: Mapping[str, Callable[[Floats], float]],
-    label: NDArray[np.int8],
+    label: Labels,
     *,
     weight: Floats | None = None,
     seed: int,

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
-from models.statistics.intervals import Floats, clopper_pearson
-
-Labels = NDArray[np.int8]
+from models.array_types import Floats, Labels, Mask
+from models.statistics.intervals import clopper_pearson
 
 
 def _rank_scores(score: Floats, label: Labels) -> Callable[[Floats], tuple[Floats, Floats]]:
@@ -135,7 +134,7 @@ def within_capacity(
     *,
     capacity: float,
     seed: int,
-) -> NDArray[np.bool_]:
+) -> Mask:
     """Return the rows that a post would inspect: the riskiest share of each of its days.
 
     Parameters

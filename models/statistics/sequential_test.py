@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.statistics.intervals import Floats
+from models.array_types import Floats, Labels
 
 TOLERANCE = 0.8
 """Stated odds times this are still as stated."""
@@ -65,7 +65,7 @@ def watch_more() -> EDetector:
     return EDetector(odds=RISEN)
 
 
-def after(watch: EDetector, stated: Floats, found: NDArray[np.int8]) -> EDetector:
+def after(watch: EDetector, stated: Floats, found: Labels) -> EDetector:
     """Return the watch after one more period.
 
     Parameters
@@ -100,7 +100,7 @@ def after(watch: EDetector, stated: Floats, found: NDArray[np.int8]) -> EDetecto
 
 
 def over(
-    watch: EDetector, stated: Floats, found: NDArray[np.int8], *, periods: NDArray[np.int64]
+    watch: EDetector, stated: Floats, found: Labels, *, periods: NDArray[np.int64]
 ) -> EDetector:
     """Return the watch after many searches, period by period.
 

@@ -10,10 +10,9 @@ there is one champion and nothing is shared, so where nothing shifts nothing is 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betainc, betaln
 
-from models.statistics.intervals import Floats
+from models.array_types import Floats, Mask
 
 FLOOR = 0.1
 """Least share of the disputed searches for either side: without it the worse can never recover."""
@@ -55,9 +54,7 @@ class ArmCounts:
         return "champion" if better <= 1 - SURE or over else None
 
 
-def propensities(
-    champion: NDArray[np.bool_], challenger: NDArray[np.bool_], *, share: float
-) -> Floats:
+def propensities(champion: Mask, challenger: Mask, *, share: float) -> Floats:
     """Return how likely each arrival is searched when two rankings share one budget.
 
     Parameters

@@ -27,10 +27,11 @@ from models.bundle.scorer import margins_of
 from models.data.dataset import TARGETS
 from models.explanation.tree_shap import TreeShap
 from models.learning.fitted_model import FittedModel
+from models.learning.scikit_trees import read_trees
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of
 from models.scoring.risk import probability
-from models.scoring.tree_arrays import TreeArrays, paths
+from models.scoring.tree_arrays import TreeArrays
 from models.scoring.tree_ensemble import TreeEnsemble
 from models.training.model_card import card, card_text
 from models.training.trainer import TrainingResult
@@ -117,11 +118,10 @@ def _write(path: Path, content: bytes) -> None:
 def serving_files(trained: TrainingResult) -> dict[str, bytes]:
     """Return the files that serve: their bytes depend on data and choices alone."""
     model = trained.model
-    files: dict[str, bytes] = {}
-    for name, estimator in model.ensembles.items():
-        nodes = [predictor.nodes for (predictor,) in estimator._predictors]
-        baseline = float(estimator._baseline_prediction.ravel()[0])
-        files[TREES[name]] = _archive(paths(nodes, baseline).as_arrays())
+    files = {
+        TREES[name]: _archive(read_trees(estimator).as_arrays())
+        for name, estimator in model.ensembles.items()
+    }
     heads = {target: head.as_dict() for target, head in model.heads.items()}
     lines = {name: line.as_dict() for name, line in model.lines.items()}
     calibration = {"heads": heads, "lines": lines, "severity": model.severity}

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import chdtri, expit
 
+from models.array_types import Floats, Labels
 from models.config import TrainConfig, Trees
 from models.data.dataset import Dataset
 from models.learning.base_learners import grow
-from models.statistics.intervals import Floats
 
 FOLDS = 4
 """Groups of posts; each is judged by trees learnt from the other three."""
@@ -105,9 +104,7 @@ def doubts(found: Sequence[LabelFlipEstimate]) -> list[str]:
     ]
 
 
-def _state_log_odds(
-    dataset: Dataset, config: TrainConfig
-) -> dict[str, tuple[Floats, NDArray[np.int8]]]:
+def _state_log_odds(dataset: Dataset, config: TrainConfig) -> dict[str, tuple[Floats, Labels]]:
     """Return, for each post, the log-odds that the other groups of posts teach, and its labels."""
     rows = np.flatnonzero(dataset.evidence("discrepancy"))
     names, place, count = np.unique(
@@ -137,7 +134,7 @@ def _state_log_odds(
     return stated
 
 
-def _terms(margin: Floats, label: NDArray[np.int8]) -> Floats:
+def _terms(margin: Floats, label: Labels) -> Floats:
     """Return the log-likelihood of a post's labels, of shape (shares, levels).
 
     Parameters

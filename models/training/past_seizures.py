@@ -14,7 +14,7 @@ from models.explanation.contributions import Contributions
 from models.explanation.similar_seizures import MOST, PastSeizures, by_family, families
 from models.explanation.tree_shap import make_contributions
 from models.learning.fitted_model import FittedModel
-from models.scoring.tree_arrays import paths
+from models.learning.scikit_trees import read_trees
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
 def contributions_of(model: FittedModel) -> Contributions:
     """Return the explanations of a fitted model, as its bundle will give them."""
-    trees = {}
-    for name, estimator in model.ensembles.items():
-        nodes = [predictor.nodes for (predictor,) in estimator._predictors]
-        trees[name] = paths(nodes, float(estimator._baseline_prediction.ravel()[0]))
+    trees = {name: read_trees(estimator) for name, estimator in model.ensembles.items()}
     return make_contributions(
         model.names,
         heads=model.heads,

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from models.array_types import Floats
 from models.config import TrainConfig
 from models.data.dataset import Dataset
 from models.learning.fit import fit
 from models.learning.fitted_model import FittedModel
-from models.statistics.intervals import Estimate, Floats, estimates, unknown_estimate
+from models.statistics.intervals import Estimate, estimates, unknown_estimate
 
 FEWEST_FINDS = 30
 """Finds of the random stream below which the two are not even tried."""

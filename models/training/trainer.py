@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import NotEnoughDataError
 from engine.selection.percentiles import LEVELS
-from models.array_types import Floats
+from models.array_types import Floats, Rows
 from models.config import TrainConfig
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import NAME, Lookup
@@ -47,7 +46,7 @@ class TrainingResult:
     cutoff: int
     norms: Mapping[str, Floats]
     quantiles: Mapping[str, Floats]
-    checked: NDArray[np.float32]
+    checked: Rows
     """Rows of shape (``CHECKED``, f) on which engine and scikit-learn must agree."""
     synthetic: bool
     reference: Reference
@@ -117,7 +116,7 @@ def train(
     )
 
 
-def to_check(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
+def to_check(values: Rows, *, seed: int) -> Rows:
     """Return ``CHECKED`` rows spread over those of shape (n, f).
 
     Where there are fewer, made-up ones fill up: each of their cells is of some row of its column,

@@ -26,7 +26,7 @@ from features.history.tables import Tables
 from features.intake.load import read_folder
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from models.array_types import Floats
+from models.array_types import Floats, Labels
 from models.config import TrainConfig
 from models.data.build_dataset import dataset, freeze_history
 from models.data.dataset import Dataset
@@ -41,8 +41,6 @@ SHUFFLED_FOLDS = 2
 AT = 0.05
 """Share of rows that could be inspected."""
 SEED = 1
-
-Labels = NDArray[np.int8]
 
 
 def run(folder: Path) -> list[Row]:

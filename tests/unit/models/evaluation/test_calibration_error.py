@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from engine.ports import Scores
+from models.array_types import Floats
 from models.config import TrainConfig
 from models.data.dataset import Dataset
 from models.evaluation.calibration_error import BINS, calibration_figures
@@ -17,7 +18,6 @@ from models.evaluation.report import report
 from models.evaluation.report_html import report_html
 from models.evaluation.report_text import page, paragraph
 from models.statistics import intervals, ranking_metrics
-from models.statistics.intervals import Floats
 from tests.unit.models.small_dataset import START, small_world
 
 WORLDS = 600 if os.environ.get("DARVOZA_PROOF") else 120

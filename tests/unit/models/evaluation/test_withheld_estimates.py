@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
 from engine.ports import Scores
+from models.array_types import Floats
 from models.config import TrainConfig
 from models.data.dataset import NEVER, Dataset
 from models.data.propensity_log import PropensityLog, ReferralState, by_lot
@@ -18,7 +19,6 @@ from models.evaluation.metric_view import View, _fill_labels, _statistics, figur
 from models.evaluation.off_policy import policy_value
 from models.evaluation.report import report
 from models.evaluation.report_text import cannot_tell
-from models.statistics.intervals import Floats
 from models.training.trainer import train
 from tests.unit.models.learning.test_fit import SMALL
 from tests.unit.models.small_dataset import START, small_world

@@ -12,7 +12,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.explanation import leaf_groups, tree_shap
 from models.explanation.tree_shap import TreeShap
-from models.scoring.tree_arrays import TreeArrays, paths
+from models.learning.scikit_trees import convert_nodes, read_trees
+from models.scoring.tree_arrays import TreeArrays
 
 WIDTH = 5
 
@@ -25,8 +26,7 @@ def fitted(seed: int, **choices: int) -> tuple[HistGradientBoostingClassifier, T
     label = logit + draw.logistic(size=400) > 0
     shape = {"max_iter": 4, "max_depth": 4, "min_samples_leaf": 5} | choices
     estimator = HistGradientBoostingClassifier(**shape, random_state=seed).fit(values, label)
-    nodes = [predictor.nodes for (predictor,) in estimator._predictors]
-    return estimator, paths(nodes, float(estimator._baseline_prediction.ravel()[0]))
+    return estimator, read_trees(estimator)
 
 
 def expected(
@@ -123,7 +123,7 @@ def test_trees_that_are_too_deep_or_categorical_are_refused() -> None:
     nodes = ESTIMATOR._predictors[0][0].nodes.copy()
     nodes["is_categorical"][0] = 1
     with pytest.raises(ValueError, match="numeric"):
-        paths([nodes], 0.0)
+        convert_nodes([nodes], 0.0)
 
 
 def test_arrays_are_read_back_and_others_refused() -> None:

@@ -14,6 +14,7 @@ from models.config import TrainConfig, Trees
 from models.data.dataset import Dataset
 from models.learning.fit import fit
 from models.learning.fitted_model import FittedModel
+from models.learning.scikit_trees import count_trees
 from models.training.trainer import train
 from tests.unit.models import small_dataset
 from tests.unit.models.small_dataset import START
@@ -154,7 +155,7 @@ def test_many_finds_get_the_rich_trees() -> None:
 
     def grown(many: int) -> int:
         config = replace(SMALL, rich=rich, many_discrepancies=many, folds=1)
-        return len(fitted(data, config=config).ensembles["discrepancy"]._predictors)
+        return count_trees(fitted(data, config=config).ensembles["discrepancy"])
 
     assert grown(100_000) == SMALL.discrepancy.iterations
     assert grown(10) == rich.iterations

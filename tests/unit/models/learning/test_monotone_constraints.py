@@ -10,6 +10,7 @@ from features.catalogue.catalogue import CATALOGUE
 from models.config import Trees
 from models.learning import monotone_constraints
 from models.learning.base_learners import grow, grow_with_field
+from models.learning.scikit_trees import count_trees, read_trees
 
 WIDTH, SIGNED = 60, 12
 SIGNS = np.repeat(np.array([1, 0], np.int8), (SIGNED, WIDTH - SIGNED))
@@ -71,8 +72,8 @@ def test_signs_are_kept_and_features_without_one_still_speak(
     asked[1::2, :SIGNED] += 1.0
     raised = made.decision_function(asked)
     assert (raised[1::2] >= raised[::2]).all()
-    nodes = [predictor.nodes for (predictor,) in made._predictors]
-    used = {int(at) for one in nodes for at in one["feature_idx"][one["is_leaf"] == 0]}
+    feature = read_trees(made).feature
+    used = set(feature[feature >= 0].tolist())
     assert used & set(range(SIGNED, WIDTH))
 
 
@@ -80,7 +81,7 @@ def test_half_of_the_trees_look_at_signed_features_alone(
     made: Grown,
 ) -> None:
     whole = grow(VALUES, LABEL, trees=TREES, signs=SIGNS, seed=1)
-    assert len(made._predictors) == 2 * len(whole._predictors)
+    assert count_trees(made) == 2 * count_trees(whole)
     moved = VALUES.copy()
     moved[:, SIGNED:] = moved[::-1, SIGNED:]
     half = 2 * made.decision_function(VALUES) - whole.decision_function(VALUES)

@@ -20,10 +20,10 @@ from experiments.simulation.drift_regimes import (
     run,
     weeks_of,
 )
+from models.array_types import Floats
 from models.evaluation.drift_section import drift
 from models.statistics import sequential_test, thompson_race
 from models.statistics.drift import Reference, psi, reference, score_shift, shifts
-from models.statistics.intervals import Floats
 from tests.unit.models.small_dataset import small_world
 
 Period = tuple[NDArray[np.float64], NDArray[np.int8]]

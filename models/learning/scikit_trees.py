@@ -1,0 +1,184 @@
+"""Private parts of scikit-learn's histogram gradient boosting, read and written here alone.
+
+Assumes the node tables and attributes named below, which scikit-learn does not promise to keep:
+``tests/unit/models/learning/test_scikit_trees.py`` fails when an upgrade changes them, and
+:func:`check_layout` refuses an estimator that has none of them before anything is read.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from engine.errors import RiskError
+from models.array_types import Positions
+from models.scoring.tree_arrays import DEEPEST, TreeArrays
+
+ATTRIBUTES = ("_predictors", "_baseline_prediction", "n_features_in_")
+"""Attributes of a fitted estimator."""
+NODE_FIELDS = (
+    "value",
+    "count",
+    "feature_idx",
+    "num_threshold",
+    "missing_go_to_left",
+    "left",
+    "right",
+    "depth",
+    "is_leaf",
+    "is_categorical",
+)
+"""Fields of a tree's node table."""
+
+
+class UnknownLayoutError(RiskError):
+    """An estimator is not laid out as the known versions of scikit-learn lay it out."""
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(missing)
+        self.missing = missing
+
+    def __str__(self) -> str:
+        return f"scikit-learn's trees have no {self.missing}: its version is not supported"
+
+
+def check_layout(estimator: HistGradientBoostingClassifier) -> None:
+    """Refuse an estimator whose private parts are not those that this module knows.
+
+    Raises
+    ------
+    UnknownLayoutError
+        With the name of the first attribute or field that is missing.
+    """
+    for name in ATTRIBUTES:
+        if not hasattr(estimator, name):
+            raise UnknownLayoutError(name)
+    for trees in estimator._predictors:
+        if len(trees) != 1:  # one tree an iteration: a binary classifier
+            raise UnknownLayoutError("single tree per iteration")
+        fields = trees[0].nodes.dtype.names or ()
+        for name in NODE_FIELDS:
+            if name not in fields:
+                raise UnknownLayoutError(f"nodes[{name!r}]")
+    if np.size(estimator._baseline_prediction) != 1:
+        raise UnknownLayoutError("single baseline")
+
+
+def count_trees(estimator: HistGradientBoostingClassifier) -> int:
+    """Return the number of trees of a fitted ensemble."""
+    check_layout(estimator)
+    return len(estimator._predictors)
+
+
+def average_ensembles(
+    estimators: Sequence[HistGradientBoostingClassifier],
+) -> HistGradientBoostingClassifier:
+    """Merge ensembles into the first, so that its log-odds are the mean of theirs.
+
+    Assumes that all were fitted on the same labels: their baselines are then equal. Every leaf is
+    divided by the number of ensembles; one data file serves the mean.
+
+    Parameters
+    ----------
+    estimators : sequence of HistGradientBoostingClassifier
+        At least one, fitted; all are changed in place.
+
+    Returns
+    -------
+    HistGradientBoostingClassifier
+        The first.
+    """
+    first, count = estimators[0], len(estimators)
+    if count == 1:
+        return first
+    for estimator in estimators:
+        check_layout(estimator)
+        for (predictor,) in estimator._predictors:
+            predictor.nodes["value"] /= count
+    first._predictors = [trees for estimator in estimators for trees in estimator._predictors]
+    return first
+
+
+def widen_ensemble(
+    estimator: HistGradientBoostingClassifier, columns: Positions, *, width: int
+) -> HistGradientBoostingClassifier:
+    """Let an ensemble that was fitted on some columns take rows of all of them.
+
+    Parameters
+    ----------
+    estimator : HistGradientBoostingClassifier
+        Fitted on rows of shape (n, k); changed in place.
+    columns : intp array of shape (k,)
+        Where each of its columns is among all.
+    width : int
+        Number of all columns.
+    """
+    if len(columns) == width:
+        return estimator
+    check_layout(estimator)
+    for (predictor,) in estimator._predictors:
+        nodes = predictor.nodes
+        # A leaf names a feature too, which nothing reads.
+        nodes["feature_idx"] = columns[np.clip(nodes["feature_idx"], 0, len(columns) - 1)]
+    estimator.n_features_in_ = width
+    return estimator
+
+
+def read_trees(estimator: HistGradientBoostingClassifier) -> TreeArrays:
+    """Return a fitted binary ensemble as plain arrays.
+
+    Raises
+    ------
+    UnknownLayoutError
+        As :func:`check_layout`.
+    ValueError
+        If a split is categorical, or a tree deeper than ``DEEPEST``.
+    """
+    check_layout(estimator)
+    nodes = [predictor.nodes for (predictor,) in estimator._predictors]
+    return convert_nodes(nodes, float(np.ravel(estimator._baseline_prediction)[0]))
+
+
+def convert_nodes(nodes: Sequence[NDArray[Any]], baseline: float) -> TreeArrays:
+    """Return node tables as plain arrays.
+
+    Parameters
+    ----------
+    nodes : sequence of structured arrays of shape (nodes of a tree,)
+        With ``NODE_FIELDS``; numeric splits only.
+    baseline : float
+        The ensemble's initial log-odds.
+
+    Raises
+    ------
+    ValueError
+        If a split is categorical, or a tree deeper than ``DEEPEST``.
+    """
+    start = np.concatenate(([0], np.cumsum([len(tree) for tree in nodes])))[:-1].astype(np.int32)
+    every = np.concatenate(nodes)
+    if every["is_categorical"].any():
+        raise ValueError("only numeric splits can be explained")
+    if every["depth"].max(initial=0) > DEEPEST:
+        raise ValueError(f"a tree is deeper than {DEEPEST}")
+    is_leaf = every["is_leaf"].astype(np.bool_)
+    first = np.repeat(start, [len(tree) for tree in nodes])
+    children = {
+        side: np.where(is_leaf, -1, every[side].astype(np.int64) + first).astype(np.int32)
+        for side in ("left", "right")
+    }
+    share = np.ones(len(every))
+    for side in children.values():
+        split = np.flatnonzero(~is_leaf)
+        share[side[split]] = every["count"][side[split]] / every["count"][split].astype(np.float64)
+    return TreeArrays(
+        root=start,
+        feature=np.where(is_leaf, -1, every["feature_idx"]).astype(np.int32),
+        cut=np.where(is_leaf, 0.0, every["num_threshold"]),
+        missing_left=every["missing_go_to_left"].astype(np.bool_) & ~is_leaf,
+        **children,
+        share=share,
+        value=np.where(is_leaf, every["value"], 0.0),
+        base=np.array([baseline], np.float64),
+    )

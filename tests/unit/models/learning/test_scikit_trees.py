@@ -1,0 +1,146 @@
+"""scikit-learn's private parts are laid out as one module expects, and touched nowhere else.
+
+An upgrade that moves them fails here first: no other module reads them.
+"""
+
+import ast
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from models.learning.scikit_trees import (
+    ATTRIBUTES,
+    NODE_FIELDS,
+    UnknownLayoutError,
+    average_ensembles,
+    check_layout,
+    count_trees,
+    read_trees,
+    widen_ensemble,
+)
+from models.scoring.tree_ensemble import TreeEnsemble
+
+ROOT = Path(__file__).parents[4]
+HOME = Path("models/learning/scikit_trees.py")
+PRIVATE = {name for name in ATTRIBUTES if name.startswith("_")}
+
+
+def grow_small(seed: int, *, width: int = 3) -> HistGradientBoostingClassifier:
+    draw = np.random.default_rng(1)
+    values = draw.normal(size=(300, width)).astype(np.float32)
+    values[draw.random(values.shape) < 0.1] = np.nan
+    label = np.nan_to_num(values[:, 0]) + draw.normal(size=300) > 0
+    return HistGradientBoostingClassifier(
+        max_iter=3, max_depth=3, max_features=0.5, random_state=seed
+    ).fit(values, label)
+
+
+ROWS = np.random.default_rng(2).normal(size=(50, 3)).astype(np.float32)
+
+
+def test_the_layout_is_the_one_that_is_read() -> None:
+    """Fails when an upgrade renames, drops or reshapes what this project reads."""
+    estimator = grow_small(1)
+    check_layout(estimator)
+    (predictor,) = estimator._predictors[0]
+    assert set(NODE_FIELDS) <= set(predictor.nodes.dtype.names)
+    kinds = {name: predictor.nodes.dtype[name].kind for name in NODE_FIELDS}
+    assert kinds == {
+        "value": "f",
+        "count": "u",
+        "feature_idx": "i",
+        "num_threshold": "f",
+        "missing_go_to_left": "u",
+        "left": "u",
+        "right": "u",
+        "depth": "u",
+        "is_leaf": "u",
+        "is_categorical": "u",
+    }
+    assert predictor.nodes.flags.writeable, "leaves are divided in place"
+
+
+def test_the_arrays_say_what_scikit_learn_says() -> None:
+    estimator = grow_small(1)
+    rows = ROWS.copy()
+    rows[::7, 1] = np.nan
+    np.testing.assert_allclose(
+        TreeEnsemble(read_trees(estimator))(rows), estimator.decision_function(rows), atol=1e-12
+    )
+
+
+def test_the_mean_of_ensembles_is_what_scikit_learn_predicts_of_it() -> None:
+    """A cache of predictions, or a leaf kept elsewhere, would leave the old margins."""
+    each = [grow_small(seed) for seed in (1, 2, 3)]
+    margins = np.mean([one.decision_function(ROWS) for one in each], axis=0)
+    assert np.ptp([one.decision_function(ROWS) for one in each], axis=0).max() > 0.01
+    merged = average_ensembles(each)
+    assert count_trees(merged) == 9
+    np.testing.assert_allclose(merged.decision_function(ROWS), margins, atol=1e-12)
+
+
+def test_a_widened_ensemble_reads_the_columns_it_was_fitted_on() -> None:
+    estimator = grow_small(1)
+    before = estimator.decision_function(ROWS)
+    wide = np.full((len(ROWS), 6), 1e9, np.float32)
+    columns = np.array([1, 3, 4])
+    wide[:, columns] = ROWS
+    widened = widen_ensemble(estimator, columns, width=6)
+    np.testing.assert_array_equal(widened.decision_function(wide), before)
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_an_estimator_without_an_attribute_is_refused(name: str) -> None:
+    """Seeded bug: an upgrade that renames an attribute."""
+    estimator = grow_small(1)
+    delattr(estimator, name)
+    with pytest.raises(UnknownLayoutError, match=name):
+        read_trees(estimator)
+
+
+@pytest.mark.parametrize("name", NODE_FIELDS)
+def test_a_node_table_without_a_field_is_refused(name: str) -> None:
+    """Seeded bug: an upgrade that renames a field."""
+    estimator = grow_small(1)
+    (predictor,) = estimator._predictors[0]
+    fields = [field for field in predictor.nodes.dtype.names if field != name]
+    estimator._predictors = [[SimpleNamespace(nodes=predictor.nodes[fields])]]
+    with pytest.raises(UnknownLayoutError, match=name):
+        read_trees(estimator)
+
+
+def test_several_trees_an_iteration_are_refused() -> None:
+    """A classifier of three classes is no binary one."""
+    draw = np.random.default_rng(3)
+    three = HistGradientBoostingClassifier(max_iter=2).fit(
+        draw.normal(size=(90, 2)), np.arange(90) % 3
+    )
+    with pytest.raises(UnknownLayoutError, match="single tree"):
+        check_layout(three)
+
+
+def private_uses(source: str) -> set[str]:
+    """Return the private attributes of scikit-learn that a module reads or sets."""
+    return {
+        node.attr
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and node.attr in PRIVATE
+    }
+
+
+def test_no_other_module_touches_them() -> None:
+    product = [
+        path
+        for layer in ("engine", "features", "models", "experiments", "api")
+        for path in (ROOT / layer).rglob("*.py")
+    ]
+    users = {path.relative_to(ROOT) for path in product if private_uses(path.read_text("utf-8"))}
+    assert users == {HOME}
+
+
+def test_a_use_elsewhere_is_found() -> None:
+    """Negative control of the test above."""
+    assert private_uses("nodes = [one.nodes for (one,) in model._predictors]") == {"_predictors"}
