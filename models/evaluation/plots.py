@@ -1,4 +1,4 @@
-"""The report's plots, as small SVG: what each shows can be told without its colours.
+"""Plots of an evaluation report as small SVG, readable without colours.
 
 Assumes the dictionary of :mod:`models.evaluation.report`. Kinds of line, marker and place carry the
 meaning, colour only repeats it; every plot has a sentence for those who do not see it.
@@ -7,11 +7,12 @@ meaning, colour only repeats it; every plot has a sentence for those who do not 
 import io
 import re
 from collections.abc import Callable, Mapping
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -38,8 +39,16 @@ _LEAST_RISK = 1e-5
 _TICKS = (0.0, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-def plot(draw: Draw, *, name: str, text: str, rows: int = 0) -> str:
-    """Return one plot as a figure of the page.
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A drawing with its caption."""
+
+    svg: Markup
+    text: str
+
+
+def draw_plot(draw: Draw, *, name: str, text: str, rows: int = 0) -> Plot:
+    """Draw one plot of the page.
 
     Parameters
     ----------
@@ -48,7 +57,7 @@ def plot(draw: Draw, *, name: str, text: str, rows: int = 0) -> str:
     name : str
         Unique on the page: the plot's identifiers begin with it.
     text : str
-        Caption, and what a reader without the picture is told.
+        Caption, which also describes the drawing to readers who cannot see it.
     rows : int
         Of a plot with one line a group: its height follows.
     """
@@ -60,14 +69,11 @@ def plot(draw: Draw, *, name: str, text: str, rows: int = 0) -> str:
         figure.savefig(
             buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
         )
-    return (
-        f"<figure>{_small(buffer.getvalue(), name, text)}"
-        f"<figcaption>{escape(text)}</figcaption></figure>"
-    )
+    return Plot(_shrink_svg(buffer.getvalue(), name, text), text)
 
 
-def _small(svg: str, name: str, text: str) -> str:
-    """Return the drawing alone: no header, no digits nobody can see, no identifier twice."""
+def _shrink_svg(svg: str, name: str, text: str) -> Markup:
+    """Return the drawing alone: no header, no invisible digits, no identifier twice."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
@@ -75,7 +81,9 @@ def _small(svg: str, name: str, text: str) -> str:
     body = re.sub(r' d="[^"]*"', lambda d: re.sub(r"(\d\.\d)\d+", r"\1", d.group()), body)
     body = re.sub(r"\n\s*", "\n", body)
     body = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", body)
-    return body.replace("<svg ", f'<svg role="img" aria-label="{escape(text, quote=True)}" ', 1)
+    label = Markup('<svg role="img" aria-label="{}" ').format(text)
+    # Matplotlib escapes the labels that it draws: its output is markup already.
+    return Markup(body.replace("<svg ", label, 1))  # noqa: S704
 
 
 def capture(report: Report, target: str) -> Draw:
