@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from engine.domain.time_units import DAY
-from engine.domain.validation import faults
+from engine.domain.validation import list_faults
 from engine.errors import InputError, RecordError
 
 
@@ -149,7 +149,7 @@ def _check_settings(found: Mapping[str, Any]) -> TrainConfig:
     try:
         return TypeAdapter(TrainConfig).validate_python(found)
     except ValidationError as error:
-        where, rule, why = faults(error)[0]
+        where, rule, why = list_faults(error)[0]
         raise _setting_refusal(".".join(map(str, where)), rule, why) from None
 
 

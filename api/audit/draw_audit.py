@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.service.runtime import Runtime
-from engine.audit.draw_verification import Redrawn, Revealed, redraw_numbers
+from engine.audit.draw_verification import RedrawnNumbers, RevealedShift, redraw_numbers
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.journal import BODIES
@@ -63,7 +63,7 @@ def _shift(snapshot: Connection, opened: int, closed: int | None) -> dict[str, A
 
 def _redraw_numbers(snapshot: Connection, post: str, one: Mapping[str, Any]) -> dict[str, Any]:
     times = (micros(datetime.fromisoformat(one[name])) for name in ("opens_at", "closes_at"))
-    known = Revealed(ShiftPeriod(post, *times), bytes.fromhex(one["seed"]))
+    known = RevealedShift(ShiftPeriod(post, *times), bytes.fromhex(one["seed"]))
     rows = [_row(each) for each in redraw_numbers(snapshot, known, most=MOST_DECISIONS)]
     numbers = [number for row in rows for number in row["numbers"]]
     return {
@@ -76,7 +76,7 @@ def _redraw_numbers(snapshot: Connection, post: str, one: Mapping[str, Any]) -> 
     }
 
 
-def _row(one: Redrawn) -> dict[str, Any]:
+def _row(one: RedrawnNumbers) -> dict[str, Any]:
     again = one.again or {}
     numbers = [
         {"purpose": purpose, "recorded": number, "again": again.get(purpose)}

@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.service.runtime import open_network, projections
-from engine.audit.file_anchors import declared_networks, network_faults
-from engine.audit.verification import JournalFault, Verdict, check
+from engine.audit.file_anchors import find_network_faults, read_declared_networks
+from engine.audit.verification import JournalFault, Verdict, verify_snapshot
 from engine.domain.network import Network
 from engine.errors import RiskError
 from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
@@ -53,7 +53,7 @@ def check_home(home: Home, store: Store, receipts: Iterable[Receipt] = ()) -> Ho
     held = list(receipts)
     key = home_key(home, is_owed=bool(held))
     with store.read() as connection:
-        verdict = check(connection, held, public_key=key)
+        verdict = verify_snapshot(connection, held, public_key=key)
         network = home_network(home)
         plan = Plan(CATALOGUE)
         files = list(file_faults(home, connection))
@@ -94,12 +94,12 @@ def home_network(home: Home) -> Network:
 
 def file_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     """Yield what differs of the network file, the loaded history and the bundles."""
-    yield from network_faults(home, connection)
+    yield from find_network_faults(home, connection)
     yield from history_faults(home, connection)
     yield from bundle_faults(home, connection)
 
 
 def _notes(home: Home, connection: Connection) -> Iterator[str]:
     yield from history_notes(home, connection)
-    if home.network.exists() and not declared_networks(connection):
+    if home.network.exists() and not read_declared_networks(connection):
         yield f"{home.network.name}: not anchored; the next start of the service does it"

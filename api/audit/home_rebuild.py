@@ -19,15 +19,15 @@ from api.audit.home_check import file_faults, home_key, home_network
 from api.audit.home_verification import ProjectionCheck, version_faults
 from api.auth.stored_secrets import SECRETS_DROPPED, Row, StoredSecrets, revoked_rows
 from api.service.runtime import projections
-from engine.audit.foreign_objects import FOREIGN, object_faults
-from engine.audit.projection_replay import Replay, scratch
+from engine.audit.foreign_objects import FOREIGN, find_object_faults
+from engine.audit.projection_replay import Replay, open_scratch_store
 from engine.audit.store_comparison import Comparison
-from engine.audit.table_structure import structure_faults
-from engine.audit.verification import JournalFault, check
+from engine.audit.table_structure import find_structure_faults
+from engine.audit.verification import JournalFault, verify_snapshot
 from engine.errors import HomeError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
-from engine.storage.database import METADATA, Store, add
+from engine.storage.database import METADATA, Store, insert_rows
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -59,7 +59,7 @@ def rebuild_home(home: Home, store: Store) -> Rebuilt:
     StoreUnavailableError
         Where another process holds the store.
     """
-    with exclusively(home), scratch() as replayed:
+    with exclusively(home), open_scratch_store() as replayed:
         with store.read() as live:
             _refuse_faults(home, live)
             checked, recount = _checks(home, live)
@@ -94,9 +94,9 @@ def _refuse_faults(home: Home, live: Connection) -> None:
 
     Rows are replaced and no table is: one that was altered is a person's to put right.
     """
-    _refuse(check(live, public_key=home_key(home)).faults)
-    _refuse([fault for fault in object_faults(live, METADATA) if fault.rule == FOREIGN])
-    _refuse([*structure_faults(live, METADATA), *version_faults(live)])
+    _refuse(verify_snapshot(live, public_key=home_key(home)).faults)
+    _refuse([fault for fault in find_object_faults(live, METADATA) if fault.rule == FOREIGN])
+    _refuse([*find_structure_faults(live, METADATA), *version_faults(live)])
 
 
 def _refuse(faults: Sequence[JournalFault]) -> None:
@@ -115,7 +115,7 @@ def _replace(live: Connection, replayed: Connection, table: Table, *, replay: Re
     )
     count = 0
     while chunk := [tuple(row) for row in islice(rows, _AT_ONCE)]:
-        add(live, table, chunk)
+        insert_rows(live, table, chunk)
         count += len(chunk)
     if kept:
         live.execute(table.insert(), kept)

@@ -13,17 +13,17 @@ from sqlalchemy import Connection, Table
 
 from api.auth.stored_secrets import Row, StoredSecrets, revoked_rows
 from api.migrations.upgrade import newest
-from engine.audit.file_anchors import NETWORK_DECLARED, declared_networks, network_of
-from engine.audit.foreign_objects import object_faults
-from engine.audit.projection_replay import Replay, Restore, scratch
+from engine.audit.file_anchors import NETWORK_DECLARED, parse_network, read_declared_networks
+from engine.audit.foreign_objects import find_object_faults
+from engine.audit.projection_replay import Replay, Restore, open_scratch_store
 from engine.audit.store_comparison import Comparison, tables_of
-from engine.audit.table_structure import ALTERED, structure_faults
+from engine.audit.table_structure import ALTERED, find_structure_faults
 from engine.audit.verification import FAULTS_KEPT, JournalFault
 from engine.domain.network import Network
 from engine.journal.entries import Draft, Entry
 from engine.journal.protocols import Projection
 from engine.queue.mirror_alerts import MirrorProjection
-from engine.storage.database import METADATA, fetch
+from engine.storage.database import METADATA, fetch_rows
 from features.online.projection import CounterProjection
 
 NOT_COMPARED: Mapping[str, str] = {
@@ -49,7 +49,7 @@ class DatedMirror:
         """Keep alerts; a declared network holds from its record on."""
         for entry, draft in entries:
             if entry.kind == NETWORK_DECLARED:
-                self._mirror = MirrorProjection(network_of(draft.body["file"]))
+                self._mirror = MirrorProjection(parse_network(draft.body["file"]))
         self._mirror.apply(connection, entries)
 
 
@@ -78,10 +78,10 @@ class ProjectionCheck:
 
     def faults(self) -> Iterator[JournalFault]:
         """Yield every difference, and every object of the database that is not ours."""
-        yield from object_faults(self.live, METADATA)
-        yield from structure_faults(self.live, METADATA)
+        yield from find_object_faults(self.live, METADATA)
+        yield from find_structure_faults(self.live, METADATA)
         yield from version_faults(self.live)
-        with scratch() as replayed:
+        with open_scratch_store() as replayed:
             secrets = StoredSecrets(self.live)
             replay = self.replay(secrets.restorers())
             yield from replay.advance(self.live, replayed)
@@ -94,8 +94,8 @@ class ProjectionCheck:
 
     def replay(self, restorers: Mapping[str, Restore]) -> Replay:
         """Return a replay of these projections, the counters left out."""
-        declared = declared_networks(self.live)
-        first = network_of(declared[0].text) if declared else self.network
+        declared = read_declared_networks(self.live)
+        first = parse_network(declared[0].text) if declared else self.network
         own: list[Projection] = [self.history]
         for one in self.projections:
             if isinstance(one, MirrorProjection):
@@ -128,7 +128,7 @@ class ProjectionCheck:
 
 def version_faults(connection: Connection) -> Iterator[JournalFault]:
     """Yield that the store says another version of its tables than it has: none starts on it."""
-    versions = [row[0] for row in fetch(connection, "SELECT version_num FROM alembic_version")]
+    versions = [row[0] for row in fetch_rows(connection, "SELECT version_num FROM alembic_version")]
     if versions != [newest()]:
         yield JournalFault(
             0, ALTERED, "alembic_version: not the version of the tables", "alembic_version"

@@ -25,7 +25,7 @@ from engine.queue.queue import DECISIONS, RELEASE
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import INSPECTED, Channel
 from engine.selection.randomization import ShiftPlan
-from engine.storage.database import slices
+from engine.storage.database import split_in_slices
 
 MOST_PAIRS = 20
 """Figures listed at most, alarms first; all were looked at."""
@@ -233,7 +233,7 @@ def _read_releases(
 
 def _bodies(snapshot: Connection, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
-    for some in slices(seqs, 500):
+    for some in split_in_slices(seqs, 500):
         query = select(BODIES.c.seq, BODIES.c.body).where(BODIES.c.seq.in_(some))
         found |= {row.seq: json.loads(row.body) for row in snapshot.execute(query)}
     return found

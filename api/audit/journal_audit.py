@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Row, select
 from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.auth.callers import Caller
 from api.service.runtime import Runtime, projections
-from engine.audit.verification import JournalFault, check
+from engine.audit.verification import JournalFault, verify_snapshot
 from engine.domain.records import Record
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
@@ -112,7 +112,7 @@ def _check(
 ) -> Draft:
     head = runtime.journal.head(snapshot).seq
     after = max(head - MOST_WALKED, 0)
-    walked = check(snapshot, after=after, public_key=runtime.signer.public_key)
+    walked = verify_snapshot(snapshot, after=after, public_key=runtime.signer.public_key)
     projected = ProjectionCheck(
         snapshot, runtime.network, projections(runtime.plan, runtime.network)
     )

@@ -28,7 +28,12 @@ from api.auth.tables import (
     USER_LEFT,
 )
 from engine.domain.time_units import HOUR, micros
-from engine.journal.power_records import PowerRecord, RecordTail, first_since, last_known_at
+from engine.journal.power_records import (
+    PowerRecord,
+    RecordTail,
+    find_first_sequence,
+    read_last_known_at,
+)
 
 Refused = Callable[[str], None]
 """Told the coarse kind of what a table claims and no record states."""
@@ -131,9 +136,9 @@ class Authority:
         return person if person is not None and person.since < found.sequence else None
 
     def _look_at_sessions(self, connection: Connection) -> None:
-        now = last_known_at(connection)  # the journal's own time: a clock that jumps ends none
+        now = read_last_known_at(connection)  # the journal's own time: a clock that jumps ends none
         if self._openings is None:
-            first = first_since(connection, now - round(self._hours * HOUR))
+            first = find_first_sequence(connection, now - round(self._hours * HOUR))
             self._openings = RecordTail((SIGNED_IN, SIGNED_OUT), after=max(0, first - 1))
         for record in self._openings.read_new(connection):
             given = str((record.body or {}).get(FIELD, ""))

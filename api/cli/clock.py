@@ -37,7 +37,7 @@ def accept(
     as_json: JsonOption = False,
 ) -> None:
     """Follow the wall clock again after a jump, with your password; a record says who said so."""
-    from engine.journal.clock import ClockProjection, acceptance
+    from engine.journal.clock import ClockProjection, draft_acceptance
     from engine.journal.journal import Journal
 
     with opened_existing(home) as (found, store):
@@ -49,7 +49,7 @@ def accept(
             reading = journal.reading(connection)
         if not reading.is_held:
             raise ConflictError("clock", "", "the wall clock is followed already")
-        journal.append([acceptance(reading, by=by, why=why)])
+        journal.append([draft_acceptance(reading, by=by, why=why)])
     result = _reading_as_json(reading) | {"accepted_by": by}
     emit(result, as_json=as_json, text=lambda: typer.echo(f"time is {_wall(reading)} from now on"))
 

@@ -22,13 +22,13 @@ def backtest(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a profile would have done in the last days of what the home knows."""
-    from engine.criteria.profiles.profile import Trial
+    from engine.criteria.profiles.profile import BacktestSubject
     from features.history.journal_history import read_event_log
     from models.data.referral_log import read_sent
     from models.evaluation.profile_backtest import profile_backtest
 
     step_back(if_polite=polite)
-    trial = Trial(expression, channel, percentage, post or None)
+    trial = BacktestSubject(expression, channel, percentage, post or None)
     with opened_to_read(home) as (found, store), store.read() as connection:
         tables, sent = read_event_log(found, connection), read_sent(connection)
     result = profile_backtest(tables, trial, days=days, sent=sent)

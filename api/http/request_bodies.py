@@ -14,7 +14,7 @@ from fastapi import Request
 from pydantic import Field, ValidationError
 
 from engine.domain.records import Arrival, Crossing, InspectionAct, Record
-from engine.domain.validation import faults
+from engine.domain.validation import list_faults
 from engine.errors import BodyTooLargeError, MalformedBodyError
 
 DEEPEST = 32
@@ -157,7 +157,7 @@ def _record(raw: bytes, model: type[Model]) -> Model:
     except ValidationError as error:
         fields = tuple(
             {"at": _where(where, _names(model)), "rule": rule, "why": why}
-            for where, rule, why in faults(error)[:FAULTS_SAID]
+            for where, rule, why in list_faults(error)[:FAULTS_SAID]
         )
         raise MalformedBodyError("the body does not fit its record", fields) from None
 

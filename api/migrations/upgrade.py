@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import inspect
 
-from engine.storage.database import Store, fetch
+from engine.storage.database import Store, fetch_rows
 
 _VERSIONS = Path(__file__).parent / "versions"
 _TABLE = "alembic_version"
@@ -43,5 +43,5 @@ def read_version(store: Store) -> str | None:
     with store.read() as connection:
         if not inspect(connection).has_table(_TABLE):
             return None
-        rows = fetch(connection, f"SELECT version_num FROM {_TABLE}")  # noqa: S608
+        rows = fetch_rows(connection, f"SELECT version_num FROM {_TABLE}")  # noqa: S608
         return rows[0][0] if len(rows) == 1 else None

@@ -20,7 +20,12 @@ from engine.criteria import dual_control, watchlist
 from engine.criteria.dual_control import ApprovalState, Matter, read_approval_state
 from engine.criteria.profiles import profile as profiles_profile
 from engine.criteria.profiles.parser import LONGEST
-from engine.criteria.profiles.profile import Profile, ProfileChannel, ProfileProposal, Trial
+from engine.criteria.profiles.profile import (
+    BacktestSubject,
+    Profile,
+    ProfileChannel,
+    ProfileProposal,
+)
 from engine.criteria.profiles.program import program
 from engine.criteria.watchlist import Notice, WatchEntry
 from engine.domain.records import PostCode, Record, Text
@@ -97,11 +102,11 @@ class ProposalWriter:
 
         def draft(connection: Connection) -> Draft:
             other = proposed.instead_of
-            if other is not None and other not in dual_control.standings(
+            if other is not None and other not in dual_control.read_approval_states(
                 connection, "profile", other
             ):
                 raise RecordError("profile", "instead_of", "unknown", "no profile has this code")
-            return profiles_profile.propose(
+            return profiles_profile.draft_profile(
                 proposed, by=self._caller.person, now=self._now(connection)
             )
 
@@ -109,18 +114,18 @@ class ProposalWriter:
 
     def entry(self, entry: WatchEntry) -> StoredRecord:
         """Propose an entry of the watch list."""
-        return self._listed(entry, "watchlist_proposed", watchlist.propose)
+        return self._listed(entry, "watchlist_proposed", watchlist.draft_entry)
 
     def notice(self, told: Notice) -> StoredRecord:
         """Put a counterpart's word onto the list."""
-        return self._listed(told, "watchlist_noticed", watchlist.notice)
+        return self._listed(told, "watchlist_noticed", watchlist.draft_notice)
 
     def _listed(self, entry: Any, kind: str, made: Callable[..., Draft]) -> StoredRecord:
         source = entry.source_post or self._caller.post
         if source is not None:
             check_post(self._runtime, self._caller, source)
         entry = entry.model_copy(update={"source_post": source})
-        entry_id = watchlist.new_id()
+        entry_id = watchlist.new_entry_id()
         asked = claim(kind, entry, post=source or "", name=f"watch:{entry_id}", key=self._key)
         return self._once(
             asked,
@@ -137,11 +142,11 @@ class ProposalWriter:
             self._reach(now.content.get("post"), matter)
             by, shadow = self._caller.person, approval.shadow
             self._must_count(matter, now)
-            made = dual_control.approval(matter, now, by=by, shadow=shadow)
+            made = dual_control.draft_approval(matter, now, by=by, shadow=shadow)
             if matter == "profile" and now.leaving is None:
-                profiles_profile.must_be_bearable(
+                profiles_profile.check_total_steps(
                     connection,
-                    profiles_profile.read(now),
+                    profiles_profile.to_profile(now),
                     names=self._runtime.plan.names,
                     as_of=self._now(connection),
                 )
@@ -156,7 +161,7 @@ class ProposalWriter:
             now = read_approval_state(connection, matter, subject)
             self._reach(now.content.get("post"), matter)
             is_lapsed = now.leaving is not None and not self._is_active(now.leaving.by)
-            return dual_control.leave(
+            return dual_control.draft_retirement(
                 matter, now, by=self._caller.person, why=wanted.reason, is_lapsed=is_lapsed
             )
 
@@ -185,11 +190,11 @@ class ProposalWriter:
         if (known := self._runtime.recording.before(asked)) is not None:
             return known
         with self._runtime.store.read() as connection:
-            found = profiles_profile.read(read_approval_state(connection, "profile", code))
+            found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
         self._reach(found.proposed.post)
         figures = self._runtime.backtests.run(found.proposed.trial, days=days)
         by, state = self._caller.person, found.standing.state
-        draft = dual_control.evidence("profile", code, by=by, state=state, figures=figures)
+        draft = dual_control.draft_backtest("profile", code, by=by, state=state, figures=figures)
         return self._once(asked, lambda _: draft)
 
     def first_backtest(self, code: str) -> dict[str, Any] | None:
@@ -199,7 +204,7 @@ class ProposalWriter:
             known = find_holders(connection, [name]).get(name)
             if known is not None:
                 return figures_of(read_record(connection, runtime.journal, known.seq))
-            trial = profiles_profile.read(
+            trial = profiles_profile.to_profile(
                 read_approval_state(connection, "profile", code)
             ).proposed.trial
         try:
@@ -208,7 +213,9 @@ class ProposalWriter:
             return None
         asked = claim("profile_backtested", Period(), post="", name=name)
         by = self._caller.person
-        draft = dual_control.evidence("profile", code, by=by, state="proposed", figures=figures)
+        draft = dual_control.draft_backtest(
+            "profile", code, by=by, state="proposed", figures=figures
+        )
         return figures_of(self._once(asked, lambda _: draft))
 
     def try_out(self, asked: BacktestAsked) -> dict[str, Any]:
@@ -216,7 +223,7 @@ class ProposalWriter:
         self._check(asked.expression)
         if asked.post is not None:
             check_post(self._runtime, self._caller, asked.post)
-        trial = Trial(asked.expression, asked.channel, asked.percentage, asked.post)
+        trial = BacktestSubject(asked.expression, asked.channel, asked.percentage, asked.post)
         return self._runtime.backtests.run(trial, days=asked.days)
 
     def _check(self, expression: str) -> None:
@@ -282,20 +289,20 @@ class ProposalReader:
         """Return every profile, the newest first."""
         with self._runtime.store.read() as connection:
             as_of = self._as_of(connection)
-            found = list(profiles_profile.profiles(connection).values())
+            found = list(profiles_profile.read_profiles(connection).values())
             return [self._profile(connection, one, as_of) for one in reversed(found)]
 
     def profile(self, code: str) -> dict[str, Any]:
         """Return one profile with its backtest; raises ``NotFoundError``."""
         with self._runtime.store.read() as connection:
-            found = profiles_profile.read(read_approval_state(connection, "profile", code))
+            found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
             return self._profile(connection, found, self._as_of(connection))
 
     def entries(self) -> list[dict[str, Any]]:
         """Return every entry of the watch list, the newest first."""
         with self._runtime.store.read() as connection:
             as_of = self._as_of(connection)
-            found = dual_control.standings(connection, "watchlist").values()
+            found = dual_control.read_approval_states(connection, "watchlist").values()
             return [watchlist.entry_as_json(one, as_of) for one in reversed(list(found))]
 
     def entry(self, entry_id: str) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from api.service.settings import Settings
 from api.service.store_probe import Probe
 from api.service.subprocess_jobs import Backtests, Measurements
 from api.service.thread_bridge import LoopBridge
-from engine.audit.decision_replay import Recompute
+from engine.audit.decision_replay import DecisionReplay
 from engine.audit.file_anchors import declare_files
-from engine.criteria.dual_control import TwoKeysProjection
+from engine.criteria.dual_control import DualControlProjection
 from engine.criteria.profiles.matcher import ProfileMatcher
 from engine.criteria.watchlist import WatchMatcher, WatchProjection
 from engine.decision.role_views import view
@@ -100,7 +100,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         FindProjection(),
         AccountProjection(),
         PromotionProjection(),
-        TwoKeysProjection(),
+        DualControlProjection(),
         WatchProjection(),
         HitProjection(),
         ClockProjection(),
@@ -130,7 +130,7 @@ class Runtime:
     targeting: Targeting
     recording: Recording
     workload: Workload
-    recompute: Recompute
+    recompute: DecisionReplay
     metrics: Metrics
     expiry: QueueExpiry
     probe: Probe
@@ -278,7 +278,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         ),
         workload=workload,
         recording=Recording(store, journal, submit=submit, features=features),
-        recompute=Recompute(journal, features, scorer=models.load, sentences=models.sentences),
+        recompute=DecisionReplay(journal, features, scorer=models.load, sentences=models.sentences),
         metrics=metrics,
         expiry=expiry,
         probe=Probe(store),

@@ -13,7 +13,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any
 
-from engine.criteria.profiles.profile import Trial
+from engine.criteria.profiles.profile import BacktestSubject
 from engine.errors import BusyError, NotEnoughDataError
 from engine.storage.home import Home
 
@@ -72,7 +72,7 @@ class _OneAtATime:
 class Backtests(_OneAtATime):
     """Runs one backtest at a time."""
 
-    def run(self, trial: Trial, *, days: int) -> dict[str, Any]:
+    def run(self, trial: BacktestSubject, *, days: int) -> dict[str, Any]:
         """Return the figures of :func:`models.evaluation.profile_backtest.profile_backtest`.
 
         Raises ``BusyError`` where another one runs or this one takes too long, and

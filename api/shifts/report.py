@@ -25,7 +25,7 @@ from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import INSPECTED, Channel
 from engine.selection.randomization import ShiftPeriod
-from engine.storage.database import slices
+from engine.storage.database import split_in_slices
 
 STREAMS = ("score", "profile", "watchlist", "random", "override", "officer")
 WINDOW = 28 * DAY
@@ -203,7 +203,7 @@ def _read_decisions(
 def _first_channels(snapshot: Connection, seqs: Sequence[int]) -> dict[int, Channel]:
     """Return where the engine sent vehicles that a supervisor sent elsewhere afterwards."""
     found = {}
-    for some in slices(seqs, 500):
+    for some in split_in_slices(seqs, 500):
         query = select(BODIES.c.seq, BODIES.c.body).where(BODIES.c.seq.in_(some))
         for row in snapshot.execute(query):
             found[row.seq] = Channel.of(json.loads(row.body)["decision"]["channel"])
@@ -213,7 +213,7 @@ def _first_channels(snapshot: Connection, seqs: Sequence[int]) -> dict[int, Chan
 def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspection, int]]:
     """Return acts with the time at which they became known."""
     found = {}
-    for some in slices(seqs, 500):
+    for some in split_in_slices(seqs, 500):
         query = (
             select(BODIES.c.seq, BODIES.c.body, JOURNAL.c.known_at)
             .join(JOURNAL, JOURNAL.c.seq == BODIES.c.seq)

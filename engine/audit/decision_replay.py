@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.criteria.indicator_rules import RULES
-from engine.criteria.indicator_rules import sentences as rule_sentences
+from engine.criteria.indicator_rules import explain_rules as rule_sentences
 from engine.decision.decision import Decision, Inputs, Rank, ScoredArrival, attach_reasons, decide
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
 from engine.decision.role_views import outcome
@@ -28,7 +28,7 @@ RULE_CODES = frozenset(rule.code for rule in RULES)
 
 
 @dataclass(frozen=True, slots=True)
-class Recomputed:
+class RecomputedDecision:
     """A decision as it stands and as it comes out again."""
 
     stored: dict[str, Any]
@@ -42,7 +42,7 @@ class Recomputed:
         return self.same_features and self.same_place and self.stored == self.again
 
 
-class Recompute:
+class DecisionReplay:
     """Makes stored decisions again."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Recompute:
         self._scorer = scorer
         self._sentences = sentences
 
-    def decision(self, connection: Connection, seq: int) -> Recomputed:
+    def decision(self, connection: Connection, seq: int) -> RecomputedDecision:
         """Make the decision of a record again."""
         filing, rows = self.filed(connection, seq)
         scorer = self.scorer(filing)
@@ -73,11 +73,13 @@ class Recompute:
             found = reasons(one, rows.values[0], scorer, sentences=self._sentences)
             decision = attach_reasons(decision, found, inputs.matches)
         again = _comparable(decision, filing)
-        if inputs.sentences != REASONS_VERSION and _stand(filing, one, rows.values[0], scorer):
+        if inputs.sentences != REASONS_VERSION and _are_grounds_same(
+            filing, one, rows.values[0], scorer
+        ):
             again["reasons"] = filing.decision["reasons"]
         is_same = digest_of(rows.values[0]) == filing.features
         in_place = filing.place in (None, decision.place)
-        return Recomputed(filing.decision, again, is_same, in_place)
+        return RecomputedDecision(filing.decision, again, is_same, in_place)
 
     def features(self, connection: Connection, seq: int) -> tuple[int, dict[str, float]]:
         """Return the time of a decision (UTC microseconds) and its features by name."""
@@ -116,7 +118,9 @@ class Recompute:
         return tuple(self._journal.body(connection, sequence)["quantiles"])
 
 
-def _stand(filing: StoredDecision, one: ScoredArrival, row: Rows, scorer: Scorer | None) -> bool:
+def _are_grounds_same(
+    filing: StoredDecision, one: ScoredArrival, row: Rows, scorer: Scorer | None
+) -> bool:
     """Tell whether what reasons of an earlier rule stand on comes out again, to the bit.
 
     That is the contributions of a model, or the words of the rules where none decided.

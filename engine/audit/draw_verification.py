@@ -23,13 +23,13 @@ from engine.selection.randomization import ShiftPeriod, commitment, draw, moveme
 from engine.selection.team_assignment import TEAM, assign_team
 from engine.shifts.shift_state import CLOSED, OPENED
 
-Found = tuple[int, str, str]
+DrawFault = tuple[int, str, str]
 """(seq, rule, message)."""
 _J = JOURNAL.c
 
 
 @dataclass(frozen=True, slots=True)
-class Revealed:
+class RevealedShift:
     """A shift whose seed is known."""
 
     shift: ShiftPeriod
@@ -37,15 +37,15 @@ class Revealed:
 
 
 @dataclass(slots=True)
-class Draws:
+class DrawVerifier:
     """Draws every number again; ``checked`` counts the decisions looked at."""
 
     checked: int = 0
 
-    def faults(self, connection: Connection) -> Iterator[Found]:
+    def faults(self, connection: Connection) -> Iterator[DrawFault]:
         """Yield what was not drawn as it had to be, shifts first."""
-        revealed: dict[str, Revealed] = {}
-        yield from _shifts(connection, revealed)
+        revealed: dict[str, RevealedShift] = {}
+        yield from _verify_shifts(connection, revealed)
         for seq, body in _bodies(connection, DECISION):
             known = revealed.get(body.get("inputs", {}).get("shift_id", ""))
             if known is not None:
@@ -53,7 +53,9 @@ class Draws:
                 yield from _check_draws(connection, seq, body, known)
 
 
-def _shifts(connection: Connection, revealed: dict[str, Revealed]) -> Iterator[Found]:
+def _verify_shifts(
+    connection: Connection, revealed: dict[str, RevealedShift]
+) -> Iterator[DrawFault]:
     opened = {body["shift"]: (seq, body) for seq, body in _bodies(connection, OPENED)}
     for seq, body in _bodies(connection, CLOSED):
         if body["shift"] not in opened:
@@ -69,7 +71,7 @@ def _shifts(connection: Connection, revealed: dict[str, Revealed]) -> Iterator[F
         times = (
             micros(datetime.fromisoformat(opening[name])) for name in ("opens_at", "closes_at")
         )
-        revealed[body["shift"]] = Revealed(ShiftPeriod(post, *times), seed)
+        revealed[body["shift"]] = RevealedShift(ShiftPeriod(post, *times), seed)
 
 
 def _chain(connection: Connection, seq: int) -> bytes | None:
@@ -80,14 +82,14 @@ def _chain(connection: Connection, seq: int) -> bytes | None:
 
 
 def _check_draws(
-    connection: Connection, seq: int, body: Mapping[str, Any], known: Revealed
-) -> Iterator[Found]:
+    connection: Connection, seq: int, body: Mapping[str, Any], known: RevealedShift
+) -> Iterator[DrawFault]:
     inputs = body["inputs"]
     first = body if inputs.get("amends") is None else _decision(connection, inputs["amends"])
     if first is None:
         yield seq, "amends", "the decision it goes back to is gone"
         return
-    again = _again(inputs["draws"], first, known)
+    again = _redraw(inputs["draws"], first, known)
     for purpose, number in inputs["draws"].items():
         if number != again[purpose]:
             yield seq, "draw", f"not the number that its movement draws for {purpose}"
@@ -101,7 +103,9 @@ def _check_draws(
         yield seq, "leader", "not the model that its number lets lead"
 
 
-def _again(purposes: Iterable[str], first: Mapping[str, Any], known: Revealed) -> dict[str, float]:
+def _redraw(
+    purposes: Iterable[str], first: Mapping[str, Any], known: RevealedShift
+) -> dict[str, float]:
     """Return the numbers that a decision's movement draws; ``first`` is its first record."""
     crossing = Crossing.model_validate(first["arrival"]["crossing"], strict=False)
     movement = movement_key(crossing, known.shift)
@@ -109,7 +113,7 @@ def _again(purposes: Iterable[str], first: Mapping[str, Any], known: Revealed) -
 
 
 @dataclass(frozen=True, slots=True)
-class Redrawn:
+class RedrawnNumbers:
     """One decision's numbers, as recorded and drawn again."""
 
     seq: int
@@ -120,7 +124,9 @@ class Redrawn:
     """None where the decision it goes back to is gone."""
 
 
-def redraw_numbers(connection: Connection, known: Revealed, *, most: int) -> Iterator[Redrawn]:
+def redraw_numbers(
+    connection: Connection, known: RevealedShift, *, most: int
+) -> Iterator[RedrawnNumbers]:
     """Yield a shift's first decisions with their numbers drawn anew from its revealed seed."""
     column, shift = DECISIONS.c, known.shift
     query = (
@@ -137,8 +143,8 @@ def redraw_numbers(connection: Connection, known: Revealed, *, most: int) -> Ite
         if inputs["shift_id"] != shift.shift_id:
             continue  # decided just as the next one opened
         first = body if inputs["amends"] is None else _decision(connection, inputs["amends"])
-        again = None if first is None else _again(inputs["draws"], first, known)
-        yield Redrawn(seq, decision_id, inputs["draws"], again)
+        again = None if first is None else _redraw(inputs["draws"], first, known)
+        yield RedrawnNumbers(seq, decision_id, inputs["draws"], again)
 
 
 def _decision(connection: Connection, decision_id: str) -> Mapping[str, Any] | None:

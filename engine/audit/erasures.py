@@ -85,7 +85,7 @@ def read_erasure(body: object) -> Erasure:
     return Erasure(named, str(body["key_id"]), _bytes_of(body["signature"]))
 
 
-def erasure_fault(
+def find_erasure_fault(
     erasure: Erasure, seq: int, *, journal_id: str, key: Ed25519PublicKey | None
 ) -> str | None:
     """Return why an erasure at ``seq`` does not count, None where it does."""

@@ -40,7 +40,7 @@ _LINK = "is a symbolic link: put the file itself there"
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class DeclaredNetwork:
     """The network file as a record holds it."""
 
     seq: int
@@ -71,10 +71,10 @@ def bodies(connection: Connection, *kinds: str) -> Iterator[tuple[int, dict[str,
             yield seq, body
 
 
-def declared_networks(connection: Connection) -> list[Declared]:
+def read_declared_networks(connection: Connection) -> list[DeclaredNetwork]:
     """Return every network file that was declared, in order."""
     return [
-        Declared(seq, str(body.get("digest", "")), str(body.get("file", "")))
+        DeclaredNetwork(seq, str(body.get("digest", "")), str(body.get("file", "")))
         for seq, body in bodies(connection, NETWORK_DECLARED)
     ]
 
@@ -88,22 +88,22 @@ def declare_network(home: Home, store: Store) -> None:
     content = home.network.read_bytes()
     digest = sha256(content).hexdigest()
     with store.read() as connection:
-        known = declared_networks(connection)
+        known = read_declared_networks(connection)
     if not known or known[-1].digest != digest:
         body = {"digest": digest, "file": content.decode("utf-8", "replace")}
         Journal(store).append([Draft(NETWORK_DECLARED, digest, "", body)])
 
 
-def network_of(text: str) -> Network:
+def parse_network(text: str) -> Network:
     """Return the network of a declared file."""
     return read_network(Path("network.toml"), text=text)
 
 
-def network_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
+def find_network_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     """Yield that the network file is a link, gone, or not the one that was declared last."""
     if home.network.is_symlink():
         yield JournalFault(0, "link", f"{home.network.name} {_LINK}")
-    known = declared_networks(connection)
+    known = read_declared_networks(connection)
     if not known:
         return
     last = known[-1]
@@ -115,7 +115,7 @@ def network_faults(home: Home, connection: Connection) -> Iterator[JournalFault]
         )
 
 
-def links_under(folder: Path) -> Iterator[JournalFault]:
+def find_links(folder: Path) -> Iterator[JournalFault]:
     """Yield each symbolic link in a folder: what it names lies outside and may change unseen."""
     if folder.is_symlink():
         yield JournalFault(0, "link", f"{folder.name} is a symbolic link")
@@ -126,7 +126,7 @@ def links_under(folder: Path) -> Iterator[JournalFault]:
                 yield JournalFault(0, "link", f"{name} is a symbolic link")
 
 
-def quarantines(connection: Connection) -> dict[str, tuple[int, str | None]]:
+def read_quarantines(connection: Connection) -> dict[str, tuple[int, str | None]]:
     """Return for each load in the journal the record and the digest of its quarantine file.
 
     The digest is None where no record says it.
@@ -142,7 +142,7 @@ def quarantines(connection: Connection) -> dict[str, tuple[int, str | None]]:
 def declare_quarantines(home: Home, store: Store) -> None:
     """Record the quarantine files of loads whose records do not say them."""
     with store.read() as connection:
-        known = quarantines(connection)
+        known = read_quarantines(connection)
     drafts = []
     for load, (_, digest) in known.items():
         path = home.history / load / QUARANTINE_FILE

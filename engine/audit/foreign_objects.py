@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, MetaData, UniqueConstraint
 
 from engine.audit.verification import JournalFault
-from engine.storage.database import fetch
+from engine.storage.database import fetch_rows
 
-Named = tuple[str, str]
+NamedObject = tuple[str, str]
 """(kind, name)."""
 FOREIGN, MISSING = "foreign_object", "missing_object"
 """Rules of the faults."""
@@ -49,11 +49,11 @@ JOIN pg_class p ON p.oid = i.inhparent WHERE p.relnamespace IN (SELECT oid FROM 
 """
 
 
-def object_faults(connection: Connection, metadata: MetaData) -> Iterator[JournalFault]:
+def find_object_faults(connection: Connection, metadata: MetaData) -> Iterator[JournalFault]:
     """Yield every object that is not ours, and every table and index of ours that is not there."""
     is_sqlite = connection.dialect.name == "sqlite"
     present = {
-        (kind, name) for kind, name in fetch(connection, _SQLITE if is_sqlite else _POSTGRESQL)
+        (kind, name) for kind, name in fetch_rows(connection, _SQLITE if is_sqlite else _POSTGRESQL)
     }
     expected = _list_declared(metadata)
     allowed = expected | {("table", _MIGRATIONS)}
@@ -65,14 +65,14 @@ def object_faults(connection: Connection, metadata: MetaData) -> Iterator[Journa
         yield JournalFault(0, MISSING, f"{kind} {name} is gone")
 
 
-def _list_declared(metadata: MetaData) -> set[Named]:
+def _list_declared(metadata: MetaData) -> set[NamedObject]:
     tables = {("table", table.name) for table in metadata.tables.values()}
     return tables | {
         ("index", str(index.name)) for table in metadata.tables.values() for index in table.indexes
     }
 
 
-def _constraints(metadata: MetaData) -> set[Named]:
+def _constraints(metadata: MetaData) -> set[NamedObject]:
     """Return the indexes that PostgreSQL keeps for keys and unique constraints."""
     own = {("index", "alembic_version_pkc")}
     for table in metadata.tables.values():

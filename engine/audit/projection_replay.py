@@ -26,7 +26,7 @@ from engine.journal.hash_chain import leaf_of
 from engine.journal.journal import BODIES
 from engine.journal.protocols import Projection
 from engine.queue.queue import DECISION
-from engine.storage.database import METADATA, add
+from engine.storage.database import METADATA, insert_rows
 
 AT_ONCE = 1_000
 """Records that are applied together."""
@@ -45,7 +45,7 @@ _RECORDS = (
 
 
 @contextmanager
-def scratch() -> Iterator[Connection]:
+def open_scratch_store() -> Iterator[Connection]:
     """Hold a temporary SQLite database with every table, empty; it is gone afterwards."""
     with TemporaryDirectory(prefix="darvoza-replay-") as folder:
         engine = create_engine(f"sqlite:///{Path(folder) / 'replay.sqlite'}")
@@ -109,7 +109,7 @@ class Replay:
             with target.begin_nested():
                 decided = [row for _, row in batch if row.kind == DECISION]
                 if decided:  # some projections look up what an earlier decision was about
-                    add(target, BODIES, [(row.seq, row.salt, row.body) for row in decided])
+                    insert_rows(target, BODIES, [(row.seq, row.salt, row.body) for row in decided])
                 pairs = [pair for pair, _ in batch]
                 for projection in self.projections:
                     projection.apply(target, pairs)

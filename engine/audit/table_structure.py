@@ -29,7 +29,7 @@ from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import TypeEngine
 
 from engine.audit.verification import JournalFault
-from engine.storage.database import fetch
+from engine.storage.database import fetch_rows
 
 ALTERED = "altered_table"
 """Rule of the faults."""
@@ -47,14 +47,17 @@ WHERE relname = ? AND relnamespace = current_schema()::regnamespace
 """
 
 
-def structure_faults(connection: Connection, metadata: MetaData) -> Iterator[JournalFault]:
+def find_structure_faults(connection: Connection, metadata: MetaData) -> Iterator[JournalFault]:
     """Yield every part of a table that is not as declared; tables that are gone are passed over."""
     inspector = inspect(connection)
     present = frozenset(inspector.get_table_names())
     for table in sorted(metadata.tables.values(), key=lambda table: table.name):
         if table.name not in present:
             continue
-        found, declared = _found(connection, inspector, table), _declared(connection, table)
+        found, declared = (
+            _inspect_table(connection, inspector, table),
+            _describe_table(connection, table),
+        )
         for part in sorted(found.keys() | declared.keys()):
             is_index = part.startswith("index ")  # one too many or too few is a fault of its own
             if is_index and not (part in found and part in declared):
@@ -63,7 +66,7 @@ def structure_faults(connection: Connection, metadata: MetaData) -> Iterator[Jou
                 yield JournalFault(0, ALTERED, f"{table.name}, {part}: not as declared", table.name)
 
 
-def _found(connection: Connection, inspector: Inspector, table: Table) -> Structure:
+def _inspect_table(connection: Connection, inspector: Inspector, table: Table) -> Structure:
     name = table.name
     uniques = inspector.get_unique_constraints(name)
     indexes = [one for one in inspector.get_indexes(name) if "duplicates_constraint" not in one]
@@ -78,7 +81,7 @@ def _found(connection: Connection, inspector: Inspector, table: Table) -> Struct
     }
 
 
-def _declared(connection: Connection, table: Table) -> Structure:
+def _describe_table(connection: Connection, table: Table) -> Structure:
     dialect = connection.dialect
     uniques = [one for one in table.constraints if isinstance(one, UniqueConstraint)]
     columns = {
@@ -138,8 +141,8 @@ def _index(known: Mapping[str, Any]) -> object:
 
 def _clauses(connection: Connection, name: str) -> object:
     if connection.dialect.name == "sqlite":
-        return _words(fetch(connection, _SQLITE, [name])[0][0])
-    return tuple(map(bool, fetch(connection, _POSTGRESQL, [name])[0]))
+        return _words(fetch_rows(connection, _SQLITE, [name])[0][0])
+    return tuple(map(bool, fetch_rows(connection, _POSTGRESQL, [name])[0]))
 
 
 def _words(sql: str) -> Counter[str]:

@@ -17,8 +17,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, Row, column, select, table
 
-from engine.audit.draw_verification import Draws
-from engine.audit.erasures import erasure_fault, find_mismatches, read_erasure
+from engine.audit.draw_verification import DrawVerifier
+from engine.audit.erasures import find_erasure_fault, find_mismatches, read_erasure
 from engine.journal.hash_chain import GENESIS, SALT_BYTES, chain_of, leaf_of
 from engine.journal.journal import ERASURE
 from engine.journal.receipts import Receipt, is_signed, key_id_of
@@ -104,10 +104,10 @@ def verify(
     Raises ``StoreUnavailableError`` where a record is too spoilt for the store to hand out.
     """
     with store.read() as connection:
-        return check(connection, receipts, public_key=public_key)
+        return verify_snapshot(connection, receipts, public_key=public_key)
 
 
-def check(
+def verify_snapshot(
     connection: Connection,
     receipts: Iterable[Receipt] = (),
     *,
@@ -122,11 +122,11 @@ def check(
     names = connection.scalars(select(_IDENTITY.c.journal_id)).all()
     journal_id = names[0] if names else ""
     erasures = read_erasures(connection, journal_id, public_key)
-    walk = _Walk(journal_id, erasures.named)
+    walk = _ChainWalk(journal_id, erasures.named)
     if after:
         walk.begin(connection, after)
-    held = _Held(connection, walk.journal_id, public_key)
-    draws = Draws()
+    held = _ReceiptVerifier(connection, walk.journal_id, public_key)
+    draws = DrawVerifier()
     found, faults = 0, []
     for fault in chain(
         _identity(names),
@@ -186,7 +186,7 @@ def read_erasures(
         except (TypeError, ValueError, RecursionError):
             faults.append(JournalFault(seq, "erasure", "it is not signed, so it erases nothing"))
             continue
-        why = erasure_fault(erasure, seq, journal_id=journal_id, key=key)
+        why = find_erasure_fault(erasure, seq, journal_id=journal_id, key=key)
         if why is None and find_mismatches(erasure, _leaves(connection, erasure.leaves)):
             why = "names a record that has another leaf, or that is an erasure itself"
         if why is not None:
@@ -211,7 +211,7 @@ def _stream_rows(connection: Connection, query: Any) -> Iterator[Row[Any]]:
 
 
 @dataclass(slots=True)
-class _Walk:
+class _ChainWalk:
     """Where the walk stands: what the record before this one left."""
 
     journal_id: str
@@ -257,7 +257,7 @@ class _Walk:
                 yield JournalFault(
                     row.seq, "body_missing", "no body, and no signed erasure names it"
                 )
-        elif not _fits(row):
+        elif not _matches_leaf(row):
             yield JournalFault(row.seq, "leaf", "the body is not the recorded one")
 
     def _chain(self, row: Row[Any]) -> Iterator[JournalFault]:
@@ -283,14 +283,14 @@ class _Walk:
         self.chain = row.chain  # as it stands: one edit is one fault, not one a record after it
 
 
-def _fits(row: Row[Any]) -> bool:
+def _matches_leaf(row: Row[Any]) -> bool:
     if not isinstance(row.salt, bytes) or not isinstance(row.body, bytes):
         return False
     return len(row.salt) == SALT_BYTES and leaf_of(row.salt, row.body) == row.leaf
 
 
 @dataclass(slots=True)
-class _Held:
+class _ReceiptVerifier:
     """Receipts against the records that they name."""
 
     connection: Connection

@@ -49,7 +49,7 @@ KINDS_OF: dict[Matter, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ApprovalEvent:
     """One record about one thing."""
 
     seq: int
@@ -102,7 +102,9 @@ class ApprovalState:
         return self.sequence if waits else None
 
 
-def after(now: ApprovalState | None, event: Event, *, needs_evidence: bool) -> ApprovalState | None:
+def apply_event(
+    now: ApprovalState | None, event: ApprovalEvent, *, needs_evidence: bool
+) -> ApprovalState | None:
     """Return where it stands after a record; one that no command here writes changes nothing."""
     if now is None:
         return _enter_state(event)
@@ -115,17 +117,17 @@ def after(now: ApprovalState | None, event: Event, *, needs_evidence: bool) -> A
         return replace(
             now, leaving=PendingRetirement(event.person, event.seq, event.body.get("why", ""))
         )
-    if event.step == "left" and _meets(now, event) and _is_second(now, event.person):
+    if event.step == "left" and _addresses_pending(now, event) and _is_second(now, event.person):
         return replace(now, state="retired", sequence=event.seq, since=event.known_at, leaving=None)
     return now
 
 
-def _may_leave(now: ApprovalState, event: Event) -> bool:
+def _may_leave(now: ApprovalState, event: ApprovalEvent) -> bool:
     """Tell whether a proposal to leave is the first, or names the one whose place it takes."""
     return now.leaving is None or event.body.get("instead_of") == now.leaving.sequence
 
 
-def _enter_state(event: Event) -> ApprovalState | None:
+def _enter_state(event: ApprovalEvent) -> ApprovalState | None:
     if event.step not in ("proposed", "noticed"):
         return None
     is_notice = event.step == "noticed"
@@ -141,8 +143,8 @@ def _enter_state(event: Event) -> ApprovalState | None:
     )
 
 
-def _approve_state(now: ApprovalState, event: Event) -> ApprovalState:
-    if not _meets(now, event) or event.person == now.author or now.leaving is not None:
+def _approve_state(now: ApprovalState, event: ApprovalEvent) -> ApprovalState:
+    if not _addresses_pending(now, event) or event.person == now.author or now.leaving is not None:
         return now
     state: State = "shadow" if event.body.get("shadow") and now.state == "proposed" else "in_force"
     return replace(
@@ -155,7 +157,7 @@ def _approve_state(now: ApprovalState, event: Event) -> ApprovalState:
     )
 
 
-def _meets(now: ApprovalState, event: Event) -> bool:
+def _addresses_pending(now: ApprovalState, event: ApprovalEvent) -> bool:
     """Tell whether an approval is of what waits now: one that lost a race is of something else."""
     return now.pending is not None and event.body.get("of") == now.pending
 
@@ -165,7 +167,7 @@ def _is_second(now: ApprovalState, person: str) -> bool:
     return now.leaving is not None and person not in (now.author, now.leaving.by)
 
 
-def approval(matter: Matter, now: ApprovalState, *, by: str, shadow: bool = False) -> Draft:
+def draft_approval(matter: Matter, now: ApprovalState, *, by: str, shadow: bool = False) -> Draft:
     """Return the record of one person's approval of what waits: of entering, or of leaving.
 
     Raises ``SecondPersonError`` for the author and for whoever proposed the step, ``ConflictError``
@@ -188,7 +190,7 @@ def approval(matter: Matter, now: ApprovalState, *, by: str, shadow: bool = Fals
     return _draft(matter, "approved", now.subject, by=by, body=body)
 
 
-def leave(
+def draft_retirement(
     matter: Matter, now: ApprovalState, *, by: str, why: str, is_lapsed: bool = False
 ) -> Draft:
     """Return the record that proposes that something leaves; raises ``ConflictError``.
@@ -204,7 +206,7 @@ def leave(
     return _draft(matter, "leaving", now.subject, by=by, body=body)
 
 
-def proposal(
+def draft_proposal(
     matter: Matter,
     subject: str,
     *,
@@ -219,7 +221,7 @@ def proposal(
     return _draft(matter, step, subject, by=by, body=body, post=post)
 
 
-def evidence(
+def draft_backtest(
     matter: Matter, subject: str, *, by: str, state: State, figures: Mapping[str, Any]
 ) -> Draft:
     """Return the record that attaches a backtest."""
@@ -233,7 +235,7 @@ def _draft(
     return Draft(f"{matter}_{step}", subject, post, {"by": by} | body)
 
 
-class TwoKeysProjection:
+class DualControlProjection:
     """Keeps these records in a table, for who reads the store; they grant nothing there."""
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
@@ -258,13 +260,13 @@ class TwoKeysProjection:
             connection.execute(insert(RECORDS), rows)
 
 
-def list_touched(entries: Sequence[tuple[Entry, Draft]], matter: Matter) -> list[str]:
+def list_changed_subjects(entries: Sequence[tuple[Entry, Draft]], matter: Matter) -> list[str]:
     """Return what these records move in one matter, each once."""
     known = [entry for entry, _ in entries if entry.kind in _KINDS]
     return list(dict.fromkeys(e.subject for e in known if _KINDS[e.kind][0] == matter))
 
 
-def standings(
+def read_approval_states(
     connection: Connection, matter: Matter, subject: str | None = None
 ) -> dict[str, ApprovalState]:
     """Return where everything of one matter stands, or one thing, as the journal states it."""
@@ -278,18 +280,18 @@ def replay_records(records: Sequence[PowerRecord], matter: Matter) -> dict[str, 
     of which such a record speaks.
     """
     unproven = {record.subject for record in records if record.body is None}
-    events = [event_of(record) for record in records if record.subject not in unproven]
+    events = [to_event(record) for record in records if record.subject not in unproven]
     return replay(events, needs_evidence=matter == "profile")
 
 
-def event_of(record: PowerRecord) -> Event:
+def to_event(record: PowerRecord) -> ApprovalEvent:
     """Return a proven record as the event that it is."""
     body = record.body or {}
     step = _KINDS[record.kind][1]
-    return Event(record.seq, step, record.subject, str(body["by"]), record.known_at, body)
+    return ApprovalEvent(record.seq, step, record.subject, str(body["by"]), record.known_at, body)
 
 
-def tabled_standings(
+def read_tabled_states(
     connection: Connection, matter: Matter, subject: str
 ) -> dict[str, ApprovalState]:
     """Return where one thing stands as the table has it: for projections, which grant nothing."""
@@ -306,15 +308,15 @@ def tabled_standings(
         .where(columns.matter == matter, columns.subject == subject)
         .order_by(columns.seq)
     )
-    events = (Event(*row[:5], json.loads(row[5])) for row in connection.execute(query))
+    events = (ApprovalEvent(*row[:5], json.loads(row[5])) for row in connection.execute(query))
     return replay(events, needs_evidence=matter == "profile")
 
 
-def replay(events: Iterable[Event], *, needs_evidence: bool) -> dict[str, ApprovalState]:
+def replay(events: Iterable[ApprovalEvent], *, needs_evidence: bool) -> dict[str, ApprovalState]:
     """Return where everything stands after these records, in the journal's order."""
     found: dict[str, ApprovalState] = {}
     for event in events:
-        now = after(found.get(event.subject), event, needs_evidence=needs_evidence)
+        now = apply_event(found.get(event.subject), event, needs_evidence=needs_evidence)
         if now is not None:
             found[event.subject] = now
     return found
@@ -322,7 +324,7 @@ def replay(events: Iterable[Event], *, needs_evidence: bool) -> dict[str, Approv
 
 def read_approval_state(connection: Connection, matter: Matter, subject: str) -> ApprovalState:
     """Return where one thing stands; raises ``NotFoundError``."""
-    found = standings(connection, matter, subject)
+    found = read_approval_states(connection, matter, subject)
     if subject not in found:
         raise NotFoundError(matter, subject)
     return found[subject]

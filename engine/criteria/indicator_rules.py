@@ -122,7 +122,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def sentences(features: Mapping[str, float]) -> tuple[Reason, ...]:
+def explain_rules(features: Mapping[str, float]) -> tuple[Reason, ...]:
     """Return what the rules say of an arrival: those that fire first, then those that do not."""
     fired = find_firing_rules(features)
     quiet = (rule for rule in RULES if rule not in fired)
@@ -136,7 +136,7 @@ def _reason(rule: Rule, text: str, comparison: str) -> Reason:
     return Reason(rule.code, text, "indicator rule", comparison, 0.0)
 
 
-def purpose(rule: Rule) -> str:
+def draw_purpose(rule: Rule) -> str:
     """Return what this rule draws its number for."""
     return f"rule:{rule.code}"
 
@@ -149,11 +149,11 @@ def find_firing_rules(features: Mapping[str, float]) -> tuple[Rule, ...]:
 def rule_chances(features: Mapping[str, float]) -> tuple[Chance, ...]:
     """Return the chances of the rules that fire."""
     return tuple(
-        Chance(purpose(rule), rule.channel, rule.probability)
+        Chance(draw_purpose(rule), rule.channel, rule.probability)
         for rule in find_firing_rules(features)
     )
 
 
-def weight(features: Mapping[str, float]) -> float:
+def estimate_rule_risk(features: Mapping[str, float]) -> float:
     """Return a risk in [0, 1) to rank by: the probability that at least one fired rule selects."""
     return 1.0 - math.prod(1.0 - rule.probability for rule in find_firing_rules(features))

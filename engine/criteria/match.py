@@ -93,6 +93,6 @@ def _by_watchlist(match: Match) -> Reason:
 _REASON = {"profile": _by_profile, "watchlist": _by_watchlist}
 
 
-def chances(matches: Sequence[Match]) -> tuple[Chance, ...]:
+def match_chances(matches: Sequence[Match]) -> tuple[Chance, ...]:
     """Return what these matches may do to a crossing."""
     return tuple(Chance(m.purpose, Channel.of(m.channel), m.share) for m in matches)

@@ -23,11 +23,11 @@ from sqlalchemy import Column, Connection, Index, String, Table, delete, insert
 from engine.criteria.dual_control import (
     KINDS_OF,
     ApprovalState,
-    after,
-    event_of,
-    list_touched,
-    proposal,
-    tabled_standings,
+    apply_event,
+    draft_proposal,
+    list_changed_subjects,
+    read_tabled_states,
+    to_event,
 )
 from engine.criteria.match import Match
 from engine.domain.identifiers import fold, skeleton
@@ -87,7 +87,7 @@ class Notice(Record):
 
     @model_validator(mode="after")
     def _names(self) -> Self:
-        if not identifiers(self.model_dump(mode="json")):
+        if not list_identifiers(self.model_dump(mode="json")):
             raise PydanticCustomError("missing_key", "at least one identifier is needed")
         return self
 
@@ -106,23 +106,25 @@ class WatchEntry(Notice):
     note: Text | None = None
 
 
-def identifiers(content: Mapping[str, Any]) -> dict[str, str]:
+def list_identifiers(content: Mapping[str, Any]) -> dict[str, str]:
     """Return what an entry names, by kind."""
     return {kind: content[kind] for kind in NAMED if content.get(kind) is not None}
 
 
-def propose(entry: WatchEntry, entry_id: str, *, by: str, now: int) -> Draft:
+def draft_entry(entry: WatchEntry, entry_id: str, *, by: str, now: int) -> Draft:
     """Return the record that proposes an entry; raises ``RecordError`` for an expiry too far."""
-    _expiry(entry, now, LONGEST_DAYS)
+    _check_expiry(entry, now, LONGEST_DAYS)
     content = entry.model_dump(mode="json", exclude_none=True)
-    return proposal("watchlist", entry_id, by=by, content=content, post=entry.source_post or "")
+    return draft_proposal(
+        "watchlist", entry_id, by=by, content=content, post=entry.source_post or ""
+    )
 
 
-def notice(told: Notice, entry_id: str, *, by: str, now: int) -> Draft:
+def draft_notice(told: Notice, entry_id: str, *, by: str, now: int) -> Draft:
     """Return the record of a counterpart's notice, its expiry cut to 30 days."""
-    expires = min(_expiry(told, now, None), now + LONGEST_NOTICE_DAYS * DAY)
+    expires = min(_check_expiry(told, now, None), now + LONGEST_NOTICE_DAYS * DAY)
     content = told.model_dump(mode="json", exclude_none=True) | {"expiry": rfc3339(expires)}
-    return proposal(
+    return draft_proposal(
         "watchlist",
         entry_id,
         by=by,
@@ -132,12 +134,12 @@ def notice(told: Notice, entry_id: str, *, by: str, now: int) -> Draft:
     )
 
 
-def new_id() -> str:
+def new_entry_id() -> str:
     """Return an identifier for an entry: nothing in an entry names it by itself."""
     return f"watch-{secrets.token_hex(8)}"
 
 
-def _expiry(entry: Notice, now: int, most: int | None) -> int:
+def _check_expiry(entry: Notice, now: int, most: int | None) -> int:
     expires = micros(entry.expiry)
     if expires <= now:
         raise RecordError("watchlist", "expiry", "expiry", "must lie ahead")
@@ -153,7 +155,7 @@ def _key(kind: str, value: str) -> int:
 
 def _entry_keys(content: Mapping[str, Any]) -> Iterator[int]:
     """Yield what an entry is looked up by; what folds to nothing names nothing."""
-    for kind, value in identifiers(content).items():
+    for kind, value in list_identifiers(content).items():
         if kind not in CONVEYANCE:
             yield _key(kind, value)
         elif folded := fold(value):
@@ -195,21 +197,21 @@ class WatchProjection:
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write the rows of each entry that these records moved."""
-        for entry_id in list_touched(entries, "watchlist"):
+        for entry_id in list_changed_subjects(entries, "watchlist"):
             connection.execute(delete(KEYS).where(_K.entry_id == entry_id))
-            found = tabled_standings(connection, "watchlist", entry_id).get(entry_id)
+            found = read_tabled_states(connection, "watchlist", entry_id).get(entry_id)
             if found is not None and found.state == "in_force":
-                connection.execute(insert(KEYS), list(_rows(found)))
+                connection.execute(insert(KEYS), list(_key_rows(found)))
 
 
-def _rows(found: ApprovalState) -> Iterator[dict[str, Any]]:
+def _key_rows(found: ApprovalState) -> Iterator[dict[str, Any]]:
     for key in dict.fromkeys(_entry_keys(found.content)):
         yield {
             "entry_id": found.subject,
             "key": key,
             "seq": found.sequence,
             "channel": NOTICE_CHANNEL if found.is_notice else CHANNEL,
-            "expires_at": expires_at(found),
+            "expires_at": read_expiry(found),
         }
 
 
@@ -258,40 +260,41 @@ class WatchMatcher:
         if entry_id in self._unproven:
             return
         before = self._standings.get(entry_id)
-        now = after(before, event_of(record), needs_evidence=False)
+        now = apply_event(before, to_event(record), needs_evidence=False)
         if now is None:
             return
         self._standings[entry_id] = now
         if now.state == "in_force":
-            rows = list(_rows(now))
+            rows = list(_key_rows(now))
             self._keys[entry_id] = tuple(row["key"] for row in rows)
-            words = in_words(now)
+            words = describe_entry(now)
             for row in rows:
                 match = Match("watchlist", entry_id, row["seq"], row["channel"], 1.0, words=words)
                 self._entries[row["key"]][entry_id] = match, row["expires_at"]
 
 
-def expires_at(found: ApprovalState) -> int:
+def read_expiry(found: ApprovalState) -> int:
     """Return when an entry expires, UTC microseconds."""
     return micros(WatchEntry.model_validate(found.content, strict=False).expiry)
 
 
-def in_words(found: ApprovalState) -> str:
+def describe_entry(found: ApprovalState) -> str:
     """Return what an entry names, why, by whom and until when, for those who may know."""
     names = ", ".join(
-        f"{kind.replace('_', ' ')} {value}" for kind, value in identifiers(found.content).items()
+        f"{kind.replace('_', ' ')} {value}"
+        for kind, value in list_identifiers(found.content).items()
     )
-    until = moment(expires_at(found)).strftime("%Y-%m-%d %H:%M UTC")
+    until = moment(read_expiry(found)).strftime("%Y-%m-%d %H:%M UTC")
     return f"{names}; reason: {found.content['reason']}; by {found.author}; until {until}"
 
 
 def entry_as_json(found: ApprovalState, as_of: int) -> dict[str, Any]:
     """Return an entry as JSON values."""
-    expires = expires_at(found)
+    expires = read_expiry(found)
     is_over = found.state != "retired" and as_of >= expires
     return {
         "id": found.subject,
-        "names": identifiers(found.content),
+        "names": list_identifiers(found.content),
         "look_alikes": found.content.get("look_alikes", False),
         "source_post": found.content.get("source_post"),
         "reason": found.content["reason"],

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from engine.criteria.indicator_rules import rule_chances, weight
-from engine.criteria.match import Match, chances, explain_matches
+from engine.criteria.indicator_rules import estimate_rule_risk, rule_chances
+from engine.criteria.match import Match, explain_matches, match_chances
 from engine.decision.inspection_minutes import Minutes, place_of
 from engine.decision.placement import FIRST_VERSION, MeritPeers, drawn_merit, purpose_of
 from engine.domain.records import Arrival
@@ -184,9 +184,9 @@ def decide(inputs: Inputs, seen: ScoredArrival) -> Decision:
             inputs.trial, seen.other, picked, policy=policy, draws=inputs.draws
         )
     changed = (Chance(AMENDED, Channel.YELLOW, AMENDED_SHARE),) if inputs.amendment else ()
-    chosen = (*picked, *chances(inputs.matches), *changed)
+    chosen = (*picked, *match_chances(inputs.matches), *changed)
     selection = select((*chosen, lot(policy)), inputs.draws)
-    merit = weight(seen.features) if value is None else value
+    merit = estimate_rule_risk(seen.features) if value is None else value
     return Decision(
         decision_id=inputs.decision_id,
         crossing_id=crossing.crossing_id,

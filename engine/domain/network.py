@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from engine.domain.records import Country, PostCode, Record
-from engine.domain.validation import faults
+from engine.domain.validation import list_faults
 from engine.errors import HomeError, InputError, UnknownPostError
 
 
@@ -70,7 +70,7 @@ def read_network(path: Path, *, text: str | None = None) -> Network:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(path.name, f"not a TOML file: {error}") from None
     except ValidationError as error:
-        where, rule, why = faults(error)[0]
+        where, rule, why = list_faults(error)[0]
         raise InputError(path.name, f"{'.'.join(map(str, where))}: {why} ({rule})") from None
     return Network(MappingProxyType(_pair_posts(path, found.posts)), found.synthetic)
 

@@ -34,7 +34,7 @@ def rule_of(kind: str) -> str:
     return RULES.get(kind, kind)
 
 
-def faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str, str]]:
+def list_faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str, str]]:
     """Return where, which rule and why for each fault, without ever repeating the value.
 
     A rule between fields names the one at fault as ``field`` of its context.

@@ -74,7 +74,7 @@ class Reading:
         return self.ahead != 0
 
 
-class HeldClock:
+class AnchoredClock:
     """Reads the time for one journal; a thread may read while another does."""
 
     def __init__(self) -> None:
@@ -144,7 +144,7 @@ class ClockProjection:
                 connection.execute(insert(ANCHORS), [row | {"boot_id": boot_id()}])
 
 
-def acceptance(reading: Reading, *, by: str, why: str) -> "Draft":
+def draft_acceptance(reading: Reading, *, by: str, why: str) -> "Draft":
     """Return the record by which a person accepts the wall clock."""
     from engine.journal.entries import Draft
 

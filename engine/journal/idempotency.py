@@ -15,7 +15,7 @@ from sqlalchemy import Column, Connection, LargeBinary, String, Table
 from engine.domain.records import Record
 from engine.errors import ConflictError
 from engine.journal.entries import Draft, Entry
-from engine.storage.database import METADATA, Int64, add, fetch_among
+from engine.storage.database import METADATA, Int64, fetch_rows_among, insert_rows
 
 ANSWERS = Table(
     "answers",
@@ -97,7 +97,9 @@ def seizure_name(seizure_id: str) -> str:
 
 def find_holders(connection: Connection, names: Iterable[str]) -> dict[str, ClaimHolder]:
     """Return what took these names, by name."""
-    return {row[0]: ClaimHolder(*row) for row in fetch_among(connection, _TAKEN, [*set(names)])}
+    return {
+        row[0]: ClaimHolder(*row) for row in fetch_rows_among(connection, _TAKEN, [*set(names)])
+    }
 
 
 _TAKEN = "SELECT name, post, kind, fingerprint, seq FROM answers WHERE name"
@@ -134,4 +136,4 @@ class AnswerProjection:
             for name in draft.body["claim"]["names"]
         ]
         if rows:
-            add(connection, ANSWERS, rows)
+            insert_rows(connection, ANSWERS, rows)

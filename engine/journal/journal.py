@@ -25,10 +25,17 @@ from sqlalchemy import (
 
 from engine.domain.time_units import SECOND, SystemClock
 from engine.errors import NotFoundError, StoreUnavailableError
-from engine.journal.clock import HeldClock, Reading
+from engine.journal.clock import AnchoredClock, Reading
 from engine.journal.entries import Draft, Entry, Head
 from engine.journal.hash_chain import GENESIS, canonical, chain_of, leaf_of, new_salt
-from engine.storage.database import METADATA, CommitUnknownError, Int64, Store, add, fetch
+from engine.storage.database import (
+    METADATA,
+    CommitUnknownError,
+    Int64,
+    Store,
+    fetch_rows,
+    insert_rows,
+)
 
 if TYPE_CHECKING:  # the ports speak of drafts and entries
     from engine.journal.protocols import Clock, Projection
@@ -99,7 +106,7 @@ class Journal:
         """
         self._store = store
         self._projections = tuple(projections)
-        self._held = HeldClock() if clock is None and is_held else None
+        self._held = AnchoredClock() if clock is None and is_held else None
         self._clock = clock or (SystemClock() if store.dialect == "sqlite" else None)
         self._look = _LOOK.format(now="0" if self._clock else _POSTGRES_NOW)
 
@@ -189,7 +196,7 @@ class Journal:
 
     def _head(self, connection: Connection) -> tuple[Head, int]:
         """Return the head, and what the clock says that goes with this store."""
-        found = fetch(connection, self._look)
+        found = fetch_rows(connection, self._look)
         if not found:
             raise StoreUnavailableError("it holds no journal yet")
         journal_id, seq, known_at, chain, now = found[0]
@@ -204,8 +211,8 @@ class Journal:
         self, connection: Connection, entries: list[Entry], sealed: "list[_SealedBody]"
     ) -> None:
         both = list(zip(entries, sealed, strict=True))
-        add(connection, BODIES, [(entry.seq, seal.salt, seal.body) for entry, seal in both])
-        add(connection, JOURNAL, [_record(entry, seal.draft) for entry, seal in both])
+        insert_rows(connection, BODIES, [(entry.seq, seal.salt, seal.body) for entry, seal in both])
+        insert_rows(connection, JOURNAL, [_record(entry, seal.draft) for entry, seal in both])
         pairs = [(entry, seal.draft) for entry, seal in both]
         for projection in self._projections:
             projection.apply(connection, pairs)

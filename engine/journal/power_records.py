@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Index, text
 
 from engine.journal.hash_chain import GENESIS, chain_of, leaf_of
 from engine.journal.journal import JOURNAL
-from engine.storage.database import fetch
+from engine.storage.database import fetch_rows
 
 KINDS = (
     "credentials_adopted",
@@ -98,40 +98,40 @@ def read_records(
     if subject is not None:
         where, asked = f"{where} AND j.subject = ?", [after, subject]
     # Sorted here: asked for an order, SQLite walks the whole journal instead of the index.
-    rows = sorted(fetch(connection, f"{_SELECT}{where}", asked), key=itemgetter(0))
+    rows = sorted(fetch_rows(connection, f"{_SELECT}{where}", asked), key=itemgetter(0))
     return [_record(row) for row in rows]
 
 
 def read_record(connection: Connection, seq: int) -> PowerRecord | None:
     """Return one record of any kind, None where there is none."""
-    rows = fetch(connection, f"{_SELECT}j.seq = ?", [seq])
+    rows = fetch_rows(connection, f"{_SELECT}j.seq = ?", [seq])
     return _record(rows[0]) if rows else None
 
 
-def are_there_new(connection: Connection, kinds: Sequence[str], *, after: int) -> bool:
+def has_new_records(connection: Connection, kinds: Sequence[str], *, after: int) -> bool:
     """Tell whether records of some kinds were added; some microseconds where none was."""
     where = f"{PREDICATE} AND {_among(kinds)} AND seq > ?"
-    return bool(fetch(connection, f"SELECT 1 FROM journal WHERE {where} LIMIT 1", [after]))  # noqa: S608
+    return bool(fetch_rows(connection, f"SELECT 1 FROM journal WHERE {where} LIMIT 1", [after]))  # noqa: S608
 
 
-def last_of(connection: Connection, kind: str) -> int | None:
+def find_last_sequence(connection: Connection, kind: str) -> int | None:
     """Return the number of the last record of a kind, None where there is none."""
     where = f"{PREDICATE} AND {_among((kind,))}"
     query = f"SELECT seq FROM journal WHERE {where} ORDER BY seq DESC LIMIT 1"  # noqa: S608
-    rows = fetch(connection, query)
+    rows = fetch_rows(connection, query)
     return rows[0][0] if rows else None
 
 
-def first_since(connection: Connection, known_at: int) -> int:
+def find_first_sequence(connection: Connection, known_at: int) -> int:
     """Return the number of the first record known since an instant, 0 where there is none."""
     query = "SELECT min(seq) FROM journal WHERE known_at >= ?"
-    found = fetch(connection, query, [known_at])
+    found = fetch_rows(connection, query, [known_at])
     return found[0][0] or 0
 
 
-def last_known_at(connection: Connection) -> int:
+def read_last_known_at(connection: Connection) -> int:
     """Return when the last record became known, 0 where there is none: microseconds."""
-    return fetch(connection, "SELECT max(known_at) FROM journal")[0][0] or 0
+    return fetch_rows(connection, "SELECT max(known_at) FROM journal")[0][0] or 0
 
 
 class RecordTail:
@@ -143,7 +143,7 @@ class RecordTail:
 
     def read_new(self, connection: Connection) -> list[PowerRecord]:
         """Return what was added since the last look; empty for an older snapshot."""
-        if not are_there_new(connection, self._kinds, after=self._last):
+        if not has_new_records(connection, self._kinds, after=self._last):
             return []
         found = read_records(connection, self._kinds, after=self._last)
         self._last = found[-1].seq

@@ -33,7 +33,7 @@ from engine.domain.time_units import DAY
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import BODIES
 from engine.queue.queue import DECISION, DECISIONS
-from engine.storage.database import METADATA, Int64, add
+from engine.storage.database import METADATA, Int64, insert_rows
 
 CROSSING = "crossing"
 TRANSIT = 3 * DAY
@@ -127,7 +127,7 @@ class MirrorProjection:
             if kind != "plate"  # the queue knows it by that
         ]
         if rows:
-            add(connection, MATCHES, rows)
+            insert_rows(connection, MATCHES, rows)
         for entry, draft in entries:
             if entry.kind == CROSSING:
                 self._hold(connection, entry, draft.body["arrival"])

@@ -39,7 +39,7 @@ from engine.journal.journal import JOURNAL
 from engine.journal.power_records import read_record
 from engine.queue.referrals import answered_by
 from engine.selection.policy import INSPECTED, Channel
-from engine.storage.database import METADATA, Int64, add, fetch
+from engine.storage.database import METADATA, Int64, fetch_rows, insert_rows
 
 DECISIONS = Table(
     "decisions",
@@ -151,7 +151,7 @@ def ranks(decisions: Sequence[Decision], waiting: Callable[[str], Sequence[int]]
 
 def waiting_at_posts(connection: Connection, *, as_of: int) -> dict[str, int]:
     """Return how many vehicles wait at each post where any does."""
-    return dict(fetch(connection, _WAITING_ANYWHERE, [as_of - DAY]))
+    return dict(fetch_rows(connection, _WAITING_ANYWHERE, [as_of - DAY]))
 
 
 _WAITING_ANYWHERE = (
@@ -271,7 +271,7 @@ def merits_of_scored(
     if model_version is None:
         return ()
     asked = [post, int(channel), vehicle_class, model_version, most]
-    return tuple(sorted(merit for (merit,) in fetch(connection, _LAST_SCORED, asked)))
+    return tuple(sorted(merit for (merit,) in fetch_rows(connection, _LAST_SCORED, asked)))
 
 
 _LAST_SCORED = (
@@ -289,7 +289,7 @@ class QueueProjection:
             (entry, draft.body["queue"]) for entry, draft in entries if entry.kind == DECISION
         ]
         if decided:
-            add(connection, DECISIONS, [_row(entry, where) for entry, where in decided])
+            insert_rows(connection, DECISIONS, [_row(entry, where) for entry, where in decided])
         again = [
             {"crossing": where["crossing_id"], "newest": entry.seq}
             for entry, where in decided

@@ -17,7 +17,7 @@ from engine.decision.inspection_minutes import lesson_of, teach
 from engine.domain.records import Identifier, Method, Record
 from engine.journal.entries import Draft, Entry
 from engine.queue.queue import INSPECTION
-from engine.storage.database import METADATA, Int64, fetch
+from engine.storage.database import METADATA, Int64, fetch_rows
 
 ROSTER = "roster"
 """Kind of the record that puts one."""
@@ -68,7 +68,7 @@ class Hands:
 
 def roster(connection: Connection, post: str, otherwise: Mapping[str, float]) -> Hands:
     """Return the roster of a post, or else the minutes that the network file says."""
-    rows = fetch(connection, _OF_POST, [post])
+    rows = fetch_rows(connection, _OF_POST, [post])
     if not rows:
         return Hands(otherwise)
     return Hands({method: minutes for method, minutes, _ in rows}, tuple(json.loads(rows[0][2])))

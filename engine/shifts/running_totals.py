@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from engine.domain.time_units import DAY
 from engine.journal.journal import TICK
 from engine.queue.queue import DECISION, EXPIRED
-from engine.storage.database import fetch
+from engine.storage.database import fetch_rows
 
 MOST = 10_000
 """Records since the last snapshot from which on reading anew is quicker than catching up."""
@@ -34,7 +34,7 @@ class Picks(NamedTuple):
 
 def picks(snapshot: Connection, post: str, since: int) -> list[Picks]:
     """Return what was decided at a post from then on (UTC microseconds), added up."""
-    return [Picks(*row) for row in fetch(snapshot, _PICKS, (post, since))]
+    return [Picks(*row) for row in fetch_rows(snapshot, _PICKS, (post, since))]
 
 
 _PICKS = (
@@ -122,7 +122,7 @@ class Tally:
         """Return the decisions since the last snapshot; None where more than that has changed."""
         if head - self._seq > MOST:
             return None
-        found = [_Decided(*row) for row in fetch(snapshot, _RECORDED, (self._seq,))]
+        found = [_Decided(*row) for row in fetch_rows(snapshot, _RECORDED, (self._seq,))]
         if not all(one.moves_nothing for one in found):
             return None
         return [one for one in found if one.kind == DECISION]
@@ -147,7 +147,7 @@ class Tally:
         since = as_of - DAY
         line = self._lines.get(post)
         if line is None:
-            waits = fetch(snapshot, _WAITING, (post, since))
+            waits = fetch_rows(snapshot, _WAITING, (post, since))
             line = _Line([place for _, place in waits], deque(sorted(waits)))
             self._lines[post] = line
         line.leave(since)

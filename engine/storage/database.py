@@ -167,7 +167,7 @@ class Store:
             event.listen(left, "checkin", _close)
 
 
-def fetch(
+def fetch_rows(
     connection: Connection, sql: str, parameters: Sequence[object] = ()
 ) -> list[tuple[Any, ...]]:
     """Return what a statement in the store's own words finds, asked of the driver itself.
@@ -183,21 +183,21 @@ def fetch(
     return rows
 
 
-def fetch_among(
+def fetch_rows_among(
     connection: Connection, sql: str, values: Sequence[object]
 ) -> list[tuple[Any, ...]]:
     """Return what a statement finds whose last word is a column that is one of these values."""
     if connection.dialect.name == "sqlite":
-        return fetch(connection, f"{sql} IN ({', '.join('?' * len(values))})", values)
-    return fetch(connection, f"{sql} = ANY(?)", [list(values)])
+        return fetch_rows(connection, f"{sql} IN ({', '.join('?' * len(values))})", values)
+    return fetch_rows(connection, f"{sql} = ANY(?)", [list(values)])
 
 
-def add(connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
     """Insert rows, each with a value for every column in order, on the driver itself."""
-    put(connection, _insert(table, connection.dialect.name), rows)
+    execute_many(connection, _insert(table, connection.dialect.name), rows)
 
 
-def put(connection: Connection, sql: str, rows: Sequence[Sequence[object]]) -> None:
+def execute_many(connection: Connection, sql: str, rows: Sequence[Sequence[object]]) -> None:
     """Run a statement that finds nothing once for each row, on the driver itself."""
     try:
         _cursor(connection).executemany(sql, rows)
@@ -325,6 +325,6 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
 
-def slices(seqs: Sequence[int], size: int) -> Iterable[Sequence[int]]:
+def split_in_slices(seqs: Sequence[int], size: int) -> Iterable[Sequence[int]]:
     """Yield a list in parts: a statement takes only so many parameters."""
     return (seqs[start : start + size] for start in range(0, len(seqs), size))

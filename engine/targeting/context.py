@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.criteria.indicator_rules import RULES, RULES_VERSION, purpose
-from engine.criteria.indicator_rules import sentences as rule_sentences
+from engine.criteria.indicator_rules import RULES, RULES_VERSION, draw_purpose
+from engine.criteria.indicator_rules import explain_rules as rule_sentences
 from engine.criteria.match import Match, Matcher
 from engine.decision.decision import (
     AMENDED,
@@ -40,7 +40,7 @@ from engine.targeting.amendments import AmendedDecision
 
 BY_MODEL = (RANDOM, SCORE, PLACE, PLACE_AMENDED)
 """What an arrival draws a number for, whether it is needed or not."""
-BY_RULES = (RANDOM, PLACE, PLACE_AMENDED, *map(purpose, RULES))
+BY_RULES = (RANDOM, PLACE, PLACE_AMENDED, *map(draw_purpose, RULES))
 """The same without a model."""
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 
 from engine.domain.time_units import DAY
 from engine.journal.entries import Draft, Entry
-from engine.storage.database import METADATA, Store, fetch
+from engine.storage.database import METADATA, Store, fetch_rows
 from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
 from experiments.support.postgres import Cluster
 from experiments.synthetic.records.writer import write
@@ -130,7 +130,7 @@ def _postgresql(store: Store, log: EncodedHistory, plan: Plan) -> list[Row]:
 
         def ones() -> None:
             for _ in wanted:
-                fetch(connection, "SELECT 1")
+                fetch_rows(connection, "SELECT 1")
 
         contestants = {
             "ours": asking(wanted),

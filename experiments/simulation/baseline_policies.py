@@ -7,7 +7,7 @@ the historical officers do.
 
 import numpy as np
 
-from engine.criteria.indicator_rules import weight
+from engine.criteria.indicator_rules import estimate_rule_risk
 from experiments.simulation.capacity_allocation import Place
 from experiments.simulation.incremental_features import WorldRecords
 from experiments.simulation.world_setup import Setting
@@ -131,7 +131,9 @@ class Profiles(Seeing):
 def profile_weights(names: tuple[str, ...], values: Rows) -> Floats:
     """Return the probability that at least one profile selects each row of features."""
     known = {name: values[:, at] for at, name in enumerate(names)}
-    rules = np.array([weight(dict(zip(names, row, strict=True))) for row in values.tolist()])
+    rules = np.array(
+        [estimate_rule_risk(dict(zip(names, row, strict=True))) for row in values.tolist()]
+    )
     dear = known["duty_rate"] > 0.12
     listed = np.zeros(len(values), np.bool_)
     for who in ("plate", "driver", "carrier", "consignee", "declarant"):

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from engine.domain.records import Record
 from engine.domain.time_units import micros
-from engine.domain.validation import faults
+from engine.domain.validation import list_faults
 from features.history.tables import MODELS, SCHEMAS, bare
 from features.intake.file_reader import FileRows, Progress, RowFault, layout
 
@@ -146,7 +146,7 @@ def read_part(
 
 def fault(file: str, line: int, *, error: ValidationError, cells: dict[str, Any]) -> RowFault:
     """Return the first fault of a row, in the order of the record's fields."""
-    where, rule, message = faults(error)[0]
+    where, rule, message = list_faults(error)[0]
     field = str(where[0])
     if _UNDECODED.search(str(cells.get(field, ""))):
         return RowFault(file, line, field, "bad_encoding", "holds bytes that are not UTF-8")

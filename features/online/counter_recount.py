@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection, Table, delete, insert
 
-from engine.audit.file_anchors import HISTORY, bodies, declared_networks, network_of
+from engine.audit.file_anchors import HISTORY, bodies, parse_network, read_declared_networks
 from engine.decision.inspection_minutes import ACT_MINUTES, lesson_of, taught_anew, teach
 from engine.domain.network import Network
 from engine.errors import RiskError
@@ -53,7 +53,7 @@ class Recount:
         opened = list(bodies(self.live, HISTORY))
         self._last: tuple[int, Mapping[str, Any]] = opened[-1] if opened else (0, {})
         self._loads = {body["load"] for _, body in opened if isinstance(body.get("load"), str)}
-        self._declared = declared_networks(self.live)
+        self._declared = read_declared_networks(self.live)
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Replace what the last load replaced; earlier ones leave nothing behind."""
@@ -101,13 +101,13 @@ class Recount:
         found = read_event_log(self.home, self.live, only=self._loads, upto=upto)
         if not self._declared:
             return found
-        return replace(found, network=network_of(self._declared[-1].text))
+        return replace(found, network=parse_network(self._declared[-1].text))
 
     def _has_other_pairs(self) -> bool:
         """Tell whether posts were paired otherwise since the counters were last filled."""
         before = [one for one in self._declared if one.seq <= self._last[0]][-1:]
         since = [one for one in self._declared if one.seq > self._last[0]]
-        pairs = [_pairs(network_of(one.text)) for one in (*before, *since)]
+        pairs = [_pairs(parse_network(one.text)) for one in (*before, *since)]
         return any(one != pairs[0] for one in pairs)
 
 

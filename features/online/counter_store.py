@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Column, Connection, Integer, LargeBinary, PrimaryKeyConstraint, Table
 
-from engine.storage.database import METADATA, Int64, add, fetch, put
+from engine.storage.database import METADATA, Int64, execute_many, fetch_rows, insert_rows
 from features.catalogue.event_streams import CROSSINGS
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER, Floats
@@ -73,10 +73,10 @@ def _latest(connection: Connection, flat: list[int]) -> list[Found]:
     if not flat:
         return []
     if connection.dialect.name != "sqlite":
-        return fetch(connection, _POSTGRESQL, [_array(flat[place::3]) for place in range(3)])
+        return fetch_rows(connection, _POSTGRESQL, [_array(flat[place::3]) for place in range(3)])
     size = len(flat) // 3
     spare = -size % _STEP  # filled up with nobody: to bind NULL takes longer than to seek in vain
-    rows = fetch(connection, _shape_query(_SQLITE, size + spare), flat + [0] * (3 * spare))
+    rows = fetch_rows(connection, _shape_query(_SQLITE, size + spare), flat + [0] * (3 * spare))
     return rows[:size]
 
 
@@ -259,10 +259,10 @@ def insert(connection: Connection, rows: Iterable[Row]) -> None:
     pending = iter(rows)
     while chunk := list(islice(pending, _CHUNK)):
         if connection.dialect.name == "sqlite":
-            add(connection, COUNTERS, chunk)
+            insert_rows(connection, COUNTERS, chunk)
         else:
             *numbers, states = map(list, zip(*chunk, strict=True))
-            put(connection, _INSERT, [[*map(_array, numbers), states]])
+            execute_many(connection, _INSERT, [[*map(_array, numbers), states]])
 
 
 def copy(connection: Connection, rows: Iterable[Row]) -> None:

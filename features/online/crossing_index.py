@@ -26,7 +26,7 @@ from engine.domain.identifiers import fold
 from engine.domain.records import Seizure
 from engine.domain.time_units import DAY, micros
 from engine.errors import StoreUnavailableError
-from engine.storage.database import METADATA, Int64, fetch
+from engine.storage.database import METADATA, Int64, fetch_rows
 from features.catalogue.encoder import key
 from features.catalogue.event_measures import GRAMS_MOST, Label, vehicle
 from features.catalogue.spec import Floats
@@ -171,7 +171,7 @@ def epoch(connection: Connection, definitions: str) -> str:
 
     Raises ``StoreUnavailableError`` where they were filled for other definitions.
     """
-    for found, serves in fetch(connection, _LOOK):
+    for found, serves in fetch_rows(connection, _LOOK):
         if serves != definitions:
             raise StoreUnavailableError("its counters serve other feature definitions")
         return str(found)
@@ -180,4 +180,4 @@ def epoch(connection: Connection, definitions: str) -> str:
 
 def is_current(connection: Connection, history: str, definitions: str) -> bool:
     """Tell whether the counters started from this history and serve these definitions."""
-    return fetch(connection, _LOOK) == [(history, definitions)]
+    return fetch_rows(connection, _LOOK) == [(history, definitions)]

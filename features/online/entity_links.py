@@ -10,7 +10,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, bindparam, select
 
-from engine.storage.database import add
+from engine.storage.database import insert_rows
 from features.catalogue.plan import Plan
 from features.catalogue.spec import FAN_OUT, Link
 from features.online.crossing_index import LINKS
@@ -70,4 +70,4 @@ def keep(connection: Connection, rows: Iterable[Row]) -> None:
     """Keep new links."""
     pending = iter(rows)
     while chunk := list(islice(pending, 50_000)):
-        add(connection, LINKS, chunk)
+        insert_rows(connection, LINKS, chunk)

@@ -19,8 +19,8 @@ from engine.audit.file_anchors import (
     QUARANTINE_FILE,
     bodies,
     file_digest,
-    links_under,
-    quarantines,
+    find_links,
+    read_quarantines,
 )
 from engine.audit.verification import JournalFault
 from engine.storage.home import Home
@@ -46,7 +46,7 @@ def begun(connection: Connection) -> frozenset[str]:
 
 def history_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     """Yield each load that is gone or changed, and each that the journal does not know."""
-    yield from links_under(home.history)
+    yield from find_links(home.history)
     known, started = read_anchors(connection), begun(connection)
     for digest, seq in known.items():
         if not is_intact(home, digest):
@@ -60,7 +60,7 @@ def history_faults(home: Home, connection: Connection) -> Iterator[JournalFault]
 
 
 def _quarantine_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
-    for load, (seq, digest) in quarantines(connection).items():
+    for load, (seq, digest) in read_quarantines(connection).items():
         path = home.history / load / QUARANTINE_FILE
         if digest is None or path.is_symlink():
             continue
@@ -79,6 +79,6 @@ def history_notes(home: Home, connection: Connection) -> Iterator[str]:
     if home.history.is_dir():
         for path in sorted(home.history.glob(".load-*")):
             yield f"{path.name}: left by a load that was stopped; the next load removes it"
-    for load, (_, kept) in quarantines(connection).items():
+    for load, (_, kept) in read_quarantines(connection).items():
         if kept is None:
             yield f"load {load}: its {QUARANTINE_FILE} is not anchored; the next start does it"

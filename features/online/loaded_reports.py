@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Column, Connection, String, Table, delete
 
-from engine.storage.database import METADATA, add, fetch
+from engine.storage.database import METADATA, fetch_rows, insert_rows
 
 LOADED = Table("loaded_reports", METADATA, Column("name", String, primary_key=True))
 """The names of the acts and seizures that the counters started from."""
@@ -17,9 +17,9 @@ LOADED = Table("loaded_reports", METADATA, Column("name", String, primary_key=Tr
 def keep(connection: Connection, names: Sequence[str]) -> None:
     """Replace the names by those of a history, inside one writer's transaction."""
     connection.execute(delete(LOADED))
-    add(connection, LOADED, [(name,) for name in names])
+    insert_rows(connection, LOADED, [(name,) for name in names])
 
 
 def holds(connection: Connection, name: str) -> bool:
     """Tell whether the history that the counters started from holds this act or seizure."""
-    return bool(fetch(connection, "SELECT 1 FROM loaded_reports WHERE name = ?", [name]))
+    return bool(fetch_rows(connection, "SELECT 1 FROM loaded_reports WHERE name = ?", [name]))

@@ -14,7 +14,7 @@ from engine.domain.records import Arrival, Crossing, Declaration, Inspection, Se
 from engine.domain.time_units import micros
 from engine.ports import FeatureRows
 from engine.search_orders.search_order import SearchCounts
-from engine.storage.database import fetch
+from engine.storage.database import fetch_rows
 from features.catalogue.encoder import encode, key
 from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
@@ -114,7 +114,7 @@ class OnlineFeatures:
             return frozenset()
         is_sqlite = connection.dialect.name == "sqlite"
         among = f"IN ({', '.join('?' * len(wanted))})" if is_sqlite else "= ANY(%s)"
-        rows = fetch(connection, _AMONG + among, wanted if is_sqlite else [wanted])
+        rows = fetch_rows(connection, _AMONG + among, wanted if is_sqlite else [wanted])
         return frozenset(crossing_id for (crossing_id,) in rows)
 
     def was_loaded(self, connection: Connection, name: str) -> bool:

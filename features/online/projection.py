@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam
 
 from engine.journal.entries import Draft, Entry
-from engine.storage.database import add, fetch
+from engine.storage.database import fetch_rows, insert_rows
 from features.catalogue.event_measures import Label, act_step, crossing_measures
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, STREAMS
 from features.catalogue.plan import Group, Plan
@@ -74,9 +74,9 @@ class CounterProjection:
             return {}
         if connection.dialect.name == "sqlite":
             among = f"IN ({', '.join('?' * len(wanted))})"
-            rows = fetch(connection, _KNOWN + among, list(wanted))
+            rows = fetch_rows(connection, _KNOWN + among, list(wanted))
         else:
-            rows = fetch(connection, _KNOWN + "= ANY(%s)", [list(wanted)])
+            rows = fetch_rows(connection, _KNOWN + "= ANY(%s)", [list(wanted)])
         return {name: _Passage.of(keys, label, kind) for name, keys, kind, *label in rows}
 
     def _steps(
@@ -224,7 +224,7 @@ _LABEL = (
 def _keep(connection: Connection, known: Mapping[str, _Passage]) -> None:
     new = [passage_row(p.new, p.known_at, p.label) for p in known.values() if p.new is not None]
     if new:
-        add(connection, PASSAGES, new)
+        insert_rows(connection, PASSAGES, new)
     changed = [
         {"which": crossing_id, "i": p.label[0], "h": p.label[1], "s": p.label[2]}
         for crossing_id, p in known.items()

@@ -27,7 +27,7 @@ from engine.search_orders.search_order import (
     SearchCounts,
     count_places,
 )
-from engine.storage.database import METADATA, Int64, fetch, put
+from engine.storage.database import METADATA, Int64, execute_many, fetch_rows
 from features.catalogue.encoder import key
 from features.catalogue.plan import Plan
 from features.online.crossing_index import ActEvent, FindEvent
@@ -214,9 +214,9 @@ def _rows(connection: Connection, sql: str, keys: Sequence[Any]) -> Iterator[tup
     for begin in range(0, len(keys), _LOOKED_UP):
         some = list(keys[begin : begin + _LOOKED_UP])
         if connection.dialect.name == "sqlite":
-            yield from fetch(connection, f"{sql} IN ({', '.join('?' * len(some))})", some)
+            yield from fetch_rows(connection, f"{sql} IN ({', '.join('?' * len(some))})", some)
         else:
-            yield from fetch(connection, f"{sql} = ANY(%s)", [some])
+            yield from fetch_rows(connection, f"{sql} = ANY(%s)", [some])
 
 
 def _write(connection: Connection, table: Table, rows: Sequence[tuple[object, ...]]) -> None:
@@ -227,7 +227,7 @@ def _write(connection: Connection, table: Table, rows: Sequence[tuple[object, ..
     sign = "?" if connection.dialect.name == "sqlite" else "%s"
     values = ", ".join([sign] * (1 + len(others)))
     changed = ", ".join(f"{name} = excluded.{name}" for name in others)
-    put(
+    execute_many(
         connection,
         f"INSERT INTO {table.name} VALUES ({values}) "  # noqa: S608
         f"ON CONFLICT ({first}) DO UPDATE SET {changed}",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.criteria.profiles.fields import Reader, columns_of
-from engine.criteria.profiles.profile import Trial
+from engine.criteria.profiles.profile import BacktestSubject
 from engine.criteria.profiles.program import ProfileFailed, Program, context, program
 from engine.decision.inspection_minutes import LearnedMinutes
 from engine.domain.time_units import DAY, rfc3339
@@ -61,7 +61,7 @@ class Window:
 
 
 def profile_backtest(
-    tables: Tables, trial: Trial, *, days: int = DAYS, sent: Sendings | None = None
+    tables: Tables, trial: BacktestSubject, *, days: int = DAYS, sent: Sendings | None = None
 ) -> dict[str, Any]:
     """Replay a profile over the last days of a history.
 
@@ -249,7 +249,7 @@ def _by_lot(seen: Labels, matched: Mask, drawn: Mask) -> dict[str, Any]:
     }
 
 
-def _minutes(tables: Tables, trial: Trial, matched: Mask, window: Window) -> float:
+def _minutes(tables: Tables, trial: BacktestSubject, matched: Mask, window: Window) -> float:
     """Return the inspection minutes that the selected matches would have taken together."""
     learnt, channel = LearnedMinutes(act_minutes(tables)), Channel.of(trial.channel)
     classes = tables.crossings["vehicle_class"].slice(window.first).to_pylist()

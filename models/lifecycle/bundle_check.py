@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, select
 
-from engine.audit.file_anchors import bodies, links_under
+from engine.audit.file_anchors import bodies, find_links
 from engine.audit.verification import JournalFault
 from engine.errors import NoModelError, TamperedBundleError
 from engine.journal.journal import JOURNAL
@@ -32,7 +32,7 @@ def registered_bundles(connection: Connection) -> dict[str, tuple[int, str]]:
 
 def bundle_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     """Yield each bundle that is gone, changed or reached by a link."""
-    yield from links_under(home.bundles)
+    yield from find_links(home.bundles)
     key = signing_key(home).public_key() if (home.keys / KEY_FILE).exists() else None
     for version, (seq, manifest) in registered_bundles(connection).items():
         why = _difference(home, version, manifest=manifest, key=key)

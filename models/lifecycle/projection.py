@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, String, Table, insert
 
 from engine.journal.entries import Draft, Entry
-from engine.journal.power_records import PowerRecord, last_of, read_records
+from engine.journal.power_records import PowerRecord, find_last_sequence, read_records
 from engine.storage.database import METADATA, Int64
 from models.lifecycle.states import KINDS, RETIRED, ModelEvent, ModelStates, state
 
@@ -106,7 +106,7 @@ def measurement(version: str, *, by: str, figures: Mapping[str, Any]) -> Draft:
 
 def last_measured(connection: Connection) -> int | None:
     """Return the journal's number of the last measurement of drift, None where there is none."""
-    return last_of(connection, MEASURED)
+    return find_last_sequence(connection, MEASURED)
 
 
 def in_force(connection: Connection) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
-from engine.criteria.dual_control import evidence
+from engine.criteria.dual_control import draft_backtest
 from engine.domain.time_units import SystemClock
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
@@ -46,7 +46,7 @@ def _two_people_approve(world: World) -> None:
     profile = {"code": "P-1", "channel": "red", "valid_until": until}
     profile["expression"] = "crossing.weighed_mass_kg > 8800.0"
     assert send(world, "/v1/profiles", profile, ann).status_code == 201
-    figures = evidence("profile", "P-1", by="ann", state="proposed", figures={"matches": 1})
+    figures = draft_backtest("profile", "P-1", by="ann", state="proposed", figures={"matches": 1})
     world.runtime.writer.submit(figures).result()
     assert send(world, "/v1/profiles/P-1/approvals", {}, bob).status_code == 201
 

@@ -16,13 +16,13 @@ from sqlalchemy import Connection
 from engine.criteria.dual_control import KINDS_OF, replay_records
 from engine.criteria.match import Match
 from engine.criteria.profiles.fields import Reader
-from engine.criteria.profiles.profile import Profile, as_match, read
+from engine.criteria.profiles.profile import Profile, to_match, to_profile
 from engine.criteria.profiles.program import ProfileFailed, Program, context, program
 from engine.domain.records import Arrival
 from engine.domain.time_units import MINUTE, rfc3339
 from engine.errors import ProfileRefusedError
 from engine.journal.entries import Draft, Entry
-from engine.journal.power_records import are_there_new, read_records
+from engine.journal.power_records import has_new_records, read_records
 from engine.ports import Evidence, FeatureRows
 
 MOST_FIGURES = 4
@@ -107,10 +107,10 @@ class ProfileMatcher:
     def _load(self, snapshot: Connection) -> None:
         """Compile what is in force or a shadow, where anything changed."""
         kinds = KINDS_OF["profile"]
-        if not are_there_new(snapshot, kinds, after=self._last):
+        if not has_new_records(snapshot, kinds, after=self._last):
             return
         records = read_records(snapshot, kinds)
-        standing = [read(one) for one in replay_records(records, "profile").values()]
+        standing = [to_profile(one) for one in replay_records(records, "profile").values()]
         wanted = [p for p in standing if p.standing.state in ("in_force", "shadow")]
         self._compiled = [one for p in wanted if (one := self._compile(p)) is not None]
         needs = [name for one in self._compiled for name in one.program.needs]
@@ -148,7 +148,7 @@ class ProfileMatcher:
                 self._shadows[one.profile.code] += 1
             else:
                 evidence = rows.evidence[index] if rows.evidence else {}
-                found.append(as_match(one.profile, self._words(one, known, evidence)))
+                found.append(to_match(one.profile, self._words(one, known, evidence)))
         return tuple(found)
 
     def _words(

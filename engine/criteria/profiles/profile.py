@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
-from engine.criteria.dual_control import ApprovalState, proposal, standings
+from engine.criteria.dual_control import ApprovalState, draft_proposal, read_approval_states
 from engine.criteria.match import Match
 from engine.criteria.profiles.parser import LONGEST
 from engine.criteria.profiles.program import program
@@ -39,7 +39,7 @@ Code = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class BacktestSubject:
     """What a backtest needs to know of a profile."""
 
     expression: str
@@ -68,9 +68,9 @@ class ProfileProposal(Record):
     """Whose place it shall take, for whoever compares the two: that one leaves on its own."""
 
     @property
-    def trial(self) -> Trial:
+    def trial(self) -> BacktestSubject:
         """What a backtest needs to know of it; its validity does not count there."""
-        return Trial(self.expression, self.channel, self.percentage, self.post)
+        return BacktestSubject(self.expression, self.channel, self.percentage, self.post)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -104,27 +104,32 @@ class Profile:
         return begun and as_of < micros(self.proposed.valid_until)
 
 
-def propose(proposed: ProfileProposal, *, by: str, now: int) -> Draft:
+def draft_profile(proposed: ProfileProposal, *, by: str, now: int) -> Draft:
     """Return the record of a proposal; raises ``RecordError`` for a validity that is too long."""
     begins = now if proposed.valid_from is None else micros(proposed.valid_from)
     if not now < micros(proposed.valid_until) <= begins + LONGEST_VALIDITY_DAYS * DAY:
         why = f"must lie ahead, at most {LONGEST_VALIDITY_DAYS} days after valid_from"
         raise RecordError("profile", "valid_until", "validity", why)
     content = proposed.model_dump(mode="json", exclude_none=True)
-    return proposal("profile", proposed.code, by=by, content=content, post=proposed.post or "")
+    return draft_proposal(
+        "profile", proposed.code, by=by, content=content, post=proposed.post or ""
+    )
 
 
-def profiles(connection: Connection) -> dict[str, Profile]:
+def read_profiles(connection: Connection) -> dict[str, Profile]:
     """Return every profile by its code."""
-    return {code: read(found) for code, found in standings(connection, "profile").items()}
+    return {
+        code: to_profile(found)
+        for code, found in read_approval_states(connection, "profile").items()
+    }
 
 
-def must_be_bearable(
+def check_total_steps(
     connection: Connection, entering: Profile, *, names: Sequence[str], as_of: int
 ) -> None:
     """Raise ``ConflictError`` where profiles would take too long with one more of them."""
     steps = 0
-    for code, known in profiles(connection).items():
+    for code, known in read_profiles(connection).items():
         if code == entering.code or known.state(as_of) in ("shadow", "in_force"):
             try:
                 steps += program(known.proposed.expression, features=names).steps
@@ -135,12 +140,12 @@ def must_be_bearable(
         raise ConflictError("profile", entering.code, why)
 
 
-def read(found: ApprovalState) -> Profile:
+def to_profile(found: ApprovalState) -> Profile:
     """Return a standing with what was proposed."""
     return Profile(found, ProfileProposal.model_validate(found.content, strict=False))
 
 
-def as_match(profile: Profile, words: str) -> Match:
+def to_match(profile: Profile, words: str) -> Match:
     """Return the match of a profile in force, as a decision keeps it; ``words`` say what fits."""
     proposed = profile.proposed
     return Match(

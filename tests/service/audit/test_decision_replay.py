@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.auth.permissions import Role
-from engine.audit.decision_replay import Recomputed
+from engine.audit.decision_replay import RecomputedDecision
 from engine.decision.record_codec import decode_decision
 from engine.queue.queue import QueuedDecision, list_decisions
 from tests.service.decisions.test_amendments import amend, heavier
@@ -48,7 +48,7 @@ def supervisor(world: World) -> dict[str, str]:
     return world.headers(Role.SUPERVISOR)
 
 
-def again(world: World, filed: list[QueuedDecision]) -> list[Recomputed]:
+def again(world: World, filed: list[QueuedDecision]) -> list[RecomputedDecision]:
     with world.runtime.store.read() as connection:
         return [world.runtime.recompute.decision(connection, one.seq) for one in filed]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api.auth.permissions import Role
-from engine.audit.draw_verification import Draws
+from engine.audit.draw_verification import DrawVerifier
 from engine.selection.team_assignment import TEAM, assign_team
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import POST, World, arrival
@@ -49,7 +49,7 @@ def test_a_referred_vehicle_is_assigned_the_team_that_its_number_draws(world: Wo
         with world.runtime.store.read() as connection:
             seq = decision["receipt"]["sequence"]
             assert world.runtime.recompute.decision(connection, seq).is_identical
-            assert list(Draws().faults(connection)) == []
+            assert list(DrawVerifier().faults(connection)) == []
 
 
 def test_each_team_gets_its_share() -> None:

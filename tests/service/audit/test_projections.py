@@ -21,9 +21,9 @@ from api.auth.stored_secrets import StoredSecrets
 from api.cli.main import app
 from api.service.runtime import projections
 from api.service.settings import Settings
-from engine.audit.projection_replay import scratch
+from engine.audit.projection_replay import open_scratch_store
 from engine.audit.store_comparison import Comparison, identity_of
-from engine.audit.table_structure import structure_faults
+from engine.audit.table_structure import find_structure_faults
 from engine.audit.verification import JournalFault
 from engine.storage.database import METADATA
 from engine.storage.home import DATABASE_VARIABLE
@@ -307,13 +307,16 @@ def test_an_altered_table_is_found(lived: World, monkeypatch: pytest.MonkeyPatch
                 connection.execute(text(statement))
             rules = {
                 fault.rule
-                for fault in (*structure_faults(connection, METADATA), *version_faults(connection))
+                for fault in (
+                    *find_structure_faults(connection, METADATA),
+                    *version_faults(connection),
+                )
             }
             assert rules == {"altered_table"}, alteration
     with undone(store) as connection:
         connection.execute(text(ALTERATIONS[0]))
         assert [fault.rule for fault in check(lived, connection)] == ["altered_table"]
-        monkeypatch.setattr("api.audit.home_verification.structure_faults", lambda *_: ())
+        monkeypatch.setattr("api.audit.home_verification.find_structure_faults", lambda *_: ())
         assert check(lived, connection) == [], "negative control: names alone do not tell"
 
 
@@ -349,7 +352,7 @@ def columns_missed(world: World, table: Table, replayed: Connection) -> list[str
 
 
 def test_every_column_of_every_table_is_compared(lived: World) -> None:
-    with lived.runtime.store.read() as live_, scratch() as replayed:
+    with lived.runtime.store.read() as live_, open_scratch_store() as replayed:
         recount = Recount(lived.home, live_, PLAN)
         checked = ProjectionCheck(
             live_, lived.runtime.network, projections(PLAN, lived.runtime.network), history=recount

@@ -23,7 +23,7 @@ from api.auth.permissions import Role
 from api.auth.tables import KEYS, SESSIONS, USERS
 from api.service.settings import Settings
 from engine.criteria.dual_control import RECORDS as TWO_KEY_RECORDS
-from engine.criteria.dual_control import tabled_standings
+from engine.criteria.dual_control import read_tabled_states
 from engine.criteria.match import Match
 from engine.criteria.watchlist import KEYS as WATCH_KEYS
 from engine.criteria.watchlist import WatchMatcher, _key
@@ -294,7 +294,7 @@ def test_negative_control_read_from_the_table_the_approval_counts(world: World) 
     entry_id = listed(world, "01A777XX")
     approve_by_sql(world, entry_id)
     with world.runtime.store.read() as connection:
-        found = tabled_standings(connection, "watchlist", entry_id)[entry_id]
+        found = read_tabled_states(connection, "watchlist", entry_id)[entry_id]
     assert (found.state, found.approvals) == ("in_force", ("dilnoza",))
 
 

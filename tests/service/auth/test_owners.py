@@ -14,7 +14,7 @@ from api.auth.permissions import BOUND, OWNED, Role
 from api.auth.tables import KEY_CREATED
 from api.cli.main import app
 from api.models.lifecycle import _inactive
-from engine.criteria.dual_control import tabled_standings
+from engine.criteria.dual_control import read_tabled_states
 from engine.errors import NotAllowedError, NotFoundError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
@@ -111,7 +111,7 @@ def test_a_lapsed_proposal_to_leave_gives_way_to_another(world: World) -> None:
     assert send(world, f"{path}/approvals", {}, other).status_code == 201
     assert world.get(path, Role.ANALYST).json()["state"] == "retired"
     with world.runtime.store.read() as connection:  # the table agrees with the journal
-        found = tabled_standings(connection, "watchlist", path.rpartition("/")[2])
+        found = read_tabled_states(connection, "watchlist", path.rpartition("/")[2])
     assert [one.state for one in found.values()] == ["retired"]
 
 

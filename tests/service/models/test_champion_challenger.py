@@ -10,7 +10,7 @@ import pytest
 
 from api.auth.permissions import Role
 from api.service.model_watcher import ModelWatch
-from engine.audit.draw_verification import Draws
+from engine.audit.draw_verification import DrawVerifier
 from engine.journal.entries import Draft
 from engine.ports import Scorer
 from engine.queue.queue import list_decisions
@@ -125,7 +125,7 @@ def test_who_leads_is_drawn_again_once_the_seed_is_known(
 
     def faults() -> list[str]:
         with world.runtime.store.read() as connection:
-            draws = Draws()
+            draws = DrawVerifier()
             found = [rule for _, rule, _ in draws.faults(connection)]
         assert draws.checked >= DECISIONS
         return found

@@ -15,7 +15,7 @@ from api.profiles.schemas import AcknowledgedProfile, AcknowledgedStep, Profiles
 from api.service.subprocess_jobs import Backtests
 from engine.criteria import dual_control
 from engine.criteria.profiles.fields import Reader
-from engine.criteria.profiles.profile import Profile, Trial, profiles
+from engine.criteria.profiles.profile import BacktestSubject, Profile, read_profiles
 from engine.criteria.profiles.program import context, program
 from engine.errors import NotFoundError
 from engine.queue.queue import list_decisions
@@ -44,7 +44,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def _in_process(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run backtests here: a process of its own takes longer to start than all that it does."""
 
-    def run(_: Backtests, trial: Trial, *, days: int) -> dict[str, Any]:
+    def run(_: Backtests, trial: BacktestSubject, *, days: int) -> dict[str, Any]:
         with world.runtime.store.read() as connection:
             made = profile_backtest(read_event_log(world.home, connection), trial, days=days)
         return dict(json.loads(json.dumps(made)))
@@ -177,14 +177,14 @@ def test_a_service_that_asks_for_no_second_person_is_found(
     """The twin: with the guard taken out, the same request by the same person goes through."""
     send(world, "/v1/profiles", proposed("OWN-2"), people["bob"])
     assert send(world, "/v1/profiles/OWN-2/approvals", {}, people["bob"]).status_code == 403
-    guarded = dual_control.approval
+    guarded = dual_control.draft_approval
 
     def planted(
         matter: Any, now: dual_control.ApprovalState, *, by: str, shadow: bool = False
     ) -> Any:
         return guarded(matter, now, by=f"not {by}", shadow=shadow)
 
-    monkeypatch.setattr(dual_control, "approval", planted)
+    monkeypatch.setattr(dual_control, "draft_approval", planted)
     assert send(world, "/v1/profiles/OWN-2/approvals", {}, people["bob"]).status_code == 201
 
 
@@ -253,7 +253,7 @@ def test_a_recorded_match_comes_out_again(world: World, people: People) -> None:
         body = world.runtime.journal.body(connection, filed.seq)
         matched = [m["code"] for m in body["inputs"]["matches"] if m["source"] == "profile"]
         _, features = world.runtime.recompute.features(connection, filed.seq)
-        known = profiles(connection)
+        known = read_profiles(connection)
     assert "SACKS-1" in matched
     for profile in known.values():
         if is_in_force(profile):
@@ -401,7 +401,7 @@ def test_a_backtest_runs_as_a_command_of_its_own(
     for number in range(6):
         decided(world, sacks(9500 + number))
     monkeypatch.undo()  # the real runner
-    trial = Trial('crossing.carrier_id.startsWith("first-")', "yellow", 10.0, "OYB")
+    trial = BacktestSubject('crossing.carrier_id.startsWith("first-")', "yellow", 10.0, "OYB")
     found = Backtests(world.home).run(trial, days=30)
     assert found["matches"] >= 6 and found["selected_per_day"] == pytest.approx(
         0.1 * found["matches_per_day"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from engine.audit.draw_verification import Draws
+from engine.audit.draw_verification import DrawVerifier
 from engine.audit.verification import verify
 from engine.journal.entries import Draft
 from engine.journal.journal import BODIES, JOURNAL
@@ -37,7 +37,7 @@ def closed(two: Two) -> Store:  # noqa: F811
 
 def rules(store: Store) -> list[str]:
     with store.read() as connection:
-        return [rule for _, rule, _ in Draws().faults(connection)]
+        return [rule for _, rule, _ in DrawVerifier().faults(connection)]
 
 
 def edit(store: Store, kind: str, change: Callable[[dict[str, Any]], object]) -> None:

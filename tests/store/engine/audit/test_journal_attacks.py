@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, insert, select
 
-from engine.audit.verification import check
+from engine.audit.verification import verify_snapshot
 from engine.journal.entries import Draft, Entry
 from engine.journal.hash_chain import canonical, new_salt
 from engine.journal.journal import BODIES, JOURNAL, Journal
@@ -126,7 +126,7 @@ BY_NAME = pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack._
 
 
 def judged(connection: Connection, receipts: list[Receipt]) -> bool:
-    return check(connection, receipts, public_key=SIGNER.public_key).ok
+    return verify_snapshot(connection, receipts, public_key=SIGNER.public_key).ok
 
 
 def escaped(

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select, text, update
 import engine.audit.verification
 import engine.journal.journal
 from engine.audit.erasures import erasure_draft
-from engine.audit.verification import FAULTS_KEPT, Verdict, check, verify
+from engine.audit.verification import FAULTS_KEPT, Verdict, verify, verify_snapshot
 from engine.errors import StoreUnavailableError
 from engine.journal.entries import Draft, Entry
 from engine.journal.hash_chain import canonical, leaf_of
@@ -45,7 +45,7 @@ def every_third(entries: list[Entry]) -> list[Receipt]:
 
 
 def judge(connection: Connection, receipts: list[Receipt]) -> Verdict:
-    return check(connection, receipts, public_key=SIGNER.public_key)
+    return verify_snapshot(connection, receipts, public_key=SIGNER.public_key)
 
 
 def test_an_untouched_journal_stands(store: Store) -> None:
@@ -229,7 +229,7 @@ def test_an_unsigned_erasure_passes_a_check_without_signatures(
     """Negative control: the check as it was, which any writer of the database could satisfy."""
     fill(store)
     erase(store, 5, signature="00" * 64)
-    monkeypatch.setattr(engine.audit.verification, "erasure_fault", lambda *_, **__: None)
+    monkeypatch.setattr(engine.audit.verification, "find_erasure_fault", lambda *_, **__: None)
     with undone(store) as connection:
         connection.execute(delete(BODIES).where(BODIES.c.seq == 5))
 

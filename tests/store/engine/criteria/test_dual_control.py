@@ -7,17 +7,23 @@ import numpy as np
 import pytest
 
 from engine.criteria.dual_control import (
-    TwoKeysProjection,
-    approval,
-    evidence,
-    leave,
+    DualControlProjection,
+    draft_approval,
+    draft_backtest,
+    draft_retirement,
     read_approval_state,
 )
 from engine.criteria.match import Match
 from engine.criteria.profiles.matcher import ProfileMatcher
-from engine.criteria.profiles.profile import ProfileProposal, profiles, propose
-from engine.criteria.watchlist import Notice, WatchEntry, WatchMatcher, WatchProjection, notice
-from engine.criteria.watchlist import propose as list_
+from engine.criteria.profiles.profile import ProfileProposal, draft_profile, read_profiles
+from engine.criteria.watchlist import (
+    Notice,
+    WatchEntry,
+    WatchMatcher,
+    WatchProjection,
+    draft_notice,
+)
+from engine.criteria.watchlist import draft_entry as list_
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, moment
 from engine.errors import NotFoundError
@@ -32,7 +38,7 @@ NAMES = ("night",)
 
 
 def journal_of(store: Store) -> Journal:
-    return Journal(store, [TwoKeysProjection(), WatchProjection(), HitProjection()])
+    return Journal(store, [DualControlProjection(), WatchProjection(), HitProjection()])
 
 
 def arrival(**crossing: Any) -> Arrival:
@@ -65,7 +71,7 @@ def matched(store: Store, matcher: Any, *arrivals: Arrival, as_of: int | None = 
 
 def approved(store: Store, matter: Any, subject: str, by: str) -> Entry:
     with store.read() as connection:
-        draft = approval(matter, read_approval_state(connection, matter, subject), by=by)
+        draft = draft_approval(matter, read_approval_state(connection, matter, subject), by=by)
     return journal_of(store).append([draft])[0]
 
 
@@ -76,7 +82,7 @@ def test_the_list_follows_its_records(store: Store) -> None:
     entry = WatchEntry(plate="A 1", reason="x", expiry=moment(at + DAY))
     journal.append([list_(entry, "w1", by="ann", now=at)])
     result = Notice(trailer="T1", reason="x", expiry=moment(at + DAY))
-    seq = journal.append([notice(result, "w2", by="fot", now=at)])[0].seq
+    seq = journal.append([draft_notice(result, "w2", by="fot", now=at)])[0].seq
     both = arrival(plate="a-1", trailer_plate="T1")
     until = moment(at + DAY).strftime("%Y-%m-%d %H:%M UTC")
     text = f"trailer T1; reason: x; by fot; until {until}"
@@ -92,7 +98,7 @@ def test_the_list_follows_its_records(store: Store) -> None:
     assert matched(store, matcher, both, as_of=at + DAY) == [[]]
 
     with store.read() as connection:
-        going = leave(
+        going = draft_retirement(
             "watchlist", read_approval_state(connection, "watchlist", "w1"), by="bob", why=""
         )
     journal.append([going])
@@ -127,8 +133,8 @@ def profile(code: str, at: int, **more: Any) -> ProfileProposal:
 def test_profiles_are_compiled_again_only_when_one_moved(store: Store) -> None:
     journal, at, result = journal_of(store), now(store), list[Draft]()
     matcher = ProfileMatcher(result.append, NAMES)  # type: ignore[arg-type]
-    journal.append([propose(profile("N1", at), by="ann", now=at)])
-    journal.append([evidence("profile", "N1", by="ann", state="proposed", figures={})])
+    journal.append([draft_profile(profile("N1", at), by="ann", now=at)])
+    journal.append([draft_backtest("profile", "N1", by="ann", state="proposed", figures={})])
     assert matched(store, matcher, arrival()) == [[]]
     seq = approved(store, "profile", "N1", "bob").seq
     assert matched(store, matcher, arrival()) == [
@@ -141,15 +147,15 @@ def test_profiles_are_compiled_again_only_when_one_moved(store: Store) -> None:
     assert matched(store, matcher, arrival(), as_of=at + DAY) == [[]]
     with store.read() as connection:
         assert read_approval_state(connection, "profile", "N1").sequence == seq
-        assert profiles(connection)["N1"].state(at + DAY) == "expired"
+        assert read_profiles(connection)["N1"].state(at + DAY) == "expired"
         with pytest.raises(NotFoundError):
             read_approval_state(connection, "profile", "N2")
 
 
 def test_a_release_without_a_feature_fails_no_decision(store: Store) -> None:
     journal, at, result = journal_of(store), now(store), list[Draft]()
-    journal.append([propose(profile("N1", at), by="ann", now=at)])
-    journal.append([evidence("profile", "N1", by="ann", state="proposed", figures={})])
+    journal.append([draft_profile(profile("N1", at), by="ann", now=at)])
+    journal.append([draft_backtest("profile", "N1", by="ann", state="proposed", figures={})])
     approved(store, "profile", "N1", "bob")
     failures: list[int] = []
     matcher = ProfileMatcher(

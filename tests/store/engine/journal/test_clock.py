@@ -16,7 +16,7 @@ from engine.journal.clock import (
     ANCHORS,
     LONGEST_OFF,
     ClockProjection,
-    acceptance,
+    draft_acceptance,
 )
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
@@ -109,7 +109,7 @@ def test_what_a_person_accepts_is_followed_by_processes_that_run(store: Store) -
         journal = Journal(store, [ClockProjection()])
         with store.read() as connection:
             reading = journal.reading(connection)
-        (accepted,) = journal.append([acceptance(reading, by="ann", why="set right")])
+        (accepted,) = journal.append([draft_acceptance(reading, by="ann", why="set right")])
         assert accepted.known_at - before < MINUTE, "the record itself is of the time before"
         assert running.append([Draft("note", "", "", {})])[0].known_at - before >= 2 * DAY
     assert verify(store).ok

@@ -9,7 +9,7 @@ from sqlalchemy.pool import QueuePool
 
 from engine.errors import StoreUnavailableError
 from engine.storage import database as stores
-from engine.storage.database import Store, add, fetch
+from engine.storage.database import Store, fetch_rows, insert_rows
 from features.online.counter_store import COUNTERS, latest
 
 only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
@@ -25,7 +25,7 @@ def counted(store: Store) -> int:
 def left_behind(store: Store) -> int:
     """Insert on a connection that never commits; return how many rows stayed."""
     with store.engine.connect() as connection:
-        add(connection, COUNTERS, [ROW])
+        insert_rows(connection, COUNTERS, [ROW])
         assert latest(connection, [(1, 2, 4), (1, 2, 3)]) == [b"state", None]
     return counted(store)
 
@@ -45,7 +45,7 @@ def test_a_statement_outside_of_any_transaction_is_caught(
 
 def test_a_fault_of_a_statement_is_told_as_any_other_and_quotes_no_value(store: Store) -> None:
     with pytest.raises(IntegrityError) as found, store.write() as connection:
-        add(connection, COUNTERS, [ROW, (1, 2, 3, b"secret")])
+        insert_rows(connection, COUNTERS, [ROW, (1, 2, 3, b"secret")])
     assert "secret" not in str(found.value)
     assert counted(store) == 0
 
@@ -53,7 +53,7 @@ def test_a_fault_of_a_statement_is_told_as_any_other_and_quotes_no_value(store: 
 @only_postgresql
 def test_a_lost_line_is_an_unavailable_store_and_the_next_one_works(store: Store) -> None:
     with pytest.raises(StoreUnavailableError), store.read() as connection:
-        fetch(connection, "SELECT pg_terminate_backend(pg_backend_pid())")
+        fetch_rows(connection, "SELECT pg_terminate_backend(pg_backend_pid())")
     assert counted(store) == 0
 
 
@@ -63,7 +63,7 @@ def test_an_error_of_the_driver_that_is_let_through_is_not_ours(
     """Planted: the driver's own error passes, which nobody above the store knows."""
     monkeypatch.setattr(stores, "_wrap_driver_error", lambda _, found: found)
     with pytest.raises(Exception) as found, store.write() as connection:  # noqa: PT011
-        add(connection, COUNTERS, [ROW, ROW])
+        insert_rows(connection, COUNTERS, [ROW, ROW])
     assert not isinstance(found.value, IntegrityError | StoreUnavailableError)
 
 

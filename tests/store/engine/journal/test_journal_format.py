@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, delete
 
-from engine.audit.verification import check
+from engine.audit.verification import verify_snapshot
 from engine.journal.journal import BODIES
 from engine.storage.database import Store
 from tests.store.engine.audit import independent_verifier
@@ -30,7 +30,7 @@ PAGE = Path(__file__).parents[4] / "docs" / "journal-format.md"
 def agree(connection: Connection, receipts: list[object]) -> bool:
     """Hold both verdicts against each other, and return whether all stands."""
     known = [receipt for receipt in receipts if receipt is not None]
-    ours = check(connection, known, public_key=SIGNER.public_key)  # type: ignore[arg-type]
+    ours = verify_snapshot(connection, known, public_key=SIGNER.public_key)  # type: ignore[arg-type]
     raw = connection.connection.dbapi_connection
     as_json = [receipt.to_json() for receipt in known]  # type: ignore[attr-defined]
     theirs = independent_verifier.verify(raw, as_json, SIGNER.public_key.public_bytes_raw())

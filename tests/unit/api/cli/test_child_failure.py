@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.service.subprocess_jobs import KEPT_CHARACTERS, SHOWN_CHARACTERS, Backtests
-from engine.criteria.profiles.profile import Trial
+from engine.criteria.profiles.profile import BacktestSubject
 from engine.errors import NotEnoughDataError
 from engine.storage.home import Home
 
@@ -22,7 +22,7 @@ def failed(home: Path, stderr: bytes, monkeypatch: pytest.MonkeyPatch) -> str:
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(NotEnoughDataError) as refused:
-        Backtests(Home(home)).run(Trial("is_empty", "red", 100.0, None), days=7)
+        Backtests(Home(home)).run(BacktestSubject("is_empty", "red", 100.0, None), days=7)
     return str(refused.value)
 
 
@@ -54,4 +54,4 @@ def test_both_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_real_command_that_refuses_says_why(tmp_path: Path) -> None:
     with pytest.raises(NotEnoughDataError, match="not a home: it holds no store"):
-        Backtests(Home(tmp_path)).run(Trial("is_empty", "red", 100.0, None), days=7)
+        Backtests(Home(tmp_path)).run(BacktestSubject("is_empty", "red", 100.0, None), days=7)

@@ -8,15 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.criteria import dual_control
-from engine.criteria.dual_control import ApprovalState, Event, approval, leave, replay
+from engine.criteria.dual_control import (
+    ApprovalEvent,
+    ApprovalState,
+    draft_approval,
+    draft_retirement,
+    replay,
+)
 from engine.errors import ConflictError, SecondPersonError
 
 PEOPLE = ("ann", "bob", "cem")
 
 
-def events(*steps: tuple[str, str, dict[str, Any]]) -> list[Event]:
+def events(*steps: tuple[str, str, dict[str, Any]]) -> list[ApprovalEvent]:
     return [
-        Event(seq, step, "P1", person, seq, {"content": {}} | body)
+        ApprovalEvent(seq, step, "P1", person, seq, {"content": {}} | body)
         for seq, (step, person, body) in enumerate(steps, 1)
     ]
 
@@ -41,9 +47,9 @@ def test_two_people_put_it_into_force_and_two_take_it_away() -> None:
 def test_the_author_approves_neither_entering_nor_leaving() -> None:
     for step in (stands(*PROPOSED), stands(*IN_FORCE, ("leaving", "bob", {}))):
         with pytest.raises(SecondPersonError):
-            approval("profile", step, by="ann")
+            draft_approval("profile", step, by="ann")
     with pytest.raises(SecondPersonError):
-        approval("profile", stands(*IN_FORCE, ("leaving", "bob", {})), by="bob")
+        draft_approval("profile", stands(*IN_FORCE, ("leaving", "bob", {})), by="bob")
     assert stands(*PROPOSED, ("approved", "ann", {"of": 1})).state == "proposed"
     assert stands(*IN_FORCE, ("leaving", "bob", {}), ("left", "bob", {"of": 4})).state == "in_force"
     assert stands(*IN_FORCE, ("leaving", "bob", {}), ("left", "ann", {"of": 4})).state == "in_force"
@@ -52,9 +58,9 @@ def test_the_author_approves_neither_entering_nor_leaving() -> None:
 def test_no_approval_without_a_backtest() -> None:
     bare = stands(("proposed", "ann", {}))
     with pytest.raises(ConflictError, match="backtest"):
-        approval("profile", bare, by="bob")
+        draft_approval("profile", bare, by="bob")
     assert stands(("proposed", "ann", {}), ("approved", "bob", {"of": 1})).state == "proposed"
-    assert approval("watchlist", bare, by="bob").kind == "watchlist_approved"
+    assert draft_approval("watchlist", bare, by="bob").kind == "watchlist_approved"
 
 
 def test_a_shadow_comes_before_the_force_and_needs_an_approval_of_its_own() -> None:
@@ -62,7 +68,7 @@ def test_a_shadow_comes_before_the_force_and_needs_an_approval_of_its_own() -> N
     assert stands(*shadow).state == "shadow"
     assert stands(*shadow, ("approved", "bob", {"of": 3})).state == "in_force"
     with pytest.raises(ConflictError):
-        approval("profile", stands(*shadow), by="bob", shadow=True)
+        draft_approval("profile", stands(*shadow), by="bob", shadow=True)
 
 
 def test_an_approval_that_lost_a_race_is_of_something_else() -> None:
@@ -75,16 +81,16 @@ def test_what_left_does_not_come_back() -> None:
     gone: Steps = (*IN_FORCE, ("leaving", "bob", {}), ("left", "cem", {"of": 4}))
     assert stands(*gone, ("approved", "bob", {"of": 1})).state == "retired"
     with pytest.raises(ConflictError):
-        leave("profile", stands(*gone), by="bob", why="")
+        draft_retirement("profile", stands(*gone), by="bob", why="")
     with pytest.raises(ConflictError):
-        approval("profile", stands(*gone), by="bob")
+        draft_approval("profile", stands(*gone), by="bob")
 
 
 def test_a_notice_stands_on_one_word_until_a_second_person_confirms_it() -> None:
     value = replay(events(("noticed", "key-fot", {})), needs_evidence=False)["P1"]
     assert value.state == "in_force" and value.is_notice
     with pytest.raises(SecondPersonError):
-        approval("watchlist", value, by="key-fot")
+        draft_approval("watchlist", value, by="key-fot")
     both = events(("noticed", "key-fot", {}), ("approved", "bob", {"of": 1}))
     assert not replay(both, needs_evidence=False)["P1"].is_notice
 

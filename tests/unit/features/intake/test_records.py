@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from engine.domain.records import PLACES, Crossing, Record
 from engine.domain.time_units import micros
-from engine.domain.validation import faults
+from engine.domain.validation import list_faults
 from features.history.tables import MODELS, bare
 from features.intake.row_validation import read_part
 
@@ -106,7 +106,7 @@ def _from_wire(
     try:
         return [_row(model.model_validate_json(json.dumps(values)))], []
     except ValidationError as error:
-        where, rule, _ = faults(error)[0]
+        where, rule, _ = list_faults(error)[0]
         return [], [f"{where[0] if where else '?'}: {rule}"]
 
 

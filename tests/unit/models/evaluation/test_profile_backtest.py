@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine.criteria.profiles.profile import Trial
+from engine.criteria.profiles.profile import BacktestSubject
 from engine.domain.time_units import DAY, rfc3339
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -44,7 +44,9 @@ def of_all(past: Tables, *names: str) -> dict[str, Any]:
 
 
 def test_it_counts_what_one_counts_by_hand(past: Tables) -> None:
-    result = profile_backtest(past, Trial('crossing.vehicle_class == "truck"', post="OYB"))
+    result = profile_backtest(
+        past, BacktestSubject('crossing.vehicle_class == "truck"', post="OYB")
+    )
     rows = [
         row
         for row, (crossing, _) in enumerate(arrivals(past))
@@ -76,14 +78,14 @@ def test_features_are_those_of_the_whole_history(past: Tables, name: str) -> Non
     """The history may be cut where nothing reaches back, and only there."""
     values = of_all(past, name)[name][recent(past)]
     middle = float(np.nanmedian(values))
-    result = profile_backtest(past, Trial(f"features.{name} >= {middle!r}"))
+    result = profile_backtest(past, BacktestSubject(f"features.{name} >= {middle!r}"))
     assert result["matches"] == int((values >= np.float32(middle)).sum()) > 0
 
 
 def test_a_history_cut_too_short_is_found(past: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: without what lies before the window, counts come out lower."""
     values = of_all(past, "carrier_crossings_365d")["carrier_crossings_365d"][recent(past)]
-    trial = Trial(f"features.carrier_crossings_365d >= {float(np.nanmax(values))!r}")
+    trial = BacktestSubject(f"features.carrier_crossings_365d >= {float(np.nanmax(values))!r}")
     right = profile_backtest(past, trial)["matches"]
     assert right == int((values >= np.nanmax(values)).sum())
 
@@ -99,7 +101,7 @@ def test_what_comes_later_changes_nothing_in_the_window(past: Tables) -> None:
     end = int(known(past)[450])
     count = int(np.searchsorted(known(past), end, side="right"))
     short = replace(past, crossings=past.crossings.slice(0, count))
-    result = profile_backtest(short, Trial(expression), days=60)
+    result = profile_backtest(short, BacktestSubject(expression), days=60)
     features = of_all(past, "carrier_crossings_30d", "carrier_hit_rate")
     at = known(past)[:count]
     rows = np.flatnonzero(at >= end + 1 - 60 * DAY)
@@ -109,9 +111,9 @@ def test_what_comes_later_changes_nothing_in_the_window(past: Tables) -> None:
 
 
 def test_the_percentage_and_the_channel_make_the_load(past: Tables) -> None:
-    whole = profile_backtest(past, Trial("features.is_entry == 1"))
-    half = profile_backtest(past, Trial("features.is_entry == 1", percentage=50.0))
-    blue = profile_backtest(past, Trial("features.is_entry == 1", channel="blue"))
+    whole = profile_backtest(past, BacktestSubject("features.is_entry == 1"))
+    half = profile_backtest(past, BacktestSubject("features.is_entry == 1", percentage=50.0))
+    blue = profile_backtest(past, BacktestSubject("features.is_entry == 1", channel="blue"))
     assert half["matches"] == whole["matches"]
     assert half["minutes_per_day"] == pytest.approx(whole["minutes_per_day"] / 2)
     assert half["selected_per_day"] == pytest.approx(whole["selected_per_day"] / 2)
@@ -126,7 +128,7 @@ def test_a_home_that_knows_nothing_says_so(past: Tables) -> None:
             for name in ("crossings", "declarations", "goods_items", "inspections", "seizures")
         },
     )
-    result = profile_backtest(nothing, Trial("features.carrier_crossings_30d == 0"))
+    result = profile_backtest(nothing, BacktestSubject("features.carrier_crossings_30d == 0"))
     assert (result["arrivals"], result["matches"], result["since"]) == (0, 0, None)
     assert not result["hit_rate"]["knowable"] and not result["random"]["share_matched"]["knowable"]
 
@@ -167,7 +169,9 @@ def test_what_it_would_have_found_is_told_as_often_as_it_says() -> None:
     past, covered, misled = tables(history(11, 1500, span=80 * DAY)), 0, 0
     for seed in range(20):
         made, _, truth = searched(past, seed=seed)
-        result = profile_backtest(made, Trial('crossing.vehicle_class == "truck"', percentage=50.0))
+        result = profile_backtest(
+            made, BacktestSubject('crossing.vehicle_class == "truck"', percentage=50.0)
+        )
         value = result["had_it_chosen"]
         assert value["searches"] == result["matches"] / 2 and not value["diagnostics"]["faults"]
         rate, plain = value["self_normalised"], result["hit_rate"]
@@ -181,7 +185,7 @@ def test_what_it_would_have_found_is_told_as_often_as_it_says() -> None:
 def test_draws_that_decisions_tell_of_and_no_act_followed_are_counted() -> None:
     made, propensity, _ = searched(tables(history(11, 1500, span=80 * DAY)), seed=1)
     acted = set(made.inspections["crossing_id"].to_pylist())
-    trial = Trial('crossing.vehicle_class == "truck"')
+    trial = BacktestSubject('crossing.vehicle_class == "truck"')
     skipped = {name: (one, False) for name, one in propensity.items() if name not in acted}
     value = profile_backtest(made, trial, sent=skipped)["had_it_chosen"]
     assert value["diagnostics"]["not_carried_out"] > 0.3
@@ -189,7 +193,7 @@ def test_draws_that_decisions_tell_of_and_no_act_followed_are_counted() -> None:
 
 
 def test_random_checks_left_undone_widen_what_they_say_of_a_profile(past: Tables) -> None:
-    trial = Trial("features.is_entry == 1", post="OYB")
+    trial = BacktestSubject("features.is_entry == 1", post="OYB")
     whole = profile_backtest(past, trial)
     names = past.crossings["crossing_id"].to_pylist()
     acted = set(past.inspections["crossing_id"].to_pylist())
@@ -204,5 +208,5 @@ def test_random_checks_left_undone_widen_what_they_say_of_a_profile(past: Tables
 
 def test_possible_proxies_of_origin_are_named(past: Tables) -> None:
     expression = 'crossing.plate_country == "ZZ" || features.origin_hit_rate > 2'
-    result = profile_backtest(past, Trial(expression))
+    result = profile_backtest(past, BacktestSubject(expression))
     assert result["proxies"] == ["crossing.plate_country", "features.origin_hit_rate"]
