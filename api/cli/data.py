@@ -48,8 +48,7 @@ def synth(
 ) -> None:
     """Write a synthetic border network as a bulk folder, with its truth kept apart."""
     from engine.domain.time_units import moment
-    from experiments.synthetic.records.output_folder import claim
-    from experiments.synthetic.records.writer import write
+    from experiments.synthetic.records.writer import claim, write
 
     claim(out, overwrite=overwrite)
     with progress() as report_progress:
@@ -106,7 +105,7 @@ def load(
         if not is_known:
             about = {"load": loaded.digest, "rows": dict(loaded.rows), "note": loaded.note}
             about["quarantine"] = file_digest(loaded.quarantine_file)
-            open_epoch(found, store, plan, about=about, said=say)
+            open_epoch(found, store, plan, about=about, report=say)
 
     if loaded.new_posts:
         say(_unknown_posts(loaded.new_posts))

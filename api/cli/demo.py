@@ -184,7 +184,7 @@ def _history(home: Home, report_progress: Told) -> "HeldOutShift":
             "rows": dict(loaded.rows),
             "note": loaded.note,
         }
-        open_epoch(home, store, Plan(CATALOGUE), about=about, said=say)
+        open_epoch(home, store, Plan(CATALOGUE), about=about, report=say)
     return shift
 
 

@@ -20,7 +20,6 @@ from api.service.runtime import open_store
 from engine.journal.receipts import open_signer
 from engine.storage.home import DATABASE_VARIABLE
 from experiments.faults.bundle_tampering import bundle
-from experiments.faults.database_server import StoppedServer
 from experiments.faults.duplicate_requests import duplicate
 from experiments.faults.full_disk import BoundFiles, FilledDisk, small_disk
 from experiments.faults.ledger_check import Counts, audit
@@ -29,7 +28,7 @@ from experiments.faults.model_swap import swap
 from experiments.faults.process_kill import kill
 from experiments.faults.senders import Book
 from experiments.faults.service_process import Forker, Service
-from experiments.faults.store_outage import outages
+from experiments.faults.store_outage import StoppedServer, outages
 from experiments.faults.throwaway_models import Analysts
 from experiments.faults.unauthenticated_flood import strangers
 from experiments.support.arrivals import SentArrivals, endless

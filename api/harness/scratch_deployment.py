@@ -57,7 +57,7 @@ def scratch(*, crossings: int, seed: int = 1) -> Iterator[Scratch]:
         try:
             loaded = load(home, later.history)
             about = {"load": loaded.digest, "rows": dict(loaded.rows), "note": loaded.note}
-            open_epoch(home, store, Plan(CATALOGUE), about=about, said=lambda _: None)
+            open_epoch(home, store, Plan(CATALOGUE), about=about, report=lambda _: None)
             network, pepper = open_network(home), open_pepper(home)
             accounts = Accounts(store, network)
             keys = {

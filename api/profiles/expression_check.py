@@ -7,8 +7,7 @@ from engine.criteria.profiles.checker import DEAREST
 from engine.criteria.profiles.fields import DERIVED, ITEM, PROXIES, ROOTS, FieldType, list_derived
 from engine.criteria.profiles.program import program
 from engine.errors import ProfileRefusedError
-from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.proxy_features import proxies
+from features.catalogue.catalogue import CATALOGUE, proxies
 
 
 def check_expression(expression: str, names: Sequence[str]) -> dict[str, Any]:

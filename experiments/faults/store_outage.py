@@ -7,6 +7,7 @@ one that left before its record was durable is then lost.
 
 import asyncio
 import random
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
@@ -15,6 +16,7 @@ from experiments.faults.process_kill import PATIENCE_SECONDS, SENDERS
 from experiments.faults.senders import Book, Sender
 from experiments.faults.service_process import Service
 from experiments.support.arrivals import SentArrivals
+from experiments.support.postgres import Cluster
 
 BACK_SECONDS = 5.0
 """The longest between the store's return and the first decision recorded."""
@@ -34,6 +36,21 @@ class Outage(Protocol):
     def end(self, service: Service) -> None:
         """Give it back; ends when it could be used again."""
         ...
+
+
+class StoppedServer:
+    """Database server that stops as if its machine lost power, and replays its log at start."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def begin(self, service: Service) -> None:
+        """Stop the server at once: connections break, no transaction ends."""
+        self._cluster.stop(signal.SIGQUIT)
+
+    def end(self, service: Service) -> None:
+        """Start the server and wait until it accepts connections."""
+        self._cluster.start()
 
 
 async def outages(

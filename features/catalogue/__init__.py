@@ -1,17 +1,13 @@
 """Declarations of all features and what compiles them.
 
-catalogue        The features
-encoder          One crossing with its declaration, as entities (who and what) and facts (how
-                 much and when)
-event_measures   What one record adds to the counters
-event_streams    Which events there are, and what they measure
-mirror_features  The other half of a movement
+catalogue        The features, and those that could stand in for a person's origin
+encoder          Encoding of one crossing with its declaration as entities and facts
+event_measures   Amounts that one record adds to the counters
+event_streams    Streams of events and their measures
+mirror_features  Features from the paired post's record of the same vehicle
 plan             The catalogue, compiled
-proxy_features   Which of what a rule reads could stand for a person's origin? An approver is
-                 told
-rate_evidence    The inspections behind each smoothed rate, taken from the reads that the rate
-                 was made of
+rate_evidence    Inspections behind each smoothed rate, from the reads of the rate itself
 reference_page   The catalogue as a page for analysts
-spec             The operators a feature is declared with
-transforms       How the reads and facts of features become numbers
+spec             Vocabulary in which features are declared
+transforms       Operators that turn reads and facts into features
 """

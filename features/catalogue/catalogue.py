@@ -1,21 +1,22 @@
 """The features.
 
 One line declares one feature, for training, for the service and for every engine;
-``docs/features.md`` is generated from here. Families say what kind of fact a reason is about.
-``proxy`` marks what could stand in for a person's origin: every evaluation reports on their joint
-effect.
+``docs/features.md`` is generated from here. Families name the subject of a reason. ``proxy`` marks
+a feature that could stand in for a person's origin: every evaluation reports on their joint effect.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+from engine.criteria.profiles.fields import PROXIES
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
 from features.catalogue.mirror_features import (
+    AS_RECORDED,
     DIFFERS,
     KEYS,
     LESS,
     OVER,
     SHARE,
-    TOLD,
     WINDOW,
     match,
     matched,
@@ -44,6 +45,30 @@ def feature(family: str, name: str, definition: Feature, *, proxy: bool = False)
     if name in CATALOGUE:
         raise ValueError(f"feature {name} is declared twice")
     CATALOGUE[name] = replace(definition, family=family, proxy=proxy)
+
+
+def proxies(needs: Iterable[str]) -> list[str]:
+    """Return those of these fields and features that could stand in for a person's origin.
+
+    Assumes the marks of the catalogue and of the records' fields: nothing is inferred from data.
+
+    Parameters
+    ----------
+    needs : iterable of str
+        Full names, as an expression reads them: ``crossing.plate_country``, ``features.night``.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order; empty where there is none.
+
+    Examples
+    --------
+    >>> proxies(["crossing.plate_country", "features.night", "features.origin_hit_rate"])
+    ['crossing.plate_country', 'features.origin_hit_rate']
+    """
+    marked = {f"features.{name}" for name, feature in CATALOGUE.items() if feature.proxy}
+    return sorted({*needs} & {*marked, *PROXIES})
 
 
 # The crossing itself, as declared, measured and checked.
@@ -103,7 +128,7 @@ for fact, unit, meaning in (
 ):
     feature("declared", fact, declared(fact, unit, meaning))
 
-# How often, how long ago, how well it went: the conveyance and the parties.
+# Counts, recency and hit rates: the conveyance and the parties.
 for who in ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant"):
     family = "conveyance" if who in ("plate", "trailer") else "parties"
     feature(family, f"{who}_crossings_30d", count(CROSSINGS, who, 30))
@@ -128,12 +153,12 @@ feature(
 feature("conveyance", "carrier_empty_share_365d", ratio(CROSSINGS, "empty", "carrier", 365))
 for who in ("driver", "carrier"):
     feature("timing", f"{who}_night_share_365d", ratio(CROSSINGS, "night", who, 365))
-# What the papers leave of the weighbridge's mass is the vehicle: too much of it is not declared.
+# Weighbridge mass less declared mass is the vehicle's tare: an excess is undeclared.
 for who in ("plate", "carrier"):
     tare = against("weighed_less_gross_kg", CROSSINGS, "tare_kg", who, 365, "tared")
     feature("conveyance", f"tare_over_usual_of_{who}", tare)
-# The paired post has mostly recorded this very movement, hours ago: what is new here, or other than
-# last time, is asked of the same direction alone.
+# The paired post has mostly recorded this same movement hours ago: first sightings and changes are
+# therefore read from the same direction alone.
 WAY = "direction"
 for name, pair in (
     ("new_driver_for_plate", ("plate", "driver")),
@@ -147,7 +172,7 @@ feature("conveyance", "plate_same_way_365d", count(CROSSINGS, ("plate", WAY), 36
 for family, who in (("conveyance", "plate"), ("parties", "driver")):
     feature(family, f"{who}_same_way_days_since", days_since(CROSSINGS, (who, WAY)))
 feature("conveyance", "vin_changed", differs(CROSSINGS, "vin_key", ("plate", WAY)))
-# Who is new to whom, of late; who travels with a fellow; and hits of others that reach this one.
+# Entities recently new to each other; vehicles that travel in pairs; hits passed on by links.
 for who, new in (
     ("plate", "new_plate_driver"),
     ("driver", "new_plate_driver"),
@@ -163,8 +188,8 @@ for who, new in (
 for who in ("plate", "driver", "carrier"):
     feature("links", f"{who}_paired_share", ratio(CROSSINGS, "paired", who, 365))
 for who in ("carrier", "consignee", "declarant"):
-    beside = ("post", "direction", who)
-    feature("links", f"{who}_beside_30min", count(CROSSINGS, beside, HALF_HOUR))
+    line = ("post", "direction", who)
+    feature("links", f"{who}_beside_30min", count(CROSSINGS, line, HALF_HOUR))
 for link in PASSED.links:
     passed = total(PASSED, link.measure, link.to, 365)
     feature("links", f"hits_passed_from_{link.via}_to_{link.to}", passed)
@@ -174,7 +199,7 @@ feature("links", "driver_changed", differs(CROSSINGS, "driver_key", ("plate", WA
 THERE = "at the paired post"
 for name, fact, how, unit, meaning in (
     ("mirror_days", "known_at", LESS, "days", "days since it was recorded"),
-    ("mirror_hours_late", "hours_late", TOLD, "hours", "hours until it was recorded"),
+    ("mirror_hours_late", "hours_late", AS_RECORDED, "hours", "hours until it was recorded"),
     ("transit_us", "arrived_at", LESS, "microseconds", "time of arrival less that"),
     ("mirror_mass_ratio", "weighed_mass_kg", OVER, "ratio", "weighbridge mass over that"),
     ("mirror_mass_gap", "weighed_mass_kg", LESS, "kg", "weighbridge mass less that"),
@@ -183,7 +208,7 @@ for name, fact, how, unit, meaning in (
     ("mirror_trailer_differs", "trailer_key", DIFFERS, "flag", "trailer other than"),
     ("mirror_driver_differs", "driver_key", DIFFERS, "flag", "driver other than"),
     ("mirror_seals_differ", "seals_key", DIFFERS, "flag", "seals other than"),
-    ("mirror_was_empty", "is_empty", TOLD, "flag", "said to be empty"),
+    ("mirror_was_empty", "is_empty", AS_RECORDED, "flag", "said to be empty"),
     ("mirror_consignee_differs", "consignee_key", DIFFERS, "flag", "consignee other than"),
     ("mirror_goods_differ", "hs_number", DIFFERS, "flag", "main HS code (six digits) other than"),
     ("mirror_value_ratio", "customs_value_usd", OVER, "ratio", "value declared over that"),
@@ -202,7 +227,7 @@ feature("mirror", "mirror_records_3d", count(CROSSINGS, MIRROR, 3, PAIRED))
 feature("route", "post_share_of_plate", share(CROSSINGS, ("plate", "post"), 365, "plate"))
 feature("route", "post_share_of_carrier", share(CROSSINGS, ("carrier", "post"), 365, "carrier"))
 feature("route", "post_changed", differs(CROSSINGS, "line_key", ("plate", WAY)))
-for who in ("plate", "driver"):  # who was searched elsewhere of late may come by another post
+for who in ("plate", "driver"):  # searched elsewhere recently, a carrier may come by another post
     feature("route", f"{who}_searched_here_60d", share(INSPECTIONS, (who, "post"), 60, who))
 feature("route", "route_crossings_90d", count(CROSSINGS, ("dispatch", "destination", "post"), 90))
 feature("timing", "post_crossings_30min", count(CROSSINGS, ("post", "direction"), HALF_HOUR))
@@ -243,7 +268,7 @@ for name, by in USUAL:
     usual = against("value_per_kg", CROSSINGS, VALUE[0], by, 365, VALUE[1])
     feature("goods", f"value_over_usual_of_{name}", usual)
 
-# Who comes from where, as the papers say it: kept apart and reported on.
+# Origin as declared in the papers: marked as proxies, and reported on.
 feature("route", "origin_hit_rate", smoothed_rate(INSPECTIONS, "hit", "origin", 365), proxy=True)
 feature(
     "route", "dispatch_hit_rate", smoothed_rate(INSPECTIONS, "hit", "dispatch", 365), proxy=True
@@ -251,8 +276,8 @@ feature(
 for name in ("procedure", "mode", "payment", "nature", "preference", "marking"):
     feature("documents", f"{name}_hit_rate", smoothed_rate(INSPECTIONS, "hit", name, 365))
 
-# Fingerprints: the same goods on the same terms, more and more alike. The most alike are believed
-# almost at their word, and never forgotten.
+# Fingerprints: the same goods on the same terms, from similar to nearly identical. The rate of the
+# most similar is shrunk least.
 TERMS = ("hs6", "dispatch", "origin", "preference", "rate")
 ALIKE: tuple[tuple[str, tuple[str, ...], float], ...] = (
     ("terms", TERMS, 5.0),

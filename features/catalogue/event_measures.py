@@ -1,4 +1,4 @@
-"""What one record adds to the counters: shared by the bulk log and the service.
+"""Amounts that one record adds to the counters, shared by the bulk log and the service.
 
 Nothing here reads a file or a store, so that both may use it.
 """
@@ -16,7 +16,7 @@ GRAMS_MOST = 10**12
 """Bound of one find's mass in a counter, in grams."""
 _PAPERS = frozenset({"documents", "weighing"})
 MEASURES = tuple(CROSSINGS.measures)
-"""What a crossing adds, besides one to the number of crossings."""
+"""Measures that a crossing adds to, besides the number of crossings."""
 _PLACES = np.array([FACTS.index(fact) for fact, _ in CROSSINGS.measures.values()])
 _SCALES = np.array([float(scale) for _, scale in CROSSINGS.measures.values()])
 
@@ -30,18 +30,18 @@ _EMPTY = FACTS.index("is_empty")
 
 
 def vehicles(facts: Any, rows: slice) -> list[str]:
-    """Return what kind of vehicle each crossing is, as places are counted: ``truck:empty``.
+    """Return class and load of each crossing's vehicle, as places are counted: ``truck:empty``.
 
     Parameters
     ----------
     facts : float64 array of shape (n_facts, n), or ``features.offline.compact_columns.Facts``
     rows : slice
-        Which crossings are asked for.
+        The crossings wanted, n of them.
 
     Returns
     -------
     list of str
-        Class and load; a vehicle of which nobody says that it is empty is laden.
+        Class and load; a vehicle not declared empty counts as laden.
     """
     flags = np.array([facts[place, rows] == 1.0 for place in _KIND_PLACES])
     which = np.where(flags.any(axis=0), flags.argmax(axis=0), len(_KINDS)).tolist()
@@ -71,7 +71,7 @@ def act_step(label: Label, outcome: str, *, full: bool) -> Label:
 
 
 def crossing_measures(facts: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return what crossings add to their counters.
+    """Return the amounts that crossings add to their counters.
 
     Parameters
     ----------

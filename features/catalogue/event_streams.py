@@ -1,4 +1,4 @@
-"""Which events there are, and what they measure.
+"""Streams of events and their measures.
 
 An event is known at one time and belongs to one crossing, whose entities it is counted under. Its
 measures are scaled integers: the scale says how many units of the counter make one of the measure.

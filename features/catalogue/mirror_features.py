@@ -1,4 +1,4 @@
-"""The other half of a movement: the paired post's record of the same vehicle, as it was known.
+"""Features from the paired post's record of the same vehicle, as of the cut.
 
 A vehicle that enters here left there. Its record is looked for by plate, VIN, TIR carnet, CMR note
 and trailer, in this order: the first key whose last record at the paired post lies within the
@@ -7,8 +7,8 @@ difference, the plate among them where another key found it.
 
 The window is learnt from the line's own past: of its crossings of the last ninety days that had
 been recorded on the other side within three days, all but two in a hundred were so within it. Until
-thirty have been, three days stand. All of it is made of as-of reads, so there is nothing here that
-could know more at one time than at another.
+thirty have been, three days stand. All of it is computed from as-of reads, so nothing here can
+read the future.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,10 +30,10 @@ FEWEST = 30.0
 """Crossings recorded on both sides from which on a line's own window holds."""
 COVERED = 0.98
 """Share of them that the window holds."""
-TOLD, LESS, OVER, DIFFERS = range(4)
-"""What a feature makes of the record's fact: as told; now less then; now over then; another."""
+AS_RECORDED, LESS, OVER, DIFFERS = range(4)
+"""Comparison with the record's fact: the fact itself; now less then; now over then; unequal."""
 SHARE, WINDOW = len(KEYS), len(KEYS) + 1
-"""What a feature says of the match itself, beside which key confirms it."""
+"""Properties of the match itself, after one place for each key that confirms it."""
 
 
 def within(hours: int) -> str:
@@ -134,7 +134,7 @@ def finish_one_matched(
 
 
 def _compare(now: float, then: float, how: float, scale: float) -> float:
-    if how == TOLD:
+    if how == AS_RECORDED:
         return then
     if how == LESS:
         return (now - then) / scale
@@ -200,11 +200,11 @@ def _window(followed: Floats) -> Floats:
     return hours * float(HOUR)
 
 
-def _pick_near(told: Floats, is_near: NDArray[np.bool_]) -> Floats:
-    """Return what the first key says whose record is near, NaN where none is."""
-    found = np.full(told.shape[1:], np.nan)
+def _pick_near(recorded: Floats, is_near: NDArray[np.bool_]) -> Floats:
+    """Return the value of the first key whose record is near, NaN where none is."""
+    found = np.full(recorded.shape[1:], np.nan)
     for key in reversed(range(len(KEYS))):
-        np.copyto(found, told[key], where=is_near[key])
+        np.copyto(found, recorded[key], where=is_near[key])
     return found
 
 

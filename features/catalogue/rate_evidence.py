@@ -1,8 +1,8 @@
-"""The inspections behind each smoothed rate, taken from the reads that the rate was made of.
+"""Inspections behind each smoothed rate, from the reads of the rate itself.
 
-A smoothed rate of something that was never inspected is its prior, and no history. Whoever states a
-rate in words states these counts instead. They are the as-of reads of the decision itself, so that
-a decision made again has the same ones. Assumes inputs of a rate in the order of
+The smoothed rate of an entity that was never inspected is its prior, and no history. A sentence
+about a rate therefore states these counts instead. They are the as-of reads of the decision itself,
+so that a recomputed decision has the same ones. Assumes inputs of a rate in the order of
 ``features.catalogue.spec.smoothed_rate``: own finds, own inspections, all finds, all inspections.
 """
 
@@ -37,7 +37,7 @@ class EvidenceReader:
         )
 
     def of(self, reads: Floats) -> tuple[Mapping[str, Evidence], ...]:
-        """Return the evidence of each arrival by feature, worked out when it is asked for.
+        """Return the evidence of each arrival by feature, computed on demand.
 
         Parameters
         ----------
@@ -50,7 +50,7 @@ class EvidenceReader:
 
 
 class _OfArrival(Mapping[str, Evidence]):
-    """Evidence of one arrival: few arrivals are referred, so that nothing is made before."""
+    """Evidence of one arrival, computed on demand because few arrivals are referred."""
 
     __slots__ = ("_evidence", "_hits", "_places", "_sums")
 
@@ -61,14 +61,14 @@ class _OfArrival(Mapping[str, Evidence]):
         self._evidence: Mapping[str, Evidence] | None = None
 
     def __getitem__(self, name: str) -> Evidence:
-        return self._made()[name]
+        return self._load()[name]
 
-    def _made(self) -> Mapping[str, Evidence]:
+    def _load(self) -> Mapping[str, Evidence]:
         if self._evidence is None:
-            self._evidence = self._make()
+            self._evidence = self._compute()
         return self._evidence
 
-    def _make(self) -> Mapping[str, Evidence]:
+    def _compute(self) -> Mapping[str, Evidence]:
         sums = dict(zip(self._places, self._sums.tolist(), strict=True))
         here, searched = sums.get(OF_POST, (0.0, 0.0))[:2]
         of_post = _usual(here, searched)

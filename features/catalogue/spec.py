@@ -1,10 +1,10 @@
-"""The operators a feature is declared with.
+"""Vocabulary in which features are declared.
 
 A feature is made of facts of the crossing at hand and of reads of what was known before it. A read
 is the difference of two as-of values of a cumulative integer counter, ``counter(as_of) -
 counter(as_of - window)``, strict ``<`` on the time at which each event became known: integers give
 the same bits on every engine and in every order. ``as_of`` is not an argument of any operator, so
-nobody can ask for the future.
+no feature can read the future.
 
 How reads and facts become one number is in :mod:`features.catalogue.transforms`.
 """

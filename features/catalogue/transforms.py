@@ -1,8 +1,8 @@
-"""How the reads and facts of features become numbers.
+"""Operators that turn reads and facts into features.
 
 Finishers work on float64 with the four correctly rounded operations alone, so that they give the
 same bits everywhere, and are cast once to float32; unknown stays NaN. Features of one operator are
-finished together, and what all of them are made of is worked out once.
+finished together, and their common inputs are prepared once.
 
 Each operator is written twice: for arrays, and for one row in Python's own floats. They are the
 same float64, and a call of numpy takes as long as twenty of their operations.
@@ -32,7 +32,7 @@ Values = Sequence[float]
 class Operator:
     """How features of one kind are finished."""
 
-    made: Callable[..., Floats]
+    of_rows: Callable[..., Floats]
     """Takes own inputs (n_own, k, n), common inputs (n_common, n) and parameters (k, 1) of k
     features and n rows; returns float64 (k, n)."""
     of_one: Callable[..., Values]
@@ -131,7 +131,7 @@ class FeatureBatch:
 
     def finish(self, own: Floats, common: Floats) -> Floats:
         """Return float64 features (k, n) from inputs (n_own, k, n) and (n_common, n)."""
-        return OPERATORS[self.operator].made(own, common, *self.parameters)
+        return OPERATORS[self.operator].of_rows(own, common, *self.parameters)
 
     def finish_one(self, own: Sequence[Values], common: Values) -> Values:
         """Return the features of one row from inputs (n_own, k) and (n_common,)."""

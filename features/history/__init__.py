@@ -1,7 +1,7 @@
 """The loaded past as validated tables, and labels.
 
-journal_history  One event log
-labels           What inspection acts and finds say about a crossing, and when it became known
-linking          When each row became known, and which crossing a seizure belongs to
-tables           The past as this home has been told of it, in validated columns
+journal_history  Loaded history and journal as one event log
+labels           Labels of crossings from inspection acts and finds, and when they became known
+linking          Known times of rows, and the crossing that a seizure belongs to
+tables           The loaded history of a home, in validated columns
 """

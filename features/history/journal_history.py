@@ -1,8 +1,8 @@
-"""One event log: what was loaded and what the journal recorded, as one history.
+"""Loaded history and journal as one event log.
 
 Loaded rows are known at the times in their files; a journal record is known at its journal time,
 and a decision's features were cut at the decision's own ``as_of``. With both in one table, the
-matrix of a home repeats, to the bit, what its service computed at each decision.
+matrix of a home equals, to the bit, the features that its service computed at each decision.
 """
 
 import json
@@ -20,7 +20,7 @@ from engine.targeting.find_confirmation import FIND_CONFIRMED, PENDING_CROSSING,
 from features.history.tables import ORDER, SCHEMAS, Tables, read_history
 
 KINDS = ("decision", "crossing", "inspection", SEIZURE, FIND_CONFIRMED)
-"""Kinds of the journal's records that say something about a conveyance."""
+"""Kinds of journal records about a conveyance."""
 _AS_OF = pa.field("as_of", pa.int64(), nullable=False)
 Row = dict[str, Any]
 
@@ -32,7 +32,7 @@ def read_event_log(
     only: Collection[str] | None = None,
     upto: int | None = None,
 ) -> Tables:
-    """Read everything a home knows.
+    """Read the loaded history and the journal of a home.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ def read_event_log(
     -------
     Tables
         Sorted by ``known_at``; crossings have a column ``as_of`` (int64, UTC microseconds), the cut
-        of their features. A crossing decided on again after an amendment stands once, as told
-        first.
+        of their features. A crossing decided on again after an amendment appears once, as first
+        declared.
     """
     loaded, recorded = read_history(home, only=only), _read_recorded(connection, upto)
     crossings = loaded.crossings.append_column(_AS_OF, loaded.crossings["known_at"])
@@ -89,7 +89,7 @@ def _read_recorded(connection: Connection, upto: int | None = None) -> dict[str,
         elif kind == "inspection":
             act = Inspection.model_validate(body["inspection"], strict=False)
             rows["inspections"].append(_row(act) | {"known_at": known_at})
-        elif PENDING_CROSSING not in body:  # what waits becomes known when it is confirmed
+        elif PENDING_CROSSING not in body:  # an unconfirmed find becomes known when it is confirmed
             found = Seizure.model_validate(body["seizure"], strict=False)
             link = {"known_at": known_at, "linked_crossing_id": body["linked_crossing_id"]}
             rows["seizures"].append(_row(found) | link)
@@ -100,7 +100,7 @@ def _read_recorded(connection: Connection, upto: int | None = None) -> dict[str,
 def _add_arrival(
     rows: dict[str, list[Row]], arrival: Arrival, known_at: int, *, as_of: int, name: str
 ) -> None:
-    """Add a crossing with its declaration as it was told then, under a name of its own.
+    """Add a crossing with the declaration that it came with, under a name of its own.
 
     The same declaration may come with the exit and with the entry, and differ: each crossing keeps
     the one it came with.

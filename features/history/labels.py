@@ -1,4 +1,4 @@
-"""What inspection acts and finds say about a crossing, and when it became known.
+"""Labels of crossings from inspection acts and finds, and when they became known.
 
 One label a crossing: the maximum over its acts, known when the deciding act was recorded. A clear
 act of documents or weighing alone is no evidence that a vehicle carried nothing, so it is no event
@@ -89,7 +89,7 @@ def find_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
 
 
 def act_minutes(tables: Tables) -> list[Taught]:
-    """Return what the acts of a history teach about the minutes of an inspection."""
+    """Return counts and sums of inspection minutes by vehicle class and kind of search."""
     classes = tables.crossings["vehicle_class"].to_pylist()
     rows = _rows(tables, tables.inspections["crossing_id"]).tolist()
     acts = tables.inspections.select(["methods", "minutes"]).to_pylist()
@@ -133,7 +133,7 @@ def looks(tables: Tables) -> list[Look]:
 def _yield_labels(
     tables: Tables, of: Any, crossing: str, what: str
 ) -> Iterator[tuple[int, int, Any]]:
-    """Yield (known_at, crossing row or -1, what is told) of each row of a table."""
+    """Yield (known_at, crossing row or -1, value of the column) of each row of a table."""
     rows = _rows(tables, of[crossing]).tolist()
     return zip(of["known_at"].to_pylist(), rows, of[what].to_pylist(), strict=True)
 
@@ -190,7 +190,7 @@ def _apply_act(out: Labels, row: int, known_at: int, act: dict[str, Any]) -> Non
 
 
 def _raise(out: Labels, row: int, known_at: int, *, seizure: int, discrepancy: int) -> None:
-    """Lift a label; the record that lifts it is the one that decides when it was known."""
+    """Raise a label; the record that raises it decides when it was known."""
     if seizure > out.seizure[row] or discrepancy > out.discrepancy[row]:
         out.seizure[row] = max(out.seizure[row], seizure)
         out.discrepancy[row] = max(out.discrepancy[row], discrepancy)
@@ -199,7 +199,7 @@ def _raise(out: Labels, row: int, known_at: int, *, seizure: int, discrepancy: i
 
 def _rows(tables: Tables, crossing_ids: Any) -> Ints:
     """Return the row of each crossing, -1 where there is none."""
-    # Looked up the other way round: few crossings are asked for, and there may be very many.
+    # The reverse look-up: few crossings are wanted, out of very many.
     asked = pc.unique(crossing_ids)
     number = pc.index_in(tables.crossings["crossing_id"], asked)
     found = np.flatnonzero(number.is_valid().to_numpy())

@@ -1,6 +1,6 @@
-"""When each row became known, and which crossing a seizure belongs to.
+"""Known times of rows, and the crossing that a seizure belongs to.
 
-Stands on the rule that nothing about a crossing is known before the crossing itself. A seizure made
+Assumes the rule that nothing about a crossing is known before the crossing itself. A seizure made
 inland often has a plate alone: it goes to the last entry of that plate, folded, in the 30 days
 before it, and to none where there is no such entry.
 """
@@ -27,7 +27,7 @@ def derive_known_times(
     Parameters
     ----------
     rows : mapping of str to Table
-        The five tables with the fields of their records; further columns are computed anew.
+        The five tables with the fields of their records; further columns are computed again.
     held : mapping of str to Table, optional
         Crossings and inspections of earlier loads that rows may refer to.
 

@@ -1,4 +1,4 @@
-"""The past as this home has been told of it, in validated columns.
+"""The loaded history of a home, in validated columns.
 
 Stands on one assumption: a row is visible to features by its ``known_at`` alone. Everything here
 was validated by the record models on its way in (:mod:`features.intake.load`): no need to check
@@ -237,7 +237,7 @@ def read_history(home: Home, *, only: Collection[str] | None = None) -> Tables:
     Returns
     -------
     Tables
-        As if all had been loaded at once: seizures with a plate alone are linked anew where there
+        As if all had been loaded at once: seizures with a plate alone are linked again where there
         are several loads, because a later load may bring the entry. Empty for an empty home.
         ``digest`` is the SHA-256 of the loads' digests.
 

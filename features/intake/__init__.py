@@ -1,13 +1,12 @@
 """Loading of bulk files into a home.
 
-atomic_writer       Writes a load into a home
-file_access         Which files of a bulk folder may be read
-file_reader         From the bytes of one bulk file to rows of present cells, each with the line
-                    where it starts
+atomic_writer       Atomic and idempotent write of a load into a home
+file_access         Check that a file of a bulk folder may be read
+file_reader         Rows of one bulk file as present cells, each with its line
 kcs_format          Korea Customs Service import declarations, one a row, as records of this
                     project
-load                Bulk files in, validated history out
-network_file        Which posts a load may name, and how its network file joins the home's
-referential_checks  Which valid rows cannot stand beside the others
-row_validation      From rows of cells to columns of valid records
+load                Validation of a bulk folder and its load into a home
+network_file        Merge of a load's network file into the home's network
+referential_checks  Removal of valid rows that conflict with others
+row_validation      Validation of rows of cells into columns of records
 """

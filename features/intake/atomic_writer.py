@@ -1,8 +1,8 @@
-"""Writes a load into a home: all of it or nothing, and the same load only once.
+"""Atomic and idempotent write of a load into a home.
 
-Stands on a rename: a load is written beside the history and takes its place, under its digest,
-when everything in it is on disk. A load that was killed leaves a folder whose name starts with a
-dot, which nobody reads and the next load removes.
+Assumes an atomic rename: a load is written next to the history and moves to its place, under its
+digest, when everything in it is on disk. A load that was killed leaves a folder whose name starts
+with a dot, which no reader opens and the next load removes.
 """
 
 import csv
@@ -134,11 +134,11 @@ def write(
     tables : Tables
         What the load adds to the history.
     loaded : Loaded
-        The record of the load, kept beside the tables in ``load.json``.
+        The record of the load, kept next to the tables in ``load.json``.
     faults : sequence of Fault
         One for each quarantined row.
     progress : Progress, optional
-        Told ``"writing"``, tables done, tables in all.
+        Called with ``"writing"``, tables done, tables in all.
     announce : callable, optional
         Called with the load and the digest of its quarantine file once all is on the disk, before
         the folder gets its name.

@@ -1,4 +1,4 @@
-"""Which files of a bulk folder may be read: regular ones, and no links to others.
+"""Check that a file of a bulk folder may be read: a regular file, and no link.
 
 A load runs with the rights of the account that owns the home; the folder may be another account's.
 """
@@ -10,7 +10,7 @@ from engine.errors import InputError
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether a file is there; raises ``InputError`` where it is no regular file."""
+    """Return whether a file exists; raises ``InputError`` where it is no regular file."""
     try:
         mode = path.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):

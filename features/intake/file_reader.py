@@ -1,4 +1,4 @@
-"""From the bytes of one bulk file to rows of present cells, each with the line where it starts.
+"""Rows of one bulk file as present cells, each with the line where it starts.
 
 Stands on two assumptions: the header is one row, and an empty cell means missing. Whatever cannot
 be read as a row (too few cells, broken quotes) becomes a fault of that line; only a header that
@@ -27,7 +27,7 @@ LONGEST_NAME = 64
 """Characters of a column's name that an error repeats."""
 
 Progress = Callable[[str, int, int], None]
-"""Told the stage, how much of it is done, and how much it has (bytes to read, tables to write)."""
+"""Called with the stage, the amount done and the total (bytes to read, tables to write)."""
 
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 

@@ -49,7 +49,7 @@ COLUMN_OF: Mapping[str, str] = {
     "customs_value_usd": "Item Price",
     "outcome": "Fraud",
 }
-"""Where each field comes from; a fault is told under the name of its column."""
+"""Source column of each field; a fault is reported under this column's name."""
 
 _COLUMNS = (*dict.fromkeys(COLUMN_OF.values()), "Import Use", "Critical Fraud")
 _LAYOUT = ColumnLayout(columns=_COLUMNS, required=frozenset(_COLUMNS))
@@ -69,7 +69,7 @@ def read(
     ignored : collection of str
         Columns that may be there and are not read.
     progress : Progress, optional
-        Told the file's name, bytes done, and their total.
+        Called with the file's name, the bytes done and their total.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Bulk files in, validated history out: every row is accepted or quarantined, never lost.
+"""Validation of a bulk folder and its load: every row is accepted or quarantined, never lost.
 
 Stands on one definition of each record (:mod:`engine.domain.records`): files obey exactly the rules
 of the wire. A bad row never stops a load; a header or a network file that cannot be trusted does.
@@ -74,7 +74,7 @@ def read_folder(
     now : int, optional
         UTC microseconds; rows with a time at or after it are quarantined. Default: the clock.
     progress : Progress, optional
-        Told the stage, how much is done, how much there is.
+        Called with the stage, the amount done and the total.
     held : Tables, optional
         History that rows may refer to and must not repeat.
     network : Network, optional

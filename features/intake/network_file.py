@@ -1,7 +1,7 @@
-"""Which posts a load may name, and how its network file joins the home's.
+"""Merge of a load's network file into the home's network.
 
-Stands on the rule that one home has one network: files may bring further posts, but a post means
-the same in every one of them, and made-up posts never stand beside real ones.
+Assumes that one home has one network: files may bring further posts, but a post means the same in
+every one of them, and synthetic posts never share a network with real ones.
 """
 
 import json
@@ -26,7 +26,7 @@ def join_networks(folder: Path, network: Network) -> Network:
     if not network.posts:
         return found
     if found.synthetic != network.synthetic:
-        raise InputError(FILE, "synthetic: a made-up network and a real one do not share a home")
+        raise InputError(FILE, "synthetic: a synthetic network and a real one do not share a home")
     for code, post in found.posts.items():
         if network.posts.get(code, post) != post:
             raise InputError(FILE, f"posts: {code} differs from the post of this code in the home")

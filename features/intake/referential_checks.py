@@ -1,8 +1,8 @@
-"""Which valid rows cannot stand beside the others: unknown posts, the future, repeats, orphans.
+"""Removal of valid rows that conflict with others: unknown posts, the future, repeats, orphans.
 
-Stands on an order: a row that one rule removes is not there for the next, so that an item of a
-quarantined declaration is an orphan. A crossing is removed by nothing but its own faults: where its
-declaration is missing it stays, with a data gap.
+Assumes an order: a row that one rule removes is absent for the next, so that an item of a
+quarantined declaration is an orphan. Only its own faults remove a crossing: where its declaration
+is missing it stays, with a data gap.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _REFERENCES = (
 
 @dataclass(frozen=True, slots=True)
 class ExistingIds:
-    """What a home already holds, as far as new rows may refer to it or repeat it."""
+    """Keys that a home already holds, which new rows may refer to or repeat."""
 
     tables: Tables | None = None
 
@@ -46,22 +46,22 @@ class ExistingIds:
 def check(
     parts: Mapping[str, ValidatedTable], network: Network, *, now: int, held: ExistingIds
 ) -> Parts:
-    """Remove the rows that cannot stand, each with its fault.
+    """Remove the rows that conflict with others, each with its fault.
 
     Parameters
     ----------
-    parts : mapping of str to Part
+    parts : mapping of str to ValidatedTable
         Every table, validated row by row.
     network : Network
         Posts that a crossing may name; where it is empty, any.
     now : int
         UTC microseconds; a row with a time at or after it is not known yet.
-    held : Held
-        What rows may refer to beside the load itself.
+    held : ExistingIds
+        Rows of earlier loads that new rows may refer to.
 
     Returns
     -------
-    dict of str to Part
+    dict of str to ValidatedTable
         The same tables. Repeats of rows that the home holds are still in them: see
         :func:`without_held`.
     """

@@ -1,4 +1,4 @@
-"""From rows of cells to columns of valid records: the record models decide, row by row.
+"""Validation of rows of cells into columns of records, row by row by the record models.
 
 Stands on one definition of each record: a file accepts a cell exactly where HTTP would accept its
 value, and refuses it under the same rule name.
@@ -112,7 +112,7 @@ def read_part(
     ignored : collection of str
         Columns that may be there and are not read.
     progress : Progress, optional
-        Told the file's name, bytes or rows done, and their total.
+        Called with the file's name, the bytes or rows done and their total.
 
     Returns
     -------

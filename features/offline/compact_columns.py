@@ -1,8 +1,8 @@
-"""The keys and facts of a long history, held small and without loss.
+"""Keys and facts of a long history in narrow columns, without loss.
 
-A text stands once however many crossings have it, and a key is made once for each distinct
-combination, when it is asked for: nobody needs all keys of all crossings at one time. Numbers are
-held in the narrowest float that gives every one of them back exactly.
+A text is stored once, however many crossings have it. A key is computed once for each distinct
+combination, on demand, because no consumer needs all keys of all crossings at one time. Numbers are
+stored in the narrowest float that restores every one of them exactly.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,9 +23,9 @@ _CODES = (np.uint8, np.uint16, np.int32)
 FLOATS = (np.float16, np.float32)
 WHOLE = (np.int8, np.int16, np.int32)
 _KEYS_KEPT = 5_000_000
-"""Keys that stay at hand once made, 8 bytes each; at least two columns do."""
+"""Keys that stay in memory once computed, 8 bytes each; at least two columns do."""
 _AT_ONCE = 65_536
-_hash = key.__wrapped__  # each combination is hashed once here: remembering it helps nobody
+_hash = key.__wrapped__  # each combination is hashed once here: a cache would only cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Texts:
 
     @property
     def keys(self) -> int:
-        """How many codes there are, that of the unknown among them."""
+        """Number of codes, including that of the unknown."""
         return len(self.values) + 1
 
 
@@ -58,12 +58,12 @@ def _codes(indices: Any) -> Ints:
 
 
 class Keys:
-    """Keys of n crossings for each look-up: an int64 array of shape (n_lookups, n) to who reads it.
+    """Keys of n crossings for each look-up; indexes as an int64 array of shape (n_lookups, n).
 
     Parameters
     ----------
     lookups : sequence of Lookup
-        Whose keys the rows are; see :meth:`features.catalogue.plan.Plan.keys`.
+        The look-up of each row; see :meth:`features.catalogue.plan.Plan.keys`.
     entities : mapping of str to Texts
         Every entity that is looked up.
     n : int
@@ -121,7 +121,7 @@ def _chosen(text: Texts, codes: Ints) -> Iterator[str]:
 
 
 class Facts:
-    """Facts of n crossings: a float64 array of shape (n_facts, n) to who reads it.
+    """Facts of n crossings; indexes as a float64 array of shape (n_facts, n).
 
     ``columns`` has one narrow column a fact.
     """
@@ -141,7 +141,7 @@ class Facts:
 
 
 class Measures(Mapping[str, Ints]):
-    """What events add to their counters, by name: int64 arrays of shape (m,) to who reads them.
+    """Amounts that events add to their counters, by name: int64 arrays of shape (m,).
 
     ``columns`` has one narrow column a measure.
     """

@@ -1,9 +1,8 @@
-"""What events take from the past, in bulk: what was seen before, and hits passed along links.
+"""Measures of events that depend on the past, in bulk: first sightings, and hits passed on.
 
-Strict ``<`` on the time at which each event became known, here as everywhere: rows with equal times
-do not see each other. The service comes to the same numbers in :mod:`features.online.projection`,
-one record after the other, and SQL engines by the text of
-:mod:`features.offline.sql.window_queries`.
+Strict ``<`` on the time at which each event became known: rows with equal times do not see each
+other. The service computes the same numbers in :mod:`features.online.projection`, one record after
+the other, and SQL engines do with :mod:`features.offline.sql.window_queries`.
 """
 
 from collections.abc import Sequence
@@ -78,7 +77,7 @@ def passed_on(
     first = np.searchsorted(line, start)
     upto = np.searchsorted(line, start + np.searchsorted(times, hit_at))
     upto = np.where(entities[found] == via[hit_row], upto, first)
-    # One more than is passed on, since its own may be among them.
+    # One more than the bound, because its own key may be among them.
     back = upto[:, None] - 1 - np.arange(FAN_OUT + 1)
     other = to[pairs[np.maximum(back, 0)]]
     is_other = (back >= first[:, None]) & (other != to[hit_row][:, None])

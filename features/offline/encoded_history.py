@@ -1,6 +1,6 @@
 """A history as one event log: every crossing encoded once, every stream as arrays of integers.
 
-Stands on the tables of :mod:`features.history.tables`: validated, with a ``known_at`` for each
+Assumes the tables of :mod:`features.history.tables`: validated, with a ``known_at`` for each
 record. An event is visible to a crossing when it became known strictly before that crossing's
 ``as_of``; rows with equal times do not see each other.
 """
@@ -118,11 +118,11 @@ def read_log(
     plan : Plan
         Which combinations of entities are wanted.
     progress : callable, optional
-        Told how many rows are done, and how many there are.
+        Called with the number of rows done and the number of all.
 
     Returns
     -------
-    Log
+    EncodedHistory
         n = number of crossings.
     """
     return derive(encode_history(tables, plan, progress), plan)
@@ -193,7 +193,7 @@ def _encode_crossings(
         measured.add(crossing_measures(facts.T).T)
         if progress is not None:
             progress(end, n)
-    key.cache_clear()  # what it remembers of a long history is as large as a table of it
+    key.cache_clear()  # after a long history the cache is as large as a table of it
     entities = {name: texts(parts.pop(name)) for name in names}
     return entities, Facts(narrow.columns()), measured.columns()
 

@@ -1,7 +1,7 @@
 """The feature matrix of a bulk folder or a home, as one Parquet file.
 
-Features are made a few at a time and files are written row by row, so the matrix goes through a
-scratch file beside the output: it is never whole in memory. A row group holds rows of one month at
+Features are computed a few at a time and files are written row by row, so the matrix goes through a
+scratch file next to the output: it is never whole in memory. A row group holds rows of one month at
 most.
 """
 
@@ -28,7 +28,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written, and how large it was and what it was made of.
+    """Result of an export: sizes and the definitions that it used.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ def export(
         UTC microseconds: only crossings known at or after it are written. All of the past is
         counted all the same, so these rows are, to the bit, those of the whole matrix.
     progress : Progress, optional
-        Told the stage, how much is done, how much there is.
+        Called with the stage, the amount done and the amount of all.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def export(
 
 
 def _give_back() -> None:
-    """Return memory that is free to the system, where allocators would keep it scattered."""
+    """Return free memory to the system; allocators would keep it in fragments."""
     pa.default_memory_pool().release_unused()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
     if trim is not None:

@@ -1,8 +1,8 @@
-"""All reads of a whole history at once, and the feature matrix made of them.
+"""All reads of a whole history, and the feature matrix computed from them.
 
 Group by group, the kernel turns a stream's events and the crossings' cuts into reads. Exact because
 everything is int64, and leak-free because an event counts only strictly before the cut. A feature
-is finished as soon as its reads are there, and reads that nothing waits for are let go.
+is finished as soon as its reads are computed; reads that no feature still needs are freed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ class Matrix:
     ----------
     crossing_id : object array of shape (n,)
     as_of : int64 array of shape (n,)
-        UTC microseconds: nothing known at or after it had a part in the row.
+        UTC microseconds: a record known at or after it does not affect the row.
     names : tuple of str
     values : float32 array of shape (n, n_features)
         NaN where unknown.
@@ -49,9 +49,9 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What the last event carried, for each crossing; looked up when it is asked for.
+    """A fact of the last event of each crossing, looked up on demand.
 
-    Many reads of one group share where the last event stands, four bytes a crossing.
+    Many reads of one group share the places of the last events, four bytes a crossing.
     """
 
     log: EncodedHistory
@@ -66,7 +66,7 @@ class Carried:
 
 
 Column = Floats | Carried
-"""One read, of shape (n,), for whoever asks for some rows of it."""
+"""One read of shape (n,), indexed by a slice of rows."""
 Kernel = Callable[..., Ints]
 """Computes the reads of one group; see :func:`features.offline.kernel.group_reads`."""
 
@@ -76,10 +76,10 @@ def reads(log: EncodedHistory, plan: Plan, kernel: Kernel = group_reads) -> dict
 
     Parameters
     ----------
-    log : Log of n crossings
+    log : EncodedHistory of n crossings
     plan : Plan
     kernel : Kernel, default=the numba kernel
-        ``features.offline.reference_kernel.group_reads`` is its numpy twin.
+        ``features.offline.reference_kernel.group_reads`` is the second implementation.
 
     Returns
     -------
@@ -190,10 +190,10 @@ def matrix(
 
     Parameters
     ----------
-    log : Log of n crossings
+    log : EncodedHistory of n crossings
     plan : Plan
     progress : callable, optional
-        Told how many features are done, and how many there are.
+        Called with the number of features done and the number of all.
     engine : Engine, optional
         Default: the numba kernel, a few reads at a time.
         ``features.offline.sql.duckdb_engine.reads`` is an independent one, of equal bits.
@@ -218,18 +218,18 @@ def finish_features(
     first: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[tuple[int, ...], slice, Rows]]:
-    """Finish features as soon as their reads are there, some features of some rows at a time.
+    """Finish features as soon as their reads are computed, some features of some rows at a time.
 
     Parameters
     ----------
-    log : Log of n crossings
+    log : EncodedHistory of n crossings
     plan : Plan
     found : iterable of mapping of Read to float64 column of shape (n - first,)
         All reads of the plan, a few at a time.
     first : int, default=0
         The row from which on features are wanted.
     progress : callable, optional
-        Told how many features are done, and how many there are.
+        Called with the number of features done and the number of all.
 
     Yields
     ------
@@ -248,9 +248,9 @@ def finish_features(
         for features in together({place: waits.pop(place) for place in ready}):
             yield from _finish_rows(log, features, held, first)
         wanted = set().union(*(reads[place] for place in waits))
-        # What waits has memory of its own, so that the rest of its group is let go.
+        # Reads still needed get memory of their own, so that the rest of the group is freed.
         held = {read: _single_column(values) for read, values in held.items() if read in wanted}
-        del batch  # or it would live on while the next one is made
+        del batch  # or it would stay in memory while the next one is computed
         if progress is not None and ready:
             progress(len(reads) - len(waits), len(reads))
 

@@ -1,7 +1,7 @@
-"""Entities numbered as they appear, so that a part can be sorted by counting.
+"""Dense numbers for entities, so that a part can be sorted by counting.
 
-A table of keys and numbers with open addressing, at most half full: its size is a power of two, and
-nobody's key is 0.
+A hash table of keys and numbers with open addressing, at most half full. Its size is a power of
+two; no entity has key 0.
 """
 
 import numpy as np
@@ -31,7 +31,7 @@ def number_entities(keys: Ints, code: Places, slots: Ints) -> tuple[Ints, int]:
 def _number(keys: Ints, code: Places, at: int, slots: Ints, count: int) -> tuple[int, int]:
     """Number entities until the table is half full; return where it stopped, and the next number.
 
-    The table is the same all along: to hand over another one costs more than to look into it.
+    The same table is passed throughout: passing another one costs more than a look-up.
     """
     most = 1 + len(slots) // 2
     for i in range(at, len(keys)):
@@ -59,10 +59,10 @@ def look_up_numbers(asked: Ints, code: Places, slots: Ints) -> None:
 
 @compile_kernel
 def _slot(slots: Ints, key: int) -> np.uint64:
-    """Where a key stands in the table, or the free place where it belongs.
+    """Return the place of a key in the table, or the free place where it belongs.
 
-    Unsigned, so that no place is taken to count from the end; two comparisons, as looking into a
-    tuple takes five times as long.
+    Unsigned, so that no place counts from the end; two comparisons, because membership in a tuple
+    takes five times as long.
     """
     mask, one = np.uint64(len(slots) - 1), np.uint64(1)
     at = ((np.uint64(key) * SPREAD) >> np.uint64(32)) & mask

@@ -1,15 +1,15 @@
 """The bulk kernel: every as-of read of one group of counters, for every crossing.
 
 Events are sorted by entity, in each in the order in which they became known. Pointers then walk
-along with an entity's crossings: one stands at the first event that a crossing may not see, one for
-each window at the first event inside it. A read is the difference of two running sums: exact in
-int64, and linear in events and crossings. The numpy twin (:mod:`features.offline.reference_kernel`)
-gives the same numbers by another road.
+along with an entity's crossings: one points to the first event that a crossing may not see, one for
+each window to the first event inside it. A read is the difference of two running sums: exact in
+int64, and linear in events and crossings. The second implementation
+(:mod:`features.offline.reference_kernel`) gives the same numbers by binary search.
 
-What bounds it is memory, not arithmetic. Rows are first dealt into parts by their keys, and one
-part after the other is finished within what a processor holds close. A long history so passes
-through memory three times: into its parts, through the reads, back into the order of crossings. All
-of it happens in the buffer that is returned. Pointers take four bytes: enough for 2^32 events.
+Memory bandwidth is the bound, not arithmetic. Rows are first partitioned by key, and one part after
+the other is finished within the processor's cache. A long history passes through memory three
+times: into its parts, through the reads, back into the order of crossings. All of it happens in the
+buffer that is returned. Pointers take four bytes: enough for 2^32 events.
 """
 
 import numpy as np
@@ -18,17 +18,17 @@ from features.offline.hash_index import Places, look_up_numbers, number_entities
 from features.offline.radix_partition import Ints, compile_kernel, count_up, dealt, lay, put_back
 
 DEALT_FROM = 1 << 18
-"""Fewer events than this fit into a processor's cache as they are."""
+"""Fewer events than this fit into a processor's cache without partition."""
 PART_ROWS = 1 << 16
-"""Events of a part at most, about."""
+"""Approximate largest number of events of a part."""
 _KEYS, _TIMES, _ROWS, _AMOUNTS = range(4)
-"""Rows of a buffer that events are dealt into; amounts from the last one on."""
+"""Rows of a buffer of partitioned events; amounts from the last one on."""
 Given = tuple[Ints, Ints, Ints, Ints]
-"""Events: keys, times, amounts, and which of these are added up."""
+"""Events: keys (m,), times (m,), amounts (n_amounts, m), and which of these are summed."""
 Laid = tuple[Ints, Ints, Ints, Ints, Ints]
-"""The same part by part, and where each was."""
+"""The same in the order of parts, and the row that each event had."""
 Queries = tuple[Ints, Ints]
-"""Keys and cuts."""
+"""Keys and cuts of queries, each (n,)."""
 Grouped = tuple[Ints, Places, Ints]
 """Queries sorted by entity: where each entity begins, which they are, their cuts."""
 Asks = tuple[Ints, Ints, Ints, bool]
@@ -76,7 +76,7 @@ def group_reads(
     back = np.append(0, np.where(spans == 0, _EVER, spans))
     asks = sum_of[read_amount], 1 + read_span, back, last
     events, queries = (event_key, event_time, amounts, added), (query_key, query_time)
-    # A stream that asks about itself, as the crossings do, is dealt and sorted once.
+    # A stream that queries itself, as the crossings do, is partitioned and sorted once.
     itself = _is_same(event_key, query_key) and _is_same(event_time, query_time)
     made, size = len(read_amount) + int(last), max(len(event_key), len(query_key))
     if size >= DEALT_FROM:
@@ -97,7 +97,7 @@ def _is_same(one: Ints, other: Ints) -> bool:
 def _read_dealt(
     events: Given, queries: Queries, asks: Asks, made: int, *, itself: bool, bits: int
 ) -> Ints:
-    """Deal rows into parts, read them, and put what was read back into the order of queries."""
+    """Partition rows, compute the reads, and put them back into the order of queries."""
     keys, times, amounts, added = events
     # The first row is free, so that each column moves up by one as it is put back.
     out = np.empty((max(1 + made, _AMOUNTS + len(added)), len(queries[0])), np.int64)
@@ -142,7 +142,7 @@ def _read_parts(
 ) -> None:
     """Compute the reads of one part after the other.
 
-    They may be written where the part's rows were read from: by then these are through.
+    They may overwrite the part's rows, which are no longer needed by then.
     """
     keys, times, amounts, added, rows = events
     (begins, asked), back = bounds, asks[2]

@@ -1,7 +1,7 @@
-"""Rows dealt into parts by their keys, so that all of one entity happens within a cache.
+"""Radix partition of rows by key, so that one entity's rows fit a cache.
 
-A block of rows is sorted within the cache first, so that memory is read and written in long runs
-whichever way columns go: into parts, and back into the order of rows.
+A block of rows is sorted within the cache first, so that memory is read and written in long runs in
+both directions: into parts, and back into the order of rows.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 BLOCK_ROWS = 1 << 16
-"""Rows sorted at one time; at most what an unsigned number of two bytes counts."""
+"""Rows sorted at one time: the range of a uint16."""
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Fibonacci hashing
 Dealt = tuple[NDArray[np.uint16], Ints, Ints, int]
 """Where each row goes within its block, how many rows of each block go to each part (n_blocks,

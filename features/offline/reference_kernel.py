@@ -1,8 +1,8 @@
-"""The numpy twin of the bulk kernel: the same reads by binary search.
+"""Second implementation of the bulk kernel, in numpy: the same reads by binary search.
 
-Events and cuts are laid on one integer line, (entity, rank of time). Where a cut stands among the
-events is a search, and what was counted before it a cumulative sum. Slower and plainer than
-:mod:`features.offline.kernel`, and equal to it to the bit.
+Events and cuts become places on one integer line, (entity, rank of time). The place of a cut among
+the events is a binary search, and the count before it a cumulative sum. Slower and simpler than
+:mod:`features.offline.kernel`, and equal to it bit for bit.
 """
 
 import numpy as np
@@ -31,7 +31,9 @@ def group_reads(
     place = code * width + rank[known]
     order = np.argsort(place, kind="stable")
     place, events = place[order], known[order]
-    padded = np.append(entities, 0)  # 0 is no entity: strangers find it, or one that is not theirs
+    padded = np.append(
+        entities, 0
+    )  # 0 is no entity: an unknown key finds it, or the key of another
     found = np.searchsorted(entities, query_key)
     is_known = (padded[found] == query_key) & (query_key != 0)
     start = np.where(is_known, found * width, 0)

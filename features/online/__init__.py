@@ -1,23 +1,18 @@
 """The online feature store: counters, links and look-ups.
 
-backfill         A loaded history, into the counters of the store
-counter_recount  The counters counted again, for a check of the store's
-counter_store    The counters online
-counter_updates  Where counters stand inside the writer's transaction, and what events add to
-                 them
-crossing_index   What the store remembers of every crossing, and the events that move the
-                 counters
-entity_history   What had happened to a vehicle and its parties before a time, for people who
-                 look at it
-entity_links     Which entities are linked since when, and whom a hit is passed on to
-epoch            A load, made known
-history_anchor   Whether the loaded history still is what the journal says was loaded
-linked_entities  Who else is linked to a vehicle and its parties, so that a person can look at
-                 it
-loaded_reports   Which acts and seizures the loaded history holds
+backfill         Backfill of a loaded history into the counters
+counter_recount  Recount of the counters, for a check of those in the store
+counter_store    Table of online counters: grouped reads and appends
+counter_updates  States of counters inside the writer's transaction, and what events add
+crossing_index   Index of all crossings, and the events that change the counters
+entity_history   History of a vehicle and its parties before a time, for display
+entity_links     Links between entities, along which hits are passed on
+epoch            Start of a counter epoch: a load anchored in the journal
+history_anchor   Check of the loaded history against the digests in the journal
+linked_entities  Entities linked to a vehicle and its parties, for display
+loaded_reports   Names of the acts and seizures in the loaded history
 online_features  Features of arrivals at the barrier, read from the store
 projection       What each record adds to the counters, in the transaction that records it
-search_counts    How often each place was searched and held something
-state_layout     How one group's state is packed into the row of a counter, and which number the
-                 group has
+search_counts    Counts of searches and finds by place in the vehicle
+state_layout     Binary layout of a group's state in a counter row, and the group's number
 """

@@ -1,7 +1,7 @@
-"""A loaded history, into the counters of the store.
+"""Backfill of a loaded history into the counters.
 
-The rows are the same that one append after another would have written: cumulative sums by entity
-in the order of becoming known, ties in time folded into one row.
+The rows equal those that single appends would have written: cumulative sums by entity in the order
+in which events became known, ties in time folded into one row.
 """
 
 from collections.abc import Iterator, Sequence
@@ -104,7 +104,7 @@ def _cumulative(events: Events, measure: str, order: Ints, starts: Ints) -> Ints
 
 
 def _labels(log: EncodedHistory) -> Ints:
-    """What acts have said so far about each crossing: (inspected, hit, seizure) of shape (3, n)."""
+    """Return (inspected, hit, seizure) of each crossing as int64 array of shape (3, n)."""
     acts = log.streams["inspections"]
     label = np.zeros((3, len(log)), np.int64)
     for place, measure in enumerate(("n", "hit", "seizure")):

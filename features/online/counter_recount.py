@@ -1,9 +1,9 @@
-"""The counters counted again, for a check of the store's: one backfill of history and journal.
+"""Recount of the counters, for a check of those in the store: one backfill of all records.
 
 The live counters came about one record after another; a backfill of the same records gives the same
 rows (``tests/store/features/online/test_parity_replay.py``) in a fraction of the time. What the
-last load replaced (minutes that acts teach, names of loaded reports) is made as that load made it,
-from what it knew.
+last load replaced (inspection minutes, names of loaded reports) is derived as that load derived it,
+from the records known then.
 
 Reads only loads that a record names, under the network that was declared last: a load or a network
 file that was put there without a record is a fault of its own and moves nothing here.
@@ -43,7 +43,7 @@ UNREADABLE = (OSError, ValueError, KeyError, RiskError, pa.ArrowException)
 
 
 class Recount:
-    """What a home's loads and journal come to; a projection of the last ``history`` record."""
+    """Counters expected from a home's loads and journal; projects the last ``history`` record."""
 
     def __init__(self, home: Home, live: Connection, plan: Plan) -> None:
         self.home, self.live, self.plan = home, live, plan

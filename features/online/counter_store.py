@@ -1,4 +1,4 @@
-"""The counters online: one table, one grouped read a decision, one grouped append a batch.
+"""Table of online counters: one grouped read a decision, one grouped append a batch.
 
 A row says what a group had counted for one entity once everything known at ``known_at`` was in: the
 cumulative sums as int64, then what the last event carried as float64, packed into one ``state`` of
@@ -44,8 +44,8 @@ _POSTGRESQL = (
 )
 _SQLITE = "WITH q(g, e, t) AS (VALUES {values}) SELECT (" + _LATEST + ") FROM q"  # noqa: S608
 _AT_ONCE = {"sqlite": 128, "postgresql": 8_192}
-"""Look-ups in one statement. SQLite takes as long to prepare a new one as to run it twice over, so
-it is given few shapes, which it remembers: up to this many, in steps of ``_STEP``."""
+"""Look-ups in one statement. SQLite takes as long to prepare a new one as to run it twice, so it
+is given few shapes, which it caches: up to this many, in steps of ``_STEP``."""
 _STEP = 4
 
 Row = tuple[int, int, int, bytes]
@@ -75,7 +75,7 @@ def _latest(connection: Connection, flat: list[int]) -> list[Found]:
     if connection.dialect.name != "sqlite":
         return fetch_rows(connection, _POSTGRESQL, [_array(flat[place::3]) for place in range(3)])
     size = len(flat) // 3
-    spare = -size % _STEP  # filled up with nobody: to bind NULL takes longer than to seek in vain
+    spare = -size % _STEP  # padded with a key that never exists: faster than binding NULL
     rows = fetch_rows(connection, _shape_query(_SQLITE, size + spare), flat + [0] * (3 * spare))
     return rows[:size]
 
@@ -91,7 +91,7 @@ def _shape_query(sql: str, size: int) -> str:
 
 
 class CounterReader:
-    """The reads of a plan, as look-ups and as positions in the states they return."""
+    """Reads of a plan as look-ups of counter states, and as positions in these states."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -120,7 +120,7 @@ class CounterReader:
         self._place(starts)
 
     def _wanted(self) -> list[tuple[Group, tuple[str, ...], int]]:
-        # Where a crossing's own counters stand is read too, so that the append need not ask again.
+        # The states of a crossing's own counters are read too, so that the append need not.
         wanted = {(g, g.by, EVER) for g in self._plan.groups if g.stream == CROSSINGS.name}
         for read in self._plan.reads:
             group = Group(read.stream, read.by)

@@ -1,8 +1,8 @@
-"""Where counters stand inside the writer's transaction, and what events add to them.
+"""States of counters inside the writer's transaction, and what events add to them.
 
-One grouped read, one grouped insert, and nothing moves in between. All that an event adds to one
-entity of each group is added at once: the states of a stream's groups, side by side, are one row of
-8-byte places. Events are added in the order in which they became known; hot entities are summed in
+One grouped read, one grouped insert, and no change in between. All that an event adds to one entity
+of each group is added at once: the concatenated states of a stream's groups are one row of 8-byte
+places. Events are added in the order in which they became known; hot entities are summed in
 memory.
 """
 
@@ -43,40 +43,40 @@ def measures(stream: Stream) -> list[str]:
 
 
 class StreamGroups:
-    """The groups of one stream: where the state of each lies in a row of them all.
+    """Groups of one stream, and the position of each one's state in a row of all of them.
 
     Parameters
     ----------
     stream : Stream
-    counted : sequence of (Layout, int)
+    counted : sequence of (StateLayout, int)
         The groups, and where the key of each stands among those of a crossing.
     """
 
     def __init__(self, stream: Stream, counted: Sequence[tuple[StateLayout, int]]) -> None:
         self.empty = b"".join([layout.empty for layout, _ in counted])
         self._under: list[tuple[int, int, slice]] = []
-        self._told: dict[int, int] = {}
+        self._known_at_places: dict[int, int] = {}
         order, sums, carried, at = measures(stream), [], [], 0
         for layout, key in counted:
             self._under.append((layout.number, key, slice(8 * at, 8 * (at + layout.width))))
             sums += [(at + i, order.index(name)) for i, name in enumerate(layout.sums)]
             for place, fact in enumerate(layout.carried, at + len(layout.sums)):
                 if fact == "known_at":
-                    self._told[layout.number] = place
+                    self._known_at_places[layout.number] = place
                 else:
                     carried.append((place, FACTS.index(fact)))
             at += layout.width
         self._sums, self._amounts = np.array(sums, np.intp).reshape(-1, 2).T.copy()
         self._carried, self._facts = np.array(carried, np.intp).reshape(-1, 2).T.copy()
-        self._known_at = np.array(list(self._told.values()), np.intp)
+        self._known_at = np.array(list(self._known_at_places.values()), np.intp)
 
     def places(self, keys: Sequence[int]) -> list[Place]:
         """Return where an event with these keys counts."""
         return [((number, keys[at]), part) for number, at, part in self._under if keys[at]]
 
-    def told(self, layout: StateLayout) -> int:
-        """Return which place of a row holds when the group's last event became known."""
-        return self._told[layout.number]
+    def known_at_place(self, layout: StateLayout) -> int:
+        """Return the place of a row that holds the known time of the group's last event."""
+        return self._known_at_places[layout.number]
 
     def add(self, row: Ints, event: CountedEvent) -> None:
         """Add one event to a row of states."""

@@ -1,7 +1,7 @@
-"""What the store remembers of every crossing, and the events that move the counters.
+"""Index of all crossings, and the events that change the counters.
 
-A later act or find names a crossing alone; the keys it is counted under are those of the crossing
-as it was first told.
+A later act or find names a crossing alone; it is counted under the keys of the crossing as first
+recorded.
 """
 
 from collections.abc import Mapping
@@ -95,13 +95,13 @@ class CrossingEvent:
 
     @property
     def vehicle(self) -> str:
-        """What kind of vehicle it is, as places are counted."""
+        """Class and load of the vehicle, as places are counted: ``truck:empty``."""
         return vehicle(self.facts)
 
 
 @dataclass(frozen=True, slots=True)
 class ActEvent:
-    """What an inspection act says about a crossing."""
+    """Inspection act on a crossing."""
 
     crossing_id: str
     outcome: str
@@ -117,7 +117,7 @@ class FindEvent:
     crossing_id: str
     grams: int
     place: str | None = None
-    """Where in the vehicle, None where nobody says."""
+    """Place in the vehicle, None where it is not reported."""
     is_elsewhere: bool = True
     """False for a find of an inspection act: it is that act's outcome, and counts with it."""
 

@@ -1,9 +1,9 @@
-"""What had happened to a vehicle and its parties before a time, for people who look at it.
+"""History of a vehicle and its parties before a time, for display.
 
-Everything comes from the counters that features are made of, with the same strict ``<``: what a
-reviewer is shown is what a feature could have known. A count between two times is the difference of
+All of it comes from the counters behind the features, with the same strict ``<``: a reviewer sees
+what a feature could have known. A count between two times is the difference of
 two seeks, however often an entity crossed; acts and finds are rare, and the last of them are read.
-Counters know keys and times, no names: whoever asks brings the names.
+Counters hold keys and times, no names: the caller supplies the names.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ class EntityEvent:
     """UTC microseconds."""
     kind: Kind
     """An act that found nothing, something, or led to a seizure; goods found elsewhere and linked
-    back; a hit passed on from somebody linked."""
+    back; a hit passed on from a linked entity."""
     count: int
 
 
@@ -75,7 +75,7 @@ class EarlierCrossing:
 
 
 class EntityHistoryReader:
-    """Reads counters of a plan for whoever wants to see them."""
+    """Reads the counters of a plan for display."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -131,8 +131,8 @@ class EntityHistoryReader:
 
         Returns
         -------
-        list of Past
-            In the order of ``WHOSE``; whoever is not known is absent.
+        list of EntityHistory
+            In the order of ``WHOSE``; an unknown entity is absent.
         """
         cuts = [as_of - back * WEEK for back in range(WEEKS, -1, -1)]
         known = [(whose, key) for whose in WHOSE if (key := self.key(keys, whose))]

@@ -1,7 +1,8 @@
-"""Which entities are linked since when, and whom a hit is passed on to.
+"""Links between entities, along which hits are passed on.
 
-Two entities are linked by the first crossing of both. Links are kept in the order in which they
-were made, so that whom to tell is one seek; hits are rare, and each asks once for every way.
+Two entities are linked by the first crossing of both. Links are stored in the order of their time,
+so that the entities that receive a hit are one seek; hits are rare, and each seeks once a kind of
+link.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +22,7 @@ Row = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class LinkLookup:
-    """A link, and where its keys stand among those of a crossing."""
+    """Kind of link, and the positions of its keys among those of a crossing."""
 
     number: int
     link: Link
@@ -56,7 +57,7 @@ _FOLLOWED = (
 def follow_link(
     connection: Connection, way: LinkLookup, keys: Sequence[int], *, before: int
 ) -> Sequence[int]:
-    """Return whom a hit on a crossing with these keys is passed on to on one way.
+    """Return the keys that a hit on a crossing with these keys is passed on to, along one link.
 
     At most ``FAN_OUT`` keys, those linked last first, linked strictly before; not its own.
     """

@@ -1,8 +1,8 @@
-"""A load, made known: its digest in the journal, and counters that start from it.
+"""Start of a counter epoch: a load anchored in the journal, and counters that start from it.
 
 Both are one transaction under the writer's lock, so that a decision's ``epoch`` always says which
 history its counters held. A history that joins later opens a new epoch: everything is counted
-anew, the journal's own records among it. What a running service records while the history is being
+again, the journal's own records included. What a running service records while the history is being
 encoded is counted on top, under the same lock.
 """
 
@@ -41,9 +41,9 @@ def open_epoch(
     plan: Plan,
     *,
     about: Mapping[str, object],
-    said: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Entry:
-    """Count a home's whole history anew and anchor its digest in the journal.
+    """Count a home's whole history again and anchor its digest in the journal.
 
     Parameters
     ----------
@@ -54,21 +54,21 @@ def open_epoch(
         The compiled catalogue.
     about : mapping
         What the record says besides the digests: counts of the load, notes.
-    said : callable
-        Told in a few words what goes on.
+    report : callable
+        Called with the name of each step as it begins.
 
     Returns
     -------
     Entry
         The record that opened the epoch.
     """
-    said("reading the history")
+    report("reading the history")
     with store.read() as connection:
         upto = Journal(store).head(connection).seq
         tables = read_event_log(home, connection)
-    said(f"encoding {tables.crossings.num_rows:,} crossings")
+    report(f"encoding {tables.crossings.num_rows:,} crossings")
     log = read_log(tables, plan)
-    said("filling the counters")
+    report("filling the counters")
     features = OnlineFeatures(plan, tables.network)
     opening = _Opening(
         log,

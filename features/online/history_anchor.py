@@ -1,12 +1,12 @@
-"""Whether the loaded history still is what the journal says was loaded.
+"""Check of the loaded history against the digests in the journal.
 
-A load lies in files beside the store, and its digest in the journal. Features, training and
-backtests read the files: a label changed there would teach the next model. Assumes that the journal
-itself was checked (:mod:`engine.audit.verification`).
+A load lies in files next to the store, and its digest in the journal. Features, training and
+backtests read the files: a label changed there would change the next model. Assumes that the
+journal itself was checked (:mod:`engine.audit.verification`).
 
 A load is named by a record before its folder is in place, and by another once it counts. Where the
-second is missing, the load was stopped half way: that is said, and is no fault, because nobody who
-cannot write to the journal can have put the folder there.
+second is missing, the load was interrupted: that is reported as a note and not as a fault, because
+only a process that can write to the journal can have put the folder there.
 """
 
 from collections.abc import Iterator

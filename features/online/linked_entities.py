@@ -1,9 +1,9 @@
-"""Who else is linked to a vehicle and its parties, so that a person can look at it.
+"""Entities linked to a vehicle and its parties, for display.
 
 The links are those along which hits are passed on (:mod:`features.online.entity_links`), with the
 same bound: other drivers of the vehicle, other vehicles of its driver, other consignees of its
-carrier, and so on, known strictly before a time. A fellow is known by its key, and by the time of
-the crossing that linked it, at which whoever has the records may find its name.
+carrier, and so on, known strictly before a time. A linked entity is known by its key and by the
+time of the crossing that linked it, at which the records hold its name.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from features.online.entity_history import EntityHistoryReader
 from features.online.entity_links import LinkLookup, ways
 
 SHOWN = 3
-"""Fellows shown of one link: those with most finds first, then those linked last."""
+"""Entities shown of one link: those with most finds first, then those linked last."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkedEntity:
-    """Somebody linked, and what was known of them."""
+    """A linked entity, and what was known of it."""
 
     key: int
     since: int
@@ -41,7 +41,7 @@ class LinkGroup:
     via: str
     """The crossing's own entity that links them."""
     to: str
-    """What they are."""
+    """Kind of the linked entities."""
     known: int
     """How many of the last ``FAN_OUT`` linked."""
     is_bounded: bool
@@ -63,11 +63,11 @@ class CoOccurrence:
 def ties(
     looking: EntityHistoryReader, connection: Connection, keys: Sequence[int], *, as_of: int
 ) -> list[LinkGroup]:
-    """Return who is linked to a crossing's entities.
+    """Return the entities linked to those of a crossing.
 
     Parameters
     ----------
-    looking : Looking
+    looking : EntityHistoryReader
     connection : Connection
         Holds one snapshot.
     keys : sequence of int of shape (n_lookups,)
@@ -77,7 +77,7 @@ def ties(
 
     Returns
     -------
-    list of Ties
+    list of LinkGroup
         Links whose ``via`` is not known are absent.
     """
     found = []
@@ -115,7 +115,7 @@ def together(
 def _follow_link(
     connection: Connection, way: LinkLookup, keys: Sequence[int], *, as_of: int
 ) -> list[tuple[int, int]]:
-    """Return (key, since) of whom a hit would be followed to, those linked last first."""
+    """Return (key, since) of the entities along one link, those linked last first."""
     column = LINKS.c
     query = (
         select(column.other, column.known_at)

@@ -1,7 +1,7 @@
-"""Which acts and seizures the loaded history holds: reported once more, they would count twice.
+"""Names of the acts and seizures in the loaded history: reported again, they would count twice.
 
 Its crossings are found among the passages. Acts and seizures leave there only what they changed, so
-their names stand in a table of their own, as a running service would have taken them.
+their names have a table of their own, in the form in which the service takes them.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Features of arrivals at the barrier, read from the store.
 
-The same encoder, plan and finishers as for a history; only the reads come from the counters.
+The encoder, plan and finishers are those of a history; only the reads come from the counters.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -76,7 +76,7 @@ class OnlineFeatures:
         Raises
         ------
         StoreUnavailableError
-            Where the counters were filled for other definitions: ``darvoza load`` fills them anew.
+            Where the counters were filled for other definitions: ``darvoza load`` fills them again.
         """
         epoch = counted(connection, self.digest)
         encoded = [encode(a.crossing, a.declaration, self._network) for a in arrivals]
@@ -104,7 +104,7 @@ class OnlineFeatures:
         return ActEvent(act.crossing_id, act.outcome, act.is_full, act.places_searched)
 
     def post_of(self, connection: Connection, crossing_id: str) -> str | None:
-        """Return the post of a crossing that was recorded or loaded; None for a stranger."""
+        """Return the post of a crossing that was recorded or loaded; None for an unknown one."""
         return connection.scalar(_POST, {"which": crossing_id})
 
     def known(self, connection: Connection, crossing_ids: Iterable[str]) -> frozenset[str]:
@@ -141,7 +141,7 @@ class OnlineFeatures:
         return find_event(seizure, crossing_id)
 
     def searches(self, connection: Connection, event: CrossingEvent) -> SearchCounts:
-        """Return what earlier searches say about the places of a vehicle that arrives."""
+        """Return counts of earlier searches by place, for a vehicle that arrives."""
         return self._places.searches(connection, event.vehicle, event.keys)
 
 

@@ -1,6 +1,6 @@
-"""What each record adds to the counters, in the transaction that records it.
+"""Projection of records onto the counters, in the transaction that records them.
 
-Whatever is recorded is known at its journal time. A crossing counts once, with its first record;
+A record is known at its journal time. A crossing counts once, with its first record;
 a later act adds what it changes about the crossing's label, and a hit is passed on along the links
 known before it. The journal gives no two records the same time.
 """
@@ -29,7 +29,7 @@ from features.online.state_layout import StateLayout, layouts
 Ints = NDArray[np.int64]
 _DERIVED = 1 + len(CROSSINGS.measures)
 """Where the measures made of the past begin among the amounts of a crossing."""
-_TOLD = (CrossingEvent, ActEvent, FindEvent)
+_EVENTS = (CrossingEvent, ActEvent, FindEvent)
 _HIT = measures(INSPECTIONS).index("hit")
 
 
@@ -47,8 +47,8 @@ class CounterProjection:
         ]
         self._ways = ways(plan)
         pairs = [seen.by for _, seen, _ in self._seen] + [way.link.pair for way in self._ways]
-        value = self._groups[CROSSINGS.name].told
-        self._told = [value(found[Group(CROSSINGS.name, by)]) for by in pairs]
+        place = self._groups[CROSSINGS.name].known_at_place
+        self._known_at = [place(found[Group(CROSSINGS.name, by)]) for by in pairs]
         self._width = len(plan.lookups)
         self._searched = PlaceCounter(plan)
 
@@ -69,7 +69,7 @@ class CounterProjection:
         )
 
     def _passages(self, connection: Connection, events: Sequence[object]) -> "dict[str, _Passage]":
-        wanted = {event.crossing_id for event in events if isinstance(event, _TOLD)}
+        wanted = {event.crossing_id for event in events if isinstance(event, _EVENTS)}
         if not wanted:
             return {}
         if connection.dialect.name == "sqlite":
@@ -126,7 +126,7 @@ class CounterProjection:
         A pair that was never seen before is linked by it.
         """
         keys, known_at = event.keys, event.known_at
-        result = row.view(np.float64)[self._told].tolist()  # NaN where there was none
+        result = row.view(np.float64)[self._known_at].tolist()  # NaN where there was none
         for (amount, seen, key), last in zip(self._seen, result, strict=False):
             had = last == last and (seen.window >= EVER or known_at - last <= seen.window)
             event.amounts[amount] = keys[key] != 0 and had == seen.wanted
@@ -139,7 +139,7 @@ class CounterProjection:
     def _passed(
         self, connection: Connection, hits: Sequence[CountedEvent]
     ) -> Iterator[CountedEvent]:
-        """The hits once more, for whom they are passed on to."""
+        """Yield each hit again for every entity that it is passed on to."""
         names = measures(PASSED)
         for hit in hits:
             for way in self._ways:
@@ -151,7 +151,7 @@ class CounterProjection:
 
 
 def _stood(entries: Sequence[tuple[Entry, Draft]]) -> Mapping[Counter, bytes]:
-    """Return where counters stand, as whoever read the features of these crossings saw it.
+    """Return the states of counters that the reads of these crossings' features returned.
 
     That holds where nothing was recorded between the snapshot and the writer's lock: the cut of a
     snapshot comes right after its last record, and no two records are known at the same time.
@@ -187,21 +187,21 @@ class _Passage:
     stored: str = ""
 
     @classmethod
-    def of(cls, keys: bytes, said: Sequence[int], vehicle: str) -> "_Passage":
-        inspected, hit, seizure = said
+    def of(cls, keys: bytes, outcome: Sequence[int], vehicle: str) -> "_Passage":
+        inspected, hit, seizure = outcome
         label = (inspected, hit, seizure)
         return cls(np.frombuffer(keys, "<i8").tolist(), label, was=label, stored=vehicle)
 
     @property
     def vehicle(self) -> str:
-        """What kind of vehicle it is, as places are counted."""
+        """Class and load of the vehicle, as places are counted: ``truck:empty``."""
         return self.stored if self.new is None else self.new.vehicle
 
 
 def _yield_searches(
     known: Mapping[str, _Passage], events: Sequence[object]
 ) -> Iterator[SearchReport]:
-    """Where the vehicles of some events were searched."""
+    """Yield the places searched in the vehicles of some events."""
     for event in events:
         if isinstance(event, ActEvent | FindEvent) and event.crossing_id in known:
             searched, found = named_places(event)

@@ -1,12 +1,12 @@
-"""How often each place was searched and held something: by vehicle class, and by who was searched.
+"""Counts of searches and finds by place in the vehicle: by vehicle class, and by party.
 
-Beside it, for each kind of party, how many pairs of finds there are on one and the same, and how
-many of them in one place: what tells whether parties keep to their ways.
+Also counted, for each kind of party, are the pairs of finds on the same party, and those of them in
+the same place: whether a party hides goods in the same place again.
 
-Everything counts once a vehicle: a second act on it adds what it searched beside the first, and a
-find makes its place a searched one. So the counts do not depend on the order in which acts and
-finds became known, and a whole history, counted at once, gives what one record after another gives.
-They are read in a decision's snapshot: what is recorded later is not among them.
+Everything counts once a vehicle: a second act on it adds only further places, and a find makes its
+place a searched one. So the counts do not depend on the order in which acts and finds became known,
+and a whole history, counted at once, gives the same as one record after another. They are read in a
+decision's snapshot: later records are not among them.
 """
 
 import json
@@ -60,7 +60,7 @@ Sums = dict[str, list[int]]
 
 @dataclass(frozen=True, slots=True)
 class SearchReport:
-    """What one or more records say about where a vehicle was searched."""
+    """Places of a vehicle that one or more records name as searched."""
 
     crossing_id: str
     vehicle: str
@@ -143,7 +143,7 @@ class PlaceCounter:
 
 
 def forget(connection: Connection) -> None:
-    """Forget every place, so that a whole history can be counted anew."""
+    """Delete all counts of places, so that a whole history can be counted again."""
     connection.execute(delete(SEARCHED_PLACES))
     connection.execute(delete(PLACE_COUNTS))
 

@@ -1,4 +1,4 @@
-"""How one group's state is packed into the row of a counter, and which number the group has.
+"""Binary layout of a group's state in a counter row, and the group's number.
 
 Assumes that a state is its sums as int64, then what the last event carried as float64.
 """
@@ -13,7 +13,7 @@ from features.catalogue.plan import Group, Plan
 
 @dataclass(frozen=True, slots=True)
 class StateLayout:
-    """How one group's state is packed."""
+    """Layout of one group's state."""
 
     group: Group
     number: int
@@ -40,7 +40,7 @@ def layouts(plan: Plan) -> dict[Group, StateLayout]:
     found = {}
     for group in plan.groups:
         reads = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
-        # Of pairs it is told how often they had crossed together, whether a feature asks or not.
+        # Displays need the joint crossings of pairs, whether a feature reads them or not.
         counted, value = ({"n"}, {"known_at"}) if group in plan.remembered else (set(), set())
         sums = tuple(sorted({read.measure for read in reads if not read.is_last} | counted))
         carried = tuple(sorted({read.measure for read in reads if read.is_last} | value))

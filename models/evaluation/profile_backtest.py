@@ -18,10 +18,9 @@ from engine.criteria.profiles.program import ProfileFailed, Program, context, pr
 from engine.decision.inspection_minutes import LearnedMinutes
 from engine.domain.time_units import DAY, rfc3339
 from engine.selection.policy import Channel
-from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE, proxies
 from features.catalogue.event_streams import CROSSINGS
 from features.catalogue.plan import Plan
-from features.catalogue.proxy_features import proxies
 from features.catalogue.spec import EVER
 from features.history.labels import Labels, act_lengths, act_minutes, labels
 from features.history.tables import Tables

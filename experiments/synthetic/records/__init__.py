@@ -5,6 +5,5 @@ data_errors      How records come to be imperfect
 document_tables  The declarations, their goods items, the inspection acts and the seizures, as
                  records
 ground_truth     What is true in the world, for its own evaluation alone
-output_folder    The folder of a synthetic network
-writer           Write a synthetic network as a bulk folder, and the truth beside it
+writer           Synthetic network as a bulk folder, with its ground truth
 """

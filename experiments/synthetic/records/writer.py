@@ -1,4 +1,4 @@
-"""Write a synthetic network as a bulk folder, and the truth beside it.
+"""Synthetic network as a bulk folder, with its ground truth.
 
 The same (seed, crossings, days, end) give the same bytes. Cells hold no comma, quote or line break,
 so none is quoted.
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from engine.domain.time_units import micros
+from engine.errors import InputError
 from experiments.synthetic.config import Config
 from experiments.synthetic.records import crossing_tables, document_tables, ground_truth
 from experiments.synthetic.unfolding.historical_policy import HistoricalPolicy
@@ -22,6 +23,8 @@ from experiments.synthetic.world.world_plan import plan
 
 DEFAULT_END = datetime(2026, 1, 1, tzinfo=UTC)
 DEFAULT_DAYS = 365
+MARK = "SYNTHETIC.txt"
+"""Marks a folder that ``darvoza synth`` wrote and may write again."""
 TRIPS_A_CROSSING = 0.625
 """Trips to plan for each crossing: most trips leave two records, some of either are never made."""
 
@@ -51,6 +54,11 @@ class Records:
     inspections: pa.Table
     seizures: pa.Table
     truth: pa.Table
+
+
+OWN = frozenset({MARK, "network.toml", *(f"{name}.csv" for name in Records.__slots__)})
+_TEXT = "written by darvoza synth: nothing in these files is real\n"
+"""Files that such a folder may hold."""
 
 
 def generate(config: Config, *, progress: Progress | None = None) -> World:
@@ -125,6 +133,25 @@ def write(
         finds_at_post=at_post,
         finds_inland=made.seizures.num_rows - at_post,
     )
+
+
+def claim(folder: Path, *, overwrite: bool) -> None:
+    """Mark a folder as the project's own; ``InputError`` where it may not be replaced.
+
+    A folder that is not empty may be replaced where it holds the mark and nothing but files of a
+    synthetic network, and then only with ``overwrite``.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(str(folder), "is not a folder")
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if names and MARK not in names:
+        raise InputError(str(folder), "holds files that darvoza synth did not write: name another")
+    if others := names - OWN:
+        raise InputError(str(folder), f"holds {min(others)}, which darvoza synth did not write")
+    if names and not overwrite:
+        raise InputError(str(folder), "holds a synthetic network already: --overwrite replaces it")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).write_text(_TEXT, "utf-8")
 
 
 def write_csv(table: pa.Table, path: Path) -> None:

@@ -15,7 +15,7 @@ from engine.domain.time_units import DAY
 from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.unfolding import inspections, seizures
 from experiments.synthetic.unfolding.historical_policy import InspectionPolicy, Results
-from experiments.synthetic.unfolding.trader_reactions import Traders
+from experiments.synthetic.world.cargo import NONE
 from experiments.synthetic.world.concealment import MOVES
 from experiments.synthetic.world.smuggling_rings import FRONTS
 from experiments.synthetic.world.trips import DRY_RUNS, ESCORT, ORDINARY
@@ -23,6 +23,10 @@ from experiments.synthetic.world.world_plan import WorldPlan
 
 Progress = Callable[[int, int], None]
 DRIVER_HELD_DAYS = 75
+CAREFUL = 0.25
+"""Finds after which the traders of a lane are careful."""
+CAREFUL_DAYS = 45.0
+"""For how long, on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,37 @@ class World:
     """Per trip: what the policy gave it; NaN where it never arrived."""
     acts: inspections.Acts
     seizures: seizures.Seizures
+
+
+class Traders:
+    """Caution of traders over the days: of lanes, and of vehicles that trade without papers.
+
+    After a find of a wrong declaration most traders go on as before. Some send nothing wrong on
+    that lane for weeks, so that what was learnt of them fades. Assumed, see docs/synthetic.md.
+    """
+
+    def __init__(self, plan: WorldPlan) -> None:
+        rng = plan.config.rng("traders' nerves")
+        n = len(plan.calls.vehicle)
+        lane, lanes = plan.habits.lane, len(plan.lanes.group)
+        named = plan.cargo.is_declared & (lane >= 0)
+        self.who = np.where(named, lane, lanes + plan.calls.vehicle)
+        self.wrong = plan.cargo.discrepancy != NONE
+        self.lawful = plan.front < 0
+        self.until = np.zeros(lanes + len(plan.vehicles.carrier), np.int64)
+        self.days = np.where(rng.random(n) < CAREFUL, rng.exponential(CAREFUL_DAYS, n), 0.0)
+        self.p_wrong = plan.cargo.p_discrepancy.copy()
+
+    def hold_back(self, rows: Ints, now: int) -> Bools:
+        """Return which of the day's trips stay away; a careful trader sends nothing wrong."""
+        careful = self.lawful[rows] & (self.until[self.who[rows]] > now)
+        self.p_wrong[rows[careful]] = 0.0
+        return np.asarray(careful & self.wrong[rows])
+
+    def react(self, rows: Ints, now: int) -> None:
+        """Make some of the traders careful whose wrong declarations were found."""
+        until = now + (self.days[rows] * DAY).astype(np.int64)
+        np.maximum.at(self.until, self.who[rows], until)
 
 
 class Underworld:

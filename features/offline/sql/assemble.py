@@ -1,4 +1,4 @@
-"""Features of a history whose reads an SQL engine answered and left as Parquet.
+"""Features from the answers that an SQL engine wrote as Parquet.
 
 Block by block, in the order in which crossings became known, with the operators of every engine.
 """

@@ -1,7 +1,7 @@
 """The reads of a history by DuckDB: the independent checker of the kernels.
 
-It shares the definitions with them and nothing else: neither the walk nor the search, and not the
-way from a read to a column of numbers either.
+It shares the definitions with them and nothing else: neither how events are traversed or searched,
+nor how a read becomes a column of numbers.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def reads(log: EncodedHistory, plan: Plan, text: Text = frames) -> dict[Read, Fl
 
     Parameters
     ----------
-    log : Log of n crossings
+    log : EncodedHistory of n crossings
     plan : Plan
     text : Text, default=frames
 

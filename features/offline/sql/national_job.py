@@ -1,4 +1,4 @@
-"""A history that one machine does not hold: encoded here, read on a cluster, finished here.
+"""Commands for a history that exceeds one machine: encode here, read on a cluster, finish here.
 
 Three steps, each a command of its own, since they run on different machines; the last one writes
 the same file as ``darvoza features HOME``. See "A national history" in docs/operations.md.
@@ -69,12 +69,12 @@ def _answer(relations: str, answers: str, plan: Plan, *, above: int) -> int:
 
     spark = session("darvoza: a national history")
     try:
-        return answer(spark, relations, plan, answers, above=above, progress=_told)
+        return answer(spark, relations, plan, answers, above=above, progress=_report_progress)
     finally:
         spark.stop()
 
 
-def _told(done: int, of: int) -> None:
+def _report_progress(done: int, of: int) -> None:
     sys.stderr.write(f"{done} of {of} questions answered\n")
 
 

@@ -1,12 +1,12 @@
-"""A history as relations, for engines that speak SQL: which columns there are, and what fills them.
+"""A history as relations for SQL engines: their columns and what fills them.
 
 ``crossings`` numbers the crossings in the order in which they became known and holds for each the
 cut of its features (``as_of``), the keys it looks up and is counted under (0 where not known), what
-it adds to each counter and what it carries. Every other stream is a relation of its own, one row an
-event, under the keys of its crossing. Nothing else is needed to read features as of a time.
+it adds to each counter and the facts it carries. Every other stream is a relation of its own, one
+row an event, under the keys of its crossing. Nothing else is needed to read features as of a time.
 
-Stands on one assumption: whatever happened to a crossing is in the same part as the crossing. A
-history may then be encoded part by part, in the memory of one part.
+Assumes that all acts and seizures of a crossing are in the same part as the crossing. A history can
+then be encoded part by part, in the memory of one part.
 """
 
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def relations(log: EncodedHistory, plan: Plan, *, first: int = 0) -> dict[str, p
 
     Parameters
     ----------
-    log : Log of n crossings
+    log : EncodedHistory of n crossings
     plan : Plan
         Which keys are looked up, and which events are counted under which.
     first : int, default=0

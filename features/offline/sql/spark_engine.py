@@ -1,12 +1,12 @@
-"""The reads of a history on Spark, for a history that one machine does not hold.
+"""The reads of a history on Spark.
 
-The same SQL as DuckDB runs, over the relations as Parquet. Executors need nothing of this project:
-they see SQL, no Python. Answers come back as Parquet, one folder a question, each file sorted by
-crossing, for :mod:`features.offline.sql.assemble` to finish.
+For a history that exceeds one machine: the same SQL as DuckDB runs, over the relations as Parquet.
+Executors need nothing of this project: they see SQL, no Python. Answers come back as Parquet, one
+folder a question, each file sorted by crossing, for :mod:`features.offline.sql.assemble` to finish.
 
 An entity with very many events (the post itself, a large carrier, all events together) would be one
-task that never ends. Such entities are found first and their counters carried forward from bucket
-to bucket of time; see :mod:`features.offline.sql.window_queries`.
+task that never ends. Such entities are found first, and their counters are carried forward from
+bucket to bucket of time; see :mod:`features.offline.sql.window_queries`.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ def answer(
     text : Split, default=features.offline.sql.window_queries.split
         Writes a question, given its hot entities.
     progress : callable, optional
-        Told how many questions are answered, and how many there are.
+        Called with the number of questions answered and the number of all.
 
     Returns
     -------

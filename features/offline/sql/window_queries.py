@@ -4,11 +4,15 @@ For each group of counters, events and cuts are laid on one line of time, entity
 read is a sum over a frame that stops one microsecond before the cut. Two texts give one answer:
 
 frames   ``RANGE BETWEEN window PRECEDING AND 1 PRECEDING``: each read as it is defined. Some
-         engines add up each frame anew, which costs the square of what one entity has.
+         engines add up each frame again, which costs the square of what one entity has.
 carried  for hot entities, whose events no one worker should have to walk through. Time is cut into
          buckets, what was counted in earlier buckets is carried forward, and a read is what had
          been counted at its cut less what had been counted where its window begins. Every event is
          in exactly one bucket: nothing overlaps, so no window is ever wider than an overlap.
+
+Derived measures and passed-on hits are not taken from the encoder: every SQL engine computes them
+from crossings and inspections. So a checker checks them too, and a national history, encoded part
+by part, needs no part that knows all others.
 
 Stands on the relations of :mod:`features.offline.sql.relations` under their own names. Standard
 SQL, BIGINT and DOUBLE; ``%`` only ever cuts times into buckets, so what it does below zero does not
@@ -21,11 +25,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.domain.time_units import DAY
-from features.catalogue.event_streams import CROSSINGS
+from features.catalogue.event_streams import CROSSINGS, INSPECTIONS, PASSED
 from features.catalogue.plan import Group, Plan
-from features.catalogue.spec import EVER, Read, window_name
+from features.catalogue.spec import EVER, FAN_OUT, Link, Read, Seen, window_name
 from features.offline.sql.relations import key_column, read_column
-from features.offline.sql.source_queries import source
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,10 @@ class Question:
         return [read.measure for read in self.reads if read.is_last and read.measure != "known_at"]
 
     @property
-    def told(self) -> list[str]:
-        """What an event says for those who ask about the last one: its crossing, its time."""
+    def last_columns(self) -> list[str]:
+        """Columns of an event that reads of the last event need: its crossing, its time."""
         asks_time = any(read.is_last and read.measure == "known_at" for read in self.reads)
-        return ["told"] * bool(self.facts) + ["told_at"] * asks_time
+        return ["last_event"] * bool(self.facts) + ["last_event_at"] * asks_time
 
 
 def questions(plan: Plan) -> list[Question]:
@@ -108,7 +111,7 @@ def frames(question: Question, *, only: str = "TRUE") -> str:
     for read in question.sums:
         amount = f"SUM(add_{read.measure}) OVER {_window(read.window)}"
         columns.append(f"CAST(COALESCE({amount}, 0) AS BIGINT) AS {read_column(read)}")
-    columns += [f"MAX({name}) OVER ever AS {name}" for name in question.told]
+    columns += [f"MAX({name}) OVER ever AS {name}" for name in question.last_columns]
     return f"""WITH line AS (
 {_line(question, [0])}
 ), found AS (
@@ -135,7 +138,7 @@ def write_carried(question: Question, *, only: str = "TRUE", bucket: int = DAY) 
     str
         A query with the same answer as :func:`frames`.
     """
-    added, value = [f"add_{name}" for name in question.measures], question.told
+    added, value = [f"add_{name}" for name in question.measures], question.last_columns
     running = [f"COALESCE(SUM({name}) OVER w, 0) AS {name}" for name in added]
     standing = [f"before.{name} + inside.{name} AS {name}" for name in added]
     found = [f"{_difference(read)} AS {read_column(read)}" for read in question.sums]
@@ -209,20 +212,22 @@ def _line(question: Question, looks: Sequence[int]) -> str:
     """Events and cuts on one line of time; a cut looks once for each window back."""
     by = question.group.by
     added = [f"add_{name}" for name in question.measures]
-    fields = {"told": "crossing", "told_at": "known_at"}
+    fields = {"last_event": "crossing", "last_event_at": "known_at"}
     events = [
         "CAST(NULL AS BIGINT) AS asks",
         "CAST(0 AS BIGINT) AS look",
         f"{key_column(by, by)} AS entity",
         "known_at AS moment",
-        *(f"{fields[name]} AS {name}" for name in question.told),
+        *(f"{fields[name]} AS {name}" for name in question.last_columns),
         *added,
     ]
-    branches = [f"  SELECT {', '.join(events)} FROM {source(question.group, question.measures)}"]
+    branches = [
+        f"  SELECT {', '.join(events)} FROM {_event_source(question.group, question.measures)}"
+    ]
     for window in looks:
         look = f"CAST({window} AS BIGINT)"
         cut = ["crossing", look, key_column(question.of, by), f"as_of - {window}"]
-        nothing = ["NULL"] * len(question.told) + ["0"] * len(added)
+        nothing = ["NULL"] * len(question.last_columns) + ["0"] * len(added)
         branches.append(f"  SELECT {', '.join(cut + nothing)} FROM {CROSSINGS.name}")
     return "\n  UNION ALL\n".join(branches)
 
@@ -238,11 +243,10 @@ def _answer(question: Question) -> str:
     columns = [f"found.{read_column(read)}" for read in question.sums]
     for read in question.reads:
         if read.is_last:
-            source = (
-                "found.told_at" if read.measure == "known_at" else f"latest.fact_{read.measure}"
-            )
-            columns.append(f"{source} AS {read_column(read)}")
-    join = f"\nLEFT JOIN {CROSSINGS.name} AS latest ON latest.crossing = found.told"
+            is_time = read.measure == "known_at"
+            column = "found.last_event_at" if is_time else f"latest.fact_{read.measure}"
+            columns.append(f"{column} AS {read_column(read)}")
+    join = f"\nLEFT JOIN {CROSSINGS.name} AS latest ON latest.crossing = found.last_event"
     return (
         f"SELECT {_list(['found.crossing', *columns])}\nFROM found"
         f"{join if question.facts else ''}\nWHERE found.crossing IS NOT NULL"
@@ -259,3 +263,60 @@ def _reach(window: int) -> str:
 
 def _list(columns: Sequence[str]) -> str:
     return ",\n    ".join(columns)
+
+
+def _event_source(group: Group, measures: Sequence[str]) -> str:
+    """Return the relation or subquery of a group's events, one column ``add_`` a measure."""
+    if group.stream == PASSED.name:
+        links = [link for link in PASSED.links if (link.to,) == group.by]
+        return _passed_columns([link for link in links if link.measure in measures])
+    derived = [m for m in measures if group.stream == CROSSINGS.name and m in CROSSINGS.derived]
+    return _seen_columns(derived) if derived else group.stream
+
+
+def _seen_columns(measures: Sequence[str]) -> str:
+    before = [_before(CROSSINGS.derived[m]) + f" AS before_{m}" for m in measures]
+    added = [_seen_flag(m, CROSSINGS.derived[m]) + f" AS add_{m}" for m in measures]
+    return (
+        f"(SELECT known.*, {', '.join(added)} FROM "
+        f"(SELECT crossings.*, {', '.join(before)} FROM crossings) AS known) AS crossings"
+    )
+
+
+def _before(seen: Seen) -> str:
+    """When the combination was last seen; crossings without one do not meet in one partition."""
+    key = key_column(seen.by, seen.by)
+    reach = "UNBOUNDED" if seen.window >= EVER else str(seen.window)
+    return (
+        f"MAX(known_at) OVER (PARTITION BY CASE WHEN {key} = 0 THEN -1 - crossing ELSE {key} END "
+        f"ORDER BY known_at RANGE BETWEEN {reach} PRECEDING AND 1 PRECEDING)"
+    )
+
+
+def _seen_flag(measure: str, seen: Seen) -> str:
+    asked = "IS NOT NULL" if seen.wanted else "IS NULL"
+    key = key_column(seen.by, seen.by)
+    return f"CASE WHEN {key} <> 0 AND before_{measure} {asked} THEN 1 ELSE 0 END"
+
+
+def _passed_columns(links: Sequence[Link]) -> str:
+    branches = []
+    for link in links:
+        added = [f"{int(link is each)} AS add_{each.measure}" for each in links]
+        key = key_column((link.to,), (link.to,))
+        branches.append(
+            f"SELECT known_at, other AS {key}, {', '.join(added)} FROM (\n{_one_way(link)}\n) "
+            f"AS ranked WHERE place <= {FAN_OUT}"
+        )
+    return "(" + "\nUNION ALL\n".join(branches) + f") AS {PASSED.name}"
+
+
+def _one_way(link: Link) -> str:
+    via, to = key_column((link.via,), (link.via,)), key_column((link.to,), (link.to,))
+    return f"""  SELECT hit.known_at, pair.other, ROW_NUMBER() OVER (
+    PARTITION BY hit.crossing ORDER BY pair.since DESC, pair.other DESC) AS place
+  FROM (SELECT * FROM {INSPECTIONS.name} WHERE add_hit = 1 AND {via} <> 0) AS hit
+  JOIN (
+    SELECT {via} AS via, {to} AS other, MIN(known_at) AS since
+    FROM {CROSSINGS.name} WHERE {via} <> 0 AND {to} <> 0 GROUP BY {via}, {to}
+  ) AS pair ON pair.via = hit.{via} AND pair.since < hit.known_at AND pair.other <> hit.{to}"""

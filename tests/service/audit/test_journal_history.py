@@ -101,7 +101,7 @@ def test_the_matrix_of_a_home_repeats_what_was_decided(lived: World) -> None:
 
 def test_counting_anew_gives_the_same_counters(lived: World) -> None:
     before = kept(lived)
-    open_epoch(lived.home, lived.runtime.store, PLAN, about={}, said=lambda _: None)
+    open_epoch(lived.home, lived.runtime.store, PLAN, about={}, report=lambda _: None)
     after = kept(lived)
     assert len(before[0]) > 12.5 * DECISIONS
     assert after == before
@@ -122,9 +122,9 @@ def test_what_is_recorded_while_a_load_encodes_is_learnt_like_the_rest(lived: Wo
             assert lived.post("/v1/inspections", act(6000, "c-6000", minutes=77)).status_code == 201
 
     before = learnt(lived)
-    open_epoch(lived.home, lived.runtime.store, PLAN, about={}, said=busy)
+    open_epoch(lived.home, lived.runtime.store, PLAN, about={}, report=busy)
     on_top = learnt(lived)
-    open_epoch(lived.home, lived.runtime.store, PLAN, about={}, said=lambda _: None)
+    open_epoch(lived.home, lived.runtime.store, PLAN, about={}, report=lambda _: None)
     assert before != on_top == learnt(lived)
 
 
@@ -138,7 +138,7 @@ def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
     loaded = load(lived.home, tmp_path / "late")
     store = lived.runtime.store
     about = {"load": loaded.digest}
-    entry = open_epoch(lived.home, store, PLAN, about=about, said=lambda _: None)
+    entry = open_epoch(lived.home, store, PLAN, about=about, report=lambda _: None)
     assert lived.decide(arrival(5001)).status_code == 201
     with store.read() as connection:
         bodies = {b["crossing_id"]: b for _, _, k, b in records(connection) if k == "decision"}
@@ -186,7 +186,7 @@ def _loaded(world: World, folder: Path) -> dict[str, Any]:
     write(folder, crossings=4_000, seed=3, end=datetime.now(UTC) - timedelta(days=1), days=30)
     _only_our_posts(folder)
     load(world.home, folder)
-    open_epoch(world.home, world.runtime.store, PLAN, about={}, said=lambda _: None)
+    open_epoch(world.home, world.runtime.store, PLAN, about={}, report=lambda _: None)
     past = read_history(world.home)
     rows = {name: past.table(name).to_pylist() for name in ("inspections", "seizures")}
     ours = {row["crossing_id"] for row in past.crossings.to_pylist() if row["post"] == "OYB"}

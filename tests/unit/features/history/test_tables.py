@@ -301,7 +301,7 @@ def test_the_network_of_a_home_grows_and_never_contradicts_itself(
     assert network.post("DST").name == 'Do"stlik'
     held = home.network.read_bytes()
     for text, why in [
-        (other, "a made-up network and a real one"),
+        (other, "a synthetic network and a real one"),
         (folders.NETWORK.replace("Oybek", "Aybek"), "OYB differs"),
     ]:
         folders.write({"crossings": [folders.crossing(5)]}, tmp_path / "bad", network=text)

@@ -47,7 +47,7 @@ def test_verify_holds_the_loaded_history_to_the_journal(tmp_path: Path) -> None:
 
     with open_home(home.root) as (_, store):
         assert faults() == [(0, "history")], "a load that no record knows"
-        seq = open_epoch(home, store, PLAN, about={"load": digest}, said=lambda _: None).seq
+        seq = open_epoch(home, store, PLAN, about={"load": digest}, report=lambda _: None).seq
     assert faults() == []
     path = next((home.history / digest / "inspections").iterdir())
     table = pq.read_table(path)
@@ -165,7 +165,7 @@ def test_files_that_no_record_anchors_are_notes_and_the_next_start_anchors_them(
     folders.write(folders.clean(30), tmp_path / "in")
     digest = load(home, tmp_path / "in", now=NOW).digest
     with open_home(home.root) as (_, store):
-        open_epoch(home, store, PLAN, about={"load": digest}, said=lambda _: None)
+        open_epoch(home, store, PLAN, about={"load": digest}, report=lambda _: None)
         rules, notes = outcome(home)
         assert rules == [] and len(notes) == 2
         assert all("not anchored" in note for note in notes)
