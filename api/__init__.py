@@ -1,6 +1,6 @@
 """The service, its pages, and the command line.
 
-audit          Journal pages, verification, and the integrity report
+audit          The journal and its draws over HTTP and as pages; verification of a home
 auth           Who calls: accounts, keys, sessions, permissions
 cli            The command line: one module a group of commands
 client         The Python client of the HTTP contract
@@ -9,6 +9,7 @@ decisions      Decisions over HTTP and as a page
 drift          Drift over HTTP and as a page
 harness        Processes and deployments for benchmarks, fault runs and the demonstration
 http           What all routes share: problems, bodies, dependencies, server
+integrity      The integrity report of a post, over HTTP and as a page
 migrations     Migrations of the store
 models         Models over HTTP and as a page
 profiles       Risk profiles over HTTP and as pages

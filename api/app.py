@@ -21,12 +21,13 @@ from api.confirmations import routes as confirmations_routes
 from api.decisions import routes as decisions_routes
 from api.decisions.fast_path import Express
 from api.drift import routes as drift_routes
-from api.drift.measurement import DriftAsked
+from api.drift.reads import DriftAsked
 from api.http import health, problems
 from api.http.middleware import Guard
 from api.http.request_bodies import ReportedAct
 from api.http.request_heads import HeadCheck
 from api.http.unauthenticated_limit import StrangerPace
+from api.integrity import routes as integrity_routes
 from api.models import routes as models_routes
 from api.models.routes import EndOfTrial, ModelApproval, RollBack, RulesOnly
 from api.profiles import routes as profiles_routes
@@ -77,7 +78,7 @@ ROUTERS = (
     queue_routes.router,
     shifts_routes.router,
     shifts_routes.report_router,
-    audit_routes.integrity_router,
+    integrity_routes.router,
     audit_routes.router,
     models_routes.router,
     drift_routes.router,

@@ -6,14 +6,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
-from api.audit import integrity_page, journal_page
+from api.audit import page as audit_page
 from api.confirmations import page as confirmations_page
 from api.decisions import page as decisions_page
 from api.drift import page as drift_page
+from api.integrity import page as integrity_page
 from api.models import page as models_page
 from api.profiles import page as profiles_page
 from api.queue import page as queue_page
-from api.queue import posts_page
 from api.shifts import page as shifts_page
 from api.watchlist import page as watchlist_page
 from api.web import sign_in_page
@@ -22,7 +22,6 @@ from api.web.templates_env import STATIC
 
 ROUTERS = (
     sign_in_page.router,
-    posts_page.router,
     queue_page.router,
     decisions_page.router,
     shifts_page.router,
@@ -32,7 +31,7 @@ ROUTERS = (
     models_page.router,
     drift_page.router,
     integrity_page.router,
-    journal_page.router,
+    audit_page.router,
 )
 
 

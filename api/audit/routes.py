@@ -8,34 +8,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from api.audit.draw_audit import draws
-from api.audit.integrity_report import report
-from api.audit.integrity_schemas import IntegrityReport
-from api.audit.journal_audit import list_records, open_record, verify_journal
+from api.audit.reads import draws, list_records, open_record, verify_journal
 from api.audit.schemas import JournalCheck, JournalPage, OpenedRecord, PostDraws
 from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.http.guards import check_path
 from api.http.responses import answer, document_problems
 from engine.domain.records import Identifier, PostCode
-
-integrity_router = APIRouter(
-    prefix="/v1/posts", tags=["integrity"], responses=document_problems(401, 403, 404, 422, 503)
-)
-LONGEST_DAYS = 92
-"""Days that one report looks back at most."""
-
-
-@integrity_router.get("/{post}/integrity", response_model=IntegrityReport)
-def integrity(
-    caller: TheCaller,
-    runtime: RunningService,
-    post: Annotated[PostCode, Path()],
-    days: Annotated[int, Query(ge=1, le=LONGEST_DAYS)] = 30,
-) -> Response:
-    """Return pairs of officer and carrier, releases and overrides, against what chance gives."""
-    check_path(runtime, caller, post)
-    return answer(report(runtime, post, days=days))
-
 
 router = APIRouter(prefix="/v1", tags=["audit"], responses=document_problems(401, 403, 422, 503))
 LONGEST = 500

@@ -23,8 +23,7 @@ from rich.table import Table
 
 from api.auth.permissions import Role
 from api.cli.common import ERR, OUT, HomeOption, JsonOption, emit, open_home, progress, say
-from api.client.client import Client
-from api.client.transport import RefusedError
+from api.client import Client, RefusedError
 from api.decisions.schemas import SupervisorView
 from api.harness.service_process import HOST, free_port, run_service
 from api.service.subprocess_jobs import PATIENCE_SECONDS

@@ -1,7 +1,7 @@
-"""Finds reported on another post's vehicle, until a second person confirms them.
+"""Finds reported on a vehicle of another post, until a second person confirms them.
 
-page      The finds that wait for a confirmation, for people
-reads     Finds that wait for a confirmation, read and confirmed for one caller
-routes    Finds that a checkpoint reported by plate on another post's vehicle
-schemas   Answers about finds that wait for a confirmation
+page     The page of the finds that wait for a confirmation
+reads    Finds that wait, read and confirmed for one caller
+routes   Finds that wait, over HTTP
+schemas  Answers about finds that wait
 """

@@ -11,7 +11,6 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.auth.callers import Caller
-from api.decisions.history_schemas import PastView
 from api.decisions.reads import DecisionReader
 from api.decisions.schemas import (
     ChannelCode,
@@ -20,6 +19,7 @@ from api.decisions.schemas import (
     Explanation,
     FeatureValues,
     OpenedView,
+    PastView,
     SupervisorView,
 )
 from api.http.dependencies import IdempotencyKey, RunningService, TheCaller

@@ -1,6 +1,7 @@
 """Drift over HTTP and as a page.
 
-measurement  Drift measured for a caller
-page         Drift for people
-routes       How far traffic has moved from what the model in force learnt, as last measured
+page     The page of the last drift measurement
+reads    The last measurement, and a new one in a process of its own
+routes   Drift over HTTP
+schemas  Answers about drift
 """

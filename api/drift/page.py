@@ -6,9 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.drift.measurement import DriftAsked, measure
+from api.drift.reads import DriftAsked, measure, read_drift
 from api.http.dependencies import RunningService
-from api.models.reads import ModelReader
 from api.web import charts
 from api.web.page_route import PageRoute
 from api.web.templates_env import page
@@ -26,7 +25,7 @@ async def show(
     at: Annotated[str, Query(max_length=16)] = "",
 ) -> Response:
     """Show the last measurement, over all posts or at one."""
-    found = await asyncio.to_thread(ModelReader(runtime).drift)
+    found = await asyncio.to_thread(read_drift, runtime)
     measurement = found["measured"]
     known = measurement is not None and at in measurement["posts"]
     return page(

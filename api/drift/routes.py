@@ -5,12 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from api.drift.measurement import DriftAsked, measure
+from api.drift.reads import DriftAsked, measure, read_drift
+from api.drift.schemas import DriftAnswer
 from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.http.request_bodies import optional_body_of
 from api.http.responses import answer, document_problems, takes
-from api.models.reads import ModelReader
-from api.models.schemas import DriftAnswer
 
 router = APIRouter(
     prefix="/v1/drift", tags=["models"], responses=document_problems(401, 403, 422, 503)
@@ -20,7 +19,7 @@ router = APIRouter(
 @router.get("", response_model=DriftAnswer)
 def drift(_caller: TheCaller, runtime: RunningService) -> Response:
     """Return the last measurement."""
-    return answer(ModelReader(runtime).drift())
+    return answer(read_drift(runtime))
 
 
 @router.post(
@@ -38,4 +37,4 @@ async def measure_anew(
 ) -> Response:
     """Measure anew, in a process of its own, record it, and return it."""
     await asyncio.to_thread(measure, runtime, caller, asked, key=key)
-    return answer(ModelReader(runtime).drift(), 201)
+    return answer(read_drift(runtime), 201)

@@ -16,7 +16,7 @@ from engine.storage.home import Home
 from models.bundle.bundle import read_verify_key
 from models.bundle.documents import BundleDocuments, read_documents, stamp
 from models.lifecycle import transitions
-from models.lifecycle.projection import OnTrial, last_measured, last_of_trial, on_trial, read_state
+from models.lifecycle.projection import OnTrial, last_of_trial, on_trial, read_state
 from models.lifecycle.states import KINDS, SHADOWED, ModelState, ModelStates
 
 VIEWS = ("random_stream", "inverse_propensity", "inspected")
@@ -92,18 +92,6 @@ class ModelReader:
             report = _papers(self._runtime.home, version).report
             found.append({"version": version, "role": now.models[version].role} | figures(report))
         return {"models": found}
-
-    def drift(self) -> dict[str, Any]:
-        """Return the last measurement of drift, with who asked for it and when."""
-        with self._runtime.store.read() as connection:
-            seq = last_measured(connection)
-            in_force = read_state(connection).in_force
-            if seq is None:
-                return {"in_force": in_force, "measured": None}
-            body = self._runtime.journal.body(connection, seq)
-            at = connection.scalar(select(_J.known_at).where(_J.seq == seq))
-        fields = {"at": rfc3339(at or 0), "by": body["by"]}
-        return {"in_force": in_force, "measured": fields | body["figures"]}
 
     def papers(self, version: str) -> tuple[BundleDocuments | None, str]:
         """Return a bundle's papers, or None and why they cannot be read."""

@@ -5,10 +5,76 @@ from datetime import datetime
 from typing import Any, Literal
 
 from api.http.schema_base import Described, Estimate
-from api.models.trial_schemas import OnTrial
 from engine.decision.decision import Mode
+from engine.selection.champion_challenger import Side
 
 Role = Literal["candidate", "shadow", "challenger", "in_force", "retired"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSide(Described):
+    """Vehicles that one side of a trial alone wanted, and that it led."""
+
+    sent: int
+    """To officers: all of them."""
+    searched: int
+    """By an act that could have found something."""
+    found: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSides(Described):
+    """Both sides of a trial."""
+
+    champion: TrialSide
+    challenger: TrialSide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialCount(Described):
+    """Searches of one side in one week."""
+
+    finds: int
+    clear: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialWeek(Described):
+    """One week of a trial, by when it became known what a vehicle carried."""
+
+    champion: TrialCount
+    challenger: TrialCount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialMeasured(Described):
+    """What both sides found so far."""
+
+    at: datetime
+    by: str
+    since: datetime
+    until: datetime
+    sides: TrialSides
+    """With the week that is not over."""
+    weeks: list[TrialWeek]
+    """Those that are over, the first one first; older ones weigh less."""
+    better: float
+    """Chance that what the challenger alone wants holds more finds."""
+    winner: Side | None
+    """Null while that is not decided. Putting a challenger into force is for two people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnTrial(Described):
+    """Two models that share what the score may pick."""
+
+    champion: str
+    challenger: str
+    sequence: int
+    """The journal's record that began the trial."""
+    share: float
+    """Probability with which the challenger leads an arrival; one half until it is measured."""
+    measured: TrialMeasured | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,91 +216,3 @@ class ModelComparison(Described):
     """The stored reports of some models side by side."""
 
     models: list[ComparedModel]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MovedFamily(Described):
-    """How far the farthest feature of a family has moved."""
-
-    family: str
-    features: int
-    moved: int
-    """How many of them moved beyond chance and 0.1."""
-    farthest: str
-    psi: float
-    """Population stability index: 0 where nothing moved."""
-    noise: float
-    """What samples of these sizes hardly ever exceed when nothing moved."""
-    is_moved: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MovedScore(Described):
-    """How far scores have moved, and what that does to the load."""
-
-    psi: float
-    noise: float
-    moved: bool
-    above_cut: Estimate
-    """Share now above the cut that once kept ``expected``."""
-    expected: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched(Described):
-    """Searches against what was stated, week by week since the model came into force."""
-
-    weeks: int
-    evidence: float
-    """Alarms at the threshold; about 1 where nothing changed."""
-    threshold: float
-    alarmed: bool
-    """An alarm stays said until the model leaves."""
-    stated: float | None
-    """Mean chance of a discrepancy as stated before the searches."""
-    found: Estimate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftPart(Described):
-    """Drift at one post, or at all."""
-
-    rows: int
-    knowable: bool
-    """Whether that many rows can tell anything."""
-    families: list[MovedFamily]
-    moved: int | None
-    of: int
-    score: MovedScore | None
-    picked: Watched
-    random: Watched
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drift(Described):
-    """One measurement."""
-
-    at: datetime
-    by: str
-    version: str
-    synthetic: bool
-    since: datetime
-    until: datetime
-    in_force_since: datetime | None = None
-    """From when on searches count; older measurements lack it: they forgot those before `since`."""
-    decisions: int
-    sampled: int
-    left_out: int
-    """Decisions whose features can no longer be read as they were."""
-    span_days: float
-    reference_rows: int
-    all: DriftPart
-    posts: dict[str, DriftPart]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftAnswer(Described):
-    """The last measurement, and which model decides now."""
-
-    in_force: str | None
-    measured: Drift | None

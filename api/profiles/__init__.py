@@ -1,11 +1,10 @@
 """Risk profiles over HTTP and as pages.
 
-comparison        Two profiles side by side
-expression_check  Checks an expression as it is written, and lists what one may ask for
-page              Risk profiles for people
-page_forms        What the forms about profiles and the watch list record, through the JSON
-                  routes' own steps
-proposals         Profiles and the watch list for one request
-routes            Risk profiles
-schemas           Answers about profiles and the watch list as data
+comparison  Difference between two profiles
+page        Pages of the profiles
+page_forms  Records made from the forms about profiles and the watch list
+proposals   Steps of one caller about profiles and the watch list, each recorded once
+reads       Profiles, the check of an expression, and the fields it may use
+routes      Profiles over HTTP
+schemas     Answers about profiles
 """

@@ -10,8 +10,7 @@ from fastapi.responses import RedirectResponse
 from api.http.dependencies import RunningService
 from api.profiles import page_forms as profiles_page_forms
 from api.profiles.comparison import Difference, difference
-from api.profiles.expression_check import check_expression, fields
-from api.profiles.proposals import ProposalReader
+from api.profiles.reads import ProposalReader, check_expression, fields
 from api.service.runtime import Runtime
 from api.web.charts import bars
 from api.web.field_errors import corrections

@@ -5,13 +5,12 @@ from typing import Any
 
 from api.profiles.proposals import Approval, ProposalWriter, Retirement
 from api.service.runtime import Runtime
-from api.web.form_fields import FieldMistake, FormReader
+from api.web.form_fields import FormReader
 from api.web.i18n import ReaderLocale
 from api.web.number_parsing import write_number
 from api.web.visitor import Form, Visitor
 from engine.criteria.dual_control import Matter
 from engine.criteria.profiles.profile import ProfileProposal
-from engine.criteria.watchlist import NAMED, WatchEntry
 from engine.errors import BusyError, NotEnoughDataError
 
 USUAL_DAYS = 90
@@ -82,23 +81,3 @@ def backtest(runtime: Runtime, visitor: Visitor, code: str) -> bool:
     except (BusyError, NotEnoughDataError):
         return False
     return True
-
-
-def entry(runtime: Runtime, visitor: Visitor, form: Form, speech: ReaderLocale) -> None:
-    """Propose an entry of the watch list; raises ``FormError``."""
-    reader = FormReader(form, speech)
-    kind, named, once = reader.text("kind"), reader.text("identifier"), reader.once()
-    fields = reader.texts("note") | {"reason": reader.text("reason")}
-    if kind in NAMED and named:
-        fields[kind] = named
-    fields["expiry"] = reader.day("expiry", is_last=True)
-    fields["look_alikes"] = reader.text("look_alikes") == "1"
-    made = reader.record(WatchEntry, fields)
-    reader.mistakes = [_at_identifier(one, kind) for one in reader.mistakes]
-    ProposalWriter(runtime, visitor.caller, once).entry(reader.finish(made))
-
-
-def _at_identifier(mistake: FieldMistake, kind: str) -> FieldMistake:
-    """Return a mistake at the one field where the form asks for identifiers of every kind."""
-    is_there = mistake.at in ("", kind)
-    return FieldMistake("identifier", mistake.rule, mistake.values) if is_there else mistake

@@ -20,12 +20,7 @@ from engine.criteria import dual_control, watchlist
 from engine.criteria.dual_control import ApprovalState, Matter, read_approval_state
 from engine.criteria.profiles import profile as profiles_profile
 from engine.criteria.profiles.parser import LONGEST
-from engine.criteria.profiles.profile import (
-    BacktestSubject,
-    Profile,
-    ProfileChannel,
-    ProfileProposal,
-)
+from engine.criteria.profiles.profile import BacktestSubject, ProfileChannel, ProfileProposal
 from engine.criteria.profiles.program import program
 from engine.criteria.watchlist import Notice, WatchEntry
 from engine.domain.records import PostCode, Record, Text
@@ -39,7 +34,6 @@ from engine.errors import (
 from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim, find_holders
-from engine.queue.profile_outcomes import Audit, audit
 
 Days = Annotated[int, Field(ge=1, le=366)]
 
@@ -261,63 +255,3 @@ def figures_of(found: StoredRecord) -> dict[str, Any]:
     """Return the figures of a backtest's record."""
     figures: dict[str, Any] = found.body["figures"]
     return figures
-
-
-def audit_matches(found: Audit) -> dict[str, Any]:
-    """Return what became of a profile's matches, with intervals."""
-    from models.statistics.intervals import share  # scipy: not on the way of a service that starts
-
-    return {
-        "matches": found.matches,
-        "selected": found.selected,
-        "inspected": found.inspected,
-        "hits": found.hits,
-        "minutes": found.minutes,
-        "hit_rate": share(found.hits, found.inspected).as_dict(),
-        "selected_hit_rate": share(found.selected_hits, found.selected_inspected).as_dict(),
-        "shadow": {"arrivals": found.shadow_arrivals, "matches": found.shadow_matches},
-    }
-
-
-class ProposalReader:
-    """Reads profiles and the watch list, each call in one snapshot."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-
-    def profiles(self) -> list[dict[str, Any]]:
-        """Return every profile, the newest first."""
-        with self._runtime.store.read() as connection:
-            as_of = self._as_of(connection)
-            found = list(profiles_profile.read_profiles(connection).values())
-            return [self._profile(connection, one, as_of) for one in reversed(found)]
-
-    def profile(self, code: str) -> dict[str, Any]:
-        """Return one profile with its backtest; raises ``NotFoundError``."""
-        with self._runtime.store.read() as connection:
-            found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
-            return self._profile(connection, found, self._as_of(connection))
-
-    def entries(self) -> list[dict[str, Any]]:
-        """Return every entry of the watch list, the newest first."""
-        with self._runtime.store.read() as connection:
-            as_of = self._as_of(connection)
-            found = dual_control.read_approval_states(connection, "watchlist").values()
-            return [watchlist.entry_as_json(one, as_of) for one in reversed(list(found))]
-
-    def entry(self, entry_id: str) -> dict[str, Any]:
-        """Return one entry; raises ``NotFoundError``."""
-        with self._runtime.store.read() as connection:
-            found = read_approval_state(connection, "watchlist", entry_id)
-            return watchlist.entry_as_json(found, self._as_of(connection))
-
-    def _profile(self, connection: Connection, found: Profile, as_of: int) -> dict[str, Any]:
-        sequence, journal = found.standing.evidence, self._runtime.journal
-        figures = None if sequence is None else journal.body(connection, sequence)["figures"]
-        return profiles_profile.profile_as_json(found, as_of) | {
-            "backtest": figures,
-            "audit": audit_matches(audit(connection, found.code)),
-        }
-
-    def _as_of(self, connection: Connection) -> int:
-        return self._runtime.journal.now(connection)

@@ -8,17 +8,16 @@ from fastapi import APIRouter, Depends, Path, Response
 from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.http.request_bodies import body_of, optional_body_of
 from api.http.responses import answer, document_problems, takes
-from api.profiles.expression_check import check_expression, fields
 from api.profiles.proposals import (
     Approval,
     BacktestAsked,
     CheckAsked,
     Period,
-    ProposalReader,
     ProposalWriter,
     Retirement,
     figures_of,
 )
+from api.profiles.reads import ProposalReader, check_expression, fields
 from api.profiles.schemas import (
     AcknowledgedProfile,
     AcknowledgedStep,

@@ -1,8 +1,7 @@
-"""The queue over HTTP and as a page.
+"""The queue of a post over HTTP and as a page.
 
-outcomes_page  Vehicles of a post that were inspected or released in the running shift
-page           The queue of a post
-page_data      What waits at a post, as its page shows it
-posts_page     Which posts there are, and what waits at each
-routes         What waits at a post
+page     Pages of the posts and of a queue, and the stream of its changes
+reads    The queue with the minutes of its shift, and the vehicles that left it
+routes   The queue over HTTP
+schemas  The answer of the queue
 """

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from api.decisions.reads import DecisionReader
-from api.decisions.schemas import Queue
 from api.http.dependencies import RunningService, TheCaller
 from api.http.guards import check_path
 from api.http.responses import answer, document_problems
+from api.queue.schemas import Queue
 from engine.domain.records import PostCode
 
 router = APIRouter(

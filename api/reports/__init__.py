@@ -1,4 +1,4 @@
-"""What checkpoints report without asking for a decision.
+"""Reports of checkpoints that request no decision.
 
-routes    Crossings that ask for no decision, and vehicles that have left
+routes  Crossings, inspection acts, seizures and releases over HTTP
 """

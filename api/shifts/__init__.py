@@ -1,7 +1,7 @@
 """Shifts and rosters over HTTP and as a page.
 
-page      The shift's report
-report    What a shift found for its minutes
-routes    The inspection minutes of a shift
-schemas   What the shift's report answers
+page     The page of the shift report
+reads    The shift report, and the minutes of the running shift
+routes   Rosters and the shift report over HTTP
+schemas  Answers about shifts
 """

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.http.dependencies import RunningService
 from api.http.guards import check_path
-from api.shifts.report import report
+from api.shifts.reads import report
 from api.web.page_route import PageRoute
 from api.web.templates_env import page
 from api.web.visitor import TheVisitor

@@ -10,16 +10,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.auth.permissions import Role
-from api.decisions.schemas import ShiftRoster
 from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.http.guards import check_path
 from api.http.request_bodies import body_of
 from api.http.responses import answer, document_problems, takes
 from api.http.schema_base import Acknowledged
-from api.shifts.report import report
-from api.shifts.schemas import ShiftReport
+from api.shifts.reads import read_shift_roster, report
+from api.shifts.schemas import ShiftReport, ShiftRoster
 from engine.domain.records import PostCode, Time
-from engine.domain.time_units import micros, rfc3339
+from engine.domain.time_units import micros
 from engine.journal.idempotency import claim
 from engine.shifts.rosters import ROSTER, Roster
 
@@ -56,25 +55,7 @@ def read_roster(
 ) -> Response:
     """Return where the shift stands: its minutes, what they went to, and what is expected."""
     check_path(runtime, caller, post)
-    with runtime.store.read() as snapshot:
-        as_of = runtime.journal.head(snapshot).as_of
-        shift = runtime.settings.shifts.shift(post, as_of)
-        running = runtime.workload.running(snapshot, shift, now=as_of)
-    is_blind = caller.role is Role.CHECKPOINT
-    sides = [
-        {
-            "channel": channel.code,
-            "minutes": side.minutes,
-            "picked": None if is_blind else side.spent.ours,
-            "mandated": None if is_blind else side.spent.mandated,
-            "left": side.left,
-            "arrivals_expected": side.outlook.arrivals,
-            "oversubscribed": None if is_blind else side.is_oversubscribed,
-        }
-        for channel, side in running.sides().items()
-    ]
-    stands = {"post": post, "shift": shift.shift_id, "as_of": rfc3339(as_of), "channels": sides}
-    return answer(stands | {"closes_at": rfc3339(shift.closes_at)})
+    return answer(read_shift_roster(runtime, post, is_blind=caller.role is Role.CHECKPOINT))
 
 
 report_router = APIRouter(

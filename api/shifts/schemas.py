@@ -81,3 +81,37 @@ class ShiftReport(Described):
     this_shift: ShiftFigures
     last_28_days: ShiftFigures
     minutes: list[ShiftMinutes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RosterSide(Described):
+    """One channel's minutes in a shift, as expected when each vehicle was sent to it."""
+
+    channel: ChannelCode
+    minutes: float
+    picked: float | None
+    """Of those, taken by picks of the score and of the lot; null for a checkpoint."""
+    mandated: float | None
+    """Taken by profiles, rules and the watch list, which are served first; null alike.
+
+    Read before and after a decision, the two would tell a checkpoint what picked the vehicle.
+    """
+    left: float
+    arrivals_expected: float
+    """Arrivals still to come in this shift."""
+    oversubscribed: bool | None
+    """Profiles, rules and the watch list alone ask for more than there is.
+
+    Null for a checkpoint, as what they took is.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftRoster(Described):
+    """Where a shift stands; a channel without a roster keeps its fixed share and is not named."""
+
+    post: str
+    shift: str
+    as_of: datetime
+    closes_at: datetime
+    channels: list[RosterSide]

@@ -1,5 +1,7 @@
 """The watch list over HTTP and as pages.
 
-page      The watch list for people
-routes    The watch list, and the notices that a counterpart puts onto it
+page     The page of the watch list and its form
+reads    Entries of the watch list
+routes   The watch list, and notices of a counterpart, over HTTP
+schemas  Answers about the watch list
 """

@@ -10,14 +10,16 @@ from fastapi.responses import RedirectResponse
 
 from api.http.dependencies import RunningService
 from api.profiles import page_forms as profiles_page_forms
-from api.profiles.proposals import ProposalReader
+from api.profiles.proposals import ProposalWriter
 from api.service.runtime import Runtime
+from api.watchlist.reads import list_entries
 from api.web.field_errors import corrections
-from api.web.form_fields import FieldMistake, FormError, TheReader
+from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
+from api.web.i18n import ReaderLocale
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
-from api.web.visitor import TheForm, TheVisitor, Visitor
-from engine.criteria.watchlist import NAMED
+from api.web.visitor import Form, TheForm, TheVisitor, Visitor
+from engine.criteria.watchlist import NAMED, WatchEntry
 from engine.domain.records import Identifier
 from engine.errors import RecordError
 
@@ -39,9 +41,7 @@ async def propose(
 ) -> Response:
     """Propose an entry."""
     try:
-        await asyncio.to_thread(
-            profiles_page_forms.entry, runtime, visitor, form, speech_of(request)
-        )
+        await asyncio.to_thread(entry, runtime, visitor, form, speech_of(request))
     except RecordError as error:
         return await _page(
             request, visitor, kept=form, wrong=(FieldMistake(error.field, error.rule),)
@@ -81,7 +81,7 @@ async def _page(
     wrong: Sequence[FieldMistake] = (),
 ) -> Response:
     runtime: Runtime = request.app.state.runtime
-    found = await asyncio.to_thread(ProposalReader(runtime).entries)
+    found = await asyncio.to_thread(list_entries, runtime)
     return page(
         request,
         "watchlist.html",
@@ -95,3 +95,23 @@ async def _page(
         once=secrets.token_hex(12),
         done=request.query_params.get("done", ""),
     )
+
+
+def entry(runtime: Runtime, visitor: Visitor, form: Form, speech: ReaderLocale) -> None:
+    """Propose an entry of the watch list; raises ``FormError``."""
+    reader = FormReader(form, speech)
+    kind, named, once = reader.text("kind"), reader.text("identifier"), reader.once()
+    fields = reader.texts("note") | {"reason": reader.text("reason")}
+    if kind in NAMED and named:
+        fields[kind] = named
+    fields["expiry"] = reader.day("expiry", is_last=True)
+    fields["look_alikes"] = reader.text("look_alikes") == "1"
+    made = reader.record(WatchEntry, fields)
+    reader.mistakes = [_at_identifier(one, kind) for one in reader.mistakes]
+    ProposalWriter(runtime, visitor.caller, once).entry(reader.finish(made))
+
+
+def _at_identifier(mistake: FieldMistake, kind: str) -> FieldMistake:
+    """Return a mistake at the one field where the form asks for identifiers of every kind."""
+    is_there = mistake.at in ("", kind)
+    return FieldMistake("identifier", mistake.rule, mistake.values) if is_there else mistake

@@ -8,8 +8,10 @@ from fastapi import APIRouter, Depends, Path, Response
 from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
 from api.http.request_bodies import body_of, optional_body_of
 from api.http.responses import answer, document_problems, takes
-from api.profiles.proposals import Approval, ProposalReader, ProposalWriter, Retirement
-from api.profiles.schemas import AcknowledgedNotice, AcknowledgedStep, WatchEntryView, WatchList
+from api.profiles.proposals import Approval, ProposalWriter, Retirement
+from api.profiles.schemas import AcknowledgedStep
+from api.watchlist.reads import list_entries, read_entry
+from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList
 from engine.criteria.watchlist import NOTICE_CHANNEL, Notice, WatchEntry
 from engine.domain.records import Identifier
 
@@ -22,7 +24,7 @@ EntryId = Annotated[Identifier, Path()]
 @router.get("/watchlist", response_model=WatchList)
 def entries(_caller: TheCaller, runtime: RunningService) -> Response:
     """Return every entry, those that left included."""
-    return answer({"entries": ProposalReader(runtime).entries()})
+    return answer({"entries": list_entries(runtime)})
 
 
 @router.post(
@@ -45,7 +47,7 @@ async def propose(
 @router.get("/watchlist/{entry_id}", response_model=WatchEntryView)
 def entry(_caller: TheCaller, runtime: RunningService, entry_id: EntryId) -> Response:
     """Return one entry."""
-    return answer(ProposalReader(runtime).entry(entry_id))
+    return answer(read_entry(runtime, entry_id))
 
 
 @router.post(

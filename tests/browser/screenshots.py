@@ -28,8 +28,7 @@ from playwright.sync_api import Page, sync_playwright
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import MAY, Role
-from api.client.client import Client
-from api.client.transport import RefusedError
+from api.client import Client, RefusedError
 from api.decisions.schemas import SupervisorView
 from api.harness.service_process import HOST, free_port, run_service
 from api.service.runtime import open_network, open_store

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text, update
 
-from api.audit import journal_audit
-from api.audit.journal_audit import SENSITIVE_READ, VERIFIED
+from api.audit import reads as audit_reads
+from api.audit.reads import SENSITIVE_READ, VERIFIED
 from api.auth.permissions import Role
 from api.web.labels import KINDS
 from engine.journal.journal import BODIES, JOURNAL
@@ -50,7 +50,7 @@ def test_a_body_is_not_shown_where_its_reading_cannot_be_recorded(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     red = find(world, "red", START + 1000)
-    monkeypatch.setattr(journal_audit, "SENSITIVE_READ", None)  # a kind that no journal takes
+    monkeypatch.setattr(audit_reads, "SENSITIVE_READ", None)  # a kind that no journal takes
     answer = world.get(f"/v1/journal/{red['receipt']['sequence']}", Role.INTEGRITY)
     assert answer.status_code >= 500 and red["decision_id"] not in answer.text
 
@@ -91,7 +91,7 @@ def test_a_check_is_recorded_and_finds_what_was_planted(
     page = auditor.get("/journal").text
     assert "1 fault" in page and "1 faults" not in page
     monkeypatch.setattr(
-        journal_audit, "MOST_WALKED", 2
+        audit_reads, "MOST_WALKED", 2
     )  # too long a journal: what lies before is believed
     again = [
         world.post("/v1/journal/verifications", None, Role.INTEGRITY, key="v-1").json()

@@ -12,8 +12,7 @@ import pytest
 
 from api.auth.permissions import MAY, OPEN, Role
 from api.cli.demo import _result, _tell
-from api.client.client import Client
-from api.client.transport import Calls, RefusedError
+from api.client import Calls, Client, RefusedError
 from api.decisions.schemas import CheckpointView, SupervisorView
 from api.http.openapi_examples import BODIES
 from api.http.schema_base import Problem

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from api.auth.permissions import MAY, Role
-from api.queue import page_data as queue_page_data
+from api.queue import reads as queue_reads
 from api.service.runtime import Runtime
 from engine.decision.role_views import BLIND
 from engine.journal.batch_worker import StoredRecord
@@ -213,7 +213,7 @@ def test_an_opaque_mark_of_the_queue_holds_no_risk(
 ) -> None:
     """A place is a risk to nine digits: whoever had its digest could search for it."""
     find(world, "red", START + 7000)
-    before = queue_page_data.mark(world.runtime, POST)
+    before = queue_reads.mark(world.runtime, POST)
     every = queue.list_waiting
 
     def nudged(*asked: Any, **more: Any) -> Any:
@@ -224,8 +224,8 @@ def test_an_opaque_mark_of_the_queue_holds_no_risk(
             for one in every(*asked, **more)
         ]
 
-    monkeypatch.setattr(queue_page_data, "list_waiting", nudged)
-    assert queue_page_data.mark(world.runtime, POST) == before
+    monkeypatch.setattr(queue_reads, "list_waiting", nudged)
+    assert queue_reads.mark(world.runtime, POST) == before
 
 
 def pages_of(officer: Desk, decision: Mapping[str, Any]) -> list[Any]:

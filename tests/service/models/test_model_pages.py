@@ -9,8 +9,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.auth.permissions import Role
+from api.drift.schemas import DriftAnswer
 from api.models import lifecycle
-from api.models.schemas import DriftAnswer, ModelComparison, ModelStandings, ModelView
+from api.models.schemas import ModelComparison, ModelStandings, ModelView
 from api.service.subprocess_jobs import Measurements
 from api.web.charts import SIDE, bars, dots, reach, stretch_share, trace_line
 from engine.errors import BusyError, NotEnoughDataError

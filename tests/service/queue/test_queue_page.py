@@ -9,7 +9,7 @@ import pytest
 from api.auth.permissions import Role
 from api.auth.sessions import COOKIE
 from api.queue import page as queue_page
-from api.queue.page_data import MinutesMeter, WaitingVehicle, _cut, desk, mark
+from api.queue.reads import MinutesMeter, WaitingVehicle, _cut, desk, mark
 from engine.domain.time_units import moment
 from tests.service.page_session import Desk, at_desk
 from tests.service.reports.test_acts import act, find

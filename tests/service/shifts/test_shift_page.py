@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from api.auth.permissions import Role
 from api.shifts.page import ENOUGH
-from api.shifts.report import median
+from api.shifts.reads import median
 from models.statistics.intervals import share
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import act, find

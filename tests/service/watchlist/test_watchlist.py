@@ -7,7 +7,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.auth.permissions import Role
-from api.profiles.schemas import AcknowledgedNotice, AcknowledgedStep, WatchEntryView, WatchList
+from api.profiles.schemas import AcknowledgedStep
+from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList
 from engine.criteria.watchlist import WatchEntry
 from tests.service.extra_callers import person, send
 from tests.service.running_service import World, arrival

@@ -5,22 +5,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.audit.draw_audit import draws
-from api.audit.integrity_report import report
-from api.audit.routes import LONGEST_DAYS
 from api.http.dependencies import RunningService
 from api.http.guards import check_path
+from api.integrity.reads import report
+from api.integrity.routes import LONGEST_DAYS
 from api.web.page_route import PageRoute
 from api.web.templates_env import page
 from api.web.visitor import TheVisitor
-from engine.domain.records import Identifier, PostCode
+from engine.domain.records import PostCode
 
 router = APIRouter(prefix="/posts", route_class=PageRoute, include_in_schema=False)
 
 PERIODS = (7, 30, 92)
 """Days that the page offers."""
-ROWS = 40
-"""Decisions of a shift whose numbers are listed."""
 
 
 @router.get("/{post}/integrity")
@@ -47,26 +44,4 @@ async def show(
         found=found,
         periods=PERIODS,
         fewest=FEWEST,
-    )
-
-
-@router.get("/{post}/draws")
-async def drawn(
-    request: Request,
-    runtime: RunningService,
-    visitor: TheVisitor,
-    post: Annotated[PostCode, Path()],
-    shift: Annotated[Identifier | None, Query()] = None,
-) -> Response:
-    """Show a post's shifts, and the numbers of one drawn again."""
-    check_path(runtime, visitor.caller, post)
-    found = await asyncio.to_thread(draws, runtime, post, shift)
-    return page(
-        request,
-        "draws.html",
-        visitor=visitor,
-        post=post,
-        twin=f"/v1/posts/{post}/draws",
-        found=found,
-        rows=ROWS,
     )

@@ -1,18 +1,20 @@
-"""What an integrity officer reads of the journal, and what is recorded of that reading.
+"""Journal records and draws as an integrity officer reads them.
 
-Anybody in the role may see that records are there: their numbers, times, kinds and leaves. What a
-record holds is another matter: whoever opens a body is recorded first, by name, so that reading is
-as accountable as writing. A check of the journal is a record too, so that everybody sees when one
-was last made, by whom and what it found. Where it walks the whole journal it also
-replays it and compares the tables that come of it, but for the counters, whose history only a
-command reads. The check runs inside the service it checks: receipts kept
-elsewhere, and ``darvoza verify``, stand outside it.
+The role lists records: numbers, times, kinds and leaves. Opening a body is recorded first, by name,
+so that reading is as accountable as writing. A check of the journal is a record too: who made it,
+when, and what it found. A check of the whole journal also replays it and compares the tables, but
+for the counters, whose history only a command reads. The check runs inside the service that it
+checks: receipts kept elsewhere, and ``darvoza verify``, are independent of it.
+
+Draws of a shift are repeated from its revealed seed: HMAC-SHA-256 over purpose and movement
+(:mod:`engine.selection.randomization`). A seed that is still secret is not read here at all.
 """
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -21,14 +23,17 @@ from sqlalchemy import Connection, Row, select
 from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.auth.callers import Caller
 from api.service.runtime import Runtime, projections
+from engine.audit.draw_verification import RedrawnNumbers, RevealedShift, redraw_numbers
 from engine.audit.verification import JournalFault, verify_snapshot
 from engine.domain.records import Record
-from engine.domain.time_units import rfc3339
+from engine.domain.time_units import micros, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.entries import Draft, Entry
 from engine.journal.idempotency import IdempotencyClaim, claim
 from engine.journal.journal import BODIES, JOURNAL
+from engine.selection.randomization import ShiftPeriod, commitment
+from engine.shifts.shift_state import SHIFTS
 
 SENSITIVE_READ, VERIFIED = "sensitive_read", "verified"
 MOST_WALKED = 50_000
@@ -182,3 +187,76 @@ def _last_check(snapshot: Connection, runtime: Runtime) -> dict[str, Any] | None
     query = select(_J.seq).where(_J.kind == VERIFIED).order_by(_J.seq.desc()).limit(1)
     seq = snapshot.scalar(query)
     return None if seq is None else _check_as_json(read_record(snapshot, runtime.journal, seq))
+
+
+MOST_SHIFTS = 14
+MOST_DECISIONS = 500
+"""Decisions of a shift that are drawn again for a page; ``darvoza verify`` draws all."""
+_S = SHIFTS.c
+
+
+def draws(runtime: Runtime, post: str, shift_id: str | None) -> dict[str, Any]:
+    """Return a post's last shifts, and one of them drawn again: the last revealed, or this one."""
+    with runtime.store.read() as snapshot:
+        as_of = runtime.journal.head(snapshot).as_of
+        query = select(_S.shift_id, _S.opened_seq, _S.closed_seq).where(_S.post == post)
+        rows = snapshot.execute(query.order_by(_S.closes_at.desc()).limit(MOST_SHIFTS)).all()
+        shifts = [_shift(snapshot, row.opened_seq, row.closed_seq) for row in rows]
+        revealed = [one for one in shifts if one["seed"] is not None]
+        if shift_id is not None:
+            revealed = [one for one in revealed if one["shift"] == shift_id]
+            if not revealed:
+                raise NotFoundError("shift", shift_id)
+        shown = _redraw_numbers(snapshot, post, revealed[0]) if revealed else None
+    return {
+        "post": post,
+        "as_of": rfc3339(as_of),
+        "synthetic": runtime.network.synthetic,
+        "shifts": shifts,
+        "shown": shown,
+    }
+
+
+def _shift(snapshot: Connection, opened: int, closed: int | None) -> dict[str, Any]:
+    body = _body(snapshot, opened)
+    seed = None if closed is None else str(_body(snapshot, closed)["seed"])
+    head = bytes.fromhex(body["head_chain"])
+    holds = None if seed is None else commitment(bytes.fromhex(seed), head) == body["commitment"]
+    value = ("shift", "opens_at", "closes_at", "commitment", "head_sequence")
+    return {name: body[name] for name in value} | {
+        "opened_sequence": opened,
+        "revealed_sequence": closed,
+        "seed": seed,
+        "commitment_holds": holds,
+    }
+
+
+def _redraw_numbers(snapshot: Connection, post: str, one: Mapping[str, Any]) -> dict[str, Any]:
+    times = (micros(datetime.fromisoformat(one[name])) for name in ("opens_at", "closes_at"))
+    known = RevealedShift(ShiftPeriod(post, *times), bytes.fromhex(one["seed"]))
+    rows = [_row(each) for each in redraw_numbers(snapshot, known, most=MOST_DECISIONS)]
+    numbers = [number for row in rows for number in row["numbers"]]
+    return {
+        "shift": one["shift"],
+        "decisions": len(rows),
+        "numbers": len(numbers),
+        "equal": sum(number["recorded"] == number["again"] for number in numbers),
+        "is_bounded": len(rows) == MOST_DECISIONS,
+        "rows": rows,
+    }
+
+
+def _row(one: RedrawnNumbers) -> dict[str, Any]:
+    again = one.again or {}
+    numbers = [
+        {"purpose": purpose, "recorded": number, "again": again.get(purpose)}
+        for purpose, number in one.recorded.items()
+    ]
+    return {"decision_id": one.decision_id, "sequence": one.seq, "numbers": numbers}
+
+
+def _body(snapshot: Connection, seq: int) -> dict[str, Any]:
+    found = snapshot.scalar(select(BODIES.c.body).where(BODIES.c.seq == seq))
+    if found is None:
+        raise NotFoundError("record", str(seq))
+    return dict(json.loads(found))

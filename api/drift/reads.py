@@ -1,16 +1,18 @@
-"""Drift measured for a caller: in a process of its own, and recorded once for each request."""
+"""The last measurement of drift, and a new one: in a process of its own, once a request."""
 
 import secrets
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from api.auth.callers import Caller
 from api.service.runtime import Runtime
 from engine.domain.records import Record
+from engine.domain.time_units import rfc3339
+from engine.journal.batch_worker import read_record
 from engine.journal.idempotency import claim
-from models.lifecycle.projection import MEASURED, measurement
+from models.lifecycle.projection import MEASURED, last_measured, measurement, read_state
 
 
 class DriftAsked(Record):
@@ -18,6 +20,18 @@ class DriftAsked(Record):
 
     days: Annotated[int, Field(ge=1, le=366)] = 28
     """How far features and scores look back; searches count since the model came into force."""
+
+
+def read_drift(runtime: Runtime) -> dict[str, Any]:
+    """Return the last measurement of drift, who requested it and when; and the model in force."""
+    with runtime.store.read() as connection:
+        seq = last_measured(connection)
+        in_force = read_state(connection).in_force
+        if seq is None:
+            return {"in_force": in_force, "measured": None}
+        found = read_record(connection, runtime.journal, seq)
+    about = {"at": rfc3339(found.entry.known_at), "by": found.body["by"]}
+    return {"in_force": in_force, "measured": about | found.body["figures"]}
 
 
 def measure(runtime: Runtime, caller: Caller, asked: DriftAsked, *, key: str | None = None) -> None:

@@ -1,26 +1,29 @@
-"""The journal for whoever audits it: what is recorded, the last check, one record opened."""
+"""Pages of the audit: records of the journal, its last check, and numbers drawn again."""
 
 import asyncio
 import json
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.audit.journal_audit import list_records, open_record, verify_journal
+from api.audit.reads import draws, list_records, open_record, verify_journal
 from api.audit.routes import Before, Kind, Sequence
 from api.http.dependencies import RunningService
+from api.http.guards import check_path
 from api.web.labels import KINDS
 from api.web.page_route import PageRoute
 from api.web.templates_env import page
 from api.web.visitor import TheForm, TheVisitor
+from engine.domain.records import Identifier, PostCode
 
-router = APIRouter(prefix="/journal", route_class=PageRoute, include_in_schema=False)
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 A_PAGE = 50
 """Records shown at once."""
 
 
-@router.get("")
+@router.get("/journal")
 async def show(
     request: Request,
     runtime: RunningService,
@@ -44,7 +47,7 @@ async def show(
     )
 
 
-@router.post("/verifications")
+@router.post("/journal/verifications")
 async def verify(
     request: Request, runtime: RunningService, visitor: TheVisitor, form: TheForm
 ) -> Response:
@@ -53,7 +56,7 @@ async def verify(
     return RedirectResponse("/journal#check", 303)
 
 
-@router.get("/{sequence}")
+@router.get("/journal/{sequence}")
 async def record(
     request: Request, runtime: RunningService, visitor: TheVisitor, sequence: Sequence
 ) -> Response:
@@ -61,3 +64,29 @@ async def record(
     found = await asyncio.to_thread(open_record, runtime, visitor.caller, sequence)
     body = json.dumps(found["body"], ensure_ascii=False, indent=2, sort_keys=True)
     return page(request, "record.html", visitor=visitor, found=found, body=body)
+
+
+ROWS = 40
+"""Decisions of a shift whose numbers are listed."""
+
+
+@router.get("/posts/{post}/draws")
+async def drawn(
+    request: Request,
+    runtime: RunningService,
+    visitor: TheVisitor,
+    post: Annotated[PostCode, Path()],
+    shift: Annotated[Identifier | None, Query()] = None,
+) -> Response:
+    """Show a post's shifts, and the numbers of one drawn again."""
+    check_path(runtime, visitor.caller, post)
+    found = await asyncio.to_thread(draws, runtime, post, shift)
+    return page(
+        request,
+        "draws.html",
+        visitor=visitor,
+        post=post,
+        twin=f"/v1/posts/{post}/draws",
+        found=found,
+        rows=ROWS,
+    )

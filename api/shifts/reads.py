@@ -224,3 +224,25 @@ def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspecti
             act = Inspection.model_validate(body["inspection"], strict=False)
             found[row.seq] = act, row.known_at
     return found
+
+
+def read_shift_roster(runtime: Runtime, post: str, *, is_blind: bool) -> dict[str, Any]:
+    """Return the minutes of the running shift; a blind reader gets no figure of what was picked."""
+    with runtime.store.read() as snapshot:
+        as_of = runtime.journal.head(snapshot).as_of
+        shift = runtime.settings.shifts.shift(post, as_of)
+        running = runtime.workload.running(snapshot, shift, now=as_of)
+    sides = [
+        {
+            "channel": channel.code,
+            "minutes": side.minutes,
+            "picked": None if is_blind else side.spent.ours,
+            "mandated": None if is_blind else side.spent.mandated,
+            "left": side.left,
+            "arrivals_expected": side.outlook.arrivals,
+            "oversubscribed": None if is_blind else side.is_oversubscribed,
+        }
+        for channel, side in running.sides().items()
+    ]
+    stands = {"post": post, "shift": shift.shift_id, "as_of": rfc3339(as_of), "channels": sides}
+    return stands | {"closes_at": rfc3339(shift.closes_at)}

@@ -1,28 +1,129 @@
-"""A client of the whole contract: what the service says comes back as the service's own types.
+"""One connection to a service: requests and answers, problems raised.
 
-One client is one connection, kept open; use one a thread. Bodies are records of
-:mod:`engine.domain.records` or their JSON as mappings. Nothing is retried here: a request that got
-no answer may be sent again, because its identifier, or its key, makes it the same request.
-
-What analysts and supervisors ask about models and drift, as calls of the service.
+Use one a thread. Nothing is retried here: a request that got no answer may be sent again, because
+its identifier, or its key, makes it the same request.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import urlencode
+from dataclasses import dataclass
+from functools import cache
+from http.client import HTTPConnection, HTTPSConnection
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlencode
+
+from pydantic import TypeAdapter
 
 from api.audit import schemas as audit
-from api.audit.integrity_schemas import IntegrityReport
-from api.client.transport import Calls, as_json, part, reader
 from api.confirmations import schemas as finds
 from api.decisions import schemas as said
-from api.decisions.history_schemas import PastView
+from api.decisions.schemas import PastView
+from api.drift.schemas import DriftAnswer
 from api.http.schema_base import Acknowledged, AcknowledgedAct, Problem, Ready
+from api.integrity.schemas import IntegrityReport
 from api.models import schemas as judged
 from api.profiles import schemas as proposals
-from api.shifts.schemas import ShiftReport
+from api.queue.schemas import Queue
+from api.shifts.schemas import ShiftReport, ShiftRoster
+from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList
 from engine.domain.records import Record
+from engine.errors import RiskError
+
+T = TypeVar("T")
+
+
+class RefusedError(RiskError):
+    """The service answered with a problem."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(status, problem)
+        self.status = status
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.problem.get('title', '')}: {self.problem.get('detail', '')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the service."""
+
+    status: int
+    body: Any
+
+
+@cache
+def reader(kind: Any) -> TypeAdapter[Any]:
+    """Return what reads an answer as the service's own type."""
+    return TypeAdapter(kind)
+
+
+class Calls:
+    """Calls one service with one key; ``key`` of a call names the request (Idempotency-Key)."""
+
+    def __init__(
+        self, host: str, port: int, key: str, *, timeout: float = 30.0, encrypted: bool = False
+    ) -> None:
+        made = HTTPSConnection if encrypted else HTTPConnection
+        self._connection = made(host, port, timeout=timeout)
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        self._connection.close()
+
+    def call(
+        self, method: str, path: str, body: object = None, *, key: str | None = None
+    ) -> Answer:
+        """Send one request and return its answer, whatever its status."""
+        content = None if body is None else as_json(body)
+        named = {} if key is None else {"Idempotency-Key": key}
+        self._connection.request(method, path, content, self._headers | named)
+        response = self._connection.getresponse()
+        return Answer(response.status, json.loads(response.read() or b"null"))
+
+    def _get(self, kind: type[T], path: str) -> T:
+        return self._asked(kind, "GET", path)
+
+    def _post(self, kind: type[T], path: str, body: object, key: str | None = None) -> T:
+        return self._asked(kind, "POST", path, body, key)
+
+    def _asked(
+        self, kind: type[T], method: str, path: str, body: object = None, key: str | None = None
+    ) -> T:
+        read: Any = kind
+        found: T = reader(read).validate_python(self._checked(method, path, body, key))
+        return found
+
+    def _checked(self, method: str, path: str, body: object = None, key: str | None = None) -> Any:
+        answer = self.call(method, path, body, key=key)
+        if answer.status >= 400:
+            raise RefusedError(answer.status, answer.body)
+        return answer.body
+
+
+def as_json(body: object) -> bytes:
+    """Return a body as it is sent."""
+    if isinstance(body, Record):
+        return body.model_dump_json(exclude_none=True).encode()
+    return json.dumps(body).encode()
+
+
+def part(text: str) -> str:
+    """Return a text as one part of a path."""
+    return quote(text, safe="")
 
 
 class ModelCalls(Calls):
@@ -74,13 +175,13 @@ class ModelCalls(Calls):
         path = "/v1/models/rollback"
         return self._post(judged.ModelStandings, path, {"reason": reason}, key)
 
-    def drift(self) -> judged.DriftAnswer:
+    def drift(self) -> DriftAnswer:
         """Return the last measurement of drift."""
-        return self._get(judged.DriftAnswer, "/v1/drift")
+        return self._get(DriftAnswer, "/v1/drift")
 
-    def measure_drift(self, days: int = 28, key: str | None = None) -> judged.DriftAnswer:
+    def measure_drift(self, days: int = 28, key: str | None = None) -> DriftAnswer:
         """Measure drift anew."""
-        return self._post(judged.DriftAnswer, "/v1/drift", {"days": days}, key)
+        return self._post(DriftAnswer, "/v1/drift", {"days": days}, key)
 
     def rules_only(self, reason: str, key: str | None = None) -> judged.ModelStandings:
         """Take the model out of force."""
@@ -141,15 +242,15 @@ class Client(ModelCalls):
         """Record goods taken."""
         return self._post(Acknowledged, "/v1/seizures", seizure, key)
 
-    def notice(self, notice: Body, key: str | None = None) -> proposals.AcknowledgedNotice:
+    def notice(self, notice: Body, key: str | None = None) -> AcknowledgedNotice:
         """Put a counterpart's word onto the watch list."""
-        return self._post(proposals.AcknowledgedNotice, "/v1/notices", notice, key)
+        return self._post(AcknowledgedNotice, "/v1/notices", notice, key)
 
     # What supervisors and analysts read.
 
-    def queue(self, post: str) -> said.Queue:
+    def queue(self, post: str) -> Queue:
         """Return what waits at a post, in the order of the search."""
-        return self._get(said.Queue, f"/v1/posts/{part(post)}/queue")
+        return self._get(Queue, f"/v1/posts/{part(post)}/queue")
 
     def decision(self, decision_id: str) -> Decision:
         """Return one decision, as this key may see it."""
@@ -177,9 +278,9 @@ class Client(ModelCalls):
         """Return what was known of a decision's vehicle and parties when it was made."""
         return self._get(PastView, f"/v1/decisions/{part(decision_id)}/past")
 
-    def roster(self, post: str) -> said.ShiftRoster:
+    def roster(self, post: str) -> ShiftRoster:
         """Return where the shift's minutes stand."""
-        return self._get(said.ShiftRoster, f"/v1/posts/{part(post)}/roster")
+        return self._get(ShiftRoster, f"/v1/posts/{part(post)}/roster")
 
     def shift(self, post: str, at: str | None = None) -> ShiftReport:
         """Return the report of the shift that a time falls into, the running one without."""
@@ -260,13 +361,13 @@ class Client(ModelCalls):
         path = f"/v1/profiles/{part(code)}/backtests"
         return self._post(proposals.AcknowledgedProfile, path, {"days": days})
 
-    def watchlist(self) -> proposals.WatchList:
+    def watchlist(self) -> WatchList:
         """Return every entry of the watch list."""
-        return self._get(proposals.WatchList, "/v1/watchlist")
+        return self._get(WatchList, "/v1/watchlist")
 
-    def entry(self, entry_id: str) -> proposals.WatchEntryView:
+    def entry(self, entry_id: str) -> WatchEntryView:
         """Return one entry."""
-        return self._get(proposals.WatchEntryView, f"/v1/watchlist/{part(entry_id)}")
+        return self._get(WatchEntryView, f"/v1/watchlist/{part(entry_id)}")
 
     def propose_entry(self, entry: Body, key: str | None = None) -> proposals.AcknowledgedStep:
         """Propose an entry of the watch list."""

@@ -1,0 +1,94 @@
+"""Answers about drift."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.http.schema_base import Described, Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedFamily(Described):
+    """How far the farthest feature of a family has moved."""
+
+    family: str
+    features: int
+    moved: int
+    """How many of them moved beyond chance and 0.1."""
+    farthest: str
+    psi: float
+    """Population stability index: 0 where nothing moved."""
+    noise: float
+    """What samples of these sizes hardly ever exceed when nothing moved."""
+    is_moved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedScore(Described):
+    """How far scores have moved, and what that does to the load."""
+
+    psi: float
+    noise: float
+    moved: bool
+    above_cut: Estimate
+    """Share now above the cut that once kept ``expected``."""
+    expected: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched(Described):
+    """Searches against what was stated, week by week since the model came into force."""
+
+    weeks: int
+    evidence: float
+    """Alarms at the threshold; about 1 where nothing changed."""
+    threshold: float
+    alarmed: bool
+    """An alarm stays said until the model leaves."""
+    stated: float | None
+    """Mean chance of a discrepancy as stated before the searches."""
+    found: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftPart(Described):
+    """Drift at one post, or at all."""
+
+    rows: int
+    knowable: bool
+    """Whether that many rows can tell anything."""
+    families: list[MovedFamily]
+    moved: int | None
+    of: int
+    score: MovedScore | None
+    picked: Watched
+    random: Watched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift(Described):
+    """One measurement."""
+
+    at: datetime
+    by: str
+    version: str
+    synthetic: bool
+    since: datetime
+    until: datetime
+    in_force_since: datetime | None = None
+    """From when on searches count; older measurements lack it: they forgot those before `since`."""
+    decisions: int
+    sampled: int
+    left_out: int
+    """Decisions whose features can no longer be read as they were."""
+    span_days: float
+    reference_rows: int
+    all: DriftPart
+    posts: dict[str, DriftPart]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftAnswer(Described):
+    """The last measurement, and which model decides now."""
+
+    in_force: str | None
+    measured: Drift | None

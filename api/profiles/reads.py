@@ -1,0 +1,117 @@
+"""Checks an expression as it is written, and lists what one may ask for; nothing is recorded."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from api.service.runtime import Runtime
+from engine.criteria.dual_control import read_approval_state
+from engine.criteria.profiles import profile as profiles_profile
+from engine.criteria.profiles.checker import DEAREST
+from engine.criteria.profiles.fields import DERIVED, ITEM, PROXIES, ROOTS, FieldType, list_derived
+from engine.criteria.profiles.profile import Profile
+from engine.criteria.profiles.program import program
+from engine.errors import (
+    ProfileRefusedError,
+)
+from engine.queue.profile_outcomes import Audit, audit
+from features.catalogue.catalogue import CATALOGUE
+
+
+def check_expression(expression: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return whether an expression may run: where it does not fit and why, or what it reads.
+
+    ``names`` are those of the features.
+    """
+    try:
+        made = program(expression, features=names)
+    except ProfileRefusedError as error:
+        why = error.why.removeprefix(f"position {error.at}: ")
+        fields = {"fits": False, "at": error.at, "why": why, "steps": None, "reads": []}
+        return fields | {"most_steps": DEAREST, "proxies": []}
+    return {
+        "fits": True,
+        "at": None,
+        "why": None,
+        "steps": made.steps,
+        "most_steps": DEAREST,
+        "reads": sorted(made.needs),
+        "proxies": proxies(made.needs),
+    }
+
+
+def fields(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return all that an expression may ask for: records, goods, then features."""
+    records = [one for root, known in ROOTS.items() for one in _of(f"{root}.", known)]
+    made = (_describe_derived(name) for name in list_derived(names))
+    return [*records, *_of("goods.", ITEM), *made, *(_feature(name) for name in names)]
+
+
+def _of(prefix: str, known: Mapping[str, FieldType]) -> Iterator[dict[str, Any]]:
+    for name, kind in known.items():
+        full = prefix + name
+        yield _field(full, kind.kind, choices=sorted(kind.choices), proxy=full in PROXIES)
+
+
+def _describe_derived(name: str) -> dict[str, Any]:
+    known = DERIVED[name]
+    about = {"unit": known.unit, "meaning": known.meaning, "proxy": False}
+    return _field(f"features.{name}", "number", **about)
+
+
+def _feature(name: str) -> dict[str, Any]:
+    known = CATALOGUE[name]
+    about = {"unit": known.unit, "meaning": known.meaning, "proxy": known.proxy}
+    return _field(f"features.{name}", "number", **about)
+
+
+def _field(name: str, kind: str, **about: Any) -> dict[str, Any]:
+    return {"name": name, "kind": kind, "choices": [], "unit": "", "meaning": ""} | about
+
+
+def audit_matches(found: Audit) -> dict[str, Any]:
+    """Return what became of a profile's matches, with intervals."""
+    from models.statistics.intervals import share  # scipy: not on the way of a service that starts
+
+    return {
+        "matches": found.matches,
+        "selected": found.selected,
+        "inspected": found.inspected,
+        "hits": found.hits,
+        "minutes": found.minutes,
+        "hit_rate": share(found.hits, found.inspected).as_dict(),
+        "selected_hit_rate": share(found.selected_hits, found.selected_inspected).as_dict(),
+        "shadow": {"arrivals": found.shadow_arrivals, "matches": found.shadow_matches},
+    }
+
+
+class ProposalReader:
+    """Reads profiles and the watch list, each call in one snapshot."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def profiles(self) -> list[dict[str, Any]]:
+        """Return every profile, the newest first."""
+        with self._runtime.store.read() as connection:
+            as_of = self._as_of(connection)
+            found = list(profiles_profile.read_profiles(connection).values())
+            return [self._profile(connection, one, as_of) for one in reversed(found)]
+
+    def profile(self, code: str) -> dict[str, Any]:
+        """Return one profile with its backtest; raises ``NotFoundError``."""
+        with self._runtime.store.read() as connection:
+            found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
+            return self._profile(connection, found, self._as_of(connection))
+
+    def _profile(self, connection: Connection, found: Profile, as_of: int) -> dict[str, Any]:
+        sequence, journal = found.standing.evidence, self._runtime.journal
+        figures = None if sequence is None else journal.body(connection, sequence)["figures"]
+        return profiles_profile.profile_as_json(found, as_of) | {
+            "backtest": figures,
+            "audit": audit_matches(audit(connection, found.code)),
+        }
+
+    def _as_of(self, connection: Connection) -> int:
+        return self._runtime.journal.now(connection)

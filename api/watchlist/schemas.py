@@ -1,0 +1,41 @@
+"""Answers about the watch list."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from api.http.schema_base import Described
+from api.profiles.schemas import AcknowledgedStep, TwoKeysView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchEntryView(TwoKeysView):
+    """An entry of the watch list."""
+
+    names: dict[str, str]
+    look_alikes: bool
+    source_post: str | None
+    reason: str
+    note: str | None
+    expiry: datetime
+    is_notice: bool
+    """A counterpart's word, not confirmed by a second person here."""
+    channel: Literal["yellow", "red"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchList(Described):
+    """Entries of the watch list, the newest first."""
+
+    entries: list[WatchEntryView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedNotice(AcknowledgedStep):
+    """A notice that is on the list."""
+
+    is_notice: Literal[True]
+    """It stands on one person's word until a supervisor confirms it."""
+    channel: Literal["yellow"]
+    expiry: datetime
+    """As asked, or after 30 days, whichever comes first."""
