@@ -137,7 +137,7 @@ def settle() -> None:
     """Set apart what is loaded once a start is over: it stays, so no collection walks it again."""
     gc.collect()
     gc.freeze()
-    gc.enable()  # whoever started the service may have put collections off until now
+    gc.enable()  # the starting process may have put collections off until now
 
 
 def _build_document(app: FastAPI) -> dict[str, Any]:

@@ -180,7 +180,7 @@ class ModelCalls(Calls):
         return self._get(DriftAnswer, "/v1/drift")
 
     def measure_drift(self, days: int = 28, key: str | None = None) -> DriftAnswer:
-        """Measure drift anew."""
+        """Measure drift again."""
         return self._post(DriftAnswer, "/v1/drift", {"days": days}, key)
 
     def rules_only(self, reason: str, key: str | None = None) -> judged.ModelStandings:

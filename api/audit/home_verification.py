@@ -2,7 +2,7 @@
 
 The journal is walked first (:mod:`engine.audit.verification`); then its records are replayed
 through the same projections that wrote the live tables, and every table is compared. A difference
-means that somebody wrote to a table without a record, or that a record was lost: either way the
+means that a table was written to without a record, or that a record was lost: either way the
 tables no longer say what happened, and ``darvoza rebuild`` makes them again.
 """
 
@@ -54,7 +54,7 @@ class DatedMirror:
 
 
 class LoadReplay:
-    """What a load replaces beside the counters; a home without its files has nothing of it."""
+    """What a load replaces besides the counters; a home without its files has nothing of it."""
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Replace nothing."""

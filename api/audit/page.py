@@ -39,7 +39,7 @@ async def show(
         request,
         "journal.html",
         visitor=visitor,
-        twin=f"/v1/journal?kind={kind}",
+        json_address=f"/v1/journal?kind={kind}",
         found=found,
         kind=kind,
         kinds=KINDS,
@@ -86,7 +86,7 @@ async def drawn(
         "draws.html",
         visitor=visitor,
         post=post,
-        twin=f"/v1/posts/{post}/draws",
+        json_address=f"/v1/posts/{post}/draws",
         found=found,
         rows=ROWS,
     )

@@ -1,4 +1,4 @@
-"""What the journal and its draws answer to whoever audits them."""
+"""Answers about the journal and its draws."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -118,7 +118,7 @@ class Accounts:
     def remove_user(self, name: str) -> None:
         """Let a user in no more, with no session and no key; raises ``NotFoundError``.
 
-        The name stays theirs: what it approved was never approved by somebody else.
+        The name stays theirs: what it approved was never approved by another person.
         """
         self._must_know(name)
         self._journal.append([Draft(USER_LEFT, name, "", {})])

@@ -106,7 +106,9 @@ def open_pepper(home: Home) -> bytes:
     if len(pepper) != _BYTES:
         raise HomeError(PEPPER_FILE, f"must hold {_BYTES} bytes")
     if len(set(pepper)) <= _BYTES // 2:  # 32 drawn bytes are about 30 different ones
-        raise HomeError(PEPPER_FILE, "was not drawn at random: remove it, and make all keys anew")
+        raise HomeError(
+            PEPPER_FILE, "was not drawn at random: remove it, and create all keys again"
+        )
     return pepper
 
 

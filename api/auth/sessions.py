@@ -69,7 +69,7 @@ class Sessions:
         self._known: set[bytes] = set()
 
     def begin(self, name: str, role: Role) -> NewSession:
-        """Record that somebody whose password was right signs in."""
+        """Record the sign-in of a user whose password was right."""
         token = secrets.token_urlsafe(_BYTES)
         with self._store.read() as connection:
             until = self._journal.now(connection) + self._length
@@ -102,7 +102,7 @@ class Sessions:
         return is_token(token) and self._digest(token) in self._known
 
     def end(self, token: str) -> None:
-        """Record that somebody signs out; raises ``NotAuthenticatedError``."""
+        """Record a sign-out; raises ``NotAuthenticatedError``."""
         name = self.caller(token).name
         kept = self._digest(token)
         body = {FIELD: commitment_of(kept)}

@@ -74,7 +74,7 @@ class AccountProjection:
 
 
 def _end_access(connection: Connection, entry: Entry, password: Any) -> None:
-    """Let no old password, session or, of somebody who left, key reach anything any more."""
+    """Revoke old passwords and sessions, and the keys of a user who left."""
     who = entry.subject
     kept = NOBODY if password is None else password
     connection.execute(update(USERS).where(USERS.c.name == who).values(password=kept))

@@ -1,7 +1,7 @@
 """``darvoza backup``: a copy of a home that is whole, made while its service works, and verified.
 
 Assumes that what the store names (loads, bundles) is written before the record that names it and
-never changed: so the store is copied first. Keys are left out: whoever has a copy of both can sign.
+never changed: so the store is copied first. Keys are left out: a copy of both could sign.
 """
 
 import shutil
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.audit.verification import Verdict
 
 FILES = ("history", "bundles", "reports", "mlflow", "network.toml")
-"""What is copied beside the store."""
+"""What is copied besides the store."""
 
 
 def backup(

@@ -44,7 +44,7 @@ UnusedHomeOption = Annotated[
     ),
 ]
 PoliteOption = Annotated[bool, typer.Option("--polite", hidden=True)]
-"""Given by a service that runs the command for somebody."""
+"""Given by a service that runs the command for a caller."""
 _POLITE = 5
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")]
 IgnoreOption = Annotated[

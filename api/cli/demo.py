@@ -1,4 +1,4 @@
-"""``darvoza demo``: from nothing to a ranked queue, on made-up data.
+"""``darvoza demo``: from nothing to a ranked queue, on synthetic data.
 
 What a demonstration puts on the analysts' desk: profiles, a watch list, a measurement of drift.
 
@@ -56,7 +56,7 @@ PROPOSED: Mapping[str, Any] = {
 LISTED: Mapping[str, Any] = {
     "trailer": "01 4567 AA",
     "look_alikes": True,
-    "reason": "magnets under the frame (made up)",
+    "reason": "magnets under the frame (synthetic)",
 }
 VALID_DAYS = 60
 
@@ -110,9 +110,9 @@ def demo(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """From nothing to a ranked queue: made-up history, a model, the service, one shift."""
+    """From nothing to a ranked queue: synthetic history, a model, the service, one shift."""
     os.environ.pop(DATABASE_VARIABLE, None)  # a demonstration never writes to another store
-    # Whoever stops the demonstration stops its service too.
+    # A signal that stops the demonstration stops its service too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     started = time.monotonic()
     found = _empty_home(home)
@@ -136,7 +136,7 @@ def demo(
                 text=lambda: _show(queues, seconds=seconds, version=version),
             )
             if not once:
-                sys.stdout.flush()  # whoever reads it through a pipe waits for it now
+                sys.stdout.flush()  # a reader of the pipe waits for it now
                 _furnish(credentials, port)
                 _stay(port, credentials, is_said=as_json)
 

@@ -24,7 +24,10 @@ def faults(
     ] = None,
     *,
     planted: Annotated[
-        bool, typer.Option("--planted", help="Run the twin with the bug, which must be caught.")
+        bool,
+        typer.Option(
+            "--planted", help="Run the negative control: a seeded bug that must be caught."
+        ),
     ] = False,
     rules_only: Annotated[
         bool, typer.Option("--rules-only", help="Without a model in force.")

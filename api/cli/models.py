@@ -78,7 +78,7 @@ def trial(
     why: Annotated[str, typer.Option(help="Why it ends, for the journal.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Put a model on trial beside the one in force, by two people; alone, measure it."""
+    """Put a model on trial against the one in force, by two people; alone, measure it."""
     if (version or end) and not by:
         raise typer.BadParameter("name who approves or ends the trial", param_hint="--as")
     if end and (version or not why):
@@ -107,7 +107,7 @@ def _step_trial(home: Home, store: Store, version: str, *, by: str, why: str) ->
 
 
 def _stands(told: dict[str, Any]) -> None:
-    typer.echo(f"in force: {told['in_force']}; on trial beside it: {told['challenger'] or 'none'}")
+    typer.echo(f"in force: {told['in_force']}; on trial against it: {told['challenger'] or 'none'}")
     if told["approved"]:
         typer.echo(f"trial approved by {', '.join(told['approved'])}")
 
@@ -239,7 +239,7 @@ def _print_drift(figures: dict[str, Any]) -> None:
         typer.echo("ALARM: searches find less than was stated")
         typer.echo(
             "train a challenger of what came since (last_days in its configuration), and put it on "
-            "trial beside this model: darvoza trial VERSION --as NAME"
+            "trial against this model: darvoza trial VERSION --as NAME"
         )
     if every["random"]["alarmed"]:
         typer.echo("ALARM: random checks find more than was stated: something new goes unseen")

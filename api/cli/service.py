@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 STOPS_SECONDS = 5
 """Requests are finished when the service stops; an open page's line would keep it up for ever."""
 APPLICATION = "api.app:create_app"
-"""What each worker process makes anew."""
+"""Environment of each worker process."""
 _START_SECONDS = 60
 """The longest that a worker's successor may take to answer; until then its predecessor stays."""
 
@@ -177,7 +177,7 @@ def change_password(home: HomeOption, name: NameArgument, *, as_json: JsonOption
 
 @users.command("remove")
 def remove_user(home: HomeOption, name: NameArgument) -> None:
-    """Let a user in no more; their sessions and keys end, and nobody else gets the name."""
+    """Remove a user: their sessions and keys end, and the name is never given again."""
     from api.auth.accounts import Accounts
     from api.service.runtime import open_network
 

@@ -35,7 +35,7 @@ def simulate(
     _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare ways of choosing over a made-up year: what is searched decides what is learnt."""
+    """Compare ways of choosing over a synthetic year: what is searched decides what is learnt."""
     from experiments.simulation.run import NOTICE, POLICIES
     from experiments.simulation.run import simulate as run
     from experiments.simulation.world_setup import Span

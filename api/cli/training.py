@@ -53,7 +53,7 @@ def backtest(
         typer.Option(min=0, help="From a label's record until a streaming backtest knows it."),
     ] = 0.0,
     refit_days: Annotated[
-        float, typer.Option(min=0, help="Fit anew so often, on streaming labels; 0: never.")
+        float, typer.Option(min=0, help="How often to fit again, on streaming labels; 0: never.")
     ] = 0.0,
     config: Annotated[Path | None, typer.Option(help="Training configuration, TOML.")] = None,
     ignore_columns: IgnoreOption = None,
@@ -152,7 +152,7 @@ def evaluate(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the stored report of a model, and write report.html beside the home's bundles."""
+    """Show the stored report of a model, and write report.html next to the home's bundles."""
     from models.bundle.bundle import load_bundle, read_verify_key
     from models.evaluation.report_html import report_html
 

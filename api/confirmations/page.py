@@ -20,7 +20,9 @@ async def show(request: Request, runtime: RunningService, visitor: TheVisitor) -
     """Show the finds that wait, the oldest first."""
     found = await asyncio.to_thread(waiting_finds, runtime, visitor.caller)
     done = request.query_params.get("done", "")
-    return page(request, "finds.html", visitor=visitor, twin="/v1/finds", finds=found, done=done)
+    return page(
+        request, "finds.html", visitor=visitor, json_address="/v1/finds", finds=found, done=done
+    )
 
 
 @router.post("/{sequence}/confirmations")

@@ -1,7 +1,7 @@
 """Who is linked to a vehicle and its parties, as a small graph of our own drawing.
 
 To the left stand the crossing's own entities, joined where they had crossed together before; to the
-right, for each, whoever it links to others, a few of each kind. The same stands in a list beside.
+right, for each, the entities that it is linked to, a few of each kind. A list repeats the figures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ class EntityPair:
 
 @dataclass(frozen=True, slots=True)
 class OtherEntity:
-    """Somebody linked."""
+    """A linked entity."""
 
     name: str
     y: float
@@ -90,7 +90,7 @@ class LinkGraph:
 
 
 def graph(found: Mapping[str, Any]) -> LinkGraph:
-    """Return the drawing of what the JSON twin says of a decision's past."""
+    """Return the drawing of a decision's past, as the JSON route answers it."""
     own: list[OwnEntity] = []
     groups: list[LinkedGroup] = []
     y = float(TOP)
@@ -113,7 +113,7 @@ def short(name: str) -> str:
 
 
 def name_of_linked(fellow: Mapping[str, Any]) -> str:
-    """Return what somebody linked is called: its name, or the mark that stands for it."""
+    """Return the name of a linked entity, or the mark that stands for it."""
     return str(fellow["name"] or f"#{fellow['mark']}")
 
 

@@ -165,6 +165,6 @@ async def _page(
         "shapes": SHAPES,
         "kinds": KINDS,
         "named": name_of_linked,
-        "twin": f"/v1/decisions/{decision_id}",
+        "json_address": f"/v1/decisions/{decision_id}",
     }
     return page(request, template, status=status, visitor=visitor, post=post, **(values | more))

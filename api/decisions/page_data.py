@@ -52,7 +52,7 @@ class DecisionPage:
     """All that a decision's page needs."""
 
     seen: Mapping[str, Any]
-    """The decision as its JSON twin answers."""
+    """The decision as the JSON route answers it."""
     crossing: Mapping[str, Any]
     declaration: Mapping[str, Any] | None
     channel: str
@@ -99,7 +99,7 @@ class PastPanel:
     """The past of a vehicle and its parties, and its drawings."""
 
     past: Mapping[str, Any]
-    """As the JSON twin answers."""
+    """As the JSON route answers it."""
     timeline: Timeline
     graph: LinkGraph
     events: Sequence[Mapping[str, Any]]

@@ -1,8 +1,8 @@
 """What reasons are about, in words without figures: all that a checkpoint ever reads of them.
 
-A figure, the size of a contribution, its sign or its order would tell a score to whoever files acts
-on declarations of their own invention. What selected a vehicle (a random check, a profile, an entry
-of the watch list) is no subject: it would tell picks apart.
+A figure, the size of a contribution, its sign or its order would tell the score to a person who
+files acts on invented declarations. What selected a vehicle (a random check, a profile, an entry of
+the watch list) is no subject: it would tell picks apart.
 """
 
 from collections.abc import Iterable, Mapping

@@ -215,7 +215,7 @@ def decision(caller: TheCaller, runtime: RunningService, decision_id: DecisionId
     "/{decision_id}/features", response_model=FeatureValues, responses=document_problems(404)
 )
 def features(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
-    """Return the features of a decision, read anew as of its time."""
+    """Return the features of a decision, read again as of its time."""
     return answer(DecisionReader(runtime).features(decision_id, caller))
 
 
@@ -223,7 +223,7 @@ def features(caller: TheCaller, runtime: RunningService, decision_id: DecisionId
     "/{decision_id}/explanation", response_model=Explanation, responses=document_problems(404)
 )
 def explanation(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
-    """Return what speaks for and against, worked out anew for any channel."""
+    """Return what speaks for and against, computed again for any channel."""
     return answer(DecisionReader(runtime).explanation(decision_id, caller))
 
 

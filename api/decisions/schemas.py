@@ -43,7 +43,7 @@ class CheckpointView(Described):
     search_order: list[SearchStep]
     """Where to look first; on red."""
     team: str | None = None
-    """Who inspects it, drawn by lot from the roster; null where the roster names nobody."""
+    """Who inspects it, drawn at random from the roster; null where the roster names no team."""
     facts: list[Fact]
     data_gaps: list[str]
     mode: Mode
@@ -118,7 +118,7 @@ class Decisions(Described):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureValues(Described):
-    """The features of a decision, read anew as of its time; null where nothing was known."""
+    """The features of a decision, read again as of its time; null where nothing was known."""
 
     decision_id: str
     as_of: datetime
@@ -139,7 +139,7 @@ EventKind = Literal["clear", "find", "seizure", "elsewhere", "passed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastEvent(Described):
-    """An act, a find elsewhere, or a hit of somebody linked that was passed on."""
+    """An act, a find elsewhere, or a hit of a linked entity that was passed on."""
 
     known_at: datetime
     kind: EventKind
@@ -184,7 +184,7 @@ class CrossedTogether(Described):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedEntity(Described):
-    """Somebody linked to an entity of the crossing."""
+    """An entity linked to an entity of the crossing."""
 
     name: str | None
     """None where only the loaded history knows it."""

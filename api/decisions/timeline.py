@@ -2,7 +2,7 @@
 
 A lane is an entity: bars are its crossings by week, to a scale of its own, and above them stand
 acts and finds by the week in which they became known. The right edge is the decision. The same
-figures stand in a table beside it: the drawing is for whoever would rather look.
+figures stand in a table next to it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ class Timeline:
 
 
 def draw_timeline(entities: Sequence[Mapping[str, Any]], until: datetime) -> Timeline:
-    """Return the drawing of what the JSON twin calls ``entities``; local times give months."""
+    """Return the drawing of the ``entities`` of the JSON answer; ``until`` is a local time."""
     span = max([_span(one, until) for one in entities], default=SPANS[0])
     lanes = tuple(
         _lane(one, until, TOP + LANE * place, weeks=span) for place, one in enumerate(entities)

@@ -1,7 +1,7 @@
 """What a reviewer may know of a vehicle's past: its own, its parties', and of seizures like it.
 
 As of the decision, from what its features could know and nothing later. Names are those that came
-with this decision, and those of records that this service was told; somebody known from the loaded
+with this decision, and those of records made with this service; an entity known from the loaded
 history alone has a short mark instead, because the store keeps no names of it. A caller bound to a
 post is shown neither other posts' crossings nor names that others' records brought.
 """

@@ -32,7 +32,7 @@ async def show(
         request,
         "drift.html",
         visitor=visitor,
-        twin="/v1/drift",
+        json_address="/v1/drift",
         found=found,
         measurement=measurement,
         at=at if known else "",
@@ -49,7 +49,7 @@ async def show(
 
 @router.post("")
 async def measure_anew(runtime: RunningService, visitor: TheVisitor, _form: TheForm) -> Response:
-    """Measure anew."""
+    """Measure again."""
     try:
         await asyncio.to_thread(measure, runtime, visitor.caller, DriftAsked())
     except (BusyError, NotEnoughDataError):

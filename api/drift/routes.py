@@ -35,6 +35,6 @@ async def measure_anew(
     key: IdempotencyKey,
     asked: Annotated[DriftAsked, Depends(optional_body_of(DriftAsked))],
 ) -> Response:
-    """Measure anew, in a process of its own, record it, and return it."""
+    """Measure again, in a process of its own, record it, and return it."""
     await asyncio.to_thread(measure, runtime, caller, asked, key=key)
     return answer(read_drift(runtime), 201)

@@ -47,14 +47,14 @@ TRIALS: Mapping[Fault, int] = {
     "memory": 5_000,
     "strangers": 300,
 }
-"""How often each is done where nobody says.
+"""Default number of trials of each fault.
 
 Requests of ``swap`` and ``memory``, flipped bytes of ``bundle``, decisions of each part of
 ``strangers``.
 """
 CROSSINGS = 2_000
 WATCHFUL = {"DARVOZA_MODEL_SECONDS": "0.02"}
-"""Services of a run look for another model all the time: nobody waits for them."""
+"""Services of a run look for another model all the time: no request waits for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class FaultRun:
     planted: bool
     told: Callable[[int, int], None]
     is_modelled: bool = True
-    """Whether a model is in force; without one, rules and the lot decide."""
+    """Whether a model is in force; without one, rules and random checks decide."""
 
 
 class FaultAction(Protocol):

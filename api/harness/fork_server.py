@@ -56,7 +56,7 @@ PLANTED: dict[str, dict[str, object]] = {
         "models.bundle.bundle.arrays": unpickling,
     },
 }
-"""What each fault's twin has in the place of what; only a fork of this process ever does."""
+"""The replacements that are the seeded bug of each fault; only a fork of this process has them."""
 
 
 def serve(variables: dict[str, str], *, port: int, planted: str) -> None:
@@ -72,7 +72,7 @@ def serve(variables: dict[str, str], *, port: int, planted: str) -> None:
 
 @cache
 def kept_open(port: int) -> socket.socket:
-    """Return a socket that listens as long as this process lives, whoever answers on it."""
+    """Return a socket that listens for the life of this process; any process may answer on it."""
     return socket.create_server((HOST, port), backlog=128)
 
 

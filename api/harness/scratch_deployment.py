@@ -1,7 +1,7 @@
 """A small synthetic deployment in a directory of its own, for runs that wear a service out.
 
 Never the user's home, and never the user's database: where one is set, the run makes a database
-beside it and drops it afterwards.
+next to it and drops it afterwards.
 """
 
 import os
@@ -31,7 +31,7 @@ from features.intake.load import load
 from features.online.epoch import open_epoch
 
 LATER = 90 * DAY
-"""Part of the made-up year that is sent rather than loaded."""
+"""Part of the synthetic year that is sent rather than loaded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,14 +19,14 @@ _GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on now, nor is given for a connection.
+    """Return a port of this machine that has no listener and is not given to connections.
 
-    Whoever asks for a port that the kernel also gives to connections, again and again while nobody
-    listens there, is given that very port one day: connected to itself, it keeps the service out.
+    A client that keeps connecting to a port without a listener, which the kernel also gives to
+    connections, is some day given that very port: connected to itself, it keeps the service out.
     """
     lowest = _first_given()
-    anew = random.SystemRandom()  # whoever seeds the other, as tests do, draws what another drew
-    for port in anew.sample(range(max(1024, lowest - 8192), lowest), k=100):
+    source = random.SystemRandom()  # a seeded source, as in tests, would repeat the same ports
+    for port in source.sample(range(max(1024, lowest - 8192), lowest), k=100):
         with suppress(OSError), socket.create_server((HOST, port)):
             return port
     raise ServiceStartError(f"no free port was found below {lowest}")

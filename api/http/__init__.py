@@ -14,8 +14,7 @@ request_bodies         Request bodies
 request_heads          Request heads that two readers could take in two ways, and headers that
                        every answer owes
 responses              How routes document themselves and answer
-schema_base            What the document says of an answer, worked out when somebody asks for
-                       the document
+schema_base            Base classes of answers, and answers that several slices share
 server                 How the service listens, takes over a listening socket, and leaves
                        without breaking a request
 unauthenticated_limit  Pace of requests that show no key or session known to be valid, by

@@ -20,7 +20,7 @@ class Guard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request through; what nobody handled is a fault, logged by kind and answered."""
+        """Pass a request through; an error that no handler took is logged by kind and answered."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

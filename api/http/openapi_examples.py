@@ -1,4 +1,4 @@
-"""One body of each kind, as the document of the service shows it: made up, and accepted as it is.
+"""One synthetic body of each kind for the OpenAPI document; the service accepts each as it is.
 
 Bodies that name something (a crossing, a seizure's act) name what the body before them made; a
 test sends them in this order.

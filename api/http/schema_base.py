@@ -1,4 +1,4 @@
-"""What the document says of an answer, worked out when somebody asks for the document.
+"""Base of the classes that describe answers, and answers that several slices share.
 
 Answers are made as JSON and not through these classes, so a start, a tenth of which it took, need
 not wait for their schemas. Assumes that each route names one of them, not a list or a choice.
@@ -65,7 +65,7 @@ class Ready(Described):
     trial_why: str
     """Empty where the model that was put on trial leads some of the arrivals."""
     synthetic: bool
-    """The network is made up."""
+    """The network is synthetic."""
     clock: Literal["ok", "held", "unknown"] = "unknown"
     """``held`` where the wall clock is not followed until a person accepts it; ``unknown`` where
     the store cannot be read."""

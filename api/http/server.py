@@ -1,6 +1,6 @@
 """How the service listens, takes over a listening socket, and leaves without breaking a request.
 
-Assumes that whoever restarts it keeps the socket open meanwhile (a service manager, or the parent
+Assumes that what restarts it keeps the socket open meanwhile (a service manager, or the parent
 of several workers): connections then wait for the next process, and none is refused.
 """
 

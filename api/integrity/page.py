@@ -1,4 +1,4 @@
-"""A post's integrity report and its draws, for whoever looks after officers and lot."""
+"""The page of a post's integrity report."""
 
 import asyncio
 from typing import Annotated
@@ -40,7 +40,7 @@ async def show(
         "integrity.html",
         visitor=visitor,
         post=post,
-        twin=f"/v1/posts/{post}/integrity?days={days}",
+        json_address=f"/v1/posts/{post}/integrity?days={days}",
         found=found,
         periods=PERIODS,
         fewest=FEWEST,

@@ -1,12 +1,12 @@
-"""What a post's integrity officer is to look at: pairs, releases, overrides, against chance.
+"""The integrity report: officer and carrier pairs, releases and overrides, compared with chance.
 
 Stands on vehicles that the engine sent to officers and that were dealt with: inspected or released.
-Who did it is what the act or the release says, else the team that was drawn; where the roster names
-no teams, it is whoever reported. The tests are those of :mod:`models.monitoring.officer_integrity`,
-with a seed made of post and period, so that anybody can repeat them.
+Who did it is what the act or the release says, else the team that was drawn, or the person who
+reported where the roster names no teams. The tests are those of
+:mod:`models.monitoring.officer_integrity`; post and period make their seed, to repeat them.
 
-A release of a red vehicle that nobody searched is a fact, and recorded as one: the vehicle has
-left. It wants the word of a second person, and is listed with it or without.
+The release of a red vehicle without a search is recorded as a fact: the vehicle has left. A second
+person should review it; it is listed with that review or without.
 """
 
 import json
@@ -125,7 +125,7 @@ def _test_shares(
     if len(handled) < FEWEST:
         why = f"fewer than {FEWEST} vehicles dealt with"
     elif len(officers) < 2:
-        why = "one team or officer alone: there is nobody to compare with"
+        why = "one team or officer alone: there is no other to compare with"
     found = [] if why else findings(handled, seed=seed)
     listed = [asdict(one) | {"alarm": one.is_alarm} for one in found[:MOST_PAIRS]]
     return {

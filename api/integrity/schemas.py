@@ -37,7 +37,7 @@ class IntegrityTest(Described):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrityFinding(Described):
-    """A figure above what the lot gives."""
+    """A figure above what random assignment gives."""
 
     measure: Literal["handled", "taken_over", "let_go"]
     """Vehicles dealt with; drawn for another team; released without a search that could find
@@ -65,7 +65,7 @@ class RedRelease(Described):
     by: str | None
     team: str | None
     second_person: str | None
-    """Who else reviewed the decision; null as long as nobody has."""
+    """Who else reviewed the decision; null until a review."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Models for people: which decides, what each is worth, who agreed, and the way back.
 
-The report that ``darvoza evaluate`` wrote beside the home is a page of others' making: it is handed
-out as a document that may run nothing and load nothing, and the service's own page says the same.
+The report that ``darvoza evaluate`` wrote is a page from outside the service: it is served as a
+document that may run nothing and load nothing, and the service's own page says the same.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ async def show_all(request: Request, runtime: RunningService, visitor: TheVisito
         request,
         "models.html",
         visitor=visitor,
-        twin="/v1/models",
+        json_address="/v1/models",
         found=found,
         by_role={r: [one for one in found["models"] if one["role"] == r] for r in ROLES},
         papers=papers,
@@ -71,7 +71,7 @@ async def compare(
         request,
         "comparison.html",
         visitor=visitor,
-        twin=f"/v1/models/comparison?{query}",
+        json_address=f"/v1/models/comparison?{query}",
         models=found["models"],
         targets=("discrepancy", "seizure"),
     )
@@ -114,7 +114,7 @@ async def show(
         request,
         "model.html",
         visitor=visitor,
-        twin=f"/v1/models/{version}",
+        json_address=f"/v1/models/{version}",
         found=found,
         papers=papers,
         has_page=_read_report_page(runtime, version).is_file(),
@@ -134,7 +134,7 @@ async def show_report(
         request,
         "report.html",
         visitor=visitor,
-        twin=f"/v1/models/{version}/report",
+        json_address=f"/v1/models/{version}/report",
         version=version,
         report=found,
         curves={name: _curve(one) for name, one in targets.items()},

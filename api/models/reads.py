@@ -1,4 +1,4 @@
-"""Models as people read them: where each stands and why, its card, its report, beside others."""
+"""States of models with their reasons, cards and reports, and comparisons of models."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ class ModelReader:
             if version not in now.models:
                 raise NoModelError(version)
             was_shadow = any(one["kind"] == SHADOWED for one in events[version])
-            beside = (
+            agreement = (
                 measure_agreement(connection, self._runtime.journal, version=version)
                 if was_shadow
                 else None
@@ -70,7 +70,7 @@ class ModelReader:
         return self._standing(now.models[version], events) | {
             "history": events[version],
             "card_text": None if found is None else found.card,
-            "shadow": beside,
+            "shadow": agreement,
             "trial": trial,
         }
 

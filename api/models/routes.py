@@ -56,7 +56,7 @@ class RulesOnly(Record):
     """That no model shall decide until one is approved or rolled back to."""
 
     reason: Text | None = None
-    """Owed, but nobody who has to stop a model is kept waiting for it."""
+    """Expected, but not required: stopping a model must not wait for it."""
 
 
 @router.get("", response_model=ModelStandings)
@@ -77,7 +77,7 @@ def comparison(
 
 @router.get("/{version}", response_model=ModelView, responses=document_problems(404))
 def model(_caller: TheCaller, runtime: RunningService, version: Version) -> Response:
-    """Return one model: where it stands and why, its card, and its shadow beside what decided."""
+    """Return one model: its state and why, its card, and how far its shadow agreed."""
     return answer(ModelReader(runtime).one(version))
 
 
@@ -100,7 +100,7 @@ async def rules_only(
     key: IdempotencyKey,
     body: Annotated[RulesOnly, Depends(optional_body_of(RulesOnly))],
 ) -> Response:
-    """Take the model out of force, so that rules and the lot decide; one person is enough."""
+    """Take the model out of force, so that rules and random checks decide; one person is enough."""
     step = partial(withdraw_model, runtime.store, why=body.reason or "")
     await _take(runtime, caller, key=key, body=body, about="rules-only", step=step)
     return answer(ModelReader(runtime).all(), 201)

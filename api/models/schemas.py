@@ -85,15 +85,15 @@ class ModelStanding(Described):
     role: Role
     trained_by: str
     approvals: list[str]
-    """Who approved it; never who trained it, nobody twice."""
+    """Who approved it, once each; never the person who trained it."""
     challenges: list[str]
-    """Who approved its trial beside the model in force; never who trained it, nobody twice."""
+    """Who approved its trial, once each; never the person who trained it."""
     evaluation: str | None
     """SHA-256 of its stored report; a model without one cannot be approved."""
     card: str | None
     """SHA-256 of its card."""
     against: list[str]
-    """What stands against approving it, whoever approves; empty once it was in force."""
+    """What stands against any approval of it; empty once it was in force."""
     since: datetime | None
     """When the last record about it was made."""
     is_synthetic: bool | None
@@ -112,7 +112,7 @@ class ModelStandings(Described):
     before: str | None
     """What a roll back returns to."""
     challenger: str | None
-    """The model on trial beside the one in force."""
+    """The model on trial against the one in force."""
     models: list[ModelStanding]
 
 
@@ -156,7 +156,7 @@ class PickedBy(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside(Described):
+class ShadowAgreement(Described):
     """A shadow against the models that decided meanwhile."""
 
     days: int
@@ -176,10 +176,10 @@ class ModelView(ModelStanding):
     """One model in full."""
 
     history: list[ModelEvent]
-    shadow: Beside | None
-    """None where it scored nothing beside a model in force."""
+    shadow: ShadowAgreement | None
+    """None where it scored nothing while a model was in force."""
     trial: OnTrial | None
-    """Where it is on trial, or another is beside it."""
+    """Where it is on trial, or another is on trial against it."""
     card_text: dict[str, Any] | None
     """Its card; null where its bundle cannot be read."""
 

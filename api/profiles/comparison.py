@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 _WORD = re.compile(r"\s+|[\w.]+|\"(?:[^\"\\]|\\.)*\"|&&|\|\||[=!<>]=|.")
 SETTINGS = ("channel", "percentage", "post", "valid_from", "valid_until")
-"""What is compared beside the expression."""
+"""Settings that are compared, besides the expression."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from engine.errors import ConflictError, ProfileRefusedError, RecordError, Unkno
 router = APIRouter(prefix="/profiles", route_class=PageRoute, include_in_schema=False)
 Code = Annotated[ProfileCode, Path()]
 STATES = ("proposed", "in_force", "shadow", "expired", "retired")
-"""In the order of the list: what waits for somebody comes first."""
+"""In the order of the list: what waits for a person comes first."""
 _REFUSED: Mapping[type[Exception], FieldMistake] = {
     ProfileRefusedError: FieldMistake("expression", "refused_expression"),
     ConflictError: FieldMistake("code", "taken"),
@@ -40,7 +40,7 @@ async def show_all(request: Request, runtime: RunningService, visitor: TheVisito
     found = await asyncio.to_thread(ProposalReader(runtime).profiles)
     by_state = {state: [one for one in found if one["state"] == state] for state in STATES}
     return page(
-        request, "profiles.html", visitor=visitor, by_state=by_state, twin="/v1/profiles"
+        request, "profiles.html", visitor=visitor, by_state=by_state, json_address="/v1/profiles"
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ async def show(
         request,
         "profile.html",
         visitor=visitor,
-        twin=f"/v1/profiles/{code}",
+        json_address=f"/v1/profiles/{code}",
         found=found,
         chart=bars(figures.get("daily_matches", [])),
         difference=_compare_profiles(found, others, against),
@@ -165,7 +165,7 @@ async def _editor(
         "profile_new.html",
         status=422 if wrong else 200,
         visitor=visitor,
-        twin="/v1/profiles/fields",
+        json_address="/v1/profiles/fields",
         kept={name: list(values) for name, values in form.items()},
         wrong=corrections(wrong, speech_of(request)),
         families=_families(offered),

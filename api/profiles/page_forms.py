@@ -14,7 +14,7 @@ from engine.criteria.profiles.profile import ProfileProposal
 from engine.errors import BusyError, NotEnoughDataError
 
 USUAL_DAYS = 90
-"""How long a profile is valid unless somebody says otherwise."""
+"""Default validity of a profile."""
 
 
 def profile(runtime: Runtime, visitor: Visitor, form: Form, speech: ReaderLocale) -> str:

@@ -47,7 +47,7 @@ class Approval(Record):
 
 
 class Retirement(Record):
-    """That somebody wants a profile or an entry gone; another has to agree."""
+    """A request to retire a profile or an entry; another person has to agree."""
 
     reason: Annotated[Text, Field(min_length=1)]
 

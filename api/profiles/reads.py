@@ -16,7 +16,7 @@ from engine.errors import (
     ProfileRefusedError,
 )
 from engine.queue.profile_outcomes import Audit, audit
-from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE, proxies
 
 
 def check_expression(expression: str, names: Sequence[str]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ async def show(
         visitor=visitor,
         post=post,
         name=runtime.network.posts[post].name if post in runtime.network.posts else "",
-        twin=f"/v1/posts/{post}/queue",
+        json_address=f"/v1/posts/{post}/queue",
         desk=found,
         shown=shown[:MOST_SHOWN],
         more=max(len(shown) - MOST_SHOWN, 0),

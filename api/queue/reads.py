@@ -51,7 +51,7 @@ class WaitingVehicle:
     minutes: float
     """Expected of its inspection."""
     reason: str | None
-    """The first, for whoever may see it."""
+    """The first reason; None for a blind reader."""
     place: str | None
     """Where to look first."""
     is_amended: bool

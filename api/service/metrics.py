@@ -1,8 +1,8 @@
 """How this process fares, for Prometheus; labels are closed lists, so no plate can become one.
 
 Anybody may read it, a checkpoint too. So what is known of one vehicle that its checkpoint may not
-know (that it was drawn by lot, where its risk lies) is told of many together, and later: whoever
-reads before and after a decision learns nothing of it.
+know (that it is a random check, how high its risk is) is published for many together, and later: a
+reader before and after a decision learns nothing of it.
 
 How many: a post that is alone on a process knows its red vehicles, and a batch of R of them tells
 it that K are random checks. To it each is one with probability K / R from then on, which differs

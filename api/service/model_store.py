@@ -58,5 +58,5 @@ class HomeModels:
         # Neither decisions nor a start need wait for what explains them, which takes as long to
         # load as a fifth of the service; who needs it meanwhile puts it together.
         Timer(SETTLED_SECONDS, scorer.prepare).start()
-        # Whoever asks for the model in force, or on trial, has asked first which it is.
+        # A caller learns which model is in force, or on trial, before it loads that model.
         return scorer.seeded(self._seeds.get(version, {}))

@@ -38,7 +38,7 @@ class ServingState:
 
 
 class ModelWatch:
-    """Keeps the model in force loaded, and the one on trial beside it."""
+    """Keeps the model in force loaded, and the one on trial."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ModelWatch:
         refused: Callable[[], None] = lambda: None,
         trial: Callable[[], OnTrial | None] = lambda: None,
     ) -> None:
-        """``wanted`` says which version is in force, ``trial`` what is on trial beside it.
+        """``wanted`` says which version is in force, ``trial`` what is on trial against it.
 
         ``load`` reads a bundle; ``refused`` hears of every look at which one could not serve.
         """

@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     yellow_share: Share = 0.08
     """Share picked for documents and scan by score."""
     random_share: Annotated[float, Field(ge=0.03, le=0.10)] = 0.03
-    """Share drawn by lot for physical inspection."""
+    """Share drawn at random for physical inspection."""
     blur: Annotated[float, Field(ge=0, le=1)] = 0.25
     """Half width of the randomised band at a cut, as a part of the share above it."""
     utc_offset_minutes: Annotated[int, Field(ge=-12 * 60, le=14 * 60)] = 300

@@ -2,7 +2,7 @@
 
 A batch is answered at once, and every wake-up of the loop is a system call and a change of threads:
 what is done while a wake-up is under way rides on it. Work is shared by all who asked for it, so
-whoever stops waiting does not cancel it.
+a caller that stops waiting does not cancel it.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class LoopBridge:
             self._done.append((waiting, work))
             if not self._is_waking:
                 self._is_waking = True
-                with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                with suppress(RuntimeError):  # the loop was closed: no caller waits any more
                     loop.call_soon_threadsafe(self._answer)
 
         work.add_done_callback(done)
@@ -40,7 +40,7 @@ class LoopBridge:
         self._is_waking = False  # before the look: what is done after it wakes the loop again
         while self._done:
             waiting, work = self._done.popleft()
-            if waiting.done():  # whoever asked has gone
+            if waiting.done():  # the caller has gone
                 continue
             error = work.exception()
             if error is None:

@@ -40,7 +40,7 @@ async def show(
         visitor=visitor,
         post=post,
         name=runtime.network.posts[post].name if post in runtime.network.posts else "",
-        twin=f"/v1/posts/{post}/shift?at={rfc3339(asked)}",
+        json_address=f"/v1/posts/{post}/shift?at={rfc3339(asked)}",
         report=found,
         periods=("this_shift", "last_28_days"),
         enough=ENOUGH,

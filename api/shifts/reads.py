@@ -3,7 +3,7 @@
 Assumes that every act that could find something counts once, for what sent the vehicle there; an
 act of papers or scales alone is no evidence that a vehicle carried nothing. A vehicle that the
 engine let go and a supervisor sent to officers counts as the supervisor's. The same figures of the
-last 28 days stand beside the shift's, because one shift is seldom enough to know anything.
+last 28 days stand next to the shift's, because one shift is seldom enough to know anything.
 
 Acts are those filed with this service; loaded history is not among them.
 """

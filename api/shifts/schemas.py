@@ -69,7 +69,7 @@ class ShiftMinutes(Described):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftReport(Described):
-    """What a shift found for its minutes, beside the post's last 28 days."""
+    """What a shift found for its minutes, next to the post's last 28 days."""
 
     post: str
     shift: str
@@ -90,7 +90,7 @@ class RosterSide(Described):
     channel: ChannelCode
     minutes: float
     picked: float | None
-    """Of those, taken by picks of the score and of the lot; null for a checkpoint."""
+    """Of those, taken by picks of the score and random checks; null for a checkpoint."""
     mandated: float | None
     """Taken by profiles, rules and the watch list, which are served first; null alike.
 

@@ -87,7 +87,7 @@ async def _page(
         "watchlist.html",
         status=422 if wrong else 200,
         visitor=visitor,
-        twin="/v1/watchlist",
+        json_address="/v1/watchlist",
         by_state={state: [one for one in found if one["state"] == state] for state in STATES},
         kinds=NAMED,
         kept=dict(kept or {}),

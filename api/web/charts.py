@@ -1,6 +1,6 @@
 """Small charts for pages: where the bars, dots and lines of our own SVG stand.
 
-Numbers are placed here and drawn by ``figures.html``; a chart never says what the table beside it
+Numbers are placed here and drawn by ``figures.html``; a chart never says what the table next to it
 does not.
 """
 

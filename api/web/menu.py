@@ -1,6 +1,6 @@
 """Which pages stand in the head of every page: one list, in the order of a night's work.
 
-A page is listed for those whom its twin admits, so that nobody is shown a door that stays shut.
+Pages that the user's role cannot open are omitted.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from api.web.message_patterns import N_
-from api.web.visitor import TWINS, Visitor
+from api.web.visitor import JSON_ROUTES, Visitor
 
 SECTIONS: Mapping[str, str] = {
     "/posts/{post}/queue": N_("Queue"),
@@ -49,7 +49,7 @@ def menu(visitor: Visitor | None, post: str | None, path: str) -> list[MenuLink]
 
 
 def _is_open(pattern: str, visitor: Visitor) -> bool:
-    """Tell whether a page is for this visitor; the posts are for whoever may see several."""
+    """Tell whether a page is for this visitor; the list of posts is for users of several posts."""
     if pattern == "/":
         return not visitor.caller.post
-    return visitor.may(*TWINS["GET", pattern])
+    return visitor.may(*JSON_ROUTES["GET", pattern])

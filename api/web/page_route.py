@@ -59,7 +59,7 @@ class PageRoute(APIRoute):
 
 
 def to_login(request: Request) -> Response:
-    """Send somebody to sign in, and back to where they wanted to go."""
+    """Redirect to the sign-in page, and from there back to the requested page."""
     path = request.url.path if request.method == "GET" else ""
     wanted = "" if path in ("", "/") else f"?next={quote(path)}"
     return RedirectResponse(f"/login{wanted}", 303)

@@ -36,7 +36,7 @@ async def form(request: Request, wanted: Annotated[str, Query(alias="next")] = "
 
 @router.post("/login")
 async def sign_in(request: Request, runtime: RunningService) -> Response:
-    """Sign somebody in who knows the password."""
+    """Sign in a user who knows the password."""
     form = await sent_form(request, runtime, request.cookies.get(VISIT, ""), most=_LARGEST_FORM)
     name, password = read_field(form, "name"), read_field(form, "password")
     wanted = local(read_field(form, "next") or "/")

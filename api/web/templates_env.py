@@ -56,7 +56,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "speech": speech,
         "path": request.url.path,
         "synthetic": request.app.state.runtime.network.synthetic,
-        "twin": None,
+        "json_address": None,
         "post": None,
     }
     known["menu"] = menu(values.get("visitor"), values.get("post"), request.url.path)

@@ -1,7 +1,7 @@
 """Who visits a page, and whether a form they send is theirs.
 
-A page is open to the roles of its JSON twin, so that there is one table of roles and no page shows
-what its twin would refuse.
+A page is open to the roles of its JSON route, so that there is one table of roles and no page shows
+what its route would refuse.
 """
 
 import secrets
@@ -20,7 +20,7 @@ from api.http.request_bodies import read_bounded
 from api.service.runtime import Runtime
 from engine.errors import MalformedBodyError, NotAllowedError
 
-TWINS: Mapping[tuple[str, str], tuple[str, str]] = {
+JSON_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("GET", "/posts/{post}/queue"): ("GET", "/v1/posts/{post}/queue"),
     ("GET", "/posts/{post}/queue/events"): ("GET", "/v1/posts/{post}/queue"),
     ("GET", "/posts/{post}/shift"): ("GET", "/v1/posts/{post}/shift"),
@@ -69,7 +69,7 @@ OPEN_PAGES = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/languag
 """Pages that are for everybody."""
 
 VISIT = "darvoza_visit"
-"""Cookie of somebody who is not signed in yet, to which the sign-in form is bound."""
+"""Cookie of a visitor who is not signed in yet, to which the sign-in form is bound."""
 TOKEN = "form_token"  # noqa: S105  # the name of a field
 MOST_FIELDS = 200
 
@@ -78,7 +78,7 @@ Form = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who is signed in."""
+    """A user who is signed in."""
 
     caller: Caller
     form_token: str
@@ -93,7 +93,7 @@ async def visitor_of(request: Request, runtime: RunningService) -> Visitor:
     visitor = await identify(request, runtime)
     asked = request.method, request.scope["route"].path
     if asked not in SIGNED_IN_ALONE:
-        visitor.caller.must_be_allowed(*TWINS[asked])
+        visitor.caller.must_be_allowed(*JSON_ROUTES[asked])
     return visitor
 
 

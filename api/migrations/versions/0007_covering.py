@@ -11,7 +11,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Make the key anew: what it takes grows with the counters, about a second a million rows."""
+    """Create the key again; it takes about a second a million rows of the counters."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
             "ALTER TABLE counters DROP CONSTRAINT counters_pk, "

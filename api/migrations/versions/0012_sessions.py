@@ -10,7 +10,7 @@ INT64 = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Create both tables, empty: nobody is signed in."""
+    """Create both tables, empty: no user is signed in."""
     op.create_table(
         "sessions",
         sa.Column("digest", sa.LargeBinary, nullable=False),

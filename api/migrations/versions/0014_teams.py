@@ -1,4 +1,4 @@
-"""Who is on a shift, beside its minutes."""
+"""Teams of a shift, next to its minutes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,5 @@ down_revision = "0013"
 
 
 def upgrade() -> None:
-    """Add the column: rosters put before this upgrade name nobody."""
+    """Add the column: rosters put before this upgrade name no team."""
     op.add_column("rosters", sa.Column("teams", sa.String, nullable=False, server_default="[]"))

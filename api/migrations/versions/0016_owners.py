@@ -8,5 +8,5 @@ down_revision = "0015"
 
 
 def upgrade() -> None:
-    """Add the column: keys made before this upgrade are nobody's."""
+    """Add the column: keys made before this upgrade have no owner."""
     op.add_column("access_keys", sa.Column("owner", sa.String))
