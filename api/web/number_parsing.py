@@ -82,5 +82,7 @@ def _read_grouped(found: re.Match[str], locale: Locale) -> float:
 
 def _ambiguous(whole: str, part: str, locale: Locale) -> AmbiguousNumeralError:
     rest = part.rstrip("0")
+    if len(rest) == _UP_TO_A_GROUP:
+        rest += "0"  # as it stands it would be refused again
     fraction = f"{whole}{get_decimal_symbol(locale)}{rest}" if rest else whole
     return AmbiguousNumeralError(whole + part, fraction)

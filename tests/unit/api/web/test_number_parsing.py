@@ -43,6 +43,22 @@ def test_2300_is_read_as_such_or_refused_as_ambiguous() -> None:
         assert refused.value.fraction == ("2.3" if language == "en" else "2,3")
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_either_reading_of_an_ambiguous_number_is_taken_once_it_is_written(language: str) -> None:
+    """What a refusal says to write must not be refused again."""
+    tried = 0
+    for text in ("1.234", "12,345", "2.300", "2,310", "100,001", "1 234,567", "1 234.560"):
+        try:
+            read(text, language)
+        except AmbiguousNumeralError as error:
+            tried += 1
+            whole = float(text.replace(" ", "").replace(",", "").replace(".", ""))
+            part = float(text.replace(" ", "").replace(",", "."))
+            assert read(error.grouped, language) == whole
+            assert read(error.fraction, language) == part
+    assert tried >= 4
+
+
 def test_a_reader_that_takes_every_comma_for_a_decimal_sign_is_found() -> None:
     """Negative control: the reader that took 2,300 g for 2.3 g."""
 
