@@ -22,6 +22,7 @@ from api.web.field_errors import corrections
 from api.web.form_fields import FormError
 from api.web.i18n import ReaderLocale
 from api.web.labels import METHODS, OUTCOMES, PLACES, RELEASE_CODES, REVIEW_CODES, SUBSTANCES
+from api.web.message_patterns import N_
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
 from api.web.translation import Translator
@@ -38,6 +39,8 @@ CHOICES = {
     "places": tuple(PLACES),
 }
 """What the forms offer."""
+LABELS = {"reason": N_("Explanation")}
+"""What these forms call a field that is the reason elsewhere: they ask for a code of it, too."""
 STEP = "step"
 """Field of an act's form: ``confirm`` what was shown as read, or ``change`` it."""
 Step = Callable[[Runtime, Visitor, str, Form, ReaderLocale], None]
@@ -134,7 +137,7 @@ async def _refuse(
     template: str = "decision.html",
 ) -> Response:
     """Show a form again, with all that was typed and a sentence at each field at fault."""
-    wrong = corrections(error.mistakes, speech_of(request))
+    wrong = corrections(error.mistakes, speech_of(request), names=LABELS)
     values: dict[str, Any] = {"kept": form, "at": at, "wrong": wrong}
     return await _page(request, visitor, decision_id, status=422, template=template, **values)
 

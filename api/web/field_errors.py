@@ -73,13 +73,22 @@ class Correction:
     text: str
 
 
-def corrections(mistakes: Sequence[FieldMistake], speech: ReaderLocale) -> dict[str, Correction]:
-    """Return what the page says of each field, the first mistake of each."""
+def corrections(
+    mistakes: Sequence[FieldMistake],
+    speech: ReaderLocale,
+    *,
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Correction]:
+    """Return what the page says of each field, the first mistake of each.
+
+    ``names`` are what this page calls fields that other pages call otherwise.
+    """
+    labels = TABLES["field"] if names is None else {**TABLES["field"], **names}
     found: dict[str, Correction] = {}
     for one in mistakes:
-        name = TABLES["field"].get(one.at, FORM)
         text = speech.say(_sentence(one), **one.values)
-        found.setdefault(one.at, Correction(one.at, speech.say(name), text))
+        name = speech.say(labels.get(one.at, FORM))
+        found.setdefault(one.at, Correction(one.at, name, text))
     return found
 
 

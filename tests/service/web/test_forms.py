@@ -18,6 +18,7 @@ from tests.service.running_service import World
 START = 300_000
 CODES = re.compile(r"[a-z]+_[a-z]+")
 NOTES = re.compile(r'<span class="wrong" id="([a-z_]+)-wrong">([^<]+)</span>')
+LINKS = re.compile(r'<li><a href="#([a-z_]+)">([^<]+)</a>')
 SUMMARY = re.compile(
     r'<div class="alert" id="wrong" role="alert" tabindex="-1" autofocus>(.*?)</div>', re.DOTALL
 )
@@ -136,6 +137,8 @@ def test_a_release_needs_a_reason_and_a_page_of_its_own(world: World) -> None:
     ):
         refused = send(officer, red, "release", **wrong)
         assert refused.status_code == 422 and set(dict(NOTES.findall(refused.text))) == at
+        named = dict(LINKS.findall(refused.text))
+        assert set(named) == at and len(set(named.values())) == len(at), "no two of one name"
     why = {"reason_code": "handed_over", "reason": "To the border guard."}
     assert send(officer, red, "release", **why).status_code == 303
     text = officer.get(path(red)).text
