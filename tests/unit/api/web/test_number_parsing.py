@@ -1,6 +1,7 @@
 """Numbers in forms: read as they were meant in every language, or refused."""
 
 import random
+import re
 from itertools import product
 
 import pytest
@@ -46,17 +47,12 @@ def test_2300_is_read_as_such_or_refused_as_ambiguous() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_either_reading_of_an_ambiguous_number_is_taken_once_it_is_written(language: str) -> None:
     """What a refusal says to write must not be refused again."""
-    tried = 0
-    for text in ("1.234", "12,345", "2.300", "2,310", "100,001", "1 234,567", "1 234.560"):
-        try:
+    for text in ("1.234", "2.300", "1 234,567", "1 234.560"):
+        with pytest.raises(AmbiguousNumeralError) as refused:
             read(text, language)
-        except AmbiguousNumeralError as error:
-            tried += 1
-            whole = float(text.replace(" ", "").replace(",", "").replace(".", ""))
-            part = float(text.replace(" ", "").replace(",", "."))
-            assert read(error.grouped, language) == whole
-            assert read(error.fraction, language) == part
-    assert tried >= 4
+        whole, part = refused.value.grouped, refused.value.fraction
+        assert read(whole, language) == float(re.sub("[ .,]", "", text))
+        assert read(part, language) == float(text.replace(" ", "").replace(",", "."))
 
 
 def test_a_reader_that_takes_every_comma_for_a_decimal_sign_is_found() -> None:
