@@ -30,7 +30,12 @@ from features.online.entity_history import (
     EntityHistoryReader,
     passages,
 )
-from features.online.linked_entities import LinkedEntity, LinkGroup, ties, together
+from features.online.linked_entities import (
+    LinkedEntity,
+    LinkGroup,
+    count_co_occurrences,
+    read_link_groups,
+)
 from models.explanation.similar_seizures import SimilarSeizure
 
 _J = JOURNAL.c
@@ -54,7 +59,7 @@ def past(
     looking, as_of = EntityHistoryReader(runtime.plan), filing.inputs.as_of
     entities, _ = encode(filing.arrival.crossing, filing.arrival.declaration, runtime.network)
     keys, names, plate = runtime.plan.keys(entities), names_of(filing.arrival), entities["plate"]
-    linked = ties(looking, snapshot, keys, as_of=as_of)
+    linked = read_link_groups(looking, snapshot, keys, as_of=as_of)
     fields = {} if caller.post else _read_names(runtime, snapshot, linked)
     earlier = [] if plate is None else passages(snapshot, key("plate", plate), as_of=as_of)
     return {
@@ -66,7 +71,9 @@ def past(
             _entity(one, names[one.whose]) for one in looking.past(snapshot, keys, as_of=as_of)
         ],
         "crossings": _crossings(snapshot, [one for one in earlier if caller.reaches(one.post)]),
-        "together": [asdict(one) for one in together(looking, snapshot, keys, as_of=as_of)],
+        "together": [
+            asdict(one) for one in count_co_occurrences(looking, snapshot, keys, as_of=as_of)
+        ],
         "ties": [_ties(one, fields) for one in linked],
         "similar": _similar(runtime, filing, rows.values[0]),
     }

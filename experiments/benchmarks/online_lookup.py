@@ -101,7 +101,7 @@ def _sqlite(store: Store, log: EncodedHistory, plan: Plan) -> list[Row]:
 
         def ours() -> None:
             for at, looked_up, event in islice(waiting, DECISIONS):
-                _, (stood,) = reader.looked_up(connection, [looked_up], [at])
+                _, (stood,) = reader.read_with_states(connection, [looked_up], [at])
                 projection.apply(connection, [_recorded(event, at, stood)])
 
         def gets() -> None:

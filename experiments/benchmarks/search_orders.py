@@ -30,7 +30,7 @@ from experiments.synthetic.records.writer import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.event_measures import vehicles
 from features.catalogue.plan import Plan
-from features.history.labels import Look, looks
+from features.history.labels import SearchRow, read_searches
 from features.history.tables import Tables
 from features.intake.load import read_folder
 from features.offline.encoded_history import EncodedHistory, encode_history
@@ -61,7 +61,7 @@ class Year:
     """What is needed of a year: searched vehicles and loads, encoded."""
 
     log: EncodedHistory
-    looks: Sequence[Look]
+    looks: Sequence[SearchRow]
     loads: Sequence[Load]
     vehicle: Sequence[str]
 
@@ -139,14 +139,14 @@ def _encoded(tables: Tables, truth: pa.Table, *, end: int) -> Year:
     log = encode_history(tables, Plan(CATALOGUE))
     true = {one["crossing_id"]: one for one in truth.to_pylist()}
     is_entry = pc.equal(tables.crossings["direction"], "entry").to_pylist()
-    held = {at for _, at, _, found in looks(tables) if found}
+    held = {at for _, at, _, found in read_searches(tables) if found}
     loads = [
         Load(at, true[name]["place"], at in held)
         for at, name in enumerate(log.crossing_id.tolist())
         if name in true and is_entry[at] and log.known_at[at] >= end - LAST
     ]
     kinds = vehicles(log.facts, slice(0, len(log)))
-    return Year(log, sorted(looks(tables)), loads, kinds)
+    return Year(log, sorted(read_searches(tables)), loads, kinds)
 
 
 def checklist(year: Year) -> Hits:
@@ -188,7 +188,7 @@ def searches_known(year: Year) -> list[SearchCounts]:
     return known
 
 
-def _looked(year: Year, look: Look) -> SearchReport:
+def _looked(year: Year, look: SearchRow) -> SearchReport:
     _, at, searched, found = look
     keys = year.log.keys[:, at].tolist()
     return SearchReport(str(year.log.crossing_id[at]), year.vehicle[at], keys, searched, found)

@@ -18,8 +18,8 @@ from features.catalogue.mirror_features import (
     OVER,
     SHARE,
     WINDOW,
+    compare_match,
     match,
-    matched,
 )
 from features.catalogue.spec import (
     FAR,
@@ -28,9 +28,9 @@ from features.catalogue.spec import (
     against,
     count,
     days_since,
-    declared,
     differs,
     first_seen,
+    own_fact,
     ratio,
     share,
     smoothed_rate,
@@ -77,7 +77,7 @@ for fact, unit, meaning in (
     ("weekday", "0 is Monday", "day of the week of arrival"),
     ("night", "flag", "arrived between 22:00 and 06:00 local"),
 ):
-    feature("timing", fact, declared(fact, unit, meaning))
+    feature("timing", fact, own_fact(fact, unit, meaning))
 for fact, unit, meaning in (
     ("is_entry", "flag", "enters the country"),
     ("class_car", "flag", "is a car"),
@@ -89,7 +89,7 @@ for fact, unit, meaning in (
     ("is_empty", "flag", "said to be empty"),
     ("trailer_missing", "flag", "no trailer plate was read"),
 ):
-    feature("conveyance", fact, declared(fact, unit, meaning))
+    feature("conveyance", fact, own_fact(fact, unit, meaning))
 for fact, unit, meaning in (
     ("has_declaration", "flag", "came with a declaration"),
     ("bad_container", "containers", "container numbers whose check digit fails"),
@@ -104,7 +104,7 @@ for fact, unit, meaning in (
     ("empty_but_declared", "flag", "said to be empty, yet came with a declaration"),
     ("laden_undeclared", "flag", "said to be laden, yet came without a declaration"),
 ):
-    feature("documents", fact, declared(fact, unit, meaning))
+    feature("documents", fact, own_fact(fact, unit, meaning))
 for fact, unit, meaning in (
     ("items", "items", "goods items declared"),
     ("chapters", "chapters", "different HS chapters declared"),
@@ -126,7 +126,7 @@ for fact, unit, meaning in (
     ("dispatch_not_origin", "flag", "goods dispatched from another country than they come from"),
     ("weighed_less_gross_kg", "kg", "weighbridge mass less declared gross mass"),
 ):
-    feature("declared", fact, declared(fact, unit, meaning))
+    feature("declared", fact, own_fact(fact, unit, meaning))
 
 # Counts, recency and hit rates: the conveyance and the parties.
 for who in ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant"):
@@ -214,7 +214,7 @@ for name, fact, how, unit, meaning in (
     ("mirror_value_ratio", "customs_value_usd", OVER, "ratio", "value declared over that"),
     ("mirror_net_mass_ratio", "net_mass_kg", OVER, "ratio", "net mass declared over that"),
 ):
-    feature("mirror", name, matched(CROSSINGS, fact, how, unit, f"{meaning} {THERE}"))
+    feature("mirror", name, compare_match(CROSSINGS, fact, how, unit, f"{meaning} {THERE}"))
 for place, who in enumerate(KEYS):
     meaning = f"the record {THERE} is the last there of the same {who}"
     feature("mirror", f"mirror_by_{who}", match(CROSSINGS, place, "flag", meaning))

@@ -51,7 +51,18 @@ def vehicles(facts: Any, rows: slice) -> list[str]:
 
 
 def vehicle(facts: NDArray[np.float64]) -> str:
-    """Return what kind of vehicle one crossing is: :func:`vehicles` of one row, without arrays."""
+    """Return class and load of one crossing's vehicle: :func:`vehicles` of one row, but faster.
+
+    Parameters
+    ----------
+    facts : float64 array of shape (n_facts,)
+        In the order of ``features.catalogue.encoder.FACTS``; NaN where unknown.
+
+    Returns
+    -------
+    str
+        ``truck:empty`` and the like.
+    """
     places = zip(_KINDS, _KIND_PLACES, strict=True)
     name = next((name for name, place in places if facts[place] == 1.0), "class_other")
     return f"{name[6:]}:{'empty' if facts[_EMPTY] == 1.0 else 'laden'}"

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from engine.domain.time_units import MINUTE
 from features.catalogue.mirror_features import FOLLOWED
-from features.catalogue.spec import Link, Seen, Stream
+from features.catalogue.spec import Link, PriorSighting, Stream
 
 PAIR = 30 * MINUTE
 """Vehicles seen at one post within this time travel together; only the later one can know it."""
@@ -40,17 +40,19 @@ CROSSINGS = Stream(
     ),
     MappingProxyType(
         {
-            "new_plate_driver": Seen(("plate", "driver"), "the first of plate and driver together"),
-            "new_plate_trailer": Seen(
+            "new_plate_driver": PriorSighting(
+                ("plate", "driver"), "the first of plate and driver together"
+            ),
+            "new_plate_trailer": PriorSighting(
                 ("plate", "trailer"), "the first of plate and trailer together"
             ),
-            "new_carrier_driver": Seen(
+            "new_carrier_driver": PriorSighting(
                 ("carrier", "driver"), "the first of carrier and driver together"
             ),
-            "new_carrier_consignee": Seen(
+            "new_carrier_consignee": PriorSighting(
                 ("carrier", "consignee"), "the first of carrier and consignee together"
             ),
-            "paired": Seen(
+            "paired": PriorSighting(
                 ("post", "direction", "carrier"),
                 "half an hour or less after another of the carrier",
                 PAIR,

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY, HOUR
-from features.catalogue.spec import Fact, Feature, Floats, Read, Seen, Stream
+from features.catalogue.spec import Fact, Feature, Floats, PriorSighting, Read, Stream
 
 KEYS = ("plate", "vin", "tir", "cmr", "trailer")
 """What a record is looked for by, the surest first: a trailer changes hands."""
@@ -41,8 +41,8 @@ def within(hours: int) -> str:
     return f"followed_{hours}h"
 
 
-FOLLOWED: Mapping[str, Seen] = {
-    within(hours): Seen(
+FOLLOWED: Mapping[str, PriorSighting] = {
+    within(hours): PriorSighting(
         ("plate", "line"),
         f"{hours} hours or less after the vehicle's last on the same line",
         hours * HOUR,
@@ -67,8 +67,8 @@ def _last(stream: Stream, fact: str) -> list[Read]:
     return [Read(stream.name, *_by(key), fact, is_last=True) for key in KEYS]
 
 
-def matched(stream: Stream, fact: str, how: int, unit: str, meaning: str) -> Feature:
-    """What is made of a fact of the paired post's record; NaN where none was found."""
+def compare_match(stream: Stream, fact: str, how: int, unit: str, meaning: str) -> Feature:
+    """Comparison of a fact with that of the paired post's record; NaN where none was found."""
     is_time = fact == "known_at"
     records = (*_last(stream, "known_at"), *_last(stream, fact))
     now = Fact("as_of" if is_time else fact)
@@ -78,7 +78,7 @@ def matched(stream: Stream, fact: str, how: int, unit: str, meaning: str) -> Fea
 
 
 def match(stream: Stream, what: int, unit: str, meaning: str) -> Feature:
-    """What is known of the match itself: a key that confirms it, how soon it came, the window."""
+    """Property of the match itself: a key that confirms it, how soon it came, or the window."""
     inputs: tuple[Read | Fact, ...] = (
         Fact("as_of"),
         *_timing_reads(stream),
@@ -92,9 +92,22 @@ _BEGINS = np.array([0.0, *_HOURS[:-1]])
 
 
 def finish_matched(own: Floats, common: Floats, how: Floats, scale: Floats) -> Floats:
-    """Finish what :func:`matched` declares.
+    """Compute features that :func:`compare_match` declares.
 
-    Shapes as :class:`features.catalogue.transforms.Operator` says.
+    Parameters
+    ----------
+    own : float64 array of shape (1 + n_keys, k, n)
+        The fact of this crossing, then that of each key's last record; NaN where unknown.
+    common : float64 array of shape (1 + n_grid + n_keys, n)
+        The cut in UTC microseconds, counts of followed vehicles by time of ``GRID``, and when each
+        key's last record became known, all strictly before the cut.
+    how, scale : float64 array of shape (k, 1)
+        The comparison (``AS_RECORDED`` to ``DIFFERS``), and the divisor of differences.
+
+    Returns
+    -------
+    float64 array of shape (k, n)
+        In the feature's unit; NaN where no record or no fact is known.
     """
     as_of, followed, known_at = _part_common(common)
     now, then = own[0], _pick_near(own[1:], as_of - known_at <= _window(followed))
@@ -108,9 +121,19 @@ def finish_matched(own: Floats, common: Floats, how: Floats, scale: Floats) -> F
 
 
 def finish_match(_own: Floats, common: Floats, what: Floats) -> Floats:
-    """Finish what :func:`match` declares.
+    """Compute features that :func:`match` declares.
 
-    Shapes as :class:`features.catalogue.transforms.Operator` says.
+    Parameters
+    ----------
+    common : float64 array of shape (1 + n_grid + n_keys, n)
+        As in :func:`finish_matched`.
+    what : float64 array of shape (k, 1)
+        A place of ``KEYS`` (does this key confirm the match), ``SHARE`` or ``WINDOW``.
+
+    Returns
+    -------
+    float64 array of shape (k, n)
+        0 or 1 for keys, a share in [0, 1], or the window in hours; NaN where unknown.
     """
     as_of, followed, known_at = _part_common(common)
     window = _window(followed)
@@ -125,7 +148,7 @@ def finish_match(_own: Floats, common: Floats, what: Floats) -> Floats:
 def finish_one_matched(
     own: Sequence[Sequence[float]], common: Sequence[float], how: Sequence[float], scale: Any
 ) -> Sequence[float]:
-    """Finish the same for one row."""
+    """Compute the same for one row, without arrays."""
     key = _first_near(common, _window_of_one(common))
     if key is None:
         return [nan] * len(how)
@@ -147,7 +170,7 @@ def _compare(now: float, then: float, how: float, scale: float) -> float:
 def finish_one_match(
     _own: Sequence[Sequence[float]], common: Sequence[float], what: Sequence[float]
 ) -> Sequence[float]:
-    """Finish the same for one row."""
+    """Compute the same for one row, without arrays."""
     window = _window_of_one(common)
     key = _first_near(common, window)
     known = [nan] * (len(KEYS) + 1)

@@ -1,4 +1,4 @@
-"""The catalogue, compiled: which entities to look up, which counters to read, how to finish.
+"""Compiled catalogue: the entities to look up, the counters to read, and the operators.
 
 Slots are the columns that finishers work on: first the facts, then ``as_of``, then one column for
 each distinct read. Features of one operator are finished together, so that a single row costs a
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from features.catalogue.encoder import ENCODING_VERSION, FACTS, Entities, Facts, key_of
 from features.catalogue.event_streams import CROSSINGS, PASSED, STREAMS
 from features.catalogue.spec import EVER, Fact, Feature, Floats, Link, Read
-from features.catalogue.transforms import FeatureBatch, Item, Values, together
+from features.catalogue.transforms import FeatureBatch, Item, Values, batch_features
 
 Rows = NDArray[np.float32]
 _FEW = 2
@@ -50,7 +50,18 @@ class Finisher:
     ones."""
 
     def finish(self, slots: Floats) -> Floats:
-        """Return float64 features (k, n) from slots (n_slots, n)."""
+        """Compute the features of n rows.
+
+        Parameters
+        ----------
+        slots : float64 array of shape (n_slots, n)
+            Facts, ``as_of`` and reads, each strictly before its row's cut; NaN where unknown.
+
+        Returns
+        -------
+        float64 array of shape (k, n)
+            In each feature's unit; NaN where unknown.
+        """
         return self.features.finish(slots.take(self.own, 0), slots.take(self.common, 0))
 
     def finish_one(self, slots: Values) -> Values:
@@ -125,7 +136,7 @@ class Plan:
     def finishers(self) -> tuple[Finisher, ...]:
         """Features by what is finished together, in the order of their first appearance."""
         features = dict(enumerate(self.catalogue.values()))
-        return tuple(self._finisher(each) for each in together(features))
+        return tuple(self._finisher(each) for each in batch_features(features))
 
     def _finisher(self, features: FeatureBatch) -> Finisher:
         own = self._slots(chain.from_iterable(features.own)).reshape(-1, len(features.places))
@@ -142,7 +153,7 @@ class Plan:
         return np.argsort(order)
 
     @cached_property
-    def _sorted(self) -> Callable[[Values], Values]:
+    def _reorder(self) -> Callable[[Values], Values]:
         return _pick(self._place.tolist())
 
     @cached_property
@@ -156,7 +167,7 @@ class Plan:
             ]
             for name, feature in self.catalogue.items()
         }
-        streams = {name: stream.described() for name, stream in STREAMS.items()}
+        streams = {name: stream.definition() for name, stream in STREAMS.items()}
         text = json.dumps([ENCODING_VERSION, streams, features], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -194,7 +205,7 @@ class Plan:
 
     def _finish_one(self, slots: Values) -> Values:
         made = [value for finisher in self.finishers for value in finisher.finish_one(slots)]
-        return self._sorted(made)
+        return self._reorder(made)
 
 
 def _input_fields(item: Item) -> dict[str, object]:

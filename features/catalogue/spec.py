@@ -71,7 +71,7 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PriorSighting:
     """A measure that an event takes from its own stream: whether its combination was seen before.
 
     It adds 1 where the answer is the one ``wanted``, from what was known strictly before the event
@@ -79,7 +79,7 @@ class Seen:
     """
 
     by: tuple[str, ...]
-    said: str
+    meaning: str
     """What it counts, in words."""
     window: int = EVER
     wanted: bool = False
@@ -113,7 +113,7 @@ class Stream:
     name: str
     plural: str
     measures: Mapping[str, tuple[str, int]] = field(default_factory=dict)
-    derived: Mapping[str, Seen] = field(default_factory=dict)
+    derived: Mapping[str, PriorSighting] = field(default_factory=dict)
     """Measures made of the stream's own past."""
     links: tuple[Link, ...] = ()
     """For a stream of hits passed on: the ways there are."""
@@ -124,7 +124,7 @@ class Stream:
             return (measure, by) in {(link.measure, (link.to,)) for link in self.links}
         return measure == "n" or measure in self.measures or measure in self.derived
 
-    def described(self) -> list[object]:
+    def definition(self) -> list[object]:
         """Return everything that gives an event its measures, as JSON takes it."""
         seen = {name: [s.by, s.window, s.wanted] for name, s in self.derived.items()}
         return [dict(self.measures), seen, [asdict(link) for link in self.links], FAN_OUT]
@@ -165,7 +165,7 @@ def _within(days: float) -> str:
     return "ever" if days >= FAR else f"within {days} days"
 
 
-def declared(fact: str, unit: str, meaning: str) -> Feature:
+def own_fact(fact: str, unit: str, meaning: str) -> Feature:
     """A fact of the crossing itself, as declared, measured or checked."""
     return Feature("value", (Fact(fact),), (), unit, meaning)
 
@@ -183,7 +183,7 @@ def total(stream: Stream, measure: str, by: By, days: float, of: By | None = Non
     if stream.links:
         meaning = f"hits passed on through its {measure.removeprefix('via_')} to {whose}"
     elif measure in stream.derived:
-        meaning = f"{stream.plural} of {whose} that were {stream.derived[measure].said}"
+        meaning = f"{stream.plural} of {whose} that were {stream.derived[measure].meaning}"
     read = _read(stream, measure, by, of, days)
     return Feature(
         "scaled", (read,), (float(stream.scale(measure)),), stream.unit(measure), meaning
@@ -196,7 +196,7 @@ def ratio(stream: Stream, part: str, by: By, days: float, per: str = "n") -> Fea
     whose = f"of the same {_whose(by)} {_within(days)}"
     meaning, unit = f"mean {part} {over} {whose}", part if per == "n" else f"{part} per {per}"
     if part in stream.derived:
-        was = stream.derived[part].said
+        was = stream.derived[part].meaning
         meaning, unit = f"share of {stream.plural} {whose} that were {was}", "share"
     reads = (_read(stream, part, by, None, days), _read(stream, per, by, None, days))
     scale = stream.scale(part) / stream.scale(per)

@@ -116,7 +116,7 @@ OPERATORS: Mapping[str, Operator] = {
 
 @dataclass(frozen=True, slots=True)
 class FeatureBatch:
-    """Features that are finished in one go: of one operator, with the same common inputs."""
+    """Features that are computed together: of one operator, with the same common inputs."""
 
     operator: str
     places: tuple[int, ...]
@@ -130,7 +130,20 @@ class FeatureBatch:
     """The same for one row."""
 
     def finish(self, own: Floats, common: Floats) -> Floats:
-        """Return float64 features (k, n) from inputs (n_own, k, n) and (n_common, n)."""
+        """Compute the features of n rows.
+
+        Parameters
+        ----------
+        own : float64 array of shape (n_own, k, n)
+            Inputs of each feature; NaN where unknown.
+        common : float64 array of shape (n_common, n)
+            Inputs that all k features share.
+
+        Returns
+        -------
+        float64 array of shape (k, n)
+            In each feature's unit; NaN where unknown.
+        """
         return OPERATORS[self.operator].of_rows(own, common, *self.parameters)
 
     def finish_one(self, own: Sequence[Values], common: Values) -> Values:
@@ -138,19 +151,19 @@ class FeatureBatch:
         return OPERATORS[self.operator].of_one(own, common, *self.of_one)
 
 
-def together(features: Mapping[int, Feature]) -> list[FeatureBatch]:
-    """Sort features, each with its place, into those that are finished in one go."""
+def batch_features(features: Mapping[int, Feature]) -> list[FeatureBatch]:
+    """Group features, each with its place, into batches that are computed together."""
     found: dict[tuple[str, tuple[Item, ...]], list[int]] = {}
     for place, feature in features.items():
         common = tuple(feature.inputs[at] for at in OPERATORS[feature.operator].common)
         found.setdefault((feature.operator, common), []).append(place)
     return [
-        _together(operator, common, {place: features[place] for place in places})
+        _batch(operator, common, {place: features[place] for place in places})
         for (operator, common), places in found.items()
     ]
 
 
-def _together(
+def _batch(
     operator: str, common: tuple[Item, ...], features: Mapping[int, Feature]
 ) -> FeatureBatch:
     own = [

@@ -22,7 +22,7 @@ from features.history.tables import Tables
 
 Ints = NDArray[np.int64]
 NEVER = int(np.iinfo(np.int64).max)
-Look = tuple[int, int, tuple[str, ...], tuple[str, ...]]
+SearchRow = tuple[int, int, tuple[str, ...], tuple[str, ...]]
 """(known_at, row of the crossing, places searched, places of finds) of one record."""
 
 
@@ -53,8 +53,17 @@ class Labels:
 
 
 def act_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
-    """Return times, crossing rows and measures of the inspection stream.
+    """Return the inspection stream.
 
+    Returns
+    -------
+    known_at, row : int64 array of shape (m,)
+        UTC microseconds, ascending, and the row of the crossing.
+    measures : dict of str to int64 array of shape (m,)
+        ``n``, ``hit`` and ``seizure`` that each event adds.
+
+    Notes
+    -----
     ``n`` is 1 with the first act that says anything about a crossing and 0 with later ones, so that
     a second act corrects the counters and does not count the vehicle twice.
     """
@@ -72,7 +81,15 @@ def act_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
 
 
 def find_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
-    """Return times, crossing rows and measures of the stream of finds made elsewhere."""
+    """Return the stream of finds made elsewhere and linked back to a crossing.
+
+    Returns
+    -------
+    known_at, row : int64 array of shape (m,)
+        UTC microseconds, ascending, and the row of the crossing.
+    measures : dict of str to int64 array of shape (m,)
+        ``grams``: mass found in grams, at most ``GRAMS_MOST``.
+    """
     found = tables.seizures.filter(
         pc.and_(
             pc.is_null(tables.seizures["inspection_id"]),
@@ -112,13 +129,13 @@ def act_lengths(tables: Tables) -> dict[str, float]:
     return {name: minutes for name, minutes in lengths.items() if not np.isnan(minutes)}
 
 
-def looks(tables: Tables) -> list[Look]:
-    """Return where the vehicles of a history were searched, and where something was found.
+def read_searches(tables: Tables) -> list[SearchRow]:
+    """Return the places searched in the vehicles of a history, and the places of finds.
 
     A seizure counts at its place whether the act that made it says that it searched there or not.
     """
     acts, seizures = tables.inspections, tables.seizures
-    out: list[Look] = [
+    out: list[SearchRow] = [
         (at, row, tuple(places), ())
         for at, row, places in _yield_labels(tables, acts, "crossing_id", "places_searched")
         if row >= 0 and places
@@ -169,7 +186,7 @@ def labels(tables: Tables, *, before: int = NEVER, delay: int = 0) -> Labels:
     rows = _rows(tables, tables.seizures["linked_crossing_id"])
     for row, known_at in zip(rows, tables.seizures["known_at"].to_pylist(), strict=True):
         if row >= 0 and known_at + delay < before:
-            _raise(out, row, known_at + delay, seizure=1, discrepancy=1)
+            _raise_label(out, row, known_at + delay, seizure=1, discrepancy=1)
     return out
 
 
@@ -180,7 +197,7 @@ def _apply_act(out: Labels, row: int, known_at: int, act: dict[str, Any]) -> Non
     full = is_full(act["methods"])
     out.is_full[row] |= full
     if full or act["outcome"] != "clear":
-        _raise(
+        _raise_label(
             out,
             row,
             known_at,
@@ -189,7 +206,7 @@ def _apply_act(out: Labels, row: int, known_at: int, act: dict[str, Any]) -> Non
         )
 
 
-def _raise(out: Labels, row: int, known_at: int, *, seizure: int, discrepancy: int) -> None:
+def _raise_label(out: Labels, row: int, known_at: int, *, seizure: int, discrepancy: int) -> None:
     """Raise a label; the record that raises it decides when it was known."""
     if seizure > out.seizure[row] or discrepancy > out.discrepancy[row]:
         out.seizure[row] = max(out.seizure[row], seizure)

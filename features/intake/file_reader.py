@@ -119,7 +119,7 @@ class FileRows:
             for line, row in table:
                 self.seen += 1
                 if len(row) != len(names):
-                    self.faults.append(self._ragged(line, row))
+                    self.faults.append(self._width_fault(line, row))
                     continue
                 cells = {name: cell for name, cell in zip(names, row, strict=True) if cell}
                 for name in extra:
@@ -180,7 +180,7 @@ class FileRows:
                     # pydantic would also take yes, on and t, which the contract does not name.
                     cells[name] = _FLAGS.get(cells[name].lower(), "neither")
 
-    def _ragged(self, line: int, row: Sequence[str]) -> RowFault:
+    def _width_fault(self, line: int, row: Sequence[str]) -> RowFault:
         why = "fewer or more cells than the header" if row else "a quote is never closed"
         return RowFault(self.path.name, line, "", "ragged", why)
 

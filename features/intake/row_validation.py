@@ -42,7 +42,20 @@ class ValidatedTable:
     def keep(
         self, mask: NDArray[np.bool_], field: str, *, rule: str, message: str
     ) -> "ValidatedTable":
-        """Return the part without the rows where ``mask`` is False, each of them with its fault."""
+        """Return the table without some rows, each of which becomes a fault.
+
+        Parameters
+        ----------
+        mask : bool array of shape (n_rows,)
+            False for the rows that are removed.
+        field, rule, message : str
+            What the faults say.
+
+        Returns
+        -------
+        ValidatedTable
+            With ``mask.sum()`` rows.
+        """
         if mask.all():
             return self
         faults = tuple(

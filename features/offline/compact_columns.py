@@ -42,7 +42,18 @@ class Texts:
 
 
 def texts(blocks: Sequence[Any]) -> Texts:
-    """Join dictionary-encoded blocks of text."""
+    """Join dictionary-encoded blocks of text.
+
+    Parameters
+    ----------
+    blocks : sequence of pyarrow.DictionaryArray
+        Strings, null where unknown; n in all.
+
+    Returns
+    -------
+    Texts
+        Of n crossings.
+    """
     joined = pa.chunked_array(blocks, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
     values = joined.chunk(0).dictionary if blocks else pa.array([], pa.string())
     most = len(values)
@@ -94,7 +105,22 @@ class Keys:
 
 
 def keys(of: Sequence[Texts], kind: str, n: int) -> Ints:
-    """Return the key of a combination for each of n crossings, 0 where part of it is not known."""
+    """Return the keys of a combination of entities.
+
+    Parameters
+    ----------
+    of : sequence of Texts
+        The entities, each of n crossings.
+    kind : str
+        Names of the entities joined by ``+``: part of the hash.
+    n : int
+        Number of crossings, where ``of`` is empty.
+
+    Returns
+    -------
+    int64 array of shape (n,)
+        63-bit keys, 0 where a part of the combination is not known.
+    """
     if not of:
         return np.full(n, _hash(kind), np.int64)
     codes: NDArray[Any] = of[0].codes
@@ -167,17 +193,49 @@ class Parts:
         self._parts: list[list[NDArray[Any]]] = [[np.empty(0, kinds[0])] for _ in range(width)]
 
     def add(self, block: NDArray[Any]) -> None:
-        """Take some rows: an array of shape (rows, width)."""
+        """Add some rows.
+
+        Parameters
+        ----------
+        block : array of shape (rows, width)
+            float64 or int64, as ``kinds`` are.
+        """
         for parts, column in zip(self._parts, block.T, strict=True):
             parts.append(narrowest(column, self._kinds))
 
     def columns(self) -> list[NDArray[Any]]:
-        """Return the columns, and forget the blocks one by one."""
+        """Return the columns, and release the blocks one by one.
+
+        Returns
+        -------
+        list of width arrays of shape (n,)
+            Each in the widest type that any of its blocks needed.
+        """
         return [np.concatenate(self._parts.pop(0)) for _ in range(len(self._parts))]
 
 
 def narrowest(values: NDArray[Any], kinds: Sequence[Any]) -> NDArray[Any]:
-    """Return values in the first of these types that holds each of them exactly, NaN too."""
+    """Return values in the narrowest of some types that holds each of them exactly.
+
+    Parameters
+    ----------
+    values : array of shape (n,)
+        float64 (NaN where unknown) or int64.
+    kinds : sequence of dtype
+        ``FLOATS`` or ``WHOLE``, the narrowest first.
+
+    Returns
+    -------
+    array of shape (n,)
+        A copy, in the dtype of ``values`` where no narrower one holds them.
+
+    Examples
+    --------
+    >>> narrowest(np.array([0, 127]), WHOLE).dtype.name
+    'int8'
+    >>> narrowest(np.array([0.5, np.nan]), FLOATS).dtype.name
+    'float16'
+    """
     for kind in kinds:
         with np.errstate(over="ignore", invalid="ignore"):
             narrow = values.astype(kind)

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalogue.spec import EVER, FAN_OUT, Seen
+from features.catalogue.spec import EVER, FAN_OUT, PriorSighting
 
 Ints = NDArray[np.int64]
 
 
-def seen_before(key: Ints, known_at: Ints, seen: Seen) -> Ints:
+def mark_sightings(key: Ints, known_at: Ints, seen: PriorSighting) -> Ints:
     """Return what each event adds to a measure made of its own stream's past.
 
     Parameters
@@ -24,7 +24,7 @@ def seen_before(key: Ints, known_at: Ints, seen: Seen) -> Ints:
         Key of the combination, 0 where not known.
     known_at : int64 array of shape (m,)
         UTC microseconds, ascending.
-    seen : Seen
+    seen : PriorSighting
 
     Returns
     -------
@@ -45,7 +45,7 @@ def seen_before(key: Ints, known_at: Ints, seen: Seen) -> Ints:
     return out
 
 
-def passed_on(
+def pass_hits_on(
     via: Ints, to: Ints, known_at: Ints, *, hit_row: Ints, hit_at: Ints
 ) -> tuple[Ints, Ints]:
     """Pass hits on along one kind of link.
@@ -87,7 +87,20 @@ def passed_on(
 
 
 def first_pairs(via: Ints, to: Ints, known_at: Ints) -> Ints:
-    """Return the crossing that linked each pair, via by via in the order of being linked."""
+    """Return the crossing that first linked each pair of entities.
+
+    Parameters
+    ----------
+    via, to : int64 array of shape (m,)
+        Keys of each crossing, 0 where not known.
+    known_at : int64 array of shape (m,)
+        UTC microseconds.
+
+    Returns
+    -------
+    int64 array of shape (p,)
+        Rows of crossings, sorted by ``via``, then by when the pair was linked, then by ``to``.
+    """
     both = np.flatnonzero((via != 0) & (to != 0))
     order = both[np.lexsort((known_at[both], to[both], via[both]))]
     is_first = np.r_[True, (np.diff(via[order]) != 0) | (np.diff(to[order]) != 0)][: len(order)]
@@ -97,7 +110,20 @@ def first_pairs(via: Ints, to: Ints, known_at: Ints) -> Ints:
 
 
 def stack_hits(parts: Sequence[tuple[Ints, Ints]], hit_at: Ints) -> tuple[Ints, Ints, Ints]:
-    """Lay hits passed on along several links on one line of time: (way, hit, other)."""
+    """Merge hits passed on along several links into one order of time.
+
+    Parameters
+    ----------
+    parts : sequence of (hit, other)
+        What :func:`pass_hits_on` returned for each link.
+    hit_at : int64 array of shape (h,)
+        UTC microseconds at which each hit became known.
+
+    Returns
+    -------
+    way, hit, other : int64 array of shape (p,)
+        Place of the link in ``parts``, the hit, and the key it is passed on to; by time, then link.
+    """
     way = np.repeat(np.arange(len(parts)), [len(hit) for hit, _ in parts])
     hit = np.concatenate([np.zeros(0, np.int64), *(hit for hit, _ in parts)])
     other = np.concatenate([np.zeros(0, np.int64), *(other for _, other in parts)])

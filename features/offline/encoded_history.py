@@ -34,7 +34,7 @@ from features.offline.compact_columns import (
     narrowest,
     texts,
 )
-from features.offline.derived_measures import passed_on, seen_before, stack_hits
+from features.offline.derived_measures import mark_sightings, pass_hits_on, stack_hits
 
 Ints = NDArray[np.int64]
 CHUNK = 20_000
@@ -96,8 +96,14 @@ class EncodedHistory:
     def __len__(self) -> int:
         return len(self.crossing_id)
 
-    def counted_under(self, plan: Plan, group: Group) -> Ints:
-        """Return the key each event of a group is counted under, 0 where it is not counted."""
+    def event_keys(self, plan: Plan, group: Group) -> Ints:
+        """Return the keys under which the events of a group are counted.
+
+        Returns
+        -------
+        int64 array of shape (m,)
+            One an event of the group's stream; 0 where it is not counted.
+        """
         events = self.streams[group.stream]
         if events.keys is not None:
             return events.keys[group.by]
@@ -131,7 +137,7 @@ def read_log(
 def encode_history(
     tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None = None
 ) -> EncodedHistory:
-    """Encode what the records of a history say themselves; see :func:`read_log`.
+    """Encode the records of a history without what depends on the past; see :func:`read_log`.
 
     With :func:`derive` apart, the tables can be let go before more is made of them.
     """
@@ -158,12 +164,12 @@ def encode_history(
 
 
 def derive(log: EncodedHistory, plan: Plan) -> EncodedHistory:
-    """Add what events take from the past: measures of crossings, and hits passed along links."""
+    """Add measures that depend on the past: those of crossings, and hits passed along links."""
     crossings, inspections = log.streams[CROSSINGS.name], log.streams[INSPECTIONS.name]
     measures = {name: narrowest(found, WHOLE) for name, found in crossings.measures.items()}
     for name in plan.derived:
         seen = CROSSINGS.derived[name]
-        found = seen_before(log.keys[plan.column[seen.by, seen.by]], log.known_at, seen)
+        found = mark_sightings(log.keys[plan.column[seen.by, seen.by]], log.known_at, seen)
         measures[name] = narrowest(found, WHOLE)
     streams = {
         CROSSINGS.name: replace(crossings, measures=Measures(measures)),
@@ -208,7 +214,7 @@ def _passed_hits(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) ->
         return found
 
     parts = [
-        passed_on(column(link.via), column(link.to), known_at, hit_row=row, hit_at=at)
+        pass_hits_on(column(link.via), column(link.to), known_at, hit_row=row, hit_at=at)
         for link in plan.links
     ]
     way, hit, other = stack_hits(parts, at)
@@ -223,7 +229,17 @@ def _passed_hits(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) ->
 
 
 def ints(column: Any) -> Ints:
-    """Return an int64 column without nulls as an array."""
+    """Return a column as an array.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray of n int64
+        Without nulls.
+
+    Returns
+    -------
+    int64 array of shape (n,)
+    """
     return np.asarray(column.to_numpy(), np.int64)
 
 

@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportSummary:
     """Result of an export: sizes and the definitions that it used.
 
     Attributes
@@ -57,7 +57,7 @@ def export(
     *,
     since: int | None = None,
     progress: Progress | None = None,
-) -> Exported:
+) -> ExportSummary:
     """Compute the matrix of a history and write it.
 
     Parameters
@@ -78,7 +78,7 @@ def export(
 
     Returns
     -------
-    Exported
+    ExportSummary
     """
     say = progress or (lambda _stage, _done, _of: None)
     tables = read()
@@ -105,7 +105,7 @@ def export(
                 scratch.seek(4 * (place * rows + part.start))
                 scratch.write(column.data)
         write(_months(log, plan, scratch, first), plan, out, about)
-    return Exported(rows, width, plan.digest, synthetic, size, 4 * rows * width)
+    return ExportSummary(rows, width, plan.digest, synthetic, size, 4 * rows * width)
 
 
 def _give_back() -> None:

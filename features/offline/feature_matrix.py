@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from features.catalogue.encoder import FACTS
 from features.catalogue.plan import Group, Plan, Rows
 from features.catalogue.spec import EVER, Fact, Feature, Floats, Read
-from features.catalogue.transforms import FeatureBatch, Item, together
+from features.catalogue.transforms import FeatureBatch, Item, batch_features
 from features.offline.encoded_history import EncodedHistory, Events
 from features.offline.kernel import group_reads
 
@@ -48,7 +48,7 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class LastFact:
     """A fact of the last event of each crossing, looked up on demand.
 
     Many reads of one group share the places of the last events, four bytes a crossing.
@@ -65,7 +65,7 @@ class Carried:
         return _last(self.log, self.events, self.last[rows], self.fact)
 
 
-Column = Floats | Carried
+Column = Floats | LastFact
 """One read of shape (n,), indexed by a slice of rows."""
 Kernel = Callable[..., Ints]
 """Computes the reads of one group; see :func:`features.offline.kernel.group_reads`."""
@@ -93,7 +93,21 @@ def reads(log: EncodedHistory, plan: Plan, kernel: Kernel = group_reads) -> dict
 def batches(
     log: EncodedHistory, plan: Plan, kernel: Kernel = group_reads, *, first: int = 0
 ) -> Iterator[dict[Read, Column]]:
-    """Yield the reads of :func:`reads` a few at a time, for the rows from ``first`` on."""
+    """Yield the reads of :func:`reads` a few at a time.
+
+    Parameters
+    ----------
+    log : EncodedHistory of n crossings
+    plan : Plan
+    kernel : Kernel, default=the numba kernel
+    first : int, default=0
+        The row from which on crossings are cut; events of all rows count.
+
+    Yields
+    ------
+    dict of Read to float64 column of shape (n - first,)
+        Strictly before each crossing's ``as_of``; NaN where the entity is not known.
+    """
     for group in plan.groups:
         wanted = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
         for of in sorted({read.of for read in wanted}):
@@ -118,7 +132,7 @@ def _group_reads(
     measures = sorted({read.measure for read in sums})
     windows = sorted({read.window for read in sums}) or [EVER]
     found = kernel(
-        log.counted_under(plan, group),
+        log.event_keys(plan, group),
         events.known_at,
         _amounts(events, measures),
         query[order],
@@ -135,7 +149,7 @@ def _group_reads(
         last[query == 0] = -1
     for read in wanted:
         if read.is_last:
-            out[read] = Carried(log, events, last, read.measure)
+            out[read] = LastFact(log, events, last, read.measure)
             continue
         values = _as_floats(found[sums.index(read)], order)
         values[query == 0] = np.nan
@@ -201,7 +215,7 @@ def matrix(
     Returns
     -------
     Matrix
-        One row a crossing, cut at its own ``as_of``.
+        float32 values of shape (n, n_features): one row a crossing, cut at its own ``as_of``.
     """
     values = np.empty((len(log), len(plan.names)), np.float32)
     found = batches(log, plan) if engine is None else [engine(log, plan)]
@@ -245,7 +259,7 @@ def finish_features(
     for batch in chain([{}], found):
         held |= batch
         ready = [place for place in waits if reads[place] <= held.keys()]
-        for features in together({place: waits.pop(place) for place in ready}):
+        for features in batch_features({place: waits.pop(place) for place in ready}):
             yield from _finish_rows(log, features, held, first)
         wanted = set().union(*(reads[place] for place in waits))
         # Reads still needed get memory of their own, so that the rest of the group is freed.
@@ -256,7 +270,7 @@ def finish_features(
 
 
 def _single_column(column: Column) -> Column:
-    is_part = not isinstance(column, Carried) and column.base is not None
+    is_part = not isinstance(column, LastFact) and column.base is not None
     return column[:].copy() if is_part else column
 
 
@@ -269,7 +283,7 @@ def _finish_rows(
 ) -> Iterator[tuple[tuple[int, ...], slice, Rows]]:
     n = len(log) - first
 
-    def filled(items: Sequence[Item], rows: slice) -> Floats:
+    def fill_rows(items: Sequence[Item], rows: slice) -> Floats:
         out = np.empty((len(items), rows.stop - rows.start))
         for item, row in zip(items, out, strict=True):
             within = slice(first + rows.start, first + rows.stop)
@@ -279,8 +293,8 @@ def _finish_rows(
     items, shape = tuple(chain.from_iterable(features.own)), (-1, len(features.places))
     for begin in range(0, n, _ROWS_AT_ONCE):
         rows = slice(begin, min(begin + _ROWS_AT_ONCE, n))
-        own = filled(items, rows).reshape(*shape, rows.stop - begin)
-        made = features.finish(own, filled(features.common, rows))
+        own = fill_rows(items, rows).reshape(*shape, rows.stop - begin)
+        made = features.finish(own, fill_rows(features.common, rows))
         yield features.places, rows, made.astype(np.float32)
 
 

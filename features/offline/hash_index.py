@@ -14,9 +14,23 @@ Places = NDArray[np.uint32]
 
 @compile_kernel
 def number_entities(keys: Ints, code: Places, slots: Ints) -> tuple[Ints, int]:
-    """Number entities from 1 on as they appear; nobody is 0. Return the table and the next number.
+    """Number entities from 1 on, in the order in which they appear.
 
-    The table is the last part's, which was as large as it had to be.
+    Parameters
+    ----------
+    keys : int64 array of shape (n,)
+        63-bit keys, 0 where no entity is known.
+    code : uint32 array of shape (at least n,)
+        Gets the number of each row, 0 where no entity is known.
+    slots : int64 array of shape (2^b, 2)
+        Table of keys and numbers, overwritten; the part before left it large enough in most cases.
+
+    Returns
+    -------
+    slots : int64 array of shape (2^c, 2)
+        The table, larger where it had to grow.
+    count : int
+        The next number.
     """
     slots[:] = 0
     at, count = 0, 1
@@ -52,7 +66,17 @@ def _number(keys: Ints, code: Places, at: int, slots: Ints, count: int) -> tuple
 
 @compile_kernel
 def look_up_numbers(asked: Ints, code: Places, slots: Ints) -> None:
-    """Look up the numbers of entities; 0 for nobody, and for whom the table does not know."""
+    """Look up the numbers of entities.
+
+    Parameters
+    ----------
+    asked : int64 array of shape (n,)
+        63-bit keys, 0 where no entity is known.
+    code : uint32 array of shape (at least n,)
+        Gets the number of each row, 0 where the key is 0 or not in the table.
+    slots : int64 array of shape (2^b, 2)
+        From :func:`number_entities`.
+    """
     for i in range(len(asked)):
         code[i] = slots[_slot(slots, asked[i]), 1] if asked[i] != 0 else 0
 

@@ -15,9 +15,16 @@ buffer that is returned. Pointers take four bytes: enough for 2^32 events.
 import numpy as np
 
 from features.offline.hash_index import Places, look_up_numbers, number_entities
-from features.offline.radix_partition import Ints, compile_kernel, count_up, dealt, lay, put_back
+from features.offline.radix_partition import (
+    Ints,
+    compile_kernel,
+    count_up,
+    lay,
+    partition_rows,
+    put_back,
+)
 
-DEALT_FROM = 1 << 18
+PARTITION_FROM = 1 << 18
 """Fewer events than this fit into a processor's cache without partition."""
 PART_ROWS = 1 << 16
 """Approximate largest number of events of a part."""
@@ -79,9 +86,9 @@ def group_reads(
     # A stream that queries itself, as the crossings do, is partitioned and sorted once.
     itself = _is_same(event_key, query_key) and _is_same(event_time, query_time)
     made, size = len(read_amount) + int(last), max(len(event_key), len(query_key))
-    if size >= DEALT_FROM:
+    if size >= PARTITION_FROM:
         bits = max((size // PART_ROWS).bit_length(), 1)
-        return _read_dealt(events, queries, asks, made, itself=itself, bits=bits)
+        return _read_partitioned(events, queries, asks, made, itself=itself, bits=bits)
     out = np.empty((made, len(query_key)), np.int64)
     ends = np.array([0, len(event_key)]), np.array([0, len(query_key)])
     _read_parts(
@@ -94,17 +101,18 @@ def _is_same(one: Ints, other: Ints) -> bool:
     return one is other or np.array_equal(one, other)
 
 
-def _read_dealt(
+def _read_partitioned(
     events: Given, queries: Queries, asks: Asks, made: int, *, itself: bool, bits: int
 ) -> Ints:
     """Partition rows, compute the reads, and put them back into the order of queries."""
     keys, times, amounts, added = events
     # The first row is free, so that each column moves up by one as it is put back.
     out = np.empty((max(1 + made, _AMOUNTS + len(added)), len(queries[0])), np.int64)
-    asked = dealt(queries[0], bits)
+    asked = partition_rows(queries[0], bits)
     laid, own = out, asked
     if not itself:
-        own, laid = dealt(keys, bits), np.empty((_AMOUNTS + len(added), len(keys)), np.int64)
+        own = partition_rows(keys, bits)
+        laid = np.empty((_AMOUNTS + len(added), len(keys)), np.int64)
         lay(queries[0], asked, out[_KEYS])
         lay(queries[1], asked, out[_TIMES])
     if asks[-1]:

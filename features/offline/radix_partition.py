@@ -15,9 +15,9 @@ Ints = NDArray[np.int64]
 BLOCK_ROWS = 1 << 16
 """Rows sorted at one time: the range of a uint16."""
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Fibonacci hashing
-Dealt = tuple[NDArray[np.uint16], Ints, Ints, int]
-"""Where each row goes within its block, how many rows of each block go to each part (n_blocks,
-n_parts), where each part begins, and the rows of a block."""
+Partition = tuple[NDArray[np.uint16], Ints, Ints, int]
+"""Place of each row within its block (n,), rows of each block by part (n_blocks, n_parts), begin of
+each part (n_parts + 1,), and rows of a block."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -26,8 +26,8 @@ def compile_kernel(function: F) -> F:
     return cast("F", njit(cache=True)(function))
 
 
-def dealt(keys: Ints, bits: int) -> Dealt:
-    """Deal rows into parts by their keys.
+def partition_rows(keys: Ints, bits: int) -> Partition:
+    """Partition rows by key.
 
     Parameters
     ----------
@@ -37,17 +37,17 @@ def dealt(keys: Ints, bits: int) -> Dealt:
 
     Returns
     -------
-    Dealt
+    Partition
         What :func:`lay` and :func:`put_back` need; two bytes a row.
     """
     local = np.empty(len(keys), np.uint16)
     counts = np.zeros((-(-len(keys) // BLOCK_ROWS), 1 << bits), np.int64)
-    _deal(keys, bits, local, counts, BLOCK_ROWS)
+    _partition(keys, bits, local, counts, BLOCK_ROWS)
     return local, counts, np.append(0, counts.sum(axis=0).cumsum()), BLOCK_ROWS
 
 
 @compile_kernel
-def _deal(keys: Ints, bits: int, local: NDArray[np.uint16], counts: Ints, size: int) -> None:
+def _partition(keys: Ints, bits: int, local: NDArray[np.uint16], counts: Ints, size: int) -> None:
     shift, at = np.uint64(64 - bits), np.empty(counts.shape[1], np.int64)
     for block, own in enumerate(counts):
         rows = range(block * size, min((block + 1) * size, len(keys)))
@@ -62,8 +62,16 @@ def _deal(keys: Ints, bits: int, local: NDArray[np.uint16], counts: Ints, size: 
 
 
 @compile_kernel
-def lay(values: Ints, how: Dealt, laid: Ints) -> None:
-    """Lay a column out part by part, in each in the order of rows."""
+def lay(values: Ints, how: Partition, laid: Ints) -> None:
+    """Copy a column into the order of parts, stable within each part.
+
+    Parameters
+    ----------
+    values : int64 array of shape (n,)
+    how : Partition
+    laid : int64 array of shape (n,)
+        Gets the values; must not overlap ``values``.
+    """
     local, counts, bounds, size = how
     at, sorted_ = bounds[:-1].copy(), np.empty(size, np.int64)
     for block in range(len(counts)):
@@ -77,8 +85,17 @@ def lay(values: Ints, how: Dealt, laid: Ints) -> None:
 
 
 @compile_kernel
-def put_back(laid: Ints, how: Dealt, values: Ints) -> None:
-    """Undo :func:`lay`."""
+def put_back(laid: Ints, how: Partition, values: Ints) -> None:
+    """Copy a column from the order of parts back into the order of rows: undoes :func:`lay`.
+
+    Parameters
+    ----------
+    laid : int64 array of shape (n,)
+        In the order of parts.
+    how : Partition
+    values : int64 array of shape (n,)
+        Gets the values; must not overlap ``laid``.
+    """
     local, counts, bounds, size = how
     at, sorted_ = bounds[:-1].copy(), np.empty(size, np.int64)
     for block in range(len(counts)):
@@ -93,6 +110,12 @@ def put_back(laid: Ints, how: Dealt, values: Ints) -> None:
 
 @compile_kernel
 def count_up(rows: Ints) -> None:
-    """Fill in 0, 1, 2 and so on, with no array beside."""
+    """Fill in row numbers without a temporary array.
+
+    Parameters
+    ----------
+    rows : int64 array of shape (n,)
+        Gets 0, 1, 2 and so on.
+    """
     for i in range(len(rows)):
         rows[i] = i

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete
 from features.catalogue.encoder import FACTS
 from features.catalogue.event_measures import vehicles
 from features.catalogue.plan import Plan
-from features.history.labels import Look
+from features.history.labels import SearchRow
 from features.offline.derived_measures import first_pairs
 from features.offline.encoded_history import EncodedHistory, Events
 from features.online.counter_store import COUNTERS, copy
@@ -28,16 +28,16 @@ _CHUNK = 20_000
 
 
 def backfill(
-    connection: Connection, log: EncodedHistory, plan: Plan, *, looks: Sequence[Look] = ()
+    connection: Connection, log: EncodedHistory, plan: Plan, *, searches: Sequence[SearchRow] = ()
 ) -> None:
     """Replace counters and passages by those of a history, inside one writer's transaction.
 
-    ``looks`` says where its vehicles were searched.
+    ``searches`` has the places searched in its vehicles.
     """
     connection.execute(delete(COUNTERS))
     connection.execute(delete(PASSAGES))
     for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
-        under = log.counted_under(plan, group)
+        under = log.event_keys(plan, group)
         copy(connection, _rows(log, log.streams[group.stream], under, layout))
     connection.execute(delete(LINKS))
     keep(connection, _yield_links(log, plan))
@@ -47,14 +47,16 @@ def backfill(
         connection.execute(PASSAGES.insert(), list(_passages(log, keys, label, begin=begin)))
     forget(connection)
     counter = PlaceCounter(plan)
-    for begin in range(0, len(looks), AT_ONCE):
-        counter.count(connection, list(_yield_searches(log, keys, looks[begin : begin + AT_ONCE])))
+    for begin in range(0, len(searches), AT_ONCE):
+        counter.count(
+            connection, list(_yield_searches(log, keys, searches[begin : begin + AT_ONCE]))
+        )
 
 
 def _yield_searches(
-    log: EncodedHistory, keys: Ints, looks: Sequence[Look]
+    log: EncodedHistory, keys: Ints, searches: Sequence[SearchRow]
 ) -> Iterator[SearchReport]:
-    for _, row, searched, found in looks:
+    for _, row, searched, found in searches:
         (vehicle,) = vehicles(log.facts, slice(row, row + 1))
         name = str(log.crossing_id[row])
         yield SearchReport(name, vehicle, keys[:, row].tolist(), searched, found)

@@ -24,7 +24,7 @@ from engine.journal.entries import Draft, Entry
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log, records
-from features.history.labels import act_minutes, looks
+from features.history.labels import act_minutes, read_searches
 from features.history.tables import Tables
 from features.offline.encoded_history import read_log
 from features.online import loaded_reports
@@ -83,7 +83,7 @@ class Recount:
         try:
             tables = self._tables(None)
             log = read_log(tables, self.plan)
-            backfill(connection, log, self.plan, looks=looks(tables))
+            backfill(connection, log, self.plan, searches=read_searches(tables))
         except UNREADABLE:
             self.is_readable = False
             return self.fill(connection)

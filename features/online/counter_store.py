@@ -96,7 +96,7 @@ class CounterReader:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._layouts = layouts(plan)
-        self._lookups = self._wanted()
+        self._lookups = self._list_lookups()
         starts: dict[tuple[Group, tuple[str, ...], int], int] = {}
         at = 0
         for group, of, window in self._lookups:
@@ -119,7 +119,7 @@ class CounterReader:
         ]
         self._place(starts)
 
-    def _wanted(self) -> list[tuple[Group, tuple[str, ...], int]]:
+    def _list_lookups(self) -> list[tuple[Group, tuple[str, ...], int]]:
         # The states of a crossing's own counters are read too, so that the append need not.
         wanted = {(g, g.by, EVER) for g in self._plan.groups if g.stream == CROSSINGS.name}
         for read in self._plan.reads:
@@ -166,12 +166,25 @@ class CounterReader:
         float64 array of shape (n, n_reads)
             Exact integers, NaN where the entity looked up is not known.
         """
-        return self.looked_up(connection, keys, as_of)[0]
+        return self.read_with_states(connection, keys, as_of)[0]
 
-    def looked_up(
+    def read_with_states(
         self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
     ) -> tuple[Floats, list[dict[Counter, bytes]]]:
-        """Compute the same, and return where the counters stood that each crossing adds to."""
+        """Compute every read of the plan, and return the states of the crossings' own counters.
+
+        Parameters
+        ----------
+        connection, keys, as_of
+            As in :meth:`read`.
+
+        Returns
+        -------
+        reads : float64 array of shape (n, n_reads)
+            As from :meth:`read`.
+        states : list of n dict
+            Packed state before the cut of each counter that the crossing will add to.
+        """
         states = self._empties * len(keys)
         ask = self._of_one if len(keys) == 1 else self._of_many
         places, found = ask(connection, keys, as_of)

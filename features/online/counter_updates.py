@@ -79,7 +79,15 @@ class StreamGroups:
         return self._known_at_places[layout.number]
 
     def add(self, row: Ints, event: CountedEvent) -> None:
-        """Add one event to a row of states."""
+        """Add one event to a row of states, in place.
+
+        Parameters
+        ----------
+        row : int64 array of shape (n_places,)
+            From :meth:`CounterState.row`; carried facts are float64 in the same bytes.
+        event : CountedEvent
+            Amounts in the scale of the stream's measures.
+        """
         row[self._sums] += event.amounts[self._amounts]
         floats = row.view(np.float64)
         floats[self._known_at] = event.known_at
@@ -102,7 +110,13 @@ class CounterState:
         self._rows: dict[tuple[int, int, int], bytes] = {}
 
     def row(self, groups: StreamGroups, places: Sequence[Place]) -> Ints:
-        """Return the states of some places, side by side: int64, float64 where carried."""
+        """Return the states of the groups of one event as one row.
+
+        Returns
+        -------
+        int64 array of shape (n_places,)
+            A writable copy; carried facts are float64 in the same bytes, NaN where none was.
+        """
         row = bytearray(groups.empty)
         for counter, part in places:
             if state := self._states[counter]:
@@ -110,7 +124,16 @@ class CounterState:
         return np.frombuffer(row, "<i8")
 
     def keep(self, places: Sequence[Place], known_at: int, row: Ints) -> None:
-        """Keep what a row has become with an event known then."""
+        """Keep a row as the states after an event.
+
+        Parameters
+        ----------
+        places : sequence of Place
+            The groups that the event counts in.
+        known_at : int
+            UTC microseconds at which the event became known.
+        row : int64 array of shape (n_places,)
+        """
         packed = row.tobytes()
         for counter, part in places:
             self._states[counter] = self._rows[*counter, known_at] = packed[part]

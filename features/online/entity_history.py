@@ -94,7 +94,7 @@ class EntityHistoryReader:
         """Return the key of a combination of entities among a crossing's keys, 0 if not known."""
         return keys[self.plan.column[by, by]]
 
-    def counted(self, connection: Connection, asked: Sequence[Asked]) -> list[dict[str, int]]:
+    def read_sums(self, connection: Connection, asked: Sequence[Asked]) -> list[dict[str, int]]:
         """Return the sums of some entities before some cuts, in one statement.
 
         Parameters
@@ -137,7 +137,7 @@ class EntityHistoryReader:
         cuts = [as_of - back * WEEK for back in range(WEEKS, -1, -1)]
         known = [(whose, key) for whose in WHOSE if (key := self.key(keys, whose))]
         asked = [(Group(CROSSINGS.name, (who,)), key, cut) for who, key in known for cut in cuts]
-        counts = [sums["n"] for sums in self.counted(connection, asked)]
+        counts = [sums["n"] for sums in self.read_sums(connection, asked)]
         found = []
         for place, (whose, key) in enumerate(known):
             own = counts[place * len(cuts) : (place + 1) * len(cuts)]
@@ -155,18 +155,18 @@ class EntityHistoryReader:
             if stream in self.streams[whose]
         ]
         cuts = (since, until)
-        ends = self.counted(connection, [(group, key, cut) for group in groups for cut in cuts])
+        ends = self.read_sums(connection, [(group, key, cut) for group in groups for cut in cuts])
         totals: dict[Kind, int] = {}
         events: list[EntityEvent] = []
         for place, group in enumerate(groups):
             before, after = ends[2 * place : 2 * place + 2]
             for kind, count in _yield_events(group.stream, before, after):
                 totals[kind] = totals.get(kind, 0) + count
-            events += self._listed(connection, group, key, since=since, until=until)
+            events += self._yield_last(connection, group, key, since=since, until=until)
         events.sort(key=lambda one: one.known_at, reverse=True)
         return totals, tuple(events[:MOST_EVENTS])
 
-    def _listed(
+    def _yield_last(
         self, connection: Connection, group: Group, key: int, *, since: int, until: int
     ) -> Iterator[EntityEvent]:
         """Yield the last events of a group; each row less the one before it is one event."""

@@ -22,7 +22,7 @@ from engine.storage.home import Home
 from engine.targeting.find_confirmation import FIND_CONFIRMED, SEIZURE
 from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log, records
-from features.history.labels import Look, act_minutes, looks
+from features.history.labels import SearchRow, act_minutes, read_searches
 from features.history.tables import Tables
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.online import loaded_reports
@@ -70,18 +70,18 @@ def open_epoch(
     log = read_log(tables, plan)
     report("filling the counters")
     features = OnlineFeatures(plan, tables.network)
-    opening = _Opening(
+    start = _EpochStart(
         log,
         plan,
         features,
         epoch=tables.digest,
         upto=upto,
         taught=act_minutes(tables),
-        looks=looks(tables),
+        searches=read_searches(tables),
         names=report_names(tables),
     )
     body = {"epoch": tables.digest, "definitions": plan.digest, "upto": upto, **about}
-    return Journal(store, [opening]).append([Draft(HISTORY, tables.digest, "", body)])[0]
+    return Journal(store, [start]).append([Draft(HISTORY, tables.digest, "", body)])[0]
 
 
 def report_names(tables: Tables) -> list[str]:
@@ -90,7 +90,7 @@ def report_names(tables: Tables) -> list[str]:
     return [*acts, *map(seizure_name, tables.seizures["seizure_id"].to_pylist())]
 
 
-class _Opening:
+class _EpochStart:
     """Replaces the counters in the transaction that records the load."""
 
     def __init__(
@@ -102,20 +102,20 @@ class _Opening:
         epoch: str,
         upto: int,
         taught: Sequence[Taught],
-        looks: Sequence[Look],
+        searches: Sequence[SearchRow],
         names: Sequence[str],
     ) -> None:
         self._log, self._plan, self._features = log, plan, features
         self._epoch, self._upto = epoch, upto
-        self._taught, self._looks, self._names = taught, looks, names
+        self._taught, self._searches, self._names = taught, searches, names
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Fill the counters from the log, then count what was recorded after it was read."""
-        backfill(connection, self._log, self._plan, looks=self._looks)
+        backfill(connection, self._log, self._plan, searches=self._searches)
         taught_anew(connection, self._taught)
         loaded_reports.keep(connection, self._names)
         late = list(records(connection, after=self._upto))
-        CounterProjection(self._plan).apply(connection, [self._counted(record) for record in late])
+        CounterProjection(self._plan).apply(connection, [self._as_draft(record) for record in late])
         for _, _, kind, body in late:
             if kind == "inspection":
                 teach(connection, lesson_of(body))
@@ -123,7 +123,7 @@ class _Opening:
         row = {"one": 1, "epoch": self._epoch, "definitions": self._plan.digest}
         connection.execute(insert(EPOCH), row)
 
-    def _counted(self, record: Recorded) -> tuple[Entry, Draft]:
+    def _as_draft(self, record: Recorded) -> tuple[Entry, Draft]:
         seq, known_at, kind, body = record
         entry = Entry("", seq, known_at, kind, "", "", b"", b"")
         return entry, Draft(kind, "", "", {}, extra=self._event(kind, body))

@@ -60,14 +60,14 @@ class CoOccurrence:
     crossings: int
 
 
-def ties(
-    looking: EntityHistoryReader, connection: Connection, keys: Sequence[int], *, as_of: int
+def read_link_groups(
+    reader: EntityHistoryReader, connection: Connection, keys: Sequence[int], *, as_of: int
 ) -> list[LinkGroup]:
     """Return the entities linked to those of a crossing.
 
     Parameters
     ----------
-    looking : EntityHistoryReader
+    reader : EntityHistoryReader
     connection : Connection
         Holds one snapshot.
     keys : sequence of int of shape (n_lookups,)
@@ -81,31 +81,31 @@ def ties(
         Links whose ``via`` is not known are absent.
     """
     found = []
-    for way in ways(looking.plan):
+    for way in ways(reader.plan):
         if not keys[way.via]:
             continue
         others = _follow_link(connection, way, keys, as_of=as_of)
-        fellows = _fellows(looking, connection, way, others, as_of=as_of)
+        fellows = _fellows(reader, connection, way, others, as_of=as_of)
         passed = 0
         if keys[way.to]:
             asked = [(Group(PASSED.name, (way.link.to,)), keys[way.to], as_of)]
-            passed = looking.counted(connection, asked)[0][way.link.measure]
+            passed = reader.read_sums(connection, asked)[0][way.link.measure]
         link, many = way.link, len(others) == FAN_OUT
         found.append(LinkGroup(link.via, link.to, len(others), many, passed, fellows[:SHOWN]))
     return found
 
 
-def together(
-    looking: EntityHistoryReader, connection: Connection, keys: Sequence[int], *, as_of: int
+def count_co_occurrences(
+    reader: EntityHistoryReader, connection: Connection, keys: Sequence[int], *, as_of: int
 ) -> list[CoOccurrence]:
     """Return how often pairs of a crossing's entities had crossed together; unknown pairs absent.
 
-    ``keys`` and ``as_of`` are those of :func:`ties`.
+    ``keys`` and ``as_of`` are those of :func:`read_link_groups`.
     """
-    pairs = sorted({way.link.pair for way in ways(looking.plan)})
-    known = [pair for pair in pairs if looking.key(keys, *pair)]
-    asked = [(Group(CROSSINGS.name, pair), looking.key(keys, *pair), as_of) for pair in known]
-    counts = looking.counted(connection, asked)
+    pairs = sorted({way.link.pair for way in ways(reader.plan)})
+    known = [pair for pair in pairs if reader.key(keys, *pair)]
+    asked = [(Group(CROSSINGS.name, pair), reader.key(keys, *pair), as_of) for pair in known]
+    counts = reader.read_sums(connection, asked)
     return [
         CoOccurrence(one, other, sums["n"])
         for (one, other), sums in zip(known, counts, strict=True)
@@ -128,7 +128,7 @@ def _follow_link(
 
 
 def _fellows(
-    looking: EntityHistoryReader,
+    reader: EntityHistoryReader,
     connection: Connection,
     way: LinkLookup,
     others: Sequence[tuple[int, int]],
@@ -140,7 +140,7 @@ def _fellows(
         for key, _ in others
         for stream in (CROSSINGS.name, INSPECTIONS.name)
     ]
-    sums = looking.counted(connection, asked)
+    sums = reader.read_sums(connection, asked)
     made = [
         LinkedEntity(key, since, sums[2 * at]["n"], sums[2 * at + 1]["n"], sums[2 * at + 1]["hit"])
         for at, (key, since) in enumerate(others)

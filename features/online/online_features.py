@@ -83,7 +83,7 @@ class OnlineFeatures:
         keys = [self._plan.keys(entities) for entities, _ in encoded]
         facts = np.array([self._plan.fact_row(known) for _, known in encoded], np.float64)
         cuts = np.array(as_of, np.float64)[:, None]
-        reads, stood = self._reader.looked_up(connection, keys, as_of)
+        reads, stood = self._reader.read_with_states(connection, keys, as_of)
         values = self._plan.finish(np.concatenate((facts, cuts, reads), axis=1))
         events = tuple(
             replace(_event(arrival.crossing, entities, own, row), cut=cut, stood=known)

@@ -62,7 +62,7 @@ class CounterProjection:
         self._count(connection, counted, stood=_stood(entries))
         hits = [c for c in counted if c.stream == INSPECTIONS.name and c.amounts[_HIT]]
         if hits and self._ways:
-            self._count(connection, list(self._passed(connection, hits)), stood={})
+            self._count(connection, list(self._yield_passed_hits(connection, hits)), stood={})
         _keep(connection, known)
         self._searched.count(
             connection, list(_yield_searches(known, [event for _, event in events]))
@@ -136,7 +136,7 @@ class CounterProjection:
             if keys[way.pair] and last != last
         ]
 
-    def _passed(
+    def _yield_passed_hits(
         self, connection: Connection, hits: Sequence[CountedEvent]
     ) -> Iterator[CountedEvent]:
         """Yield each hit again for every entity that it is passed on to."""

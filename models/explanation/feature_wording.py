@@ -152,7 +152,7 @@ def _scaled_wording(feature: Feature) -> Wording | None:
         via = noun(read.measure.removeprefix("via_"))
         text = f"hits passed on to {whom} through its {via} {within}: {{}}"
     elif read.measure in derived:
-        were = _sentence(derived[read.measure].said)
+        were = _sentence(derived[read.measure].meaning)
         text = f"crossings of {whom} {within} that were {were}: {{}}"
     elif read.stream == "inspections" and read.measure in _RESULTS:
         text = f"{_RESULTS[read.measure]} in inspections of {whom} {within}: {{}}"
@@ -200,7 +200,7 @@ def _ratio(feature: Feature) -> Wording | None:
         text = f"{{}} of {crossings} were {how} this {_list_names(rest)}"
         return Wording(text, "share", unknown=unknown)
     if part.measure in derived:
-        were = _sentence(derived[part.measure].said)
+        were = _sentence(derived[part.measure].meaning)
         return Wording(f"{{}} of {crossings} were {were}", "share", unknown=unknown)
     if part.measure == "weighed_kg":
         never = f"{whom} was not weighed {within}"

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from engine.domain.time_units import DAY
 from features.catalogue.event_streams import CROSSINGS, INSPECTIONS, PASSED
 from features.catalogue.plan import Group, Plan
-from features.catalogue.spec import EVER, FAN_OUT, Link, Read, Seen, window_name
+from features.catalogue.spec import EVER, FAN_OUT, Link, PriorSighting, Read, window_name
 from features.offline.sql.relations import key_column, read_column
 
 
@@ -283,7 +283,7 @@ def _seen_columns(measures: Sequence[str]) -> str:
     )
 
 
-def _before(seen: Seen) -> str:
+def _before(seen: PriorSighting) -> str:
     """When the combination was last seen; crossings without one do not meet in one partition."""
     key = key_column(seen.by, seen.by)
     reach = "UNBOUNDED" if seen.window >= EVER else str(seen.window)
@@ -293,7 +293,7 @@ def _before(seen: Seen) -> str:
     )
 
 
-def _seen_flag(measure: str, seen: Seen) -> str:
+def _seen_flag(measure: str, seen: PriorSighting) -> str:
     asked = "IS NOT NULL" if seen.wanted else "IS NULL"
     key = key_column(seen.by, seen.by)
     return f"CASE WHEN {key} <> 0 AND before_{measure} {asked} THEN 1 ELSE 0 END"

@@ -17,7 +17,7 @@ from features.online.entity_history import (
     EntityHistoryReader,
     passages,
 )
-from features.online.linked_entities import SHOWN, ties, together
+from features.online.linked_entities import SHOWN, count_co_occurrences, read_link_groups
 from tests.store.features.online.record_batches import batches, steps
 from tests.store.features.online.replay import PLAN, Replay
 from tests.support.random_histories import NETWORK, history
@@ -48,8 +48,8 @@ def looked(found: Replay, cut: int) -> list[Any]:
             entities, _ = encode(crossing, papers, NETWORK)
             keys, plate = PLAN.keys(entities), entities["plate"]
             values.append(LOOKING.past(connection, keys, as_of=cut))
-            values.append(ties(LOOKING, connection, keys, as_of=cut))
-            values.append(together(LOOKING, connection, keys, as_of=cut))
+            values.append(read_link_groups(LOOKING, connection, keys, as_of=cut))
+            values.append(count_co_occurrences(LOOKING, connection, keys, as_of=cut))
             if plate is not None:
                 values.append(passages(connection, key("plate", plate), as_of=cut))
     return values

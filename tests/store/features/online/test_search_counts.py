@@ -12,7 +12,7 @@ from sqlalchemy import select
 from engine.domain.records import PLACES
 from engine.search_orders.search_order import AGAIN, count_places
 from engine.storage.database import Store
-from features.history.labels import looks
+from features.history.labels import read_searches
 from features.offline.encoded_history import read_log
 from features.online import search_counts
 from features.online.backfill import backfill
@@ -75,7 +75,7 @@ def until(found: History, time: int) -> History:
 def load(store: Store, found: History) -> None:
     made = tables(found)
     with store.write() as connection:
-        backfill(connection, read_log(made, PLAN), PLAN, looks=looks(made))
+        backfill(connection, read_log(made, PLAN), PLAN, searches=read_searches(made))
 
 
 def online_and_loaded(store: Store, *, from_half: bool = False) -> tuple[Kept, Kept]:

@@ -16,7 +16,7 @@ from features.catalogue.encoder import ENTITIES, FACTS, encode
 from features.catalogue.event_streams import CROSSINGS, INSPECTIONS
 from features.catalogue.plan import Plan
 from features.catalogue.reference_page import markdown
-from features.catalogue.spec import count, declared, total
+from features.catalogue.spec import count, own_fact, total
 from features.offline.encoded_history import read_log
 from tests.support.random_histories import history, tables
 
@@ -40,13 +40,13 @@ def test_nothing_about_a_person_is_an_entity_or_a_fact() -> None:
 
 def test_a_name_is_taken_once() -> None:
     with pytest.raises(ValueError, match="declared twice"):
-        feature("timing", "hour", declared("hour", "hour", "again"))
+        feature("timing", "hour", own_fact("hour", "hour", "again"))
 
 
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        (declared("nothing", "", ""), "no fact"),
+        (own_fact("nothing", "", ""), "no fact"),
         (count(replace(CROSSINGS, name="rumours"), "plate", 30), "no stream"),
         (total(replace(INSPECTIONS, measures={"kg": ("x", 1)}), "kg", "plate", 30), "no 'kg'"),
         (count(CROSSINGS, "plate", 0), "over 0 us"),

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.catalogue.spec import EVER, FAN_OUT, Seen
-from features.offline.derived_measures import passed_on, seen_before
+from features.catalogue.spec import EVER, FAN_OUT, PriorSighting
+from features.offline.derived_measures import mark_sightings, pass_hits_on
 
 small = st.integers(0, 3)
 
@@ -22,7 +22,7 @@ def test_seen_before_is_what_looking_back_gives(
         entity != 0 and any(e == entity and now - window <= t < now for t, e in rows) == wanted
         for now, entity in rows
     ]
-    found = seen_before(key, at, Seen(("plate",), "", window, wanted=wanted))
+    found = mark_sightings(key, at, PriorSighting(("plate",), "", window, wanted=wanted))
     assert found.tolist() == [int(value) for value in expected]
 
 
@@ -30,7 +30,9 @@ def test_a_hit_is_passed_to_those_linked_last() -> None:
     """A carrier with forty consignees: the hit of one reaches the thirty-two linked before it."""
     n = FAN_OUT + 8
     known_at, via, to = np.arange(n), np.full(n, 7), np.arange(100, 100 + n)
-    hit, other = passed_on(via, to, known_at, hit_row=np.array([n - 3]), hit_at=np.array([n - 1]))
+    hit, other = pass_hits_on(
+        via, to, known_at, hit_row=np.array([n - 3]), hit_at=np.array([n - 1])
+    )
     own, linked_as_late_as_the_hit = 100 + n - 3, 100 + n - 1
     assert hit.tolist() == [0] * FAN_OUT
     assert own not in other and linked_as_late_as_the_hit not in other
@@ -39,5 +41,5 @@ def test_a_hit_is_passed_to_those_linked_last() -> None:
 
 def test_a_hit_of_nobody_is_passed_to_nobody() -> None:
     known_at, via, to = np.arange(3), np.array([0, 5, 5]), np.array([1, 2, 3])
-    hit, _ = passed_on(via, to, known_at, hit_row=np.array([0]), hit_at=np.array([9]))
+    hit, _ = pass_hits_on(via, to, known_at, hit_row=np.array([0]), hit_at=np.array([9]))
     assert not len(hit)

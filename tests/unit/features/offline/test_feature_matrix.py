@@ -76,7 +76,7 @@ def test_the_kernel_equals_its_twin_on_whatever_it_is_asked(group: tuple[Ints, .
 @given(groups())
 def test_dealt_into_parts_it_equals_its_twin_too(group: tuple[Ints, ...]) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(kernel, "DEALT_FROM", 1)
+        patched.setattr(kernel, "PARTITION_FROM", 1)
         patched.setattr(kernel, "PART_ROWS", 4)
         patched.setattr(radix_partition, "BLOCK_ROWS", 8)
         found, without = group_reads(*group), group_reads(*group, last=False)
