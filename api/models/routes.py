@@ -83,7 +83,7 @@ def model(_caller: TheCaller, runtime: RunningService, version: Version) -> Resp
 
 @router.get("/{version}/report", response_model=dict[str, Any], responses=document_problems(404))
 def report(_caller: TheCaller, runtime: RunningService, version: Version) -> Response:
-    """Return a model's stored report, as docs/models.md describes it."""
+    """Return a model's stored report, as docs/evaluation.md describes it."""
     return answer(ModelReader(runtime).report(version))
 
 

@@ -1,6 +1,7 @@
 """The catalogue as a page for analysts: ``docs/features.md``, made from the declarations."""
 
 from collections.abc import Iterator
+from textwrap import wrap
 
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Feature, Read, window_name
@@ -8,19 +9,27 @@ from features.catalogue.spec import Feature, Read, window_name
 _HEAD = """\
 # Features
 
+Look up what a feature means, its unit, and which counters it reads.
+
 *Made from `features/catalogue/catalogue.py` by `python -m features.catalogue.reference_page`;
-a test fails when it is stale.*
+a test fails when it is out of date.*
 
 A feature is made of facts of the crossing at hand and of as-of reads: the difference of two values
 of a cumulative integer counter, with a strict `<` on the time at which each event became known.
-Nothing that becomes known later can move it. `stream by entities, window` names each read; `of`
-names what is looked up where it is not the crossing's own. Unknown is NaN, never zero.
+Nothing that becomes known later can change it. An unknown value is NaN, never zero.
 
-Nothing about a person is among them. **Proxy** marks a feature that could stand in for a person's
-origin, because goods come from countries as people do: every evaluation reports on the joint effect
-of these.
+No feature describes a person. **Proxy** marks a feature that could stand in for a person's origin,
+because goods come from countries as people do: every evaluation reports their joint effect.
 
 """
+_READS = """\
+## Reads
+
+`stream by entities, window` names each read; `of` names the entity that is looked up where it is
+not the crossing's own. Features that are not listed use the crossing itself.
+
+"""
+_WIDTH = 118
 
 
 def markdown(plan: Plan) -> str:
@@ -30,15 +39,32 @@ def markdown(plan: Plan) -> str:
         families.setdefault(feature.family, []).append(_row(name, feature))
     lines = [f"{len(plan.names)} features in {len(families)} families.", ""]
     for family, rows in families.items():
-        lines += [f"## {family.capitalize()}", "", "| feature | unit | meaning | reads |"]
-        lines += ["|---|---|---|---|", *rows, ""]
-    return _HEAD + "\n".join(lines).rstrip() + "\n"
+        lines += [f"## {family.capitalize()}", "", *rows, ""]
+    return _HEAD + "\n".join(lines) + "\n" + _READS + "\n".join(_read_items(plan)) + "\n"
 
 
 def _row(name: str, feature: Feature) -> str:
     mark = " **proxy**" if feature.proxy else ""
-    reads = "; ".join(_reads(feature)) or "the crossing itself"
-    return f"| `{name}` | {feature.unit} | {feature.meaning}{mark} | {reads} |"
+    return _wrap_item(f"- `{name}` ({feature.unit}): {feature.meaning}{mark}")
+
+
+def _read_items(plan: Plan) -> Iterator[str]:
+    """Yield one list item for each set of reads, with the features that share it."""
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for name, feature in plan.catalogue.items():
+        if reads := tuple(_reads(feature)):
+            shared.setdefault(reads, []).append(f"`{name}`")
+    for reads, names in shared.items():
+        yield _wrap_item(f"- {', '.join(names)}:" + (f" {reads[0]}" if len(reads) == 1 else ""))
+        if len(reads) > 1:
+            yield from (_wrap_item(f"  - {read}") for read in reads)
+
+
+def _wrap_item(item: str) -> str:
+    indent = " " * (item.index("-") + 2)
+    return "\n".join(
+        wrap(item, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    )
 
 
 def _reads(feature: Feature) -> Iterator[str]:

@@ -49,7 +49,7 @@ def report(
     earlier: Dataset | None = None,
     sent: ReferralState | None = None,
 ) -> dict[str, Any]:
-    """Judge scores of a test period; the keys are described in ``docs/models.md``.
+    """Judge scores of a test period; the keys are described in ``docs/evaluation.md``.
 
     Parameters
     ----------

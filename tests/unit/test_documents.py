@@ -16,6 +16,7 @@ LINK = re.compile(r"\]\(([^)#:\s]+)(?:#([\w-]+))?\)")
 HEAD = re.compile(r"# (\d+)\. (.+)\n\nDate: (\d{4}-\d\d-\d\d)\. Status: (\w+)[.,]")
 ROW = re.compile(r"^\| (\d+) \| \[(.+)\]\((\d{4}-[\w-]+\.md)\) \| (\S+) \| (\w+)", re.MULTILINE)
 STATES = {"proposed", "accepted", "superseded"}
+LONGEST_LINE = 120
 STEP = re.compile(r"^\d+\. `([\w/]+\.py)`: \S", re.MULTILINE)
 PATHS = ("The path of a declaration", "The path of a training run")
 
@@ -100,3 +101,9 @@ def test_a_path_in_a_wrong_order_is_found(title: str) -> None:
     ]
     assert any(unreached(other) for other in swapped[1:])
     assert unreached([path[0], *reversed(path[1:])])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_line_is_too_long(page: Path) -> None:
+    lines = page.read_text("utf-8").splitlines()
+    assert [line for line in lines if len(line) > LONGEST_LINE] == []

@@ -1,4 +1,4 @@
-"""The page on the service names every route, role, problem, setting and data gap."""
+"""The pages on the service name every route, role, problem, setting and data gap."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,9 @@ from engine.explanation.facts import data_gaps
 from tests.service.running_service import arrival
 
 DOCS = Path(__file__).parents[3] / "docs"
-PAGE = (DOCS / "api.md").read_text("utf-8")
+PAGE = "".join(
+    (DOCS / f"{name}.md").read_text("utf-8") for name in ("api", "answers", "problems", "settings")
+)
 ROWS = {line.split("|")[1].strip(): line for line in PAGE.splitlines() if line.startswith("| `")}
 
 
@@ -48,7 +50,7 @@ def test_every_data_gap_is_documented() -> None:
 
 
 def test_every_metric_and_every_name_in_a_log_is_documented() -> None:
-    page = (DOCS / "operations.md").read_text("utf-8")
+    page = (DOCS / "monitoring.md").read_text("utf-8")
     for family in Metrics().registry.collect():
         total = "_total" if family.type == "counter" else ""
         assert re.search(rf"`{family.name}{total}[`{{]", page), family.name
@@ -58,8 +60,10 @@ def test_every_metric_and_every_name_in_a_log_is_documented() -> None:
 
 def test_every_test_that_threats_name_exists() -> None:
     page = (DOCS / "threats.md").read_text("utf-8")
-    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
-    assert len(named) > 20
-    for path, test in named:
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`((?:[:,]\s+`test_\w+`)*)", page)
+    assert len(named) > 50
+    assert all(entry.count("`tests/") for entry in page.split("\nTests:\n")[1:])
+    for path, test, further in named:
         text = (DOCS.parent / path).read_text("utf-8")
-        assert not test or f"def {test}(" in text, (path, test)
+        for name in filter(None, (test, *re.findall(r"`(\w+)`", further))):
+            assert f"def {name}(" in text, (path, name)

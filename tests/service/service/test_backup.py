@@ -155,7 +155,7 @@ def test_a_changed_store_is_not_called_a_good_copy(live: World, tmp_path: Path) 
 def test_a_dump_of_postgresql_verifies_after_its_restore(
     cluster: "Cluster", postgresql_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As docs/operations.md has it: pg_dump, and pg_restore into an empty database."""
+    """As docs/backup.md has it: pg_dump, and pg_restore into an empty database."""
     cluster.empty(postgresql_database)
     monkeypatch.setenv(DATABASE_VARIABLE, postgresql_database)
     home = make_home(tmp_path / "home")
