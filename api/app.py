@@ -8,7 +8,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -46,6 +46,21 @@ from engine.domain.records import Arrival, Record, Seizure
 from engine.queue.reviews import Review
 from engine.shifts.rosters import Roster
 from engine.targeting.reports import ReleaseReason
+
+if TYPE_CHECKING:
+    from api.audit.reads import AuditService
+    from api.confirmations.reads import ConfirmationService
+    from api.decisions.fast_path import FastPathService
+    from api.decisions.page_forms import OutcomeService
+    from api.drift.reads import DriftService
+    from api.http.dependencies import SignInService
+    from api.http.health import HealthService
+    from api.integrity.reads import IntegrityService
+    from api.models.reads import ModelService
+    from api.profiles.proposals import ProposalService
+    from api.queue.page import QueuePageService
+    from api.reports.routes import ReportService
+    from api.shifts.routes import RosterService
 
 BODIES: tuple[type[Record], ...] = (
     Arrival,
@@ -86,6 +101,19 @@ ROUTERS = (
     health.router,
     watchlist_routes.router,
 )
+
+
+if TYPE_CHECKING:
+
+    def list_protocols(
+        one: Runtime,
+    ) -> tuple[
+        AuditService, ConfirmationService, DriftService, FastPathService, HealthService,
+        IntegrityService, ModelService, OutcomeService, ProposalService, QueuePageService,
+        ReportService, RosterService, SignInService,
+    ]:  # fmt: skip
+        """Hold the composed service to the protocol of each consumer, when types are checked."""
+        return one, one, one, one, one, one, one, one, one, one, one, one, one
 
 
 def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:

@@ -4,18 +4,20 @@ import asyncio
 import json
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.audit.reads import draws, list_records, open_record, verify_journal
+from api.audit.reads import AuditService, draws, list_records, open_record, verify_journal
 from api.audit.routes import Before, Kind, Sequence
-from api.http.dependencies import RunningService
+from api.http.dependencies import running_service
 from api.http.guards import check_path
 from api.web.labels import KINDS
 from api.web.page_route import PageRoute
 from api.web.templates_env import page
 from api.web.visitor import TheForm, TheVisitor
 from engine.domain.records import Identifier, PostCode
+
+TheService = Annotated[AuditService, Depends(running_service)]
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -26,14 +28,14 @@ A_PAGE = 50
 @router.get("/journal")
 async def show(
     request: Request,
-    runtime: RunningService,
+    service: TheService,
     visitor: TheVisitor,
     kind: Kind = "",
     before: Before = None,
 ) -> Response:
     """Show records, the newest first, and when the journal was last checked."""
     found = await asyncio.to_thread(
-        list_records, runtime, visitor.caller, kind=kind, before=before, most=A_PAGE
+        list_records, service, visitor.caller, kind=kind, before=before, most=A_PAGE
     )
     return page(
         request,
@@ -49,19 +51,19 @@ async def show(
 
 @router.post("/journal/verifications")
 async def verify(
-    request: Request, runtime: RunningService, visitor: TheVisitor, form: TheForm
+    request: Request, service: TheService, visitor: TheVisitor, form: TheForm
 ) -> Response:
     """Check the journal now."""
-    await asyncio.to_thread(verify_journal, runtime, visitor.caller)
+    await asyncio.to_thread(verify_journal, service, visitor.caller)
     return RedirectResponse("/journal#check", 303)
 
 
 @router.get("/journal/{sequence}")
 async def record(
-    request: Request, runtime: RunningService, visitor: TheVisitor, sequence: Sequence
+    request: Request, service: TheService, visitor: TheVisitor, sequence: Sequence
 ) -> Response:
     """Open one record; who opened it is recorded first."""
-    found = await asyncio.to_thread(open_record, runtime, visitor.caller, sequence)
+    found = await asyncio.to_thread(open_record, service, visitor.caller, sequence)
     body = json.dumps(found["body"], ensure_ascii=False, indent=2, sort_keys=True)
     return page(request, "record.html", visitor=visitor, found=found, body=body)
 
@@ -73,14 +75,14 @@ ROWS = 40
 @router.get("/posts/{post}/draws")
 async def drawn(
     request: Request,
-    runtime: RunningService,
+    service: TheService,
     visitor: TheVisitor,
     post: Annotated[PostCode, Path()],
     shift: Annotated[Identifier | None, Query()] = None,
 ) -> Response:
     """Show a post's shifts, and the numbers of one drawn again."""
-    check_path(runtime, visitor.caller, post)
-    found = await asyncio.to_thread(draws, runtime, post, shift)
+    check_path(service.network, visitor.caller, post)
+    found = await asyncio.to_thread(draws, service, post, shift)
     return page(
         request,
         "draws.html",

@@ -16,24 +16,43 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, select
 
 from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.auth.callers import Caller
-from api.service.runtime import Runtime, projections
+from api.service.runtime import projections
 from engine.audit.draw_verification import RedrawnNumbers, RevealedShift, redraw_numbers
 from engine.audit.verification import JournalFault, verify_snapshot
+from engine.domain.network import Network
 from engine.domain.records import Record
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.entries import Draft, Entry
+from engine.journal.group_commit import Writer
 from engine.journal.idempotency import IdempotencyClaim, claim
-from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.journal import BODIES, JOURNAL, Journal
+from engine.journal.receipts import Signer
 from engine.selection.randomization import ShiftPeriod, commitment
 from engine.shifts.shift_state import SHIFTS
+from engine.storage.database import Store
+from engine.targeting.reports import Recording
+from features.catalogue.plan import Plan
+
+
+class AuditService(Protocol):
+    """The running service, as an auditor reads it."""
+
+    store: Store
+    journal: Journal
+    network: Network
+    plan: Plan
+    signer: Signer
+    writer: Writer
+    recording: Recording
+
 
 SENSITIVE_READ, VERIFIED = "sensitive_read", "verified"
 MOST_WALKED = 50_000
@@ -49,11 +68,11 @@ _COLUMNS = (_J.seq, _J.known_at, _J.kind, _J.subject, _J.post, _J.leaf, _J.chain
 
 
 def list_records(
-    runtime: Runtime, caller: Caller, *, kind: str, before: int | None, most: int
+    service: AuditService, caller: Caller, *, kind: str, before: int | None, most: int
 ) -> dict[str, Any]:
     """Return records without their bodies, the newest first, as JSON values."""
-    with runtime.store.read() as snapshot:
-        head = runtime.journal.head(snapshot)
+    with service.store.read() as snapshot:
+        head = service.journal.head(snapshot)
         query = select(*_COLUMNS, BODIES.c.seq.is_not(None).label("has_body"))
         query = query.outerjoin(BODIES, BODIES.c.seq == _J.seq).order_by(_J.seq.desc())
         if kind:
@@ -63,7 +82,7 @@ def list_records(
         if caller.post is not None:
             query = query.where(_J.post == caller.post)
         rows = snapshot.execute(query.limit(most + 1)).all()
-        checked, reads = _last_check(snapshot, runtime), _reads(snapshot, caller)
+        checked, reads = _last_check(snapshot, service), _reads(snapshot, caller)
     shown = rows[:most]
     return {
         "journal_id": head.journal_id,
@@ -72,7 +91,7 @@ def list_records(
             "known_at": rfc3339(head.known_at),
             "chain": head.chain.hex(),
         },
-        "synthetic": runtime.network.synthetic,
+        "synthetic": service.network.synthetic,
         "records": [_row_as_json(row) for row in shown],
         "next_before": shown[-1].seq if len(rows) > most else None,
         "verified": checked,
@@ -80,14 +99,14 @@ def list_records(
     }
 
 
-def open_record(runtime: Runtime, caller: Caller, seq: int) -> dict[str, Any]:
+def open_record(service: AuditService, caller: Caller, seq: int) -> dict[str, Any]:
     """Return a record with its body, once it is recorded who opens it; raises ``NotFoundError``."""
-    entry = _reachable(runtime, caller, seq)
+    entry = _reachable(service, caller, seq)
     fields = {"by": caller.person, "role": caller.role.value, "sequence": seq, "kind": entry.kind}
-    runtime.writer.submit(Draft(SENSITIVE_READ, str(seq), entry.post, fields)).result()
-    with runtime.store.read() as snapshot:
+    service.writer.submit(Draft(SENSITIVE_READ, str(seq), entry.post, fields)).result()
+    with service.store.read() as snapshot:
         try:
-            body = runtime.journal.body(snapshot, seq)
+            body = service.journal.body(snapshot, seq)
         except NotFoundError:
             body = None  # erased
     return {
@@ -97,29 +116,29 @@ def open_record(runtime: Runtime, caller: Caller, seq: int) -> dict[str, Any]:
         "subject": entry.subject,
         "post": entry.post,
         "body": body,
-        "receipt": runtime.signer.sign(entry).to_json(),
+        "receipt": service.signer.sign(entry).to_json(),
     }
 
 
-def verify_journal(runtime: Runtime, caller: Caller, key: str | None = None) -> dict[str, Any]:
+def verify_journal(service: AuditService, caller: Caller, key: str | None = None) -> dict[str, Any]:
     """Check the journal, record what was found, and return it, as JSON values.
 
     ``key`` is the sender's idempotency key: one check for each.
     """
     name = f"{VERIFIED}:{secrets.token_hex(12)}"
     asked = claim(VERIFIED, Record(), post="", name=name, key=caller.own(key))
-    draft = partial(_check, runtime, caller, asked=asked)
-    return _check_as_json(runtime.recording.once(asked, draft))
+    draft = partial(_check, service, caller, asked=asked)
+    return _check_as_json(service.recording.once(asked, draft))
 
 
 def _check(
-    runtime: Runtime, caller: Caller, snapshot: Connection, *, asked: IdempotencyClaim
+    service: AuditService, caller: Caller, snapshot: Connection, *, asked: IdempotencyClaim
 ) -> Draft:
-    head = runtime.journal.head(snapshot).seq
+    head = service.journal.head(snapshot).seq
     after = max(head - MOST_WALKED, 0)
-    walked = verify_snapshot(snapshot, after=after, public_key=runtime.signer.public_key)
+    walked = verify_snapshot(snapshot, after=after, public_key=service.signer.public_key)
     projected = ProjectionCheck(
-        snapshot, runtime.network, projections(runtime.plan, runtime.network)
+        snapshot, service.network, projections(service.plan, service.network)
     )
     found, faults = (0, ()) if after else bound_faults(projected.faults())
     fields = {
@@ -148,9 +167,9 @@ def _faults_as_json(faults: Sequence[JournalFault]) -> list[dict[str, Any]]:
     return [asdict(one) for one in faults[:MOST_FAULTS]]
 
 
-def _reachable(runtime: Runtime, caller: Caller, seq: int) -> Entry:
-    with runtime.store.read() as snapshot:
-        entry = runtime.journal.entry(snapshot, seq)
+def _reachable(service: AuditService, caller: Caller, seq: int) -> Entry:
+    with service.store.read() as snapshot:
+        entry = service.journal.entry(snapshot, seq)
     if caller.post is not None and entry.post != caller.post:
         raise NotFoundError("record", str(seq))
     return entry
@@ -183,10 +202,10 @@ def _reads(snapshot: Connection, caller: Caller) -> list[dict[str, Any]]:
     return [{"read_at": rfc3339(row.known_at)} | json.loads(row.body) for row in rows]
 
 
-def _last_check(snapshot: Connection, runtime: Runtime) -> dict[str, Any] | None:
+def _last_check(snapshot: Connection, service: AuditService) -> dict[str, Any] | None:
     query = select(_J.seq).where(_J.kind == VERIFIED).order_by(_J.seq.desc()).limit(1)
     seq = snapshot.scalar(query)
-    return None if seq is None else _check_as_json(read_record(snapshot, runtime.journal, seq))
+    return None if seq is None else _check_as_json(read_record(snapshot, service.journal, seq))
 
 
 MOST_SHIFTS = 14
@@ -195,10 +214,10 @@ MOST_DECISIONS = 500
 _S = SHIFTS.c
 
 
-def draws(runtime: Runtime, post: str, shift_id: str | None) -> dict[str, Any]:
+def draws(service: AuditService, post: str, shift_id: str | None) -> dict[str, Any]:
     """Return a post's last shifts, and one of them drawn again: the last revealed, or this one."""
-    with runtime.store.read() as snapshot:
-        as_of = runtime.journal.head(snapshot).as_of
+    with service.store.read() as snapshot:
+        as_of = service.journal.head(snapshot).as_of
         query = select(_S.shift_id, _S.opened_seq, _S.closed_seq).where(_S.post == post)
         rows = snapshot.execute(query.order_by(_S.closes_at.desc()).limit(MOST_SHIFTS)).all()
         shifts = [_shift(snapshot, row.opened_seq, row.closed_seq) for row in rows]
@@ -211,7 +230,7 @@ def draws(runtime: Runtime, post: str, shift_id: str | None) -> dict[str, Any]:
     return {
         "post": post,
         "as_of": rfc3339(as_of),
-        "synthetic": runtime.network.synthetic,
+        "synthetic": service.network.synthetic,
         "shifts": shifts,
         "shown": shown,
     }

@@ -6,14 +6,16 @@ What a post's integrity officer is to look at.
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
-from api.audit.reads import draws, list_records, open_record, verify_journal
+from api.audit.reads import AuditService, draws, list_records, open_record, verify_journal
 from api.audit.schemas import JournalCheck, JournalPage, OpenedRecord, PostDraws
-from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_path
 from api.http.responses import answer, document_problems
 from engine.domain.records import Identifier, PostCode
+
+TheService = Annotated[AuditService, Depends(running_service)]
 
 router = APIRouter(prefix="/v1", tags=["audit"], responses=document_problems(401, 403, 422, 503))
 LONGEST = 500
@@ -25,19 +27,19 @@ Before = Annotated[int | None, Query(ge=1, lt=1 << 63)]
 @router.get("/journal", response_model=JournalPage)
 def journal(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     kind: Kind = "",
     before: Before = None,
     limit: Annotated[int, Query(ge=1, le=LONGEST)] = 100,
 ) -> Response:
     """List records without their bodies, the newest first; and the last check of the journal."""
-    return answer(list_records(runtime, caller, kind=kind, before=before, most=limit))
+    return answer(list_records(service, caller, kind=kind, before=before, most=limit))
 
 
 @router.get("/journal/{sequence}", response_model=OpenedRecord, responses=document_problems(404))
-def record(caller: TheCaller, runtime: RunningService, sequence: Sequence) -> Response:
+def record(caller: TheCaller, service: TheService, sequence: Sequence) -> Response:
     """Open a record; who opened it is recorded first."""
-    return answer(open_record(runtime, caller, sequence))
+    return answer(open_record(service, caller, sequence))
 
 
 @router.post(
@@ -46,18 +48,18 @@ def record(caller: TheCaller, runtime: RunningService, sequence: Sequence) -> Re
     response_model=JournalCheck,
     responses=document_problems(409),
 )
-async def verify(caller: TheCaller, runtime: RunningService, key: IdempotencyKey) -> Response:
+async def verify(caller: TheCaller, service: TheService, key: IdempotencyKey) -> Response:
     """Check the journal, its last 50,000 records, from inside; the result is a record."""
-    return answer(await asyncio.to_thread(verify_journal, runtime, caller, key), 201)
+    return answer(await asyncio.to_thread(verify_journal, service, caller, key), 201)
 
 
 @router.get("/posts/{post}/draws", response_model=PostDraws, responses=document_problems(404))
 def redrawn(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     post: Annotated[PostCode, Path()],
     shift: Annotated[Identifier | None, Query()] = None,
 ) -> Response:
     """Return a post's shifts, and the numbers of one drawn again from its revealed seed."""
-    check_path(runtime, caller, post)
-    return answer(draws(runtime, post, shift))
+    check_path(service.network, caller, post)
+    return answer(draws(service, post, shift))

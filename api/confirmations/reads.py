@@ -1,25 +1,36 @@
 """Finds that wait for a confirmation, read and confirmed for one caller."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from api.auth.callers import Caller
-from api.service.runtime import Runtime
+from api.service.signed_answers import SignedAnswers
 from engine.domain.time_units import rfc3339
 from engine.journal.idempotency import claim
+from engine.storage.database import Store
 from engine.targeting.find_confirmation import (
     FIND_CONFIRMED,
     Confirmation,
     pending_find,
     pending_finds,
 )
+from engine.targeting.reports import Recording
+
+
+class ConfirmationService(Protocol):
+    """The running service, as finds are confirmed."""
+
+    store: Store
+    recording: Recording
+    answers: SignedAnswers
+
 
 MOST = 500
 """Finds in one answer; the oldest come first, so that none is hidden by those that follow."""
 
 
-def waiting_finds(runtime: Runtime, caller: Caller) -> list[dict[str, Any]]:
+def waiting_finds(service: ConfirmationService, caller: Caller) -> list[dict[str, Any]]:
     """Return the finds that wait at the posts that a caller reaches, as JSON values."""
-    with runtime.store.read() as snapshot:
+    with service.store.read() as snapshot:
         found = pending_finds(snapshot, caller.post, most=MOST)
     return [
         {
@@ -37,15 +48,15 @@ def waiting_finds(runtime: Runtime, caller: Caller) -> list[dict[str, Any]]:
     ]
 
 
-def confirm_find(runtime: Runtime, caller: Caller, sequence: int) -> dict[str, Any]:
+def confirm_find(service: ConfirmationService, caller: Caller, sequence: int) -> dict[str, Any]:
     """Confirm a find, once; raises ``NotFoundError`` and ``SecondPersonError``."""
-    with runtime.store.read() as snapshot:
+    with service.store.read() as snapshot:
         find = pending_find(snapshot, sequence, caller.reaches)
     name = f"{FIND_CONFIRMED}:{sequence}"
     asked = claim(FIND_CONFIRMED, Confirmation(), post=find.post, name=name)
-    done = runtime.recording.confirm(find, asked, person=caller.person)
+    done = service.recording.confirm(find, asked, person=caller.person)
     known = {
         "seizure_id": done.body["seizure"]["seizure_id"],
         "crossing_id": done.body["linked_crossing_id"],
     }
-    return known | runtime.stands(done)
+    return known | service.answers.receipt(done)

@@ -3,12 +3,14 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Depends, Path, Response
 
-from api.confirmations.reads import confirm_find, waiting_finds
+from api.confirmations.reads import ConfirmationService, confirm_find, waiting_finds
 from api.confirmations.schemas import ConfirmedFind, PendingFinds
-from api.http.dependencies import RunningService, TheCaller
+from api.http.dependencies import TheCaller, running_service
 from api.http.responses import answer, document_problems
+
+TheService = Annotated[ConfirmationService, Depends(running_service)]
 
 router = APIRouter(
     prefix="/v1/finds", tags=["finds"], responses=document_problems(401, 403, 422, 503)
@@ -18,9 +20,9 @@ Sequence = Annotated[int, Path(ge=1, lt=1 << 63)]
 
 
 @router.get("", response_model=PendingFinds)
-def finds(caller: TheCaller, runtime: RunningService) -> Response:
+def finds(caller: TheCaller, service: TheService) -> Response:
     """List the finds that wait to be confirmed, the oldest first, 500 at most."""
-    return answer({"finds": waiting_finds(runtime, caller)})
+    return answer({"finds": waiting_finds(service, caller)})
 
 
 @router.post(
@@ -29,6 +31,6 @@ def finds(caller: TheCaller, runtime: RunningService) -> Response:
     response_model=ConfirmedFind,
     responses=document_problems(404),
 )
-async def confirm(caller: TheCaller, runtime: RunningService, sequence: Sequence) -> Response:
+async def confirm(caller: TheCaller, service: TheService, sequence: Sequence) -> Response:
     """Confirm that a find belongs to its crossing; never by the person who reported it."""
-    return answer(await asyncio.to_thread(confirm_find, runtime, caller, sequence), 201)
+    return answer(await asyncio.to_thread(confirm_find, service, caller, sequence), 201)

@@ -7,19 +7,25 @@ of its body is read. Both ways end in one function, so they answer alike; a test
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.auth.callers import Caller
+from api.auth.callers import Caller, Callers
 from api.auth.permissions import MAY
-from api.decisions.routes import await_decision
+from api.decisions.routes import DecisionMakingService, await_decision
 from api.http.dependencies import LONGEST_IDEMPOTENCY_KEY
 from api.http.problems import refusal
 from api.http.request_bodies import CUT_SHORT, parse_body
 from api.http.responses import answer
-from api.service.runtime import Runtime
 from engine.domain.records import Arrival
 from engine.errors import MalformedBodyError, RiskError
+
+
+class FastPathService(DecisionMakingService, Protocol):
+    """The running service, as ordinary requests are decided."""
+
+    callers: Callers
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,8 @@ class Express:
         """Answer a request, or pass it on."""
         if scope["type"] != "http" or scope["path"] != _ROUTE.path or scope["method"] != _METHOD:
             return await self._app(scope, receive, send)
-        runtime: Runtime = scope["app"].state.runtime
-        asked = _ordinary(scope, runtime)
+        service: FastPathService = scope["app"].state.runtime
+        asked = _ordinary(scope, service)
         if asked is None:
             return await self._app(scope, receive, send)
         scope["route"] = _ROUTE
@@ -63,28 +69,28 @@ class Express:
             if len(raw) != asked.size:
                 raise MalformedBodyError(CUT_SHORT)
             result = await await_decision(
-                runtime, asked.caller, parse_body(raw, Arrival), asked.key
+                service, asked.caller, parse_body(raw, Arrival), asked.key
             )
         except RiskError as error:
             return await refusal(error, instance=_ROUTE.path)(scope, receive, send)
         return await answer(result, 201)(scope, receive, send)
 
 
-def _ordinary(scope: Scope, runtime: Runtime) -> _Asked | None:
+def _ordinary(scope: Scope, service: FastPathService) -> _Asked | None:
     """Return who asks, None where anything about the request needs a closer look."""
     given: dict[bytes, bytes] = dict(scope["headers"])
     size, key = given.get(b"content-length", b""), given.get(b"idempotency-key")
     if (
         len(given) != len(scope["headers"])  # one was given twice
         or not size.isdigit()
-        or len(size) > len(str(runtime.settings.body_limit_bytes))
-        or int(size) > runtime.settings.body_limit_bytes
+        or len(size) > len(str(service.settings.body_limit_bytes))
+        or int(size) > service.settings.body_limit_bytes
         or (key is not None and not 0 < len(key) <= LONGEST_IDEMPOTENCY_KEY)
     ):
         return None
     header = given.get(b"authorization")
     try:
-        caller = None if header is None else runtime.callers.remembered(header.decode("latin-1"))
+        caller = None if header is None else service.callers.remembered(header.decode("latin-1"))
     except RiskError:
         return None
     if caller is None or caller.role not in MAY[_METHOD, _ROUTE.path]:

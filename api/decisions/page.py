@@ -7,17 +7,16 @@ field that needs a correction. An act with numbers is shown as it was read befor
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.decisions.link_graph import KINDS, name_of_linked
 from api.decisions.page_data import read_page
-from api.decisions.page_forms import read_act, release, report, review
+from api.decisions.page_forms import OutcomeService, read_act, release, report, review
 from api.decisions.timeline import SHAPES
-from api.http.dependencies import RunningService
-from api.service.runtime import Runtime
+from api.http.dependencies import running_service
 from api.web.field_errors import corrections
 from api.web.form_fields import FormError
 from api.web.i18n import ReaderLocale
@@ -27,6 +26,8 @@ from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
 from api.web.translation import Translator
 from api.web.visitor import TOKEN, Form, TheForm, TheVisitor, Visitor, read_field
+
+TheService = Annotated[OutcomeService, Depends(running_service)]
 
 router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
 
@@ -43,12 +44,12 @@ LABELS = {"reason": N_("Explanation")}
 """What these forms call a field that is the reason elsewhere: they ask for a code of it, too."""
 STEP = "step"
 """Field of an act's form: ``confirm`` what was shown as read, or ``change`` it."""
-Step = Callable[[Runtime, Visitor, str, Form, ReaderLocale], None]
+Step = Callable[[OutcomeService, Visitor, str, Form, ReaderLocale], None]
 
 
 @router.get("/{decision_id}")
 async def show(
-    request: Request, runtime: RunningService, visitor: TheVisitor, decision_id: str
+    request: Request, service: TheService, visitor: TheVisitor, decision_id: str
 ) -> Response:
     """Show a decision as this visitor may see it."""
     return await _page(request, visitor, decision_id)
@@ -65,7 +66,7 @@ async def send_review(
 @router.post("/{decision_id}/acts")
 async def send_act(
     request: Request,
-    runtime: RunningService,
+    service: TheService,
     visitor: TheVisitor,
     form: TheForm,
     decision_id: str,
@@ -76,7 +77,7 @@ async def send_act(
         return await _page(request, visitor, decision_id, kept=form, at=report.__name__)
     if step != "confirm":
         try:
-            found = await asyncio.to_thread(read_act, runtime, visitor, decision_id, form, speech)
+            found = await asyncio.to_thread(read_act, service, visitor, decision_id, form, speech)
         except FormError as error:
             return await _refuse(request, visitor, decision_id, form, error, at=report.__name__)
         if found.has_numbers:
@@ -114,10 +115,10 @@ async def _step(
     template: str = "decision.html",
 ) -> Response:
     """Take a step, or show its form again with what needs a correction."""
-    runtime: Runtime = request.app.state.runtime
+    service: OutcomeService = request.app.state.runtime
     speech = speech_of(request)
     try:
-        await asyncio.to_thread(take, runtime, visitor, decision_id, form, speech)
+        await asyncio.to_thread(take, service, visitor, decision_id, form, speech)
     except FormError as error:
         at = take.__name__
         return await _refuse(
@@ -152,8 +153,8 @@ async def _page(
     kept: Mapping[str, Sequence[str]] | None = None,
     **more: Any,
 ) -> Response:
-    runtime: Runtime = request.app.state.runtime
-    found = await asyncio.to_thread(read_page, runtime, decision_id, visitor.caller)
+    service: OutcomeService = request.app.state.runtime
+    found = await asyncio.to_thread(read_page, service, decision_id, visitor.caller)
     post = str(found.seen["post"])
     values: dict[str, Any] = {
         "found": found,
@@ -164,7 +165,7 @@ async def _page(
         "once": secrets.token_hex(12),
         "choices": CHOICES,
         "retell": Translator(speech_of(request)),
-        "pair": runtime.network.pair(post),
+        "pair": service.network.pair(post),
         "shapes": SHAPES,
         "kinds": KINDS,
         "named": name_of_linked,

@@ -15,11 +15,10 @@ from sqlalchemy import Connection, Select, select
 from api.auth.callers import Caller
 from api.decisions.link_graph import LinkGraph, graph
 from api.decisions.mirror_panel import MirrorComparison, sides
-from api.decisions.reads import DecisionReader, is_blind
+from api.decisions.reads import DecisionReader, DecisionService, is_blind
 from api.decisions.timeline import Timeline, draw_timeline
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import past
-from api.service.runtime import Runtime
 from api.web.record_defaults import UNREAD
 from engine.domain.time_units import moment
 from engine.errors import NoModelError, TamperedBundleError
@@ -106,15 +105,15 @@ class PastPanel:
     """Acts and finds of all of them, the newest first."""
 
 
-def read_page(runtime: Runtime, decision_id: str, caller: Caller) -> DecisionPage:
+def read_page(service: DecisionService, decision_id: str, caller: Caller) -> DecisionPage:
     """Return a decision; raises ``NotFoundError``."""
-    reading = DecisionReader(runtime)
+    reading = DecisionReader(service)
     known = reading.filed(decision_id, caller)
     seen = reading.decision(decision_id, caller)
     blind = is_blind(caller)
-    with runtime.store.read() as snapshot:
-        body = runtime.journal.body(snapshot, known.seq)
-        act = None if known.act_seq is None else runtime.journal.body(snapshot, known.act_seq)
+    with service.store.read() as snapshot:
+        body = service.journal.body(snapshot, known.seq)
+        act = None if known.act_seq is None else service.journal.body(snapshot, known.act_seq)
         filed = None if act is None else _read_filing(snapshot, known, act)
         stands = _stands(snapshot, decision_id)
         release = _release(snapshot, known) if stands["left"] else None
@@ -122,11 +121,11 @@ def read_page(runtime: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         is_recomputed, both, before = False, None, None
         if not blind:
             reasons = [Reason(**one) for one in seen["reasons"]]
-            _, features = runtime.recompute.features(snapshot, known.seq)
+            _, features = service.recompute.features(snapshot, known.seq)
             both = sides(body["arrival"]["crossing"], features)
-            before = _before(runtime, past(runtime, snapshot, known, caller))
+            before = _before(service, past(service, snapshot, known, caller))
             if not reasons:
-                reasons, is_recomputed = _again(runtime, snapshot, known), True
+                reasons, is_recomputed = _again(service, snapshot, known), True
     crossing = UNREAD | body["arrival"]["crossing"]
     order = [step["place"] for step in seen["search_order"]]
     return DecisionPage(
@@ -163,8 +162,8 @@ def bars(reasons: Sequence[Reason]) -> list[ReasonBar]:
     return found
 
 
-def _before(runtime: Runtime, found: Mapping[str, Any]) -> PastPanel:
-    local = timezone(timedelta(minutes=runtime.settings.utc_offset_minutes))
+def _before(service: DecisionService, found: Mapping[str, Any]) -> PastPanel:
+    local = timezone(timedelta(minutes=service.settings.utc_offset_minutes))
     until = datetime.fromisoformat(found["as_of"]).astimezone(local)
     drawn = draw_timeline(found["entities"], until)
     return PastPanel(found, drawn, graph(found), _by_day(found["entities"], local)[:MOST_LISTED])
@@ -229,9 +228,11 @@ def _proposal(seen: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return last if last.get(NEEDS_SECOND) else None
 
 
-def _again(runtime: Runtime, snapshot: Connection, known: QueuedDecision) -> Sequence[Reason]:
+def _again(
+    service: DecisionService, snapshot: Connection, known: QueuedDecision
+) -> Sequence[Reason]:
     """Work out what speaks for and against a vehicle that was let go; nothing without its model."""
     try:
-        return runtime.recompute.reasons(snapshot, known.seq)
+        return service.recompute.reasons(snapshot, known.seq)
     except (NoModelError, TamperedBundleError):
         return ()

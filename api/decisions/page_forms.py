@@ -7,11 +7,11 @@ read whole before any of it is recorded; an act with numbers is shown as it was 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
-from api.decisions.reads import DecisionReader
+from api.auth.accounts import Accounts
+from api.decisions.reads import DecisionReader, DecisionService
 from api.http.request_bodies import ReportedAct
-from api.service.runtime import Runtime
 from api.web.form_fields import FormReader
 from api.web.i18n import ReaderLocale
 from api.web.labels import REVIEW_CODES
@@ -22,7 +22,15 @@ from engine.queue.queue import INSPECTION, RELEASE, QueuedDecision
 from engine.queue.reviews import AGREED, REVIEW, Review, Reviewer
 from engine.selection.team_assignment import Handling
 from engine.targeting.find_confirmation import SEIZURE
-from engine.targeting.reports import ExplainedRelease
+from engine.targeting.reports import ExplainedRelease, Recording
+
+
+class OutcomeService(DecisionService, Protocol):
+    """The running service, as outcomes of decisions are recorded."""
+
+    accounts: Accounts
+    recording: Recording
+
 
 NUMBERS = ("minutes", "quantity_g")
 """Fields of an act that hold a number."""
@@ -44,10 +52,10 @@ class FiledAct:
 
 
 def review(
-    runtime: Runtime, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
+    service: OutcomeService, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
 ) -> None:
     """Record a verdict; raises ``FormError`` where the form breaks the record's rules."""
-    known = DecisionReader(runtime).filed(decision_id, visitor.caller)
+    known = DecisionReader(service).filed(decision_id, visitor.caller)
     reader = FormReader(form, speech)
     verdict, once = reader.text("verdict"), reader.once()
     fields = reader.texts("verdict", "channel", "reason_code", "reason")
@@ -61,18 +69,18 @@ def review(
     name = f"{REVIEW}:form:{decision_id}:{once}"
     asked = claim(REVIEW, made, post=known.post, name=name)
     by = Reviewer(visitor.caller.person, visitor.caller.is_person)
-    runtime.recording.review(known, made, asked, by=by, is_active=runtime.accounts.is_active)
+    service.recording.review(known, made, asked, by=by, is_active=service.accounts.is_active)
 
 
 def read_act(
-    runtime: Runtime, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
+    service: OutcomeService, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
 ) -> FiledAct:
     """Return what an act's form says; raises ``FormError``, records nothing."""
-    known = DecisionReader(runtime).filed(decision_id, visitor.caller)
+    known = DecisionReader(service).filed(decision_id, visitor.caller)
     reader = FormReader(form, speech)
     once = reader.once()
     numbers = {name: reader.number(name) for name in NUMBERS}
-    team = _team(runtime, known, reader)
+    team = _team(service, known, reader)
     shared = {"inspection_id": f"act-{once}", "crossing_id": known.crossing_id}
     shared["recorded_at"] = datetime.now(UTC).isoformat()
     act = reader.record(ReportedAct, shared | _act(reader, numbers))
@@ -86,46 +94,46 @@ def read_act(
 
 
 def report(
-    runtime: Runtime, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
+    service: OutcomeService, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
 ) -> None:
     """File an inspection act and, where the form names one, a seizure; raises ``FormError``."""
-    known = DecisionReader(runtime).filed(decision_id, visitor.caller)
-    filed = read_act(runtime, visitor, decision_id, form, speech)
+    known = DecisionReader(service).filed(decision_id, visitor.caller)
+    filed = read_act(service, visitor, decision_id, form, speech)
     act, seizure, person = filed.act, filed.seizure, visitor.caller.person
     act_name = inspection_name(act.inspection_id)
     find_name = seizure_name(act.inspection_id.replace("act-", "sz-", 1))
-    with runtime.store.read() as snapshot:  # sent twice, it differs in its time alone
+    with service.store.read() as snapshot:  # sent twice, it differs in its time alone
         done = find_holders(snapshot, [act_name, find_name])
     if act_name not in done:
         asked = claim(INSPECTION, act, post=known.post, name=act_name)
         by = Handling(person, filed.team)
-        runtime.recording.inspection(act, asked, said=None, by=by)
+        service.recording.inspection(act, asked, said=None, by=by)
     if seizure is not None and find_name not in done:
         asked = claim(SEIZURE, seizure, post=known.post, name=find_name)
         within = visitor.caller.post
-        runtime.recording.seizure(seizure, asked, person=person, within=within)
+        service.recording.seizure(seizure, asked, person=person, within=within)
 
 
 def release(
-    runtime: Runtime, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
+    service: OutcomeService, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
 ) -> None:
     """Record that a vehicle left without inspection, and why; raises ``FormError``."""
-    known = DecisionReader(runtime).filed(decision_id, visitor.caller)
+    known = DecisionReader(service).filed(decision_id, visitor.caller)
     reader = FormReader(form, speech)
     fields = reader.texts("reason_code", "reason")
     fields |= {"crossing_id": known.crossing_id}
     content = reader.finish(reader.record(ExplainedRelease, fields))
     asked = claim(RELEASE, content, post=known.post, name=f"{RELEASE}:{known.crossing_id}")
-    runtime.recording.release(content, asked, by=Handling(visitor.caller.person))
+    service.recording.release(content, asked, by=Handling(visitor.caller.person))
 
 
-def _team(runtime: Runtime, known: QueuedDecision, reader: FormReader) -> str | None:
+def _team(service: OutcomeService, known: QueuedDecision, reader: FormReader) -> str | None:
     """Return who did it, where the form says so: one of those on when it was decided."""
     team = reader.text("team")
     if not team:
         return None
-    with runtime.store.read() as snapshot:
-        inputs = runtime.journal.body(snapshot, known.seq)["inputs"]
+    with service.store.read() as snapshot:
+        inputs = service.journal.body(snapshot, known.seq)["inputs"]
     if team not in (inputs.get("teams") or ()):
         reader.refuse("team", "unknown_enumeration")
     return team

@@ -8,39 +8,51 @@ features, explanations or the past.
 
 import math
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
 from api.auth.permissions import Role
 from api.decisions.reason_subjects import subjects
-from api.decisions.vehicle_history import past
-from api.service.runtime import Runtime
+from api.decisions.vehicle_history import PastService, past
+from api.service.settings import Settings
+from api.service.signed_answers import SignedAnswers
 from engine.domain.records import Inspection
 from engine.domain.time_units import rfc3339
 from engine.errors import NotAllowedError, NotFoundError
 from engine.journal.batch_worker import read_record
+from engine.journal.journal import Journal
 from engine.queue.mirror_alerts import alerts_of
 from engine.queue.queue import QueuedDecision, list_decisions, list_waiting, read_decision
 from engine.queue.referrals import opens
 from engine.queue.reviews import NEEDS_SECOND, order_of_review, reviews_of
+from engine.storage.database import Store
+
+
+class DecisionService(PastService, Protocol):
+    """The running service, as decisions are read."""
+
+    store: Store
+    journal: Journal
+    settings: Settings
+    answers: SignedAnswers
 
 
 class DecisionReader:
     """Reads decisions for one request, each call in one snapshot."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, service: DecisionService) -> None:
+        self._service = service
 
     def filed(self, decision_id: str, caller: Caller) -> QueuedDecision:
         """Return where a decision stands; raises ``NotFoundError``."""
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             return self._reachable(connection, decision_id, caller)
 
     def decision(self, decision_id: str, caller: Caller) -> dict[str, Any]:
         """Return one decision; raises ``NotFoundError``."""
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             known = self._reachable(connection, decision_id, caller)
             if is_blind(caller):
                 return self._view(connection, known, is_blind=True) | self._opened(
@@ -60,7 +72,7 @@ class DecisionReader:
     ) -> dict[str, Any]:
         """Return decisions, the newest first, and where to read on."""
         which: dict[str, Any] = {"post": post, "channel": channel, "since": since, "before": before}
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             known = list_decisions(connection, most=most + 1, **which)
             views = [self._view(connection, one, is_blind=False) for one in known[:most]]
         read_on = known[most - 1].seq if len(known) > most else None
@@ -68,8 +80,8 @@ class DecisionReader:
 
     def queue(self, post: str, caller: Caller) -> dict[str, Any]:
         """Return what waits at a post, ranked as of now."""
-        with self._runtime.store.read() as connection:
-            as_of = self._runtime.journal.head(connection).as_of
+        with self._service.store.read() as connection:
+            as_of = self._service.journal.head(connection).as_of
             known = list_waiting(connection, post, as_of=as_of)
             views = [
                 self._view(connection, one, is_blind=is_blind(caller))
@@ -80,17 +92,17 @@ class DecisionReader:
 
     def features(self, decision_id: str, caller: Caller) -> dict[str, Any]:
         """Return the features of a decision by name."""
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             known = self._open(connection, decision_id, caller)
-            as_of, found = self._runtime.recompute.features(connection, known.seq)
+            as_of, found = self._service.recompute.features(connection, known.seq)
         values = {name: None if math.isnan(value) else value for name, value in found.items()}
         return {"decision_id": decision_id, "as_of": rfc3339(as_of), "features": values}
 
     def explanation(self, decision_id: str, caller: Caller) -> dict[str, Any]:
         """Return the reasons for and against a decision."""
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             known = self._open(connection, decision_id, caller)
-            reasons = self._runtime.recompute.reasons(connection, known.seq)
+            reasons = self._service.recompute.reasons(connection, known.seq)
         return {
             "decision_id": decision_id,
             "reasons": [asdict(reason) for reason in reasons],
@@ -98,9 +110,9 @@ class DecisionReader:
 
     def past(self, decision_id: str, caller: Caller) -> dict[str, Any]:
         """Return what was known of a decision's vehicle and parties when it was made."""
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             known = self._open(connection, decision_id, caller)
-            return past(self._runtime, connection, known, caller)
+            return past(self._service, connection, known, caller)
 
     def _reachable(
         self, connection: Connection, decision_id: str, caller: Caller
@@ -120,16 +132,16 @@ class DecisionReader:
         """Return what the act on a referred vehicle opens; nothing where it opens nothing."""
         if known.act_seq is None:
             return {}
-        filed_act = self._runtime.journal.body(connection, known.act_seq)["inspection"]
+        filed_act = self._service.journal.body(connection, known.act_seq)["inspection"]
         act = Inspection.model_validate(filed_act, strict=False)
         if not opens(act, known.channel):
             return {}
-        reasons = self._runtime.journal.body(connection, known.seq)["decision"]["reasons"]
+        reasons = self._service.journal.body(connection, known.seq)["decision"]["reasons"]
         return {"reasons": subjects(one["code"] for one in reasons)}
 
     def _reviews(self, connection: Connection, known: QueuedDecision) -> list[dict[str, Any]]:
         found = [
-            read_record(connection, self._runtime.journal, seq)
+            read_record(connection, self._service.journal, seq)
             for seq in reviews_of(connection, known.decision_id)
         ]
         return [
@@ -142,14 +154,14 @@ class DecisionReader:
     def _view(
         self, connection: Connection, known: QueuedDecision, *, is_blind: bool
     ) -> dict[str, Any]:
-        found = read_record(connection, self._runtime.journal, known.seq)
+        found = read_record(connection, self._service.journal, known.seq)
         alerts = [
             one | {"known_at": rfc3339(one["known_at"])}
             for one in alerts_of(connection, known.decision_id)
         ]
-        seen = self._runtime.answer(found, is_blind=is_blind)
+        seen = self._service.answers.view_decision(found, is_blind=is_blind)
         if not seen["search_order"]:
-            order = order_of_review(connection, self._runtime.journal, known)
+            order = order_of_review(connection, self._service.journal, known)
             seen = seen | {"search_order": order}
         return seen | {"alerts": alerts} if alerts else seen
 

@@ -5,13 +5,14 @@ import secrets
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Protocol, cast
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Response
 
+from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.decisions.reads import DecisionReader
+from api.decisions.reads import DecisionReader, DecisionService
 from api.decisions.schemas import (
     ChannelCode,
     CheckpointView,
@@ -22,13 +23,15 @@ from api.decisions.schemas import (
     PastView,
     SupervisorView,
 )
-from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_arrival
 from api.http.problems import refusal
 from api.http.request_bodies import LARGEST_BATCH, body_of, reported_batch
 from api.http.responses import answer, document_problems, takes, takes_many
 from api.http.schema_base import Acknowledged, Problem
-from api.service.runtime import Runtime
+from api.service.metrics import Metrics
+from api.service.thread_bridge import LoopBridge
+from engine.domain.plausibility import MonotonicClock
 from engine.domain.records import Arrival, Identifier, PostCode, Time
 from engine.domain.time_units import micros
 from engine.errors import MalformedBodyError, RiskError
@@ -37,6 +40,22 @@ from engine.journal.idempotency import claim, crossing_name
 from engine.queue.queue import DECISION
 from engine.queue.reviews import REVIEW, Review, Reviewer
 from engine.selection.policy import Channel
+from engine.targeting.reports import Recording
+from engine.targeting.targeting import Targeting
+
+
+class DecisionMakingService(DecisionService, Protocol):
+    """The running service, as decisions are requested and reviewed."""
+
+    accounts: Accounts
+    recording: Recording
+    targeting: Targeting
+    waking: LoopBridge
+    metrics: Metrics
+    present: MonotonicClock
+
+
+TheService = Annotated[DecisionMakingService, Depends(running_service)]
 
 router = APIRouter(
     prefix="/v1/decisions", tags=["decisions"], responses=document_problems(401, 403, 422, 503)
@@ -55,7 +74,7 @@ DecisionId = Annotated[Identifier, Path()]
 )
 async def decide(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     arrival: Annotated[Arrival, Depends(body_of(Arrival))],
 ) -> Response:
@@ -63,20 +82,20 @@ async def decide(
 
     The answer leaves only when its record is durable.
     """
-    return answer(await await_decision(runtime, caller, arrival, key), 201)
+    return answer(await await_decision(service, caller, arrival, key), 201)
 
 
 async def await_decision(
-    runtime: Runtime, caller: Caller, arrival: Arrival, key: str | None
+    service: DecisionMakingService, caller: Caller, arrival: Arrival, key: str | None
 ) -> dict[str, Any]:
     """Return the decision on an arrival, once its record is durable."""
-    check_arrival(runtime, caller, arrival)
+    check_arrival(service.network, caller, arrival, now=service.present.now())
     crossing = arrival.crossing
     name = crossing_name(crossing.crossing_id)
     asked = claim(DECISION, arrival, post=crossing.post, name=name, key=key)
-    found = await runtime.waking.wait(runtime.targeting.decide(arrival, asked))
-    runtime.metrics.decided(found)
-    return runtime.answer(found, is_blind=True)
+    found = await service.waking.wait(service.targeting.decide(arrival, asked))
+    service.metrics.decided(found)
+    return service.answers.view_decision(found, is_blind=True)
 
 
 @router.post(
@@ -87,7 +106,7 @@ async def await_decision(
 )
 async def decide_batch(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     arrivals: Annotated[list[Arrival | MalformedBodyError], Depends(reported_batch)],
 ) -> Response:
@@ -97,15 +116,15 @@ async def decide_batch(
     names every row by its place.
     """
     keys = [None if key is None else f"{key} {place}" for place in range(len(arrivals))]
-    asked = [_submit_arrival(runtime, caller, *one) for one in zip(arrivals, keys, strict=True)]
-    waited = [runtime.waking.wait(one) for one in asked if isinstance(one, Future)]
+    asked = [_submit_arrival(service, caller, *one) for one in zip(arrivals, keys, strict=True)]
+    waited = [service.waking.wait(one) for one in asked if isinstance(one, Future)]
     await asyncio.gather(*waited, return_exceptions=True)
     rows = []
     for one in asked:
         error = one.exception() if isinstance(one, Future) else one
         if isinstance(one, Future) and error is None:
-            runtime.metrics.decided(one.result())
-            rows.append(runtime.answer(one.result(), is_blind=True))
+            service.metrics.decided(one.result())
+            rows.append(service.answers.view_decision(one.result(), is_blind=True))
         else:
             refused = refusal(cast("BaseException", error), instance="/v1/decisions/batch")
             rows.append(orjson.loads(refused.body))
@@ -113,16 +132,19 @@ async def decide_batch(
 
 
 def _submit_arrival(
-    runtime: Runtime, caller: Caller, arrival: Arrival | MalformedBodyError, key: str | None
+    service: DecisionMakingService,
+    caller: Caller,
+    arrival: Arrival | MalformedBodyError,
+    key: str | None,
 ) -> "Future[StoredRecord] | RiskError":
     if isinstance(arrival, MalformedBodyError):
         return arrival
     crossing = arrival.crossing
     try:
-        check_arrival(runtime, caller, arrival)
+        check_arrival(service.network, caller, arrival, now=service.present.now())
         name = crossing_name(crossing.crossing_id)
         asked = claim(DECISION, arrival, post=crossing.post, name=name, key=key)
-        return runtime.targeting.decide(arrival, asked)
+        return service.targeting.decide(arrival, asked)
     except RiskError as error:
         return error
 
@@ -136,20 +158,20 @@ def _submit_arrival(
 )
 async def amend(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     decision_id: DecisionId,
     arrival: Annotated[Arrival, Depends(body_of(Arrival))],
 ) -> Response:
     """Decide again on an arrival whose declaration was changed: linked to the first, same draws."""
-    check_arrival(runtime, caller, arrival)
-    known = await asyncio.to_thread(DecisionReader(runtime).filed, decision_id, caller)
+    check_arrival(service.network, caller, arrival, now=service.present.now())
+    known = await asyncio.to_thread(DecisionReader(service).filed, decision_id, caller)
     asked = claim(DECISION, arrival, post=known.post, name="", key=key)
     names = (*asked.names[:-1], f"amendment:{known.crossing_id}:{asked.fingerprint}")
     asked = replace(asked, names=names)
-    found = await runtime.waking.wait(runtime.targeting.decide(arrival, asked, amended=known))
-    runtime.metrics.decided(found)
-    return answer(runtime.answer(found, is_blind=True), 201)
+    found = await service.waking.wait(service.targeting.decide(arrival, asked, amended=known))
+    service.metrics.decided(found)
+    return answer(service.answers.view_decision(found, is_blind=True), 201)
 
 
 @router.post(
@@ -161,27 +183,27 @@ async def amend(
 )
 async def review(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     decision_id: DecisionId,
     review: Annotated[Review, Depends(body_of(Review))],
 ) -> Response:
     """Uphold a decision, or send the vehicle elsewhere; the decision stays as it was made."""
-    found = await asyncio.to_thread(DecisionReader(runtime).filed, decision_id, caller)
+    found = await asyncio.to_thread(DecisionReader(service).filed, decision_id, caller)
     name = f"{REVIEW}:{secrets.token_hex(12)}"
     own = caller.own(key)
     asked = claim(REVIEW, review, post=found.post, name=name, key=own, about=decision_id)
-    recording = runtime.recording.review
+    recording = service.recording.review
     by = Reviewer(caller.person, caller.is_person)
-    is_active = runtime.accounts.is_active
+    is_active = service.accounts.is_active
     kept = await asyncio.to_thread(recording, found, review, asked, by=by, is_active=is_active)
-    return answer(runtime.acknowledged(kept, identifier=decision_id), 201)
+    return answer(service.answers.acknowledge(kept, identifier=decision_id), 201)
 
 
 @router.get("", response_model=Decisions)
 def decisions(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     post: Annotated[PostCode | None, Query()] = None,
     channel: Annotated[ChannelCode | None, Query()] = None,
     since: Annotated[Time | None, Query()] = None,
@@ -195,7 +217,7 @@ def decisions(
     if post is not None:
         caller.must_reach(post)
     level = None if channel is None else int(Channel.of(channel))
-    found = DecisionReader(runtime).listed(
+    found = DecisionReader(service).listed(
         post or caller.post, channel=level, since=_instant(since), before=before, most=limit
     )
     return answer(found)
@@ -206,31 +228,31 @@ def decisions(
     response_model=SupervisorView | OpenedView | CheckpointView,
     responses=document_problems(404),
 )
-def decision(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
+def decision(caller: TheCaller, service: TheService, decision_id: DecisionId) -> Response:
     """Return one decision; a checkpoint reads what the reasons are about once its act is filed."""
-    return answer(DecisionReader(runtime).decision(decision_id, caller))
+    return answer(DecisionReader(service).decision(decision_id, caller))
 
 
 @router.get(
     "/{decision_id}/features", response_model=FeatureValues, responses=document_problems(404)
 )
-def features(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
+def features(caller: TheCaller, service: TheService, decision_id: DecisionId) -> Response:
     """Return the features of a decision, read again as of its time."""
-    return answer(DecisionReader(runtime).features(decision_id, caller))
+    return answer(DecisionReader(service).features(decision_id, caller))
 
 
 @router.get(
     "/{decision_id}/explanation", response_model=Explanation, responses=document_problems(404)
 )
-def explanation(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
+def explanation(caller: TheCaller, service: TheService, decision_id: DecisionId) -> Response:
     """Return what speaks for and against, computed again for any channel."""
-    return answer(DecisionReader(runtime).explanation(decision_id, caller))
+    return answer(DecisionReader(service).explanation(decision_id, caller))
 
 
 @router.get("/{decision_id}/past", response_model=PastView, responses=document_problems(404))
-def past(caller: TheCaller, runtime: RunningService, decision_id: DecisionId) -> Response:
+def past(caller: TheCaller, service: TheService, decision_id: DecisionId) -> Response:
     """Return what was known of the vehicle and its parties when it was decided on."""
-    return answer(DecisionReader(runtime).past(decision_id, caller))
+    return answer(DecisionReader(service).past(decision_id, caller))
 
 
 def _instant(since: datetime | None) -> int:

@@ -14,8 +14,9 @@ from typing import Any, Protocol, runtime_checkable
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
-from api.service.runtime import Runtime
+from engine.audit.decision_replay import DecisionReplay
 from engine.decision.record_codec import StoredDecision
+from engine.domain.network import Network
 from engine.domain.records import Arrival
 from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
@@ -24,6 +25,7 @@ from engine.ports import Rows
 from engine.queue.mirror_alerts import CROSSING
 from engine.queue.queue import DECISION, DECISIONS, QueuedDecision
 from features.catalogue.encoder import encode, key
+from features.catalogue.plan import Plan
 from features.online.entity_history import (
     EarlierCrossing,
     EntityHistory,
@@ -37,6 +39,15 @@ from features.online.linked_entities import (
     read_link_groups,
 )
 from models.explanation.similar_seizures import SimilarSeizure
+
+
+class PastService(Protocol):
+    """The running service, as the past of a vehicle is read."""
+
+    network: Network
+    plan: Plan
+    recompute: DecisionReplay
+
 
 _J = JOURNAL.c
 Names = Mapping[str, str | None]
@@ -52,20 +63,20 @@ class RemembersSeizures(Protocol):
 
 
 def past(
-    runtime: Runtime, snapshot: Connection, known: QueuedDecision, caller: Caller
+    service: PastService, snapshot: Connection, known: QueuedDecision, caller: Caller
 ) -> dict[str, Any]:
     """Return the past of a decision's vehicle and parties, as JSON values."""
-    filing, rows = runtime.recompute.filed(snapshot, known.seq)
-    looking, as_of = EntityHistoryReader(runtime.plan), filing.inputs.as_of
-    entities, _ = encode(filing.arrival.crossing, filing.arrival.declaration, runtime.network)
-    keys, names, plate = runtime.plan.keys(entities), names_of(filing.arrival), entities["plate"]
+    filing, rows = service.recompute.filed(snapshot, known.seq)
+    looking, as_of = EntityHistoryReader(service.plan), filing.inputs.as_of
+    entities, _ = encode(filing.arrival.crossing, filing.arrival.declaration, service.network)
+    keys, names, plate = service.plan.keys(entities), names_of(filing.arrival), entities["plate"]
     linked = read_link_groups(looking, snapshot, keys, as_of=as_of)
-    fields = {} if caller.post else _read_names(runtime, snapshot, linked)
+    fields = {} if caller.post else _read_names(service, snapshot, linked)
     earlier = [] if plate is None else passages(snapshot, key("plate", plate), as_of=as_of)
     return {
         "decision_id": known.decision_id,
         "as_of": rfc3339(as_of),
-        "synthetic": runtime.network.synthetic,
+        "synthetic": service.network.synthetic,
         "is_as_decided": rows.epoch == filing.inputs.epoch,
         "entities": [
             _entity(one, names[one.whose]) for one in looking.past(snapshot, keys, as_of=as_of)
@@ -75,7 +86,7 @@ def past(
             asdict(one) for one in count_co_occurrences(looking, snapshot, keys, as_of=as_of)
         ],
         "ties": [_ties(one, fields) for one in linked],
-        "similar": _similar(runtime, filing, rows.values[0]),
+        "similar": _similar(service, filing, rows.values[0]),
     }
 
 
@@ -141,7 +152,7 @@ def _fellow(one: LinkedEntity, name: str | None) -> dict[str, Any]:
 
 
 def _read_names(
-    runtime: Runtime, snapshot: Connection, linked: Sequence[LinkGroup]
+    service: PastService, snapshot: Connection, linked: Sequence[LinkGroup]
 ) -> dict[int, str]:
     """Return the names of fellows that a record of this journal linked, by their keys."""
     since = sorted({fellow.since for tie in linked for fellow in tie.fellows})
@@ -153,7 +164,7 @@ def _read_names(
     found: dict[int, str] = {}
     for body in snapshot.scalars(query):
         arrival = Arrival.model_validate(json.loads(body)["arrival"], strict=False)
-        entities, _ = encode(arrival.crossing, arrival.declaration, runtime.network)
+        entities, _ = encode(arrival.crossing, arrival.declaration, service.network)
         for whose, name in names_of(arrival).items():
             folded = entities[whose]
             if name is not None and folded is not None:
@@ -161,10 +172,12 @@ def _read_names(
     return found
 
 
-def _similar(runtime: Runtime, filing: StoredDecision, row: Rows) -> list[dict[str, Any]] | None:
+def _similar(
+    service: PastService, filing: StoredDecision, row: Rows
+) -> list[dict[str, Any]] | None:
     """Return seizures whose reasons were like these; None where no model can say."""
     try:
-        scorer = runtime.recompute.scorer(filing)
+        scorer = service.recompute.scorer(filing)
     except (NoModelError, TamperedBundleError):
         return None
     if not isinstance(scorer, RemembersSeizures):

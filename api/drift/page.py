@@ -3,16 +3,18 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.drift.reads import DriftAsked, measure, read_drift
-from api.http.dependencies import RunningService
+from api.drift.reads import DriftAsked, DriftService, measure, read_drift
+from api.http.dependencies import running_service
 from api.web import charts
 from api.web.page_route import PageRoute
 from api.web.templates_env import page
 from api.web.visitor import TheForm, TheVisitor
 from engine.errors import BusyError, NotEnoughDataError
+
+TheService = Annotated[DriftService, Depends(running_service)]
 
 router = APIRouter(prefix="/drift", route_class=PageRoute, include_in_schema=False)
 
@@ -20,12 +22,12 @@ router = APIRouter(prefix="/drift", route_class=PageRoute, include_in_schema=Fal
 @router.get("")
 async def show(
     request: Request,
-    runtime: RunningService,
+    service: TheService,
     visitor: TheVisitor,
     at: Annotated[str, Query(max_length=16)] = "",
 ) -> Response:
     """Show the last measurement, over all posts or at one."""
-    found = await asyncio.to_thread(read_drift, runtime)
+    found = await asyncio.to_thread(read_drift, service)
     measurement = found["measured"]
     known = measurement is not None and at in measurement["posts"]
     return page(
@@ -48,10 +50,10 @@ async def show(
 
 
 @router.post("")
-async def measure_anew(runtime: RunningService, visitor: TheVisitor, _form: TheForm) -> Response:
+async def measure_anew(service: TheService, visitor: TheVisitor, _form: TheForm) -> Response:
     """Measure again."""
     try:
-        await asyncio.to_thread(measure, runtime, visitor.caller, DriftAsked())
+        await asyncio.to_thread(measure, service, visitor.caller, DriftAsked())
     except (BusyError, NotEnoughDataError):
         return RedirectResponse("/drift?done=busy", 303)
     return RedirectResponse("/drift?done=measured", 303)

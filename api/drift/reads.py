@@ -2,17 +2,29 @@
 
 import secrets
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
 from api.auth.callers import Caller
-from api.service.runtime import Runtime
+from api.service.subprocess_jobs import Measurements
 from engine.domain.records import Record
 from engine.domain.time_units import rfc3339
 from engine.journal.batch_worker import read_record
 from engine.journal.idempotency import claim
+from engine.journal.journal import Journal
+from engine.storage.database import Store
+from engine.targeting.reports import Recording
 from models.lifecycle.projection import MEASURED, last_measured, measurement, read_state
+
+
+class DriftService(Protocol):
+    """The running service, as drift is measured."""
+
+    store: Store
+    journal: Journal
+    recording: Recording
+    measurements: Measurements
 
 
 class DriftAsked(Record):
@@ -22,25 +34,27 @@ class DriftAsked(Record):
     """How far features and scores look back; searches count since the model came into force."""
 
 
-def read_drift(runtime: Runtime) -> dict[str, Any]:
+def read_drift(service: DriftService) -> dict[str, Any]:
     """Return the last measurement of drift, who requested it and when; and the model in force."""
-    with runtime.store.read() as connection:
+    with service.store.read() as connection:
         seq = last_measured(connection)
         in_force = read_state(connection).in_force
         if seq is None:
             return {"in_force": in_force, "measured": None}
-        found = read_record(connection, runtime.journal, seq)
+        found = read_record(connection, service.journal, seq)
     about = {"at": rfc3339(found.entry.known_at), "by": found.body["by"]}
     return {"in_force": in_force, "measured": about | found.body["figures"]}
 
 
-def measure(runtime: Runtime, caller: Caller, asked: DriftAsked, *, key: str | None = None) -> None:
+def measure(
+    service: DriftService, caller: Caller, asked: DriftAsked, *, key: str | None = None
+) -> None:
     """Measure drift and record it, unless the same request did; raises as the measurement does."""
     name = f"{MEASURED}:{secrets.token_hex(12)}"
     wanted = claim(MEASURED, asked, post="", name=name, key=caller.own(key))
-    if runtime.recording.before(wanted) is not None:
+    if service.recording.before(wanted) is not None:
         return
-    figures = runtime.measurements.run(days=asked.days)
+    figures = service.measurements.run(days=asked.days)
     made = measurement(figures["version"], by=caller.person, figures=figures)
     draft = replace(made, body={"claim": wanted.as_dict(), **made.body})
-    runtime.recording.once(wanted, lambda _: draft)
+    service.recording.once(wanted, lambda _: draft)

@@ -5,11 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from api.drift.reads import DriftAsked, measure, read_drift
+from api.drift.reads import DriftAsked, DriftService, measure, read_drift
 from api.drift.schemas import DriftAnswer
-from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.request_bodies import optional_body_of
 from api.http.responses import answer, document_problems, takes
+
+TheService = Annotated[DriftService, Depends(running_service)]
 
 router = APIRouter(
     prefix="/v1/drift", tags=["models"], responses=document_problems(401, 403, 422, 503)
@@ -17,9 +19,9 @@ router = APIRouter(
 
 
 @router.get("", response_model=DriftAnswer)
-def drift(_caller: TheCaller, runtime: RunningService) -> Response:
+def drift(_caller: TheCaller, service: TheService) -> Response:
     """Return the last measurement."""
-    return answer(read_drift(runtime))
+    return answer(read_drift(service))
 
 
 @router.post(
@@ -31,10 +33,10 @@ def drift(_caller: TheCaller, runtime: RunningService) -> Response:
 )
 async def measure_anew(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     asked: Annotated[DriftAsked, Depends(optional_body_of(DriftAsked))],
 ) -> Response:
     """Measure again, in a process of its own, record it, and return it."""
-    await asyncio.to_thread(measure, runtime, caller, asked, key=key)
-    return answer(read_drift(runtime), 201)
+    await asyncio.to_thread(measure, service, caller, asked, key=key)
+    return answer(read_drift(service), 201)

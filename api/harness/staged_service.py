@@ -26,7 +26,7 @@ STAGES = {
     "score": "models.bundle.scorer.Scorer.score",
     "explain": "engine.targeting.context.DecisionContextBuilder.explain",
     "commit": "engine.journal.journal.Journal.append",
-    "answer": "api.service.runtime.Runtime.answer",
+    "answer": "api.service.signed_answers.SignedAnswers.view_decision",
     "batch": "engine.targeting.targeting.Targeting._decide",
 }
 """What each stage is; ``decide`` is the batch's rest: draws, channel, rank, the record's body."""

@@ -1,13 +1,14 @@
 """What routes ask for: the running service, the caller, the sender's idempotency key."""
 
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPBearer
 
-from api.auth.callers import Caller
-from api.auth.sessions import SAFE, check_origin, token_of
-from api.service.runtime import Runtime
+from api.auth.accounts import Accounts
+from api.auth.callers import Caller, Callers
+from api.auth.sessions import SAFE, Sessions, check_origin, token_of
+from api.service.executors import Executors
 from engine.domain.records import Identifier
 
 LONGEST_IDEMPOTENCY_KEY = 255
@@ -15,35 +16,46 @@ _NAMES = "Names the request, so that sending it again changes nothing."
 _BEARER = HTTPBearer(auto_error=False, description="A key made by `darvoza keys create`.")
 
 
-async def runtime_of(request: Request) -> Runtime:
-    """Return the running service; async, because FastAPI runs plain functions in another thread."""
-    runtime: Runtime = request.app.state.runtime
-    return runtime
+class SignInService(Protocol):
+    """The running service, as it identifies callers and visitors."""
+
+    accounts: Accounts
+    callers: Callers
+    executors: Executors
+    sessions: Sessions
 
 
-RunningService = Annotated[Runtime, Depends(runtime_of)]
+async def running_service(request: Request) -> object:
+    """Return the running service; async, because FastAPI runs plain functions in another thread.
+
+    A route names the protocol of what it uses; ``api.app`` holds that the service fits them all.
+    """
+    return request.app.state.runtime
+
+
+TheService = Annotated[SignInService, Depends(running_service)]
 
 
 async def caller_of(
-    request: Request, runtime: RunningService, _: Annotated[object, Depends(_BEARER)]
+    request: Request, service: TheService, _: Annotated[object, Depends(_BEARER)]
 ) -> Caller:
     """Return who calls, if they may call this route at all; runs before any body is read."""
     header = request.headers.get("authorization")
     if header is None and (cookie := token_of(request)):
-        caller = await _signed_in(request, runtime, cookie)
-    elif (known := runtime.callers.remembered(header)) is not None:
+        caller = await _signed_in(request, service, cookie)
+    elif (known := service.callers.remembered(header)) is not None:
         caller = known
     else:
-        caller = await runtime.executors.look_up(runtime.callers.look_up, header)
+        caller = await service.executors.look_up(service.callers.look_up, header)
     caller.must_be_allowed(request.method, request.scope["route"].path_format)
     return caller
 
 
-async def _signed_in(request: Request, runtime: Runtime, cookie: str) -> Caller:
+async def _signed_in(request: Request, service: SignInService, cookie: str) -> Caller:
     """Return who holds a session; what changes anything must not come from another site."""
     if request.method not in SAFE:
         check_origin(request, is_owed=True)
-    return await runtime.executors.look_up(runtime.sessions.caller, cookie)
+    return await service.executors.look_up(service.sessions.caller, cookie)
 
 
 TheCaller = Annotated[Caller, Depends(caller_of)]

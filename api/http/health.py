@@ -1,18 +1,39 @@
 """Whether the service is alive, whether it is ready and why not, and how it fares."""
 
-from typing import Any
+from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.http.dependencies import RunningService
+from api.http.dependencies import running_service
 from api.http.responses import answer
 from api.http.schema_base import Alive, Ready
-from api.service.metrics import exposition
+from api.service.metrics import Metrics, exposition
+from api.service.model_watcher import ModelWatch
+from api.service.store_probe import Probe
+from engine.domain.network import Network
 from engine.domain.time_units import SECOND
 from engine.errors import RiskError
+from engine.journal.journal import Journal
+from engine.storage.database import Store
+from features.catalogue.plan import Plan
 from features.online.crossing_index import epoch
+
+
+class HealthService(Protocol):
+    """The running service, as its health is reported."""
+
+    store: Store
+    journal: Journal
+    network: Network
+    plan: Plan
+    watch: ModelWatch
+    probe: Probe
+    metrics: Metrics
+
+
+TheService = Annotated[HealthService, Depends(running_service)]
 
 router = APIRouter(tags=["health"])
 
@@ -30,9 +51,9 @@ async def alive() -> Response:
     response_model=Ready,
     responses={503: {"model": Ready, "description": "No decision can be recorded; says why."}},
 )
-def ready(runtime: RunningService) -> Response:
+def ready(service: TheService) -> Response:
     """Say whether decisions can be recorded, and by which model they are made."""
-    standing = runtime.watch.standing
+    standing = service.watch.standing
     scorer, challenger = standing.in_force.scorer, standing.in_force.challenger
     body: dict[str, Any] = {
         "ready": True,
@@ -42,15 +63,15 @@ def ready(runtime: RunningService) -> Response:
         "why": standing.why,
         "challenger": None if challenger is None else challenger.scorer.version,
         "trial_why": standing.trial_why,
-        "synthetic": runtime.network.synthetic,
+        "synthetic": service.network.synthetic,
         "clock": "unknown",
         "clock_ahead_seconds": 0.0,
     }
     try:
-        runtime.probe.run()
-        with runtime.store.read() as connection:
-            epoch(connection, runtime.plan.digest)
-            ahead = runtime.journal.reading(connection).ahead
+        service.probe.run()
+        with service.store.read() as connection:
+            epoch(connection, service.plan.digest)
+            ahead = service.journal.reading(connection).ahead
             body["clock"] = "held" if ahead else "ok"
             body["clock_ahead_seconds"] = ahead / SECOND
     except RiskError as error:
@@ -60,7 +81,7 @@ def ready(runtime: RunningService) -> Response:
 
 @router.head("/metrics", include_in_schema=False)
 @router.get("/metrics", response_class=PlainTextResponse)
-def metrics(runtime: RunningService) -> Response:
+def metrics(service: TheService) -> Response:
     """Return the metrics of this process, and what waits at each post, for Prometheus."""
-    found = exposition(runtime.metrics, runtime.store, runtime.journal)
+    found = exposition(service.metrics, service.store, service.journal)
     return Response(found, media_type=CONTENT_TYPE_LATEST)

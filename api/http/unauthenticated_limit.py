@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.auth.client_addresses import network_of
 from api.auth.sessions import token_of
+from api.http.dependencies import SignInService
 from api.http.problems import refusal
-from api.service.runtime import Runtime
 from engine.errors import BusyError
 
 BURST, RATE = 60, 20.0
@@ -70,9 +70,9 @@ class StrangerPace:
 
 def is_known(scope: Scope) -> bool:
     """Tell whether a request shows a key or a session that was found valid before."""
-    runtime: Runtime = scope["app"].state.runtime
+    service: SignInService = scope["app"].state.runtime
     for name, value in scope["headers"]:
         if name == b"authorization":
-            return runtime.callers.is_known(value.decode("latin-1"))
+            return service.callers.is_known(value.decode("latin-1"))
     token = token_of(HTTPConnection(scope))
-    return bool(token) and runtime.sessions.is_known(token)
+    return bool(token) and service.sessions.is_known(token)

@@ -3,16 +3,18 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from api.http.dependencies import RunningService
+from api.http.dependencies import running_service
 from api.http.guards import check_path
-from api.integrity.reads import report
+from api.integrity.reads import IntegrityService, report
 from api.integrity.routes import LONGEST_DAYS
 from api.web.page_route import PageRoute
 from api.web.templates_env import page
 from api.web.visitor import TheVisitor
 from engine.domain.records import PostCode
+
+TheService = Annotated[IntegrityService, Depends(running_service)]
 
 router = APIRouter(prefix="/posts", route_class=PageRoute, include_in_schema=False)
 
@@ -23,7 +25,7 @@ PERIODS = (7, 30, 92)
 @router.get("/{post}/integrity")
 async def show(
     request: Request,
-    runtime: RunningService,
+    service: TheService,
     visitor: TheVisitor,
     post: Annotated[PostCode, Path()],
     days: Annotated[int, Query(ge=1, le=LONGEST_DAYS)] = 30,
@@ -33,8 +35,8 @@ async def show(
         FEWEST,  # scipy's company: not on the way of a service that starts
     )
 
-    check_path(runtime, visitor.caller, post)
-    found = await asyncio.to_thread(report, runtime, post, days=days)
+    check_path(service.network, visitor.caller, post)
+    found = await asyncio.to_thread(report, service, post, days=days)
     return page(
         request,
         "integrity.html",

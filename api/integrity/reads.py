@@ -13,19 +13,30 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, select
 
-from api.service.runtime import Runtime
+from api.service.settings import Settings
+from engine.domain.network import Network
 from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, rfc3339
-from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.queue.queue import DECISIONS, RELEASE
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import INSPECTED, Channel
 from engine.selection.randomization import ShiftPlan
-from engine.storage.database import split_in_slices
+from engine.storage.database import Store, split_in_slices
+
+
+class IntegrityService(Protocol):
+    """The running service, as the integrity report reads it."""
+
+    store: Store
+    journal: Journal
+    network: Network
+    settings: Settings
+
 
 MOST_PAIRS = 20
 """Figures listed at most, alarms first; all were looked at."""
@@ -71,10 +82,10 @@ class HandledReferral:
         return self.drawn is not None and self.team != self.drawn
 
 
-def report(runtime: Runtime, post: str, *, days: int) -> dict[str, Any]:
+def report(service: IntegrityService, post: str, *, days: int) -> dict[str, Any]:
     """Return the report of a post's last days, as JSON values."""
-    with runtime.store.read() as snapshot:
-        as_of = runtime.journal.head(snapshot).as_of
+    with service.store.read() as snapshot:
+        as_of = service.journal.head(snapshot).as_of
         since = as_of - days * DAY
         dealt = list(_dealt(snapshot, post, since=since))
         reviews = _reviews(snapshot, post, since=since)
@@ -82,9 +93,9 @@ def report(runtime: Runtime, post: str, *, days: int) -> dict[str, Any]:
         "post": post,
         "as_of": rfc3339(as_of),
         "days": days,
-        "synthetic": runtime.network.synthetic,
+        "synthetic": service.network.synthetic,
         "assignment": _assignment(dealt),
-        **_test_shares(dealt, runtime.settings.shifts, seed_for=(post, days, as_of // DAY)),
+        **_test_shares(dealt, service.settings.shifts, seed_for=(post, days, as_of // DAY)),
         "red_releases": _red_releases(dealt, reviews),
         "reviewers": _reviewers(reviews),
     }

@@ -7,10 +7,10 @@ document that may run nothing and load nothing, and the service's own page says 
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
-from api.http.dependencies import RunningService
+from api.http.dependencies import running_service
 from api.models.lifecycle import (
     approve_model,
     rolled_back,
@@ -18,8 +18,7 @@ from api.models.lifecycle import (
     trial_ended,
     withdraw_model,
 )
-from api.models.reads import MOST, ModelReader
-from api.service.runtime import Runtime
+from api.models.reads import MOST, ModelReader, ModelService
 from api.web import charts
 from api.web.form_fields import join_lines
 from api.web.page_route import PageRoute
@@ -29,6 +28,8 @@ from api.web.visitor import TheForm, TheVisitor, read_field
 from engine.domain.records import Identifier
 from engine.errors import MalformedBodyError, NotFoundError
 
+TheService = Annotated[ModelService, Depends(running_service)]
+
 router = APIRouter(prefix="/models", route_class=PageRoute, include_in_schema=False)
 Version = Annotated[Identifier, Path()]
 ROLES = ("in_force", "challenger", "candidate", "shadow", "retired")
@@ -37,9 +38,9 @@ SEALED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 @router.get("")
-async def show_all(request: Request, runtime: RunningService, visitor: TheVisitor) -> Response:
+async def show_all(request: Request, service: TheService, visitor: TheVisitor) -> Response:
     """Show every model by where it stands, and what decides."""
-    reading = ModelReader(runtime)
+    reading = ModelReader(service)
     found = await asyncio.to_thread(reading.all)
     versions = [one["version"] for one in found["models"]]
     papers = await asyncio.to_thread(lambda: {v: reading.papers(v)[0] for v in versions})
@@ -60,12 +61,12 @@ async def show_all(request: Request, runtime: RunningService, visitor: TheVisito
 @router.get("/comparison")
 async def compare(
     request: Request,
-    runtime: RunningService,
+    service: TheService,
     visitor: TheVisitor,
     version: Annotated[list[Identifier], Query(min_length=1, max_length=MOST)],
 ) -> Response:
     """Show the reports of some models side by side."""
-    found = await asyncio.to_thread(ModelReader(runtime).comparison, version)
+    found = await asyncio.to_thread(ModelReader(service).comparison, version)
     query = "&".join(f"version={one['version']}" for one in found["models"])
     return page(
         request,
@@ -78,36 +79,36 @@ async def compare(
 
 
 @router.post("/rules-only")
-async def rules_only(runtime: RunningService, visitor: TheVisitor, form: TheForm) -> Response:
+async def rules_only(service: TheService, visitor: TheVisitor, form: TheForm) -> Response:
     """Take the model out of force; one person is enough."""
     who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(withdraw_model, runtime.store, why=_reason(form), **who)
+    await asyncio.to_thread(withdraw_model, service.store, why=_reason(form), **who)
     return RedirectResponse("/models?done=withdrawn", 303)
 
 
 @router.post("/rollback")
-async def roll_back(runtime: RunningService, visitor: TheVisitor, form: TheForm) -> Response:
+async def roll_back(service: TheService, visitor: TheVisitor, form: TheForm) -> Response:
     """Put the model before the present one back into force; two approved it once."""
     who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
     why = _reason(form)
-    await asyncio.to_thread(rolled_back, runtime.home, runtime.store, why=why, **who)
+    await asyncio.to_thread(rolled_back, service.home, service.store, why=why, **who)
     return RedirectResponse("/models?done=back", 303)
 
 
 @router.post("/end-trial")
-async def end_trial(runtime: RunningService, visitor: TheVisitor, form: TheForm) -> Response:
+async def end_trial(service: TheService, visitor: TheVisitor, form: TheForm) -> Response:
     """Take the model on trial off it; one person is enough."""
     who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(trial_ended, runtime.store, why=_reason(form), **who)
+    await asyncio.to_thread(trial_ended, service.store, why=_reason(form), **who)
     return RedirectResponse("/models?done=ended", 303)
 
 
 @router.get("/{version}")
 async def show(
-    request: Request, runtime: RunningService, visitor: TheVisitor, version: Version
+    request: Request, service: TheService, visitor: TheVisitor, version: Version
 ) -> Response:
     """Show one model: its card, what stands against it, its shadow, and who did what."""
-    reading = ModelReader(runtime)
+    reading = ModelReader(service)
     found = await asyncio.to_thread(reading.one, version)
     papers, _ = await asyncio.to_thread(reading.papers, version)
     return page(
@@ -117,7 +118,7 @@ async def show(
         json_address=f"/v1/models/{version}",
         found=found,
         papers=papers,
-        has_page=_read_report_page(runtime, version).is_file(),
+        has_page=_read_report_page(service, version).is_file(),
         retell=Translator(speech_of(request)),
         done=request.query_params.get("done", ""),
     )
@@ -125,10 +126,10 @@ async def show(
 
 @router.get("/{version}/report")
 async def show_report(
-    request: Request, runtime: RunningService, visitor: TheVisitor, version: Version
+    request: Request, service: TheService, visitor: TheVisitor, version: Version
 ) -> Response:
     """Show the stored report with its plots."""
-    found = await asyncio.to_thread(ModelReader(runtime).report, version)
+    found = await asyncio.to_thread(ModelReader(service).report, version)
     targets = found.get("targets", {})
     return page(
         request,
@@ -141,15 +142,15 @@ async def show_report(
         dots={name: charts.dots(one["inspected"]["reliability"]) for name, one in targets.items()},
         side=charts.SIDE,
         ticks=[(share, charts.stretch_share(share)) for share in (0.01, 0.05, 0.2, 0.5, 1.0)],
-        has_page=_read_report_page(runtime, version).is_file(),
+        has_page=_read_report_page(service, version).is_file(),
     )
 
 
 @router.get("/{version}/report.html")
-async def stored(runtime: RunningService, _visitor: TheVisitor, version: Version) -> Response:
+async def stored(service: TheService, _visitor: TheVisitor, version: Version) -> Response:
     """Hand out the page that ``darvoza evaluate`` wrote, sealed."""
-    await asyncio.to_thread(ModelReader(runtime).report, version)  # it is a model of ours
-    kept = _read_report_page(runtime, version)
+    await asyncio.to_thread(ModelReader(service).report, version)  # it is a model of ours
+    kept = _read_report_page(service, version)
     if not kept.is_file():
         raise NotFoundError("report", version)
     return FileResponse(kept, media_type="text/html", headers={"Content-Security-Policy": SEALED})
@@ -157,33 +158,33 @@ async def stored(runtime: RunningService, _visitor: TheVisitor, version: Version
 
 @router.post("/{version}/approvals")
 async def approve(
-    runtime: RunningService, visitor: TheVisitor, _form: TheForm, version: Version
+    service: TheService, visitor: TheVisitor, _form: TheForm, version: Version
 ) -> Response:
     """Approve a model; the second person puts it into force."""
     who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(approve_model, runtime.home, runtime.store, version, **who)
+    await asyncio.to_thread(approve_model, service.home, service.store, version, **who)
     return RedirectResponse(f"/models/{version}?done=approved", 303)
 
 
 @router.post("/{version}/challenges")
 async def challenge(
-    runtime: RunningService, visitor: TheVisitor, _form: TheForm, version: Version
+    service: TheService, visitor: TheVisitor, _form: TheForm, version: Version
 ) -> Response:
     """Approve a trial; the second person puts the model on trial."""
     who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
     await asyncio.to_thread(
-        approve_model, runtime.home, runtime.store, version, is_trial=True, **who
+        approve_model, service.home, service.store, version, is_trial=True, **who
     )
     return RedirectResponse(f"/models/{version}?done=challenged", 303)
 
 
 @router.post("/{version}/shadow")
 async def shadow(
-    runtime: RunningService, visitor: TheVisitor, _form: TheForm, version: Version
+    service: TheService, visitor: TheVisitor, _form: TheForm, version: Version
 ) -> Response:
     """Let a candidate score in the shadow."""
     who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(shadow_model, runtime.home, runtime.store, version, **who)
+    await asyncio.to_thread(shadow_model, service.home, service.store, version, **who)
     return RedirectResponse(f"/models/{version}?done=shadowed", 303)
 
 
@@ -193,8 +194,8 @@ def _reason(form: TheForm) -> str:
     raise MalformedBodyError("a reason is owed")
 
 
-def _read_report_page(runtime: Runtime, version: str) -> Any:
-    return runtime.home.reports / version / "report.html"
+def _read_report_page(service: ModelService, version: str) -> Any:
+    return service.home.reports / version / "report.html"
 
 
 def _curve(views: Any) -> dict[str, str] | None:

@@ -3,21 +3,34 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, select
 
-from api.service.runtime import Runtime
+from api.service.model_watcher import ModelWatch
 from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
-from engine.journal.journal import JOURNAL
+from engine.journal.journal import JOURNAL, Journal
 from engine.journal.power_records import read_records
+from engine.storage.database import Store
 from engine.storage.home import Home
+from features.catalogue.plan import Plan
 from models.bundle.bundle import read_verify_key
 from models.bundle.documents import BundleDocuments, read_documents, stamp
 from models.lifecycle import transitions
 from models.lifecycle.projection import OnTrial, last_of_trial, on_trial, read_state
 from models.lifecycle.states import KINDS, SHADOWED, ModelState, ModelStates
+
+
+class ModelService(Protocol):
+    """The running service, as its models are read and changed."""
+
+    home: Home
+    store: Store
+    journal: Journal
+    plan: Plan
+    watch: ModelWatch
+
 
 VIEWS = ("random_stream", "inverse_propensity", "inspected")
 FIGURES = ("hit_rate_at_capacity", "recall_at_capacity", "lift", "average_precision", "auc")
@@ -29,19 +42,19 @@ _J = JOURNAL.c
 class ModelReader:
     """Reads models, each call in one snapshot."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, service: ModelService) -> None:
+        self._service = service
 
     def all(self) -> dict[str, Any]:
         """Return every model, the newest first, and what decides."""
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             now, events = read_state(connection), _events(connection)
         every = reversed(list(now.models.values()))
         return self._deciding(now) | {"models": [self._standing(one, events) for one in every]}
 
     def standing(self, version: str) -> dict[str, Any]:
         """Return where one model stands; raises ``NoModelError``."""
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             now, events = read_state(connection), _events(connection)
         if version not in now.models:
             raise NoModelError(version)
@@ -53,13 +66,13 @@ class ModelReader:
             measure_agreement,  # scipy: not on the way of a service that starts
         )
 
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             now, events = read_state(connection), _events(connection)
             if version not in now.models:
                 raise NoModelError(version)
             was_shadow = any(one["kind"] == SHADOWED for one in events[version])
             agreement = (
-                measure_agreement(connection, self._runtime.journal, version=version)
+                measure_agreement(connection, self._service.journal, version=version)
                 if was_shadow
                 else None
             )
@@ -76,34 +89,34 @@ class ModelReader:
 
     def report(self, version: str) -> Mapping[str, Any]:
         """Return the stored report; raises ``NoModelError`` or ``TamperedBundleError``."""
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             if version not in read_state(connection).models:
                 raise NoModelError(version)
-        return _papers(self._runtime.home, version).report
+        return _papers(self._service.home, version).report
 
     def comparison(self, versions: Sequence[str]) -> dict[str, Any]:
         """Return the figures of some models side by side; raises the same."""
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             now = read_state(connection)
         found = []
         for version in dict.fromkeys(versions):
             if version not in now.models:
                 raise NoModelError(version)
-            report = _papers(self._runtime.home, version).report
+            report = _papers(self._service.home, version).report
             found.append({"version": version, "role": now.models[version].role} | figures(report))
         return {"models": found}
 
     def papers(self, version: str) -> tuple[BundleDocuments | None, str]:
         """Return a bundle's papers, or None and why they cannot be read."""
         try:
-            return _papers(self._runtime.home, version), ""
+            return _papers(self._service.home, version), ""
         except NoModelError:
             return None, "its bundle is missing"
         except TamperedBundleError as error:
             return None, f"its bundle is refused: {error.why}"
 
     def _deciding(self, now: ModelStates) -> dict[str, Any]:
-        serving, wanted = self._runtime.watch.standing, now.in_force
+        serving, wanted = self._service.watch.standing, now.in_force
         is_refused = wanted is not None and serving.wanted == wanted and bool(serving.why)
         deciding = {"in_force": wanted, "mode": serving.in_force.mode, "before": now.before}
         challenger = None if now.challenger is None else now.challenger.version
@@ -116,7 +129,7 @@ class ModelReader:
         manifest = model.manifest if found is None else found.manifest
         report = {} if found is None else found.report
         # A bundle that cannot be read is told as missing, not as fitted on something else.
-        fits = found is None or found.card.get("definitions") == self._runtime.plan.digest
+        fits = found is None or found.card.get("definitions") == self._service.plan.digest
         stands = transitions.against(
             model,
             manifest=manifest,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy.exc import IntegrityError
 
 from api.auth.callers import Caller
-from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.request_bodies import body_of, optional_body_of
 from api.http.responses import answer, document_problems, takes
 from api.models.lifecycle import (
@@ -19,14 +19,15 @@ from api.models.lifecycle import (
     trial_ended,
     withdraw_model,
 )
-from api.models.reads import MOST, ModelReader
+from api.models.reads import MOST, ModelReader, ModelService
 from api.models.schemas import ModelComparison, ModelStanding, ModelStandings, ModelView
-from api.service.runtime import Runtime
 from engine.domain.records import Identifier, Record, Text
 from engine.errors import PromotionRefusedError
 from engine.journal.idempotency import IdempotencyClaim, claim, find_answer, find_holders
 from engine.storage.database import Store
 from models.lifecycle.states import ModelStates
+
+TheService = Annotated[ModelService, Depends(running_service)]
 
 Version = Annotated[Identifier, Path()]
 router = APIRouter(
@@ -60,31 +61,31 @@ class RulesOnly(Record):
 
 
 @router.get("", response_model=ModelStandings)
-def models(caller: TheCaller, runtime: RunningService) -> Response:
+def models(caller: TheCaller, service: TheService) -> Response:
     """List every model with where it stands, and which one decides."""
-    return answer(ModelReader(runtime).all())
+    return answer(ModelReader(service).all())
 
 
 @router.get("/comparison", response_model=ModelComparison, responses=document_problems(404))
 def comparison(
     _caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     version: Annotated[list[Identifier], Query(min_length=1, max_length=MOST)],
 ) -> Response:
     """Return the figures of some models' stored reports side by side."""
-    return answer(ModelReader(runtime).comparison(version))
+    return answer(ModelReader(service).comparison(version))
 
 
 @router.get("/{version}", response_model=ModelView, responses=document_problems(404))
-def model(_caller: TheCaller, runtime: RunningService, version: Version) -> Response:
+def model(_caller: TheCaller, service: TheService, version: Version) -> Response:
     """Return one model: its state and why, its card, and how far its shadow agreed."""
-    return answer(ModelReader(runtime).one(version))
+    return answer(ModelReader(service).one(version))
 
 
 @router.get("/{version}/report", response_model=dict[str, Any], responses=document_problems(404))
-def report(_caller: TheCaller, runtime: RunningService, version: Version) -> Response:
+def report(_caller: TheCaller, service: TheService, version: Version) -> Response:
     """Return a model's stored report, as docs/evaluation.md describes it."""
-    return answer(ModelReader(runtime).report(version))
+    return answer(ModelReader(service).report(version))
 
 
 @router.post(
@@ -96,14 +97,14 @@ def report(_caller: TheCaller, runtime: RunningService, version: Version) -> Res
 )
 async def rules_only(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     body: Annotated[RulesOnly, Depends(optional_body_of(RulesOnly))],
 ) -> Response:
     """Take the model out of force, so that rules and random checks decide; one person is enough."""
-    step = partial(withdraw_model, runtime.store, why=body.reason or "")
-    await _take(runtime, caller, key=key, body=body, about="rules-only", step=step)
-    return answer(ModelReader(runtime).all(), 201)
+    step = partial(withdraw_model, service.store, why=body.reason or "")
+    await _take(service, caller, key=key, body=body, about="rules-only", step=step)
+    return answer(ModelReader(service).all(), 201)
 
 
 @router.post(
@@ -115,14 +116,14 @@ async def rules_only(
 )
 async def roll_back(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     body: Annotated[RollBack, Depends(body_of(RollBack))],
 ) -> Response:
     """Put the model before the present one back into force; two people approved it once."""
-    step = partial(rolled_back, runtime.home, runtime.store, why=body.reason)
-    await _take(runtime, caller, key=key, body=body, about="rollback", step=step)
-    return answer(ModelReader(runtime).all(), 201)
+    step = partial(rolled_back, service.home, service.store, why=body.reason)
+    await _take(service, caller, key=key, body=body, about="rollback", step=step)
+    return answer(ModelReader(service).all(), 201)
 
 
 @router.post(
@@ -134,14 +135,14 @@ async def roll_back(
 )
 async def end_trial(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     body: Annotated[EndOfTrial, Depends(body_of(EndOfTrial))],
 ) -> Response:
     """Take the model on trial off it; one person is enough."""
-    step = partial(trial_ended, runtime.store, why=body.reason)
-    await _take(runtime, caller, key=key, body=body, about="end-trial", step=step)
-    return answer(ModelReader(runtime).all(), 201)
+    step = partial(trial_ended, service.store, why=body.reason)
+    await _take(service, caller, key=key, body=body, about="end-trial", step=step)
+    return answer(ModelReader(service).all(), 201)
 
 
 @router.post(
@@ -153,15 +154,15 @@ async def end_trial(
 )
 async def shadow(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     version: Version,
     body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
 ) -> Response:
     """Let a candidate score in the shadow, unseen by officers."""
-    step = partial(shadow_model, runtime.home, runtime.store, version, why=body.note or "")
-    await _take(runtime, caller, key=key, body=body, about=f"{version}:shadow", step=step)
-    return answer(ModelReader(runtime).standing(version), 201)
+    step = partial(shadow_model, service.home, service.store, version, why=body.note or "")
+    await _take(service, caller, key=key, body=body, about=f"{version}:shadow", step=step)
+    return answer(ModelReader(service).standing(version), 201)
 
 
 @router.post(
@@ -173,16 +174,16 @@ async def shadow(
 )
 async def challenge(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     version: Version,
     body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
 ) -> Response:
     """Approve a trial; the second person lets the model share what the one in force may pick."""
     why = body.note or ""
-    step = partial(approve_model, runtime.home, runtime.store, version, why=why, is_trial=True)
-    await _take(runtime, caller, key=key, body=body, about=f"{version}:challenge", step=step)
-    return answer(ModelReader(runtime).standing(version), 201)
+    step = partial(approve_model, service.home, service.store, version, why=why, is_trial=True)
+    await _take(service, caller, key=key, body=body, about=f"{version}:challenge", step=step)
+    return answer(ModelReader(service).standing(version), 201)
 
 
 @router.post(
@@ -194,19 +195,19 @@ async def challenge(
 )
 async def approve(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     version: Version,
     body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
 ) -> Response:
     """Approve a model; the second person puts it into force, and neither may have trained it."""
-    step = partial(approve_model, runtime.home, runtime.store, version, why=body.note or "")
-    await _take(runtime, caller, key=key, body=body, about=version, step=step)
-    return answer(ModelReader(runtime).standing(version), 201)
+    step = partial(approve_model, service.home, service.store, version, why=body.note or "")
+    await _take(service, caller, key=key, body=body, about=version, step=step)
+    return answer(ModelReader(service).standing(version), 201)
 
 
 async def _take(
-    runtime: Runtime,
+    service: ModelService,
     caller: Caller,
     *,
     key: str | None,
@@ -220,7 +221,7 @@ async def _take(
         made = claim(f"model:{about}", body, post="", name="", key=caller.own(key))
         asked = replace(made, names=made.names[:1])  # a step has no other name than its key
     act = partial(step, by=caller.person, role=caller.role, claim=asked)
-    await asyncio.to_thread(_once, runtime.store, asked, act)
+    await asyncio.to_thread(_once, service.store, asked, act)
 
 
 def _once(store: Store, asked: IdempotencyClaim | None, act: "partial[ModelStates]") -> None:

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.http.dependencies import RunningService
+from api.http.dependencies import running_service
 from api.profiles import page_forms as profiles_page_forms
 from api.profiles.comparison import Difference, difference
+from api.profiles.proposals import ProposalService
 from api.profiles.reads import ProposalReader, check_expression, fields
-from api.service.runtime import Runtime
 from api.web.charts import bars
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, TheReader, join_lines
@@ -21,6 +21,8 @@ from api.web.translation import Translator
 from api.web.visitor import Form, TheForm, TheVisitor, Visitor, read_field
 from engine.criteria.profiles.profile import Code as ProfileCode
 from engine.errors import ConflictError, ProfileRefusedError, RecordError, UnknownPostError
+
+TheService = Annotated[ProposalService, Depends(running_service)]
 
 router = APIRouter(prefix="/profiles", route_class=PageRoute, include_in_schema=False)
 Code = Annotated[ProfileCode, Path()]
@@ -35,9 +37,9 @@ _REFUSED: Mapping[type[Exception], FieldMistake] = {
 
 
 @router.get("")
-async def show_all(request: Request, runtime: RunningService, visitor: TheVisitor) -> Response:
+async def show_all(request: Request, service: TheService, visitor: TheVisitor) -> Response:
     """Show every profile by where it stands."""
-    found = await asyncio.to_thread(ProposalReader(runtime).profiles)
+    found = await asyncio.to_thread(ProposalReader(service).profiles)
     by_state = {state: [one for one in found if one["state"] == state] for state in STATES}
     return page(
         request, "profiles.html", visitor=visitor, by_state=by_state, json_address="/v1/profiles"
@@ -47,12 +49,12 @@ async def show_all(request: Request, runtime: RunningService, visitor: TheVisito
 @router.get("/new")
 async def write(
     request: Request,
-    runtime: RunningService,
+    service: TheService,
     visitor: TheVisitor,
     known: Annotated[ProfileCode | None, Query(alias="from")] = None,
 ) -> Response:
     """Show the editor, empty or with a profile to be changed."""
-    begin = await asyncio.to_thread(_begin, runtime, known)
+    begin = await asyncio.to_thread(_begin, service, known)
     return await _editor(request, visitor, begin)
 
 
@@ -68,12 +70,12 @@ async def check(
 
 @router.post("")
 async def propose(
-    request: Request, runtime: RunningService, visitor: TheVisitor, form: TheForm
+    request: Request, service: TheService, visitor: TheVisitor, form: TheForm
 ) -> Response:
     """Propose a profile; what is wrong with it is said in the editor, with all kept."""
     try:
         code = await asyncio.to_thread(
-            profiles_page_forms.profile, runtime, visitor, form, speech_of(request)
+            profiles_page_forms.profile, service, visitor, form, speech_of(request)
         )  # fmt: skip
     except FormError as error:
         return await _editor(request, visitor, form, wrong=error.mistakes)
@@ -88,16 +90,16 @@ async def propose(
 @router.get("/{code}")
 async def show(
     request: Request,
-    runtime: RunningService,
+    service: TheService,
     visitor: TheVisitor,
     code: Code,
     against: Annotated[str, Query(max_length=32)] = "",
 ) -> Response:
     """Show one profile: what it asks, what it would have done, what became of its matches."""
-    known = await asyncio.to_thread(ProposalReader(runtime).profiles)
+    known = await asyncio.to_thread(ProposalReader(service).profiles)
     found = next((one for one in known if one["code"] == code), None)
     if found is None:
-        found = await asyncio.to_thread(ProposalReader(runtime).profile, code)  # raises
+        found = await asyncio.to_thread(ProposalReader(service).profile, code)  # raises
     others = [one for one in known if one["code"] != code]
     figures = found["backtest"] or {}
     return page(
@@ -116,34 +118,34 @@ async def show(
 
 @router.post("/{code}/approvals")
 async def approve(
-    runtime: RunningService, visitor: TheVisitor, reader: TheReader, code: Code
+    service: TheService, visitor: TheVisitor, reader: TheReader, code: Code
 ) -> Response:
     """Agree that a profile enters, or that it leaves."""
-    await asyncio.to_thread(profiles_page_forms.approve, runtime, visitor, "profile", code, reader)
+    await asyncio.to_thread(profiles_page_forms.approve, service, visitor, "profile", code, reader)
     return RedirectResponse(f"/profiles/{code}?done=approved", 303)
 
 
 @router.post("/{code}/retirements")
 async def retire(
-    runtime: RunningService, visitor: TheVisitor, reader: TheReader, code: Code
+    service: TheService, visitor: TheVisitor, reader: TheReader, code: Code
 ) -> Response:
     """Propose that a profile leaves."""
-    await asyncio.to_thread(profiles_page_forms.retire, runtime, visitor, "profile", code, reader)
+    await asyncio.to_thread(profiles_page_forms.retire, service, visitor, "profile", code, reader)
     return RedirectResponse(f"/profiles/{code}?done=leaving", 303)
 
 
 @router.post("/{code}/backtests")
 async def backtest(
-    runtime: RunningService, visitor: TheVisitor, _form: TheForm, code: Code
+    service: TheService, visitor: TheVisitor, _form: TheForm, code: Code
 ) -> Response:
     """Run the backtest again."""
-    made = await asyncio.to_thread(profiles_page_forms.backtest, runtime, visitor, code)
+    made = await asyncio.to_thread(profiles_page_forms.backtest, service, visitor, code)
     return RedirectResponse(f"/profiles/{code}?done={'tried' if made else 'busy'}", 303)
 
 
-def _begin(runtime: Runtime, known: str | None) -> dict[str, list[str]]:
-    found = None if known is None else ProposalReader(runtime).profile(known)
-    return profiles_page_forms.fresh(runtime, found)
+def _begin(service: ProposalService, known: str | None) -> dict[str, list[str]]:
+    found = None if known is None else ProposalReader(service).profile(known)
+    return profiles_page_forms.fresh(service, found)
 
 
 def _compare_profiles(
@@ -158,8 +160,8 @@ def _compare_profiles(
 async def _editor(
     request: Request, visitor: Visitor, form: Form, *, wrong: Sequence[FieldMistake] = ()
 ) -> Response:
-    runtime: Runtime = request.app.state.runtime
-    offered = await asyncio.to_thread(fields, runtime.plan.names)
+    service: ProposalService = request.app.state.runtime
+    offered = await asyncio.to_thread(fields, service.plan.names)
     return page(
         request,
         "profile_new.html",
@@ -169,7 +171,7 @@ async def _editor(
         kept={name: list(values) for name, values in form.items()},
         wrong=corrections(wrong, speech_of(request)),
         families=_families(offered),
-        posts=sorted(runtime.network.posts),
+        posts=sorted(service.network.posts),
         **await _check(request, form),
     )
 

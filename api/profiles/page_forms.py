@@ -3,8 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api.profiles.proposals import Approval, ProposalWriter, Retirement
-from api.service.runtime import Runtime
+from api.profiles.proposals import Approval, ProposalService, ProposalWriter, Retirement
 from api.web.form_fields import FormReader
 from api.web.i18n import ReaderLocale
 from api.web.number_parsing import write_number
@@ -17,11 +16,11 @@ USUAL_DAYS = 90
 """Default validity of a profile."""
 
 
-def profile(runtime: Runtime, visitor: Visitor, form: Form, speech: ReaderLocale) -> str:
+def profile(service: ProposalService, visitor: Visitor, form: Form, speech: ReaderLocale) -> str:
     """Propose a profile with its backtest and return its code; raises ``FormError``."""
     reader = FormReader(form, speech)
     proposed = reader.finish(reader.record(ProfileProposal, _read_proposal(reader)))
-    proposing = ProposalWriter(runtime, visitor.caller)
+    proposing = ProposalWriter(service, visitor.caller)
     proposing.profile(proposed)
     proposing.first_backtest(proposed.code)
     return proposed.code
@@ -36,9 +35,9 @@ def _read_proposal(reader: FormReader) -> dict[str, Any]:
     }
 
 
-def fresh(runtime: Runtime, known: dict[str, Any] | None) -> dict[str, list[str]]:
+def fresh(service: ProposalService, known: dict[str, Any] | None) -> dict[str, list[str]]:
     """Return what the editor begins with: nothing, or a profile to be changed."""
-    local = datetime.now(UTC) + timedelta(minutes=runtime.settings.utc_offset_minutes)
+    local = datetime.now(UTC) + timedelta(minutes=service.settings.utc_offset_minutes)
     until = (local + timedelta(days=USUAL_DAYS)).date().isoformat()
     made = {"valid_until": until, "percentage": "100", "channel": "red"}
     if known is not None:
@@ -58,26 +57,26 @@ def successor(code: str) -> str:
 
 
 def approve(
-    runtime: Runtime, visitor: Visitor, matter: Matter, subject: str, reader: FormReader
+    service: ProposalService, visitor: Visitor, matter: Matter, subject: str, reader: FormReader
 ) -> None:
     """Agree to what waits; raises ``FormError``."""
     fields = {"shadow": reader.text("shadow") == "1"} | reader.texts("note")
     approval = reader.finish(reader.record(Approval, fields))
-    ProposalWriter(runtime, visitor.caller).approve(matter, subject, approval)
+    ProposalWriter(service, visitor.caller).approve(matter, subject, approval)
 
 
 def retire(
-    runtime: Runtime, visitor: Visitor, matter: Matter, subject: str, reader: FormReader
+    service: ProposalService, visitor: Visitor, matter: Matter, subject: str, reader: FormReader
 ) -> None:
     """Propose that something leaves; raises ``FormError``."""
     wanted = reader.finish(reader.record(Retirement, reader.texts("reason")))
-    ProposalWriter(runtime, visitor.caller).retire(matter, subject, wanted)
+    ProposalWriter(service, visitor.caller).retire(matter, subject, wanted)
 
 
-def backtest(runtime: Runtime, visitor: Visitor, code: str) -> bool:
+def backtest(service: ProposalService, visitor: Visitor, code: str) -> bool:
     """Run a backtest again and attach it; tell whether that could be done."""
     try:
-        ProposalWriter(runtime, visitor.caller).attach(code, days=USUAL_DAYS)
+        ProposalWriter(service, visitor.caller).attach(code, days=USUAL_DAYS)
     except (BusyError, NotEnoughDataError):
         return False
     return True

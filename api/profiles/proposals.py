@@ -8,14 +8,18 @@ Which of their steps count is for :mod:`engine.criteria.dual_control`.
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 from sqlalchemy import Connection
 
+from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.http.guards import check_post
-from api.service.runtime import Runtime
+from api.profiles.reads import ProfileService
+from api.service.settings import Settings
+from api.service.signed_answers import SignedAnswers
+from api.service.subprocess_jobs import Backtests
 from engine.criteria import dual_control, watchlist
 from engine.criteria.dual_control import ApprovalState, Matter, read_approval_state
 from engine.criteria.profiles import profile as profiles_profile
@@ -34,6 +38,18 @@ from engine.errors import (
 from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim, find_holders
+from engine.targeting.reports import Recording
+
+
+class ProposalService(ProfileService, Protocol):
+    """The running service, as steps about profiles and the watch list are taken."""
+
+    settings: Settings
+    accounts: Accounts
+    backtests: Backtests
+    recording: Recording
+    answers: SignedAnswers
+
 
 Days = Annotated[int, Field(ge=1, le=366)]
 
@@ -77,8 +93,8 @@ class BacktestAsked(Record):
 class ProposalWriter:
     """Takes the steps of one caller."""
 
-    def __init__(self, runtime: Runtime, caller: Caller, key: str | None = None) -> None:
-        self._runtime = runtime
+    def __init__(self, service: ProposalService, caller: Caller, key: str | None = None) -> None:
+        self._service = service
         self._caller = caller
         self._key = caller.own(key)
 
@@ -117,7 +133,7 @@ class ProposalWriter:
     def _listed(self, entry: Any, kind: str, made: Callable[..., Draft]) -> StoredRecord:
         source = entry.source_post or self._caller.post
         if source is not None:
-            check_post(self._runtime, self._caller, source)
+            check_post(self._service.network, self._caller, source)
         entry = entry.model_copy(update={"source_post": source})
         entry_id = watchlist.new_entry_id()
         asked = claim(kind, entry, post=source or "", name=f"watch:{entry_id}", key=self._key)
@@ -141,7 +157,7 @@ class ProposalWriter:
                 profiles_profile.check_total_steps(
                     connection,
                     profiles_profile.to_profile(now),
-                    names=self._runtime.plan.names,
+                    names=self._service.plan.names,
                     as_of=self._now(connection),
                 )
             return replace(made, body={**made.body, "note": approval.note})
@@ -170,7 +186,7 @@ class ProposalWriter:
         *,
         draft: Callable[[Connection], Draft],
     ) -> StoredRecord:
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             pending = read_approval_state(connection, matter, subject).pending
         about = f"{matter}:{subject}"
         name = f"{about}:{what}:{pending}:{self._caller.person}"
@@ -181,28 +197,28 @@ class ProposalWriter:
         """Run a backtest of a proposed profile and attach it."""
         name = f"profile:{code}:backtest:{secrets.token_hex(8)}"
         asked = claim(f"{code}_backtested", Period(days=days), post="", name=name, key=self._key)
-        if (known := self._runtime.recording.before(asked)) is not None:
+        if (known := self._service.recording.before(asked)) is not None:
             return known
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
         self._reach(found.proposed.post)
-        figures = self._runtime.backtests.run(found.proposed.trial, days=days)
+        figures = self._service.backtests.run(found.proposed.trial, days=days)
         by, state = self._caller.person, found.standing.state
         draft = dual_control.draft_backtest("profile", code, by=by, state=state, figures=figures)
         return self._once(asked, lambda _: draft)
 
     def first_backtest(self, code: str) -> dict[str, Any] | None:
         """Return the figures made when a profile was proposed; None where they cannot be made."""
-        name, runtime = f"profile:{code}:first-backtest", self._runtime
-        with runtime.store.read() as connection:
+        name, service = f"profile:{code}:first-backtest", self._service
+        with service.store.read() as connection:
             known = find_holders(connection, [name]).get(name)
             if known is not None:
-                return figures_of(read_record(connection, runtime.journal, known.seq))
+                return figures_of(read_record(connection, service.journal, known.seq))
             trial = profiles_profile.to_profile(
                 read_approval_state(connection, "profile", code)
             ).proposed.trial
         try:
-            figures = runtime.backtests.run(trial, days=Period().days)
+            figures = service.backtests.run(trial, days=Period().days)
         except (BusyError, NotEnoughDataError):
             return None
         asked = claim("profile_backtested", Period(), post="", name=name)
@@ -216,17 +232,17 @@ class ProposalWriter:
         """Run a backtest of which nothing is recorded."""
         self._check(asked.expression)
         if asked.post is not None:
-            check_post(self._runtime, self._caller, asked.post)
+            check_post(self._service.network, self._caller, asked.post)
         trial = BacktestSubject(asked.expression, asked.channel, asked.percentage, asked.post)
-        return self._runtime.backtests.run(trial, days=asked.days)
+        return self._service.backtests.run(trial, days=asked.days)
 
     def _check(self, expression: str) -> None:
-        program(expression, features=self._runtime.plan.names)
+        program(expression, features=self._service.plan.names)
 
     def _reach(self, post: str | None, matter: Matter = "profile") -> None:
         """Refuse a post out of reach; who is bound to one may not steer the others."""
         if post is not None:
-            check_post(self._runtime, self._caller, post)
+            check_post(self._service.network, self._caller, post)
         elif self._caller.post is not None and matter == "profile":
             raise NotAllowedError("this key is for one post: name it in the profile")
 
@@ -238,17 +254,17 @@ class ProposalWriter:
             raise LapsedProposalError(matter)
 
     def _is_active(self, person: str) -> bool:
-        return self._runtime.accounts.is_active(person)
+        return self._service.accounts.is_active(person)
 
     def _now(self, connection: Connection) -> int:
-        return self._runtime.journal.now(connection)
+        return self._service.journal.now(connection)
 
     def _once(self, asked: IdempotencyClaim, draft: Callable[[Connection], Draft]) -> StoredRecord:
         def claimed(connection: Connection) -> Draft:
             made = draft(connection)
             return replace(made, post=asked.post, body={"claim": asked.as_dict(), **made.body})
 
-        return self._runtime.recording.once(asked, claimed)
+        return self._service.recording.once(asked, claimed)
 
 
 def figures_of(found: StoredRecord) -> dict[str, Any]:

@@ -1,22 +1,34 @@
 """Checks an expression as it is written, and lists what one may ask for; nothing is recorded."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from api.service.runtime import Runtime
 from engine.criteria.dual_control import read_approval_state
 from engine.criteria.profiles import profile as profiles_profile
 from engine.criteria.profiles.checker import DEAREST
 from engine.criteria.profiles.fields import DERIVED, ITEM, PROXIES, ROOTS, FieldType, list_derived
 from engine.criteria.profiles.profile import Profile
 from engine.criteria.profiles.program import program
+from engine.domain.network import Network
 from engine.errors import (
     ProfileRefusedError,
 )
+from engine.journal.journal import Journal
 from engine.queue.profile_outcomes import Audit, audit
+from engine.storage.database import Store
 from features.catalogue.catalogue import CATALOGUE, proxies
+from features.catalogue.plan import Plan
+
+
+class ProfileService(Protocol):
+    """The running service, as profiles are read."""
+
+    store: Store
+    journal: Journal
+    plan: Plan
+    network: Network
 
 
 def check_expression(expression: str, names: Sequence[str]) -> dict[str, Any]:
@@ -89,24 +101,24 @@ def audit_matches(found: Audit) -> dict[str, Any]:
 class ProposalReader:
     """Reads profiles and the watch list, each call in one snapshot."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, service: ProfileService) -> None:
+        self._service = service
 
     def profiles(self) -> list[dict[str, Any]]:
         """Return every profile, the newest first."""
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             as_of = self._as_of(connection)
             found = list(profiles_profile.read_profiles(connection).values())
             return [self._profile(connection, one, as_of) for one in reversed(found)]
 
     def profile(self, code: str) -> dict[str, Any]:
         """Return one profile with its backtest; raises ``NotFoundError``."""
-        with self._runtime.store.read() as connection:
+        with self._service.store.read() as connection:
             found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
             return self._profile(connection, found, self._as_of(connection))
 
     def _profile(self, connection: Connection, found: Profile, as_of: int) -> dict[str, Any]:
-        sequence, journal = found.standing.evidence, self._runtime.journal
+        sequence, journal = found.standing.evidence, self._service.journal
         figures = None if sequence is None else journal.body(connection, sequence)["figures"]
         return profiles_profile.profile_as_json(found, as_of) | {
             "backtest": figures,
@@ -114,4 +126,4 @@ class ProposalReader:
         }
 
     def _as_of(self, connection: Connection) -> int:
-        return self._runtime.journal.now(connection)
+        return self._service.journal.now(connection)

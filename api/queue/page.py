@@ -3,20 +3,20 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from sqlalchemy import Connection, func, select
 
 from api.auth.callers import Caller
 from api.auth.permissions import Role
-from api.auth.sessions import token_of
-from api.http.dependencies import RunningService
+from api.auth.sessions import Sessions, token_of
+from api.http.dependencies import running_service
 from api.http.guards import check_path
-from api.queue.reads import desk, mark, outcomes
-from api.service.runtime import Runtime
+from api.queue.reads import QueueService, desk, mark, outcomes
+from api.service.executors import Executors
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
 from api.web.translation import Translator
@@ -26,6 +26,16 @@ from engine.domain.time_units import DAY
 from engine.errors import NotAuthenticatedError
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import Channel
+
+
+class QueuePageService(QueueService, Protocol):
+    """The running service, as the pages of queues follow it."""
+
+    executors: Executors
+    sessions: Sessions
+
+
+TheService = Annotated[QueuePageService, Depends(running_service)]
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -42,7 +52,7 @@ SESSION_SECONDS = 5.0
 @router.get("/posts/{post}/queue")
 async def show(
     request: Request,
-    runtime: RunningService,
+    service: TheService,
     visitor: TheVisitor,
     post: Annotated[PostCode, Path()],
     channel: Annotated[Literal["red", "yellow", ""], Query()] = "",
@@ -53,9 +63,9 @@ async def show(
     if to not in ("", post):
         kept = urlencode({"channel": channel, "lane": lane})
         return RedirectResponse(f"/posts/{quote(to, safe='')}/queue?{kept}", 303)
-    check_path(runtime, visitor.caller, post)
+    check_path(service.network, visitor.caller, post)
     is_blind = visitor.caller.role is Role.CHECKPOINT
-    found = await asyncio.to_thread(desk, runtime, post, is_blind=is_blind)
+    found = await asyncio.to_thread(desk, service, post, is_blind=is_blind)
     shown = [
         one
         for one in found.vehicles
@@ -66,17 +76,17 @@ async def show(
         "queue.html",
         visitor=visitor,
         post=post,
-        name=runtime.network.posts[post].name if post in runtime.network.posts else "",
+        name=service.network.posts[post].name if post in service.network.posts else "",
         json_address=f"/v1/posts/{post}/queue",
         desk=found,
         shown=shown[:MOST_SHOWN],
         more=max(len(shown) - MOST_SHOWN, 0),
-        posts=[] if visitor.caller.post else sorted({*runtime.network.posts, post}),
+        posts=[] if visitor.caller.post else sorted({*service.network.posts, post}),
         channel=channel,
         lane=lane,
         lanes=sorted({one.crossing["vehicle_class"] for one in found.vehicles} | ({lane} - {""})),
         is_blind=is_blind,
-        left=await asyncio.to_thread(outcomes, runtime, post),
+        left=await asyncio.to_thread(outcomes, service, post),
         retell=Translator(speech_of(request)),
     )
 
@@ -84,29 +94,31 @@ async def show(
 @router.get("/posts/{post}/queue/events")
 async def events(
     request: Request,
-    runtime: RunningService,
+    service: TheService,
     visitor: TheVisitor,
     post: Annotated[PostCode, Path()],
 ) -> Response:
     """Say that the queue changed, for as long as the session lasts (server-sent events)."""
-    check_path(runtime, visitor.caller, post)
+    check_path(service.network, visitor.caller, post)
     return StreamingResponse(
-        _changes(runtime, post, token_of(request), visitor.caller),
+        _changes(service, post, token_of(request), visitor.caller),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-async def _changes(runtime: Runtime, post: str, cookie: str, caller: Caller) -> AsyncIterator[str]:
+async def _changes(
+    service: QueuePageService, post: str, cookie: str, caller: Caller
+) -> AsyncIterator[str]:
     """Yield what to say, until the session or its person's role or post is another."""
     yield "retry: 1000\n\n"
     text, quiet, believed = "", 0, time.monotonic() + SESSION_SECONDS
     while True:
         if time.monotonic() >= believed:
-            if not await _still_is(runtime, cookie, caller):
+            if not await _still_is(service, cookie, caller):
                 return
             believed = time.monotonic() + SESSION_SECONDS
-        now = await asyncio.to_thread(mark, runtime, post)
+        now = await asyncio.to_thread(mark, service, post)
         quiet += 1
         if now != text:
             text, quiet = now, 0
@@ -116,28 +128,28 @@ async def _changes(runtime: Runtime, post: str, cookie: str, caller: Caller) -> 
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _still_is(runtime: Runtime, cookie: str, caller: Caller) -> bool:
+async def _still_is(service: QueuePageService, cookie: str, caller: Caller) -> bool:
     try:
-        return await runtime.executors.look_up(runtime.sessions.caller, cookie) == caller
+        return await service.executors.look_up(service.sessions.caller, cookie) == caller
     except NotAuthenticatedError:
         return False
 
 
 @router.get("/")
-async def first(request: Request, runtime: RunningService, visitor: TheVisitor) -> Response:
+async def first(request: Request, service: TheService, visitor: TheVisitor) -> Response:
     """Show the posts; who is bound to one goes to its queue."""
     if visitor.caller.post is not None and visitor.may("GET", "/v1/posts/{post}/queue"):
         return RedirectResponse(f"/posts/{visitor.caller.post}/queue", 303)
-    found = await asyncio.to_thread(_posts, runtime)
+    found = await asyncio.to_thread(_posts, service)
     posts = [one for one in found if visitor.caller.reaches(one["code"])]
     return page(request, "posts.html", visitor=visitor, posts=posts)
 
 
-def _posts(runtime: Runtime) -> list[dict[str, Any]]:
-    with runtime.store.read() as snapshot:
-        as_of = runtime.journal.head(snapshot).as_of
+def _posts(service: QueuePageService) -> list[dict[str, Any]]:
+    with service.store.read() as snapshot:
+        as_of = service.journal.head(snapshot).as_of
         waiting = _count_waiting(snapshot, since=as_of - DAY)
-    known = runtime.network.posts
+    known = service.network.posts
     codes = sorted({*known, *waiting})
     return [
         {

@@ -9,15 +9,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Select, func, select
 
-from api.service.runtime import Runtime
+from api.service.settings import Settings
 from api.web.record_defaults import UNREAD
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
+from engine.domain.network import Network
 from engine.domain.time_units import MINUTE, moment
-from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.queue.queue import (
     DECISIONS,
     INSPECTION,
@@ -29,7 +30,19 @@ from engine.queue.queue import (
 from engine.queue.reviews import order_of_review
 from engine.selection.policy import INSPECTED, Channel
 from engine.shifts.rosters import ROSTERS
-from engine.shifts.workload import OpenShiftLoad
+from engine.shifts.workload import OpenShiftLoad, Workload
+from engine.storage.database import Store
+
+
+class QueueService(Protocol):
+    """The running service, as queues are read."""
+
+    store: Store
+    journal: Journal
+    settings: Settings
+    network: Network
+    workload: Workload
+
 
 _D = DECISIONS.c
 
@@ -91,21 +104,21 @@ class QueueView:
     """Changes with whatever is shown here, but for the passing of time."""
 
 
-def desk(runtime: Runtime, post: str, *, is_blind: bool) -> QueueView:
+def desk(service: QueueService, post: str, *, is_blind: bool) -> QueueView:
     """Return a post's queue; a blind reader gets no reasons."""
-    with runtime.store.read() as snapshot:
-        as_of = runtime.journal.now(snapshot)
+    with service.store.read() as snapshot:
+        as_of = service.journal.now(snapshot)
         known = list_waiting(snapshot, post, as_of=as_of)
         bodies = _bodies(snapshot, [one.seq for one in known])
-        shift = runtime.settings.shifts.shift(post, as_of)
-        running = runtime.workload.running(snapshot, shift, now=as_of)
+        shift = service.settings.shifts.shift(post, as_of)
+        running = service.workload.running(snapshot, shift, now=as_of)
         done = _sum_inspected(snapshot, post, since=shift.opens_at)
         shown = _mark(snapshot, post, known, since=shift.opens_at)
         for one in known:
             if one.seq in bodies and not bodies[one.seq]["decision"]["search_order"]:
-                order = order_of_review(snapshot, runtime.journal, one)
+                order = order_of_review(snapshot, service.journal, one)
                 bodies[one.seq]["decision"]["search_order"] = order
-    meters = [_meter(runtime, running, channel, done) for channel in reversed(INSPECTED)]
+    meters = [_meter(service, running, channel, done) for channel in reversed(INSPECTED)]
     vehicles = [
         _vehicle(position, one, bodies[one.seq], as_of=as_of, is_blind=is_blind)
         for position, one in enumerate(known, 1)
@@ -114,11 +127,11 @@ def desk(runtime: Runtime, post: str, *, is_blind: bool) -> QueueView:
     return QueueView(moment(as_of), moment(shift.closes_at), _cut(vehicles, meters), meters, shown)
 
 
-def mark(runtime: Runtime, post: str) -> str:
+def mark(service: QueueService, post: str) -> str:
     """Return what changes with a post's queue."""
-    with runtime.store.read() as snapshot:
-        now = runtime.journal.now(snapshot)
-        since = runtime.settings.shifts.shift(post, now).opens_at
+    with service.store.read() as snapshot:
+        now = service.journal.now(snapshot)
+        since = service.settings.shifts.shift(post, now).opens_at
         return _mark(snapshot, post, list_waiting(snapshot, post, as_of=now), since=since)
 
 
@@ -150,12 +163,12 @@ def _sum_inspected(snapshot: Connection, post: str, *, since: int) -> dict[Chann
 
 
 def _meter(
-    runtime: Runtime, running: OpenShiftLoad, channel: Channel, done: Mapping[Channel, float]
+    service: QueueService, running: OpenShiftLoad, channel: Channel, done: Mapping[Channel, float]
 ) -> MinutesMeter:
     side = running.sides().get(channel)
     means = running.usual.means
     policy = running.policy(
-        runtime.settings.policy, Minutes(means[Channel.RED], means[Channel.YELLOW])
+        service.settings.policy, Minutes(means[Channel.RED], means[Channel.YELLOW])
     )
     share = policy.red_share if channel is Channel.RED else policy.yellow_share
     if side is None:
@@ -226,16 +239,16 @@ class QueueOutcome:
     """Outcome of its inspection act; None where it was released without one."""
 
 
-def outcomes(runtime: Runtime, post: str) -> Sequence[QueueOutcome]:
+def outcomes(service: QueueService, post: str) -> Sequence[QueueOutcome]:
     """Return the acts and releases of a post in its running shift, the newest first."""
     found = []
-    with runtime.store.read() as snapshot:
-        shift = runtime.settings.shifts.shift(post, runtime.journal.now(snapshot))
+    with service.store.read() as snapshot:
+        shift = service.settings.shifts.shift(post, service.journal.now(snapshot))
         for row in snapshot.execute(_select_departures(post, since=shift.opens_at)):
             body = json.loads(row.body)
             known = last_of_crossing(snapshot, body["crossing_id"])
             if known is not None:
-                crossing = _read_crossing(runtime, snapshot, known)
+                crossing = _read_crossing(service, snapshot, known)
                 act = body.get("inspection", {}).get("outcome")
                 at, by = moment(row.known_at), body.get("by")
                 found.append(QueueOutcome(known.decision_id, crossing, at, by, act))
@@ -252,6 +265,8 @@ def _select_departures(post: str, *, since: int) -> Select[tuple[int, bytes]]:
     )
 
 
-def _read_crossing(runtime: Runtime, snapshot: Connection, known: QueuedDecision) -> dict[str, Any]:
-    crossing: dict[str, Any] = runtime.journal.body(snapshot, known.seq)["arrival"]["crossing"]
+def _read_crossing(
+    service: QueueService, snapshot: Connection, known: QueuedDecision
+) -> dict[str, Any]:
+    crossing: dict[str, Any] = service.journal.body(snapshot, known.seq)["arrival"]["crossing"]
     return UNREAD | crossing

@@ -4,21 +4,36 @@ Inspection acts and seizures.
 """
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends, Path, Response
 
-from api.http.dependencies import IdempotencyKey, RunningService, Team, TheCaller
+from api.http.dependencies import IdempotencyKey, Team, TheCaller, running_service
 from api.http.guards import check_arrival, post_of
 from api.http.request_bodies import ReportedAct, body_of, optional_body_of, reported_arrival
 from api.http.responses import answer, document_problems, takes
 from api.http.schema_base import Acknowledged, AcknowledgedAct
+from api.service.signed_answers import SignedAnswers
+from engine.domain.network import Network
+from engine.domain.plausibility import MonotonicClock
 from engine.domain.records import Arrival, Identifier, Seizure
 from engine.journal.idempotency import claim, crossing_name, inspection_name, seizure_name
 from engine.queue.queue import INSPECTION, RELEASE
 from engine.selection.team_assignment import Handling
 from engine.targeting.find_confirmation import SEIZURE
-from engine.targeting.reports import CROSSING, ReleaseReason
+from engine.targeting.reports import CROSSING, Recording, ReleaseReason
+
+
+class ReportService(Protocol):
+    """The running service, as checkpoints report to it."""
+
+    network: Network
+    present: MonotonicClock
+    recording: Recording
+    answers: SignedAnswers
+
+
+TheService = Annotated[ReportService, Depends(running_service)]
 
 router = APIRouter(
     prefix="/v1", tags=["acts"], responses=document_problems(401, 403, 404, 409, 413, 422, 503)
@@ -33,18 +48,18 @@ router = APIRouter(
 )
 async def inspect(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     act: Annotated[ReportedAct, Depends(body_of(ReportedAct))],
     team: Team = None,
 ) -> Response:
     """File an inspection act; why it took place is the engine's to say where it referred."""
-    post = await asyncio.to_thread(post_of, runtime, caller, act.crossing_id)
+    post = await asyncio.to_thread(post_of, service.recording, caller, act.crossing_id)
     name = inspection_name(act.inspection_id)
     asked = claim(INSPECTION, act, post=post, name=name, key=key)
-    by, record = Handling(caller.person, team), runtime.recording.inspection
+    by, record = Handling(caller.person, team), service.recording.inspection
     found = await asyncio.to_thread(record, act, asked, said=act.basis, by=by)
-    return answer(runtime.acknowledged_act(found), 201)
+    return answer(service.answers.acknowledge_act(found), 201)
 
 
 @router.post(
@@ -52,7 +67,7 @@ async def inspect(
 )
 async def seize(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     seizure: Annotated[Seizure, Depends(body_of(Seizure))],
 ) -> Response:
@@ -62,12 +77,12 @@ async def seize(
     """
     post = caller.post or ""
     if seizure.crossing_id is not None:
-        post = await asyncio.to_thread(post_of, runtime, caller, seizure.crossing_id)
+        post = await asyncio.to_thread(post_of, service.recording, caller, seizure.crossing_id)
     name = seizure_name(seizure.seizure_id)
     asked = claim(SEIZURE, seizure, post=post, name=name, key=key)
-    record, person = runtime.recording.seizure, caller.person
+    record, person = service.recording.seizure, caller.person
     found = await asyncio.to_thread(record, seizure, asked, person=person, within=caller.post)
-    return answer(runtime.acknowledged(found, identifier=seizure.seizure_id), 201)
+    return answer(service.answers.acknowledge(found, identifier=seizure.seizure_id), 201)
 
 
 crossings_router = APIRouter(
@@ -84,17 +99,17 @@ crossings_router = APIRouter(
 )
 async def record(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     arrival: Annotated[Arrival, Depends(reported_arrival)],
 ) -> Response:
     """Record a crossing, bare or with its declaration: an exit, the paired post's, a late one."""
-    check_arrival(runtime, caller, arrival)
+    check_arrival(service.network, caller, arrival, now=service.present.now())
     crossing = arrival.crossing
     name = crossing_name(crossing.crossing_id)
     asked = claim(CROSSING, arrival, post=crossing.post, name=name, key=key)
-    found = await asyncio.to_thread(runtime.recording.crossing, arrival, asked)
-    return answer(runtime.acknowledged(found, identifier=crossing.crossing_id), 201)
+    found = await asyncio.to_thread(service.recording.crossing, arrival, asked)
+    return answer(service.answers.acknowledge(found, identifier=crossing.crossing_id), 201)
 
 
 @crossings_router.post(
@@ -106,16 +121,16 @@ async def record(
 )
 async def release(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     crossing_id: Annotated[Identifier, Path()],
     reason: Annotated[ReleaseReason, Depends(optional_body_of(ReleaseReason))],
     team: Team = None,
 ) -> Response:
     """Record that a vehicle has left the queue; the body says why, where the sender knows."""
-    post = await asyncio.to_thread(post_of, runtime, caller, crossing_id)
+    post = await asyncio.to_thread(post_of, service.recording, caller, crossing_id)
     content = reason.about(crossing_id)
     asked = claim(RELEASE, content, post=post, name=f"{RELEASE}:{crossing_id}", key=key)
-    by, record = Handling(caller.person, team), runtime.recording.release
+    by, record = Handling(caller.person, team), service.recording.release
     found = await asyncio.to_thread(record, content, asked, by=by)
-    return answer(runtime.acknowledged(found, identifier=crossing_id), 201)
+    return answer(service.answers.acknowledge(found, identifier=crossing_id), 201)

@@ -7,6 +7,7 @@ model_store         The models of a home
 model_watcher       Which models decide
 runtime             The service put together
 settings            What a deployment may set, from the environment
+signed_answers      Answers about records of the journal, each with its receipt
 store_probe         Whether the store takes a record now
 structured_logging  What the service logs
 subprocess_jobs     Backtests and measurements for callers of the service, each in a process of

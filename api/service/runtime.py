@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -23,6 +23,7 @@ from api.service.executors import Executors
 from api.service.metrics import Metrics
 from api.service.model_watcher import ModelWatch
 from api.service.settings import Settings
+from api.service.signed_answers import SignedAnswers
 from api.service.store_probe import Probe
 from api.service.subprocess_jobs import Backtests, Measurements
 from api.service.thread_bridge import LoopBridge
@@ -31,14 +32,11 @@ from engine.audit.file_anchors import declare_files
 from engine.criteria.dual_control import DualControlProjection
 from engine.criteria.profiles.matcher import ProfileMatcher
 from engine.criteria.watchlist import WatchMatcher, WatchProjection
-from engine.decision.role_views import view
 from engine.domain.network import Network, read_home_network
 from engine.domain.plausibility import MonotonicClock
 from engine.domain.records import Arrival
-from engine.domain.time_units import rfc3339
 from engine.errors import StoreUnavailableError
 from engine.explanation.reasons import Reason
-from engine.journal.batch_worker import StoredRecord
 from engine.journal.clock import ClockProjection
 from engine.journal.group_commit import Writer
 from engine.journal.idempotency import AnswerProjection
@@ -108,9 +106,13 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, kw_only=True)
 class Runtime:
-    """Every part of a running service."""
+    """Every part of a running service.
+
+    Each consumer has a narrow protocol of the parts that it uses. Not frozen, because the
+    attributes of a protocol can be set; nothing sets them.
+    """
 
     home: Home
     plan: Plan
@@ -120,6 +122,7 @@ class Runtime:
     journal: Journal
     writer: Writer
     signer: Signer
+    answers: SignedAnswers
     accounts: Accounts
     callers: Callers
     sessions: Sessions
@@ -138,49 +141,15 @@ class Runtime:
     waking: LoopBridge = field(default_factory=LoopBridge)
     executors: Executors = field(default_factory=Executors)
 
-    def answer(self, found: StoredRecord, *, is_blind: bool) -> dict[str, Any]:
-        """Return a decision as one reader may see it, with its receipt."""
-        seen = view(
-            found.body["decision"],
-            decided_at=found.entry.known_at,
-            receipt=self.signer.sign(found.entry),
-            is_blind=is_blind,
-        )
-        amends = found.body["inputs"].get("amends")
-        return seen if amends is None else seen | {"amends": amends}
-
-    def acknowledged(self, found: StoredRecord, *, identifier: str) -> dict[str, Any]:
-        """Return that a record stands, with its receipt."""
-        return {"kind": found.entry.kind, "id": identifier} | self.stands(found)
-
-    def acknowledged_step(self, found: StoredRecord) -> dict[str, Any]:
-        """Return that a step about a profile or the watch list stands, and where it led."""
-        about = {"id": found.entry.subject, "state": found.body.get("state", "proposed")}
-        return {"kind": found.entry.kind} | about | self.stands(found)
-
-    def acknowledged_act(self, found: StoredRecord) -> dict[str, Any]:
-        """Return that an inspection act stands; why it took place is not the reporter's to know."""
-        act: dict[str, Any] = found.body["inspection"]
-        names = ("inspection_id", "crossing_id")
-        return {name: act[name] for name in names} | self.stands(found)
-
-    def stands(self, found: StoredRecord) -> dict[str, Any]:
-        """Return when a record was made, and its receipt."""
-        receipt = self.signer.sign(found.entry).to_json()
-        return {"recorded_at": rfc3339(found.entry.known_at), "receipt": receipt}
-
-    def now(self) -> int:
-        """Return the journal's time, UTC microseconds."""
-        with self.store.read() as connection:
-            return self.journal.now(connection)
-
     def close(self) -> None:
         """Answer what was asked, record what was decided, then let go of the store."""
         self.expiry.close()
         self.executors.close()
         self.targeting.close()
         with suppress(StoreUnavailableError):
-            self.profiles.flush(self.now())
+            with self.store.read() as connection:
+                now = self.journal.now(connection)
+            self.profiles.flush(now)
         self.writer.close()
         self.watch.close()
         self.store.dispose()
@@ -237,7 +206,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     )
     submit, pepper = writer.submit, open_pepper(home)
     authority, refused = Authority(session_hours=settings.session_hours), metrics.refuse_power
-    expiry = QueueExpiry(store, journal)
+    expiry, signer = QueueExpiry(store, journal), open_signer(home)
     watch.start()
     expiry.start()
     return Runtime(
@@ -248,7 +217,8 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         store=store,
         journal=journal,
         writer=writer,
-        signer=open_signer(home),
+        signer=signer,
+        answers=SignedAnswers(signer),
         accounts=Accounts(store, network, authority=authority, refused=refused),
         callers=Callers(
             store,

@@ -3,16 +3,18 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from api.http.dependencies import RunningService
+from api.http.dependencies import running_service
 from api.http.guards import check_path
-from api.shifts.reads import report
+from api.shifts.reads import ShiftService, read_now, report
 from api.web.page_route import PageRoute
 from api.web.templates_env import page
 from api.web.visitor import TheVisitor
 from engine.domain.records import PostCode, Time
 from engine.domain.time_units import micros, rfc3339
+
+TheService = Annotated[ShiftService, Depends(running_service)]
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -23,23 +25,23 @@ ENOUGH = (13, 67)
 @router.get("/posts/{post}/shift")
 async def show(
     request: Request,
-    runtime: RunningService,
+    service: TheService,
     visitor: TheVisitor,
     post: Annotated[PostCode, Path()],
     at: Annotated[Time | None, Query()] = None,
 ) -> Response:
     """Show the report of the shift that a time falls into, by default the running one."""
-    check_path(runtime, visitor.caller, post)
-    now = await asyncio.to_thread(runtime.now)
+    check_path(service.network, visitor.caller, post)
+    now = await asyncio.to_thread(read_now, service)
     asked = min(now, now if at is None else micros(at))
-    found = await asyncio.to_thread(report, runtime, post, asked)
-    shift = runtime.settings.shifts.shift(post, asked)
+    found = await asyncio.to_thread(report, service, post, asked)
+    shift = service.settings.shifts.shift(post, asked)
     return page(
         request,
         "shift.html",
         visitor=visitor,
         post=post,
-        name=runtime.network.posts[post].name if post in runtime.network.posts else "",
+        name=service.network.posts[post].name if post in service.network.posts else "",
         json_address=f"/v1/posts/{post}/shift?at={rfc3339(asked)}",
         report=found,
         periods=("this_shift", "last_28_days"),

@@ -13,19 +13,32 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, select
 
-from api.service.runtime import Runtime
+from api.service.settings import Settings
+from engine.domain.network import Network
 from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, MINUTE, rfc3339
-from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import INSPECTED, Channel
 from engine.selection.randomization import ShiftPeriod
-from engine.storage.database import split_in_slices
+from engine.shifts.workload import Workload
+from engine.storage.database import Store, split_in_slices
+
+
+class ShiftService(Protocol):
+    """The running service, as shifts are reported."""
+
+    store: Store
+    journal: Journal
+    settings: Settings
+    network: Network
+    workload: Workload
+
 
 STREAMS = ("score", "profile", "watchlist", "random", "override", "officer")
 WINDOW = 28 * DAY
@@ -65,15 +78,21 @@ class ReportedDecision:
         return (self.acted_at - self.known_at) / MINUTE
 
 
-def report(runtime: Runtime, post: str, at: int) -> dict[str, Any]:
+def read_now(service: ShiftService) -> int:
+    """Return the time of the journal, UTC microseconds."""
+    with service.store.read() as connection:
+        return service.journal.now(connection)
+
+
+def report(service: ShiftService, post: str, at: int) -> dict[str, Any]:
     """Return the report of the shift that a time falls into, as JSON values."""
-    shift = runtime.settings.shifts.shift(post, at)
-    with runtime.store.read() as snapshot:
-        as_of = runtime.journal.head(snapshot).as_of
+    shift = service.settings.shifts.shift(post, at)
+    with service.store.read() as snapshot:
+        as_of = service.journal.head(snapshot).as_of
         until = min(shift.closes_at, as_of)
         period = _read_decisions(snapshot, post, since=until - WINDOW, until=until)
         of_shift = [one for one in period if one.known_at >= shift.opens_at]
-        minutes = _minutes(runtime, snapshot, shift, of_shift, as_of=as_of)
+        minutes = _minutes(service, snapshot, shift, of_shift, as_of=as_of)
     return {
         "post": post,
         "shift": shift.shift_id,
@@ -81,7 +100,7 @@ def report(runtime: Runtime, post: str, at: int) -> dict[str, Any]:
         "opens_at": rfc3339(shift.opens_at),
         "closes_at": rfc3339(shift.closes_at),
         "is_running": as_of < shift.closes_at,
-        "synthetic": runtime.network.synthetic,
+        "synthetic": service.network.synthetic,
         "this_shift": _figures(of_shift),
         "last_28_days": _figures(period),
         "minutes": minutes,
@@ -145,7 +164,7 @@ def median(values: Sequence[float]) -> dict[str, Any]:
 
 
 def _minutes(
-    runtime: Runtime,
+    service: ShiftService,
     snapshot: Connection,
     shift: ShiftPeriod,
     decided: Sequence[ReportedDecision],
@@ -154,7 +173,7 @@ def _minutes(
 ) -> list[dict[str, Any]]:
     """Return what each channel's minutes went to; only a running shift knows its roster."""
     is_running = as_of < shift.closes_at
-    sides = runtime.workload.running(snapshot, shift, now=as_of).sides() if is_running else {}
+    sides = service.workload.running(snapshot, shift, now=as_of).sides() if is_running else {}
     found = []
     for channel in reversed(INSPECTED):
         here = [one for one in decided if one.stands is channel]
@@ -226,12 +245,12 @@ def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspecti
     return found
 
 
-def read_shift_roster(runtime: Runtime, post: str, *, is_blind: bool) -> dict[str, Any]:
+def read_shift_roster(service: ShiftService, post: str, *, is_blind: bool) -> dict[str, Any]:
     """Return the minutes of the running shift; a blind reader gets no figure of what was picked."""
-    with runtime.store.read() as snapshot:
-        as_of = runtime.journal.head(snapshot).as_of
-        shift = runtime.settings.shifts.shift(post, as_of)
-        running = runtime.workload.running(snapshot, shift, now=as_of)
+    with service.store.read() as snapshot:
+        as_of = service.journal.head(snapshot).as_of
+        shift = service.settings.shifts.shift(post, as_of)
+        running = service.workload.running(snapshot, shift, now=as_of)
     sides = [
         {
             "channel": channel.code,

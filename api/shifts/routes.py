@@ -5,22 +5,34 @@ What a shift found, and how sure one may be of it.
 
 import asyncio
 import secrets
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.auth.permissions import Role
-from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_path
 from api.http.request_bodies import body_of
 from api.http.responses import answer, document_problems, takes
 from api.http.schema_base import Acknowledged
-from api.shifts.reads import read_shift_roster, report
+from api.service.signed_answers import SignedAnswers
+from api.shifts.reads import ShiftService, read_now, read_shift_roster, report
 from api.shifts.schemas import ShiftReport, ShiftRoster
 from engine.domain.records import PostCode, Time
 from engine.domain.time_units import micros
 from engine.journal.idempotency import claim
 from engine.shifts.rosters import ROSTER, Roster
+from engine.targeting.reports import Recording
+
+
+class RosterService(ShiftService, Protocol):
+    """The running service, as rosters are put and shifts reported."""
+
+    recording: Recording
+    answers: SignedAnswers
+
+
+TheService = Annotated[RosterService, Depends(running_service)]
 
 router = APIRouter(
     prefix="/v1/posts", tags=["roster"], responses=document_problems(401, 403, 404, 422, 503)
@@ -36,26 +48,26 @@ router = APIRouter(
 )
 async def put_roster(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     post: Annotated[PostCode, Path()],
     roster: Annotated[Roster, Depends(body_of(Roster))],
 ) -> Response:
     """Put the minutes of the shift, altogether; they hold until others are put."""
-    check_path(runtime, caller, post)
+    check_path(service.network, caller, post)
     name = f"{ROSTER}:{secrets.token_hex(12)}"
     asked = claim(ROSTER, roster, post=post, name=name, key=caller.own(key))
-    found = await asyncio.to_thread(runtime.recording.roster, roster, asked)
-    return answer(runtime.acknowledged(found, identifier=post), 201)
+    found = await asyncio.to_thread(service.recording.roster, roster, asked)
+    return answer(service.answers.acknowledge(found, identifier=post), 201)
 
 
 @router.get("/{post}/roster", response_model=ShiftRoster)
 def read_roster(
-    caller: TheCaller, runtime: RunningService, post: Annotated[PostCode, Path()]
+    caller: TheCaller, service: TheService, post: Annotated[PostCode, Path()]
 ) -> Response:
     """Return where the shift stands: its minutes, what they went to, and what is expected."""
-    check_path(runtime, caller, post)
-    return answer(read_shift_roster(runtime, post, is_blind=caller.role is Role.CHECKPOINT))
+    check_path(service.network, caller, post)
+    return answer(read_shift_roster(service, post, is_blind=caller.role is Role.CHECKPOINT))
 
 
 report_router = APIRouter(
@@ -66,10 +78,10 @@ report_router = APIRouter(
 @report_router.get("/{post}/shift", response_model=ShiftReport)
 def shift(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     post: Annotated[PostCode, Path()],
     at: Annotated[Time | None, Query()] = None,
 ) -> Response:
     """Return the report of the shift that a time falls into, by default the running one."""
-    check_path(runtime, caller, post)
-    return answer(report(runtime, post, runtime.now() if at is None else micros(at)))
+    check_path(service.network, caller, post)
+    return answer(report(service, post, read_now(service) if at is None else micros(at)))

@@ -5,13 +5,12 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.http.dependencies import RunningService
+from api.http.dependencies import running_service
 from api.profiles import page_forms as profiles_page_forms
-from api.profiles.proposals import ProposalWriter
-from api.service.runtime import Runtime
+from api.profiles.proposals import ProposalService, ProposalWriter
 from api.watchlist.reads import list_entries
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
@@ -22,6 +21,8 @@ from api.web.visitor import Form, TheForm, TheVisitor, Visitor
 from engine.criteria.watchlist import NAMED, WatchEntry
 from engine.domain.records import Identifier
 from engine.errors import RecordError
+
+TheService = Annotated[ProposalService, Depends(running_service)]
 
 router = APIRouter(prefix="/watchlist", route_class=PageRoute, include_in_schema=False)
 EntryId = Annotated[Identifier, Path()]
@@ -37,11 +38,11 @@ async def show(request: Request, visitor: TheVisitor) -> Response:
 
 @router.post("")
 async def propose(
-    request: Request, runtime: RunningService, visitor: TheVisitor, form: TheForm
+    request: Request, service: TheService, visitor: TheVisitor, form: TheForm
 ) -> Response:
     """Propose an entry."""
     try:
-        await asyncio.to_thread(entry, runtime, visitor, form, speech_of(request))
+        await asyncio.to_thread(entry, service, visitor, form, speech_of(request))
     except RecordError as error:
         return await _page(
             request, visitor, kept=form, wrong=(FieldMistake(error.field, error.rule),)
@@ -53,22 +54,22 @@ async def propose(
 
 @router.post("/{entry_id}/approvals")
 async def approve(
-    runtime: RunningService, visitor: TheVisitor, reader: TheReader, entry_id: EntryId
+    service: TheService, visitor: TheVisitor, reader: TheReader, entry_id: EntryId
 ) -> Response:
     """Agree to an entry, to its leaving, or to a counterpart's notice."""
     await asyncio.to_thread(
-        profiles_page_forms.approve, runtime, visitor, "watchlist", entry_id, reader
+        profiles_page_forms.approve, service, visitor, "watchlist", entry_id, reader
     )
     return RedirectResponse("/watchlist?done=approved", 303)
 
 
 @router.post("/{entry_id}/retirements")
 async def retire(
-    runtime: RunningService, visitor: TheVisitor, reader: TheReader, entry_id: EntryId
+    service: TheService, visitor: TheVisitor, reader: TheReader, entry_id: EntryId
 ) -> Response:
     """Propose that an entry leaves."""
     await asyncio.to_thread(
-        profiles_page_forms.retire, runtime, visitor, "watchlist", entry_id, reader
+        profiles_page_forms.retire, service, visitor, "watchlist", entry_id, reader
     )
     return RedirectResponse("/watchlist?done=leaving", 303)
 
@@ -80,8 +81,8 @@ async def _page(
     kept: Kept | None = None,
     wrong: Sequence[FieldMistake] = (),
 ) -> Response:
-    runtime: Runtime = request.app.state.runtime
-    found = await asyncio.to_thread(list_entries, runtime)
+    service: ProposalService = request.app.state.runtime
+    found = await asyncio.to_thread(list_entries, service)
     return page(
         request,
         "watchlist.html",
@@ -97,7 +98,7 @@ async def _page(
     )
 
 
-def entry(runtime: Runtime, visitor: Visitor, form: Form, speech: ReaderLocale) -> None:
+def entry(service: ProposalService, visitor: Visitor, form: Form, speech: ReaderLocale) -> None:
     """Propose an entry of the watch list; raises ``FormError``."""
     reader = FormReader(form, speech)
     kind, named, once = reader.text("kind"), reader.text("identifier"), reader.once()
@@ -108,7 +109,7 @@ def entry(runtime: Runtime, visitor: Visitor, form: Form, speech: ReaderLocale) 
     fields["look_alikes"] = reader.text("look_alikes") == "1"
     made = reader.record(WatchEntry, fields)
     reader.mistakes = [_at_identifier(one, kind) for one in reader.mistakes]
-    ProposalWriter(runtime, visitor.caller, once).entry(reader.finish(made))
+    ProposalWriter(service, visitor.caller, once).entry(reader.finish(made))
 
 
 def _at_identifier(mistake: FieldMistake, kind: str) -> FieldMistake:

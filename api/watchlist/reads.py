@@ -1,22 +1,30 @@
 """Entries of the watch list as JSON values."""
 
-from typing import Any
+from typing import Any, Protocol
 
-from api.service.runtime import Runtime
 from engine.criteria import watchlist
 from engine.criteria.dual_control import read_approval_state, read_approval_states
+from engine.journal.journal import Journal
+from engine.storage.database import Store
 
 
-def list_entries(runtime: Runtime) -> list[dict[str, Any]]:
+class WatchListService(Protocol):
+    """The running service, as the watch list is read."""
+
+    store: Store
+    journal: Journal
+
+
+def list_entries(service: WatchListService) -> list[dict[str, Any]]:
     """Return every entry of the watch list, the newest first."""
-    with runtime.store.read() as connection:
-        as_of = runtime.journal.now(connection)
+    with service.store.read() as connection:
+        as_of = service.journal.now(connection)
         found = read_approval_states(connection, "watchlist").values()
         return [watchlist.entry_as_json(one, as_of) for one in reversed(list(found))]
 
 
-def read_entry(runtime: Runtime, entry_id: str) -> dict[str, Any]:
+def read_entry(service: WatchListService, entry_id: str) -> dict[str, Any]:
     """Return one entry; raises ``NotFoundError``."""
-    with runtime.store.read() as connection:
+    with service.store.read() as connection:
         found = read_approval_state(connection, "watchlist", entry_id)
-        return watchlist.entry_as_json(found, runtime.journal.now(connection))
+        return watchlist.entry_as_json(found, service.journal.now(connection))

@@ -5,15 +5,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 
-from api.http.dependencies import IdempotencyKey, RunningService, TheCaller
+from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.request_bodies import body_of, optional_body_of
 from api.http.responses import answer, document_problems, takes
-from api.profiles.proposals import Approval, ProposalWriter, Retirement
+from api.profiles.proposals import Approval, ProposalService, ProposalWriter, Retirement
 from api.profiles.schemas import AcknowledgedStep
 from api.watchlist.reads import list_entries, read_entry
 from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList
 from engine.criteria.watchlist import NOTICE_CHANNEL, Notice, WatchEntry
 from engine.domain.records import Identifier
+
+TheService = Annotated[ProposalService, Depends(running_service)]
 
 router = APIRouter(
     prefix="/v1", tags=["watchlist"], responses=document_problems(401, 403, 404, 409, 413, 422, 503)
@@ -22,9 +24,9 @@ EntryId = Annotated[Identifier, Path()]
 
 
 @router.get("/watchlist", response_model=WatchList)
-def entries(_caller: TheCaller, runtime: RunningService) -> Response:
+def entries(_caller: TheCaller, service: TheService) -> Response:
     """Return every entry, those that left included."""
-    return answer({"entries": list_entries(runtime)})
+    return answer({"entries": list_entries(service)})
 
 
 @router.post(
@@ -35,19 +37,19 @@ def entries(_caller: TheCaller, runtime: RunningService) -> Response:
 )
 async def propose(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     entry: Annotated[WatchEntry, Depends(body_of(WatchEntry))],
 ) -> Response:
     """Propose an entry; it matches nothing until another person approves it."""
-    found = await asyncio.to_thread(ProposalWriter(runtime, caller, key).entry, entry)
-    return answer(runtime.acknowledged_step(found), 201)
+    found = await asyncio.to_thread(ProposalWriter(service, caller, key).entry, entry)
+    return answer(service.answers.acknowledge_step(found), 201)
 
 
 @router.get("/watchlist/{entry_id}", response_model=WatchEntryView)
-def entry(_caller: TheCaller, runtime: RunningService, entry_id: EntryId) -> Response:
+def entry(_caller: TheCaller, service: TheService, entry_id: EntryId) -> Response:
     """Return one entry."""
-    return answer(read_entry(runtime, entry_id))
+    return answer(read_entry(service, entry_id))
 
 
 @router.post(
@@ -58,15 +60,15 @@ def entry(_caller: TheCaller, runtime: RunningService, entry_id: EntryId) -> Res
 )
 async def approve(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     entry_id: EntryId,
     approval: Annotated[Approval, Depends(optional_body_of(Approval))],
 ) -> Response:
     """Agree to what waits: an entry, its leaving, or that a notice sends to red."""
-    proposing = ProposalWriter(runtime, caller, key)
+    proposing = ProposalWriter(service, caller, key)
     found = await asyncio.to_thread(proposing.approve, "watchlist", entry_id, approval)
-    return answer(runtime.acknowledged_step(found), 201)
+    return answer(service.answers.acknowledge_step(found), 201)
 
 
 @router.post(
@@ -77,15 +79,15 @@ async def approve(
 )
 async def retire(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     entry_id: EntryId,
     wanted: Annotated[Retirement, Depends(body_of(Retirement))],
 ) -> Response:
     """Propose that an entry leaves; it stays until another person approves that."""
-    proposing = ProposalWriter(runtime, caller, key)
+    proposing = ProposalWriter(service, caller, key)
     found = await asyncio.to_thread(proposing.retire, "watchlist", entry_id, wanted)
-    return answer(runtime.acknowledged_step(found), 201)
+    return answer(service.answers.acknowledge_step(found), 201)
 
 
 @router.post(
@@ -93,12 +95,12 @@ async def retire(
 )
 async def notice(
     caller: TheCaller,
-    runtime: RunningService,
+    service: TheService,
     key: IdempotencyKey,
     told: Annotated[Notice, Depends(body_of(Notice))],
 ) -> Response:
     """Put a counterpart's word onto the watch list at once."""
-    found = await asyncio.to_thread(ProposalWriter(runtime, caller, key).notice, told)
+    found = await asyncio.to_thread(ProposalWriter(service, caller, key).notice, told)
     expiry = found.body["content"]["expiry"]
     told_so = {"is_notice": True, "channel": NOTICE_CHANNEL, "expiry": expiry}
-    return answer(runtime.acknowledged_step(found) | told_so, 201)
+    return answer(service.answers.acknowledge_step(found) | told_so, 201)

@@ -8,8 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from api.auth.credentials import is_token
 from api.auth.sessions import NewSession, cookie_name, token_of
-from api.http.dependencies import RunningService
-from api.service.runtime import Runtime
+from api.http.dependencies import SignInService, TheService
 from api.web import i18n
 from api.web.page_route import PageRoute, local
 from api.web.templates_env import page
@@ -35,20 +34,20 @@ async def form(request: Request, wanted: Annotated[str, Query(alias="next")] = "
 
 
 @router.post("/login")
-async def sign_in(request: Request, runtime: RunningService) -> Response:
+async def sign_in(request: Request, service: TheService) -> Response:
     """Sign in a user who knows the password."""
-    form = await sent_form(request, runtime, request.cookies.get(VISIT, ""), most=_LARGEST_FORM)
+    form = await sent_form(request, service, request.cookies.get(VISIT, ""), most=_LARGEST_FORM)
     name, password = read_field(form, "name"), read_field(form, "password")
     wanted = local(read_field(form, "next") or "/")
     address = request.client.host if request.client else ""
-    if runtime.executors.sign_in.is_full:
+    if service.executors.sign_in.is_full:
         return await _answer_slowly(request, wanted=wanted, seconds=BUSY_SECONDS, status=503)
-    if seconds := runtime.sessions.attempts.begin(address, name):
+    if seconds := service.sessions.attempts.begin(address, name):
         return await _answer_slowly(request, wanted=wanted, seconds=seconds, status=429)
-    begun = await runtime.executors.sign_in.run(_try, runtime, name, password)
+    begun = await service.executors.sign_in.run(_try, service, name, password)
     if begun is None:
         return _form(request, wanted=wanted, status=401)
-    runtime.sessions.attempts.succeeded(address, name)
+    service.sessions.attempts.succeeded(address, name)
     answer = RedirectResponse(wanted, 303)
     _keep(request, answer, cookie_name(request), begun.token, seconds=begun.seconds)
     answer.delete_cookie(VISIT)
@@ -57,10 +56,10 @@ async def sign_in(request: Request, runtime: RunningService) -> Response:
 
 @router.post("/logout")
 async def sign_out(
-    request: Request, runtime: RunningService, visitor: TheVisitor, form: TheForm
+    request: Request, service: TheService, visitor: TheVisitor, form: TheForm
 ) -> Response:
     """End the session."""
-    await asyncio.to_thread(runtime.sessions.end, token_of(request))
+    await asyncio.to_thread(service.sessions.end, token_of(request))
     answer = RedirectResponse("/login", 303)
     _keep(request, answer, cookie_name(request), "", seconds=0)
     return answer
@@ -78,15 +77,15 @@ async def choose(
     return answer
 
 
-def _try(runtime: Runtime, name: str, password: str) -> NewSession | None:
+def _try(service: SignInService, name: str, password: str) -> NewSession | None:
     """Return a new session, None where name or password are wrong."""
     if not 0 < len(name) <= LONGEST_NAME or not 0 < len(password) <= LONGEST_PASSWORD:
         return None
     try:
-        role = runtime.accounts.sign_in(name, password)
+        role = service.accounts.sign_in(name, password)
     except NotAuthenticatedError:
         return None
-    return runtime.sessions.begin(name, role)
+    return service.sessions.begin(name, role)
 
 
 async def _answer_slowly(request: Request, *, wanted: str, seconds: int, status: int) -> Response:
@@ -105,9 +104,9 @@ async def _answer_slowly(request: Request, *, wanted: str, seconds: int, status:
 def _form(request: Request, *, wanted: str, status: int = 200, seconds: int = 0) -> Response:
     visit = request.cookies.get(VISIT, "")
     visit = visit if is_token(visit) else new_visit()
-    runtime: Runtime = request.app.state.runtime
+    service: SignInService = request.app.state.runtime
     shown: dict[str, Any] = {
-        "form_token": runtime.sessions.form_token(visit),
+        "form_token": service.sessions.form_token(visit),
         "wanted": wanted,
         "failed": status != 200,
         "seconds": seconds,

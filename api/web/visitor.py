@@ -15,9 +15,8 @@ from fastapi import Depends, Request
 from api.auth.callers import Caller
 from api.auth.permissions import MAY
 from api.auth.sessions import check_origin, token_of
-from api.http.dependencies import RunningService
+from api.http.dependencies import SignInService, TheService
 from api.http.request_bodies import read_bounded
-from api.service.runtime import Runtime
 from engine.errors import MalformedBodyError, NotAllowedError
 
 JSON_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
@@ -88,35 +87,35 @@ class Visitor:
         return self.caller.role in MAY[method, path]
 
 
-async def visitor_of(request: Request, runtime: RunningService) -> Visitor:
+async def visitor_of(request: Request, service: TheService) -> Visitor:
     """Return who visits, if their role reaches this page; raises ``NotAuthenticatedError``."""
-    visitor = await identify(request, runtime)
+    visitor = await identify(request, service)
     asked = request.method, request.scope["route"].path
     if asked not in SIGNED_IN_ALONE:
         visitor.caller.must_be_allowed(*JSON_ROUTES[asked])
     return visitor
 
 
-async def identify(request: Request, runtime: Runtime) -> Visitor:
+async def identify(request: Request, service: SignInService) -> Visitor:
     """Return who is signed in, whatever they may see; raises ``NotAuthenticatedError``."""
     cookie = token_of(request)
-    caller = await runtime.executors.look_up(runtime.sessions.caller, cookie)
-    return Visitor(caller, runtime.sessions.form_token(cookie))
+    caller = await service.executors.look_up(service.sessions.caller, cookie)
+    return Visitor(caller, service.sessions.form_token(cookie))
 
 
 TheVisitor = Annotated[Visitor, Depends(visitor_of)]
 
 
-async def form_of(request: Request, runtime: RunningService, _: TheVisitor) -> Form:
+async def form_of(request: Request, service: TheService, _: TheVisitor) -> Form:
     """Return the fields of a form that a visitor sent from a page of ours."""
-    return await sent_form(request, runtime, token_of(request))
+    return await sent_form(request, service, token_of(request))
 
 
 TheForm = Annotated[Form, Depends(form_of)]
 
 
 async def sent_form(
-    request: Request, runtime: Runtime, cookie: str, *, most: int | None = None
+    request: Request, service: SignInService, cookie: str, *, most: int | None = None
 ) -> Form:
     """Read a form, if it carries the token of this cookie; raises ``NotAllowedError``.
 
@@ -132,7 +131,7 @@ async def sent_form(
         )  # fmt: skip
     except ValueError:  # UnicodeDecodeError is one
         raise MalformedBodyError("the form cannot be read") from None
-    if not runtime.sessions.is_form_token(read_field(form, TOKEN), cookie):
+    if not service.sessions.is_form_token(read_field(form, TOKEN), cookie):
         raise NotAllowedError("the form is too old: open its page again", "form")
     return form
 

@@ -15,7 +15,7 @@ import pytest
 
 from api.auth.permissions import MAY, Role
 from api.queue import reads as queue_reads
-from api.service.runtime import Runtime
+from api.service.signed_answers import SignedAnswers
 from engine.decision.role_views import BLIND
 from engine.journal.batch_worker import StoredRecord
 from engine.queue import queue
@@ -110,12 +110,12 @@ def test_a_service_that_opens_after_any_act_is_caught(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: the view of before, in which an act of no minutes opens everything."""
-    answer = Runtime.answer
+    view_decision = SignedAnswers.view_decision
 
-    def open_all(self: Runtime, found: StoredRecord, *, is_blind: bool) -> dict[str, Any]:
-        return answer(self, found, is_blind=False)
+    def open_all(self: SignedAnswers, found: StoredRecord, *, is_blind: bool) -> dict[str, Any]:
+        return view_decision(self, found, is_blind=False)
 
-    monkeypatch.setattr(Runtime, "answer", open_all)
+    monkeypatch.setattr(SignedAnswers, "view_decision", open_all)
     decision, answers = probe(world, START + 1000)
     assert {"risk", "basis", "propensity"} <= leaked(world, decision, answers)
 

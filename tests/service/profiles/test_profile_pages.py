@@ -262,4 +262,4 @@ def test_the_demonstration_furnishes_the_desk(world: World, bob: Desk) -> None:
     assert profiles["HEAVY-2"]["state"] == "proposed"
     assert "HEAVY-1" in bob.get("/profiles/HEAVY-2").text.partition('id="diff"')[2]
     reasons = [one["reason"] for one in world.get("/v1/watchlist").json()["entries"]]
-    assert any("made up" in reason for reason in reasons)
+    assert any("synthetic" in reason for reason in reasons)

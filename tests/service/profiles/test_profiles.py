@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from api.auth.permissions import Role
 from api.profiles.schemas import AcknowledgedProfile, AcknowledgedStep, Profiles, ProfileView
 from api.service.subprocess_jobs import Backtests
+from api.shifts.reads import read_now
 from engine.criteria import dual_control
 from engine.criteria.profiles.fields import Reader
 from engine.criteria.profiles.profile import BacktestSubject, Profile, read_profiles
@@ -199,7 +200,7 @@ def test_a_shadow_counts_and_selects_nothing(world: World, people: People) -> No
     assert send(world, path, {"shadow": True}, people["bob"]).json()["state"] == "shadow"
     seen = [decided(world, arrival(n, carrier_id="shadowed")) for n in range(9400, 9405)]
     assert all("SHADE-1" not in one["profiles"] for one in seen)
-    world.runtime.profiles.flush(world.runtime.now())
+    world.runtime.profiles.flush(read_now(world.runtime))
     decided(world, arrival(9406))
     counted = world.get("/v1/profiles/SHADE-1").json()["audit"]["shadow"]
     assert counted["matches"] == 5 <= counted["arrivals"]
