@@ -14,8 +14,9 @@ import pytest
 import time_machine
 
 import engine.shifts.shift_state
+from api.auth import credentials
 from api.service.settings import Settings
-from tests.service.running_service import FakeModels, World, make_home, make_keys, open_world
+from tests.service.running_service import CHEAP, FakeModels, World, make_home, make_keys, open_world
 
 NOON = datetime(2026, 10, 14, 7, tzinfo=UTC)
 OWN_TIME = (
@@ -26,6 +27,8 @@ OWN_TIME = (
     "test_old_home",
     "test_home_rebuild",
 )
+FULL_COST = ("test_sign_in_limits",)
+"""What is tested there is the cost of a password."""
 
 
 class Seeds:
@@ -44,6 +47,17 @@ def _one_noon(request: pytest.FixtureRequest) -> Iterator[None]:
             return
         with time_machine.travel(NOON, tick=True):
             yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cheap_passwords(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Hash passwords at a low cost: at the full one they take longer than most tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.path.stem not in FULL_COST:
+            patched.setattr(credentials, "_HASHER", CHEAP)
+        credentials.stand_in.cache_clear()
+        yield
+    credentials.stand_in.cache_clear()
 
 
 @pytest.fixture(scope="module")

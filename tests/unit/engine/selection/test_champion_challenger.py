@@ -38,6 +38,9 @@ from models.monitoring import shadow_scoring
 from tests.unit.engine.decision.test_decision import UNIFORM, arrival, inputs
 from tests.unit.engine.selection.test_propensity import CROSSINGS, POLICY, SHIFT, World, outside
 
+MOVEMENTS = CROSSINGS // 2
+"""A decision by two models takes twice the time of a selection, and nine worlds are drawn."""
+
 PURPOSES = tuple(dict.fromkeys((*BY_MODEL, *BY_RULES, TRIAL)))
 number = st.floats(0, 1, exclude_max=True)
 chance = st.floats(0, 1)
@@ -91,7 +94,7 @@ def world(drawn: Drawer = own, order: Callable[[Pair], Pair] = as_drawn, *, seed
     """Decide on many movements of which two models that half agree say something."""
     rng, secret = Random(seed), hashlib.sha256(b"%d" % seed).digest()
     made = []
-    for each in range(CROSSINGS):
+    for each in range(MOVEMENTS):
         one = arrival(crossing_id=f"c{each}", plate=f"01A{each:06d}")
         movement = movement_key(one.crossing, SHIFT)
         purposes = (*PURPOSES, PROFILE.purpose)

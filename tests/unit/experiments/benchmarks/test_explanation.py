@@ -1,5 +1,7 @@
 """The benchmark of explanations compares what is equal, and says so when it is not."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,7 +17,13 @@ DRAW = np.random.default_rng(1)
 VALUES = DRAW.normal(size=(300, 6)).astype(np.float32)
 VALUES[DRAW.random(VALUES.shape) < 0.2] = np.nan
 LABEL = np.nan_to_num(VALUES[:, 0]) + DRAW.normal(size=300) > 0
-TREES = HistGradientBoostingClassifier(max_iter=10, max_depth=4, random_state=1).fit(VALUES, LABEL)
+
+
+@cache
+def trees() -> HistGradientBoostingClassifier:
+    """Fit once, and not in every process that only collects."""
+    estimator = HistGradientBoostingClassifier(max_iter=10, max_depth=4, random_state=1)
+    return estimator.fit(VALUES, LABEL)
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +33,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_both_say_the_same_and_sum_to_the_margin() -> None:
-    apart, off, one, batch, _ = explanation.compared(TREES, VALUES[:50])
+    apart, off, one, batch, _ = explanation.compared(trees(), VALUES[:50])
     assert apart["holds"]
     assert off["holds"]
     assert one["must"] == batch["must"] == ">= 4"
@@ -51,6 +59,6 @@ def test_the_planted_flaw_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     exact = TreeShap.rows
     monkeypatch.setattr(TreeShap, "rows", rows)
-    apart, off, *_ = explanation.compared(TREES, VALUES[:50])
+    apart, off, *_ = explanation.compared(trees(), VALUES[:50])
     assert not apart["holds"]
     assert not off["holds"]

@@ -64,49 +64,76 @@ def by_definition(trees: TreeArrays, row: NDArray[np.float32]) -> NDArray[np.flo
 
 cell = st.one_of(st.just(np.nan), st.floats(-3, 3, width=32))
 rows = st.lists(cell, min_size=WIDTH, max_size=WIDTH)
-ESTIMATOR, TREES = fitted(1)
-SHAP = TreeShap(TREES, WIDTH)
+
+
+@pytest.fixture(scope="module")
+def estimator_and_trees() -> tuple[HistGradientBoostingClassifier, TreeArrays]:
+    """Fit once, and not in every process that only collects."""
+    return fitted(1)
+
+
+@pytest.fixture(scope="module")
+def estimator(
+    estimator_and_trees: tuple[HistGradientBoostingClassifier, TreeArrays],
+) -> HistGradientBoostingClassifier:
+    return estimator_and_trees[0]
+
+
+@pytest.fixture(scope="module")
+def trees(
+    estimator_and_trees: tuple[HistGradientBoostingClassifier, TreeArrays],
+) -> TreeArrays:
+    return estimator_and_trees[1]
+
+
+@pytest.fixture(scope="module")
+def shap(trees: TreeArrays) -> TreeShap:
+    return TreeShap(trees, WIDTH)
 
 
 @settings(max_examples=20, deadline=None)
 @given(rows)
-def test_contributions_are_shapleys_by_definition(cells: list[float]) -> None:
+def test_contributions_are_shapleys_by_definition(
+    trees: TreeArrays, shap: TreeShap, cells: list[float]
+) -> None:
     row = np.array(cells, np.float32)
-    np.testing.assert_allclose(SHAP(row), by_definition(TREES, row), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(shap(row), by_definition(trees, row), rtol=0, atol=1e-12)
 
 
 @settings(deadline=None)
 @given(rows)
-def test_contributions_sum_to_the_margin(cells: list[float]) -> None:
+def test_contributions_sum_to_the_margin(
+    estimator: HistGradientBoostingClassifier, shap: TreeShap, cells: list[float]
+) -> None:
     row = np.array(cells, np.float32)
-    margin = ESTIMATOR.decision_function(row.reshape(1, -1))[0]
-    assert SHAP.base + SHAP(row).sum() == pytest.approx(margin, abs=1e-9)
+    margin = estimator.decision_function(row.reshape(1, -1))[0]
+    assert shap.base + shap(row).sum() == pytest.approx(margin, abs=1e-9)
 
 
 @pytest.mark.parametrize("together", [4, 5, 9])
 def test_how_leaves_are_grouped_changes_nothing(
-    together: int, monkeypatch: pytest.MonkeyPatch
+    together: int, monkeypatch: pytest.MonkeyPatch, trees: TreeArrays, shap: TreeShap
 ) -> None:
     values = np.random.default_rng(2).normal(size=(50, WIDTH)).astype(np.float32)
     monkeypatch.setattr(leaf_groups, "TOGETHER", together)
     np.testing.assert_allclose(
-        TreeShap(TREES, WIDTH).rows(values), SHAP.rows(values), rtol=0, atol=1e-12
+        TreeShap(trees, WIDTH).rows(values), shap.rows(values), rtol=0, atol=1e-12
     )
 
 
-def test_one_row_and_many_say_the_same_to_the_bit() -> None:
+def test_one_row_and_many_say_the_same_to_the_bit(shap: TreeShap) -> None:
     values = np.random.default_rng(3).normal(size=(20, WIDTH)).astype(np.float32)
-    assert SHAP.rows(values).tobytes() == np.array([SHAP(row) for row in values]).tobytes()
+    assert shap.rows(values).tobytes() == np.array([shap(row) for row in values]).tobytes()
 
 
-def test_the_planted_flaw_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_planted_flaw_is_seen(monkeypatch: pytest.MonkeyPatch, trees: TreeArrays) -> None:
     """The twin: with every order of features weighed alike, sums would still hardly differ."""
     right = tree_shap._weights()
     flat = np.where(right > 0, right.sum(axis=1, keepdims=True) / np.arange(7).clip(1)[:, None], 0)
     monkeypatch.setattr(tree_shap, "_weights", lambda: flat)
     row = np.zeros(WIDTH, np.float32)
-    wrong = TreeShap(TREES, WIDTH)(row)
-    assert np.abs(wrong - by_definition(TREES, row)).max() > 1e-6
+    wrong = TreeShap(trees, WIDTH)(row)
+    assert np.abs(wrong - by_definition(trees, row)).max() > 1e-6
 
 
 def test_a_tree_without_a_split_adds_to_the_base_alone() -> None:
@@ -117,20 +144,22 @@ def test_a_tree_without_a_split_adds_to_the_base_alone() -> None:
     assert shap.base == pytest.approx(estimator.decision_function(row.reshape(1, -1))[0])
 
 
-def test_trees_that_are_too_deep_or_categorical_are_refused() -> None:
+def test_trees_that_are_too_deep_or_categorical_are_refused(
+    estimator: HistGradientBoostingClassifier,
+) -> None:
     with pytest.raises(ValueError, match="deeper"):
         fitted(5, max_depth=9, min_samples_leaf=1, max_leaf_nodes=200, max_iter=20)
-    nodes = ESTIMATOR._predictors[0][0].nodes.copy()
+    nodes = estimator._predictors[0][0].nodes.copy()
     nodes["is_categorical"][0] = 1
     with pytest.raises(ValueError, match="numeric"):
         convert_nodes([nodes], 0.0)
 
 
-def test_arrays_are_read_back_and_others_refused() -> None:
-    arrays = TREES.as_arrays()
+def test_arrays_are_read_back_and_others_refused(trees: TreeArrays, shap: TreeShap) -> None:
+    arrays = trees.as_arrays()
     again = TreeShap(TreeArrays.from_arrays(arrays), WIDTH)
     assert (
-        again(np.zeros(WIDTH, np.float32)).tobytes() == SHAP(np.zeros(WIDTH, np.float32)).tobytes()
+        again(np.zeros(WIDTH, np.float32)).tobytes() == shap(np.zeros(WIDTH, np.float32)).tobytes()
     )
     with pytest.raises(TypeError):
         TreeArrays.from_arrays(arrays | {"code": np.zeros(1)})

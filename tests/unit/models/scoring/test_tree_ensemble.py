@@ -1,6 +1,7 @@
 """Trees that walk level by level say what scikit-learn and Treelite say, to the last digits."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -16,7 +17,12 @@ from tests.unit.models.explanation.test_tree_shap import WIDTH, fitted
 
 cells = st.one_of(st.just(np.nan), st.just(np.inf), st.just(-np.inf), st.floats(width=32))
 tables = st.lists(st.lists(cells, min_size=WIDTH, max_size=WIDTH), min_size=1, max_size=5)
-ESTIMATOR, PATHS = fitted(3, max_iter=12, max_depth=6)
+
+
+@cache
+def estimator_and_paths() -> tuple[HistGradientBoostingClassifier, TreeArrays]:
+    """Fit once, and not in every process that only collects."""
+    return fitted(3, max_iter=12, max_depth=6)
 
 
 def at_the_cuts(paths: TreeArrays) -> NDArray[np.float32]:
@@ -53,15 +59,17 @@ def test_equal_to_both_peers_at_every_cut(depth: int) -> None:
 @settings(max_examples=25, deadline=None)
 @given(tables)
 def test_equal_to_scikit_learn_on_any_row(table: list[list[float]]) -> None:
+    estimator, paths = estimator_and_paths()
     values = np.array(table, np.float32)
     np.testing.assert_allclose(
-        TreeEnsemble(PATHS)(values), ESTIMATOR.decision_function(values), rtol=0, atol=1e-12
+        TreeEnsemble(paths)(values), estimator.decision_function(values), rtol=0, atol=1e-12
     )
 
 
 def test_a_row_says_the_same_alone_and_among_others() -> None:
-    values = at_the_cuts(PATHS)[: _ROWS + 7]
-    trees = TreeEnsemble(PATHS)
+    _, paths = estimator_and_paths()
+    values = at_the_cuts(paths)[: _ROWS + 7]
+    trees = TreeEnsemble(paths)
     together = trees(values)
     alone = np.concatenate([trees(values[at : at + 1]) for at in range(len(values))])
     np.testing.assert_array_equal(together, alone)
@@ -70,15 +78,17 @@ def test_a_row_says_the_same_alone_and_among_others() -> None:
 
 def test_the_planted_flaws_are_seen() -> None:
     """Unknown values sent to the other side; a cut that its own value does not pass."""
-    split = PATHS.feature >= 0
-    other_side = replace(PATHS, missing_left=~PATHS.missing_left & split)
-    assert off(other_side, ESTIMATOR) > 1e-6
-    below = replace(PATHS, cut=np.where(split, np.nextafter(PATHS.cut, -np.inf), PATHS.cut))
-    assert off(below, ESTIMATOR) > 1e-6
+    estimator, paths = estimator_and_paths()
+    split = paths.feature >= 0
+    other_side = replace(paths, missing_left=~paths.missing_left & split)
+    assert off(other_side, estimator) > 1e-6
+    below = replace(paths, cut=np.where(split, np.nextafter(paths.cut, -np.inf), paths.cut))
+    assert off(below, estimator) > 1e-6
 
 
 def test_a_circle_is_refused() -> None:
-    left = PATHS.left.copy()
-    left[PATHS.root[0]] = PATHS.root[0]
+    _, paths = estimator_and_paths()
+    left = paths.left.copy()
+    left[paths.root[0]] = paths.root[0]
     with pytest.raises(ValueError, match="does not end"):
-        TreeEnsemble(replace(PATHS, left=left))
+        TreeEnsemble(replace(paths, left=left))
