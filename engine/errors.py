@@ -1,4 +1,4 @@
-"""Everything that can go wrong on purpose, as facts a caller can act on.
+"""Errors that this project raises on purpose, with the facts that a caller needs to act on them.
 
 No error here knows HTTP: ``api.http.problems`` maps each class to a status, and a test fails when
 one is missing. Plain ``__init__`` methods, because a dataclass exception raised with keywords
@@ -11,7 +11,7 @@ class RiskError(Exception):
 
 
 class RecordError(RiskError):
-    """A record breaks a rule of its definition; names the field and the rule, never the value."""
+    """A record breaks a rule of its definition: names the field and the rule, never the value."""
 
     def __init__(self, record: str, field: str, rule: str, message: str) -> None:
         super().__init__(record, field, rule, message)
@@ -26,29 +26,29 @@ class RecordError(RiskError):
 
 
 class UnknownPostError(RiskError):
-    """The network file names no post with this code."""
+    """The network file has no post with this code."""
 
     def __init__(self, post: str) -> None:
         super().__init__(post)
         self.post = post
 
     def __str__(self) -> str:
-        return f"no post {self.post!r} in the network file"
+        return f"the network file has no post {self.post!r}"
 
 
 class TooManyAmendmentsError(RiskError):
-    """A movement was amended as often as it may be."""
+    """A movement has reached the limit of amendments."""
 
     def __init__(self, most: int) -> None:
         super().__init__(most)
         self.most = most
 
     def __str__(self) -> str:
-        return f"a movement may be amended {self.most} times within 24 hours"
+        return f"a movement can be amended at most {self.most} times within 24 hours"
 
 
 class NotFoundError(RiskError):
-    """Nothing of this kind has this identifier, or the caller may not know that it does."""
+    """No object of this kind has this identifier, or the caller has no access to it."""
 
     def __init__(self, kind: str, identifier: str) -> None:
         super().__init__(kind, identifier)
@@ -56,11 +56,11 @@ class NotFoundError(RiskError):
         self.identifier = identifier
 
     def __str__(self) -> str:
-        return f"no {self.kind} with this identifier"
+        return f"there is no {self.kind} with this identifier"
 
 
 class ConflictError(RiskError):
-    """The same identifier came again with other content, or a state forbids the step."""
+    """An identifier was sent again with other content, or the present state forbids the step."""
 
     def __init__(self, kind: str, identifier: str, why: str) -> None:
         super().__init__(kind, identifier, why)
@@ -69,11 +69,11 @@ class ConflictError(RiskError):
         self.why = why
 
     def __str__(self) -> str:
-        return f"this {self.kind} conflicts with what is recorded: {self.why}"
+        return f"this {self.kind} conflicts with the record: {self.why}"
 
 
 class StoreUnavailableError(RiskError):
-    """The store did not take the record; nothing was acknowledged, the caller may try again."""
+    """The store did not accept the record; the caller can try again."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -84,7 +84,7 @@ class StoreUnavailableError(RiskError):
 
 
 class TamperedBundleError(RiskError):
-    """A model bundle's files do not match its signed manifest, or hold what is not allowed."""
+    """Files of a model bundle do not match its signed manifest, or are not allowed."""
 
     def __init__(self, bundle: str, why: str) -> None:
         super().__init__(bundle, why)
@@ -92,22 +92,22 @@ class TamperedBundleError(RiskError):
         self.why = why
 
     def __str__(self) -> str:
-        return f"bundle {self.bundle} is refused: {self.why}"
+        return f"bundle {self.bundle} was refused: {self.why}"
 
 
 class NoModelError(RiskError):
-    """The home holds no model of this version, or none in force."""
+    """The home has no model of this version, or no model in force."""
 
     def __init__(self, version: str) -> None:
         super().__init__(version)
         self.version = version
 
     def __str__(self) -> str:
-        return f"no model {self.version}"
+        return f"there is no model {self.version}"
 
 
 class PromotionRefusedError(RiskError):
-    """A model may not take the next step; says which condition is missing."""
+    """A model cannot take the next step of its promotion; names the condition that is not met."""
 
     def __init__(self, version: str, why: str) -> None:
         super().__init__(version, why)
@@ -120,7 +120,7 @@ class PromotionRefusedError(RiskError):
 
 
 class ProfileRefusedError(RiskError):
-    """A profile's expression is not one that may run; says where in it and why."""
+    """The expression of a profile is not allowed; gives the position in it and the reason."""
 
     def __init__(self, why: str, at: int = 1) -> None:
         super().__init__(why, at)
@@ -129,11 +129,11 @@ class ProfileRefusedError(RiskError):
         self.fields = ({"at": "expression", "rule": "expression", "why": why},)
 
     def __str__(self) -> str:
-        return f"the expression is refused, {self.why}"
+        return f"the expression was refused, {self.why}"
 
 
 class SecondPersonError(RiskError):
-    """Whoever proposed something, or wrote it, may not approve it."""
+    """A person tried to approve what the same person wrote or proposed."""
 
     def __init__(self, matter: str, why: str) -> None:
         super().__init__(matter, why)
@@ -141,11 +141,11 @@ class SecondPersonError(RiskError):
         self.why = why
 
     def __str__(self) -> str:
-        return f"this {self.matter} needs a second person: {self.why}"
+        return f"this {self.matter} needs the approval of a second person: {self.why}"
 
 
 class LapsedProposalError(RiskError):
-    """What waits was begun by a person who was removed since, or by a key without an owner."""
+    """A pending step was taken by a person who was removed since, or by a key without an owner."""
 
     def __init__(self, matter: str) -> None:
         super().__init__(matter)
@@ -153,13 +153,13 @@ class LapsedProposalError(RiskError):
 
     def __str__(self) -> str:
         return (
-            f"this {self.matter} waits on a step of a person who has left, or of a key without an"
-            " owner: propose it again"
+            f"the pending step of this {self.matter} was taken by a person who was removed, or by a"
+            " key without an owner: propose it again"
         )
 
 
 class BusyError(RiskError):
-    """What was asked takes long and is under way for somebody else; try again later."""
+    """A long computation is already running for another caller; try again later."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
@@ -170,7 +170,7 @@ class BusyError(RiskError):
 
 
 class NotEnoughDataError(RiskError):
-    """A model or an estimate was asked of data that cannot carry it."""
+    """The data are too few for the model or the estimate that was requested."""
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(what, why)
@@ -182,16 +182,17 @@ class NotEnoughDataError(RiskError):
 
 
 class NotAuthenticatedError(RiskError):
-    """No valid key or session came with the request."""
+    """The request has no valid key or session."""
 
     def __str__(self) -> str:
-        return "a valid key or session is needed"
+        return "a valid key or session is required"
 
 
 class NotAllowedError(RiskError):
-    """The caller's role or post does not reach this; ``cause`` says to a page which of these it is.
+    """The caller's role or post does not permit this.
 
-    It is ``role``, ``post``, ``form`` (too old) or ``site`` (another one's).
+    ``cause`` tells a page why: ``role``, ``post``, ``form`` (it is too old) or ``site`` (the
+    request comes from another site).
     """
 
     def __init__(self, why: str, cause: str = "role") -> None:
@@ -204,7 +205,7 @@ class NotAllowedError(RiskError):
 
 
 class HomeError(RiskError):
-    """The home directory, or a file of it, is missing or not usable."""
+    """The home directory or one of its files is missing or cannot be used."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(path, why)
@@ -216,7 +217,7 @@ class HomeError(RiskError):
 
 
 class InputError(RiskError):
-    """A file or a folder that the caller named cannot be used; says which and why."""
+    """A file or folder named by the caller cannot be used; gives its name and the reason."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(path, why)
@@ -228,7 +229,7 @@ class InputError(RiskError):
 
 
 class ServiceStartError(RiskError):
-    """A service of ours, in a process of its own, did not become ready."""
+    """A service that was started in a process of its own did not become ready."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -239,18 +240,18 @@ class ServiceStartError(RiskError):
 
 
 class BodyTooLargeError(RiskError):
-    """A request body is longer than this service reads."""
+    """A request body is longer than the limit of this service."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
         self.limit = limit
 
     def __str__(self) -> str:
-        return f"the body is longer than {self.limit} bytes"
+        return f"the request body is longer than {self.limit} bytes"
 
 
 class MalformedBodyError(RiskError):
-    """A request body is no JSON this service reads, or breaks the rules of its record."""
+    """A request body is not valid JSON, or breaks a rule of its record."""
 
     def __init__(self, why: str, fields: tuple[dict[str, str], ...] = ()) -> None:
         super().__init__(why, fields)
@@ -262,7 +263,7 @@ class MalformedBodyError(RiskError):
 
 
 class AmbiguousHeadError(RiskError):
-    """A request's head can be read in two ways."""
+    """The head of a request can be read in two ways."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)

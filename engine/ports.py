@@ -1,7 +1,6 @@
-"""What the engine asks of the layers above it: four Protocols, and the data passing through them.
+"""Protocols that the layers above the engine implement, and the data that passes through them.
 
-``features`` implements Features and a Projection (the counters), ``models`` implements Scorer,
-tests bring their own Clock. The engine imports none of them.
+``features`` implements ``Features``, ``models`` implements ``Scorer``. The engine imports neither.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,11 +40,11 @@ class FeatureRows:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The inspections behind a rate, and how often such inspections find something."""
+    """Number of inspections and finds behind a rate, with the usual rate to compare with."""
 
     finds: int
     inspections: int
-    """0 where nothing was ever inspected: the rate is then no history, only its prior."""
+    """0 where no inspection is known: the rate then is the prior alone."""
     usual: float
     """Finds per inspection to compare with; NaN where too few inspections are known."""
     is_of_post: bool
@@ -53,7 +52,7 @@ class Evidence:
 
 
 class _Named(Mapping[str, float]):
-    """A row of features by name: a decision looks at a few of them, so none is copied before."""
+    """A row of features by name, without a copy: a decision reads only a few of them."""
 
     __slots__ = ("_places", "_row")
 
@@ -86,7 +85,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one feature added to one arrival's risk, in log-odds, and what it was compared to."""
+    """Contribution of one feature to the risk of one arrival, in log-odds, and its comparison."""
 
     feature: str
     value: float
@@ -95,13 +94,13 @@ class Contribution:
     """The usual value among comparable crossings; NaN where none is known."""
     log_odds: float
     among: str = ""
-    """The comparable crossings, in words; empty where they are those of the same class."""
+    """The comparable crossings, in words; empty for those of the same class."""
     evidence: Evidence | None = None
-    """The inspections behind it; None where the feature is no rate of inspections."""
+    """The inspections behind it; None where the feature is not a rate of inspections."""
 
 
 class Features(Protocol):
-    """Turns arrivals into numbers, from what was known strictly before ``as_of``."""
+    """Computes features of arrivals from what was known strictly before ``as_of``."""
 
     names: tuple[str, ...]
     digest: str
@@ -122,7 +121,7 @@ class Features(Protocol):
         ...
 
     def post_of(self, connection: Connection, crossing_id: str) -> str | None:
-        """Return the post of a crossing that was recorded or loaded; None for a stranger."""
+        """Return the post of a crossing that was recorded or loaded; None for an unknown one."""
         ...
 
     def known(self, connection: Connection, crossing_ids: Iterable[str]) -> frozenset[str]:
@@ -139,11 +138,11 @@ class Features(Protocol):
     def entries(
         self, connection: Connection, post: str, *, since: int, until: int
     ) -> Sequence[int]:
-        """Return when entries known arrived at a post, ``since <= t < until``, UTC microseconds."""
+        """Return arrival times of known entries at a post, ``since <= t < until``, microseconds."""
         ...
 
     def link(self, connection: Connection, seizure: Seizure) -> str | None:
-        """Return the crossing a seizure names, else its plate's last entry before it."""
+        """Return the crossing that a seizure names, else the last entry of its plate before it."""
         ...
 
     def find(self, connection: Connection, seizure: Seizure) -> Any:
@@ -155,7 +154,7 @@ class Features(Protocol):
         ...
 
     def searches(self, connection: Connection, event: Any) -> SearchCounts:
-        """Return what was found where in vehicles like one that arrives; ``event`` is its own."""
+        """Return searches and finds by place in vehicles similar to the one of ``event``."""
         ...
 
 
@@ -166,7 +165,7 @@ class Scorer(Protocol):
     definitions: str
     """Digest of the feature definitions it was fitted on."""
     severity: float
-    """What one seizure is worth, in discrepancies: weighs the two into the risk that ranks."""
+    """Worth of one seizure in discrepancies: weighs both probabilities into the ranking risk."""
 
     def score(self, values: Rows) -> Scores:
         """Return probabilities for rows of shape (n, n_features)."""

@@ -1,13 +1,12 @@
 """Verification of the journal and replay of decisions.
 
-decision_replay    Whether a stored decision comes out the same when it is made again from the
-                   journal
-draw_verification  Whether every number that decided about chance was drawn as it had to be
+decision_replay    Recomputation of stored decisions from the journal
+draw_verification  Verification of random numbers by the revealed seeds
 erasures           Signed erasures
-file_anchors       Files of a home that records anchor
-foreign_objects    Objects of the database that are not ours, and ours that are gone
-projection_replay  The journal replayed
+file_anchors       Digests of a home's files in the journal
+foreign_objects    Foreign and missing objects of the database
+projection_replay  The journal replayed through the projections into an empty store
 store_comparison   Two stores compared, table by table
 table_structure    Columns, keys and constraints of tables, held against their definitions
-verification       Whether the journal still is what it was when its records were acknowledged
+verification       Verification of the journal's chain, bodies, erasures and receipts
 """

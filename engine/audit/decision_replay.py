@@ -1,11 +1,10 @@
-"""Whether a stored decision comes out the same when it is made again from the journal.
+"""Recomputation of stored decisions from the journal, to prove that they can be reproduced.
 
-Features are read anew as of the decision's time, scored by the model that decided (and by the other
-one of a trial), and decided with the recorded inputs. The rank is an input by value: what waited
-then has long left the queue. So is the search order of a record made before such orders were
-learnt. The sentences of a record made by an earlier rule stand as they were said, where the numbers
-behind them come out again. A record is held to what it says: what later engines say next to it
-cannot differ from it.
+Features are read again as of the decision's time, scored by the model that decided (and by the
+other one of a trial), and decided with the recorded inputs. The rank is taken from the record,
+because the queue of that time is gone, and so is the search order of records from before such
+orders were learnt. Sentences written by an earlier rule are kept where the numbers behind them are
+reproduced. Only fields that the record has are compared: later engines add others.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +28,7 @@ RULE_CODES = frozenset(rule.code for rule in RULES)
 
 @dataclass(frozen=True, slots=True)
 class RecomputedDecision:
-    """A decision as it stands and as it comes out again."""
+    """A decision as recorded and as recomputed."""
 
     stored: dict[str, Any]
     again: dict[str, Any]
@@ -38,12 +37,12 @@ class RecomputedDecision:
 
     @property
     def is_identical(self) -> bool:
-        """Tell whether features, place in the queue and decision are the same, to the bit."""
+        """Tell whether features, place in the queue and decision are reproduced bit for bit."""
         return self.same_features and self.same_place and self.stored == self.again
 
 
 class DecisionReplay:
-    """Makes stored decisions again."""
+    """Recomputes stored decisions."""
 
     def __init__(
         self,
@@ -60,7 +59,7 @@ class DecisionReplay:
         self._sentences = sentences
 
     def decision(self, connection: Connection, seq: int) -> RecomputedDecision:
-        """Make the decision of a record again."""
+        """Recompute the decision of a record."""
         filing, rows = self.filed(connection, seq)
         scorer = self.scorer(filing)
         inputs = self._with_tables(connection, filing.inputs)
@@ -87,13 +86,13 @@ class DecisionReplay:
         return filing.inputs.as_of, dict(rows.by_name(0))
 
     def reasons(self, connection: Connection, seq: int) -> Sequence[Reason]:
-        """Return what speaks for and against the arrival of a record, whatever its channel."""
+        """Return the reasons for and against the arrival of a record, for any channel."""
         filing, rows = self.filed(connection, seq)
         one = scored_arrival(filing.arrival, rows, None, index=0)
         return reasons(one, rows.values[0], self.scorer(filing), sentences=self._sentences)
 
     def filed(self, connection: Connection, seq: int) -> tuple[StoredDecision, FeatureRows]:
-        """Return a decision as it was filed, and its features read anew as of its time."""
+        """Return a decision as recorded, and its features read again as of its time."""
         filing = decode_decision(self._journal.body(connection, seq))
         rows = self._features.read(connection, [filing.arrival], as_of=[filing.inputs.as_of])
         return filing, rows
@@ -101,7 +100,7 @@ class DecisionReplay:
     def scorer(self, filing: StoredDecision) -> Scorer | None:
         """Return the model that scored a decision, None where rules decided.
 
-        Raises ``NoModelError`` or ``TamperedBundleError`` where it is no longer at hand.
+        Raises ``NoModelError`` or ``TamperedBundleError`` where it is no longer usable.
         """
         version = filing.inputs.model_version
         return None if version is None else self._scorer(version)
@@ -121,9 +120,9 @@ class DecisionReplay:
 def _are_grounds_same(
     filing: StoredDecision, one: ScoredArrival, row: Rows, scorer: Scorer | None
 ) -> bool:
-    """Tell whether what reasons of an earlier rule stand on comes out again, to the bit.
+    """Tell whether the grounds of reasons by an earlier rule are reproduced bit for bit.
 
-    That is the contributions of a model, or the words of the rules where none decided.
+    Grounds are the contributions of a model, or the sentences of the rules where none decided.
     """
     found = filing.decision["reasons"]
     if scorer is None:
@@ -137,7 +136,7 @@ def _are_grounds_same(
 
 
 def _comparable(decision: Decision, filing: StoredDecision) -> dict[str, Any]:
-    """Return of a decision made again what its record says, too."""
+    """Return those fields of a recomputed decision that its record has."""
     again = outcome(decision)
     if not filing.has_learnt_order:
         again["search_order"] = filing.decision["search_order"]

@@ -1,8 +1,8 @@
-"""Whether every number that decided about chance was drawn as it had to be.
+"""Verification of random numbers by the revealed seeds of shifts.
 
-Once a shift's seed is revealed anybody can draw again: the seed must be the one committed to as the
-shift opened, the commitment must stand on the journal's head of that moment, and each decision's
-numbers must be those of its movement. Shifts whose seed is still secret are left for later.
+Once a shift's seed is revealed its numbers can be drawn again: the seed must be the one committed
+to as the shift opened, the commitment must include the journal's head of that moment, and each
+decision's numbers must be those of its movement. Shifts with a secret seed are skipped.
 """
 
 import json
@@ -38,12 +38,12 @@ class RevealedShift:
 
 @dataclass(slots=True)
 class DrawVerifier:
-    """Draws every number again; ``checked`` counts the decisions looked at."""
+    """Draws every number again; ``checked`` counts the verified decisions."""
 
     checked: int = 0
 
     def faults(self, connection: Connection) -> Iterator[DrawFault]:
-        """Yield what was not drawn as it had to be, shifts first."""
+        """Yield the numbers that were not drawn as required, shifts first."""
         revealed: dict[str, RevealedShift] = {}
         yield from _verify_shifts(connection, revealed)
         for seq, body in _bodies(connection, DECISION):
@@ -127,7 +127,7 @@ class RedrawnNumbers:
 def redraw_numbers(
     connection: Connection, known: RevealedShift, *, most: int
 ) -> Iterator[RedrawnNumbers]:
-    """Yield a shift's first decisions with their numbers drawn anew from its revealed seed."""
+    """Yield a shift's first decisions with their numbers drawn again from its revealed seed."""
     column, shift = DECISIONS.c, known.shift
     query = (
         select(column.seq, column.decision_id, BODIES.c.body)
@@ -158,7 +158,7 @@ def _decision(connection: Connection, decision_id: str) -> Mapping[str, Any] | N
 
 
 def _bodies(connection: Connection, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (seq, body) of a kind; what cannot be read is a fault of the chain, found there."""
+    """Yield (seq, body) of a kind; an unreadable body is a fault of the chain, reported there."""
     query = (
         select(_J.seq, BODIES.c.body)
         .join(BODIES, BODIES.c.seq == _J.seq)

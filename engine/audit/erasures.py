@@ -1,9 +1,9 @@
-"""Signed erasures: which bodies may be missing, on whose word.
+"""Signed erasures: which bodies may be missing, and the signature that permits it.
 
 A body leaves the store by a record of kind ``erasure`` that names it by its sequence and its leaf.
-Anybody who can write to the database can append a record, so the record alone proves nothing: it
-carries an Ed25519 signature of the home's signing key, over a message that no receipt can be taken
-for. Assumes that the key is not on the machine that holds the database; whoever has both can erase.
+A program that can write to the database can append a record, so the record alone proves nothing: it
+carries an Ed25519 signature of the home's signing key, over a message that cannot be confused with
+a receipt. Assumes that the key is not on the machine of the database; with both one can erase.
 """
 
 import struct
@@ -27,7 +27,7 @@ _FIELDS = frozenset({"sequences", "leaves", "key_id", "signature"})
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What one erasure names."""
+    """The records that one erasure names, and its signature."""
 
     leaves: Mapping[int, bytes]
     """By sequence."""
@@ -71,7 +71,7 @@ def erasure_draft(
 
 
 def read_erasure(body: object) -> Erasure:
-    """Read the body of an erasure; raises ``ValueError`` where it is none."""
+    """Read the body of an erasure; raises ``ValueError`` for any other body."""
     if not isinstance(body, Mapping) or not body.keys() >= _FIELDS:
         raise ValueError("names no signature")
     sequences, leaves = body["sequences"], body["leaves"]
@@ -88,7 +88,7 @@ def read_erasure(body: object) -> Erasure:
 def find_erasure_fault(
     erasure: Erasure, seq: int, *, journal_id: str, key: Ed25519PublicKey | None
 ) -> str | None:
-    """Return why an erasure at ``seq`` does not count, None where it does."""
+    """Return why an erasure at ``seq`` is invalid, None where it is valid."""
     if any(not 0 < named < seq for named in erasure.leaves):
         return "names a record that does not come before it"
     if key is None:

@@ -1,9 +1,9 @@
-"""Files of a home that records anchor: the network file, and what a load left beside its tables.
+"""Digests of a home's files in the journal: the network file, and the quarantine file of a load.
 
-The network file says which posts face each other; whoever edits it moves features and alerts. A
-record of kind ``network_declared`` holds its digest and its text when a service or a load first
-uses it, and again whenever it differs, so that a change is a record and a replay knows which
-network stood when. An edit that a restart then declares is visible, and is not prevented.
+The network file pairs opposite posts, so an edit of it changes features and alerts. A record of
+kind ``network_declared`` holds its digest and its text when a service or a load first uses it, and
+again whenever it differs, so that a replay knows which network applied at which time. An edit that
+a restart then declares is visible, but is not prevented.
 """
 
 import json
@@ -100,7 +100,7 @@ def parse_network(text: str) -> Network:
 
 
 def find_network_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
-    """Yield that the network file is a link, gone, or not the one that was declared last."""
+    """Yield a fault where the network file is a link, missing, or not the last declared one."""
     if home.network.is_symlink():
         yield JournalFault(0, "link", f"{home.network.name} {_LINK}")
     known = read_declared_networks(connection)
@@ -116,7 +116,7 @@ def find_network_faults(home: Home, connection: Connection) -> Iterator[JournalF
 
 
 def find_links(folder: Path) -> Iterator[JournalFault]:
-    """Yield each symbolic link in a folder: what it names lies outside and may change unseen."""
+    """Yield each symbolic link in a folder: its target lies outside and can change undetected."""
     if folder.is_symlink():
         yield JournalFault(0, "link", f"{folder.name} is a symbolic link")
     elif folder.is_dir():
@@ -129,7 +129,7 @@ def find_links(folder: Path) -> Iterator[JournalFault]:
 def read_quarantines(connection: Connection) -> dict[str, tuple[int, str | None]]:
     """Return for each load in the journal the record and the digest of its quarantine file.
 
-    The digest is None where no record says it.
+    The digest is None where no record states it.
     """
     found: dict[str, tuple[int, str | None]] = {}
     for seq, body in bodies(connection, HISTORY, QUARANTINE_DECLARED):
@@ -140,7 +140,7 @@ def read_quarantines(connection: Connection) -> dict[str, tuple[int, str | None]
 
 
 def declare_quarantines(home: Home, store: Store) -> None:
-    """Record the quarantine files of loads whose records do not say them."""
+    """Record the quarantine files of loads whose records do not state them."""
     with store.read() as connection:
         known = read_quarantines(connection)
     drafts = []
@@ -153,6 +153,6 @@ def declare_quarantines(home: Home, store: Store) -> None:
 
 
 def declare_files(home: Home, store: Store) -> None:
-    """Anchor what no record says yet of a home's files; raises ``HomeError`` for a linked one."""
+    """Record the files of a home that no record states yet; raises ``HomeError`` for a link."""
     declare_network(home, store)
     declare_quarantines(home, store)

@@ -1,9 +1,8 @@
-"""Objects of the database that are not ours, and ours that are gone.
+"""Foreign and missing objects of the database.
 
-A trigger, a rule or a view changes what rows say without a record and without a statement of this
-program; an index may call a function; a dropped unique index lets a name be taken twice. Assumes
-that the database holds this deployment alone; what an extension of PostgreSQL brought is passed
-over.
+A trigger, a rule or a view changes rows without a record and without a statement of this program;
+an index can call a function; without its unique index a name can be taken twice. Assumes that the
+database holds this deployment alone; objects of PostgreSQL extensions are skipped.
 """
 
 from collections.abc import Iterator
@@ -50,7 +49,7 @@ JOIN pg_class p ON p.oid = i.inhparent WHERE p.relnamespace IN (SELECT oid FROM 
 
 
 def find_object_faults(connection: Connection, metadata: MetaData) -> Iterator[JournalFault]:
-    """Yield every object that is not ours, and every table and index of ours that is not there."""
+    """Yield every foreign object, and every table and index of ours that is missing."""
     is_sqlite = connection.dialect.name == "sqlite"
     present = {
         (kind, name) for kind, name in fetch_rows(connection, _SQLITE if is_sqlite else _POSTGRESQL)

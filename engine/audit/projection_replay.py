@@ -1,12 +1,12 @@
-"""The journal replayed: its records through the projections again, into a store of their own.
+"""The journal replayed through the projections into an empty store.
 
-A projection is what its records make of it and nothing else, so the same code over the same records
-gives the same rows. Records are read in order and applied in batches, in bounded memory. What was
-handed to a projection and never recorded (the digest of a key, the secret seed of a shift) comes
-from ``restore``, which believes the live store only where a record commits to what is there.
+A projection depends on its records alone, so the same code over the same records gives the same
+rows. Records are read in order and applied in batches, in bounded memory. Data that a projection
+got without a record (the digest of a key, the secret seed of a shift) come from ``restore``, which
+trusts the live store only where a record commits to the data.
 
-Assumes that the journal itself was checked (:mod:`engine.audit.verification`). A record that no
-projection takes is left out and named: in the live store it cannot have been recorded that way.
+Assumes that the journal itself was verified (:mod:`engine.audit.verification`). A record that a
+projection rejects is skipped and reported: it cannot have been recorded that way.
 """
 
 import json
@@ -46,7 +46,7 @@ _RECORDS = (
 
 @contextmanager
 def open_scratch_store() -> Iterator[Connection]:
-    """Hold a temporary SQLite database with every table, empty; it is gone afterwards."""
+    """Open a temporary SQLite database with every table, empty; it is deleted afterwards."""
     with TemporaryDirectory(prefix="darvoza-replay-") as folder:
         engine = create_engine(f"sqlite:///{Path(folder) / 'replay.sqlite'}")
         event.listen(engine, "connect", _prepare)
@@ -62,7 +62,7 @@ def open_scratch_store() -> Iterator[Connection]:
 def _prepare(raw: Any, _record: object) -> None:
     raw.isolation_level = None
     for pragma in ("journal_mode = MEMORY", "synchronous = OFF", "cache_size = -65536"):
-        raw.execute(f"PRAGMA {pragma}")  # a database that nobody reads after a crash
+        raw.execute(f"PRAGMA {pragma}")  # this database is not read after a crash
 
 
 @dataclass(slots=True)
@@ -73,15 +73,15 @@ class Replay:
     restore: Mapping[str, Restore]
     """By kind of record."""
     alone: frozenset[str] = frozenset()
-    """Kinds that are applied by themselves: what they change is about all records before them."""
+    """Kinds that are applied alone, because their change depends on all records before them."""
     seq: int = 0
     """The last record that was applied."""
     unread: dict[int, int] = field(default_factory=dict)
-    """When each record became known whose body is gone or spoilt: what it made is not replayed."""
+    """Time of each record whose body is missing or altered, and which is not replayed."""
     kinds_unread: set[str] = field(default_factory=set)
 
     def advance(self, live: Connection, target: Connection) -> Iterator[JournalFault]:
-        """Apply what a snapshot of the live store holds beyond; yield what cannot be applied."""
+        """Apply the later records of a snapshot of the live store; yield those that fail."""
         records = _RECORDS.where(_JOURNAL.c.seq > self.seq)
         rows = live.execute(records, execution_options={"yield_per": AT_ONCE})
         for batch in _batches(self._drafts(rows), self.alone):
@@ -104,7 +104,7 @@ class Replay:
     def _apply(
         self, target: Connection, batch: Sequence[tuple[Pair, Row[Any]]]
     ) -> Iterator[JournalFault]:
-        """Apply a batch; the record that breaks it is found by halves."""
+        """Apply a batch; a record that makes it fail is found by halving."""
         try:
             with target.begin_nested():
                 decided = [row for _, row in batch if row.kind == DECISION]
@@ -113,7 +113,7 @@ class Replay:
                 pairs = [pair for pair, _ in batch]
                 for projection in self.projections:
                     projection.apply(target, pairs)
-        except Exception as error:  # whatever a record that does not fit raises
+        except Exception as error:  # any exception that an unfit record raises
             if len(batch) == 1:
                 why = f"it does not fit the records before it ({type(error).__name__})"
                 yield JournalFault(batch[0][1].seq, "replay", why)
@@ -123,7 +123,7 @@ class Replay:
 
 
 def _body_of(row: Row[Any]) -> dict[str, Any] | None:
-    """Return a body that its leaf commits to; what was changed is a fault of the journal."""
+    """Return a body that matches its leaf; an altered one is reported by the verification."""
     try:
         if leaf_of(row.salt, row.body) != row.leaf:
             return None
@@ -143,7 +143,7 @@ def _restore_extra(restore: Restore, entry: Entry, body: Mapping[str, Any]) -> o
 def _batches(
     drafts: Iterator[tuple[Pair, Row[Any]]], alone: frozenset[str]
 ) -> Iterator[list[tuple[Pair, Row[Any]]]]:
-    """Cut records into batches that come to the same as one record after another.
+    """Split records into batches with the same result as one record after another.
 
     Within a batch decisions join before anything else happens: a decision that follows an act, a
     release or a review of its own crossing (an amendment) begins a new batch.

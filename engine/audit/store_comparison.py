@@ -1,9 +1,9 @@
-"""Two stores compared, table by table: the live one against what its journal says.
+"""Two stores compared, table by table: the live one and the one replayed from its journal.
 
-Rows are read as the driver has them, without types: whoever edits a SQLite file may leave anything
-in a column. Both stores hand rows out in the order of their key, so that they are compared in
-bounded memory however many there are. A difference names the table, the row and the columns, and
-never a value: some are secrets, and some are about persons.
+Rows are read from the driver without types, because an edited SQLite file can have any value in a
+column. Both stores return rows in the order of their key, so any number is compared in bounded
+memory. A difference names the table, the row and the columns, and never a value: some are secrets,
+and some are about persons.
 """
 
 import json
@@ -28,7 +28,7 @@ _TIME_COLUMNS = ("known_at", "created_at", "signed_in_at")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How the rows of a table are told apart, and how a fault names one."""
+    """Columns that identify the rows of a table, and columns that a fault shows."""
 
     by: tuple[str, ...]
     shown: tuple[str, ...]
@@ -115,7 +115,7 @@ class Comparison:
 
 
 def identity_of(table: Table) -> Identity:
-    """Return how the rows of a table are told apart."""
+    """Return the columns that identify the rows of a table."""
     key = tuple(column.name for column in table.primary_key)
     return IDENTITIES.get(table.name, Identity(key, key))
 

@@ -1,10 +1,9 @@
-"""Structure of the store's tables, held against what the layers declare.
+"""Structure of the store's tables, compared with the declarations in the code.
 
-A column, a key, a default or an index of ours that was changed steers what later statements do,
-without a record and without a row that differs: a key that takes names for one whatever their case,
-an index that refuses a second row, a condition that turns a record away. Names alone are looked at
-by :mod:`engine.audit.foreign_objects`. Types are compared by family, because the two stores spell
-them otherwise.
+An altered column, key, default or index changes the effect of later statements without a record and
+without a different row: a key that ignores case, an index that refuses a second row, a condition
+that refuses a record. Names of objects are compared by :mod:`engine.audit.foreign_objects`. Types
+are compared by family, because the two stores name them differently.
 """
 
 import re

@@ -1,10 +1,10 @@
-"""Whether the journal still is what it was when its records were acknowledged.
+"""Verification of the journal: chain, bodies, erasures, random numbers and receipts.
 
-Walks the journal in order, in one snapshot and bounded memory, computes every leaf and chain anew,
-draws every number again whose seed is revealed, and holds receipts against what stands. Without
-receipts it finds whoever edited and did not recompute. A recomputed chain or a cut tail shows only
-against receipts kept elsewhere, and only up to the last one kept: what came after it has to be
-believed.
+Reads the journal in order, in one snapshot and bounded memory, recomputes every leaf and chain
+value, draws every number again whose seed is revealed, and compares receipts with the records.
+Without receipts it detects an edit that did not recompute the chain. A recomputed chain or a
+removed end is detected only by receipts kept elsewhere, and only up to the last of them: later
+records have to be trusted.
 """
 
 import json
@@ -25,10 +25,10 @@ from engine.journal.receipts import Receipt, is_signed, key_id_of
 from engine.storage.database import Store
 
 FAULTS_KEPT = 1000
-"""A journal with more faults needs no longer list."""
+"""Limit of the list of faults."""
 _AT_ONCE = 1000
 
-# Without types, because a forger may have left any: what comes is what the driver found.
+# Without types, because an attacker can have left any value: rows are as the driver reads them.
 _JOURNAL = table(
     "journal",
     *map(column, ("seq", "known_at", "kind", "subject", "post")),
@@ -57,7 +57,7 @@ _ORPHANS = (
 
 @dataclass(frozen=True, slots=True)
 class JournalFault:
-    """Something that does not stand as it should."""
+    """A difference from what the records state."""
 
     seq: int
     """Where; 0 for the journal as a whole."""
@@ -71,7 +71,7 @@ class JournalFault:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check found."""
+    """Result of a verification."""
 
     checked: int
     """Records walked."""
@@ -89,7 +89,7 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Tell whether all stands as it should."""
+        """Tell whether no fault was found."""
         return self.found == 0
 
 
@@ -101,7 +101,7 @@ def verify(
 ) -> Verdict:
     """Check the whole journal as it stands now, and receipts (of this key) against it.
 
-    Raises ``StoreUnavailableError`` where a record is too spoilt for the store to hand out.
+    Raises ``StoreUnavailableError`` where the store cannot read a damaged record.
     """
     with store.read() as connection:
         return verify_snapshot(connection, receipts, public_key=public_key)
@@ -114,10 +114,10 @@ def verify_snapshot(
     public_key: Ed25519PublicKey | None = None,
     after: int = 0,
 ) -> Verdict:
-    """Check what one connection's snapshot sees.
+    """Verify the journal in the snapshot of one connection.
 
-    ``after`` is the number of a record that is believed as it stands: only what follows is walked,
-    and draws are left out, for a look at the end of a long journal.
+    ``after`` is the sequence of a trusted record: only later records are verified, and draws are
+    not, to verify the end of a long journal quickly.
     """
     names = connection.scalars(select(_IDENTITY.c.journal_id)).all()
     journal_id = names[0] if names else ""
@@ -177,7 +177,7 @@ class Erasures:
 def read_erasures(
     connection: Connection, journal_id: str, key: Ed25519PublicKey | None
 ) -> Erasures:
-    """Check every erasure; one that is unsigned, foreign or about other leaves erases nothing."""
+    """Check every erasure; one without a valid signature, or with other leaves, is a fault."""
     by: dict[int, int] = {}
     faults: list[JournalFault] = []
     for seq, body in connection.execute(_ERASURES):
@@ -212,7 +212,7 @@ def _stream_rows(connection: Connection, query: Any) -> Iterator[Row[Any]]:
 
 @dataclass(slots=True)
 class _ChainWalk:
-    """Where the walk stands: what the record before this one left."""
+    """State of the verification after the last record."""
 
     journal_id: str
     may_miss: frozenset[int]
@@ -223,7 +223,7 @@ class _ChainWalk:
     chain: Any = GENESIS
 
     def begin(self, connection: Connection, after: int) -> None:
-        """Stand behind a record, believing it; where it is gone, at the journal's start."""
+        """Begin after a trusted record; where it is missing, at the journal's start."""
         query = select(*(_JOURNAL.c[name] for name in ("seq", "known_at", "chain")))
         row = connection.execute(query.where(_JOURNAL.c.seq == after)).one_or_none()
         if row is not None and type(row.known_at) is int:
@@ -280,7 +280,7 @@ class _ChainWalk:
             yield JournalFault(
                 row.seq, "chain", "what it says of itself, or the record before it, changed"
             )
-        self.chain = row.chain  # as it stands: one edit is one fault, not one a record after it
+        self.chain = row.chain  # as recorded: one edit is one fault, not one for every later record
 
 
 def _matches_leaf(row: Row[Any]) -> bool:

@@ -1,8 +1,8 @@
-"""What people wrote down before an arrival: profiles, watch list, indicator rules.
+"""Selection criteria set before an arrival: profiles, watch list, indicator rules.
 
 profiles         Risk profiles: their language, its checker, and the matcher
-dual_control     What takes effect only once a second person agreed
-indicator_rules  What sends a vehicle to officers when no model is in force
-match            What somebody wrote down beforehand that fits an arrival
-watchlist        Whom to look at whatever the score says
+dual_control     Approval by two persons: states, steps and rules
+indicator_rules  Indicator rules, which select vehicles when no model is in force
+match            Matches of profiles and watch list entries with an arrival
+watchlist        Watch list: identifiers that force an inspection until they expire
 """

@@ -1,9 +1,9 @@
-"""What sends a vehicle to officers when no model is in force: documented indicator rules.
+"""Indicator rules, which select vehicles when no model is in force.
 
 Each rule is a public land indicator with a percentage, as customs profiles have it: when it fires,
 the crossing is selected with that probability, by a number drawn for this rule alone. The
-percentages are judgement, not measurement, and are kept low because the World Customs Organization
-knows no universal weights. A feature that is not known never fires a rule.
+percentages are judgement, not measurement, and are low because the World Customs Organization has
+no universal weights. A feature that is not known never fires a rule.
 """
 
 import math
@@ -17,7 +17,7 @@ RULES_VERSION = "rules-2"
 """Changes whenever a rule below changes; kept with every decision."""
 
 REASONS = 3
-"""Sentences given at least, so that a referral without a fired rule says what was checked."""
+"""Minimum of sentences, so that a referral without a fired rule states what was checked."""
 
 Known = Callable[[str], float]
 

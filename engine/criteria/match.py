@@ -1,7 +1,7 @@
-"""What somebody wrote down beforehand that fits an arrival: profiles and entries of the watch list.
+"""Matches of profiles and watch list entries with an arrival.
 
-A match stands in the decision by value, with the number of the record that put its profile or entry
-into force: what was in force then cannot be read as of a time once it has expired.
+A match is stored in the decision by value, with the number of the record that put its profile or
+entry into force, because what was in force at a past time cannot be read once it has expired.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from engine.ports import FeatureRows
 from engine.selection.policy import Chance, Channel
 
 WATCHLIST = "watchlist"
-"""Purpose of the watch list: it selects whatever it lists, so its number decides nothing."""
+"""Purpose of the watch list's draw: a listed vehicle is always selected, whatever the number."""
 Source = Literal["profile", "watchlist"]
 
 

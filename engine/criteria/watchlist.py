@@ -1,13 +1,13 @@
-"""Whom to look at whatever the score says: identifiers that somebody wrote down, until a date.
+"""Watch list: identifiers that force an inspection until they expire.
 
-An entry of our own needs two people and then sends to red. A counterpart's notice stands at once,
-because what their officers saw an hour ago cannot wait for our second key; but it is one person's
-word from another service, so until a second person here confirms it, it sends to yellow, documents
-and scan, and expires within 30 days.
+An entry of this service needs two persons and then selects for red. A counterpart's notice is in
+force at once, because it can be about a vehicle that arrives within the hour; but it rests on one
+person of another service, so until a second person here confirms it, it selects for yellow
+(documents and scan) and expires within 30 days.
 
-Matching is by hash of the folded identifier, in memory, on what the journal's records state: a row
-that is inserted into a table, or taken out of one, changes no decision. Assumes that entries are
-tens of thousands at most.
+Matching is by hash of the folded identifier, in memory, from the journal's records: a row that is
+inserted into a table or deleted there changes no decision. Assumes at most tens of thousands of
+entries.
 """
 
 import hashlib
@@ -65,22 +65,22 @@ KEYS = Table(
     Column("expires_at", Int64, nullable=False),
     Index("watch_keys_key_ix", "key"),
 )
-"""What is on the list now, for who reads the store: a row for each identifier of an entry."""
+"""The list as it is now, for readers of the store: one row for each identifier of an entry."""
 _K = KEYS.c
 
 Reason = Annotated[Text, Field(min_length=1, max_length=200)]
 
 
 class Notice(Record):
-    """What a counterpart tells: one or more identifiers, why, and until when."""
+    """A counterpart's notice: one or more identifiers, the reason, and the expiry."""
 
     plate: Identifier | None = None
     trailer: Identifier | None = None
     container: Identifier | None = None
     party: Identifier | None = None
-    """Carrier, consignee, consignor or declarant, whichever it turns up as."""
+    """A carrier, consignee, consignor or declarant; it matches in any of these roles."""
     source_post: PostCode | None = None
-    """Whose word it is; the post of the caller's key where it is left out."""
+    """The post that reports it; the post of the caller's key where it is absent."""
     reason: Reason
     """A code, or a few words."""
     expiry: Time
@@ -107,7 +107,7 @@ class WatchEntry(Notice):
 
 
 def list_identifiers(content: Mapping[str, Any]) -> dict[str, str]:
-    """Return what an entry names, by kind."""
+    """Return the identifiers of an entry, by kind."""
     return {kind: content[kind] for kind in NAMED if content.get(kind) is not None}
 
 
@@ -120,22 +120,22 @@ def draft_entry(entry: WatchEntry, entry_id: str, *, by: str, now: int) -> Draft
     )
 
 
-def draft_notice(told: Notice, entry_id: str, *, by: str, now: int) -> Draft:
+def draft_notice(notice: Notice, entry_id: str, *, by: str, now: int) -> Draft:
     """Return the record of a counterpart's notice, its expiry cut to 30 days."""
-    expires = min(_check_expiry(told, now, None), now + LONGEST_NOTICE_DAYS * DAY)
-    content = told.model_dump(mode="json", exclude_none=True) | {"expiry": rfc3339(expires)}
+    expires = min(_check_expiry(notice, now, None), now + LONGEST_NOTICE_DAYS * DAY)
+    content = notice.model_dump(mode="json", exclude_none=True) | {"expiry": rfc3339(expires)}
     return draft_proposal(
         "watchlist",
         entry_id,
         by=by,
         content=content,
-        post=told.source_post or "",
+        post=notice.source_post or "",
         is_notice=True,
     )
 
 
 def new_entry_id() -> str:
-    """Return an identifier for an entry: nothing in an entry names it by itself."""
+    """Return a random identifier for an entry."""
     return f"watch-{secrets.token_hex(8)}"
 
 
@@ -154,7 +154,7 @@ def _key(kind: str, value: str) -> int:
 
 
 def _entry_keys(content: Mapping[str, Any]) -> Iterator[int]:
-    """Yield what an entry is looked up by; what folds to nothing names nothing."""
+    """Yield the lookup keys of an entry; an identifier that folds to an empty text has none."""
     for kind, value in list_identifiers(content).items():
         if kind not in CONVEYANCE:
             yield _key(kind, value)
@@ -164,7 +164,7 @@ def _entry_keys(content: Mapping[str, Any]) -> Iterator[int]:
 
 
 def _arrival_keys(arrival: Arrival) -> Iterator[int]:
-    """Yield what an arrival is looked up by."""
+    """Yield the lookup keys of an arrival."""
     crossing = arrival.crossing
     for kind, value in _conveyance(crossing):
         if folded := fold(value):
@@ -193,10 +193,10 @@ def _parties(
 
 
 class WatchProjection:
-    """Keeps what is on the list now; comes after the records of the two keys are kept."""
+    """Keeps the list as it is now; runs after the projection of dual control."""
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write the rows of each entry that these records moved."""
+        """Write the rows of each entry that these records changed."""
         for entry_id in list_changed_subjects(entries, "watchlist"):
             connection.execute(delete(KEYS).where(_K.entry_id == entry_id))
             found = read_tabled_states(connection, "watchlist", entry_id).get(entry_id)
@@ -223,9 +223,9 @@ class WatchMatcher:
         self._standings: dict[str, ApprovalState] = {}
         self._unproven: set[str] = set()
         self._keys: dict[str, tuple[int, ...]] = {}
-        """What each entry in force is looked up by."""
+        """Lookup keys of each entry in force."""
         self._entries: defaultdict[int, dict[str, tuple[Match, int]]] = defaultdict(dict)
-        """By key, then by entry: the match, and when it expires."""
+        """By key, then by entry: the match, and its expiry."""
 
     def matches(
         self,
@@ -251,7 +251,7 @@ class WatchMatcher:
         return tuple(found)
 
     def _move(self, record: PowerRecord) -> None:
-        """Follow one record; an entry of which one is not proven is on no list."""
+        """Apply one record; an entry with an unproven record never matches."""
         entry_id = record.subject
         for key in self._keys.pop(entry_id, ()):
             del self._entries[key][entry_id]
@@ -279,7 +279,7 @@ def read_expiry(found: ApprovalState) -> int:
 
 
 def describe_entry(found: ApprovalState) -> str:
-    """Return what an entry names, why, by whom and until when, for those who may know."""
+    """Return identifiers, reason, author and expiry of an entry in words, for permitted readers."""
     names = ", ".join(
         f"{kind.replace('_', ' ')} {value}"
         for kind, value in list_identifiers(found.content).items()

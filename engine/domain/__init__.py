@@ -1,9 +1,9 @@
-"""What the world reports: records, identifiers, the network, and their validation.
+"""Reported records, identifiers, the network, and their validation.
 
 identifiers   Plates, containers and VINs
-network       Which posts there are, and which post across the line each one faces
-plausibility  What an arrival cannot say, whatever else it says
-records       What the world reports
-time_units    One clock face
-validation    What a refused record is told
+network       Border posts, and the opposite post of each
+plausibility  Refusal of arrivals that contradict themselves or lie in the future
+records       Definitions of all reported records
+time_units    Instants as UTC microseconds
+validation    Validation errors as field, rule and message
 """

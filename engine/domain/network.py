@@ -1,9 +1,9 @@
-"""Which posts there are, and which post across the line each one faces.
+"""Border posts of a deployment, and the opposite post of each.
 
 The network file is TOML: ``[[posts]]`` with code, name, country, pair and optionally
-``[posts.roster]``; ``synthetic = true`` at its top says that nothing in it is real. Pairs must
-agree: where A names B, B names A or nobody. B may be no post of the file: a post across the line
-that reports nothing here, whose records nobody waits for.
+``[posts.roster]``; ``synthetic = true`` at its top marks synthetic data. Pairs must
+agree: where A names B, B names A or no post. B may be missing from the file: a post across the
+border that does not report here, so no record of it is expected.
 """
 
 import tomllib
@@ -38,11 +38,11 @@ class _NetworkFile(Record):
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The posts of one deployment, by code. An empty network knows no post and no pair."""
+    """The posts of one deployment, by code. An empty network has no post and no pair."""
 
     posts: Mapping[str, BorderPost] = field(default_factory=lambda: MappingProxyType({}))
     synthetic: bool = False
-    """True for a made-up network: whatever shows its figures must say so."""
+    """True for a synthetic network: every display of its figures must say so."""
 
     def post(self, code: str) -> BorderPost:
         """Return one post; raises ``UnknownPostError``."""
@@ -52,7 +52,7 @@ class Network:
             raise UnknownPostError(code) from None
 
     def pair(self, code: str) -> str | None:
-        """Return the code of the post across the line, None where none reports here."""
+        """Return the code of the opposite post, None where no opposite post reports here."""
         post = self.posts.get(code)
         return None if post is None or post.pair not in self.posts else post.pair
 
@@ -76,7 +76,7 @@ def read_network(path: Path, *, text: str | None = None) -> Network:
 
 
 def read_home_network(path: Path) -> Network:
-    """Return a home's network, empty without a file: then it knows no post, and any may report.
+    """Return a home's network; without a file it is empty, and any post may report.
 
     Raises ``HomeError`` where the file is not usable.
     """

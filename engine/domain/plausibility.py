@@ -1,7 +1,7 @@
-"""What an arrival cannot say, whatever else it says: two declarations at once, or a day to come.
+"""Refusal of arrivals that name two declarations or lie in the future.
 
-Assumes that a checkpoint's clock runs within minutes of this one. Everything else that is odd about
-an arrival is a signal for the features, never a refusal.
+Assumes that a checkpoint's clock agrees with this one within minutes. Any other oddity of an
+arrival is a signal for the features, never a refusal.
 """
 
 import time
@@ -12,12 +12,12 @@ from engine.domain.time_units import MINUTE, SystemClock, micros
 from engine.errors import RecordError
 
 AHEAD = 5 * MINUTE
-"""How far a checkpoint's clock may run ahead, microseconds."""
+"""Largest lead of a checkpoint's clock that is accepted, microseconds."""
 _CLOCK = SystemClock()
 
 
 class MonotonicClock:
-    """What time it is at the latest: a clock that is set back does not take the present with it."""
+    """A clock that never runs backwards, even when the system clock is set back."""
 
     def __init__(
         self,
@@ -31,12 +31,12 @@ class MonotonicClock:
         self._began, self._started = max(now(), head), passed()
 
     def now(self) -> int:
-        """Return UTC microseconds: the clock's, or what has passed since this began, if later."""
+        """Return UTC microseconds: the later of system clock and start plus elapsed time."""
         return max(self._now(), self._began + (self._passed() - self._started) // 1000)
 
 
 def check_plausible(arrival: Arrival, *, now: int) -> None:
-    """Refuse an arrival that contradicts itself or is still to come; raises ``RecordError``."""
+    """Refuse an arrival that contradicts itself or lies in the future; raises ``RecordError``."""
     crossing, declaration = arrival.crossing, arrival.declaration
     if micros(crossing.arrived_at) > now + AHEAD:
         raise RecordError("crossing", "arrived_at", "in_the_future", "more than 5 minutes ahead")

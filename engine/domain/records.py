@@ -1,8 +1,8 @@
-"""What the world reports: one definition of each record, for the wire, the files and the engine.
+"""Definitions of all reported records, shared by the HTTP interface, the files and the engine.
 
-A record is what somebody saw or declared, not what is true: a failed check digit or an HS code that
-no nomenclature knows is a signal for the features, never a reason to refuse. Refused is what cannot
-be read: a missing key, a time without an offset, an infinite mass, a field nobody defined.
+A record states what a person saw or declared, which may be false: a failed check digit or an HS
+code that is in no nomenclature is a signal for the features, never a reason to refuse. What cannot
+be read is refused: a missing key, a time without an offset, an infinite mass, an undefined field.
 
 No record holds a person's nationality, ethnicity, religion, sex, age or birthplace. A driver is a
 pseudonym made by the sender.
@@ -31,7 +31,7 @@ _PLACE = re.compile(r"[a-z_]{1,31}(\.[a-z_0-9]{1,32})?")
 
 
 def _time(value: object) -> object:
-    """Read RFC 3339 with an offset; keep UTC at microseconds (finer digits are cut)."""
+    """Read RFC 3339 with an offset; return UTC in microseconds (finer digits are cut)."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise PydanticCustomError("time_without_offset", "a time needs an offset from UTC")
@@ -78,7 +78,7 @@ def _propensity(value: float) -> float:
 
 
 def _schema_rule(**schema: Any) -> Any:
-    """Say in a record's schema what a validator of ours checks."""
+    """Add to a record's schema the rule that one of our validators checks."""
     return Field(json_schema_extra=schema)
 
 
@@ -132,7 +132,7 @@ PLACES: tuple[str, ...] = (
 
 
 class Record(BaseModel):
-    """Base of every record: frozen, strict, and closed to fields nobody defined."""
+    """Base of every record: frozen, strict, and closed to undefined fields."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 

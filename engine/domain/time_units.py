@@ -1,4 +1,4 @@
-"""One clock face: UTC microseconds since 1970 as integers, datetimes only at the edges."""
+"""Instants as integers: UTC microseconds since 1970; datetimes are used only at the edges."""
 
 import time
 from datetime import UTC, datetime, timedelta

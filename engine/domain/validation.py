@@ -1,4 +1,4 @@
-"""What a refused record is told: where, which rule and why, and never the value itself."""
+"""Validation errors as field, rule and message; the refused value is never repeated."""
 
 from collections.abc import Mapping
 
@@ -26,18 +26,18 @@ RULES: Mapping[str, str] = {
     "string_type": "not_text",
     "string_unicode": "bad_encoding",
 }
-"""pydantic's error types under the names of our rules; any other type is its own name."""
+"""Names of our rules by pydantic's error type; any other type keeps its own name."""
 
 
 def rule_of(kind: str) -> str:
-    """Return the name of the rule that an error of pydantic's is about."""
+    """Return the name of our rule for an error type of pydantic."""
     return RULES.get(kind, kind)
 
 
 def list_faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str, str]]:
-    """Return where, which rule and why for each fault, without ever repeating the value.
+    """Return location, rule and message of each fault, without the value.
 
-    A rule between fields names the one at fault as ``field`` of its context.
+    A rule between fields names the faulty one as ``field`` of its context.
     """
     return [
         (_where(found), rule_of(found["type"]), found["msg"])

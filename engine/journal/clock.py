@@ -10,7 +10,8 @@ where it lies no more than ``LONGEST_OFF`` after the journal's head, which is to
 the seed of a shift that may still run.
 
 Assumes that the machine's clock was right when the store was first written to. A machine that is
-suspended counts on; a virtual machine that its host pauses does not, and needs a person's word.
+suspended counts on; a virtual machine that its host pauses does not, and a person has to accept
+its clock.
 """
 
 import os
@@ -53,7 +54,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What the time was at some time since boot, microseconds."""
+    """An instant of the journal's time and the time since boot at it, microseconds."""
 
     since_boot: int
     held_at: int
@@ -61,7 +62,7 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The time, and how far the wall clock strays from it."""
+    """The time, and the deviation of the wall clock from it."""
 
     now: int
     """UTC microseconds."""
@@ -114,7 +115,7 @@ class AnchoredClock:
 
 
 def _first(connection: Connection, wall: int, head: int, *, passed: int) -> Anchor:
-    """Return an anchor for a start of the machine at which nothing was written yet."""
+    """Return the anchor of a start of the machine that has none in the store yet."""
     is_new = connection.execute(select(_A.boot_id).limit(1)).first() is None
     is_near = wall - head <= LONGEST_OFF
     return Anchor(passed, max(wall, head) if is_new or is_near else head)
@@ -130,7 +131,7 @@ def _judge(anchor: Anchor, wall: int, passed: int) -> Reading:
 
 
 class ClockProjection:
-    """Anchors time again where a person accepted the wall clock."""
+    """Sets a new anchor where a person accepted the wall clock."""
 
     def apply(self, connection: Connection, entries: "Sequence[tuple[Entry, Draft]]") -> None:
         """Forget every anchor, and keep the one that was accepted on this machine.

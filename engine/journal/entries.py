@@ -6,11 +6,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is to be recorded."""
+    """A record before it is appended."""
 
     kind: str
     subject: str
-    """The identifier of what it is about; empty where there is none."""
+    """Identifier of the object of the record; empty where there is none."""
     post: str
     body: dict[str, Any]
     """JSON values only."""
@@ -35,7 +35,7 @@ class Entry:
     leaf: bytes
     chain: bytes
     after: int | None = field(default=None, compare=False)
-    """When the record before it became known, 0 where there is none: told as it is recorded."""
+    """When the record before it became known, 0 where there is none; set as it is recorded."""
 
 
 @dataclass(frozen=True, slots=True)

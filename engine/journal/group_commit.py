@@ -1,7 +1,7 @@
-"""How many requests share one durable commit.
+"""One durable commit for many requests.
 
-One thread takes whatever waits and appends it as one batch: under load a flush of the log serves
-hundreds, on a quiet night a record waits for nobody. Nothing is acknowledged before its commit.
+One thread takes all pending drafts and appends them as one batch: under load a flush of the log
+serves hundreds, and a single record is never delayed. Nothing is acknowledged before its commit.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Writer:
         self._thread.start()
 
     def submit(self, draft: Draft) -> "Future[Entry]":
-        """Return at once what will hold the entry, or the error that kept it out."""
+        """Return at once the future of the entry, or of the error that prevented it."""
         future: Future[Entry] = Future()
         with self._lock:  # so that nothing can follow the end mark into the queue
             if not self._is_open:
@@ -40,7 +40,7 @@ class Writer:
         return future
 
     def close(self) -> None:
-        """Write what waits, then stop."""
+        """Append the remaining drafts, then stop the thread."""
         with self._lock:
             if self._is_open:
                 self._is_open = False
@@ -52,7 +52,7 @@ class Writer:
             self._write([pair for pair in batch if pair[1].set_running_or_notify_cancel()])
 
     def _take(self) -> list[_Waiting]:
-        """Wait for one draft, and take with it what came meanwhile; empty once all is done."""
+        """Wait for one draft and take all that are pending with it; empty after the last one."""
         batch: list[_Waiting] = []
         while len(batch) < LARGEST_BATCH and (not batch or not self._queue.empty()):
             found = self._queue.get()
@@ -65,14 +65,14 @@ class Writer:
     def _write(self, batch: Sequence[_Waiting]) -> None:
         try:
             entries = self._journal.append([draft for draft, _ in batch])
-        except Exception as error:  # whatever it is belongs to the requests, not to this thread
+        except Exception as error:  # it belongs to the requests, not to this thread
             self._refuse(batch, error)
         else:
             for (_, future), entry in zip(batch, entries, strict=True):
                 future.set_result(entry)
 
     def _refuse(self, batch: Sequence[_Waiting], error: Exception) -> None:
-        """Hand the error to the draft that is at fault; the others are tried again without it."""
+        """Give the error to the draft that caused it; append the others again without it."""
         if len(batch) > 1 and not isinstance(error, StoreUnavailableError):
             middle = len(batch) // 2
             self._write(batch[:middle])

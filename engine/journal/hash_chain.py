@@ -1,7 +1,7 @@
-"""What a record of the journal commits to, byte by byte.
+"""Bytes that a record of the journal commits to.
 
-``leaf`` commits to the salted body, ``chain`` to the leaf, to all that is said about the record and
-to every record before it. Both assume that nobody finds two inputs of one SHA-256.
+``leaf`` commits to the salted body, ``chain`` to the leaf, to the other fields of the record and to
+every record before it. Both assume that SHA-256 is resistant to collisions.
 """
 
 import json
@@ -14,9 +14,9 @@ from typing import Any
 from engine.errors import RecordError
 
 GENESIS = bytes(32)
-"""What the first record is chained to."""
+"""Chain value before the first record."""
 SALT_BYTES = 16
-"""One length for all: otherwise a byte could move from the salt to the body unseen."""
+"""One fixed length: otherwise a byte could move from the salt to the body undetected."""
 
 _ENCODER = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -26,12 +26,12 @@ _LENGTHS = struct.Struct(">10I")
 
 
 def new_salt() -> bytes:
-    """Return what keeps a short body from being guessed once it is erased."""
+    """Return a salt, which keeps a short body from being guessed once it is erased."""
     return secrets.token_bytes(SALT_BYTES)
 
 
 def canonical(body: Mapping[str, Any]) -> bytes:
-    """Return the one spelling of a JSON object: sorted keys, no spaces, UTF-8; refuses NaN."""
+    """Return the canonical form of a JSON object: sorted keys, no spaces, UTF-8; refuses NaN."""
     try:
         return _ENCODER.encode(body if isinstance(body, dict) else dict(body)).encode()
     except (TypeError, ValueError) as error:
@@ -39,7 +39,7 @@ def canonical(body: Mapping[str, Any]) -> bytes:
 
 
 def leaf_of(salt: bytes, body: bytes) -> bytes:
-    """Commit to a body."""
+    """Return the commitment to a body."""
     return sha256(salt + body).digest()
 
 
@@ -56,7 +56,7 @@ def chain_of(
     origin_seq: int | None,
     leaf: bytes,
 ) -> bytes:
-    """Commit to a record and to every record before it; raises where a value has not its type."""
+    """Return the commitment to a record and all before it; raises for a value of a wrong type."""
     parts = (
         previous,
         journal_id.encode(),
@@ -69,5 +69,5 @@ def chain_of(
         b"" if origin_seq is None else _INT.pack(origin_seq),
         leaf,
     )
-    # The lengths first: otherwise a character could move from one field to the next unseen.
+    # The lengths first: otherwise a character could move from one field to the next undetected.
     return sha256(_LENGTHS.pack(*map(len, parts)) + b"".join(parts)).digest()

@@ -1,9 +1,9 @@
-"""Whether this was asked before, and what was answered then.
+"""Repeated requests and their recorded answers.
 
-A sender that got no answer asks again. A claim names what is asked (an identifier, and the sender's
-idempotency key where it gave one) and binds it to a fingerprint of the validated content; it is
-part of the record, so the same transaction that records the answer takes the names. Assumes that
-an identifier means one thing in the whole network.
+A sender that got no answer repeats its request. A claim names the request (an identifier, and the
+sender's idempotency key where it gave one) and binds the names to a fingerprint of the validated
+content; it is part of the record, so the transaction that records the answer takes the names.
+Assumes that an identifier is unique in the whole network.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ class IdempotencyClaim:
 
     @property
     def content(self) -> tuple[str, str]:
-        """What has to be the same for two requests to be one."""
+        """The parts in which two requests must agree to be the same request."""
         return self.post, self.fingerprint
 
     def as_dict(self) -> dict[str, object]:
@@ -53,7 +53,7 @@ class IdempotencyClaim:
 
 @dataclass(frozen=True, slots=True)
 class ClaimHolder:
-    """What took a name."""
+    """The record that took a name."""
 
     name: str
     post: str
@@ -67,8 +67,8 @@ def claim(
 ) -> IdempotencyClaim:
     """Return the claim of one request; ``key`` is the sender's idempotency key.
 
-    ``about`` names what the request is about where the record itself does not: the same words about
-    another thing are other content.
+    ``about`` names the object of the request where the record does not: the same record about
+    another object is other content.
     """
     content = hashlib.sha256(kind.encode() + b"\0" + record.model_dump_json().encode())
     if about:
@@ -81,7 +81,7 @@ def claim(
 
 
 def crossing_name(crossing_id: str) -> str:
-    """Return the name that a crossing takes, whichever way it is reported."""
+    """Return the name that a crossing takes, for every kind of report of it."""
     return f"crossing:{crossing_id}"
 
 
@@ -96,7 +96,7 @@ def seizure_name(seizure_id: str) -> str:
 
 
 def find_holders(connection: Connection, names: Iterable[str]) -> dict[str, ClaimHolder]:
-    """Return what took these names, by name."""
+    """Return the holders of these names, by name."""
     return {
         row[0]: ClaimHolder(*row) for row in fetch_rows_among(connection, _TAKEN, [*set(names)])
     }
@@ -106,7 +106,7 @@ _TAKEN = "SELECT name, post, kind, fingerprint, seq FROM answers WHERE name"
 
 
 def find_answer(asked: IdempotencyClaim, known: Mapping[str, ClaimHolder]) -> int | None:
-    """Return the journal's number of the answer given before, None for a new question.
+    """Return the sequence number of the recorded answer, None for a new request.
 
     Raises ``ConflictError`` where a name was taken with other content, or at another post.
     """
@@ -119,7 +119,7 @@ def find_answer(asked: IdempotencyClaim, known: Mapping[str, ClaimHolder]) -> in
 
 
 class AnswerProjection:
-    """Keeps what was claimed; a name taken twice breaks its record."""
+    """Keeps the claimed names; a record that takes a name twice fails."""
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Take the names of these records."""

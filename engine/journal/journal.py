@@ -1,10 +1,9 @@
-"""What happened, in which order, so that nobody can change it unseen.
+"""The append-only journal: every event is one record, and no change stays undetected.
 
-Everything that happens is one record of one append-only journal. Bodies rest in a table of their
-own, so that one can be erased one day without breaking the chain
-(:mod:`engine.journal.hash_chain`). A chain alone catches whoever edits and does not recompute;
-receipts (:mod:`engine.journal.receipts`) held elsewhere catch whoever does. ``known_at`` rises
-strictly, so that "known before" is a total order.
+Bodies have a table of their own, so that one can be erased without breaking the chain
+(:mod:`engine.journal.hash_chain`). The chain alone detects an edit without recomputation; receipts
+(:mod:`engine.journal.receipts`) kept elsewhere detect an edit with it. ``known_at`` rises strictly,
+so that "known before" is a total order.
 """
 
 import json
@@ -70,12 +69,12 @@ IDENTITY = Table(
 """One row, made with the tables: which journal this is."""
 
 TICK = "tick"
-"""Kind of a record that says only that time went by."""
+"""Kind of a record that states only the time."""
 ERASURE = "erasure"
 """Kind of a record whose body names, in ``sequences``, earlier records whose bodies were erased."""
 
 
-# Text and not expressions: the head is read with every decision and every batch.
+# Plain SQL for speed: the head is read with every decision and every batch.
 _LOOK = """
 SELECT i.journal_id, j.seq, j.known_at, j.chain, {now}
 FROM journal_identity i LEFT JOIN journal j ON j.seq = (SELECT max(seq) FROM journal)
@@ -88,7 +87,7 @@ _POSTGRES_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
 class Journal:
-    """Appends records, and tells what stands."""
+    """Appends records, and reads them back."""
 
     def __init__(
         self,
@@ -111,10 +110,10 @@ class Journal:
         self._look = _LOOK.format(now="0" if self._clock else _POSTGRES_NOW)
 
     def append(self, drafts: Sequence[Draft]) -> list[Entry]:
-        """Record all of them or none, durably, with what the projections make of them.
+        """Append all drafts or none, durably, and apply the projections to them.
 
-        Raises ``StoreUnavailableError`` where the store did not take them. Whatever else is raised
-        is the fault of a draft, and undoes all of them.
+        Raises ``StoreUnavailableError`` where the store did not accept them. Any other exception is
+        the fault of a draft, and undoes all of them.
         """
         return self._append(drafts)
 
@@ -131,14 +130,14 @@ class Journal:
         return Entry(*found)
 
     def body(self, connection: Connection, seq: int) -> dict[str, Any]:
-        """Return a record's body; raises ``NotFoundError``, also where it was erased."""
+        """Return a record's body; raises ``NotFoundError``, also for an erased one."""
         found = connection.scalar(select(BODIES.c.body).where(BODIES.c.seq == seq))
         if found is None:
             raise NotFoundError("record", str(seq))
         return cast("dict[str, Any]", json.loads(found))
 
     def append_found(self, find: Callable[[Connection, int], Sequence[Draft]]) -> list[Entry]:
-        """Record what ``find`` makes of the store and the time, while no other process writes."""
+        """Append the drafts that ``find`` returns for the store and the time, under the lock."""
         return self._commit(
             lambda connection, head, now: [
                 _seal(draft) for draft in find(connection, max(head.as_of, now))
@@ -146,7 +145,7 @@ class Journal:
         )
 
     def now(self, connection: Connection) -> int:
-        """Return the time at which this journal stands, its last record known: microseconds."""
+        """Return the journal's time, which is later than its last record: UTC microseconds."""
         head, reading = self._timed(connection)
         return max(head.as_of, reading.now)
 
@@ -162,7 +161,9 @@ class Journal:
             self._append([Draft(TICK, "", "", {})], only_if_stale=True)
 
     def _append(self, drafts: Sequence[Draft], *, only_if_stale: bool = False) -> list[Entry]:
-        sealed = [_seal(draft) for draft in drafts]  # before the lock: others need not wait for it
+        sealed = [
+            _seal(draft) for draft in drafts
+        ]  # before the lock, so that other writers do not wait for it
         if not sealed:
             return []
         if only_if_stale:
@@ -218,10 +219,10 @@ class Journal:
             projection.apply(connection, pairs)
 
     def _settle(self, last: Entry, unknown: CommitUnknownError) -> None:
-        """Find out whether a batch got in whose commit was not answered; raises where it did not.
+        """Find out whether a batch whose commit was not confirmed was stored; raises where not.
 
-        The salt makes its chain value unique. The lock waits for whoever still holds it, so that
-        the batch cannot get in after we looked.
+        The salt makes its chain value unique. The lock waits for a writer that still holds it, so
+        the batch cannot be stored after this check.
         """
         try:
             with self._store.write() as connection:
@@ -252,7 +253,7 @@ def _seal(draft: Draft) -> _SealedBody:
 
 
 def _chain_drafts(head: Head, now: int, sealed: Sequence[_SealedBody]) -> list[Entry]:
-    """Return the drafts' entries, numbered from the head on; time never stands still."""
+    """Return the drafts' entries, numbered from the head on, with strictly rising times."""
     entries: list[Entry] = []
     chain = head.chain
     first = max(now, head.as_of)

@@ -1,11 +1,10 @@
-"""Records that grant or withdraw power, read from the journal and held against its chain.
+"""Records that grant or withdraw power, verified against the hash chain when they are read.
 
-Keys, people, dual control, models and shift seeds are what these records state, and never what a
-table derived from them states: a row that was inserted, changed or deleted there moves nothing. A
-record counts only where its body matches its leaf, and all that is said about it its chain value.
-Assumes that the chain is not recomputed: ``darvoza verify`` and receipts find that. Records of
-these kinds are few, and two partial indexes find them among millions of others; without the indexes
-the answer is the same, and slower.
+The state of keys, people, dual control, models and shift seeds follows from these records, never
+from a table derived from them: an edit of such a table has no effect. A record counts only where
+its body matches its leaf and its other fields match its chain value. Assumes that the chain was not
+recomputed: ``darvoza verify`` and receipts detect that. Records of these kinds are few, and two
+partial indexes find them among millions; without the indexes the result is the same, but slower.
 """
 
 import json
@@ -78,7 +77,7 @@ WHERE """
 
 @dataclass(frozen=True, slots=True)
 class PowerRecord:
-    """One record; its body is None where it is erased, or is not what the journal commits to."""
+    """One record; its body is None where it is erased or does not match the chain."""
 
     seq: int
     known_at: int
@@ -97,7 +96,7 @@ def read_records(
     asked: list[object] = [after]
     if subject is not None:
         where, asked = f"{where} AND j.subject = ?", [after, subject]
-    # Sorted here: asked for an order, SQLite walks the whole journal instead of the index.
+    # Sorted here: with ORDER BY, SQLite scans the whole journal instead of the index.
     rows = sorted(fetch_rows(connection, f"{_SELECT}{where}", asked), key=itemgetter(0))
     return [_record(row) for row in rows]
 
@@ -109,7 +108,7 @@ def read_record(connection: Connection, seq: int) -> PowerRecord | None:
 
 
 def has_new_records(connection: Connection, kinds: Sequence[str], *, after: int) -> bool:
-    """Tell whether records of some kinds were added; some microseconds where none was."""
+    """Tell whether records of some kinds were added; takes microseconds where none was."""
     where = f"{PREDICATE} AND {_among(kinds)} AND seq > ?"
     return bool(fetch_rows(connection, f"SELECT 1 FROM journal WHERE {where} LIMIT 1", [after]))  # noqa: S608
 
@@ -135,14 +134,14 @@ def read_last_known_at(connection: Connection) -> int:
 
 
 class RecordTail:
-    """Records of some kinds: all of them at the first look, then those that were added since."""
+    """Reads records of some kinds: all of them first, then those added since."""
 
     def __init__(self, kinds: Sequence[str], *, after: int = 0) -> None:
         self._kinds = tuple(kinds)
         self._last = after
 
     def read_new(self, connection: Connection) -> list[PowerRecord]:
-        """Return what was added since the last look; empty for an older snapshot."""
+        """Return the records added since the last call; empty for an older snapshot."""
         if not has_new_records(connection, self._kinds, after=self._last):
             return []
         found = read_records(connection, self._kinds, after=self._last)
@@ -156,7 +155,7 @@ def _record(row: Sequence[Any]) -> PowerRecord:
 
 
 def _proven_body(row: Sequence[Any]) -> Mapping[str, Any] | None:
-    """Return a body that its leaf commits to, of a record that follows from the one before it."""
+    """Return a body that matches its leaf, of a record that matches its chain value."""
     seq, known_at, kind, subject, post, origin, origin_seq, leaf, chain = row[:9]
     before, salt, body, journal_id = row[9:]
     previous = GENESIS if seq == 1 else before
@@ -176,6 +175,6 @@ def _proven_body(row: Sequence[Any]) -> Mapping[str, Any] | None:
             leaf=bytes(leaf),
         )
         found = json.loads(body) if is_proven else None
-    except (TypeError, ValueError, AttributeError):  # a value that has not its type
+    except (TypeError, ValueError, AttributeError):  # a value of a wrong type
         return None
     return found if isinstance(found, dict) else None

@@ -1,4 +1,4 @@
-"""What the journal asks of others: a clock, and projections of its records."""
+"""Clock and projection, as the journal uses them."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,8 +17,8 @@ class Clock(Protocol):
 
 
 class Projection(Protocol):
-    """Something derived from the journal, written in the same transaction as its records."""
+    """Tables derived from the journal, written in the same transaction as its records."""
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write what these records change; an exception undoes the records too."""
+        """Write the changes of these records; an exception undoes the records too."""
         ...

@@ -1,8 +1,8 @@
-"""What a sender can hold against a journal that was rewritten later.
+"""Signed receipts that prove a later rewriting of the journal.
 
-A receipt is an Ed25519 signature over a record's place, leaf and chain: over all that stands up to
-and including that record. It proves nothing about the records after it, nor that what was reported
-is true. Whoever holds the key can sign another history, but cannot call back receipts that are out.
+A receipt is an Ed25519 signature over a record's place, leaf and chain, hence over the journal up
+to and including that record. It proves nothing about later records, nor that a report is true. A
+person with the key can sign another history, but cannot revoke receipts that were handed out.
 """
 
 import json
@@ -76,7 +76,7 @@ class Signer:
         self.key_id = key_id_of(self.public_key)
 
     def sign(self, entry: Entry) -> Receipt:
-        """Return the receipt of a record; the same record gets the same receipt again."""
+        """Return the receipt of a record; the same record always has the same receipt."""
         message = _message(entry.journal_id, entry.seq, entry.leaf, entry.chain)
         return Receipt(
             journal_id=entry.journal_id,
@@ -88,7 +88,7 @@ class Signer:
         )
 
     def sign_message(self, message: bytes) -> bytes:
-        """Return the signature of a message that names its own purpose first."""
+        """Return the signature of a message that begins with its purpose."""
         return self._key.sign(message)
 
 
@@ -122,15 +122,15 @@ def open_signer(home: Home) -> Signer:
 
 
 def public_key_of(home: Home) -> Ed25519PublicKey:
-    """Return what checks this home's receipts; raises ``HomeError`` where its key is elsewhere."""
+    """Return the public key of this home's receipts; raises ``HomeError`` without the key file."""
     if not (home.keys / KEY_FILE).exists():
-        why = "not here; put the home's keys/ back before receipts are held against its journal"
+        why = "is missing; restore the keys/ folder of the home before receipts are verified"
         raise HomeError(KEY_FILE, why)
     return open_signer(home).public_key
 
 
 def open_key(path: Path) -> Ed25519PrivateKey:
-    """Read a signing key, made on first use and closed to others; raises ``HomeError``."""
+    """Read a signing key, created on first use for its owner alone; raises ``HomeError``."""
     try:
         key = load_pem_private_key(read_secret(path, _new_key), password=None)
     except ValueError:
@@ -148,7 +148,7 @@ def _new_key() -> bytes:
 def read_receipts(path: Path) -> Iterator[Receipt]:
     """Read receipts, or answers that carry them, from JSON lines or one JSON list.
 
-    Raises ``RecordError`` at the first that is none, ``InputError`` where the file cannot be read.
+    Raises ``RecordError`` at the first invalid one, ``InputError`` where the file cannot be read.
     """
     try:
         with path.open(encoding="utf-8") as lines:

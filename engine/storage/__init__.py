@@ -1,7 +1,7 @@
 """Files and databases of one home.
 
 csv_cells     Cells of the CSV files that people open in a spreadsheet
-database      Where records rest, who may write, and what a reader sees
-home          Where one deployment keeps its files
+database      Access to the store on SQLite and PostgreSQL: snapshots, one writer, statements
+home          Paths of one home directory
 secret_files  Secrets of a home as files
 """

@@ -1,8 +1,8 @@
-"""Where records rest, who may write, and what a reader sees.
+"""Access to the store on SQLite and PostgreSQL: snapshots for readers, one writer at a time.
 
-One SQLAlchemy engine for SQLite and PostgreSQL. A reader gets one snapshot for as long as it reads;
-a writer gets the store to itself, whichever process it lives in, before it looks at anything. When
-``write`` ends the commit is durable, assuming that the disk keeps what it was told to flush.
+A reader keeps one snapshot for as long as it reads. A writer locks the store against every other
+process before its first statement. When ``write`` ends the commit is durable, assuming that the
+disk keeps what it was asked to flush.
 """
 
 import os
@@ -56,7 +56,7 @@ CACHE_KB = 16_384
 """What a SQLite connection that writes may keep of the counters: a quarter less time a read than
 with 2 MB."""
 READERS_CACHE_KB = 2_048
-"""What any other may keep. It is of use until somebody else writes, then SQLite drops it; but its
+"""Cache of any other connection. SQLite drops it as soon as another connection writes, but its
 memory stays, and a service under load holds tens of such connections."""
 LOG_PAGES = 8_000
 """Pages of SQLite's log that are written back at once, 32 MB: a page changed often goes once. That
@@ -68,7 +68,7 @@ PROBE_BYTES = 1 << 20
 FAILED_SECONDS = 10.0
 """How long a store counts as unavailable after a commit that failed and none that succeeded."""
 _STATEMENT_FAULTS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
-"""What a statement can be guilty of; every other driver error is the store's."""
+"""Faults of a statement; every other driver error is a fault of the store."""
 _ADVISORY_LOCK = int.from_bytes(b"darvoza")
 _POSTGRES_LOCK = f"""
 SELECT set_config('lock_timeout', '{PATIENCE_SECONDS}s', true),
@@ -83,11 +83,11 @@ flushed is overruled, one set to do more than flush is left alone."""
 
 
 class CommitUnknownError(StoreUnavailableError):
-    """The store failed while it committed: the batch may be in or not."""
+    """The store failed during a commit: it is unknown whether the batch was stored."""
 
 
 class Store:
-    """One database, told apart by its URL alone."""
+    """One database, identified by its URL."""
 
     def __init__(self, url: str) -> None:
         self.dialect = make_url(url).get_backend_name()
@@ -109,8 +109,8 @@ class Store:
     def read(self, *, to_write: bool = False) -> Iterator[Connection]:
         """Hold one snapshot, fixed by its first statement; nothing written in it stays.
 
-        ``to_write`` is for who goes on to write what it has read: on the same connection, whose
-        cache is warm.
+        ``to_write`` is for callers that write next: it uses the same connection, whose cache is
+        warm.
         """
         engine = self._preparing if to_write else self._reading
         with _translate_errors(), engine.connect() as connection:
@@ -142,7 +142,7 @@ class Store:
         """
         failed = self._failed
         if failed is not None and time.monotonic() - failed[0] < FAILED_SECONDS:
-            raise StoreUnavailableError(f"the last record was not taken: {failed[1]}")
+            raise StoreUnavailableError(f"the last commit failed: {failed[1]}")
         with self._locked() as connection:
             if self._folder is None:
                 connection.exec_driver_sql(_POSTGRES_PROBE)
@@ -170,9 +170,9 @@ class Store:
 def fetch_rows(
     connection: Connection, sql: str, parameters: Sequence[object] = ()
 ) -> list[tuple[Any, ...]]:
-    """Return what a statement in the store's own words finds, asked of the driver itself.
+    """Return the rows of a textual statement, executed on the driver without SQLAlchemy.
 
-    For the few statements of every decision around which SQLAlchemy takes longer than the store.
+    For the few statements of every decision where SQLAlchemy takes longer than the store.
     ``?`` stands for a parameter on both stores.
     """
     spelt = _spelt(sql, connection.dialect.name)
@@ -186,7 +186,7 @@ def fetch_rows(
 def fetch_rows_among(
     connection: Connection, sql: str, values: Sequence[object]
 ) -> list[tuple[Any, ...]]:
-    """Return what a statement finds whose last word is a column that is one of these values."""
+    """Return the rows of a statement that ends with a column, restricted to these values."""
     if connection.dialect.name == "sqlite":
         return fetch_rows(connection, f"{sql} IN ({', '.join('?' * len(values))})", values)
     return fetch_rows(connection, f"{sql} = ANY(?)", [list(values)])
@@ -198,7 +198,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Sequence[ob
 
 
 def execute_many(connection: Connection, sql: str, rows: Sequence[Sequence[object]]) -> None:
-    """Run a statement that finds nothing once for each row, on the driver itself."""
+    """Execute a statement without a result once for each row, on the driver itself."""
     try:
         _cursor(connection).executemany(sql, rows)
     except connection.dialect.loaded_dbapi.Error as found:
@@ -221,7 +221,7 @@ def _insert(table: Table, dialect: str) -> str:
 
 def _cursor(connection: Connection) -> Any:
     if not connection.in_transaction():
-        connection.begin()  # as SQLAlchemy would: nothing is committed by the way
+        connection.begin()  # as SQLAlchemy would: no statement commits by itself
     raw: Any = connection.connection.dbapi_connection
     return raw.cursor() if connection.dialect.name == "sqlite" else raw.cursor(binary=True)
 
@@ -245,7 +245,7 @@ def _translate_errors(error: type[StoreUnavailableError] = StoreUnavailableError
     except _STATEMENT_FAULTS:
         raise
     except DBAPIError as found:
-        # The driver's words may quote values: what it calls the error is enough.
+        # The driver's message may quote values: the name of the error is enough.
         name = getattr(found.orig, "sqlite_errorname", type(found.orig).__name__)
         raise error(name) from found
     except PoolTimeoutError as found:
@@ -268,7 +268,7 @@ def _allocate(folder: Path) -> None:
             else:
                 file.write(bytes(PROBE_BYTES))
     except OSError as error:
-        raise StoreUnavailableError(f"the disk takes no write: {error.strerror}") from error
+        raise StoreUnavailableError(f"the disk cannot be written to: {error.strerror}") from error
 
 
 _POSTGRES_READ: dict[str, Any] = {
@@ -284,8 +284,8 @@ _POOL: dict[str, Any] = {
     "pool_use_lifo": True,  # a few warm connections rather than many cold ones
 }
 _WRITERS = _POOL | {"pool_size": 2, "max_overflow": 38}
-"""One writes at a time: the desk and the journal's writer keep their connections, whoever else
-comes (somebody signs in) opens one and closes it."""
+"""One connection writes at a time: the batch worker and the journal's writer keep theirs, any other
+writer (a user signs in) opens one and closes it."""
 
 
 def _postgresql(url: str) -> Engine:
@@ -308,7 +308,7 @@ def _prepare_sqlite(raw: sqlite3.Connection, _record: object, *, cache_kb: int) 
     raw.isolation_level = None  # transactions begin where we say, not where the driver guesses
     raw.execute(f"PRAGMA busy_timeout = {PATIENCE_SECONDS * 1000}")
     if raw.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
-        raw.close()  # nobody else will: the pool has not seen it yet
+        raw.close()  # the pool does not know this connection yet and would not close it
         raise StoreUnavailableError("SQLite cannot keep a write-ahead log here")
     raw.execute("PRAGMA synchronous = FULL")
     raw.execute("PRAGMA foreign_keys = ON")

@@ -1,8 +1,8 @@
-"""Where one deployment keeps its files; nothing outside the home is ever written.
+"""Paths of one home directory; nothing outside the home is ever written.
 
 A home is a directory: the store (unless PostgreSQL holds it), the loaded history, the bundles, the
-keys and the network file. Only the account that owns it can read it: whoever can read the store can
-foretell the random checks of a running shift.
+keys and the network file. Only the account that owns it can read it: an account that
+reads the store can predict the random checks of a running shift.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Secrets of a home as files: made whole or not at all, readable by their owner alone."""
+"""Secrets of a home as files, written atomically and readable by their owner alone."""
 
 import os
 from collections.abc import Callable
@@ -24,5 +24,6 @@ def read_secret(path: Path, make: Callable[[], bytes]) -> bytes:
             path.hardlink_to(draft)
         draft.unlink()
     if path.stat().st_mode & 0o077:
-        raise HomeError(path.name, "others can read this file: chmod 600, or replace it")
+        why = "file permissions are too open (expected 0600): chmod 600, or replace the file"
+        raise HomeError(path.name, why)
     return path.read_bytes()

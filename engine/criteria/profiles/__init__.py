@@ -1,11 +1,10 @@
 """Risk profiles: their language, its checker, and the matcher.
 
-checker        Whether an expression fits the records and features, what it costs at most, and
-               what it means
-checker_rules  What is asked of a text, a list or the goods in an expression
-fields         Which fields a profile may ask for, and how their values are handed to it
-matcher        Which profiles in force fit an arrival, and what the shadows would have matched
-parser         What was written
-profile        What a profile is, who may propose one, and where each stands
+checker        Type check of an expression, its largest cost, and its translation to CEL
+checker_rules  Rules for texts, lists, goods and names in an expression
+fields         Fields that a profile can read, and how it gets their values
+matcher        Profiles in force that fit an arrival, and counts of shadow profiles
+parser         Parser of expressions
+profile        Profiles: proposal, validity, state
 program        Expressions ready to run
 """

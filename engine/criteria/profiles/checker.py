@@ -1,6 +1,6 @@
-"""Whether an expression fits the records and features, what it costs at most, and what it means.
+"""Type check of an expression, its largest cost, and its translation to CEL.
 
-An expression may ask for fields of ``crossing`` and ``declaration``, for the goods items in
+An expression can read fields of ``crossing`` and ``declaration``, for the goods items in
 ``goods``, and for ``features`` by name. A value that is missing makes every comparison with it
 false, ``!=`` too; so does division by zero. Nothing can raise for want of a value, and ``has(...)``
 asks whether it is there.
@@ -110,19 +110,19 @@ def _type_comparison(node: Operation, parts: Sequence[Typed], steps: int) -> Typ
         fits = left.kind == right.kind == "number"
     if not fits:
         raise make_refusal(node.at, f"{node.operator} between a {left.kind} and a {right.kind}")
-    _chosen(node.operands[0], right)
-    _chosen(node.operands[1], left)
+    _check_choices(node.operands[0], right)
+    _check_choices(node.operands[1], left)
     guards = tuple(dict.fromkeys((*left.guards, *right.guards)))
     return as_condition(f"({left.cel} {node.operator} {right.cel})", steps, guards)
 
 
-def _chosen(node: Node, beside: Typed) -> None:
-    """Refuse a literal that the field beside it can never be."""
-    if not beside.choices:
+def _check_choices(node: Node, other: Typed) -> None:
+    """Refuse a literal that the field compared with it can never be."""
+    if not other.choices:
         return
     for item in node.items if isinstance(node, ListOf) else (node,):
-        if isinstance(item, Literal) and item.value not in beside.choices:
-            raise make_refusal(item.at, f"it is one of {', '.join(sorted(beside.choices))}")
+        if isinstance(item, Literal) and item.value not in other.choices:
+            raise make_refusal(item.at, f"it is one of {', '.join(sorted(other.choices))}")
 
 
 def _want(node: Operation, parts: Sequence[Typed], kind: Either["bool", "number"]) -> None:

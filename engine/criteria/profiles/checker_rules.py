@@ -1,13 +1,9 @@
-"""What is asked of a text, a list or the goods in an expression: functions and macros.
+"""Rules for texts, lists, goods and names in an expression: functions, macros, literals and fields.
 
-Assumes that a pattern is compiled at each use, so what it may hold is bounded: see ``matches``.
-
-The parts of an expression while it is checked: what each is written as, may cost, and needs.
-
-Assumes that a part is looked at once, by the rule of its node; a rule reads the parts inside it
-through its scope, so that their number and depth are bounded in one place.
-
-What stands by itself in an expression: numbers, texts, lists, fields, features, bound names.
+Each part of an expression is checked once, by the rule of its node, which returns its CEL text, its
+largest cost and the fields that it needs. A rule reads inner parts through its scope, so that their
+number and depth are bounded in one place. Assumes that a pattern is compiled at each use, so its
+length is bounded: see ``matches``.
 """
 
 import json
@@ -40,7 +36,7 @@ class Typed:
     guards: tuple[str, ...] = ()
     """Conditions under which it has a value, in the order in which they must be asked."""
     spelt: Callable[[str], str] | None = None
-    """How its texts are spelt; literals beside it are spelt alike."""
+    """Normalization of its texts; literals compared with it are normalized alike."""
     choices: frozenset[str] = frozenset()
     """All values it can have; empty where any text will do."""
 
@@ -79,14 +75,14 @@ def as_condition(cel: str, steps: int, guards: tuple[str, ...]) -> Typed:
     return Typed(f"({' && '.join((*guards, cel))})", "bool", steps + len(guards))
 
 
-def spelt_alike(node: Node, typed: Typed, beside: Typed) -> Typed:
-    """Spell literals as the field beside them is spelt."""
-    if beside.spelt is None:
+def spelt_alike(node: Node, typed: Typed, other: Typed) -> Typed:
+    """Normalize literals as the field that they are compared with."""
+    if other.spelt is None:
         return typed
     if isinstance(node, Literal) and isinstance(node.value, str):
-        return replace(typed, cel=json.dumps(beside.spelt(node.value), ensure_ascii=False))
+        return replace(typed, cel=json.dumps(other.spelt(node.value), ensure_ascii=False))
     if isinstance(node, ListOf) and typed.kind == "texts":
-        words = [beside.spelt(str(item.value)) for item in node.items if isinstance(item, Literal)]
+        words = [other.spelt(str(item.value)) for item in node.items if isinstance(item, Literal)]
         return replace(typed, cel=json.dumps(words, ensure_ascii=False))
     return typed
 
@@ -96,7 +92,7 @@ ELEMENT_STEPS = 8
 TEXT_STEPS = 4
 PATTERN_STEPS, PATTERN_CHARACTER_STEPS = 500, 25
 LONGEST_PATTERN = 64
-"""Characters of a pattern for ``matches``; it is made anew at each use."""
+"""Characters of a pattern for ``matches``; it is compiled at each use."""
 TEXT_FUNCTIONS = ("startsWith", "endsWith", "contains", "matches")
 FUNCTIONS = ("has", "size", *TEXT_FUNCTIONS)
 

@@ -23,7 +23,7 @@ ITEMS_MOST, LIST_MOST = 999, 64
 """Longest list of goods items, and of anything else, that a record can hold."""
 FOLDED = ("plate", "trailer_plate", "vin", "container_numbers", "seal_numbers")
 PROXIES = ("crossing.plate_country",)
-"""Fields that could stand for a person's origin: an approver is told that a profile reads them."""
+"""Fields that could stand for a person's origin: the approver sees that a profile reads them."""
 
 
 @dataclass(frozen=True, slots=True)

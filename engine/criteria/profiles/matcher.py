@@ -1,8 +1,8 @@
-"""Which profiles in force fit an arrival, and what the shadows would have matched.
+"""Profiles in force that fit an arrival, and counts of what shadow profiles would have matched.
 
-Assumes that profiles are few: what is in force is compiled again only when a record about a profile
-was added. A profile that cannot be evaluated fits nothing; that is counted and journalled once, and
-no decision fails for it.
+Assumes that profiles are few: they are compiled again only when a record about a profile was added.
+A profile that cannot be evaluated matches nothing; the failure is counted and journalled once, and
+no decision fails because of it.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ COUNTED, FAILED = "profile_counted", "profile_failed"
 
 
 def name_figure(full: str, value: Any, _: Evidence | None) -> str:
-    """Say a figure by its name, as nothing better is known here."""
+    """Return a figure with its name, the default without the texts of the pages."""
     text = f"{value:,.6g}" if isinstance(value, float) else str(value)
     return f"{full.rpartition('.')[2].replace('_', ' ')}: {text}"
 
@@ -58,7 +58,7 @@ class ProfileMatcher:
         failed: Callable[[], None] = lambda: None,
         say: Callable[[str, Any, Evidence | None], str] = name_figure,
     ) -> None:
-        """``names`` are those of the features; ``failed`` is told of each failed evaluation.
+        """``names`` are those of the features; ``failed`` is called at each failed evaluation.
 
         ``say`` puts one figure that picked an arrival into words: its full name, its value, and the
         inspections behind it where it is a rate of them.
@@ -71,7 +71,7 @@ class ProfileMatcher:
         self._last = 0
         self._compiled: list[_Compiled] = []
         self._reader = Reader((), {})
-        self._told: set[tuple[str, int]] = set()
+        self._reported: set[tuple[str, int]] = set()
         self._shadows: Counter[str] = Counter()
         self._seen: Counter[str] = Counter()
         self._flushed = 0
@@ -105,7 +105,7 @@ class ProfileMatcher:
         self._flushed = as_of
 
     def _load(self, snapshot: Connection) -> None:
-        """Compile what is in force or a shadow, where anything changed."""
+        """Compile the profiles in force and the shadows, if any record was added."""
         kinds = KINDS_OF["profile"]
         if not has_new_records(snapshot, kinds, after=self._last):
             return
@@ -154,7 +154,7 @@ class ProfileMatcher:
     def _words(
         self, one: _Compiled, known: Mapping[str, Any], evidence: Mapping[str, Evidence]
     ) -> str:
-        """Say what of the arrival the profile asked for, as it was."""
+        """Return the values of the arrival that the profile reads, in words."""
         values = []
         for full in sorted(one.program.needs):
             value = known.get(full.replace(".", "_"))
@@ -174,6 +174,6 @@ class ProfileMatcher:
         """Count a failure, and journal the first of each profile in this process."""
         self._failed()
         known = (profile.code, profile.standing.sequence)
-        if known not in self._told:
-            self._told.add(known)
+        if known not in self._reported:
+            self._reported.add(known)
             self._submit(Draft(FAILED, profile.code, "", {"error": error}))

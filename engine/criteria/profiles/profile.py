@@ -1,8 +1,8 @@
-"""What a profile is, who may propose one, and where each stands.
+"""Profiles: proposal, validity and state.
 
 A profile is an expression over records and features with a channel, a percentage of what fits, a
 post and a validity. Assumes that profiles are few: all of them are read from their records at each
-look. Which of them fit an arrival is for :mod:`engine.criteria.profiles.matcher`.
+call. Which of them fit an arrival is decided by :mod:`engine.criteria.profiles.matcher`.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ Code = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")]
 
 @dataclass(frozen=True, slots=True)
 class BacktestSubject:
-    """What a backtest needs to know of a profile."""
+    """The part of a profile that a backtest needs."""
 
     expression: str
     channel: ProfileChannel = "red"
@@ -49,15 +49,15 @@ class BacktestSubject:
 
 
 class ProfileProposal(Record):
-    """What somebody proposes."""
+    """A proposed profile."""
 
     code: Code
-    """Its name for ever: a changed profile is another one."""
+    """Permanent name: a changed profile is a new profile."""
     title: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
     expression: Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_printable)]
     channel: ProfileChannel
     percentage: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 100.0
-    """Of what fits."""
+    """Percentage of the matching arrivals that is selected."""
     post: PostCode | None = None
     """Where it holds; everywhere without one."""
     valid_from: Time | None = None
@@ -65,11 +65,11 @@ class ProfileProposal(Record):
     valid_until: Time
     note: Text | None = None
     instead_of: Code | None = None
-    """Whose place it shall take, for whoever compares the two: that one leaves on its own."""
+    """The profile that it replaces, for the comparison of both: that one is retired separately."""
 
     @property
     def trial(self) -> BacktestSubject:
-        """What a backtest needs to know of it; its validity does not count there."""
+        """The part that a backtest needs; a backtest ignores the validity."""
         return BacktestSubject(self.expression, self.channel, self.percentage, self.post)
 
     @model_validator(mode="after")
@@ -81,7 +81,7 @@ class ProfileProposal(Record):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A profile as it stands."""
+    """A proposed profile and its state of approval."""
 
     standing: ApprovalState
     proposed: ProfileProposal
@@ -98,7 +98,7 @@ class Profile:
         return self.standing.state
 
     def is_valid(self, as_of: int) -> bool:
-        """Tell whether its time has come and is not over."""
+        """Tell whether ``as_of`` lies within its validity."""
         begins = self.proposed.valid_from
         begun = begins is None or as_of >= micros(begins)
         return begun and as_of < micros(self.proposed.valid_until)
@@ -127,13 +127,13 @@ def read_profiles(connection: Connection) -> dict[str, Profile]:
 def check_total_steps(
     connection: Connection, entering: Profile, *, names: Sequence[str], as_of: int
 ) -> None:
-    """Raise ``ConflictError`` where profiles would take too long with one more of them."""
+    """Raise ``ConflictError`` where all profiles with this one would take too many steps."""
     steps = 0
     for code, known in read_profiles(connection).items():
         if code == entering.code or known.state(as_of) in ("shadow", "in_force"):
             try:
                 steps += program(known.proposed.expression, features=names).steps
-            except ProfileRefusedError:  # it fits nothing any more, see ProfileMatcher
+            except ProfileRefusedError:  # it matches nothing any more, see ProfileMatcher
                 continue
     if steps > MOST_STEPS:
         why = f"all profiles together would take {steps:,} steps, more than {MOST_STEPS:,}"
@@ -141,7 +141,7 @@ def check_total_steps(
 
 
 def to_profile(found: ApprovalState) -> Profile:
-    """Return a standing with what was proposed."""
+    """Return the profile of a state of approval."""
     return Profile(found, ProfileProposal.model_validate(found.content, strict=False))
 
 
