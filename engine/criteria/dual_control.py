@@ -1,15 +1,16 @@
-"""What takes effect only once a second person agreed: a state machine over the journal's records.
+"""Approval by two persons: a state machine over the journal's records.
 
-Assumes that a state is what the records say, in their order, and nothing else. An approval by the
-author, or by whoever proposed the step, counts for nothing even when it got into the journal, so
-two requests that race cannot do with one person what needs two. Leaving needs two people as
-entering does: else one person could silently take a profile away from the work of two.
+A state follows from the records in their order and from nothing else. An approval by the author, or
+by the person who requested the step, counts for nothing even when it is in the journal, so two
+concurrent requests of one person cannot do what needs two. Retirement needs two persons as entry
+does: otherwise one person could silently undo the work of two. The same rules decide about a record
+that is to be written and about one that is read.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import Column, Connection, Index, String, Table, Text, insert, select
 
@@ -20,6 +21,8 @@ from engine.storage.database import METADATA, Int64
 
 Matter = Literal["profile", "watchlist"]
 Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left"]
+Move = Step | Literal["shadowed"]
+"""A step, where an approval as a shadow is one of its own."""
 State = Literal["proposed", "shadow", "in_force", "retired"]
 
 RECORDS = Table(
@@ -40,7 +43,7 @@ _KINDS: dict[str, tuple[Matter, Step]] = {
     for matter in ("profile", "watchlist")
     for step in ("proposed", "noticed", "backtested", "approved", "leaving", "left")
 }
-"""Kinds of the records that move something."""
+"""Matter and step of each kind of record."""
 KINDS_OF: dict[Matter, tuple[str, ...]] = {
     matter: tuple(kind for kind, (other, _) in _KINDS.items() if other == matter)
     for matter in ("profile", "watchlist")
@@ -50,10 +53,10 @@ KINDS_OF: dict[Matter, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class ApprovalEvent:
-    """One record about one thing."""
+    """One record about one profile or entry."""
 
     seq: int
-    step: str
+    step: Step
     subject: str
     person: str
     known_at: int
@@ -62,7 +65,7 @@ class ApprovalEvent:
 
 @dataclass(frozen=True, slots=True)
 class PendingRetirement:
-    """That somebody wants it gone."""
+    """A pending request to retire the subject."""
 
     by: str
     sequence: int
@@ -71,29 +74,29 @@ class PendingRetirement:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalState:
-    """Where one thing stands."""
+    """State of one profile or entry."""
 
     subject: str
     state: State
     author: str
     content: Mapping[str, Any]
-    """What was proposed; never changes."""
+    """The proposal; never changes."""
     sequence: int
-    """The record it stands on: of its proposal, then of what put it where it is."""
+    """The record of its proposal, then the record that put it into its present state."""
     proposed_at: int
     since: int
-    """When it came to where it is, UTC microseconds."""
+    """When it entered its present state, UTC microseconds."""
     is_notice: bool = False
-    """On one person's word, until a second confirms it."""
+    """In force by one person alone, until a second person confirms it."""
     evidence: int | None = None
     """The record of its last backtest."""
     approvals: tuple[str, ...] = ()
-    """Who approved, in order; never the author."""
+    """The persons who approved, in order; never the author."""
     leaving: PendingRetirement | None = None
 
     @property
     def pending(self) -> int | None:
-        """The record that waits for a second person, None where none does."""
+        """The record that awaits a second person, None where none does."""
         if self.leaving is not None:
             return self.leaving.sequence
         waits = self.state in ("proposed", "shadow") or (
@@ -102,29 +105,117 @@ class ApprovalState:
         return self.sequence if waits else None
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a step does not count."""
+
+    why: str
+    needs_other_person: bool = False
+
+
+class Rule(Protocol):
+    """Returns why a step does not count in a state, None where it counts."""
+
+    def __call__(
+        self, now: ApprovalState, event: ApprovalEvent, /, *, needs_evidence: bool
+    ) -> Refusal | None:
+        """``needs_evidence`` is True where a backtest must come before the approval."""
+        ...
+
+
+NOTHING_PENDING = Refusal("no change is awaiting approval")
+OWN_WORK = Refusal("the author cannot approve it, nor its retirement", needs_other_person=True)
+OWN_REQUEST = Refusal(
+    "the person who requested its retirement cannot approve it", needs_other_person=True
+)
+RETIRES_ALREADY = Refusal("it is retired, or its retirement is already proposed")
+NO_BACKTEST = Refusal("no backtest is attached to it yet")
+
+
+def _accept(_now: ApprovalState, _event: ApprovalEvent, *, needs_evidence: bool) -> Refusal | None:
+    return None
+
+
+def _check_approval(
+    now: ApprovalState, event: ApprovalEvent, *, needs_evidence: bool
+) -> Refusal | None:
+    """Permit the approval of a pending entry by a person other than the author."""
+    if not _addresses_pending(now, event) or now.leaving is not None:
+        return NOTHING_PENDING
+    if event.person == now.author:
+        return OWN_WORK
+    return NO_BACKTEST if needs_evidence and now.evidence is None else None
+
+
+def _check_retirement_request(
+    now: ApprovalState, event: ApprovalEvent, *, needs_evidence: bool
+) -> Refusal | None:
+    """Permit the first request, or one that names the request that it replaces."""
+    is_free = now.leaving is None or event.body.get("instead_of") == now.leaving.sequence
+    return None if is_free else RETIRES_ALREADY
+
+
+def _check_retirement(
+    now: ApprovalState, event: ApprovalEvent, *, needs_evidence: bool
+) -> Refusal | None:
+    """Permit a retirement by a person who is neither the author nor its requester."""
+    if now.leaving is None or not _addresses_pending(now, event):
+        return NOTHING_PENDING
+    if event.person == now.author:
+        return OWN_WORK
+    return OWN_REQUEST if event.person == now.leaving.by else None
+
+
+def _addresses_pending(now: ApprovalState, event: ApprovalEvent) -> bool:
+    """Tell whether an approval names what is pending now: one that lost a race names another."""
+    return now.pending is not None and event.body.get("of") == now.pending
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The rule under which a step counts in a state, and the state that follows."""
+
+    rule: Rule
+    target: State
+
+
+TRANSITIONS: dict[tuple[State, Move], Transition] = {
+    ("proposed", "backtested"): Transition(_accept, "proposed"),
+    ("proposed", "approved"): Transition(_check_approval, "in_force"),
+    ("proposed", "shadowed"): Transition(_check_approval, "shadow"),
+    ("proposed", "leaving"): Transition(_check_retirement_request, "proposed"),
+    ("proposed", "left"): Transition(_check_retirement, "retired"),
+    ("shadow", "backtested"): Transition(_accept, "shadow"),
+    ("shadow", "approved"): Transition(_check_approval, "in_force"),
+    ("shadow", "shadowed"): Transition(_check_approval, "in_force"),
+    ("shadow", "leaving"): Transition(_check_retirement_request, "shadow"),
+    ("shadow", "left"): Transition(_check_retirement, "retired"),
+    ("in_force", "backtested"): Transition(_accept, "in_force"),
+    ("in_force", "approved"): Transition(_check_approval, "in_force"),
+    ("in_force", "shadowed"): Transition(_check_approval, "in_force"),
+    ("in_force", "leaving"): Transition(_check_retirement_request, "in_force"),
+    ("in_force", "left"): Transition(_check_retirement, "retired"),
+    ("retired", "backtested"): Transition(_accept, "retired"),
+}
+"""Every step that can count after the first; in any other state a step counts for nothing. An
+approval in ``in_force`` confirms a notice, which is in force before it."""
+
+
 def apply_event(
     now: ApprovalState | None, event: ApprovalEvent, *, needs_evidence: bool
 ) -> ApprovalState | None:
-    """Return where it stands after a record; one that no command here writes changes nothing."""
+    """Return the state after a record; a record that breaks a rule changes nothing."""
     if now is None:
         return _enter_state(event)
-    if event.step == "backtested":
-        return replace(now, evidence=event.seq)
-    if event.step == "approved":
-        has_evidence = now.evidence is not None or not needs_evidence
-        return _approve_state(now, event) if has_evidence else now
-    if event.step == "leaving" and now.state != "retired" and _may_leave(now, event):
-        return replace(
-            now, leaving=PendingRetirement(event.person, event.seq, event.body.get("why", ""))
-        )
-    if event.step == "left" and _addresses_pending(now, event) and _is_second(now, event.person):
-        return replace(now, state="retired", sequence=event.seq, since=event.known_at, leaving=None)
-    return now
+    transition = TRANSITIONS.get((now.state, _move_of(event)))
+    if transition is None or transition.rule(now, event, needs_evidence=needs_evidence):
+        return now
+    return _EFFECTS[event.step](replace(now, state=transition.target), event)
 
 
-def _may_leave(now: ApprovalState, event: ApprovalEvent) -> bool:
-    """Tell whether a proposal to leave is the first, or names the one whose place it takes."""
-    return now.leaving is None or event.body.get("instead_of") == now.leaving.sequence
+def _move_of(event: ApprovalEvent) -> Move:
+    is_shadow = event.step == "approved" and event.body.get("shadow")
+    return "shadowed" if is_shadow else event.step
 
 
 def _enter_state(event: ApprovalEvent) -> ApprovalState | None:
@@ -143,13 +234,13 @@ def _enter_state(event: ApprovalEvent) -> ApprovalState | None:
     )
 
 
-def _approve_state(now: ApprovalState, event: ApprovalEvent) -> ApprovalState:
-    if not _addresses_pending(now, event) or event.person == now.author or now.leaving is not None:
-        return now
-    state: State = "shadow" if event.body.get("shadow") and now.state == "proposed" else "in_force"
+def _attach_evidence(now: ApprovalState, event: ApprovalEvent) -> ApprovalState:
+    return replace(now, evidence=event.seq)
+
+
+def _add_approval(now: ApprovalState, event: ApprovalEvent) -> ApprovalState:
     return replace(
         now,
-        state=state,
         sequence=event.seq,
         since=event.known_at,
         is_notice=False,
@@ -157,53 +248,70 @@ def _approve_state(now: ApprovalState, event: ApprovalEvent) -> ApprovalState:
     )
 
 
-def _addresses_pending(now: ApprovalState, event: ApprovalEvent) -> bool:
-    """Tell whether an approval is of what waits now: one that lost a race is of something else."""
-    return now.pending is not None and event.body.get("of") == now.pending
+def _request_retirement(now: ApprovalState, event: ApprovalEvent) -> ApprovalState:
+    request = PendingRetirement(event.person, event.seq, event.body.get("why", ""))
+    return replace(now, leaving=request)
 
 
-def _is_second(now: ApprovalState, person: str) -> bool:
-    """Tell whether a person may agree to its leaving: neither its author nor who wants it gone."""
-    return now.leaving is not None and person not in (now.author, now.leaving.by)
+def _retire(now: ApprovalState, event: ApprovalEvent) -> ApprovalState:
+    return replace(now, sequence=event.seq, since=event.known_at, leaving=None)
+
+
+_EFFECTS: Mapping[Step, Callable[[ApprovalState, ApprovalEvent], ApprovalState]] = {
+    "backtested": _attach_evidence,
+    "approved": _add_approval,
+    "leaving": _request_retirement,
+    "left": _retire,
+}
+"""What a step that counts changes besides the state."""
 
 
 def draft_approval(matter: Matter, now: ApprovalState, *, by: str, shadow: bool = False) -> Draft:
-    """Return the record of one person's approval of what waits: of entering, or of leaving.
+    """Return the record of one person's approval of the pending entry or retirement.
 
-    Raises ``SecondPersonError`` for the author and for whoever proposed the step, ``ConflictError``
-    where nothing waits or a profile has no backtest yet.
+    Raises ``SecondPersonError`` for the author and for the person who requested the step,
+    ``ConflictError`` where nothing is pending or a profile has no backtest yet.
     """
-    if now.pending is None:
-        raise ConflictError(matter, now.subject, "nothing about it waits for an approval")
-    if by == now.author:
-        raise SecondPersonError(matter, "whoever wrote it may not approve it, nor its leaving")
     if now.leaving is not None:
-        if not _is_second(now, by):
-            raise SecondPersonError(matter, "whoever proposed that it leaves may not approve that")
-        body = {"of": now.leaving.sequence, "state": "retired"}
-        return _draft(matter, "left", now.subject, by=by, body=body)
-    if matter == "profile" and now.evidence is None:
-        raise ConflictError(matter, now.subject, "no backtest is attached to it yet")
+        body = {"of": now.pending, "state": "retired"}
+        return _check_draft(matter, now, _draft(matter, "left", now.subject, by=by, body=body))
+    body = {"of": now.pending, "shadow": shadow, "state": "shadow" if shadow else "in_force"}
+    draft = _check_draft(matter, now, _draft(matter, "approved", now.subject, by=by, body=body))
     if shadow and (matter == "watchlist" or now.state != "proposed"):
         raise ConflictError(matter, now.subject, "only a proposed profile can become a shadow")
-    body = {"of": now.sequence, "shadow": shadow, "state": "shadow" if shadow else "in_force"}
-    return _draft(matter, "approved", now.subject, by=by, body=body)
+    return draft
 
 
 def draft_retirement(
     matter: Matter, now: ApprovalState, *, by: str, why: str, is_lapsed: bool = False
 ) -> Draft:
-    """Return the record that proposes that something leaves; raises ``ConflictError``.
+    """Return the record that requests a retirement; raises ``ConflictError``.
 
-    ``is_lapsed`` says that a pending proposal counts no more, because of who made it: this one
-    takes its place.
+    With ``is_lapsed`` a pending request no longer counts, because of the person who made it: this
+    one replaces it.
     """
-    if now.state == "retired" or (now.leaving is not None and not is_lapsed):
-        raise ConflictError(matter, now.subject, "it has left, or its leaving is proposed already")
     body: dict[str, Any] = {"why": why, "state": now.state}
-    if now.leaving is not None:
+    if now.leaving is not None and is_lapsed:
         body["instead_of"] = now.leaving.sequence
-    return _draft(matter, "leaving", now.subject, by=by, body=body)
+    return _check_draft(matter, now, _draft(matter, "leaving", now.subject, by=by, body=body))
+
+
+def _check_draft(matter: Matter, now: ApprovalState, draft: Draft) -> Draft:
+    """Return a draft that counts by the rules by which it will be read; raises where not."""
+    step = _KINDS[draft.kind][1]
+    event = ApprovalEvent(0, step, now.subject, draft.body["by"], 0, draft.body)
+    transition = TRANSITIONS.get((now.state, _move_of(event)))
+    fallback = RETIRES_ALREADY if step == "leaving" else NOTHING_PENDING
+    refusal = (
+        fallback
+        if transition is None
+        else transition.rule(now, event, needs_evidence=matter == "profile")
+    )
+    if refusal is None:
+        return draft
+    if refusal.needs_other_person:
+        raise SecondPersonError(matter, refusal.why)
+    raise ConflictError(matter, now.subject, refusal.why)
 
 
 def draft_proposal(
@@ -215,7 +323,7 @@ def draft_proposal(
     post: str = "",
     is_notice: bool = False,
 ) -> Draft:
-    """Return the record that proposes something, or that a notice puts into force at once."""
+    """Return the record of a proposal, or of a notice, which is in force at once."""
     step: Step = "noticed" if is_notice else "proposed"
     body = {"content": dict(content), "state": "in_force" if is_notice else "proposed"}
     return _draft(matter, step, subject, by=by, body=body, post=post)
@@ -236,10 +344,10 @@ def _draft(
 
 
 class DualControlProjection:
-    """Keeps these records in a table, for who reads the store; they grant nothing there."""
+    """Keeps these records in a table for readers of the store; rows there grant nothing."""
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write what moves something among these records."""
+        """Write the records of dual control among these."""
         rows = []
         for entry, draft in entries:
             if entry.kind in _KINDS:
@@ -261,7 +369,7 @@ class DualControlProjection:
 
 
 def list_changed_subjects(entries: Sequence[tuple[Entry, Draft]], matter: Matter) -> list[str]:
-    """Return what these records move in one matter, each once."""
+    """Return the subjects that these records change in one matter, each once."""
     known = [entry for entry, _ in entries if entry.kind in _KINDS]
     return list(dict.fromkeys(e.subject for e in known if _KINDS[e.kind][0] == matter))
 
@@ -269,15 +377,15 @@ def list_changed_subjects(entries: Sequence[tuple[Entry, Draft]], matter: Matter
 def read_approval_states(
     connection: Connection, matter: Matter, subject: str | None = None
 ) -> dict[str, ApprovalState]:
-    """Return where everything of one matter stands, or one thing, as the journal states it."""
+    """Return the states of one matter by subject, or of one subject, from the journal."""
     return replay_records(read_records(connection, KINDS_OF[matter], subject=subject), matter)
 
 
 def replay_records(records: Sequence[PowerRecord], matter: Matter) -> dict[str, ApprovalState]:
-    """Return where everything stands after these records; what one of them is unproven of, is not.
+    """Return the states after these records, without subjects that have an unproven record.
 
-    Nothing follows from a record that is not what the journal commits to, and nothing is in force
-    of which such a record speaks.
+    Nothing follows from a record that does not match the chain, and no subject of such a record is
+    in force.
     """
     unproven = {record.subject for record in records if record.body is None}
     events = [to_event(record) for record in records if record.subject not in unproven]
@@ -285,7 +393,7 @@ def replay_records(records: Sequence[PowerRecord], matter: Matter) -> dict[str, 
 
 
 def to_event(record: PowerRecord) -> ApprovalEvent:
-    """Return a proven record as the event that it is."""
+    """Return a proven record as an event."""
     body = record.body or {}
     step = _KINDS[record.kind][1]
     return ApprovalEvent(record.seq, step, record.subject, str(body["by"]), record.known_at, body)
@@ -294,7 +402,7 @@ def to_event(record: PowerRecord) -> ApprovalEvent:
 def read_tabled_states(
     connection: Connection, matter: Matter, subject: str
 ) -> dict[str, ApprovalState]:
-    """Return where one thing stands as the table has it: for projections, which grant nothing."""
+    """Return the state of one subject by the table: for projections, which grant nothing."""
     columns = RECORDS.c
     query = (
         select(
@@ -313,7 +421,7 @@ def read_tabled_states(
 
 
 def replay(events: Iterable[ApprovalEvent], *, needs_evidence: bool) -> dict[str, ApprovalState]:
-    """Return where everything stands after these records, in the journal's order."""
+    """Return the states by subject after these events, in the journal's order."""
     found: dict[str, ApprovalState] = {}
     for event in events:
         now = apply_event(found.get(event.subject), event, needs_evidence=needs_evidence)
@@ -323,7 +431,7 @@ def replay(events: Iterable[ApprovalEvent], *, needs_evidence: bool) -> dict[str
 
 
 def read_approval_state(connection: Connection, matter: Matter, subject: str) -> ApprovalState:
-    """Return where one thing stands; raises ``NotFoundError``."""
+    """Return the state of one subject; raises ``NotFoundError``."""
     found = read_approval_states(connection, matter, subject)
     if subject not in found:
         raise NotFoundError(matter, subject)

@@ -1,6 +1,5 @@
 """Nothing takes effect with one person, in whichever order records come."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +10,11 @@ from engine.criteria import dual_control
 from engine.criteria.dual_control import (
     ApprovalEvent,
     ApprovalState,
+    Move,
+    State,
+    Step,
+    Transition,
+    apply_event,
     draft_approval,
     draft_retirement,
     replay,
@@ -20,18 +24,18 @@ from engine.errors import ConflictError, SecondPersonError
 PEOPLE = ("ann", "bob", "cem")
 
 
-def events(*steps: tuple[str, str, dict[str, Any]]) -> list[ApprovalEvent]:
+def events(*steps: tuple[Step, str, dict[str, Any]]) -> list[ApprovalEvent]:
     return [
         ApprovalEvent(seq, step, "P1", person, seq, {"content": {}} | body)
         for seq, (step, person, body) in enumerate(steps, 1)
     ]
 
 
-def stands(*steps: tuple[str, str, dict[str, Any]]) -> ApprovalState:
+def stands(*steps: tuple[Step, str, dict[str, Any]]) -> ApprovalState:
     return replay(events(*steps), needs_evidence=True)["P1"]
 
 
-Steps = tuple[tuple[str, str, dict[str, Any]], ...]
+Steps = tuple[tuple[Step, str, dict[str, Any]], ...]
 PROPOSED: Steps = (("proposed", "ann", {}), ("backtested", "ann", {}))
 IN_FORCE: Steps = (*PROPOSED, ("approved", "bob", {"of": 1}))
 
@@ -105,7 +109,7 @@ STEPS = st.lists(
 )
 
 
-def alone(steps: list[tuple[str, str, dict[str, Any]]]) -> bool:
+def alone(steps: list[tuple[Step, str, dict[str, Any]]]) -> bool:
     """Tell whether a step of somebody's own moved what only two may move."""
     log = events(*steps)
     for end in range(1, len(log)):
@@ -122,30 +126,38 @@ def alone(steps: list[tuple[str, str, dict[str, Any]]]) -> bool:
 
 @given(STEPS)
 def test_no_order_of_records_moves_anything_with_one_person(
-    steps: list[tuple[str, str, dict[str, Any]]],
+    steps: list[tuple[Step, str, dict[str, Any]]],
 ) -> None:
     assert not alone(steps)
 
 
 @pytest.mark.parametrize(
-    ("steps", "plant"),
+    ("steps", "at"),
     [
-        ((*PROPOSED, ("approved", "ann", {"of": 1})), "_approve_state"),
-        ((*IN_FORCE, ("leaving", "bob", {}), ("left", "bob", {"of": 4})), "_is_second"),
+        ((*PROPOSED, ("approved", "ann", {"of": 1})), ("proposed", "approved")),
+        ((*IN_FORCE, ("leaving", "bob", {}), ("left", "bob", {"of": 4})), ("in_force", "left")),
+        ((*IN_FORCE, ("leaving", "bob", {}), ("left", "ann", {"of": 4})), ("in_force", "left")),
     ],
 )
 def test_a_machine_that_asks_for_no_second_person_is_found(
-    monkeypatch: pytest.MonkeyPatch,
-    steps: Steps,
-    plant: str,
+    monkeypatch: pytest.MonkeyPatch, steps: Steps, at: tuple[State, Move]
 ) -> None:
-    """The twin: an author who may approve, and one who may alone take away, are noticed."""
-    from dataclasses import replace
-
-    planted: dict[str, Callable[..., Any]] = {
-        "_approve_state": lambda now, event: replace(now, state="in_force", sequence=event.seq),
-        "_is_second": lambda now, person: True,
-    }
+    """Negative control: a transition without its rule lets one person act alone."""
     assert not alone(list(steps))
-    monkeypatch.setattr(dual_control, plant, planted[plant])
+    target = dual_control.TRANSITIONS[at].target
+    monkeypatch.setitem(dual_control.TRANSITIONS, at, Transition(dual_control._accept, target))
     assert alone(list(steps))
+
+
+def test_a_record_is_written_by_the_rules_by_which_it_is_read() -> None:
+    """What a draft is refused for changes nothing when it stands in the journal."""
+    states = {now.state: now for now in (stands(*PROPOSED), stands(*IN_FORCE))}
+    for now in states.values():
+        for by in PEOPLE:
+            event = ApprovalEvent(9, "approved", "P1", by, 9, {"of": now.pending})
+            try:
+                draft_approval("profile", now, by=by)
+            except (ConflictError, SecondPersonError):
+                assert apply_event(now, event, needs_evidence=True) == now
+            else:
+                assert apply_event(now, event, needs_evidence=True) != now
