@@ -124,7 +124,7 @@ def open_signer(home: Home) -> Signer:
 def public_key_of(home: Home) -> Ed25519PublicKey:
     """Return the public key of this home's receipts; raises ``HomeError`` without the key file."""
     if not (home.keys / KEY_FILE).exists():
-        why = "is missing; restore the keys/ folder of the home before receipts are verified"
+        why = "is missing; put the home's keys/ back before receipts are verified"
         raise HomeError(KEY_FILE, why)
     return open_signer(home).public_key
 
