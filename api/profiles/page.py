@@ -108,6 +108,7 @@ async def show(
         visitor=visitor,
         json_address=f"/v1/profiles/{code}",
         found=found,
+        retell=Translator(speech_of(request)),
         chart=bars(figures.get("daily_matches", [])),
         difference=_compare_profiles(found, others, against),
         others=[one["code"] for one in others if one["state"] in ("in_force", "shadow")],

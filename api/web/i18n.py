@@ -122,17 +122,18 @@ class ReaderLocale:
 
     def since(self, moment: datetime) -> str:
         """Return the local day on which a period begins, with its time unless that is midnight."""
-        return self.day(moment) if self._is_midnight(moment) else self.moment(moment)
+        return self.day(moment) if self.is_midnight(moment) else self.moment(moment)
 
     def until(self, moment: datetime) -> str:
         """Return the last local day of a period that ends at a moment: as it was typed.
 
         A period that ends at midnight includes the day before; another end has its time.
         """
-        is_day = self._is_midnight(moment)
+        is_day = self.is_midnight(moment)
         return self.day(moment - timedelta(days=1)) if is_day else self.moment(moment)
 
-    def _is_midnight(self, moment: datetime) -> bool:
+    def is_midnight(self, moment: datetime) -> bool:
+        """Tell whether a period that begins or ends at a moment is made of whole local days."""
         return self.local(moment).time() == time()
 
     def date(self, day: str) -> str:

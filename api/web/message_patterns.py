@@ -425,6 +425,13 @@ AGAINST: Final = (
     N_("its bundle is refused: {english}"),
 )
 """What stands against approving a model; doubts about its labels stay as its report says them."""
+DOUBTS: Final = (
+    N_("more than {amount} of the draws were not carried out in full"),
+    N_("draws do not fit their propensities, or do not reach all that is asked about"),
+    N_("fewer than {number} effective searches"),
+    N_("one search bears more than {amount} of the weight"),
+)
+"""Why an estimate from logged draws is withheld (:mod:`models.evaluation.off_policy`)."""
 CARD: Final = (
     N_("Ranks crossings for inspection at border posts. It advises; people decide."),
     N_("Not for judging a person, and not for any measure other than whether to inspect."),

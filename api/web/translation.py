@@ -99,6 +99,10 @@ class Translator:
         """Return what stands against a model in the reader's language."""
         return self._said(text, message_patterns.AGAINST)
 
+    def doubt(self, text: str) -> TranslatedText:
+        """Return why an estimate from logged draws is withheld in the reader's language."""
+        return self._said(text, message_patterns.DOUBTS)
+
     def _said(self, text: str, patterns: Sequence[message_patterns.Pattern]) -> TranslatedText:
         if self._speech.code == "en":
             return TranslatedText(text, is_english=False)

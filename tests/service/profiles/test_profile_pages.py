@@ -126,6 +126,8 @@ def test_what_it_would_have_found_is_shown_with_what_that_stands_on(
     assert "37.2" in page and "0.47" in page and "61 draws, worth 48 even ones" in page
     found = world.get("/v1/profiles/VALUE-1").json()
     TypeAdapter(ProfileView).validate_python(found)
+    is_day = ReaderLocale("en", 300).is_midnight(datetime.fromisoformat(found["valid_until"]))
+    assert ("the last day included" in page) is is_day
     assert found["backtest"]["had_it_chosen"]["diagnostics"]["not_carried_out"] == 0.04
     fault = "more than 10% of the draws were not carried out in full"
     withheld = {name: CHOSEN[name] | {"knowable": False, "why": fault}
@@ -136,6 +138,10 @@ def test_what_it_would_have_found_is_shown_with_what_that_stands_on(
     propose(ann, "VALUE-2")
     page = ann.get("/profiles/VALUE-2").text
     assert fault in page and "<strong>37.2</strong>" not in page
+    ann.get("/language/ru?back=/profiles")
+    page = ann.get("/profiles/VALUE-2").text
+    assert "более 10% отобранных досмотрены не полностью" in page and fault not in page
+    ann.get("/language/en?back=/profiles")
 
 
 def test_a_changed_profile_is_shown_against_the_one_in_force(ann: Desk, bob: Desk) -> None:

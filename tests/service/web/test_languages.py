@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from math import nan
 
+import numpy as np
 import pytest
 
 from api.web import labels as web_labels
@@ -16,6 +17,8 @@ from engine.explanation.facts import data_gaps
 from engine.ports import Contribution, Evidence
 from engine.search_orders.search_order import PARTIES
 from features.catalogue.catalogue import CATALOGUE
+from models.data.propensity_log import PropensityLog, missing_reasons
+from models.evaluation.off_policy import LARGEST_WEIGHT, diagnose_log
 from models.explanation.reason_sentences import Sentences
 from models.training import model_card
 from tests.catalogues import places, wanted
@@ -88,6 +91,20 @@ def test_a_number_takes_the_plural_of_its_language(code: str) -> None:
             "место", "места", "мест", "место",
         ]  # fmt: skip
     assert len({text.replace("21", "1") for text in values}) >= 3, "the numbers differ"
+
+
+def test_every_doubt_about_logged_draws_is_said_in_every_language() -> None:
+    few = PropensityLog(
+        np.arange(400) < 20,
+        np.full(400, 0.9),
+        np.zeros(400, np.int8),  # 20 of 360 expected
+    )
+    doubts = {*missing_reasons(0.5), *diagnose_log(few, np.full(400, 0.5)).faults}
+    doubts.add(f"one search bears more than {LARGEST_WEIGHT:.0%} of the weight")
+    assert len(doubts) == len(message_patterns.DOUBTS)
+    for code in OTHERS:
+        retell = Translator(ReaderLocale(code, 300))
+        assert not [text for text in doubts if retell.doubt(text).is_english]
 
 
 @pytest.mark.parametrize("code", OTHERS)
