@@ -17,6 +17,9 @@ HEAD = re.compile(r"# (\d+)\. (.+)\n\nDate: (\d{4}-\d\d-\d\d)\. Status: (\w+)[.,
 ROW = re.compile(r"^\| (\d+) \| \[(.+)\]\((\d{4}-[\w-]+\.md)\) \| (\S+) \| (\w+)", re.MULTILINE)
 STATES = {"proposed", "accepted", "superseded"}
 LONGEST_LINE = 120
+FILE = re.compile(
+    r"`((?:engine|features|models|experiments|api|tests|deploy|examples)/[\w/.-]+\.\w+)`"
+)
 STEP = re.compile(r"^\d+\. `([\w/]+\.py)`: \S", re.MULTILINE)
 PATHS = ("The path of a declaration", "The path of a training run")
 
@@ -107,3 +110,13 @@ def test_a_path_in_a_wrong_order_is_found(title: str) -> None:
 def test_no_line_is_too_long(page: Path) -> None:
     lines = page.read_text("utf-8").splitlines()
     assert [line for line in lines if len(line) > LONGEST_LINE] == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.name != "CHANGELOG.md"],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    named = set(FILE.findall(page.read_text("utf-8")))
+    assert {name for name in named if not (ROOT / name).exists()} == set()

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from experiments import synthetic
+from experiments.synthetic.records.writer import OWN
 from experiments.synthetic.world.goods import LINES
 from experiments.synthetic.world.network import PAIRS, POSTS
 
@@ -32,3 +33,9 @@ def test_stated_counts_are_those_of_the_code() -> None:
     assert f"{sum(not post.has_scale for post in POSTS)} of {len(POSTS)} posts have none" in TEXT
     absent = [pair.mirror_absent for pair in PAIRS if pair.b >= 0]
     assert (min(absent), max(absent)) == (0.2, 0.4)
+
+
+def test_every_file_of_the_folder_is_in_the_table() -> None:
+    table = TEXT.split("\n## The files\n")[1].split("\n## ")[0]
+    assert {name for name in OWN if f"`{name}`" not in table} <= {"SYNTHETIC.txt"}
+    assert "`SYNTHETIC.txt`" in TEXT
