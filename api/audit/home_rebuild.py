@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table, delete, inspect, select
 
 from api.audit.home_check import file_faults, home_key, home_network
 from api.audit.home_verification import ProjectionCheck, version_faults
-from api.auth.stored_secrets import SECRETS_DROPPED, Row, StoredSecrets, revoked_rows
+from api.auth.stored_secrets import Row, StoredSecrets, revoked_rows
 from api.service.runtime import projections
 from engine.audit.foreign_objects import FOREIGN, find_object_faults
 from engine.audit.projection_replay import Replay, open_scratch_store
@@ -27,6 +27,7 @@ from engine.audit.verification import JournalFault, verify_snapshot
 from engine.errors import HomeError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
+from engine.journal.kinds import SECRETS_DROPPED
 from engine.storage.database import METADATA, Store, insert_rows
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table
 
 from api.auth.stored_secrets import Row, StoredSecrets, revoked_rows
 from api.migrations.upgrade import newest
-from engine.audit.file_anchors import NETWORK_DECLARED, parse_network, read_declared_networks
+from engine.audit.file_anchors import parse_network, read_declared_networks
 from engine.audit.foreign_objects import find_object_faults
 from engine.audit.projection_replay import Replay, Restore, open_scratch_store
 from engine.audit.store_comparison import Comparison, tables_of
@@ -21,6 +21,14 @@ from engine.audit.table_structure import ALTERED, find_structure_faults
 from engine.audit.verification import FAULTS_KEPT, JournalFault
 from engine.domain.network import Network
 from engine.journal.entries import Draft, Entry
+from engine.journal.kinds import (
+    CROSSING,
+    DECISION,
+    HISTORY_LOADED,
+    INSPECTION,
+    NETWORK_DECLARED,
+    SEIZURE,
+)
 from engine.journal.protocols import Projection
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.storage.database import METADATA, fetch_rows
@@ -102,7 +110,7 @@ class ProjectionCheck:
                 own.append(DatedMirror(first))
             elif not isinstance(one, CounterProjection):
                 own.append(one)
-        return Replay(own, restorers, alone=frozenset({"history", NETWORK_DECLARED}))
+        return Replay(own, restorers, alone=frozenset({HISTORY_LOADED, NETWORK_DECLARED}))
 
     def filled(self, replayed: Connection, replay: Replay) -> Sequence[Table]:
         """Fill what a replay leaves to others, and return the tables that say something then."""
@@ -135,7 +143,7 @@ def version_faults(connection: Connection) -> Iterator[JournalFault]:
         )
 
 
-_COUNTED_KINDS = frozenset({"decision", "crossing", "inspection", "seizure"})
+_COUNTED_KINDS = frozenset({DECISION, CROSSING, INSPECTION, SEIZURE})
 
 
 def bound_faults(faults: Iterator[JournalFault]) -> tuple[int, tuple[JournalFault, ...]]:

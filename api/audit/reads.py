@@ -34,6 +34,7 @@ from engine.journal.entries import Draft, Entry
 from engine.journal.group_commit import Writer
 from engine.journal.idempotency import IdempotencyClaim, claim
 from engine.journal.journal import BODIES, JOURNAL, Journal
+from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
 from engine.journal.receipts import Signer
 from engine.selection.randomization import ShiftPeriod, commitment
 from engine.shifts.shift_state import SHIFTS
@@ -54,7 +55,6 @@ class AuditService(Protocol):
     recording: Recording
 
 
-SENSITIVE_READ, VERIFIED = "sensitive_read", "verified"
 MOST_WALKED = 50_000
 """Records that a check from a page walks; of a longer journal the last of them."""
 MOST_READS = 20
@@ -125,8 +125,8 @@ def verify_journal(service: AuditService, caller: Caller, key: str | None = None
 
     ``key`` is the sender's idempotency key: one check for each.
     """
-    name = f"{VERIFIED}:{secrets.token_hex(12)}"
-    asked = claim(VERIFIED, Record(), post="", name=name, key=caller.own(key))
+    name = f"{JOURNAL_VERIFIED}:{secrets.token_hex(12)}"
+    asked = claim(JOURNAL_VERIFIED, Record(), post="", name=name, key=caller.own(key))
     draft = partial(_check, service, caller, asked=asked)
     return _check_as_json(service.recording.once(asked, draft))
 
@@ -153,7 +153,7 @@ def _check(
         "found": walked.found + found,
         "faults": _faults_as_json([*walked.faults, *faults]),
     }
-    return Draft(VERIFIED, str(head), "", fields)
+    return Draft(JOURNAL_VERIFIED, str(head), "", fields)
 
 
 def _check_as_json(found: StoredRecord) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def _reads(snapshot: Connection, caller: Caller) -> list[dict[str, Any]]:
 
 
 def _last_check(snapshot: Connection, service: AuditService) -> dict[str, Any] | None:
-    query = select(_J.seq).where(_J.kind == VERIFIED).order_by(_J.seq.desc()).limit(1)
+    query = select(_J.seq).where(_J.kind == JOURNAL_VERIFIED).order_by(_J.seq.desc()).limit(1)
     seq = snapshot.scalar(query)
     return None if seq is None else _check_as_json(read_record(snapshot, service.journal, seq))
 

@@ -10,21 +10,13 @@ from api.auth.authority import Authority, KeyGrant, PersonGrant, Refused, ignore
 from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.credentials import digest, hash_password, is_password, new_key, new_password, stand_in
 from api.auth.permissions import BOUND, OWNED, Role, covers
-from api.auth.tables import (
-    KEY_CREATED,
-    KEY_REVOKED,
-    NOBODY,
-    PASSWORD_CHANGED,
-    USER_CREATED,
-    USER_LEFT,
-    USERS,
-    AccountProjection,
-)
+from api.auth.tables import NOBODY, USERS, AccountProjection
 from api.auth.user_names import check_name
 from engine.domain.network import Network
 from engine.errors import ConflictError, NotAllowedError, NotAuthenticatedError, NotFoundError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
+from engine.journal.kinds import KEY_CREATED, KEY_REVOKED, PASSWORD_CHANGED, USER_CREATED, USER_LEFT
 from engine.storage.database import Store
 
 

@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 
 from api.auth.credential_commitment import FIELD
 from api.auth.permissions import Role, covers
-from api.auth.tables import (
+from engine.domain.time_units import HOUR, micros
+from engine.journal.kinds import (
     CREDENTIALS_ADOPTED,
     KEY_CREATED,
     KEY_REVOKED,
@@ -27,7 +28,6 @@ from api.auth.tables import (
     USER_CREATED,
     USER_LEFT,
 )
-from engine.domain.time_units import HOUR, micros
 from engine.journal.power_records import (
     PowerRecord,
     RecordTail,

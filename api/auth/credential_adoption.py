@@ -9,9 +9,10 @@ from sqlalchemy import Connection, inspect, select
 
 from api.auth.authority import Authority
 from api.auth.credential_commitment import FIELD, commitment_of
-from api.auth.tables import CREDENTIALS_ADOPTED, KEYS, NOBODY, USERS
+from api.auth.tables import KEYS, NOBODY, USERS
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
+from engine.journal.kinds import CREDENTIALS_ADOPTED
 from engine.storage.database import Store
 
 

@@ -20,11 +20,12 @@ from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.credentials import is_token, purpose_digest
 from api.auth.login_throttle import Attempts
 from api.auth.permissions import Role
-from api.auth.tables import SESSIONS, SIGNED_IN, SIGNED_OUT
+from api.auth.tables import SESSIONS
 from engine.domain.time_units import HOUR, rfc3339
 from engine.errors import NotAllowedError, NotAuthenticatedError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
+from engine.journal.kinds import SIGNED_IN, SIGNED_OUT
 from engine.storage.database import Store
 
 COOKIE = "darvoza_session"

@@ -15,31 +15,29 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.auth.credential_commitment import FIELD, commitment_of
-from api.auth.tables import (
-    CREDENTIALS_ADOPTED,
-    KEY_CREATED,
-    KEYS,
-    NOBODY,
-    PASSWORD_CHANGED,
-    SESSIONS,
-    SIGNED_IN,
-    SIGNED_OUT,
-    USER_CREATED,
-    USERS,
-)
+from api.auth.tables import KEYS, NOBODY, SESSIONS, USERS
 from engine.audit.file_anchors import bodies
 from engine.audit.projection_replay import Restore
 from engine.domain.time_units import micros
 from engine.journal.entries import Entry
 from engine.journal.journal import JOURNAL
+from engine.journal.kinds import (
+    CREDENTIALS_ADOPTED,
+    KEY_CREATED,
+    PASSWORD_CHANGED,
+    SECRETS_DROPPED,
+    SHIFT_CLOSED,
+    SHIFT_OPENED,
+    SIGNED_IN,
+    SIGNED_OUT,
+    USER_CREATED,
+)
 from engine.selection.randomization import commitment
-from engine.shifts.shift_state import CLOSED, OPENED, SHIFTS
+from engine.shifts.shift_state import SHIFTS
 
 Body = Mapping[str, Any]
 Row = tuple[str, str]
 """(table, key)."""
-SECRETS_DROPPED = "secrets_dropped"
-"""Kind of the record by which a rebuild names the secrets that it could not keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class StoredSecrets:
             for one in body["rows"]
         }
         self._revealed = {
-            body["shift"]: bytes.fromhex(body["seed"]) for _, body in bodies(live, CLOSED)
+            body["shift"]: bytes.fromhex(body["seed"]) for _, body in bodies(live, SHIFT_CLOSED)
         }
 
     def restorers(self) -> dict[str, Restore]:
@@ -82,7 +80,7 @@ class StoredSecrets:
             PASSWORD_CHANGED: self._password,
             SIGNED_IN: self._signed_in,
             SIGNED_OUT: self._signed_out,
-            OPENED: self._seed,
+            SHIFT_OPENED: self._seed,
         }
 
     def _fitting(self, row: Row, kept: object, *, stated: str | None) -> bytes | str | None:

@@ -11,6 +11,15 @@ from typing import Any
 from sqlalchemy import Column, Connection, LargeBinary, String, Table, insert, update
 
 from engine.journal.entries import Draft, Entry
+from engine.journal.kinds import (
+    KEY_CREATED,
+    KEY_REVOKED,
+    PASSWORD_CHANGED,
+    SIGNED_IN,
+    SIGNED_OUT,
+    USER_CREATED,
+    USER_LEFT,
+)
 from engine.storage.database import METADATA, Int64
 
 KEYS = Table(
@@ -42,13 +51,8 @@ SESSIONS = Table(
     Column("until", Int64, nullable=False),
     Column("ended_at", Int64),
 )
-KEY_CREATED, KEY_REVOKED, USER_CREATED = "key_created", "key_revoked", "user_created"
-PASSWORD_CHANGED, USER_LEFT = "password_changed", "user_left"
 NOBODY = ""
 """Kept in the place of a password where no password is right."""
-SIGNED_IN, SIGNED_OUT = "signed_in", "signed_out"
-CREDENTIALS_ADOPTED = "credentials_adopted"
-"""Commits once to the secrets of a home whose records of before commit to none."""
 
 
 class AccountProjection:

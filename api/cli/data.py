@@ -129,9 +129,9 @@ def _unknown_posts(posts: Mapping[str, int]) -> str:
 
 def _begin(store: "Store", loaded: "LoadResult", quarantine: str) -> None:
     """Record a load before its folder is in place."""
-    from engine.audit.file_anchors import LOAD_BEGUN
     from engine.journal.entries import Draft
     from engine.journal.journal import Journal
+    from engine.journal.kinds import LOAD_BEGUN
 
     body = {"load": loaded.digest, "rows": dict(loaded.rows), "quarantine": quarantine}
     Journal(store).append([Draft(LOAD_BEGUN, loaded.digest, "", body)])

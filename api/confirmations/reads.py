@@ -6,13 +6,9 @@ from api.auth.callers import Caller
 from api.service.signed_answers import SignedAnswers
 from engine.domain.time_units import rfc3339
 from engine.journal.idempotency import claim
+from engine.journal.kinds import FIND_CONFIRMED
 from engine.storage.database import Store
-from engine.targeting.find_confirmation import (
-    FIND_CONFIRMED,
-    Confirmation,
-    pending_find,
-    pending_finds,
-)
+from engine.targeting.find_confirmation import Confirmation, pending_find, pending_finds
 from engine.targeting.reports import Recording
 
 

@@ -24,11 +24,11 @@ from engine.domain.time_units import moment
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.reasons import Reason
 from engine.journal.journal import BODIES, JOURNAL
-from engine.queue.queue import DECISIONS, RELEASE, QueuedDecision
+from engine.journal.kinds import RELEASE, SEIZURE
+from engine.queue.queue import DECISIONS, QueuedDecision
 from engine.queue.reviews import NEEDS_SECOND
 from engine.search_orders.priors import PRIOR
 from engine.selection.policy import Channel
-from engine.targeting.find_confirmation import SEIZURE
 
 MOST_LISTED = 18
 """Acts and finds that the page lists, the last of all."""

@@ -18,10 +18,10 @@ from api.web.labels import REVIEW_CODES
 from api.web.visitor import Form, Visitor
 from engine.domain.records import Seizure
 from engine.journal.idempotency import claim, find_holders, inspection_name, seizure_name
-from engine.queue.queue import INSPECTION, RELEASE, QueuedDecision
-from engine.queue.reviews import AGREED, REVIEW, Review, Reviewer
+from engine.journal.kinds import INSPECTION, RELEASE, REVIEW, SEIZURE
+from engine.queue.queue import QueuedDecision
+from engine.queue.reviews import AGREED, Review, Reviewer
 from engine.selection.team_assignment import Handling
-from engine.targeting.find_confirmation import SEIZURE
 from engine.targeting.reports import ExplainedRelease, Recording
 
 

@@ -37,8 +37,8 @@ from engine.domain.time_units import micros
 from engine.errors import MalformedBodyError, RiskError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim, crossing_name
-from engine.queue.queue import DECISION
-from engine.queue.reviews import REVIEW, Review, Reviewer
+from engine.journal.kinds import DECISION, REVIEW
+from engine.queue.reviews import Review, Reviewer
 from engine.selection.policy import Channel
 from engine.targeting.reports import Recording
 from engine.targeting.targeting import Targeting

@@ -21,9 +21,9 @@ from engine.domain.records import Arrival
 from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
 from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.kinds import CROSSING, DECISION
 from engine.ports import Rows
-from engine.queue.mirror_alerts import CROSSING
-from engine.queue.queue import DECISION, DECISIONS, QueuedDecision
+from engine.queue.queue import DECISIONS, QueuedDecision
 from features.catalogue.encoder import encode, key
 from features.catalogue.plan import Plan
 from features.online.entity_history import (

@@ -13,9 +13,10 @@ from engine.domain.time_units import rfc3339
 from engine.journal.batch_worker import read_record
 from engine.journal.idempotency import claim
 from engine.journal.journal import Journal
+from engine.journal.kinds import DRIFT_MEASURED
 from engine.storage.database import Store
 from engine.targeting.reports import Recording
-from models.lifecycle.projection import MEASURED, last_measured, measurement, read_state
+from models.lifecycle.projection import last_measured, measurement, read_state
 
 
 class DriftService(Protocol):
@@ -50,8 +51,8 @@ def measure(
     service: DriftService, caller: Caller, asked: DriftAsked, *, key: str | None = None
 ) -> None:
     """Measure drift and record it, unless the same request did; raises as the measurement does."""
-    name = f"{MEASURED}:{secrets.token_hex(12)}"
-    wanted = claim(MEASURED, asked, post="", name=name, key=caller.own(key))
+    name = f"{DRIFT_MEASURED}:{secrets.token_hex(12)}"
+    wanted = claim(DRIFT_MEASURED, asked, post="", name=name, key=caller.own(key))
     if service.recording.before(wanted) is not None:
         return
     figures = service.measurements.run(days=asked.days)

@@ -22,7 +22,8 @@ from engine.domain.network import Network
 from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, Journal
-from engine.queue.queue import DECISIONS, RELEASE
+from engine.journal.kinds import RELEASE
+from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import INSPECTED, Channel
 from engine.selection.randomization import ShiftPlan

@@ -11,6 +11,7 @@ from api.service.model_watcher import ModelWatch
 from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
 from engine.journal.journal import JOURNAL, Journal
+from engine.journal.kinds import MODEL_SHADOWED
 from engine.journal.power_records import read_records
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -19,7 +20,7 @@ from models.bundle.bundle import read_verify_key
 from models.bundle.documents import BundleDocuments, read_documents, stamp
 from models.lifecycle import transitions
 from models.lifecycle.projection import OnTrial, last_of_trial, on_trial, read_state
-from models.lifecycle.states import KINDS, SHADOWED, ModelState, ModelStates
+from models.lifecycle.states import KINDS, ModelState, ModelStates
 
 
 class ModelService(Protocol):
@@ -70,7 +71,7 @@ class ModelReader:
             now, events = read_state(connection), _events(connection)
             if version not in now.models:
                 raise NoModelError(version)
-            was_shadow = any(one["kind"] == SHADOWED for one in events[version])
+            was_shadow = any(one["kind"] == MODEL_SHADOWED for one in events[version])
             agreement = (
                 measure_agreement(connection, self._service.journal, version=version)
                 if was_shadow

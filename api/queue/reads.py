@@ -19,14 +19,8 @@ from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
 from engine.domain.network import Network
 from engine.domain.time_units import MINUTE, moment
 from engine.journal.journal import BODIES, JOURNAL, Journal
-from engine.queue.queue import (
-    DECISIONS,
-    INSPECTION,
-    RELEASE,
-    QueuedDecision,
-    last_of_crossing,
-    list_waiting,
-)
+from engine.journal.kinds import INSPECTION, RELEASE
+from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
 from engine.selection.policy import INSPECTED, Channel
 from engine.shifts.rosters import ROSTERS

@@ -18,10 +18,9 @@ from engine.domain.network import Network
 from engine.domain.plausibility import MonotonicClock
 from engine.domain.records import Arrival, Identifier, Seizure
 from engine.journal.idempotency import claim, crossing_name, inspection_name, seizure_name
-from engine.queue.queue import INSPECTION, RELEASE
+from engine.journal.kinds import CROSSING, INSPECTION, RELEASE, SEIZURE
 from engine.selection.team_assignment import Handling
-from engine.targeting.find_confirmation import SEIZURE
-from engine.targeting.reports import CROSSING, Recording, ReleaseReason
+from engine.targeting.reports import Recording, ReleaseReason
 
 
 class ReportService(Protocol):

@@ -21,7 +21,8 @@ from api.shifts.schemas import ShiftReport, ShiftRoster
 from engine.domain.records import PostCode, Time
 from engine.domain.time_units import micros
 from engine.journal.idempotency import claim
-from engine.shifts.rosters import ROSTER, Roster
+from engine.journal.kinds import ROSTER
+from engine.shifts.rosters import Roster
 from engine.targeting.reports import Recording
 
 

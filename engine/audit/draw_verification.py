@@ -17,11 +17,11 @@ from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
 from engine.journal.hash_chain import GENESIS
 from engine.journal.journal import BODIES, JOURNAL
-from engine.queue.queue import DECISION, DECISIONS
+from engine.journal.kinds import DECISION, SHIFT_CLOSED, SHIFT_OPENED
+from engine.queue.queue import DECISIONS
 from engine.selection.champion_challenger import TRIAL, draw_leader
 from engine.selection.randomization import ShiftPeriod, commitment, draw, movement_key
 from engine.selection.team_assignment import TEAM, assign_team
-from engine.shifts.shift_state import CLOSED, OPENED
 
 DrawFault = tuple[int, str, str]
 """(seq, rule, message)."""
@@ -56,8 +56,8 @@ class DrawVerifier:
 def _verify_shifts(
     connection: Connection, revealed: dict[str, RevealedShift]
 ) -> Iterator[DrawFault]:
-    opened = {body["shift"]: (seq, body) for seq, body in _bodies(connection, OPENED)}
-    for seq, body in _bodies(connection, CLOSED):
+    opened = {body["shift"]: (seq, body) for seq, body in _bodies(connection, SHIFT_OPENED)}
+    for seq, body in _bodies(connection, SHIFT_CLOSED):
         if body["shift"] not in opened:
             yield seq, "shift", "a seed of a shift that was never opened"
             continue

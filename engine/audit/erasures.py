@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from engine.errors import RecordError
 from engine.journal.entries import Draft
-from engine.journal.journal import ERASURE
+from engine.journal.kinds import ERASURE
 from engine.journal.receipts import Signer, key_id_of
 
 _PURPOSE = b"darvoza erasure 1"

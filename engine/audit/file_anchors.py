@@ -20,18 +20,10 @@ from engine.domain.network import Network, read_network
 from engine.errors import HomeError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
+from engine.journal.kinds import HISTORY_LOADED, NETWORK_DECLARED, QUARANTINE_DECLARED
 from engine.storage.database import Store
 from engine.storage.home import Home
 
-HISTORY = "history"
-"""Kind of the record that anchors a load, with which the counters started again."""
-LOAD_BEGUN = "load_begun"
-"""Kind of the record that names a load before its folder is in place: without the record of the
-load after it, the load was not finished."""
-NETWORK_DECLARED = "network_declared"
-"""Kind of the record that anchors the network file."""
-QUARANTINE_DECLARED = "quarantine_declared"
-"""Kind of the record that anchors the quarantine file of a load from before such files were."""
 QUARANTINE_FILE = "quarantine.csv"
 # Without types, because an edit may have left any.
 _JOURNAL = table("journal", column("seq"), column("kind"))
@@ -132,7 +124,7 @@ def read_quarantines(connection: Connection) -> dict[str, tuple[int, str | None]
     The digest is None where no record states it.
     """
     found: dict[str, tuple[int, str | None]] = {}
-    for seq, body in bodies(connection, HISTORY, QUARANTINE_DECLARED):
+    for seq, body in bodies(connection, HISTORY_LOADED, QUARANTINE_DECLARED):
         load, digest = body.get("load"), body.get("quarantine")
         if isinstance(load, str) and found.get(load, (0, None))[1] is None:
             found[load] = (seq, digest if isinstance(digest, str) else None)

@@ -24,8 +24,8 @@ from engine.audit.verification import JournalFault
 from engine.journal.entries import Draft, Entry
 from engine.journal.hash_chain import leaf_of
 from engine.journal.journal import BODIES
+from engine.journal.kinds import DECISION
 from engine.journal.protocols import Projection
-from engine.queue.queue import DECISION
 from engine.storage.database import METADATA, insert_rows
 
 AT_ONCE = 1_000

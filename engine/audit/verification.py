@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, column, select, table
 from engine.audit.draw_verification import DrawVerifier
 from engine.audit.erasures import find_erasure_fault, find_mismatches, read_erasure
 from engine.journal.hash_chain import GENESIS, SALT_BYTES, chain_of, leaf_of
-from engine.journal.journal import ERASURE
+from engine.journal.kinds import ERASURE
 from engine.journal.receipts import Receipt, is_signed, key_id_of
 from engine.storage.database import Store
 

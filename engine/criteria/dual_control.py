@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 from sqlalchemy import Column, Connection, Index, String, Table, Text, insert, select
 
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
+from engine.journal import kinds as record
 from engine.journal.entries import Draft, Entry
 from engine.journal.power_records import PowerRecord, read_records
 from engine.storage.database import METADATA, Int64
@@ -38,12 +39,22 @@ RECORDS = Table(
     Index("two_key_records_subject_ix", "matter", "subject"),
     Index("two_key_records_matter_ix", "matter", "seq"),
 )
-_KINDS: dict[str, tuple[Matter, Step]] = {
-    f"{matter}_{step}": (matter, step)
-    for matter in ("profile", "watchlist")
-    for step in ("proposed", "noticed", "backtested", "approved", "leaving", "left")
+_KINDS: Mapping[str, tuple[Matter, Step]] = {
+    record.PROFILE_PROPOSED: ("profile", "proposed"),
+    record.PROFILE_NOTICED: ("profile", "noticed"),
+    record.PROFILE_BACKTESTED: ("profile", "backtested"),
+    record.PROFILE_APPROVED: ("profile", "approved"),
+    record.PROFILE_LEAVING: ("profile", "leaving"),
+    record.PROFILE_LEFT: ("profile", "left"),
+    record.WATCHLIST_PROPOSED: ("watchlist", "proposed"),
+    record.WATCHLIST_NOTICED: ("watchlist", "noticed"),
+    record.WATCHLIST_BACKTESTED: ("watchlist", "backtested"),
+    record.WATCHLIST_APPROVED: ("watchlist", "approved"),
+    record.WATCHLIST_LEAVING: ("watchlist", "leaving"),
+    record.WATCHLIST_LEFT: ("watchlist", "left"),
 }
 """Matter and step of each kind of record."""
+_KIND_OF = {about: kind for kind, about in _KINDS.items()}
 KINDS_OF: dict[Matter, tuple[str, ...]] = {
     matter: tuple(kind for kind, (other, _) in _KINDS.items() if other == matter)
     for matter in ("profile", "watchlist")
@@ -340,7 +351,7 @@ def draft_backtest(
 def _draft(
     matter: Matter, step: Step, subject: str, *, by: str, body: dict[str, Any], post: str = ""
 ) -> Draft:
-    return Draft(f"{matter}_{step}", subject, post, {"by": by} | body)
+    return Draft(_KIND_OF[matter, step], subject, post, {"by": by} | body)
 
 
 class DualControlProjection:

@@ -7,6 +7,7 @@ group_commit   One durable commit for many requests
 hash_chain     Bytes that a record of the journal commits to
 idempotency    Repeated requests and their recorded answers
 journal        The append-only journal: records, their order and their chain
+kinds          Kinds of records, each named once for all layers
 power_records  Records that grant or withdraw power, verified against the hash chain
 protocols      Clock and projection, as the journal uses them
 receipts       Signed receipts that prove a later rewriting of the journal

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Column, Connection, String, Table, delete, insert, select
 
 from engine.domain.time_units import HOUR, MINUTE, rfc3339
+from engine.journal.kinds import CLOCK_ACCEPTED
 from engine.storage.database import METADATA, Int64
 
 if TYPE_CHECKING:  # the journal reads its time here
@@ -36,8 +37,6 @@ DRIFT = 1000
 """A thousandth of the time since the anchor is allowed on top."""
 LONGEST_OFF = 12 * HOUR
 """How long a machine may have been off before a person has to say that its clock is right."""
-ACCEPTED = "clock_accepted"
-"""Kind of the record by which a person accepts the wall clock."""
 
 ANCHORS = Table(
     "clock_anchors",
@@ -139,7 +138,7 @@ class ClockProjection:
         A replay, which has no time since boot, leaves the anchors as they are.
         """
         for entry, draft in entries:
-            if entry.kind == ACCEPTED and isinstance(draft.extra, Anchor):
+            if entry.kind == CLOCK_ACCEPTED and isinstance(draft.extra, Anchor):
                 row = {"since_boot": draft.extra.since_boot, "held_at": draft.extra.held_at}
                 connection.execute(delete(ANCHORS))
                 connection.execute(insert(ANCHORS), [row | {"boot_id": boot_id()}])
@@ -151,7 +150,7 @@ def draft_acceptance(reading: Reading, *, by: str, why: str) -> "Draft":
 
     wall = reading.now + reading.ahead
     body = {"held_at": rfc3339(reading.now), "accepted_at": rfc3339(wall), "by": by, "why": why}
-    return Draft(ACCEPTED, "", "", body, extra=Anchor(since_boot(), wall))
+    return Draft(CLOCK_ACCEPTED, "", "", body, extra=Anchor(since_boot(), wall))
 
 
 def since_boot() -> int:

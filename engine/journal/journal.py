@@ -27,6 +27,7 @@ from engine.errors import NotFoundError, StoreUnavailableError
 from engine.journal.clock import AnchoredClock, Reading
 from engine.journal.entries import Draft, Entry, Head
 from engine.journal.hash_chain import GENESIS, canonical, chain_of, leaf_of, new_salt
+from engine.journal.kinds import TICK
 from engine.storage.database import (
     METADATA,
     CommitUnknownError,
@@ -67,11 +68,6 @@ IDENTITY = Table(
     Column("created", Int64, nullable=False),
 )
 """One row, made with the tables: which journal this is."""
-
-TICK = "tick"
-"""Kind of a record that states only the time."""
-ERASURE = "erasure"
-"""Kind of a record whose body names, in ``sequences``, earlier records whose bodies were erased."""
 
 
 # Plain SQL for speed: the head is read with every decision and every batch.

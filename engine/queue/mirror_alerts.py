@@ -32,10 +32,10 @@ from engine.domain.network import Network
 from engine.domain.time_units import DAY
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import BODIES
-from engine.queue.queue import DECISION, DECISIONS
+from engine.journal.kinds import CROSSING, DECISION
+from engine.queue.queue import DECISIONS
 from engine.storage.database import METADATA, Int64, insert_rows
 
-CROSSING = "crossing"
 TRANSIT = 3 * DAY
 """How long after a decision the paired post's record of the same vehicle is taken for its other
 half."""

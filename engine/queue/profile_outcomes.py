@@ -24,10 +24,9 @@ from sqlalchemy import (
     update,
 )
 
-from engine.criteria.profiles.matcher import COUNTED
 from engine.domain.records import Inspection
 from engine.journal.entries import Draft, Entry
-from engine.queue.queue import DECISION, INSPECTION
+from engine.journal.kinds import DECISION, INSPECTION, PROFILE_COUNTED
 from engine.storage.database import METADATA, Int64
 
 MATCHES = Table(
@@ -83,9 +82,15 @@ class HitProjection:
                 row for e, d in entries if e.kind == DECISION for row in _matched_rows(e, d)
             ],
             INSPECTION: [_act(d) for e, d in entries if e.kind == INSPECTION],
-            COUNTED: [row for e, d in entries if e.kind == COUNTED for row in _counted_rows(e, d)],
+            PROFILE_COUNTED: [
+                row for e, d in entries if e.kind == PROFILE_COUNTED for row in _counted_rows(e, d)
+            ],
         }
-        for kind, write in ((DECISION, insert(MATCHES)), (INSPECTION, _ACT), (COUNTED, _COUNTS)):
+        for kind, write in (
+            (DECISION, insert(MATCHES)),
+            (INSPECTION, _ACT),
+            (PROFILE_COUNTED, _COUNTS),
+        ):
             if rows[kind]:
                 connection.execute(write, rows[kind])
 

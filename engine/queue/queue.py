@@ -36,6 +36,7 @@ from engine.domain.time_units import DAY, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JOURNAL
+from engine.journal.kinds import DECISION, INSPECTION, QUEUE_EXPIRED, RELEASE
 from engine.journal.power_records import read_record
 from engine.queue.referrals import answered_by
 from engine.selection.policy import INSPECTED, Channel
@@ -90,10 +91,6 @@ Index(  # the last scored picks of a class, whose places others draw
 
 _WAITS = text("decisions.waiting")
 """As the index says it: SQLite takes a partial index only for the very words of its condition."""
-
-DECISION, INSPECTION, RELEASE = "decision", "inspection", "release"
-EXPIRED = "queue_expired"
-"""Kinds of the records that move the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +235,7 @@ def draft_expiries(connection: Connection, *, as_of: int, most: int) -> list[Dra
     )
     drafts = (
         Draft(
-            EXPIRED,
+            QUEUE_EXPIRED,
             decision_id,
             post,
             {"crossing_id": crossing_id, "decision": seq, "decided_at": rfc3339(known_at)},
@@ -317,7 +314,9 @@ class QueueProjection:
 
 def _end(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
     """Let those leave of whom a record says that their day has passed."""
-    over = [{"which": draft.body["decision"]} for entry, draft in entries if entry.kind == EXPIRED]
+    over = [
+        {"which": draft.body["decision"]} for entry, draft in entries if entry.kind == QUEUE_EXPIRED
+    ]
     if over:
         connection.execute(_OVER, over)
 

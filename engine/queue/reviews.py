@@ -19,13 +19,12 @@ from engine.domain.records import Identifier, Record, Text
 from engine.errors import NotAllowedError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
+from engine.journal.kinds import REVIEW
 from engine.queue.queue import QueuedDecision, redirect, waits
 from engine.search_orders.search_order import SearchCounts, SearchStep
 from engine.selection.policy import INSPECTED, Channel
 from engine.storage.database import METADATA, Int64
 
-REVIEW = "review"
-"""Kind of the record."""
 ChannelCode = Literal["green", "blue", "yellow", "red"]
 AGREED = "agreed"
 """Reason code of who agrees with the engine's reasons; no reason to send a vehicle elsewhere."""

@@ -16,11 +16,9 @@ from sqlalchemy import Column, Connection, Float, String, Table, delete, insert
 from engine.decision.inspection_minutes import lesson_of, teach
 from engine.domain.records import Identifier, Method, Record
 from engine.journal.entries import Draft, Entry
-from engine.queue.queue import INSPECTION
+from engine.journal.kinds import INSPECTION, ROSTER
 from engine.storage.database import METADATA, Int64, fetch_rows
 
-ROSTER = "roster"
-"""Kind of the record that puts one."""
 MOST_MINUTES = 100_000.0
 MOST_TEAMS = 100
 

@@ -15,8 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from engine.domain.time_units import DAY
-from engine.journal.journal import TICK
-from engine.queue.queue import DECISION, EXPIRED
+from engine.journal.kinds import DECISION, QUEUE_EXPIRED, TICK
 from engine.storage.database import fetch_rows
 
 MOST = 10_000
@@ -68,7 +67,7 @@ class _Decided(NamedTuple):
     @property
     def moves_nothing(self) -> bool:
         """Tell whether decisions that were added up before stand as they stood."""
-        return self.kind in (TICK, EXPIRED) or (self.kind == DECISION and self.amends is None)
+        return self.kind in (TICK, QUEUE_EXPIRED) or (self.kind == DECISION and self.amends is None)
 
 
 @dataclass(slots=True)

@@ -37,6 +37,7 @@ from engine.domain.time_units import DAY, HOUR, micros, rfc3339
 from engine.errors import StoreUnavailableError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JOURNAL, Journal
+from engine.journal.kinds import PERCENTILES, SHIFT_CLOSED, SHIFT_OPENED
 from engine.journal.power_records import PowerRecord, read_records
 from engine.ports import Scorer
 from engine.queue.queue import recent_risks
@@ -48,7 +49,6 @@ GRACE = 12 * HOUR
 """How long after a shift's end its acts may still be filed."""
 WINDOW = 28 * DAY
 """How far back a percentile looks."""
-OPENED, CLOSED, PERCENTILES = "shift_opened", "shift_closed", "percentiles"
 
 SHIFTS = Table(
     "shifts",
@@ -163,7 +163,7 @@ class Shifts:
             "head_chain": head.chain.hex(),
         }
         try:
-            self._submit(Draft(OPENED, shift.shift_id, shift.post, body, extra=seed)).result()
+            self._submit(Draft(SHIFT_OPENED, shift.shift_id, shift.post, body, extra=seed)).result()
         except IntegrityError:  # another process was first: draw from its seed
             first = self._seed(shift)
             if first is None:
@@ -188,7 +188,7 @@ class Shifts:
             if (seed := self._checked(opening, stored)) is None:
                 continue
             body = {"shift": opening.subject, "seed": seed.hex()}
-            self._submit(Draft(CLOSED, opening.subject, shift.post, body)).result()
+            self._submit(Draft(SHIFT_CLOSED, opening.subject, shift.post, body)).result()
             self._seeds.pop(opening.subject, None)
 
     def _table(self, shift: ShiftPeriod, version: str) -> tuple[int, tuple[float, ...]] | None:
@@ -222,7 +222,7 @@ class Shifts:
 
 def _read_opening(connection: Connection, shift_id: str) -> PowerRecord | None:
     """Return the record that opened a shift; the first, as no other was ever accepted."""
-    found = read_records(connection, (OPENED,), subject=shift_id)
+    found = read_records(connection, (SHIFT_OPENED,), subject=shift_id)
     return found[0] if found else None
 
 
@@ -252,10 +252,10 @@ class ShiftProjection:
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write what these records say about shifts."""
         for entry, draft in entries:
-            if entry.kind == OPENED:
+            if entry.kind == SHIFT_OPENED:
                 _drop_foreign(connection, SHIFTS, entry)
                 connection.execute(insert(SHIFTS), [_shift(entry, draft)])
-            elif entry.kind == CLOSED:
+            elif entry.kind == SHIFT_CLOSED:
                 closed = update(SHIFTS).where(SHIFTS.c.shift_id == entry.subject)
                 connection.execute(closed.values(closed_seq=entry.seq))
             elif entry.kind == PERCENTILES:

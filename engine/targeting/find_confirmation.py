@@ -15,11 +15,10 @@ from sqlalchemy import Column, Connection, String, Table, bindparam, insert, sel
 from engine.domain.records import Record
 from engine.errors import NotFoundError, SecondPersonError
 from engine.journal.entries import Draft, Entry
+from engine.journal.kinds import FIND_CONFIRMED, SEIZURE
 from engine.journal.power_records import read_record
 from engine.storage.database import METADATA, Int64
 
-SEIZURE, FIND_CONFIRMED = "seizure", "find_confirmed"
-"""Kinds of the records that say what was found."""
 PENDING_CROSSING, PENDING_POST = "pending_crossing_id", "pending_post"
 """Names in a seizure's record of the crossing it will belong to, and of that one's post."""
 

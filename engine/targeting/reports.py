@@ -39,32 +39,31 @@ from engine.journal.idempotency import (
     inspection_name,
 )
 from engine.journal.journal import Journal
-from engine.ports import Features
-from engine.queue.queue import (
+from engine.journal.kinds import (
+    CROSSING,
     DECISION,
+    FIND_CONFIRMED,
     INSPECTION,
     RELEASE,
-    QueuedDecision,
-    last_of_crossing,
-    merits_of_scored,
+    ROSTER,
+    SEIZURE,
 )
+from engine.ports import Features
+from engine.queue.queue import QueuedDecision, last_of_crossing, merits_of_scored
 from engine.queue.referrals import ANSWERS, strictest_answered
 from engine.queue.reviews import PLACE, Review, Reviewer, order_step, review_draft, second_step
 from engine.search_orders.search_order import search_order
 from engine.selection.policy import INSPECTED, Channel
 from engine.selection.team_assignment import Handling
-from engine.shifts.rosters import ROSTER, Roster
+from engine.shifts.rosters import Roster
 from engine.storage.database import Store
 from engine.targeting.find_confirmation import (
-    FIND_CONFIRMED,
     PENDING_CROSSING,
     PENDING_POST,
-    SEIZURE,
     PendingFind,
     confirmation_body,
 )
 
-CROSSING = "crossing"
 SaidBasis = Literal["officer", "counterpart"]
 
 

@@ -22,8 +22,9 @@ from engine.journal.batch_worker import BatchWorker, PendingRequest, StoredRecor
 from engine.journal.entries import Draft
 from engine.journal.idempotency import MESSAGE_IDENTIFIER_TAKEN, IdempotencyClaim
 from engine.journal.journal import Journal
+from engine.journal.kinds import DECISION
 from engine.ports import Features
-from engine.queue.queue import DECISION, QueuedDecision, ranks
+from engine.queue.queue import QueuedDecision, ranks
 from engine.shifts.running_totals import Tally
 from engine.storage.database import Store
 from engine.targeting.amendments import DecisionRequest, attach_amendments

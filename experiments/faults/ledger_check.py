@@ -11,8 +11,9 @@ from sqlalchemy import select
 
 from engine.audit.verification import verify
 from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.kinds import DECISION
 from engine.journal.receipts import Receipt
-from engine.queue.queue import DECISION, DECISIONS
+from engine.queue.queue import DECISIONS
 from engine.storage.database import Store
 from experiments.faults.senders import Book
 

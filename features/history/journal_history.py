@@ -15,11 +15,12 @@ from sqlalchemy import Connection, select
 from engine.domain.records import Arrival, Inspection, Seizure
 from engine.domain.time_units import micros
 from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.kinds import CROSSING, DECISION, FIND_CONFIRMED, INSPECTION, SEIZURE
 from engine.storage.home import Home
-from engine.targeting.find_confirmation import FIND_CONFIRMED, PENDING_CROSSING, SEIZURE
+from engine.targeting.find_confirmation import PENDING_CROSSING
 from features.history.tables import ORDER, SCHEMAS, Tables, read_history
 
-KINDS = ("decision", "crossing", "inspection", SEIZURE, FIND_CONFIRMED)
+KINDS = (DECISION, CROSSING, INSPECTION, SEIZURE, FIND_CONFIRMED)
 """Kinds of journal records about a conveyance."""
 _AS_OF = pa.field("as_of", pa.int64(), nullable=False)
 Row = dict[str, Any]
@@ -80,13 +81,13 @@ def _read_recorded(connection: Connection, upto: int | None = None) -> dict[str,
     rows: dict[str, list[Row]] = {name: [] for name in SCHEMAS}
     seen: set[str] = set()
     for seq, known_at, kind, body in records(connection, upto=upto):
-        if kind in ("decision", "crossing"):
+        if kind in (DECISION, CROSSING):
             arrival = Arrival.model_validate(body["arrival"], strict=False)
             if arrival.crossing.crossing_id not in seen:
                 seen.add(arrival.crossing.crossing_id)
-                as_of = body["inputs"]["as_of"] if kind == "decision" else known_at
+                as_of = body["inputs"]["as_of"] if kind == DECISION else known_at
                 _add_arrival(rows, arrival, known_at, as_of=as_of, name=f"journal:{seq}")
-        elif kind == "inspection":
+        elif kind == INSPECTION:
             act = Inspection.model_validate(body["inspection"], strict=False)
             rows["inspections"].append(_row(act) | {"known_at": known_at})
         elif PENDING_CROSSING not in body:  # an unconfirmed find becomes known when it is confirmed

@@ -16,11 +16,12 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection, Table, delete, insert
 
-from engine.audit.file_anchors import HISTORY, bodies, parse_network, read_declared_networks
+from engine.audit.file_anchors import bodies, parse_network, read_declared_networks
 from engine.decision.inspection_minutes import ACT_MINUTES, lesson_of, taught_anew, teach
 from engine.domain.network import Network
 from engine.errors import RiskError
 from engine.journal.entries import Draft, Entry
+from engine.journal.kinds import HISTORY_LOADED, INSPECTION
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log, records
@@ -50,7 +51,7 @@ class Recount:
         self.notes: list[str] = []
         self.is_readable = True
         """False where a load is not as it was recorded: its tables say nothing then."""
-        opened = list(bodies(self.live, HISTORY))
+        opened = list(bodies(self.live, HISTORY_LOADED))
         self._last: tuple[int, Mapping[str, Any]] = opened[-1] if opened else (0, {})
         self._loads = {body["load"] for _, body in opened if isinstance(body.get("load"), str)}
         self._declared = read_declared_networks(self.live)
@@ -58,7 +59,7 @@ class Recount:
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Replace what the last load replaced; earlier ones leave nothing behind."""
         for entry, draft in entries:
-            if entry.kind == HISTORY and entry.seq == self._last[0]:
+            if entry.kind == HISTORY_LOADED and entry.seq == self._last[0]:
                 row = {name: draft.body[name] for name in ("epoch", "definitions")}
                 connection.execute(delete(EPOCH))
                 connection.execute(insert(EPOCH), [{"one": 1} | row])
@@ -94,7 +95,7 @@ class Recount:
         taught_anew(connection, act_minutes(tables))
         loaded_reports.keep(connection, report_names(tables))
         for _, _, kind, body in records(self.live, after=upto, upto=before):
-            if kind == "inspection":
+            if kind == INSPECTION:
                 teach(connection, lesson_of(body))
 
     def _tables(self, upto: int | None) -> Tables:

@@ -11,15 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert
 
-from engine.audit.file_anchors import HISTORY
 from engine.decision.inspection_minutes import Taught, lesson_of, taught_anew, teach
 from engine.domain.records import Arrival, Inspection, Seizure
 from engine.journal.entries import Draft, Entry
 from engine.journal.idempotency import inspection_name, seizure_name
 from engine.journal.journal import Journal
+from engine.journal.kinds import FIND_CONFIRMED, HISTORY_LOADED, INSPECTION, SEIZURE
 from engine.storage.database import Store
 from engine.storage.home import Home
-from engine.targeting.find_confirmation import FIND_CONFIRMED, SEIZURE
 from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log, records
 from features.history.labels import SearchRow, act_minutes, read_searches
@@ -81,7 +80,7 @@ def open_epoch(
         names=report_names(tables),
     )
     body = {"epoch": tables.digest, "definitions": plan.digest, "upto": upto, **about}
-    return Journal(store, [start]).append([Draft(HISTORY, tables.digest, "", body)])[0]
+    return Journal(store, [start]).append([Draft(HISTORY_LOADED, tables.digest, "", body)])[0]
 
 
 def report_names(tables: Tables) -> list[str]:
@@ -117,7 +116,7 @@ class _EpochStart:
         late = list(records(connection, after=self._upto))
         CounterProjection(self._plan).apply(connection, [self._as_draft(record) for record in late])
         for _, _, kind, body in late:
-            if kind == "inspection":
+            if kind == INSPECTION:
                 teach(connection, lesson_of(body))
         connection.execute(delete(EPOCH))
         row = {"one": 1, "epoch": self._epoch, "definitions": self._plan.digest}
@@ -129,7 +128,7 @@ class _EpochStart:
         return entry, Draft(kind, "", "", {}, extra=self._event(kind, body))
 
     def _event(self, kind: str, body: dict[str, Any]) -> object:
-        if kind == "inspection":
+        if kind == INSPECTION:
             return self._features.act(Inspection.model_validate(body["inspection"], strict=False))
         if kind in (SEIZURE, FIND_CONFIRMED):
             seizure = Seizure.model_validate(body["seizure"], strict=False)

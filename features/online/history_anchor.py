@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from engine.audit.file_anchors import (
-    HISTORY,
-    LOAD_BEGUN,
     QUARANTINE_FILE,
     bodies,
     file_digest,
@@ -23,6 +21,7 @@ from engine.audit.file_anchors import (
     read_quarantines,
 )
 from engine.audit.verification import JournalFault
+from engine.journal.kinds import HISTORY_LOADED, LOAD_BEGUN
 from engine.storage.home import Home
 from features.history.tables import loads
 from features.intake.atomic_writer import is_intact
@@ -33,7 +32,7 @@ RULE = "history"
 def read_anchors(connection: Connection) -> dict[str, int]:
     """Return the digest of each load in the journal, with the number of the record it first has."""
     found: dict[str, int] = {}
-    for seq, body in bodies(connection, HISTORY):
+    for seq, body in bodies(connection, HISTORY_LOADED):
         if isinstance(body.get("load"), str):
             found.setdefault(body["load"], seq)
     return found

@@ -14,17 +14,17 @@ from engine.audit.file_anchors import bodies, find_links
 from engine.audit.verification import JournalFault
 from engine.errors import NoModelError, TamperedBundleError
 from engine.journal.journal import JOURNAL
+from engine.journal.kinds import MODEL_REGISTERED
 from engine.storage.home import Home
 from models.bundle.bundle import KEY_FILE, MANIFEST, file_digest, read_verified, signing_key
-from models.lifecycle.states import REGISTERED
 
 
 def registered_bundles(connection: Connection) -> dict[str, tuple[int, str]]:
     """Return each registered version with the number of its record and its manifest's digest."""
     found: dict[str, tuple[int, str]] = {}
-    query = select(JOURNAL.c.seq, JOURNAL.c.subject).where(JOURNAL.c.kind == REGISTERED)
+    query = select(JOURNAL.c.seq, JOURNAL.c.subject).where(JOURNAL.c.kind == MODEL_REGISTERED)
     versions = {row.seq: row.subject for row in connection.execute(query)}
-    for seq, body in bodies(connection, REGISTERED):
+    for seq, body in bodies(connection, MODEL_REGISTERED):
         if body.get("manifest"):
             found.setdefault(versions[seq], (seq, str(body["manifest"])))
     return found

@@ -11,15 +11,12 @@ from typing import Any
 from sqlalchemy import Column, Connection, String, Table, insert
 
 from engine.journal.entries import Draft, Entry
+from engine.journal.kinds import DRIFT_MEASURED, MODEL_RETIRED, TRIAL_MEASURED
 from engine.journal.power_records import PowerRecord, find_last_sequence, read_records
 from engine.storage.database import METADATA, Int64
-from models.lifecycle.states import KINDS, RETIRED, ModelEvent, ModelStates, state
+from models.lifecycle.states import KINDS, ModelEvent, ModelStates, state
 
-MEASURED = "drift_measured"
-"""Kind of the record of one measurement of drift; its subject is the version it is about."""
-TRIAL_MEASURED = "trial_measured"
-"""Kind of the record of what both sides of a trial found; its subject is the challenger."""
-KEPT = (*KINDS, MEASURED, TRIAL_MEASURED)
+KEPT = (*KINDS, DRIFT_MEASURED, TRIAL_MEASURED)
 """What is kept here: a measurement moves no model, and is found again by its number."""
 EVEN = 0.5
 """Share of a challenger that nothing was found about yet."""
@@ -82,7 +79,7 @@ def _events(connection: Connection) -> list[ModelEvent]:
 
 def _counts(record: PowerRecord) -> bool:
     """Tell whether a record moves a model: one that is not proven only takes a model away."""
-    return record.body is not None or record.kind == RETIRED
+    return record.body is not None or record.kind == MODEL_RETIRED
 
 
 def _event(record: PowerRecord) -> ModelEvent:
@@ -101,12 +98,12 @@ def _event(record: PowerRecord) -> ModelEvent:
 
 def measurement(version: str, *, by: str, figures: Mapping[str, Any]) -> Draft:
     """Return the record of one measurement of drift."""
-    return Draft(MEASURED, version, "", {"by": by, "figures": dict(figures)})
+    return Draft(DRIFT_MEASURED, version, "", {"by": by, "figures": dict(figures)})
 
 
 def last_measured(connection: Connection) -> int | None:
     """Return the journal's number of the last measurement of drift, None where there is none."""
-    return find_last_sequence(connection, MEASURED)
+    return find_last_sequence(connection, DRIFT_MEASURED)
 
 
 def in_force(connection: Connection) -> str | None:

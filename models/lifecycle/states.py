@@ -13,13 +13,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-REGISTERED = "model_registered"
-SHADOWED = "model_shadowed"
-APPROVED = "model_approved"
-IN_FORCE = "model_in_force"
-RETIRED = "model_retired"
-CHALLENGED = "model_challenged"
-KINDS = (REGISTERED, SHADOWED, APPROVED, IN_FORCE, RETIRED, CHALLENGED)
+from engine.journal.kinds import (
+    MODEL_APPROVED,
+    MODEL_CHALLENGED,
+    MODEL_IN_FORCE,
+    MODEL_REGISTERED,
+    MODEL_RETIRED,
+    MODEL_SHADOWED,
+)
+
+KINDS = (
+    MODEL_REGISTERED,
+    MODEL_SHADOWED,
+    MODEL_APPROVED,
+    MODEL_IN_FORCE,
+    MODEL_RETIRED,
+    MODEL_CHALLENGED,
+)
 APPROVALS = 2
 
 Role = Literal["candidate", "shadow", "challenger", "in_force", "retired"]
@@ -106,21 +116,21 @@ def state(events: Iterable[ModelEvent]) -> ModelStates:
 
 def _after(now: ModelStates, event: ModelEvent) -> ModelStates:
     model = now.models.get(event.version)
-    if event.kind == REGISTERED:
+    if event.kind == MODEL_REGISTERED:
         return now if model else _with(now, _register_model(event))
     if model is None:
         return now
-    if event.kind == SHADOWED and model.role == "candidate":
+    if event.kind == MODEL_SHADOWED and model.role == "candidate":
         return _with(now, replace(model, role="shadow"))
-    if event.kind == RETIRED:
+    if event.kind == MODEL_RETIRED:
         return _retire_model(now, model)
-    if event.kind == CHALLENGED and stands_alone(now) and model.role != "in_force":
+    if event.kind == MODEL_CHALLENGED and stands_alone(now) and model.role != "in_force":
         return _count_challenge(now, model, event)
     if (
-        event.kind == IN_FORCE and model.version in now.history
+        event.kind == MODEL_IN_FORCE and model.version in now.history
     ):  # a roll back; others need approvals
         return _into_force(now, model)
-    if event.kind == APPROVED and model.role != "in_force":
+    if event.kind == MODEL_APPROVED and model.role != "in_force":
         return _count_approval(now, model, event)
     return now
 

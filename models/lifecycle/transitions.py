@@ -9,17 +9,15 @@ from typing import Any
 
 from engine.errors import NoModelError, PromotionRefusedError
 from engine.journal.entries import Draft
-from models.lifecycle.states import (
-    APPROVALS,
-    APPROVED,
-    CHALLENGED,
-    IN_FORCE,
-    REGISTERED,
-    RETIRED,
-    SHADOWED,
-    ModelState,
-    ModelStates,
+from engine.journal.kinds import (
+    MODEL_APPROVED,
+    MODEL_CHALLENGED,
+    MODEL_IN_FORCE,
+    MODEL_REGISTERED,
+    MODEL_RETIRED,
+    MODEL_SHADOWED,
 )
+from models.lifecycle.states import APPROVALS, ModelState, ModelStates
 
 OTHER_FEATURES = "it was fitted on other features than those read here"
 
@@ -31,14 +29,14 @@ def register(
     if version in now.models:
         return ()
     body = {"by": by, "manifest": manifest, "evaluation": evaluation, "card": card}
-    return (Draft(REGISTERED, version, "", body),)
+    return (Draft(MODEL_REGISTERED, version, "", body),)
 
 
 def shadow(now: ModelStates, version: str, *, by: str) -> tuple[Draft, ...]:
     """Return the record that lets a candidate score beside the model in force, unseen."""
     if _find_model(now, version).role != "candidate":
         raise PromotionRefusedError(version, "only a candidate can become a shadow")
-    return (Draft(SHADOWED, version, "", {"by": by}),)
+    return (Draft(MODEL_SHADOWED, version, "", {"by": by}),)
 
 
 def approve(
@@ -93,7 +91,7 @@ def approve(
     if by in given:
         raise PromotionRefusedError(version, "the same person approved it already")
     body = {"by": by, "manifest": manifest} | ({"dismissed": dismissed} if dismissed else {})
-    records = (Draft(APPROVED, version, "", body),)
+    records = (Draft(MODEL_APPROVED, version, "", body),)
     if len(given) + 1 < APPROVALS:
         return records
     return (*records, *_change(now, version, by=by, why="approved by two"))
@@ -129,14 +127,14 @@ def challenge(
         raise PromotionRefusedError(version, "the same person approved its trial already")
     dismissed = [person for person in model.challenges if person in inactive]
     body = {"by": by, "manifest": manifest} | ({"dismissed": dismissed} if dismissed else {})
-    return (Draft(CHALLENGED, version, "", body),)
+    return (Draft(MODEL_CHALLENGED, version, "", body),)
 
 
 def end_trial(now: ModelStates, *, by: str, why: str) -> tuple[Draft, ...]:
     """Return the record after which the model in force decides alone; one person is enough."""
     if now.challenger is None:
         raise PromotionRefusedError(now.in_force or "", "no model is on trial")
-    return (Draft(RETIRED, now.challenger.version, "", {"by": by, "why": why}),)
+    return (Draft(MODEL_RETIRED, now.challenger.version, "", {"by": by, "why": why}),)
 
 
 def against(
@@ -206,14 +204,14 @@ def withdraw(now: ModelStates, *, by: str, why: str) -> tuple[Draft, ...]:
     """Return the record after which no model decides: rules and random checks alone."""
     if now.in_force is None:
         return ()
-    return (Draft(RETIRED, now.in_force, "", {"by": by, "why": why}),)
+    return (Draft(MODEL_RETIRED, now.in_force, "", {"by": by, "why": why}),)
 
 
 def _change(now: ModelStates, version: str, *, by: str, why: str) -> tuple[Draft, ...]:
-    entering = Draft(IN_FORCE, version, "", {"by": by, "why": why})
+    entering = Draft(MODEL_IN_FORCE, version, "", {"by": by, "why": why})
     if now.in_force is None:
         return (entering,)
-    leaving = Draft(RETIRED, now.in_force, "", {"by": by, "why": f"replaced by {version}"})
+    leaving = Draft(MODEL_RETIRED, now.in_force, "", {"by": by, "why": f"replaced by {version}"})
     return (leaving, entering)
 
 

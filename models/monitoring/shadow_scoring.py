@@ -21,17 +21,14 @@ from engine.domain.time_units import DAY, micros, rfc3339
 from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft
 from engine.journal.journal import BODIES, JOURNAL, Journal
+from engine.journal.kinds import DECISION, MODEL_SHADOWED, SHADOW_SCORES
 from engine.ports import Features, Scorer
-from engine.queue.queue import DECISION
 from engine.selection.champion_challenger import CHALLENGER
 from engine.selection.percentiles import LEVELS
 from engine.selection.policy import risk
 from models.array_types import Floats, Mask
 from models.explanation.usual_values import FEWEST_ROWS
-from models.lifecycle.states import SHADOWED
 
-SHADOW_SCORES = "shadow_scores"
-"""Kind of the record of one day's shadow scores at a post; its subject is the version."""
 TOGETHER = 256
 """Decisions whose features are read at once."""
 CAPACITY = 0.05
@@ -149,7 +146,7 @@ def day_records(connection: Connection, version: str) -> Iterator[tuple[Day, dic
 def _list_decisions(connection: Connection, version: str, *, now: int) -> dict[Day, list[int]]:
     """Return the journal's numbers of the decisions since the model went into the shadow."""
     since = connection.scalar(
-        select(func.min(_J.known_at)).where(_J.kind == SHADOWED, _J.subject == version)
+        select(func.min(_J.known_at)).where(_J.kind == MODEL_SHADOWED, _J.subject == version)
     )
     found: dict[Day, list[int]] = {}
     if since is None:

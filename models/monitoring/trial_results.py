@@ -20,10 +20,10 @@ from engine.domain.records import Inspection
 from engine.domain.time_units import WEEK, rfc3339
 from engine.journal.entries import Draft
 from engine.journal.journal import BODIES, JOURNAL
-from engine.queue.queue import DECISIONS, INSPECTION
+from engine.journal.kinds import FIND_CONFIRMED, INSPECTION, SEIZURE, TRIAL_MEASURED
+from engine.queue.queue import DECISIONS
 from engine.selection.champion_challenger import CHALLENGER, CHAMPION, Side
-from engine.targeting.find_confirmation import FIND_CONFIRMED, SEIZURE
-from models.lifecycle.projection import TRIAL_MEASURED, OnTrial
+from models.lifecycle.projection import OnTrial
 from models.statistics.thompson_race import ArmCounts, after
 
 _J, _D = JOURNAL.c, DECISIONS.c

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from api.web.i18n import LANGUAGES
 from engine.journal.journal import JOURNAL
-from engine.targeting.find_confirmation import SEIZURE
+from engine.journal.kinds import SEIZURE
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.page_layouts import looked_at
 from tests.browser.users_and_vehicles import Site, signed_in

@@ -10,8 +10,8 @@ from engine.criteria.dual_control import draft_backtest
 from engine.domain.time_units import SystemClock
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
+from engine.journal.kinds import MODEL_APPROVED, MODEL_REGISTERED, MODEL_SHADOWED
 from models.lifecycle.projection import PromotionProjection
-from models.lifecycle.states import APPROVED, REGISTERED, SHADOWED
 from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk
 from tests.service.running_service import OTHER, POST, World, arrival
@@ -129,6 +129,6 @@ def _people_come_and_go(world: World) -> None:
 
 def _models_are_registered(world: World) -> None:
     journal = Journal(world.runtime.store, [PromotionProjection()])
-    records = [Draft(REGISTERED, "m9", "", {"by": "ada", "evaluation": "bb"})]
-    records += [Draft(kind, "m9", "", {"by": "ben"}) for kind in (SHADOWED, APPROVED)]
+    records = [Draft(MODEL_REGISTERED, "m9", "", {"by": "ada", "evaluation": "bb"})]
+    records += [Draft(kind, "m9", "", {"by": "ben"}) for kind in (MODEL_SHADOWED, MODEL_APPROVED)]
     journal.append(records)

@@ -22,6 +22,7 @@ from engine.domain.records import Arrival
 from engine.domain.time_units import MINUTE, rfc3339
 from engine.errors import ProfileRefusedError
 from engine.journal.entries import Draft, Entry
+from engine.journal.kinds import PROFILE_COUNTED, PROFILE_FAILED
 from engine.journal.power_records import has_new_records, read_records
 from engine.ports import Evidence, FeatureRows
 
@@ -29,7 +30,6 @@ MOST_FIGURES = 4
 """Figures of a profile that its reason gives."""
 FLUSH = MINUTE
 """How often the counts of shadows are recorded, while there are any."""
-COUNTED, FAILED = "profile_counted", "profile_failed"
 
 
 def name_figure(full: str, value: Any, _: Evidence | None) -> str:
@@ -99,7 +99,7 @@ class ProfileMatcher:
         if not self._seen:
             return
         counts = {c: {"arrivals": n, "matches": self._shadows[c]} for c, n in self._seen.items()}
-        self._submit(Draft(COUNTED, "", "", {"counts": counts, "until": rfc3339(as_of)}))
+        self._submit(Draft(PROFILE_COUNTED, "", "", {"counts": counts, "until": rfc3339(as_of)}))
         self._seen.clear()
         self._shadows.clear()
         self._flushed = as_of
@@ -176,4 +176,4 @@ class ProfileMatcher:
         known = (profile.code, profile.standing.sequence)
         if known not in self._reported:
             self._reported.add(known)
-            self._submit(Draft(FAILED, profile.code, "", {"error": error}))
+            self._submit(Draft(PROFILE_FAILED, profile.code, "", {"error": error}))

@@ -6,8 +6,9 @@ from sqlalchemy import select
 
 from api.auth.permissions import Role
 from engine.journal.entries import Draft
+from engine.journal.kinds import SHIFT_CLOSED
 from engine.selection.randomization import RANDOM
-from engine.shifts.shift_state import CLOSED, SHIFTS
+from engine.shifts.shift_state import SHIFTS
 from tests.service.page_session import at_desk
 from tests.service.running_service import POST, World, arrival
 
@@ -20,7 +21,7 @@ def reveal(world: World, seed: bytes | None = None) -> str:
         row = connection.execute(select(SHIFTS).where(SHIFTS.c.post == POST)).first()
     assert row is not None
     body = {"shift": row.shift_id, "seed": (seed or bytes(row.seed)).hex()}
-    world.runtime.writer.submit(Draft(CLOSED, row.shift_id, POST, body)).result()
+    world.runtime.writer.submit(Draft(SHIFT_CLOSED, row.shift_id, POST, body)).result()
     return bytes(row.seed).hex()
 
 

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import select, text, update
 
 from api.audit import reads as audit_reads
-from api.audit.reads import SENSITIVE_READ, VERIFIED
 from api.auth.permissions import Role
 from api.web.labels import KINDS
 from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import POST, World
@@ -80,7 +80,7 @@ def test_a_check_is_recorded_and_finds_what_was_planted(
     assert auditor.send("/journal", "/journal/verifications", {}).status_code == 303
     shown = CHECKED.search(auditor.get("/journal").text)
     assert shown and "no fault" in shown[0] and "checker" in shown[0]
-    assert VERIFIED in kinds(world)
+    assert JOURNAL_VERIFIED in kinds(world)
     red = find(world, "red", START + 3000)
     seq = red["receipt"]["sequence"]
     with world.runtime.store.write() as connection:

@@ -11,13 +11,13 @@ from api.auth.accounts import Accounts
 from api.auth.credential_commitment import commitment_of
 from api.auth.credentials import digest, new_key, open_pepper
 from api.auth.permissions import BOUND, OWNED, Role
-from api.auth.tables import KEY_CREATED
 from api.cli.main import app
 from api.models.lifecycle import _inactive
 from engine.criteria.dual_control import read_tabled_states
 from engine.errors import NotAllowedError, NotFoundError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
+from engine.journal.kinds import KEY_CREATED
 from engine.storage.home import Home
 from models.lifecycle import transitions
 from models.lifecycle.projection import PromotionProjection, read_state

@@ -12,7 +12,7 @@ from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
-from engine.targeting.find_confirmation import FIND_CONFIRMED
+from engine.journal.kinds import FIND_CONFIRMED
 from features.history.journal_history import read_event_log
 from features.history.labels import labels
 from tests.service.auth.test_owners import old_key

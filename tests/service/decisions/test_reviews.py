@@ -16,8 +16,9 @@ from engine.decision.record_codec import decode_decision
 from engine.domain.records import Arrival
 from engine.errors import ConflictError, NotAllowedError
 from engine.journal.idempotency import claim
+from engine.journal.kinds import REVIEW
 from engine.queue.queue import read_decision
-from engine.queue.reviews import REVIEW, Review, Reviewer, review_draft, reviews_of
+from engine.queue.reviews import Review, Reviewer, review_draft, reviews_of
 from engine.search_orders.search_order import SEARCHED_FIRST, SearchCounts, search_order
 from engine.selection.policy import Channel
 from engine.targeting import reports

@@ -14,13 +14,14 @@ from api.cli.models import drift
 from engine.decision.record_codec import decode_decision
 from engine.errors import NoModelError, PromotionRefusedError
 from engine.journal.entries import Draft
+from engine.journal.kinds import MODEL_APPROVED
 from engine.queue.queue import list_decisions
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
 from models.bundle.documents import BundleDocuments
 from models.lifecycle import transitions
-from models.lifecycle.states import APPROVED, ModelStates
+from models.lifecycle.states import ModelStates
 from models.monitoring import drift_monitor
 from models.statistics.drift import Reference, reference
 from tests.service.conftest import serving
@@ -169,8 +170,8 @@ def test_the_command_records_what_it_measured(
     now = ModelStates()
     for step in (
         transitions.register(now, "m1", by="cem", manifest="m", evaluation="e", card="c"),
-        (Draft(APPROVED, "m1", "", {"by": "ann"}),),
-        (Draft(APPROVED, "m1", "", {"by": "bob"}),),
+        (Draft(MODEL_APPROVED, "m1", "", {"by": "ann"}),),
+        (Draft(MODEL_APPROVED, "m1", "", {"by": "bob"}),),
     ):
         promoted.runtime.journal.append(step)
     kept = papers(reference(values(promoted), PLAN.names))

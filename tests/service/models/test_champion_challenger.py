@@ -12,11 +12,12 @@ from api.auth.permissions import Role
 from api.service.model_watcher import ModelWatch
 from engine.audit.draw_verification import DrawVerifier
 from engine.journal.entries import Draft
+from engine.journal.kinds import SHIFT_CLOSED
 from engine.ports import Scorer
 from engine.queue.queue import list_decisions
 from engine.selection.champion_challenger import CHALLENGER, CHAMPION, TRIAL, draw_leader
 from engine.selection.randomization import SCORE
-from engine.shifts.shift_state import CLOSED, SHIFTS
+from engine.shifts.shift_state import SHIFTS
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from models.lifecycle.projection import OnTrial
@@ -121,7 +122,7 @@ def test_who_leads_is_drawn_again_once_the_seed_is_known(
         row = connection.execute(SHIFTS.select()).first()
     assert row is not None
     body = {"shift": row.shift_id, "seed": bytes(row.seed).hex()}
-    world.runtime.writer.submit(Draft(CLOSED, row.shift_id, row.post, body)).result()
+    world.runtime.writer.submit(Draft(SHIFT_CLOSED, row.shift_id, row.post, body)).result()
 
     def faults() -> list[str]:
         with world.runtime.store.read() as connection:

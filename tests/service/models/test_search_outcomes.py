@@ -11,12 +11,12 @@ from sqlalchemy import select
 
 from engine.domain.time_units import DAY
 from engine.journal.entries import Draft
+from engine.journal.kinds import MODEL_APPROVED, MODEL_REGISTERED
 from engine.queue.queue import DECISIONS as FILED
 from features.online.online_features import OnlineFeatures
 from models.bundle.documents import BundleDocuments
 from models.lifecycle import transitions
 from models.lifecycle.projection import came_into_force, measurement, read_state
-from models.lifecycle.states import APPROVED, REGISTERED
 from models.monitoring import drift_monitor
 from models.monitoring.search_outcomes import searches
 from models.statistics.drift import reference
@@ -36,8 +36,10 @@ _D = FILED.c
 def into_force(world: World, version: str = "m1") -> int:
     """Put a model into force, as two people do, and return the record's number."""
     facts = {"by": "cem", "manifest": "m", "evaluation": "e", "card": "c"}
-    approved = (Draft(APPROVED, version, "", {"by": by}) for by in ("ann", "bob"))
-    (*_, entry) = world.runtime.journal.append([Draft(REGISTERED, version, "", facts), *approved])
+    approved = (Draft(MODEL_APPROVED, version, "", {"by": by}) for by in ("ann", "bob"))
+    (*_, entry) = world.runtime.journal.append(
+        [Draft(MODEL_REGISTERED, version, "", facts), *approved]
+    )
     return entry.seq
 
 
@@ -152,7 +154,7 @@ def test_one_that_comes_back_is_watched_anew(fresh: World) -> None:
     assert since("m1") is None
     first = into_force(fresh)
     search(fresh, 1, fresh.decide(arrival(1)).json()["crossing_id"])
-    journal.append([Draft(APPROVED, "m1", "", {"by": "eva"})])
+    journal.append([Draft(MODEL_APPROVED, "m1", "", {"by": "eva"})])
     journal.append([measurement("m1", by="ann", figures={})])
     assert since("m1") == first and watched(since("m1")) == 1
     second = into_force(fresh, "m2")

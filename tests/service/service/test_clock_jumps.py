@@ -23,11 +23,11 @@ from api.auth.permissions import Role
 from api.cli.main import app
 from engine.audit.verification import verify
 from engine.errors import NotAuthenticatedError
-from engine.journal.clock import ACCEPTED, Reading
+from engine.journal.clock import Reading
 from engine.journal.entries import Head
 from engine.journal.journal import JOURNAL, Journal
-from engine.queue.queue import DECISIONS, EXPIRED, list_decisions, list_waiting
-from engine.shifts.shift_state import CLOSED
+from engine.journal.kinds import CLOCK_ACCEPTED, QUEUE_EXPIRED, SHIFT_CLOSED
+from engine.queue.queue import DECISIONS, list_decisions, list_waiting
 from engine.storage.home import DATABASE_VARIABLE
 from tests.service.conftest import serving
 from tests.service.reports.test_acts import act
@@ -113,9 +113,9 @@ def harms(world: World) -> set[str]:
     known = [one.known_at for one in records(world)]
     if known != sorted(set(known)) or known[-1] - known[0] > timedelta(hours=1) / MICRO:
         found.add("time")
-    if records(world, CLOSED):
+    if records(world, SHIFT_CLOSED):
         found.add("seed revealed")
-    if records(world, EXPIRED):
+    if records(world, QUEUE_EXPIRED):
         found.add("expired")
     assert stayed, "vehicles have to wait"
     return found
@@ -157,7 +157,7 @@ def test_a_day_that_truly_passed_is_recorded(own: World) -> None:
         assert in_queue(own) == set()
         assert own.runtime.expiry.expire() == len(waited) > 0
         assert own.runtime.expiry.expire() == 0, "once"
-    assert len(records(own, EXPIRED)) == len(waited)
+    assert len(records(own, QUEUE_EXPIRED)) == len(waited)
 
 
 def test_an_edit_of_the_queues_table_becomes_no_record(own: World) -> None:
@@ -173,7 +173,7 @@ def test_an_edit_of_the_queues_table_becomes_no_record(own: World) -> None:
     ):
         with undone_after(own, edit):
             assert own.runtime.expiry.expire() == 0, edit
-    assert in_queue(own) == waited and not records(own, EXPIRED)
+    assert in_queue(own) == waited and not records(own, QUEUE_EXPIRED)
 
 
 @contextmanager
@@ -239,4 +239,4 @@ def test_a_person_accepts_a_jump_and_every_process_follows(
         assert own.decide(arrival(72_100)).status_code == 201
     kinds = [one.kind for one in records(own)]
     times = [one.known_at for one in records(own)]
-    assert times[kinds.index(ACCEPTED) + 1] - times[0] >= FAR / MICRO
+    assert times[kinds.index(CLOCK_ACCEPTED) + 1] - times[0] >= FAR / MICRO

@@ -15,19 +15,13 @@ from api.auth.credential_adoption import adopt_credentials
 from api.auth.credential_commitment import commitment_of
 from api.auth.credentials import digest
 from api.auth.permissions import Role
-from api.auth.tables import (
-    CREDENTIALS_ADOPTED,
-    KEY_CREATED,
-    KEYS,
-    USER_CREATED,
-    USERS,
-    AccountProjection,
-)
+from api.auth.tables import KEYS, USERS, AccountProjection
 from api.migrations.upgrade import upgrade
 from engine.domain.network import Network
 from engine.errors import NotAuthenticatedError
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, Journal
+from engine.journal.kinds import CREDENTIALS_ADOPTED, KEY_CREATED, USER_CREATED
 from engine.storage.database import Store
 from tests.service.running_service import CHEAP
 

@@ -11,9 +11,9 @@ from engine.audit.draw_verification import DrawVerifier
 from engine.audit.verification import verify
 from engine.journal.entries import Draft
 from engine.journal.journal import BODIES, JOURNAL
-from engine.queue.queue import DECISION
+from engine.journal.kinds import DECISION, SHIFT_CLOSED, SHIFT_OPENED
 from engine.selection.randomization import SCORE
-from engine.shifts.shift_state import CLOSED, OPENED, SHIFTS
+from engine.shifts.shift_state import SHIFTS
 from engine.storage.database import Store
 from tests.store.engine.targeting.test_targeting import Two, ask, two  # noqa: F401
 
@@ -31,7 +31,7 @@ def closed(two: Two) -> Store:  # noqa: F811
             select(SHIFTS.c.shift_id, SHIFTS.c.seed, SHIFTS.c.post)
         ).one()
     body = {"shift": shift_id, "seed": bytes(seed).hex()}
-    runtime.journal.append([Draft(CLOSED, shift_id, post, body)])
+    runtime.journal.append([Draft(SHIFT_CLOSED, shift_id, post, body)])
     return runtime.store
 
 
@@ -67,9 +67,9 @@ def assign(body: dict[str, Any]) -> None:
 CHANGES: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
     "draw": (DECISION, lambda body: body["inputs"]["draws"].update({SCORE: 0.5})),
     "team": (DECISION, assign),
-    "seed": (CLOSED, lambda body: body.update(seed="00" * 32)),
-    "commitment": (OPENED, lambda body: body.update(head_chain="11" * 32)),
-    "shift": (CLOSED, lambda body: body.update(shift="OYB@2020-01-01T00:00:00Z")),
+    "seed": (SHIFT_CLOSED, lambda body: body.update(seed="00" * 32)),
+    "commitment": (SHIFT_OPENED, lambda body: body.update(head_chain="11" * 32)),
+    "shift": (SHIFT_CLOSED, lambda body: body.update(shift="OYB@2020-01-01T00:00:00Z")),
 }
 
 

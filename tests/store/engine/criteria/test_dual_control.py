@@ -29,9 +29,9 @@ from engine.domain.time_units import DAY, moment
 from engine.errors import NotFoundError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
+from engine.journal.kinds import DECISION, INSPECTION
 from engine.ports import FeatureRows
 from engine.queue.profile_outcomes import HitProjection, audit
-from engine.queue.queue import DECISION, INSPECTION
 from engine.storage.database import Store
 
 NAMES = ("night",)

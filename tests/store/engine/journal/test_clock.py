@@ -10,16 +10,10 @@ from sqlalchemy import delete, select
 import engine.journal.clock
 from engine.audit.verification import verify
 from engine.domain.time_units import DAY, HOUR, MINUTE, SECOND
-from engine.journal.clock import (
-    ACCEPTED,
-    ALLOWED,
-    ANCHORS,
-    LONGEST_OFF,
-    ClockProjection,
-    draft_acceptance,
-)
+from engine.journal.clock import ALLOWED, ANCHORS, LONGEST_OFF, ClockProjection, draft_acceptance
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
+from engine.journal.kinds import CLOCK_ACCEPTED
 from engine.storage.database import Store
 
 
@@ -118,7 +112,7 @@ def test_what_a_person_accepts_is_followed_by_processes_that_run(store: Store) -
 def test_a_replay_of_an_acceptance_moves_no_anchor(store: Store) -> None:
     """A rebuild in the middle of a jump would let go of what holds the clock."""
     before = appended(store)
-    replayed = Draft(ACCEPTED, "", "", {"by": "ann"})
+    replayed = Draft(CLOCK_ACCEPTED, "", "", {"by": "ann"})
     Journal(store, [ClockProjection()]).append([replayed])
     with moved(wall=2 * DAY):
         assert appended(store) - before < MINUTE

@@ -16,7 +16,8 @@ from engine.domain.time_units import DAY, SECOND, SystemClock
 from engine.errors import NotFoundError, RecordError, StoreUnavailableError
 from engine.journal.entries import Draft, Entry, Head
 from engine.journal.hash_chain import GENESIS
-from engine.journal.journal import BODIES, JOURNAL, TICK, Journal
+from engine.journal.journal import BODIES, JOURNAL, Journal
+from engine.journal.kinds import TICK
 from engine.storage.database import CommitUnknownError, Store
 
 NOON = 1_710_158_400_000_000

@@ -7,9 +7,10 @@ import pytest
 
 from engine.domain.time_units import DAY, HOUR
 from engine.journal.entries import Draft
-from engine.journal.journal import TICK, Journal
-from engine.queue.queue import DECISION, INSPECTION, RELEASE, QueueProjection
-from engine.queue.reviews import REVIEW, ReviewProjection
+from engine.journal.journal import Journal
+from engine.journal.kinds import DECISION, INSPECTION, RELEASE, REVIEW, TICK
+from engine.queue.queue import QueueProjection
+from engine.queue.reviews import ReviewProjection
 from engine.shifts.running_totals import _WAITING, Picks, Tally, _Decided
 from engine.storage.database import Store
 from tests.store.engine.journal.test_journal import NOON, Clock

@@ -14,9 +14,10 @@ from engine.domain.time_units import HOUR, SystemClock, moment
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim, crossing_name
 from engine.journal.journal import JOURNAL
-from engine.queue.queue import DECISION, list_decisions
+from engine.journal.kinds import DECISION, SHIFT_CLOSED, SHIFT_OPENED
+from engine.queue.queue import list_decisions
 from engine.selection.randomization import RANDOM, commitment, draw, movement_key
-from engine.shifts.shift_state import CLOSED, OPENED, SHIFTS
+from engine.shifts.shift_state import SHIFTS
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.service.running_service import FakeModels, arrival, make_home
 from tests.support.clocks import travel
@@ -63,7 +64,7 @@ def test_the_same_arrivals_at_two_services_are_decided_once(two: Two) -> None:
     with two[0].store.read() as connection:
         filed = list_decisions(connection, post=None, channel=None, since=0, most=1000)
     assert len(filed) == 60
-    assert len(records(two[0], OPENED)) == 1, "one shift, one seed"
+    assert len(records(two[0], SHIFT_OPENED)) == 1, "one shift, one seed"
 
 
 def test_every_stored_decision_is_computed_again(two: Two) -> None:
@@ -77,7 +78,7 @@ def test_every_stored_decision_is_computed_again(two: Two) -> None:
 
 def test_draws_come_from_the_committed_seed(two: Two) -> None:
     found = ask(two[0], 1).result(30)
-    (opened,) = records(two[0], OPENED)
+    (opened,) = records(two[0], SHIFT_OPENED)
     with two[0].store.read() as connection:
         seed = bytes(connection.scalars(select(SHIFTS.c.seed)).one())
     head = bytes.fromhex(str(opened["head_chain"]))
@@ -101,8 +102,8 @@ def test_a_seed_is_revealed_once_its_acts_had_time(
     now = SystemClock().now()
     with travel(moment(now + 48 * HOUR)):
         ask(two[0], 2).result(30)
-    (closed,) = records(two[0], CLOSED)
-    opened = records(two[0], OPENED)
+    (closed,) = records(two[0], SHIFT_CLOSED)
+    opened = records(two[0], SHIFT_OPENED)
     assert len(opened) == 2 and closed["shift"] == first.body["inputs"]["shift_id"]
     head = bytes.fromhex(str(opened[0]["head_chain"]))
     assert opened[0]["commitment"] == commitment(bytes.fromhex(str(closed["seed"])), head)

@@ -16,6 +16,7 @@ from engine.audit.file_anchors import declare_files, declare_network
 from engine.errors import HomeError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
+from engine.journal.kinds import MODEL_REGISTERED
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -23,7 +24,6 @@ from features.intake.load import load
 from features.online.epoch import open_epoch
 from models.bundle.bundle import MANIFEST, file_digest, sign, signing_key
 from models.lifecycle.projection import PromotionProjection
-from models.lifecycle.states import REGISTERED
 from tests.unit.features.intake import bulk_folders as folders
 from tests.unit.features.intake.bulk_folders import NOW
 
@@ -83,7 +83,7 @@ def _write_bundle(home: Home) -> None:
     (folder / "manifest.sig").write_bytes(sign(manifest, signing_key(home)))
     body = {"by": "ada", "manifest": file_digest(folder / MANIFEST)}
     with open_home(home.root) as (_, store):
-        Journal(store, [PromotionProjection()]).append([Draft(REGISTERED, VERSION, "", body)])
+        Journal(store, [PromotionProjection()]).append([Draft(MODEL_REGISTERED, VERSION, "", body)])
 
 
 def _folder(home: Home) -> Path:

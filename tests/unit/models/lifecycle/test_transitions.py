@@ -9,19 +9,10 @@ from hypothesis import strategies as st
 
 from engine.errors import NoModelError, PromotionRefusedError
 from engine.journal.entries import Draft
+from engine.journal.kinds import MODEL_APPROVED, MODEL_CHALLENGED, MODEL_REGISTERED, MODEL_RETIRED
 from models.lifecycle import states as lifecycle_states
 from models.lifecycle import transitions
-from models.lifecycle.states import (
-    APPROVED,
-    CHALLENGED,
-    KINDS,
-    REGISTERED,
-    RETIRED,
-    ModelEvent,
-    ModelState,
-    ModelStates,
-    state,
-)
+from models.lifecycle.states import KINDS, ModelEvent, ModelState, ModelStates, state
 
 
 class Story:
@@ -215,7 +206,7 @@ def test_a_withdrawal_that_leaves_a_model_on_the_way_back_is_found(
     def retired(now: ModelStates, model: ModelState) -> ModelStates:
         return lifecycle_states._with(now, replace(model, role="retired"))
 
-    doubted = [*DECIDES, ModelEvent(RETIRED, "m1", "dan")]
+    doubted = [*DECIDES, ModelEvent(MODEL_RETIRED, "m1", "dan")]
     only_two_promote(doubted)
     monkeypatch.setattr(lifecycle_states, "_retire_model", retired)
     assert walked("+m1 +m2 -m2 +m3 <") == "m2"
@@ -397,8 +388,8 @@ event = st.builds(
 
 
 DECIDES = [
-    ModelEvent(REGISTERED, "m1", "ana"),
-    *(ModelEvent(APPROVED, "m1", by) for by in ("ben", "cem")),
+    ModelEvent(MODEL_REGISTERED, "m1", "ana"),
+    *(ModelEvent(MODEL_APPROVED, "m1", by) for by in ("ben", "cem")),
 ]
 
 
@@ -416,9 +407,9 @@ def only_two_promote(events: list[ModelEvent]) -> None:
         assert model.trained_by not in model.approvals
         if model.version in now.history:
             since = max(at for at in range(len(events) + 1) if was_withdrawn(events[:at], model))
-            assert others(events[since:], APPROVED, model) >= 2
+            assert others(events[since:], MODEL_APPROVED, model) >= 2
         if model.role == "challenger":
-            assert others(events, CHALLENGED, model) >= 2 and now.in_force is not None
+            assert others(events, MODEL_CHALLENGED, model) >= 2 and now.in_force is not None
         assert (model.role == "challenger") == (model.trial is not None)
     for role in ("in_force", "challenger"):
         assert sum(model.role == role for model in now.models.values()) <= 1
@@ -429,7 +420,7 @@ def was_withdrawn(events: list[ModelEvent], model: ModelState) -> bool:
     if not events:
         return True
     *before, last = events
-    return last.kind == RETIRED and last.version == model.version == state(before).in_force
+    return last.kind == MODEL_RETIRED and last.version == model.version == state(before).in_force
 
 
 def others(events: list[ModelEvent], kind: str, model: ModelState) -> int:
@@ -442,7 +433,7 @@ def test_the_planted_flaw_is_seen() -> None:
     """The twin: were an in-force record believed without approvals, one record would promote."""
     forged = [ModelEvent(KINDS[0], "m1", "ana"), ModelEvent(KINDS[3], "m1", "ana")]
     assert state(forged).in_force is None
-    alone = ModelEvent(CHALLENGED, "m2", "cem")
+    alone = ModelEvent(MODEL_CHALLENGED, "m2", "cem")
     tried = state([*on_trial().events[:-2], alone, alone])
     assert tried.challenger is None and tried.models["m2"].challenges == ("cem",)
     careless = replace(state(forged[:1]), history=("m1",))
