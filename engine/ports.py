@@ -94,7 +94,7 @@ class Contribution:
     """The usual value among comparable crossings; NaN where none is known."""
     log_odds: float
     among: str = ""
-    """The comparable crossings, in words; empty for those of the same class."""
+    """The comparable crossings: ``class post``, ``class``, ``*``; empty for those of its class."""
     evidence: Evidence | None = None
     """The inspections behind it; None where the feature is not a rate of inspections."""
 

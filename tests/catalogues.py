@@ -15,7 +15,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import write_po
 
 from api.web.i18n import FOLDER, LANGUAGES, read_catalogue
-from api.web.message_patterns import EVERY
+from api.web.old_sentences import EVERY
 
 SERVICE = Path(__file__).parents[1] / "api"
 TERMINAL = ("cli", "harness")
@@ -44,7 +44,7 @@ def wanted() -> Mapping[Message, str]:
             for _, text, _, _ in extract_from_file(method, path, KEYWORDS, options=options):
                 found.setdefault(_message(text), path.name)
     known = [text if isinstance(text, str) else text.both for text in EVERY]
-    return found | {text: found.get(text, "message_patterns.py") for text in known}
+    return found | {text: found.get(text, "old_sentences.py") for text in known}
 
 
 def _message(text: str | tuple[str | None, ...]) -> Message:

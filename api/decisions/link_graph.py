@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from api.web.message_patterns import N_
+from api.web.i18n import N_
 
 OWN_X, OWN_WIDTH, OWN_HEIGHT = 70, 172, 36
 FELLOW_X, FELLOW_WIDTH, ROW = 300, 324, 24

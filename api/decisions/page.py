@@ -19,12 +19,11 @@ from api.decisions.timeline import SHAPES
 from api.http.dependencies import running_service
 from api.web.field_errors import corrections
 from api.web.form_fields import FormError
-from api.web.i18n import ReaderLocale
+from api.web.i18n import N_, ReaderLocale
 from api.web.labels import METHODS, OUTCOMES, PLACES, RELEASE_CODES, REVIEW_CODES, SUBSTANCES
-from api.web.message_patterns import N_
+from api.web.messages import MessageReader
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
-from api.web.translation import Translator
 from api.web.visitor import TOKEN, Form, TheForm, TheVisitor, Visitor, read_field
 
 TheService = Annotated[OutcomeService, Depends(running_service)]
@@ -164,7 +163,7 @@ async def _page(
         "done": request.query_params.get("done", ""),
         "once": secrets.token_hex(12),
         "choices": CHOICES,
-        "retell": Translator(speech_of(request)),
+        "retell": MessageReader(speech_of(request)),
         "pair": service.network.pair(post),
         "shapes": SHAPES,
         "kinds": KINDS,

@@ -20,6 +20,7 @@ from api.decisions.timeline import Timeline, draw_timeline
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import past
 from api.web.record_defaults import UNREAD
+from engine.decision.role_views import flat
 from engine.domain.time_units import moment
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.reasons import Reason
@@ -38,7 +39,8 @@ MOST_LISTED = 18
 class ReasonBar:
     """One reason with its part of the chart."""
 
-    text: str
+    reason: Mapping[str, Any]
+    """As the record holds it."""
     contribution: float
     """In log-odds."""
     x: float
@@ -158,7 +160,7 @@ def bars(reasons: Sequence[Reason]) -> list[ReasonBar]:
     for one in reasons:
         width = 100.0 * abs(one.contribution) / most
         x = 100.0 if one.contribution >= 0 else 100.0 - width
-        found.append(ReasonBar(one.text, one.contribution, round(x, 1), round(width, 1)))
+        found.append(ReasonBar(flat(one), one.contribution, round(x, 1), round(width, 1)))
     return found
 
 

@@ -21,9 +21,9 @@ from api.models.lifecycle import (
 from api.models.reads import MOST, ModelReader, ModelService
 from api.web import charts
 from api.web.form_fields import join_lines
+from api.web.old_sentences import Translator
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
-from api.web.translation import Translator
 from api.web.visitor import TheForm, TheVisitor, read_field
 from engine.domain.records import Identifier
 from engine.errors import MalformedBodyError, NotFoundError

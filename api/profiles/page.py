@@ -15,9 +15,9 @@ from api.profiles.reads import ProposalReader, check_expression, fields
 from api.web.charts import bars
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, TheReader, join_lines
+from api.web.old_sentences import Translator
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
-from api.web.translation import Translator
 from api.web.visitor import Form, TheForm, TheVisitor, Visitor, read_field
 from engine.criteria.profiles.profile import Code as ProfileCode
 from engine.errors import ConflictError, ProfileRefusedError, RecordError, UnknownPostError

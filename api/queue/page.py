@@ -17,9 +17,9 @@ from api.http.dependencies import running_service
 from api.http.guards import check_path
 from api.queue.reads import QueueService, desk, mark, outcomes
 from api.service.executors import Executors
+from api.web.messages import MessageReader
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
-from api.web.translation import Translator
 from api.web.visitor import TheVisitor
 from engine.domain.records import PostCode, VehicleClass
 from engine.domain.time_units import DAY
@@ -87,7 +87,7 @@ async def show(
         lanes=sorted({one.crossing["vehicle_class"] for one in found.vehicles} | ({lane} - {""})),
         is_blind=is_blind,
         left=await asyncio.to_thread(outcomes, service, post),
-        retell=Translator(speech_of(request)),
+        retell=MessageReader(speech_of(request)),
     )
 
 

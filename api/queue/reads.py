@@ -57,8 +57,8 @@ class WaitingVehicle:
     """Minutes."""
     minutes: float
     """Expected of its inspection."""
-    reason: str | None
-    """The first reason; None for a blind reader."""
+    reason: Mapping[str, Any] | None
+    """The first reason as its record holds it; None for a blind reader."""
     place: str | None
     """Where to look first."""
     is_amended: bool
@@ -196,7 +196,7 @@ def _vehicle(
         decided_at=moment(known.known_at),
         waited=(as_of - known.known_at) / MINUTE,
         minutes=Minutes(**body["inputs"]["minutes"]).of(channel),
-        reason=reasons[0]["text"] if reasons and not is_blind else None,
+        reason=reasons[0] if reasons and not is_blind else None,
         place=order[0]["place"] if order else None,
         is_amended=known.amends is not None,
     )

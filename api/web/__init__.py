@@ -6,12 +6,13 @@ form_fields       What people type into fields
 i18n              In which language a page speaks
 labels            Names of codes, as the catalogues know them
 menu              Which pages stand in the head of every page
-message_patterns  The sentences that the engine makes, as the catalogues know them
+message_patterns  Refusals of expressions and models as the catalogues know them
+messages          Messages of records in a reader's language
 number_parsing    Numbers as people write them
+old_sentences     Reader of sentences in records of before messages were kept
 page_route        What every page has in common
 record_defaults   Values of record fields that old or unread records lack
 sign_in_page      Sign in, sign out, choose a language
 templates_env     Templates
-translation       What the engine said, said again in the reader's language
 visitor           Who visits a page, and whether a form they send is theirs
 """

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from api.web.form_fields import FieldMistake
-from api.web.i18n import ReaderLocale
+from api.web.i18n import N_, ReaderLocale
 from api.web.labels import TABLES
-from api.web.message_patterns import N_
 
 OTHERWISE: Final = N_("Look at this entry again.")
 FORM: Final = N_("Form")

@@ -54,15 +54,41 @@ def read_catalogue(code: str) -> Catalog:
         return read_po(file, locale=code)
 
 
+def mark_text(text: str) -> str:
+    """Mark a text for the catalogues; it is translated when a page is rendered."""
+    return text
+
+
+N_ = mark_text
+
+
+class _NoText(gettext.NullTranslations):
+    """The end of a strict catalogue: reports a text that the language lacks."""
+
+    def gettext(self, message: str) -> str:
+        """Raise ``LookupError``."""
+        raise LookupError(message)
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        """Raise ``LookupError``."""
+        raise LookupError(msgid1)
+
+
 @cache
-def translations(code: str) -> gettext.NullTranslations:
-    """Return what translates into a language; English is as the code says it."""
+def translations(code: str, *, is_strict: bool = False) -> gettext.NullTranslations:
+    """Return what translates into a language; English is as the code says it.
+
+    A text that the language lacks stays English, or raises ``LookupError`` where ``is_strict``.
+    """
     if code == "en":
         return gettext.NullTranslations()
     made = BytesIO()
     write_mo(made, read_catalogue(code))
     made.seek(0)
-    return gettext.GNUTranslations(made)
+    catalogue = gettext.GNUTranslations(made)
+    if is_strict:
+        catalogue.add_fallback(_NoText())
+    return catalogue
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Names of codes on the analysts' desk: proposals, watch list, models and their re
 from collections.abc import Mapping
 from typing import Final
 
-from api.web.message_patterns import N_
+from api.web.i18n import N_
 
 Labels = Mapping[str, str]
 STATES: Final[Labels] = {

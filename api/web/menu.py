@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from api.web.message_patterns import N_
+from api.web.i18n import N_
 from api.web.visitor import JSON_ROUTES, Visitor
 
 SECTIONS: Mapping[str, str] = {

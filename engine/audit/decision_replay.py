@@ -7,7 +7,7 @@ orders were learnt. Sentences written by an earlier rule are kept where the numb
 reproduced. Only fields that the record has are compared: later engines add others.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,8 @@ from engine.journal.journal import Journal
 from engine.ports import FeatureRows, Features, Rows, Scorer
 from engine.targeting.context import reasons, scored_arrival
 
+BY_TOPIC = "reasons-2"
+"""The rule before messages: its reasons hold the figures of rates, and sums by topic."""
 RULE_CODES = frozenset(rule.code for rule in RULES)
 
 
@@ -72,10 +74,10 @@ class DecisionReplay:
             found = reasons(one, rows.values[0], scorer, sentences=self._sentences)
             decision = attach_reasons(decision, found, inputs.matches)
         again = _comparable(decision, filing)
-        if inputs.sentences != REASONS_VERSION and _are_grounds_same(
-            filing, one, rows.values[0], scorer
-        ):
-            again["reasons"] = filing.decision["reasons"]
+        if inputs.sentences != REASONS_VERSION:
+            _drop_messages(again)
+            if _are_grounds_same(filing, again["reasons"], one, rows.values[0], scorer=scorer):
+                again["reasons"] = filing.decision["reasons"]
         is_same = digest_of(rows.values[0]) == filing.features
         in_place = filing.place in (None, decision.place)
         return RecomputedDecision(filing.decision, again, is_same, in_place)
@@ -117,22 +119,49 @@ class DecisionReplay:
         return tuple(self._journal.body(connection, sequence)["quantiles"])
 
 
+def _drop_messages(again: dict[str, Any]) -> None:
+    """Drop from facts and search steps what records of an earlier rule do not hold."""
+    for fact in again["facts"]:
+        del fact["message"], fact["parameters"]
+    for step in again["search_order"]:
+        step.pop("parameters", None)
+
+
 def _are_grounds_same(
-    filing: StoredDecision, one: ScoredArrival, row: Rows, scorer: Scorer | None
+    filing: StoredDecision,
+    again: Sequence[Mapping[str, Any]],
+    one: ScoredArrival,
+    row: Rows,
+    *,
+    scorer: Scorer | None,
 ) -> bool:
     """Tell whether the grounds of reasons by an earlier rule are reproduced bit for bit.
 
-    Grounds are the contributions of a model, or the sentences of the rules where none decided.
+    Grounds are the sentences of the rules where no model decided. With a model they are the
+    contributions: of single features in the first records, of topics with the figures of rates
+    since ``reasons-2``.
     """
     found = filing.decision["reasons"]
     if scorer is None:
         words = {reason.text for reason in rule_sentences(one.features)}
         return all(each["text"] in words for each in found if each["code"] in RULE_CODES)
+    if filing.inputs.sentences == BY_TOPIC:
+        return len(found) == len(again) and all(map(_is_same_reason, found, again))
     crossing = filing.arrival.crossing
     explained_by = scorer.explain(row, vehicle_class=crossing.vehicle_class, post=crossing.post)
     added = {each.feature: each.log_odds for each in explained_by}
     weighed = [each for each in found if each["contribution"] != 0.0]
     return all(added.get(each["code"]) == each["contribution"] for each in weighed)
+
+
+def _is_same_reason(stored: Mapping[str, Any], again: Mapping[str, Any]) -> bool:
+    """Tell whether a reason states the same contribution and the same figures."""
+    figures = {name: again["parameters"].get(name) for name in stored["parameters"]}
+    return bool(
+        stored["code"] == again["code"]
+        and stored["contribution"] == again["contribution"]
+        and stored["parameters"] == figures
+    )
 
 
 def _comparable(decision: Decision, filing: StoredDecision) -> dict[str, Any]:

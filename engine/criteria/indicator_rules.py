@@ -19,6 +19,9 @@ RULES_VERSION = "rules-2"
 REASONS = 3
 """Minimum of sentences, so that a referral without a fired rule states what was checked."""
 
+QUIET = "_quiet"
+"""Ends the message identifier of a rule that did not fire."""
+
 Known = Callable[[str], float]
 
 
@@ -126,14 +129,19 @@ def explain_rules(features: Mapping[str, float]) -> tuple[Reason, ...]:
     """Return what the rules say of an arrival: those that fire first, then those that do not."""
     fired = find_firing_rules(features)
     quiet = (rule for rule in RULES if rule not in fired)
-    return tuple(
-        [_reason(rule, rule.fired, f"selects {rule.probability:.0%} of such") for rule in fired]
-        + [_reason(rule, rule.quiet, "speaks neither for nor against") for rule in quiet]
-    )[: max(REASONS, len(fired))]
+    return tuple([_fired_reason(rule) for rule in fired] + [_quiet_reason(rule) for rule in quiet])[
+        : max(REASONS, len(fired))
+    ]
 
 
-def _reason(rule: Rule, text: str, comparison: str) -> Reason:
-    return Reason(rule.code, text, "indicator rule", comparison, 0.0)
+def _fired_reason(rule: Rule) -> Reason:
+    comparison, share = f"selects {rule.probability:.0%} of such", {"share": rule.probability}
+    return Reason(rule.code, rule.fired, "indicator rule", comparison, 0.0, rule.code, share)
+
+
+def _quiet_reason(rule: Rule) -> Reason:
+    comparison, message = "speaks neither for nor against", f"{rule.code}{QUIET}"
+    return Reason(rule.code, rule.quiet, "indicator rule", comparison, 0.0, message)
 
 
 def draw_purpose(rule: Rule) -> str:
@@ -157,3 +165,10 @@ def rule_chances(features: Mapping[str, float]) -> tuple[Chance, ...]:
 def estimate_rule_risk(features: Mapping[str, float]) -> float:
     """Return a risk in [0, 1) to rank by: the probability that at least one fired rule selects."""
     return 1.0 - math.prod(1.0 - rule.probability for rule in find_firing_rules(features))
+
+
+RULE_TEMPLATES: Mapping[str, str] = {
+    **{rule.code: rule.fired for rule in RULES},
+    **{f"{rule.code}{QUIET}": rule.quiet for rule in RULES},
+}
+"""What the rules say, by message identifier."""

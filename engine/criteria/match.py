@@ -5,12 +5,13 @@ entry into force, because what was in force at a past time cannot be read once i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from sqlalchemy import Connection
 
 from engine.domain.records import Arrival
+from engine.explanation.messages import Parameters
 from engine.explanation.reasons import Reason
 from engine.ports import FeatureRows
 from engine.selection.policy import Chance, Channel
@@ -37,6 +38,8 @@ class Match:
     """The profile's title."""
     words: str = ""
     """What of the arrival fits a profile, or what an entry names, why, by whom and until when."""
+    parameters: Parameters = field(default_factory=dict, hash=False, compare=False)
+    """The same without words; empty in records of before it was kept."""
 
     @property
     def purpose(self) -> str:
@@ -73,8 +76,13 @@ def _by_profile(match: Match) -> Reason:
         fact=match.words,
         comparison=f"selects {match.share:.0%} of what fits it",
         contribution=0.0,
-        message="profile",
-        parameters={"code": match.code, "title": match.title, "share": match.share},
+        message="profile" if match.title else "profile_untitled",
+        parameters={
+            "code": match.code,
+            "title": match.title,
+            "share": match.share,
+            **match.parameters,
+        },
     )
 
 
@@ -86,7 +94,7 @@ def _by_watchlist(match: Match) -> Reason:
         comparison=f"sends what it names to {match.channel}",
         contribution=0.0,
         message="watchlist",
-        parameters={"entry": match.code},
+        parameters={"entry": match.code, **match.parameters},
     )
 
 

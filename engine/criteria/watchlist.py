@@ -267,9 +267,17 @@ class WatchMatcher:
         if now.state == "in_force":
             rows = list(_key_rows(now))
             self._keys[entry_id] = tuple(row["key"] for row in rows)
-            words = describe_entry(now)
+            words, known = describe_entry(now), entry_parameters(now)
             for row in rows:
-                match = Match("watchlist", entry_id, row["seq"], row["channel"], 1.0, words=words)
+                match = Match(
+                    source="watchlist",
+                    code=entry_id,
+                    sequence=row["seq"],
+                    channel=row["channel"],
+                    share=1.0,
+                    words=words,
+                    parameters=known,
+                )
                 self._entries[row["key"]][entry_id] = match, row["expires_at"]
 
 
@@ -286,6 +294,16 @@ def describe_entry(found: ApprovalState) -> str:
     )
     until = moment(read_expiry(found)).strftime("%Y-%m-%d %H:%M UTC")
     return f"{names}; reason: {found.content['reason']}; by {found.author}; until {until}"
+
+
+def entry_parameters(found: ApprovalState) -> dict[str, Any]:
+    """Return what :func:`describe_entry` says as the parameters of a message."""
+    return {
+        "identifiers": dict(list_identifiers(found.content)),
+        "reason": found.content["reason"],
+        "author": found.author,
+        "until": rfc3339(read_expiry(found)),
+    }
 
 
 def entry_as_json(found: ApprovalState, as_of: int) -> dict[str, Any]:

@@ -234,6 +234,7 @@ def _random_check(selection: Selection) -> Reason:
         comparison=f"any vehicle like it is sent to red with a chance of {share:.1%}",
         contribution=0.0,
         message="random_check" if is_alone else "random_check_and_more",
+        parameters={"share": share},
     )
 
 

@@ -1,5 +1,7 @@
 """Facts and reasons as officers read them.
 
-facts     What is known of an arrival in neutral words, and what is missing
-reasons   A reason
+facts              What is known of an arrival in neutral words, and what is missing
+message_templates  English templates of messages: what a message identifier says
+messages           Messages: an identifier with named parameters, and its sentence
+reasons            A reason
 """

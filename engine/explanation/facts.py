@@ -6,10 +6,11 @@ about risk. A gap is a code: what could not be known, and so could not speak for
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.domain.identifiers import container_is_valid
 from engine.domain.records import Arrival, Crossing, Declaration
+from engine.explanation.messages import Message, Parameters, render
 
 CLASS_NAMES = {
     "car": "Car",
@@ -27,6 +28,10 @@ class Fact:
 
     code: str
     text: str
+    message: str = ""
+    """Stable identifier of the sentence; empty in records of before it was kept."""
+    parameters: Parameters = field(default_factory=dict)
+    """The figures of the sentence by name, as JSON values."""
 
 
 def facts(
@@ -36,8 +41,8 @@ def facts(
     crossing, declaration = arrival.crossing, arrival.declaration
     found = [_conveyance(crossing), *_measurement_facts(crossing), _declaration_fact(declaration)]
     if amendment:
-        times = "once" if amendment == 1 else f"{amendment} times"
-        found.append(Fact("amended", f"Its papers were changed {times} after arrival."))
+        amended = "amended_once" if amendment == 1 else "amended"
+        found.append(_fact("amended", Message(amended, {"number": amendment})))
     return tuple(found + _seen_before(features))
 
 
@@ -66,23 +71,31 @@ def _conveyance(crossing: Crossing) -> Fact:
     plate = f" {crossing.plate}" if crossing.plate else ", plate not read"
     country = f" ({crossing.plate_country})" if crossing.plate and crossing.plate_country else ""
     load = {None: "", True: ", reported empty", False: ", reported laden"}[crossing.is_empty]
-    return Fact("conveyance", f"{what}{plate}{country}, {crossing.direction}{load}.")
+    text = f"{what}{plate}{country}, {crossing.direction}{load}."
+    known = {
+        "vehicle_class": crossing.vehicle_class,
+        "plate": crossing.plate,
+        "plate_country": crossing.plate_country,
+        "direction": crossing.direction,
+        "is_empty": crossing.is_empty,
+    }
+    return Fact("conveyance", text, "conveyance", known)
 
 
 def _measurement_facts(crossing: Crossing) -> list[Fact]:
     found = []
     if crossing.weighed_mass_kg is not None:
-        found.append(Fact("weighed", f"Weighed {crossing.weighed_mass_kg:,.0f} kg at this post."))
-    if crossing.seal_numbers:
-        found.append(
-            Fact("seals", f"{_format_count(len(crossing.seal_numbers), 'seal')} recorded.")
-        )
+        text = f"Weighed {crossing.weighed_mass_kg:,.0f} kg at this post."
+        found.append(Fact("weighed", text, "weighed", {"kg": crossing.weighed_mass_kg}))
+    if seals := len(crossing.seal_numbers):
+        text = f"{_format_count(seals, 'seal')} recorded."
+        found.append(Fact("seals", text, "seals", {"number": seals}))
     return found
 
 
 def _declaration_fact(declaration: Declaration | None) -> Fact:
     if declaration is None:
-        return Fact("declared", "No declaration came with this crossing.")
+        return Fact("declared", "No declaration came with this crossing.", "not_declared")
     items = declaration.items
     chapters = sorted({item.hs_code[:2] for item in items})
     masses = [item.gross_mass_kg for item in items if item.gross_mass_kg is not None]
@@ -98,16 +111,27 @@ def _declaration_fact(declaration: Declaration | None) -> Fact:
     route = (declaration.dispatch_country, declaration.destination_country)
     if all(route):
         parts.append(f"from {route[0]} to {route[1]}")
-    return Fact("declared", ", ".join(parts) + ".")
+    known = {
+        "items": len(items),
+        "hs_chapters": chapters,
+        "gross_mass_kg": math.fsum(masses) if masses else None,
+        "customs_value_usd": math.fsum(values) if values else None,
+        "dispatch_country": route[0],
+        "destination_country": route[1],
+    }
+    return Fact("declared", ", ".join(parts) + ".", "declared", known)
 
 
 def _seen_before(features: Mapping[str, float]) -> list[Fact]:
     times = features.get("plate_crossings_365d", math.nan)
     if math.isnan(times):
         return []
-    if times == 0:
-        return [Fact("seen_before", "Not seen in this network in the last 365 days.")]
-    return [Fact("seen_before", f"Seen {_format_count(int(times), 'time')} in the last 365 days.")]
+    seen = "seen_before" if times else "not_seen_before"
+    return [_fact("seen_before", Message(seen, {"number": int(times)}))]
+
+
+def _fact(code: str, message: Message) -> Fact:
+    return Fact(code, render(message), message.id, message.parameters)
 
 
 def _format_count(number: int, noun: str) -> str:

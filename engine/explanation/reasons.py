@@ -1,10 +1,16 @@
 """A reason: one thing that speaks for or against a crossing, in words a person can check."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from engine.domain.records import Arrival
+from engine.explanation.messages import (
+    Message,
+    Parameters,
+    render,
+    render_comparison,
+    render_reason,
+)
 from engine.ports import Contribution
 
 
@@ -19,12 +25,25 @@ class Reason:
     contribution: float
     """In log-odds of the risk, of all that is known on its subject; 0 where not the model's."""
     message: str = ""
-    """Stable identifier of the sentence; empty for sentences that have none yet."""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Stable identifier of the sentence; empty in records of before it was kept."""
+    parameters: Parameters = field(default_factory=dict)
     """The figures of the sentence by name, as JSON values."""
 
 
-REASONS_VERSION = "reasons-2"
+def make_reason(code: str, message: Message, contribution: float) -> Reason:
+    """Return the reason of a fact with its comparison, in English too."""
+    return Reason(
+        code=code,
+        text=render_reason(message),
+        fact=render(message),
+        comparison=render_comparison(message),
+        contribution=contribution,
+        message=message.id,
+        parameters=message.parameters,
+    )
+
+
+REASONS_VERSION = "reasons-3"
 """Changes whenever the rule that makes reasons changes; kept with every decision.
 
 The reasons of a record made by an earlier rule stand as they were said: a decision made again is

@@ -17,7 +17,7 @@ drawn by lot or not, spreads over several groups of places: the least that a ran
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Self
 
@@ -108,6 +108,8 @@ class SearchStep:
     place: str
     method: Method
     why: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """The figures of ``why`` by name, as JSON values; empty in records of before they were kept."""
 
 
 def any_of(place: str) -> str:
@@ -245,16 +247,26 @@ def _step(
     method, otherwise = how(place)
     counts = searches.of(CLASS).get(place, _NONE)
     where = _CLASSES[vehicle_class]
-    held = [
-        f"{_times(times)} {words}"
-        for party, words in PARTIES.items()
-        if (times := searches.of(party).get(place, _NONE)[1])
-    ]
+    finds = {
+        party: times for party in PARTIES if (times := searches.of(party).get(place, _NONE)[1])
+    }
+    held = [f"{_times(times)} {PARTIES[party]}" for party, times in finds.items()]
     if searches.version == BEFORE_MINUTES:
         values = [_before_minutes(where, counts, otherwise)]
     else:
         values = [_expectation(expected), _history(where, counts, otherwise)]
-    return SearchStep(place, method, "; ".join([*values, *held]))
+    parameters = {
+        "vehicle_class": vehicle_class,
+        "finds_in_1000_minutes": _finds_in_minutes(expected),
+        "searched": counts[0],
+        "found": counts[1],
+        "finds": finds,
+    }
+    return SearchStep(place, method, "; ".join([*values, *held]), parameters)
+
+
+def _finds_in_minutes(expected: float) -> float:
+    return round(PER_MINUTES * expected, 3)
 
 
 def _expectation(expected: float) -> str:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from math import isnan
 
+from engine.explanation.message_templates import CODE_UNITS
+from engine.explanation.messages import render_amount
 from engine.ports import Contribution
 from features.catalogue.spec import Feature, Read
 from models.explanation.feature_topics import topic
 from models.explanation.feature_wording import word_feature
-from models.explanation.units import CODES, amount
 
 WEAK = 0.1
 """Log-odds below which nobody would decide otherwise: a tenth of the odds."""
@@ -104,7 +105,7 @@ class Eligibility:
 
     def _is_usual(self, one: Contribution) -> bool:
         unit = self._wording[one.feature].unit
-        if unit in CODES:  # a name, of which none is usual
+        if unit in CODE_UNITS:  # a name, of which none is usual
             return True
         if unit == "flag":
             alike = one.normal if one.value >= 0.5 else 1.0 - one.normal
@@ -112,7 +113,7 @@ class Eligibility:
         if self._counts_finds[one.feature] and one.log_odds > 0 and one.value <= one.normal:
             return True  # fewer finds than usual are nothing against anybody
         near = abs(one.value - one.normal) <= NEAR * abs(one.normal)
-        return near or amount(unit, one.value) == amount(unit, one.normal)
+        return near or render_amount(unit, one.value) == render_amount(unit, one.normal)
 
 
 def _counts_finds(feature: Feature) -> bool:

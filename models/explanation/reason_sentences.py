@@ -6,16 +6,16 @@ direction is the sign of its contribution and nothing else, so a reason never co
 
 from collections.abc import Mapping, Sequence
 from math import isnan
+from typing import Any
 
 from engine.domain.records import Arrival
-from engine.explanation.reasons import Reason
+from engine.explanation.messages import Message, render
+from engine.explanation.reasons import Reason, make_reason
 from engine.ports import Contribution, Evidence
 from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.spec import Feature, Read
+from features.catalogue.spec import Feature
 from models.explanation.feature_wording import word_feature
 from models.explanation.reason_eligibility import WEAK, Candidate, Eligibility, Grade
-from models.explanation.units import CODES, amount, number
-from models.explanation.usual_values import among
 
 MOST = 6
 FEWEST = 3
@@ -48,11 +48,7 @@ class Sentences:
     def __init__(self, catalogue: Mapping[str, Feature]) -> None:
         self._eligibility = Eligibility(catalogue)
         self._wording = {name: word_feature(feature) for name, feature in catalogue.items()}
-        self._measure = {
-            name: item.measure
-            for name, feature in catalogue.items()
-            if feature.operator == "rate" and isinstance(item := feature.inputs[0], Read)
-        }
+        self._rates = {name for name, feature in catalogue.items() if feature.operator == "rate"}
 
     def __call__(
         self, contributions: Sequence[Contribution], arrival: Arrival
@@ -70,12 +66,12 @@ class Sentences:
             Vehicles of its class are those compared with, where a contribution names none.
         """
         found = self._eligibility.candidates(contributions)
-        others = among(arrival.crossing.vehicle_class)
+        vehicle_class = arrival.crossing.vehicle_class
         telling = [one for one in found if one.grade is Grade.TELLING]
         raising = [one for one in telling if one.log_odds > 0][: MOST - 1]
         room = max(1, FEWEST - len(raising)) if raising else 1
         lowering = [one for one in telling if one.log_odds < 0][:room]
-        reasons = [self._reason(one, others) for one in (*raising, *lowering)]
+        reasons = [self._reason(one, vehicle_class) for one in (*raising, *lowering)]
         if not raising:
             reasons.insert(0, _small_signs(found))
         elif len(reasons) < FEWEST:
@@ -83,88 +79,70 @@ class Sentences:
         rest = [one for one in found if one.grade is not Grade.TELLING]
         filling = sorted(rest, key=lambda one: (one.grade, one.log_odds < 0))
         missing = max(0, FEWEST - len(reasons))
-        return (*reasons, *(self._reason(one, others) for one in filling[:missing]))
+        return (*reasons, *(self._reason(one, vehicle_class) for one in filling[:missing]))
 
-    def _reason(self, one: Candidate, others: str) -> Reason:
+    def _reason(self, one: Candidate, vehicle_class: str) -> Reason:
         spoken, behind = one.spoken, one.spoken.evidence
-        value = self._wording[spoken.feature]
-        parameters: dict[str, float] = {}
-        measure = self._measure.get(spoken.feature)
-        if measure is not None:
+        wording = self._wording[spoken.feature]
+        if spoken.feature in self._rates:
             behind = behind or _NONE
-            fact = value.counted(behind.finds, behind.inspections)
-            comparison = _usual_finds(behind)
-            if behind.inspections:
-                parameters = _parameters(behind)
+            fact = wording.counted(behind.finds, behind.inspections)
+            parameters = _usual_finds(behind)
         else:
-            fact = value.fact(spoken.value)
-            comparison = f"{spoken.among or others}: {self._usual(spoken)}"
-        return Reason(
-            code=spoken.feature,
-            text=_text(one, fact, comparison),
-            fact=fact,
-            comparison=comparison,
-            contribution=one.log_odds,
-            message=f"inspections_{measure}" if parameters else "",
-            parameters=parameters,
-        )
-
-    def _usual(self, one: Contribution) -> str:
-        unit = self._wording[one.feature].unit
-        if isnan(one.normal):
-            return "nothing usual is known"
-        if unit in CODES:
-            return "it varies"
-        if unit == "flag":  # of how many the fact as it is stated is true: a flag may be off
-            return f"so for {one.normal if one.value >= 0.5 else 1.0 - one.normal:.0%}"
-        return amount("" if unit == "times" else unit, one.normal)
+            fact = wording.message(spoken.value)
+            parameters = _usual_value(spoken, vehicle_class)
+        parameters |= {**fact.parameters, "strength": _strength(one)}
+        return make_reason(spoken.feature, Message(fact.id, parameters), one.log_odds)
 
 
 def _small_signs(found: Sequence[Candidate]) -> Reason:
-    """Say that no single circumstance stands out, and what small ones come to together."""
+    """State that no single circumstance stands out, and what small ones come to together."""
     small = [one.log_odds for one in found if one.grade is Grade.WEAK and one.log_odds > 0]
     if len(small) < TOGETHER or sum(small) < WEAK:
         return NOTHING_STANDS_OUT
-    signs = f"{len(small)} small signs"
+    message = Message("small_signs", {"signs": len(small)})
     return Reason(
-        code="small_signs",
-        text=f"No single circumstance stands out; {signs} together raise the risk.",
-        fact=f"{signs} together",
+        code=message.id,
+        text=render(message),
+        fact=f"{len(small)} small signs together",
         comparison="no single circumstance stands out",
         contribution=sum(small),
-        message="small_signs",
-        parameters={"signs": len(small)},
+        message=message.id,
+        parameters=message.parameters,
     )
 
 
 _NONE = Evidence(0, 0, float("nan"), is_of_post=False)
 
 
-def _parameters(behind: Evidence) -> dict[str, float]:
-    found: dict[str, float] = {"finds": behind.finds, "inspections": behind.inspections}
-    return found if isnan(behind.usual) else found | {"usual": behind.usual}
-
-
-def _usual_finds(behind: Evidence) -> str:
-    """Say how often inspections find something, of a hundred."""
+def _usual_finds(behind: Evidence) -> dict[str, Any]:
+    """Return how often inspections find something, a share, and where."""
     if isnan(behind.usual):
-        return "nothing usual is known"
-    where = "at this post" if behind.is_of_post else "at all posts"
-    return f"usual {where}: {number(round(100.0 * behind.usual, 1))} in 100"
+        return {"comparison": "usual_unknown"}
+    comparison = "usual_finds_at_post" if behind.is_of_post else "usual_finds"
+    return {"comparison": comparison, "usual": behind.usual}
 
 
-def _text(one: Candidate, fact: str, comparison: str) -> str:
+def _usual_value(one: Contribution, vehicle_class: str) -> dict[str, Any]:
+    """Return what is usual, and among which crossings."""
+    among, _, post = (one.among or vehicle_class).partition(" ")
+    usual = None if isnan(one.normal) else one.normal
+    if not post:
+        return {"comparison": "usual_of_class", "among": among, "usual": usual}
+    return {"comparison": "usual_of_class_at_post", "among": among, "post": post, "usual": usual}
+
+
+def _strength(one: Candidate) -> str:
+    """Return how the reason presents its fact."""
     if one.grade is Grade.TELLING:
-        return f"{_direction(one.log_odds)}: {fact} ({comparison})."
-    if one.grade is not Grade.EMPTY:
-        return f"Weak sign: {fact} ({comparison})."
-    return f"Nothing to go by: {fact}."
+        return _direction(one.log_odds)
+    return "nothing_known" if one.grade is Grade.EMPTY else "weak_sign"
 
 
 def _direction(log_odds: float) -> str:
-    """Say what a contribution does to the risk, by its sign and size."""
-    strength = " strongly" if abs(log_odds) >= STRONG else ""
-    return f"{'Raises' if log_odds > 0 else 'Lowers'} the risk{strength}"
+    """Return what a contribution does to the risk, by its sign and size."""
+    strongly = "_strongly" if abs(log_odds) >= STRONG else ""
+    return f"{'raises' if log_odds > 0 else 'lowers'}{strongly}"
 
 
 def sentences(contributions: Sequence[Contribution], arrival: Arrival) -> tuple[Reason, ...]:

@@ -28,20 +28,13 @@ class UsualValues:
     table: Mapping[str, tuple[float, ...]]
 
     def usual(self, *, vehicle_class: str, post: str) -> tuple[tuple[float, ...], str]:
-        """Return the values of the narrowest group that has any, and that group in words."""
-        there = self.table.get(f"{vehicle_class} {post}")
-        if there is not None:
-            return there, f"{among(vehicle_class)} at {post}"
-        of_class = self.table.get(vehicle_class)
-        if of_class is not None:
-            return of_class, among(vehicle_class)
-        return self.table[ALL], "all crossings"
+        """Return the values of the narrowest group that has any, and that group.
 
-
-def among(vehicle_class: str) -> str:
-    """Return the plural of a vehicle class."""
-    name = vehicle_class.replace("_", " ")
-    return {"bus": "buses", "other": "others"}.get(name, f"{name}s")
+        A group is ``class post``, ``class`` or ``*`` for all.
+        """
+        groups = (f"{vehicle_class} {post}", vehicle_class, ALL)
+        group = next(group for group in groups if group in self.table)
+        return self.table[group], group
 
 
 def compute_usual_values(dataset: Dataset) -> dict[str, Floats]:

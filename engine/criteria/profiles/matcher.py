@@ -21,6 +21,7 @@ from engine.criteria.profiles.program import ProfileFailed, Program, context, pr
 from engine.domain.records import Arrival
 from engine.domain.time_units import MINUTE, rfc3339
 from engine.errors import ProfileRefusedError
+from engine.explanation.messages import Message
 from engine.journal.entries import Draft, Entry
 from engine.journal.kinds import PROFILE_COUNTED, PROFILE_FAILED
 from engine.journal.power_records import has_new_records, read_records
@@ -32,10 +33,11 @@ FLUSH = MINUTE
 """How often the counts of shadows are recorded, while there are any."""
 
 
-def name_figure(full: str, value: Any, _: Evidence | None) -> str:
+def name_figure(full: str, value: Any, _: Evidence | None) -> Message:
     """Return a figure with its name, the default without the texts of the pages."""
     text = f"{value:,.6g}" if isinstance(value, float) else str(value)
-    return f"{full.rpartition('.')[2].replace('_', ' ')}: {text}"
+    name = full.rpartition(".")[2].replace("_", " ")
+    return Message("field_text", {"of": name, "text": text})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class ProfileMatcher:
         names: Sequence[str],
         *,
         failed: Callable[[], None] = lambda: None,
-        say: Callable[[str, Any, Evidence | None], str] = name_figure,
+        say: Callable[[str, Any, Evidence | None], Message] = name_figure,
     ) -> None:
         """``names`` are those of the features; ``failed`` is called at each failed evaluation.
 
@@ -148,20 +150,20 @@ class ProfileMatcher:
                 self._shadows[one.profile.code] += 1
             else:
                 evidence = rows.evidence[index] if rows.evidence else {}
-                found.append(to_match(one.profile, self._words(one, known, evidence)))
+                found.append(to_match(one.profile, self._figures(one, known, evidence)))
         return tuple(found)
 
-    def _words(
+    def _figures(
         self, one: _Compiled, known: Mapping[str, Any], evidence: Mapping[str, Evidence]
-    ) -> str:
-        """Return the values of the arrival that the profile reads, in words."""
+    ) -> list[Message]:
+        """Return the values of the arrival that the profile reads."""
         values = []
         for full in sorted(one.program.needs):
             value = known.get(full.replace(".", "_"))
             if not full.startswith("goods") and value not in (None, []):
                 behind = evidence.get(full.removeprefix("features."))
                 values.append(self._say(full, value, behind))
-        return "; ".join(values[:MOST_FIGURES]) or "the goods fit"
+        return values[:MOST_FIGURES] or [Message("goods_fit")]
 
     def _fits(self, one: _Compiled, values: Any) -> bool:
         try:

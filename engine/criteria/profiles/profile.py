@@ -20,6 +20,7 @@ from engine.criteria.profiles.program import program
 from engine.domain.records import PostCode, Record, Text, Time
 from engine.domain.time_units import DAY, micros, rfc3339
 from engine.errors import ConflictError, ProfileRefusedError, RecordError
+from engine.explanation.messages import Message, render
 from engine.journal.entries import Draft
 
 LONGEST_VALIDITY_DAYS = 366
@@ -145,17 +146,18 @@ def to_profile(found: ApprovalState) -> Profile:
     return Profile(found, ProfileProposal.model_validate(found.content, strict=False))
 
 
-def to_match(profile: Profile, words: str) -> Match:
-    """Return the match of a profile in force, as a decision keeps it; ``words`` say what fits."""
+def to_match(profile: Profile, figures: Sequence[Message]) -> Match:
+    """Return the match of a profile in force, as a decision keeps it; ``figures`` say what fits."""
     proposed = profile.proposed
     return Match(
-        "profile",
-        profile.code,
-        profile.standing.sequence,
-        proposed.channel,
-        proposed.percentage / 100.0,
-        proposed.title or "",
-        words,
+        source="profile",
+        code=profile.code,
+        sequence=profile.standing.sequence,
+        channel=proposed.channel,
+        share=proposed.percentage / 100.0,
+        title=proposed.title or "",
+        words="; ".join(map(render, figures)),
+        parameters={"figures": [one.as_dict() for one in figures]},
     )
 
 

@@ -14,7 +14,7 @@ from api.profiles.page_forms import successor
 from api.profiles.schemas import ProfileView
 from api.service.subprocess_jobs import Backtests, Measurements
 from api.web.i18n import LANGUAGES, ReaderLocale
-from api.web.translation import Translator
+from api.web.old_sentences import Translator
 from engine.criteria.profiles.program import program
 from engine.errors import BusyError, NotEnoughDataError, ProfileRefusedError
 from tests.service.client.test_client import client

@@ -10,8 +10,10 @@ import pytest
 from api.web import labels as web_labels
 from api.web import message_patterns
 from api.web.i18n import LANGUAGES, ReaderLocale, read_catalogue
-from api.web.translation import Translator
+from api.web.messages import MessageReader
+from api.web.old_sentences import Translator
 from engine.criteria.indicator_rules import RULES
+from engine.decision.role_views import flat
 from engine.domain.records import PLACES, Arrival
 from engine.explanation.facts import data_gaps
 from engine.ports import Contribution, Evidence
@@ -65,7 +67,7 @@ CODES = ("0 is Monday", "flag", "hour of day")
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_every_feature_is_said_in_every_language(code: str) -> None:
-    retell = Translator(ReaderLocale(code, 300))
+    reader, old = MessageReader(ReaderLocale(code, 300)), Translator(ReaderLocale(code, 300))
     one = Arrival.model_validate(arrival(1), strict=False)
     for name, feature in CATALOGUE.items():
         sentences = Sentences({name: feature})
@@ -76,7 +78,9 @@ def test_every_feature_is_said_in_every_language(code: str) -> None:
             items += [replace(items[0], evidence=behind, log_odds=0.5) for behind in EVIDENCE]
         for contribution in items:
             for reason in sentences([contribution], one):
-                assert not retell.sentence(reason.text).is_english, reason.text
+                rendered = reader.reason(flat(reason) | {"text": "by its message alone"})
+                assert not rendered.is_english, reason.text
+                assert not old.sentence(reason.text).is_english, "as a record of before has it"
 
 
 @pytest.mark.parametrize("code", OTHERS)

@@ -256,9 +256,9 @@ def test_contributions_are_ordered_named_and_stable(written: Path) -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert {one.feature for one in result} == {*DATA.names, BASE, CALIBRATION}
     assert repr(result) == repr(scorer.explain(row, vehicle_class="truck", post="OYB"))
-    assert {one.among for one in result} == {"trucks at OYB"}
+    assert {one.among for one in result} == {"truck OYB"}
     strange = scorer.explain(row, vehicle_class="zeppelin", post="nowhere")
-    assert {one.among for one in strange} == {"all crossings"}
+    assert {one.among for one in strange} == {"*"}
 
 
 def test_features_without_risk_get_little_and_the_risky_one_leads(written: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.records import Arrival, Crossing
+from engine.explanation.messages import Message, render
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
 from experiments.benchmarks.reason_audit import Judged, audit
@@ -78,8 +79,10 @@ def test_every_first_reason_is_strong_known_and_unusual(found: list[Contribution
     assert sentences(ordered(found), ARRIVAL) == result
 
 
-def states_the_prior(said: Wording, _finds: int, _inspections: int) -> str:
-    return said.said.format("4.5% of inspections")
+def states_the_prior(wording: Wording, _finds: int, _inspections: int) -> Message:
+    """State the prior of the smoothing as if it were history."""
+    figures = {"of": "4.5% of inspections of this consignee", "value": 0.045}
+    return Message("field_value", figures | {"unit": wording.unit})
 
 
 @pytest.mark.parametrize("bug", ["prior", "weak", "usual"])
@@ -167,7 +170,15 @@ def test_a_rate_is_stated_as_a_count_of_inspections() -> None:
         " (usual at this post: 3.4 in 100)."
     )
     assert first.message == "inspections_hit"
-    assert first.parameters == {"finds": 5, "inspections": 16, "usual": 0.034}
+    assert first.parameters == {
+        "whom": ["consignee"],
+        "within_minutes": 365 * 24 * 60,
+        "finds": 5,
+        "inspections": 16,
+        "usual": 0.034,
+        "comparison": "usual_finds_at_post",
+        "strength": "raises",
+    }
 
 
 def test_what_was_never_inspected_has_no_rate_and_raises_nothing() -> None:
@@ -179,7 +190,7 @@ def test_what_was_never_inspected_has_no_rate_and_raises_nothing() -> None:
         "consignee_hit_rate_ever",
     ]
     assert result[1].text == "Nothing to go by: this consignee has never been inspected."
-    assert result[1].parameters == {} and not re.search(r"\d", result[1].fact)
+    assert "finds" not in result[1].parameters and not re.search(r"\d", result[1].fact)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +267,7 @@ def test_something_in_favour_is_shown_where_there_is_any() -> None:
 def test_a_sentence_as_an_officer_reads_it() -> None:
     result = sentences(
         [
-            Contribution("plate_crossings_30d", 14.0, 2.0, 0.9, "trucks at OYB"),
+            Contribution("plate_crossings_30d", 14.0, 2.0, 0.9, "truck OYB"),
             Contribution("new_driver_for_plate", 1.0, 0.12, 0.5),
             Contribution(BASE, NAN, NAN, -3.0),
             Contribution(CALIBRATION, NAN, NAN, 0.4),
@@ -304,22 +315,29 @@ def test_every_feature_of_the_catalogue_is_said_in_words(name: str) -> None:
             assert reason.text.endswith(".")
 
 
+def fact(feature: Feature, value: float) -> str:
+    """Return the fact of a feature in English; of a rate, ``value`` finds in ten inspections."""
+    wording = word_feature(feature)
+    is_rate = feature.operator == "rate"
+    return render(wording.counted(int(value), 10) if is_rate else wording.message(value))
+
+
 def test_no_two_features_are_said_alike() -> None:
-    facts = {name: word_feature(feature).fact(3.0) for name, feature in CATALOGUE.items()}
+    facts = {name: fact(feature, 3.0) for name, feature in CATALOGUE.items()}
     assert len(set(facts.values())) == len(facts)
 
 
 def test_a_feature_of_an_unknown_kind_is_said_by_its_meaning() -> None:
     strange = Feature("entropy", (), (), "bits", "surprise_of the route", "route")
-    assert word_feature(strange).fact(1.5) == "surprise of the route: 1.5 bits"
+    assert fact(strange, 1.5) == "surprise of the route: 1.5 bits"
 
 
 def test_a_sentence_made_of_a_bare_definition_is_told_apart() -> None:
     """Negative control: a definition's own words, unchanged, would not pass for a sentence."""
     raw = replace(CATALOGUE["hs4_hit_rate"], operator="entropy")
-    assert "hs" not in word_feature(CATALOGUE["hs4_hit_rate"]).fact(1.0).split()
-    assert re.search(r"HS heading", word_feature(CATALOGUE["hs4_hit_rate"]).fact(1.0))
-    assert not re.search(r"HS heading", word_feature(raw).fact(1.0))
+    assert "hs" not in fact(CATALOGUE["hs4_hit_rate"], 1.0).split()
+    assert re.search(r"HS heading", fact(CATALOGUE["hs4_hit_rate"], 1.0))
+    assert not re.search(r"HS heading", fact(raw, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -346,7 +364,7 @@ def test_a_sentence_made_of_a_bare_definition_is_told_apart() -> None:
 )
 def test_amounts_are_said_in_their_unit(unit: str, value: float, said: str) -> None:
     feature = Feature("entropy", (), (), unit, "it")
-    assert word_feature(feature).fact(np.float32(value).item()) == f"it: {said}"
+    assert fact(feature, np.float32(value).item()) == f"it: {said}"
 
 
 def test_every_feature_that_tells_vehicles_apart_has_a_topic() -> None:

@@ -1,0 +1,124 @@
+"""Messages of records in a reader's language.
+
+A record since ``reasons-3`` holds an identifier with parameters for every reason, fact and search
+step; they are rendered from the catalogues. Earlier records hold English alone, which
+:mod:`api.web.old_sentences` reads. A text that neither can render is shown as recorded and marked
+as English.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from api.web.i18n import ReaderLocale, translations
+from api.web.old_sentences import TranslatedText, Translator
+from engine.criteria.indicator_rules import RULE_TEMPLATES
+from engine.explanation.message_templates import SEARCHES, TEMPLATES, Template
+from engine.explanation.messages import Message, number, render, render_reason
+from engine.search_orders.priors import how
+
+EVERY_TEMPLATE: Final[Mapping[str, Template]] = {**TEMPLATES, **RULE_TEMPLATES}
+"""By message identifier."""
+PER_MINUTES: Final = 1_000
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueSpeaker:
+    """A reader's language as messages need it; implements ``engine.explanation.messages.Speaker``.
+
+    Raises ``LookupError`` for a text that the language lacks.
+    """
+
+    locale: ReaderLocale
+
+    def say(self, text: str, /, **values: object) -> str:
+        """Return a text with values in its places."""
+        words = translations(self.locale.code, is_strict=True).gettext(text)
+        return words.format(**values) if values else words
+
+    def count(self, one: str, many: str, number: float, /, **values: object) -> str:
+        """Return a text that follows a number, by the language's own plural forms."""
+        whole = int(number) if number == int(number) else 2
+        return (
+            translations(self.locale.code, is_strict=True)
+            .ngettext(one, many, abs(whole))
+            .format(**values)
+        )
+
+    def figure(self, value: float) -> str:
+        """Return a number with as many digits as English gives it."""
+        text = number(value)
+        digits = len(text.partition(".")[2])
+        return self.locale.number(float(text.replace(",", "")), digits)
+
+    def share(self, value: float, digits: int) -> str:
+        """Return a share as a percentage."""
+        return self.locale.share(value, digits)
+
+    def join_words(self, words: Sequence[str]) -> str:
+        """Return words as a list."""
+        return ", ".join(words)
+
+    def moment(self, moment: datetime) -> str:
+        """Return the local day and time."""
+        return self.locale.moment(moment)
+
+
+class MessageReader:
+    """Renders the messages of records for one reader."""
+
+    def __init__(self, locale: ReaderLocale) -> None:
+        self._speaker = CatalogueSpeaker(locale)
+        self._old = Translator(locale)
+
+    def reason(self, record: Record) -> TranslatedText:
+        """Return a reason of a record."""
+        return self._render(record, record["text"], render_reason)
+
+    def fact(self, record: Record) -> TranslatedText:
+        """Return a fact of a record."""
+        return self._render(record, record["text"], render)
+
+    def step(self, record: Record) -> TranslatedText:
+        """Return why a place of a search order is searched."""
+        try:
+            return TranslatedText(self._why(record["place"], record["parameters"]))
+        except LookupError:
+            return self._old.search(record["why"])
+
+    def _render(
+        self,
+        record: Record,
+        recorded: str,
+        how_to: Callable[[Message, CatalogueSpeaker, Mapping[str, Template]], str],
+    ) -> TranslatedText:
+        if self._speaker.locale.code == "en":
+            return TranslatedText(recorded)
+        try:
+            message = Message.from_dict(record)
+            return TranslatedText(how_to(message, self._speaker, EVERY_TEMPLATE))
+        except LookupError:
+            return self._old.sentence(recorded)
+
+    def _why(self, place: str, parameters: Record) -> str:
+        vehicle_class = parameters["vehicle_class"]
+        among = {"among": "other_vehicle" if vehicle_class == "other" else vehicle_class}
+        expected = {"number": parameters["finds_in_1000_minutes"], "of": PER_MINUTES}
+        parts = [Message("finds_expected", expected)]
+        searched = parameters["searched"]
+        if searched:
+            counts = {"number": parameters["found"], "of": searched}
+            parts.append(Message("searches_found", counts | among))
+        else:
+            parts.append(Message("not_searched", among))
+        words = [render(part, self._speaker, SEARCHES) for part in parts]
+        if not searched:
+            words.append(self._speaker.say(how(place)[1]))
+        finds = parameters["finds"].items()
+        words += [
+            render(Message(f"found_{party}", {"number": times}), self._speaker, SEARCHES)
+            for party, times in finds
+        ]
+        return "; ".join(words)

@@ -1,0 +1,269 @@
+"""English templates of messages: what a message identifier says, with named places.
+
+Identifiers stand in journal records, so an identifier never changes its meaning; its words may be
+improved. The catalogues (``api/web/locale``) translate the templates.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class CountedText:
+    """A text with a number that its words follow: one thing, or many of them."""
+
+    one: str
+    many: str
+    by: str = "number"
+    """The parameter that holds the number."""
+
+    @property
+    def both(self) -> tuple[str, str]:
+        """The text as a catalogue names it."""
+        return self.one, self.many
+
+
+Template = str | CountedText
+
+_SHARE = "{amount} of crossings of {whom} {within} were "
+_HITS = "{whom}: {finds} of {inspections} "
+FACTS: Final[Mapping[str, Template]] = {
+    "crossed_times_unknown": "{whom} crossed an unknown number of times {within}",
+    "crossed_times_unknown_this_way": (
+        "{whom} crossed an unknown number of times in this direction {within}"
+    ),
+    "crossed_times_this_way": "{whom} crossed {amount} in this direction {within}",
+    "crossed_times": "{whom} crossed {amount} {within}",
+    "last_crossing_this_way": (
+        "the last of the crossings of {whom} in this direction was {amount} ago"
+    ),
+    "last_crossing": "the last of the crossings of {whom} was {amount} ago",
+    "nothing_earlier_this_way": "nothing earlier is known of {whom} in this direction",
+    "nothing_earlier": "nothing earlier is known of {whom}",
+    "first_together_count": (
+        "crossings of {whom} {within} that were the first of {both} together: {amount}"
+    ),
+    "first_together_share": _SHARE + "the first of {both} together",
+    "close_following_share": (_SHARE + "half an hour or less after another of the carrier"),
+    "empty_share": _SHARE + "empty",
+    "night_share": _SHARE + "at night",
+    "this_post_share": _SHARE + "at this post",
+    "this_day_part_share": _SHARE + "in this part of the day",
+    "with_this_share": _SHARE + "with this {noun}",
+    "inspected_at_this_post_share": "{amount} of inspections of {whom} {within} were at this post",
+    "no_earlier_inspections": "no earlier inspections of {whom} {within}",
+    "no_earlier_crossings": "no earlier crossings of {whom} {within}",
+    "crossings_count": "crossings of {whom} {within}: {amount}",
+    "inspections_hit": CountedText(
+        _HITS + "inspection {within} found something",
+        _HITS + "inspections {within} found something",
+        by="inspections",
+    ),
+    "inspections_seizure": CountedText(
+        _HITS + "inspection {within} led to a seizure",
+        _HITS + "inspections {within} led to a seizure",
+        by="inspections",
+    ),
+    "never_inspected": "{whom} has never been inspected",
+    "not_inspected": "{whom} was not inspected {within}",
+    "finds_count": "finds in inspections of {whom} {within}: {amount}",
+    "inspections_count": "inspections of {whom} {within}: {amount}",
+    "linked_finds_count": "finds elsewhere, linked back to {whom}, {within}: {amount}",
+    "passed_hits_count": "hits passed on to {whom} through its {noun} {within}: {amount}",
+    "weighed_average": "{whom} weighed {amount} on average {within}",
+    "not_weighed": "{whom} was not weighed {within}",
+    "never_together": "{both} were never seen together before",
+    "never_together_this_way": "{both} were never seen together in this direction before",
+    "together_this_way": "{both} were seen together in this direction before",
+    "together": "{both} were seen together before",
+    "together_unknown": "{both}: not all are known",
+    "other_than_last": "{noun} other than at {whom}'s last crossing",
+    "same_as_last": "same {noun} as at {whom}'s last crossing",
+    "other_than_last_this_way": "{noun} other than at {whom}'s last crossing in this direction",
+    "same_as_last_this_way": "same {noun} as at {whom}'s last crossing in this direction",
+    "unlike_last_unknown_this_way": (
+        "{noun}: nothing known to compare with at {whom}'s last crossing in this direction"
+    ),
+    "unlike_last_unknown": "{noun}: nothing known to compare with at {whom}'s last crossing",
+    "paired_other": "{noun} other than the paired post recorded",
+    "paired_same": "same {noun} as the paired post recorded",
+    "paired_other_unknown": "{noun}: nothing known to compare with what the paired post recorded",
+    "paired_last_record": "the paired post last recorded this vehicle {amount} ago",
+    "paired_no_record": "no record of the paired post was found",
+    "paired_found_by": "the paired post's record was found by {noun}",
+    "paired_not_found_by": "{noun} did not find the paired post's record",
+    "paired_window": "the paired post's record is looked for within {amount}",
+    "paired_sooner_share": (
+        "{amount} of the vehicles on this line came sooner after their record at the paired post"
+    ),
+    "paired_sooner_unknown": "how soon vehicles follow on this line: not known",
+    "paired_times_unknown": (
+        "the paired post recorded this vehicle an unknown number of times {within}"
+    ),
+    "paired_times": "the paired post recorded this vehicle {amount} {within}",
+    "paired_elapsed": "arrived {amount} after the paired post's record",
+    "paired_elapsed_unknown": "time since the paired post's record: not known",
+    "paired_ratio": "{noun} {amount} × that of the paired post's record",
+    "paired_ratio_unknown": "{noun}: no such in the paired post's record",
+    "paired_less": "{noun} less that of the paired post's record: {amount}",
+    "paired_less_unknown": "{noun}: nothing known of the paired post's record",
+    "paired_value": "{noun}, by the paired post's record: {amount}",
+    "against_usual": "{noun} {amount} × the usual for {whom} {within}",
+    "against_usual_unknown": "no {noun} known as usual for {whom} {within}",
+    "field_value": "{plain}: {amount}",
+    "field_text": "{plain}: {text}",
+}
+"""What a feature, or a field that a profile asks for, says of an arrival."""
+REASONS: Final[Mapping[str, Template]] = {
+    "raises_strongly": "Raises the risk strongly: {fact} ({comparison}).",
+    "raises": "Raises the risk: {fact} ({comparison}).",
+    "lowers_strongly": "Lowers the risk strongly: {fact} ({comparison}).",
+    "lowers": "Lowers the risk: {fact} ({comparison}).",
+    "weak_sign": "Weak sign: {fact} ({comparison}).",
+    "nothing_known": "Nothing to go by: {fact}.",
+}
+"""How a reason presents its fact; parameter ``strength``."""
+COMPARISONS: Final[Mapping[str, Template]] = {
+    "usual_of_class_at_post": "{among} at {post}: {usual}",
+    "usual_of_class": "{among}: {usual}",
+    "usual_finds_at_post": "usual at this post: {per_hundred} in 100",
+    "usual_finds": "usual at all posts: {per_hundred} in 100",
+    "usual_unknown": "nothing usual is known",
+}
+"""What a fact is compared with; parameter ``comparison``."""
+WHOLE: Final[Mapping[str, Template]] = {
+    "random_check": "Random check: selected at random, not because of its risk.",
+    "random_check_and_more": "Random check: selected at random, and for another reason as well.",
+    "no_single_circumstance": "No single circumstance stands out.",
+    "nothing_else_stands_out": "Nothing else stands out.",
+    "small_signs": CountedText(
+        "No single circumstance stands out; {signs} small sign together raises the risk.",
+        "No single circumstance stands out; {signs} small signs together raise the risk.",
+        by="signs",
+    ),
+    "profile": "Profile {code} «{title}»: {figures}.",
+    "profile_untitled": "Profile {code}: {figures}.",
+    "goods_fit": "the goods fit",
+    "watchlist": "Watch list: {listed}; reason: {reason}; by {author}; until {until}.",
+    "not_seen_before": "Not seen in this network in the last 365 days.",
+    "seen_before": CountedText(
+        "Seen {number} time in the last 365 days.", "Seen {number} times in the last 365 days."
+    ),
+    "amended_once": "Its papers were changed once after arrival.",
+    "amended": CountedText(
+        "Its papers were changed {number} time after arrival.",
+        "Its papers were changed {number} times after arrival.",
+    ),
+}
+"""Whole sentences."""
+SEARCHES: Final[Mapping[str, Template]] = {
+    "finds_expected": "{number} finds expected in {of} minutes",
+    "searches_found": CountedText(
+        "{number} of {of} search on {among} found something",
+        "{number} of {of} searches on {among} found something",
+        by="of",
+    ),
+    "found_when_searched": "found there {number} of {of} times it was searched on {among}",
+    "not_searched": "not searched on {among} before",
+    "found_plate": "{times} on this vehicle",
+    "found_trailer": "{times} with this trailer",
+    "found_driver": "{times} with this driver",
+    "found_carrier": "{times} on vehicles of this carrier",
+    "found_consignee": "{times} in loads for this consignee",
+    "found_consignor": "{times} in loads from this consignor",
+}
+"""Why a place is searched: parts joined by semicolons."""
+TEMPLATES: Final[Mapping[str, Template]] = {**FACTS, **COMPARISONS, **WHOLE, **SEARCHES}
+"""By message identifier."""
+
+ACTORS: Final[Mapping[str, str]] = {
+    "plate": "this vehicle",
+    "trailer": "this trailer",
+    "driver": "this driver",
+    "carrier": "this carrier",
+    "consignee": "this consignee",
+    "consignor": "this consignor",
+    "declarant": "this declarant",
+    "post": "this post",
+}
+TERMS: Final = ("hs6", "dispatch", "origin", "preference", "rate")
+"""HS code, countries, tariff preference and duty rate: too long to be listed."""
+SAME_TERMS: Final = ("the same goods on the same terms", "the same goods on the same terms, {both}")
+SAME: Final = "the same {both}"
+NOUNS: Final[Mapping[str, str]] = {
+    "line_key": "pair of posts",
+    "vin_key": "VIN",
+    "plate_key": "plate",
+    "tir": "TIR carnet",
+    "cmr": "CMR note",
+    "plate": "vehicle",
+    "hs2": "HS chapter",
+    "hs4": "HS heading",
+    "hs6": "HS code",
+    "hs_number": "HS code",
+    "origin": "country of origin",
+    "dispatch": "country of dispatch",
+    "destination": "country of destination",
+    "preference": "tariff preference",
+    "rate": "duty rate",
+    "mass": "net mass",
+    "marking": "origin marking",
+    "mode": "mode of transport",
+    "payment": "type of payment",
+    "nature": "nature of the deal",
+    "day_part": "part of the day",
+    "weighed_mass_kg": "weighbridge mass",
+    "value_per_kg": "declared value per kg",
+    "customs_value_usd": "declared value",
+    "net_mass_kg": "net mass",
+    "is_empty": "said to be empty",
+    "hours_late": "time until it was recorded",
+}
+"""What an entity or a field is called; any other by its own name."""
+UNITS: Final[Mapping[str, Template]] = {
+    "kg": "{number} kg",
+    "USD": "{number} USD",
+    "USD/kg": "{number} USD/kg",
+    "items": CountedText("{number} item", "{number} items"),
+    "chapters": CountedText("{number} chapter", "{number} chapters"),
+    "countries": CountedText("{number} country", "{number} countries"),
+    "packages": CountedText("{number} package", "{number} packages"),
+    "containers": CountedText("{number} container", "{number} containers"),
+    "seals": CountedText("{number} seal", "{number} seals"),
+    "times": CountedText("{number} time", "{number} times"),
+    "days": CountedText("{number} day", "{number} days"),
+    "hours": CountedText("{number} hour", "{number} hours"),
+    "minutes": CountedText("{number} minute", "{number} minutes"),
+}
+BARE_UNITS: Final = frozenset({"", "events", "ratio", "hour of day", "chapter", "digits", "hit"})
+"""Units that the words say already."""
+CODE_UNITS: Final = frozenset({"chapter", "HS number", "0 is Monday"})
+"""Units whose numbers are names: none of them is usual."""
+WEEK: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+CLASSES: Final[Mapping[str, str]] = {
+    "car": "cars",
+    "van": "vans",
+    "bus": "buses",
+    "truck": "trucks",
+    "rail_wagon": "rail wagons",
+    "other": "others",
+    "*": "all crossings",
+}
+SHORT: Final = {
+    "unknown": "not known",
+    "yes": "yes",
+    "no": "no",
+    "once": "once",
+    "twice": "twice",
+    "year": "in the last year",
+    "day": "in 24 hours",
+    "days": "in {number} days",
+    "minutes": "in {number} minutes",
+    "ever": "ever before",
+    "share": "so for {amount}",
+    "varies": "it varies",
+    "no_usual": "nothing usual is known",
+    "other_vehicles": "other vehicles",
+}
+"""Words of amounts and spans."""

@@ -1,0 +1,320 @@
+"""Messages: an identifier with named parameters, and its sentence in a reader's language.
+
+A record keeps the identifier, the parameters and the English text of its time. A page renders the
+identifier and the parameters in the reader's language. Parameters are JSON values: codes, numbers
+and lists of them, never words of a language; only what a person wrote is kept as it was written.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any, Protocol
+
+from engine.domain.time_units import DAY, HOUR, MINUTE
+from engine.explanation.message_templates import (
+    ACTORS,
+    BARE_UNITS,
+    CLASSES,
+    CODE_UNITS,
+    NOUNS,
+    REASONS,
+    SAME,
+    SAME_TERMS,
+    SHORT,
+    TEMPLATES,
+    TERMS,
+    UNITS,
+    WEEK,
+    Template,
+)
+
+Parameters = Mapping[str, Any]
+"""The parameters of a message by name, as JSON values."""
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One sentence, or a part of one, without words."""
+
+    id: str
+    parameters: Parameters = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"message": self.id, "parameters": dict(self.parameters)}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "Message":
+        """Read what :meth:`as_dict` gave; ``KeyError`` where a record holds no message."""
+        if not record["message"]:
+            raise KeyError("message")
+        return cls(record["message"], record["parameters"])
+
+
+class Speaker(Protocol):
+    """A language: its words, and how it writes numbers, lists and times.
+
+    ``say`` and ``count`` raise ``LookupError`` for a text that the language does not have.
+    """
+
+    def say(self, text: str, /, **values: object) -> str:
+        """Return a text with values in its places."""
+        ...
+
+    def count(self, one: str, many: str, number: float, /, **values: object) -> str:
+        """Return a text that follows a number."""
+        ...
+
+    def figure(self, value: float) -> str:
+        """Return a number with three figures at least, and no more digits than it needs."""
+        ...
+
+    def share(self, value: float, digits: int) -> str:
+        """Return a share as a percentage."""
+        ...
+
+    def join_words(self, words: Sequence[str]) -> str:
+        """Return words as a list."""
+        ...
+
+    def moment(self, moment: datetime) -> str:
+        """Return a day and time."""
+        ...
+
+
+class English:
+    """English as records have it: UTC, and numbers with commas."""
+
+    def say(self, text: str, /, **values: object) -> str:
+        """Return a text with values in its places."""
+        return text.format(**values) if values else text
+
+    def count(self, one: str, many: str, number: float, /, **values: object) -> str:
+        """Return a text that follows a number."""
+        return (one if number == 1 else many).format(**values)
+
+    def figure(self, value: float) -> str:
+        """Return a number with three figures at least, and no more digits than it needs."""
+        return number(value)
+
+    def share(self, value: float, digits: int) -> str:
+        """Return a share as a percentage."""
+        return f"{value:.{digits}%}"
+
+    def join_words(self, words: Sequence[str]) -> str:
+        """Return words as a list."""
+        return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+    def moment(self, moment: datetime) -> str:
+        """Return a day and time in UTC."""
+        return moment.strftime("%Y-%m-%d %H:%M UTC")
+
+
+ENGLISH = English()
+
+
+def number(value: float) -> str:
+    """Return a number in English with three figures at least, and no more digits than it needs.
+
+    >>> number(31250.4), number(0.12345)
+    ('31,250', '0.123')
+    """
+    if abs(value) >= 100 or value == round(value):
+        return f"{value:,.0f}"
+    return f"{Decimal(f'{value:.3g}'):f}"  # an officer reads no power of ten
+
+
+def noun(name: str) -> str:
+    """Return what an entity or a field is called in English."""
+    return NOUNS.get(name, name.replace("_", " ").removesuffix(" key"))
+
+
+def render_amount(unit: str, value: float | None, speaker: Speaker = ENGLISH) -> str:
+    """Return a value with its unit; None where it is not known."""
+    if value is None:
+        return speaker.say(SHORT["unknown"])
+    if unit in _AMOUNTS:
+        return _AMOUNTS[unit](value, speaker)
+    if unit in BARE_UNITS:
+        return speaker.figure(value)
+    if unit in UNITS:
+        return _count(UNITS[unit], value, speaker)
+    return f"{speaker.figure(value)} {unit}"
+
+
+def render(
+    message: Message,
+    speaker: Speaker = ENGLISH,
+    templates: Mapping[str, Template] = TEMPLATES,
+) -> str:
+    """Return a message in words.
+
+    Raises ``LookupError`` where its identifier, a parameter or a word is not known: a record of
+    another version.
+
+    >>> render(Message("never_inspected", {"whom": ["consignee"]}))
+    'this consignee has never been inspected'
+    """
+    template, parameters = templates[message.id], message.parameters
+    values = {name: _PLACES[name](parameters, speaker) for name in places_of(template)}
+    if isinstance(template, str):
+        return speaker.say(template, **values)
+    return speaker.count(*template.both, parameters[template.by], **values)
+
+
+def render_reason(
+    message: Message,
+    speaker: Speaker = ENGLISH,
+    templates: Mapping[str, Template] = TEMPLATES,
+) -> str:
+    """Return a reason in words: its fact and what that is compared with, or a whole sentence."""
+    strength = message.parameters.get("strength")
+    fact = render(message, speaker, templates)
+    if strength is None:
+        return fact
+    if strength == "nothing_known":
+        return speaker.say(str(REASONS[strength]), fact=fact)
+    return speaker.say(
+        str(REASONS[strength]), fact=fact, comparison=render_comparison(message, speaker)
+    )
+
+
+def render_comparison(message: Message, speaker: Speaker = ENGLISH) -> str:
+    """Return in words what a reason's fact is compared with."""
+    return render(Message(message.parameters["comparison"], message.parameters), speaker)
+
+
+@cache
+def places_of(template: Template) -> tuple[str, ...]:
+    """Return the names of a template's places."""
+    text = template if isinstance(template, str) else template.many
+    return tuple(_PLACE.findall(text))
+
+
+def _count(template: Template, value: float, speaker: Speaker) -> str:
+    shown = speaker.figure(value)
+    if isinstance(template, str):
+        return speaker.say(template, number=shown)
+    return speaker.count(*template.both, value, number=shown)
+
+
+def _span(microseconds: float, speaker: Speaker) -> str:
+    """Return a length of time in the unit that suits it."""
+    for length, name in ((DAY, "days"), (HOUR, "hours")):
+        if abs(microseconds) >= 2 * length:
+            return _count(UNITS[name], microseconds / length, speaker)
+    return _count(UNITS["minutes"], round(microseconds / MINUTE), speaker)
+
+
+def _times(value: float, speaker: Speaker) -> str:
+    if word := {1: "once", 2: "twice"}.get(round(value)):
+        return speaker.say(SHORT[word])
+    return _count(UNITS["times"], value, speaker)
+
+
+_AMOUNTS: Mapping[str, Callable[[float, Speaker], str]] = {
+    "flag": lambda value, speaker: speaker.say(SHORT["yes" if value >= 0.5 else "no"]),
+    "share": lambda value, speaker: speaker.share(value, 2 if 0 < value < 0.01 else 1),
+    "microseconds": _span,
+    "days": lambda value, speaker: _span(value * DAY, speaker),
+    "hours": lambda value, speaker: _span(value * HOUR, speaker),
+    "HS number": lambda value, _: f"{value:06.0f}",
+    "0 is Monday": lambda value, speaker: speaker.say(WEEK[round(value) % 7]),
+    "times": _times,
+}
+"""Amounts that are not a number and a unit."""
+
+
+def _nouns(names: Sequence[str], speaker: Speaker) -> str:
+    return speaker.join_words([speaker.say(noun(name)) for name in names])
+
+
+def _whom(parameters: Parameters, speaker: Speaker) -> str:
+    names = tuple(parameters["whom"])
+    if len(names) == 1 and names[0] in ACTORS:
+        return speaker.say(ACTORS[names[0]])
+    if names[: len(TERMS)] != TERMS:
+        return speaker.say(SAME, both=_nouns(names, speaker))
+    more = names[len(TERMS) :]
+    return (
+        speaker.say(SAME_TERMS[1], both=_nouns(more, speaker))
+        if more
+        else speaker.say(SAME_TERMS[0])
+    )
+
+
+def _within(parameters: Parameters, speaker: Speaker) -> str:
+    minutes = parameters["within_minutes"]
+    if minutes is None:
+        return speaker.say(SHORT["ever"])
+    days = minutes * MINUTE // DAY
+    if days in (1, 365):
+        return speaker.say(SHORT["day" if days == 1 else "year"])
+    if days:
+        return speaker.say(SHORT["days"], number=speaker.figure(days))
+    return speaker.say(SHORT["minutes"], number=speaker.figure(minutes))
+
+
+def _usual(parameters: Parameters, speaker: Speaker) -> str:
+    unit, usual = parameters["unit"], parameters["usual"]
+    if usual is None:
+        return speaker.say(SHORT["no_usual"])
+    if unit in CODE_UNITS:
+        return speaker.say(SHORT["varies"])
+    if unit == "flag":  # of how many the fact as it is stated is true: a flag may be off
+        is_on = (parameters["value"] or 0.0) >= 0.5
+        return speaker.say(SHORT["share"], amount=speaker.share(usual if is_on else 1.0 - usual, 0))
+    return render_amount("" if unit == "times" else unit, usual, speaker)
+
+
+def _among(parameters: Parameters, speaker: Speaker) -> str:
+    among = parameters["among"]
+    return speaker.say(CLASSES.get(among, f"{among.replace('_', ' ')}s"))
+
+
+def _figures(parameters: Parameters, speaker: Speaker) -> str:
+    return "; ".join(_figure(Message.from_dict(one), speaker) for one in parameters["figures"])
+
+
+def _figure(message: Message, speaker: Speaker) -> str:
+    try:
+        return render(message, speaker)
+    except LookupError:  # a field whose name has no words
+        return render(message)
+
+
+def _identifiers(parameters: Parameters, speaker: Speaker) -> str:
+    named = parameters["identifiers"].items()
+    return ", ".join(f"{speaker.say(noun(kind))} {value}" for kind, value in named)
+
+
+def _place_number(name: str) -> Callable[[Parameters, Speaker], str]:
+    return lambda parameters, speaker: speaker.figure(parameters[name])
+
+
+def _place_text(name: str) -> Callable[[Parameters, Speaker], str]:
+    return lambda parameters, _: str(parameters[name])
+
+
+_PLACES: Mapping[str, Callable[[Parameters, Speaker], str]] = {
+    "whom": _whom,
+    "within": _within,
+    "amount": lambda p, speaker: render_amount(p["unit"], p["value"], speaker),
+    "noun": lambda p, speaker: speaker.say(noun(p["noun"])),
+    "both": lambda p, speaker: _nouns(p["both"], speaker),
+    "plain": lambda p, speaker: speaker.say(p["of"]),
+    "usual": _usual,
+    "per_hundred": lambda p, speaker: speaker.figure(round(100.0 * p["usual"], 1)),
+    "among": _among,
+    "times": lambda p, speaker: _times(p["number"], speaker),
+    "figures": _figures,
+    "listed": _identifiers,
+    "until": lambda p, speaker: speaker.moment(datetime.fromisoformat(p["until"])),
+    **{name: _place_number(name) for name in ("number", "of", "finds", "inspections", "signs")},
+    **{name: _place_text(name) for name in ("code", "title", "text", "post", "reason", "author")},
+}
+"""How each place of a template is filled from the parameters."""
