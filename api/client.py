@@ -1,4 +1,4 @@
-"""One connection to a service: requests and answers, problems raised.
+"""The Python client: a call for every route, answers in the types of the service, problems raised.
 
 Use one a thread. Nothing is retried here: a request that got no answer may be sent again, because
 its identifier, or its key, makes it the same request.
@@ -126,74 +126,12 @@ def part(text: str) -> str:
     return quote(text, safe="")
 
 
-class ModelCalls(Calls):
-    """Calls about models."""
-
-    def models(self) -> judged.ModelStandings:
-        """Return every model, and which one decides."""
-        return self._get(judged.ModelStandings, "/v1/models")
-
-    def approve_model(
-        self, version: str, note: str | None = None, key: str | None = None
-    ) -> judged.ModelStanding:
-        """Approve a model; the second person puts it into force."""
-        path = f"/v1/models/{part(version)}/approvals"
-        return self._post(judged.ModelStanding, path, {"note": note}, key)
-
-    def model(self, version: str) -> judged.ModelView:
-        """Return one model with its history and its card."""
-        return self._get(judged.ModelView, f"/v1/models/{part(version)}")
-
-    def model_report(self, version: str) -> dict[str, Any]:
-        """Return a model's stored report."""
-        return self._get(dict[str, Any], f"/v1/models/{part(version)}/report")
-
-    def compare_models(self, versions: Sequence[str] = ()) -> judged.ModelComparison:
-        """Return the figures of up to three models side by side."""
-        query = urlencode([("version", version) for version in versions])
-        path = "/v1/models/comparison" + (f"?{query}" if query else "")
-        return self._get(judged.ModelComparison, path)
-
-    def shadow_model(self, version: str, key: str | None = None) -> judged.ModelStanding:
-        """Let a candidate score in the shadow."""
-        path = f"/v1/models/{part(version)}/shadow"
-        return self._post(judged.ModelStanding, path, {}, key)
-
-    def challenge_model(
-        self, version: str, note: str | None = None, key: str | None = None
-    ) -> judged.ModelStanding:
-        """Approve a trial; the second person puts the model on it."""
-        path = f"/v1/models/{part(version)}/challenges"
-        return self._post(judged.ModelStanding, path, {"note": note}, key)
-
-    def end_trial(self, reason: str, key: str | None = None) -> judged.ModelStandings:
-        """Take the model on trial off it."""
-        return self._post(judged.ModelStandings, "/v1/models/end-trial", {"reason": reason}, key)
-
-    def roll_back(self, reason: str, key: str | None = None) -> judged.ModelStandings:
-        """Put the model before the present one back into force."""
-        path = "/v1/models/rollback"
-        return self._post(judged.ModelStandings, path, {"reason": reason}, key)
-
-    def drift(self) -> DriftAnswer:
-        """Return the last measurement of drift."""
-        return self._get(DriftAnswer, "/v1/drift")
-
-    def measure_drift(self, days: int = 28, key: str | None = None) -> DriftAnswer:
-        """Measure drift again."""
-        return self._post(DriftAnswer, "/v1/drift", {"days": days}, key)
-
-    def rules_only(self, reason: str, key: str | None = None) -> judged.ModelStandings:
-        """Take the model out of force."""
-        return self._post(judged.ModelStandings, "/v1/models/rules-only", {"reason": reason}, key)
-
-
 Body = Record | Mapping[str, Any]
 Decision = said.SupervisorView | said.OpenedView | said.CheckpointView
 """What a supervisor or an analyst sees, or what a checkpoint may."""
 
 
-class Client(ModelCalls):
+class Client(Calls):
     """Calls one service with one key; ``key`` of a call names the request (Idempotency-Key)."""
 
     # What checkpoints and counterparts report.
@@ -235,8 +173,7 @@ class Client(ModelCalls):
         self, act: Body, key: str | None = None, *, team: str | None = None
     ) -> AcknowledgedAct:
         """File an inspection act; ``team`` did it, where that is not the team that was drawn."""
-        path = f"/v1/inspections{_team(team)}"
-        return self._post(AcknowledgedAct, path, act, key)
+        return self._post(AcknowledgedAct, f"/v1/inspections{_team(team)}", act, key)
 
     def seize(self, seizure: Body, key: str | None = None) -> Acknowledged:
         """Record goods taken."""
@@ -316,18 +253,15 @@ class Client(ModelCalls):
 
     def confirm_find(self, sequence: int) -> finds.ConfirmedFind:
         """Confirm that a find belongs to the crossing it waits for."""
-        path = f"/v1/finds/{sequence}/confirmations"
-        return self._post(finds.ConfirmedFind, path, None)
+        return self._post(finds.ConfirmedFind, f"/v1/finds/{sequence}/confirmations", None)
 
     def review(self, decision_id: str, review: Body, key: str | None = None) -> Acknowledged:
         """Uphold a decision, or send the vehicle elsewhere."""
-        path = f"/v1/decisions/{part(decision_id)}/reviews"
-        return self._post(Acknowledged, path, review, key)
+        return self._post(Acknowledged, f"/v1/decisions/{part(decision_id)}/reviews", review, key)
 
     def put_roster(self, post: str, roster: Body, key: str | None = None) -> Acknowledged:
         """Put the inspection minutes of the shift."""
-        path = f"/v1/posts/{part(post)}/roster"
-        return self._asked(Acknowledged, "PUT", path, roster, key)
+        return self._asked(Acknowledged, "PUT", f"/v1/posts/{part(post)}/roster", roster, key)
 
     def profiles(self) -> proposals.Profiles:
         """Return every profile."""
@@ -386,6 +320,64 @@ class Client(ModelCalls):
         """Propose that one of the ``profiles``, or an entry of the ``watchlist``, leaves."""
         path = f"/v1/{part(matter)}/{part(name)}/retirements"
         return self._post(proposals.AcknowledgedStep, path, {"reason": reason}, key)
+
+    # Models.
+
+    def models(self) -> judged.ModelStandings:
+        """Return every model, and which one decides."""
+        return self._get(judged.ModelStandings, "/v1/models")
+
+    def approve_model(
+        self, version: str, note: str | None = None, key: str | None = None
+    ) -> judged.ModelStanding:
+        """Approve a model; the second person puts it into force."""
+        path = f"/v1/models/{part(version)}/approvals"
+        return self._post(judged.ModelStanding, path, {"note": note}, key)
+
+    def model(self, version: str) -> judged.ModelView:
+        """Return one model with its history and its card."""
+        return self._get(judged.ModelView, f"/v1/models/{part(version)}")
+
+    def model_report(self, version: str) -> dict[str, Any]:
+        """Return a model's stored report."""
+        return self._get(dict[str, Any], f"/v1/models/{part(version)}/report")
+
+    def compare_models(self, versions: Sequence[str] = ()) -> judged.ModelComparison:
+        """Return the figures of up to three models side by side."""
+        query = urlencode([("version", version) for version in versions])
+        path = "/v1/models/comparison" + (f"?{query}" if query else "")
+        return self._get(judged.ModelComparison, path)
+
+    def shadow_model(self, version: str, key: str | None = None) -> judged.ModelStanding:
+        """Let a candidate score in the shadow."""
+        return self._post(judged.ModelStanding, f"/v1/models/{part(version)}/shadow", {}, key)
+
+    def challenge_model(
+        self, version: str, note: str | None = None, key: str | None = None
+    ) -> judged.ModelStanding:
+        """Approve a trial; the second person puts the model on it."""
+        path = f"/v1/models/{part(version)}/challenges"
+        return self._post(judged.ModelStanding, path, {"note": note}, key)
+
+    def end_trial(self, reason: str, key: str | None = None) -> judged.ModelStandings:
+        """Take the model on trial off it."""
+        return self._post(judged.ModelStandings, "/v1/models/end-trial", {"reason": reason}, key)
+
+    def roll_back(self, reason: str, key: str | None = None) -> judged.ModelStandings:
+        """Put the model before the present one back into force."""
+        return self._post(judged.ModelStandings, "/v1/models/rollback", {"reason": reason}, key)
+
+    def drift(self) -> DriftAnswer:
+        """Return the last measurement of drift."""
+        return self._get(DriftAnswer, "/v1/drift")
+
+    def measure_drift(self, days: int = 28, key: str | None = None) -> DriftAnswer:
+        """Measure drift again."""
+        return self._post(DriftAnswer, "/v1/drift", {"days": days}, key)
+
+    def rules_only(self, reason: str, key: str | None = None) -> judged.ModelStandings:
+        """Take the model out of force."""
+        return self._post(judged.ModelStandings, "/v1/models/rules-only", {"reason": reason}, key)
 
     # How the service fares.
 

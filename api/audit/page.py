@@ -73,7 +73,7 @@ ROWS = 40
 
 
 @router.get("/posts/{post}/draws")
-async def drawn(
+async def show_draws(
     request: Request,
     service: TheService,
     visitor: TheVisitor,

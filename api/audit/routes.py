@@ -12,7 +12,7 @@ from api.audit.reads import AuditService, draws, list_records, open_record, veri
 from api.audit.schemas import JournalCheck, JournalPage, OpenedRecord, PostDraws
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_path
-from api.http.responses import answer, document_problems
+from api.http.responses import answer, creates, document_problems
 from engine.domain.records import Identifier, PostCode
 
 TheService = Annotated[AuditService, Depends(running_service)]
@@ -42,12 +42,7 @@ def record(caller: TheCaller, service: TheService, sequence: Sequence) -> Respon
     return answer(open_record(service, caller, sequence))
 
 
-@router.post(
-    "/journal/verifications",
-    status_code=201,
-    response_model=JournalCheck,
-    responses=document_problems(409),
-)
+@router.post("/journal/verifications", **creates(JournalCheck, 409))
 async def verify(caller: TheCaller, service: TheService, key: IdempotencyKey) -> Response:
     """Check the journal, its last 50,000 records, from inside; the result is a record."""
     return answer(await asyncio.to_thread(verify_journal, service, caller, key), 201)

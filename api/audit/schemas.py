@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from api.http.schema_base import Described
+from api.http.schema_base import AnswerSchema
 from engine.journal.receipts import Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JournalHead(Described):
+class JournalHead(AnswerSchema):
     """The last record of the journal."""
 
     sequence: int
@@ -18,7 +18,7 @@ class JournalHead(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListedRecord(Described):
+class ListedRecord(AnswerSchema):
     """A record without its body."""
 
     sequence: int
@@ -33,7 +33,7 @@ class ListedRecord(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JournalFault(Described):
+class JournalFault(AnswerSchema):
     """Something that does not stand as it should."""
 
     seq: int
@@ -45,7 +45,7 @@ class JournalFault(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JournalCheck(Described):
+class JournalCheck(AnswerSchema):
     """What a check of the journal found; itself a record."""
 
     by: str
@@ -68,7 +68,7 @@ class JournalCheck(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SensitiveRead(Described):
+class SensitiveRead(AnswerSchema):
     """Who opened which record."""
 
     read_at: datetime
@@ -79,7 +79,7 @@ class SensitiveRead(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JournalPage(Described):
+class JournalPage(AnswerSchema):
     """Records, the newest first."""
 
     journal_id: str
@@ -95,7 +95,7 @@ class JournalPage(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedRecord(Described):
+class OpenedRecord(AnswerSchema):
     """A record with its body; that it was opened is a record too."""
 
     sequence: int
@@ -109,7 +109,7 @@ class OpenedRecord(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommittedShift(Described):
+class CommittedShift(AnswerSchema):
     """A shift, what it committed to as it opened, and its seed once that is revealed."""
 
     shift: str
@@ -125,7 +125,7 @@ class CommittedShift(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NumberAgain(Described):
+class NumberAgain(AnswerSchema):
     """A number that decided about chance, as recorded and drawn again."""
 
     purpose: str
@@ -134,7 +134,7 @@ class NumberAgain(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionAgain(Described):
+class DecisionAgain(AnswerSchema):
     """A decision's numbers."""
 
     decision_id: str
@@ -143,7 +143,7 @@ class DecisionAgain(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftAgain(Described):
+class ShiftAgain(AnswerSchema):
     """A shift's decisions, drawn again."""
 
     shift: str
@@ -156,7 +156,7 @@ class ShiftAgain(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PostDraws(Described):
+class PostDraws(AnswerSchema):
     """A post's last shifts, one of them drawn again."""
 
     post: str

@@ -83,7 +83,7 @@ class Callers:
         self._believed = believed_seconds
         self._known: dict[bytes, tuple[float, Caller]] = {}
 
-    def remembered(self, header: str | None) -> Caller | None:
+    def find_remembered(self, header: str | None) -> Caller | None:
         """Return the caller of an ``Authorization`` header without a read, None where it needs one.
 
         Raises ``NotAuthenticatedError`` for what cannot be a key.

@@ -65,7 +65,7 @@ class Attempts:
         _keep(self._addresses, where, _Count(taken, until, now))
         return 0
 
-    def succeeded(self, address: str, name: str) -> None:
+    def record_success(self, address: str, name: str) -> None:
         """Forget the wrong passwords of who knew the right one, and take its count back."""
         self._pairs.pop(self._digest(network_of(address), name), None)
         source = self._addresses.get(self._digest(network_of(address), ""))

@@ -185,12 +185,12 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=ERR, transient=not ERR.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
-        def told(stage: str, done: int, total: int) -> None:
+        def update(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total)
             bars.update(tasks[stage], completed=done, total=total)
 
-        yield told
+        yield update
 
 
 def say(what: str) -> None:

@@ -86,10 +86,10 @@ def trial(
     with opened_existing(home) as (found, store):
         if version or end:
             result = _step_trial(found, store, version, by=by, why=why)
-            emit(result, as_json=as_json, text=lambda: _stands(result))
+            emit(result, as_json=as_json, text=lambda: _print_states(result))
             return
         figures = _measure_trial(store, by=by or getpass.getuser())
-    emit({"measured": figures}, as_json=as_json, text=lambda: _race(figures))
+    emit({"measured": figures}, as_json=as_json, text=lambda: _print_trial(figures))
 
 
 def _step_trial(home: Home, store: Store, version: str, *, by: str, why: str) -> dict[str, Any]:
@@ -106,10 +106,12 @@ def _step_trial(home: Home, store: Store, version: str, *, by: str, why: str) ->
     return {"in_force": now.in_force, "challenger": challenger, "approved": given}
 
 
-def _stands(told: dict[str, Any]) -> None:
-    typer.echo(f"in force: {told['in_force']}; on trial against it: {told['challenger'] or 'none'}")
-    if told["approved"]:
-        typer.echo(f"trial approved by {', '.join(told['approved'])}")
+def _print_states(result: dict[str, Any]) -> None:
+    typer.echo(
+        f"in force: {result['in_force']}; on trial against it: {result['challenger'] or 'none'}"
+    )
+    if result["approved"]:
+        typer.echo(f"trial approved by {', '.join(result['approved'])}")
 
 
 def _measure_trial(store: Store, *, by: str) -> dict[str, Any] | None:
@@ -129,7 +131,7 @@ def _measure_trial(store: Store, *, by: str) -> dict[str, Any] | None:
     return figures
 
 
-def _race(figures: dict[str, Any] | None) -> None:
+def _print_trial(figures: dict[str, Any] | None) -> None:
     if figures is None:
         typer.echo("no model is on trial")
         return

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from api.confirmations.reads import ConfirmationService, confirm_find, waiting_finds
 from api.confirmations.schemas import ConfirmedFind, PendingFinds
 from api.http.dependencies import TheCaller, running_service
-from api.http.responses import answer, document_problems
+from api.http.responses import answer, creates, document_problems
 
 TheService = Annotated[ConfirmationService, Depends(running_service)]
 
@@ -25,12 +25,7 @@ def finds(caller: TheCaller, service: TheService) -> Response:
     return answer({"finds": waiting_finds(service, caller)})
 
 
-@router.post(
-    "/{sequence}/confirmations",
-    status_code=201,
-    response_model=ConfirmedFind,
-    responses=document_problems(404),
-)
+@router.post("/{sequence}/confirmations", **creates(ConfirmedFind, 404))
 async def confirm(caller: TheCaller, service: TheService, sequence: Sequence) -> Response:
     """Confirm that a find belongs to its crossing; never by the person who reported it."""
     return answer(await asyncio.to_thread(confirm_find, service, caller, sequence), 201)

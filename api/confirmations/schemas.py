@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from api.http.schema_base import Described
+from api.http.schema_base import AnswerSchema
 from engine.domain.records import SubstanceClass
 from engine.journal.receipts import Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PendingFindView(Described):
+class PendingFindView(AnswerSchema):
     """A find by plate, and the entry at another post that it would belong to."""
 
     sequence: int
@@ -27,14 +27,14 @@ class PendingFindView(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PendingFinds(Described):
+class PendingFinds(AnswerSchema):
     """The finds that wait, the oldest first."""
 
     finds: list[PendingFindView]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConfirmedFind(Described):
+class ConfirmedFind(AnswerSchema):
     """That a find belongs to a crossing from now on."""
 
     seizure_id: str

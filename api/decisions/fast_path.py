@@ -39,7 +39,7 @@ _METHOD, _ROUTE = "POST", Route("/v1/decisions")
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _DecisionRequest:
     caller: Caller
     key: str | None
     """The sender's idempotency key."""
@@ -76,7 +76,7 @@ class Express:
         return await answer(result, 201)(scope, receive, send)
 
 
-def _ordinary(scope: Scope, service: FastPathService) -> _Asked | None:
+def _ordinary(scope: Scope, service: FastPathService) -> _DecisionRequest | None:
     """Return who asks, None where anything about the request needs a closer look."""
     given: dict[bytes, bytes] = dict(scope["headers"])
     size, key = given.get(b"content-length", b""), given.get(b"idempotency-key")
@@ -90,12 +90,14 @@ def _ordinary(scope: Scope, service: FastPathService) -> _Asked | None:
         return None
     header = given.get(b"authorization")
     try:
-        caller = None if header is None else service.callers.remembered(header.decode("latin-1"))
+        caller = (
+            None if header is None else service.callers.find_remembered(header.decode("latin-1"))
+        )
     except RiskError:
         return None
     if caller is None or caller.role not in MAY[_METHOD, _ROUTE.path]:
         return None
-    return _Asked(caller, None if key is None else key.decode("latin-1"), int(size))
+    return _DecisionRequest(caller, None if key is None else key.decode("latin-1"), int(size))
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -110,7 +110,7 @@ class PastPanel:
 def read_page(service: DecisionService, decision_id: str, caller: Caller) -> DecisionPage:
     """Return a decision; raises ``NotFoundError``."""
     reading = DecisionReader(service)
-    known = reading.filed(decision_id, caller)
+    known = reading.locate(decision_id, caller)
     seen = reading.decision(decision_id, caller)
     blind = is_blind(caller)
     with service.store.read() as snapshot:

@@ -55,7 +55,7 @@ def review(
     service: OutcomeService, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
 ) -> None:
     """Record a verdict; raises ``FormError`` where the form breaks the record's rules."""
-    known = DecisionReader(service).filed(decision_id, visitor.caller)
+    known = DecisionReader(service).locate(decision_id, visitor.caller)
     reader = FormReader(form, speech)
     verdict, once = reader.text("verdict"), reader.once()
     fields = reader.texts("verdict", "channel", "reason_code", "reason")
@@ -76,7 +76,7 @@ def read_act(
     service: OutcomeService, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
 ) -> FiledAct:
     """Return what an act's form says; raises ``FormError``, records nothing."""
-    known = DecisionReader(service).filed(decision_id, visitor.caller)
+    known = DecisionReader(service).locate(decision_id, visitor.caller)
     reader = FormReader(form, speech)
     once = reader.once()
     numbers = {name: reader.number(name) for name in NUMBERS}
@@ -97,7 +97,7 @@ def report(
     service: OutcomeService, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
 ) -> None:
     """File an inspection act and, where the form names one, a seizure; raises ``FormError``."""
-    known = DecisionReader(service).filed(decision_id, visitor.caller)
+    known = DecisionReader(service).locate(decision_id, visitor.caller)
     filed = read_act(service, visitor, decision_id, form, speech)
     act, seizure, person = filed.act, filed.seizure, visitor.caller.person
     act_name = inspection_name(act.inspection_id)
@@ -118,7 +118,7 @@ def release(
     service: OutcomeService, visitor: Visitor, decision_id: str, form: Form, speech: ReaderLocale
 ) -> None:
     """Record that a vehicle left without inspection, and why; raises ``FormError``."""
-    known = DecisionReader(service).filed(decision_id, visitor.caller)
+    known = DecisionReader(service).locate(decision_id, visitor.caller)
     reader = FormReader(form, speech)
     fields = reader.texts("reason_code", "reason")
     fields |= {"crossing_id": known.crossing_id}

@@ -24,7 +24,8 @@ from engine.errors import NotAllowedError, NotFoundError
 from engine.journal.batch_worker import read_record
 from engine.journal.journal import Journal
 from engine.queue.mirror_alerts import alerts_of
-from engine.queue.queue import QueuedDecision, list_decisions, list_waiting, read_decision
+from engine.queue.queue import QueuedDecision, list_waiting, read_decision
+from engine.queue.queue import list_decisions as select_decisions
 from engine.queue.referrals import opens
 from engine.queue.reviews import NEEDS_SECOND, order_of_review, reviews_of
 from engine.storage.database import Store
@@ -45,7 +46,7 @@ class DecisionReader:
     def __init__(self, service: DecisionService) -> None:
         self._service = service
 
-    def filed(self, decision_id: str, caller: Caller) -> QueuedDecision:
+    def locate(self, decision_id: str, caller: Caller) -> QueuedDecision:
         """Return where a decision stands; raises ``NotFoundError``."""
         with self._service.store.read() as connection:
             return self._reachable(connection, decision_id, caller)
@@ -55,13 +56,13 @@ class DecisionReader:
         with self._service.store.read() as connection:
             known = self._reachable(connection, decision_id, caller)
             if is_blind(caller):
-                return self._view(connection, known, is_blind=True) | self._opened(
+                return self._view(connection, known, is_blind=True) | self._read_opened_reasons(
                     connection, known
                 )
             seen = self._view(connection, known, is_blind=False)
             return seen | {"reviews": self._reviews(connection, known)}
 
-    def listed(
+    def list_decisions(
         self,
         post: str | None,
         *,
@@ -73,7 +74,7 @@ class DecisionReader:
         """Return decisions, the newest first, and where to read on."""
         which: dict[str, Any] = {"post": post, "channel": channel, "since": since, "before": before}
         with self._service.store.read() as connection:
-            known = list_decisions(connection, most=most + 1, **which)
+            known = select_decisions(connection, most=most + 1, **which)
             views = [self._view(connection, one, is_blind=False) for one in known[:most]]
         read_on = known[most - 1].seq if len(known) > most else None
         return {"decisions": views, "next_before": read_on}
@@ -128,7 +129,7 @@ class DecisionReader:
             raise NotAllowedError("a checkpoint does not see this")
         return known
 
-    def _opened(self, connection: Connection, known: QueuedDecision) -> dict[str, Any]:
+    def _read_opened_reasons(self, connection: Connection, known: QueuedDecision) -> dict[str, Any]:
         """Return what the act on a referred vehicle opens; nothing where it opens nothing."""
         if known.act_seq is None:
             return {}

@@ -27,7 +27,7 @@ from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_arrival
 from api.http.problems import refusal
 from api.http.request_bodies import LARGEST_BATCH, body_of, reported_batch
-from api.http.responses import answer, document_problems, takes, takes_many
+from api.http.responses import answer, creates, document_problems, takes_many
 from api.http.schema_base import Acknowledged, Problem
 from api.service.metrics import Metrics
 from api.service.thread_bridge import LoopBridge
@@ -65,13 +65,7 @@ MOST_LISTED = 1000
 DecisionId = Annotated[Identifier, Path()]
 
 
-@router.post(
-    "",
-    status_code=201,
-    response_model=CheckpointView,
-    responses=document_problems(409, 413),
-    openapi_extra=takes(Arrival),
-)
+@router.post("", **creates(CheckpointView, 409, 413, body=Arrival))
 async def decide(
     caller: TheCaller,
     service: TheService,
@@ -94,7 +88,7 @@ async def await_decision(
     name = crossing_name(crossing.crossing_id)
     asked = claim(DECISION, arrival, post=crossing.post, name=name, key=key)
     found = await service.waking.wait(service.targeting.decide(arrival, asked))
-    service.metrics.decided(found)
+    service.metrics.count_decision(found)
     return service.answers.view_decision(found, is_blind=True)
 
 
@@ -123,7 +117,7 @@ async def decide_batch(
     for one in asked:
         error = one.exception() if isinstance(one, Future) else one
         if isinstance(one, Future) and error is None:
-            service.metrics.decided(one.result())
+            service.metrics.count_decision(one.result())
             rows.append(service.answers.view_decision(one.result(), is_blind=True))
         else:
             refused = refusal(cast("BaseException", error), instance="/v1/decisions/batch")
@@ -150,11 +144,7 @@ def _submit_arrival(
 
 
 @router.post(
-    "/{decision_id}/amendments",
-    status_code=201,
-    response_model=CheckpointView,
-    responses=document_problems(404, 409, 413, 429),
-    openapi_extra=takes(Arrival),
+    "/{decision_id}/amendments", **creates(CheckpointView, 404, 409, 413, 429, body=Arrival)
 )
 async def amend(
     caller: TheCaller,
@@ -165,22 +155,16 @@ async def amend(
 ) -> Response:
     """Decide again on an arrival whose declaration was changed: linked to the first, same draws."""
     check_arrival(service.network, caller, arrival, now=service.present.now())
-    known = await asyncio.to_thread(DecisionReader(service).filed, decision_id, caller)
+    known = await asyncio.to_thread(DecisionReader(service).locate, decision_id, caller)
     asked = claim(DECISION, arrival, post=known.post, name="", key=key)
     names = (*asked.names[:-1], f"amendment:{known.crossing_id}:{asked.fingerprint}")
     asked = replace(asked, names=names)
     found = await service.waking.wait(service.targeting.decide(arrival, asked, amended=known))
-    service.metrics.decided(found)
+    service.metrics.count_decision(found)
     return answer(service.answers.view_decision(found, is_blind=True), 201)
 
 
-@router.post(
-    "/{decision_id}/reviews",
-    status_code=201,
-    response_model=Acknowledged,
-    responses=document_problems(404, 409, 413),
-    openapi_extra=takes(Review),
-)
+@router.post("/{decision_id}/reviews", **creates(Acknowledged, 404, 409, 413, body=Review))
 async def review(
     caller: TheCaller,
     service: TheService,
@@ -189,7 +173,7 @@ async def review(
     review: Annotated[Review, Depends(body_of(Review))],
 ) -> Response:
     """Uphold a decision, or send the vehicle elsewhere; the decision stays as it was made."""
-    found = await asyncio.to_thread(DecisionReader(service).filed, decision_id, caller)
+    found = await asyncio.to_thread(DecisionReader(service).locate, decision_id, caller)
     name = f"{REVIEW}:{secrets.token_hex(12)}"
     own = caller.own(key)
     asked = claim(REVIEW, review, post=found.post, name=name, key=own, about=decision_id)
@@ -217,7 +201,7 @@ def decisions(
     if post is not None:
         caller.must_reach(post)
     level = None if channel is None else int(Channel.of(channel))
-    found = DecisionReader(service).listed(
+    found = DecisionReader(service).list_decisions(
         post or caller.post, channel=level, since=_instant(since), before=before, most=limit
     )
     return answer(found)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from api.http.schema_base import Described
+from api.http.schema_base import AnswerSchema
 from engine.decision.decision import Mode, Rank, Risk
 from engine.domain.records import Basis
 from engine.explanation.facts import Fact
@@ -17,7 +17,7 @@ ChannelCode = Literal["green", "blue", "yellow", "red"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MirrorAlert(Described):
+class MirrorAlert(AnswerSchema):
     """What the paired post's record, known after the decision, says otherwise."""
 
     code: Literal["mass", "plate", "trailer", "driver", "vin", "seals", "load"]
@@ -29,7 +29,7 @@ class MirrorAlert(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointView(Described):
+class CheckpointView(AnswerSchema):
     """A decision as its checkpoint sees it, before its inspection act and after it."""
 
     decision_id: str
@@ -56,7 +56,7 @@ class CheckpointView(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject(Described):
+class Subject(AnswerSchema):
     """What a reason is about, in words: neither a figure nor whether it raises the risk."""
 
     code: str
@@ -71,7 +71,7 @@ class OpenedView(CheckpointView):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewSaid(Described):
+class ReviewSaid(AnswerSchema):
     """A supervisor's word on a decision."""
 
     verdict: Literal["uphold", "override"]
@@ -108,7 +108,7 @@ class SupervisorView(CheckpointView):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decisions(Described):
+class Decisions(AnswerSchema):
     """Decisions, the newest first."""
 
     decisions: list[SupervisorView]
@@ -117,7 +117,7 @@ class Decisions(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureValues(Described):
+class FeatureValues(AnswerSchema):
     """The features of a decision, read again as of its time; null where nothing was known."""
 
     decision_id: str
@@ -126,7 +126,7 @@ class FeatureValues(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation(Described):
+class Explanation(AnswerSchema):
     """What speaks for and against, the strongest first, for any channel."""
 
     decision_id: str
@@ -138,7 +138,7 @@ EventKind = Literal["clear", "find", "seizure", "elsewhere", "passed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastEvent(Described):
+class PastEvent(AnswerSchema):
     """An act, a find elsewhere, or a hit of a linked entity that was passed on."""
 
     known_at: datetime
@@ -147,7 +147,7 @@ class PastEvent(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastOf(Described):
+class PastOf(AnswerSchema):
     """What was known of one entity of the crossing."""
 
     whose: Whose
@@ -162,7 +162,7 @@ class PastOf(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EarlierCrossing(Described):
+class EarlierCrossing(AnswerSchema):
     """An earlier crossing of the vehicle."""
 
     crossing_id: str
@@ -174,7 +174,7 @@ class EarlierCrossing(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CrossedTogether(Described):
+class CrossedTogether(AnswerSchema):
     """Two entities of the crossing, and how often they had crossed together before."""
 
     one: Whose
@@ -183,7 +183,7 @@ class CrossedTogether(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkedEntity(Described):
+class LinkedEntity(AnswerSchema):
     """An entity linked to an entity of the crossing."""
 
     name: str | None
@@ -197,7 +197,7 @@ class LinkedEntity(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkedEntities(Described):
+class LinkedEntities(AnswerSchema):
     """All that one entity of the crossing links to others."""
 
     via: Whose
@@ -213,7 +213,7 @@ class LinkedEntities(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimilarSeizure(Described):
+class SimilarSeizure(AnswerSchema):
     """A past seizure whose reasons were like this decision's."""
 
     seized_on: str
@@ -226,7 +226,7 @@ class SimilarSeizure(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastView(Described):
+class PastView(AnswerSchema):
     """What was known of a decision's vehicle and parties when it was made."""
 
     decision_id: str

@@ -135,9 +135,9 @@ def _crossings(snapshot: Connection, earlier: Sequence[EarlierCrossing]) -> list
     ]
 
 
-def _ties(one: LinkGroup, told: Mapping[int, str]) -> dict[str, Any]:
+def _ties(one: LinkGroup, names: Mapping[int, str]) -> dict[str, Any]:
     plain = {name: getattr(one, name) for name in ("via", "to", "known", "is_bounded", "passed")}
-    return plain | {"fellows": [_fellow(fellow, told.get(fellow.key)) for fellow in one.fellows]}
+    return plain | {"fellows": [_fellow(fellow, names.get(fellow.key)) for fellow in one.fellows]}
 
 
 def _fellow(one: LinkedEntity, name: str | None) -> dict[str, Any]:

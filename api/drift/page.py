@@ -50,7 +50,7 @@ async def show(
 
 
 @router.post("")
-async def measure_anew(service: TheService, visitor: TheVisitor, _form: TheForm) -> Response:
+async def measure_again(service: TheService, visitor: TheVisitor, _form: TheForm) -> Response:
     """Measure again."""
     try:
         await asyncio.to_thread(measure, service, visitor.caller, DriftAsked())

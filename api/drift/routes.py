@@ -9,7 +9,7 @@ from api.drift.reads import DriftAsked, DriftService, measure, read_drift
 from api.drift.schemas import DriftAnswer
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.request_bodies import optional_body_of
-from api.http.responses import answer, document_problems, takes
+from api.http.responses import answer, creates, document_problems
 
 TheService = Annotated[DriftService, Depends(running_service)]
 
@@ -24,13 +24,7 @@ def drift(_caller: TheCaller, service: TheService) -> Response:
     return answer(read_drift(service))
 
 
-@router.post(
-    "",
-    status_code=201,
-    response_model=DriftAnswer,
-    responses=document_problems(409, 413),
-    openapi_extra=takes(DriftAsked, is_owed=False),
-)
+@router.post("", **creates(DriftAnswer, 409, 413, body=DriftAsked, is_owed=False))
 async def measure_anew(
     caller: TheCaller,
     service: TheService,

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from api.http.schema_base import Described, Estimate
+from api.http.schema_base import AnswerSchema, Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MovedFamily(Described):
+class MovedFamily(AnswerSchema):
     """How far the farthest feature of a family has moved."""
 
     family: str
@@ -23,7 +23,7 @@ class MovedFamily(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MovedScore(Described):
+class MovedScore(AnswerSchema):
     """How far scores have moved, and what that does to the load."""
 
     psi: float
@@ -35,7 +35,7 @@ class MovedScore(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched(Described):
+class Watched(AnswerSchema):
     """Searches against what was stated, week by week since the model came into force."""
 
     weeks: int
@@ -50,7 +50,7 @@ class Watched(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriftPart(Described):
+class DriftPart(AnswerSchema):
     """Drift at one post, or at all."""
 
     rows: int
@@ -65,7 +65,7 @@ class DriftPart(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drift(Described):
+class Drift(AnswerSchema):
     """One measurement."""
 
     at: datetime
@@ -87,7 +87,7 @@ class Drift(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriftAnswer(Described):
+class DriftAnswer(AnswerSchema):
     """The last measurement, and which model decides now."""
 
     in_force: str | None

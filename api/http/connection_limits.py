@@ -89,7 +89,7 @@ class Stage(Enum):
     BODY = "the rest of a body"
 
 
-class Owing:
+class OwingConnections:
     """The connections that owe something, the longest first."""
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class Owing:
         return len(self._since)
 
 
-OWING = Owing()
+OWING = OwingConnections()
 """Those of this process."""
 
 

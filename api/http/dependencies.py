@@ -43,7 +43,7 @@ async def caller_of(
     header = request.headers.get("authorization")
     if header is None and (cookie := token_of(request)):
         caller = await _signed_in(request, service, cookie)
-    elif (known := service.callers.remembered(header)) is not None:
+    elif (known := service.callers.find_remembered(header)) is not None:
         caller = known
     else:
         caller = await service.executors.look_up(service.callers.look_up, header)

@@ -53,7 +53,7 @@ async def alive() -> Response:
 )
 def ready(service: TheService) -> Response:
     """Say whether decisions can be recorded, and by which model they are made."""
-    standing = service.watch.standing
+    standing = service.watch.state
     scorer, challenger = standing.in_force.scorer, standing.in_force.challenger
     body: dict[str, Any] = {
         "ready": True,

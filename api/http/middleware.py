@@ -26,21 +26,21 @@ class Guard:
             return
         began, status = time.perf_counter(), 0
 
-        async def noted(message: Message) -> None:
+        async def note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, note_status)
         except ClientDisconnect:
             pass  # the sender went away, or was too slow: there is no one to answer
         except Exception as error:
             fault(error, route=_route(scope))
             if status:
                 raise  # the answer has begun: it can only be broken off
-            await answer_fault(_route(scope))(scope, receive, noted)
+            await answer_fault(_route(scope))(scope, receive, note_status)
         finally:
             metrics: Metrics = scope["app"].state.runtime.metrics
             method = scope["method"] if scope["method"] in _METHODS else NO_ROUTE

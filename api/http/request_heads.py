@@ -31,7 +31,7 @@ class HeadCheck:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
 
-        async def completed(message: Message) -> None:
+        async def send_completed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = complete(message.get("headers", ()))
             await send(message)
@@ -39,8 +39,8 @@ class HeadCheck:
         why = ambiguity(scope["headers"], scope.get("http_version", ""))
         if why is not None:
             error = AmbiguousHeadError(why)
-            return await refusal(error, instance="/")(scope, receive, completed)
-        return await self._app(scope, receive, completed)
+            return await refusal(error, instance="/")(scope, receive, send_completed)
+        return await self._app(scope, receive, send_completed)
 
 
 def ambiguity(headers: _Headers, version: str) -> str | None:

@@ -50,6 +50,22 @@ def _example(status: int, kind: str) -> dict[str, Any]:
     return fields | {"detail": _PROBLEMS[status], "instance": "/v1/decisions"}
 
 
+def creates(
+    kind: type[object],
+    *problems: int,
+    body: type[Record] | None = None,
+    is_owed: bool = True,
+) -> dict[str, Any]:
+    """Return the options of a route that records something: status 201, answer, body, problems."""
+    documented = takes(body, is_owed=is_owed) if body is not None else None
+    return {
+        "status_code": 201,
+        "response_model": kind,
+        "responses": document_problems(*problems),
+        "openapi_extra": documented,
+    }
+
+
 def takes_many(model: type[Record], *, most: int) -> dict[str, Any]:
     """The same of an array of such bodies."""
     rows = {"$ref": f"#/components/schemas/{model.__name__}"}

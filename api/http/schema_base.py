@@ -14,7 +14,7 @@ from engine.decision.decision import Mode
 from engine.journal.receipts import Receipt
 
 
-class Described:
+class AnswerSchema:
     """Base of every class that describes an answer."""
 
     __slots__ = ()
@@ -22,7 +22,7 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledged(Described):
+class Acknowledged(AnswerSchema):
     """A crossing, seizure or release that stands in the journal."""
 
     kind: Literal["crossing", "seizure", "release", "roster", "review"]
@@ -33,7 +33,7 @@ class Acknowledged(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AcknowledgedAct(Described):
+class AcknowledgedAct(AnswerSchema):
     """An inspection act that stands in the journal."""
 
     inspection_id: str
@@ -43,14 +43,14 @@ class AcknowledgedAct(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alive(Described):
+class Alive(AnswerSchema):
     """The process answers."""
 
     alive: Literal[True]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ready(Described):
+class Ready(AnswerSchema):
     """Whether decisions can be recorded, by which model they are made, and why not otherwise."""
 
     ready: bool
@@ -74,7 +74,7 @@ class Ready(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FieldFault(Described):
+class FieldFault(AnswerSchema):
     """Where a body breaks which rule."""
 
     at: str
@@ -83,7 +83,7 @@ class FieldFault(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem(Described):
+class Problem(AnswerSchema):
     """A refusal (RFC 9457)."""
 
     type: str
@@ -95,7 +95,7 @@ class Problem(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate(Described):
+class Estimate(AnswerSchema):
     """A share with its exact 95 % interval, or why it cannot be known yet."""
 
     value: float | None

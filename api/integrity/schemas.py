@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from api.http.schema_base import Described
+from api.http.schema_base import AnswerSchema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment(Described):
+class Assignment(AnswerSchema):
     """Vehicles sent to officers that were inspected or released in the period."""
 
     dealt_with: int
@@ -19,7 +19,7 @@ class Assignment(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntegrityTest(Described):
+class IntegrityTest(AnswerSchema):
     """How the findings were tested, so that anybody can repeat it."""
 
     vehicles: int
@@ -36,7 +36,7 @@ class IntegrityTest(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntegrityFinding(Described):
+class IntegrityFinding(AnswerSchema):
     """A figure above what random assignment gives."""
 
     measure: Literal["handled", "taken_over", "let_go"]
@@ -56,7 +56,7 @@ class IntegrityFinding(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RedRelease(Described):
+class RedRelease(AnswerSchema):
     """A red vehicle that left without an act."""
 
     decision_id: str
@@ -69,7 +69,7 @@ class RedRelease(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reviewer(Described):
+class Reviewer(AnswerSchema):
     """What one supervisor said about decisions."""
 
     person: str
@@ -80,7 +80,7 @@ class Reviewer(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntegrityReport(Described):
+class IntegrityReport(AnswerSchema):
     """What a post's integrity officer is to look at."""
 
     post: str

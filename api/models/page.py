@@ -5,6 +5,7 @@ document that may run nothing and load nothing, and the service's own page says 
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -41,7 +42,7 @@ SEALED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 async def show_all(request: Request, service: TheService, visitor: TheVisitor) -> Response:
     """Show every model by where it stands, and what decides."""
     reading = ModelReader(service)
-    found = await asyncio.to_thread(reading.all)
+    found = await asyncio.to_thread(reading.list_models)
     versions = [one["version"] for one in found["models"]]
     papers = await asyncio.to_thread(lambda: {v: reading.papers(v)[0] for v in versions})
     return page(
@@ -81,26 +82,24 @@ async def compare(
 @router.post("/rules-only")
 async def rules_only(service: TheService, visitor: TheVisitor, form: TheForm) -> Response:
     """Take the model out of force; one person is enough."""
-    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(withdraw_model, service.store, why=_reason(form), **who)
-    return RedirectResponse("/models?done=withdrawn", 303)
+    return await _take(
+        visitor, "/models?done=withdrawn", withdraw_model, service.store, why=_reason(form)
+    )
 
 
 @router.post("/rollback")
 async def roll_back(service: TheService, visitor: TheVisitor, form: TheForm) -> Response:
     """Put the model before the present one back into force; two approved it once."""
-    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
     why = _reason(form)
-    await asyncio.to_thread(rolled_back, service.home, service.store, why=why, **who)
-    return RedirectResponse("/models?done=back", 303)
+    return await _take(
+        visitor, "/models?done=back", rolled_back, service.home, service.store, why=why
+    )
 
 
 @router.post("/end-trial")
 async def end_trial(service: TheService, visitor: TheVisitor, form: TheForm) -> Response:
     """Take the model on trial off it; one person is enough."""
-    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(trial_ended, service.store, why=_reason(form), **who)
-    return RedirectResponse("/models?done=ended", 303)
+    return await _take(visitor, "/models?done=ended", trial_ended, service.store, why=_reason(form))
 
 
 @router.get("/{version}")
@@ -109,7 +108,7 @@ async def show(
 ) -> Response:
     """Show one model: its card, what stands against it, its shadow, and who did what."""
     reading = ModelReader(service)
-    found = await asyncio.to_thread(reading.one, version)
+    found = await asyncio.to_thread(reading.read_model, version)
     papers, _ = await asyncio.to_thread(reading.papers, version)
     return page(
         request,
@@ -147,7 +146,9 @@ async def show_report(
 
 
 @router.get("/{version}/report.html")
-async def stored(service: TheService, _visitor: TheVisitor, version: Version) -> Response:
+async def show_stored_report(
+    service: TheService, _visitor: TheVisitor, version: Version
+) -> Response:
     """Hand out the page that ``darvoza evaluate`` wrote, sealed."""
     await asyncio.to_thread(ModelReader(service).report, version)  # it is a model of ours
     kept = _read_report_page(service, version)
@@ -161,9 +162,14 @@ async def approve(
     service: TheService, visitor: TheVisitor, _form: TheForm, version: Version
 ) -> Response:
     """Approve a model; the second person puts it into force."""
-    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(approve_model, service.home, service.store, version, **who)
-    return RedirectResponse(f"/models/{version}?done=approved", 303)
+    return await _take(
+        visitor,
+        f"/models/{version}?done=approved",
+        approve_model,
+        service.home,
+        service.store,
+        version,
+    )
 
 
 @router.post("/{version}/challenges")
@@ -171,11 +177,15 @@ async def challenge(
     service: TheService, visitor: TheVisitor, _form: TheForm, version: Version
 ) -> Response:
     """Approve a trial; the second person puts the model on trial."""
-    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(
-        approve_model, service.home, service.store, version, is_trial=True, **who
+    return await _take(
+        visitor,
+        f"/models/{version}?done=challenged",
+        approve_model,
+        service.home,
+        service.store,
+        version,
+        is_trial=True,
     )
-    return RedirectResponse(f"/models/{version}?done=challenged", 303)
 
 
 @router.post("/{version}/shadow")
@@ -183,9 +193,23 @@ async def shadow(
     service: TheService, visitor: TheVisitor, _form: TheForm, version: Version
 ) -> Response:
     """Let a candidate score in the shadow."""
-    who: dict[str, Any] = {"by": visitor.caller.person, "role": visitor.caller.role}
-    await asyncio.to_thread(shadow_model, service.home, service.store, version, **who)
-    return RedirectResponse(f"/models/{version}?done=shadowed", 303)
+    return await _take(
+        visitor,
+        f"/models/{version}?done=shadowed",
+        shadow_model,
+        service.home,
+        service.store,
+        version,
+    )
+
+
+async def _take(
+    visitor: TheVisitor, done: str, step: Callable[..., object], *given: object, **more: object
+) -> Response:
+    """Take a step in the visitor's name, then return to the page at ``done``."""
+    caller = visitor.caller
+    await asyncio.to_thread(step, *given, by=caller.person, role=caller.role, **more)
+    return RedirectResponse(done, 303)
 
 
 def _reason(form: TheForm) -> str:

@@ -46,22 +46,22 @@ class ModelReader:
     def __init__(self, service: ModelService) -> None:
         self._service = service
 
-    def all(self) -> dict[str, Any]:
+    def list_models(self) -> dict[str, Any]:
         """Return every model, the newest first, and what decides."""
         with self._service.store.read() as connection:
             now, events = read_state(connection), _events(connection)
         every = reversed(list(now.models.values()))
-        return self._deciding(now) | {"models": [self._standing(one, events) for one in every]}
+        return self._read_serving(now) | {"models": [self._describe(one, events) for one in every]}
 
-    def standing(self, version: str) -> dict[str, Any]:
+    def read_standing(self, version: str) -> dict[str, Any]:
         """Return where one model stands; raises ``NoModelError``."""
         with self._service.store.read() as connection:
             now, events = read_state(connection), _events(connection)
         if version not in now.models:
             raise NoModelError(version)
-        return self._standing(now.models[version], events)
+        return self._describe(now.models[version], events)
 
-    def one(self, version: str) -> dict[str, Any]:
+    def read_model(self, version: str) -> dict[str, Any]:
         """Return one model; raises ``NoModelError``."""
         from models.monitoring.shadow_agreement import (
             measure_agreement,  # scipy: not on the way of a service that starts
@@ -81,7 +81,7 @@ class ModelReader:
             is_tried = running is not None and version in (running.champion, running.challenger)
             trial = _trial(connection, running) if running is not None and is_tried else None
         found, _ = self.papers(version)
-        return self._standing(now.models[version], events) | {
+        return self._describe(now.models[version], events) | {
             "history": events[version],
             "card_text": None if found is None else found.card,
             "shadow": agreement,
@@ -116,14 +116,14 @@ class ModelReader:
         except TamperedBundleError as error:
             return None, f"its bundle is refused: {error.why}"
 
-    def _deciding(self, now: ModelStates) -> dict[str, Any]:
-        serving, wanted = self._service.watch.standing, now.in_force
+    def _read_serving(self, now: ModelStates) -> dict[str, Any]:
+        serving, wanted = self._service.watch.state, now.in_force
         is_refused = wanted is not None and serving.wanted == wanted and bool(serving.why)
         deciding = {"in_force": wanted, "mode": serving.in_force.mode, "before": now.before}
         challenger = None if now.challenger is None else now.challenger.version
         return deciding | {"is_refused": is_refused, "challenger": challenger}
 
-    def _standing(
+    def _describe(
         self, model: ModelState, events: Mapping[str, Sequence[Mapping[str, Any]]]
     ) -> dict[str, Any]:
         found, missing = self.papers(model.version)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from api.auth.callers import Caller
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.request_bodies import body_of, optional_body_of
-from api.http.responses import answer, document_problems, takes
+from api.http.responses import answer, creates, document_problems
 from api.models.lifecycle import (
     approve_model,
     rolled_back,
@@ -63,7 +63,7 @@ class RulesOnly(Record):
 @router.get("", response_model=ModelStandings)
 def models(caller: TheCaller, service: TheService) -> Response:
     """List every model with where it stands, and which one decides."""
-    return answer(ModelReader(service).all())
+    return answer(ModelReader(service).list_models())
 
 
 @router.get("/comparison", response_model=ModelComparison, responses=document_problems(404))
@@ -79,7 +79,7 @@ def comparison(
 @router.get("/{version}", response_model=ModelView, responses=document_problems(404))
 def model(_caller: TheCaller, service: TheService, version: Version) -> Response:
     """Return one model: its state and why, its card, and how far its shadow agreed."""
-    return answer(ModelReader(service).one(version))
+    return answer(ModelReader(service).read_model(version))
 
 
 @router.get("/{version}/report", response_model=dict[str, Any], responses=document_problems(404))
@@ -88,13 +88,7 @@ def report(_caller: TheCaller, service: TheService, version: Version) -> Respons
     return answer(ModelReader(service).report(version))
 
 
-@router.post(
-    "/rules-only",
-    status_code=201,
-    response_model=ModelStandings,
-    responses=document_problems(409, 413),
-    openapi_extra=takes(RulesOnly, is_owed=False),
-)
+@router.post("/rules-only", **creates(ModelStandings, 409, 413, body=RulesOnly, is_owed=False))
 async def rules_only(
     caller: TheCaller,
     service: TheService,
@@ -104,16 +98,10 @@ async def rules_only(
     """Take the model out of force, so that rules and random checks decide; one person is enough."""
     step = partial(withdraw_model, service.store, why=body.reason or "")
     await _take(service, caller, key=key, body=body, about="rules-only", step=step)
-    return answer(ModelReader(service).all(), 201)
+    return answer(ModelReader(service).list_models(), 201)
 
 
-@router.post(
-    "/rollback",
-    status_code=201,
-    response_model=ModelStandings,
-    responses=document_problems(404, 409, 413),
-    openapi_extra=takes(RollBack),
-)
+@router.post("/rollback", **creates(ModelStandings, 404, 409, 413, body=RollBack))
 async def roll_back(
     caller: TheCaller,
     service: TheService,
@@ -123,16 +111,10 @@ async def roll_back(
     """Put the model before the present one back into force; two people approved it once."""
     step = partial(rolled_back, service.home, service.store, why=body.reason)
     await _take(service, caller, key=key, body=body, about="rollback", step=step)
-    return answer(ModelReader(service).all(), 201)
+    return answer(ModelReader(service).list_models(), 201)
 
 
-@router.post(
-    "/end-trial",
-    status_code=201,
-    response_model=ModelStandings,
-    responses=document_problems(409, 413),
-    openapi_extra=takes(EndOfTrial),
-)
+@router.post("/end-trial", **creates(ModelStandings, 409, 413, body=EndOfTrial))
 async def end_trial(
     caller: TheCaller,
     service: TheService,
@@ -142,15 +124,11 @@ async def end_trial(
     """Take the model on trial off it; one person is enough."""
     step = partial(trial_ended, service.store, why=body.reason)
     await _take(service, caller, key=key, body=body, about="end-trial", step=step)
-    return answer(ModelReader(service).all(), 201)
+    return answer(ModelReader(service).list_models(), 201)
 
 
 @router.post(
-    "/{version}/shadow",
-    status_code=201,
-    response_model=ModelStanding,
-    responses=document_problems(404, 409, 413),
-    openapi_extra=takes(ModelApproval, is_owed=False),
+    "/{version}/shadow", **creates(ModelStanding, 404, 409, 413, body=ModelApproval, is_owed=False)
 )
 async def shadow(
     caller: TheCaller,
@@ -162,15 +140,12 @@ async def shadow(
     """Let a candidate score in the shadow, unseen by officers."""
     step = partial(shadow_model, service.home, service.store, version, why=body.note or "")
     await _take(service, caller, key=key, body=body, about=f"{version}:shadow", step=step)
-    return answer(ModelReader(service).standing(version), 201)
+    return answer(ModelReader(service).read_standing(version), 201)
 
 
 @router.post(
     "/{version}/challenges",
-    status_code=201,
-    response_model=ModelStanding,
-    responses=document_problems(404, 409, 413),
-    openapi_extra=takes(ModelApproval, is_owed=False),
+    **creates(ModelStanding, 404, 409, 413, body=ModelApproval, is_owed=False),
 )
 async def challenge(
     caller: TheCaller,
@@ -183,15 +158,12 @@ async def challenge(
     why = body.note or ""
     step = partial(approve_model, service.home, service.store, version, why=why, is_trial=True)
     await _take(service, caller, key=key, body=body, about=f"{version}:challenge", step=step)
-    return answer(ModelReader(service).standing(version), 201)
+    return answer(ModelReader(service).read_standing(version), 201)
 
 
 @router.post(
     "/{version}/approvals",
-    status_code=201,
-    response_model=ModelStanding,
-    responses=document_problems(404, 409, 413),
-    openapi_extra=takes(ModelApproval, is_owed=False),
+    **creates(ModelStanding, 404, 409, 413, body=ModelApproval, is_owed=False),
 )
 async def approve(
     caller: TheCaller,
@@ -203,7 +175,7 @@ async def approve(
     """Approve a model; the second person puts it into force, and neither may have trained it."""
     step = partial(approve_model, service.home, service.store, version, why=body.note or "")
     await _take(service, caller, key=key, body=body, about=version, step=step)
-    return answer(ModelReader(service).standing(version), 201)
+    return answer(ModelReader(service).read_standing(version), 201)
 
 
 async def _take(

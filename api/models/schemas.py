@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from api.http.schema_base import Described, Estimate
+from api.http.schema_base import AnswerSchema, Estimate
 from engine.decision.decision import Mode
 from engine.selection.champion_challenger import Side
 
@@ -12,7 +12,7 @@ Role = Literal["candidate", "shadow", "challenger", "in_force", "retired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialSide(Described):
+class TrialSide(AnswerSchema):
     """Vehicles that one side of a trial alone wanted, and that it led."""
 
     sent: int
@@ -23,7 +23,7 @@ class TrialSide(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialSides(Described):
+class TrialSides(AnswerSchema):
     """Both sides of a trial."""
 
     champion: TrialSide
@@ -31,7 +31,7 @@ class TrialSides(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialCount(Described):
+class TrialCount(AnswerSchema):
     """Searches of one side in one week."""
 
     finds: int
@@ -39,7 +39,7 @@ class TrialCount(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialWeek(Described):
+class TrialWeek(AnswerSchema):
     """One week of a trial, by when it became known what a vehicle carried."""
 
     champion: TrialCount
@@ -47,7 +47,7 @@ class TrialWeek(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialMeasured(Described):
+class TrialMeasured(AnswerSchema):
     """What both sides found so far."""
 
     at: datetime
@@ -65,7 +65,7 @@ class TrialMeasured(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnTrial(Described):
+class OnTrial(AnswerSchema):
     """Two models that share what the score may pick."""
 
     champion: str
@@ -78,7 +78,7 @@ class OnTrial(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelStanding(Described):
+class ModelStanding(AnswerSchema):
     """Where one model stands."""
 
     version: str
@@ -101,7 +101,7 @@ class ModelStanding(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelStandings(Described):
+class ModelStandings(AnswerSchema):
     """Every model, the newest first, and what decides now."""
 
     in_force: str | None
@@ -117,7 +117,7 @@ class ModelStandings(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelEvent(Described):
+class ModelEvent(AnswerSchema):
     """One record about a model."""
 
     at: datetime
@@ -134,7 +134,7 @@ class ModelEvent(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picked(Described):
+class Picked(AnswerSchema):
     """What became of some picks."""
 
     picked: int
@@ -145,7 +145,7 @@ class Picked(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PickedBy(Described):
+class PickedBy(AnswerSchema):
     """Picks by whose they are."""
 
     both: Picked
@@ -156,7 +156,7 @@ class PickedBy(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShadowAgreement(Described):
+class ShadowAgreement(AnswerSchema):
     """A shadow against the models that decided meanwhile."""
 
     days: int
@@ -185,7 +185,7 @@ class ModelView(ModelStanding):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedView(Described):
+class ComparedView(AnswerSchema):
     """Figures of one target in one view."""
 
     rows: int
@@ -197,7 +197,7 @@ class ComparedView(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedModel(Described):
+class ComparedModel(AnswerSchema):
     """One model among others."""
 
     version: str
@@ -212,7 +212,7 @@ class ComparedModel(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelComparison(Described):
+class ModelComparison(AnswerSchema):
     """The stored reports of some models side by side."""
 
     models: list[ComparedModel]

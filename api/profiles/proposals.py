@@ -124,13 +124,13 @@ class ProposalWriter:
 
     def entry(self, entry: WatchEntry) -> StoredRecord:
         """Propose an entry of the watch list."""
-        return self._listed(entry, "watchlist_proposed", watchlist.draft_entry)
+        return self._propose_entry(entry, "watchlist_proposed", watchlist.draft_entry)
 
-    def notice(self, told: Notice) -> StoredRecord:
+    def notice(self, proposed: Notice) -> StoredRecord:
         """Put a counterpart's word onto the list."""
-        return self._listed(told, "watchlist_noticed", watchlist.draft_notice)
+        return self._propose_entry(proposed, "watchlist_noticed", watchlist.draft_notice)
 
-    def _listed(self, entry: Any, kind: str, made: Callable[..., Draft]) -> StoredRecord:
+    def _propose_entry(self, entry: Any, kind: str, made: Callable[..., Draft]) -> StoredRecord:
         source = entry.source_post or self._caller.post
         if source is not None:
             check_post(self._service.network, self._caller, source)
@@ -260,11 +260,11 @@ class ProposalWriter:
         return self._service.journal.now(connection)
 
     def _once(self, asked: IdempotencyClaim, draft: Callable[[Connection], Draft]) -> StoredRecord:
-        def claimed(connection: Connection) -> Draft:
+        def draft_with_claim(connection: Connection) -> Draft:
             made = draft(connection)
             return replace(made, post=asked.post, body={"claim": asked.as_dict(), **made.body})
 
-        return self._service.recording.once(asked, claimed)
+        return self._service.recording.once(asked, draft_with_claim)
 
 
 def figures_of(found: StoredRecord) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.request_bodies import body_of, optional_body_of
-from api.http.responses import answer, document_problems, takes
+from api.http.responses import answer, creates, document_problems, takes
 from api.profiles.proposals import (
     Approval,
     BacktestAsked,
@@ -46,12 +46,7 @@ def profiles(_caller: TheCaller, service: TheService) -> Response:
     return answer({"profiles": ProposalReader(service).profiles()})
 
 
-@router.post(
-    "",
-    status_code=201,
-    response_model=AcknowledgedProfile,
-    openapi_extra=takes(ProfileProposal),
-)
+@router.post("", **creates(AcknowledgedProfile, body=ProfileProposal))
 async def propose(
     caller: TheCaller,
     service: TheService,
@@ -97,12 +92,7 @@ def profile(_caller: TheCaller, service: TheService, code: Code) -> Response:
     return answer(ProposalReader(service).profile(code))
 
 
-@router.post(
-    "/{code}/backtests",
-    status_code=201,
-    response_model=AcknowledgedProfile,
-    openapi_extra=takes(Period, is_owed=False),
-)
+@router.post("/{code}/backtests", **creates(AcknowledgedProfile, body=Period, is_owed=False))
 async def attach(
     caller: TheCaller,
     service: TheService,
@@ -116,12 +106,7 @@ async def attach(
     return answer(service.answers.acknowledge_step(found) | {"backtest": figures_of(found)}, 201)
 
 
-@router.post(
-    "/{code}/approvals",
-    status_code=201,
-    response_model=AcknowledgedStep,
-    openapi_extra=takes(Approval, is_owed=False),
-)
+@router.post("/{code}/approvals", **creates(AcknowledgedStep, body=Approval, is_owed=False))
 async def approve(
     caller: TheCaller,
     service: TheService,
@@ -135,12 +120,7 @@ async def approve(
     return answer(service.answers.acknowledge_step(found), 201)
 
 
-@router.post(
-    "/{code}/retirements",
-    status_code=201,
-    response_model=AcknowledgedStep,
-    openapi_extra=takes(Retirement),
-)
+@router.post("/{code}/retirements", **creates(AcknowledgedStep, body=Retirement))
 async def retire(
     caller: TheCaller,
     service: TheService,

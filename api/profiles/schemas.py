@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from api.http.schema_base import Described, Estimate
+from api.http.schema_base import AnswerSchema, Estimate
 from engine.journal.receipts import Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RandomChecks(Described):
+class RandomChecks(AnswerSchema):
     """What random checks say of a profile."""
 
     inspected: int
@@ -25,7 +25,7 @@ class RandomChecks(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DrawsBehind(Described):
+class DrawsBehind(AnswerSchema):
     """Whether the engine's draws can bear an answer."""
 
     drawn: int
@@ -47,7 +47,7 @@ class DrawsBehind(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HadItChosen(Described):
+class HadItChosen(AnswerSchema):
     """What searches would have found had a policy chosen, by what the engine drew."""
 
     searches: float
@@ -64,7 +64,7 @@ class HadItChosen(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Example(Described):
+class Example(AnswerSchema):
     """A crossing that a profile matches."""
 
     crossing_id: str
@@ -73,7 +73,7 @@ class Example(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileBacktest(Described):
+class ProfileBacktest(AnswerSchema):
     """What a profile would have done in the last days of what the home knows."""
 
     synthetic: bool
@@ -112,7 +112,7 @@ class ProfileBacktest(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileCheck(Described):
+class ProfileCheck(AnswerSchema):
     """Whether an expression may run, and what it would read."""
 
     fits: bool
@@ -128,7 +128,7 @@ class ProfileCheck(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileField(Described):
+class ProfileField(AnswerSchema):
     """Something an expression may ask for."""
 
     name: str
@@ -142,14 +142,14 @@ class ProfileField(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileFields(Described):
+class ProfileFields(AnswerSchema):
     """All that an expression may ask for."""
 
     fields: list[ProfileField]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShadowCounts(Described):
+class ShadowCounts(AnswerSchema):
     """What a shadow saw and would have matched."""
 
     arrivals: int
@@ -157,7 +157,7 @@ class ShadowCounts(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileAudit(Described):
+class ProfileAudit(AnswerSchema):
     """What became of a profile's matches."""
 
     matches: int
@@ -171,7 +171,7 @@ class ProfileAudit(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeavingView(Described):
+class LeavingView(AnswerSchema):
     """Who wants it gone; it waits for another's approval."""
 
     by: str
@@ -179,7 +179,7 @@ class LeavingView(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TwoKeysView(Described):
+class TwoKeysView(AnswerSchema):
     """What stands with the agreement of two people."""
 
     id: str
@@ -213,14 +213,14 @@ class ProfileView(TwoKeysView):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Profiles(Described):
+class Profiles(AnswerSchema):
     """Profiles, the newest first."""
 
     profiles: list[ProfileView]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AcknowledgedStep(Described):
+class AcknowledgedStep(AnswerSchema):
     """A step about a profile or an entry that stands in the journal."""
 
     kind: str

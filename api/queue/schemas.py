@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.decisions.schemas import CheckpointView, SupervisorView
-from api.http.schema_base import Described
+from api.http.schema_base import AnswerSchema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Queue(Described):
+class Queue(AnswerSchema):
     """What waits at a post, in the order of the search; each with its rank as of now."""
 
     post: str

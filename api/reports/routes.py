@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from api.http.dependencies import IdempotencyKey, Team, TheCaller, running_service
 from api.http.guards import check_arrival, post_of
 from api.http.request_bodies import ReportedAct, body_of, optional_body_of, reported_arrival
-from api.http.responses import answer, document_problems, takes
+from api.http.responses import answer, creates, document_problems
 from api.http.schema_base import Acknowledged, AcknowledgedAct
 from api.service.signed_answers import SignedAnswers
 from engine.domain.network import Network
@@ -39,12 +39,7 @@ router = APIRouter(
 )
 
 
-@router.post(
-    "/inspections",
-    status_code=201,
-    response_model=AcknowledgedAct,
-    openapi_extra=takes(ReportedAct),
-)
+@router.post("/inspections", **creates(AcknowledgedAct, body=ReportedAct))
 async def inspect(
     caller: TheCaller,
     service: TheService,
@@ -61,9 +56,7 @@ async def inspect(
     return answer(service.answers.acknowledge_act(found), 201)
 
 
-@router.post(
-    "/seizures", status_code=201, response_model=Acknowledged, openapi_extra=takes(Seizure)
-)
+@router.post("/seizures", **creates(Acknowledged, body=Seizure))
 async def seize(
     caller: TheCaller,
     service: TheService,
@@ -89,13 +82,7 @@ crossings_router = APIRouter(
 )
 
 
-@crossings_router.post(
-    "",
-    status_code=201,
-    response_model=Acknowledged,
-    responses=document_problems(409, 413),
-    openapi_extra=takes(Arrival),
-)
+@crossings_router.post("", **creates(Acknowledged, 409, 413, body=Arrival))
 async def record(
     caller: TheCaller,
     service: TheService,
@@ -111,12 +98,10 @@ async def record(
     return answer(service.answers.acknowledge(found, identifier=crossing.crossing_id), 201)
 
 
+# an identifier may hold a slash, which comes as one from %2F
 @crossings_router.post(
-    "/{crossing_id:path}/release",  # an identifier may hold a slash, which comes as one from %2F
-    status_code=201,
-    response_model=Acknowledged,
-    responses=document_problems(404, 409, 413),
-    openapi_extra=takes(ReleaseReason, is_owed=False),
+    "/{crossing_id:path}/release",
+    **creates(Acknowledged, 404, 409, 413, body=ReleaseReason, is_owed=False),
 )
 async def release(
     caller: TheCaller,

@@ -50,7 +50,7 @@ class Metrics:
         """Decisions whose secret figures are not out yet, by their records' numbers."""
         self._reds = 0
         """How many of them are red."""
-        self._told = 0
+        self._published = 0
         """The newest record whose figures are out."""
         self.decisions = Counter(
             "darvoza_decisions",
@@ -111,24 +111,24 @@ class Metrics:
         self.power_refused.labels(kind).inc()
         structlog.get_logger().warning("power_refused", kind=kind, why=_UNBACKED)
 
-    def decided(self, found: StoredRecord) -> None:
+    def count_decision(self, found: StoredRecord) -> None:
         """Count one answered decision; an answer that is repeated brings its secrets no nearer."""
         decision: dict[str, Any] = found.body["decision"]
         self.decisions.labels(decision["channel"], decision["mode"]).inc()
-        if found.entry.seq > self._told and found.entry.seq not in self._kept:
+        if found.entry.seq > self._published and found.entry.seq not in self._kept:
             is_red = decision["channel"] == "red"
             secret = _Secret(is_red, decision["is_random"], decision["risk"]["percentile"])
             self._kept[found.entry.seq] = secret
             self._reds += is_red
             if self._reds >= 2 * self._together:
-                self._tell()
+                self._publish()
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         """Let out the oldest decisions, as many as it takes for one batch of red ones."""
         value = 0
         for seq in sorted(self._kept):
             secret = self._kept.pop(seq)
-            self._told = seq
+            self._published = seq
             if secret.is_random:
                 self.random.inc()
             if secret.percentile is not None:

@@ -76,7 +76,7 @@ class ModelWatch:
             self._thread.join()
 
     @property
-    def standing(self) -> ServingState:
+    def state(self) -> ServingState:
         """What serves now."""
         return self._standing
 
@@ -99,7 +99,7 @@ class ModelWatch:
         is_alone = self._standing.in_force.mode != "model"
         if trial is not None and (is_alone or trial.champion != wanted):
             trial = None  # it is another model's
-        self._standing = self._beside(trial, current.in_force.challenger)
+        self._standing = self._add_challenger(trial, current.in_force.challenger)
         now, before = self._standing, (current.trial, current.trial_why)
         if (now.trial, now.trial_why) != before:
             _LOG.info("trial", wanted=trial and trial.challenger, why=now.trial_why)
@@ -118,7 +118,7 @@ class ModelWatch:
             return ServingState(InForce(scorer_before, mode), wanted, type(error).__name__)
         return ServingState(InForce(scorer, "model"), wanted, "")
 
-    def _beside(self, trial: OnTrial | None, known: Challenger | None) -> ServingState:
+    def _add_challenger(self, trial: OnTrial | None, known: Challenger | None) -> ServingState:
         """Return what serves together with the challenger of a trial, if that can serve."""
         standing = self._standing
         if trial == standing.trial and not standing.trial_why:
@@ -129,14 +129,16 @@ class ModelWatch:
         challenger, why = None, ""
         if trial is not None:
             try:
-                challenger = Challenger(self._rival(trial, known), trial.sequence, trial.share)
+                challenger = Challenger(
+                    self._load_challenger(trial, known), trial.sequence, trial.share
+                )
             except RiskError as error:
                 self._refused()
                 why = type(error).__name__
         in_force = replace(alone, challenger=challenger)
         return replace(standing, in_force=in_force, trial=trial, trial_why=why)
 
-    def _rival(self, trial: OnTrial, known: Challenger | None) -> Scorer:
+    def _load_challenger(self, trial: OnTrial, known: Challenger | None) -> Scorer:
         if known is not None and known.scorer.version == trial.challenger:
             return known.scorer  # its share alone has changed
         scorer = self._load(trial.challenger)

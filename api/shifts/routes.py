@@ -13,7 +13,7 @@ from api.auth.permissions import Role
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_path
 from api.http.request_bodies import body_of
-from api.http.responses import answer, document_problems, takes
+from api.http.responses import answer, creates, document_problems
 from api.http.schema_base import Acknowledged
 from api.service.signed_answers import SignedAnswers
 from api.shifts.reads import ShiftService, read_now, read_shift_roster, report
@@ -40,13 +40,7 @@ router = APIRouter(
 )
 
 
-@router.put(
-    "/{post}/roster",
-    status_code=201,
-    response_model=Acknowledged,
-    responses=document_problems(409, 413),
-    openapi_extra=takes(Roster),
-)
+@router.put("/{post}/roster", **creates(Acknowledged, 409, 413, body=Roster))
 async def put_roster(
     caller: TheCaller,
     service: TheService,

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Literal
 
 from api.decisions.schemas import ChannelCode
-from api.http.schema_base import Described, Estimate
+from api.http.schema_base import AnswerSchema, Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamFigures(Described):
+class StreamFigures(AnswerSchema):
     """What came of the vehicles that one thing sent to officers."""
 
     stream: Literal["score", "profile", "watchlist", "random", "override", "officer"]
@@ -30,7 +30,7 @@ class StreamFigures(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Median(Described):
+class Median(AnswerSchema):
     """A median with its 95 % interval, or why it cannot be known yet."""
 
     value: float | None
@@ -42,7 +42,7 @@ class Median(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftFigures(Described):
+class ShiftFigures(AnswerSchema):
     """What was decided and found in a period."""
 
     decisions: int
@@ -54,7 +54,7 @@ class ShiftFigures(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftMinutes(Described):
+class ShiftMinutes(AnswerSchema):
     """What a channel's minutes went to in the shift."""
 
     channel: Literal["yellow", "red"]
@@ -68,7 +68,7 @@ class ShiftMinutes(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftReport(Described):
+class ShiftReport(AnswerSchema):
     """What a shift found for its minutes, next to the post's last 28 days."""
 
     post: str
@@ -84,7 +84,7 @@ class ShiftReport(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RosterSide(Described):
+class RosterSide(AnswerSchema):
     """One channel's minutes in a shift, as expected when each vehicle was sent to it."""
 
     channel: ChannelCode
@@ -107,7 +107,7 @@ class RosterSide(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftRoster(Described):
+class ShiftRoster(AnswerSchema):
     """Where a shift stands; a channel without a roster keeps its fixed share and is not named."""
 
     post: str

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.request_bodies import body_of, optional_body_of
-from api.http.responses import answer, document_problems, takes
+from api.http.responses import answer, creates, document_problems
 from api.profiles.proposals import Approval, ProposalService, ProposalWriter, Retirement
 from api.profiles.schemas import AcknowledgedStep
 from api.watchlist.reads import list_entries, read_entry
@@ -29,12 +29,7 @@ def entries(_caller: TheCaller, service: TheService) -> Response:
     return answer({"entries": list_entries(service)})
 
 
-@router.post(
-    "/watchlist",
-    status_code=201,
-    response_model=AcknowledgedStep,
-    openapi_extra=takes(WatchEntry),
-)
+@router.post("/watchlist", **creates(AcknowledgedStep, body=WatchEntry))
 async def propose(
     caller: TheCaller,
     service: TheService,
@@ -53,10 +48,7 @@ def entry(_caller: TheCaller, service: TheService, entry_id: EntryId) -> Respons
 
 
 @router.post(
-    "/watchlist/{entry_id}/approvals",
-    status_code=201,
-    response_model=AcknowledgedStep,
-    openapi_extra=takes(Approval, is_owed=False),
+    "/watchlist/{entry_id}/approvals", **creates(AcknowledgedStep, body=Approval, is_owed=False)
 )
 async def approve(
     caller: TheCaller,
@@ -71,12 +63,7 @@ async def approve(
     return answer(service.answers.acknowledge_step(found), 201)
 
 
-@router.post(
-    "/watchlist/{entry_id}/retirements",
-    status_code=201,
-    response_model=AcknowledgedStep,
-    openapi_extra=takes(Retirement),
-)
+@router.post("/watchlist/{entry_id}/retirements", **creates(AcknowledgedStep, body=Retirement))
 async def retire(
     caller: TheCaller,
     service: TheService,
@@ -90,17 +77,15 @@ async def retire(
     return answer(service.answers.acknowledge_step(found), 201)
 
 
-@router.post(
-    "/notices", status_code=201, response_model=AcknowledgedNotice, openapi_extra=takes(Notice)
-)
+@router.post("/notices", **creates(AcknowledgedNotice, body=Notice))
 async def notice(
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
-    told: Annotated[Notice, Depends(body_of(Notice))],
+    proposed: Annotated[Notice, Depends(body_of(Notice))],
 ) -> Response:
     """Put a counterpart's word onto the watch list at once."""
-    found = await asyncio.to_thread(ProposalWriter(service, caller, key).notice, told)
+    found = await asyncio.to_thread(ProposalWriter(service, caller, key).notice, proposed)
     expiry = found.body["content"]["expiry"]
-    told_so = {"is_notice": True, "channel": NOTICE_CHANNEL, "expiry": expiry}
-    return answer(service.answers.acknowledge_step(found) | told_so, 201)
+    about = {"is_notice": True, "channel": NOTICE_CHANNEL, "expiry": expiry}
+    return answer(service.answers.acknowledge_step(found) | about, 201)

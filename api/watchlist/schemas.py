@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from api.http.schema_base import Described
+from api.http.schema_base import AnswerSchema
 from api.profiles.schemas import AcknowledgedStep, TwoKeysView
 
 
@@ -24,7 +24,7 @@ class WatchEntryView(TwoKeysView):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchList(Described):
+class WatchList(AnswerSchema):
     """Entries of the watch list, the newest first."""
 
     entries: list[WatchEntryView]

@@ -47,7 +47,7 @@ async def sign_in(request: Request, service: TheService) -> Response:
     begun = await service.executors.sign_in.run(_try, service, name, password)
     if begun is None:
         return _form(request, wanted=wanted, status=401)
-    service.sessions.attempts.succeeded(address, name)
+    service.sessions.attempts.record_success(address, name)
     answer = RedirectResponse(wanted, 303)
     _keep(request, answer, cookie_name(request), begun.token, seconds=begun.seconds)
     answer.delete_cookie(VISIT)

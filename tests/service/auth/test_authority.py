@@ -217,7 +217,7 @@ def test_a_key_of_other_characters_is_refused_before_any_look(
     monkeypatch.setattr("api.auth.callers.digest", lambda key, _: looked.append(key))
     callers = Callers(None, b"", believed_seconds=1, authority=None)  # type: ignore[arg-type]
     with pytest.raises(NotAuthenticatedError):
-        callers.remembered(f"Bearer {odd}")
+        callers.find_remembered(f"Bearer {odd}")
     assert looked == []
 
 

@@ -231,7 +231,7 @@ def test_no_one_is_kept_out_from_elsewhere() -> None:
         waits.append(counts.begin(HERE, "rustam"))
         clock.now += waits[-1]
         assert counts.begin(THERE, "rustam") == 0
-        counts.succeeded(THERE, "rustam")
+        counts.record_success(THERE, "rustam")
     assert max(waits) == LONGEST_WAIT, "the stranger does wait"
 
 
@@ -259,7 +259,7 @@ def test_a_right_password_costs_an_address_nothing() -> None:
     counts = Attempts(Clock())
     for at in range(10 * BURST):
         assert counts.begin(HERE, f"officer-{at}") == 0
-        counts.succeeded(HERE, f"officer-{at}")
+        counts.record_success(HERE, f"officer-{at}")
 
 
 def test_attempts_are_forgotten_and_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

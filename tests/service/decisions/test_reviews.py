@@ -118,7 +118,7 @@ def test_a_proposal_lapses_with_its_person(world: World) -> None:
 def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
     """A key of a home from before owners were asked for: no person answers for it."""
     red = find(world, "red", START + 5000)
-    known = DecisionReader(world.runtime).filed(
+    known = DecisionReader(world.runtime).locate(
         red["decision_id"], Caller("x", Role.SUPERVISOR, None)
     )
     review = Review.model_validate(LET_GO)
@@ -133,7 +133,7 @@ def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
 def test_a_journal_of_before_the_rule_of_two_keeps_its_queue(world: World) -> None:
     """A review that was recorded when one supervisor was enough still counts as it did."""
     red = find(world, "red", START + 4500)
-    known = DecisionReader(world.runtime).filed(
+    known = DecisionReader(world.runtime).locate(
         red["decision_id"], Caller("x", Role.SUPERVISOR, None)
     )
     old = Review.model_construct(

@@ -218,7 +218,7 @@ def faulty(version: str) -> Scorer:
 def test_nobody_leads_beside_another_model_than_its_champion(
     trial: OnTrial, wanted: str, mode: str
 ) -> None:
-    standing = watch([trial], wanted=wanted).standing
+    standing = watch([trial], wanted=wanted).state
     assert standing.in_force.challenger is None and standing.in_force.mode == mode
     assert (standing.trial_why == "NoModelError") == (trial.challenger == "other-features")
 

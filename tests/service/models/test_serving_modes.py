@@ -124,7 +124,7 @@ def load(version: str) -> Scorer:
 def test_a_model_of_other_features_never_decides() -> None:
     watched = watch(["other-features"], load)
     watched.look()
-    assert watched.in_force().mode == "rules_only" and watched.standing.why == "NoModelError"
+    assert watched.in_force().mode == "rules_only" and watched.state.why == "NoModelError"
 
 
 def test_a_store_that_is_down_changes_nothing() -> None:
@@ -152,10 +152,10 @@ def test_a_fault_of_ours_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch)
     assert seen.wait(SECONDS) and watched.in_force().mode == "model"
     wanted.append("m3")
     deadline = time.monotonic() + SECONDS
-    while watched.standing.wanted != "m3" and time.monotonic() < deadline:
+    while watched.state.wanted != "m3" and time.monotonic() < deadline:
         time.sleep(0.01)
     watched.close()
-    assert watched.standing.wanted == "m3" and not watched.standing.why
+    assert watched.state.wanted == "m3" and not watched.state.why
 
 
 def test_a_bundle_that_was_mended_is_tried_again() -> None:

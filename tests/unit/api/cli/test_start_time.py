@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from api.app import ROUTERS
-from api.http.schema_base import Described
+from api.http.schema_base import AnswerSchema
 
 
 def answers() -> list[object]:
@@ -22,7 +22,7 @@ def test_no_answer_is_worked_out_before_the_document_is_asked_for() -> None:
     assert len(classes) > 25
     for one in classes:
         assert isinstance(one, type)
-        assert issubclass(one, Described), one
+        assert issubclass(one, AnswerSchema), one
         assert not TypeAdapter(one).pydantic_complete
 
 

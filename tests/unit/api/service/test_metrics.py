@@ -20,7 +20,7 @@ class Entry:
 def decided(metrics: Metrics, seq: int, *, is_random: bool = True, channel: str = "red") -> None:
     decision: dict[str, Any] = {"channel": channel, "mode": "model", "is_random": is_random}
     body = {"decision": decision | {"risk": {"percentile": 0.95}}}
-    metrics.decided(StoredRecord(cast("Any", Entry(seq)), body))
+    metrics.count_decision(StoredRecord(cast("Any", Entry(seq)), body))
 
 
 def secrets_of(metrics: Metrics) -> tuple[float | None, ...]:
