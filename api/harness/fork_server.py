@@ -27,33 +27,33 @@ from api.http.server import FIRST_PASSED, configured, listen
 from api.service.settings import VARIABLE
 from engine.storage.home import DATABASE_VARIABLE
 from experiments.faults.seeded_bugs import (
-    abrupt,
-    forgetful,
-    hastier,
-    hasty,
-    hoarding,
-    trusting,
-    unbounded,
-    unheard_of,
-    unpickling,
+    abort_connection,
+    answer_early,
+    answer_much_earlier,
+    know_none,
+    leak_memory,
+    name_randomly,
+    parse_unbounded,
+    read_pickles,
+    read_unverified,
 )
 from models.explanation.tree_shap import TreeShap
 from models.scoring.tree_arrays import TreeArrays
 
 PLANTED: dict[str, dict[str, object]] = {
-    "kill": {"engine.targeting.targeting.Targeting._record": hastier},
-    "disk-full": {"engine.targeting.targeting.Targeting._record": hasty},
-    "store-restart": {"engine.targeting.targeting.Targeting._record": hasty},
+    "kill": {"engine.targeting.targeting.Targeting._record": answer_much_earlier},
+    "disk-full": {"engine.targeting.targeting.Targeting._record": answer_early},
+    "store-restart": {"engine.targeting.targeting.Targeting._record": answer_early},
     "duplicate": {
-        "api.decisions.routes.crossing_name": forgetful,
-        "features.online.online_features.OnlineFeatures.known": unheard_of,
+        "api.decisions.routes.crossing_name": name_randomly,
+        "features.online.online_features.OnlineFeatures.known": know_none,
     },
-    "swap": {"api.http.server.GracefulServer.shutdown": abrupt},
-    "strangers": {"api.http.connection_limits.BoundedProtocol._parse": unbounded},
-    "memory": {"engine.targeting.targeting.encode_decision": hoarding},
+    "swap": {"api.http.server.GracefulServer.shutdown": abort_connection},
+    "strangers": {"api.http.connection_limits.BoundedProtocol._parse": parse_unbounded},
+    "memory": {"engine.targeting.targeting.encode_decision": leak_memory},
     "bundle": {
-        "models.bundle.bundle.read_verified": trusting,
-        "models.bundle.bundle.arrays": unpickling,
+        "models.bundle.bundle.read_verified": read_unverified,
+        "models.bundle.bundle.arrays": read_pickles,
     },
 }
 """The replacements that are the seeded bug of each fault; only a fork of this process has them."""

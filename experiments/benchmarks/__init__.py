@@ -5,15 +5,12 @@ serving        Latency and throughput of the service against peers
 explanation    Exact explanations against ``shap.TreeExplainer`` on the same 200 trees, rows and
                machine
 features       Bulk features against pandas, Polars and DuckDB
-growth         How bulk features grow
-intake         How fast a bulk folder is taken in, from the bytes of its files to validated
-               Parquet on disk
+growth         Growth of time and memory of bulk features with size
+intake         Time to load a bulk folder, from its files to validated Parquet
 online_lookup  Online counters against the store's own floor
-probing        Who sees only where vehicles are sent
-queue_places   Places in a queue, and how well they tell what picked a vehicle, with a model's
-               own risks
-reason_audit   Whether recorded reasons are worth reading, judged apart from the code that made
-               them
-reasons        Reasons of a home's referred vehicles, judged as they were recorded
+probing        What an insider learns of the score from the channels of vehicles
+queue_places   How well places in a queue tell what picked a vehicle
+reason_audit   Independent audit of recorded reasons
+reasons        Audit of the reasons of a home's referred vehicles
 search_orders  Search orders against a fixed checklist
 """

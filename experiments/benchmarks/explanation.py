@@ -52,10 +52,10 @@ def run(data: Path | None) -> list[Row]:
     draw = np.random.default_rng(1)
     asked = dataset.values[draw.choice(len(dataset), SUMMED)]
     drawn = draw.choice(len(dataset), ROWS, replace=False)
-    return [summed(model, asked), *compared(_fitted(dataset), dataset.values[drawn])]
+    return [sum_error(model, asked), *compare(_fit_trees(dataset), dataset.values[drawn])]
 
 
-def summed(model: FittedModel, values: NDArray[np.float32]) -> Row:
+def sum_error(model: FittedModel, values: NDArray[np.float32]) -> Row:
     """Return how far contributions are from the log-odds they must sum to, rows of shape (n, f)."""
     explained, margins = contributions_of(model), model.margins(values)
     off = 0.0
@@ -66,7 +66,7 @@ def summed(model: FittedModel, values: NDArray[np.float32]) -> Row:
     return row(name, "log-odds / 10^9", off / NANO, "<= 1")
 
 
-def _fitted(dataset: Dataset) -> HistGradientBoostingClassifier:
+def _fit_trees(dataset: Dataset) -> HistGradientBoostingClassifier:
     """Fit trees shaped as those of a training run, on every inspected crossing."""
     rows = dataset.evidence("discrepancy")
     values = dataset.values[rows]
@@ -87,9 +87,9 @@ def _fitted(dataset: Dataset) -> HistGradientBoostingClassifier:
     return estimator.fit(values, dataset.discrepancy[rows])
 
 
-def compared(estimator: HistGradientBoostingClassifier, values: NDArray[np.float32]) -> list[Row]:
+def compare(estimator: HistGradientBoostingClassifier, values: NDArray[np.float32]) -> list[Row]:
     """Return the benchmark's rows for a fitted ensemble and rows of shape (n, f)."""
-    import shap  # with all that it draws with; whoever imports this module need not wait for it
+    import shap  # with all that it draws with; so that imports of this module do not wait for it
 
     trees = read_trees(estimator)
     ours = TreeShap(trees, values.shape[1])

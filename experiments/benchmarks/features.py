@@ -121,7 +121,7 @@ def by_kernel(table: Columns, amounts: Ints) -> Ints:
         np.array(DAYS, np.int64) * DAY,
         np.array([m for m, _ in pairs]),
         np.array([w for _, w in pairs]),
-        last=False,  # nobody else finds the last event
+        last=False,  # the peers do not return the last event
     )
 
 

@@ -27,7 +27,7 @@ from experiments.support.benchmark_harness import Row, peak_bytes, row
 DAYS = (7, 30, 365)
 ROUNDS = 3
 MOST_TIME, MOST_PEAK = "<= 1.15", "<= 1.5"
-Seen = dict[str, Any]
+Measurement = dict[str, Any]
 Sizes = tuple[int, int]
 
 
@@ -47,7 +47,7 @@ def _one_key(scratch: Path, sizes: Sizes) -> list[Row]:
     for size in sizes:
         np.save(scratch / f"{size}.npy", columns(size))
     rounds = [
-        [measured("one_key", scratch / f"{size}.npy") for size in sizes] for _ in range(ROUNDS)
+        [measure("one_key", scratch / f"{size}.npy") for size in sizes] for _ in range(ROUNDS)
     ]
     growth = statistics.median(_growth(*each) for each in rounds)
     peaks = " and ".join(f"{_peak(seen):.2f}" for seen in rounds[0])
@@ -63,7 +63,7 @@ def _whole_catalogue(scratch: Path, sizes: Sizes) -> list[Row]:
     seen = []
     for size in sizes:
         write(scratch / f"network-{size}", crossings=size, seed=1)
-        seen.append(measured("whole_catalogue", scratch / f"network-{size}"))
+        seen.append(measure("whole_catalogue", scratch / f"network-{size}"))
     what = f"{seen[1]['features']} features"
     grown = f"{what}, {sizes[0]:,} to {sizes[1]:,} crossings: time a crossing"
     megabytes = [seen[1][name] >> 20 for name in ("peak", "input", "output")]
@@ -74,11 +74,11 @@ def _whole_catalogue(scratch: Path, sizes: Sizes) -> list[Row]:
     ]
 
 
-def _growth(small: Seen, large: Seen) -> float:
+def _growth(small: Measurement, large: Measurement) -> float:
     return float((large["seconds"] / large["rows"]) / (small["seconds"] / small["rows"]))
 
 
-def _peak(seen: Seen) -> float:
+def _peak(seen: Measurement) -> float:
     return float(seen["peak"] / (seen["input"] + seen["output"]))
 
 
@@ -98,15 +98,15 @@ def columns(rows: int) -> NDArray[np.int64]:
     )
 
 
-def measured(what: str, source: Path) -> Seen:
+def measure(what: str, source: Path) -> Measurement:
     """Return what one run, in a process of its own, says of itself."""
     command = [sys.executable, "-m", "experiments.benchmarks.growth", what, str(source)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    found: Seen = json.loads(done.stdout)
+    found: Measurement = json.loads(done.stdout)
     return found
 
 
-def one_key(source: Path) -> Seen:
+def one_key(source: Path) -> Measurement:
     """Read one key's group on the columns of a file."""
     from features.offline.kernel import group_reads
 
@@ -124,10 +124,10 @@ def one_key(source: Path) -> Seen:
     started = time.process_time()
     found = reads(table)
     seconds = time.process_time() - started
-    return _seen(table.shape[1], seconds, given=table.nbytes, made=found.nbytes)
+    return _measurement(table.shape[1], seconds, given=table.nbytes, made=found.nbytes)
 
 
-def whole_catalogue(source: Path) -> Seen:
+def whole_catalogue(source: Path) -> Measurement:
     """Write the matrix of a bulk folder, as the command does."""
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
@@ -137,17 +137,17 @@ def whole_catalogue(source: Path) -> Seen:
     started = time.process_time()
     made = export(lambda: read_folder(source).tables, Plan(CATALOGUE), source / "matrix.parquet")
     seconds = time.process_time() - started
-    seen = _seen(made.rows, seconds, given=made.input_bytes, made=made.output_bytes)
+    seen = _measurement(made.rows, seconds, given=made.input_bytes, made=made.output_bytes)
     return seen | {"features": made.features}
 
 
-def _seen(rows: int, seconds: float, *, given: int, made: int) -> Seen:
+def _measurement(rows: int, seconds: float, *, given: int, made: int) -> Measurement:
     return {
         "rows": rows, "seconds": seconds, "peak": peak_bytes(), "input": given, "output": made
     }  # fmt: skip
 
 
-RUNS: Mapping[str, Callable[[Path], Seen]] = MappingProxyType(
+RUNS: Mapping[str, Callable[[Path], Measurement]] = MappingProxyType(
     {"one_key": one_key, "whole_catalogue": whole_catalogue}
 )
 

@@ -59,11 +59,11 @@ def run(data: Path | None) -> list[Row]:
             data = scratch / "network"
             write(data, crossings=CROSSINGS, seed=1)
         log = read_log(read_folder(data).tables, plan)
-        with _filled(f"sqlite:///{scratch / 'bench.sqlite'}", log, plan) as store:
+        with _fill_store(f"sqlite:///{scratch / 'bench.sqlite'}", log, plan) as store:
             rows = _sqlite(store, log, plan)
         cluster = Cluster(Path(server))
         try:
-            with cluster.database() as url, _filled(url, log, plan) as store:
+            with cluster.database() as url, _fill_store(url, log, plan) as store:
                 rows += _postgresql(store, log, plan)
         finally:
             cluster.stop()
@@ -71,7 +71,7 @@ def run(data: Path | None) -> list[Row]:
 
 
 @contextmanager
-def _filled(url: str, log: EncodedHistory, plan: Plan) -> Iterator[Store]:
+def _fill_store(url: str, log: EncodedHistory, plan: Plan) -> Iterator[Store]:
     """Open a store with a history in its counters."""
     store = Store(url)
     METADATA.create_all(store.engine)
@@ -91,7 +91,7 @@ def _sqlite(store: Store, log: EncodedHistory, plan: Plan) -> list[Row]:
     events = [_event(log, at, f"bench-{at}") for at in drawn]
     places = _places(plan, keys, cut)
     with store.read(to_write=True) as connection:  # nothing written in it stays
-        written = [_written(plan, event, cut) for event in events]
+        written = [_replaced_states(plan, event, cut) for event in events]
         found = [
             _rows_before(connection, [*read, *added])
             for read, added in zip(places, written, strict=True)
@@ -102,7 +102,7 @@ def _sqlite(store: Store, log: EncodedHistory, plan: Plan) -> list[Row]:
         def ours() -> None:
             for at, looked_up, event in islice(waiting, DECISIONS):
                 _, (stood,) = reader.read_with_states(connection, [looked_up], [at])
-                projection.apply(connection, [_recorded(event, at, stood)])
+                projection.apply(connection, [_record_of(event, at, stood)])
 
         def gets() -> None:
             raw = connection.connection.cursor()
@@ -125,7 +125,7 @@ def _postgresql(store: Store, log: EncodedHistory, plan: Plan) -> list[Row]:
     hot, cold = _extremes(log, plan, cut)
     with store.read() as connection:
 
-        def asking(lookups: Sequence[Sequence[Lookup]]) -> Callable[[], object]:
+        def look_up(lookups: Sequence[Sequence[Lookup]]) -> Callable[[], object]:
             return lambda: [latest(connection, some) for some in lookups]
 
         def ones() -> None:
@@ -133,10 +133,10 @@ def _postgresql(store: Store, log: EncodedHistory, plan: Plan) -> list[Row]:
                 fetch_rows(connection, "SELECT 1")
 
         contestants = {
-            "ours": asking(wanted),
+            "ours": look_up(wanted),
             "select 1": ones,
-            "hot": asking([hot] * DECISIONS),
-            "cold": asking([cold] * DECISIONS),
+            "hot": look_up([hot] * DECISIONS),
+            "cold": look_up([cold] * DECISIONS),
         }
         run_in_turns(contestants, WARMING)
         seconds = run_in_turns(contestants, ROUNDS)
@@ -162,7 +162,9 @@ def _event(log: EncodedHistory, at: int, name: str) -> CrossingEvent:
     )
 
 
-def _recorded(event: CrossingEvent, at: int, stood: Mapping[Counter, bytes]) -> tuple[Entry, Draft]:
+def _record_of(
+    event: CrossingEvent, at: int, stood: Mapping[Counter, bytes]
+) -> tuple[Entry, Draft]:
     """Return a record of a crossing like this one, known right after what it has seen."""
     new = replace(event, crossing_id=f"bench-{at}", cut=at, stood=stood)
     entry = Entry("", at, at, "", "", "", b"", b"", after=at - 1)
@@ -183,7 +185,7 @@ def _places(plan: Plan, keys: Sequence[Sequence[int]], cut: int) -> list[list[Lo
     ]
 
 
-def _written(plan: Plan, event: CrossingEvent, cut: int) -> list[Lookup]:
+def _replaced_states(plan: Plan, event: CrossingEvent, cut: int) -> list[Lookup]:
     """Return the states that recording a crossing replaces."""
     return [
         (layout.number, entity, cut)

@@ -12,8 +12,8 @@ referrals whose subjects are unlike those of yellow ones, which the score alone 
 each subject apart; and one knows outright which referrals were random checks, which is more than
 any words could tell. None may do better than channels alone.
 
-Beside it stands what no blinding can take away: how well the vehicle's class alone tells, which
-anybody sees in the yard. SYNTHETIC: no figure here is about any border.
+The baseline is what no blinding can remove: how well the vehicle's class alone tells, which is
+visible in the yard. SYNTHETIC: no figure here is about any border.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

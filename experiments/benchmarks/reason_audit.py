@@ -23,7 +23,7 @@ _FIGURE = re.compile(r"\d+(?:\.\d+)?%|\d of \d")
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class RecordedReasons:
     """One decision's reasons with what they were made from, by feature."""
 
     reasons: Sequence[Reason]
@@ -43,7 +43,7 @@ class Tally:
     """First reasons of the model by what is wrong with them."""
 
 
-def audit(decisions: Iterable[Judged]) -> Tally:
+def audit(decisions: Iterable[RecordedReasons]) -> Tally:
     """Return what is wrong with these reasons."""
     tally = Tally()
     for one in decisions:

@@ -23,7 +23,7 @@ from engine.queue.queue import list_decisions
 from engine.selection.policy import INSPECTED
 from engine.storage.database import Store
 from engine.storage.home import Home
-from experiments.benchmarks.reason_audit import Judged, audit
+from experiments.benchmarks.reason_audit import RecordedReasons, audit
 from experiments.support.benchmark_harness import Row, row
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -42,12 +42,12 @@ def run(data: Path | None) -> list[Row]:
     home = Home(data)
     store = Store(home.database_url)
     try:
-        return judged(list(referred(home, store)))
+        return tally_rows(list(read_referrals(home, store)))
     finally:
         store.dispose()
 
 
-def judged(found: list[tuple[StoredDecision, Judged]]) -> list[Row]:
+def tally_rows(found: list[tuple[StoredDecision, RecordedReasons]]) -> list[Row]:
     """Return the benchmark's rows."""
     tally = audit(one for _, one in found)
     decisions = [filing.decision for filing, _ in found]
@@ -88,7 +88,7 @@ def contradicts(decision: Mapping[str, Any]) -> bool:
     return any(after > before for before, after in pairwise(figures))
 
 
-def referred(home: Home, store: Store) -> Iterator[tuple[StoredDecision, Judged]]:
+def read_referrals(home: Home, store: Store) -> Iterator[tuple[StoredDecision, RecordedReasons]]:
     """Yield each referred decision that a model made, with what its reasons were made from."""
     features = OnlineFeatures(Plan(CATALOGUE), read_network(home.network))
     journal = Journal(store, [])
@@ -108,11 +108,11 @@ def referred(home: Home, store: Store) -> Iterator[tuple[StoredDecision, Judged]
                 if inputs.model_version is None or inputs.sentences != REASONS_VERSION:
                     continue
                 rows = features.read(connection, [filing.arrival], as_of=[inputs.as_of])
-                yield filing, _judged(filing, rows, scorer(inputs.model_version))
+                yield filing, _reasons_of(filing, rows, scorer(inputs.model_version))
 
 
-def _judged(filing: StoredDecision, rows: FeatureRows, scorer: Scorer) -> Judged:
+def _reasons_of(filing: StoredDecision, rows: FeatureRows, scorer: Scorer) -> RecordedReasons:
     crossing, behind = filing.arrival.crossing, rows.evidence[0]
     found = scorer.explain(rows.values[0], vehicle_class=crossing.vehicle_class, post=crossing.post)
     known = {one.feature: replace(one, evidence=behind.get(one.feature)) for one in found}
-    return Judged(tuple(Reason(**one) for one in filing.decision["reasons"]), known)
+    return RecordedReasons(tuple(Reason(**one) for one in filing.decision["reasons"]), known)

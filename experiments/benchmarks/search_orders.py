@@ -3,9 +3,10 @@
 Synthetic years; loads of the last quarter whose true place is known: those found, at the post or
 inland, and all of them, found or not. An order learns from what was known before its vehicle
 arrived, by the code and the store of the service; the checklist is the prior of each class that it
-started from (``engine.search_orders.priors``). Beside it stand the three places of each class that
-held most of these very loads: what no fixed checklist of three can beat. SYNTHETIC: where loads lie
-is the network's (``experiments/synthetic/world/concealment.py``), and no finding about any border.
+started from (``engine.search_orders.priors``). The upper bound is the three places of each class
+that held most of these same loads: no fixed checklist of three can beat it. SYNTHETIC: where loads
+lie is the network's (``experiments/synthetic/world/concealment.py``), and no finding about any
+border.
 """
 
 from collections import Counter, defaultdict
@@ -61,7 +62,7 @@ class Year:
     """What is needed of a year: searched vehicles and loads, encoded."""
 
     log: EncodedHistory
-    looks: Sequence[SearchRow]
+    searches: Sequence[SearchRow]
     loads: Sequence[Load]
     vehicle: Sequence[str]
 
@@ -69,20 +70,20 @@ class Year:
 def run(data: Path | None) -> list[Row]:
     """Return the rows of ``bench search``, on the history in ``data`` or on synthetic ones."""
     if data is not None:
-        return compared([read_year(data)])
+        return compare([read_year(data)])
     years = []
     for seed in SEEDS:
         with TemporaryDirectory(prefix="bench-search-") as name:
             write(Path(name) / "network", crossings=CROSSINGS, seed=seed)
             years.append(read_year(Path(name) / "network"))
-    return compared(years)
+    return compare(years)
 
 
-def compared(years: Sequence[Year]) -> list[Row]:
+def compare(years: Sequence[Year]) -> list[Row]:
     """Return the benchmark's rows."""
     knew = [searches_known(year) for year in years]
-    fixed, ideal = _joined(years, checklist), in_hindsight(years)
-    ours = _judged(years, knew)
+    fixed, ideal = _join_years(years, checklist), in_hindsight(years)
+    ours = _hits(years, knew)
     found = np.array([load.was_found for year in years for load in year.loads])
     caught = np.array([_has_party_finds(searches) for each in knew for searches in each])
     low, high = interval(ours[found], fixed[found])
@@ -132,10 +133,10 @@ def read_year(folder: Path) -> Year:
     )
     kept = tables.crossings.filter(pc.is_in(tables.crossings["crossing_id"], pc.unique(named)))
     some = replace(tables, crossings=kept)
-    return _encoded(some, truth, end=tables.crossings["known_at"][-1].as_py())
+    return _encode(some, truth, end=tables.crossings["known_at"][-1].as_py())
 
 
-def _encoded(tables: Tables, truth: pa.Table, *, end: int) -> Year:
+def _encode(tables: Tables, truth: pa.Table, *, end: int) -> Year:
     log = encode_history(tables, Plan(CATALOGUE))
     true = {one["crossing_id"]: one for one in truth.to_pylist()}
     is_entry = pc.equal(tables.crossings["direction"], "entry").to_pylist()
@@ -151,7 +152,7 @@ def _encoded(tables: Tables, truth: pa.Table, *, end: int) -> Year:
 
 def checklist(year: Year) -> Hits:
     """Tell for which loads the checklist, the prior alone, has the place among its first three."""
-    return _judged([year], [[SearchCounts({})] * len(year.loads)])
+    return _hits([year], [[SearchCounts({})] * len(year.loads)])
 
 
 def in_hindsight(years: Sequence[Year]) -> Hits:
@@ -179,22 +180,25 @@ def searches_known(year: Year) -> list[SearchCounts]:
         with store.write() as connection:
             for load in year.loads:
                 begin = seen
-                while seen < len(year.looks) and year.looks[seen][0] < year.log.known_at[load.row]:
+                while (
+                    seen < len(year.searches)
+                    and year.searches[seen][0] < year.log.known_at[load.row]
+                ):
                     seen += 1
-                counter.count(connection, [_looked(year, one) for one in year.looks[begin:seen]])
+                counter.count(connection, [_report(year, one) for one in year.searches[begin:seen]])
                 keys = year.log.keys[:, load.row].tolist()
                 known.append(counter.searches(connection, year.vehicle[load.row], keys))
         store.dispose()
     return known
 
 
-def _looked(year: Year, look: SearchRow) -> SearchReport:
-    _, at, searched, found = look
+def _report(year: Year, search: SearchRow) -> SearchReport:
+    _, at, searched, found = search
     keys = year.log.keys[:, at].tolist()
     return SearchReport(str(year.log.crossing_id[at]), year.vehicle[at], keys, searched, found)
 
 
-def _judged(years: Sequence[Year], knew: Sequence[Sequence[SearchCounts]]) -> Hits:
+def _hits(years: Sequence[Year], knew: Sequence[Sequence[SearchCounts]]) -> Hits:
     """Tell for which loads the order made from what was known has the place in its first three."""
     out = []
     for year, known in zip(years, knew, strict=True):
@@ -227,5 +231,5 @@ def interval(ours: Hits, fixed: Hits) -> tuple[float, float]:
     return low, high
 
 
-def _joined(years: Sequence[Year], judge: Callable[[Year], Hits]) -> Hits:
+def _join_years(years: Sequence[Year], judge: Callable[[Year], Hits]) -> Hits:
     return np.concatenate([judge(year) for year in years])

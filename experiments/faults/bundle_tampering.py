@@ -1,11 +1,11 @@
-"""Bundles that somebody changed on the disk: each refused, decisions go on with the last good one.
+"""Bundles changed on disk: each is refused, and decisions go on with the last good model.
 
-The bad bundle is in force the whole time and never whole: the next byte is flipped, and seen to be,
-before the last one is put right, so whatever the service reads has one. Whole again at the end, it
-must serve: then the bytes were what kept it out.
+The changed bundle is in force throughout and never intact: the next byte is flipped, and refused,
+before the last one is restored, so that every read finds a changed byte. Intact again at the end,
+the bundle must serve, which proves that the bytes were the reason for the refusals.
 
-Then pickles that leave a mark when they run stand where the files of other bundles stood, under a
-signature of the home's own key.
+Then pickles that leave a mark when they run replace files of other bundles, under a signature of
+the home's own key.
 """
 
 import asyncio
@@ -37,13 +37,13 @@ Spot = tuple[Path, int, int]
 
 
 class Bomb:
-    """Leaves a mark where it is unpickled."""
+    """Object that leaves a mark when it is unpickled."""
 
     def __init__(self, mark: Path) -> None:
         self._mark = mark
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Say what is called instead of making an object: that is what pickles can do."""
+        """Name the function that unpickling calls."""
         return os.makedirs, (str(self._mark), 0o700, True)
 
 
@@ -68,24 +68,24 @@ async def bundle(
             spot = next(spots)
             analysts.promote(bad, then=lambda: _flip(spot))
             for trial in range(trials):
-                if not await _refused(line, bad.name):
+                if not await _wait_refusal(line, bad.name):
                     book.broken["a changed bundle decides"] += 1
                     break
-                await _decided(line, next(waiting), keys, book, wanted=("last_good", good))
+                await _check_decision(line, next(waiting), keys, book, wanted=("last_good", good))
                 following = next(spots)
                 _flip(following)
-                await _refused(line, bad.name)  # so that no look began before it was flipped
+                await _wait_refusal(line, bad.name)  # so that no look began before it was flipped
                 _flip(spot)
                 spot = following
                 report_progress(trial + 1, trials)
             _flip(spot)
             await until(service.port, lambda now: now["model_version"] == bad.name)
-            await _unpickled(line, analysts, book)
+            await _check_pickles(line, analysts, book)
     return book
 
 
 def _spots(folder: Path, dice: random.Random) -> Iterator[Spot]:
-    """Yield places for ever, file by file, never the same twice in a row."""
+    """Yield places without end, file by file, never the same twice in a row."""
     for path in itertools.cycle(sorted(folder.iterdir())):
         yield path, dice.randrange(path.stat().st_size), 1 << dice.randrange(8)
 
@@ -99,10 +99,10 @@ def _flip(spot: Spot) -> None:
         file.write(bytes([byte ^ bits]))
 
 
-async def _refused(line: HttpConnection, bad: str) -> bool:
-    """Wait until the service has read the bundle anew and refused it; False where it took it.
+async def _wait_refusal(line: HttpConnection, bad: str) -> bool:
+    """Wait until the service has read the bundle again and refused it; False where it loaded it.
 
-    The first refusal that is counted may be of a look that had begun before.
+    The first refusal counted may belong to a read that had begun before.
     """
     before = await counter(line, REFUSED)
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -113,7 +113,7 @@ async def _refused(line: HttpConnection, bad: str) -> bool:
     return True
 
 
-async def _decided(
+async def _check_decision(
     line: HttpConnection,
     sent: SentArrivals,
     keys: Mapping[str, str],
@@ -121,7 +121,7 @@ async def _decided(
     *,
     wanted: tuple[str, str],
 ) -> None:
-    """Ask for one decision: it says how it was made, and the service by which model."""
+    """Request one decision and check its mode and the version of the model in force."""
     status, raw = await line.ask(post(PATH, sent.body, key=keys[sent.post]))
     book.note(sent.crossing_id, status, raw)
     value = json.loads(raw).get("mode"), (await ready(line))["model_version"]
@@ -129,15 +129,15 @@ async def _decided(
         book.broken["not by the last good model, or not said"] += 1
 
 
-async def _unpickled(line: HttpConnection, analysts: Analysts, book: Book) -> None:
-    """Put a pickle in the place of each file of a bundle, signed as if it were meant."""
+async def _check_pickles(line: HttpConnection, analysts: Analysts, book: Book) -> None:
+    """Replace each file of a bundle by a pickle, under a valid signature."""
     names = sorted(path.name for path in analysts.make().iterdir())
     for name in names:
         if name in (MANIFEST, SIGNATURE):
             continue
         made = analysts.make()
         mark = made.parent.parent / MARK
-        (made / name).write_bytes(_pickled(name, Bomb(mark)))
+        (made / name).write_bytes(_pickle_as(name, Bomb(mark)))
         analysts.sign_again(made)
         before = await counter(line, REFUSED)
         analysts.promote(made)
@@ -151,7 +151,7 @@ async def _unpickled(line: HttpConnection, analysts: Analysts, book: Book) -> No
             mark.rmdir()
 
 
-def _pickled(name: str, bomb: Bomb) -> bytes:
+def _pickle_as(name: str, bomb: Bomb) -> bytes:
     """Return a pickle as a file of this name could hold one."""
     if not name.endswith(".npz"):
         return pickle.dumps(bomb)

@@ -1,7 +1,7 @@
-"""One request a hundred times at once, each over a connection of its own: one decision, told once.
+"""Duplicate requests: one request a hundred times at once, each over its own connection.
 
-A gateway that lost patience sends again while the first is still under way; two lanes read one
-plate. All of them must be told the same, to the byte.
+A gateway that timed out sends again while the first request is still in progress; two lanes read
+one plate. All of them must receive the same answer, byte for byte.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ async def duplicate(
     trials: int,
     report_progress: Callable[[int, int], None],
 ) -> Book:
-    """Send ``trials`` requests a hundred times each; return what the senders were told."""
+    """Send ``trials`` requests a hundred times each; return what the senders received."""
     book, lines = Book(), [HttpConnection(service.port) for _ in range(COPIES)]
     with service:
         service.start()
@@ -34,7 +34,7 @@ async def duplicate(
         for trial in range(trials):
             sent = next(waiting)
             request = post(PATH, sent.body, key=keys[sent.post])
-            answers = await asyncio.gather(*(_told(line, request) for line in lines))
+            answers = await asyncio.gather(*(_ask(line, request) for line in lines))
             for status, raw in answers:
                 book.note(sent.crossing_id, status, raw)
             report_progress(trial + 1, trials)
@@ -43,7 +43,7 @@ async def duplicate(
     return book
 
 
-async def _told(line: HttpConnection, request: bytes) -> tuple[int, bytes]:
+async def _ask(line: HttpConnection, request: bytes) -> tuple[int, bytes]:
     try:
         return await line.ask(request)
     except BROKEN:
@@ -52,5 +52,5 @@ async def _told(line: HttpConnection, request: bytes) -> tuple[int, bytes]:
 
 async def _ready(line: HttpConnection) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while (await _told(line, get("/healthz")))[0] != 200:
+        while (await _ask(line, get("/healthz")))[0] != 200:
             await asyncio.sleep(PAUSE_SECONDS)

@@ -1,9 +1,9 @@
 """A disk that is full: a small file system of the run's own, filled to the last byte.
 
-In a user namespace anybody may mount a tmpfs, on a fresh Debian without being root; the kernel then
-refuses to write as on any full disk (ENOSPC). Where namespaces are closed, as in many containers,
-the kernel is told to let no file of the service grow any more (RLIMIT_FSIZE): it refuses in the
-middle of a write as well, only under another name (EFBIG).
+In a user namespace every user may mount a tmpfs, on a fresh Debian without being root; the kernel
+then refuses to write as on any full disk (ENOSPC). Where namespaces are closed, as in many
+containers, the kernel forbids the service's files to grow any more (RLIMIT_FSIZE): it refuses in
+the middle of a write as well, only under another name (EFBIG).
 """
 
 import os
@@ -23,7 +23,7 @@ _MOUNT = 'mount -t tmpfs -o "size=$1m" darvoza "$2" && shift 2 && exec "$@"'
 
 
 class FilledDisk:
-    """A small file system whose free space a file of ours takes up."""
+    """A small file system whose free space a file of the run takes up."""
 
     def __init__(self, folder: Path) -> None:
         self._ballast = folder / "ballast"

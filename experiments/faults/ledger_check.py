@@ -1,4 +1,4 @@
-"""What was acknowledged against what stands: nothing lost, nothing twice, the journal whole."""
+"""Check of acknowledged decisions against the journal: none lost, none doubled, journal intact."""
 
 import json
 from collections import Counter
@@ -23,14 +23,14 @@ _GONE = frozenset({"receipt_record", "receipt_chain"})
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a fault run comes to."""
+    """Result of a fault run."""
 
     fault: str
     trials: int
     acknowledged: int
-    """Decisions that a sender was told."""
+    """Decisions that a sender received."""
     lost: int
-    """Of these, those that do not stand as they were told."""
+    """Of these, those that the journal does not hold as they were sent."""
     doubled: int
     """Decisions beyond the first on one crossing."""
     failed: int
@@ -53,7 +53,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class _RecordedDecision:
     decision_id: str
     crossing_id: str
     leaf: str
@@ -63,12 +63,12 @@ class _Standing:
 def audit(
     book: Book, store: Store, public_key: Ed25519PublicKey, *, fault: str, trials: int
 ) -> Counts:
-    """Hold every answer that was given against the journal."""
+    """Compare every answer with the journal."""
     standing, queued = _decisions(store)
     answers = {crossing: json.loads(raw) for crossing, raw in book.acknowledged.items()}
     receipts = [Receipt.from_json(answer) for answer in answers.values()]
     lost = sum(
-        standing.get(answer["receipt"]["sequence"]) != _told(crossing, answer)
+        standing.get(answer["receipt"]["sequence"]) != _answered_decision(crossing, answer)
         for crossing, answer in answers.items()
     )
     verdict = verify(store, receipts, public_key=public_key)
@@ -93,13 +93,13 @@ def audit(
     )
 
 
-def _told(crossing_id: str, answer: dict[str, Any]) -> _Standing:
+def _answered_decision(crossing_id: str, answer: dict[str, Any]) -> _RecordedDecision:
     receipt = answer["receipt"]
-    return _Standing(answer["decision_id"], crossing_id, receipt["leaf"], receipt["chain"])
+    return _RecordedDecision(answer["decision_id"], crossing_id, receipt["leaf"], receipt["chain"])
 
 
-def _decisions(store: Store) -> tuple[dict[int, _Standing], set[int]]:
-    """Return the decisions that stand by their sequence, and the sequences the queue knows."""
+def _decisions(store: Store) -> tuple[dict[int, _RecordedDecision], set[int]]:
+    """Return the recorded decisions by sequence, and the sequences in the queue."""
     query = (
         select(JOURNAL.c.seq, JOURNAL.c.subject, JOURNAL.c.leaf, JOURNAL.c.chain, BODIES.c.body)
         .join_from(JOURNAL, BODIES, JOURNAL.c.seq == BODIES.c.seq)
@@ -107,7 +107,7 @@ def _decisions(store: Store) -> tuple[dict[int, _Standing], set[int]]:
     )
     with store.read() as connection:
         found = {
-            row.seq: _Standing(
+            row.seq: _RecordedDecision(
                 row.subject,
                 json.loads(row.body)["crossing_id"],
                 bytes(row.leaf).hex(),

@@ -1,9 +1,8 @@
-"""Requests over hours: the service holds no more at the end than when it had warmed up.
+"""Memory over hours of requests: the service holds no more at the end than after warming up.
 
-Every vehicle is one that nobody has seen, so that what is kept by name fills up or shows that it
-does not. Caches of a fixed size fill first: what a run grows by altogether is bounded, and where it
-is long enough to tell, so is how steeply it still grows in its second half. A leak goes on and on;
-a cache that fills does not.
+Every vehicle is new, so that caches keyed by name fill, or grow without a bound. Caches of a fixed
+size fill first. Bounded are the growth of the whole run and, where the run is long enough, the
+slope of its second half: a leak keeps growing; a cache that fills does not.
 """
 
 import asyncio
@@ -27,7 +26,7 @@ LATE_SHARE = 0.5
 MOST_BYTES_A_REQUEST = 256.0
 """What it may then still grow by with each request: 24 MB in a hundred thousand."""
 TELLING = 10_000
-"""Requests from which on a slope tells a leak: over fewer, a page more or less would make one."""
+"""Requests from which on a slope shows a leak: over fewer, one page would look like one."""
 _PARTS = 12
 """Stretches of the second half, each with a slope of its own."""
 _PAUSE_SECONDS = 0.05
@@ -51,7 +50,7 @@ async def memory(
     trials: int,
     report_progress: Callable[[int, int], None],
 ) -> Book:
-    """Ask for ``trials`` decisions of one process, each on a stranger, and weigh it."""
+    """Request ``trials`` decisions, each on a new vehicle, and measure the process's memory."""
     book, weights = Book(), list[Weight]()
     with service:
         service.start()
@@ -65,13 +64,13 @@ async def memory(
             weights.append(Weight(answered, resident(service.pid)))
             book.is_closing = True
     report_progress(trials, trials)
-    for why in growing(weights, trials):
+    for why in find_growth(weights, trials):
         book.broken[why] += 1
     return book
 
 
-def growing(weights: Sequence[Weight], trials: int) -> Iterator[str]:
-    """Yield what shows that memory grows, in words."""
+def find_growth(weights: Sequence[Weight], trials: int) -> Iterator[str]:
+    """Yield each sign that memory grows, in words."""
     warm = next(one for one in weights if one.answered >= trials * WARM_SHARE)
     more = weights[-1].resident - warm.resident
     if more > MOST_BYTES:

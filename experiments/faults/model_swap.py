@@ -1,4 +1,4 @@
-"""Another model, and another process, while checkpoints send: nobody is refused, or left without.
+"""Change of model and restart of the process while checkpoints send: no request is refused.
 
 Assumes that the listening socket outlives the process, as a service manager or the parent of
 several workers keeps it (:mod:`api.http.server`): a connection that comes between two processes
@@ -45,7 +45,7 @@ async def swap(
                 senders.create_task(Sender(service.port, book, keys=keys).run(waiting))
             while len(book.acknowledged) < trials or changes < FEWEST_CHANGES:
                 await asyncio.sleep(dice.random() * LONGEST_SECONDS)
-                version = await asyncio.to_thread(_changed, service, analysts, changes)
+                version = await asyncio.to_thread(_change, service, analysts, changes)
                 await until(service.port, partial(_serves, version))
                 changes += 1
                 report_progress(min(len(book.acknowledged), trials), trials)
@@ -56,8 +56,8 @@ async def swap(
     return book
 
 
-def _changed(service: Service, analysts: Analysts, number: int) -> str | None:
-    """Put another model into force, restart, put another into force, relieve; and so on.
+def _change(service: Service, analysts: Analysts, number: int) -> str | None:
+    """Put another model into force, restart, put another into force, hand over; and so on.
 
     Returns the version that is to serve, None where it stays.
     """

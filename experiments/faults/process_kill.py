@@ -30,9 +30,9 @@ async def kill(
     trials: int,
     report_progress: Callable[[int, int], None],
 ) -> Book:
-    """Kill and start the service ``trials`` times; return what the senders were told.
+    """Kill and start the service ``trials`` times; return what the senders received.
 
-    ``told`` hears how many trials are done, of how many.
+    ``report_progress`` is called with the number of trials done and of all.
     """
     book, dice = Book(), random.Random(trials)
     with service:
@@ -49,7 +49,7 @@ async def kill(
                     await _answer(book)
                 service.kill()
                 report_progress(trial + 1, trials)
-            service.planted = ""  # a twin's bug has had its trials; who waits is answered soon
+            service.planted = ""  # the seeded bug has had its trials; answer the waiting requests
             service.start()
             await _answer(book)
             book.is_closing = True
@@ -57,7 +57,7 @@ async def kill(
 
 
 async def _answer(book: Book) -> None:
-    """Wait until the service that runs now has answered somebody."""
+    """Wait until the service that runs now has answered a request."""
     book.heard.clear()
     async with asyncio.timeout(PATIENCE_SECONDS):
         await book.heard.wait()

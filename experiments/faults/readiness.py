@@ -1,4 +1,4 @@
-"""What a service says of itself while a run goes on: how it stands, and what it has counted."""
+"""Readiness and counters of a running service."""
 
 import asyncio
 import json
@@ -10,12 +10,12 @@ from experiments.support.http_client import BROKEN, HttpConnection, get
 
 PATIENCE_SECONDS = 120
 PAUSE_SECONDS = 0.01
-"""Between two looks."""
+"""Between two requests."""
 _NOT_YET: dict[str, Any] = {"mode": "", "model_version": None}
 
 
 async def ready(line: HttpConnection) -> dict[str, Any]:
-    """Return what the service says of itself, or that it does not answer."""
+    """Return the body of ``/readyz``, or empty values where the service does not answer."""
     try:
         _, raw = await line.ask(get("/readyz"))
     except BROKEN:
@@ -25,7 +25,7 @@ async def ready(line: HttpConnection) -> dict[str, Any]:
 
 
 async def until(port: int, stands: Callable[[dict[str, Any]], bool]) -> None:
-    """Wait until the service says of itself what is waited for."""
+    """Wait until ``stands`` holds for the body of ``/readyz``."""
     async with asyncio.timeout(PATIENCE_SECONDS), HttpConnection(port) as line:
         while not stands(await ready(line)):
             await asyncio.sleep(PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""The bugs that the fault runs must catch; nothing of the product imports this."""
+"""Seeded bugs that the fault runs must catch; no module of the product imports them."""
 
 import io
 import json
@@ -28,7 +28,7 @@ HOARDED_BYTES = 512 << 10
 _HOARD: list[bytearray] = []
 
 
-class Hasty:
+class EarlyAnswer:
     """Answers before the commit: from within the transaction, as its last projection."""
 
     def __init__(self, asked: Sequence[PendingRequest[DecisionRequest]], seconds: float) -> None:
@@ -42,21 +42,21 @@ class Hasty:
         time.sleep(self._seconds)
 
 
-def hasty(
+def answer_early(
     targeting: Targeting, asked: Sequence[PendingRequest[DecisionRequest]], drafts: Sequence[Draft]
 ) -> None:
-    """Record a batch that is answered already; what was answered stays answered."""
-    _recorded(targeting, asked, drafts, seconds=DELAY_SECONDS)
+    """Answer a batch before its commit."""
+    _append_early(targeting, asked, drafts, seconds=DELAY_SECONDS)
 
 
-def hastier(
+def answer_much_earlier(
     targeting: Targeting, asked: Sequence[PendingRequest[DecisionRequest]], drafts: Sequence[Draft]
 ) -> None:
-    """Do the same, and stand open for longer."""
-    _recorded(targeting, asked, drafts, seconds=LONG_SECONDS)
+    """Do the same with a longer delay before the commit."""
+    _append_early(targeting, asked, drafts, seconds=LONG_SECONDS)
 
 
-def _recorded(
+def _append_early(
     targeting: Targeting,
     asked: Sequence[PendingRequest[DecisionRequest]],
     drafts: Sequence[Draft],
@@ -64,32 +64,32 @@ def _recorded(
     seconds: float,
 ) -> None:
     journal = copy(targeting._journal)
-    journal._projections = (*journal._projections, Hasty(asked, seconds))
+    journal._projections = (*journal._projections, EarlyAnswer(asked, seconds))
     journal.append(drafts)
 
 
-def forgetful(crossing_id: str) -> str:
-    """Name a request as if it had never been sent before."""
+def name_randomly(crossing_id: str) -> str:
+    """Return a new idempotency name for every request."""
     return f"crossing:{crossing_id}:{secrets.token_hex(4)}"
 
 
-def unheard_of(features: object, connection: Connection, crossings: object) -> frozenset[str]:
-    """Know no crossing, whatever is asked."""
+def know_none(features: object, connection: Connection, crossings: object) -> frozenset[str]:
+    """Return no known crossing."""
     return frozenset()
 
 
-def abrupt(protocol: HttpToolsProtocol) -> None:
-    """Break a connection off when the service stops, whatever was asked over it."""
+def abort_connection(protocol: HttpToolsProtocol) -> None:
+    """Break a connection when the service stops, even with requests in progress."""
     protocol.transport.abort()
 
 
-def unbounded(protocol: Any, piece: bytes) -> None:
-    """Parse what arrived, however much of a head it is."""
+def parse_unbounded(protocol: Any, piece: bytes) -> None:
+    """Parse what arrived without a limit on the head."""
     protocol.parser.feed_data(piece)
 
 
-def trusting(folder: Path, verify_key: object) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Read a bundle as it lies there, whoever wrote it."""
+def read_unverified(folder: Path, verify_key: object) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Read a bundle without verification of its signature."""
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     try:
         definitions = json.loads(files["features.json"])["definitions"]
@@ -98,13 +98,13 @@ def trusting(folder: Path, verify_key: object) -> tuple[dict[str, Any], dict[str
     return {"version": folder.name, "definitions": definitions}, files
 
 
-def unpickling(content: bytes) -> dict[str, Any]:
+def read_pickles(content: bytes) -> dict[str, Any]:
     """Read an archive of arrays, of objects too."""
     with np.load(io.BytesIO(content), allow_pickle=True) as archive:
         return {name: archive[name] for name in archive.files}
 
 
-def hoarding(decision: Decision, inputs: Inputs, **more: Any) -> dict[str, Any]:
-    """Write a decision down, and keep something of it for ever."""
+def leak_memory(decision: Decision, inputs: Inputs, **more: Any) -> dict[str, Any]:
+    """Encode a decision, and never free some memory."""
     _HOARD.append(bytearray(HOARDED_BYTES))
     return encode_decision(decision, inputs, **more)

@@ -1,7 +1,7 @@
-"""Checkpoints that send until they are answered, and keep every word they were told.
+"""Checkpoints that send until they are answered, and keep every answer.
 
-A barrier that got no answer asks again; one that lost the answer it got asks again as well. Both
-must be told what was decided the first time.
+A barrier that got no answer asks again; one that lost the answer asks again as well. Both must
+receive the first decision.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from experiments.support.http_client import BROKEN, HttpConnection, post
 CREATED, UNAVAILABLE = 201, 503
 PATH = "/v1/decisions"
 PAUSE_SECONDS = 0.03
-"""Between two attempts while nobody answers; shorter ones take the core that a start needs."""
+"""Between two attempts without an answer; shorter ones take the core that a start needs."""
 
 
 @dataclass
 class Book:
-    """All that was heard, from the senders' side."""
+    """All answers, as the senders saw them."""
 
     acknowledged: dict[str, bytes] = field(default_factory=dict)
     """The first answer on each crossing."""
@@ -33,7 +33,7 @@ class Book:
     figures: dict[str, str] = field(default_factory=dict)
     """What a run measured, in its own words."""
     heard: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set by every answer; whoever waits for the next one clears it."""
+    """Set by every answer; cleared by a task before it waits for the next one."""
     turned_away: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by every answer that asks for patience; cleared alike."""
     is_closing: bool = False
@@ -58,7 +58,7 @@ class Book:
         self.turned_away.set()
         if not self.is_patient:
             self.broken["a request for patience"] += 1
-        if not line.said("retry-after"):
+        if not line.has_header("retry-after"):
             self.broken["a 503 that does not say when to try again"] += 1
 
 

@@ -1,4 +1,4 @@
-"""A service in a process of its own, started and killed over and over.
+"""A service in a process of its own, started and killed repeatedly.
 
 The processes are forked from one that has everything imported and runs nothing: a start then costs
 a tenth of what a new interpreter costs, and opens its home, its store and its port like any other.
@@ -34,7 +34,7 @@ class Forker:
         with self._process:  # closes its pipes, which ends it
             pass
 
-    def told(self, order: Mapping[str, object]) -> int:
+    def send_order(self, order: Mapping[str, object]) -> int:
         """Give an order and return the answer: a process id."""
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the process that starts services has no pipes")
@@ -55,7 +55,7 @@ class Service:
     """Which home and which database; nothing else is set."""
     port: int
     planted: str = ""
-    """The fault whose bug it has, for a twin; empty for the real one."""
+    """The fault whose seeded bug it has, for a negative control; empty for the real service."""
     is_handed: bool = False
     """Whether its socket is kept open for it between two processes, as a service manager does."""
     _pid: int | None = None
@@ -74,10 +74,10 @@ class Service:
     def start(self) -> None:
         """Start the service; it answers a moment later."""
         order = {"start": dict(self.environment), "port": self.port, "planted": self.planted}
-        self._pid = self.forker.told({**order, "handed": self.is_handed})
+        self._pid = self.forker.send_order({**order, "handed": self.is_handed})
 
     def relieve(self) -> None:
-        """Start the next process, then let the one that runs finish what it was asked."""
+        """Start the next process, then let the running one finish its requests."""
         leaving = self.pid
         self.start()
         self._end(leaving, signal.SIGTERM)
@@ -90,7 +90,7 @@ class Service:
         return self._pid
 
     def kill(self) -> None:
-        """Kill the service where it stands, if it runs, and wait until it is gone."""
+        """Kill the service, if it runs, and wait until it has ended."""
         self.stop(signal.SIGKILL)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
@@ -101,4 +101,4 @@ class Service:
 
     def _end(self, pid: int, how: signal.Signals) -> None:
         os.kill(pid, how)
-        self.forker.told({"bury": pid})
+        self.forker.send_order({"bury": pid})

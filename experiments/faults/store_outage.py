@@ -1,4 +1,4 @@
-"""Take the store away and give it back, while checkpoints send.
+"""Outages of the store while checkpoints send.
 
 Assumes that the service itself lives on: it must answer all the while, ask for patience as long as
 it cannot record, and record again by itself once it can. Each outage begins right after an answer:
@@ -27,7 +27,7 @@ LONGEST_SECONDS = 0.3
 
 
 class Outage(Protocol):
-    """What is done to a store."""
+    """Fault that makes a store unavailable for a time."""
 
     def begin(self, service: Service) -> None:
         """Take the store away from a running service."""
@@ -62,7 +62,7 @@ async def outages(
     report_progress: Callable[[int, int], None],
     outage: Outage,
 ) -> Book:
-    """Take the store away ``trials`` times; return what the senders were told."""
+    """Take the store away ``trials`` times; return what the senders received."""
     book, dice = Book(), random.Random(trials)
     with service:
         service.start()
@@ -84,11 +84,11 @@ async def outages(
 
 
 async def _bites(book: Book) -> None:
-    """Wait until somebody is asked for patience; an outage that nobody is told of is none."""
+    """Wait until a sender receives a 503; an outage without one does not count."""
     try:
         await _next(book.turned_away, seconds=BITES_SECONDS)
     except TimeoutError:
-        book.broken["nobody was told of the outage"] += 1
+        book.broken["no sender received a 503 in the outage"] += 1
 
 
 async def _back(book: Book) -> None:

@@ -1,7 +1,8 @@
-"""Models for runs that need one in force: as real as any bundle, and as wise as a die.
+"""Models for runs that need one in force: valid bundles without any skill.
 
-Assumes that faults do not care how well a model ranks. Rows are those of a small synthetic network,
-labels are drawn by lot, and each model differs from the one before it in its name alone.
+Assumes that faults do not depend on how well a model ranks. Rows are those of a small synthetic
+network, labels are drawn at random, and each model differs from the one before it in its name
+alone.
 """
 
 import itertools
@@ -39,7 +40,7 @@ from models.training.trainer import TrainingResult, quantiles
 
 CROSSINGS = 1_000
 FINDS = 0.3
-BY_LOT = "Anything: its labels were drawn by lot."
+AT_RANDOM = "Anything: its labels were drawn at random."
 _TREES = Trees(iterations=5, depth=3, leaves=6, seeds=1, smallest_leaf=5)
 _CHOICES = TrainConfig(
     discrepancy=_TREES, seizure=_TREES, folds=1, label_delay_days=0.0, few_seizures=10**9, jobs=1
@@ -57,7 +58,7 @@ class Analysts:
 
     def make(self) -> Path:
         """Write the next bundle."""
-        trained = made_up()
+        trained = fit_synthetic()
         other = replace(trained, config=replace(trained.config, seed=next(self._seeds)))
         return write_bundle(self._home.bundles, other, signing_key(self._home))
 
@@ -78,7 +79,7 @@ class Analysts:
         return bundle.name
 
     def sign_again(self, bundle: Path) -> None:
-        """Make the manifest fit what the files hold now, as whoever holds the key could."""
+        """Make the manifest fit what the files hold now, as a holder of the key could."""
         kept = json.loads((bundle / MANIFEST).read_bytes())
         kept["files"] = {
             name: sha256((bundle / name).read_bytes()).hexdigest() for name in kept["files"]
@@ -94,7 +95,7 @@ class Analysts:
 
 
 @cache
-def made_up() -> TrainingResult:
+def fit_synthetic() -> TrainingResult:
     """Fit once in a process what every bundle is written from."""
     data = _rows()
     until = int(data.as_of[-1]) + 2
@@ -102,7 +103,7 @@ def made_up() -> TrainingResult:
     return TrainingResult(
         model=model,
         config=_CHOICES,
-        report={"synthetic": True, "notice": SYNTHETIC, "targets": {}, "cannot_tell": [BY_LOT]},
+        report={"synthetic": True, "notice": SYNTHETIC, "targets": {}, "cannot_tell": [AT_RANDOM]},
         data_digest=data.digest(),
         cutoff=until,
         norms=compute_usual_values(data),
@@ -115,7 +116,7 @@ def made_up() -> TrainingResult:
 
 
 def _rows() -> Dataset:
-    """Return the features of a synthetic history, every crossing inspected by the die."""
+    """Return the features of a synthetic history, with an outcome at random for every crossing."""
     with TemporaryDirectory(prefix="darvoza-rows-") as folder:
         write(Path(folder), crossings=CROSSINGS, seed=1)
         rows = assemble(read_folder(Path(folder)).tables, Plan(CATALOGUE))

@@ -54,8 +54,8 @@ async def strangers(
             held = resident(service.pid)
             book.figures["quiet"] = f"{median(calm) * 1000:.1f} ms, {held >> 20} MB"
             for number, (name, attack) in enumerate(attacks.items(), 1):
-                watched = _Watched(service.pid)
-                taken, broken = await _attacked(checkpoint, attack, trials, watched)
+                watched = _ResourceWatch(service.pid)
+                taken, broken = await _run_attack(checkpoint, attack, trials, watched)
                 before, calm = calm, await checkpoint.taken(trials)
                 times = median(taken) / median([*before, *calm])
                 more = watched.most - held
@@ -107,8 +107,8 @@ class _Checkpoint:
         return taken
 
 
-class _Watched:
-    """The most that a service held."""
+class _ResourceWatch:
+    """Largest memory and number of files that a service held."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -116,7 +116,7 @@ class _Watched:
         self._before = self._files()
 
     async def watch(self) -> None:
-        """Look until cancelled."""
+        """Measure until cancelled."""
         while True:
             self.most = max(self.most, resident(self._pid))
             self.open = self._files() - self._before
@@ -126,8 +126,8 @@ class _Watched:
         return len(list(Path(f"/proc/{self._pid}/fd").iterdir()))
 
 
-async def _attacked(
-    checkpoint: _Checkpoint, attack: Attack, trials: int, watched: _Watched
+async def _run_attack(
+    checkpoint: _Checkpoint, attack: Attack, trials: int, watched: _ResourceWatch
 ) -> tuple[list[float], str | None]:
     """Return what each decision took during an attack, and what the attack broke."""
     stop = asyncio.Event()
@@ -185,7 +185,7 @@ async def heads(port: int, share: float, stop: asyncio.Event) -> str | None:
 
 
 async def ahead(port: int, share: float, stop: asyncio.Event) -> str | None:
-    """Send requests without a word read of their answers."""
+    """Send requests without reading their answers."""
     request, number = get("/healthz"), round(AHEAD * share)
     parts = 50
     while not stop.is_set():

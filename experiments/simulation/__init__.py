@@ -1,17 +1,14 @@
 """Policies simulated over a year.
 
-baseline_policies     The policies that learn little
+baseline_policies     Policies that learn little
 candidate_records     Every record that a planned world could leave, encoded once for all
                       policies
-capacity_allocation   Who is searched today
-drift_regimes         Does one way of forgetting serve whatever shifts? A simulation of champion
-                      and challenger
-incremental_features  What one policy's world has recorded so far, and features as of each
-                      arrival in it
-learning_policies     The policies that learn from what they searched
+capacity_allocation   Allocation of inspection capacity, the same for every policy
+drift_regimes         Champion and challenger under regimes of drift
+incremental_features  Records of one policy's world so far, and features of its arrivals
+learning_policies     Policies that learn from what they searched
 plots                 Two plots of a simulation in one SVG
-results               What a policy's year came to, and how policies compare over the same years
-run                   Which way of choosing finds more in the same hours? Policies side by side
-                      in closed loop
-world_setup           What all policies of one synthetic world share
+results               Results of a policy's year, and comparison of policies
+run                   Policies in closed loop over the same worlds
+world_setup           Setting that all policies of one synthetic world share
 """

@@ -1,4 +1,4 @@
-"""The policies that learn little: the lot, fixed profiles, an officer with habits.
+"""Policies that learn little: random checks, fixed profiles, an officer with habits.
 
 They are made as good as their kind allows, since a weak opponent proves nothing: profiles hold the
 product's own indicator rules and lists of past offenders, and the officer sees and remembers what
@@ -22,10 +22,10 @@ from experiments.synthetic.unfolding.historical_policy import (
 from experiments.synthetic.world.network import CLASSES, COUNTRIES, POSTS
 from features.catalogue.plan import Rows
 
-PROFILES_LOT = 0.01
+PROFILES_RANDOM_SHARE = 0.01
 """Least random rate of the profile policy."""
 UNDERVALUED, LISTED, NEW_AND_DEAR = 0.5, 0.6, 0.2
-"""Percentages of the profiles beside the indicator rules, as shares."""
+"""Percentages of the profiles next to the indicator rules, as shares."""
 HEAT = 2.0
 """How much more an officer makes of past finds than of what the eye can see."""
 
@@ -39,7 +39,7 @@ class Quiet:
         """Scores do not change."""
         return None
 
-    def searched(self, rows: Ints, choice: Choice) -> None:
+    def note_searches(self, rows: Ints, choice: Choice) -> None:
         """Nothing is noted."""
 
     def learn(self, results: Results, *, at: int) -> None:
@@ -50,9 +50,9 @@ class Quiet:
 
 
 class Random(Quiet):
-    """The lot alone."""
+    """Random checks alone."""
 
-    lot: float | None = None
+    random_share: float | None = None
     basis = SCORE
 
     def __init__(self, setting: Setting) -> None:
@@ -63,17 +63,17 @@ class Random(Quiet):
         return np.zeros(len(rows))
 
     def chance(self, place: Place, share: float) -> float:
-        """Nothing but the lot chooses."""
+        """Return 0: only random checks choose."""
         return 0.0
 
 
-class Seeing:
+class FeaturePolicy:
     """A policy that sees features, and knows what acts have found."""
 
     looks = 0.0
 
     def __init__(self, setting: Setting) -> None:
-        n = len(setting.u_lot)
+        n = len(setting.u_random)
         self.setting = setting
         self.records = WorldRecords(setting.records)
         self.names = setting.records.plan.names
@@ -90,7 +90,7 @@ class Seeing:
         self.arrived[rows] = True
         return self.values[rows]
 
-    def searched(self, rows: Ints, choice: Choice) -> None:
+    def note_searches(self, rows: Ints, choice: Choice) -> None:
         """Note who was chosen, and with what probability."""
         self.basis_of[rows], self.propensity[rows] = choice.basis, choice.propensity
 
@@ -106,10 +106,10 @@ class Seeing:
             self.known_at[rows[more]] = at
 
 
-class Profiles(Seeing):
+class Profiles(FeaturePolicy):
     """Fixed criteria with percentages, turned up or down alike until they fill the roster."""
 
-    lot: float | None = PROFILES_LOT
+    random_share: float | None = PROFILES_RANDOM_SHARE
     basis = SCORE
 
     def score(self, rows: Ints) -> Floats:
@@ -152,7 +152,7 @@ def profile_weights(names: tuple[str, ...], values: Rows) -> Floats:
 class Officer(Quiet):
     """An experienced eye: what can be seen, a memory for finds, favourites and habits."""
 
-    lot: float | None = 0.0
+    random_share: float | None = 0.0
     basis = OFFICER
 
     def __init__(self, setting: Setting) -> None:
@@ -180,5 +180,5 @@ class Officer(Quiet):
         self.eye.learn(results)
 
     def chance(self, place: Place, share: float) -> float:
-        """Whoever looks worst is searched."""
+        """Search the most suspicious arrivals."""
         return float(place.percentile >= 1.0 - share)

@@ -2,8 +2,7 @@
 
 Which trips take place depends on who was searched before, so runs and the ordinary trips whose
 place they take are both encoded here; who keeps the records of one policy's world says which of
-them are there (:mod:`experiments.simulation.incremental_features`). Nothing real: all of it is made
-up.
+them are there (:mod:`experiments.simulation.incremental_features`). All of it is synthetic.
 """
 
 from collections.abc import Mapping
@@ -96,7 +95,7 @@ def _index(keys: Ints) -> Index:
 
 def _tables(trips: Trips) -> tuple[Tables, tuple[Ints, Ints]]:
     """Return the history in which every trip takes place, and each trip's exit and entry row."""
-    world = _everything(trips)
+    world = _full_world(trips)
     kept = crossing_tables.rows(world)
     if kept is None:  # pragma: no cover - the configuration above asks for exactly what there is
         raise ValueError("a record of the world is missing")
@@ -111,7 +110,7 @@ def _tables(trips: Trips) -> tuple[Tables, tuple[Ints, Ints]]:
         "goods_items": document_tables.goods_items(world, kept),
     }
     made = {
-        name: arrange_table(name, _typed(name, found[name]))
+        name: arrange_table(name, _cast_table(name, found[name]))
         if name in found
         else schema.empty_table()
         for name, schema in SCHEMAS.items()
@@ -122,8 +121,8 @@ def _tables(trips: Trips) -> tuple[Tables, tuple[Ints, Ints]]:
     return Tables(**made, network=_network(), digest=""), (rows[0], rows[1])
 
 
-def _everything(trips: Trips) -> World:
-    """Return the impossible world in which all trips take place and nobody is searched."""
+def _full_world(trips: Trips) -> World:
+    """Return the impossible world in which all trips take place and none is searched."""
     enters = trips.entry_post >= 0
     leaves = (trips.exit_post >= 0) & (trips.habits.has_mirror | ~enters)
     span = trips.config
@@ -136,7 +135,7 @@ def _everything(trips: Trips) -> World:
     n = len(enters)
     none = np.zeros(0, np.int64)
     nothing = np.zeros(0)
-    nobody = inspections.Acts(
+    no_acts = inspections.Acts(
         row=none,
         basis=none.astype(np.int8),
         propensity=nothing,
@@ -156,12 +155,12 @@ def _everything(trips: Trips) -> World:
         p_discrepancy=np.zeros(n),
         hiding=np.full(n, -1),
         propensity=np.zeros(n),
-        acts=nobody,
+        acts=no_acts,
         seizures=seized,
     )
 
 
-def _typed(name: str, table: pa.Table) -> pa.Table:
+def _cast_table(name: str, table: pa.Table) -> pa.Table:
     """Return a table of the generator with the columns of a history."""
     columns = {}
     for field in SCHEMAS[name]:

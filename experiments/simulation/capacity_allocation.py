@@ -1,8 +1,8 @@
-"""Who is searched today: the product's roster and cut, the same for every policy.
+"""Allocation of inspection capacity: the product's roster and cut, the same for every policy.
 
 A policy ranks arrivals; this desk spends the post's minutes on them. The share above the cut is set
-anew for every arrival by :mod:`engine.shifts.capacity`; the lot is drawn apart from everything
-else, and with what probability each arrival could have been chosen is kept. Until the measured year
+again for every arrival by :mod:`engine.shifts.capacity`; random checks are drawn independently, and
+the probability with which each arrival could have been chosen is kept. Until the measured year
 begins the historical policy chooses, so that all policies start from the same past.
 """
 
@@ -30,8 +30,8 @@ from experiments.synthetic.world.network import POSTS
 
 BEHIND = 4
 """Rosters behind a post's usual arrivals; they are four weeks each."""
-LEAST_LOT = 0.01
-"""A lot that is all there is never closes: what it cannot reach, it cannot tell of."""
+LEAST_RANDOM_SHARE = 0.01
+"""Least share of random checks where they alone choose, so that every arrival is reached."""
 _USUAL_PICKS = 20.0  # picks that a post's mean minutes count as, against those made
 _SEED = 20.0  # arrivals that the ranking over all posts counts as, against a post's own
 
@@ -39,8 +39,8 @@ _SEED = 20.0  # arrivals that the ranking over all posts counts as, against a po
 class Chooser(Protocol):
     """One policy: ranks arrivals, and learns from what was found."""
 
-    lot: float | None
-    """Share drawn by lot; None where nothing but the lot chooses."""
+    random_share: float | None
+    """Share of random checks; None where they alone choose."""
     basis: int
     """What the acts of its own choice are called."""
     looks: float
@@ -58,7 +58,7 @@ class Chooser(Protocol):
         """Return the probability of choosing one arrival, where ``share`` of arrivals may be."""
         ...
 
-    def searched(self, rows: Ints, choice: Choice) -> None:
+    def note_searches(self, rows: Ints, choice: Choice) -> None:
         """Note who was chosen, and why."""
         ...
 
@@ -67,7 +67,7 @@ class Chooser(Protocol):
         ...
 
     def refit(self, now: int) -> None:
-        """Learn anew from all that is known, as a roster begins."""
+        """Learn again from all that is known, as a roster begins."""
         ...
 
 
@@ -96,11 +96,11 @@ class SimulatedDesk:
     """Spends each post's minutes on what a policy ranks first."""
 
     def __init__(self, setting: Setting, chooser: Chooser) -> None:
-        n = len(setting.u_lot)
+        n = len(setting.u_random)
         self.setting, self.chooser = setting, chooser
-        self.lot: Bools = np.zeros(n, np.bool_)
+        self.is_random: Bools = np.zeros(n, np.bool_)
         self.how: NDArray[np.int8] = np.full(n, SEARCH, np.int8)
-        self.p_lot: Floats = np.full(n, np.nan)
+        self.p_random: Floats = np.full(n, np.nan)
         self.p_other: Floats = np.full(n, np.nan)
         self.rosters: list[Roster] = []
         self._past = HistoricalPolicy(setting.trips)
@@ -131,7 +131,7 @@ class SimulatedDesk:
         self._recent.append((self._now, rows, scores))
         while self._recent[0][0] <= self._now - SHIFT_DAYS * DAY:
             self._recent.popleft()
-        self.chooser.searched(rows, choice)
+        self.chooser.note_searches(rows, choice)
         for row in rows.tolist():
             at = int(self.setting.trips.habits.entry_at[row])
             self._arrived[int(self.setting.trips.entry_post[row])].append(at)
@@ -140,8 +140,8 @@ class SimulatedDesk:
     def _rescore(self) -> None:
         for _ in range(len(self._recent)):
             day, rows, scores = self._recent.popleft()
-            anew = self.chooser.again(rows)
-            self._recent.append((day, rows, scores if anew is None else anew))
+            revised = self.chooser.again(rows)
+            self._recent.append((day, rows, scores if revised is None else revised))
 
     def _chosen(self, rows: Ints, scores: Floats) -> Choice:
         posts = self.setting.trips.entry_post[rows]
@@ -152,8 +152,8 @@ class SimulatedDesk:
             running.now = int(self.setting.trips.habits.entry_at[row])
             search, either = self._chances(row, running, place)
             self.p_other[row] = either
-            self.lot[row] = self.setting.u_lot[row] < self.p_lot[row]
-            if self.lot[row]:
+            self.is_random[row] = self.setting.u_random[row] < self.p_random[row]
+            if self.is_random[row]:
                 basis[i], self.how[row] = RANDOM, LOT
             elif self.setting.u_pick[row] < search:
                 basis[i], self.how[row] = self.chooser.basis, SEARCH
@@ -162,16 +162,16 @@ class SimulatedDesk:
             if basis[i] >= 0:
                 self._spend(post, row)
             running.decisions += 1
-        both = (1 - self.p_lot[rows]) * (1 - self.p_other[rows])
+        both = (1 - self.p_random[rows]) * (1 - self.p_other[rows])
         return Choice(basis, 1 - both, is_look=self.how[rows] == LOOK)
 
     def _chances(self, row: int, running: OpenShiftLoad, place: "Place") -> tuple[float, float]:
         """Return with what chance an arrival is searched by choice, and searched or looked at."""
-        lot, minutes = self.chooser.lot, self.setting.minutes[:, row].tolist()
+        random_share, minutes = self.chooser.random_share, self.setting.minutes[:, row].tolist()
         sides = running.sides()
-        red = sides[Channel.RED].share(reserved=lot or 0.0, expected=minutes[SEARCH])
-        self.p_lot[row] = max(red, LEAST_LOT) if lot is None else lot
-        if lot is None:
+        red = sides[Channel.RED].share(reserved=random_share or 0.0, expected=minutes[SEARCH])
+        self.p_random[row] = max(red, LEAST_RANDOM_SHARE) if random_share is None else random_share
+        if random_share is None:
             return 0.0, 0.0
         search = self.chooser.chance(place, red)
         if Channel.YELLOW not in sides:

@@ -1,8 +1,8 @@
-"""Does one way of forgetting serve whatever shifts? A simulation of champion and challenger.
+"""Simulation of champion and challenger under regimes of drift.
 
-Assumes a made-up traffic of forty signs, eight of which carry risk; the model is a logistic one, so
-that two years run in a second. Nothing here is real. A regime says what happens after a year and a
-half, a strategy what is learnt from; all strategies see the same arrivals.
+Assumes a synthetic traffic of forty signs, eight of which carry risk; the model is a logistic one,
+so that two years run in a second. Nothing here is real. A regime says what happens after a year and
+a half, a strategy what is learnt from; all strategies see the same arrivals.
 
 ``python -m experiments.simulation.drift_regimes [SEEDS]`` prints hit rates of the last quarter side
 by side.
@@ -25,14 +25,14 @@ REGIMES: tuple[Regime, ...] = ("stationary", "quarter", "half", "abrupt", "rever
 """Nothing shifts; two, four or all of the eight signs are replaced; or turned into their opposite
 as well."""
 STRATEGIES: tuple[Strategy, ...] = ("keep", "reset", "ours")
-"""Keep everything; start anew at each alarm; let champion and challenger race after an alarm."""
+"""Keep everything; start again at each alarm; let champion and challenger race after an alarm."""
 SIGNS, ACTIVE = 40, 8
 WEEKS, SHIFT, LAST = 104, 78, 13
 ARRIVALS, CAPACITY, RANDOM = 1200, 0.05, 0.03
 BASE = 0.05
 """Share of arrivals in which a search would find something."""
 START = 2
-"""Weeks in which all searches are by lot: nothing is known yet."""
+"""Weeks in which all searches are random checks, because nothing is known yet."""
 MONTH = 4
 """Weeks between two fits of what is in force; a challenger is fitted every week."""
 
@@ -47,7 +47,7 @@ class Week:
     """Whether a search would find something."""
     is_random: NDArray[np.bool_]
     """Member of the random stream."""
-    lot: Floats
+    arm_draw: Floats
     """One number in [0, 1) for what champion and challenger dispute."""
 
 
@@ -88,7 +88,7 @@ def _chance(log_odds: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -30, 30))), np.float64)
 
 
-def fitted(signs: Floats, found: NDArray[np.int8], *, start: Floats) -> Floats:
+def fit_logistic(signs: Floats, found: NDArray[np.int8], *, start: Floats) -> Floats:
     """Return intercept and weights of a ridge logistic regression, by Newton's method."""
     rows = np.column_stack((np.ones(len(signs)), signs))
     weights, pull = start, np.ones(rows.shape[1])
@@ -133,18 +133,18 @@ class Post:
     def work(self, number: int, week: Week) -> float:
         """Search one week's arrivals, learn from them, and return the hit rate by score."""
         if number < START:
-            picked = week.lot < CAPACITY
+            picked = week.arm_draw < CAPACITY
             self._learn(week, picked | week.is_random)
             return float(week.found[picked].mean())
         if self.since not in self.models or number % MONTH == 0:
             self._fit(self.since)
-        chance = self._stated(self.since, week)
+        chance = self._state(self.since, week)
         ours = theirs = _riskiest(chance)
         if self.challenger is not None:
             self._fit(self.challenger)
-            theirs = _riskiest(self._stated(self.challenger, week))
+            theirs = _riskiest(self._state(self.challenger, week))
         chances = thompson_race.propensities(ours, theirs, share=self.race.share)
-        picked = week.lot < chances
+        picked = week.arm_draw < chances
         self._learn(week, picked | week.is_random)
         self.watch = sequential_test.after(
             self.watch, chance[picked & ours], week.found[picked & ours]
@@ -183,9 +183,9 @@ class Post:
     def _fit(self, since: int) -> None:
         start = self.models.get(since, np.array([-3.0] + [0.0] * SIGNS))
         signs, found = np.concatenate(self.signs[since:]), np.concatenate(self.found[since:])
-        self.models[since] = fitted(signs, found, start=start)
+        self.models[since] = fit_logistic(signs, found, start=start)
 
-    def _stated(self, since: int, week: Week) -> Floats:
+    def _state(self, since: int, week: Week) -> Floats:
         return _chance(self.models[since][0] + week.signs @ self.models[since][1:])
 
 
@@ -206,7 +206,7 @@ def _riskiest(chance: Floats) -> NDArray[np.bool_]:
 def main(arguments: list[str]) -> None:
     """Print the mean hit rate of the last quarter of each strategy in each regime."""
     seeds = int(arguments[0]) if arguments else 3
-    print(f"{'made-up traffic':16}" + "".join(f"{name:>8}" for name in STRATEGIES) + "  alarms")
+    print(f"{'synthetic traffic':17}" + "".join(f"{name:>8}" for name in STRATEGIES) + "  alarms")
     for regime in REGIMES:
         made = [weeks_of(regime, seed=seed) for seed in range(seeds)]
         outcomes = {name: [run(name, weeks) for weeks in made] for name in STRATEGIES}

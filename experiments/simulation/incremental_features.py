@@ -1,4 +1,4 @@
-"""What one policy's world has recorded so far, and features as of each arrival in it.
+"""Records of one policy's world so far, and features as of each arrival in it.
 
 The same definitions and the same rule as the bulk kernel (an event counts strictly before the cut),
 but day by day: which crossings there are, and what is known of them, depends on who was searched.
@@ -36,7 +36,7 @@ class WorldRecords:
         self._given = given
         self._there: Bools = np.zeros(len(given.log), np.bool_)
         self._measures = dict(given.measures)
-        for name in given.plan.derived:  # of the impossible world: made anew as rows arrive
+        for name in given.plan.derived:  # of the impossible world: computed again as rows arrive
             self._measures[name] = np.zeros(len(given.log), np.int64)
         self._label: dict[int, tuple[int, int, int]] = {}
         self._events: dict[str, list[Event]] = defaultdict(list)
@@ -51,7 +51,7 @@ class WorldRecords:
         for name in self._given.plan.derived:
             seen = CROSSINGS.derived[name]
             codes = self._given.codes[seen.by, seen.by][rows]
-            had = self._counted(seen.by, codes, rows, windows=np.array([_reach(seen.window)]))
+            had = self._own_counts(seen.by, codes, rows, windows=np.array([_reach(seen.window)]))
             self._measures[name][rows] = ((had > 0) == seen.wanted) & (codes >= 0)
         return entries
 
@@ -77,10 +77,10 @@ class WorldRecords:
         """Pass a hit on along every kind of link, to those linked last first."""
         for link in self._given.plan.links:
             added = tuple(int(name == link.measure) for name in _AMOUNTS[PASSED.name])
-            for other in self._linked(link, row, at):
+            for other in self._list_linked(link, row, at):
                 self._passed[(link.to,)].append((at, other, added))
 
-    def _linked(self, link: Link, row: int, at: int) -> Sequence[int]:
+    def _list_linked(self, link: Link, row: int, at: int) -> Sequence[int]:
         via = (link.via,)
         code = int(self._given.codes[via, via][row])
         if code < 0:
@@ -107,7 +107,9 @@ class WorldRecords:
             places = [plan.slot[read] for read in reads]
             of_crossings = group.stream == CROSSINGS.name
             found = self._own(group, of, reads, rows) if of_crossings else None
-            slots[:, places] = found if found is not None else self._told(group, of, reads, rows)
+            slots[:, places] = (
+                found if found is not None else self._act_reads(group, of, reads, rows)
+            )
         return plan.finish(slots)
 
     def _own(self, group: Group, of: tuple[str, ...], reads: list[Read], rows: Ints) -> Floats:
@@ -131,24 +133,24 @@ class WorldRecords:
         out = np.full((len(rows), len(reads)), np.nan)
         for place, read in enumerate(reads):
             if read.is_last:
-                carried = self._carried(read, last)
+                carried = self._last_facts(read, last)
                 out[:, place] = np.where(last < 0, np.nan, carried)
             else:
                 which = 0 if read.measure == "n" else 1 + names.index(read.measure)
                 out[:, place] = totals[which, windows.index(_reach(read.window))]
         out[codes == -1] = np.nan
         unknown = self._given.keys[of, group.by][rows] == 0
-        strangers = (codes == -1) & ~unknown  # nobody was ever counted under that key
+        strangers = (codes == -1) & ~unknown  # no event was ever counted under that key
         out[np.ix_(strangers, [p for p, read in enumerate(reads) if not read.is_last])] = 0.0
         return out
 
-    def _carried(self, read: Read, last: Ints) -> Floats:
+    def _last_facts(self, read: Read, last: Ints) -> Floats:
         if read.measure == "known_at":
             return self._given.log.known_at[last].astype(np.float64)
         fact: Floats = self._given.log.facts[FACTS.index(read.measure), last].astype(np.float64)
         return fact
 
-    def _counted(
+    def _own_counts(
         self, by: tuple[str, ...], codes: Ints, rows: Ints, *, windows: Ints
     ) -> NDArray[np.int64]:
         """Count the crossings of each row's entity within one window before it."""
@@ -167,8 +169,10 @@ class WorldRecords:
         found: NDArray[np.int64] = totals[0, 0]
         return found
 
-    def _told(self, group: Group, of: tuple[str, ...], reads: list[Read], rows: Ints) -> Floats:
-        """Return reads of what acts and finds said, by the kernel of the product."""
+    def _act_reads(
+        self, group: Group, of: tuple[str, ...], reads: list[Read], rows: Ints
+    ) -> Floats:
+        """Return reads of the streams of acts and finds, by the kernel of the product."""
         keyed = group.stream == PASSED.name
         events = self._passed[group.by] if keyed else self._events[group.stream]
         at = np.array([event[0] for event in events], np.int64)

@@ -1,9 +1,9 @@
-"""The policies that learn from what they searched: exploiting alone, and ours.
+"""Policies that learn from what they searched: exploiting alone, and ours.
 
-Both see the same features and are fitted anew every four weeks. The first searches the highest
-scores and nothing else. Ours is what the product does, in a light configuration: both targets, a
-lot that is never off, value per minute, a smooth cut, propensities written down, and half of the
-minutes for documents and scan, which go to whom comes next after those to be searched.
+Both see the same features and are fitted again every four weeks. The first searches the highest
+scores and nothing else. Ours is what the product does, in a light configuration: both targets,
+random checks that are never off, value per minute, a smooth cut, propensities written down, and
+half of the minutes for documents and scan, which go to whom comes next after those to be searched.
 """
 
 from abc import ABC, abstractmethod
@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from engine.errors import NotEnoughDataError
 from engine.selection.policy import ramp
-from experiments.simulation.baseline_policies import Seeing, profile_weights
+from experiments.simulation.baseline_policies import FeaturePolicy, profile_weights
 from experiments.simulation.capacity_allocation import Place
 from experiments.simulation.world_setup import SEARCH, Setting
 from experiments.synthetic.config import Floats, Ints
@@ -28,14 +28,14 @@ from models.learning.fitted_model import FittedModel
 FEWEST_FINDS = 10
 """Below this many finds nothing is fitted, and profiles rank."""
 LIGHT = Trees(iterations=60, learning_rate=0.08, seeds=1)
-OURS_LOT = 0.03
+OURS_RANDOM_SHARE = 0.03
 BLUR = 0.25
 LOOKS = 0.5
 """Part of the minutes that is for documents and scan, as in most rosters of the synthetic network:
-480 minutes of documents beside 480 of physical inspection a shift."""
+480 minutes of documents and 480 of physical inspection a shift."""
 
 
-class Learner(Seeing, ABC):
+class Learner(FeaturePolicy, ABC):
     """A policy whose ranking comes from a model once there is one."""
 
     basis = SCORE
@@ -47,36 +47,36 @@ class Learner(Seeing, ABC):
     def score(self, rows: Ints) -> Floats:
         """Rank arrivals by the model in force, by profiles before there is one."""
         self.see(rows)
-        return self._ranked(rows)
+        return self._rank(rows)
 
     def again(self, rows: Ints) -> Floats | None:
         """Rank earlier arrivals by the model in force."""
-        return self._ranked(rows)
+        return self._rank(rows)
 
-    def _ranked(self, rows: Ints) -> Floats:
+    def _rank(self, rows: Ints) -> Floats:
         if not len(rows):
             return np.zeros(0)
         if not self.is_fitted:
             return profile_weights(self.names, self.values[rows])
-        return self.ranked(rows)
+        return self.rank_by_model(rows)
 
     @abstractmethod
-    def ranked(self, rows: Ints) -> Floats:
+    def rank_by_model(self, rows: Ints) -> Floats:
         """Rank arrivals by the model."""
 
 
 class Exploit(Learner):
     """Gradient boosting on finds of any kind; the top scores, and nothing else."""
 
-    lot: float | None = 0.0
+    random_share: float | None = 0.0
     model: HistGradientBoostingClassifier
 
-    def ranked(self, rows: Ints) -> Floats:
+    def rank_by_model(self, rows: Ints) -> Floats:
         """Return the log-odds of a find."""
         return np.asarray(self.model.decision_function(self.values[rows]), np.float64)
 
     def chance(self, place: Place, share: float) -> float:
-        """Whoever scores highest is searched."""
+        """Search the highest scores."""
         return float(place.percentile >= 1.0 - share)
 
     def refit(self, now: int) -> None:
@@ -91,9 +91,9 @@ class Exploit(Learner):
 
 
 class Ours(Learner):
-    """What the product does: value per minute, a smooth cut, and a lot that is never off."""
+    """Policy of the product: value per minute, a smooth cut, random checks that are never off."""
 
-    lot: float | None = OURS_LOT
+    random_share: float | None = OURS_RANDOM_SHARE
     looks = LOOKS
     model: FittedModel
     config = TrainConfig(
@@ -104,7 +104,7 @@ class Ours(Learner):
         jobs=1,
     )
 
-    def ranked(self, rows: Ints) -> Floats:
+    def rank_by_model(self, rows: Ints) -> Floats:
         """Return the severity-weighted risk for each expected minute."""
         return np.asarray(self.model.risk(self.values[rows]) / self.setting.minutes[SEARCH, rows])
 

@@ -20,15 +20,15 @@ def draw(result: Mapping[str, Any], out: Path) -> None:
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "simulate", "font.size": 10}):
         figure = Figure(figsize=(9.0, 3.8), layout="constrained")
         left, right = figure.subplots(1, 2)
-        _rates(left, result["policies"])
-        _growing(right, result)
+        _plot_rates(left, result["policies"])
+        _plot_year(right, result)
         figure.suptitle(result["notice"], fontsize=8)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     out.write_text(buffer.getvalue(), "utf-8")
 
 
-def _rates(axes: Axes, policies: list[Mapping[str, Any]]) -> None:
+def _plot_rates(axes: Axes, policies: list[Mapping[str, Any]]) -> None:
     for at, one in enumerate(policies):
         seeds = one["by_seed"]
         mark, ink = _MARKS[at % 5], _INKS[at % 5]
@@ -39,7 +39,7 @@ def _rates(axes: Axes, policies: list[Mapping[str, Any]]) -> None:
     axes.set_ylabel("hits for each hour of searching")
 
 
-def _growing(axes: Axes, result: Mapping[str, Any]) -> None:
+def _plot_year(axes: Axes, result: Mapping[str, Any]) -> None:
     for at, (name, hits) in enumerate(result["hits_by_shift"].items()):
         total = np.cumsum(hits) / result["seeds"]
         weeks = np.arange(1, len(hits) + 1) * result["shift_days"] / 7

@@ -1,9 +1,9 @@
-"""What a policy's year came to, and how policies compare over the same years.
+"""Results of a policy's year, and comparison of policies over the same years.
 
 A hit is a search that found anything, a discrepancy or a seizure. Hours are expected minutes, the
 currency of the roster. The miss rate is the share of vehicles that the policy's own choice would
-let pass in which a thorough search finds something; the lot alone estimates it. The world knows its
-truth, so an interval can be seen to cover it or not.
+let pass in which a thorough search finds something; only random checks estimate it. The world knows
+its truth, so that the coverage of an interval can be checked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from models.statistics.intervals import LEVEL
 REPEATS = 60
 """Searches of each vehicle that hides something, from which its chance of a find is known."""
 BUSY_MINUTES = 300.0
-"""Below about six searches in four weeks, one search by lot outweighs the roster."""
+"""Below about six searches in four weeks, one random check outweighs the roster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class Year:
     kilograms: float
     lawful: int
     """Searched with nothing hidden and nothing wrong."""
-    lot: Bools
-    p_lot: Floats
+    is_random: Bools
+    p_random: Floats
     p_other: Floats
     found: Bools
     findable: Floats
@@ -81,8 +81,8 @@ def year(world: World, desk: SimulatedDesk) -> Year:
         seizures=len(seized),
         kilograms=float(plan.loads.quantity_g[seized].sum() / 1000),
         lawful=int((~wrong[row]).sum()),
-        lot=desk.lot[entries],
-        p_lot=desk.p_lot[entries],
+        is_random=desk.is_random[entries],
+        p_random=desk.p_random[entries],
         p_other=desk.p_other[entries],
         found=found[entries],
         findable=_findable(world, entries),
@@ -95,7 +95,7 @@ def _total(block: Ints, amounts: Bools | Floats, blocks: int) -> Floats:
 
 
 def _findable(world: World, entries: Ints) -> Floats:
-    """Return the chance that a search as thorough as the lot's finds something, by repetition."""
+    """Return the chance that a thorough search finds something, by repetition."""
     plan = world.plan
     hides = plan.loads.carries[entries] | (plan.cargo.discrepancy[entries] > 0)
     rows, rng = entries[hides], plan.config.rng("what could be found")
@@ -110,29 +110,29 @@ def _findable(world: World, entries: Ints) -> Floats:
 
 
 def per_hour(hits: float, minutes: float) -> float:
-    """Return hits for each hour; 0 where nobody searched."""
+    """Return hits for each hour; 0 without a search."""
     return float(60.0 * hits / minutes) if minutes else 0.0
 
 
 def miss_rate(years: Sequence[Year]) -> tuple[tuple[float, float] | None, float]:
-    """Return the interval of the miss rate over some years, None without a lot, and the truth."""
+    """Return the interval of the miss rate (None without random checks), and the truth."""
     wanted = 1.0 - np.concatenate([one.p_other for one in years])
     findable = np.concatenate([one.findable for one in years])
     truth = float(wanted @ findable / max(wanted.sum(), 1e-9))
-    lot = np.concatenate([one.lot for one in years])
-    if not lot.any():
+    is_random = np.concatenate([one.is_random for one in years])
+    if not is_random.any():
         return None, truth
-    found = np.where(lot, np.concatenate([one.found for one in years]), -1).astype(np.int8)
-    p_lot = np.concatenate([one.p_lot for one in years])
-    value = policy_value(PropensityLog(lot, p_lot, found), wanted)
+    found = np.where(is_random, np.concatenate([one.found for one in years]), -1).astype(np.int8)
+    p_random = np.concatenate([one.p_random for one in years])
+    value = policy_value(PropensityLog(is_random, p_random, found), wanted)
     made = value.self_normalised
     if value.diagnostics.faults or made.low is None or made.high is None:
         return None, truth
     return (made.low, made.high), truth
 
 
-def figures(name: str, years: Sequence[Year], *, lot_alone: float) -> dict[str, Any]:
-    """Return what a policy came to over some years; ``lot_alone`` is the lot's hits per hour."""
+def figures(name: str, years: Sequence[Year], *, random_rate: float) -> dict[str, Any]:
+    """Return a policy's figures over some years; ``random_rate`` is that of random checks alone."""
     hits, minutes = (sum(float(getattr(y, part).sum()) for y in years) for part in _COUNTED)
     interval, truth = miss_rate(years)
     rate = per_hour(hits, minutes)
@@ -140,7 +140,7 @@ def figures(name: str, years: Sequence[Year], *, lot_alone: float) -> dict[str, 
         "name": name,
         "hits": int(hits),
         "hits_per_hour": rate,
-        "lift": rate / lot_alone if lot_alone else None,
+        "lift": rate / random_rate if random_rate else None,
         "minutes": round(minutes, 1),
         "miss_rate": None if interval is None else list(interval),
         "covered": interval is not None and interval[0] <= truth <= interval[1],
@@ -167,7 +167,7 @@ def _roster(years: Sequence[Year]) -> dict[str, float]:
     return {"rosters": len(used)} | dict(zip(names, at.tolist(), strict=True))
 
 
-def paired(years: Mapping[str, Sequence[Year]]) -> list[dict[str, Any]]:
+def compare_pairs(years: Mapping[str, Sequence[Year]]) -> list[dict[str, Any]]:
     """Return the difference in hits per hour of each two policies over the same worlds.
 
     Student's interval at 95 % over worlds; of a single world, over its four-week periods, which

@@ -2,7 +2,8 @@
 
 What is searched decides what is learnt, and smuggling circles react to what is seized. Every policy
 meets the same trips, the same past, the same rosters and the same luck; only its choices differ.
-All of it is made up: a comparison of policies in a synthetic world, and no finding about a border.
+All of it is synthetic: a comparison of policies in a synthetic world, and no finding about a
+border.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from engine.domain.time_units import micros
 from experiments.simulation.baseline_policies import Officer, Profiles, Random
 from experiments.simulation.capacity_allocation import Chooser, SimulatedDesk
 from experiments.simulation.learning_policies import Exploit, Ours
-from experiments.simulation.results import Year, figures, paired, per_hour, year
+from experiments.simulation.results import Year, compare_pairs, figures, per_hour, year
 from experiments.simulation.world_setup import SHIFT_DAYS, Setting, Span, setting
 from experiments.synthetic.unfolding.world_simulation import simulate_world
 
@@ -28,7 +29,7 @@ POLICIES: Mapping[str, Maker] = {
     "ours": Ours,
 }
 END = micros(datetime(2026, 1, 1, tzinfo=UTC))
-NOTICE = "SYNTHETIC: policies in a made-up world; nothing here is a finding about a real border."
+NOTICE = "SYNTHETIC: policies in a synthetic world; nothing here is a finding about a real border."
 
 
 def simulate(
@@ -41,11 +42,11 @@ def simulate(
 ) -> dict[str, Any]:
     """Run policies over the worlds of the first seeds; see ``docs/simulate.md`` for the keys.
 
-    ``progress`` is told how many years are done, and how many there are.
+    ``progress`` is called with the number of years done and of all.
     """
     span = span or Span()
     names = [name for name in POLICIES if name in policies]
-    wanted = list(dict.fromkeys(["random", *names]))  # the lot is what lift is measured by
+    wanted = list(dict.fromkeys(["random", *names]))  # lift is measured against random checks
     tasks = [delayed(one_world)(seed, wanted, span) for seed in range(1, seeds + 1)]
     worlds: list[dict[str, Year]] = []
     for made in Parallel(n_jobs=min(jobs, seeds), return_as="generator")(tasks):
@@ -53,7 +54,7 @@ def simulate(
         if progress is not None:
             progress(len(worlds), seeds)
     years = {name: [world[name] for world in worlds] for name in wanted}
-    return compared(years, names, span=span)
+    return compare(years, names, span=span)
 
 
 def one_world(seed: int, names: Sequence[str], span: Span) -> dict[str, Year]:
@@ -68,24 +69,26 @@ def live(given: Setting, maker: Maker) -> Year:
     return year(simulate_world(given.trips, desk), desk)
 
 
-def compared(
+def compare(
     years: Mapping[str, Sequence[Year]], names: Sequence[str], *, span: Span
 ) -> dict[str, Any]:
     """Return the figures of the policies named, and their paired differences."""
-    lot = years["random"]
-    alone = per_hour(sum(y.hits.sum() for y in lot), sum(y.minutes.sum() for y in lot))
+    baseline = years["random"]
+    alone = per_hour(sum(y.hits.sum() for y in baseline), sum(y.minutes.sum() for y in baseline))
     return {
         "synthetic": True,
         "notice": NOTICE,
-        "seeds": len(lot),
+        "seeds": len(baseline),
         "crossings_a_year": span.crossings,
         "days": span.days,
         "capacity": span.capacity,
         "shift_days": SHIFT_DAYS,
-        "policies": [figures(name, years[name], lot_alone=alone) for name in names],
-        "paired": paired({name: years[name] for name in names}),
+        "policies": [figures(name, years[name], random_rate=alone) for name in names],
+        "paired": compare_pairs({name: years[name] for name in names}),
         "hits_by_shift": {
-            name: [float(sum(y.hits[at] for y in years[name])) for at in range(len(lot[0].hits))]
+            name: [
+                float(sum(y.hits[at] for y in years[name])) for at in range(len(baseline[0].hits))
+            ]
             for name in names
         },
     }

@@ -22,12 +22,12 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 
 SEARCH, LOT, LOOK = range(3)
-"""How a vehicle is inspected: searched by choice, searched by lot, documents and scan alone."""
+"""How a vehicle is inspected: searched by choice, random check, documents and scan alone."""
 SHIFT_DAYS = 28
 """Days whose minutes stand together; also from one refit to the next."""
 CAPACITY = 0.10
 """Full searches that the roster allows, as a share of entries: what the product's shares ask for
-(4 % by score, 3 % by lot, 8 % of documents and scan at a third of the minutes)."""
+(4 % by score, 3 % at random, 8 % of documents and scan at a third of the minutes)."""
 _NOISE = float(np.exp(0.25**2 / 2))  # mean of the log-normal spread of a search's minutes
 
 
@@ -47,7 +47,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One world before any policy; one entry a trip where nothing else is said."""
+    """One world before any policy; one entry a trip unless stated otherwise."""
 
     trips: Trips
     records: Candidates
@@ -56,7 +56,7 @@ class Setting:
     """Expected minutes, shape (3, trips): ``SEARCH``, ``LOT``, ``LOOK``."""
     budget: Floats
     """Minutes of each post's roster for ``SHIFT_DAYS``."""
-    u_lot: Floats
+    u_random: Floats
     u_pick: Floats
     """Numbers drawn once: every policy meets the same luck."""
 
@@ -78,7 +78,7 @@ def setting(seed: int, span: Span, *, end: int) -> Setting:
     config = Config(round(wanted), seed, end, days)
     trips = plan(config, wanted * TRIPS_A_CROSSING)
     rng = config.rng("simulated draws")
-    u_lot, u_pick = rng.random((2, len(trips.calls.vehicle)))
+    u_random, u_pick = rng.random((2, len(trips.calls.vehicle)))
     minutes = expected_minutes(trips)
     return Setting(
         trips=trips,
@@ -86,13 +86,13 @@ def setting(seed: int, span: Span, *, end: int) -> Setting:
         span=span,
         minutes=minutes,
         budget=span.capacity * _load(trips, minutes[0]),
-        u_lot=u_lot,
+        u_random=u_random,
         u_pick=u_pick,
     )
 
 
 def expected_minutes(trips: Trips) -> Floats:
-    """Return expected minutes of each trip, shape (3, trips): a search chosen, by lot, a look.
+    """Return expected minutes (3, trips): of a chosen search, a random check, a look at papers.
 
     Follows how :mod:`experiments.synthetic.unfolding.inspections` draws its methods; what a find
     takes beyond that is no part of a roster.

@@ -13,7 +13,7 @@ from typing import Any
 from engine.domain.time_units import SystemClock, rfc3339
 
 _NAMES = ("plate", "trailer_plate", "driver_ref")
-"""Whom a crossing names; one that names none of them stays as it is."""
+"""Identifiers that a crossing names; one that names none of them stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def endless(
 ) -> Iterator[SentArrivals]:
     """Yield entries like these bodies of requests, over and over.
 
-    With ``strangers``, each is of a vehicle and a driver that nobody has seen.
+    With ``strangers``, each is of a new vehicle and a new driver.
     """
     entries = [body for body in bodies if body["crossing"]["direction"] == "entry"]
     for number, body in enumerate(itertools.cycle(entries)):
@@ -43,5 +43,5 @@ def endless(
 
 
 def _new_names(crossing: Mapping[str, Any], number: int) -> dict[str, str]:
-    """Return names that nobody else has, for whom a crossing names."""
+    """Return unique identifiers for those that a crossing names."""
     return {name: f"{number:06}X{at}" for at, name in enumerate(_NAMES) if crossing.get(name)}

@@ -52,7 +52,7 @@ def time_call(what: Callable[[], object]) -> float:
 def peak_bytes() -> int:
     """Return the most memory that this process has held since its program was started."""
     status = Path("/proc/self/status")
-    if status.exists():  # what getrusage says there may be the memory of whoever started us
+    if status.exists():  # what getrusage says there may be the memory of the parent process
         lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
         return int(lines["VmHWM"].split()[0]) * 1024
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

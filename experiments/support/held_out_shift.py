@@ -1,9 +1,9 @@
 """One shift cut off the end of a bulk folder: its past as history, its arrivals as request bodies.
 
 What was known before the shift began is the history. Of what came after, only the crossings are
-kept, with their declarations: nobody knows yet what would have been found. Entries are sent, in the
+kept, with their declarations: their outcomes are not known yet. Entries are sent, in the
 order in which they arrived, and so are exits recorded after an entry of the same vehicle. An exit
-recorded before belongs to the history: whoever sends a shift within minutes would otherwise tell
+recorded before belongs to the history: a shift sent within minutes would otherwise tell
 every driver that he left the paired post this very moment. Reads no truth.
 """
 
@@ -40,12 +40,12 @@ def cut(folder: Path, history: Path, *, opens_at: int) -> HeldOutShift:
     history.mkdir(parents=True)
     (history / "network.toml").write_bytes((folder / "network.toml").read_bytes())
     opens = moment(opens_at)
-    entered = _entered(folder, since=opens)
+    entered = _first_entries(folder, since=opens)
     past: set[str] = set()
     later: list[Row] = []
 
     def is_past(row: Row) -> bool:
-        came = _recorded(row)
+        came = _recorded_at(row)
         is_met = row["direction"] == "entry" or came >= entered.get(row["plate"], _NEVER)
         if came >= opens and is_met:
             later.append(row)
@@ -59,8 +59,8 @@ def cut(folder: Path, history: Path, *, opens_at: int) -> HeldOutShift:
     _filter(folder, history, name="crossings.csv", keep=is_past)
     for name in ("inspections.csv", "seizures.csv"):
         _filter(folder, history, name=name, keep=was_recorded)
-    later.sort(key=_recorded)
-    declared = _declared(
+    later.sort(key=_recorded_at)
+    declared = _split_declarations(
         folder, history, past=past, wanted={row["declaration_id"] for row in later}
     )
     return HeldOutShift(history, tuple(_bodies(later, *declared)))
@@ -71,15 +71,15 @@ def opening(folder: Path, *, latest: int, entries: int) -> int:
 
     Times are UTC microseconds.
     """
-    came = sorted(micros(_recorded(row)) for row in _entries(folder))
+    came = sorted(micros(_recorded_at(row)) for row in _entries(folder))
     return min([latest, *came[-entries : -entries + 1]])
 
 
-def _entered(folder: Path, *, since: datetime) -> dict[str, datetime]:
+def _first_entries(folder: Path, *, since: datetime) -> dict[str, datetime]:
     """Return when each vehicle's first entry from then on was recorded, by plate as written."""
     entered: dict[str, datetime] = {}
     for row in _entries(folder):
-        if (plate := row["plate"]) and (came := _recorded(row)) >= since:
+        if (plate := row["plate"]) and (came := _recorded_at(row)) >= since:
             entered[plate] = min(came, entered.get(plate, _NEVER))
     return entered
 
@@ -89,7 +89,7 @@ def _entries(folder: Path) -> Iterator[Row]:
         yield from (row for row in csv.DictReader(file) if row["direction"] == "entry")
 
 
-def _declared(
+def _split_declarations(
     folder: Path, history: Path, *, past: set[str], wanted: set[str]
 ) -> tuple[dict[str, Row], dict[str, list[Row]]]:
     """Write the past's declarations; return those wanted later (an exit and an entry share one)."""
@@ -147,7 +147,7 @@ def _known(row: Row, *without: str) -> dict[str, Any]:
     }
 
 
-def _recorded(row: Row) -> datetime:
+def _recorded_at(row: Row) -> datetime:
     return _read_time(row["recorded_at"] or row["arrived_at"])
 
 

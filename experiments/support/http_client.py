@@ -49,7 +49,7 @@ class HttpConnection:
             self.close()
         return int(head[9:12]), body
 
-    def said(self, header: str) -> bool:
+    def has_header(self, header: str) -> bool:
         """Tell whether the last answer had this header."""
         return f"\r\n{header.lower()}:".encode() in self.head.lower()
 

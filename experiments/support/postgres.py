@@ -18,19 +18,19 @@ from typing import Any
 
 import psycopg
 
-NOBODY = 65534
+UNPRIVILEGED = 65534
 START_SECONDS = 20
 
 
 class Cluster:
-    """One throw-away server on a Unix socket, run as nobody where the tests run as root."""
+    """Throw-away server on a Unix socket, run without privileges where the tests run as root."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.run_as: dict[str, Any] = {}
         if os.geteuid() == 0:
-            self.run_as = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-            os.chown(home, NOBODY, NOBODY)
+            self.run_as = {"user": UNPRIVILEGED, "group": UNPRIVILEGED, "extra_groups": []}
+            os.chown(home, UNPRIVILEGED, UNPRIVILEGED)
         self.binaries = _readable(_package(), home if self.run_as else None) / "pginstall" / "bin"
         setup = ["-Upostgres", "-Atrust", "-EUTF8", "--no-locale", "--no-sync"]
         subprocess.run(
@@ -117,9 +117,9 @@ def _package() -> Path:
 
 
 def _readable(package: Path, home: Path | None) -> Path:
-    """Return where nobody can run the binaries: a copy, where the project is closed to others."""
+    """Return binaries that an unprivileged user can run: a copy where the project is closed."""
     if home is None or all(parent.stat().st_mode & 0o001 for parent in package.parents):
         return package
-    for tree in (package, package.with_suffix(".libs")):  # the server's libraries lie beside it
+    for tree in (package, package.with_suffix(".libs")):  # the server's libraries lie next to it
         shutil.copytree(tree, home / tree.name)
     return home / package.name

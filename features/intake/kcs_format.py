@@ -185,7 +185,7 @@ def _records(cells: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     }
     fraud, critical = get("Fraud"), get("Critical Fraud")
     if fraud is None and critical is None:
-        return records  # nobody has judged it: no act
+        return records  # no result is given: no act
     return records | {
         "inspections": _present(
             inspection_id=number,

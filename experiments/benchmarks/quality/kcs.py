@@ -1,4 +1,4 @@
-"""How good on the one public set of customs declarations? Korea's, by two protocols.
+"""Quality on the public declarations of Korea Customs, by two protocols.
 
 *Official*: fitted on a year, tested on what arrived later. Most of its rows repeat a declaration
 seen before. *Novel*: whole fingerprints are held out, so that nothing of the kind was ever seen;
@@ -55,7 +55,7 @@ def _figure(score: Floats, label: Labels, what: str = "ap") -> float:
 
 
 def _official(tables: Tables) -> list[Row]:
-    """Fit before the test period, judge on it, beside peers on the same rows."""
+    """Fit before the test period and evaluate on it, with peers on the same rows."""
     known = freeze_history(tables, labels_before=TEST_FROM)
     plan = Plan(CATALOGUE)
     made = matrix(read_log(known, plan), plan)
@@ -107,7 +107,7 @@ def _novel(tables: Tables) -> list[Row]:
     parts = [held for _, held in GroupKFold(FOLDS).split(group, groups=group)]
     held_ids = [log.crossing_id[part] for part in parts]
     score, label = _held_out(tables, plan, held_ids)
-    mixed = _shuffled(tables)
+    mixed = _shuffle_outcomes(tables)
     chance, drawn = _held_out(mixed, plan, held_ids[:SHUFFLED_FOLDS])
     top = np.argsort(-score, kind="stable")[: round(AT * len(score))]
     off = abs(_figure(chance, drawn, "auc") - 0.5)
@@ -130,12 +130,12 @@ def _held_out(
         seen, truth = dataset(hidden, made, labels(hidden)), dataset(tables, made, labels(tables))
         held = np.isin(seen.crossing_id.astype(str), ids.astype(str))
         held &= truth.evidence("discrepancy")
-        scores.append(_scored(seen, held))
+        scores.append(_score(seen, held))
         truths.append(truth.discrepancy[held])
     return np.concatenate(scores), np.concatenate(truths)
 
 
-def _scored(seen: Dataset, held: NDArray[np.bool_]) -> Floats:
+def _score(seen: Dataset, held: NDArray[np.bool_]) -> Floats:
     end = int(seen.arrived_at.max()) + DAY
     # One fold calibrates: no figure here depends on more than the order of the scores.
     config = replace(TrainConfig(), folds=1)
@@ -144,7 +144,7 @@ def _scored(seen: Dataset, held: NDArray[np.bool_]) -> Floats:
 
 
 def _hidden(tables: Tables, ids: pa.Array) -> Tables:
-    """Return a history that was never told the outcomes of some crossings."""
+    """Return a history without the outcomes of some crossings."""
     acts, finds = tables.inspections, tables.seizures
     return replace(
         tables,
@@ -153,8 +153,8 @@ def _hidden(tables: Tables, ids: pa.Array) -> Tables:
     )
 
 
-def _shuffled(tables: Tables) -> Tables:
-    """Return the history with the outcomes of its acts dealt out anew, and no other finds."""
+def _shuffle_outcomes(tables: Tables) -> Tables:
+    """Return the history with the outcomes of its acts shuffled, and no other finds."""
     acts = tables.inspections
     order = np.random.default_rng(SEED).permutation(acts.num_rows)
     outcome = acts["outcome"].take(pa.array(order))

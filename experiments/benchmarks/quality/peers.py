@@ -1,4 +1,4 @@
-"""What would others have said? Peers of the quality benchmark, fitted on the very same rows.
+"""Peers of the quality benchmark, fitted on the same rows.
 
 Assumes what an analyst would do first: library defaults, a few hundred trees, one thread for
 repeatable sums. On raw columns categories are native (CatBoost) or ordinal codes, as the published
@@ -77,7 +77,7 @@ def _numbers(column: pa.ChunkedArray) -> Floats:
 def catboost_native(codes: Sequence[int]) -> Peer:
     """Return CatBoost with categories as it wants them."""
 
-    def said(taught: Rows, label: NDArray[np.int8], asked: Rows) -> Floats:
+    def predict(taught: Rows, label: NDArray[np.int8], asked: Rows) -> Floats:
         import pandas as pd
 
         def frame(rows: Rows) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def catboost_native(codes: Sequence[int]) -> Peer:
         model.fit(frame(taught), label, cat_features=list(codes))
         return np.asarray(model.predict_proba(frame(asked))[:, 1], np.float64)
 
-    return said
+    return predict
 
 
 def _catboost() -> CatBoostClassifier:
@@ -113,11 +113,11 @@ def numeric() -> Mapping[str, Peer]:
 
 
 def _plain(make: Callable[[], object]) -> Peer:
-    def said(taught: Rows, label: NDArray[np.int8], asked: Rows) -> Floats:
+    def predict(taught: Rows, label: NDArray[np.int8], asked: Rows) -> Floats:
         is_known = ~np.isnan(taught).all(axis=0)  # scikit-learn cannot bin a column without a value
         model: object = make()
         model.fit(taught[:, is_known], label)  # type: ignore[attr-defined]
         chance = model.predict_proba(asked[:, is_known])[:, 1]  # type: ignore[attr-defined]
         return np.asarray(chance, np.float64)
 
-    return said
+    return predict

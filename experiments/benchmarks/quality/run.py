@@ -1,4 +1,4 @@
-"""Does the ranking find more than others would? ``--data`` names a folder of KCS files.
+"""Benchmark of ranking against peers; ``--data`` names a folder of KCS files.
 
 Without data: the synthetic network, whose truth is known. Each peer is fitted in the same run on
 the same rows; what depends on luck is shown with the low end of a paired interval.

@@ -1,9 +1,9 @@
-"""How good on a network whose truth is known? The synthetic one, its last quarter, three seeds.
+"""Quality on synthetic networks, whose truth is known: the last quarter, three seeds.
 
-Frozen: fitted on what was known when the quarter began, never told anything after. A post inspects
+Frozen: fitted on what was known when the quarter began, on nothing known later. A post inspects
 5 % of each day's entries. A hit is any entry that truly carries, or whose declaration is wrong,
-found or not: the generator knows. Beside our ranking: the generator's own probabilities (nobody
-can do better), gradient boosting on the records' columns without any history, and our own model
+found or not: the generator knows. Compared with our ranking: the generator's own probabilities (the
+optimum), gradient boosting on the records' columns without any history, and our own model
 with links and the history of labels switched off. SYNTHETIC: no figure here is about any border.
 """
 
@@ -44,7 +44,7 @@ QUARTER = 91 * DAY
 SEVERITY = TrainConfig().severity
 CAPACITY = TrainConfig().capacity
 OURS, TRUTH, RAW, PLAIN = "ours", "truth", "raw columns", "no links, no label history"
-_TOLD = frozenset({"inspections", "finds", "passed"})
+_HISTORY = frozenset({"inspections", "finds", "passed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +108,9 @@ def _quarter(seed: int) -> Quarter:
 
     fields = {
         TRUTH: _risk(true("p_seizure"), true("p_discrepancy")),
-        OURS: _modelled(seen, asked, begins),
-        PLAIN: _modelled(_without_history(seen), asked, begins),
-        RAW: _boosted(seen, tables, asked=asked, begins=begins),
+        OURS: _model_risk(seen, asked, begins),
+        PLAIN: _model_risk(_without_history(seen), asked, begins),
+        RAW: _boost(seen, tables, asked=asked, begins=begins),
     }
     chosen = {
         name: within_capacity(
@@ -126,12 +126,12 @@ def _risk(p_seizure: Floats, p_discrepancy: Floats) -> Floats:
     return risk(p_seizure, p_discrepancy, severity=SEVERITY)
 
 
-def _modelled(seen: Dataset, asked: NDArray[np.bool_], begins: int) -> Floats:
+def _model_risk(seen: Dataset, asked: NDArray[np.bool_], begins: int) -> Floats:
     model = fit(seen, TrainConfig(), until=begins, known_before=begins)
     return model.risk(seen.values[asked])
 
 
-def _boosted(seen: Dataset, tables: Tables, *, asked: NDArray[np.bool_], begins: int) -> Floats:
+def _boost(seen: Dataset, tables: Tables, *, asked: NDArray[np.bool_], begins: int) -> Floats:
     """Let scikit-learn's boosting, as it comes, rank by both targets on raw columns."""
     columns, _ = peers.raw(tables, seen.crossing_id)
     peer = peers.numeric()["scikit-learn"]
@@ -144,7 +144,7 @@ def _boosted(seen: Dataset, tables: Tables, *, asked: NDArray[np.bool_], begins:
 
 def _without_history(seen: Dataset) -> Dataset:
     """Return the rows without features of links, or of what earlier inspections found."""
-    kept = [at for at, name in enumerate(seen.names) if not _is_told(CATALOGUE[name])]
+    kept = [at for at, name in enumerate(seen.names) if not _uses_history(CATALOGUE[name])]
     return replace(
         seen,
         names=tuple(seen.names[at] for at in kept),
@@ -152,6 +152,6 @@ def _without_history(seen: Dataset) -> Dataset:
     )
 
 
-def _is_told(feature: Feature) -> bool:
+def _uses_history(feature: Feature) -> bool:
     reads = (item for item in feature.inputs if isinstance(item, Read))
-    return feature.family == "links" or any(read.stream in _TOLD for read in reads)
+    return feature.family == "links" or any(read.stream in _HISTORY for read in reads)

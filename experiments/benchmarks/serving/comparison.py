@@ -51,7 +51,7 @@ class Setting:
 
 
 def settings(made: Deployment) -> list[Setting]:
-    """Return what is asked of whom."""
+    """Return the requests for each server."""
     alone, many = f"{CONNECTIONS} connections", f"batches of {BATCH}"
     single = {
         OURS: made.decisions("one"),
@@ -112,7 +112,7 @@ class Contest:
         return {name: statistics.median(found) for name, found in seconds.items()}
 
     async def rows(self) -> list[Row]:
-        """Return what the servers did beside each other."""
+        """Return the figures of all servers."""
         starts = await self.starts()
         with ExitStack() as stack:
             servers = {}
@@ -206,7 +206,7 @@ def _once(what: str, known: Mapping[str, float]) -> list[Row]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -110,14 +110,14 @@ def deploy(scratch: Path, data: Path | None) -> Deployment:
     entries = [body for body in shift.arrivals if body["crossing"]["direction"] == "entry"]
     if not entries:
         raise NotEnoughDataError("bench serving", "no entry is left to send")
-    _told(home, "load", str(shift.history))
-    version: str = _told(home, "train")["version"]
+    _run_command(home, "load", str(shift.history))
+    version: str = _run_command(home, "train")["version"]
     for person in ("one", "two"):
-        made = _told(home, "users", "create", person, "--role", "supervisor")
-        _told(home, "promote", version, "--as", person, password=made["password"])
+        made = _run_command(home, "users", "create", person, "--role", "supervisor")
+        _run_command(home, "promote", version, "--as", person, password=made["password"])
     posts = sorted({body["crossing"]["post"] for body in entries})[:POSTS]
     keys = {
-        code: _told(home, "keys", "create", "--role", "checkpoint", "--post", code)["key"]
+        code: _run_command(home, "keys", "create", "--role", "checkpoint", "--post", code)["key"]
         for code in posts
     }
     bodies = [body for body in entries if body["crossing"]["post"] in keys]
@@ -125,7 +125,7 @@ def deploy(scratch: Path, data: Path | None) -> Deployment:
     return Deployment(scratch, home, version, bodies, keys, scratch / "peer", columns)
 
 
-def _told(home: Path, *words: str, password: str = "") -> dict[str, Any]:
+def _run_command(home: Path, *words: str, password: str = "") -> dict[str, Any]:
     """Run a command and return what it prints."""
     line = [sys.executable, "-m", "api", *words, "--home", str(home), "--json"]
     kept = {name: value for name, value in os.environ.items() if name != DATABASE_VARIABLE}

@@ -1,7 +1,7 @@
 """Our model as plain services take it: ``mlflow models serve``, and one made of joblib.
 
 One of the bundle's two ensembles, without calibration, features, selection or a record: the peer is
-asked for less than the service does, so a ratio against it flatters nobody.
+asked for less than the service does, so a ratio against it is conservative.
 """
 
 import os
@@ -14,11 +14,11 @@ from engine.storage.home import Home
 from models.bundle.bundle import load_bundle, read_verified, read_verify_key
 
 TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
-"""All that the analysts' file of a bundle may hold beside scikit-learn's public types."""
+"""All that the analysts' file of a bundle may hold besides scikit-learn's public types."""
 
 
 PLAIN = "plain.joblib"
-"""The same estimator for a service without MLflow, beside its files."""
+"""The same estimator for a service without MLflow, next to its files."""
 
 
 def save(home: Home, version: str, *, out: Path) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def service(model: Any) -> FastAPI:
         return {"chances": model.predict_proba(values)[:, 1].tolist()}
 
     @app.post("/nothing")
-    async def nothing() -> dict[str, bool]:
+    async def answer_empty() -> dict[str, bool]:
         return {"answered": True}
 
     return app

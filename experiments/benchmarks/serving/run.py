@@ -38,11 +38,11 @@ def run(data: Path | None) -> list[Row]:
     with TemporaryDirectory(prefix="bench-serving-") as name:
         made = deploy(Path(name), data)
         compared = asyncio.run(Contest(made).rows())
-        return [*compared, one_row(made), *asyncio.run(staged(made))]
+        return [*compared, one_row(made), *asyncio.run(time_stages(made))]
 
 
 def one_row(made: Deployment) -> Row:
-    """Score distinct rows one by one, both targets, beside scikit-learn on the same trees."""
+    """Score distinct rows one by one, both targets, next to scikit-learn on the same trees."""
     home = Home(made.home)
     scorer = Scorer.load(home.bundles / made.version, key=read_verify_key(home, made.version))
     peers = estimators(home, made.version).values()
@@ -66,7 +66,7 @@ def one_row(made: Deployment) -> Row:
     )
 
 
-async def staged(made: Deployment) -> list[Row]:
+async def time_stages(made: Deployment) -> list[Row]:
     """Return the processor time of each stage of a decision, and how many were made together."""
     port, out = free_port(), made.scratch / "stages.json"
     serve = [sys.executable, "-m", "api.harness.staged_service", str(port), str(out)]

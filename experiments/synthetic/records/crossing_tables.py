@@ -241,10 +241,10 @@ def _containers(world: World, trip: Ints, kind: Ints) -> pa.Array:
     pool = max(20, n // 60)
     boxes = pa.array(vehicle_identifiers.containers(rng, pool).tolist(), pa.string())
     box = (rng.random(n) ** 1.5 * pool).astype(np.int64)
-    twin = (rng.random(n) < 0.3) & (all_kind == TRUCK)
+    has_two = (rng.random(n) < 0.3) & (all_kind == TRUCK)
     index = pa.array(box[trip])
     pair = pc.binary_join_element_wise(
         boxes.take(index), boxes.take(pa.array((box[trip] * 7 + 3) % pool)), ";"
     )
-    found = pc.if_else(pa.array(twin[trip]), pair, boxes.take(index))
+    found = pc.if_else(pa.array(has_two[trip]), pair, boxes.take(index))
     return data_errors.blank(found, ~boxed[trip] | (kind <= BUS))

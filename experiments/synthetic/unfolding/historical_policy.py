@@ -34,11 +34,11 @@ class Choice:
     """Who is searched among the arrivals of a day; one entry an arrival."""
 
     basis: NDArray[np.int8]
-    """Index into ``BASES``, -1 where nobody chose it."""
+    """Index into ``BASES``, -1 where it was not chosen."""
     propensity: Floats
     """Probability with which the engine-drawn ways could have chosen it."""
     is_look: Bools | None = None
-    """Chosen for documents and scan alone; None where nobody is."""
+    """Chosen for documents and scan alone; None where none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Results:
 
 
 class InspectionPolicy(Protocol):
-    """Chooses whom to search; sees only what was known by the morning."""
+    """Chooses the vehicles to search; sees only what was known by the morning."""
 
     def choose(self, rows: Ints) -> Choice:
         """Choose among the arrivals of one day (rows of the plan, in order of arrival)."""

@@ -21,11 +21,11 @@ KEEPS = 0.9
 MOVES = 0.25
 """Finds after which a circle gives the way up that was found."""
 UNBUILT = 0.05
-"""What a way that takes a workshop weighs for somebody who has none."""
+"""Weight of a way that needs a workshop for a carrier without one."""
 REACHED, REACHED_SEAL_CHANGED, REACHED_SEAL_INTACT = 0.85, 0.95, 0.6
 """Laden goods vehicles whose cargo can be got at: seal not known, changed, intact."""
 SPLIT = 12.0
-"""How many times the room of a place a load may be for somebody to cut it down to fit."""
+"""How many times the room of a place a load may be and still be cut down to fit."""
 OWN_TRAILER = 0.4
 """Loads in the trailer itself where another trailer came than left."""
 
@@ -143,9 +143,9 @@ def draw_allowed(rng: np.random.Generator, journey: Journey) -> Bools:
 
 
 def draw_method(rng: np.random.Generator, journey: Journey, may: Bools) -> Ints:
-    """Draw one of the ways allowed, for whoever keeps to none."""
+    """Draw one of the ways allowed, where none is preferred."""
     worth = np.minimum(1.0, 25.0 * journey.kg[:, None] / _ROOM[journey.vehicle_class])
-    # Nobody builds a floor for a pouch.
+    # A false floor is not built for a pouch.
     built = np.where(journey.has_workshop[:, None], worth, UNBUILT)
     total = np.cumsum(may * _WEIGHT * np.where(_IS_BUILT, built, 1.0), axis=1)
     u = rng.random(len(total)) * total[:, -1]

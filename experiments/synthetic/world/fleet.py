@@ -17,7 +17,7 @@ TRIPS_A_YEAR = np.array([7.0, 11.0, 34.0, 11.0, 3.5])
 """Mean one-way trips a year by vehicle class [assumed]."""
 FLEET_SIZE = np.array([1.0, 2.2, 3.0, 4.5, 40.0])
 NEW_PLATES = 0.03
-"""Share of lawful vehicles that get another plate within the span: sold or registered anew."""
+"""Share of lawful vehicles that get another plate within the span: sold or registered again."""
 TARE_KG = np.array([1450.0, 2300.0, 13200.0, 15600.0, 23500.0])
 TARE_SPREAD = np.array([0.12, 0.15, 0.08, 0.07, 0.04])
 

@@ -20,7 +20,7 @@ from api.service.model_store import HomeModels
 from api.service.settings import Settings
 from engine.queue.queue import list_decisions
 from engine.storage.home import Home
-from experiments.faults import throwaway_models as made_up
+from experiments.faults import throwaway_models
 from models.bundle.bundle import file_digest, signing_key
 from models.learning.fit import fit
 from models.lifecycle import transitions
@@ -45,17 +45,17 @@ def taught(*, heavy: bool) -> TrainingResult:
     It may split by the mass, whatever the catalogue holds beside it; where nothing was weighed,
     chance decides.
     """
-    data = made_up._rows()
+    data = throwaway_models._rows()
     mass = data.values[:, data.names.index("weighed_mass_kg")]
     lot = np.random.default_rng(3).random(len(mass)) < 0.5
     carries = np.where(np.isnan(mass), lot, (mass > HEAVY) == heavy)
     data = replace(data, discrepancy=carries.astype(np.int8))
-    trees = replace(made_up._CHOICES.discrepancy, iterations=20, share_of_features=1.0)
+    trees = replace(throwaway_models._CHOICES.discrepancy, iterations=20, share_of_features=1.0)
     until = int(data.as_of[-1]) + 2
-    config = replace(made_up._CHOICES, discrepancy=trees)
+    config = replace(throwaway_models._CHOICES, discrepancy=trees)
     model = fit(data, config, until=until, known_before=until)
     table = quantiles(data, model)
-    made = replace(made_up.made_up(), report=json.loads(report()))
+    made = replace(throwaway_models.fit_synthetic(), report=json.loads(report()))
     return replace(made, model=model, data_digest=data.digest(), quantiles=table)
 
 

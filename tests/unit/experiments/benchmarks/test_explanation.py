@@ -33,7 +33,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_both_say_the_same_and_sum_to_the_margin() -> None:
-    apart, off, one, batch, _ = explanation.compared(trees(), VALUES[:50])
+    apart, off, one, batch, _ = explanation.compare(trees(), VALUES[:50])
     assert apart["holds"]
     assert off["holds"]
     assert one["must"] == batch["must"] == ">= 4"
@@ -45,10 +45,10 @@ def test_a_whole_model_says_what_it_sums_to(monkeypatch: pytest.MonkeyPatch) -> 
     data = small_world(3000, seed=3)
     until = int(data.as_of[-1]) + 1
     model = fit(data, SMALL, until=until, known_before=until)
-    assert explanation.summed(model, data.values[:50])["holds"]
+    assert explanation.sum_error(model, data.values[:50])["holds"]
     exact = TreeShap.__call__
     monkeypatch.setattr(TreeShap, "__call__", lambda self, one: exact(self, one) * (1 - 1e-6))
-    assert not explanation.summed(model, data.values[:50])["holds"]
+    assert not explanation.sum_error(model, data.values[:50])["holds"]
 
 
 def test_the_planted_flaw_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,6 +59,6 @@ def test_the_planted_flaw_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     exact = TreeShap.rows
     monkeypatch.setattr(TreeShap, "rows", rows)
-    apart, off, *_ = explanation.compared(trees(), VALUES[:50])
+    apart, off, *_ = explanation.compare(trees(), VALUES[:50])
     assert not apart["holds"]
     assert not off["holds"]

@@ -30,7 +30,7 @@ def test_hidden_outcomes_move_no_feature_of_a_held_out_crossing() -> None:
 
 
 def test_shuffled_outcomes_are_the_same_ones_elsewhere() -> None:
-    mixed = kcs._shuffled(FOUND)
+    mixed = kcs._shuffle_outcomes(FOUND)
     before, after = (t.inspections["outcome"].to_pylist() for t in (FOUND, mixed))
     assert sorted(before) == sorted(after)
     assert before != after
@@ -44,7 +44,7 @@ def test_raw_columns_follow_the_rows_and_say_nothing_of_inspections() -> None:
     assert len(columns) == len(ids)
     assert any(np.array_equal(column, there, equal_nan=True) for column in columns.T)
     assert all((columns[:, code] % 1 == 0)[~np.isnan(columns[:, code])].all() for code in codes)
-    fewer, _ = peers.raw(kcs._shuffled(FOUND), ids)
+    fewer, _ = peers.raw(kcs._shuffle_outcomes(FOUND), ids)
     np.testing.assert_array_equal(columns, fewer)
 
 

@@ -14,8 +14,8 @@ from engine.errors import HomeError
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
 from experiments.benchmarks import reasons as benchmarks_reasons
-from experiments.benchmarks.reason_audit import Judged
-from experiments.benchmarks.reasons import contradicts, judged
+from experiments.benchmarks.reason_audit import RecordedReasons
+from experiments.benchmarks.reasons import contradicts, tally_rows
 
 GOOD = Reason("plate_crossings_30d", "x", "it crossed 14 times", "trucks: 2", 0.9)
 DRAWN = Reason("random_check", "Random check.", "f", "c", 0.0)
@@ -32,14 +32,16 @@ def step(figure: float) -> dict[str, str]:
     return {"why": f"{figure:.3f} finds expected in 1,000 minutes; not searched on trucks before"}
 
 
-def decision(*reasons: Reason, is_random: bool = False, order: Any = ()) -> tuple[Any, Judged]:
+def decision(
+    *reasons: Reason, is_random: bool = False, order: Any = ()
+) -> tuple[Any, RecordedReasons]:
     values = [{"code": one.code} for one in reasons]
     made = {"is_random": is_random, "reasons": values, "search_order": [step(n) for n in order]}
-    return SimpleNamespace(decision=made), Judged(reasons, KNOWN)
+    return SimpleNamespace(decision=made), RecordedReasons(reasons, KNOWN)
 
 
-def seen(*found: tuple[Any, Judged]) -> list[float]:
-    return [one["seen"] for one in judged(list(found))]
+def seen(*found: tuple[Any, RecordedReasons]) -> list[float]:
+    return [one["seen"] for one in tally_rows(list(found))]
 
 
 def test_good_decisions_pass_and_each_seeded_bug_is_counted() -> None:

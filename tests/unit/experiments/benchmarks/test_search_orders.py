@@ -9,7 +9,7 @@ import pytest
 from experiments.benchmarks.search_orders import (
     Year,
     checklist,
-    compared,
+    compare,
     in_hindsight,
     interval,
     read_year,
@@ -29,16 +29,16 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
 
 def test_what_becomes_known_with_a_load_or_later_is_not_learnt(year: Year) -> None:
     at = [year.log.known_at[load.row] for load in year.loads]
-    late = replace(year, looks=[(NEVER, *look[1:]) for look in year.looks])
-    same = replace(year, looks=[(int(at[0]), *look[1:]) for look in year.looks])
-    early = replace(year, looks=[(int(at[0]) - 1, *look[1:]) for look in year.looks])
+    late = replace(year, searches=[(NEVER, *search[1:]) for search in year.searches])
+    same = replace(year, searches=[(int(at[0]), *search[1:]) for search in year.searches])
+    early = replace(year, searches=[(int(at[0]) - 1, *search[1:]) for search in year.searches])
     assert not any(one.counts for one in searches_known(late))
     assert not searches_known(same)[0].counts
     assert searches_known(early)[0].counts, "and what was known before is"
 
 
 def test_every_row_says_what_it_must(year: Year) -> None:
-    rows = {found["name"]: found["seen"] for found in compared([year])}
+    rows = {found["name"]: found["seen"] for found in compare([year])}
     loads = f"of {len(year.loads)} loads, found or not"
     assert rows[f"{loads}: checklist"] == round(float(checklist(year).mean()), 3)
     finds = f"of {sum(load.was_found for load in year.loads)} finds: learnt"

@@ -56,7 +56,7 @@ def test_a_history_that_ended_long_ago_is_served(
         done.append(words[0])
         return {"version": "v", "password": "p", "key": f"k-{words[-1]}"}
 
-    monkeypatch.setattr(deployment, "_told", told)
+    monkeypatch.setattr(deployment, "_run_command", told)
     monkeypatch.setattr(deployment, "save", lambda *_, **__: ("one", "two"))
     made = deploy(tmp_path, tmp_path / "old")
     assert done[:2] == ["load", "train"]

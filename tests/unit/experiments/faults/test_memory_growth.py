@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from experiments.faults.memory_growth import MOST_BYTES, TELLING, Weight, growing, steepness
+from experiments.faults.memory_growth import MOST_BYTES, TELLING, Weight, find_growth, steepness
 from experiments.support.arrivals import endless
 
 MB = 1 << 20
@@ -34,26 +34,28 @@ def full_at(requests: int, *, megabytes: int) -> Callable[[int], int]:
     ids=["even", "warming up", "filling", "a step", "coming and going"],
 )
 def test_what_fills_up_or_comes_and_goes_is_no_leak(held: Callable[[int], int]) -> None:
-    assert not list(growing(weighed(held), TRIALS))
+    assert not list(find_growth(weighed(held), TRIALS))
 
 
 def test_half_a_kilobyte_with_each_request_is_a_leak() -> None:
     """Over these many it comes to less than what may be grown by altogether."""
     leaking = weighed(lambda n: 512 * n)
     assert leaking[-1].resident - leaking[0].resident < 1.1 * MOST_BYTES
-    assert list(growing(leaking, TRIALS)) == ["memory that grows by 512 bytes with each request"]
+    assert list(find_growth(leaking, TRIALS)) == [
+        "memory that grows by 512 bytes with each request"
+    ]
 
 
 def test_what_grew_at_once_is_no_less_grown() -> None:
     found = weighed(lambda n: 25 * MB * (n > TRIALS * 0.3))
-    assert list(growing(found, TRIALS)) == ["memory that grew by 25.0 MB once warm"]
+    assert list(find_growth(found, TRIALS)) == ["memory that grew by 25.0 MB once warm"]
 
 
 def test_a_short_run_is_not_asked_for_its_slope() -> None:
     few = TELLING
-    assert not list(growing(weighed(lambda n: 512 * n, few), few))
+    assert not list(find_growth(weighed(lambda n: 512 * n, few), few))
     many = 2 * TELLING
-    assert list(growing(weighed(lambda n: 512 * n, many), many))
+    assert list(find_growth(weighed(lambda n: 512 * n, many), many))
 
 
 def test_a_step_does_not_make_a_slope() -> None:

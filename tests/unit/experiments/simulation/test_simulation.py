@@ -1,4 +1,4 @@
-"""The simulation counts what happens, a policy that peeks wins, and a steered lot is noticed."""
+"""The simulation counts what happens, a policy that peeks wins, biased checks are noticed."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from api.cli.main import app
 from experiments.simulation.baseline_policies import Random
 from experiments.simulation.learning_policies import Exploit
 from experiments.simulation.plots import draw
-from experiments.simulation.results import Year, miss_rate, paired
-from experiments.simulation.run import END, POLICIES, compared, live
+from experiments.simulation.results import Year, compare_pairs, miss_rate
+from experiments.simulation.run import END, POLICIES, compare, live
 from experiments.simulation.world_setup import Setting, Span, setting
 from experiments.synthetic.config import Floats, Ints
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 LONG = Span(crossings=24_000, days=84, past_days=14)
-"""What a lot needs to tell anything."""
+"""Fewest random checks for an estimate."""
 SPAN = LONG if PROOF else Span(crossings=16_000, days=56, past_days=14)
 
 
@@ -36,12 +36,12 @@ def years() -> dict[str, Year]:
 
 
 @cache
-def by_lot() -> Year:
+def by_random() -> Year:
     return live(world(LONG), Random)
 
 
 def test_figures_add_up() -> None:
-    made = compared({name: [one] for name, one in years().items()}, list(POLICIES), span=SPAN)
+    made = compare({name: [one] for name, one in years().items()}, list(POLICIES), span=SPAN)
     by_name = {one["name"]: one for one in made["policies"]}
 
     assert made["synthetic"] and "SYNTHETIC" in made["notice"]
@@ -67,13 +67,13 @@ def test_all_policies_start_from_one_past_and_have_the_same_minutes() -> None:
 
     assert shared
     assert all(budget[post] == budgets[0][post] for budget in budgets for post in shared)
-    assert {one.lot.sum() > 0 for name, one in years().items() if name == "ours"} == {True}
+    assert {one.is_random.sum() > 0 for name, one in years().items() if name == "ours"} == {True}
 
 
 class Peeking(Exploit):
-    """Planted: ranks by what is hidden."""
+    """Negative control: ranks by the hidden truth."""
 
-    def ranked(self, rows: Ints) -> Floats:
+    def rank_by_model(self, rows: Ints) -> Floats:
         trips = self.setting.trips
         return (trips.loads.carries[rows] | (trips.cargo.discrepancy[rows] > 0)).astype(float)
 
@@ -85,12 +85,12 @@ def test_a_policy_that_peeks_wins() -> None:
     peeking = live(world(), Peeking)
 
     assert all(peeking.hits_per_hour > 1.5 * one.hits_per_hour for one in years().values())
-    found = paired({"random": [years()["random"]], "peeking": [peeking]})
+    found = compare_pairs({"random": [years()["random"]], "peeking": [peeking]})
     assert found[0]["low"] > 0
 
 
 def test_the_lot_covers_the_miss_rate() -> None:
-    interval, truth = miss_rate([by_lot()])
+    interval, truth = miss_rate([by_random()])
 
     assert interval is not None
     assert interval[0] <= truth <= interval[1]
@@ -100,15 +100,15 @@ def test_a_steered_lot_does_not_cover() -> None:
     """Planted: nothing that hides is ever drawn, whatever the propensities say."""
     long = world(LONG)
     hides = long.trips.loads.carries | (long.trips.cargo.discrepancy > 0)
-    given = replace(long, u_lot=np.where(hides, 1.0, long.u_lot))
+    given = replace(long, u_random=np.where(hides, 1.0, long.u_random))
     interval, truth = miss_rate([live(given, Random)])
 
     assert interval is None or not interval[0] <= truth <= interval[1]
 
 
 def test_propensities_that_are_wrong_claim_nothing() -> None:
-    made = by_lot()
-    doubled = replace(made, p_lot=np.minimum(1.0, 2.0 * made.p_lot))
+    made = by_random()
+    doubled = replace(made, p_random=np.minimum(1.0, 2.0 * made.p_random))
 
     assert miss_rate([made])[0] is not None
     assert miss_rate([doubled])[0] is None
@@ -127,7 +127,7 @@ def test_the_command_prints_one_object_and_draws(tmp_path: Path) -> None:
 
 
 def test_a_plot_repeats(tmp_path: Path) -> None:
-    made = compared({name: [one] for name, one in years().items()}, list(POLICIES), span=SPAN)
+    made = compare({name: [one] for name, one in years().items()}, list(POLICIES), span=SPAN)
     for name in ("a", "b"):
         draw(made, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

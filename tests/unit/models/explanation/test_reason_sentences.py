@@ -15,7 +15,7 @@ from engine.domain.records import Arrival, Crossing
 from engine.explanation.messages import Message, render
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
-from experiments.benchmarks.reason_audit import Judged, audit
+from experiments.benchmarks.reason_audit import RecordedReasons, audit
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.spec import Feature
 from models.explanation import reason_eligibility, reason_sentences
@@ -66,8 +66,8 @@ def ordered(found: Sequence[Contribution]) -> list[Contribution]:
     return sorted(found, key=lambda one: -abs(one.log_odds))
 
 
-def judged(found: Sequence[Contribution], told: Sequence[Reason]) -> Judged:
-    return Judged(tuple(told), {one.feature: one for one in found})
+def judged(found: Sequence[Contribution], told: Sequence[Reason]) -> RecordedReasons:
+    return RecordedReasons(tuple(told), {one.feature: one for one in found})
 
 
 @given(many)
