@@ -122,7 +122,7 @@ def load(
 
 def _unknown_posts(posts: Mapping[str, int]) -> str:
     """Return a warning: without a network file a mistyped code is a post like any other."""
-    shown = ", ".join(f"{post} ({rows:,} crossings)" for post, rows in list(posts.items())[:20])
+    shown = ", ".join(f"{post} (crossings: {rows:,})" for post, rows in list(posts.items())[:20])
     more = f" and {len(posts) - 20:,} more" if len(posts) > 20 else ""
     return f"warning: no network file names these posts, check their codes: {shown}{more}"
 

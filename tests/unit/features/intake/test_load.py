@@ -245,6 +245,17 @@ def test_any_post_will_do_without_a_network_file(tmp_path: Path) -> None:
     assert read_folder(tmp_path / "bound", now=NOW).accepted == {"crossings.csv": 0}
 
 
+def test_posts_that_nothing_names_are_reported_once(tmp_path: Path) -> None:
+    """Without a network file a mistyped code is a post like any other."""
+    home = Home(tmp_path / "home")
+    reported = []
+    for number, post in enumerate(("OYB", "ATLANTIS", "ATLANTIS"), 1):
+        folder = tmp_path / f"in-{number}"
+        folders.write({"crossings": [folders.crossing(number, post=post)]}, folder, network=None)
+        reported.append(dict(load(home, folder, now=NOW).new_posts))
+    assert reported == [{"OYB": 1}, {"ATLANTIS": 1}, {}]
+
+
 def test_progress_is_told_by_file_and_table(tmp_path: Path) -> None:
     folders.write(folders.clean(100), tmp_path / "in")
     values: list[tuple[str, int, int]] = []
