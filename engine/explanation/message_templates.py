@@ -214,6 +214,7 @@ NOUNS: Final[Mapping[str, str]] = {
     "nature": "nature of the deal",
     "day_part": "part of the day",
     "weighed_mass_kg": "weighbridge mass",
+    "weighed_less_gross_kg": "weighbridge mass less declared gross mass",
     "value_per_kg": "declared value per kg",
     "customs_value_usd": "declared value",
     "net_mass_kg": "net mass",
