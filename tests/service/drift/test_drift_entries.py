@@ -17,6 +17,13 @@ from tests.unit.models.learning.test_fit import SMALL
 from tests.unit.models.small_dataset import START, small_world
 
 ENTRIES, EXITS = 60, 25
+SMALLEST = replace(
+    SMALL,
+    discrepancy=replace(SMALL.discrepancy, iterations=8),
+    seizure=replace(SMALL.seizure, iterations=8, seeds=1),
+    folds=2,
+)
+"""Of the training the reference alone is asked for, which no tree changes."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +49,7 @@ def taught(world: World) -> Reference:
         draw.choice(np.flatnonzero(~is_entry), len(data)),
     )
     data = replace(data, names=PLAN.names, definitions=PLAN.digest, values=seen[rows])
-    return train(data, SMALL, cutoff=START + 200 * DAY).reference
+    return train(data, SMALLEST, cutoff=START + 200 * DAY).reference
 
 
 @pytest.fixture(autouse=True)

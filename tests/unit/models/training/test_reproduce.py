@@ -21,8 +21,8 @@ few_seizures = 5
 weights = "even"
 folds = 2
 jobs = 1
-discrepancy = { iterations = 8, seeds = 1 }
-seizure = { iterations = 8, seeds = 1 }
+discrepancy = { iterations = 4, seeds = 1 }
+seizure = { iterations = 4, seeds = 1 }
 """
 
 
