@@ -149,7 +149,7 @@ def unescaped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let templates say texts as they are, as a careless one would."""
 
     def careless(*args: Any, **more: Any) -> Environment:
-        return Environment(*args, **more | {"autoescape": False})  # noqa: S701  # the planted bug
+        return Environment(*args, **more | {"autoescape": False})  # noqa: S701  # the seeded bug
 
     templates_env.environment.cache_clear()
     monkeypatch.setattr(templates_env, "Environment", careless)

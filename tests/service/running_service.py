@@ -1,4 +1,4 @@
-"""A small made-up post, a model whose scores are uniform, and a service in this process."""
+"""A small synthetic post, a model whose scores are uniform, and a service in this process."""
 
 import hashlib
 import sqlite3

@@ -120,7 +120,7 @@ def test_one_line_makes_a_feature_for_spark(spark: Any, tmp_path: Path, small: P
 
 
 @pytest.mark.parametrize("bug", [sql_bugs.leaky, sql_bugs.counted_twice, sql_bugs.overlapping])
-def test_a_planted_bug_of_the_text_is_caught(
+def test_a_seeded_bug_of_the_text_is_caught(
     spark: Any, tmp_path: Path, small: Plan, bug: sql_bugs.Bug
 ) -> None:
     assert differing(spark, small, tmp_path, lambda question, hot: bug(question)) > 0

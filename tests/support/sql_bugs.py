@@ -1,4 +1,4 @@
-"""Texts with a planted bug each, which every test of the SQL engines must catch."""
+"""Texts with a seeded bug each, which every test of the SQL engines must catch."""
 
 import re
 from collections.abc import Callable

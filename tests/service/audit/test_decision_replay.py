@@ -160,7 +160,10 @@ def test_reasons_of_the_rule_before_stand_and_the_numbers_behind_them_come_out_a
 def test_what_an_older_record_does_say_is_held_to_it(
     world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The twin: defaults stand in for what is missing, never for what is there and wrong."""
+    """Negative control.
+
+    Defaults stand in for what is missing, never for what is there and wrong.
+    """
 
     def changed(body: Body) -> Body:
         older = of_an_older_engine(body)

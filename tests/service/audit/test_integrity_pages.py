@@ -72,7 +72,7 @@ def test_every_kind_of_record_has_a_name(world: World) -> None:
     assert [one["sequence"] for one in older["records"]] == [2, 1]
 
 
-def test_a_check_is_recorded_and_finds_what_was_planted(
+def test_a_check_is_recorded_and_finds_what_was_seeded(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     auditor = at_desk(world, "checker", Role.INTEGRITY)
@@ -109,7 +109,7 @@ def test_a_check_is_recorded_and_finds_what_was_planted(
         connection.execute(update(JOURNAL).where(JOURNAL.c.seq == last).values(post=""))
 
 
-def test_the_integrity_page_says_what_its_twin_says(world: World) -> None:
+def test_the_integrity_page_says_what_its_route_says(world: World) -> None:
     auditor = at_desk(world, "pairs", Role.INTEGRITY)
     twin = world.get(f"/v1/posts/{POST}/integrity?days=7", Role.INTEGRITY).json()
     page = auditor.get(f"/posts/{POST}/integrity?days=7").text

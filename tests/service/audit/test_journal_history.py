@@ -175,7 +175,7 @@ def test_a_find_in_an_act_of_the_files_is_taken_and_no_report_of_theirs_again(
     taken = find | {"seizure_id": past["seizures"][0]["seizure_id"]}
     for path, body in (("/v1/inspections", again), ("/v1/seizures", taken)):
         assert lived.post(path, body).status_code == 409
-    # The twin: a service that does not know the names of what was loaded.
+    # Negative control: a service that does not know the names of what was loaded.
     monkeypatch.setattr(OnlineFeatures, "was_loaded", lambda *_: False)
     for path, body in (("/v1/inspections", again), ("/v1/seizures", taken)):
         assert lived.post(path, body).status_code == 201

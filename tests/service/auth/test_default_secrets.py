@@ -32,7 +32,7 @@ def test_a_password_of_the_examples_starts_nothing(
 
 
 def test_other_passwords_and_none_are_taken(tmp_path: Path) -> None:
-    """The twin: what is refused above is refused for its password."""
+    """Negative control: what is refused above is refused for its password."""
     for url in (URL.format("x7-Rk2"), "postgresql+psycopg://darvoza@/x", f"sqlite:///{tmp_path}/x"):
         check_database(url)
 

@@ -185,7 +185,7 @@ def test_an_unknown_name_is_told_like_a_wrong_password(world: World) -> None:
     assert strip[0] == strip[1]
 
 
-def test_every_page_names_a_twin_that_exists() -> None:
+def test_every_page_names_a_route_that_exists() -> None:
     pages = {
         (method, route.path)
         for router in ROUTERS

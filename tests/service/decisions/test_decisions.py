@@ -95,7 +95,7 @@ def test_stored_decisions_come_out_the_same(world: World, decided: list[dict[str
 def test_a_changed_record_does_not_come_out_the_same(
     world: World, decided: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The twin: one draw of one record is another number, and the recomputation notices."""
+    """Negative control: one draw of one record is another number, and the recomputation notices."""
     read = world.runtime.journal.body
 
     def planted(connection: Any, seq: int) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def test_both_ways_answer_alike(world: World, short: Short) -> None:
 def test_a_short_way_that_forgets_the_key_is_caught(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Planted: the sender's idempotency key names nothing."""
+    """Seeded bug: the sender's idempotency key names nothing."""
 
     async def forgetful(runtime: Any, caller: Any, wanted: Any, _: Any) -> Any:
         return await await_decision(runtime, caller, wanted, None)
@@ -108,7 +108,7 @@ def test_a_short_way_that_forgets_the_key_is_caught(
 def test_a_short_way_that_forgets_the_post_is_caught(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Planted: the short way's caller reaches every post."""
+    """Seeded bug: the short way's caller reaches every post."""
 
     async def lax(runtime: Any, caller: Caller, wanted: Any, key: Any) -> Any:
         return await await_decision(runtime, Caller(caller.name, caller.role, None), wanted, key)

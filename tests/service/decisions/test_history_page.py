@@ -28,7 +28,7 @@ def crossed(world: World, number: int, post: str = POST, **crossing: Any) -> dic
     return found
 
 
-def test_the_twin_tells_what_came_before_and_not_after(world: World) -> None:
+def test_the_route_tells_what_came_before_and_not_after(world: World) -> None:
     first = crossed(world, START)
     result = act(START, first["crossing_id"], outcome="discrepancy", methods=["physical"])
     assert world.post("/v1/inspections", result).status_code == 201

@@ -107,7 +107,10 @@ def test_nothing_moved_where_the_traffic_is_what_taught(world: World) -> None:
 def test_a_reader_that_mixes_up_the_columns_is_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The twin: a bundle keeps names in another order than the plan; taken by place, much moves."""
+    """Negative control.
+
+    A bundle keeps names in another order than the plan; taken by place, much moves.
+    """
     kept = papers(reference(values(world), PLAN.names))
     honest = Reference.from_dict
 

@@ -67,7 +67,10 @@ def test_a_stationary_network_has_not_moved_though_exits_are_decided_too(
 
 
 def test_exits_held_against_entries_are_found(world: World, taught: Reference) -> None:
-    """The twin: a reading that takes every decision for an entry sees a network that moved."""
+    """Negative control.
+
+    A reading that takes every decision for an entry sees a network that moved.
+    """
     found = measured(world, papers(replace(taught, of_entries=False)))
     assert found["all"]["rows"] == ENTRIES + EXITS
     assert found["all"]["moved"] > 0

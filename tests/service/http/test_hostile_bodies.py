@@ -183,7 +183,10 @@ def test_fifty_megabytes_that_do_not_say_so_are_not_read_either(
 def test_without_the_check_it_would_pass_further(
     world: World, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """The twin: a service that leaves the reading of JSON to its parser names another fault."""
+    """Negative control.
+
+    A service that leaves the reading of JSON to its parser names another fault.
+    """
     route = ("POST", "/v1/models/rules-only")
     good = json.dumps(BODIES["RulesOnly"])
     body = {

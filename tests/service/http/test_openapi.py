@@ -1,6 +1,6 @@
 """Whatever the document allows or forbids, the service answers as the document says, to every role.
 
-Requests are made up from the document itself: every boundary of every field, then at random, both
+Requests are generated from the document itself: every boundary of every field, then at random, both
 fitting and not. Nothing may be a fault of ours, and every answer must be declared: its status, its
 type and, to the last field, its body. Half of the requests are about things that exist.
 """
@@ -31,7 +31,7 @@ from tests.service.running_service import POST, World, arrival
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 BOUNDARIES, DRAWN = (1000, 100) if PROOF else (4, 1)
-"""Requests made up for each route, role that may call it, and kind: fitting or not."""
+"""Requests generated for each route, role that may call it, and kind: fitting or not."""
 CHECKS = [
     checks.not_a_server_error,
     declared.status_code_conformance,
@@ -119,7 +119,7 @@ def boundaries(operation: Any, mode: GenerationMode) -> Iterator[Any]:
 
 
 class Asker:
-    """Sends made-up requests and holds the answers to the document."""
+    """Sends generated requests and holds the answers to the document."""
 
     def __init__(self, world: World, kept: Kept) -> None:
         self._world = world
@@ -216,7 +216,10 @@ def narrower(found: dict[str, Any]) -> None:
 def test_a_document_that_says_otherwise_is_found(
     tmp_path: Path, bug: Callable[[dict[str, Any]], None], path: str
 ) -> None:
-    """The twin: the same requests, of a service as new, against a document with a mistake."""
+    """Negative control.
+
+    The same requests, of a service as new, against a document with a mistake.
+    """
     with contextmanager(serving)(tmp_path) as world:
         found = json.loads(json.dumps(document(world)))
         bug(found)

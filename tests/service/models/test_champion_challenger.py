@@ -100,7 +100,10 @@ def test_decisions_of_a_trial_come_out_again(tried: tuple[World, list[Any]]) -> 
 def test_another_score_of_the_other_model_would_not_come_out(
     tried: tuple[World, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The twin: propensities stand on the side that did not lead, so it is made again too."""
+    """Negative control.
+
+    Propensities stand on the side that did not lead, so it is made again too.
+    """
     world, decided = tried
 
     def other(version: str) -> Scorer:
@@ -135,7 +138,7 @@ def test_who_leads_is_drawn_again_once_the_seed_is_known(
     monkeypatch.setattr(
         "engine.audit.draw_verification.draw_leader", lambda share, drawn: CHALLENGER
     )
-    assert set(faults()) == {"leader"}, "the twin: records let the champion lead too"
+    assert set(faults()) == {"leader"}, "negative control: records let the champion lead too"
 
 
 def ready(world: World, **wanted: Any) -> None:

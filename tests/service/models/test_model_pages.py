@@ -202,7 +202,7 @@ def test_models_and_their_reports_speak_one_language(world: World, cem: Desk) ->
         cem.get("/language/en?back=/")
 
 
-def test_pages_are_for_those_whom_their_twins_admit(world: World) -> None:
+def test_pages_are_for_those_whom_their_routes_admit(world: World) -> None:
     officer = at_desk(world, "officer", Role.CHECKPOINT)
     for path in ("/models", "/models/m-one", "/models/m-one/report.html", "/drift"):
         assert officer.get(path).status_code == 403

@@ -110,7 +110,7 @@ def test_evidence_of_months_is_an_alarm(world: World, kept: BundleDocuments) -> 
 def test_a_watch_of_the_last_weeks_misses_it(
     world: World, kept: BundleDocuments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The twin: begun anew every night, over the last 28 days alone."""
+    """Negative control: begun anew every night, over the last 28 days alone."""
 
     def of_late(*given: Any, now: int, **more: Any) -> Any:
         every = searches(*given, now=now, **more)

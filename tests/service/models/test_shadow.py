@@ -115,7 +115,7 @@ def test_a_row_that_is_no_longer_what_it_was_is_left_out(
     monkeypatch.setattr(shadow_scoring, "SHADOW_SCORES", "of another kind")  # nothing is done yet
     drafts = scored(shadowed, reader=Moved(PLAN, shadowed.runtime.network))
     assert sum(draft.body["left_out"] for draft in drafts) == len(drafts)
-    # The twin: were the digests not compared, the moved row would be scored as if it were real.
+    # Negative control: were the digests not compared, the moved row would be scored as a real one.
     monkeypatch.setattr(shadow_scoring, "digest_of", lambda _: Anything())
     drafts = scored(shadowed, reader=Moved(PLAN, shadowed.runtime.network))
     assert sum(draft.body["left_out"] for draft in drafts) == 0

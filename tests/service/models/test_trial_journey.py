@@ -1,7 +1,8 @@
 """A trial from end to end: two models are trained, one is put on trial, both lead, acts come in.
 
-The world is made up: only vehicles that weigh little carry anything. The model in force was taught
-that heavy ones do, as if the world had changed since; the challenger was taught what holds now.
+The world is synthetic: only vehicles that weigh little carry anything. The model in force was
+taught that heavy ones do, as if the world had changed since; the challenger was taught what holds
+now.
 """
 
 import json

@@ -204,7 +204,7 @@ def test_what_cannot_be_tried_now_waits(
     assert 'id="approve"' in bob.get("/profiles/BUSY-1").text
 
 
-def test_pages_are_for_those_whom_their_twins_admit(world: World, bob: Desk) -> None:
+def test_pages_are_for_those_whom_their_routes_admit(world: World, bob: Desk) -> None:
     officer = at_desk(world, "officer", Role.CHECKPOINT)
     for path in ("/profiles", "/profiles/new", "/profiles/DESK-1", "/watchlist"):
         assert officer.get(path).status_code == 403

@@ -175,7 +175,10 @@ def test_the_author_approves_nothing_of_it(world: World, people: People) -> None
 def test_a_service_that_asks_for_no_second_person_is_found(
     world: World, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The twin: with the guard taken out, the same request by the same person goes through."""
+    """Negative control.
+
+    With the guard taken out, the same request by the same person goes through.
+    """
     send(world, "/v1/profiles", proposed("OWN-2"), people["bob"])
     assert send(world, "/v1/profiles/OWN-2/approvals", {}, people["bob"]).status_code == 403
     guarded = dual_control.draft_approval

@@ -24,7 +24,7 @@ def ids(text: str) -> list[str]:
     return ROW.findall(text)
 
 
-def test_the_page_shows_what_its_twin_answers(world: World) -> None:
+def test_the_page_shows_what_its_route_answers(world: World) -> None:
     for number in range(START, START + 40):
         world.decide(arrival(number))
     boss = at_desk(world, "queue-boss")

@@ -103,7 +103,7 @@ def test_a_backup_verifies_after_its_restore_and_goes_on(live: World, tmp_path: 
 
 
 def test_a_file_copied_without_its_log_has_lost_what_was_told(live: World, tmp_path: Path) -> None:
-    """The twin: a plain copy of the database file, which receipts show to be short."""
+    """Negative control: a plain copy of the database file, which receipts show to be short."""
     result = decide(live, range(FIRST))
     (tmp_path / "copy").mkdir()
     shutil.copy(live.home.root / "darvoza.sqlite", tmp_path / "copy")
@@ -183,4 +183,6 @@ def test_a_dump_of_postgresql_verifies_after_its_restore(
         with store.write() as connection:
             connection.exec_driver_sql("DELETE FROM journal WHERE kind = 'decision'")
         store.dispose()
-        assert missing(home, result), "the twin: a dump that lacks them is found by its receipts"
+        assert missing(home, result), (
+            "negative control: a dump that lacks them is found by its receipts"
+        )

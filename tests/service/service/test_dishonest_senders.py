@@ -66,7 +66,7 @@ def test_replay_history_is_one_row_of_a_batch(world: World) -> None:
 def test_replay_without_the_check_decides_anew(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The twin: a service that does not look at the history."""
+    """Negative control: a service that does not look at the history."""
     load(world, "history-twin")
     monkeypatch.setattr(OnlineFeatures, "known", lambda *_: frozenset())
     assert decide(world, arrival(4005, crossing_id="history-twin")).status_code == 201
@@ -126,7 +126,7 @@ def test_probing_new_ids_draw_the_same_numbers(world: World) -> None:
 
 
 def test_probing_draws_by_id_would_be_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The twin: numbers that hang on the record's id, so that asking again draws again."""
+    """Negative control: numbers that hang on the record's id, so that asking again draws again."""
 
     def by_id(crossing: Crossing, shift: Any) -> bytes:
         return crossing.crossing_id.encode()

@@ -59,7 +59,7 @@ def sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def postgresql(cluster: "Cluster", monkeypatch: pytest.MonkeyPatch) -> None:
-    """Name a database; the run makes its own beside it."""
+    """Name a database; the run makes its own next to it."""
     monkeypatch.setenv(DATABASE_VARIABLE, cluster.url(scheme="postgresql+psycopg"))
 
 
@@ -188,7 +188,7 @@ async def bitten(book: Book) -> None:
 
 @pytest.mark.usefixtures("sqlite")
 @pytest.mark.parametrize(("fault", "broken"), TWINS.items())
-def test_the_twin_with_the_bug_is_caught(
+def test_the_seeded_bug_is_caught(
     fault: Fault, broken: str, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_outage, "_bites", bitten)
@@ -219,5 +219,5 @@ def test_the_command_says_whether_the_promises_hold(
     assert counts.holds is not bool(lost)
 
 
-def test_every_fault_has_its_twin_and_its_size() -> None:
+def test_every_fault_has_its_seeded_bug_and_its_size() -> None:
     assert set(get_args(faults.Fault)) == set(fault_runner.TRIALS) == set(PLANTED)

@@ -140,7 +140,7 @@ def test_no_log_repeats_what_was_sent(
 def test_a_log_of_messages_would_be_found(
     world: World, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
-    """The twin: whoever logs what an error says, and lets every name through."""
+    """Negative control: whoever logs what an error says, and lets every name through."""
     monkeypatch.setitem(structured_logging.ALLOWED, "plate", "the mistake")
     complain(world, monkeypatch)
     assert leaks(log.getvalue()) == [CANARY]
@@ -149,7 +149,7 @@ def test_a_log_of_messages_would_be_found(
 def test_an_answer_that_repeats_would_be_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The twin: a problem whose detail is the path that was asked for."""
+    """Negative control: a problem whose detail is the path that was asked for."""
     monkeypatch.setattr("api.http.problems._instance", lambda request: request.url.path)
     assert leaks(told(world))
 

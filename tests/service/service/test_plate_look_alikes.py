@@ -51,6 +51,6 @@ def test_no_subset_of_signs_of_one_shape_hides_a_plate_from_the_watch_list(nth: 
 
 
 def test_spellings_that_are_not_folded_would_hide_it() -> None:
-    """The twins: upper case alone, and the folding of entities where shapes are meant."""
+    """Negative control: upper case alone, and the folding of entities where shapes are meant."""
     assert escaped(str.upper, TWIN) > PLATES
     assert escaped(fold, {"0": "O"}) > 0

@@ -163,7 +163,7 @@ def test_rewritten_audit_is_found_by_receipts_where_the_chain_was_recomputed(
 
 @BY_NAME
 def test_rewritten_audit_without_receipts_would_be_believed(store: Store, attack: Attack) -> None:
-    """The twin: a forger who recomputes leaves no trace in the database itself."""
+    """Negative control: a forger who recomputes leaves no trace in the database itself."""
     lived(store)
     assert escaped(store, attack, [], recomputed=True) == list(range(TRIALS))
 

@@ -31,7 +31,7 @@ def drafts(name: str, batch: int) -> list[Draft]:
 
 
 class Hasty:
-    """The planted bug: acknowledges from within the transaction, before the commit."""
+    """The seeded bug: acknowledges from within the transaction, before the commit."""
 
     def __init__(self, pipe: int) -> None:
         self.pipe = pipe

@@ -38,7 +38,10 @@ def test_nothing_is_committed_by_the_way(store: Store) -> None:
 def test_a_statement_outside_of_any_transaction_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Planted: the driver is asked without a transaction, so that SQLite commits each statement."""
+    """Seeded bug.
+
+    The driver is asked without a transaction, so that SQLite commits each statement.
+    """
     monkeypatch.setattr(Connection, "in_transaction", lambda _: True)
     assert left_behind(store) == 1
 
@@ -60,7 +63,7 @@ def test_a_lost_line_is_an_unavailable_store_and_the_next_one_works(store: Store
 def test_an_error_of_the_driver_that_is_let_through_is_not_ours(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Planted: the driver's own error passes, which nobody above the store knows."""
+    """Seeded bug: the driver's own error passes, which nobody above the store knows."""
     monkeypatch.setattr(stores, "_wrap_driver_error", lambda _, found: found)
     with pytest.raises(Exception) as found, store.write() as connection:  # noqa: PT011
         insert_rows(connection, COUNTERS, [ROW, ROW])

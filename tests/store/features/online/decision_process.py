@@ -133,7 +133,7 @@ class Decider:
 
 
 class Unlocked(Decider):
-    """Plant: where the counters stand is read before the writer's lock is taken."""
+    """Seeded bug: where the counters stand is read before the writer's lock is taken."""
 
     def opened(self) -> Journal:
         return _Unlocked(self.store, [CounterProjection(PLAN)], self.clock)
@@ -157,7 +157,10 @@ class _Unlocked(Journal):
 
 
 class LateCut(Decider):
-    """Plant: one process takes its cut after the snapshot was fixed, once others have written."""
+    """Seeded bug.
+
+    One process takes its cut after the snapshot was fixed, once others have written.
+    """
 
     def cut(self, snapshot: Connection) -> int:
         seen = late = super().cut(snapshot)

@@ -29,7 +29,7 @@ CROWD = CROSSINGS // 4
 COARSE = HOUR if PROOF else 3 * DAY
 """What times are multiples of, so that some fall together and some where a window begins."""
 SMALL = 120 if PROOF else 80
-"""Crossings of the histories that a planted bug meets."""
+"""Crossings of the histories that a seeded bug meets."""
 FEW = 12
 """Records in a batch, at most, of the small histories: more, and all of one would be one batch."""
 MOST = 500 if PROOF else FEW
@@ -102,7 +102,7 @@ def overtaken(store: Store) -> tuple[int, int]:
 
 
 def trusting(entries: Sequence[tuple[Entry, Draft]]) -> dict[Any, bytes]:
-    """Plant: where counters stood when features were read counts, whatever came since."""
+    """Seeded bug: where counters stood when features were read counts, whatever came since."""
     events = [draft.extra for _, draft in entries]
     crossings = [event for event in events if isinstance(event, CrossingEvent)]
     return {counter: state for event in crossings for counter, state in event.stood.items()}
@@ -120,7 +120,7 @@ def test_a_count_that_overlooks_them_is_caught(
 
 
 class Forgetful(counter_updates.CounterState):
-    """Plant: each event of a hot entity is added to what stood before its batch."""
+    """Seeded bug: each event of a hot entity is added to what stood before its batch."""
 
     def keep(self, places: Any, known_at: int, row: Any) -> None:
         stored = dict(self._states)
@@ -135,7 +135,7 @@ def seeing_its_own_time(text: str) -> str:
 
 
 def dropping_ties(connection: Connection, log: EncodedHistory) -> None:
-    """Plant: of the events of one instant the first alone is counted."""
+    """Seeded bug: of the events of one instant the first alone is counted."""
     loaded(connection, replace(log, streams=dict(_without_ties(log))))
 
 

@@ -100,7 +100,7 @@ def test_an_act_that_counts_its_vehicle_twice_is_caught(
     def again(
         before: search_counts.Places, after: search_counts.Places
     ) -> Iterator[tuple[str, int, int]]:
-        """Plant: what an earlier act searched counts once more."""
+        """Seeded bug: what an earlier act searched counts once more."""
         return honest((set(), set()), after)
 
     honest = search_counts._steps

@@ -93,7 +93,7 @@ def test_asking_again_brings_nothing_out() -> None:
     assert secrets_of(metrics) == before
 
 
-def test_a_twin_that_tells_each_alone_is_caught() -> None:
+def test_a_metric_that_tells_each_alone_is_caught() -> None:
     metrics = Metrics(together=1)
     for seq in range(1, 4):
         decided(metrics, seq, is_random=seq == 2)

@@ -274,7 +274,7 @@ LEAKS: Sequence[Callable[[View], View]] = (
 def test_a_leak_is_caught(
     alike: tuple[list[View], NDArray[np.bool_]], leak: Callable[[View], View]
 ) -> None:
-    """Planted: what is changed about random picks is seen."""
+    """Seeded bug: what is changed about random picks is seen."""
     found, is_random = alike
     leaky = [leak(one) if drawn else one for one, drawn in zip(found, is_random, strict=True)]
     assert auc(leaky, is_random) > 0.6

@@ -137,7 +137,7 @@ def test_a_lost_store_is_everybodys_and_is_not_asked_again(book: Book) -> None:
 
 
 def test_one_by_one_instead_of_halves_is_seen(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planted: a batch that breaks is tried one by one."""
+    """Seeded bug: a batch that breaks is tried one by one."""
 
     def singly(self: BatchWorker[Any], batch: Sequence[PendingRequest[Any]]) -> None:
         try:

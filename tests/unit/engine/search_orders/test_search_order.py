@@ -95,7 +95,7 @@ def test_a_find_never_lowers_its_place(counts: Any, place: str, vehicle_class: s
 
 def test_a_find_that_lowers_its_place_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     def never_twice(pairs: tuple[int, int], alike: float) -> float:
-        """Plant: nobody hides where he was caught before."""
+        """Seeded bug: nobody hides where he was caught before."""
         return -0.9
 
     monkeypatch.setattr(search_orders_search_order, "keeps_its_ways", never_twice)

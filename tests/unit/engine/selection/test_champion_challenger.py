@@ -121,7 +121,10 @@ def test_inclusion_is_as_often_as_was_written_down(order: Callable[[Pair], Pair]
 def test_one_number_for_who_leads_and_for_the_score_is_caught(
     order: Callable[[Pair], Pair],
 ) -> None:
-    """Planted: the challenger leads where the score picks most, so it picks more than its share."""
+    """Seeded bug.
+
+    The challenger leads where the score picks most, so it picks more than its share.
+    """
     assert outside(world(lambda seed, p, m: own(seed, SCORE if p == TRIAL else p, m), order))
 
 
@@ -169,7 +172,7 @@ def by_leader(says: Pair) -> dict[str, Mapping[Channel, float]]:
 
 
 def test_what_is_written_does_not_hang_on_who_leads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planted: the leader's alone.
+    """Seeded bug: the leader's alone.
 
     Given who leads it is as often as it happens too, so no decile tells. But it is no probability
     of what the engine could have done, and tiny where only the other side wanted an arrival.

@@ -77,7 +77,9 @@ def test_what_a_side_led_is_a_fair_sample_of_what_it_alone_wanted(
     assert all(one.is_searched for one in counted)
     assert covers(counted, truth)
     others = [one for one in wanted if one.is_searched and not one.counts]
-    assert len(others) > 50 and not covers(others, truth), "the twin: what something else picked"
+    assert len(others) > 50 and not covers(others, truth), (
+        "negative control: what something else picked"
+    )
 
 
 def test_what_both_wanted_or_neither_counts_for_nobody(vehicles: list[Vehicle]) -> None:

@@ -109,11 +109,11 @@ def test_the_lot_alone_is_a_fair_sample_and_what_was_picked_is_not(fair: World) 
     assert covers(fair, fair.is_random)
     share = clopper_pearson(int(fair.is_random.sum()), CROSSINGS, level=LEVEL)
     assert share[0] <= POLICY.random_share <= share[1]
-    assert not covers(fair, fair.included[Channel.RED]), "the twin: picks carry more"
+    assert not covers(fair, fair.included[Channel.RED]), "negative control: picks carry more"
 
 
 def test_the_lot_without_what_else_was_picked_would_be_no_fair_sample(fair: World) -> None:
-    """Planted: who counts as random only where nothing else picked the vehicle."""
+    """Seeded bug: who counts as random only where nothing else picked the vehicle."""
     others = world(lambda seed, p, m: 1.0 - 2**-53 if p == RANDOM else own(seed, p, m))
     alone = fair.is_random & ~others.included[Channel.YELLOW]
     hits, n = int(fair.carries[alone].sum()), int(alone.sum())
@@ -121,7 +121,7 @@ def test_the_lot_without_what_else_was_picked_would_be_no_fair_sample(fair: Worl
 
 
 def test_one_number_for_all_purposes_is_caught() -> None:
-    """Planted: chances that share a number are nested, and inclusion falls below 1 - prod."""
+    """Seeded bug: chances that share a number are nested, and inclusion falls below 1 - prod."""
     assert outside(world(lambda seed, _, movement: own(seed, SCORE, movement)))
 
 

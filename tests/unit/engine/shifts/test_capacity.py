@@ -76,7 +76,7 @@ def test_a_half_closed_post_adapts_within_its_shift() -> None:
 
 
 def test_a_fixed_share_would_overrun(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planted: a cut that ignores what has been spent."""
+    """Seeded bug: a cut that ignores what has been spent."""
     monkeypatch.setattr(ChannelCapacity, "left", property(lambda side: side.minutes))
     used = [ours / left for ours, left in (shift(seed, budget=1500) for seed in range(SHIFTS))]
     assert max(used) > 1.15

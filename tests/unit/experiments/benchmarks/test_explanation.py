@@ -41,7 +41,7 @@ def test_both_say_the_same_and_sum_to_the_margin() -> None:
 
 
 def test_a_whole_model_says_what_it_sums_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the twin: what trees add is a little less."""
+    """And the negative control: what trees add is a little less."""
     data = small_world(3000, seed=3)
     until = int(data.as_of[-1]) + 1
     model = fit(data, SMALL, until=until, known_before=until)
@@ -51,8 +51,8 @@ def test_a_whole_model_says_what_it_sums_to(monkeypatch: pytest.MonkeyPatch) -> 
     assert not explanation.sum_error(model, data.values[:50])["holds"]
 
 
-def test_the_planted_flaw_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The twin: a fast answer that is a little wrong does not hold."""
+def test_the_seeded_flaw_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: a fast answer that is a little wrong does not hold."""
 
     def rows(self: TreeShap, values: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.asarray(exact(self, values) * (1 + 1e-6))

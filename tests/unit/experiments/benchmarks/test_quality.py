@@ -24,7 +24,7 @@ def test_hidden_outcomes_move_no_feature_of_a_held_out_crossing() -> None:
     known = labels(hidden)
     rows = np.isin(np.array(FOUND.crossings["crossing_id"].to_pylist()), held.to_pylist())
     assert (known.discrepancy[rows] == -1).all()
-    # The twin: without hiding, the features of others do depend on these labels.
+    # Negative control: without hiding, the features of others do depend on these labels.
     plan = Plan({name: CATALOGUE[name] for name in ("hs2_hit_rate", "post_hit_rate")})
     assert (assemble(hidden, plan).values != assemble(FOUND, plan).values).any()
 

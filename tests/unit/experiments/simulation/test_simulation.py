@@ -97,7 +97,7 @@ def test_the_lot_covers_the_miss_rate() -> None:
 
 
 def test_a_steered_lot_does_not_cover() -> None:
-    """Planted: nothing that hides is ever drawn, whatever the propensities say."""
+    """Seeded bug: nothing that hides is ever drawn, whatever the propensities say."""
     long = world(LONG)
     hides = long.trips.loads.carries | (long.trips.cargo.discrepancy > 0)
     given = replace(long, u_random=np.where(hides, 1.0, long.u_random))

@@ -38,7 +38,7 @@ def test_every_read_is_what_counting_by_hand_gives(seed: int, size: int, step: i
 
 @settings(max_examples=20 if PROOF else 8, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 300), steps)
-def test_the_kernel_equals_its_numpy_twin(seed: int, size: int, step: int) -> None:
+def test_the_kernel_equals_the_numpy_reference(seed: int, size: int, step: int) -> None:
     log = read_log(tables(history(seed, size, step=step)), PLAN)
     twin = reads(log, PLAN, reference_kernel.group_reads)
     for read, column in reads(log, PLAN).items():
@@ -66,7 +66,7 @@ def groups(draw: st.DrawFn) -> tuple[Ints, ...]:
 
 @settings(max_examples=40 if PROOF else 25, deadline=None)
 @given(groups())
-def test_the_kernel_equals_its_twin_on_whatever_it_is_asked(group: tuple[Ints, ...]) -> None:
+def test_the_kernel_equals_the_reference_on_whatever_it_is_asked(group: tuple[Ints, ...]) -> None:
     found = group_reads(*group)
     np.testing.assert_array_equal(found, reference_kernel.group_reads(*group))
     np.testing.assert_array_equal(group_reads(*group, last=False), found[:-1])
@@ -74,7 +74,7 @@ def test_the_kernel_equals_its_twin_on_whatever_it_is_asked(group: tuple[Ints, .
 
 @settings(max_examples=60 if PROOF else 25, deadline=None)
 @given(groups())
-def test_dealt_into_parts_it_equals_its_twin_too(group: tuple[Ints, ...]) -> None:
+def test_dealt_into_parts_it_equals_the_reference_too(group: tuple[Ints, ...]) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(kernel, "PARTITION_FROM", 1)
         patched.setattr(kernel, "PART_ROWS", 4)
@@ -138,7 +138,7 @@ def leaky(
     *rest: Ints,
     last: bool = True,
 ) -> Ints:
-    """Planted: ``<=`` for ``<``, so that a crossing sees what became known with it."""
+    """Seeded bug: ``<=`` for ``<``, so that a crossing sees what became known with it."""
     return group_reads(event_key, event_time, amounts, query_key, query_time + 1, *rest, last=last)
 
 
@@ -152,7 +152,7 @@ def by_the_day(
     *rest: Ints,
     last: bool = True,
 ) -> Ints:
-    """Planted: windows are whole days."""
+    """Seeded bug: windows are whole days."""
     days = -(-spans // DAY) * DAY
     return group_reads(
         event_key, event_time, amounts, query_key, query_time, days, *rest, last=last

@@ -125,7 +125,7 @@ TWINS: dict[str, Feature] = {
 }
 
 
-def test_the_twin_compares_a_movement_with_itself() -> None:
+def test_negative_control_compares_a_movement_with_itself() -> None:
     """Asked without direction, a new driver is none, and every arrival has changed its post."""
     twin = Plan({n: replace(one, family="links") for n, one in TWINS.items()})
     result = last(movement(0, 0) + movement(2, 200 * DAY, driver_ref="d2"), plan=twin)

@@ -109,8 +109,8 @@ def test_every_flipped_byte_is_refused(copy: Path) -> None:
     load_bundle(copy, KEY.public_key())
 
 
-def test_the_planted_flaw_is_seen(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The twin: without the comparison of digests, a changed byte would pass unseen."""
+def test_the_seeded_flaw_is_seen(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: without the comparison of digests, a changed byte would pass unseen."""
 
     class Blind:
         def __init__(self, content: bytes) -> None:

@@ -18,8 +18,8 @@ def late_labels(fold: temporal_splits.Fold, data: Dataset) -> int:
     return int(((known >= fold.cut) | (arrived >= fold.cut)).sum())
 
 
-def test_the_planted_leak_is_seen() -> None:
-    """The twin: a fold by arrival alone lets late labels in, and the check counts them."""
+def test_the_seeded_leak_is_seen() -> None:
+    """Negative control: a fold by arrival alone lets late labels in, and the check counts them."""
     data = small_world(3000, seed=1)
     usable, until = data.evidence("discrepancy"), START + 200 * DAY
     for fold in temporal_splits.rolling_folds(

@@ -54,7 +54,7 @@ def test_chances_that_are_wrong_are_not_taken_for_right_ones() -> None:
 
 
 def test_a_plain_bootstrap_would_deny_right_chances() -> None:
-    """The twin: drawn again, bins stray twice, so that 0 is always left out."""
+    """Negative control: drawn again, bins stray twice, so that 0 is always left out."""
     for seed in range(5):
         chance, label, _ = drawn(seed, 200, off=1.0)
 
@@ -164,7 +164,7 @@ def test_weights_that_do_not_fit_withhold_the_whole_view() -> None:
     fair = judged(data)["targets"]["discrepancy"]["inverse_propensity"]
     figures = [name for name, one in fair.items() if isinstance(one, dict)]
     assert len(figures) == 6 and all(fair[name]["knowable"] for name in figures)
-    data.propensity[:] = np.where(np.isnan(data.propensity), np.nan, 0.1)  # the planted bug
+    data.propensity[:] = np.where(np.isnan(data.propensity), np.nan, 0.1)  # the seeded bug
     data.basis[data.basis == "random"] = "score"
     made = judged(data)
     wrong = made["targets"]["discrepancy"]["inverse_propensity"]

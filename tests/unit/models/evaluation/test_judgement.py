@@ -95,7 +95,7 @@ def test_a_group_searched_too_easily_is_named() -> None:
 
 
 def test_fair_searches_are_seldom_accused() -> None:
-    """The twin: the same world and the same test without the penalty."""
+    """Negative control: the same world and the same test without the penalty."""
     found = [accused(small_world(12_000, seed=s, inspect=1.0), penalty=0.0) for s in range(WORLDS)]
     assert sum(bool(one["lower"] or one["higher"]) for one in found) <= 0.15 * WORLDS
 
@@ -132,7 +132,7 @@ def test_a_group_whose_chances_are_wrong_is_still_found_and_the_old_level_accuse
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert "P-00" in uncalibrated(groups_of(30, seed=1, off=0.3)["post"])
-    monkeypatch.setattr(module, "_family_level", lambda _: 0.95)  # the planted bug
+    monkeypatch.setattr(module, "_family_level", lambda _: 0.95)  # the seeded bug
     accused = sum(bool(uncalibrated(groups_of(30, seed=s)["post"])) for s in range(10))
     assert accused >= 4
 

@@ -82,7 +82,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
 
 
 @pytest.mark.parametrize("planted", ["weights ignored", "propensity of the wrong channel"])
-def test_a_planted_bug_misses_the_truth_or_is_found_out(planted: str) -> None:
+def test_a_seeded_bug_misses_the_truth_or_is_found_out(planted: str) -> None:
     missed = suspected = 0
     for seed in range(40):
         one = day(seed)

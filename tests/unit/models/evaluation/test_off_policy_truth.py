@@ -122,7 +122,7 @@ def test_hit_and_miss_rates_cover_the_truth_of_the_networks() -> None:
 
 @pytest.mark.slow
 def test_without_weights_the_miss_rate_is_missed() -> None:
-    """The twin: every draw counts alike, as if the engine had searched at random."""
+    """Negative control: every draw counts alike, as if the engine had searched at random."""
     found = coverage(networks=1, draws=20, weigh=False)
     name = "miss engine self_normalised"
     assert sum(found[name]) < 0.4 * PERIODS * 20
@@ -130,7 +130,7 @@ def test_without_weights_the_miss_rate_is_missed() -> None:
 
 
 def test_intervals_that_cover_too_often_or_claim_too_little_are_found() -> None:
-    """The twin: as wide as can be, or silent whenever it might be wrong."""
+    """Negative control: as wide as can be, or silent whenever it might be wrong."""
     fair = [True] * 950 + [False] * 50
     assert list(outside({"fair": fair}, of=1000)) == []
     wrong = {"low": [True] * 850 + [False] * 150, "wide": [True] * 1000, "silent": fair[:700]}

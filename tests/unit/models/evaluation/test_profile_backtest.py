@@ -83,7 +83,7 @@ def test_features_are_those_of_the_whole_history(past: Tables, name: str) -> Non
 
 
 def test_a_history_cut_too_short_is_found(past: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The twin: without what lies before the window, counts come out lower."""
+    """Negative control: without what lies before the window, counts come out lower."""
     values = of_all(past, "carrier_crossings_365d")["carrier_crossings_365d"][recent(past)]
     trial = BacktestSubject(f"features.carrier_crossings_365d >= {float(np.nanmax(values))!r}")
     right = profile_backtest(past, trial)["matches"]
@@ -165,7 +165,7 @@ def searched(past: Tables, *, seed: int) -> tuple[Tables, dict[str, float], floa
 
 
 def test_what_it_would_have_found_is_told_as_often_as_it_says() -> None:
-    """The twin: the hit rate of what was inspected is misled by who was inspected."""
+    """Negative control: the hit rate of what was inspected is misled by who was inspected."""
     past, covered, misled = tables(history(11, 1500, span=80 * DAY)), 0, 0
     for seed in range(20):
         made, _, truth = searched(past, seed=seed)

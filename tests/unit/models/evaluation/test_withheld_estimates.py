@@ -64,7 +64,7 @@ def honest(data: Dataset) -> float:
 
 
 def evidence_alone(data: Dataset, _: str, *, sent: ReferralState | None = None) -> PropensityLog:
-    """Take only acts that could find something as draws: the planted bug."""
+    """Take only acts that could find something as draws: the seeded bug."""
     drawn = data.evidence("discrepancy") & (data.basis == "random")
     rate = np.where(drawn, drawn.mean(), np.nan)
     return PropensityLog(drawn, rate, np.where(drawn, data.discrepancy, -1).astype(np.int8))

@@ -126,8 +126,11 @@ def test_one_row_and_many_say_the_same_to_the_bit(shap: TreeShap) -> None:
     assert shap.rows(values).tobytes() == np.array([shap(row) for row in values]).tobytes()
 
 
-def test_the_planted_flaw_is_seen(monkeypatch: pytest.MonkeyPatch, trees: TreeArrays) -> None:
-    """The twin: with every order of features weighed alike, sums would still hardly differ."""
+def test_the_seeded_flaw_is_seen(monkeypatch: pytest.MonkeyPatch, trees: TreeArrays) -> None:
+    """Negative control.
+
+    With every order of features weighed alike, sums would still hardly differ.
+    """
     right = tree_shap._weights()
     flat = np.where(right > 0, right.sum(axis=1, keepdims=True) / np.arange(7).clip(1)[:, None], 0)
     monkeypatch.setattr(tree_shap, "_weights", lambda: flat)

@@ -43,7 +43,7 @@ def test_it_corrects_a_wrong_scale() -> None:
     for low, high in zip((0, 0.1, 0.2, 0.4), (0.1, 0.2, 0.4, 1.0), strict=True):
         inside = (low <= chance) & (chance < high)
         assert chance[inside].mean() == pytest.approx(truth[inside].mean(), abs=0.015)
-    # The twin: without the map, the same margins are far off.
+    # Negative control: without the map, the same margins are far off.
     assert abs(probability(later).mean() - truth.mean()) > 0.02
 
 

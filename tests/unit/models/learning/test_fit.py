@@ -93,7 +93,7 @@ def test_what_comes_after_the_cut_changes_no_bit() -> None:
     np.testing.assert_array_equal(before.p_discrepancy, after.p_discrepancy)
     np.testing.assert_array_equal(before.p_seizure, after.p_seizure)
 
-    # The twin: a label known in time does move the model.
+    # Negative control: a label known in time does move the model.
     early = np.flatnonzero(data.inspected & (data.label_known_at < CUT))[:300]
     other[early] = 1 - other[early]
     moved = fitted(replace(changed, discrepancy=other)).score(asked)

@@ -52,7 +52,7 @@ def test_what_is_stated_of_all_arrivals_is_what_they_hold(monkeypatch: pytest.Mo
     chance = stated(data)
     assert chance.mean() == pytest.approx(carries.mean(), rel=0.25)
 
-    # The twin: a map of what officers chose states twice as much; the order is the same.
+    # Negative control: a map of what officers chose states twice as much; the order is the same.
     def unmoved(judged: FittedHead, *_: object, **__: object) -> FittedHead:
         return judged
 

@@ -201,7 +201,10 @@ def test_a_withdrawn_model_is_on_no_way_back_until_two_approve_it_anew(
 def test_a_withdrawal_that_leaves_a_model_on_the_way_back_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The twin: one that only retires; whoever rolls back alone returns to what was in doubt."""
+    """Negative control.
+
+    One that only retires; whoever rolls back alone returns to what was in doubt.
+    """
 
     def retired(now: ModelStates, model: ModelState) -> ModelStates:
         return lifecycle_states._with(now, replace(model, role="retired"))
@@ -429,8 +432,11 @@ def others(events: list[ModelEvent], kind: str, model: ModelState) -> int:
     return len(names - {model.trained_by})
 
 
-def test_the_planted_flaw_is_seen() -> None:
-    """The twin: were an in-force record believed without approvals, one record would promote."""
+def test_the_seeded_flaw_is_seen() -> None:
+    """Negative control.
+
+    Were an in-force record believed without approvals, one record would promote.
+    """
     forged = [ModelEvent(KINDS[0], "m1", "ana"), ModelEvent(KINDS[3], "m1", "ana")]
     assert state(forged).in_force is None
     alone = ModelEvent(MODEL_CHALLENGED, "m2", "cem")

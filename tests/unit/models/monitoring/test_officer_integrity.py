@@ -46,7 +46,10 @@ def days(seed: int, number: int) -> list[list[HandledVehicle]]:
 
 
 def swapped(clean: list[list[HandledVehicle]], seed: int) -> list[HandledVehicle]:
-    """Plant: the officer takes over half of the carrier's vehicles that others were drawn for."""
+    """Seeded bug.
+
+    The officer takes over half of the carrier's vehicles that others were drawn for.
+    """
     rng, (officer, carrier) = Random(seed), GUILTY
     return [
         replace(one, officer=officer, is_taken_over=one.officer != officer)
@@ -58,7 +61,7 @@ def swapped(clean: list[list[HandledVehicle]], seed: int) -> list[HandledVehicle
 
 
 def let_go(clean: list[list[HandledVehicle]], seed: int) -> list[HandledVehicle]:
-    """Plant: drawn as it should be, the officer lets go three times as often."""
+    """Seeded bug: drawn as it should be, the officer lets go three times as often."""
     rng, officer = Random(seed), GUILTY[0]
     return [
         replace(one, is_let_go=rng.random() < 0.375) if one.officer == officer else one
@@ -90,7 +93,7 @@ def test_who_releases_three_times_as_often_is_found_within_thirty_days(seed: int
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_who_lets_go_one_carrier_alone_is_found_within_thirty_days(seed: int) -> None:
-    """Planted: drawn as it should be, but nine in ten of one carrier's vehicles are let go."""
+    """Seeded bug: drawn as it should be, but nine in ten of one carrier's vehicles are let go."""
     rng = Random(seed)
     handled = [
         replace(one, is_let_go=rng.random() < 0.9) if (one.officer, one.carrier) == GUILTY else one
@@ -116,7 +119,7 @@ def test_clean_work_raises_at_most_one_alarm_in_ninety_days() -> None:
 
 
 def test_pair_by_pair_tests_would_cry_wolf() -> None:
-    """Planted: p-values of each pair alone, as if it were the only one that was looked at."""
+    """Seeded bug: p-values of each pair alone, as if it were the only one that was looked at."""
     clean = [one for of_day in days(7, 30) for one in of_day]
     family = _families(clean)[0]
     mean, scale = family.moments()

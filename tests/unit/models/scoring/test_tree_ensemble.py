@@ -76,7 +76,7 @@ def test_a_row_says_the_same_alone_and_among_others() -> None:
     assert trees(values[:0]).shape == (0,)
 
 
-def test_the_planted_flaws_are_seen() -> None:
+def test_the_seeded_flaws_are_seen() -> None:
     """Unknown values sent to the other side; a cut that its own value does not pass."""
     estimator, paths = estimator_and_paths()
     split = paths.feature >= 0

@@ -128,7 +128,10 @@ def test_false_alarms_keep_their_promise() -> None:
 
 
 def test_a_test_repeated_every_week_breaks_it() -> None:
-    """The twin: a weekly look at a five-percent test, as dashboards do, cries wolf most years."""
+    """Negative control.
+
+    A weekly look at a five-percent test, as dashboards do, cries wolf most years.
+    """
     draw, years, cried = np.random.default_rng(5), 100, 0
     for _ in range(years):
         stated = hits = 0.0

@@ -65,7 +65,7 @@ def test_a_delay_is_for_streaming_labels_alone(found: Tables) -> None:
 
 
 def test_streaming_scores_do(found: Tables) -> None:
-    """The twin: where labels do arrive, turning them round must show."""
+    """Negative control: where labels do arrive, turning them round must show."""
     period = Period(FROM, FROM, labels="streaming", refit=80 * DAY)
     ours, turned = scored(found, period), scored(other_outcomes(found, FROM), period)
     assert (ours.risk != turned.risk).mean() > 0.3

@@ -65,7 +65,7 @@ def test_a_twentieth_turned_at_one_post_is_found_there_and_nowhere_else(seed: in
 def test_a_gate_that_learns_from_the_post_itself_lets_turned_labels_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The twin: every post judged by its own labels agrees with itself."""
+    """Negative control: every post judged by its own labels agrees with itself."""
     bad, _ = flipped(posts(1), seed=1)
     label = bad.discrepancy[bad.evidence("discrepancy")]
 

@@ -78,7 +78,7 @@ def test_rows_count_alike_where_weights_gain_nothing() -> None:
 
 
 def test_judged_by_what_was_selected_weights_would_have_lost() -> None:
-    """The twin: rows that the selection chose say the opposite of what the lot says."""
+    """Negative control: rows that the selection chose say the opposite of what the lot says."""
     data = steered()
     swapped = relabelled(data, {"score": "random", "random": "score"})
     _, result = decided(replace(data, basis=swapped))

@@ -63,7 +63,7 @@ def test_a_model_comes_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert {"discrepancy.paths.npz", "calibration.json", "seizures.npz"} <= result["files"].keys()
     assert all(result["files"].values())
 
-    # The twin: what has come to light since would teach it, were it not held back.
+    # Negative control: what has come to light since would teach it, were it not held back.
     monkeypatch.setattr(pipeline, "freeze_history", lambda tables, **_: tables)
     honest = model_card.made_with()
     monkeypatch.setattr(reproduce, "made_with", lambda: honest | {"scikit-learn": "0.1"})

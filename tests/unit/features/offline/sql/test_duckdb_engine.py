@@ -111,7 +111,7 @@ def answered(step: int) -> tuple[EncodedHistory, Reads]:
         (by_the_day, 10 * MINUTE),
     ],
 )
-def test_a_planted_bug_of_the_text_is_caught(bug: Callable[[Question], str], step: int) -> None:
+def test_a_seeded_bug_of_the_text_is_caught(bug: Callable[[Question], str], step: int) -> None:
     log, right = answered(step)
     assert differing(right, duckdb_engine.reads(log, FEW, bug)) > 0
 
