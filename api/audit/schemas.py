@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from api.http.schema_base import AnswerSchema
+from engine.audit.verification import JournalFault
 from engine.journal.receipts import Receipt
 
 
@@ -30,18 +31,6 @@ class ListedRecord(AnswerSchema):
     chain: str
     has_body: bool
     """False where it was erased."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalFault(AnswerSchema):
-    """Something that does not stand as it should."""
-
-    seq: int
-    rule: str
-    message: str
-    table: str = ""
-    """Of the row that differs; empty where the fault is in the journal."""
-    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,11 +15,10 @@ from sqlalchemy import Connection, Select, select
 from api.auth.callers import Caller
 from api.decisions.link_graph import LinkGraph, graph
 from api.decisions.mirror_panel import MirrorComparison, sides
-from api.decisions.reads import DecisionReader, DecisionService, is_blind
+from api.decisions.reads import UNREAD, DecisionReader, DecisionService, is_blind
 from api.decisions.timeline import Timeline, draw_timeline
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import past
-from api.web.record_defaults import UNREAD
 from engine.decision.role_views import flat
 from engine.domain.time_units import moment
 from engine.errors import NoModelError, TamperedBundleError

@@ -30,6 +30,9 @@ from engine.queue.referrals import opens
 from engine.queue.reviews import NEEDS_SECOND, order_of_review, reviews_of
 from engine.storage.database import Store
 
+UNREAD = {"plate": None, "plate_country": None}
+"""Fields that a crossing may lack and that every page shows."""
+
 
 class DecisionService(PastService, Protocol):
     """The running service, as decisions are read."""

@@ -12,6 +12,7 @@ from engine.explanation.reasons import Reason
 from engine.journal.receipts import Receipt
 from engine.search_orders.search_order import SearchStep
 from engine.selection.champion_challenger import Tried
+from models.explanation.similar_seizures import SimilarSeizure
 
 ChannelCode = Literal["green", "blue", "yellow", "red"]
 
@@ -210,19 +211,6 @@ class LinkedEntities(AnswerSchema):
     """Hits passed along these links to the crossing's own."""
     fellows: list[LinkedEntity]
     """Those with most finds first, at most three."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimilarSeizure(AnswerSchema):
-    """A past seizure whose reasons were like this decision's."""
-
-    seized_on: str
-    post: str
-    vehicle_class: str
-    place: str
-    substance_class: str
-    alike: float
-    shared: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

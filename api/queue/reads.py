@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Select, func, select
 
+from api.decisions.reads import UNREAD
 from api.service.settings import Settings
-from api.web.record_defaults import UNREAD
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
 from engine.domain.network import Network
 from engine.domain.time_units import MINUTE, moment

@@ -11,7 +11,6 @@ messages          Messages of records in a reader's language
 number_parsing    Numbers as people write them
 old_sentences     Reader of sentences in records of before messages were kept
 page_route        What every page has in common
-record_defaults   Values of record fields that old or unread records lack
 sign_in_page      Sign in, sign out, choose a language
 templates_env     Templates
 visitor           Who visits a page, and whether a form they send is theirs
