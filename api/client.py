@@ -28,6 +28,7 @@ from api.queue.schemas import Queue
 from api.shifts.schemas import ShiftReport, ShiftRoster
 from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList
 from engine.domain.records import Record
+from engine.domain.time_units import RECENT_DAYS
 from engine.errors import RiskError
 
 T = TypeVar("T")
@@ -371,7 +372,7 @@ class Client(Calls):
         """Return the last measurement of drift."""
         return self._get(DriftAnswer, "/v1/drift")
 
-    def measure_drift(self, days: int = 28, key: str | None = None) -> DriftAnswer:
+    def measure_drift(self, days: int = RECENT_DAYS, key: str | None = None) -> DriftAnswer:
         """Measure drift again."""
         return self._post(DriftAnswer, "/v1/drift", {"days": days}, key)
 

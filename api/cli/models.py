@@ -15,6 +15,7 @@ from api.cli.common import (
     signed_in,
     step_back,
 )
+from engine.domain.time_units import RECENT_DAYS
 from engine.storage.database import Store
 from engine.storage.home import Home
 
@@ -167,7 +168,9 @@ def rollback(
 
 def drift(
     home: HomeOption,
-    days: Annotated[int, typer.Option(min=1, max=366, help="Of features and scores.")] = 28,
+    days: Annotated[
+        int, typer.Option(min=1, max=366, help="Of features and scores.")
+    ] = RECENT_DAYS,
     by: Annotated[str, typer.Option("--as", help="Who asks.")] = "",
     *,
     polite: PoliteOption = False,

@@ -9,7 +9,7 @@ from pydantic import Field
 from api.auth.callers import Caller
 from api.service.subprocess_jobs import Measurements
 from engine.domain.records import Record
-from engine.domain.time_units import rfc3339
+from engine.domain.time_units import RECENT_DAYS, rfc3339
 from engine.journal.batch_worker import read_record
 from engine.journal.idempotency import claim
 from engine.journal.journal import Journal
@@ -31,7 +31,7 @@ class DriftService(Protocol):
 class DriftAsked(Record):
     """A new measurement."""
 
-    days: Annotated[int, Field(ge=1, le=366)] = 28
+    days: Annotated[int, Field(ge=1, le=366)] = RECENT_DAYS
     """How far features and scores look back; searches count since the model came into force."""
 
 

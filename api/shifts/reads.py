@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 from api.service.settings import Settings
 from engine.domain.network import Network
 from engine.domain.records import Inspection
-from engine.domain.time_units import DAY, MINUTE, rfc3339
+from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
@@ -41,7 +41,6 @@ class ShiftService(Protocol):
 
 
 STREAMS = ("score", "profile", "watchlist", "random", "override", "officer")
-WINDOW = 28 * DAY
 FEWEST_DELAYS = 6
 """Below this many no interval of a median exists at 95 %."""
 _D, _R = DECISIONS.c, REVIEWS.c
@@ -90,7 +89,7 @@ def report(service: ShiftService, post: str, at: int) -> dict[str, Any]:
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of
         until = min(shift.closes_at, as_of)
-        period = _read_decisions(snapshot, post, since=until - WINDOW, until=until)
+        period = _read_decisions(snapshot, post, since=until - RECENT_WINDOW, until=until)
         of_shift = [one for one in period if one.known_at >= shift.opens_at]
         minutes = _minutes(service, snapshot, shift, of_shift, as_of=as_of)
     return {

@@ -10,6 +10,9 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 WEEK = 7 * DAY
+RECENT_DAYS = 28
+"""Days of the recent past with which a shift, a score and a drift are compared."""
+RECENT_WINDOW = RECENT_DAYS * DAY
 
 
 def micros(moment: datetime) -> int:

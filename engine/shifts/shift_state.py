@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from engine.domain.time_units import DAY, HOUR, micros, rfc3339
+from engine.domain.time_units import HOUR, RECENT_WINDOW, micros, rfc3339
 from engine.errors import StoreUnavailableError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JOURNAL, Journal
@@ -47,8 +47,6 @@ from engine.storage.database import METADATA, Int64, Store
 
 GRACE = 12 * HOUR
 """How long after a shift's end its acts may still be filed."""
-WINDOW = 28 * DAY
-"""How far back a percentile looks."""
 
 SHIFTS = Table(
     "shifts",
@@ -200,7 +198,7 @@ class Shifts:
         return None
 
     def _make_table(self, shift: ShiftPeriod, scorer: Scorer) -> tuple[int, tuple[float, ...]]:
-        since = shift.opens_at - WINDOW
+        since = shift.opens_at - RECENT_WINDOW
         with self._store.read() as connection:
             recent = recent_risks(connection, shift.post, model_version=scorer.version, since=since)
         quantiles = tuple(blend_tables(scorer.quantiles(shift.post), recent))

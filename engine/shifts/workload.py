@@ -16,7 +16,7 @@ from engine.decision.decision import Decision
 from engine.decision.inspection_minutes import LearnedMinutes, Minutes, learn_minutes
 from engine.domain.network import Network
 from engine.domain.records import VehicleClass
-from engine.domain.time_units import DAY
+from engine.domain.time_units import DAY, RECENT_WINDOW
 from engine.ports import Features
 from engine.selection.policy import INSPECTED, Channel, Policy
 from engine.selection.randomization import ShiftPeriod
@@ -30,8 +30,6 @@ from engine.shifts.capacity import (
 from engine.shifts.rosters import roster
 from engine.shifts.running_totals import Picks, Tally, picks
 
-WINDOW = 28 * DAY
-"""How far back a post is looked at for what is usual there."""
 OURS = ("random", "score")
 """Bases whose picks the score's cut has to make room for; all others are served first."""
 PRIOR_ARRIVALS = 10.0
@@ -143,7 +141,7 @@ class Workload:
         return running
 
     def _look_back(self, snapshot: Connection, shift: ShiftPeriod) -> HourlyBaseline:
-        since = shift.opens_at - WINDOW
+        since = shift.opens_at - RECENT_WINDOW
         arrived = self._features.entries(snapshot, shift.post, since=since, until=shift.opens_at)
         length = shift.closes_at - shift.opens_at
         offsets = sorted(o for at in arrived if (o := (at - shift.opens_at) % DAY) < length)

@@ -17,7 +17,7 @@ from models.data.dataset import Dataset
 ALL = "*"
 FEWEST_ROWS = 50
 """Below this many crossings a class at a post has no norm of its own."""
-RECENT_DAYS = 180
+NORMAL_DAYS = 180
 """Histories begin with empty counters: what was usual then is not usual now."""
 
 
@@ -43,7 +43,7 @@ def compute_usual_values(dataset: Dataset) -> dict[str, Floats]:
     Parameters
     ----------
     dataset : Dataset of n rows
-        All that was known at a cut-off; entries of the last ``RECENT_DAYS`` count, or all entries
+        All that was known at a cut-off; entries of the last ``NORMAL_DAYS`` count, or all entries
         where those are too few; exits only where there is no entry.
 
     Returns
@@ -52,7 +52,7 @@ def compute_usual_values(dataset: Dataset) -> dict[str, Floats]:
         ``class post``, ``class`` and ``*``, in the order of the features.
     """
     entries = dataset.take(dataset.entries)
-    recent = entries.last(RECENT_DAYS)
+    recent = entries.last(NORMAL_DAYS)
     of = recent if len(recent) >= FEWEST_ROWS else entries
     values = of.values
     flag = np.array([_is_flag(name) for name in dataset.names])

@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
-from engine.domain.time_units import DAY, rfc3339
+from engine.domain.time_units import DAY, RECENT_DAYS, rfc3339
 from engine.errors import PromotionRefusedError
 from engine.journal.journal import Journal
 from engine.ports import Features
@@ -29,7 +29,6 @@ from models.monitoring.search_outcomes import ObservedSearch, run_detector, sear
 from models.statistics import sequential_test
 from models.statistics.drift import FeatureShift, Reference, score_shift, shifts
 
-DAYS = 28
 MOST_EACH = 400
 """Decisions of a post whose features are read again, the last ones spread evenly."""
 FEWEST = 200
@@ -57,7 +56,7 @@ def measure_drift(
     papers: BundleDocuments,
     version: str,
     now: int,
-    days: int = DAYS,
+    days: int = RECENT_DAYS,
 ) -> dict[str, Any]:
     """Measure drift of the decisions of one model.
 
@@ -73,7 +72,7 @@ def measure_drift(
         Whose decisions count.
     now : int
         UTC microseconds; ``days`` are counted back from it.
-    days : int, default=28
+    days : int, default=``RECENT_DAYS``
         Whose features and scores count. Searches count since the model came into force (all of
         its decisions' where it does not decide now), however long ago.
 

@@ -1,11 +1,11 @@
-"""Do inspected rows count alike, or by the inverse of their logged propensity? The lot decides.
+"""Choice between even weights and inverse-propensity weights, judged by the random stream.
 
 Assumes that rows drawn at random are the only fair judge: every other label was chosen by the very
 selection that weights would undo. Weights spend rows, so that they are kept only where they state
-better chances for what the lot drew afterwards, by more than chance explains.
+better chances for later random checks, by more than chance explains.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,30 @@ _SEED = 1952  # of the bootstrap; the year of Horvitz and Thompson's weights
 _LEAST = 1e-12
 
 
+@dataclass(frozen=True, slots=True)
+class WeightingChoice:
+    """A configuration whose weighting is settled, and the evidence for it."""
+
+    config: TrainConfig
+    """With the chosen weights, for the model that serves."""
+    model: FittedModel
+    """Fitted with them before the test period, for the report."""
+    chosen: str
+    gain: Estimate | None
+    """Log-loss of discrepancies on the random stream that weights save, per row, in nats.
+
+    None where the configuration named the weights.
+    """
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the report keeps."""
+        return {"chosen": self.chosen, "gain": self.gain.as_dict() if self.gain else None}
+
+
 def select_weighting(
     seen: Dataset, config: TrainConfig, *, test: Dataset, until: int, known_before: int
-) -> tuple[FittedModel, TrainConfig, dict[str, Any]]:
-    """Fit the model that is judged, with the weights that serve the random stream best.
+) -> WeightingChoice:
+    """Choose the weights that state the best chances for the random stream of the test period.
 
     Parameters
     ----------
@@ -39,12 +59,7 @@ def select_weighting(
 
     Returns
     -------
-    Model
-    TrainConfig
-        With the weights that were chosen, for whatever is fitted next.
-    dict
-        ``chosen``, and ``gain``: the log-loss of discrepancies on the random stream that weights
-        save, per row, with its interval; what the report keeps.
+    WeightingChoice
 
     Raises
     ------
@@ -52,33 +67,35 @@ def select_weighting(
         As :func:`models.learning.fit.fit`.
     """
 
-    def fitted(settings: TrainConfig) -> FittedModel:
+    def fit_weighted(settings: TrainConfig) -> FittedModel:
         return fit(seen, settings, until=until, known_before=known_before)
 
     if config.weights != "evidence":
-        return fitted(config), config, {"chosen": config.weights, "gain": None}
-    alike, weighted = (replace(config, weights=way) for way in ("even", "propensity"))
-    even = fitted(alike)
-    lot = test.take(test.evidence("discrepancy") & (test.basis == "random"))
-    finds = int(lot.discrepancy.sum())
-    teaching = seen.inspected & (seen.arrived_at < until)
-    if np.isnan(seen.propensity[teaching]).all():
-        return (
-            even,
-            alike,
-            _describe_choice("even", unknown_estimate(len(lot), finds, "no propensity was logged")),
-        )
-    if finds < FEWEST_FINDS:
+        return WeightingChoice(config, fit_weighted(config), config.weights, gain=None)
+    even, weighted = (replace(config, weights=way) for way in ("even", "propensity"))
+    even_model = fit_weighted(even)
+    random_rows = test.take(test.evidence("discrepancy") & (test.basis == "random"))
+    finds, why = int(random_rows.discrepancy.sum()), ""
+    if np.isnan(seen.propensity[seen.inspected & (seen.arrived_at < until)]).all():
+        why = "no propensity was logged"
+    elif finds < FEWEST_FINDS:
         why = f"fewer than {FEWEST_FINDS} finds in the random stream"
-        return even, alike, _describe_choice("even", unknown_estimate(len(lot), finds, why))
-    other = fitted(weighted)
-    saved = _loss(even, lot) - _loss(other, lot)
-    gain = estimates(
-        {"gain": lambda drawn: float(drawn @ saved / drawn.sum())}, lot.discrepancy, seed=_SEED
-    )["gain"]
+    if why:
+        gain = unknown_estimate(len(random_rows), finds, why)
+        return WeightingChoice(even, even_model, "even", gain)
+    weighted_model = fit_weighted(weighted)
+    gain = _estimate_gain(even_model, weighted_model, random_rows)
     if gain.low is not None and gain.low > 0:
-        return other, weighted, _describe_choice("propensity", gain)
-    return even, alike, _describe_choice("even", gain)
+        return WeightingChoice(weighted, weighted_model, "propensity", gain)
+    return WeightingChoice(even, even_model, "even", gain)
+
+
+def _estimate_gain(even: FittedModel, weighted: FittedModel, rows: Dataset) -> Estimate:
+    """Return the log-loss per row that weights save, with its paired bootstrap interval."""
+    saved = _loss(even, rows) - _loss(weighted, rows)
+    return estimates(
+        {"gain": lambda drawn: float(drawn @ saved / drawn.sum())}, rows.discrepancy, seed=_SEED
+    )["gain"]
 
 
 def _loss(model: FittedModel, rows: Dataset) -> Floats:
@@ -86,7 +103,3 @@ def _loss(model: FittedModel, rows: Dataset) -> Floats:
     chance = model.score(rows.values).p_discrepancy
     right = np.where(rows.discrepancy == 1, chance, 1 - chance)
     return np.asarray(-np.log(np.maximum(right, _LEAST)), np.float64)
-
-
-def _describe_choice(chosen: str, gain: Estimate) -> dict[str, Any]:
-    return {"chosen": chosen, "gain": gain.as_dict()}

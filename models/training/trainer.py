@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.domain.time_units import DAY, rfc3339
+from engine.domain.time_units import DAY, RECENT_DAYS, rfc3339
 from engine.errors import NotEnoughDataError
 from engine.selection.percentiles import LEVELS
-from models.array_types import Floats, Rows
+from models.array_types import Floats, Mask, Rows
 from models.config import TrainConfig
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import NAME, Lookup
@@ -28,11 +28,10 @@ from models.learning.fit import fit
 from models.learning.fitted_model import FittedModel
 from models.statistics.drift import Reference, reference
 from models.training.label_flip_test import doubts, test_label_flips
-from models.training.propensity_weighting import select_weighting
+from models.training.propensity_weighting import WeightingChoice, select_weighting
 
 CHECKED = 20_000
 """Rows on which a bundle's engine is compared with scikit-learn."""
-RECENT_DAYS = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,17 @@ def train(
         seen = seen.unlabelled(config.untrusted_posts)
     if not len(seen):
         raise NotEnoughDataError("a model", "no crossing arrived before the cut-off")
-    judged, chosen = _judge_config(seen, config, cutoff=cutoff, sent=sent, table=table)
+    period = _cut_test_period(seen, config, cutoff=cutoff)
+    try:
+        choice = select_weighting(
+            seen, config, test=period.rows_of(seen), until=period.until, known_before=period.start
+        )
+    except NotEnoughDataError as error:
+        chosen, judged = config, _explain_unjudged(seen, error)
+    else:
+        chosen = choice.config
+        judged = _judge(seen, choice, period, sent=sent, table=table)
+        judged["refitted_until"] = rfc3339(cutoff)
     model = fit(seen, chosen, until=cutoff, known_before=cutoff)
     return TrainingResult(
         model=model,
@@ -128,48 +137,64 @@ def to_check(values: Rows, *, seed: int) -> Rows:
     return np.concatenate((values[rows], values[drawn, np.arange(values.shape[1])]))
 
 
-def _judge_config(
-    seen: Dataset,
-    config: TrainConfig,
-    *,
-    cutoff: int,
-    sent: ReferralState | None,
-    table: Lookup | None,
-) -> tuple[dict[str, Any], TrainConfig]:
-    """Return the report of a twin that saw nothing of the test period, and the choices it made."""
+@dataclass(frozen=True, slots=True)
+class _TestPeriod:
+    """The last weeks before a cut-off, kept for the report."""
+
+    start: int
+    """UTC microseconds."""
+    until: int
+    """Where the rows end that may teach what is judged: labels need time to come."""
+    rows: Mask
+
+    def rows_of(self, seen: Dataset) -> Dataset:
+        """Return the rows of the period."""
+        return seen.take(self.rows)
+
+
+def _cut_test_period(seen: Dataset, config: TrainConfig, *, cutoff: int) -> _TestPeriod:
     span = cutoff - int(seen.as_of[0])
-    test_from = cutoff - min(round(config.test_days * DAY), span // 3)
-    until = test_from - config.label_delay
+    start = cutoff - min(round(config.test_days * DAY), span // 3)
     # Labels that had not come by the cut-off are not known to this run, in the test either.
     known = seen.label_known_at < cutoff
-    tested = (seen.arrived_at >= test_from) & (known | ~seen.inspected)
-    test = seen.take(tested)
-    try:
-        judge, config, weights = select_weighting(
-            seen, config, test=test, until=until, known_before=test_from
-        )
-    except NotEnoughDataError as error:
-        unjudged = {
-            "synthetic": seen.synthetic,
-            "notice": SYNTHETIC if seen.synthetic else "",
-            "targets": {},
-            "cannot_tell": [f"Not yet knowable, {error}."],
-        }
-        return unjudged, config
+    rows = (seen.arrived_at >= start) & (known | ~seen.inspected)
+    return _TestPeriod(start, start - config.label_delay, rows)
+
+
+def _explain_unjudged(seen: Dataset, error: NotEnoughDataError) -> dict[str, Any]:
+    """Return the report of a model that could not be judged."""
+    return {
+        "synthetic": seen.synthetic,
+        "notice": SYNTHETIC if seen.synthetic else "",
+        "targets": {},
+        "cannot_tell": [f"Not yet knowable, {error}."],
+    }
+
+
+def _judge(
+    seen: Dataset,
+    choice: WeightingChoice,
+    period: _TestPeriod,
+    *,
+    sent: ReferralState | None,
+    table: Lookup | None,
+) -> dict[str, Any]:
+    """Return the report of the model that saw nothing of the test period."""
     peers = {}
     if table is not None:
-        peers[NAME] = table.said(seen, until=until, known_before=test_from)[tested]
+        peers[NAME] = table.said(seen, until=period.until, known_before=period.start)[period.rows]
+    test = period.rows_of(seen)
     judged = report(
         test,
-        judge.score(test.values),
-        config=config,
-        fitted_until=test_from,
+        choice.model.score(test.values),
+        config=choice.config,
+        fitted_until=period.start,
         peers=peers,
-        score=judge.score,
-        earlier=seen.take(seen.arrived_at < test_from),
-        sent=None if sent is None else sent.take(tested),
+        score=choice.model.score,
+        earlier=seen.take(seen.arrived_at < period.start),
+        sent=None if sent is None else sent.take(period.rows),
     )
-    return judged | {"refitted_until": rfc3339(cutoff), "weights": weights}, config
+    return judged | {"weights": choice.as_dict()}
 
 
 def _labels(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from engine.domain.time_units import DAY
+from engine.domain.time_units import DAY, RECENT_WINDOW
 from engine.journal.entries import Draft
 from engine.journal.kinds import MODEL_APPROVED, MODEL_REGISTERED
 from engine.queue.queue import DECISIONS as FILED
@@ -114,7 +114,7 @@ def test_a_watch_of_the_last_weeks_misses_it(
 
     def of_late(*given: Any, now: int, **more: Any) -> Any:
         every = searches(*given, now=now, **more)
-        return (one for one in every if one.known_at >= now - drift_monitor.DAYS * DAY)
+        return (one for one in every if one.known_at >= now - RECENT_WINDOW)
 
     monkeypatch.setattr(drift_monitor, "searches", of_late)
     for week in range(1, WEEKS + 1):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from engine.domain.time_units import DAY
+from models.evaluation.calibration_error import calibration_figures
 from models.statistics import intervals, ranking_metrics
 
 
@@ -20,13 +21,22 @@ def test_ap_and_auc_equal_scikit_learns_under_weights(seed: int, n: int, levels:
     label = (draw.random(n) < 0.4).astype(np.int8)
     label[:2] = 0, 1
     weight = draw.integers(1, 5, n).astype(float)
+    weight[2:] *= draw.random(n - 2) < 0.7  # as a bootstrap leaves rows out
 
     assert ranking_metrics.average_precision(score, label)(weight) == pytest.approx(
-        average_precision_score(label, score, sample_weight=weight)
+        average_precision_score(label, score, sample_weight=weight), rel=0, abs=1e-12
     )
     assert ranking_metrics.auc(score, label)(weight) == pytest.approx(
-        roc_auc_score(label, score, sample_weight=weight)
+        roc_auc_score(label, score, sample_weight=weight), rel=0, abs=1e-12
     )
+
+
+def test_the_brier_score_of_a_report_is_scikit_learns() -> None:
+    draw = np.random.default_rng(9)
+    chance = draw.random(3000)
+    label = (draw.random(3000) < chance).astype(np.int8)
+    value = calibration_figures(chance, label, seed=1)["brier"]["value"]
+    assert value == pytest.approx(brier_score_loss(label, chance), rel=0, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,10 @@ def steered(n: int = 6000, *, seed: int = 1) -> Dataset:
 def decided(data: Dataset, config: TrainConfig = CONFIG) -> tuple[TrainConfig, dict[str, object]]:
     test = data.take(data.arrived_at >= TEST_FROM)
     until = TEST_FROM - config.label_delay
-    _, chosen, result = propensity_weighting.select_weighting(
+    choice = propensity_weighting.select_weighting(
         data, config, test=test, until=until, known_before=TEST_FROM
     )
-    return chosen, result
+    return choice.config, choice.as_dict()
 
 
 def relabelled(data: Dataset, names: dict[str, str]) -> NDArray[np.object_]:
