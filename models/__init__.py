@@ -10,7 +10,6 @@ monitoring   Models in service: drift, shadow, trials, integrity
 scoring      Evaluation of fitted models, in numpy alone
 statistics   Estimates, intervals and tests
 training     From a home to a registered candidate
-array_types  Array types that several rooms share
-config       Which choices make a training run? All are here, each with a default, and all are
-             recorded
+array_types  Array types that several rooms share; shapes stand in the docstrings of their users
+config       Training configuration: every choice of a run, with its default
 """

@@ -1,4 +1,4 @@
-"""Which choices make a training run? All are here, each with a default, and all are recorded.
+"""Training configuration: every choice of a run, with its default.
 
 Assumes that the defaults must serve a network with few finds: the trees are shallow, their leaves
 large, and nothing is stopped early on a handful of positives.

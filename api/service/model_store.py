@@ -59,4 +59,4 @@ class HomeModels:
         # load as a fifth of the service; who needs it meanwhile puts it together.
         Timer(SETTLED_SECONDS, scorer.prepare).start()
         # A caller learns which model is in force, or on trial, before it loads that model.
-        return scorer.seeded(self._seeds.get(version, {}))
+        return scorer.with_quantiles(self._seeds.get(version, {}))

@@ -151,7 +151,7 @@ class Post:
         )
         if self.challenger is not None:
             self._race(week, picked & ours & ~theirs, picked & theirs & ~ours)
-        elif self.watch.alarmed and self.strategy != "keep":
+        elif self.watch.is_alarming and self.strategy != "keep":
             self._alarm(number)
         return float(week.found[picked].mean())
 

@@ -1,6 +1,6 @@
 """A model as signed data files, verified before use.
 
-bundle     Is this model the one that was signed? A bundle
-documents  What may be read of a bundle without loading its model
-scorer     How risky is this arrival, and which features say so? A bundle in force
+bundle     Signed model bundle: data files under an Ed25519 manifest, verified before use
+documents  Card and stored report of a bundle, read without loading its model
+scorer     Scorer of a bundle in force: risk of an arrival and contributions of its features
 """

@@ -1,4 +1,4 @@
-"""Is this model the one that was signed? A bundle: data files under an Ed25519 manifest.
+"""Signed model bundle: data files under an Ed25519 manifest, verified before use.
 
 Assumes an attacker who can write to the disk but does not hold the key. Every byte that is used is
 read once, checked, and only then parsed; a name that is not on the list, a link, a file too many or

@@ -1,4 +1,4 @@
-"""What may be read of a bundle without loading its model: its card and its stored report.
+"""Card and stored report of a bundle, read without loading its model.
 
 Every byte of the bundle is verified first, as when it serves: what is shown is what was signed.
 """

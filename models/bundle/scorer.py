@@ -1,4 +1,4 @@
-"""How risky is this arrival, and which features say so? A bundle in force.
+"""Scorer of a bundle in force: risk of an arrival and contributions of its features.
 
 Assumes a verified bundle. Only numpy is needed to score, and numba to explain: no training library
 is imported, and nothing here can be made to run code from a bundle. What explains is put together
@@ -41,7 +41,7 @@ class Scorer:
         self._lines = bundle.lines
         self._counted = column_of(bundle.names)
         self._trees = {name: TreeEnsemble(grown) for name, grown in bundle.paths.items()}
-        self._explaining = _Explaining(bundle)
+        self._explainer = _ExplainerLoader(bundle)
 
     @classmethod
     def load(cls, folder: Path, *, key: Ed25519PublicKey) -> Self:
@@ -54,12 +54,12 @@ class Scorer:
 
     @property
     def contributions(self) -> Contributions:
-        """What explains; whoever asks first waits until it is put together."""
-        return self._explaining.made()
+        """Contributions of the model; the first caller waits until they are put together."""
+        return self._explainer.load()
 
     def prepare(self) -> None:
         """Put together what explains, before anybody asks."""
-        self._explaining.made()
+        self._explainer.load()
 
     def score(self, values: Rows) -> Scores:
         """Return calibrated probabilities.
@@ -80,7 +80,7 @@ class Scorer:
         }
         return Scores(p_seizure=chance["seizure"], p_discrepancy=chance["discrepancy"])
 
-    def seeded(self, quantiles: Mapping[str, tuple[float, ...]]) -> Self:
+    def with_quantiles(self, quantiles: Mapping[str, tuple[float, ...]]) -> Self:
         """Return the same model with other quantiles at some posts: those its shadow saw there."""
         other = copy(self)
         other._quantiles = {**self._quantiles, **quantiles}
@@ -134,24 +134,24 @@ def margins_of(
     return grown | drawn | {UNSEEN: unseen(rows, column)}
 
 
-class _Explaining:
+class _ExplainerLoader:
     """A bundle's contributions, put together once."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._made: Contributions | None = None
+        self._contributions: Contributions | None = None
         self._lock = Lock()
 
-    def made(self) -> Contributions:
+    def load(self) -> Contributions:
         with self._lock:
-            if self._made is None:
-                self._made = _contributions(self._bundle)
-            return self._made
+            if self._contributions is None:
+                self._contributions = _contributions(self._bundle)
+            return self._contributions
 
 
 def _contributions(bundle: Bundle) -> Contributions:
     from models.explanation.tree_shap import (
-        make_contributions,  # compiled code, loaded by whoever explains first
+        make_contributions,  # compiled code, loaded by the first explanation
     )
 
     return make_contributions(

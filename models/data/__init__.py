@@ -1,12 +1,11 @@
 """Data sets: rows, labels, selection, and temporal splits.
 
-build_dataset    From a history to what models see
-dataset          What does a model see? One row a crossing
-lookup_baseline  What would a table have said? The rate of what looked most alike, backing off
-                 where it is new
-propensity_log   Which searches did the engine draw, how likely was each, and what did it show?
-                 The log of draws
-referral_log     Which arrivals did decisions send to officers? The draws, whether an act
-                 followed or not
-temporal_splits  Which rows may teach, and which come after? Folds cut by time
+build_dataset    Assembly of a data set: features as of each arrival, labels with their times
+dataset          Data set: one row a crossing, with features as known at arrival and a label if any
+lookup_baseline  Lookup-table baseline: the smoothed rate of the most particular key, with back-off
+propensity_log   Propensity log: searches that the engine drew, their probabilities and their
+                 outcomes
+referral_log     Referral log: arrivals that decisions sent to officers, whether an act followed or
+                 not
+temporal_splits  Temporal splits: rows that teach, and later rows that calibrate
 """

@@ -1,6 +1,6 @@
-"""From a history to what models see: features as of each arrival, and all labels with their times.
+"""Assembly of a data set: features as of each arrival, labels with their times.
 
-Features read what was known at each arrival, whatever a label says later; whoever teaches looks at
+Features read what was known at each arrival, whatever a label says later; a fit looks at
 when a label was known. A frozen history forgets later acts for both, as if the backtest's day had
 come.
 """
@@ -37,14 +37,16 @@ def freeze_history(tables: Tables, *, labels_before: int, delay: int = 0) -> Tab
         Microseconds.
     """
 
-    def known(table: pa.Table) -> pa.Table:
+    def keep_known(table: pa.Table) -> pa.Table:
         place = table.column_names.index("known_at")
         later = pc.add(table["known_at"], delay)
         return table.set_column(place, table.field("known_at"), later).filter(
             pc.less(later, labels_before)
         )
 
-    return replace(tables, inspections=known(tables.inspections), seizures=known(tables.seizures))
+    return replace(
+        tables, inspections=keep_known(tables.inspections), seizures=keep_known(tables.seizures)
+    )
 
 
 def assemble(tables: Tables, plan: Plan, *, progress: Progress | None = None) -> Dataset:

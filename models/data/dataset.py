@@ -1,4 +1,4 @@
-"""What does a model see? One row a crossing: features as known at arrival, a label if there is one.
+"""Data set: one row a crossing, with features as known at arrival and a label if any.
 
 Assumes point-in-time features: a row's values use only what was known strictly before ``as_of``.
 Labels are selected (only searched vehicles have them), so every row says how it was selected.
@@ -109,12 +109,12 @@ class Dataset:
         return self.seizure if target == "seizure" else self.discrepancy
 
     @property
-    def inspected(self) -> Mask:
+    def is_inspected(self) -> Mask:
         """Rows that an act looked at; finds linked back to released vehicles are not among them."""
         return self.basis.astype(np.bool_) & (self.discrepancy >= 0)
 
     @property
-    def linked(self) -> Mask:
+    def is_linked(self) -> Mask:
         """Released rows to which a later find was linked back: a stream of its own."""
         return np.asarray(~self.basis.astype(np.bool_) & (self.discrepancy == 1), np.bool_)
 
@@ -126,10 +126,10 @@ class Dataset:
         """
         label = self.label(target)
         usable = (label == 1) | ((label == 0) & self.is_full)
-        return np.asarray(self.inspected & usable, np.bool_)
+        return np.asarray(self.is_inspected & usable, np.bool_)
 
-    def unlabelled(self, posts: Iterable[str]) -> Self:
-        """Return the rows without what some posts found, as if nobody had searched there."""
+    def drop_labels(self, posts: Iterable[str]) -> Self:
+        """Return the rows without what some posts found, as if these had searched nothing."""
         out = np.isin(self.post.astype(str), list(posts))
         return replace(
             self,

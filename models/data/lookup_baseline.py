@@ -1,4 +1,4 @@
-"""What would a table have said? The rate of what looked most alike, backing off where it is new.
+"""Lookup-table baseline: the smoothed rate of the most particular key, with back-off.
 
 The plainest peer of a model: no learning but counting, from the most general key to the most
 particular. A model that does not beat it has learnt nothing but its fingerprints.
@@ -80,7 +80,7 @@ class Lookup:
         """Return the rows of a mask or of indices, in their order."""
         return replace(self, keys=self.keys[:, rows])
 
-    def said(self, seen: Dataset, *, until: int, known_before: int) -> Floats:
+    def estimate(self, seen: Dataset, *, until: int, known_before: int) -> Floats:
         """Return the chance of a discrepancy that a table would state of every row.
 
         Parameters

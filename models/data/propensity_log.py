@@ -1,9 +1,10 @@
-"""Which searches did the engine draw, how likely was each, and what did it show? The log of draws.
+"""Propensity log: searches that the engine drew, their probabilities and their outcomes.
 
 Assumes that the engine logged its propensities (:mod:`engine.selection.policy`). What officers or a
 counterpart picked has none, so that it teaches a model and never measures one.
 
-A draw without evidence stays a draw: who leaves it undone may know what it would have found.
+A draw without evidence stays a draw: an officer who leaves it undone may know what it would have
+found.
 """
 
 from dataclasses import dataclass, replace
@@ -57,20 +58,20 @@ class PropensityLog:
 
 @dataclass(frozen=True, slots=True)
 class ReferralState:
-    """What is known of n arrivals beside their labels, whether an act followed a decision or not.
+    """What decisions and acts say of n arrivals, in addition to their labels.
 
     Attributes
     ----------
     propensity : float64 array of shape (n,)
         Of the decision that sent the vehicle to officers; NaN where none did.
-    by_lot : bool array of shape (n,)
+    is_random : bool array of shape (n,)
         Sent as a random check.
     minutes : float64 array of shape (n,)
         Length of its acts together; NaN where unknown.
     """
 
     propensity: Floats
-    by_lot: Mask
+    is_random: Mask
     minutes: Floats
 
     def take(self, rows: NDArray[Any]) -> Self:
@@ -80,7 +81,7 @@ class ReferralState:
     def where(self, rows: Mask) -> Self:
         """Return the same without what decisions say of other rows than those of a mask."""
         propensity = np.where(rows, self.propensity, np.nan)
-        return replace(self, propensity=propensity, by_lot=self.by_lot & rows)
+        return replace(self, propensity=propensity, is_random=self.is_random & rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def read_log(
     ----------
     dataset : Dataset of n rows
     target : {"seizure", "discrepancy"}
-    sent : Sent of n rows, optional
+    sent : ReferralState of n rows, optional
         Without it only acts are known, and a draw that never became one looks like no draw.
 
     Returns
@@ -143,7 +144,7 @@ def engine_drawn(
         As logged with it; NaN where unknown.
     found : int8 array of shape (n,)
         1 or 0, and -1 where there is no evidence.
-    sent : Sent of n rows, optional
+    sent : ReferralState of n rows, optional
     """
     acted = np.isin(basis, ENGINE_DRAWN) & ~np.isnan(propensity)
     known = np.where(acted, propensity, np.nan if sent is None else sent.propensity)
@@ -153,14 +154,17 @@ def engine_drawn(
     )
 
 
-def by_lot(dataset: Dataset, target: Target, *, sent: ReferralState | None = None) -> PropensityLog:
+def read_random_stream(
+    dataset: Dataset, target: Target, *, sent: ReferralState | None = None
+) -> PropensityLog:
     """Read the random stream alone, its share counted at each post.
 
-    Fewer draws than :func:`logged` has, but whatever else went wrong with scores and propensities,
-    these were chosen by nobody. Every draw counts, carried out in full or not: a share of the acts
-    that could find something would be a choice of whoever made them.
+    Fewer draws than :func:`read_log` has, but whatever else went wrong with scores and
+    propensities, these were chosen by no score and no officer. Every draw counts, carried out in
+    full or not: a share of the acts that could find something would be a choice of the officers who
+    made them.
     """
-    drawn = lots(dataset.basis, sent=sent)
+    drawn = random_draws(dataset.basis, sent=sent)
     _, post = np.unique(dataset.post.astype(str), return_inverse=True)
     share = np.bincount(post, weights=drawn) / np.maximum(1, np.bincount(post))
     found = np.where(drawn & dataset.evidence(target), dataset.label(target), -1).astype(np.int8)
@@ -168,10 +172,10 @@ def by_lot(dataset: Dataset, target: Target, *, sent: ReferralState | None = Non
     return PropensityLog(drawn, np.where(drawn, share[post], np.nan), found, minutes=minutes)
 
 
-def lots(basis: NDArray[np.object_], *, sent: ReferralState | None) -> Mask:
+def random_draws(basis: NDArray[np.object_], *, sent: ReferralState | None) -> Mask:
     """Return which of n arrivals were drawn as random checks, whether an act followed or not."""
     drawn = np.asarray(basis == "random", np.bool_)
-    return drawn if sent is None else drawn | sent.by_lot
+    return drawn if sent is None else drawn | sent.is_random
 
 
 def missing_reasons(missing: float) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Which arrivals did decisions send to officers? The draws, whether an act followed or not.
+"""Referral log: arrivals that decisions sent to officers, whether an act followed or not.
 
 Assumes the journal's records of decisions: by acts alone, a draw that was never carried out looks
 like no draw at all.
@@ -17,7 +17,7 @@ from models.data.dataset import NEVER
 from models.data.propensity_log import ReferralState
 
 Sendings = Mapping[str, tuple[float, bool]]
-"""By crossing: the propensity with which it was sent, and whether by lot."""
+"""By crossing: the propensity with which it was sent, and whether at random."""
 _D = DECISIONS.c
 
 

@@ -1,4 +1,4 @@
-"""Which rows may teach, and which come after? Folds cut by time.
+"""Temporal splits: rows that teach, and later rows that calibrate.
 
 Assumes that the future differs from the past and that labels come late: what a
 fold predicts lies after what teaches it, by the label delay. A row teaches only when its label was

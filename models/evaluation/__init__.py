@@ -1,23 +1,19 @@
 """What a model is worth: reports, plots, off-policy estimates.
 
-calibration_error       Do stated chances come true? How far off they are, and how much of that
-                        is chance alone
-drift_section           Had the traffic of the test period moved away from what the model
-                        learnt? For the report
-fairness                Is everybody searched at the same bar? Hit rates and calibration by
-                        group, and what they show
-metric_view             What do some labelled rows say of a ranking? The figures of one view of
-                        a report
-off_policy              What would this model or profile have found? An answer from what another
-                        policy had searched
-permutation_importance  What would the model be without a kind of fact? Families of features,
-                        shuffled together
-plots                   The report's plots, as small SVG
-profile_backtest        What a profile would have done in the last weeks, and how sure we may be
-                        of it
-report                  What is a model worth? One dictionary for machines
-report_html             What does a model's worth look like? The report as one page with plots,
-                        readable anywhere
-report_text             What does a supervisor need to hear about a model? One paragraph, and
-                        one page of figures
+calibration_error       Calibration error and Brier score, with the share of the error that is due
+                        to chance
+drift_section           Drift of the test period from the training rows, for the report
+fairness                Outcome test: hit rates and calibration by group
+metric_view             Figures of one view of a report: labelled rows against a ranking
+off_policy              Off-policy estimates of what a model or profile would have found, from
+                        logged draws
+permutation_importance  Grouped permutation importance of feature families, and the effect of
+                        possible proxies
+plots                   Plots of an evaluation report as small SVG, readable without colours
+profile_backtest        Backtest of a profile over the last weeks, with intervals
+report                  Evaluation report of a model as one dictionary, from which texts and plots
+                        are made
+report_html             Evaluation report as one HTML page with plots
+report_text             Evaluation report as text: one paragraph for supervisors, one page of
+                        figures
 """

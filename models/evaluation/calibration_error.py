@@ -1,4 +1,4 @@
-"""Do stated chances come true? How far off they are, and how much of that is chance alone.
+"""Calibration error and Brier score, with the share of the error that is due to chance.
 
 Assumes rows as they were selected. The calibration error is a mean of distances, so that bins of
 few rows have one however right the chances are: a reader is told how much, and the lower end of its
@@ -71,7 +71,7 @@ def _error(
     if n < BINS * FEWEST_IN_A_BIN:
         fewest = BINS * FEWEST_IN_A_BIN
         return unknown_estimate(n, positives, f"fewer than {fewest} inspections to bin"), None
-    chance = (np.array(bins.said) + np.array(bins.came)) / 2
+    chance = (np.array(bins.stated) + np.array(bins.came)) / 2
     came = np.random.default_rng(seed).binomial(counts, chance, (DRAWS, len(counts))) / counts
     strayed = np.abs(came - chance) @ counts / n
     low = max(0.0, bins.error - float(np.quantile(strayed, (1 + LEVEL) / 2)))

@@ -1,6 +1,6 @@
-"""Had the traffic of the test period moved away from what the model learnt? For the report.
+"""Drift of the test period from the training rows, for the report.
 
-Assumes the rows that taught beside those that judge. Drift of features and scores needs no label;
+Assumes the training rows and the test rows. Drift of features and scores needs no label;
 the two alarms read the period's searches week by week, as they will be read in force.
 """
 
@@ -37,12 +37,14 @@ def drift(
         ``features``: the farthest movers; ``moved``: how many of how many; ``score``; the alarms.
     """
     found = shifts(reference(earlier.values, earlier.names), test.values)
-    scores = score_shift(risks[0][~earlier.inspected], risks[1][~test.inspected], capacity=capacity)
+    scores = score_shift(
+        risks[0][~earlier.is_inspected], risks[1][~test.is_inspected], capacity=capacity
+    )
     return {
-        "moved": sum(one.moved for one in found),
+        "moved": sum(one.has_moved for one in found),
         "of": len(found),
         "features": [
-            {"name": one.name, "psi": one.psi, "noise": one.noise, "moved": one.moved}
+            {"name": one.name, "psi": one.psi, "noise": one.noise, "moved": one.has_moved}
             for one in found[:SHOWN]
         ],
         "score": scores.as_dict(),
@@ -69,11 +71,11 @@ def alarms(test: Dataset, chance: Floats) -> dict[str, Any]:
         For ``picked`` (do searches find less than stated?) and ``random`` (do random checks find
         more?): weeks, evidence, the threshold, and whether an alarm went off.
     """
-    lot = test.evidence("discrepancy") & (test.basis == "random")
+    random_rows = test.evidence("discrepancy") & (test.basis == "random")
     picked = test.evidence("discrepancy") & (test.basis != "random")
     return {
         "picked": _run_detector(test, chance, picked, sequential_test.EDetector()),
-        "random": _run_detector(test, chance, lot, sequential_test.watch_more()),
+        "random": _run_detector(test, chance, random_rows, sequential_test.watch_more()),
     }
 
 

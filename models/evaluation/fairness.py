@@ -1,9 +1,9 @@
-"""Is everybody searched at the same bar? Hit rates and calibration by group, and what they show.
+"""Outcome test: hit rates and calibration by group.
 
 Assumes the outcome test: where groups are searched at the same bar, the searches of a group that
 finds less were made too easily (Knowles, Persico and Todd, 2001). It is blind where groups differ
-far above the bar, so the random stream's rates stand beside it. Groups are of vehicles, plates and
-posts; records hold nothing about persons.
+far above the bar, so the random stream's rates are given next to it. Groups are of vehicles, plates
+and posts; records hold nothing about persons.
 """
 
 from dataclasses import dataclass
@@ -34,19 +34,23 @@ class _JudgedRows:
     chosen: Mask
     evidence: Mask
     label: Labels
-    lot: PropensityLog
+    random_log: PropensityLog
 
     def group(self, here: Mask) -> dict[str, Any]:
         """Return the figures of one group."""
-        seen, drawn = here & self.evidence, here & self.lot.drawn
+        seen, drawn = here & self.evidence, here & self.random_log.drawn
         found = share_estimates(self.label[seen], self.chosen[seen])
-        by_lot = share_estimates(self.lot.found[drawn], self.chosen[drawn])
-        faults = missing_reasons(float(self.lot.missing[drawn].mean()) if drawn.any() else 0.0)
+        random_rates = share_estimates(self.random_log.found[drawn], self.chosen[drawn])
+        faults = missing_reasons(
+            float(self.random_log.missing[drawn].mean()) if drawn.any() else 0.0
+        )
         return {
             "arrivals": int(here.sum()),
             "within_capacity": int((here & self.chosen).sum()),
-            "random_stream": withhold_estimate(by_lot["base_rate"], faults).as_dict(),
-            "random_recall": withhold_estimate(by_lot["recall_at_capacity"], faults).as_dict(),
+            "random_stream": withhold_estimate(random_rates["base_rate"], faults).as_dict(),
+            "random_recall": withhold_estimate(
+                random_rates["recall_at_capacity"], faults
+            ).as_dict(),
             "inspected": found["base_rate"].as_dict(),
             "at_capacity": found["hit_rate_at_capacity"].as_dict(),
             "recall": found["recall_at_capacity"].as_dict(),
@@ -54,7 +58,9 @@ class _JudgedRows:
         }
 
 
-def by_group(test: Dataset, chance: Floats, chosen: Mask, *, lot: PropensityLog) -> dict[str, Any]:
+def by_group(
+    test: Dataset, chance: Floats, chosen: Mask, *, random_log: PropensityLog
+) -> dict[str, Any]:
     """Return hit rates, recall and calibration of discrepancies for each group of each column.
 
     Parameters
@@ -64,7 +70,7 @@ def by_group(test: Dataset, chance: Floats, chosen: Mask, *, lot: PropensityLog)
         Stated chance of a discrepancy.
     chosen : bool array of shape (n,)
         Arrivals within capacity.
-    lot : Logged of n rows
+    random_log : PropensityLog of n rows
         The random stream, with the draws that were not carried out.
 
     Returns
@@ -75,7 +81,7 @@ def by_group(test: Dataset, chance: Floats, chosen: Mask, *, lot: PropensityLog)
         which is widened for the number of groups of its column.
     """
     evidence = test.evidence("discrepancy")
-    judged = _JudgedRows(chance, chosen, evidence, test.discrepancy, lot)
+    judged = _JudgedRows(chance, chosen, evidence, test.discrepancy, random_log)
     made: dict[str, Any] = {}
     for name in COLUMNS:
         text = _of(test, name)
@@ -122,7 +128,7 @@ def _is_calibrated(group: dict[str, Any], number: int) -> bool | None:
 
 
 def _family_level(number: int) -> float:
-    """Return the level at which none of so many fair groups is accused, in 95 of 100 reports."""
+    """Return the level at which none of so many fair groups is flagged, in 95 of 100 reports."""
     return 1 - (1 - LEVEL) / max(1, number)
 
 

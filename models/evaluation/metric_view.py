@@ -1,4 +1,4 @@
-"""What do some labelled rows say of a ranking? The figures of one view of a report.
+"""Figures of one view of a report: labelled rows against a ranking.
 
 Assumes that rows without evidence are draws that were not carried out in full. Those are not
 missing by chance, so figures are of the rest, and intervals reach from the worst to the best that
@@ -55,7 +55,7 @@ class View:
         """Rows without evidence."""
         return np.asarray(self.label < 0, np.bool_)
 
-    def carried(self) -> Self:
+    def with_evidence(self) -> Self:
         """Return the rows with evidence."""
         seen = ~self.missing
         names = ("label", "chosen", "chance", "ranked", "weight")
@@ -71,7 +71,7 @@ def figures(view: View) -> dict[str, Any]:
         ``rows`` and ``finds`` with evidence, ``not_carried_out``: draws without, ``effective_rows``
         (Kish, 1965), and each figure as an estimate.
     """
-    seen = view.carried()
+    seen = view.with_evidence()
     made = estimates(_statistics(seen, seen.label), seen.label, weight=seen.weight, seed=RESAMPLING)
     if view.missing.any():
         made = _bound_figures(view, made)

@@ -1,4 +1,4 @@
-"""What would this model or profile have found? An answer from what another policy had searched.
+"""Off-policy estimates of what a model or profile would have found, from logged draws.
 
 Assumes that every draw of the engine was logged with its probability, and that nothing else decided
 whether it was drawn: rows that officers or a counterpart picked have no probability and do not
@@ -46,7 +46,7 @@ class PolicyValue:
     diagnostics: Diagnostics
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the value as JSON keeps it, with ``hits`` of all searches beside the shares."""
+        """Return the value as JSON keeps it, with ``hits`` of all searches next to the shares."""
         made = asdict(self)
         best = self.doubly_robust if self.doubly_robust.knowable else self.self_normalised
         scaled = {
@@ -148,7 +148,7 @@ class _Draws:
     found: Labels
 
     @property
-    def carried(self) -> Mask:
+    def with_evidence(self) -> Mask:
         return self.found >= 0
 
     @property
@@ -163,12 +163,14 @@ class _Draws:
     def missing(self) -> float:
         """Share, by weight, without evidence."""
         total = float(np.abs(self.weight).sum())
-        return float(np.abs(self.weight[~self.carried]).sum()) / total if total else 0.0
+        return float(np.abs(self.weight[~self.with_evidence]).sum()) / total if total else 0.0
 
-    def filled(self) -> tuple[Mask, Mask]:
+    def extreme_outcomes(self) -> tuple[Mask, Mask]:
         """Return the finds with what is missing at its worst, and at its best, for the policy."""
         hit = self.found == 1
-        return hit | (~self.carried & (self.weight < 0)), hit | (~self.carried & (self.weight > 0))
+        return hit | (~self.with_evidence & (self.weight < 0)), hit | (
+            ~self.with_evidence & (self.weight > 0)
+        )
 
 
 def _draws(log: PropensityLog, wanted: Floats) -> _Draws:
@@ -178,7 +180,7 @@ def _draws(log: PropensityLog, wanted: Floats) -> _Draws:
 
 def _diagnostics(log: PropensityLog, wanted: Floats, draws: _Draws) -> Diagnostics:
     """Measure what the log can bear; ``draws`` has weights of one sign."""
-    searches, weight = float(wanted.sum()), draws.weight[draws.carried]
+    searches, weight = float(wanted.sum()), draws.weight[draws.with_evidence]
     total, square = float(weight.sum()), float(weight @ weight)
     effective = total**2 / square if square else 0.0
     largest = float(weight.max()) / total if total else 0.0
@@ -217,11 +219,11 @@ def _totals(
     """
     base = float(wanted @ chance)
     expected = chance[draws.rows]
-    seen = draws.carried
+    seen = draws.with_evidence
     rest = draws.weight[seen] * (draws.found[seen] - expected[seen])
     value = base + float(rest.sum()) / max(1e-9, 1 - draws.missing)
     ends = []
-    for found in draws.filled():
+    for found in draws.extreme_outcomes():
         rest = draws.weight * (found - expected)
         total = float(rest.sum())
         # The arrivals are as they came: only draws and outcomes vary, not what was to be expected.
@@ -244,13 +246,13 @@ def _weighted_sum(draws: _Draws, wanted: Floats, chance: Floats) -> Estimate:
 
 def _weighted_share(draws: _Draws) -> Estimate:
     """Return the weighted share of searches with a find, with an interval by effective size."""
-    seen = draws.carried
+    seen = draws.with_evidence
     weight = draws.weight[seen]
     if not len(weight):
         return unknown_estimate(0, 0, "nothing was counted")
     rate = float(weight @ (draws.found[seen] == 1) / weight.sum())
     ends = []
-    for found in draws.filled():
+    for found in draws.extreme_outcomes():
         share = float(draws.weight @ found / draws.weight.sum())
         rest = weight * ((draws.found[seen] == 1) - rate)
         size = weight.sum() ** 2 / (weight @ weight)
@@ -266,10 +268,13 @@ def _per_hour(draws: _Draws, minutes: Floats | None) -> Estimate:
         return unknown_estimate(
             len(draws.rows), draws.hits, "the minutes of searches are not known"
         )
-    timed = draws.carried & ~np.isnan(minutes[draws.rows])
+    timed = draws.with_evidence & ~np.isnan(minutes[draws.rows])
     weight, hit = draws.weight[timed], draws.found[timed] == 1
     hours = minutes[draws.rows][timed] / 60
-    if weight.sum() < (1 - MOST_MISSING) * draws.weight[draws.carried].sum() or not hours.sum():
+    if (
+        weight.sum() < (1 - MOST_MISSING) * draws.weight[draws.with_evidence].sum()
+        or not hours.sum()
+    ):
         return unknown_estimate(len(weight), int(hit.sum()), "too few searches have their minutes")
     rate = float(weight @ hit / (weight @ hours))
     rest = weight * (hit - rate * hours)

@@ -1,8 +1,8 @@
-"""What would the model be without a kind of fact? Families of features, shuffled together.
+"""Grouped permutation importance of feature families, and the effect of possible proxies.
 
 Assumes that a family says nothing once its values are dealt to other vehicles at random, all of the
 family's features together (Breiman, 2001; by group, since one feature can stand in for another).
-The model is not fitted anew: where families share what they know, each one's value is a lower
+The model is not fitted again: where families share what they know, each one's value is a lower
 bound. Features marked as possible proxies of a person's origin are judged together in the same
 way, and by whom they bring into the searches.
 """

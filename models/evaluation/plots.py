@@ -87,7 +87,7 @@ def _shrink_svg(svg: str, name: str, text: str) -> Markup:
 
 
 def capture(report: Report, target: str) -> Draw:
-    """Share of finds caught against the share inspected, with the line of a choice by lot."""
+    """Share of finds caught against the share inspected, with the line of a random choice."""
     views = report["targets"][target]
 
     def draw(axes: Axes) -> None:
@@ -102,7 +102,7 @@ def capture(report: Report, target: str) -> Draw:
                     axes.plot(curve["capacity"], curve[end], line, color=colour, linewidth=0.5)
             else:
                 axes.plot([], [], " ", label=f"{name}: not yet knowable")
-        axes.plot([0, 1], [0, 1], ":", color=INK, linewidth=1, label="by lot")
+        axes.plot([0, 1], [0, 1], ":", color=INK, linewidth=1, label="at random")
         axes.axvline(report["capacity"], color=GREY, linewidth=1)
         axes.annotate(
             f"{report['capacity']:.0%} capacity",
@@ -165,7 +165,7 @@ def outcomes(report: Report) -> Draw:
 
 
 def rates(report: Report, column: str) -> Draw:
-    """Hit rates of inspections by group with their intervals, beside the mean stated chance."""
+    """Hit rates of inspections by group with their intervals, next to the mean stated chance."""
     groups = {
         name: one
         for name, one in reversed(report["groups"][column].items())

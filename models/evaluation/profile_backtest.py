@@ -1,4 +1,4 @@
-"""What a profile would have done in the last weeks, and how sure we may be of it.
+"""Backtest of a profile over the last weeks, with intervals.
 
 Assumes that features are as of each crossing (the bulk kernel, with the features that the profile
 asks for and no others) and that labels are selected: only searched vehicles have them, and officers
@@ -28,7 +28,7 @@ from features.offline.encoded_history import arrivals, ints, read_log
 from features.offline.feature_matrix import matrix
 from models.array_types import Floats, Mask
 from models.config import TrainConfig
-from models.data.propensity_log import ReferralState, engine_drawn, lots, missing_reasons
+from models.data.propensity_log import ReferralState, engine_drawn, missing_reasons, random_draws
 from models.data.referral_log import Sendings, sent_among
 from models.evaluation.metric_view import share_estimates
 from models.evaluation.off_policy import policy_value
@@ -192,7 +192,7 @@ def _from(known: Labels, first: int) -> Labels:
 
 
 def _read_referrals(tables: Tables, window: Window, sent: Sendings) -> ReferralState:
-    """Return what is known of the window's crossings beside their labels.
+    """Return what is known of the window's crossings in addition to their labels.
 
     A draw younger than the usual delay of a label may still get its act.
     """
@@ -225,11 +225,11 @@ def _rates(seen: Labels, matched: Mask, of_post: Mask, known: ReferralState) -> 
         "finds_elsewhere": int((linked & matched).sum()),
         "hit_rate": rate(hit, inspected & matched),
         "seizure_rate": rate(seizure, inspected & matched),
-        **_by_lot(seen, matched, of_post & lots(seen.basis, sent=known)),
+        **_random_rates(seen, matched, of_post & random_draws(seen.basis, sent=known)),
     }
 
 
-def _by_lot(seen: Labels, matched: Mask, drawn: Mask) -> dict[str, Any]:
+def _random_rates(seen: Labels, matched: Mask, drawn: Mask) -> dict[str, Any]:
     """Return what random checks found, as wide as those not carried out in full may make it."""
     inspected = seen.basis.astype(np.bool_) & (seen.discrepancy >= 0)
     found = np.where(inspected, seen.discrepancy, np.int8(-1))[drawn]

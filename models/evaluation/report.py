@@ -1,9 +1,9 @@
-"""What is a model worth? One dictionary for machines; the texts and the plots are made of it.
+"""Evaluation report of a model as one dictionary, from which texts and plots are made.
 
 Assumes that the scores came from a model that saw nothing of the test period. Three views, because
-labels are selected: the random stream (nobody chose it: unbiased), inverse propensity (all that the
-engine drew, weighted back to all arrivals), and the inspected rows as the selection of the day left
-them (biased by it, and said to be).
+labels are selected: the random stream (chosen by no score or officer: unbiased), inverse propensity
+(all that the engine drew, weighted back to all arrivals), and the inspected rows as the selection
+of the day left them (biased by it, and marked as such).
 """
 
 from collections.abc import Callable, Mapping
@@ -20,9 +20,9 @@ from models.data.dataset import TARGETS, Dataset, Target
 from models.data.propensity_log import (
     PropensityLog,
     ReferralState,
-    by_lot,
     missing_reasons,
     read_log,
+    read_random_stream,
 )
 from models.evaluation.calibration_error import calibration_figures
 from models.evaluation.drift_section import alarms, drift, recent
@@ -49,7 +49,7 @@ def report(
     earlier: Dataset | None = None,
     sent: ReferralState | None = None,
 ) -> dict[str, Any]:
-    """Judge scores of a test period; the keys are described in ``docs/evaluation.md``.
+    """Evaluate the scores of a test period; the keys are described in ``docs/evaluation.md``.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def report(
         and the effect of proxies cannot be told.
     earlier : Dataset, optional
         Rows that taught it: without them, or without ``score``, drift cannot be told.
-    sent : Sent of n rows, optional
+    sent : ReferralState of n rows, optional
         What decisions say; without it a draw that never became an act looks like no draw.
 
     Returns
@@ -81,7 +81,9 @@ def report(
     test, sent = test.take(rows), None if sent is None else sent.take(rows)
     chances = {name: getattr(scores, f"p_{name}")[rows] for name in TARGETS}
     judged = _JudgedArrivals(test, chances, config, sent)
-    groups = by_group(test, chances["discrepancy"], judged.chosen, lot=judged.by_lot("discrepancy"))
+    groups = by_group(
+        test, chances["discrepancy"], judged.chosen, random_log=judged.random_stream("discrepancy")
+    )
     made: dict[str, Any] = {
         "synthetic": test.synthetic,
         "notice": SYNTHETIC if test.synthetic else "",
@@ -128,9 +130,9 @@ class _JudgedArrivals:
             seed=self.config.seed,
         )
 
-    def by_lot(self, target: Target) -> PropensityLog:
+    def random_stream(self, target: Target) -> PropensityLog:
         """Return the random stream."""
-        return by_lot(self.test, target, sent=self.sent)
+        return read_random_stream(self.test, target, sent=self.sent)
 
     def view(
         self,
@@ -194,9 +196,9 @@ def _period(test: Dataset) -> dict[str, str]:
 def _target(judged: _JudgedArrivals, target: Target) -> dict[str, Any]:
     """Judge one target in the three views."""
     test, chance = judged.test, judged.chances[target]
-    drawn, lot = read_log(test, target, sent=judged.sent), judged.by_lot(target)
+    drawn, random_log = read_log(test, target, sent=judged.sent), judged.random_stream(target)
     values = _values(
-        {"engine_drawn": drawn, "random_stream": lot}, chance=chance, chosen=judged.chosen
+        {"engine_drawn": drawn, "random_stream": random_log}, chance=chance, chosen=judged.chosen
     )
     searched = values["engine_drawn"]["searched"]
     # What speaks against the log speaks against every figure that has its weights.
@@ -209,10 +211,12 @@ def _target(judged: _JudgedArrivals, target: Target) -> dict[str, Any]:
         faults=tuple(dict.fromkeys((*log["doubts"], *whole.faults))),
         thin=tuple(log["faults"]),
     )
-    missing = float(lot.missing.sum()) / max(1, int(lot.drawn.sum()))
-    random = judged.view(target, lot.drawn, lot.found, faults=missing_reasons(missing))
+    missing = float(random_log.missing.sum()) / max(1, int(random_log.drawn.sum()))
+    random = judged.view(
+        target, random_log.drawn, random_log.found, faults=missing_reasons(missing)
+    )
     seen = judged.view(target, test.evidence(target), test.label(target))
-    done = judged.view(target, lot.drawn & ~lot.missing, lot.found)
+    done = judged.view(target, random_log.drawn & ~random_log.missing, random_log.found)
     return {
         "random_stream": figures(random)
         | calibration_figures(done.chance, done.label, seed=RESAMPLING),

@@ -1,4 +1,4 @@
-"""What does a supervisor need to hear about a model? One paragraph, and one page of figures.
+"""Evaluation report as text: one paragraph for supervisors, one page of figures.
 
 Assumes the dictionary of :mod:`models.evaluation.report`; nothing is computed here.
 """
@@ -150,7 +150,7 @@ def fairness(report: Report) -> Iterator[str]:
 
 def _drift_lines(report: Report) -> Iterator[str]:
     for name, text in (
-        ("picked", "Searches found less than was stated, week after week: fit it anew."),
+        ("picked", "Searches found less than was stated, week after week: fit it again."),
         ("random", "Random checks found more than was stated: something new goes unseen."),
     ):
         if report.get("alarms", {}).get(name, {}).get("alarmed"):
@@ -168,28 +168,28 @@ def cannot_tell(made: Report) -> list[str]:
     """Say what the data cannot tell, in sentences."""
     values = []
     for target, views in made["targets"].items():
-        lot = views["random_stream"]
-        rate, recall = lot["hit_rate_at_capacity"], lot["recall_at_capacity"]
-        if not lot["rows"]:
+        checks = views["random_stream"]
+        rate, recall = checks["hit_rate_at_capacity"], checks["recall_at_capacity"]
+        if not checks["rows"]:
             values.append(
                 f"No random checks of {target}: what a search of everybody would find, and what "
                 "the ranking misses, cannot be known."
             )
-        elif _is_undone(lot):
+        elif _is_undone(checks):
             values.append(
-                f"{lot['not_carried_out']} of {lot['not_carried_out'] + lot['rows']} random checks "
-                f"of {target} were not carried out in full: what they would have found cannot be "
-                "told from what the others found."
+                f"{checks['not_carried_out']} of {checks['not_carried_out'] + checks['rows']} "
+                f"random checks of {target} were not carried out in full: what they would have "
+                "found cannot be told from what the others found."
             )
-        elif not lot["finds"]:
+        elif not checks["finds"]:
             values.append(
-                f"No {target} in {lot['rows']} random checks: that still allows up to "
-                f"{lot['base_rate']['high']:.2%} of all arrivals."
+                f"No {target} in {checks['rows']} random checks: that still allows up to "
+                f"{checks['base_rate']['high']:.2%} of all arrivals."
             )
         elif not (rate["knowable"] and recall["knowable"]):
             values.append(
-                f"{lot['rows']} random checks found a {target} {lot['finds']} times: too few to "
-                "tell the hit rate or the recall at capacity within a useful interval."
+                f"{checks['rows']} random checks found a {target} {checks['finds']} times: too few "
+                "to tell the hit rate or the recall at capacity within a useful interval."
             )
         if not views["inspected"]["auc"]["knowable"]:
             values.append(f"Too few {target} labels in the period to judge their order at all.")

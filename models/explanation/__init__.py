@@ -1,20 +1,16 @@
 """Exact contributions and the sentences made of them.
 
-contributions       What did each feature add to the risk of this arrival? And what is usual
+contributions       Contributions of each feature to the risk of an arrival, and the usual values
                     there
 feature_topics      What each feature is about, so that one subject is one reason
 feature_wording     Wording of each feature: a message about this vehicle, made from how the
                     feature is declared
-leaf_groups         Which leaves of a tree can be looked up together? Those that few splits
-                    decide between
+leaf_groups         Groups of leaves that one lookup of a tree serves
 profile_figures     Figures that a profile asked for
 reason_eligibility  Which contributions may become reasons
 reason_sentences    Contributions as sentences
-similar_seizures    Which past seizures look like this arrival? Those whose reasons were most
-                    like its own
-tree_shap           What did each feature add to one row's log-odds? Exact Shapley values of the
-                    trees
+similar_seizures    Past seizures whose reasons were most like those of an arrival
+tree_shap           Exact Shapley values of a tree ensemble for one row's log-odds
 units               Wording of one feature: which message says it, by its value
-usual_values        What is usual? Each feature's median among the entries of a class, at a
-                    post, of late
+usual_values        Usual values: medians of each feature among recent entries, by class and post
 """

@@ -1,4 +1,4 @@
-"""What did each feature add to the risk of this arrival? And what is usual there.
+"""Contributions of each feature to the risk of an arrival, and the usual values there.
 
 Assumes a bundle's heads: each target is a blend of parts in log-odds, then a calibration. Every
 part says exactly what each feature added to it, so that with ``(base)`` and ``(calibration)`` the

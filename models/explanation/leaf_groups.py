@@ -1,4 +1,4 @@
-"""Which leaves of a tree can be looked up together? Those that few splits decide between.
+"""Groups of leaves that one lookup of a tree serves.
 
 Assumes that a group is a subtree with the path that leads to it. Which way a row goes at each of
 these splits is one bit of a number, and that number finds the contributions of all its leaves.

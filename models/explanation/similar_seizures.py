@@ -1,4 +1,4 @@
-"""Which past seizures look like this arrival? Those whose reasons were most like its own.
+"""Past seizures whose reasons were most like those of an arrival.
 
 Assumes that likeness of reasons, not of raw values, is what a reviewer can use: two arrivals are
 alike where the same families of facts speak for and against them, as strongly. A bundle keeps the

@@ -1,4 +1,4 @@
-"""What did each feature add to one row's log-odds? Exact Shapley values of the trees.
+"""Exact Shapley values of a tree ensemble for one row's log-odds.
 
 Assumes path-dependent TreeSHAP (Lundberg et al., 2020): a feature that is not given sends a row
 down both sides of a split, by the share of training rows that went there. What a leaf adds then

@@ -1,4 +1,4 @@
-"""What is usual? Each feature's median among the entries of a class, at a post, of late.
+"""Usual values: medians of each feature among recent entries, by class and post.
 
 Assumes that most crossings are innocent: all entries are the norm, whether they were searched or
 not. Exits are none: an entry is what is decided, and many features ask of its direction. A flag's

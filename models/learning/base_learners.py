@@ -1,4 +1,4 @@
-"""What are the parts of a blend, and how is one fitted? Trees over several seeds, and a line.
+"""Base learners of a blend: tree ensembles over several seeds, and a linear part.
 
 Assumes few finds. One ensemble of trees depends on its seed as much as on the data, so several are
 grown with few features tried at each split and become one: their leaves count a share each. A line
@@ -101,7 +101,7 @@ def grow_with_field(
 ) -> HistGradientBoostingClassifier:
     """Grow one ensemble, half of it on nothing but the features whose sign is known.
 
-    Parameters and result are those of :func:`grow`. Alone that half sees too little; beside trees
+    Parameters and result are those of :func:`grow`. Alone that half sees too little; next to trees
     over everything it holds down what a handful of finds makes up. Each of its splits tries twice
     the share of features, about as many as the other half tries.
     """

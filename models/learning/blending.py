@@ -1,4 +1,4 @@
-"""How do a target's parts get probabilities? By as much of its own evidence as there is.
+"""Blending of a target's parts, by as much evidence as it has.
 
 Assumes out-of-time margins. Seizures may be hundreds, a dozen or none; each case has its answer,
 and none of them invents a scale that the data cannot carry. What is blended, and how much each part
@@ -111,14 +111,14 @@ def seizure_head(
         Rows that the folds predicted.
     margins : mapping of part to float64 array of shape (m,)
         Out-of-time log-odds; NaN where a fold had no such part.
-    dense : Judged
+    dense : FittedHead
         The head of discrepancy.
     fitted : collection of str
         The parts of the final model.
 
     Returns
     -------
-    Judged
+    FittedHead
         With enough positives: own parts blended with discrepancy's trees. With some: discrepancy's
         blend, rescaled. With hardly any: discrepancy's chance lowered to the seizure rate, which
         holds when a seizure is equally likely among all discrepancies.
@@ -136,7 +136,7 @@ def seizure_head(
     # Too few to scale: among discrepancies, a seizure is taken to be equally likely everywhere.
     rate = (counted[1] + 0.5) / (counted[0] + 1.0)
     chance = float(probability(dense.head.knots(z)).mean()) if len(z) else 0.5
-    lowered = dense.head.knots.shifted(min(0.0, float(np.log(rate / chance))))
+    lowered = dense.head.knots.shift(min(0.0, float(np.log(rate / chance))))
     return FittedHead(Head(dense.head.blend, lowered), counted, {})
 
 

@@ -1,4 +1,4 @@
-"""What does a margin mean? Fits the map from the trees' log-odds to calibrated log-odds.
+"""Calibration: the map from margins to calibrated log-odds.
 
 Assumes margins from a model that saw neither these rows nor anything after them. The map is
 piecewise linear in log-odds, with one segment (a regularised Platt scaling) when positives are few

@@ -1,4 +1,4 @@
-"""Which features say anything, alone, about what is found later? The rest only crowd the draw.
+"""Screening of features that say nothing alone about later finds.
 
 Each split of a tree tries a few features drawn at random. Where finds are many, those that say
 nothing are left out before the draw, so that a split is not spent on them. Where finds are few this

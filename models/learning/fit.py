@@ -1,4 +1,4 @@
-"""How is a model learnt from what was known at a cut? Trees and a line, a blend, a calibration.
+"""Fit of a model on what was known at a cut: base learners, blend, calibration.
 
 Assumes that finds are rare: the parts are held down, no row is doubled or dropped to balance
 classes (that would ruin the probabilities), and where seizures are too few for parts of their own,
@@ -34,8 +34,8 @@ _WORTH_A_PROCESS = 4_000_000  # cells; below, starting processes costs more than
 
 
 @dataclass(frozen=True, slots=True)
-class _Fitted:
-    """Trees, the lines beside them by name, and everybody's log-odds on the later rows."""
+class _FittedPart:
+    """Trees, their lines by name, and the log-odds of all of them on the later rows."""
 
     trees: HistGradientBoostingClassifier
     lines: dict[str, Linear]
@@ -57,7 +57,7 @@ def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int)
 
     Returns
     -------
-    Model
+    FittedModel
 
     Raises
     ------
@@ -106,7 +106,7 @@ def _enough(dataset: Dataset, known: Mask, config: TrainConfig) -> int:
     return positives
 
 
-def _run(dataset: Dataset, tasks: list[FitTask], config: TrainConfig) -> list[_Fitted]:
+def _run(dataset: Dataset, tasks: list[FitTask], config: TrainConfig) -> list[_FittedPart]:
     """Fit every task, spread over processes where that pays."""
     values = dataset.values
     calls = [
@@ -124,7 +124,7 @@ def _run(dataset: Dataset, tasks: list[FitTask], config: TrainConfig) -> list[_F
     ]
     cells = sum(len(task.rows) for task in tasks) * len(dataset.names)
     jobs = min(config.jobs, len(tasks)) if cells > _WORTH_A_PROCESS else 1
-    done: list[_Fitted] = Parallel(n_jobs=jobs)(calls)
+    done: list[_FittedPart] = Parallel(n_jobs=jobs)(calls)
     return done
 
 
@@ -149,7 +149,7 @@ def _fit_one(
     names: tuple[str, ...],
     line: float,
     seed: int,
-) -> _Fitted:
+) -> _FittedPart:
     """Fit the trees, and the lines, of one part; return them with their margins on later rows."""
     grown = _grow_trees(values, label, task=task, seed=seed, weight=weight)
     lines: dict[str, Linear] = {}
@@ -160,7 +160,7 @@ def _fit_one(
     with threadpool_limits(1, user_api="openmp"):
         margin = grown.decision_function(later) if len(later) else np.empty(0)
     drawn = {name: one.margin(later) for name, one in lines.items()}
-    return _Fitted(grown, lines, {task.part: margin} | drawn)
+    return _FittedPart(grown, lines, {task.part: margin} | drawn)
 
 
 def _grow_trees(
@@ -178,7 +178,7 @@ def _grow_trees(
 
 
 def _pool_margins(
-    tasks: list[FitTask], fitted: list[_Fitted], later: Positions
+    tasks: list[FitTask], fitted: list[_FittedPart], later: Positions
 ) -> dict[str, Floats]:
     """Line up the folds' margins with their rows; NaN where a fold had no part for a target."""
     place = {int(row): position for position, row in enumerate(later)}
@@ -196,7 +196,7 @@ def _assemble(
     dataset: Dataset,
     config: TrainConfig,
     *,
-    parts: dict[str, _Fitted],
+    parts: dict[str, _FittedPart],
     later: Positions,
     margins: dict[str, Floats],
     known: Mask,

@@ -1,4 +1,4 @@
-"""Which rows teach which part? Inspected ones, linked finds with companions, first fingerprints.
+"""Fit tasks: which rows teach which part of a model.
 
 Assumes a fold in time: nothing here looks at a row or a label that was not known at its cut.
 """
@@ -50,7 +50,7 @@ class FitTask:
 
     @property
     def has_line(self) -> bool:
-        """Whether a line is fitted beside its trees."""
+        """Whether a line is fitted in addition to its trees."""
         return self.part == self.target
 
 
@@ -128,14 +128,14 @@ def _with_linked(
 ) -> tuple[Positions, Labels]:
     """Add the finds linked back to released vehicles, each with companions from the released.
 
-    Alone, such finds would teach that whoever the old selection let pass is guilty. Released rows
-    of the same period, so many that the share of finds among them equals that among inspected
-    rows, keep "was it inspected" from carrying any message.
+    Alone, such finds would teach that a vehicle which the old selection let pass is guilty.
+    Released rows of the same period, so many that the share of finds among them equals that among
+    inspected rows, keep "was it inspected" from carrying any message.
     """
     if not len(rows):
         return rows, dataset.seizure[rows]
     early = dataset.arrived_at <= dataset.arrived_at[rows].max()
-    found = dataset.linked & early & (dataset.label_known_at < fold.cut) & (dataset.seizure == 1)
+    found = dataset.is_linked & early & (dataset.label_known_at < fold.cut) & (dataset.seizure == 1)
     linked = np.flatnonzero(found)
     label = dataset.seizure[rows]
     base = float(label.mean())

@@ -1,4 +1,4 @@
-"""What is a fitted model? Trees, lines and, for each target, how their margins become a chance.
+"""Fitted model: base learners and, for each target, the head that turns margins into a chance.
 
 Assumes scikit-learn's estimators: this is the analysts' side. What serves is the same trees and
 the same heads as data, in a bundle.

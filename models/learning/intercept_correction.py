@@ -1,9 +1,9 @@
-"""At what level do chances lie among all arrivals? Where the random stream's lie, as far as known.
+"""Intercept correction of chances to the level of the random stream.
 
 Assumes that labels were selected by more than features see: an officer who picks what looks wrong
 to him finds more than others would in vehicles that read the same. A map fitted on inspected rows
 then states too much for the rest, and for seizures more so than for discrepancies, which bends the
-order of a risk that weighs both. What the lot drew holds what all arrivals hold: it sets the level,
+order of a risk that weighs both. Random checks hold what all arrivals hold: it sets the level,
 and never the order of one target's chances.
 """
 
@@ -17,7 +17,7 @@ from models.learning.blending import FittedHead
 from models.scoring.risk import Head, probability
 
 SPREAD = 0.35
-"""Log-odds by which a level may well be off, before the lot has shown anything (a prior's)."""
+"""Log-odds by which a level may well be off before any random check (a prior's)."""
 _NEWTON = 50
 _CLOSE = 1e-9
 
@@ -43,8 +43,8 @@ def correct_intercept(
     margins : dict of part to float64 array of shape (m,)
         Out-of-time log-odds.
     usual : float, default=0
-        Log-odds by which the level is off unless the lot says otherwise. A dozen seizures would
-        move it by their chance alone: theirs is that of discrepancies.
+        Log-odds by which the level is off unless random checks say otherwise. A dozen seizures
+        would move it by their chance alone: theirs is that of discrepancies.
     """
     drawn = (dataset.basis[later] == "random") & dataset.evidence(target)[later]
     if not drawn.any():
@@ -70,4 +70,4 @@ def level(log_odds: Floats, label: Labels, *, usual: float = 0.0) -> float:
 
 def _shift_head(head: Head, shift: float) -> Head:
     unseen = None if head.unseen is None else _shift_head(head.unseen, shift)
-    return Head(head.blend, head.knots.shifted(shift), unseen)
+    return Head(head.blend, head.knots.shift(shift), unseen)

@@ -1,8 +1,8 @@
-"""Which way does the field say a fact points? Signs that hold before any seizure is known.
+"""Monotone constraints: signs of features that hold before any seizure is known.
 
 With a hundred seizures or fewer, chance bends what trees learn. The public lists of land indicators
 (World Customs Organization; no universal weights exist) name facts that speak for a search and
-never against one: earlier finds on whoever takes part, a conveyance or driver that is new here,
+never against one: earlier finds on a party, a conveyance or driver that is new here,
 differences from the paired post's record, a low value, thin hours. Trees for seizures keep these
 signs, and half of them look at nothing else (:mod:`models.learning.base_learners`).
 """

@@ -1,7 +1,7 @@
-"""What do earlier finds on whoever takes part say by themselves? A line whose slopes nobody fits.
+"""Prior-seizure score: a linear term with fixed coefficients.
 
 Assumes that a known seizure counts about the same whichever party it was found on, that several add
-up, and that a clear past excuses nobody. A few dozen seizures cannot teach this: spread over a
+up, and that a clear past lowers no risk. A few dozen seizures cannot teach this: spread over a
 dozen columns of one kind, chance and the penalty leave hardly anything of it. So it is said here
 how much a precedent counts, and chosen on later data how much all of them weigh
 (:mod:`models.learning.blending`); only the rate from which on one counts comes from the rows.

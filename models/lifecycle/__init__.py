@@ -1,7 +1,7 @@
 """States of models and the transitions between them.
 
-bundle_check  Bundles on the disk against the records that name them
-projection    Where every model stands, read from the journal's records about models
-states        Which model decides, and where every other stands
-transitions   Who may let a model decide, and what is recorded of it
+bundle_check  Check of bundles on the disk against the records that name them
+projection    State of every model, read from the journal's records about models
+states        State machine of models over the journal's records
+transitions   Steps of promotion: who may take each, and the records that it leaves
 """

@@ -1,4 +1,4 @@
-"""Bundles on the disk against the records that name them.
+"""Check of bundles on the disk against the records that name them.
 
 A record of a registration holds the digest of the bundle's manifest, and the manifest those of its
 files. The service refuses a bundle that was changed when it loads it; this finds one before that,

@@ -1,4 +1,4 @@
-"""Where every model stands, read from the journal's records about models.
+"""State of every model, read from the journal's records about models.
 
 Assumes that such records are few: the state is computed again from all of them at each look. A
 projection keeps them in a table too, for who reads the store; what is changed there moves no model.

@@ -1,12 +1,12 @@
-"""Which model decides, and where every other stands: a state machine over the journal's records.
+"""State machine of models over the journal's records.
 
 Assumes that a state is what the records say, in their order, and nothing else: two approvals by
 different people put a model into force, whether or not a record says so too, and an approval twice
-by one person, or by whoever trained the model, counts for nothing even when it got into the
+by one person, or by the person who trained the model, counts for nothing even when it got into the
 journal. Two commands that race therefore cannot promote with one person. The same holds of a trial,
 in which a challenger shares the searches of the model in force: it needs two people, and it ends
 when either of the two models leaves. A model that was withdrawn is on no way back, whatever comes
-into force after it, until two people approve it anew.
+into force after it, until two people approve it again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -65,9 +65,9 @@ class ModelState:
     evaluation: str
     card: str
     approvals: tuple[str, ...] = ()
-    """Who approved, in order; never who trained it, nobody twice."""
+    """Who approved, in order; never who trained it, no person twice."""
     challenges: tuple[str, ...] = ()
-    """Who approved its trial beside the model in force; never who trained it, nobody twice."""
+    """Who approved its trial next to the model in force; never who trained it, no person twice."""
     trial: int | None = None
     """The journal's record that put it on trial; None where it is on none."""
 
@@ -99,7 +99,7 @@ class ModelStates:
 
     @property
     def challenger(self) -> ModelState | None:
-        """The model on trial beside the one in force, None where there is none."""
+        """The model on trial next to the one in force, None where there is none."""
         return next((one for one in self.models.values() if one.role == "challenger"), None)
 
 
@@ -167,12 +167,12 @@ def _count_approval(now: ModelStates, model: ModelState, event: ModelEvent) -> M
 
 
 def _come_back(model: ModelState) -> ModelState:
-    """Return one that has left as a candidate, whom those who approved it have to approve anew."""
+    """Return a retired model as a candidate without approvals."""
     return replace(model, role="candidate", approvals=()) if model.role == "retired" else model
 
 
 def stands_alone(now: ModelStates) -> bool:
-    """Tell whether a model is in force, and none on trial beside it."""
+    """Tell whether a model is in force, and none on trial next to it."""
     return now.in_force is not None and now.challenger is None
 
 

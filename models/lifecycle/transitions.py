@@ -1,4 +1,4 @@
-"""Who may let a model decide, and what is recorded of it: the steps of promotion.
+"""Steps of promotion: who may take each, and the records that it leaves.
 
 Each returns the records that it takes, or refuses with the condition that is missing. What they
 come to is what :mod:`models.lifecycle.states` makes of them.
@@ -33,7 +33,7 @@ def register(
 
 
 def shadow(now: ModelStates, version: str, *, by: str) -> tuple[Draft, ...]:
-    """Return the record that lets a candidate score beside the model in force, unseen."""
+    """Return the record that lets a candidate score next to the model in force, unseen."""
     if _find_model(now, version).role != "candidate":
         raise PromotionRefusedError(version, "only a candidate can become a shadow")
     return (Draft(MODEL_SHADOWED, version, "", {"by": by}),)
@@ -77,7 +77,7 @@ def approve(
     PromotionRefusedError
         If its labels are in doubt, it could not be judged, lacks an evaluation or a card, is not
         what was registered, was fitted on other features, was trained by this person, was approved
-        by this person already, or is in force. One that has left may be approved anew, by two as
+        by this person already, or is in force. One that has left may be approved again, by two as
         at first.
     """
     model = _find_model(now, version)
@@ -87,7 +87,7 @@ def approve(
     for why in against(model, manifest=manifest, doubts=doubts, unjudged=unjudged, fits=fits):
         raise PromotionRefusedError(version, why)
     if by == model.trained_by:
-        raise PromotionRefusedError(version, "whoever trained a model may not approve it")
+        raise PromotionRefusedError(version, "the person who trained a model may not approve it")
     if by in given:
         raise PromotionRefusedError(version, "the same person approved it already")
     body = {"by": by, "manifest": manifest} | ({"dismissed": dismissed} if dismissed else {})
@@ -110,7 +110,7 @@ def challenge(
 ) -> tuple[Draft, ...]:
     """Return the record of one approval of a trial; the second puts the model on trial.
 
-    On trial it leads some arrivals, by lot, so it may lack nothing that a model in force needs:
+    On trial it leads some arrivals, at random, so it may lack nothing that a model in force needs:
     arguments and refusals are those of `approve`. It is refused too where no model is in force to
     challenge, and where one is on trial already.
     """
@@ -122,7 +122,9 @@ def challenge(
     if now.challenger is not None:
         raise PromotionRefusedError(version, f"{now.challenger.version} is on trial")
     if by == model.trained_by:
-        raise PromotionRefusedError(version, "whoever trained a model may not put it on trial")
+        raise PromotionRefusedError(
+            version, "the person who trained a model may not put it on trial"
+        )
     if by in model.challenges:
         raise PromotionRefusedError(version, "the same person approved its trial already")
     dismissed = [person for person in model.challenges if person in inactive]
@@ -145,7 +147,7 @@ def against(
     unjudged: str = "",
     fits: bool = True,
 ) -> tuple[str, ...]:
-    """Return what stands against approving a model, whoever approves; arguments of `approve`."""
+    """Return what stands against approving a model; arguments of `approve`."""
     return tuple(
         why
         for broken, why in (
@@ -164,8 +166,8 @@ def against(
 def explain_unjudged(report: Mapping[str, Any]) -> str:
     """Return why a stored report judges nothing, empty where it does.
 
-    Where no twin could be fitted, what serves may have been: it has no figure that two people could
-    approve it by.
+    Where no model could be fitted before the test period, the one that serves may have been: it has
+    no figure that two people could approve it by.
     """
     if report.get("targets"):
         return ""
@@ -177,7 +179,7 @@ def before(now: ModelStates) -> str:
 
     Raises ``PromotionRefusedError`` where there is none. One that was withdrawn is passed over for
     good: one person does not return to a model that was taken out of force for a doubt; two may
-    approve it anew.
+    approve it again.
     """
     if now.before is None:
         raise PromotionRefusedError(now.in_force or "", "no earlier model is left to return to")

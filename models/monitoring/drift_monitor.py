@@ -1,4 +1,4 @@
-"""Has traffic left what the model in force learnt from? And whether its searches still find.
+"""Drift of traffic from the reference of the model in force, and the hit rate of its searches.
 
 Assumes decisions of the last weeks made by the model in force. Their features are read again as of
 each decision's own cut, a sample of each post's, and held against the bundle's reference; a row
@@ -198,7 +198,7 @@ def _part(
 ) -> dict[str, Any]:
     """Return what is known of one post, or of all; exits count only where such taught too."""
     seen = [one for one in seen if one.is_entry or not known.of_entries]
-    lot = [one for one in searches if one.is_random]
+    random_rows = [one for one in searches if one.is_random]
     others = [one for one in searches if not one.is_random]
     made: dict[str, Any] = {
         "rows": len(seen),
@@ -208,12 +208,12 @@ def _part(
         "of": len(known.names),
         "score": None,
         "picked": run_detector(others, sequential_test.EDetector()),
-        "random": run_detector(lot, sequential_test.watch_more()),
+        "random": run_detector(random_rows, sequential_test.watch_more()),
     }
     if made["knowable"]:
         found = shifts(known, np.stack([one.values for one in seen]))
         made["families"] = _families(found)
-        made["moved"] = sum(one.moved for one in found)
+        made["moved"] = sum(one.has_moved for one in found)
         table = quantiles.get(post or "*", quantiles["*"])
         made["score"] = _score(table, known.rows, seen, capacity=capacity)
     return made
@@ -228,11 +228,11 @@ def _families(found: Sequence[FeatureShift]) -> list[dict[str, Any]]:
         {
             "family": family,
             "features": len(shifted),
-            "moved": sum(one.moved for one in shifted),
+            "moved": sum(one.has_moved for one in shifted),
             "farthest": shifted[0].name,
             "psi": shifted[0].psi,
             "noise": shifted[0].noise,
-            "is_moved": shifted[0].moved,
+            "is_moved": shifted[0].has_moved,
         }
         for family, shifted in families.items()
     ]

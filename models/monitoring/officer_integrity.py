@@ -1,6 +1,6 @@
-"""Whether an officer sees more of a carrier, or lets more go, than the lot explains.
+"""Permutation test of whether an officer sees or releases a carrier more than chance explains.
 
-Teams are assigned by lot within a shift and a channel, so under honest work any dealing of the
+Teams are assigned at random within a shift and a channel, so under honest work any dealing of the
 shift's vehicles to its teams was as likely as the one that happened. That is what is permuted: the
 teams are dealt again many times, and each figure is compared with what it came to (Fisher's exact
 test, sampled). Who lets vehicles go is compared within a week, a kind of shift and a channel, which
@@ -9,7 +9,7 @@ assumes that honest officers let go alike there, whatever their day.
 The alarm goes by the largest figure of a family (Westfall and Young, 1993), three families sharing
 one level: however many pairs a post has, a clean day raises an alarm with that probability and no
 more. What a search found is not tested: with a handful of hits a month, a pair that finds nothing
-cannot be told from an unlucky one. Nobody is named guilty: an alarm asks a person to look.
+cannot be told from an unlucky one. An alarm accuses no person: it asks for a look.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from models.array_types import Floats, Positions
 
 PERMUTATIONS = 1999
 ALARM_AT = 0.005
-"""Adjusted p-value at which somebody is asked to look: in 90 daily looks at clean work .45 times on
+"""Adjusted p-value at which a look is asked for: in 90 daily looks at clean work .45 times on
 average, mostly on neighbouring days."""
 STEADY = 1.0
 """Vehicles squared, added to each variance: a single vehicle of a rare pair is no finding."""
@@ -43,7 +43,7 @@ class HandledVehicle:
     """Team or officer that did it, or who reported it where the roster names none."""
     carrier: str | None
     shift: str
-    """Shift and channel: within it, any vehicle could have been anybody's."""
+    """Shift and channel: within it, any vehicle could have gone to any team."""
     season: str
     """Week, kind of shift and channel: within it, honest officers let go alike."""
     is_let_go: bool
@@ -53,8 +53,8 @@ class HandledVehicle:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One figure beside what the lot gives."""
+class OfficerExcess:
+    """One figure that exceeds what random assignment gives."""
 
     measure: str
     """handled, taken_over or let_go."""
@@ -70,24 +70,24 @@ class Finding:
 
     @property
     def is_alarm(self) -> bool:
-        """Tell whether somebody is asked to look."""
+        """Tell whether a look is asked for."""
         return self.p_value <= ALARM_AT
 
 
-def seed_of(*said: object) -> int:
-    """Return the seed of a report's permutations, so that anybody can deal the same again."""
-    text = " ".join(map(str, ("darvoza integrity 1", *said)))
+def seed_of(*parts: object) -> int:
+    """Return the seed of a report's permutations, so that they can be drawn again."""
+    text = " ".join(map(str, ("darvoza integrity 1", *parts)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def findings(
     handled: Sequence[HandledVehicle], *, seed: int, permutations: int = PERMUTATIONS
-) -> list[Finding]:
-    """Return every figure that exceeds what the lot gives.
+) -> list[OfficerExcess]:
+    """Return every figure that exceeds what random assignment gives.
 
     Parameters
     ----------
-    handled : sequence of n Handled
+    handled : sequence of n HandledVehicle
     seed : int
         Of the permutations; :func:`seed_of` makes one.
     permutations : int, default=1999
@@ -95,7 +95,7 @@ def findings(
 
     Returns
     -------
-    list of Finding
+    list of OfficerExcess
         Pairs and officers with more than expected, the least likely first; empty below ``FEWEST``
         vehicles.
     """
@@ -135,7 +135,7 @@ class _Family:
 
     def findings(
         self, draw: np.random.Generator, permutations: int, families: int
-    ) -> Iterator[Finding]:
+    ) -> Iterator[OfficerExcess]:
         """Yield figures above what is expected; p-values hold for all families together."""
         seen = self.counts(self.officer[1])
         mean, scale = self.moments()
@@ -145,7 +145,7 @@ class _Family:
         p_values = np.minimum(1.0, families * (1 + above) / (1 + permutations))
         for measure, officer, group in np.argwhere(excess > 0).tolist():
             place = measure, officer, group
-            yield Finding(
+            yield OfficerExcess(
                 list(self.measures)[measure],
                 self.officer[0][officer],
                 self.group[0][group],

@@ -1,9 +1,9 @@
-"""Do the searches of the model in force still find what it stated? All of them are asked.
+"""Outcomes of all searches of the model in force, for the sequential test.
 
 Assumes a journal to which acts are only added: the searches of tomorrow are those of today and some
-more, so that an alarm that was given once is given again by every later look. They are read anew at
-each look, from the record that put the model into force on, and no evidence is forgotten. A search
-counts in the week in which its act was recorded, and once, however often the declaration was
+more, so that an alarm that was given once is given again by every later look. They are read again
+at each look, from the record that put the model into force on, and no evidence is forgotten. A
+search counts in the week in which its act was recorded, and once, however often the declaration was
 changed before: for the last decision.
 """
 

@@ -1,4 +1,4 @@
-"""Would the shadow have picked the same? Agreement, and what was found in what it alone wanted.
+"""Agreement of a shadow model with the model in force, and finds of its own picks.
 
 Assumes the days that :mod:`models.monitoring.shadow_scoring` scored. A pick is one of the riskiest
 share of a post's day, for either model, among the decisions that both scored. Only inspected
@@ -52,7 +52,7 @@ def measure_agreement(
         ``capacity``, ``picked`` by each, ``agreement`` (share of its picks that the model in force
         picked too, with its interval); and for the picks of ``both``, the ``shadow`` alone and the
         model ``in_force`` alone: how many, ``hit_rate`` of those inspected by an act that could
-        find something, and the same of ``random`` checks. None where nothing was scored beside a
+        find something, and the same of ``random`` checks. None where nothing was scored next to a
         model in force.
     """
     days = [body for _, body in day_records(connection, version) if body.get("picks")]
@@ -95,9 +95,9 @@ def _acts(connection: Connection, journal: Journal, sequences: Sequence[int]) ->
 def _count_finds(sequences: Iterable[int], acts: Mapping[int, _Act]) -> dict[str, Any]:
     known = list(sequences)
     seen = [acts[seq] for seq in known if seq in acts]
-    lot = [one for one in seen if one.is_random]
+    random_rows = [one for one in seen if one.is_random]
     return {
         "picked": len(known),
         "hit_rate": share(sum(one.is_hit for one in seen), len(seen)).as_dict(),
-        "random": share(sum(one.is_hit for one in lot), len(lot)).as_dict(),
+        "random": share(sum(one.is_hit for one in random_rows), len(random_rows)).as_dict(),
     }

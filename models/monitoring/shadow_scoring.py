@@ -1,4 +1,4 @@
-"""What would a model in the shadow have said? It scores what was decided, after the fact.
+"""Scores of a shadow model for past decisions.
 
 Assumes that a decision's features can be read again as of its own cut, to the bit: nothing is added
 to the path of a decision, no fault of a shadow can touch one, and no officer can see what it says.
@@ -39,7 +39,7 @@ Day = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
+class _ShadowScore:
     """Decisions with the risks of both models."""
 
     sequences: NDArray[np.int64]
@@ -88,13 +88,16 @@ def shadow_scores(
             _score_decisions(connection, journal, features, scorer, sequences[at : at + TOGETHER])
             for at in range(0, len(sequences), TOGETHER)
         ]
-        whole = _Scored(
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in _Scored.__slots__)
+        whole = _ShadowScore(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in _ShadowScore.__slots__
+            )
         )
         yield _draft(post, day, scorer.version, whole, among=len(sequences))
 
 
-def _draft(post: str, day: int, version: str, scored: _Scored, *, among: int) -> Draft:
+def _draft(post: str, day: int, version: str, scored: _ShadowScore, *, among: int) -> Draft:
     risks = scored.risk
     levels = np.linspace(0.0, 1.0, LEVELS)
     body = {
@@ -108,7 +111,7 @@ def _draft(post: str, day: int, version: str, scored: _Scored, *, among: int) ->
     return Draft(SHADOW_SCORES, version, post, body)
 
 
-def _picks(scored: _Scored) -> dict[str, Any]:
+def _picks(scored: _ShadowScore) -> dict[str, Any]:
     """Return the riskiest share of a day for either model, among what both scored."""
     both = ~np.isnan(scored.in_force)
     sequences = scored.sequences[both]
@@ -167,7 +170,7 @@ def _score_decisions(
     features: Features,
     scorer: Scorer,
     sequences: Sequence[int],
-) -> _Scored:
+) -> _ShadowScore:
     """Return both risks of those decisions whose features are what they were."""
     filings = [decode_decision(journal.body(connection, seq)) for seq in sequences]
     read = features.read(
@@ -183,7 +186,7 @@ def _score_decisions(
     )
     scores = scorer.score(read.values[same])
     kept = [filing for filing, stays in zip(filings, same, strict=True) if stays]
-    return _Scored(
+    return _ShadowScore(
         np.array(sequences, np.int64)[same],
         risk(scores.p_seizure, scores.p_discrepancy, severity=scorer.severity),
         np.array([_in_force(filing) for filing in kept], np.float64),
@@ -191,7 +194,7 @@ def _score_decisions(
 
 
 def _in_force(filing: StoredDecision) -> float:
-    """Return the risk by the model in force, whoever led a trial; NaN where none decided."""
+    """Return the risk by the model in force, also during a trial; NaN where none decided."""
     value, severity, trial = filing.decision["risk"], filing.inputs.severity, filing.inputs.trial
     if trial is not None and trial.leader == CHALLENGER:
         value, severity = filing.decision["trial"], trial.severity

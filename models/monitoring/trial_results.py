@@ -1,12 +1,12 @@
-"""What have both sides of a trial found? Each is asked of the arrivals that it alone wanted.
+"""Finds of both sides of a trial, among arrivals that one side alone selected.
 
 Counted are vehicles that one side's score alone wanted, with the number drawn, and that this side
-led. Each of them was sent to officers, whatever else wanted it too (the lot, a profile, the watch
-list): so nothing but the lot of the trial chose among them, and their hit rate is that of all that
-the side alone wanted. Vehicles of the same kind that the other side led were searched where
-something else wanted them alone, which is no fair choice: they are left out, found or not. Assumes
-that officers carry out what either side sends them alike; how many were sent and how many searched
-stands beside what was found.
+led. Each of them was sent to officers, whatever else wanted it too (a random check, a profile, the
+watch list): so nothing but the draw of the trial chose among them, and their hit rate is that of
+all that the side alone wanted. Vehicles of the same kind that the other side led were searched
+where something else wanted them alone, which is no fair choice: they are left out, found or not.
+Assumes that officers carry out what either side sends them alike; how many were sent and how many
+searched stands next to what was found.
 """
 
 import json
@@ -30,7 +30,7 @@ _J, _D = JOURNAL.c, DECISIONS.c
 
 
 @dataclass(slots=True)
-class _Sent:
+class _ReferredVehicle:
     """A vehicle that one side alone wanted and led, and what its acts showed since."""
 
     side: Side
@@ -111,7 +111,7 @@ def measurement(figures: dict[str, Any], *, by: str) -> Draft:
     return Draft(TRIAL_MEASURED, figures["challenger"], "", {"by": by, **figures})
 
 
-def _read_sent(connection: Connection, trial: OnTrial) -> dict[str, _Sent]:
+def _read_sent(connection: Connection, trial: OnTrial) -> dict[str, _ReferredVehicle]:
     """Return what one side alone wanted and led, by crossing: the last decision on it counts."""
     query = (
         select(_D.crossing_id, _D.seq, BODIES.c.body)
@@ -119,21 +119,23 @@ def _read_sent(connection: Connection, trial: OnTrial) -> dict[str, _Sent]:
         .where(_D.seq > trial.sequence, or_(_D.basis.is_not(None), _D.amends.is_not(None)))
         .order_by(_D.seq)
     )
-    found: dict[str, _Sent] = {}
+    found: dict[str, _ReferredVehicle] = {}
     for crossing_id, seq, kept in connection.execute(query, execution_options={"yield_per": 500}):
         found.pop(crossing_id, None)
         response = json.loads(kept)["decision"].get("trial")
         if response is not None and response["sequence"] == trial.sequence and counts(response):
-            found[crossing_id] = _Sent(response["leader"], seq)
+            found[crossing_id] = _ReferredVehicle(response["leader"], seq)
     return found
 
 
-def counts(said: Mapping[str, Any]) -> bool:
-    """Tell whether a decision counts for the side that led it; ``said`` is its ``trial``."""
-    return bool(said["wanted"] == [said["leader"]])
+def counts(trial: Mapping[str, Any]) -> bool:
+    """Tell whether a decision counts for the side that led it, by its ``trial``."""
+    return bool(trial["wanted"] == [trial["leader"]])
 
 
-def _add_outcomes(connection: Connection, trial: OnTrial, sent: dict[str, _Sent]) -> None:
+def _add_outcomes(
+    connection: Connection, trial: OnTrial, sent: dict[str, _ReferredVehicle]
+) -> None:
     """Add what acts and seizures told of these vehicles since they were decided on."""
     for kind, seq, known_at, body in _records(connection, trial):
         name = "crossing_id" if kind == INSPECTION else "linked_crossing_id"

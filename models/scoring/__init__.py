@@ -1,11 +1,8 @@
 """Evaluation of fitted models, in numpy alone.
 
-linear         What does a straight line say? A linear part of a blend
-novelty        Of what kind was nothing ever inspected? There, other trees have a say
-risk           How do margins become a risk? The small arithmetic that training and serving
-               share
-tree_arrays    What are an ensemble's trees, as plain arrays? Splits, cuts, and how training
-               rows parted there
-tree_ensemble  What do an ensemble's trees say of many rows at once? All rows walk all trees, a
-               level a step
+linear         Linear part of a blend: plain data, exact to explain
+novelty        Novelty blend for declarations whose fingerprint was never inspected
+risk           Arithmetic from margins to risk, shared by training and serving
+tree_arrays    Arrays of a tree ensemble: splits, cuts, and the share of training rows at each node
+tree_ensemble  Margins of a tree ensemble for many rows at once, one level of all trees a step
 """

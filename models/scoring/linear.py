@@ -1,4 +1,4 @@
-"""What does a straight line say? A linear part of a blend: data only, and exact to explain.
+"""Linear part of a blend: plain data, exact to explain.
 
 Assumes that counts, masses and days matter by their order of magnitude: a feature enters as
 ``sign(x) log(1 + |x|)``, held within what training rows showed, so that no single number far out

@@ -1,4 +1,4 @@
-"""Of what kind was nothing ever inspected? There, other trees have a say.
+"""Novelty blend for declarations whose fingerprint was never inspected.
 
 A fingerprint (goods, countries, tax and mass together) that was inspected before tells most about
 its next declaration, and trees that learn from all rows lean on that. Where a fingerprint is new

@@ -1,4 +1,4 @@
-"""How do margins become a risk? The small arithmetic that training and serving share.
+"""Arithmetic from margins to risk, shared by training and serving.
 
 Assumes that more margin never means less risk: every map here is strictly increasing, so ranking by
 probability is ranking by margin and ties stay ties. Nothing here needs a training library.
@@ -53,7 +53,7 @@ class Knots:
         slope = (y[segment + 1] - y[segment]) / (x[segment + 1] - x[segment])
         return min(max(y[segment] + slope * (margin - x[segment]), -FARTHEST), FARTHEST)
 
-    def shifted(self, shift: float) -> Self:
+    def shift(self, shift: float) -> Self:
         """Return the same map, all of it higher by so many log-odds."""
         return replace(self, log_odds=tuple(level + shift for level in self.log_odds))
 
@@ -68,7 +68,7 @@ class Knots:
 
 
 def probability(log_odds: ArrayLike) -> Floats:
-    """Return the chance that log-odds say."""
+    """Return the probability of log-odds."""
     # np.exp of -log_odds would overflow far below; the knots' bound makes that impossible.
     return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(log_odds, np.float64))), np.float64)
 
@@ -82,7 +82,7 @@ PRECEDENTS = "seizure_precedents"
 """Name of the part that says what earlier finds alone say of a seizure."""
 
 UNSEEN = "(unseen)"
-"""Beside the parts' margins: 1 where a row's fingerprint was never inspected, else 0."""
+"""Next to the parts' margins: 1 where a row's fingerprint was never inspected, else 0."""
 
 
 def unseen_of(target: Target) -> str:

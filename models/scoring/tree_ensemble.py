@@ -1,4 +1,4 @@
-"""What do an ensemble's trees say of many rows at once? All rows walk all trees, a level a step.
+"""Margins of a tree ensemble for many rows at once, one level of all trees a step.
 
 Assumes binary trees of numeric splits, a few levels deep. Plain numpy: each step is a handful of
 operations over rows times trees, so a batch of arrivals costs little more than one; nothing has to
@@ -43,10 +43,10 @@ class TreeEnsemble:
         -------
         float64 array of shape (n,)
         """
-        parts = [self._walked(values[at : at + _ROWS]) for at in range(0, len(values), _ROWS)]
+        parts = [self._walk(values[at : at + _ROWS]) for at in range(0, len(values), _ROWS)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
-    def _walked(self, values: Rows) -> Floats:
+    def _walk(self, values: Rows) -> Floats:
         rows, width = values.shape
         flat = np.ascontiguousarray(values).ravel()
         start = np.arange(rows)[:, None] * width

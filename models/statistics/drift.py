@@ -1,4 +1,4 @@
-"""Does today's traffic look like what the model learnt from? Told without waiting for labels.
+"""Drift of features and scores from a reference, measured without labels.
 
 Assumes a reference kept with the model: how each feature fell into bins of its own quantiles. A
 shift says that the model is asked about other vehicles than it knows, not that it is wrong; whether
@@ -73,7 +73,7 @@ class FeatureShift:
     """PSI that samples of these sizes hardly ever exceed when nothing moved."""
 
     @property
-    def moved(self) -> bool:
+    def has_moved(self) -> bool:
         """Whether the shift is both large enough to matter and no accident."""
         return self.psi > max(MOVED, self.noise)
 
@@ -163,7 +163,7 @@ class ScoreShift:
         return {
             "psi": self.shift.psi,
             "noise": self.shift.noise,
-            "moved": self.shift.moved,
+            "moved": self.shift.has_moved,
             "above_cut": self.above_cut.as_dict(),
             "expected": self.expected,
         }

@@ -1,4 +1,4 @@
-"""How sure may we be of a figure? Estimates with intervals, and the right not to know.
+"""Estimates with confidence intervals, or the reason why they are not yet knowable.
 
 Assumes independent rows within a figure. Where the interval is too wide to act on, or nothing was
 counted, the answer is "not yet knowable", with the reason: a figure that cannot be told is worse

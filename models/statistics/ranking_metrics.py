@@ -25,12 +25,12 @@ def _rank_scores(score: Floats, label: Labels) -> Callable[[Floats], tuple[Float
     last = np.flatnonzero(np.append(np.diff(ordered) != 0, True))  # ties count together
     hit = label[order] == 1
 
-    def cumulated(weight: Floats) -> tuple[Floats, Floats]:
+    def accumulate(weight: Floats) -> tuple[Floats, Floats]:
         sorted_weight = weight[order]
         hits = np.cumsum(np.where(hit, sorted_weight, 0.0))[last]
         return hits, np.cumsum(sorted_weight)[last] - hits
 
-    return cumulated
+    return accumulate
 
 
 def average_precision(score: Floats, label: Labels) -> Callable[[Floats], float]:
@@ -48,10 +48,10 @@ def average_precision(score: Floats, label: Labels) -> Callable[[Floats], float]
     callable
         Weights of shape (n,) to the mean of precision over recall, NaN without positives.
     """
-    cumulated = _rank_scores(score, label)
+    accumulate = _rank_scores(score, label)
 
     def figure(weight: Floats) -> float:
-        hits, misses = cumulated(weight)
+        hits, misses = accumulate(weight)
         if not len(hits) or hits[-1] == 0:
             return float("nan")
         seen = np.maximum(hits + misses, np.finfo(float).tiny)
@@ -75,10 +75,10 @@ def auc(score: Floats, label: Labels) -> Callable[[Floats], float]:
     callable
         Weights of shape (n,) to the area in [0, 1], NaN without positives or without negatives.
     """
-    cumulated = _rank_scores(score, label)
+    accumulate = _rank_scores(score, label)
 
     def figure(weight: Floats) -> float:
-        hits, misses = cumulated(weight)
+        hits, misses = accumulate(weight)
         if not len(hits) or hits[-1] == 0 or misses[-1] == 0:
             return float("nan")
         steps = np.diff(misses, prepend=0.0)
@@ -92,7 +92,7 @@ def auc(score: Floats, label: Labels) -> Callable[[Floats], float]:
 class Reliability:
     """Stated chances and observed shares, in bins of equal count."""
 
-    said: tuple[float, ...]
+    stated: tuple[float, ...]
     came: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -105,7 +105,7 @@ class Reliability:
     def as_dict(self) -> dict[str, Any]:
         """Return the bins as JSON keeps them."""
         return {
-            "said": list(self.said),
+            "said": list(self.stated),
             "came": list(self.came),
             "low": list(self.low),
             "high": list(self.high),
@@ -165,9 +165,9 @@ def within_capacity(
     """
     chosen = np.zeros(len(risk), np.bool_)
     _, posts = np.unique(post.astype(str), return_inverse=True)
-    lot = np.random.default_rng(seed).random(len(risk))
+    tie_order = np.random.default_rng(seed).random(len(risk))
     days = arrived_at // DAY
-    order = np.lexsort((lot, -risk, days, posts))
+    order = np.lexsort((tie_order, -risk, days, posts))
     key = posts[order] * (np.int64(days.max(initial=0)) + 1) + days[order]
     starts = np.flatnonzero(np.diff(key, prepend=-1))
     ends = np.append(starts[1:], len(order))

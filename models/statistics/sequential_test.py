@@ -1,15 +1,15 @@
-"""Do inspections still find what was stated? An alarm that may be looked at as often as one likes.
+"""Sequential test of whether inspections still find what was stated (an e-detector).
 
 Assumes that stated chances may be off by a fifth of their odds for no reason worth an alarm. What
 is beyond that is gathered as evidence: how much likelier the outcomes are if the odds have fallen
 to 0.6, 0.4 or 0.2 of what was stated, summed over every time at which that could have begun
 (Shiryaev, 1963; as an e-detector: Shin, Ramdas and Rinaldo, 2022). While stated chances hold, the
 evidence after t periods is t at most on average: it stays below the threshold for that many periods
-on average, however often anybody looks, and within t periods an alarm has a probability of at most
-t / threshold.
+on average, however often it is looked at, and within t periods an alarm has a probability of at
+most t / threshold.
 
-All of it has to be remembered: a watch that begins anew forgets what built up before, and finds a
-slow loss late or never. And it may be looked at within a period as well, after any search: no more
+Restarting the detector discards the accumulated evidence, so that a slow loss is found late or
+never. And it may be looked at within a period as well, after any search: no more
 than one is added for each period that has begun.
 """
 
@@ -50,7 +50,7 @@ class EDetector:
         return sum(self.evidence) / len(self.evidence)
 
     @property
-    def alarmed(self) -> bool:
+    def is_alarming(self) -> bool:
         """Whether stated chances can no longer be believed."""
         return self.total >= THRESHOLD
 

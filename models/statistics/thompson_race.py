@@ -1,6 +1,6 @@
-"""Who chooses when the world has changed? Old knowledge and new, each by what it finds.
+"""Thompson sampling between a champion and a challenger after a change.
 
-Assumes that nobody can tell at the alarm whether half of the old knowledge still holds. So both
+Assumes that it is unknown at the alarm whether half of the old knowledge still holds. So both
 stay: the champion, fitted on everything, and a challenger, fitted on what came since the change.
 They share the searches on which they disagree by what they find there (Thompson, 1933), never less
 than a floor for either, until one is clearly better or the time is over. While there is no alarm
@@ -79,19 +79,19 @@ def after(race: ArmCounts, *, champion: tuple[int, int], challenger: tuple[int, 
 
     Parameters
     ----------
-    race : Race
+    race : ArmCounts
     champion, challenger : (int, int)
         Finds, and searches without one, among arrivals that this side alone wanted. What both
         wanted says nothing about either.
     """
 
-    def counted(before: tuple[float, float], now: tuple[int, int]) -> tuple[float, float]:
+    def accumulate(before: tuple[float, float], now: tuple[int, int]) -> tuple[float, float]:
         return before[0] * MEMORY + now[0], before[1] * MEMORY + now[1]
 
     return replace(
         race,
-        champion=counted(race.champion, champion),
-        challenger=counted(race.challenger, challenger),
+        champion=accumulate(race.champion, champion),
+        challenger=accumulate(race.challenger, challenger),
         periods=race.periods + 1,
     )
 

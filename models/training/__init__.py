@@ -1,21 +1,18 @@
 """From a home to a registered candidate.
 
-backtest              A backtest
-bundle_writer         How does a trained model become signed data? Files, a check against
-                      scikit-learn, a manifest
-label_flip_test       Do the labels of a post say the opposite of what the others teach? A gate
-                      against turned labels
-mlflow_pages          MLflow's pages behind a key, so that other accounts of the machine cannot
-                      read or write them
-mlflow_tracking       Where can analysts see every training run? MLflow, in the home
-model_card            What should somebody know before approving a model? Its card, for machines
-                      and for people
-past_seizures         Which past seizures does a bundle remember? The last known, with the
-                      reasons the model gives now
-pipeline              From a home's history to a registered candidate
-propensity_weighting  Do inspected rows count alike, or by the inverse of their logged
-                      propensity? The lot decides
-reproduce             Does a model come out again? Trained anew by its card, on what its home
-                      knew then, and compared
-trainer               The path of a training run
+backtest              Backtest of a training configuration with what was known at each time
+bundle_writer         Bundle writer: files, a comparison with scikit-learn, and a signed manifest
+label_flip_test       Label-flip test: whether a post's labels contradict what the other posts teach
+mlflow_pages          MLflow's pages behind a key, so that other accounts of the machine cannot use
+                      them
+mlflow_tracking       Record of every training run in the MLflow store of the home
+model_card            Model card: what to know before an approval, for machines and for people
+past_seizures         Past seizures that a bundle keeps, with the reasons that the model gives for
+                      them
+pipeline              Training run from a home's history to a registered candidate
+propensity_weighting  Choice between even weights and inverse-propensity weights, judged by the
+                      random stream
+reproduce             Reproduction of a model from its card, compared file by file
+trainer               Training run: judge a model held back from the last weeks, then fit the one
+                      that serves
 """

@@ -1,8 +1,9 @@
-"""A backtest: what would this configuration have said, with what was known then.
+"""Backtest of a training configuration with what was known at each time.
 
 Point in time throughout: features are cut at each arrival, labels at the fit. ``frozen`` labels
-stop at the start of the test period, as for a system that is switched on and never told anything;
-``streaming`` labels arrive as they were recorded, or days later, and the model may be fitted anew.
+stop at the start of the test period, as for a system that is switched on and never learns anything
+more; ``streaming`` labels arrive as they were recorded, or days later, and the model may be fitted
+again.
 """
 
 from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ class Period:
     label_delay: int = 0
     """How much later than recorded a streaming label becomes known; frozen ones are as recorded."""
     refit: int = 0
-    """Fit anew after each such span; 0 never does."""
+    """Fit again after each such span; 0 never does."""
 
     def __post_init__(self) -> None:
         """Refuse a test that starts before the training ends."""
@@ -116,7 +117,7 @@ def backtest(
     test = dataset(tables, made, labels(tables)).take(tested)
     judged = Scores(scores.p_seizure[tested], scores.p_discrepancy[tested])
     table = lookup(log, plan).take(in_order(made))
-    stated = table.said(seen, until=period.train_until, known_before=period.test_from)
+    stated = table.estimate(seen, until=period.train_until, known_before=period.test_from)
     sent = sent_among({}, test.crossing_id.tolist(), minutes=act_lengths(tables))
     return Backtest(
         test.crossing_id,

@@ -1,4 +1,4 @@
-"""How does a trained model become signed data? Files, a check against scikit-learn, a manifest.
+"""Bundle writer: files, a comparison with scikit-learn, and a signed manifest.
 
 Assumes that what serves must equal what was judged: a bundle whose engine differs from scikit-learn
 on the training rows is never written. The version is the content's: the same data and choices give
@@ -63,7 +63,7 @@ def write_bundle(
     ----------
     folder : Path
         Of all bundles; the new one is a folder in it, named by its version.
-    trained : Trained
+    trained : TrainingResult
     signing_key : Ed25519PrivateKey
     now : int, optional
         UTC microseconds; the machine's clock when absent. Not part of the version.

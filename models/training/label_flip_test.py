@@ -1,4 +1,4 @@
-"""Do the labels of a post say the opposite of what the others teach? A gate against turned labels.
+"""Label-flip test: whether a post's labels contradict what the other posts teach.
 
 Assumes that what a find looks like is much the same everywhere, and how many there are is not. So
 trees learnt from the other posts state a chance for each searched vehicle of a post; how often the
@@ -51,13 +51,13 @@ class LabelFlipEstimate:
     """Lower bound, at ``SURE`` over all posts together."""
 
     @property
-    def refused(self) -> bool:
+    def is_refused(self) -> bool:
         """Whether more labels look turned than carelessness explains."""
         return self.low > TOLERATED
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as the report keeps it."""
-        return {name: getattr(self, name) for name in (*self.__slots__, "refused")}
+        return {name: getattr(self, name) for name in self.__slots__} | {"refused": self.is_refused}
 
 
 def test_label_flips(dataset: Dataset, config: TrainConfig) -> list[LabelFlipEstimate]:
@@ -72,7 +72,7 @@ def test_label_flips(dataset: Dataset, config: TrainConfig) -> list[LabelFlipEst
 
     Returns
     -------
-    list of Turned
+    list of LabelFlipEstimate
         One for each post with ``FEWEST`` labels or more whose like the others can teach, by name;
         empty where there are fewer than two.
     """
@@ -100,7 +100,7 @@ def doubts(found: Sequence[LabelFlipEstimate]) -> list[str]:
         f"The results entered at {one.post} contradict what the other posts teach: "
         f"{one.value:.0%} of {one.labels:,} look turned (at least {one.low:.0%})."
         for one in found
-        if one.refused
+        if one.is_refused
     ]
 
 

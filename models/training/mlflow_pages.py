@@ -1,4 +1,4 @@
-"""MLflow's pages behind a key, so that other accounts of the machine cannot read or write them.
+"""MLflow's pages behind a key, so that other accounts of the machine cannot use them.
 
 MLflow asks for no name, and listens on an address that every account of the machine can
 reach. ``darvoza mlflow`` makes a key at each start and shows it to the person who started it; each
@@ -61,7 +61,7 @@ class KeyGuard:
         elif scope["method"] in ("GET", "HEAD") or scope["path"].startswith(UPLOADS):
             await self._app(scope, receive, send)
         else:
-            await self._checked(scope, receive, send)
+            await self._check_body(scope, receive, send)
 
     def _is_known(self, scope: Scope) -> bool:
         given = dict(scope["headers"]).get(b"authorization", b"")
@@ -72,7 +72,7 @@ class KeyGuard:
             return False
         return kind.lower() == b"basic" and hmac.compare_digest(password, self._key)
 
-    async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _check_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read a body whole, and pass it on where it names no place in the file system."""
         body = bytearray()
         while True:

@@ -1,9 +1,9 @@
-"""Where can analysts see every training run? MLflow, in the home.
+"""Record of every training run in the MLflow store of the home.
 
 Assumes SQLite and files of this home alone: no server, no telemetry, nothing leaves the machine. It
 is a notebook for people: what serves comes from the signed bundle, and nothing breaks when this
 store is lost. A run is recorded once it is finished, which is the last thing that is written of it:
-one that was torn by a kill is recorded anew.
+one that was torn by a kill is recorded again.
 """
 
 import json

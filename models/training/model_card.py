@@ -1,4 +1,4 @@
-"""What should somebody know before approving a model? Its card, for machines and for people.
+"""Model card: what to know before an approval, for machines and for people.
 
 Assumes the facts of a training run; the judgement is the approver's.
 """

@@ -1,4 +1,4 @@
-"""Which past seizures does a bundle remember? The last known, with the reasons the model gives now.
+"""Past seizures that a bundle keeps, with the reasons that the model gives for them.
 
 Assumes that a model's reasons for a seizure that helped to fit it are still reasons: they are what
 it would say of such an arrival today.
@@ -45,7 +45,7 @@ def past_seizures(
     seizures : pyarrow.Table
         Of a history: ``linked_crossing_id``, ``known_at``, ``seized_at``, ``place``,
         ``substance_class``; sorted by ``known_at``.
-    model : Model
+    model : FittedModel
         Whose reasons are kept.
     known_before : int
         UTC microseconds; a seizure known at or after it is left out.

@@ -1,4 +1,4 @@
-"""From a home's history to a registered candidate: the path of a training run.
+"""Training run from a home's history to a registered candidate.
 
 history + journal -> point-in-time matrix -> fit, judge -> signed bundle -> journal and MLflow.
 Nothing it makes decides anything: a candidate comes into force by two people's approval.

@@ -76,7 +76,7 @@ def select_weighting(
     even_model = fit_weighted(even)
     random_rows = test.take(test.evidence("discrepancy") & (test.basis == "random"))
     finds, why = int(random_rows.discrepancy.sum()), ""
-    if np.isnan(seen.propensity[seen.inspected & (seen.arrived_at < until)]).all():
+    if np.isnan(seen.propensity[seen.is_inspected & (seen.arrived_at < until)]).all():
         why = "no propensity was logged"
     elif finds < FEWEST_FINDS:
         why = f"fewer than {FEWEST_FINDS} finds in the random stream"

@@ -1,4 +1,4 @@
-"""Does a model come out again? Trained anew by its card, on what its home knew then, and compared.
+"""Reproduction of a model from its card, compared file by file.
 
 Assumes that nothing is ever edited: what a home knew at a cut-off is what it knows now, less what
 came since. Nothing is written, and the model that serves is only read.

@@ -1,7 +1,7 @@
-"""The path of a training run: judge a twin on the last weeks, then fit what serves on everything.
+"""Training run: judge a model held back from the last weeks, then fit the one that serves.
 
 Assumes that the newest weeks matter both for judging and for learning, and that they cannot do both
-in one model. The report's figures are those of a twin with the same choices, fitted on what was
+in one model. The report judges a model with the same choices, fitted on what was
 known before the test period; the model of the bundle is then fitted on all that was known at the
 cut-off, and the report and the card say so.
 """
@@ -72,14 +72,14 @@ def train(
         Every choice; the same data and choices give the same bytes.
     cutoff : int
         UTC microseconds.
-    sent : Sent of n rows, optional
+    sent : ReferralState of n rows, optional
         What decisions say; without it a draw that never became an act looks like no draw.
     table : Lookup of n rows, optional
-        The peer that stands beside the twin in its report.
+        The baseline that the report compares with.
 
     Returns
     -------
-    Trained
+    TrainingResult
 
     Raises
     ------
@@ -95,7 +95,7 @@ def train(
         ripe = seen.arrived_at < cutoff - config.label_delay
         sent = sent.take(rows).where(ripe & ~np.isin(seen.post, config.untrusted_posts))
     if config.untrusted_posts:
-        seen = seen.unlabelled(config.untrusted_posts)
+        seen = seen.drop_labels(config.untrusted_posts)
     if not len(seen):
         raise NotEnoughDataError("a model", "no crossing arrived before the cut-off")
     period = _cut_test_period(seen, config, cutoff=cutoff)
@@ -128,8 +128,8 @@ def train(
 def to_check(values: Rows, *, seed: int) -> Rows:
     """Return ``CHECKED`` rows spread over those of shape (n, f).
 
-    Where there are fewer, made-up ones fill up: each of their cells is of some row of its column,
-    so that values, and what is missing, meet in ways that the history does not have.
+    Where there are fewer, synthetic rows are added: each of their cells is of some row of its
+    column, so that values, and what is missing, meet in ways that the history does not have.
     """
     rows = np.linspace(0, len(values) - 1, min(CHECKED, len(values))).astype(np.intp)
     more = CHECKED - len(rows)
@@ -157,7 +157,7 @@ def _cut_test_period(seen: Dataset, config: TrainConfig, *, cutoff: int) -> _Tes
     start = cutoff - min(round(config.test_days * DAY), span // 3)
     # Labels that had not come by the cut-off are not known to this run, in the test either.
     known = seen.label_known_at < cutoff
-    rows = (seen.arrived_at >= start) & (known | ~seen.inspected)
+    rows = (seen.arrived_at >= start) & (known | ~seen.is_inspected)
     return _TestPeriod(start, start - config.label_delay, rows)
 
 
@@ -182,7 +182,9 @@ def _judge(
     """Return the report of the model that saw nothing of the test period."""
     peers = {}
     if table is not None:
-        peers[NAME] = table.said(seen, until=period.until, known_before=period.start)[period.rows]
+        peers[NAME] = table.estimate(seen, until=period.until, known_before=period.start)[
+            period.rows
+        ]
     test = period.rows_of(seen)
     judged = report(
         test,

@@ -44,7 +44,7 @@ def test_it_is_told_of_every_decision_that_sends_and_of_no_other(
         assert found[name] == (one["propensity"], one["basis"] == "random")
     among = sent_among(found, ["nobody", *sent], minutes={"nobody": 30.0})
     assert np.isnan(among.propensity[0]) and not np.isnan(among.propensity[1:]).any()
-    assert not among.by_lot[0] and among.minutes[0] == 30.0 and np.isnan(among.minutes[1:]).all()
+    assert not among.is_random[0] and among.minutes[0] == 30.0 and np.isnan(among.minutes[1:]).all()
 
 
 def test_a_supervisors_word_that_it_may_go_leaves_the_draw_a_draw(

@@ -20,7 +20,7 @@ def test_take_slices_every_column_alike() -> None:
 
 def test_papers_alone_are_no_negative_but_a_find_counts() -> None:
     data = small_world(400, seed=2)
-    papers = data.inspected & ~data.is_full
+    papers = data.is_inspected & ~data.is_full
 
     assert papers.any()
     assert not data.evidence("discrepancy")[papers & (data.discrepancy == 0)].any()
@@ -29,7 +29,7 @@ def test_papers_alone_are_no_negative_but_a_find_counts() -> None:
 
 def test_a_find_linked_back_is_no_evidence_of_an_act() -> None:
     data = small_world(4000, seed=3)
-    linked = data.linked
+    linked = data.is_linked
 
     assert linked.any()
     assert not data.evidence("seizure")[linked].any()

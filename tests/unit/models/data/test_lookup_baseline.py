@@ -52,12 +52,12 @@ def test_a_training_report_has_its_look_up_peer(knowing: bool) -> None:
 def test_it_is_taught_nothing_of_the_period_that_judges() -> None:
     data, when = world(), {"until": START + 100 * DAY, "known_before": START + 103 * DAY}
     kept = table(data, knowing=True)
-    result = kept.said(data, **when)
+    result = kept.estimate(data, **when)
     later = (data.arrived_at >= when["until"]) | (data.label_known_at >= when["known_before"])
     turned = np.where(later & (data.discrepancy >= 0), 1 - data.discrepancy, data.discrepancy)
-    np.testing.assert_array_equal(result, kept.said(replace(data, discrepancy=turned), **when))
+    np.testing.assert_array_equal(result, kept.estimate(replace(data, discrepancy=turned), **when))
     earlier = np.where(~later & (data.discrepancy >= 0), 1 - data.discrepancy, data.discrepancy)
-    assert not np.array_equal(result, kept.said(replace(data, discrepancy=earlier), **when))
+    assert not np.array_equal(result, kept.estimate(replace(data, discrepancy=earlier), **when))
 
 
 def test_without_a_table_there_is_no_peer() -> None:

@@ -84,8 +84,8 @@ def judged(data: Dataset) -> dict[str, Any]:
 def test_three_inspected_rows_tell_nothing_about_chances() -> None:
     data = small_world(600, seed=1, days=20)
     data.direction[:] = "entry"
-    data.basis[np.flatnonzero(data.inspected)[3:]] = None
-    data.discrepancy[~data.inspected] = data.seizure[~data.inspected] = -1
+    data.basis[np.flatnonzero(data.is_inspected)[3:]] = None
+    data.discrepancy[~data.is_inspected] = data.seizure[~data.is_inspected] = -1
     made = judged(data)
     inspected = made["targets"]["discrepancy"]["inspected"]
     assert inspected["rows"] <= 3

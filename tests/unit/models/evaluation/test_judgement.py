@@ -17,7 +17,7 @@ from engine.ports import Scores
 from engine.selection.randomization import ShiftPlan
 from models.config import TrainConfig
 from models.data.dataset import Dataset
-from models.data.propensity_log import ReferralState, by_lot
+from models.data.propensity_log import ReferralState, read_random_stream
 from models.evaluation import fairness as module
 from models.evaluation import permutation_importance
 from models.evaluation.fairness import by_group, outcome_test, within
@@ -80,9 +80,9 @@ def accused(data: Dataset, *, penalty: float) -> dict[str, list[str]]:
     """Search the riskiest tenth, one country's plates as if they were riskier than they are."""
     chance = score(data.values).p_discrepancy
     feared = np.where(data.plate_country == "TJ", chance + penalty, chance)
-    lot = by_lot(data, "discrepancy")
+    lot = read_random_stream(data, "discrepancy")
     chosen = riskiest(feared)
-    made = outcome_test(by_group(data, chance, chosen, lot=lot), total=within(data, chosen))
+    made = outcome_test(by_group(data, chance, chosen, random_log=lot), total=within(data, chosen))
     found: dict[str, list[str]] = made["plate_country"]
     return found
 
@@ -116,7 +116,9 @@ def groups_of(number: int, *, seed: int, n: int = 6000, off: float = 1.0) -> dic
         data, discrepancy=holds.astype(np.int8), is_full=np.ones(n, np.bool_),
         basis=np.full(n, "score", object),
     )  # fmt: skip
-    return by_group(data, chance, riskiest(chance), lot=by_lot(data, "discrepancy"))
+    return by_group(
+        data, chance, riskiest(chance), random_log=read_random_stream(data, "discrepancy")
+    )
 
 
 def uncalibrated(groups: Mapping[str, Any]) -> list[str]:
@@ -154,7 +156,7 @@ def test_shifts_are_those_of_the_engine() -> None:
         data,
         score(data.values).p_discrepancy,
         np.ones(500, np.bool_),
-        lot=by_lot(data, "discrepancy"),
+        random_log=read_random_stream(data, "discrepancy"),
     )
     assert set(made["shift"]) == {"08:00-20:00", "20:00-08:00"}
     for name, one in made["shift"].items():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from models.data.propensity_log import PropensityLog, ReferralState, by_lot, read_log
+from models.data.propensity_log import PropensityLog, ReferralState, read_log, read_random_stream
 from models.evaluation.off_policy import PolicyValue, advantage, policy_value
 from models.statistics.intervals import weighted_sum
 from tests.unit.models.small_dataset import small_world
@@ -217,7 +217,7 @@ def test_only_draws_of_the_engine_count() -> None:
 def test_the_random_stream_is_weighted_by_its_share_at_each_post() -> None:
     data = small_world(6000, seed=2)
     data.basis[(data.post == "OYB") & (np.arange(6000) % 2 == 0) & (data.basis == "random")] = None
-    log = by_lot(data, "discrepancy")
+    log = read_random_stream(data, "discrepancy")
     shares = {post: set(log.propensity[log.drawn & (data.post == post)]) for post in ("OYB", "FOT")}
     assert all(len(found) == 1 for found in shares.values())
     value = policy_value(log, np.ones(6000))

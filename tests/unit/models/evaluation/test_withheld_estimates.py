@@ -14,7 +14,7 @@ from engine.ports import Scores
 from models.array_types import Floats
 from models.config import TrainConfig
 from models.data.dataset import NEVER, Dataset
-from models.data.propensity_log import PropensityLog, ReferralState, by_lot
+from models.data.propensity_log import PropensityLog, ReferralState, read_random_stream
 from models.evaluation.metric_view import View, _fill_labels, _statistics, figures
 from models.evaluation.off_policy import policy_value
 from models.evaluation.report import report
@@ -85,7 +85,7 @@ def test_finds_hidden_in_papers_widen_the_estimate_and_never_move_it_silently(
     is_planted: bool,
 ) -> None:
     data = world()
-    truth, read = honest(data), evidence_alone if is_planted else by_lot
+    truth, read = honest(data), evidence_alone if is_planted else read_random_stream
     some = policy_value(read(papers_alone(data, 0.3), "discrepancy"), np.ones(len(data)))
     made = some.self_normalised
     assert made.low is not None and made.high is not None
@@ -133,7 +133,8 @@ def test_a_random_check_that_never_became_an_act_is_one_not_carried_out() -> Non
     assert result["not_carried_out"] == skipped.sum()
     assert not result["base_rate"]["knowable"]
     assert (
-        by_lot(gone, "discrepancy", sent=sent.where(~skipped)).drawn.sum() == (lot & ~skipped).sum()
+        read_random_stream(gone, "discrepancy", sent=sent.where(~skipped)).drawn.sum()
+        == (lot & ~skipped).sum()
     )
 
 

@@ -69,7 +69,7 @@ def test_it_learns_what_is_there_and_its_chances_are_right() -> None:
 def test_shuffled_labels_give_flat_chances() -> None:
     """Calibration on later data owns up: trees fitted to noise end with hardly any spread."""
     data = small_world(8000, seed=2)
-    rows = np.flatnonzero(data.inspected)
+    rows = np.flatnonzero(data.is_inspected)
     mixed = data.discrepancy.copy()
     mixed[rows] = np.random.default_rng(0).permutation(mixed[rows])
     model = fitted(replace(data, discrepancy=mixed, seizure=np.minimum(data.seizure, mixed)))
@@ -84,8 +84,8 @@ def test_what_comes_after_the_cut_changes_no_bit() -> None:
     data = small_world(6000, seed=3)
     late = (data.arrived_at >= CUT) | ((data.label_known_at >= CUT) & (data.discrepancy >= 0))
     other = data.discrepancy.copy()
-    other[late & data.inspected] = 1 - other[late & data.inspected]
-    seizure = np.where(late & data.inspected, 0, data.seizure).astype(np.int8)
+    other[late & data.is_inspected] = 1 - other[late & data.is_inspected]
+    seizure = np.where(late & data.is_inspected, 0, data.seizure).astype(np.int8)
     changed = replace(data, discrepancy=other, seizure=seizure)
     asked = data.values[:500]
 
@@ -94,7 +94,7 @@ def test_what_comes_after_the_cut_changes_no_bit() -> None:
     np.testing.assert_array_equal(before.p_seizure, after.p_seizure)
 
     # Negative control: a label known in time does move the model.
-    early = np.flatnonzero(data.inspected & (data.label_known_at < CUT))[:300]
+    early = np.flatnonzero(data.is_inspected & (data.label_known_at < CUT))[:300]
     other[early] = 1 - other[early]
     moved = fitted(replace(changed, discrepancy=other)).score(asked)
     assert (moved.p_discrepancy != after.p_discrepancy).any()

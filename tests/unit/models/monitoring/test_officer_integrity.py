@@ -10,8 +10,8 @@ import pytest
 from models.monitoring.officer_integrity import (
     ANY,
     FEWEST,
-    Finding,
     HandledVehicle,
+    OfficerExcess,
     _families,
     findings,
     seed_of,
@@ -70,7 +70,7 @@ def let_go(clean: list[list[HandledVehicle]], seed: int) -> list[HandledVehicle]
     ]
 
 
-def alarms(handled: list[HandledVehicle], seed: int = 0) -> list[Finding]:
+def alarms(handled: list[HandledVehicle], seed: int = 0) -> list[OfficerExcess]:
     found = findings(handled, seed=seed, permutations=PERMUTATIONS)
     return [one for one in found if one.is_alarm]
 

@@ -50,7 +50,7 @@ def test_what_has_moved_is_named_first_and_what_has_not_is_not() -> None:
     now[draw.random(1500) < 0.3, 5] = np.nan  # one stopped being sent
     known = reference(before, [f"f{column}" for column in range(6)])
     found = shifts(known, now)
-    assert {one.name for one in found if one.moved} == {"f2", "f5"}
+    assert {one.name for one in found if one.has_moved} == {"f2", "f5"}
     assert all(one.psi >= other.psi for one, other in pairwise(found))
     kept = json.loads(json.dumps(known.as_dict()))
     assert Reference.from_dict(kept) == known
@@ -61,7 +61,7 @@ def test_small_samples_are_not_called_moved() -> None:
     draw = np.random.default_rng(2)
     known = reference(draw.normal(size=(3000, 20)), [f"f{column}" for column in range(20)])
     found = [one for _ in range(20) for one in shifts(known, draw.normal(size=(60, 20)))]
-    assert sum(one.moved for one in found) <= 2
+    assert sum(one.has_moved for one in found) <= 2
     assert sum(one.psi > 0.1 for one in found) > 100
 
 
@@ -80,7 +80,7 @@ def test_scores_tell_what_a_shift_does_to_the_load() -> None:
     draw = np.random.default_rng(3)
     before, same, more = draw.beta(1, 9, 5000), draw.beta(1, 9, 2000), draw.beta(2, 9, 2000)
     calm, moved = (score_shift(before, now, capacity=0.05) for now in (same, more))
-    assert not calm.shift.moved and moved.shift.moved
+    assert not calm.shift.has_moved and moved.shift.has_moved
     assert calm.above_cut.low is not None and calm.above_cut.high is not None
     assert calm.above_cut.low <= 0.05 <= calm.above_cut.high
     assert moved.above_cut.low is not None and moved.above_cut.low > 0.05
@@ -90,10 +90,10 @@ def test_a_period_in_which_every_crossing_was_searched_says_nothing_of_the_score
     scores, none = np.random.default_rng(3).random(500), np.zeros(0)
     for before, now in ((none, scores), (scores, none), (none, none)):
         found = score_shift(before, now, capacity=0.05)
-        assert not found.shift.moved and not found.above_cut.knowable
+        assert not found.shift.has_moved and not found.above_cut.knowable
     everything = small_world(400, seed=3, inspect=1.0)
     result = drift(everything, everything, risks=(np.ones(400), np.ones(400)), capacity=0.05)
-    assert everything.inspected.all() and not result["score"]["above_cut"]["knowable"]
+    assert everything.is_inspected.all() and not result["score"]["above_cut"]["knowable"]
 
 
 def weeks(
@@ -183,7 +183,7 @@ def test_an_alarm_once_given_is_given_by_every_later_look(seed: int) -> None:
     ]
     given_at = [one.has_alarmed for one in looks]
     assert given_at == sorted(given_at) and given_at[-1]
-    assert [one.alarmed for one in looks] != given_at
+    assert [one.is_alarming for one in looks] != given_at
 
 
 def test_it_knows_about_when_it_began() -> None:
@@ -192,9 +192,9 @@ def test_it_knows_about_when_it_began() -> None:
         watch = sequential_test.EDetector()
         for period in [*weeks(draw, odds=1.0, number=20), *weeks(draw, odds=0.25, number=10)]:
             watch = sequential_test.after(watch, *period)
-            if watch.alarmed:
+            if watch.is_alarming:
                 break
-        assert watch.alarmed
+        assert watch.is_alarming
         assert abs(watch.began - 20) <= 4
 
 

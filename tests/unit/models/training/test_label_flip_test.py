@@ -51,7 +51,7 @@ def flipped(data: Dataset, *, seed: int) -> tuple[Dataset, str]:
 
 
 def doubted(data: Dataset) -> list[str]:
-    return [one.post for one in label_flip_test.test_label_flips(data, CONFIG) if one.refused]
+    return [one.post for one in label_flip_test.test_label_flips(data, CONFIG) if one.is_refused]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -103,6 +103,6 @@ def test_a_model_with_doubts_says_so_and_nobody_approves_it() -> None:
     with pytest.raises(PromotionRefusedError, match=post):
         transitions.approve(known, "m1", by="ben", manifest="m", doubts=report["doubts"])
 
-    without = doubts(label_flip_test.test_label_flips(bad.unlabelled([post]), config))
+    without = doubts(label_flip_test.test_label_flips(bad.drop_labels([post]), config))
     assert without == []
     assert transitions.approve(known, "m1", by="ben", manifest="m", doubts=without)

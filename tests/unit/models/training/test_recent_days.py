@@ -52,7 +52,7 @@ def test_entries_of_a_stationary_network_have_not_moved(trained: TrainingResult)
     since = data.take((data.arrived_at >= CUT) & (data.direction == "entry"))
     known = Reference.from_dict(trained.reference.as_dict())
     assert known == trained.reference and known.of_entries
-    assert not any(one.moved for one in shifts(known, since.values))
+    assert not any(one.has_moved for one in shifts(known, since.values))
 
 
 def test_a_reference_with_exits_in_it_is_found() -> None:
@@ -61,7 +61,7 @@ def test_a_reference_with_exits_in_it_is_found() -> None:
     taught = data.take((data.arrived_at < CUT) & (data.arrived_at >= CUT - 90 * DAY))
     since = data.take((data.arrived_at >= CUT) & (data.direction == "entry"))
     found = shifts(reference(taught.values, taught.names), since.values)
-    assert {one.name for one in found if one.moved} == {"f6", "f7"}
+    assert {one.name for one in found if one.has_moved} == {"f6", "f7"}
 
 
 def test_a_network_of_exits_alone_is_held_against_exits() -> None:
@@ -100,7 +100,7 @@ def test_of_a_synthetic_network_the_direction_has_not_moved(
     before = data.take((data.arrived_at < cut) & (data.arrived_at >= cut - 90 * DAY))
 
     def moved(known: Reference) -> set[str]:
-        return {one.name for one in shifts(known, since.values) if one.moved}
+        return {one.name for one in shifts(known, since.values) if one.has_moved}
 
     honest, mixed = moved(made.reference), moved(reference(before.values, before.names))
     assert "is_entry" in mixed and "is_entry" not in honest
@@ -142,7 +142,7 @@ def taught(data: Dataset, rows: NDArray[np.intp]) -> set[int]:
     (grave,) = (
         one for one in lessons(data, fold, config=SMALL, is_rich=False) if one.part == "seizure"
     )
-    return set(grave.rows[data.linked[grave.rows]].tolist())
+    return set(grave.rows[data.is_linked[grave.rows]].tolist())
 
 
 def test_a_late_record_does_not_hide_the_finds_linked_back() -> None:
