@@ -87,13 +87,19 @@ class Dataset:
         return len(self.crossing_id)
 
     def take(self, rows: NDArray[Any]) -> Self:
-        """Return the rows of a mask or of ascending indices, in their order."""
+        """Return some rows, in their order.
+
+        Parameters
+        ----------
+        rows : bool array of shape (n,), or int array of shape (k,)
+            A mask, or ascending indices.
+        """
         picked = {name: getattr(self, name)[rows] for name in self._rowwise()}
         return replace(self, **picked)
 
     @property
     def entries(self) -> Mask:
-        """Rows that can be searched on arrival, and are decided: entries, or all without any."""
+        """Rows that are decided, shape (n,): entries, or all rows where there are none."""
         entries = np.asarray(self.direction == "entry", np.bool_)
         return entries if entries.any() else np.ones(len(self), np.bool_)
 
@@ -105,21 +111,23 @@ class Dataset:
         return self.take(self.arrived_at >= self.arrived_at.max(initial=0) - days * DAY)
 
     def label(self, target: Target) -> Labels:
-        """Return the labels of one target: 1, 0, or -1 where there is none."""
+        """Return the labels of one target, shape (n,): 1, 0, or -1 where there is none."""
         return self.seizure if target == "seizure" else self.discrepancy
 
     @property
     def is_inspected(self) -> Mask:
-        """Rows that an act looked at; finds linked back to released vehicles are not among them."""
+        """Rows with an inspection act, shape (n,); later finds linked to releases are excluded."""
         return self.basis.astype(np.bool_) & (self.discrepancy >= 0)
 
     @property
     def is_linked(self) -> Mask:
-        """Released rows to which a later find was linked back: a stream of its own."""
+        """Released rows to which a later find was linked, shape (n,): a stream of its own."""
         return np.asarray(~self.basis.astype(np.bool_) & (self.discrepancy == 1), np.bool_)
 
     def evidence(self, target: Target) -> Mask:
-        """Return the inspected rows whose label is evidence: a find, or a full act that found none.
+        """Return the inspected rows whose label is evidence, shape (n,).
+
+        Evidence is a find, or a full act that found nothing.
 
         Papers alone show nothing about what a vehicle carried, so a clear act of documents or
         weighing is no negative.

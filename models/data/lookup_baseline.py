@@ -77,7 +77,13 @@ class Lookup:
     strengths: Floats
 
     def take(self, rows: NDArray[Any]) -> Self:
-        """Return the rows of a mask or of indices, in their order."""
+        """Return some rows, in their order.
+
+        Parameters
+        ----------
+        rows : bool array of shape (n,), or int array of shape (k,)
+            A mask, or indices.
+        """
         return replace(self, keys=self.keys[:, rows])
 
     def estimate(self, seen: Dataset, *, until: int, known_before: int) -> Floats:

@@ -52,7 +52,7 @@ class PropensityLog:
 
     @property
     def missing(self) -> Mask:
-        """Draws without evidence."""
+        """Draws without evidence, shape (n,)."""
         return np.asarray(self.drawn & (self.found < 0), np.bool_)
 
 
@@ -75,11 +75,17 @@ class ReferralState:
     minutes: Floats
 
     def take(self, rows: NDArray[Any]) -> Self:
-        """Return the rows of a mask or of indices, in their order."""
+        """Return some rows, in their order.
+
+        Parameters
+        ----------
+        rows : bool array of shape (n,), or int array of shape (k,)
+            A mask, or indices.
+        """
         return replace(self, **{name: getattr(self, name)[rows] for name in self.__slots__})
 
     def where(self, rows: Mask) -> Self:
-        """Return the same without what decisions say of other rows than those of a mask."""
+        """Return the same with what decisions say of the rows of a mask of shape (n,) alone."""
         propensity = np.where(rows, self.propensity, np.nan)
         return replace(self, propensity=propensity, is_random=self.is_random & rows)
 
@@ -173,7 +179,18 @@ def read_random_stream(
 
 
 def random_draws(basis: NDArray[np.object_], *, sent: ReferralState | None) -> Mask:
-    """Return which of n arrivals were drawn as random checks, whether an act followed or not."""
+    """Return which arrivals were drawn as random checks, whether an act followed or not.
+
+    Parameters
+    ----------
+    basis : object array of shape (n,)
+        Why each was inspected; None where it was not.
+    sent : ReferralState of n rows, optional
+
+    Returns
+    -------
+    bool array of shape (n,)
+    """
     drawn = np.asarray(basis == "random", np.bool_)
     return drawn if sent is None else drawn | sent.is_random
 

@@ -37,7 +37,7 @@ class _JudgedRows:
     random_log: PropensityLog
 
     def group(self, here: Mask) -> dict[str, Any]:
-        """Return the figures of one group."""
+        """Return the figures of one group, given as a mask of shape (n,)."""
         seen, drawn = here & self.evidence, here & self.random_log.drawn
         found = share_estimates(self.label[seen], self.chosen[seen])
         random_rates = share_estimates(self.random_log.found[drawn], self.chosen[drawn])
@@ -133,7 +133,18 @@ def _family_level(number: int) -> float:
 
 
 def within(test: Dataset, chosen: Mask) -> tuple[int, int]:
-    """Return the finds of all searches within capacity, and how many these are."""
+    """Count the finds and the searches within capacity.
+
+    Parameters
+    ----------
+    test : Dataset of n rows
+    chosen : bool array of shape (n,)
+        Arrivals within capacity.
+
+    Returns
+    -------
+    finds, searches : int
+    """
     seen = test.evidence("discrepancy") & chosen
     return int((test.discrepancy[seen] == 1).sum()), int(seen.sum())
 

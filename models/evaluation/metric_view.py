@@ -52,7 +52,7 @@ class View:
 
     @property
     def missing(self) -> Mask:
-        """Rows without evidence."""
+        """Rows without evidence, shape (n,)."""
         return np.asarray(self.label < 0, np.bool_)
 
     def with_evidence(self) -> Self:

@@ -99,7 +99,14 @@ def policy_value(
 
 
 def diagnose_log(log: PropensityLog, wanted: Floats) -> Diagnostics:
-    """Return whether a log can bear a claim about the arrivals wanted."""
+    """Return whether a log can bear a claim about what a policy would search.
+
+    Parameters
+    ----------
+    log : PropensityLog of n rows
+    wanted : float64 array of shape (n,)
+        Probability with which the policy would search each arrival, in [0, 1].
+    """
     return _diagnostics(log, wanted, _draws(log, wanted))
 
 
@@ -166,7 +173,7 @@ class _Draws:
         return float(np.abs(self.weight[~self.with_evidence]).sum()) / total if total else 0.0
 
     def extreme_outcomes(self) -> tuple[Mask, Mask]:
-        """Return the finds with what is missing at its worst, and at its best, for the policy."""
+        """Return the finds, shape (k,), with what is missing at its worst and at its best."""
         hit = self.found == 1
         return hit | (~self.with_evidence & (self.weight < 0)), hit | (
             ~self.with_evidence & (self.weight > 0)

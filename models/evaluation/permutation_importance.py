@@ -141,7 +141,19 @@ def _share(searched: Mask) -> dict[str, Any]:
 
 
 def dealt(values: Rows, columns: Sequence[int], draw: np.random.Generator) -> Rows:
-    """Return values with some columns dealt to other rows, together."""
+    """Return values with some columns permuted over the rows, together.
+
+    Parameters
+    ----------
+    values : float32 array of shape (n, f)
+    columns : sequence of int
+        Permuted by one permutation.
+    draw : numpy.random.Generator
+
+    Returns
+    -------
+    float32 array of shape (n, f)
+    """
     made = values.copy()
     made[:, columns] = values[:, columns][draw.permutation(len(values))]
     return made

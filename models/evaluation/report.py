@@ -121,7 +121,7 @@ class _JudgedArrivals:
         self.chosen = self.choose(self.ranked)
 
     def choose(self, risks: Floats) -> Mask:
-        """Return the arrivals within capacity by some risks."""
+        """Return the arrivals within capacity, shape (n,), by risks of shape (n,) in [0, 1]."""
         return ranking_metrics.within_capacity(
             risks,
             self.test.post,
@@ -144,7 +144,19 @@ class _JudgedArrivals:
         faults: tuple[str, ...] = (),
         thin: tuple[str, ...] = (),
     ) -> View:
-        """Return some of the rows; counted exactly where each weighs the same."""
+        """Return a view of some rows; counted exactly where each weighs the same.
+
+        Parameters
+        ----------
+        target : {"seizure", "discrepancy"}
+        rows : bool array of shape (n,)
+        label : int8 array of shape (n,)
+            1 or 0, and -1 where a draw has no evidence.
+        weight : float64 array of shape (n,), optional
+            All alike when absent.
+        faults, thin : tuple of str
+            Why nothing is claimed, of all rows or of those within capacity.
+        """
         even = np.ones(int(rows.sum()))
         return View(
             label[rows],

@@ -53,6 +53,6 @@ class FittedModel:
         return Scores(p_seizure=chance["seizure"], p_discrepancy=chance["discrepancy"])
 
     def risk(self, values: Rows) -> Floats:
-        """Return the severity-weighted risk of rows, in [0, 1]."""
+        """Return the severity-weighted risk of rows of shape (n, f): shape (n,), in [0, 1]."""
         scores = self.score(values)
         return risk(scores.p_seizure, scores.p_discrepancy, severity=self.severity)

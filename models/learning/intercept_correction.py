@@ -56,7 +56,16 @@ def correct_intercept(
 
 
 def level(log_odds: Floats, label: Labels, *, usual: float = 0.0) -> float:
-    """Return the shift of log-odds that fits labels best, with a normal prior around ``usual``."""
+    """Return the shift of log-odds that fits labels best, with a normal prior.
+
+    Parameters
+    ----------
+    log_odds : float64 array of shape (n,)
+    label : int8 array of shape (n,)
+        1 or 0.
+    usual : float, default=0
+        Mean of the prior, whose standard deviation is ``SPREAD``.
+    """
     shift = usual
     for _ in range(_NEWTON):
         chance = probability(log_odds + shift)

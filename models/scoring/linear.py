@@ -15,7 +15,11 @@ from models.array_types import Floats, Rows
 
 
 def fold_values(values: Rows) -> Floats:
-    """Return ``sign(x) log(1 + |x|)``, elementwise, float64; unknown stays NaN."""
+    """Return ``sign(x) log(1 + |x|)`` of values of any shape, as float64; unknown stays NaN.
+
+    >>> fold_values(np.array([0.0, 1.0, -3.0], np.float32)).round(3).tolist()
+    [0.0, 0.693, -1.386]
+    """
     wide = values.astype(np.float64)
     return np.asarray(np.copysign(np.log1p(np.abs(wide)), wide), np.float64)
 

@@ -24,7 +24,7 @@ def column_of(names: Sequence[str]) -> int | None:
 
 
 def fingerprints(names: Sequence[str]) -> Positions:
-    """Return the columns that tell of a row's fingerprint, or of its like."""
+    """Return the columns, shape (k,), that describe a row's fingerprint or similar ones."""
     tells = (name in CATALOGUE and CATALOGUE[name].family == "fingerprints" for name in names)
     return np.flatnonzero(np.fromiter(tells, np.bool_, len(names)))
 

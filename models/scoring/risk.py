@@ -68,7 +68,11 @@ class Knots:
 
 
 def probability(log_odds: ArrayLike) -> Floats:
-    """Return the probability of log-odds."""
+    """Return probabilities in (0, 1) of log-odds of any shape.
+
+    >>> probability([0.0, np.log(3.0)]).round(2).tolist()
+    [0.5, 0.75]
+    """
     # np.exp of -log_odds would overflow far below; the knots' bound makes that impossible.
     return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(log_odds, np.float64))), np.float64)
 
@@ -109,7 +113,7 @@ class Head:
         return sum(others, start=first)
 
     def log_odds(self, margins: Mapping[str, Floats]) -> Floats:
-        """Return calibrated log-odds, each row by the head that holds for it."""
+        """Return calibrated log-odds, shape (n,), each row by the head that holds for it."""
         everywhere = self.knots(self.margin(margins))
         if self.unseen is None:
             return everywhere
@@ -138,7 +142,9 @@ class Head:
 
 
 def risk(p_seizure: Floats, p_discrepancy: Floats, *, severity: float) -> Floats:
-    """Return the severity-weighted risk in [0, 1], strictly increasing in both probabilities.
+    """Return the severity-weighted risk, strictly increasing in both probabilities.
+
+    Both have the shape (n,), and so has the risk; all lie in [0, 1].
 
     A seizure counts as ``severity`` discrepancies; dividing by their sum keeps the risk in [0, 1]
     without changing any order. It is the engine's own: what judges is what decides.

@@ -51,10 +51,10 @@ class TreeArrays:
     base: Floats
 
     def as_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays by name, as a bundle keeps them."""
+        """Return the arrays by name, with the shapes above, as a bundle keeps them."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Read what :meth:`as_arrays` gave; the names must be these and no others."""
+        """Read arrays of the shapes above; the names must be these and no others."""
         return cls(**{name: np.asarray(array) for name, array in arrays.items()})

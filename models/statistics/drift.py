@@ -138,7 +138,7 @@ def shifts(known: Reference, values: NDArray[Any]) -> tuple[FeatureShift, ...]:
 
 
 def psi(before: Floats, now: Floats, *, sizes: tuple[int, int]) -> float:
-    """Return the population stability index of two sets of shares of rows.
+    """Return the population stability index of two sets of shares, each of shape (bins,).
 
     Half a row is added to every bin, so that an empty one is rare and not impossible.
     """

@@ -73,6 +73,9 @@ def clopper_pearson(hits: float, n: float, *, level: float = LEVEL) -> tuple[flo
 def share(hits: int, n: int) -> Estimate:
     """Return a share with its exact interval; not knowable when the interval is too wide.
 
+    >>> share(5, 10).knowable  # from 0.19 to 0.81
+    False
+
     Zero hits are an answer where n is large: the upper end says how much they still allow.
     """
     return interval_between(hits, n, worst=(hits, n), best=(hits, n))
@@ -230,7 +233,20 @@ def bootstrap(
 def resample_interval(
     statistic: Callable[[Floats], ArrayLike], weight: Floats, *, seed: int, draws: int = DRAWS
 ) -> tuple[Floats, Floats]:
-    """Return the ends of figures of rows that have weights: every draw multiplies them."""
+    """Return the 95 % intervals of figures of weighted rows.
+
+    Parameters
+    ----------
+    statistic : callable
+        As :func:`bootstrap` takes it.
+    weight : float64 array of shape (n,)
+        Multiplied by how often each row was drawn.
+    seed, draws : int
+
+    Returns
+    -------
+    low, high : float64 arrays of shape (k,)
+    """
     return bootstrap(lambda drawn: statistic(drawn * weight), len(weight), seed=seed, draws=draws)
 
 

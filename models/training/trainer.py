@@ -213,7 +213,18 @@ def _reference(seen: Dataset) -> Reference:
 
 
 def quantiles(dataset: Dataset, model: FittedModel) -> dict[str, Floats]:
-    """Return 101 quantiles of the risk of the last 28 days' entries, by post and ``*`` for all."""
+    """Return quantiles of the risk of the last ``RECENT_DAYS`` of entries.
+
+    Parameters
+    ----------
+    dataset : Dataset of n rows
+    model : FittedModel
+
+    Returns
+    -------
+    dict of str to float64 array of shape (101,)
+        By post, and ``*`` for all posts.
+    """
     last = dataset.take(dataset.entries).last(RECENT_DAYS)
     risk = model.risk(last.values)
     shares = np.linspace(0, 1, LEVELS)

@@ -197,7 +197,7 @@ def test_searches_that_find_less_than_stated_raise_the_alarm(overstated: bool) -
         )
     made = judged(data)
     assert made["alarms"]["picked"]["alarmed"] is overstated  # type: ignore[index]
-    assert ("fit it anew" in summary(made)) is overstated
+    assert ("fit it again" in summary(made)) is overstated
 
 
 def test_estimates_of_the_released_are_near_the_truth() -> None:
