@@ -1,7 +1,8 @@
 """English templates of messages: what a message identifier says, with named places.
 
 Identifiers stand in journal records, so an identifier never changes its meaning; its words may be
-improved. The catalogues (``api/web/locale``) translate the templates.
+improved. The catalogues (``api/web/locale``) translate the templates. A change of words adds the
+earlier words to :mod:`api.web.old_sentences`, as long as records without messages have them.
 """
 
 from collections.abc import Mapping

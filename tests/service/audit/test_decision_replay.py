@@ -157,6 +157,32 @@ def test_reasons_of_the_rule_before_stand_and_the_numbers_behind_them_come_out_a
     assert weighed and not any(one.is_identical for one in weighed), "a number that was changed"
 
 
+def of_the_rule_before(body: Body, *, more: float = 0.0) -> Body:
+    """Return a record of ``reasons-2``: the figures of rates alone, and its own words."""
+    figures = ("finds", "inspections", "usual", "signs")
+    reasons = [
+        one
+        | {"text": "In other words.", "contribution": one["contribution"] + more}
+        | {"parameters": {n: v for n, v in one["parameters"].items() if n in figures}}
+        for one in body["decision"]["reasons"]
+    ]
+    inputs = body["inputs"] | {"sentences": "reasons-2"}
+    return body | {
+        "inputs": inputs,
+        "decision": without_messages(body["decision"]) | {"reasons": reasons},
+    }
+
+
+@pytest.mark.parametrize("more", [0.0, 1e-12])
+def test_a_record_of_the_rule_before_stands_with_the_figures_behind_its_words(
+    world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch, more: float
+) -> None:
+    """With a negative control: a contribution that is not quite the recorded one."""
+    served(world, monkeypatch, lambda body: of_the_rule_before(body, more=more))
+    made = [one for one in again(world, decided[:200]) if one.stored["reasons"]]
+    assert made and {one.is_identical for one in made} == {more == 0.0}
+
+
 def test_what_an_older_record_does_say_is_held_to_it(
     world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,15 +12,17 @@ from api.web import message_patterns
 from api.web.i18n import LANGUAGES, ReaderLocale, read_catalogue
 from api.web.messages import MessageReader
 from api.web.old_sentences import Translator
-from engine.criteria.indicator_rules import RULES
+from engine.criteria.indicator_rules import RULES, explain_rules
+from engine.criteria.match import Match, explain_matches
 from engine.decision.role_views import flat
 from engine.domain.records import PLACES, Arrival
-from engine.explanation.facts import data_gaps
+from engine.explanation.facts import data_gaps, facts
 from engine.ports import Contribution, Evidence
-from engine.search_orders.search_order import PARTIES
+from engine.search_orders.search_order import PARTIES, SearchCounts, search_order
 from features.catalogue.catalogue import CATALOGUE
 from models.data.propensity_log import PropensityLog, missing_reasons
 from models.evaluation.off_policy import LARGEST_WEIGHT, diagnose_log
+from models.explanation.profile_figures import profile_figure
 from models.explanation.reason_sentences import Sentences
 from models.training import model_card
 from tests.catalogues import places, wanted
@@ -29,6 +31,7 @@ from tests.service.reports.test_acts import find
 from tests.service.running_service import World, arrival
 
 OTHERS = [code for code in LANGUAGES if code != "en"]
+BY_MESSAGE = "no template has these words"
 WORD = re.compile(r"[A-Za-z]{4,}")
 
 
@@ -78,7 +81,7 @@ def test_every_feature_is_said_in_every_language(code: str) -> None:
             items += [replace(items[0], evidence=behind, log_odds=0.5) for behind in EVIDENCE]
         for contribution in items:
             for reason in sentences([contribution], one):
-                rendered = reader.reason(flat(reason) | {"text": "by its message alone"})
+                rendered = reader.reason(flat(reason) | {"text": BY_MESSAGE})
                 assert not rendered.is_english, reason.text
                 assert not old.sentence(reason.text).is_english, "as a record of before has it"
 
@@ -152,6 +155,66 @@ def test_why_a_place_is_searched_is_said(code: str) -> None:
     assert not retell.search(
         "not searched on trucks before; loads were fixed under trailers with magnets"
     ).is_english
+
+
+MATCHED = Match(
+    source="profile",
+    code="HEAVY-1",
+    sequence=1,
+    channel="red",
+    share=0.5,
+    title="Too heavy",
+    words="weighbridge mass: 30,000 kg",
+    parameters={
+        "figures": [
+            profile_figure("crossing.weighed_mass_kg", 30_000.0, None).as_dict(),
+            profile_figure("features.consignee_hit_rate", 0.3, EVIDENCE[2]).as_dict(),
+            profile_figure("crossing.vehicle_class", "truck", None).as_dict(),
+        ]
+    },
+)
+LISTED = Match(
+    source="watchlist",
+    code="w-1",
+    sequence=2,
+    channel="red",
+    share=1.0,
+    words="consignee 033292557; reason: finds; by aziza; until 2027-01-31 00:00 UTC",
+    parameters={
+        "identifiers": {"consignee": "033292557"},
+        "reason": "finds",
+        "author": "aziza",
+        "until": "2027-01-31T00:00:00Z",
+    },
+)
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_matches_facts_and_search_steps_are_rendered_from_their_messages(code: str) -> None:
+    reader = MessageReader(ReaderLocale(code, 300))
+    one = Arrival.model_validate(arrival(3), strict=False)
+    fired = [MATCHED.purpose, LISTED.purpose]
+    for reason in explain_matches([MATCHED, LISTED], fired):
+        assert not reader.reason(flat(reason) | {"text": BY_MESSAGE}).is_english
+    for times in (0.0, 1.0, 21.0):
+        for fact in facts(one, {"plate_crossings_365d": times}, amendment=int(times)):
+            if fact.code in ("seen_before", "amended"):
+                assert not reader.fact(flat(fact) | {"text": BY_MESSAGE}).is_english
+    counts = SearchCounts({"class": {"cargo.among": (9, 2)}, "driver": {"cargo.among": (3, 2)}})
+    for step in search_order(one.crossing, counts):
+        assert not reader.step(flat(step) | {"why": BY_MESSAGE}).is_english
+    for rule in explain_rules({"bad_container": 1.0}):
+        assert not reader.reason(flat(rule) | {"text": BY_MESSAGE}).is_english
+
+
+@pytest.mark.parametrize("missing", ["message", "parameters"])
+def test_a_record_without_its_message_is_read_by_its_words(missing: str) -> None:
+    """Negative control: words come from the message, and else by the reader of old records."""
+    reader = MessageReader(ReaderLocale("ru", 300))
+    (reason,) = explain_matches([LISTED], [LISTED.purpose])
+    bare = flat(reason) | {missing: "" if missing == "message" else {"entry": "w-1"}}
+    assert not reader.reason(bare).is_english
+    assert reader.reason(bare | {"text": BY_MESSAGE}).is_english
 
 
 def test_what_nobody_foresaw_is_shown_as_english() -> None:
