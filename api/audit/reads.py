@@ -30,6 +30,7 @@ from engine.domain.records import Record
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.batch_worker import StoredRecord, read_record
+from engine.journal.body_reader import JournalReader
 from engine.journal.entries import Draft, Entry
 from engine.journal.group_commit import Writer
 from engine.journal.idempotency import IdempotencyClaim, claim
@@ -237,8 +238,8 @@ def draws(service: AuditService, post: str, shift_id: str | None) -> dict[str, A
 
 
 def _shift(snapshot: Connection, opened: int, closed: int | None) -> dict[str, Any]:
-    body = _body(snapshot, opened)
-    seed = None if closed is None else str(_body(snapshot, closed)["seed"])
+    body = JournalReader(snapshot).body(opened)
+    seed = None if closed is None else str(JournalReader(snapshot).body(closed)["seed"])
     head = bytes.fromhex(body["head_chain"])
     holds = None if seed is None else commitment(bytes.fromhex(seed), head) == body["commitment"]
     value = ("shift", "opens_at", "closes_at", "commitment", "head_sequence")
@@ -272,10 +273,3 @@ def _row(one: RedrawnNumbers) -> dict[str, Any]:
         for purpose, number in one.recorded.items()
     ]
     return {"decision_id": one.decision_id, "sequence": one.seq, "numbers": numbers}
-
-
-def _body(snapshot: Connection, seq: int) -> dict[str, Any]:
-    found = snapshot.scalar(select(BODIES.c.body).where(BODIES.c.seq == seq))
-    if found is None:
-        raise NotFoundError("record", str(seq))
-    return dict(json.loads(found))

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, select
 
 from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.tables import KEYS, NOBODY, SESSIONS, USERS
-from engine.audit.file_anchors import bodies
 from engine.audit.projection_replay import Restore
 from engine.domain.time_units import micros
+from engine.journal.body_reader import JournalReader
 from engine.journal.entries import Entry
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import (
@@ -65,11 +65,12 @@ class StoredSecrets:
         self._nonce = token_hex(8)  # so that no edit writes what is compared with
         self._known_dropped = {
             (one["table"], one["key"])
-            for _, body in bodies(live, SECRETS_DROPPED)
+            for _, body in JournalReader(live).bodies_of(SECRETS_DROPPED)
             for one in body["rows"]
         }
         self._revealed = {
-            body["shift"]: bytes.fromhex(body["seed"]) for _, body in bodies(live, SHIFT_CLOSED)
+            body["shift"]: bytes.fromhex(body["seed"])
+            for _, body in JournalReader(live).bodies_of(SHIFT_CLOSED)
         }
 
     def restorers(self) -> dict[str, Restore]:
@@ -171,7 +172,7 @@ def _commitments(connection: Connection) -> dict[Row, str]:
     )
     known = {seq: (tables[kind], subject) for seq, kind, subject in connection.execute(query)}
     is_adopted = False
-    for seq, body in bodies(connection, *tables, CREDENTIALS_ADOPTED):
+    for seq, body in JournalReader(connection).bodies_of(*tables, CREDENTIALS_ADOPTED):
         if seq in known:
             found.pop(known[seq], None)
             if isinstance(body.get(FIELD), str):

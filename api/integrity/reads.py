@@ -21,13 +21,14 @@ from api.service.settings import Settings
 from engine.domain.network import Network
 from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, rfc3339
+from engine.journal.body_reader import JournalReader
 from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.journal.kinds import RELEASE
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import INSPECTED, Channel
 from engine.selection.randomization import ShiftPlan
-from engine.storage.database import Store, split_in_slices
+from engine.storage.database import Store
 
 
 class IntegrityService(Protocol):
@@ -211,7 +212,7 @@ def _dealt(snapshot: Connection, post: str, *, since: int) -> Iterator[HandledRe
     last = {row.crossing_id: row for row in snapshot.execute(query)}
     rows = [row for row in last.values() if row.act_seq is not None or row.left]
     wanted = [row.seq for row in rows] + [row.act_seq for row in rows if row.act_seq is not None]
-    bodies = _bodies(snapshot, wanted)
+    bodies = JournalReader(snapshot).bodies(wanted)
     for row in rows:
         body, decision = bodies[row.seq], bodies[row.seq]["decision"]
         channel = Channel.of(decision["channel"])
@@ -243,14 +244,6 @@ def _read_releases(
     return {row.subject: (json.loads(row.body), row.known_at) for row in snapshot.execute(query)}
 
 
-def _bodies(snapshot: Connection, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:
-    found: dict[int, dict[str, Any]] = {}
-    for some in split_in_slices(seqs, 500):
-        query = select(BODIES.c.seq, BODIES.c.body).where(BODIES.c.seq.in_(some))
-        found |= {row.seq: json.loads(row.body) for row in snapshot.execute(query)}
-    return found
-
-
 def _reviews(snapshot: Connection, post: str, *, since: int) -> list[dict[str, Any]]:
     """Return what supervisors said, each with whether it sent to a milder channel than before."""
     query = (
@@ -260,7 +253,7 @@ def _reviews(snapshot: Connection, post: str, *, since: int) -> list[dict[str, A
         .order_by(_R.seq)
     )
     rows = snapshot.execute(query).all()
-    bodies = _bodies(snapshot, sorted({row.seq for row in rows}))
+    bodies = JournalReader(snapshot).bodies(sorted({row.seq for row in rows}))
     stood = {seq: int(Channel.of(body["decision"]["channel"])) for seq, body in bodies.items()}
     found = []
     for row in rows:

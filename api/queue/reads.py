@@ -18,6 +18,7 @@ from api.service.settings import Settings
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
 from engine.domain.network import Network
 from engine.domain.time_units import MINUTE, moment
+from engine.journal.body_reader import JournalReader
 from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.journal.kinds import INSPECTION, RELEASE
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
@@ -103,7 +104,7 @@ def desk(service: QueueService, post: str, *, is_blind: bool) -> QueueView:
     with service.store.read() as snapshot:
         as_of = service.journal.now(snapshot)
         known = list_waiting(snapshot, post, as_of=as_of)
-        bodies = _bodies(snapshot, [one.seq for one in known])
+        bodies = JournalReader(snapshot).bodies([one.seq for one in known])
         shift = service.settings.shifts.shift(post, as_of)
         running = service.workload.running(snapshot, shift, now=as_of)
         done = _sum_inspected(snapshot, post, since=shift.opens_at)
@@ -139,11 +140,6 @@ def _mark(snapshot: Connection, post: str, known: Sequence[QueuedDecision], *, s
     # Not the places: they hold the risk, which could be found by trying where the rest is known.
     shown = repr((tuple(decided), roster, [(one.seq, int(one.channel)) for one in known]))
     return hashlib.sha256(shown.encode()).hexdigest()[:16]
-
-
-def _bodies(snapshot: Connection, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:
-    query = select(BODIES.c.seq, BODIES.c.body).where(BODIES.c.seq.in_(seqs))
-    return {row.seq: json.loads(row.body) for row in snapshot.execute(query)}
 
 
 def _sum_inspected(snapshot: Connection, post: str, *, since: int) -> dict[Channel, float]:

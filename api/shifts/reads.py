@@ -21,6 +21,7 @@ from api.service.settings import Settings
 from engine.domain.network import Network
 from engine.domain.records import Inspection
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
+from engine.journal.body_reader import JournalReader
 from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
@@ -220,12 +221,8 @@ def _read_decisions(
 
 def _first_channels(snapshot: Connection, seqs: Sequence[int]) -> dict[int, Channel]:
     """Return where the engine sent vehicles that a supervisor sent elsewhere afterwards."""
-    found = {}
-    for some in split_in_slices(seqs, 500):
-        query = select(BODIES.c.seq, BODIES.c.body).where(BODIES.c.seq.in_(some))
-        for row in snapshot.execute(query):
-            found[row.seq] = Channel.of(json.loads(row.body)["decision"]["channel"])
-    return found
+    bodies = JournalReader(snapshot).bodies(seqs)
+    return {seq: Channel.of(body["decision"]["channel"]) for seq, body in bodies.items()}
 
 
 def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspection, int]]:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 
 from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
+from engine.journal.body_reader import JournalReader
 from engine.journal.hash_chain import GENESIS
 from engine.journal.journal import BODIES, JOURNAL
 from engine.journal.kinds import DECISION, SHIFT_CLOSED, SHIFT_OPENED
@@ -46,7 +47,7 @@ class DrawVerifier:
         """Yield the numbers that were not drawn as required, shifts first."""
         revealed: dict[str, RevealedShift] = {}
         yield from _verify_shifts(connection, revealed)
-        for seq, body in _bodies(connection, DECISION):
+        for seq, body in JournalReader(connection).bodies_of(DECISION):
             known = revealed.get(body.get("inputs", {}).get("shift_id", ""))
             if known is not None:
                 self.checked += 1
@@ -56,8 +57,11 @@ class DrawVerifier:
 def _verify_shifts(
     connection: Connection, revealed: dict[str, RevealedShift]
 ) -> Iterator[DrawFault]:
-    opened = {body["shift"]: (seq, body) for seq, body in _bodies(connection, SHIFT_OPENED)}
-    for seq, body in _bodies(connection, SHIFT_CLOSED):
+    opened = {
+        body["shift"]: (seq, body)
+        for seq, body in JournalReader(connection).bodies_of(SHIFT_OPENED)
+    }
+    for seq, body in JournalReader(connection).bodies_of(SHIFT_CLOSED):
         if body["shift"] not in opened:
             yield seq, "shift", "a seed of a shift that was never opened"
             continue
@@ -155,20 +159,3 @@ def _decision(connection: Connection, decision_id: str) -> Mapping[str, Any] | N
     )
     found = connection.scalar(query)
     return None if found is None else dict(json.loads(found))
-
-
-def _bodies(connection: Connection, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (seq, body) of a kind; an unreadable body is a fault of the chain, reported there."""
-    query = (
-        select(_J.seq, BODIES.c.body)
-        .join(BODIES, BODIES.c.seq == _J.seq)
-        .where(_J.kind == kind)
-        .order_by(_J.seq)
-    )
-    for seq, body in connection.execute(query, execution_options={"yield_per": 1000}):
-        try:
-            found = json.loads(body)
-        except (TypeError, ValueError):
-            continue
-        if isinstance(found, dict):
-            yield seq, found

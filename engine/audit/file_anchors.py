@@ -6,18 +6,17 @@ again whenever it differs, so that a replay knows which network applied at which
 a restart then declares is visible, but is not prevented.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, column, select, table
+from sqlalchemy import Connection
 
 from engine.audit.verification import JournalFault
 from engine.domain.network import Network, read_network
 from engine.errors import HomeError
+from engine.journal.body_reader import JournalReader
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import HISTORY_LOADED, NETWORK_DECLARED, QUARANTINE_DECLARED
@@ -25,9 +24,6 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 
 QUARANTINE_FILE = "quarantine.csv"
-# Without types, because an edit may have left any.
-_JOURNAL = table("journal", column("seq"), column("kind"))
-_BODIES = table("journal_bodies", column("seq"), column("body"))
 _LINK = "is a symbolic link: put the file itself there"
 
 
@@ -46,28 +42,11 @@ def file_digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
 
-def bodies(connection: Connection, *kinds: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (seq, body) of every readable record of some kinds, in order."""
-    query = (
-        select(_JOURNAL.c.seq, _BODIES.c.body)
-        .join_from(_JOURNAL, _BODIES, _BODIES.c.seq == _JOURNAL.c.seq)
-        .where(_JOURNAL.c.kind.in_(kinds))
-        .order_by(_JOURNAL.c.seq)
-    )
-    for seq, stored in connection.execute(query).all():
-        try:
-            body = json.loads(stored)
-        except (TypeError, ValueError, RecursionError):
-            continue  # a fault of the journal, found there
-        if isinstance(body, dict):
-            yield seq, body
-
-
 def read_declared_networks(connection: Connection) -> list[DeclaredNetwork]:
     """Return every network file that was declared, in order."""
     return [
         DeclaredNetwork(seq, str(body.get("digest", "")), str(body.get("file", "")))
-        for seq, body in bodies(connection, NETWORK_DECLARED)
+        for seq, body in JournalReader(connection).bodies_of(NETWORK_DECLARED)
     ]
 
 
@@ -124,7 +103,7 @@ def read_quarantines(connection: Connection) -> dict[str, tuple[int, str | None]
     The digest is None where no record states it.
     """
     found: dict[str, tuple[int, str | None]] = {}
-    for seq, body in bodies(connection, HISTORY_LOADED, QUARANTINE_DECLARED):
+    for seq, body in JournalReader(connection).bodies_of(HISTORY_LOADED, QUARANTINE_DECLARED):
         load, digest = body.get("load"), body.get("quarantine")
         if isinstance(load, str) and found.get(load, (0, None))[1] is None:
             found[load] = (seq, digest if isinstance(digest, str) else None)

@@ -1,6 +1,7 @@
 """The append-only, hash-chained journal, its receipts and its writers.
 
 batch_worker   Pending requests, handled in batches by one thread
+body_reader    Bodies of records as the store holds them, read as JSON
 clock          Time of the journal
 entries        Journal records before and after they are appended
 group_commit   One durable commit for many requests

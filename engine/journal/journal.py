@@ -6,10 +6,9 @@ Bodies have a table of their own, so that one can be erased without breaking the
 so that "known before" is a total order.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     Column,
@@ -24,6 +23,7 @@ from sqlalchemy import (
 
 from engine.domain.time_units import SECOND, SystemClock
 from engine.errors import NotFoundError, StoreUnavailableError
+from engine.journal.body_reader import JournalReader
 from engine.journal.clock import AnchoredClock, Reading
 from engine.journal.entries import Draft, Entry, Head
 from engine.journal.hash_chain import GENESIS, canonical, chain_of, leaf_of, new_salt
@@ -127,10 +127,7 @@ class Journal:
 
     def body(self, connection: Connection, seq: int) -> dict[str, Any]:
         """Return a record's body; raises ``NotFoundError``, also for an erased one."""
-        found = connection.scalar(select(BODIES.c.body).where(BODIES.c.seq == seq))
-        if found is None:
-            raise NotFoundError("record", str(seq))
-        return cast("dict[str, Any]", json.loads(found))
+        return JournalReader(connection).body(seq)
 
     def append_found(self, find: Callable[[Connection, int], Sequence[Draft]]) -> list[Entry]:
         """Append the drafts that ``find`` returns for the store and the time, under the lock."""

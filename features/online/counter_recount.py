@@ -16,10 +16,11 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection, Table, delete, insert
 
-from engine.audit.file_anchors import bodies, parse_network, read_declared_networks
+from engine.audit.file_anchors import parse_network, read_declared_networks
 from engine.decision.inspection_minutes import ACT_MINUTES, lesson_of, taught_anew, teach
 from engine.domain.network import Network
 from engine.errors import RiskError
+from engine.journal.body_reader import JournalReader
 from engine.journal.entries import Draft, Entry
 from engine.journal.kinds import HISTORY_LOADED, INSPECTION
 from engine.storage.home import Home
@@ -51,7 +52,7 @@ class Recount:
         self.notes: list[str] = []
         self.is_readable = True
         """False where a load is not as it was recorded: its tables say nothing then."""
-        opened = list(bodies(self.live, HISTORY_LOADED))
+        opened = list(JournalReader(self.live).bodies_of(HISTORY_LOADED))
         self._last: tuple[int, Mapping[str, Any]] = opened[-1] if opened else (0, {})
         self._loads = {body["load"] for _, body in opened if isinstance(body.get("load"), str)}
         self._declared = read_declared_networks(self.live)

@@ -15,12 +15,12 @@ from sqlalchemy import Connection
 
 from engine.audit.file_anchors import (
     QUARANTINE_FILE,
-    bodies,
     file_digest,
     find_links,
     read_quarantines,
 )
 from engine.audit.verification import JournalFault
+from engine.journal.body_reader import JournalReader
 from engine.journal.kinds import HISTORY_LOADED, LOAD_BEGUN
 from engine.storage.home import Home
 from features.history.tables import loads
@@ -32,7 +32,7 @@ RULE = "history"
 def read_anchors(connection: Connection) -> dict[str, int]:
     """Return the digest of each load in the journal, with the number of the record it first has."""
     found: dict[str, int] = {}
-    for seq, body in bodies(connection, HISTORY_LOADED):
+    for seq, body in JournalReader(connection).bodies_of(HISTORY_LOADED):
         if isinstance(body.get("load"), str):
             found.setdefault(body["load"], seq)
     return found
@@ -40,7 +40,9 @@ def read_anchors(connection: Connection) -> dict[str, int]:
 
 def begun(connection: Connection) -> frozenset[str]:
     """Return the digests of the loads that were begun, finished or not."""
-    return frozenset(str(body.get("load")) for _, body in bodies(connection, LOAD_BEGUN))
+    return frozenset(
+        str(body.get("load")) for _, body in JournalReader(connection).bodies_of(LOAD_BEGUN)
+    )
 
 
 def history_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, select
 
-from engine.audit.file_anchors import bodies, find_links
+from engine.audit.file_anchors import find_links
 from engine.audit.verification import JournalFault
 from engine.errors import NoModelError, TamperedBundleError
+from engine.journal.body_reader import JournalReader
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import MODEL_REGISTERED
 from engine.storage.home import Home
@@ -24,7 +25,7 @@ def registered_bundles(connection: Connection) -> dict[str, tuple[int, str]]:
     found: dict[str, tuple[int, str]] = {}
     query = select(JOURNAL.c.seq, JOURNAL.c.subject).where(JOURNAL.c.kind == MODEL_REGISTERED)
     versions = {row.seq: row.subject for row in connection.execute(query)}
-    for seq, body in bodies(connection, MODEL_REGISTERED):
+    for seq, body in JournalReader(connection).bodies_of(MODEL_REGISTERED):
         if body.get("manifest"):
             found.setdefault(versions[seq], (seq, str(body["manifest"])))
     return found

@@ -14,6 +14,7 @@ import engine.storage.database
 from engine.audit.verification import verify
 from engine.domain.time_units import DAY, SECOND, SystemClock
 from engine.errors import NotFoundError, RecordError, StoreUnavailableError
+from engine.journal.body_reader import JournalReader
 from engine.journal.entries import Draft, Entry, Head
 from engine.journal.hash_chain import GENESIS
 from engine.journal.journal import BODIES, JOURNAL, Journal
@@ -298,3 +299,18 @@ def test_a_lock_that_is_never_freed_makes_the_store_unavailable(
     assert head(store).seq == 1
     holder.dispose()
     store.dispose()
+
+
+def test_bodies_are_read_by_number_and_by_kind_and_unreadable_ones_are_left_out(
+    store: Store,
+) -> None:
+    Journal(store, clock=Clock()).append([draft(1), Draft("other", "", "", {"n": 2}), draft(3)])
+    with store.write() as connection:
+        connection.execute(BODIES.update().where(BODIES.c.seq == 3).values(body=b"{"))
+    with store.read() as connection:
+        reader = JournalReader(connection)
+        assert reader.bodies([1, 2, 9]) == {1: {"n": 1}, 2: {"n": 2}}
+        assert list(reader.bodies_of("kind")) == [(1, {"n": 1})]
+        assert list(reader.bodies_of("kind", "other")) == [(1, {"n": 1}), (2, {"n": 2})]
+        with pytest.raises(NotFoundError):
+            reader.body(9)
