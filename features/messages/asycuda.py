@@ -1,0 +1,330 @@
+"""ASYCUDA World: the single administrative document as the system exports it.
+
+The export has no namespace and no version; real ones validate against no public schema, so it is
+read by path. Boxes are those of the SAD.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from features.messages.mapping import Field, MessageFormat, PathTable, read_fields
+from features.messages.tree import Node
+from features.messages.values import (
+    MOST_VALUE,
+    ROAD_MODES,
+    Reading,
+    checked_identifier,
+    count,
+    country,
+    hs_code,
+    identifier,
+    identifiers,
+    looks_like_plate,
+    mass,
+    moment,
+    number,
+    procedure_of,
+    split_plates,
+    text,
+    within,
+)
+
+ROOTS = frozenset({("", "ASYCUDA")})
+_BORDER = "Transport/Means_of_transport/Border_information"
+_INLAND = "Transport/Means_of_transport/Departure_arrival_information"
+_MODE = f"{_BORDER}/Mode"
+_REGISTRATION = "Identification/Registration"
+_TRANSIT_TYPES = frozenset({"TR", "T1", "T2", "TIR"})
+_HIGHEST_RATE = 1e4
+
+
+def _means(nodes: Sequence[Node]) -> Node | None:
+    """Return the group that names the road vehicle: at the border, else inland on a road."""
+    mode = next((node.text_at("Mode") for node in nodes if "Mode" in node.children), None)
+    border = next((node for node in nodes if node.path == _BORDER), None)
+    inland = next((node for node in nodes if node.path == _INLAND), None)
+    if border is not None and border.text_at("Identity"):
+        return border if mode is None or mode in ROAD_MODES else None
+    has_identity = inland is not None and inland.text_at("Identity")
+    return inland if has_identity and mode in ROAD_MODES else None
+
+
+def _plates(name: str, nodes: Sequence[Node], reading: Reading) -> tuple[str | None, str | None]:
+    means = _means(nodes)
+    if means is None:
+        return None, None
+    node = means.all("Identity")[0]
+    plate, trailer = split_plates(node.text)
+    if not looks_like_plate(plate):
+        if name == "plate":
+            reading.gap(name, node, "not_a_plate")
+        return None, None
+    return checked_identifier(name, node, plate, reading), trailer
+
+
+def _plate(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the vehicle's plate; ``A/B`` is a vehicle and its trailer where both look like it."""
+    return _plates(name, nodes, reading)[0]
+
+
+def _trailer(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the trailer's plate behind the stroke."""
+    return _plates(name, nodes, reading)[1]
+
+
+def _plate_country(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the nationality that stands next to the plate."""
+    means = _means(nodes)
+    if means is None or _plates("plate_country", nodes, reading)[0] is None:
+        return None
+    return country(name, means.all("Nationality"), reading)
+
+
+def _seals(name: str, nodes: Sequence[Node], reading: Reading) -> list[str]:
+    """Return the seals, which one box joins by commas, semicolons or strokes."""
+    found = []
+    for node in nodes:
+        for part in node.text.replace(";", ",").replace("/", ",").split(","):
+            value = checked_identifier(name, node, part.strip(), reading) if part.strip() else None
+            found += [] if value is None else [value]
+    return list(dict.fromkeys(found))[:64]
+
+
+def _procedure(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return transit by the type of declaration, else what the extended procedure begins with."""
+    types = [node for node in nodes if not node.path.startswith("Item/")]
+    for node in types:
+        if node.text in _TRANSIT_TYPES:
+            return "transit"
+    code = identifier(name, [node for node in nodes if node.path.startswith("Item/")], reading)
+    return None if code is None else procedure_of(code)
+
+
+def _cmr(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the reference of the document named CMR, without ``NR``; it must hold a digit."""
+    for node in nodes:
+        named = (node.text_at("Attached_document_name") or "").strip(" .").casefold()
+        if named != "cmr":
+            continue
+        for reference in node.all("Attached_document_reference"):
+            value = _without_prefix(reference.text)
+            if any(c.isdigit() for c in value):
+                return checked_identifier(name, reference, value, reading)
+            if reference.text:
+                reading.gap(name, reference, "no_digit")
+    return None
+
+
+def _without_prefix(raw: str) -> str:
+    head, _, rest = raw.partition(" ")
+    if head.rstrip(".:").casefold() in ("nr", "no", "n") and rest:
+        return rest.strip()
+    for prefix in ("NR.", "Nr.", "nr."):
+        if raw.startswith(prefix):
+            return raw.removeprefix(prefix).strip()
+    return raw
+
+
+def propose_id(root: Node, reading: Reading) -> str | None:
+    """Return office, year, serial and number; else the declarant's code and reference."""
+    name = "declaration_id"
+    office = root.text_at("Identification/Office_segment/Customs_clearance_office_code")
+    serial = root.text_at(f"{_REGISTRATION}/Serial_number")
+    registered = root.text_at(f"{_REGISTRATION}/Number")
+    lodged = moment("lodged_at", root.all(f"{_REGISTRATION}/Date"), Reading(reading.settings))
+    if office and registered:
+        year = lodged[:4] if lodged else ""
+        joined = "-".join(part for part in (office, year, serial, registered) if part)
+        return checked_identifier(name, root, joined, reading)
+    code = root.text_at("Declarant/Declarant_code")
+    reference = root.text_at("Declarant/Reference/Number")
+    if code and reference:
+        return checked_identifier(name, root, f"{code}-{reference}", reading)
+    return None
+
+
+def _nature(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return both digits of box 24, joined."""
+    return identifier(name, [_joined(nodes)], reading)
+
+
+def _joined(nodes: Sequence[Node]) -> Node:
+    return Node(nodes[0].path, "".join(node.text for node in nodes))
+
+
+def _commodity(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the commodity code with the digits of the first precision, cut to ten."""
+    node = nodes[0]
+    parts = [node.text_at("Commodity_code"), node.text_at("Precision_1")]
+    return hs_code(name, node, [part for part in parts[: 2 if parts[0] else 0] if part], reading)
+
+
+def _duty_rate(name: str, nodes: Sequence[Node], reading: Reading) -> float | None:
+    """Return amount over base of the line of import duty; its rate is a share, per cent or a sum."""
+    lines = [node for node in nodes if node.text_at("Duty_tax_code")]
+    duty = [n for n in lines if n.text_at("Duty_tax_code") in reading.settings.duty_codes]
+    for node in duty[:1]:
+        amounts, bases = node.all("Duty_tax_amount"), node.all("Duty_tax_Base")
+        if not amounts or not bases:
+            return None
+        amount, base = number(name, amounts[0], reading), number(name, bases[0], reading)
+        if amount is None or base is None or base <= 0:
+            return None
+        return within(name, amounts[0], round(amount / base, 6), reading, most=_HIGHEST_RATE)
+    return None
+
+
+_ITEM = (
+    Field("hs_code", ("Tarification/HScode",), _commodity, ("Commodity_code", "Precision_1")),
+    Field(
+        "description",
+        ("Goods_description/Commercial_Description", "Goods_description/Description_of_goods"),
+        text,
+    ),
+    Field("origin_country", ("Goods_description/Country_of_origin_code",), country),
+    Field("packages", ("Packages/Number_of_packages",), count),
+    Field("net_mass_kg", ("Valuation_item/Weight_itm/Net_weight_itm",), mass),
+    Field("gross_mass_kg", ("Valuation_item/Weight_itm/Gross_weight_itm",), mass),
+    Field(
+        "duty_rate",
+        ("Taxation/Taxation_line",),
+        _duty_rate,
+        ("Duty_tax_code", "Duty_tax_amount", "Duty_tax_Base"),
+    ),
+    Field("preference_code", ("Tarification/Preference_code",), identifier),
+)
+_VALUE = "Valuation_item/Statistical_value"
+
+TABLE = PathTable(
+    crossing=(
+        Field("plate", (_BORDER, _INLAND), _plate, ("Identity", "Mode")),
+        Field("trailer_plate", (_BORDER, _INLAND), _trailer, ("Identity", "Mode")),
+        Field("plate_country", (_BORDER, _INLAND), _plate_country, ("Nationality",)),
+        Field(
+            "container_numbers",
+            ("Container/Container_identity", "Item/Container/Container_identity"),
+            identifiers,
+        ),
+        Field("seal_numbers", ("Transit/Seals/Identity",), _seals),
+    ),
+    declaration=(
+        Field("lodged_at", (f"{_REGISTRATION}/Date",), moment),
+        Field(
+            "procedure",
+            (
+                "Identification/Type/Type_of_declaration",
+                "Identification/Type/Type_of_transit_document",
+                "Item/Tarification/Extended_customs_procedure",
+            ),
+            _procedure,
+        ),
+        Field("declarant_id", ("Declarant/Declarant_code",), identifier),
+        Field("consignor_id", ("Traders/Exporter/Exporter_code",), identifier),
+        Field("consignee_id", ("Traders/Consignee/Consignee_code",), identifier),
+        Field(
+            "dispatch_country", ("General_information/Country/Export/Export_country_code",), country
+        ),
+        Field(
+            "destination_country",
+            ("General_information/Country/Destination/Destination_country_code",),
+            country,
+        ),
+        Field(
+            "cmr_number",
+            ("Item/Attached_documents", "Attached_documents"),
+            _cmr,
+            ("Attached_document_name", "Attached_document_reference"),
+        ),
+        Field("transport_mode", (_MODE,), identifier),
+        Field(
+            "nature_of_transaction",
+            ("Financial/Financial_transaction/code1", "Financial/Financial_transaction/code2"),
+            _nature,
+        ),
+        Field("payment_type", ("Financial/Mode_of_payment",), identifier),
+    ),
+    item=_ITEM,
+    items=("Item",),
+    dropped={
+        "*/Exporter_name": "name_or_address",
+        "*/Consignee_name": "name_or_address",
+        "*/Financial_name": "name_or_address",
+        "*/Declarant_name": "name_or_address",
+        "*/Declarant_representative": "person",
+        "*/Officer_name": "person",
+        "Transit/Principal": "name_or_address",
+        "Supplier_documents": "name_or_address",
+        "Assessment_notice": "computed_by_customs",
+        "Global_taxes": "computed_by_customs",
+        "Property/Forms": "layout_of_the_form",
+        "Property/Selected_page": "layout_of_the_form",
+        "*/Customs_Clearance_office_name": "text_of_a_code",
+        "*/Export_country_name": "text_of_a_code",
+        "*/Destination_country_name": "text_of_a_code",
+        "*/Country_of_origin_name": "text_of_a_code",
+        "*/Kind_of_packages_name": "text_of_a_code",
+        "*/Currency_name": "text_of_a_code",
+        "*/Suppplementary_unit_name": "text_of_a_code",
+        "*/Border_office/Name": "text_of_a_code",
+    },
+    used=(
+        "Identification/Office_segment/Customs_clearance_office_code",
+        f"{_REGISTRATION}/Serial_number",
+        f"{_REGISTRATION}/Number",
+        "Declarant/Reference/Number",
+        "Valuation/Gs_Invoice/Currency_code",
+        "Valuation/Gs_Invoice/Currency_rate",
+        "Property/Nbers/Total_number_of_items",
+        f"Item/{_VALUE}",
+    ),
+)
+def read_items(root: Node, reading: Reading) -> list[dict[str, Any]]:
+    """Return the goods items; each is numbered by its position."""
+    rate = _dollar_rate(root, reading)
+    found = []
+    for position, node in enumerate(root.all("Item"), start=1):
+        item = {"item_no": position} | read_fields(TABLE.item, node, reading)
+        value = _value_usd(node, rate, reading)
+        found.append(item if value is None else item | {"customs_value_usd": value})
+    return found
+
+
+def _dollar_rate(root: Node, reading: Reading) -> float | None:
+    """Return dollars for one unit of the declaration's own currency, None where unknown."""
+    invoice = next(iter(root.all("Valuation/Gs_Invoice")), None)
+    if invoice is not None and invoice.text_at("Currency_code") == "USD":
+        rates = invoice.all("Currency_rate")
+        rate = number("customs_value_usd", rates[0], reading) if rates else None
+        if rate is not None and rate > 0:
+            return 1 / rate
+    own = reading.settings.own_currency
+    return None if own is None else reading.settings.rate(own)
+
+
+def _value_usd(node: Node, rate: float | None, reading: Reading) -> float | None:
+    """Return the statistical value (box 46) in dollars; never the unconverted number."""
+    for found in node.all(_VALUE):
+        value = number("customs_value_usd", found, reading)
+        if value is None:
+            return None
+        if rate is None:
+            if value:
+                reading.gap("customs_value_usd", found, "no_rate")
+            return None
+        converted = round(value * rate, 2)
+        return within("customs_value_usd", found, converted, reading, most=MOST_VALUE)
+    return None
+
+
+FORMAT = MessageFormat(
+    name="asycuda",
+    table=TABLE,
+    propose_id=propose_id,
+    read_items=read_items,
+    party_names={
+        "consignor_id": ("Traders/Exporter/Exporter_name",),
+        "consignee_id": ("Traders/Consignee/Consignee_name",),
+        "declarant_id": ("Declarant/Declarant_name",),
+    },
+    declared_items="Property/Nbers/Total_number_of_items",
+)

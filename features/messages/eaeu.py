@@ -1,0 +1,273 @@
+"""Goods declarations of the Eurasian Economic Union: ESADout_CU 5.23, alone or in its envelope."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from engine.errors import DocumentRefusedError
+from features.messages.mapping import Field, MessageFormat, PathTable, read_fields
+from features.messages.tree import Node
+from features.messages.values import (
+    MOST_VALUE,
+    Reading,
+    checked_identifier,
+    count,
+    country,
+    hs_code,
+    identifier,
+    identifiers,
+    looks_like_plate,
+    mass,
+    moment,
+    number,
+    procedure_of,
+    text,
+    within,
+)
+from features.messages.wco_declaration import rebase
+from features.messages.xml_reader import Document
+
+ROOTS = frozenset(
+    {
+        ("urn:customs.ru:Information:CustomsDocuments:ESADout_CU:5.23.0", "ESADout_CU"),
+        ("urn:customs.ru:Information:ExchangeDocuments:ED_Container:5.22.0", "ED_Container"),
+    }
+)
+_SHIPMENT = "ESADout_CUGoodsShipment"
+_CONSIGNMENT = f"{_SHIPMENT}/ESADout_CUConsigment"
+_ITEM = f"{_SHIPMENT}/ESADout_CUGoods"
+_MEANS = (
+    f"{_CONSIGNMENT}/ESADout_CUBorderTransport",
+    f"{_CONSIGNMENT}/ESADout_CUDepartureArrivalTransport",
+)
+_VEHICLES = tuple(f"{path}/RUTransportMeans" for path in _MEANS)
+_TRANSIT = "ТТ"
+_CMR_DOCUMENT, _TIR_DOCUMENT = "02015", "02024"
+_DOCUMENTS = (
+    f"{_ITEM}/ESADout_CUPresentedDocument",
+    f"{_SHIPMENT}/ESADout_CUPresentedDocument",
+)
+_IDENTIFIERS = (
+    "OrganizationIdentifier",
+    "INN",
+    "RFOrganizationFeatures/INN",
+    "RKOrganizationFeatures/BIN",
+    "RBOrganizationFeatures/UNP",
+    "KGOrganizationFeatures/KGINN",
+    "RAOrganizationFeatures/UNN",
+)
+
+
+def _first(nodes: Sequence[Node]) -> Node | None:
+    return next((node for node in nodes if node.text_at("TransportIdentifier")), None)
+
+
+def _plates(nodes: Sequence[Node]) -> list[Node]:
+    """Return the identifiers that look like plates at the border, else inland."""
+    for path in _VEHICLES:
+        found = [
+            each
+            for node in nodes
+            if node.path == path
+            for each in node.all("TransportIdentifier")
+            if looks_like_plate(each.text)
+        ]
+        if found:
+            return found
+    return []
+
+
+def _plate(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the first vehicle's identifier at the border, else at departure or arrival."""
+    return identifier(name, _plates(nodes)[:1], reading)
+
+
+def _trailer(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the second vehicle's identifier, where there is one."""
+    return identifier(name, _plates(nodes)[1:2], reading)
+
+
+def _plate_country(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the nationality of the first vehicle."""
+    found = _first(nodes)
+    return None if found is None else country(name, found.all("TransportMeansNationalityCode"), reading)
+
+
+def _vin(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the vehicle identification number of the first vehicle."""
+    found = _first(nodes)
+    return None if found is None else identifier(name, found.all("VIN"), reading)
+
+
+def _document_of(kind: str) -> Callable[[str, Sequence[Node], Reading], Any]:
+    def rule(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+        for node in nodes:
+            if node.text_at("PresentedDocumentModeCode") == kind:
+                return identifier(name, node.all("PrDocumentNumber"), reading)
+        return None
+
+    rule.__doc__ = f"Return the number of the first document of kind {kind}."
+    return rule
+
+
+def _procedure(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return transit for ТТ, else what the procedure code of the goods begins with."""
+    if any(node.text == _TRANSIT for node in nodes if node.path == "CustomsProcedure"):
+        return "transit"
+    codes = [node for node in nodes if node.path != "CustomsProcedure"]
+    code = identifier(name, codes or nodes, reading)
+    return None if code is None else procedure_of(code)
+
+
+def _party(role: str) -> tuple[str, ...]:
+    return tuple(f"{_SHIPMENT}/{role}/{path}" for path in _IDENTIFIERS)
+
+
+def _commodity(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the code of the common nomenclature (TN VED), digits alone."""
+    node = nodes[0]
+    return hs_code(name, node, [node.text] if node.text else [], reading)
+
+
+TABLE = PathTable(
+    crossing=(
+        Field("plate", _VEHICLES, _plate, ("TransportIdentifier",)),
+        Field("trailer_plate", _VEHICLES, _trailer, ("TransportIdentifier",)),
+        Field("plate_country", _VEHICLES, _plate_country, ("TransportMeansNationalityCode",)),
+        Field("vin", _VEHICLES, _vin, ("VIN",)),
+        Field(
+            "container_numbers",
+            (f"{_ITEM}/ESADout_CUContainers/ContainerIdentificaror/ContainerIdentificaror",
+             f"{_ITEM}/ESADGoodsContainer/ContainerNumber/ContainerIdentificaror"),
+            identifiers,
+        ),
+        Field("carrier_id", _party("ESADout_CUCarrier"), identifier),
+    ),
+    declaration=(
+        Field("lodged_at", ("EECEDocHeaderAddInfo/EDocDateTime",), moment),
+        Field(
+            "procedure",
+            ("CustomsProcedure", "CustomsModeCode", f"{_ITEM}/ESADCustomsProcedure/MainCustomsModeCode"),
+            _procedure,
+        ),
+        Field(
+            "tir_carnet",
+            _DOCUMENTS,
+            _document_of(_TIR_DOCUMENT),
+            ("PresentedDocumentModeCode", "PrDocumentNumber"),
+        ),
+        Field(
+            "cmr_number",
+            _DOCUMENTS,
+            _document_of(_CMR_DOCUMENT),
+            ("PresentedDocumentModeCode", "PrDocumentNumber"),
+        ),
+        Field("declarant_id", _party("ESADout_CUDeclarant"), identifier),
+        Field("consignor_id", _party("ESADout_CUConsignor"), identifier),
+        Field("consignee_id", _party("ESADout_CUConsignee"), identifier),
+        Field("dispatch_country", (f"{_CONSIGNMENT}/DispatchCountryCode",), country),
+        Field("destination_country", (f"{_CONSIGNMENT}/DestinationCountryCode",), country),
+        Field("transport_mode", tuple(f"{path}/TransportModeCode" for path in _MEANS), identifier),
+    ),
+    item=(
+        Field("hs_code", ("GoodsTNVEDCode",), _commodity),
+        Field("description", ("GoodsDescription",), text),
+        Field("origin_country", ("OriginCountryCode",), country),
+        Field("packages", ("ESADGoodsPackaging/PakageQuantity",), count),
+        Field("net_mass_kg", ("NetWeightQuantity",), mass),
+        Field("gross_mass_kg", ("GrossWeightQuantity",), mass),
+    ),
+    items=(_ITEM,),
+    dropped={
+        "*/ESADout_CUDriverInformation": "person",
+        "*/SigningDetails": "person",
+        "FilledPerson": "person",
+        "*/IdentityCard": "person",
+        "*/PersonSurname": "person",
+        "*/PersonName": "person",
+        "*/PersonMiddleName": "person",
+        "*/SubjectAddressDetails": "name_or_address",
+        "*/OrganizationName": "name_or_address",
+        "*/ShortName": "name_or_address",
+        "*/OfficeName": "text_of_a_code",
+        "*/DispatchCountryName": "text_of_a_code",
+        "*/DestinationCountryName": "text_of_a_code",
+        "DocumentID": "envelope",
+        "EECEDocHeaderAddInfo": "envelope",
+    },
+    used=(
+        f"{_ITEM}/GoodsNumeric",
+        f"{_ITEM}/InvoicedCost",
+        f"{_ITEM}/CurrencyCode",
+        f"{_ITEM}/StatisticalCost",
+        f"{_SHIPMENT}/CustCostCurrencyCode",
+        f"{_SHIPMENT}/TotalGoodsNumber",
+    ),
+)
+
+
+def _body(document: Document) -> Node:
+    if document.name == "ESADout_CU":
+        return document.root
+    found = document.root.all("ContainerDoc/DocBody/ESADout_CU")
+    if not found:
+        raise DocumentRefusedError("unsupported_message", detail="an envelope without a declaration")
+    return rebase(found[0])
+
+
+def propose_id(root: Node, reading: Reading) -> str | None:
+    """Return the registration number where there is one, else the document's identifier."""
+    for path in ("GTDID/GTDNumber", "DocumentID"):
+        for node in root.all(path):
+            if node.text:
+                return checked_identifier("declaration_id", node, node.text, reading)
+    return None
+
+
+def read_items(root: Node, reading: Reading) -> list[dict[str, Any]]:
+    """Return the goods items with the number that the declaration gives each."""
+    found = []
+    for node in root.all(_ITEM):
+        item = read_fields(TABLE.item, node, reading)
+        numbers = node.all("GoodsNumeric")
+        position = count("item_no", numbers[:1], reading) if numbers else None
+        item |= {} if position is None else {"item_no": position}
+        value = _value_usd(node, reading)
+        found.append(item if value is None else item | {"customs_value_usd": value})
+    return found
+
+
+def _value_usd(node: Node, reading: Reading) -> float | None:
+    """Return the statistical value, which is in dollars by law, else the invoiced cost by its rate."""
+    for path, currency in (("StatisticalCost", "USD"), ("InvoicedCost", None)):
+        for found in node.all(path):
+            unit = currency or node.text_at("CurrencyCode") or node.text_at("InvoicedCurrencyCode")
+            rate = None if unit is None else reading.settings.rate(unit)
+            value = number("customs_value_usd", found, reading)
+            if value is None or rate is None:
+                if value is not None:
+                    reading.gap("customs_value_usd", found, "no_rate")
+                return None
+            converted = round(value * rate, 2)
+            return within("customs_value_usd", found, converted, reading, most=MOST_VALUE)
+    return None
+
+
+def _finish(crossing: dict[str, Any], declaration: dict[str, Any]) -> None:
+    if declaration.get("tir_carnet"):
+        declaration["procedure"] = "tir"
+
+
+FORMAT = MessageFormat(
+    name="eaeu",
+    table=TABLE,
+    propose_id=propose_id,
+    read_items=read_items,
+    party_names={
+        "consignor_id": (f"{_SHIPMENT}/ESADout_CUConsignor/OrganizationName",),
+        "consignee_id": (f"{_SHIPMENT}/ESADout_CUConsignee/OrganizationName",),
+        "declarant_id": (f"{_SHIPMENT}/ESADout_CUDeclarant/OrganizationName",),
+    },
+    declared_items=f"{_SHIPMENT}/TotalGoodsNumber",
+    body=_body,
+    finish=_finish,
+)

@@ -1,0 +1,118 @@
+"""Path tables: which leaf of a message becomes which field, by which rule, and what is dropped."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from features.messages.tree import Node
+from features.messages.values import Reading, Rule
+from features.messages.xml_reader import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a record and where it comes from."""
+
+    name: str
+    paths: tuple[str, ...]
+    """In order of preference, below the root (or below an item)."""
+    rule: Rule
+    parts: tuple[str, ...] = ()
+    """Leaves that the rule reads below each path, where a path names a group."""
+
+    def leaves(self) -> tuple[str, ...]:
+        """Return the paths of the leaves that this field reads."""
+        if not self.parts:
+            return self.paths
+        return tuple(f"{path}/{part}" for path in self.paths for part in self.parts)
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """Return the field's value below a node, None or empty where there is none."""
+        nodes = [found for path in self.paths for found in node.all(path)]
+        return self.rule(self.name, nodes, reading) if nodes else None
+
+
+@dataclass(frozen=True, slots=True)
+class PathTable:
+    """Everything that a format says about its leaves."""
+
+    crossing: tuple[Field, ...]
+    declaration: tuple[Field, ...]
+    item: tuple[Field, ...]
+    items: tuple[str, ...]
+    """Paths of the groups that are goods items."""
+    dropped: Mapping[str, str]
+    """Rule of dropping by a path, by the path of a group, or by ``*/NAME`` for a name anywhere."""
+    used: tuple[str, ...] = ()
+    """Leaves that decide how the document is read and enter no field."""
+
+    def mapped(self) -> frozenset[str]:
+        """Return the paths of all leaves that a field reads."""
+        heads = (*self.crossing, *self.declaration)
+        found = {path for each in heads for path in each.leaves()} | set(self.used)
+        for root in self.items:
+            found |= {f"{root}/{path}" for each in self.item for path in each.leaves()}
+        return frozenset(found)
+
+
+def _accept(document: Document) -> None:
+    """Accept a document whose root says all that its format asks for."""
+
+
+def _whole(document: Document) -> Node:
+    return document.root
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFormat:
+    """One format: how its documents are known, and how they are read."""
+
+    name: str
+    table: PathTable
+    propose_id: Callable[[Node, Reading], str | None]
+    read_items: Callable[[Node, Reading], list[dict[str, Any]]]
+    party_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of the parties that may have no identifier, for keyed pseudonyms."""
+    declared_items: str | None = None
+    """Where the header says how many items there are."""
+    check: Callable[[Document], None] = _accept
+    """Raises ``DocumentRefusedError`` for a document that must not be read as an original."""
+    body: Callable[[Document], Node] = _whole
+    """The group that the paths of the table begin at."""
+    finish: Callable[[dict[str, Any], dict[str, Any]], None] = lambda crossing, declaration: None
+    """Settles what one field says about another."""
+
+
+def read_fields(fields: Sequence[Field], node: Node, reading: Reading) -> dict[str, Any]:
+    """Return the fields that a node gives a value to."""
+    found = {}
+    for each in fields:
+        value = each.read(node, reading)
+        if value is not None and value != []:
+            found[each.name] = value
+    return found
+
+
+def count_unread(leaves: Sequence[Node], mapped: frozenset[str], dropped: Mapping[str, str]) -> dict[str, int]:
+    """Return how many leaves at each path are neither mapped nor dropped."""
+    left: Counter[str] = Counter()
+    known: dict[str, bool] = {}
+    for leaf in leaves:
+        path = leaf.path
+        passes = known.get(path)
+        if passes is None:
+            passes = known[path] = path in mapped or drop_rule(path, dropped) is not None
+        if not passes:
+            left[path] += 1
+    return dict(sorted(left.items()))
+
+
+def drop_rule(path: str, dropped: Mapping[str, str]) -> str | None:
+    """Return the rule that drops a leaf, None where none does."""
+    parts = path.split("/")
+    for end in range(len(parts), 0, -1):
+        rule = dropped.get("/".join(parts[:end])) or dropped.get(f"*/{parts[end - 1]}")
+        if rule is not None:
+            return rule
+    return None

@@ -1,0 +1,187 @@
+"""Standard messages to records: one document in, one report out, whichever way it came.
+
+The command line, bulk loading and the service all call :func:`translate_document`, so that they
+cannot disagree. What the caller knows (crossing, post, direction, time, vehicle class) is not in
+the result.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from engine.errors import DocumentRefusedError
+from engine.records import Declaration
+from features.messages import asycuda, eaeu, ecmr, efti, ncts, wco_declaration
+from features.messages.json_reader import read_json
+from features.messages.mapping import MessageFormat, count_unread, read_fields
+from features.messages.settings import MessageSettings
+from features.messages.tree import Node
+from features.messages.values import Gap, Reading, number, pseudonym
+from features.messages.xml_reader import Document, read_xml
+
+MAX_ITEMS = 999
+FORMATS: Mapping[tuple[str, str], MessageFormat] = {
+    **dict.fromkeys(asycuda.ROOTS, asycuda.FORMAT),
+    **dict.fromkeys(wco_declaration.ROOTS, wco_declaration.FORMAT),
+    **dict.fromkeys(ncts.ROOTS, ncts.FORMAT),
+    **dict.fromkeys(ecmr.ROOTS, ecmr.FORMAT),
+    **dict.fromkeys(ecmr.OPEN_LOGISTICS_ROOTS, ecmr.OPEN_LOGISTICS),
+    **dict.fromkeys(efti.ROOTS, efti.FORMAT),
+    **dict.fromkeys(eaeu.ROOTS, eaeu.FORMAT),
+}
+"""The format of each known root, by namespace and local name."""
+_MAPPED = {id(each): each.table.mapped() for each in FORMATS.values()}
+_JSON_STARTS = b"{["
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """What became of one document."""
+
+    format: str
+    status: str
+    """``accepted``, ``no_declaration`` (the crossing alone) or ``refused``."""
+    rule: str | None = None
+    """Why it was refused."""
+    line: int | None = None
+    detail: str = ""
+    crossing: Mapping[str, Any] = field(default_factory=dict)
+    declaration: Mapping[str, Any] | None = None
+    gaps: tuple[Gap, ...] = ()
+    unread: Mapping[str, int] = field(default_factory=dict)
+
+    def to_json(self, document: str) -> dict[str, Any]:
+        """Return it as the line of ``records.jsonl`` that names this document."""
+        return {
+            "document": document,
+            "format": self.format,
+            "status": self.status,
+            "rule": self.rule,
+            "line": self.line,
+            "detail": self.detail,
+            "crossing": dict(self.crossing),
+            "declaration": self.declaration,
+            "gaps": [gap.to_json() for gap in self.gaps],
+            "unread": dict(self.unread),
+        }
+
+
+def translate_document(
+    data: bytes, settings: MessageSettings, *, pseudonym_key: bytes | None = None
+) -> Translation:
+    """Return what a document says, or why it was refused; nothing of a refused one is read."""
+    name = ""
+    try:
+        document = _read(data)
+        found = FORMATS.get((document.namespace, document.name))
+        if found is None:
+            raise DocumentRefusedError("unsupported_message", detail=_shown(document))
+        name = found.name
+        found.check(document)
+        return _translate(document, found, Reading(settings, pseudonym_key))
+    except DocumentRefusedError as refused:
+        return Translation(name, "refused", refused.rule, refused.line, refused.detail)
+
+
+def _read(data: bytes) -> Document:
+    return read_json(data) if data.lstrip()[:1] in _JSON_STARTS else read_xml(data)
+
+
+def _shown(document: Document) -> str:
+    """Return a root's name, cut and without anything that cannot be printed."""
+    return "".join(c for c in document.name[:64] if c.isprintable())
+
+
+def _translate(document: Document, known: MessageFormat, reading: Reading) -> Translation:
+    root = known.body(document)
+    table = known.table
+    items = _checked_items(known, root, reading)
+    crossing = read_fields(table.crossing, root, reading)
+    head = read_fields(table.declaration, root, reading) if table.declaration else {}
+    declaration = None
+    if items and table.declaration:
+        _name_parties(known, root, head, reading)
+        known.finish(crossing, head)
+        own = known.propose_id(root, reading) or _content_id(document)
+        declaration = _valid({"declaration_id": own, **head, "items": items}, reading)
+    return Translation(
+        known.name,
+        "no_declaration" if declaration is None else "accepted",
+        crossing=crossing,
+        declaration=declaration,
+        gaps=tuple(reading.gaps),
+        unread=count_unread(document.leaves, _MAPPED[id(known)], table.dropped),
+    )
+
+
+def _checked_items(known: MessageFormat, root: Node, reading: Reading) -> list[dict[str, Any]]:
+    groups = sum(len(root.all(path)) for path in known.table.items)
+    if groups > MAX_ITEMS:
+        raise DocumentRefusedError("too_many_items")
+    found = known.read_items(root, reading)
+    _compare_count(known, root, len(found), reading)
+    coded = []
+    for item in found:
+        if "hs_code" in item:
+            coded.append(item)
+        else:
+            reading.gap("hs_code", known.table.items[0], "item_without_code")
+    return _renumber(coded, reading)
+
+
+def _compare_count(known: MessageFormat, root: Node, seen: int, reading: Reading) -> None:
+    """Note where the header counts other items than there are."""
+    for node in root.all(known.declared_items) if known.declared_items else ():
+        said = number("items", node, Reading(reading.settings))
+        if said is not None and said != seen:
+            reading.gap("items", node, "other_number_than_declared")
+
+
+def _renumber(items: list[dict[str, Any]], reading: Reading) -> list[dict[str, Any]]:
+    """Return the items by their own numbers, or by position where those repeat or are missing."""
+    numbers = [item.get("item_no") for item in items]
+    if None not in numbers and len(set(numbers)) == len(numbers) and 0 not in numbers:
+        return items
+    if items:
+        reading.gap("item_no", "", "renumbered")
+    return [item | {"item_no": place} for place, item in enumerate(items, start=1)]
+
+
+def _name_parties(
+    known: MessageFormat, root: Node, head: dict[str, Any], reading: Reading
+) -> None:
+    """Give a party that has a name alone its keyed pseudonym."""
+    for name, paths in known.party_names.items():
+        if name not in head:
+            value = pseudonym(name, [node for path in paths for node in root.all(path)], reading)
+            if value is not None:
+                head[name] = value
+
+
+def _content_id(document: Document) -> str:
+    """Return an identifier made of what the document says, for one that names itself nowhere."""
+    digest = hashlib.sha256(f"{document.namespace} {document.name}".encode())
+    for leaf in sorted(f"{leaf.path}={leaf.text}" for leaf in document.leaves):
+        digest.update(leaf.encode("utf-8", "surrogatepass") + b"\0")
+    return "content-" + digest.hexdigest()[:32]
+
+
+def _valid(declaration: dict[str, Any], reading: Reading) -> dict[str, Any] | None:
+    """Return a declaration that its record accepts; fields that it refuses become gaps."""
+    for _ in range(len(declaration)):
+        try:
+            Declaration.model_validate_json(orjson.dumps(declaration))
+        except ValidationError as refused:
+            where = refused.errors()[0]["loc"]
+            name = str(where[0])
+            reading.gap(".".join(map(str, where)), "", str(refused.errors()[0]["type"]))
+            if name not in declaration or name in ("declaration_id", "procedure", "items"):
+                return None
+            del declaration[name]
+        else:
+            return declaration
+    return None

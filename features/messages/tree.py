@@ -1,0 +1,42 @@
+"""The tree of a message: groups and leaves by local name, whatever it was written in."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+
+
+def collapse_space(text: str | None) -> str:
+    """Return a text with every run of white space, no-break spaces included, as one space."""
+    return "" if text is None else " ".join(text.split())
+
+
+class Node:
+    """A group or a leaf of a message; ``path`` is below the root, its parts joined by ``/``."""
+
+    __slots__ = ("attributes", "children", "path", "text")
+
+    def __init__(self, path: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
+        self.path = path
+        self.text = text
+        self.attributes = attributes or _NO_ATTRIBUTES
+        self.children: dict[str, list[Node]] = {}
+
+    def add(self, name: str, text: str, attributes: Mapping[str, str] | None = None) -> "Node":
+        """Append a child and return it."""
+        child = Node(f"{self.path}/{name}" if self.path else name, text, attributes)
+        self.children.setdefault(name, []).append(child)
+        return child
+
+    def all(self, path: str) -> "list[Node]":
+        """Return every node at a path below this one, in the document's order."""
+        found = [self]
+        for name in path.split("/"):
+            found = [child for node in found for child in node.children.get(name, ())]
+            if not found:
+                break
+        return found
+
+    def text_at(self, path: str) -> str | None:
+        """Return the first text at a path, None where there is none."""
+        return next((node.text for node in self.all(path) if node.text), None)

@@ -1,0 +1,303 @@
+"""How the texts of messages become the values of records: the rules shared by all formats.
+
+A rule takes the nodes that a field's paths lead to, in order of preference, and returns the field's
+value, or None where there is none. What stands there and cannot be read is a gap with the name of
+the rule that it breaks; a value is never guessed.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from engine.identifiers import fold
+from features.messages.settings import MessageSettings
+from features.messages.tree import Node
+
+LONGEST_IDENTIFIER = 64
+LONGEST_TEXT = 1000
+MOST_PACKAGES = 10_000_000
+MOST_KG = 1e8
+MOST_VALUE = 1e12
+ROAD_MODES = frozenset({"3", "30", "31"})
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+|[+-]?\d{1,3}(,\d{3}){2,}", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_DIGITS = re.compile(r"[0-9]+")
+_SLASH_DATE = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})", re.ASCII)
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_COMPACT = {"102": "%Y%m%d", "203": "%Y%m%d%H%M", "204": "%Y%m%d%H%M%S", "205": "%Y%m%d%H%M%z"}
+_PLATE = re.compile(r"[A-Z0-9ЀԯА-Яа-я]{4,12}", re.IGNORECASE)
+_KG_PER_UNIT = {"KGM": 1.0, "TNE": 1000.0, "GRM": 0.001, "LBR": 0.45359237}
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A value that stands in the document and not in the record, or that the record misses."""
+
+    field: str
+    path: str
+    rule: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as JSON values."""
+        return {"field": self.field, "path": self.path, "rule": self.rule}
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one document's translation knows and notes: settings in, gaps out."""
+
+    settings: MessageSettings
+    pseudonym_key: bytes | None = None
+    gaps: list[Gap] = field(default_factory=list)
+
+    def gap(self, name: str, node: Node | str, rule: str) -> None:
+        """Note that a field stays absent, where and why."""
+        self.gaps.append(Gap(name, node if isinstance(node, str) else node.path, rule))
+
+
+Rule = Callable[[str, Sequence[Node], Reading], Any]
+"""Takes the field's name, the nodes of its paths and the reading."""
+
+
+def identifier(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the first text as an opaque identifier of at most 64 printable characters."""
+    for node in nodes:
+        if node.text:
+            return checked_identifier(name, node, node.text, reading)
+    return None
+
+
+def checked_identifier(name: str, node: Node, text: str, reading: Reading) -> str | None:
+    """Return a text that may be an identifier, or note why it may not."""
+    if len(text) > LONGEST_IDENTIFIER:
+        reading.gap(name, node, "too_long")
+        return None
+    if not text.isprintable():
+        reading.gap(name, node, "control_character")
+        return None
+    return text
+
+
+def identifiers(name: str, nodes: Sequence[Node], reading: Reading) -> list[str]:
+    """Return every text, each once, in the document's order; at most 64."""
+    found: dict[str, None] = {}
+    for node in nodes:
+        value = checked_identifier(name, node, node.text, reading) if node.text else None
+        if value is not None:
+            found.setdefault(value)
+    if len(found) > LONGEST_IDENTIFIER:
+        reading.gap(name, nodes[0], "too_many")
+    return list(found)[:LONGEST_IDENTIFIER]
+
+
+def text(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the first text of at most 1,000 characters."""
+    for node in nodes:
+        if node.text:
+            if len(node.text) <= LONGEST_TEXT and node.text.isprintable():
+                return node.text
+            long = len(node.text) > LONGEST_TEXT
+            reading.gap(name, node, "too_long" if long else "control_character")
+            return None
+    return None
+
+
+def country(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the first text that is two capital letters."""
+    for node in nodes:
+        if node.text:
+            if _COUNTRY.fullmatch(node.text):
+                return node.text
+            reading.gap(name, node, "malformed_country")
+            return None
+    return None
+
+
+def number(name: str, node: Node, reading: Reading) -> float | None:
+    """Return a number; thousands in groups are read, a single comma is ambiguous."""
+    raw = node.text
+    if _NUMBER.fullmatch(raw):
+        return float(raw)
+    if _GROUPED.fullmatch(raw):
+        return float(raw.replace(",", ""))
+    if _DECIMAL_COMMA.fullmatch(raw):
+        if reading.settings.decimal_comma:
+            return float(raw.replace(",", "."))
+        reading.gap(name, node, "ambiguous_comma")
+        return None
+    reading.gap(name, node, "not_a_number")
+    return None
+
+
+def within(
+    name: str, node: Node, value: float, reading: Reading, *, most: float
+) -> float | None:
+    """Return a value in [0, most], or note that it lies outside."""
+    if 0 <= value <= most:
+        return value
+    reading.gap(name, node, "negative" if value < 0 else "outside")
+    return None
+
+
+def mass(name: str, nodes: Sequence[Node], reading: Reading) -> float | None:
+    """Return the first mass in kilograms, by its unit code where one is given."""
+    for node in nodes:
+        if not node.text:
+            continue
+        unit = node.attributes.get("unitCode", "KGM")
+        factor = _KG_PER_UNIT.get(unit)
+        if factor is None:
+            reading.gap(name, node, "unknown_unit")
+            return None
+        value = number(name, node, reading)
+        return None if value is None else within(name, node, value * factor, reading, most=MOST_KG)
+    return None
+
+
+def count(name: str, nodes: Sequence[Node], reading: Reading) -> int | None:
+    """Return the sum of whole numbers; one that is not whole makes the sum a gap."""
+    total = None
+    for node in nodes:
+        if not node.text:
+            continue
+        value = number(name, node, reading)
+        if value is None:
+            return None
+        if value != int(value):
+            reading.gap(name, node, "not_whole")
+            return None
+        if within(name, node, value, reading, most=MOST_PACKAGES) is None:
+            return None
+        total = (total or 0) + int(value)
+    if total is not None and total > MOST_PACKAGES:
+        reading.gap(name, nodes[0], "outside")
+        return None
+    return total
+
+
+def moment(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the first date or time as RFC 3339 in UTC."""
+    for node in nodes:
+        if node.text:
+            value = _moment(node, reading)
+            if isinstance(value, str):
+                reading.gap(name, node, value)
+                return None
+            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None
+
+
+def _moment(node: Node, reading: Reading) -> datetime | str:
+    """Return a time, or the rule that its text breaks."""
+    raw, zone = node.text, timezone(reading.settings.offset)
+    code = node.attributes.get("formatCode") or node.attributes.get("formatId")
+    if code == "304":  # CCYYMMDDHHMMSSZZZ, the zone in letters, 'Z' or as an offset
+        return _in_format(raw.replace("Z", "+0000"), "%Y%m%d%H%M%S%z", zone)
+    if code in _COMPACT:
+        return _in_format(raw, _COMPACT[code], zone)
+    slashed = _SLASH_DATE.fullmatch(raw)
+    if slashed is not None:
+        return _slashed(slashed, reading.settings.date_order, zone)
+    try:
+        found = datetime.fromisoformat(raw)
+    except ValueError:
+        return "bad_time"
+    if not _ISO_DATE.match(raw):
+        return "bad_time"
+    return _bounded(found if found.tzinfo else found.replace(tzinfo=zone))
+
+
+def _in_format(raw: str, layout: str, zone: timezone) -> datetime | str:
+    try:
+        found = datetime.strptime(raw, layout)  # noqa: DTZ007 - the zone is set below
+    except ValueError:
+        return "bad_time"
+    return _bounded(found if found.tzinfo else found.replace(tzinfo=zone))
+
+
+def _bounded(found: datetime) -> datetime | str:
+    """Refuse what cannot be carried to UTC."""
+    return found if timedelta(days=1) < found - _FIRST else "bad_time"
+
+
+_FIRST = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+def _slashed(found: re.Match[str], order: str | None, zone: timezone) -> datetime | str:
+    first, second, year = int(found[1]), int(found[2]), int(found[3])
+    if first > 12:
+        day, month = first, second
+    elif second > 12:
+        month, day = first, second
+    elif first == second or order == "dmy":
+        day, month = first, second
+    elif order == "mdy":
+        month, day = first, second
+    else:
+        return "ambiguous_date"
+    try:
+        return datetime(year + 2000 if year < 100 else year, month, day, tzinfo=zone)
+    except ValueError:
+        return "bad_time"
+
+
+def hs_code(name: str, node: Node | None, parts: Sequence[str], reading: Reading) -> str | None:
+    """Return a commodity code from its parts: digits alone, cut to ten."""
+    if node is None or not parts:
+        return None
+    code = "".join(part.replace(" ", "").replace(".", "") for part in parts)[:10]
+    if not _DIGITS.fullmatch(code) or len(code) < 2:
+        reading.gap(name, node, "malformed_hs_code")
+        return None
+    return code
+
+
+def looks_like_plate(raw: str) -> bool:
+    """Tell whether a text may be a number plate: 4 to 12 letters and digits, at least one digit."""
+    folded = fold(raw)
+    return bool(_PLATE.fullmatch(folded)) and any(c.isdigit() for c in folded)
+
+
+def split_plates(raw: str) -> tuple[str, str | None]:
+    """Return a vehicle's plate and its trailer's, where a text joins both by a stroke."""
+    for mark in ("/", "\\", "+", ";"):
+        parts = [part.strip() for part in raw.split(mark)]
+        if len(parts) == 2 and all(map(looks_like_plate, parts)):
+            return parts[0], parts[1]
+    return raw, None
+
+
+def procedure_of(code: str) -> str:
+    """Return import, export or transit by the first digit of box 37, else the national code."""
+    if code[:1] in ("1", "2", "3"):
+        return "export"
+    if code[:1] in ("4", "6"):
+        return "import"
+    return "transit" if code[:1] == "8" else code
+
+
+def pseudonym(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return a keyed pseudonym of a party that has a name alone; never the name.
+
+    HMAC-SHA256 over the name without regard to case and spacing, cut to 128 bits.
+    """
+    for node in nodes:
+        if node.text:
+            if reading.pseudonym_key is None:
+                reading.gap(name, node, "no_identifier")
+                return None
+            spelled = collapse_name(node.text).encode("utf-8", "surrogatepass")
+            return "p-" + hmac.digest(reading.pseudonym_key, spelled, hashlib.sha256)[:16].hex()
+    return None
+
+
+def collapse_name(raw: str) -> str:
+    """Return a name in one spelling: no case, no marks, single spaces."""
+    return " ".join(re.sub(r"[\W_]+", " ", raw.casefold()).split())

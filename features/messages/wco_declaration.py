@@ -1,0 +1,303 @@
+"""WCO Data Model, declaration (DEC 3.6), as authorities publish it: CDS of the UK, DMS of Denmark."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from babel.numbers import get_territory_currencies
+
+from engine.errors import DocumentRefusedError
+from features.messages.mapping import Field, MessageFormat, PathTable, read_fields
+from features.messages.tree import Node
+from features.messages.values import (
+    MOST_VALUE,
+    Reading,
+    checked_identifier,
+    count,
+    country,
+    hs_code,
+    identifier,
+    identifiers,
+    mass,
+    moment,
+    number,
+    procedure_of,
+    text,
+    within,
+)
+from features.messages.xml_reader import Document
+
+DECLARATION_NAMESPACE = "urn:wco:datamodel:WCO:DEC-DMS:2"
+ROOTS = frozenset(
+    {
+        (DECLARATION_NAMESPACE, "Declaration"),
+        ("urn:wco:datamodel:WCO:DocumentMetaData-DMS:2", "MetaData"),
+    }
+)
+ORIGINAL = "9"
+_ITEM = "GoodsShipment/GovernmentAgencyGoodsItem"
+_CLASSIFICATION = ("HS", "TSP")
+_FURTHER = ("CN", "TRC")
+_MEANS = (
+    "BorderTransportMeans",
+    "GoodsShipment/Consignment/BorderTransportMeans",
+    "GoodsShipment/Consignment/ArrivalTransportMeans",
+    "GoodsShipment/Consignment/DepartureTransportMeans",
+    "Consignment/ArrivalTransportMeans",
+)
+_DOCUMENTS = (
+    "AdditionalDocument",
+    "GoodsShipment/AdditionalDocument",
+    "GoodsShipment/PreviousDocument",
+    "GoodsShipment/Consignment/TransportContractDocument",
+    f"{_ITEM}/AdditionalDocument",
+    f"{_ITEM}/PreviousDocument",
+)
+_EQUIPMENT = (
+    "GoodsShipment/Consignment/TransportEquipment",
+    f"{_ITEM}/Commodity/TransportEquipment",
+)
+
+
+def _vehicle(nodes: Sequence[Node]) -> Node | None:
+    """Return the means identified by a road vehicle's plate (30), else by a trailer's (31)."""
+    for code in ("30", "31"):
+        for node in nodes:
+            if node.text_at("IdentificationTypeCode") == code and node.text_at("ID"):
+                return node
+    return None
+
+
+def _plate(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the identity of a means of transport with type code 30, else 31."""
+    found = _vehicle(nodes)
+    return None if found is None else identifier(name, found.all("ID"), reading)
+
+
+def _plate_country(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the nationality that stands with the plate."""
+    found = _vehicle(nodes)
+    return None if found is None else country(name, found.all("RegistrationNationalityCode"), reading)
+
+
+def _trailer(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the identity with type code 31 where another one has 30."""
+    found = _vehicle(nodes)
+    if found is None or found.text_at("IdentificationTypeCode") != "30":
+        return None
+    others = [node for node in nodes if node.text_at("IdentificationTypeCode") == "31"]
+    return identifier(name, [each for node in others for each in node.all("ID")], reading)
+
+
+def document_of(*types: str, digits: bool = False) -> Any:
+    """Return a rule that takes the reference of the first document of one of these types."""
+
+    def rule(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+        for node in nodes:
+            if node.text_at("TypeCode") in types:
+                for reference in node.all("ID"):
+                    if digits and not any(c.isdigit() for c in reference.text):
+                        reading.gap(name, reference, "no_digit")
+                        continue
+                    return checked_identifier(name, reference, reference.text, reading)
+        return None
+
+    rule.__doc__ = f"Return the reference of the first document of type {' or '.join(types)}."
+    return rule
+
+
+def _procedure(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return what the first pair of current and previous procedure says."""
+    for node in nodes:
+        now, before = node.text_at("CurrentCode"), node.text_at("PreviousCode")
+        if now and before:
+            checked = checked_identifier(name, node, now + before, reading)
+            return None if checked is None else procedure_of(checked)
+    return None
+
+
+def _commodity(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return HS (or TSP), then CN and TRC, joined and cut to ten digits."""
+    parts = []
+    for kinds in (_CLASSIFICATION, *((kind,) for kind in _FURTHER)):
+        for node in nodes:
+            code = node.text_at("ID")
+            if code and node.text_at("IdentificationTypeCode") in kinds:
+                parts.append(code)
+                break
+        if not parts:
+            return None
+    return hs_code(name, nodes[0], parts, reading)
+
+
+def _origin(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the non-preferential origin (type 1) first, else the first one."""
+    first = sorted(nodes, key=lambda node: node.text_at("TypeCode") != "1")
+    return country(name, [each for node in first for each in node.all("CountryCode")], reading)
+
+
+TABLE = PathTable(
+    crossing=(
+        Field("plate", _MEANS, _plate, ("ID", "IdentificationTypeCode")),
+        Field("trailer_plate", _MEANS, _trailer, ("ID", "IdentificationTypeCode")),
+        Field("plate_country", _MEANS, _plate_country, ("RegistrationNationalityCode",)),
+        Field("container_numbers", tuple(f"{each}/ID" for each in _EQUIPMENT), identifiers),
+        Field("seal_numbers", tuple(f"{each}/Seal/ID" for each in _EQUIPMENT), identifiers),
+    ),
+    declaration=(
+        Field("lodged_at", ("AcceptanceDateTime", "AcceptanceDateTime/DateTimeString"), moment),
+        Field(
+            "procedure",
+            (f"{_ITEM}/GovernmentProcedure",),
+            _procedure,
+            ("CurrentCode", "PreviousCode"),
+        ),
+        Field("tir_carnet", _DOCUMENTS, document_of("952", "N952"), ("ID", "TypeCode")),
+        Field("cmr_number", _DOCUMENTS, document_of("730", "N730", digits=True), ("ID", "TypeCode")),
+        Field("declarant_id", ("Declarant/ID",), identifier),
+        Field(
+            "consignor_id",
+            ("GoodsShipment/Consignor/ID", "Exporter/ID", "GoodsShipment/Exporter/ID"),
+            identifier,
+        ),
+        Field(
+            "consignee_id", ("GoodsShipment/Importer/ID", "GoodsShipment/Consignee/ID"), identifier
+        ),
+        Field(
+            "dispatch_country",
+            ("GoodsShipment/ExportCountry/ID", "GoodsShipment/DispatchCountry/ID"),
+            country,
+        ),
+        Field("destination_country", ("GoodsShipment/Destination/CountryCode",), country),
+        Field(
+            "transport_mode",
+            (
+                "BorderTransportMeans/ModeCode",
+                "GoodsShipment/Consignment/BorderTransportMeans/ModeCode",
+            ),
+            identifier,
+        ),
+    ),
+    item=(
+        Field(
+            "hs_code", ("Commodity/Classification",), _commodity, ("ID", "IdentificationTypeCode")
+        ),
+        Field("description", ("Commodity/Description",), text),
+        Field("origin_country", ("Origin",), _origin, ("CountryCode", "TypeCode")),
+        Field("packages", ("Packaging/QuantityQuantity",), count),
+        Field("net_mass_kg", ("Commodity/GoodsMeasure/NetNetWeightMeasure",), mass),
+        Field("gross_mass_kg", ("Commodity/GoodsMeasure/GrossMassMeasure",), mass),
+        Field("preference_code", ("Commodity/DutyTaxFee/DutyRegimeCode",), identifier),
+    ),
+    items=(_ITEM,),
+    dropped={
+        "*/Address": "name_or_address",
+        "*/Contact": "person",
+        "*/Communication": "person",
+        "*/Name": "name_or_address",
+        "WCODataModelVersionCode": "envelope",
+        "WCOTypeName": "envelope",
+        "ResponsibleAgencyName": "envelope",
+        "AgencyAssignedCustomizationVersionCode": "envelope",
+    },
+    used=(
+        "FunctionCode",
+        "ID",
+        "FunctionalReferenceID",
+        "GoodsItemQuantity",
+        "ResponsibleCountryCode",
+        f"{_ITEM}/SequenceNumeric",
+        f"{_ITEM}/StatisticalValueAmount",
+    ),
+)
+
+
+def check(document: Document) -> None:
+    """Refuse what is no declaration, and what is no original."""
+    body = _body(document)
+    function = body.text_at("FunctionCode")
+    if function != ORIGINAL:
+        detail = f"not an original: function {function or 'absent'}; send it to /amendments"
+        raise DocumentRefusedError("not_an_original", detail=detail)
+
+
+def _body(document: Document) -> Node:
+    if document.name == "Declaration":
+        return document.root
+    found = document.root.children.get("Declaration")
+    if not found:
+        raise DocumentRefusedError("unsupported_message", detail="MetaData without a Declaration")
+    country_code = document.root.text_at("ResponsibleCountryCode")
+    body = found[0]
+    if country_code:
+        body.add("ResponsibleCountryCode", country_code)
+    return rebase(body)
+
+
+def rebase(node: Node) -> Node:
+    """Return a group as the root of its own paths."""
+    prefix = len(node.path) + 1
+    waiting = [node]
+    while waiting:
+        for children in waiting.pop().children.values():
+            for child in children:
+                child.path = child.path[prefix:]
+                waiting.append(child)
+    node.path = ""
+    return node
+
+
+def propose_id(root: Node, reading: Reading) -> str | None:
+    """Return the authority's number (MRN), else the declarant's and the functional reference."""
+    own = identifier("declaration_id", root.all("ID"), reading)
+    reference = root.text_at("FunctionalReferenceID")
+    if own or not reference:
+        return own
+    joined = "-".join(part for part in (root.text_at("Declarant/ID"), reference) if part)
+    return checked_identifier("declaration_id", root, joined, reading)
+
+
+def read_items(root: Node, reading: Reading) -> list[dict[str, Any]]:
+    """Return the goods items with the number that each gives itself."""
+    authority = root.text_at("ResponsibleCountryCode")
+    found = []
+    for node in root.all(_ITEM):
+        item = read_fields(TABLE.item, node, reading)
+        numbers = node.all("SequenceNumeric")
+        position = count("item_no", numbers[:1], reading) if numbers else None
+        item |= {} if position is None else {"item_no": position}
+        value = _value_usd(node, authority, reading)
+        found.append(item if value is None else item | {"customs_value_usd": value})
+    return found
+
+
+def _value_usd(node: Node, authority: str | None, reading: Reading) -> float | None:
+    """Return the statistical value in dollars, by the rate of its currency."""
+    for found in node.all("StatisticalValueAmount"):
+        currency = found.attributes.get("currencyID") or reading.settings.own_currency
+        if currency is None and authority:
+            currency = next(iter(get_territory_currencies(authority)), None)
+        value = number("customs_value_usd", found, reading)
+        rate = None if currency is None else reading.settings.rate(currency)
+        if value is None or rate is None:
+            if value is not None:
+                reading.gap("customs_value_usd", found, "no_rate")
+            return None
+        converted = round(value * rate, 2)
+        return within("customs_value_usd", found, converted, reading, most=MOST_VALUE)
+    return None
+
+
+FORMAT = MessageFormat(
+    name="wco",
+    table=TABLE,
+    propose_id=propose_id,
+    read_items=read_items,
+    party_names={
+        "consignor_id": ("GoodsShipment/Consignor/Name", "Exporter/Name"),
+        "consignee_id": ("GoodsShipment/Importer/Name", "GoodsShipment/Consignee/Name"),
+        "declarant_id": ("Declarant/Name",),
+    },
+    declared_items="GoodsItemQuantity",
+    check=check,
+    body=_body,
+)

@@ -1,0 +1,166 @@
+"""Safe reading of XML documents from strangers into a bounded tree.
+
+Assumes that a document may be hostile. No DTD is accepted, nothing is fetched, no entity of the
+document's own is expanded, and bytes, elements, depth and attributes are bounded before anything is
+kept. Names are local names: prefixes and repeated default namespaces carry no meaning inside a
+known root (MESSAGES.md rules, `docs/messages.md`).
+"""
+
+from dataclasses import dataclass
+from xml.parsers import expat
+
+from lxml import etree
+
+from engine.errors import DocumentRefusedError
+from features.messages.tree import Node, collapse_space
+
+MAX_BYTES = 24 << 20
+"""A declaration of 999 items with every box filled is about 17 MB."""
+MAX_ELEMENTS = 500_000
+MAX_DEPTH = 64
+MAX_ATTRIBUTES = 32
+_PROLOG_BYTES = 1 << 16
+_WHITE_SPACE = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that was read: its root's name and the tree below it."""
+
+    namespace: str
+    name: str
+    attributes: dict[str, str]
+    root: Node
+    leaves: list[Node]
+    """Every node that holds a text; its path follows the node into another root."""
+
+
+class _PrologEndError(Exception):
+    """Raised by the handler of the first element, so that the scan of the prolog ends there."""
+
+
+def read_xml(data: bytes) -> Document:
+    """Return the tree of a document.
+
+    Raises
+    ------
+    DocumentRefusedError
+        With the rule ``too_large``, ``not_well_formed`` (and the line), ``doctype``,
+        ``too_many_elements``, ``too_deep`` or ``too_many_attributes``.
+    """
+    if len(data) > MAX_BYTES:
+        raise DocumentRefusedError("too_large")
+    skipped_lines, data = _strip_leading_space(data)
+    if _has_doctype(data):
+        raise DocumentRefusedError("doctype")
+    root = _parse(data, skipped_lines)
+    if root.getroottree().docinfo.doctype:
+        raise DocumentRefusedError("doctype")
+    name = etree.QName(root)
+    top, leaves = _build(root)
+    return Document(name.namespace or "", name.localname, _attributes(root), top, leaves)
+
+
+def _strip_leading_space(data: bytes) -> tuple[int, bytes]:
+    """Return a document without a blank start, and how many lines that took away.
+
+    Real exports begin with a byte order mark and a blank line, before which XML allows nothing.
+    """
+    body = data.removeprefix(_BOM)
+    stripped = body.lstrip(_WHITE_SPACE)
+    if len(stripped) == len(body):
+        return 0, data
+    return body[: len(body) - len(stripped)].count(b"\n"), stripped
+
+
+def _has_doctype(data: bytes) -> bool:
+    """Tell whether a DOCTYPE stands before the root, without reading what it declares."""
+    parser = expat.ParserCreate()
+    found: list[str] = []
+
+    def on_doctype(name: str, *_: object) -> None:
+        found.append(name)
+        raise _PrologEndError
+
+    def on_element(*_: object) -> None:
+        raise _PrologEndError
+
+    parser.StartDoctypeDeclHandler = on_doctype
+    parser.StartElementHandler = on_element
+    try:
+        for start in range(0, min(len(data), MAX_BYTES), _PROLOG_BYTES):
+            parser.Parse(data[start : start + _PROLOG_BYTES], False)  # noqa: FBT003 - expat's own
+    except _PrologEndError:
+        return bool(found)
+    except (expat.ExpatError, ValueError, LookupError):
+        return False  # the parser that reads the rest says where and why
+    return False
+
+
+def _parse(data: bytes, skipped_lines: int) -> etree._Element:
+    # Counted before anything is built: a tree of six million elements would take a gigabyte.
+    if data.count(b"<") > 2 * MAX_ELEMENTS:
+        raise DocumentRefusedError("too_many_elements")
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+        remove_blank_text=True,
+    )
+    try:
+        return etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        rule = "too_deep" if "depth" in (error.msg or "").lower() else "not_well_formed"
+        line = None if error.lineno is None else error.lineno + skipped_lines
+        raise DocumentRefusedError(rule, line=line) from None
+    except (ValueError, LookupError):
+        raise DocumentRefusedError("not_well_formed") from None
+
+
+def _attributes(element: etree._Element) -> dict[str, str]:
+    if len(element.attrib) > MAX_ATTRIBUTES:
+        raise DocumentRefusedError("too_many_attributes")
+    return {_local(str(name)): str(value) for name, value in element.attrib.items()}
+
+
+def _local(name: str) -> str:
+    return name[name.rfind("}") + 1 :]
+
+
+def _build(root: etree._Element) -> tuple[Node, list[Node]]:
+    """Return the tree below the root and its leaves; what is empty is left out."""
+    names: dict[str, str] = {}
+    leaves: list[Node] = []
+
+    def descend(element: etree._Element, parent: Node, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise DocumentRefusedError("too_deep")
+        for child in element:
+            tag = child.tag
+            name = names.get(tag)
+            if name is None:
+                if not isinstance(tag, str):  # an entity reference that was not resolved
+                    raise DocumentRefusedError("entity")
+                name = names[tag] = _local(tag)
+            raw = child.text
+            has_children = len(child) > 0
+            if not raw and not has_children:
+                continue
+            node = Node(f"{parent.path}/{name}" if parent.path else name, collapse_space(raw))
+            if child.attrib:
+                node.attributes = _attributes(child)
+            if has_children:
+                descend(child, node, depth + 1)
+            if node.text:
+                leaves.append(node)
+            if node.text or node.children:
+                parent.children.setdefault(name, []).append(node)
+
+    top = Node("", "")
+    descend(root, top, 1)
+    return top, leaves
