@@ -160,7 +160,7 @@ def _commodity(name: str, nodes: Sequence[Node], reading: Reading) -> str | None
 
 
 def _duty_rate(name: str, nodes: Sequence[Node], reading: Reading) -> float | None:
-    """Return amount over base of the line of import duty; its rate is a share, per cent or a sum."""
+    """Return amount over base of the line of import duty: its rate has no common unit."""
     lines = [node for node in nodes if node.text_at("Duty_tax_code")]
     duty = [n for n in lines if n.text_at("Duty_tax_code") in reading.settings.duty_codes]
     for node in duty[:1]:
@@ -278,6 +278,8 @@ TABLE = PathTable(
         f"Item/{_VALUE}",
     ),
 )
+
+
 def read_items(root: Node, reading: Reading) -> list[dict[str, Any]]:
     """Return the goods items; each is numbered by its position."""
     rate = _dollar_rate(root, reading)

@@ -89,13 +89,19 @@ def _trailer(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
 def _plate_country(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
     """Return the nationality of the first vehicle."""
     found = _first(nodes)
-    return None if found is None else country(name, found.all("TransportMeansNationalityCode"), reading)
+    return (
+        None
+        if found is None
+        else country(name, found.all("TransportMeansNationalityCode"), reading)
+    )
 
 
 def _vin(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
     """Return the vehicle identification number of the first vehicle."""
     found = _first(nodes)
-    return None if found is None else identifier(name, found.all("VIN"), reading)
+    if found is None:
+        return None
+    return identifier(name, found.all("VIN"), reading)
 
 
 def _document_of(kind: str) -> Callable[[str, Sequence[Node], Reading], Any]:
@@ -136,8 +142,10 @@ TABLE = PathTable(
         Field("vin", _VEHICLES, _vin, ("VIN",)),
         Field(
             "container_numbers",
-            (f"{_ITEM}/ESADout_CUContainers/ContainerIdentificaror/ContainerIdentificaror",
-             f"{_ITEM}/ESADGoodsContainer/ContainerNumber/ContainerIdentificaror"),
+            (
+                f"{_ITEM}/ESADout_CUContainers/ContainerIdentificaror/ContainerIdentificaror",
+                f"{_ITEM}/ESADGoodsContainer/ContainerNumber/ContainerIdentificaror",
+            ),
             identifiers,
         ),
         Field("carrier_id", _party("ESADout_CUCarrier"), identifier),
@@ -146,7 +154,11 @@ TABLE = PathTable(
         Field("lodged_at", ("EECEDocHeaderAddInfo/EDocDateTime",), moment),
         Field(
             "procedure",
-            ("CustomsProcedure", "CustomsModeCode", f"{_ITEM}/ESADCustomsProcedure/MainCustomsModeCode"),
+            (
+                "CustomsProcedure",
+                "CustomsModeCode",
+                f"{_ITEM}/ESADCustomsProcedure/MainCustomsModeCode",
+            ),
             _procedure,
         ),
         Field(
@@ -210,7 +222,9 @@ def _body(document: Document) -> Node:
         return document.root
     found = document.root.all("ContainerDoc/DocBody/ESADout_CU")
     if not found:
-        raise DocumentRefusedError("unsupported_message", detail="an envelope without a declaration")
+        raise DocumentRefusedError(
+            "unsupported_message", detail="an envelope without a declaration"
+        )
     return rebase(found[0])
 
 
@@ -237,7 +251,7 @@ def read_items(root: Node, reading: Reading) -> list[dict[str, Any]]:
 
 
 def _value_usd(node: Node, reading: Reading) -> float | None:
-    """Return the statistical value, which is in dollars by law, else the invoiced cost by its rate."""
+    """Return the statistical value (in dollars by law), else the invoiced cost by its rate."""
     for path, currency in (("StatisticalCost", "USD"), ("InvoicedCost", None)):
         for found in node.all(path):
             unit = currency or node.text_at("CurrencyCode") or node.text_at("InvoicedCurrencyCode")

@@ -41,9 +41,7 @@ TABLE = PathTable(
     crossing=(
         Field("plate", (f"{_LEG}/usedTransportMeans/id",), _leave_to_caller),
         Field("trailer_plate", (_EQUIPMENT,), _trailer, ("id", "categoryCode")),
-        Field(
-            "container_numbers", (f"{_EQUIPMENT}/carriedTransportEquipment/id",), identifiers
-        ),
+        Field("container_numbers", (f"{_EQUIPMENT}/carriedTransportEquipment/id",), identifiers),
         Field(
             "seal_numbers",
             (

@@ -6,8 +6,10 @@ import orjson
 
 from engine.errors import DocumentRefusedError
 from features.messages.tree import Node, collapse_space
-from features.messages.xml_reader import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, Document
+from features.messages.xml_reader import MAX_DEPTH, MAX_ELEMENTS, Document
 
+MAX_BYTES = 4 << 20
+"""Consignment notes in JSON are small, and take more memory a byte than XML."""
 _ENVELOPES = ("eCMR", "ecmrConsignment")
 
 

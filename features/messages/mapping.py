@@ -94,7 +94,9 @@ def read_fields(fields: Sequence[Field], node: Node, reading: Reading) -> dict[s
     return found
 
 
-def count_unread(leaves: Sequence[Node], mapped: frozenset[str], dropped: Mapping[str, str]) -> dict[str, int]:
+def count_unread(
+    leaves: Sequence[Node], mapped: frozenset[str], dropped: Mapping[str, str]
+) -> dict[str, int]:
     """Return how many leaves at each path are neither mapped nor dropped."""
     left: Counter[str] = Counter()
     known: dict[str, bool] = {}

@@ -42,7 +42,9 @@ _TIR_DOCUMENT, _CMR_DOCUMENT = "N952", "N730"
 def _means_of(kind: str) -> Callable[[str, Sequence[Node], Reading], Any]:
     def rule(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
         found = _first_of(kind, nodes)
-        return None if found is None else identifier(name, found.all("identificationNumber"), reading)
+        return (
+            None if found is None else identifier(name, found.all("identificationNumber"), reading)
+        )
 
     rule.__doc__ = f"Return the first means of transport identified by type {kind}."
     return rule
@@ -58,7 +60,9 @@ def _first_of(kind: str, nodes: Sequence[Node]) -> Node | None:
 def _plate_country(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
     """Return the nationality that stands with the plate."""
     found = _first_of(_PLATE, nodes)
-    return None if found is None else country(name, found.all("nationality"), reading)
+    if found is None:
+        return None
+    return country(name, found.all("nationality"), reading)
 
 
 def _document_of(kind: str) -> Callable[[str, Sequence[Node], Reading], Any]:

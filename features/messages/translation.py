@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from engine.errors import DocumentRefusedError
+from engine.errors import DocumentRefusedError, UnusableFileError
 from engine.records import Declaration
 from features.messages import asycuda, eaeu, ecmr, efti, ncts, wco_declaration
 from features.messages.json_reader import read_json
@@ -24,6 +24,7 @@ from features.messages.values import Gap, Reading, number, pseudonym
 from features.messages.xml_reader import Document, read_xml
 
 MAX_ITEMS = 999
+SHORTEST_KEY = 32
 FORMATS: Mapping[tuple[str, str], MessageFormat] = {
     **dict.fromkeys(asycuda.ROOTS, asycuda.FORMAT),
     **dict.fromkeys(wco_declaration.ROOTS, wco_declaration.FORMAT),
@@ -85,6 +86,25 @@ def translate_document(
         return _translate(document, found, Reading(settings, pseudonym_key))
     except DocumentRefusedError as refused:
         return Translation(name, "refused", refused.rule, refused.line, refused.detail)
+
+
+def read_pseudonym_key(settings: MessageSettings) -> bytes | None:
+    """Return the key of pseudonyms, None where the settings name none.
+
+    Raises ``UnusableFileError`` where the file is missing, short, or readable by others.
+    """
+    path = settings.pseudonym_key_file
+    if path is None:
+        return None
+    try:
+        mode, key = path.stat().st_mode, path.read_bytes().strip()
+    except OSError as error:
+        raise UnusableFileError(path.name, error.strerror or "cannot be read") from None
+    if mode & 0o077:
+        raise UnusableFileError(path.name, "file permissions are too open (expected 0600)")
+    if len(key) < SHORTEST_KEY:
+        raise UnusableFileError(path.name, f"a pseudonym key has at least {SHORTEST_KEY} bytes")
+    return key
 
 
 def _read(data: bytes) -> Document:
@@ -151,9 +171,7 @@ def _renumber(items: list[dict[str, Any]], reading: Reading) -> list[dict[str, A
     return [item | {"item_no": place} for place, item in enumerate(items, start=1)]
 
 
-def _name_parties(
-    known: MessageFormat, root: Node, head: dict[str, Any], reading: Reading
-) -> None:
+def _name_parties(known: MessageFormat, root: Node, head: dict[str, Any], reading: Reading) -> None:
     """Give a party that has a name alone its keyed pseudonym."""
     for name, paths in known.party_names.items():
         if name not in head:

@@ -136,9 +136,7 @@ def number(name: str, node: Node, reading: Reading) -> float | None:
     return None
 
 
-def within(
-    name: str, node: Node, value: float, reading: Reading, *, most: float
-) -> float | None:
+def within(name: str, node: Node, value: float, reading: Reading, *, most: float) -> float | None:
     """Return a value in [0, most], or note that it lies outside."""
     if 0 <= value <= most:
         return value
@@ -216,7 +214,7 @@ def _moment(node: Node, reading: Reading) -> datetime | str:
 
 def _in_format(raw: str, layout: str, zone: timezone) -> datetime | str:
     try:
-        found = datetime.strptime(raw, layout)  # noqa: DTZ007 - the zone is set below
+        found = datetime.strptime(raw, layout)
     except ValueError:
         return "bad_time"
     return _bounded(found if found.tzinfo else found.replace(tzinfo=zone))

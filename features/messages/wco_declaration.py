@@ -1,4 +1,4 @@
-"""WCO Data Model, declaration (DEC 3.6), as authorities publish it: CDS of the UK, DMS of Denmark."""
+"""WCO Data Model declaration (DEC 3.6) as the authorities of the UK and Denmark publish it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -70,13 +70,17 @@ def _vehicle(nodes: Sequence[Node]) -> Node | None:
 def _plate(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
     """Return the identity of a means of transport with type code 30, else 31."""
     found = _vehicle(nodes)
-    return None if found is None else identifier(name, found.all("ID"), reading)
+    if found is None:
+        return None
+    return identifier(name, found.all("ID"), reading)
 
 
 def _plate_country(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
     """Return the nationality that stands with the plate."""
     found = _vehicle(nodes)
-    return None if found is None else country(name, found.all("RegistrationNationalityCode"), reading)
+    return (
+        None if found is None else country(name, found.all("RegistrationNationalityCode"), reading)
+    )
 
 
 def _trailer(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
@@ -152,7 +156,9 @@ TABLE = PathTable(
             ("CurrentCode", "PreviousCode"),
         ),
         Field("tir_carnet", _DOCUMENTS, document_of("952", "N952"), ("ID", "TypeCode")),
-        Field("cmr_number", _DOCUMENTS, document_of("730", "N730", digits=True), ("ID", "TypeCode")),
+        Field(
+            "cmr_number", _DOCUMENTS, document_of("730", "N730", digits=True), ("ID", "TypeCode")
+        ),
         Field("declarant_id", ("Declarant/ID",), identifier),
         Field(
             "consignor_id",

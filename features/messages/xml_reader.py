@@ -19,6 +19,7 @@ MAX_BYTES = 24 << 20
 MAX_ELEMENTS = 500_000
 MAX_DEPTH = 64
 MAX_ATTRIBUTES = 32
+MAX_ALL_ATTRIBUTES = 200_000
 _PROLOG_BYTES = 1 << 16
 _WHITE_SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
@@ -58,8 +59,9 @@ def read_xml(data: bytes) -> Document:
     if root.getroottree().docinfo.doctype:
         raise DocumentRefusedError("doctype")
     name = etree.QName(root)
-    top, leaves = _build(root)
-    return Document(name.namespace or "", name.localname, _attributes(root), top, leaves)
+    top, builder = Node("", ""), _TreeBuilder()
+    builder.descend(root, top)
+    return Document(name.namespace or "", name.localname, _attributes(root), top, builder.leaves)
 
 
 def _strip_leading_space(data: bytes) -> tuple[int, bytes]:
@@ -90,7 +92,7 @@ def _has_doctype(data: bytes) -> bool:
     parser.StartElementHandler = on_element
     try:
         for start in range(0, min(len(data), MAX_BYTES), _PROLOG_BYTES):
-            parser.Parse(data[start : start + _PROLOG_BYTES], False)  # noqa: FBT003 - expat's own
+            parser.Parse(data[start : start + _PROLOG_BYTES], False)
     except _PrologEndError:
         return bool(found)
     except (expat.ExpatError, ValueError, LookupError):
@@ -102,6 +104,8 @@ def _parse(data: bytes, skipped_lines: int) -> etree._Element:
     # Counted before anything is built: a tree of six million elements would take a gigabyte.
     if data.count(b"<") > 2 * MAX_ELEMENTS:
         raise DocumentRefusedError("too_many_elements")
+    if data.count(b"=") > MAX_ALL_ATTRIBUTES:
+        raise DocumentRefusedError("too_many_attributes")
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -132,35 +136,35 @@ def _local(name: str) -> str:
     return name[name.rfind("}") + 1 :]
 
 
-def _build(root: etree._Element) -> tuple[Node, list[Node]]:
-    """Return the tree below the root and its leaves; what is empty is left out."""
-    names: dict[str, str] = {}
-    leaves: list[Node] = []
+class _TreeBuilder:
+    """Builds the tree of a parsed document; what is empty, ``<null/>`` among it, is left out."""
 
-    def descend(element: etree._Element, parent: Node, depth: int) -> None:
+    def __init__(self) -> None:
+        self.leaves: list[Node] = []
+        self._names: dict[object, str] = {}
+
+    def descend(self, element: etree._Element, parent: Node, depth: int = 1) -> None:
+        """Add the children of an element to a node."""
         if depth > MAX_DEPTH:
             raise DocumentRefusedError("too_deep")
+        start = f"{parent.path}/" if parent.path else ""
         for child in element:
-            tag = child.tag
-            name = names.get(tag)
-            if name is None:
-                if not isinstance(tag, str):  # an entity reference that was not resolved
-                    raise DocumentRefusedError("entity")
-                name = names[tag] = _local(tag)
             raw = child.text
             has_children = len(child) > 0
             if not raw and not has_children:
                 continue
-            node = Node(f"{parent.path}/{name}" if parent.path else name, collapse_space(raw))
+            name = self._names.get(child.tag) or self._name(child.tag)
+            node = Node(start + name, collapse_space(raw))
             if child.attrib:
                 node.attributes = _attributes(child)
             if has_children:
-                descend(child, node, depth + 1)
+                self.descend(child, node, depth + 1)
             if node.text:
-                leaves.append(node)
+                self.leaves.append(node)
             if node.text or node.children:
                 parent.children.setdefault(name, []).append(node)
 
-    top = Node("", "")
-    descend(root, top, 1)
-    return top, leaves
+    def _name(self, tag: object) -> str:
+        if not isinstance(tag, str):  # an entity reference that was not resolved
+            raise DocumentRefusedError("entity")
+        return self._names.setdefault(tag, _local(tag))
