@@ -47,8 +47,6 @@ _DOCUMENTS = (
     f"{_SHIPMENT}/ESADout_CUPresentedDocument",
 )
 _IDENTIFIERS = (
-    "OrganizationIdentifier",
-    "INN",
     "RFOrganizationFeatures/INN",
     "RKOrganizationFeatures/BIN",
     "RBOrganizationFeatures/UNP",
@@ -128,6 +126,31 @@ def _party(role: str) -> tuple[str, ...]:
     return tuple(f"{_SHIPMENT}/{role}/{path}" for path in _IDENTIFIERS)
 
 
+def _organization(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    """Return the number of an organization; that of a natural person is not taken."""
+    for node in nodes:
+        if node.text:
+            if _is_person(node):
+                reading.gap(name, node, "number_of_a_person")
+                return None
+            return checked_identifier(name, node, node.text, reading)
+    return None
+
+
+def _is_person(node: Node) -> bool:
+    """Tell a person's tax number from an organization's by its form.
+
+    Russia: 12 digits and not 10. Kazakhstan: the fifth digit of a BIN is 4 to 6, of a person's IIN
+    it belongs to a date. Kyrgyzstan: 14 digits, a person's begin with 1 or 2.
+    """
+    kind, number = node.path.rsplit("/", 1)[-1], node.text
+    if kind == "BIN":
+        return len(number) == 12 and number[4] not in "456"
+    if kind == "KGINN":
+        return len(number) == 14 and number[0] in "12"
+    return kind == "INN" and len(number) != 10
+
+
 def _commodity(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
     """Return the code of the common nomenclature (TN VED), digits alone."""
     node = nodes[0]
@@ -148,7 +171,7 @@ TABLE = PathTable(
             ),
             identifiers,
         ),
-        Field("carrier_id", _party("ESADout_CUCarrier"), identifier),
+        Field("carrier_id", _party("ESADout_CUCarrier"), _organization),
     ),
     declaration=(
         Field("lodged_at", ("EECEDocHeaderAddInfo/EDocDateTime",), moment),
@@ -173,9 +196,9 @@ TABLE = PathTable(
             _document_of(_CMR_DOCUMENT),
             ("PresentedDocumentModeCode", "PrDocumentNumber"),
         ),
-        Field("declarant_id", _party("ESADout_CUDeclarant"), identifier),
-        Field("consignor_id", _party("ESADout_CUConsignor"), identifier),
-        Field("consignee_id", _party("ESADout_CUConsignee"), identifier),
+        Field("declarant_id", _party("ESADout_CUDeclarant"), _organization),
+        Field("consignor_id", _party("ESADout_CUConsignor"), _organization),
+        Field("consignee_id", _party("ESADout_CUConsignee"), _organization),
         Field("dispatch_country", (f"{_CONSIGNMENT}/DispatchCountryCode",), country),
         Field("destination_country", (f"{_CONSIGNMENT}/DestinationCountryCode",), country),
         Field("transport_mode", tuple(f"{path}/TransportModeCode" for path in _MEANS), identifier),

@@ -55,6 +55,7 @@ TABLE = PathTable(
     item=(),
     items=(),
     dropped={
+        "*/specifiedContactPerson": "person",
         "*/definedTradeContact": "person",
         "*/definedContactDetails": "person",
         "*/postalTradeAddress": "name_or_address",

@@ -219,8 +219,10 @@ TABLE = PathTable(
 
 def check(document: Document) -> None:
     """Refuse what is no declaration, and what is no original."""
-    body = _body(document)
-    function = body.text_at("FunctionCode")
+    path = "FunctionCode" if document.name == "Declaration" else "Declaration/FunctionCode"
+    if document.name == "MetaData" and "Declaration" not in document.root.children:
+        raise DocumentRefusedError("unsupported_message", detail="MetaData without a Declaration")
+    function = document.root.text_at(path)
     if function != ORIGINAL:
         detail = f"not an original: function {function or 'absent'}; send it to /amendments"
         raise DocumentRefusedError("not_an_original", detail=detail)
@@ -229,11 +231,8 @@ def check(document: Document) -> None:
 def _body(document: Document) -> Node:
     if document.name == "Declaration":
         return document.root
-    found = document.root.children.get("Declaration")
-    if not found:
-        raise DocumentRefusedError("unsupported_message", detail="MetaData without a Declaration")
     country_code = document.root.text_at("ResponsibleCountryCode")
-    body = found[0]
+    body = document.root.children["Declaration"][0]
     if country_code:
         body.add("ResponsibleCountryCode", country_code)
     return rebase(body)

@@ -56,7 +56,7 @@ def read_xml(data: bytes) -> Document:
     if _has_doctype(data):
         raise DocumentRefusedError("doctype")
     root = _parse(data, skipped_lines)
-    if root.getroottree().docinfo.doctype:
+    if _doctype_of(root):  # behind the scan: the two parsers may differ on a strange encoding
         raise DocumentRefusedError("doctype")
     name = etree.QName(root)
     top, builder = Node("", ""), _TreeBuilder()
@@ -134,6 +134,10 @@ def _attributes(element: etree._Element) -> dict[str, str]:
 
 def _local(name: str) -> str:
     return name[name.rfind("}") + 1 :]
+
+
+def _doctype_of(root: etree._Element) -> str:
+    return root.getroottree().docinfo.doctype or ""
 
 
 class _TreeBuilder:

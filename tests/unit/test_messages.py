@@ -1,0 +1,343 @@
+"""Standard messages: what samples say, that spelling does not matter, what is refused."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from engine.errors import UnusableFileError
+from engine.records import Crossing, Declaration
+from features.messages import values, xml_reader
+from features.messages.settings import MessageSettings, read_settings
+from features.messages.translation import FORMATS, read_pseudonym_key, translate_document
+from features.messages.values import Reading
+
+SAMPLES = Path(__file__).parents[2] / "docs" / "samples" / "messages"
+SETTINGS = read_settings(SAMPLES / "settings.toml")
+XML_SAMPLES = sorted(SAMPLES.glob("*.xml"))
+PERSONS = ("SAMPLE PERSON", "SAMPLE EXPORTER", "SAMPLE CONSIGNEE", "SAMPLE CARRIER")
+
+
+def record_of(data: bytes, settings: MessageSettings = SETTINGS) -> dict[str, Any]:
+    """Return a translation without what tells where in the text something stood."""
+    found = translate_document(data, settings).to_json("sample")
+    found["gaps"] = sorted(found["gaps"], key=str)
+    return {name: value for name, value in found.items() if name not in ("line", "detail")}
+
+
+def sample(name: str) -> dict[str, Any]:
+    return record_of((SAMPLES / name).read_bytes())
+
+
+def test_asycuda_boxes_become_fields() -> None:
+    found = sample("asycuda.xml")
+    declaration = found["declaration"]
+    first, second = declaration["items"]
+    assert found["status"] == "accepted"
+    assert found["crossing"] == {
+        "plate": "0182 AA 02",
+        "trailer_plate": "4417 BB 02",
+        "plate_country": "TJ",
+        "seal_numbers": ["TJ0041", "TJ0042"],
+    }
+    assert declaration["declaration_id"] == "UZ26004-2026-C-1842"
+    assert declaration["lodged_at"] == "2026-09-15T19:00:00Z"  # midnight at +05:00
+    assert (declaration["procedure"], declaration["cmr_number"]) == ("import", "551902")
+    assert (first["hs_code"], first["gross_mass_kg"]) == ("0809100000", 8430.5)
+    assert (first["duty_rate"], first["customs_value_usd"]) == (0.1, 8480.0)
+    assert second == {"item_no": 2, "hs_code": "07133300", "description": "Dried beans"}
+    assert [(gap["field"], gap["rule"]) for gap in found["gaps"]] == [
+        ("consignor_id", "no_identifier"),
+        ("gross_mass_kg", "ambiguous_comma"),
+        ("origin_country", "malformed_country"),
+        ("packages", "not_whole"),
+    ]
+
+
+def test_wco_values_are_converted_by_a_named_rate_alone() -> None:
+    data = (SAMPLES / "wco.xml").read_bytes()
+    item = record_of(data)["declaration"]["items"][0]
+    assert (item["customs_value_usd"], item["gross_mass_kg"]) == (10920.0, 20400.0)
+    without = record_of(data, MessageSettings())
+    assert "customs_value_usd" not in without["declaration"]["items"][0]
+    assert "no_rate" in {gap["rule"] for gap in without["gaps"]}
+
+
+def test_ncts_reads_a_carnet_from_its_document_and_renumbers_doubled_items() -> None:
+    found = sample("ncts.xml")
+    declaration = found["declaration"]
+    assert (declaration["procedure"], declaration["tir_carnet"]) == ("tir", "XQ81300417")
+    assert [item["item_no"] for item in declaration["items"]] == [1, 2]
+    assert {gap["rule"] for gap in found["gaps"]} == {"outside", "renumbered"}
+    assert found["crossing"]["trailer_plate"] == "WX 9TR04"
+
+
+def test_a_consignment_note_yields_the_crossing_alone() -> None:
+    found = sample("ecmr.xml")
+    assert (found["status"], found["declaration"]) == ("no_declaration", None)
+    assert found["crossing"] == {
+        "plate": "MSP 592",
+        "trailer_plate": "KR 771",
+        "container_numbers": ["MSKU6856625"],
+        "seal_numbers": ["LT-4"],
+        "carrier_id": "LT300012",
+    }
+    assert sample("ecmr-open-logistics.json")["crossing"] == {"plate": "B-AB 1234"}
+    assert "plate" not in sample("efti.xml")["crossing"]  # which leg is here is not said
+
+
+def test_eaeu_takes_numbers_of_organizations_and_not_of_persons() -> None:
+    data = (SAMPLES / "eaeu.xml").read_text("utf-8")
+    found = record_of(data.encode())
+    assert found["declaration"]["consignee_id"] == "990140000123"
+    assert found["crossing"]["vin"] == "XTA210990Y2765499"
+    person = record_of(data.replace("990140000123", "850117300123").encode())
+    assert "consignee_id" not in person["declaration"]
+    assert "number_of_a_person" in {gap["rule"] for gap in person["gaps"]}
+
+
+@pytest.mark.parametrize("path", XML_SAMPLES, ids=lambda path: path.stem)
+def test_every_sample_is_a_record_and_leaves_no_name(path: Path) -> None:
+    found = record_of(path.read_bytes())
+    assert found["status"] != "refused"
+    caller = {
+        "crossing_id": "c-1",
+        "post": "UZ-OYB",
+        "direction": "entry",
+        "arrived_at": "2026-09-16T11:00:00Z",
+        "vehicle_class": "truck",
+    }
+    Crossing.model_validate_json(json.dumps(caller | found["crossing"]))
+    if found["declaration"] is not None:
+        Declaration.model_validate_json(json.dumps(found["declaration"]))
+    assert not any(name in json.dumps(found, ensure_ascii=False) for name in PERSONS)
+
+
+def pad(root: Any) -> None:
+    for element in root.iter(etree.Element):
+        if element.text and element.text.strip():
+            element.text = f"\n\t {element.text.replace(' ', chr(0xA0) + ' ', 1)}  \n"
+        element.tail = "\n   "
+
+
+def split_by_comments(root: Any) -> None:
+    for element in list(root.iter(etree.Element)):
+        if len(element) == 0 and element.text and len(element.text) > 2:
+            comment = etree.Comment("note")
+            element.text, comment.tail = element.text[:1], element.text[1:]
+            element.append(comment)
+
+
+def add_nulls(root: Any) -> None:
+    for element in list(root.iter(etree.Element)):
+        if len(element) == 0 and not (element.text or "").strip() and element.tag != "null":
+            etree.SubElement(element, "null")
+    for element in list(root.iter("null"))[::2]:
+        element.getparent().remove(element)
+
+
+def reorder_siblings(root: Any) -> None:
+    dice = random.Random(7)
+    for element in list(root.iter(etree.Element)):
+        groups: dict[Any, list[Any]] = {}
+        for child in [each for each in element if isinstance(each.tag, str)]:
+            groups.setdefault(child.tag, []).append(child)
+            element.remove(child)
+        names = list(groups)
+        dice.shuffle(names)
+        element.extend([child for name in names for child in groups[name]])
+
+
+def spellings(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the same document spelt otherwise."""
+    changes: tuple[Callable[[Any], None], ...] = (
+        pad,
+        split_by_comments,
+        add_nulls,
+        reorder_siblings,
+    )
+    for change in changes:
+        root = etree.fromstring(data)
+        change(root)
+        yield change.__name__, etree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    root = etree.fromstring(data)
+    for encoding in ("UTF-16", "windows-1251", "ISO-8859-1"):
+        yield encoding, etree.tostring(root, encoding=encoding, xml_declaration=True)
+    yield "byte order mark", b"\xef\xbb\xbf\n" + etree.tostring(root)
+    yield (
+        "prefix",
+        data.replace(b"<ncts:", b"<n:")
+        .replace(b"</ncts:", b"</n:")
+        .replace(b"xmlns:ncts=", b"xmlns:n="),
+    )
+
+
+@pytest.mark.parametrize("path", XML_SAMPLES, ids=lambda path: path.stem)
+def test_the_spelling_of_a_document_does_not_matter(path: Path) -> None:
+    data = path.read_bytes()
+    expected = record_of(data)
+    for name, spelling in spellings(data):
+        assert record_of(spelling) == expected, name
+
+
+def test_negative_control_a_changed_value_is_seen() -> None:
+    data = (SAMPLES / "asycuda.xml").read_bytes()
+    assert record_of(data.replace(b"8100", b"8101")) != record_of(data)
+
+
+WRAPPED = b"<ASYCUDA>%s</ASYCUDA>"
+_CODE = b"<HScode><Commodity_code>01</Commodity_code></HScode>"
+ITEM = b"<Item><Tarification>%s</Tarification></Item>" % _CODE
+HOSTILE: dict[str, tuple[bytes, str]] = {
+    "entities that multiply": (
+        b'<!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><ASYCUDA>&b;</ASYCUDA>',
+        "doctype",
+    ),
+    "a file as an entity": (
+        b'<!DOCTYPE a [<!ENTITY f SYSTEM "file:///etc/hostname">]><ASYCUDA>&f;</ASYCUDA>',
+        "doctype",
+    ),
+    "a DTD from the network": (
+        b'<!DOCTYPE a SYSTEM "http://127.0.0.1:9/a.dtd"><ASYCUDA/>',
+        "doctype",
+    ),
+    "a DOCTYPE behind comments": (b"<!-- c -->" * 20_000 + b"<!DOCTYPE a><ASYCUDA/>", "doctype"),
+    "a DOCTYPE in UTF-16": (
+        '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a><ASYCUDA/>'.encode("utf-16"),
+        "doctype",
+    ),
+    "an undeclared entity": (WRAPPED % b"&nbsp;", "not_well_formed"),
+    "100,000 levels": (WRAPPED % (b"<a>" * 100_000 + b"</a>" * 100_000), "too_deep"),
+    "100 levels": (WRAPPED % (b"<a>" * 100 + b"x" + b"</a>" * 100), "too_deep"),
+    "a million elements": (WRAPPED % (b"<a/>" * 1_100_000), "too_many_elements"),
+    "300,000 attributes": (
+        WRAPPED % (b"<a %s>x</a>" % b" ".join(b'a%d="1"' % i for i in range(300_000))),
+        "too_many_attributes",
+    ),
+    "40 attributes": (
+        WRAPPED % (b"<a %s>x</a>" % b" ".join(b'a%d="1"' % i for i in range(40))),
+        "too_many_attributes",
+    ),
+    "1,000 items": (WRAPPED % (ITEM * 1000), "too_many_items"),
+    "a text of 15 MB": (WRAPPED % (b"x" * (15 << 20)), "not_well_formed"),
+    "25 MB": (b"<" * (25 << 20), "too_large"),
+    "NUL": (WRAPPED % b"\0", "not_well_formed"),
+    "half a document": (b"<ASYCUDA><Item>", "not_well_formed"),
+    "bytes of no encoding": (WRAPPED % b"<a>\xff\xfe</a>", "not_well_formed"),
+    "an unknown encoding": (b'<?xml version="1.0" encoding="no"?><ASYCUDA/>', "not_well_formed"),
+    "nothing": (b"", "not_well_formed"),
+    "an archive": (b"PK\x03\x04", "not_well_formed"),
+    "a page": (b"<html><body/></html>", "unsupported_message"),
+    "our root in another namespace": (b'<ASYCUDA xmlns="urn:other"/>', "unsupported_message"),
+    "JSON without end": (b'{"eCMR":' * 100_000, "not_well_formed"),
+    "JSON of five megabytes": (b'{"eCMR":{"a":[' + b"1," * 2_500_000 + b"1]}}", "too_large"),
+    "JSON of a million values": (
+        b'{"eCMR":{"a":[' + b"1," * 1_000_000 + b"1]}}",
+        "too_many_elements",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_document_is_refused_by_name(name: str) -> None:
+    data, rule = HOSTILE[name]
+    found = translate_document(data, MessageSettings())
+    assert (found.status, found.rule) == ("refused", rule)
+    assert not found.crossing
+    assert found.declaration is None
+
+
+def test_not_well_formed_names_the_line() -> None:
+    found = translate_document(b"\n<ASYCUDA>\n\n<Item></Itm></ASYCUDA>", MessageSettings())
+    assert (found.rule, found.line) == ("not_well_formed", 4)
+
+
+_WITHOUT_FILES = """
+import resource, sys
+from features.messages.settings import MessageSettings
+from features.messages.translation import translate_document
+data = sys.stdin.buffer.read()
+translate_document(b"<ASYCUDA/>", MessageSettings())
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+print(translate_document(data, MessageSettings()).rule)
+"""
+
+
+def test_no_file_and_no_socket_is_needed_to_refuse() -> None:
+    """A process that can open nothing any more refuses the same documents by the same names."""
+    for name in ("a file as an entity", "a DTD from the network"):
+        data, rule = HOSTILE[name]
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run(
+            [sys.executable, "-c", _WITHOUT_FILES],
+            input=data,
+            capture_output=True,
+            check=True,
+            env=environment,
+        )
+        assert done.stdout.decode().strip() == rule
+
+
+def test_negative_control_a_reader_that_trusts_a_dtd_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data, rule = HOSTILE["entities that multiply"]
+    monkeypatch.setattr(xml_reader, "_has_doctype", lambda data: False)
+    refused = translate_document(data, MessageSettings())
+    assert refused.rule == rule  # the second guard, behind the parser
+    monkeypatch.setattr(xml_reader, "_doctype_of", lambda root: "")
+    assert translate_document(data, MessageSettings()).rule != rule
+
+
+@pytest.mark.parametrize(
+    ("raw", "order", "expected"),
+    [
+        ("3/31/15", None, "2015-03-31T00:00:00Z"),
+        ("16/09/2013", None, "2013-09-16T00:00:00Z"),
+        ("5/3/12", None, "ambiguous_date"),
+        ("5/3/12", "dmy", "2012-03-05T00:00:00Z"),
+        ("5/3/12", "mdy", "2012-05-03T00:00:00Z"),
+        ("31/31/15", None, "bad_time"),
+        ("2026-09-16", None, "2026-09-16T00:00:00Z"),
+        ("20260916", None, "bad_time"),
+    ],
+)
+def test_dates_are_read_or_are_gaps(raw: str, order: Any, expected: str) -> None:
+    reading = Reading(MessageSettings(date_order=order))
+    node = values.Node("Date", raw)
+    found = values.moment("lodged_at", [node], reading)
+    assert (found or reading.gaps[0].rule) == expected
+
+
+def test_pseudonyms_are_keyed_and_never_the_name(tmp_path: Path) -> None:
+    data = (SAMPLES / "asycuda.xml").read_bytes()
+    key_file = tmp_path / "key"
+    key_file.write_bytes(b"k" * 32)
+    key_file.chmod(0o600)
+    settings = MessageSettings(pseudonym_key_file=key_file)
+    key = read_pseudonym_key(settings)
+    one = translate_document(data, settings, pseudonym_key=key).declaration
+    spelt = data.replace(b"SAMPLE EXPORTER", b"Sample  exporter.")
+    same = translate_document(spelt, settings, pseudonym_key=key).declaration
+    other = translate_document(data, settings, pseudonym_key=b"o" * 32).declaration
+    assert one is not None
+    assert same is not None
+    assert other is not None
+    assert one["consignor_id"] == same["consignor_id"] != other["consignor_id"]
+    assert "SAMPLE" not in json.dumps([one, same, other])
+    key_file.chmod(0o644)
+    with pytest.raises(UnusableFileError, match="0600"):
+        read_pseudonym_key(settings)
+
+
+def test_every_dropped_path_names_its_rule() -> None:
+    for known in {id(each): each for each in FORMATS.values()}.values():
+        assert all(known.table.dropped.values())
+        assert not set(known.table.dropped) & known.table.mapped()
