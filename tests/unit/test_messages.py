@@ -17,6 +17,7 @@ from engine.records import Crossing, Declaration
 from features.messages import values, xml_reader
 from features.messages.settings import MessageSettings, read_settings
 from features.messages.translation import FORMATS, read_pseudonym_key, translate_document
+from features.messages.tree import Node
 from features.messages.values import Reading
 
 SAMPLES = Path(__file__).parents[2] / "docs" / "samples" / "messages"
@@ -311,7 +312,7 @@ def test_negative_control_a_reader_that_trusts_a_dtd_is_caught(
 )
 def test_dates_are_read_or_are_gaps(raw: str, order: Any, expected: str) -> None:
     reading = Reading(MessageSettings(date_order=order))
-    node = values.Node("Date", raw)
+    node = Node("Date", raw)
     found = values.moment("lodged_at", [node], reading)
     assert (found or reading.gaps[0].rule) == expected
 
