@@ -19,6 +19,7 @@ from features.messages.settings import MessageSettings, read_settings
 from features.messages.translation import FORMATS, read_pseudonym_key, translate_document
 from features.messages.tree import Node
 from features.messages.values import Reading
+from tests import message_tables
 
 SAMPLES = Path(__file__).parents[2] / "docs" / "samples" / "messages"
 SETTINGS = read_settings(SAMPLES / "settings.toml")
@@ -342,3 +343,7 @@ def test_every_dropped_path_names_its_rule() -> None:
     for known in {id(each): each for each in FORMATS.values()}.values():
         assert all(known.table.dropped.values())
         assert not set(known.table.dropped) & known.table.mapped()
+
+
+def test_the_page_shows_the_tables_that_the_program_reads_by() -> None:
+    assert message_tables.written() == message_tables.tables().strip()

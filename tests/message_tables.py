@@ -1,0 +1,63 @@
+"""The tables of docs/messages.md, from the path tables that the program reads by.
+
+``python -m tests.message_tables`` writes them into the page; a test holds the page to them.
+"""
+
+from pathlib import Path
+
+from features.messages.mapping import Field, MessageFormat
+from features.messages.translation import FORMATS
+
+PAGE = Path(__file__).parents[1] / "docs" / "messages.md"
+START, END = "<!-- tables: start -->", "<!-- tables: end -->"
+
+
+def tables() -> str:
+    """Return every format's mapped fields and dropped leaves as Markdown."""
+    roots: dict[int, list[str]] = {}
+    for (namespace, name), known in FORMATS.items():
+        roots.setdefault(id(known), []).append(f"`{name}` ({namespace or 'no namespace'})")
+    formats = {id(known): known for known in FORMATS.values()}
+    return "\n".join(_format(known, sorted(roots[key])) for key, known in formats.items())
+
+
+def _format(known: MessageFormat, roots: list[str]) -> str:
+    table = known.table
+    lines = [
+        f"### {known.name}: {', '.join(roots)}",
+        "",
+        "| field | rule | from |",
+        "|---|---|---|",
+    ]
+    for record, fields in (
+        ("crossing", table.crossing),
+        ("declaration", table.declaration),
+        ("item", table.item),
+    ):
+        lines += [_row(record, each) for each in fields]
+    lines += ["", "| dropped | rule |", "|---|---|"]
+    lines += [f"| `{path}` | {rule} |" for path, rule in sorted(table.dropped.items())]
+    return "\n".join([*lines, ""])
+
+
+def _row(record: str, each: Field) -> str:
+    rule = (each.rule.__doc__ or "").strip().splitlines()[0].removeprefix("Return ").rstrip(".")
+    paths = "<br>".join(f"`{path}`" for path in each.paths)
+    return f"| {record}.`{each.name}` | {rule} | {paths} |"
+
+
+def written() -> str:
+    """Return what the page holds between its marks."""
+    return PAGE.read_text("utf-8").split(START)[1].split(END)[0].strip()
+
+
+def main() -> None:
+    """Write the tables into the page."""
+    page = PAGE.read_text("utf-8")
+    head, rest = page.split(START)
+    tail = rest.split(END)[1]
+    PAGE.write_text(f"{head}{START}\n\n{tables()}\n{END}{tail}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
