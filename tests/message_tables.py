@@ -9,6 +9,7 @@ from features.messages.mapping import Field, MessageFormat
 from features.messages.translation import FORMATS
 
 PAGE = Path(__file__).parents[1] / "docs" / "messages.md"
+_FIELDS = "| field | rule | from |"
 START, END = "<!-- tables: start -->", "<!-- tables: end -->"
 
 

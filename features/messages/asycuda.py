@@ -265,7 +265,7 @@ TABLE = PathTable(
         "*/Kind_of_packages_name": "text_of_a_code",
         "*/Currency_name": "text_of_a_code",
         "*/Suppplementary_unit_name": "text_of_a_code",
-        "*/Border_office/Name": "text_of_a_code",
+        "Transport/Border_office/Name": "text_of_a_code",
     },
     used=(
         "Identification/Office_segment/Customs_clearance_office_code",
