@@ -12,7 +12,7 @@ from api.cli.common import OUT, JsonOption, UnusedHomeOption, emit, say
 
 Bench = Literal[
     "features", "lookup", "serving", "explain", "intake", "quality", "growth", "search", "probing",
-    "reasons",
+    "reasons", "messages",
 ]  # fmt: skip
 MODULES: Mapping[Bench, str] = {
     "features": "experiments.benchmarks.features",
@@ -25,6 +25,7 @@ MODULES: Mapping[Bench, str] = {
     "search": "experiments.benchmarks.search_orders",
     "probing": "experiments.benchmarks.probing",
     "reasons": "experiments.benchmarks.reasons",
+    "messages": "experiments.benchmarks.messages",
 }
 """Where each benchmark is; imported when it runs, because most need the training libraries."""
 
