@@ -39,18 +39,6 @@ class DocumentRefusedError(RiskError):
         return f"the document was refused ({self.rule}{where}){self.detail and f': {self.detail}'}"
 
 
-class UnusableFileError(RiskError):
-    """A file that was named cannot be used; says which and why."""
-
-    def __init__(self, name: str, why: str) -> None:
-        super().__init__(name, why)
-        self.name = name
-        self.why = why
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.why}"
-
-
 class UnknownPostError(RiskError):
     """The network file has no post with this code."""
 

@@ -2,6 +2,7 @@
 
 catalogue  Declarations of all features and what compiles them
 history    The loaded past as validated tables, and labels
+messages   Standard messages of customs and transport systems, as records
 intake     Loading of bulk files into a home
 offline    Point-in-time feature matrices over a whole history
 online     The online feature store: counters, links and look-ups

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from api.commands.common import JsonOption, UnusedHomeOption, emit, progress
-from engine.errors import UnusableFileError
+from api.cli.common import JsonOption, UnusedHomeOption, emit, progress
+from engine.errors import InputError
 
 SettingsOption = Annotated[
     Path | None, typer.Option("--settings", help="National settings, a TOML file.", metavar="FILE")
@@ -69,7 +69,7 @@ def find_documents(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
     """Yield every document with its path below the PATH that was given.
 
     Of a folder, regular files that end in ``.xml`` or ``.json``; links are not followed. Raises
-    ``UnusableFileError`` for a path that is neither a regular file nor a folder.
+    ``InputError`` for a path that is neither a regular file nor a folder.
     """
     for path in paths:
         if path.is_dir():
@@ -79,7 +79,7 @@ def find_documents(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
         elif path.is_file():
             yield path.name, path
         else:
-            raise UnusableFileError(path.name, "no such document or folder")
+            raise InputError(path.name, "no such document or folder")
 
 
 def read_document(path: Path) -> bytes:
@@ -90,7 +90,7 @@ def read_document(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UnusableFileError(path.name, error.strerror or "cannot be read") from None
+        raise InputError(path.name, error.strerror or "cannot be read") from None
 
 
 def write_lines(out: Path, lines: Iterable[dict[str, Any]]) -> Path:

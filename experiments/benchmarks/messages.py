@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from lxml import etree
 
 from experiments.support.benchmark_harness import Row, row
-from experiments.synthetic.messages import asycuda_document
+from experiments.synthetic.customs_messages import asycuda_document
 from features.messages.settings import MessageSettings
 from features.messages.translation import translate_document
 

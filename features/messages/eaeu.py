@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.errors import DocumentRefusedError
 from features.messages.mapping import Field, MessageFormat, PathTable, read_fields
-from features.messages.tree import Node
+from features.messages.tree import Node, rebase
 from features.messages.values import (
     MOST_VALUE,
     Reading,
@@ -23,7 +23,6 @@ from features.messages.values import (
     text,
     within,
 )
-from features.messages.wco_declaration import rebase
 from features.messages.xml_reader import Document
 
 ROOTS = frozenset(

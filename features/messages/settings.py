@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.errors import UnusableFileError
+from engine.errors import InputError
 
 _OFFSET = r"^[+-](0\d|1[0-4]):[0-5]\d$"
 CustomsDutyCodes = frozenset({"A00", "CET", "CUD", "DD", "DOG", "ICD", "ID", "IMD", "IMP"})
@@ -46,17 +46,17 @@ class MessageSettings(BaseModel):
 
 
 def read_settings(path: Path | None) -> MessageSettings:
-    """Read the settings; raises ``UnusableFileError`` with the field and the rule."""
+    """Read the settings; raises ``InputError`` with the field and the rule."""
     if path is None:
         return MessageSettings()
     try:
         found = MessageSettings.model_validate(tomllib.loads(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UnusableFileError(path.name, str(error)) from None
+        raise InputError(path.name, str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise UnusableFileError(path.name, f"{where}: {first['msg']}") from None
+        raise InputError(path.name, f"{where}: {first['msg']}") from None
     if found.pseudonym_key_file is None or found.pseudonym_key_file.is_absolute():
         return found
     beside = path.parent / found.pseudonym_key_file

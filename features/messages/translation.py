@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from engine.errors import DocumentRefusedError, UnusableFileError
-from engine.records import Declaration
+from engine.domain.records import Declaration
+from engine.errors import DocumentRefusedError, InputError
 from features.messages import asycuda, eaeu, ecmr, efti, ncts, wco_declaration
 from features.messages.json_reader import read_json
 from features.messages.mapping import MessageFormat, count_unread, read_fields
@@ -91,7 +91,7 @@ def translate_document(
 def read_pseudonym_key(settings: MessageSettings) -> bytes | None:
     """Return the key of pseudonyms, None where the settings name none.
 
-    Raises ``UnusableFileError`` where the file is missing, short, or readable by others.
+    Raises ``InputError`` where the file is missing, short, or readable by others.
     """
     path = settings.pseudonym_key_file
     if path is None:
@@ -99,11 +99,11 @@ def read_pseudonym_key(settings: MessageSettings) -> bytes | None:
     try:
         mode, key = path.stat().st_mode, path.read_bytes().strip()
     except OSError as error:
-        raise UnusableFileError(path.name, error.strerror or "cannot be read") from None
+        raise InputError(path.name, error.strerror or "cannot be read") from None
     if mode & 0o077:
-        raise UnusableFileError(path.name, "file permissions are too open (expected 0600)")
+        raise InputError(path.name, "file permissions are too open (expected 0600)")
     if len(key) < SHORTEST_KEY:
-        raise UnusableFileError(path.name, f"a pseudonym key has at least {SHORTEST_KEY} bytes")
+        raise InputError(path.name, f"a pseudonym key has at least {SHORTEST_KEY} bytes")
     return key
 
 

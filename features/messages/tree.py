@@ -40,3 +40,16 @@ class Node:
     def text_at(self, path: str) -> str | None:
         """Return the first text at a path, None where there is none."""
         return next((node.text for node in self.all(path) if node.text), None)
+
+
+def rebase(node: Node) -> Node:
+    """Return a group as the root of its own paths."""
+    prefix = len(node.path) + 1
+    waiting = [node]
+    while waiting:
+        for children in waiting.pop().children.values():
+            for child in children:
+                child.path = child.path[prefix:]
+                waiting.append(child)
+    node.path = ""
+    return node

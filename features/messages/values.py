@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from engine.identifiers import fold
+from engine.domain.identifiers import fold
 from features.messages.settings import MessageSettings
 from features.messages.tree import Node
 

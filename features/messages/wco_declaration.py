@@ -7,7 +7,7 @@ from babel.numbers import get_territory_currencies
 
 from engine.errors import DocumentRefusedError
 from features.messages.mapping import Field, MessageFormat, PathTable, read_fields
-from features.messages.tree import Node
+from features.messages.tree import Node, rebase
 from features.messages.values import (
     MOST_VALUE,
     Reading,
@@ -236,19 +236,6 @@ def _body(document: Document) -> Node:
     if country_code:
         body.add("ResponsibleCountryCode", country_code)
     return rebase(body)
-
-
-def rebase(node: Node) -> Node:
-    """Return a group as the root of its own paths."""
-    prefix = len(node.path) + 1
-    waiting = [node]
-    while waiting:
-        for children in waiting.pop().children.values():
-            for child in children:
-                child.path = child.path[prefix:]
-                waiting.append(child)
-    node.path = ""
-    return node
 
 
 def propose_id(root: Node, reading: Reading) -> str | None:

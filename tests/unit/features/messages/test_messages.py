@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from engine.errors import UnusableFileError
-from engine.records import Crossing, Declaration
+from engine.domain.records import Crossing, Declaration
+from engine.errors import InputError
 from features.messages import values, xml_reader
 from features.messages.settings import MessageSettings, read_settings
 from features.messages.translation import FORMATS, read_pseudonym_key, translate_document
 from features.messages.tree import Node
 from features.messages.values import Reading
-from tests import message_tables
+from tests.support import message_tables
 
-SAMPLES = Path(__file__).parents[2] / "docs" / "samples" / "messages"
+SAMPLES = Path(__file__).parents[4] / "docs" / "samples" / "messages"
 SETTINGS = read_settings(SAMPLES / "settings.toml")
 XML_SAMPLES = sorted(SAMPLES.glob("*.xml"))
 PERSONS = ("SAMPLE PERSON", "SAMPLE EXPORTER", "SAMPLE CONSIGNEE", "SAMPLE CARRIER")
@@ -276,7 +276,7 @@ def test_no_file_and_no_socket_is_needed_to_refuse() -> None:
     """A process that can open nothing any more refuses the same documents by the same names."""
     for name in ("a file as an entity", "a DTD from the network"):
         data, rule = HOSTILE[name]
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[4])}
         done = subprocess.run(
             [sys.executable, "-c", _WITHOUT_FILES],
             input=data,
@@ -335,7 +335,7 @@ def test_pseudonyms_are_keyed_and_never_the_name(tmp_path: Path) -> None:
     assert one["consignor_id"] == same["consignor_id"] != other["consignor_id"]
     assert "SAMPLE" not in json.dumps([one, same, other])
     key_file.chmod(0o644)
-    with pytest.raises(UnusableFileError, match="0600"):
+    with pytest.raises(InputError, match="0600"):
         read_pseudonym_key(settings)
 
 

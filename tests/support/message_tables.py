@@ -1,6 +1,6 @@
 """The tables of docs/messages.md, from the path tables that the program reads by.
 
-``python -m tests.message_tables`` writes them into the page; a test holds the page to them.
+``python -m tests.support.message_tables`` writes them into the page; a test holds the page to them.
 """
 
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from features.messages.mapping import Field, MessageFormat
 from features.messages.translation import FORMATS
 
-PAGE = Path(__file__).parents[1] / "docs" / "messages.md"
+PAGE = Path(__file__).parents[2] / "docs" / "messages.md"
 _FIELDS = "| field | rule | from |"
 START, END = "<!-- tables: start -->", "<!-- tables: end -->"
 
