@@ -8,7 +8,6 @@ data      Commands that bring data in and look at them
 demo      ``darvoza demo``
 faults    ``darvoza faults``
 main      The command line
-messages  ``darvoza translate``
 models    Commands about models that were trained
 profiles  Commands about risk profiles
 sbom      ``darvoza sbom``
