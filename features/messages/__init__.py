@@ -2,7 +2,7 @@
 
 translation      One document in, one report out, whichever way it came
 settings         National settings: date order, offset, rates, pseudonym key
-mapping          Path tables: which leaf becomes which field, and what is dropped
+path_tables      Path tables: which leaf becomes which field, and what is dropped
 values           Rules by which texts become values
 tree             The tree of a message by local names
 xml_reader       Safe reading of XML from strangers

@@ -7,12 +7,12 @@ read by path. Boxes are those of the SAD.
 from collections.abc import Sequence
 from typing import Any
 
-from features.messages.mapping import Field, MessageFormat, PathTable, read_fields
+from features.messages.path_tables import Field, MessageFormat, PathTable, read_fields
 from features.messages.tree import Node
 from features.messages.values import (
     MOST_VALUE,
     ROAD_MODES,
-    Reading,
+    TranslationContext,
     checked_identifier,
     count,
     country,
@@ -49,69 +49,71 @@ def _means(nodes: Sequence[Node]) -> Node | None:
     return inland if has_identity and mode in ROAD_MODES else None
 
 
-def _plates(name: str, nodes: Sequence[Node], reading: Reading) -> tuple[str | None, str | None]:
+def _plates(
+    name: str, nodes: Sequence[Node], context: TranslationContext
+) -> tuple[str | None, str | None]:
     means = _means(nodes)
     if means is None:
         return None, None
-    node = means.all("Identity")[0]
+    node = means.find_all("Identity")[0]
     plate, trailer = split_plates(node.text)
     if not looks_like_plate(plate):
         if name == "plate":
-            reading.gap(name, node, "not_a_plate")
+            context.gap(name, node, "not_a_plate")
         return None, None
-    return checked_identifier(name, node, plate, reading), trailer
+    return checked_identifier(name, node, plate, context), trailer
 
 
-def _plate(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _plate(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the vehicle's plate; ``A/B`` is a vehicle and its trailer where both look like it."""
-    return _plates(name, nodes, reading)[0]
+    return _plates(name, nodes, context)[0]
 
 
-def _trailer(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _trailer(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the trailer's plate behind the stroke."""
-    return _plates(name, nodes, reading)[1]
+    return _plates(name, nodes, context)[1]
 
 
-def _plate_country(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _plate_country(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the nationality that stands next to the plate."""
     means = _means(nodes)
-    if means is None or _plates("plate_country", nodes, reading)[0] is None:
+    if means is None or _plates("plate_country", nodes, context)[0] is None:
         return None
-    return country(name, means.all("Nationality"), reading)
+    return country(name, means.find_all("Nationality"), context)
 
 
-def _seals(name: str, nodes: Sequence[Node], reading: Reading) -> list[str]:
+def _seals(name: str, nodes: Sequence[Node], context: TranslationContext) -> list[str]:
     """Return the seals, which one box joins by commas, semicolons or strokes."""
     found = []
     for node in nodes:
         for part in node.text.replace(";", ",").replace("/", ",").split(","):
-            value = checked_identifier(name, node, part.strip(), reading) if part.strip() else None
+            value = checked_identifier(name, node, part.strip(), context) if part.strip() else None
             found += [] if value is None else [value]
     return list(dict.fromkeys(found))[:64]
 
 
-def _procedure(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _procedure(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return transit by the type of declaration, else what the extended procedure begins with."""
     types = [node for node in nodes if not node.path.startswith("Item/")]
     for node in types:
         if node.text in _TRANSIT_TYPES:
             return "transit"
-    code = identifier(name, [node for node in nodes if node.path.startswith("Item/")], reading)
+    code = identifier(name, [node for node in nodes if node.path.startswith("Item/")], context)
     return None if code is None else procedure_of(code)
 
 
-def _cmr(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _cmr(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the reference of the document named CMR, without ``NR``; it must hold a digit."""
     for node in nodes:
         named = (node.text_at("Attached_document_name") or "").strip(" .").casefold()
         if named != "cmr":
             continue
-        for reference in node.all("Attached_document_reference"):
+        for reference in node.find_all("Attached_document_reference"):
             value = _without_prefix(reference.text)
             if any(c.isdigit() for c in value):
-                return checked_identifier(name, reference, value, reading)
+                return checked_identifier(name, reference, value, context)
             if reference.text:
-                reading.gap(name, reference, "no_digit")
+                context.gap(name, reference, "no_digit")
     return None
 
 
@@ -125,52 +127,54 @@ def _without_prefix(raw: str) -> str:
     return raw
 
 
-def propose_id(root: Node, reading: Reading) -> str | None:
+def propose_id(root: Node, context: TranslationContext) -> str | None:
     """Return office, year, serial and number; else the declarant's code and reference."""
     name = "declaration_id"
     office = root.text_at("Identification/Office_segment/Customs_clearance_office_code")
     serial = root.text_at(f"{_REGISTRATION}/Serial_number")
     registered = root.text_at(f"{_REGISTRATION}/Number")
-    lodged = moment("lodged_at", root.all(f"{_REGISTRATION}/Date"), Reading(reading.settings))
+    lodged = moment(
+        "lodged_at", root.find_all(f"{_REGISTRATION}/Date"), TranslationContext(context.settings)
+    )
     if office and registered:
         year = lodged[:4] if lodged else ""
         joined = "-".join(part for part in (office, year, serial, registered) if part)
-        return checked_identifier(name, root, joined, reading)
+        return checked_identifier(name, root, joined, context)
     code = root.text_at("Declarant/Declarant_code")
     reference = root.text_at("Declarant/Reference/Number")
     if code and reference:
-        return checked_identifier(name, root, f"{code}-{reference}", reading)
+        return checked_identifier(name, root, f"{code}-{reference}", context)
     return None
 
 
-def _nature(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _nature(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return both digits of box 24, joined."""
-    return identifier(name, [_joined(nodes)], reading)
+    return identifier(name, [_join_texts(nodes)], context)
 
 
-def _joined(nodes: Sequence[Node]) -> Node:
+def _join_texts(nodes: Sequence[Node]) -> Node:
     return Node(nodes[0].path, "".join(node.text for node in nodes))
 
 
-def _commodity(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _commodity(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the commodity code with the digits of the first precision, cut to ten."""
     node = nodes[0]
     parts = [node.text_at("Commodity_code"), node.text_at("Precision_1")]
-    return hs_code(name, node, [part for part in parts[: 2 if parts[0] else 0] if part], reading)
+    return hs_code(name, node, [part for part in parts[: 2 if parts[0] else 0] if part], context)
 
 
-def _duty_rate(name: str, nodes: Sequence[Node], reading: Reading) -> float | None:
+def _duty_rate(name: str, nodes: Sequence[Node], context: TranslationContext) -> float | None:
     """Return amount over base of the line of import duty: its rate has no common unit."""
     lines = [node for node in nodes if node.text_at("Duty_tax_code")]
-    duty = [n for n in lines if n.text_at("Duty_tax_code") in reading.settings.duty_codes]
+    duty = [n for n in lines if n.text_at("Duty_tax_code") in context.settings.duty_codes]
     for node in duty[:1]:
-        amounts, bases = node.all("Duty_tax_amount"), node.all("Duty_tax_Base")
+        amounts, bases = node.find_all("Duty_tax_amount"), node.find_all("Duty_tax_Base")
         if not amounts or not bases:
             return None
-        amount, base = number(name, amounts[0], reading), number(name, bases[0], reading)
+        amount, base = number(name, amounts[0], context), number(name, bases[0], context)
         if amount is None or base is None or base <= 0:
             return None
-        return within(name, amounts[0], round(amount / base, 6), reading, most=_HIGHEST_RATE)
+        return within(name, amounts[0], round(amount / base, 6), context, most=_HIGHEST_RATE)
     return None
 
 
@@ -280,41 +284,41 @@ TABLE = PathTable(
 )
 
 
-def read_items(root: Node, reading: Reading) -> list[dict[str, Any]]:
+def read_items(root: Node, context: TranslationContext) -> list[dict[str, Any]]:
     """Return the goods items; each is numbered by its position."""
-    rate = _dollar_rate(root, reading)
+    rate = _dollar_rate(root, context)
     found = []
-    for position, node in enumerate(root.all("Item"), start=1):
-        item = {"item_no": position} | read_fields(TABLE.item, node, reading)
-        value = _value_usd(node, rate, reading)
+    for position, node in enumerate(root.find_all("Item"), start=1):
+        item = {"item_no": position} | read_fields(TABLE.item, node, context)
+        value = _value_usd(node, rate, context)
         found.append(item if value is None else item | {"customs_value_usd": value})
     return found
 
 
-def _dollar_rate(root: Node, reading: Reading) -> float | None:
+def _dollar_rate(root: Node, context: TranslationContext) -> float | None:
     """Return dollars for one unit of the declaration's own currency, None where unknown."""
-    invoice = next(iter(root.all("Valuation/Gs_Invoice")), None)
+    invoice = next(iter(root.find_all("Valuation/Gs_Invoice")), None)
     if invoice is not None and invoice.text_at("Currency_code") == "USD":
-        rates = invoice.all("Currency_rate")
-        rate = number("customs_value_usd", rates[0], reading) if rates else None
+        rates = invoice.find_all("Currency_rate")
+        rate = number("customs_value_usd", rates[0], context) if rates else None
         if rate is not None and rate > 0:
             return 1 / rate
-    own = reading.settings.own_currency
-    return None if own is None else reading.settings.rate(own)
+    own = context.settings.own_currency
+    return None if own is None else context.settings.rate(own)
 
 
-def _value_usd(node: Node, rate: float | None, reading: Reading) -> float | None:
+def _value_usd(node: Node, rate: float | None, context: TranslationContext) -> float | None:
     """Return the statistical value (box 46) in dollars; never the unconverted number."""
-    for found in node.all(_VALUE):
-        value = number("customs_value_usd", found, reading)
+    for found in node.find_all(_VALUE):
+        value = number("customs_value_usd", found, context)
         if value is None:
             return None
         if rate is None:
             if value:
-                reading.gap("customs_value_usd", found, "no_rate")
+                context.gap("customs_value_usd", found, "no_rate")
             return None
         converted = round(value * rate, 2)
-        return within("customs_value_usd", found, converted, reading, most=MOST_VALUE)
+        return within("customs_value_usd", found, converted, context, most=MOST_VALUE)
     return None
 
 

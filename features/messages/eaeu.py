@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.errors import DocumentRefusedError
-from features.messages.mapping import Field, MessageFormat, PathTable, read_fields
+from features.messages.path_tables import Field, MessageFormat, PathTable, read_fields
 from features.messages.tree import Node, rebase
 from features.messages.values import (
     MOST_VALUE,
-    Reading,
+    TranslationContext,
     checked_identifier,
     count,
     country,
@@ -65,7 +65,7 @@ def _plates(nodes: Sequence[Node]) -> list[Node]:
             each
             for node in nodes
             if node.path == path
-            for each in node.all("TransportIdentifier")
+            for each in node.find_all("TransportIdentifier")
             if looks_like_plate(each.text)
         ]
         if found:
@@ -73,51 +73,51 @@ def _plates(nodes: Sequence[Node]) -> list[Node]:
     return []
 
 
-def _plate(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _plate(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the first vehicle's identifier at the border, else at departure or arrival."""
-    return identifier(name, _plates(nodes)[:1], reading)
+    return identifier(name, _plates(nodes)[:1], context)
 
 
-def _trailer(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _trailer(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the second vehicle's identifier, where there is one."""
-    return identifier(name, _plates(nodes)[1:2], reading)
+    return identifier(name, _plates(nodes)[1:2], context)
 
 
-def _plate_country(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _plate_country(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the nationality of the first vehicle."""
     found = _first(nodes)
     return (
         None
         if found is None
-        else country(name, found.all("TransportMeansNationalityCode"), reading)
+        else country(name, found.find_all("TransportMeansNationalityCode"), context)
     )
 
 
-def _vin(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _vin(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the vehicle identification number of the first vehicle."""
     found = _first(nodes)
     if found is None:
         return None
-    return identifier(name, found.all("VIN"), reading)
+    return identifier(name, found.find_all("VIN"), context)
 
 
-def _document_of(kind: str) -> Callable[[str, Sequence[Node], Reading], Any]:
-    def rule(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _document_of(kind: str) -> Callable[[str, Sequence[Node], TranslationContext], Any]:
+    def rule(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
         for node in nodes:
             if node.text_at("PresentedDocumentModeCode") == kind:
-                return identifier(name, node.all("PrDocumentNumber"), reading)
+                return identifier(name, node.find_all("PrDocumentNumber"), context)
         return None
 
     rule.__doc__ = f"Return the number of the first document of kind {kind}."
     return rule
 
 
-def _procedure(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _procedure(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return transit for ТТ, else what the procedure code of the goods begins with."""
     if any(node.text == _TRANSIT for node in nodes if node.path == "CustomsProcedure"):
         return "transit"
     codes = [node for node in nodes if node.path != "CustomsProcedure"]
-    code = identifier(name, codes or nodes, reading)
+    code = identifier(name, codes or nodes, context)
     return None if code is None else procedure_of(code)
 
 
@@ -125,14 +125,14 @@ def _party(role: str) -> tuple[str, ...]:
     return tuple(f"{_SHIPMENT}/{role}/{path}" for path in _IDENTIFIERS)
 
 
-def _organization(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _organization(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the number of an organization; that of a natural person is not taken."""
     for node in nodes:
         if node.text:
             if _is_person(node):
-                reading.gap(name, node, "number_of_a_person")
+                context.gap(name, node, "number_of_a_person")
                 return None
-            return checked_identifier(name, node, node.text, reading)
+            return checked_identifier(name, node, node.text, context)
     return None
 
 
@@ -150,10 +150,10 @@ def _is_person(node: Node) -> bool:
     return kind == "INN" and len(number) != 10
 
 
-def _commodity(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _commodity(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the code of the common nomenclature (TN VED), digits alone."""
     node = nodes[0]
-    return hs_code(name, node, [node.text] if node.text else [], reading)
+    return hs_code(name, node, [node.text] if node.text else [], context)
 
 
 TABLE = PathTable(
@@ -242,7 +242,7 @@ TABLE = PathTable(
 def _body(document: Document) -> Node:
     if document.name == "ESADout_CU":
         return document.root
-    found = document.root.all("ContainerDoc/DocBody/ESADout_CU")
+    found = document.root.find_all("ContainerDoc/DocBody/ESADout_CU")
     if not found:
         raise DocumentRefusedError(
             "unsupported_message", detail="an envelope without a declaration"
@@ -250,41 +250,41 @@ def _body(document: Document) -> Node:
     return rebase(found[0])
 
 
-def propose_id(root: Node, reading: Reading) -> str | None:
+def propose_id(root: Node, context: TranslationContext) -> str | None:
     """Return the registration number where there is one, else the document's identifier."""
     for path in ("GTDID/GTDNumber", "DocumentID"):
-        for node in root.all(path):
+        for node in root.find_all(path):
             if node.text:
-                return checked_identifier("declaration_id", node, node.text, reading)
+                return checked_identifier("declaration_id", node, node.text, context)
     return None
 
 
-def read_items(root: Node, reading: Reading) -> list[dict[str, Any]]:
+def read_items(root: Node, context: TranslationContext) -> list[dict[str, Any]]:
     """Return the goods items with the number that the declaration gives each."""
     found = []
-    for node in root.all(_ITEM):
-        item = read_fields(TABLE.item, node, reading)
-        numbers = node.all("GoodsNumeric")
-        position = count("item_no", numbers[:1], reading) if numbers else None
+    for node in root.find_all(_ITEM):
+        item = read_fields(TABLE.item, node, context)
+        numbers = node.find_all("GoodsNumeric")
+        position = count("item_no", numbers[:1], context) if numbers else None
         item |= {} if position is None else {"item_no": position}
-        value = _value_usd(node, reading)
+        value = _value_usd(node, context)
         found.append(item if value is None else item | {"customs_value_usd": value})
     return found
 
 
-def _value_usd(node: Node, reading: Reading) -> float | None:
+def _value_usd(node: Node, context: TranslationContext) -> float | None:
     """Return the statistical value (in dollars by law), else the invoiced cost by its rate."""
     for path, currency in (("StatisticalCost", "USD"), ("InvoicedCost", None)):
-        for found in node.all(path):
+        for found in node.find_all(path):
             unit = currency or node.text_at("CurrencyCode") or node.text_at("InvoicedCurrencyCode")
-            rate = None if unit is None else reading.settings.rate(unit)
-            value = number("customs_value_usd", found, reading)
+            rate = None if unit is None else context.settings.rate(unit)
+            value = number("customs_value_usd", found, context)
             if value is None or rate is None:
                 if value is not None:
-                    reading.gap("customs_value_usd", found, "no_rate")
+                    context.gap("customs_value_usd", found, "no_rate")
                 return None
             converted = round(value * rate, 2)
-            return within("customs_value_usd", found, converted, reading, most=MOST_VALUE)
+            return within("customs_value_usd", found, converted, context, most=MOST_VALUE)
     return None
 
 

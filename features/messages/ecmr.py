@@ -7,10 +7,10 @@ goods lines are reported as gaps.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from features.messages.mapping import Field, MessageFormat, PathTable
+from features.messages.path_tables import Field, MessageFormat, PathTable
 from features.messages.tree import Node
 from features.messages.values import (
-    Reading,
+    TranslationContext,
     checked_identifier,
     country,
     identifier,
@@ -29,42 +29,42 @@ _TRAILER, _CONTAINERS = "TE", ("CN", "BPN")
 def _equipment(*categories: str | None) -> Callable[[Sequence[Node]], list[Node]]:
     def select(nodes: Sequence[Node]) -> list[Node]:
         found = [node for node in nodes if node.text_at("CategoryCode") in categories]
-        return [each for node in found for each in node.all("ID")]
+        return [each for node in found for each in node.find_all("ID")]
 
     return select
 
 
-def _plate(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _plate(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the identity of the equipment without a category, where it looks like a plate."""
-    return plate_of(name, _equipment(None)(nodes), reading)
+    return plate_of(name, _equipment(None)(nodes), context)
 
 
-def plate_of(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def plate_of(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the first text that looks like a plate, or note that it does not."""
     for node in nodes:
         if looks_like_plate(node.text):
-            return checked_identifier(name, node, node.text, reading)
+            return checked_identifier(name, node, node.text, context)
         if node.text:
-            reading.gap(name, node, "not_a_plate")
+            context.gap(name, node, "not_a_plate")
             return None
     return None
 
 
-def _trailer(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _trailer(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the identity of the equipment of category TE."""
-    return identifier(name, _equipment(_TRAILER)(nodes), reading)
+    return identifier(name, _equipment(_TRAILER)(nodes), context)
 
 
-def _containers(name: str, nodes: Sequence[Node], reading: Reading) -> list[str]:
+def _containers(name: str, nodes: Sequence[Node], context: TranslationContext) -> list[str]:
     """Return the identities of the equipment of category CN or BPN."""
-    return identifiers(name, _equipment(*_CONTAINERS)(nodes), reading)
+    return identifiers(name, _equipment(*_CONTAINERS)(nodes), context)
 
 
-def _registration(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _registration(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the country in which the equipment without a category is registered."""
     own = [node for node in nodes if node.text_at("CategoryCode") is None]
     return country(
-        name, [n for each in own for n in each.all("RegistrationTradeCountry/ID")], reading
+        name, [n for each in own for n in each.find_all("RegistrationTradeCountry/ID")], context
     )
 
 
@@ -95,14 +95,14 @@ TABLE = PathTable(
 )
 
 
-def _no_id(root: Node, reading: Reading) -> None:
+def _no_id(root: Node, context: TranslationContext) -> None:
     return None
 
 
-def read_items(root: Node, reading: Reading) -> list[dict[str, Any]]:
+def read_items(root: Node, context: TranslationContext) -> list[dict[str, Any]]:
     """Return nothing: each goods line is noted as one without a commodity code."""
-    for node in root.all(_GOODS):
-        reading.gap("hs_code", node, "item_without_code")
+    for node in root.find_all(_GOODS):
+        context.gap("hs_code", node, "item_without_code")
     return []
 
 
@@ -135,9 +135,9 @@ OPEN_LOGISTICS_TABLE = PathTable(
 )
 
 
-def _read_lines(root: Node, reading: Reading) -> list[dict[str, Any]]:
-    for node in root.all("itemList"):
-        reading.gap("hs_code", node, "item_without_code")
+def _read_lines(root: Node, context: TranslationContext) -> list[dict[str, Any]]:
+    for node in root.find_all("itemList"):
+        context.gap("hs_code", node, "item_without_code")
     return []
 
 

@@ -6,9 +6,9 @@ The vehicle of each leg is named, but which leg passes this post is known to the
 from collections.abc import Sequence
 
 from features.messages.ecmr import read_items
-from features.messages.mapping import Field, MessageFormat, PathTable
+from features.messages.path_tables import Field, MessageFormat, PathTable
 from features.messages.tree import Node
-from features.messages.values import Reading, identifier, identifiers
+from features.messages.values import TranslationContext, identifier, identifiers
 
 ROOTS = frozenset(
     {
@@ -21,19 +21,19 @@ _LEG = "mainCarriageTransportMovement"
 _TRAILER = "AE"
 
 
-def _trailer(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _trailer(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the identity of the equipment of category AE."""
     found = [node for node in nodes if node.text_at("categoryCode") == _TRAILER]
-    return identifier(name, [each for node in found for each in node.all("id")], reading)
+    return identifier(name, [each for node in found for each in node.find_all("id")], context)
 
 
-def _leave_to_caller(name: str, nodes: Sequence[Node], reading: Reading) -> None:
+def _leave_to_caller(name: str, nodes: Sequence[Node], context: TranslationContext) -> None:
     """Note each leg's vehicle: which one is at this post is the caller's to say."""
     for node in nodes:
-        reading.gap(name, node, "leg_not_known")
+        context.gap(name, node, "leg_not_known")
 
 
-def _no_id(root: Node, reading: Reading) -> None:
+def _no_id(root: Node, context: TranslationContext) -> None:
     return None
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.errors import DocumentRefusedError
-from features.messages.mapping import Field, MessageFormat, PathTable, read_fields
+from features.messages.path_tables import Field, MessageFormat, PathTable, read_fields
 from features.messages.tree import Node
 from features.messages.values import (
-    Reading,
+    TranslationContext,
     checked_identifier,
     count,
     country,
@@ -39,11 +39,13 @@ _DOCUMENTS = tuple(
 _TIR_DOCUMENT, _CMR_DOCUMENT = "N952", "N730"
 
 
-def _means_of(kind: str) -> Callable[[str, Sequence[Node], Reading], Any]:
-    def rule(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _means_of(kind: str) -> Callable[[str, Sequence[Node], TranslationContext], Any]:
+    def rule(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
         found = _first_of(kind, nodes)
         return (
-            None if found is None else identifier(name, found.all("identificationNumber"), reading)
+            None
+            if found is None
+            else identifier(name, found.find_all("identificationNumber"), context)
         )
 
     rule.__doc__ = f"Return the first means of transport identified by type {kind}."
@@ -57,42 +59,42 @@ def _first_of(kind: str, nodes: Sequence[Node]) -> Node | None:
     return None
 
 
-def _plate_country(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _plate_country(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the nationality that stands with the plate."""
     found = _first_of(_PLATE, nodes)
     if found is None:
         return None
-    return country(name, found.all("nationality"), reading)
+    return country(name, found.find_all("nationality"), context)
 
 
-def _document_of(kind: str) -> Callable[[str, Sequence[Node], Reading], Any]:
-    def rule(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _document_of(kind: str) -> Callable[[str, Sequence[Node], TranslationContext], Any]:
+    def rule(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
         for node in nodes:
             if node.text_at("type") == kind:
-                return identifier(name, node.all("referenceNumber"), reading)
+                return identifier(name, node.find_all("referenceNumber"), context)
         return None
 
     rule.__doc__ = f"Return the reference of the first document of type {kind}."
     return rule
 
 
-def _carnet(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _carnet(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the carnet's number, else the reference of a document N952."""
     own = [node for node in nodes if node.text]
-    return identifier(name, own, reading) or _document_of(_TIR_DOCUMENT)(name, nodes, reading)
+    return identifier(name, own, context) or _document_of(_TIR_DOCUMENT)(name, nodes, context)
 
 
-def _procedure(name: str, nodes: Sequence[Node], reading: Reading) -> str:
+def _procedure(name: str, nodes: Sequence[Node], context: TranslationContext) -> str:
     """Return ``tir`` for a movement under that type, else ``transit``."""
     return "tir" if any(node.text == "TIR" for node in nodes) else "transit"
 
 
-def _commodity(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _commodity(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the subheading and the combined nomenclature's digits, joined."""
     node = nodes[0]
     head = node.text_at("harmonizedSystemSubHeadingCode")
     tail = node.text_at("combinedNomenclatureCode")
-    return hs_code(name, node, [part for part in (head, tail) if head and part], reading)
+    return hs_code(name, node, [part for part in (head, tail) if head and part], context)
 
 
 TABLE = PathTable(
@@ -198,21 +200,21 @@ def check(document: Document) -> None:
         raise DocumentRefusedError("unsupported_version", detail=f"{document.name} of {phase[:16]}")
 
 
-def propose_id(root: Node, reading: Reading) -> str | None:
+def propose_id(root: Node, context: TranslationContext) -> str | None:
     """Return the movement's number (MRN), else the declarant's local one (LRN)."""
     for name in ("MRN", "LRN"):
-        for node in root.all(f"TransitOperation/{name}"):
-            return checked_identifier("declaration_id", node, node.text, reading)
+        for node in root.find_all(f"TransitOperation/{name}"):
+            return checked_identifier("declaration_id", node, node.text, context)
     return None
 
 
-def read_items(root: Node, reading: Reading) -> list[dict[str, Any]]:
+def read_items(root: Node, context: TranslationContext) -> list[dict[str, Any]]:
     """Return the goods items of all houses with the number that the declaration gives each."""
     found = []
-    for node in root.all(_ITEM):
-        item = read_fields(TABLE.item, node, reading)
-        numbers = node.all("declarationGoodsItemNumber")
-        position = count("item_no", numbers[:1], reading) if numbers else None
+    for node in root.find_all(_ITEM):
+        item = read_fields(TABLE.item, node, context)
+        numbers = node.find_all("declarationGoodsItemNumber")
+        position = count("item_no", numbers[:1], context) if numbers else None
         found.append(item if position is None else item | {"item_no": position})
     return found
 

@@ -59,5 +59,5 @@ def read_settings(path: Path | None) -> MessageSettings:
         raise InputError(path.name, f"{where}: {first['msg']}") from None
     if found.pseudonym_key_file is None or found.pseudonym_key_file.is_absolute():
         return found
-    beside = path.parent / found.pseudonym_key_file
-    return found.model_copy(update={"pseudonym_key_file": beside})
+    absolute = path.parent / found.pseudonym_key_file
+    return found.model_copy(update={"pseudonym_key_file": absolute})

@@ -17,10 +17,10 @@ from engine.domain.records import Declaration
 from engine.errors import DocumentRefusedError, InputError
 from features.messages import asycuda, eaeu, ecmr, efti, ncts, wco_declaration
 from features.messages.json_reader import read_json
-from features.messages.mapping import MessageFormat, count_unread, read_fields
+from features.messages.path_tables import MessageFormat, count_unread, read_fields
 from features.messages.settings import MessageSettings
 from features.messages.tree import Node
-from features.messages.values import Gap, Reading, number, pseudonym
+from features.messages.values import Gap, TranslationContext, number, pseudonym
 from features.messages.xml_reader import Document, read_xml
 
 MAX_ITEMS = 999
@@ -35,7 +35,7 @@ FORMATS: Mapping[tuple[str, str], MessageFormat] = {
     **dict.fromkeys(eaeu.ROOTS, eaeu.FORMAT),
 }
 """The format of each known root, by namespace and local name."""
-_MAPPED = {id(each): each.table.mapped() for each in FORMATS.values()}
+_MAPPED = {id(each): each.table.list_mapped() for each in FORMATS.values()}
 _JSON_STARTS = b"{["
 
 
@@ -80,10 +80,10 @@ def translate_document(
         document = _read(data)
         found = FORMATS.get((document.namespace, document.name))
         if found is None:
-            raise DocumentRefusedError("unsupported_message", detail=_shown(document))
+            raise DocumentRefusedError("unsupported_message", detail=_printable_name(document))
         name = found.name
         found.check(document)
-        return _translate(document, found, Reading(settings, pseudonym_key))
+        return _translate(document, found, TranslationContext(settings, pseudonym_key))
     except DocumentRefusedError as refused:
         return Translation(name, "refused", refused.rule, refused.line, refused.detail)
 
@@ -111,71 +111,81 @@ def _read(data: bytes) -> Document:
     return read_json(data) if data.lstrip()[:1] in _JSON_STARTS else read_xml(data)
 
 
-def _shown(document: Document) -> str:
+def _printable_name(document: Document) -> str:
     """Return a root's name, cut and without anything that cannot be printed."""
     return "".join(c for c in document.name[:64] if c.isprintable())
 
 
-def _translate(document: Document, known: MessageFormat, reading: Reading) -> Translation:
+def _translate(
+    document: Document, known: MessageFormat, context: TranslationContext
+) -> Translation:
     root = known.body(document)
     table = known.table
-    items = _checked_items(known, root, reading)
-    crossing = read_fields(table.crossing, root, reading)
-    head = read_fields(table.declaration, root, reading) if table.declaration else {}
+    items = _checked_items(known, root, context)
+    crossing = read_fields(table.crossing, root, context)
+    head = read_fields(table.declaration, root, context) if table.declaration else {}
     declaration = None
     if items and table.declaration:
-        _name_parties(known, root, head, reading)
+        _name_parties(known, root, head, context)
         known.finish(crossing, head)
-        own = known.propose_id(root, reading) or _content_id(document)
-        declaration = _valid({"declaration_id": own, **head, "items": items}, reading)
+        own = known.propose_id(root, context) or _content_id(document)
+        declaration = _valid({"declaration_id": own, **head, "items": items}, context)
     return Translation(
         known.name,
         "no_declaration" if declaration is None else "accepted",
         crossing=crossing,
         declaration=declaration,
-        gaps=tuple(reading.gaps),
+        gaps=tuple(context.gaps),
         unread=count_unread(document.leaves, _MAPPED[id(known)], table.dropped),
     )
 
 
-def _checked_items(known: MessageFormat, root: Node, reading: Reading) -> list[dict[str, Any]]:
-    groups = sum(len(root.all(path)) for path in known.table.items)
+def _checked_items(
+    known: MessageFormat, root: Node, context: TranslationContext
+) -> list[dict[str, Any]]:
+    groups = sum(len(root.find_all(path)) for path in known.table.items)
     if groups > MAX_ITEMS:
         raise DocumentRefusedError("too_many_items")
-    found = known.read_items(root, reading)
-    _compare_count(known, root, len(found), reading)
+    found = known.read_items(root, context)
+    _compare_count(known, root, len(found), context)
     coded = []
     for item in found:
         if "hs_code" in item:
             coded.append(item)
         else:
-            reading.gap("hs_code", known.table.items[0], "item_without_code")
-    return _renumber(coded, reading)
+            context.gap("hs_code", known.table.items[0], "item_without_code")
+    return _renumber(coded, context)
 
 
-def _compare_count(known: MessageFormat, root: Node, seen: int, reading: Reading) -> None:
+def _compare_count(
+    known: MessageFormat, root: Node, seen: int, context: TranslationContext
+) -> None:
     """Note where the header counts other items than there are."""
-    for node in root.all(known.declared_items) if known.declared_items else ():
-        said = number("items", node, Reading(reading.settings))
-        if said is not None and said != seen:
-            reading.gap("items", node, "other_number_than_declared")
+    for node in root.find_all(known.declared_items) if known.declared_items else ():
+        declared = number("items", node, TranslationContext(context.settings))
+        if declared is not None and declared != seen:
+            context.gap("items", node, "other_number_than_declared")
 
 
-def _renumber(items: list[dict[str, Any]], reading: Reading) -> list[dict[str, Any]]:
+def _renumber(items: list[dict[str, Any]], context: TranslationContext) -> list[dict[str, Any]]:
     """Return the items by their own numbers, or by position where those repeat or are missing."""
     numbers = [item.get("item_no") for item in items]
     if None not in numbers and len(set(numbers)) == len(numbers) and 0 not in numbers:
         return items
     if items:
-        reading.gap("item_no", "", "renumbered")
+        context.gap("item_no", "", "renumbered")
     return [item | {"item_no": place} for place, item in enumerate(items, start=1)]
 
 
-def _name_parties(known: MessageFormat, root: Node, head: dict[str, Any], reading: Reading) -> None:
+def _name_parties(
+    known: MessageFormat, root: Node, head: dict[str, Any], context: TranslationContext
+) -> None:
     """Give a party that has a name alone its keyed pseudonym."""
     for name, paths in known.party_names.items():
         if name not in head:
-            value = pseudonym(name, [node for path in paths for node in root.all(path)], reading)
+            value = pseudonym(
+                name, [node for path in paths for node in root.find_all(path)], context
+            )
             if value is not None:
                 head[name] = value
 
@@ -188,7 +198,7 @@ def _content_id(document: Document) -> str:
     return "content-" + digest.hexdigest()[:32]
 
 
-def _valid(declaration: dict[str, Any], reading: Reading) -> dict[str, Any] | None:
+def _valid(declaration: dict[str, Any], context: TranslationContext) -> dict[str, Any] | None:
     """Return a declaration that its record accepts; fields that it refuses become gaps."""
     for _ in range(len(declaration)):
         try:
@@ -196,7 +206,7 @@ def _valid(declaration: dict[str, Any], reading: Reading) -> dict[str, Any] | No
         except ValidationError as refused:
             where = refused.errors()[0]["loc"]
             name = str(where[0])
-            reading.gap(".".join(map(str, where)), "", str(refused.errors()[0]["type"]))
+            context.gap(".".join(map(str, where)), "", str(refused.errors()[0]["type"]))
             if name not in declaration or name in ("declaration_id", "procedure", "items"):
                 return None
             del declaration[name]

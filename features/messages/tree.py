@@ -28,7 +28,7 @@ class Node:
         self.children.setdefault(name, []).append(child)
         return child
 
-    def all(self, path: str) -> "list[Node]":
+    def find_all(self, path: str) -> "list[Node]":
         """Return every node at a path below this one, in the document's order."""
         found = [self]
         for name in path.split("/"):
@@ -39,7 +39,7 @@ class Node:
 
     def text_at(self, path: str) -> str | None:
         """Return the first text at a path, None where there is none."""
-        return next((node.text for node in self.all(path) if node.text), None)
+        return next((node.text for node in self.find_all(path) if node.text), None)
 
 
 def rebase(node: Node) -> Node:

@@ -50,7 +50,7 @@ class Gap:
 
 
 @dataclass(slots=True)
-class Reading:
+class TranslationContext:
     """What one document's translation knows and notes: settings in, gaps out."""
 
     settings: MessageSettings
@@ -62,65 +62,65 @@ class Reading:
         self.gaps.append(Gap(name, node if isinstance(node, str) else node.path, rule))
 
 
-Rule = Callable[[str, Sequence[Node], Reading], Any]
-"""Takes the field's name, the nodes of its paths and the reading."""
+Rule = Callable[[str, Sequence[Node], TranslationContext], Any]
+"""Takes the field's name, the nodes of its paths and the context."""
 
 
-def identifier(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def identifier(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the first text as an opaque identifier of at most 64 printable characters."""
     for node in nodes:
         if node.text:
-            return checked_identifier(name, node, node.text, reading)
+            return checked_identifier(name, node, node.text, context)
     return None
 
 
-def checked_identifier(name: str, node: Node, text: str, reading: Reading) -> str | None:
+def checked_identifier(name: str, node: Node, text: str, context: TranslationContext) -> str | None:
     """Return a text that may be an identifier, or note why it may not."""
     if len(text) > LONGEST_IDENTIFIER:
-        reading.gap(name, node, "too_long")
+        context.gap(name, node, "too_long")
         return None
     if not text.isprintable():
-        reading.gap(name, node, "control_character")
+        context.gap(name, node, "control_character")
         return None
     return text
 
 
-def identifiers(name: str, nodes: Sequence[Node], reading: Reading) -> list[str]:
+def identifiers(name: str, nodes: Sequence[Node], context: TranslationContext) -> list[str]:
     """Return every text, each once, in the document's order; at most 64."""
     found: dict[str, None] = {}
     for node in nodes:
-        value = checked_identifier(name, node, node.text, reading) if node.text else None
+        value = checked_identifier(name, node, node.text, context) if node.text else None
         if value is not None:
             found.setdefault(value)
     if len(found) > LONGEST_IDENTIFIER:
-        reading.gap(name, nodes[0], "too_many")
+        context.gap(name, nodes[0], "too_many")
     return list(found)[:LONGEST_IDENTIFIER]
 
 
-def text(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def text(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the first text of at most 1,000 characters."""
     for node in nodes:
         if node.text:
             if len(node.text) <= LONGEST_TEXT and node.text.isprintable():
                 return node.text
             long = len(node.text) > LONGEST_TEXT
-            reading.gap(name, node, "too_long" if long else "control_character")
+            context.gap(name, node, "too_long" if long else "control_character")
             return None
     return None
 
 
-def country(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def country(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the first text that is two capital letters."""
     for node in nodes:
         if node.text:
             if _COUNTRY.fullmatch(node.text):
                 return node.text
-            reading.gap(name, node, "malformed_country")
+            context.gap(name, node, "malformed_country")
             return None
     return None
 
 
-def number(name: str, node: Node, reading: Reading) -> float | None:
+def number(name: str, node: Node, context: TranslationContext) -> float | None:
     """Return a number; thousands in groups are read, a single comma is ambiguous."""
     raw = node.text
     if _NUMBER.fullmatch(raw):
@@ -128,23 +128,25 @@ def number(name: str, node: Node, reading: Reading) -> float | None:
     if _GROUPED.fullmatch(raw):
         return float(raw.replace(",", ""))
     if _DECIMAL_COMMA.fullmatch(raw):
-        if reading.settings.decimal_comma:
+        if context.settings.decimal_comma:
             return float(raw.replace(",", "."))
-        reading.gap(name, node, "ambiguous_comma")
+        context.gap(name, node, "ambiguous_comma")
         return None
-    reading.gap(name, node, "not_a_number")
+    context.gap(name, node, "not_a_number")
     return None
 
 
-def within(name: str, node: Node, value: float, reading: Reading, *, most: float) -> float | None:
+def within(
+    name: str, node: Node, value: float, context: TranslationContext, *, most: float
+) -> float | None:
     """Return a value in [0, most], or note that it lies outside."""
     if 0 <= value <= most:
         return value
-    reading.gap(name, node, "negative" if value < 0 else "outside")
+    context.gap(name, node, "negative" if value < 0 else "outside")
     return None
 
 
-def mass(name: str, nodes: Sequence[Node], reading: Reading) -> float | None:
+def mass(name: str, nodes: Sequence[Node], context: TranslationContext) -> float | None:
     """Return the first mass in kilograms, by its unit code where one is given."""
     for node in nodes:
         if not node.text:
@@ -152,49 +154,49 @@ def mass(name: str, nodes: Sequence[Node], reading: Reading) -> float | None:
         unit = node.attributes.get("unitCode", "KGM")
         factor = _KG_PER_UNIT.get(unit)
         if factor is None:
-            reading.gap(name, node, "unknown_unit")
+            context.gap(name, node, "unknown_unit")
             return None
-        value = number(name, node, reading)
-        return None if value is None else within(name, node, value * factor, reading, most=MOST_KG)
+        value = number(name, node, context)
+        return None if value is None else within(name, node, value * factor, context, most=MOST_KG)
     return None
 
 
-def count(name: str, nodes: Sequence[Node], reading: Reading) -> int | None:
+def count(name: str, nodes: Sequence[Node], context: TranslationContext) -> int | None:
     """Return the sum of whole numbers; one that is not whole makes the sum a gap."""
     total = None
     for node in nodes:
         if not node.text:
             continue
-        value = number(name, node, reading)
+        value = number(name, node, context)
         if value is None:
             return None
         if value != int(value):
-            reading.gap(name, node, "not_whole")
+            context.gap(name, node, "not_whole")
             return None
-        if within(name, node, value, reading, most=MOST_PACKAGES) is None:
+        if within(name, node, value, context, most=MOST_PACKAGES) is None:
             return None
         total = (total or 0) + int(value)
     if total is not None and total > MOST_PACKAGES:
-        reading.gap(name, nodes[0], "outside")
+        context.gap(name, nodes[0], "outside")
         return None
     return total
 
 
-def moment(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def moment(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the first date or time as RFC 3339 in UTC."""
     for node in nodes:
         if node.text:
-            value = _moment(node, reading)
+            value = _moment(node, context)
             if isinstance(value, str):
-                reading.gap(name, node, value)
+                context.gap(name, node, value)
                 return None
             return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return None
 
 
-def _moment(node: Node, reading: Reading) -> datetime | str:
+def _moment(node: Node, context: TranslationContext) -> datetime | str:
     """Return a time, or the rule that its text breaks."""
-    raw, zone = node.text, timezone(reading.settings.offset)
+    raw, zone = node.text, timezone(context.settings.offset)
     code = node.attributes.get("formatCode") or node.attributes.get("formatId")
     if code == "304":  # CCYYMMDDHHMMSSZZZ, the zone in letters, 'Z' or as an offset
         return _in_format(raw.replace("Z", "+0000"), "%Y%m%d%H%M%S%z", zone)
@@ -202,14 +204,14 @@ def _moment(node: Node, reading: Reading) -> datetime | str:
         return _in_format(raw, _COMPACT[code], zone)
     slashed = _SLASH_DATE.fullmatch(raw)
     if slashed is not None:
-        return _slashed(slashed, reading.settings.date_order, zone)
+        return _read_slash_date(slashed, context.settings.date_order, zone)
     try:
         found = datetime.fromisoformat(raw)
     except ValueError:
         return "bad_time"
     if not _ISO_DATE.match(raw):
         return "bad_time"
-    return _bounded(found if found.tzinfo else found.replace(tzinfo=zone))
+    return _check_range(found if found.tzinfo else found.replace(tzinfo=zone))
 
 
 def _in_format(raw: str, layout: str, zone: timezone) -> datetime | str:
@@ -217,10 +219,10 @@ def _in_format(raw: str, layout: str, zone: timezone) -> datetime | str:
         found = datetime.strptime(raw, layout)
     except ValueError:
         return "bad_time"
-    return _bounded(found if found.tzinfo else found.replace(tzinfo=zone))
+    return _check_range(found if found.tzinfo else found.replace(tzinfo=zone))
 
 
-def _bounded(found: datetime) -> datetime | str:
+def _check_range(found: datetime) -> datetime | str:
     """Refuse what cannot be carried to UTC."""
     return found if timedelta(days=1) < found - _FIRST else "bad_time"
 
@@ -228,7 +230,7 @@ def _bounded(found: datetime) -> datetime | str:
 _FIRST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
-def _slashed(found: re.Match[str], order: str | None, zone: timezone) -> datetime | str:
+def _read_slash_date(found: re.Match[str], order: str | None, zone: timezone) -> datetime | str:
     first, second, year = int(found[1]), int(found[2]), int(found[3])
     if first > 12:
         day, month = first, second
@@ -246,13 +248,15 @@ def _slashed(found: re.Match[str], order: str | None, zone: timezone) -> datetim
         return "bad_time"
 
 
-def hs_code(name: str, node: Node | None, parts: Sequence[str], reading: Reading) -> str | None:
+def hs_code(
+    name: str, node: Node | None, parts: Sequence[str], context: TranslationContext
+) -> str | None:
     """Return a commodity code from its parts: digits alone, cut to ten."""
     if node is None or not parts:
         return None
     code = "".join(part.replace(" ", "").replace(".", "") for part in parts)[:10]
     if not _DIGITS.fullmatch(code) or len(code) < 2:
-        reading.gap(name, node, "malformed_hs_code")
+        context.gap(name, node, "malformed_hs_code")
         return None
     return code
 
@@ -281,18 +285,18 @@ def procedure_of(code: str) -> str:
     return "transit" if code[:1] == "8" else code
 
 
-def pseudonym(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def pseudonym(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return a keyed pseudonym of a party that has a name alone; never the name.
 
     HMAC-SHA256 over the name without regard to case and spacing, cut to 128 bits.
     """
     for node in nodes:
         if node.text:
-            if reading.pseudonym_key is None:
-                reading.gap(name, node, "no_identifier")
+            if context.pseudonym_key is None:
+                context.gap(name, node, "no_identifier")
                 return None
             spelled = collapse_name(node.text).encode("utf-8", "surrogatepass")
-            return "p-" + hmac.digest(reading.pseudonym_key, spelled, hashlib.sha256)[:16].hex()
+            return "p-" + hmac.digest(context.pseudonym_key, spelled, hashlib.sha256)[:16].hex()
     return None
 
 

@@ -6,11 +6,11 @@ from typing import Any
 from babel.numbers import get_territory_currencies
 
 from engine.errors import DocumentRefusedError
-from features.messages.mapping import Field, MessageFormat, PathTable, read_fields
+from features.messages.path_tables import Field, MessageFormat, PathTable, read_fields
 from features.messages.tree import Node, rebase
 from features.messages.values import (
     MOST_VALUE,
-    Reading,
+    TranslationContext,
     checked_identifier,
     count,
     country,
@@ -67,59 +67,61 @@ def _vehicle(nodes: Sequence[Node]) -> Node | None:
     return None
 
 
-def _plate(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _plate(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the identity of a means of transport with type code 30, else 31."""
     found = _vehicle(nodes)
     if found is None:
         return None
-    return identifier(name, found.all("ID"), reading)
+    return identifier(name, found.find_all("ID"), context)
 
 
-def _plate_country(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _plate_country(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the nationality that stands with the plate."""
     found = _vehicle(nodes)
     return (
-        None if found is None else country(name, found.all("RegistrationNationalityCode"), reading)
+        None
+        if found is None
+        else country(name, found.find_all("RegistrationNationalityCode"), context)
     )
 
 
-def _trailer(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _trailer(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the identity with type code 31 where another one has 30."""
     found = _vehicle(nodes)
     if found is None or found.text_at("IdentificationTypeCode") != "30":
         return None
     others = [node for node in nodes if node.text_at("IdentificationTypeCode") == "31"]
-    return identifier(name, [each for node in others for each in node.all("ID")], reading)
+    return identifier(name, [each for node in others for each in node.find_all("ID")], context)
 
 
 def document_of(*types: str, digits: bool = False) -> Any:
     """Return a rule that takes the reference of the first document of one of these types."""
 
-    def rule(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+    def rule(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
         for node in nodes:
             if node.text_at("TypeCode") in types:
-                for reference in node.all("ID"):
+                for reference in node.find_all("ID"):
                     if digits and not any(c.isdigit() for c in reference.text):
-                        reading.gap(name, reference, "no_digit")
+                        context.gap(name, reference, "no_digit")
                         continue
-                    return checked_identifier(name, reference, reference.text, reading)
+                    return checked_identifier(name, reference, reference.text, context)
         return None
 
     rule.__doc__ = f"Return the reference of the first document of type {' or '.join(types)}."
     return rule
 
 
-def _procedure(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _procedure(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return what the first pair of current and previous procedure says."""
     for node in nodes:
         now, before = node.text_at("CurrentCode"), node.text_at("PreviousCode")
         if now and before:
-            checked = checked_identifier(name, node, now + before, reading)
+            checked = checked_identifier(name, node, now + before, context)
             return None if checked is None else procedure_of(checked)
     return None
 
 
-def _commodity(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _commodity(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return HS (or TSP), then CN and TRC, joined and cut to ten digits."""
     parts = []
     for kinds in (_CLASSIFICATION, *((kind,) for kind in _FURTHER)):
@@ -130,13 +132,13 @@ def _commodity(name: str, nodes: Sequence[Node], reading: Reading) -> str | None
                 break
         if not parts:
             return None
-    return hs_code(name, nodes[0], parts, reading)
+    return hs_code(name, nodes[0], parts, context)
 
 
-def _origin(name: str, nodes: Sequence[Node], reading: Reading) -> str | None:
+def _origin(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the non-preferential origin (type 1) first, else the first one."""
     first = sorted(nodes, key=lambda node: node.text_at("TypeCode") != "1")
-    return country(name, [each for node in first for each in node.all("CountryCode")], reading)
+    return country(name, [each for node in first for each in node.find_all("CountryCode")], context)
 
 
 TABLE = PathTable(
@@ -238,44 +240,44 @@ def _body(document: Document) -> Node:
     return rebase(body)
 
 
-def propose_id(root: Node, reading: Reading) -> str | None:
+def propose_id(root: Node, context: TranslationContext) -> str | None:
     """Return the authority's number (MRN), else the declarant's and the functional reference."""
-    own = identifier("declaration_id", root.all("ID"), reading)
+    own = identifier("declaration_id", root.find_all("ID"), context)
     reference = root.text_at("FunctionalReferenceID")
     if own or not reference:
         return own
     joined = "-".join(part for part in (root.text_at("Declarant/ID"), reference) if part)
-    return checked_identifier("declaration_id", root, joined, reading)
+    return checked_identifier("declaration_id", root, joined, context)
 
 
-def read_items(root: Node, reading: Reading) -> list[dict[str, Any]]:
+def read_items(root: Node, context: TranslationContext) -> list[dict[str, Any]]:
     """Return the goods items with the number that each gives itself."""
     authority = root.text_at("ResponsibleCountryCode")
     found = []
-    for node in root.all(_ITEM):
-        item = read_fields(TABLE.item, node, reading)
-        numbers = node.all("SequenceNumeric")
-        position = count("item_no", numbers[:1], reading) if numbers else None
+    for node in root.find_all(_ITEM):
+        item = read_fields(TABLE.item, node, context)
+        numbers = node.find_all("SequenceNumeric")
+        position = count("item_no", numbers[:1], context) if numbers else None
         item |= {} if position is None else {"item_no": position}
-        value = _value_usd(node, authority, reading)
+        value = _value_usd(node, authority, context)
         found.append(item if value is None else item | {"customs_value_usd": value})
     return found
 
 
-def _value_usd(node: Node, authority: str | None, reading: Reading) -> float | None:
+def _value_usd(node: Node, authority: str | None, context: TranslationContext) -> float | None:
     """Return the statistical value in dollars, by the rate of its currency."""
-    for found in node.all("StatisticalValueAmount"):
-        currency = found.attributes.get("currencyID") or reading.settings.own_currency
+    for found in node.find_all("StatisticalValueAmount"):
+        currency = found.attributes.get("currencyID") or context.settings.own_currency
         if currency is None and authority:
             currency = next(iter(get_territory_currencies(authority)), None)
-        value = number("customs_value_usd", found, reading)
-        rate = None if currency is None else reading.settings.rate(currency)
+        value = number("customs_value_usd", found, context)
+        rate = None if currency is None else context.settings.rate(currency)
         if value is None or rate is None:
             if value is not None:
-                reading.gap("customs_value_usd", found, "no_rate")
+                context.gap("customs_value_usd", found, "no_rate")
             return None
         converted = round(value * rate, 2)
-        return within("customs_value_usd", found, converted, reading, most=MOST_VALUE)
+        return within("customs_value_usd", found, converted, context, most=MOST_VALUE)
     return None
 
 

@@ -5,11 +5,10 @@
 
 from pathlib import Path
 
-from features.messages.mapping import Field, MessageFormat
+from features.messages.path_tables import Field, MessageFormat
 from features.messages.translation import FORMATS
 
 PAGE = Path(__file__).parents[2] / "docs" / "messages.md"
-_FIELDS = "| field | rule | from |"
 START, END = "<!-- tables: start -->", "<!-- tables: end -->"
 
 
@@ -24,27 +23,24 @@ def tables() -> str:
 
 def _format(known: MessageFormat, roots: list[str]) -> str:
     table = known.table
-    lines = [
-        f"### {known.name}: {', '.join(roots)}",
-        "",
-        "| field | rule | from |",
-        "|---|---|---|",
-    ]
+    lines = [f"### {known.name}", "", "Roots:", ""]
+    lines += [f"- {root}" for root in roots]
+    lines += ["", "Fields, each with its rule and its paths in order of preference:", ""]
     for record, fields in (
         ("crossing", table.crossing),
         ("declaration", table.declaration),
         ("item", table.item),
     ):
-        lines += [_row(record, each) for each in fields]
-    lines += ["", "| dropped | rule |", "|---|---|"]
-    lines += [f"| `{path}` | {rule} |" for path, rule in sorted(table.dropped.items())]
+        for each in fields:
+            lines += _field(record, each)
+    lines += ["", "Dropped:", ""]
+    lines += [f"- `{path}`: {rule}" for path, rule in sorted(table.dropped.items())]
     return "\n".join([*lines, ""])
 
 
-def _row(record: str, each: Field) -> str:
+def _field(record: str, each: Field) -> list[str]:
     rule = (each.rule.__doc__ or "").strip().splitlines()[0].removeprefix("Return ").rstrip(".")
-    paths = "<br>".join(f"`{path}`" for path in each.paths)
-    return f"| {record}.`{each.name}` | {rule} | {paths} |"
+    return [f"- {record}.`{each.name}`: {rule}", *(f"  - `{path}`" for path in each.paths)]
 
 
 def written() -> str:

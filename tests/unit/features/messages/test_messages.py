@@ -18,7 +18,7 @@ from features.messages import values, xml_reader
 from features.messages.settings import MessageSettings, read_settings
 from features.messages.translation import FORMATS, read_pseudonym_key, translate_document
 from features.messages.tree import Node
-from features.messages.values import Reading
+from features.messages.values import TranslationContext
 from tests.support import message_tables
 
 SAMPLES = Path(__file__).parents[4] / "docs" / "samples" / "messages"
@@ -312,10 +312,10 @@ def test_negative_control_a_reader_that_trusts_a_dtd_is_caught(
     ],
 )
 def test_dates_are_read_or_are_gaps(raw: str, order: Any, expected: str) -> None:
-    reading = Reading(MessageSettings(date_order=order))
+    context = TranslationContext(MessageSettings(date_order=order))
     node = Node("Date", raw)
-    found = values.moment("lodged_at", [node], reading)
-    assert (found or reading.gaps[0].rule) == expected
+    found = values.moment("lodged_at", [node], context)
+    assert (found or context.gaps[0].rule) == expected
 
 
 def test_pseudonyms_are_keyed_and_never_the_name(tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ def test_pseudonyms_are_keyed_and_never_the_name(tmp_path: Path) -> None:
 def test_every_dropped_path_names_its_rule() -> None:
     for known in {id(each): each for each in FORMATS.values()}.values():
         assert all(known.table.dropped.values())
-        assert not set(known.table.dropped) & known.table.mapped()
+        assert not set(known.table.dropped) & known.table.list_mapped()
 
 
 def test_the_page_shows_the_tables_that_the_program_reads_by() -> None:

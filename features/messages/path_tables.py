@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from features.messages.tree import Node
-from features.messages.values import Reading, Rule
+from features.messages.values import Rule, TranslationContext
 from features.messages.xml_reader import Document
 
 
@@ -27,10 +27,10 @@ class Field:
             return self.paths
         return tuple(f"{path}/{part}" for path in self.paths for part in self.parts)
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: Node, context: TranslationContext) -> Any:
         """Return the field's value below a node, None or empty where there is none."""
-        nodes = [found for path in self.paths for found in node.all(path)]
-        return self.rule(self.name, nodes, reading) if nodes else None
+        nodes = [found for path in self.paths for found in node.find_all(path)]
+        return self.rule(self.name, nodes, context) if nodes else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class PathTable:
     used: tuple[str, ...] = ()
     """Leaves that decide how the document is read and enter no field."""
 
-    def mapped(self) -> frozenset[str]:
+    def list_mapped(self) -> frozenset[str]:
         """Return the paths of all leaves that a field reads."""
         heads = (*self.crossing, *self.declaration)
         found = {path for each in heads for path in each.leaves()} | set(self.used)
@@ -70,8 +70,8 @@ class MessageFormat:
 
     name: str
     table: PathTable
-    propose_id: Callable[[Node, Reading], str | None]
-    read_items: Callable[[Node, Reading], list[dict[str, Any]]]
+    propose_id: Callable[[Node, TranslationContext], str | None]
+    read_items: Callable[[Node, TranslationContext], list[dict[str, Any]]]
     party_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of the parties that may have no identifier, for keyed pseudonyms."""
     declared_items: str | None = None
@@ -84,11 +84,11 @@ class MessageFormat:
     """Settles what one field says about another."""
 
 
-def read_fields(fields: Sequence[Field], node: Node, reading: Reading) -> dict[str, Any]:
+def read_fields(fields: Sequence[Field], node: Node, context: TranslationContext) -> dict[str, Any]:
     """Return the fields that a node gives a value to."""
     found = {}
     for each in fields:
-        value = each.read(node, reading)
+        value = each.read(node, context)
         if value is not None and value != []:
             found[each.name] = value
     return found
