@@ -77,7 +77,7 @@ def _strip_leading_space(data: bytes) -> tuple[int, bytes]:
 
 
 def _has_doctype(data: bytes) -> bool:
-    """Tell whether a DOCTYPE stands before the root, without context what it declares."""
+    """Tell whether a DOCTYPE stands before the root, without reading what it declares."""
     parser = expat.ParserCreate()
     found: list[str] = []
 
