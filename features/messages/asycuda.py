@@ -10,10 +10,10 @@ from typing import Any
 from features.messages.path_tables import Field, MessageFormat, PathTable, read_fields
 from features.messages.tree import Node
 from features.messages.values import (
-    MOST_VALUE,
     ROAD_MODES,
     TranslationContext,
     checked_identifier,
+    convert_to_dollars,
     count,
     country,
     hs_code,
@@ -290,7 +290,8 @@ def read_items(root: Node, context: TranslationContext) -> list[dict[str, Any]]:
     found = []
     for position, node in enumerate(root.find_all("Item"), start=1):
         item = {"item_no": position} | read_fields(TABLE.item, node, context)
-        value = _value_usd(node, rate, context)
+        values = node.find_all(_VALUE)[:1]
+        value = convert_to_dollars(values[0], rate, context) if values else None
         found.append(item if value is None else item | {"customs_value_usd": value})
     return found
 
@@ -305,21 +306,6 @@ def _dollar_rate(root: Node, context: TranslationContext) -> float | None:
             return 1 / rate
     own = context.settings.own_currency
     return None if own is None else context.settings.rate(own)
-
-
-def _value_usd(node: Node, rate: float | None, context: TranslationContext) -> float | None:
-    """Return the statistical value (box 46) in dollars; never the unconverted number."""
-    for found in node.find_all(_VALUE):
-        value = number("customs_value_usd", found, context)
-        if value is None:
-            return None
-        if rate is None:
-            if value:
-                context.gap("customs_value_usd", found, "no_rate")
-            return None
-        converted = round(value * rate, 2)
-        return within("customs_value_usd", found, converted, context, most=MOST_VALUE)
-    return None
 
 
 FORMAT = MessageFormat(

@@ -1,27 +1,26 @@
 """Goods declarations of the Eurasian Economic Union: ESADout_CU 5.23, alone or in its envelope."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from engine.errors import DocumentRefusedError
 from features.messages.path_tables import Field, MessageFormat, PathTable, read_fields
 from features.messages.tree import Node, rebase
 from features.messages.values import (
-    MOST_VALUE,
     TranslationContext,
     checked_identifier,
+    convert_to_dollars,
     count,
     country,
+    document_reference,
     hs_code,
     identifier,
     identifiers,
     looks_like_plate,
     mass,
     moment,
-    number,
     procedure_of,
     text,
-    within,
 )
 from features.messages.xml_reader import Document
 
@@ -40,7 +39,7 @@ _MEANS = (
 )
 _VEHICLES = tuple(f"{path}/RUTransportMeans" for path in _MEANS)
 _TRANSIT = "ТТ"
-_CMR_DOCUMENT, _TIR_DOCUMENT = "02015", "02024"
+_REFERENCE_PATHS = ("PresentedDocumentModeCode", "PrDocumentNumber")
 _DOCUMENTS = (
     f"{_ITEM}/ESADout_CUPresentedDocument",
     f"{_SHIPMENT}/ESADout_CUPresentedDocument",
@@ -99,17 +98,6 @@ def _vin(name: str, nodes: Sequence[Node], context: TranslationContext) -> str |
     if found is None:
         return None
     return identifier(name, found.find_all("VIN"), context)
-
-
-def _document_of(kind: str) -> Callable[[str, Sequence[Node], TranslationContext], Any]:
-    def rule(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
-        for node in nodes:
-            if node.text_at("PresentedDocumentModeCode") == kind:
-                return identifier(name, node.find_all("PrDocumentNumber"), context)
-        return None
-
-    rule.__doc__ = f"Return the number of the first document of kind {kind}."
-    return rule
 
 
 def _procedure(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
@@ -186,14 +174,14 @@ TABLE = PathTable(
         Field(
             "tir_carnet",
             _DOCUMENTS,
-            _document_of(_TIR_DOCUMENT),
-            ("PresentedDocumentModeCode", "PrDocumentNumber"),
+            document_reference(*_REFERENCE_PATHS, "02024"),
+            _REFERENCE_PATHS,
         ),
         Field(
             "cmr_number",
             _DOCUMENTS,
-            _document_of(_CMR_DOCUMENT),
-            ("PresentedDocumentModeCode", "PrDocumentNumber"),
+            document_reference(*_REFERENCE_PATHS, "02015"),
+            _REFERENCE_PATHS,
         ),
         Field("declarant_id", _party("ESADout_CUDeclarant"), _organization),
         Field("consignor_id", _party("ESADout_CUConsignor"), _organization),
@@ -278,13 +266,7 @@ def _value_usd(node: Node, context: TranslationContext) -> float | None:
         for found in node.find_all(path):
             unit = currency or node.text_at("CurrencyCode") or node.text_at("InvoicedCurrencyCode")
             rate = None if unit is None else context.settings.rate(unit)
-            value = number("customs_value_usd", found, context)
-            if value is None or rate is None:
-                if value is not None:
-                    context.gap("customs_value_usd", found, "no_rate")
-                return None
-            converted = round(value * rate, 2)
-            return within("customs_value_usd", found, converted, context, most=MOST_VALUE)
+            return convert_to_dollars(found, rate, context)
     return None
 
 

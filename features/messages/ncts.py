@@ -11,6 +11,7 @@ from features.messages.values import (
     checked_identifier,
     count,
     country,
+    document_reference,
     hs_code,
     identifier,
     identifiers,
@@ -36,7 +37,8 @@ _DOCUMENTS = tuple(
     for level in ("Consignment", _HOUSE, _ITEM)
     for kind in ("TransportDocument", "SupportingDocument", "PreviousDocument")
 )
-_TIR_DOCUMENT, _CMR_DOCUMENT = "N952", "N730"
+_REFERENCE_PATHS = ("type", "referenceNumber")
+_TIR_REFERENCE = document_reference(*_REFERENCE_PATHS, "N952")
 
 
 def _means_of(kind: str) -> Callable[[str, Sequence[Node], TranslationContext], Any]:
@@ -67,21 +69,10 @@ def _plate_country(name: str, nodes: Sequence[Node], context: TranslationContext
     return country(name, found.find_all("nationality"), context)
 
 
-def _document_of(kind: str) -> Callable[[str, Sequence[Node], TranslationContext], Any]:
-    def rule(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
-        for node in nodes:
-            if node.text_at("type") == kind:
-                return identifier(name, node.find_all("referenceNumber"), context)
-        return None
-
-    rule.__doc__ = f"Return the reference of the first document of type {kind}."
-    return rule
-
-
 def _carnet(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the carnet's number, else the reference of a document N952."""
     own = [node for node in nodes if node.text]
-    return identifier(name, own, context) or _document_of(_TIR_DOCUMENT)(name, nodes, context)
+    return identifier(name, own, context) or _TIR_REFERENCE(name, nodes, context)
 
 
 def _procedure(name: str, nodes: Sequence[Node], context: TranslationContext) -> str:
@@ -122,7 +113,12 @@ TABLE = PathTable(
             ("TransitOperation/TIRCarnetNumber", *_DOCUMENTS),
             _carnet,
         ),
-        Field("cmr_number", _DOCUMENTS, _document_of(_CMR_DOCUMENT), ("type", "referenceNumber")),
+        Field(
+            "cmr_number",
+            _DOCUMENTS,
+            document_reference(*_REFERENCE_PATHS, "N730"),
+            _REFERENCE_PATHS,
+        ),
         Field("declarant_id", ("HolderOfTheTransitProcedure/identificationNumber",), identifier),
         Field(
             "consignor_id",

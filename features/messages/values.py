@@ -248,6 +248,48 @@ def _read_slash_date(found: re.Match[str], order: str | None, zone: timezone) ->
         return "bad_time"
 
 
+def convert_to_dollars(node: Node, rate: float | None, context: TranslationContext) -> float | None:
+    """Return an amount in US dollars by a named rate; never the unconverted number.
+
+    ``rate`` is US dollars for one unit of the amount's currency, None where no rate is known.
+    """
+    name = "customs_value_usd"
+    value = number(name, node, context)
+    if value is None:
+        return None
+    if rate is None:
+        if value:
+            context.gap(name, node, "no_rate")
+        return None
+    return within(name, node, round(value * rate, 2), context, most=MOST_VALUE)
+
+
+def document_reference(
+    kind_path: str, reference_path: str, *kinds: str, has_digit: bool = False
+) -> Rule:
+    """Return a rule that takes the reference of the first document of one of these kinds.
+
+    With ``has_digit`` a reference without a digit is a word of its writer, and passed over.
+    """
+
+    def rule(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
+        references = [
+            each
+            for node in nodes
+            if node.text_at(kind_path) in kinds
+            for each in node.find_all(reference_path)
+        ]
+        for each in references:
+            if has_digit and not any(c.isdigit() for c in each.text):
+                context.gap(name, each, "no_digit")
+            else:
+                return checked_identifier(name, each, each.text, context)
+        return None
+
+    rule.__doc__ = f"Return the reference of the first document of kind {' or '.join(kinds)}."
+    return rule
+
+
 def hs_code(
     name: str, node: Node | None, parts: Sequence[str], context: TranslationContext
 ) -> str | None:

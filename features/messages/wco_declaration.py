@@ -9,20 +9,19 @@ from engine.errors import DocumentRefusedError
 from features.messages.path_tables import Field, MessageFormat, PathTable, read_fields
 from features.messages.tree import Node, rebase
 from features.messages.values import (
-    MOST_VALUE,
     TranslationContext,
     checked_identifier,
+    convert_to_dollars,
     count,
     country,
+    document_reference,
     hs_code,
     identifier,
     identifiers,
     mass,
     moment,
-    number,
     procedure_of,
     text,
-    within,
 )
 from features.messages.xml_reader import Document
 
@@ -94,23 +93,6 @@ def _trailer(name: str, nodes: Sequence[Node], context: TranslationContext) -> s
     return identifier(name, [each for node in others for each in node.find_all("ID")], context)
 
 
-def document_of(*types: str, digits: bool = False) -> Any:
-    """Return a rule that takes the reference of the first document of one of these types."""
-
-    def rule(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
-        for node in nodes:
-            if node.text_at("TypeCode") in types:
-                for reference in node.find_all("ID"):
-                    if digits and not any(c.isdigit() for c in reference.text):
-                        context.gap(name, reference, "no_digit")
-                        continue
-                    return checked_identifier(name, reference, reference.text, context)
-        return None
-
-    rule.__doc__ = f"Return the reference of the first document of type {' or '.join(types)}."
-    return rule
-
-
 def _procedure(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return what the first pair of current and previous procedure says."""
     for node in nodes:
@@ -157,9 +139,17 @@ TABLE = PathTable(
             _procedure,
             ("CurrentCode", "PreviousCode"),
         ),
-        Field("tir_carnet", _DOCUMENTS, document_of("952", "N952"), ("ID", "TypeCode")),
         Field(
-            "cmr_number", _DOCUMENTS, document_of("730", "N730", digits=True), ("ID", "TypeCode")
+            "tir_carnet",
+            _DOCUMENTS,
+            document_reference("TypeCode", "ID", "952", "N952"),
+            ("ID", "TypeCode"),
+        ),
+        Field(
+            "cmr_number",
+            _DOCUMENTS,
+            document_reference("TypeCode", "ID", "730", "N730", has_digit=True),
+            ("ID", "TypeCode"),
         ),
         Field("declarant_id", ("Declarant/ID",), identifier),
         Field(
@@ -270,14 +260,8 @@ def _value_usd(node: Node, authority: str | None, context: TranslationContext) -
         currency = found.attributes.get("currencyID") or context.settings.own_currency
         if currency is None and authority:
             currency = next(iter(get_territory_currencies(authority)), None)
-        value = number("customs_value_usd", found, context)
         rate = None if currency is None else context.settings.rate(currency)
-        if value is None or rate is None:
-            if value is not None:
-                context.gap("customs_value_usd", found, "no_rate")
-            return None
-        converted = round(value * rate, 2)
-        return within("customs_value_usd", found, converted, context, most=MOST_VALUE)
+        return convert_to_dollars(found, rate, context)
     return None
 
 
