@@ -25,20 +25,6 @@ class RecordError(RiskError):
         return f"{self.record}, field {self.field}: {self.message} ({self.rule})"
 
 
-class DocumentRefusedError(RiskError):
-    """A document is not read at all; names the rule, and the line where there is one."""
-
-    def __init__(self, rule: str, *, line: int | None = None, detail: str = "") -> None:
-        super().__init__(rule, line, detail)
-        self.rule = rule
-        self.line = line
-        self.detail = detail
-
-    def __str__(self) -> str:
-        where = "" if self.line is None else f", line {self.line}"
-        return f"the document was refused ({self.rule}{where}){self.detail and f': {self.detail}'}"
-
-
 class UnknownPostError(RiskError):
     """The network file has no post with this code."""
 

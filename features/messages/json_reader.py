@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from engine.errors import DocumentRefusedError
+from features.messages.refusal import DocumentRefusedError
 from features.messages.tree import Node, collapse_space
 from features.messages.xml_reader import MAX_DEPTH, Document
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from engine.errors import DocumentRefusedError
 from features.messages.path_tables import Field, MessageFormat, PathTable, read_fields
+from features.messages.refusal import DocumentRefusedError
 from features.messages.tree import Node
 from features.messages.values import (
     TranslationContext,

@@ -5,8 +5,8 @@ from typing import Any
 
 from babel.numbers import get_territory_currencies
 
-from engine.errors import DocumentRefusedError
 from features.messages.path_tables import Field, MessageFormat, PathTable, read_fields
+from features.messages.refusal import DocumentRefusedError
 from features.messages.tree import Node, rebase
 from features.messages.values import (
     TranslationContext,

@@ -11,7 +11,7 @@ from xml.parsers import expat
 
 from lxml import etree
 
-from engine.errors import DocumentRefusedError
+from features.messages.refusal import DocumentRefusedError
 from features.messages.tree import Node, collapse_space
 
 MAX_BYTES = 24 << 20

@@ -168,7 +168,7 @@ def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
         def prepare(self) -> None:
             """Have nothing to explain with."""
 
-        def seeded(self, quantiles: Mapping[str, tuple[float, ...]]) -> object:
+        def with_quantiles(self, quantiles: Mapping[str, tuple[float, ...]]) -> object:
             folder_seeds.append(dict(quantiles))
             return self
 

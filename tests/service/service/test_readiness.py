@@ -98,6 +98,7 @@ def test_a_commit_that_failed_is_remembered_until_one_succeeds(
         raise StoreUnavailableError("SQLITE_FULL")
     monkeypatch.setattr("engine.storage.database.FAILED_SECONDS", 0.0)
     assert world.client.get("/readyz").status_code == 200, "no arrival comes to an unready service"
+    assert world.decide(arrival(2)).status_code == 201  # a commit that succeeds ends it for others
 
 
 def test_the_probe_leaves_nothing(store: Store) -> None:

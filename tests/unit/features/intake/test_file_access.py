@@ -90,7 +90,7 @@ def test_posts_that_no_network_file_names_are_said(tmp_path: Path) -> None:
     folder = bulk(tmp_path / "bulk", *rows, network=None)
     home = str(tmp_path / "home")
     result = CliRunner().invoke(app, ["load", str(folder), "--home", home])
-    assert result.exit_code == 0 and f"{ODD} (2 crossings)" in " ".join(result.stderr.split())
+    assert result.exit_code == 0 and f"{ODD} (crossings: 2)" in " ".join(result.stderr.split())
     more = bulk(tmp_path / "more", folders.crossing(9, post=ODD), network=None)
     again = CliRunner().invoke(app, ["load", str(more), "--home", home])
     assert again.exit_code == 0 and ODD not in again.stderr, "the history names it by now"
