@@ -270,11 +270,6 @@ def _value_usd(node: Node, context: TranslationContext) -> float | None:
     return None
 
 
-def _finish(crossing: dict[str, Any], declaration: dict[str, Any]) -> None:
-    if declaration.get("tir_carnet"):
-        declaration["procedure"] = "tir"
-
-
 FORMAT = MessageFormat(
     name="eaeu",
     table=TABLE,
@@ -287,5 +282,4 @@ FORMAT = MessageFormat(
     },
     declared_items=f"{_SHIPMENT}/TotalGoodsNumber",
     body=_body,
-    finish=_finish,
 )

@@ -215,11 +215,6 @@ def read_items(root: Node, context: TranslationContext) -> list[dict[str, Any]]:
     return found
 
 
-def _finish(crossing: dict[str, Any], declaration: dict[str, Any]) -> None:
-    if declaration.get("tir_carnet"):
-        declaration["procedure"] = "tir"
-
-
 FORMAT = MessageFormat(
     name="ncts",
     table=TABLE,
@@ -231,5 +226,4 @@ FORMAT = MessageFormat(
         "declarant_id": ("HolderOfTheTransitProcedure/name",),
     },
     check=check,
-    finish=_finish,
 )

@@ -80,8 +80,6 @@ class MessageFormat:
     """Raises ``DocumentRefusedError`` for a document that must not be read as an original."""
     body: Callable[[Document], Node] = _whole
     """The group that the paths of the table begin at."""
-    finish: Callable[[dict[str, Any], dict[str, Any]], None] = lambda crossing, declaration: None
-    """Settles what one field says about another."""
 
 
 def read_fields(fields: Sequence[Field], node: Node, context: TranslationContext) -> dict[str, Any]:

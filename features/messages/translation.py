@@ -128,7 +128,8 @@ def _translate(
     declaration = None
     if items and table.declaration:
         _name_parties(known, root, head, context)
-        known.finish(crossing, head)
+        if "tir_carnet" in head:
+            head["procedure"] = "tir"
         own = known.propose_id(root, context) or _content_id(document)
         declaration = _valid({"declaration_id": own, **head, "items": items}, context)
     return Translation(

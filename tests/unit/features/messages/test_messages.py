@@ -81,6 +81,16 @@ def test_ncts_reads_a_carnet_from_its_document_and_renumbers_doubled_items() -> 
     assert found["crossing"]["trailer_plate"] == "WX 9TR04"
 
 
+def test_a_carnet_makes_the_procedure_tir_in_every_format() -> None:
+    document = (
+        b"<AdditionalDocument><ID>XQ81300417</ID><TypeCode>N952</TypeCode></AdditionalDocument>"
+    )
+    data = (SAMPLES / "wco.xml").read_bytes()
+    assert record_of(data)["declaration"]["procedure"] == "export"
+    found = record_of(data.replace(b"<Origin>", document + b"<Origin>"))["declaration"]
+    assert (found["procedure"], found["tir_carnet"]) == ("tir", "XQ81300417")
+
+
 def test_a_consignment_note_yields_the_crossing_alone() -> None:
     found = sample("ecmr.xml")
     assert (found["status"], found["declaration"]) == ("no_declaration", None)
