@@ -5,5 +5,6 @@ network       Border posts, and the opposite post of each
 plausibility  Refusal of arrivals that contradict themselves or lie in the future
 records       Definitions of all reported records
 time_units    Instants as UTC microseconds
+time_zones    Time zones of border posts, from the tz database
 validation    Validation errors as field, rule and message
 """

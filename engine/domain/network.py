@@ -1,38 +1,115 @@
-"""Border posts of a deployment, and the opposite post of each.
+"""Border posts of a deployment, what each has, and the opposite post of each.
 
-The network file is TOML: ``[[posts]]`` with code, name, country, pair and optionally
-``[posts.roster]``; ``synthetic = true`` at its top marks synthetic data. Pairs must
-agree: where A names B, B names A or no post. B may be missing from the file: a post across the
-border that does not report here, so no record of it is expected.
+The network file is TOML: ``[[posts]]`` with code, name and country, and optionally what
+:class:`BorderPost` and :class:`Network` describe; ``synthetic = true`` at its top marks synthetic
+data. Pairs must agree: where A names B, B names A or no post. B may be missing from the file: a
+post across the border that does not report here, so no record of it is expected.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
-from engine.domain.records import Country, PostCode, Record
+from engine.domain.records import Country, Identifier, PostCode, Record, SubstanceClass
+from engine.domain.time_zones import (
+    DEFAULT_TIME_ZONE,
+    check_time_zone,
+    country_time_zone,
+)
 from engine.domain.validation import list_faults
 from engine.errors import HomeError, InputError, UnknownPostError
 
+DEFAULT_SEVERITY = 5.0
+"""Weight of a seizure against a discrepancy, for a substance class without a weight of its own."""
+
+IdentifierField = Literal[
+    "driver_ref", "carrier_id", "consignee_id", "consignor_id", "declarant_id"
+]
+"""Fields whose values can be compared only within their domain."""
+
+_CODE = re.compile("[a-z][a-z0-9_]{0,31}")
+
+
+def _check_code(value: str) -> str:
+    if _CODE.fullmatch(value) is None:
+        rule = "a lower-case letter, then at most 31 of a to z, 0 to 9 and _"
+        raise PydanticCustomError("malformed_code", rule)
+    return value
+
+
+Code = Annotated[str, AfterValidator(_check_code)]
+Count = Annotated[int, Field(ge=0, le=10_000)]
+Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+
+
+def _check_agencies(codes: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(codes)) != len(codes):
+        raise PydanticCustomError("duplicate_id", "the same agency is named twice")
+    return codes
+
+
+def _check_degrees(limit: int) -> AfterValidator:
+    def check(value: float) -> float:
+        if not -limit <= value <= limit:
+            rule = "degrees from -{limit} to {limit}"
+            raise PydanticCustomError("coordinate_outside", rule, {"limit": limit})
+        return value
+
+    return AfterValidator(check)
+
 
 class BorderPost(Record):
-    """One border post."""
+    """One border post. What its file leaves open is filled in by the defaults named here."""
 
     code: PostCode
     name: Annotated[str, Field(min_length=1, max_length=100)]
     country: Country
     pair: PostCode | None = None
+    timezone: Annotated[str, AfterValidator(check_time_zone)] = ""
+    """Zone of the tz database; by default that of the country's capital."""
+    administration: Annotated[Identifier, Field(max_length=32)] = ""
+    """Administration that runs the post; by default the country's code."""
+    agencies: Annotated[
+        tuple[Code, ...], Field(max_length=16), AfterValidator(_check_agencies)
+    ] = ()
+    """Agencies that share the post, such as customs; empty where one agency is there alone."""
+    kind: Literal["road", "rail"] = "road"
+    lat: Annotated[float, _check_degrees(90)] | None = None
+    """Degrees north, WGS 84."""
+    lon: Annotated[float, _check_degrees(180)] | None = None
+    """Degrees east, WGS 84."""
     roster: dict[str, float] = Field(default_factory=dict)
     """Inspection minutes of a shift, by method."""
+    equipment: dict[Code, Count] = Field(default_factory=dict)
+    """How many of each the post has, such as xray, canine or weighbridge; unnamed is not known."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_defaults(cls, raw: Any) -> Any:
+        country = raw.get("country") if isinstance(raw, dict) else None
+        if not isinstance(country, str):
+            return raw
+        return {"timezone": country_time_zone(country), "administration": country, **raw}
+
+    @model_validator(mode="after")
+    def _check_position(self) -> "BorderPost":
+        if (self.lat is None) != (self.lon is None):
+            missing = "lat" if self.lat is None else "lon"
+            raise PydanticCustomError("missing_key", "lat and lon go together", {"field": missing})
+        return self
 
 
 class _NetworkFile(Record):
     synthetic: bool = False
+    severity: dict[SubstanceClass, Weight] = Field(default_factory=dict)
+    identifiers: dict[IdentifierField, Identifier] = Field(default_factory=dict)
     posts: Annotated[tuple[BorderPost, ...], Field(min_length=1)]
 
 
@@ -43,6 +120,10 @@ class Network:
     posts: Mapping[str, BorderPost] = field(default_factory=lambda: MappingProxyType({}))
     synthetic: bool = False
     """True for a synthetic network: every display of its figures must say so."""
+    severity: Mapping[SubstanceClass, float] = field(default_factory=lambda: MappingProxyType({}))
+    """Weights by substance class, as far as the file states them; see ``severity_of``."""
+    identifiers: Mapping[IdentifierField, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Shared domains of identifiers by field, as far as the file states them; see ``domain_of``."""
 
     def post(self, code: str) -> BorderPost:
         """Return one post; raises ``UnknownPostError``."""
@@ -55,6 +136,25 @@ class Network:
         """Return the code of the opposite post, None where no opposite post reports here."""
         post = self.posts.get(code)
         return None if post is None or post.pair not in self.posts else post.pair
+
+    def timezone(self, code: str) -> str:
+        """Return the zone of a post's clocks; a post that no network names has the default."""
+        post = self.posts.get(code)
+        return DEFAULT_TIME_ZONE if post is None else post.timezone
+
+    def severity_of(self, substance_class: SubstanceClass) -> float:
+        """Return how many discrepancies a seizure of a substance class weighs."""
+        return self.severity.get(substance_class, DEFAULT_SEVERITY)
+
+    def domain_of(self, name: IdentifierField, code: str) -> str:
+        """Return the domain within which a field's values at a post can be compared.
+
+        A domain that the file names is shared by all administrations; else it is the post's
+        administration. Posts that no network names are of one administration, without a name.
+        """
+        post = self.posts.get(code)
+        own = "" if post is None else post.administration
+        return self.identifiers.get(name, own)
 
 
 def read_network(path: Path, *, text: str | None = None) -> Network:
@@ -72,7 +172,12 @@ def read_network(path: Path, *, text: str | None = None) -> Network:
     except ValidationError as error:
         where, rule, why = list_faults(error)[0]
         raise InputError(path.name, f"{'.'.join(map(str, where))}: {why} ({rule})") from None
-    return Network(MappingProxyType(_pair_posts(path, found.posts)), found.synthetic)
+    return Network(
+        MappingProxyType(_pair_posts(path, found.posts)),
+        found.synthetic,
+        MappingProxyType(found.severity),
+        MappingProxyType(found.identifiers),
+    )
 
 
 def read_home_network(path: Path) -> Network:

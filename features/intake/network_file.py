@@ -6,9 +6,11 @@ every one of them, and synthetic posts never share a network with real ones.
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkstemp
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 from engine.domain.network import BorderPost, Network, read_home_network, read_network
 from engine.errors import InputError
@@ -16,6 +18,8 @@ from engine.storage.home import Home
 from features.intake.file_access import is_there
 
 FILE = "network.toml"
+_Key = TypeVar("_Key", bound=str)
+_Value = TypeVar("_Value", str, float)
 
 
 def join_networks(folder: Path, network: Network) -> Network:
@@ -30,7 +34,21 @@ def join_networks(folder: Path, network: Network) -> Network:
     for code, post in found.posts.items():
         if network.posts.get(code, post) != post:
             raise InputError(FILE, f"posts: {code} differs from the post of this code in the home")
-    return Network(MappingProxyType({**network.posts, **found.posts}), network.synthetic)
+    return Network(
+        MappingProxyType({**network.posts, **found.posts}),
+        network.synthetic,
+        _join_table("severity", network.severity, other=found.severity),
+        _join_table("identifiers", network.identifiers, other=found.identifiers),
+    )
+
+
+def _join_table(
+    name: str, known: Mapping[_Key, _Value], *, other: Mapping[_Key, _Value]
+) -> Mapping[_Key, _Value]:
+    for key, value in other.items():
+        if known.get(key, value) != value:
+            raise InputError(FILE, f"{name}.{key}: differs from the home's")
+    return MappingProxyType({**known, **other})
 
 
 def keep(home: Home, folder: Path, *, network: Network) -> None:
@@ -50,19 +68,24 @@ def keep(home: Home, folder: Path, *, network: Network) -> None:
 
 def _toml(network: Network) -> str:
     head = "synthetic = true\n" if network.synthetic else ""
+    head += _table("severity", network.severity) + _table("identifiers", network.identifiers)
     return head + "".join(_post(post) for post in network.posts.values())
 
 
 def _post(post: BorderPost) -> str:
-    values = {"code": post.code, "name": post.name, "country": post.country, "pair": post.pair}
-    lines = ["", "[[posts]]"]
-    lines += [f"{key} = {_string(value)}" for key, value in values.items() if value is not None]
-    if post.roster:
-        lines.append("[posts.roster]")
-        lines += [f"{_string(method)} = {minutes}" for method, minutes in post.roster.items()]
-    return "\n".join(lines) + "\n"
+    values = post.model_dump(exclude={"roster", "equipment"}, exclude_none=True)
+    lines = ["", "[[posts]]", *(f"{key} = {_literal(value)}" for key, value in values.items())]
+    tables = _table("posts.roster", post.roster) + _table("posts.equipment", post.equipment)
+    return "\n".join(lines) + "\n" + tables
 
 
-def _string(value: str) -> str:
-    # JSON's escapes are TOML's, except for DEL, which TOML wants escaped too.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _table(name: str, values: Mapping[Any, Any]) -> str:
+    lines = [f"{_literal(key)} = {_literal(value)}\n" for key, value in values.items()]
+    return "".join([f"[{name}]\n", *lines]) if lines else ""
+
+
+def _literal(value: Any) -> str:
+    # JSON's escapes are TOML's, except for DEL, which TOML wants escaped too; a list is the same.
+    if isinstance(value, str | tuple):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)

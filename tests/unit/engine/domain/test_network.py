@@ -1,11 +1,14 @@
-"""The network file: which posts face each other, and what of it cannot be trusted."""
+"""The network file: which posts face each other, what each has, and what cannot be trusted."""
 
 from pathlib import Path
 
 import pytest
 
 from engine.domain.network import Network, read_network
+from engine.domain.time_zones import country_time_zone
 from engine.errors import InputError
+
+POST = '[[posts]]\ncode = "A"\nname = "Post A"\ncountry = "KG"\n'
 
 
 def _network(folder: Path, **pairs: str) -> Network:
@@ -14,7 +17,11 @@ def _network(folder: Path, **pairs: str) -> Network:
         + (f'pair = "{pair}"\n' if pair else "")
         for code, pair in pairs.items()
     ]
-    (folder / "network.toml").write_text("\n".join(posts))
+    return _read(folder, "\n".join(posts))
+
+
+def _read(folder: Path, text: str) -> Network:
+    (folder / "network.toml").write_text(text)
     return read_network(folder / "network.toml")
 
 
@@ -27,3 +34,80 @@ def test_a_pair_that_reports_nothing_here_is_no_pair_to_wait_for(tmp_path: Path)
 def test_pairs_that_disagree_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="disagree"):
         _network(tmp_path, A="B", B="C", C="B")
+
+
+def test_a_file_of_the_first_version_gets_the_defaults(tmp_path: Path) -> None:
+    network = _read(tmp_path, POST)
+    post = network.post("A")
+    assert (post.timezone, post.administration, post.kind) == ("Asia/Bishkek", "KG", "road")
+    assert (post.agencies, post.equipment, post.lat, post.lon) == ((), {}, None, None)
+    assert network.severity_of("narcotic") == network.severity_of("other") == 5.0
+    assert network.domain_of("driver_ref", "A") == "KG"
+    assert network.domain_of("driver_ref", "ABROAD") == ""
+    assert (network.timezone("A"), network.timezone("ABROAD")) == ("Asia/Bishkek", "Asia/Tashkent")
+
+
+def test_a_file_states_all_a_post_has(tmp_path: Path) -> None:
+    network = _read(
+        tmp_path,
+        "[severity]\nnarcotic = 8\nprecursor = 2.5\n[identifiers]\nconsignee_id = 'EORI'\n"
+        + POST
+        + "timezone = 'Asia/Qyzylorda'\nadministration = 'KG-1'"
+        + "\nagencies = ['customs', 'drug_control']"
+        + "\nkind = 'rail'\nlat = 40.6\nlon = 73\n[posts.equipment]\nxray = 1\nweighbridge = 0\n",
+    )
+    post = network.post("A")
+    assert (post.timezone, post.administration, post.kind) == ("Asia/Qyzylorda", "KG-1", "rail")
+    assert post.agencies == ("customs", "drug_control")
+    assert (post.lat, post.lon, dict(post.equipment)) == (40.6, 73.0, {"xray": 1, "weighbridge": 0})
+    assert (network.severity_of("narcotic"), network.severity_of("precursor")) == (8.0, 2.5)
+    assert network.severity_of("other") == 5.0
+    assert network.domain_of("consignee_id", "A") == "EORI"
+    assert network.domain_of("carrier_id", "A") == "KG-1"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (POST + "timezone = '../../etc/passwd'", r"posts\.0\.timezone: .*unknown_time_zone"),
+        (POST + "timezone = ''", r"posts\.0\.timezone: .*unknown_time_zone"),
+        (POST + "agencies = ['Customs']", r"posts\.0\.agencies\.0: .*malformed_code"),
+        (POST + "agencies = ['customs', 'customs']", r"posts\.0\.agencies: .*duplicate_id"),
+        (POST + "kind = 'sea'", r"posts\.0\.kind: .*unknown_enumeration"),
+        (
+            POST + "lat = 90.5\nlon = 1",
+            r"posts\.0\.lat: degrees from -90 to 90.*coordinate_outside",
+        ),
+        (POST + "lat = nan\nlon = 1", r"posts\.0\.lat: .*coordinate_outside"),
+        (POST + "lat = 41", r"posts\.0\.lon: .*missing_key"),
+        (POST + "[posts.equipment]\nxray = -1", r"posts\.0\.equipment\.xray: .*negative"),
+        (POST + "[posts.equipment]\nxray = 1.5", r"equipment\.xray: .*not_a_whole_number"),
+        (POST + "[posts.equipment]\nX-ray = 1", r"equipment\.X-ray.*malformed_code"),
+        ("[severity]\nnarcotic = -1\n" + POST, r"severity\.narcotic: .*negative"),
+        ("[severity]\nweapons = 1\n" + POST, r"severity\.weapons.*unknown_enumeration"),
+        ("[identifiers]\nplate = 'all'\n" + POST, r"identifiers\.plate.*unknown_enumeration"),
+        ("[identifiers]\ndriver_ref = ''\n" + POST, r"identifiers\.driver_ref: .*missing_key"),
+    ],
+)
+def test_what_a_file_cannot_say_is_refused_by_field_and_rule(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        _read(tmp_path, text)
+
+
+def test_a_country_has_the_clock_of_its_capital() -> None:
+    zones = {
+        "UZ": "Asia/Tashkent",
+        "TJ": "Asia/Dushanbe",
+        "TM": "Asia/Ashgabat",
+        "KG": "Asia/Bishkek",
+        "KZ": "Asia/Almaty",
+        "AF": "Asia/Kabul",
+        "CN": "Asia/Shanghai",
+        "RU": "Europe/Moscow",
+        "IR": "Asia/Tehran",
+        "BY": "Europe/Minsk",
+        "ZZ": "Asia/Tashkent",
+    }
+    assert {country: country_time_zone(country) for country in zones} == zones

@@ -289,9 +289,11 @@ def test_the_network_of_a_home_grows_and_never_contradicts_itself(
     tmp_path: Path, home: Home
 ) -> None:
     other = '[[posts]]\ncode = "DST"\nname = "Do\\"stlik"\ncountry = "KG"\n'
+    more = 'agencies = ["customs"]\nlat = 40.5\nlon = 72\n[posts.equipment]\nxray = 1\n'
+    top = "synthetic = true\n[severity]\nnarcotic = 8\n[identifiers]\ndriver_ref = 'KEY'\n"
     rows = {"crossings": [folders.crossing(1, post="DST", arrived_at=rfc3339(START + MINUTE))]}
     folders.write({"crossings": [folders.crossing(3)]}, tmp_path / "one")
-    folders.write(rows, tmp_path / "two", network="synthetic = true\n" + other)
+    folders.write(rows, tmp_path / "two", network=top + other + more)
     load(home, tmp_path / "one", now=NOW)
     load(home, tmp_path / "two", now=NOW)
     network = read_network(home.network)
@@ -299,10 +301,15 @@ def test_the_network_of_a_home_grows_and_never_contradicts_itself(
     assert list(network.posts) == ["OYB", "FOT", "DST"]
     assert network.post("FOT").roster == {"physical": 240.0}
     assert network.post("DST").name == 'Do"stlik'
+    assert network.post("DST").agencies == ("customs",)
+    assert (network.post("DST").lat, network.post("DST").equipment) == (40.5, {"xray": 1})
+    assert (network.severity, network.identifiers) == ({"narcotic": 8.0}, {"driver_ref": "KEY"})
     held = home.network.read_bytes()
     for text, why in [
         (other, "a synthetic network and a real one"),
         (folders.NETWORK.replace("Oybek", "Aybek"), "OYB differs"),
+        (folders.NETWORK.replace("true", "true\n[severity]\nnarcotic = 1", 1), "severity.narcotic"),
+        (folders.NETWORK.replace('name = "Oybek"', 'name = "Oybek"\ntimezone = "UTC"'), "OYB dif"),
     ]:
         folders.write({"crossings": [folders.crossing(5)]}, tmp_path / "bad", network=text)
         with pytest.raises(InputError, match=why):
