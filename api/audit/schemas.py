@@ -1,6 +1,5 @@
 """Answers about the journal and its draws."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +8,6 @@ from engine.audit.verification import JournalFault
 from engine.journal.receipts import Receipt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalHead(AnswerSchema):
     """The last record of the journal."""
 
@@ -18,7 +16,6 @@ class JournalHead(AnswerSchema):
     chain: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedRecord(AnswerSchema):
     """A record without its body."""
 
@@ -33,7 +30,6 @@ class ListedRecord(AnswerSchema):
     """False where it was erased."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalCheck(AnswerSchema):
     """What a check of the journal found; itself a record."""
 
@@ -56,7 +52,6 @@ class JournalCheck(AnswerSchema):
     sequence: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SensitiveRead(AnswerSchema):
     """Who opened which record."""
 
@@ -67,7 +62,6 @@ class SensitiveRead(AnswerSchema):
     kind: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalPage(AnswerSchema):
     """Records, the newest first."""
 
@@ -83,7 +77,6 @@ class JournalPage(AnswerSchema):
     """Who opened records, the last twenty times."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedRecord(AnswerSchema):
     """A record with its body; that it was opened is a record too."""
 
@@ -97,7 +90,6 @@ class OpenedRecord(AnswerSchema):
     receipt: Receipt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CommittedShift(AnswerSchema):
     """A shift, what it committed to as it opened, and its seed once that is revealed."""
 
@@ -113,7 +105,6 @@ class CommittedShift(AnswerSchema):
     """Null while the seed is secret."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NumberAgain(AnswerSchema):
     """A number that decided about chance, as recorded and drawn again."""
 
@@ -122,7 +113,6 @@ class NumberAgain(AnswerSchema):
     again: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionAgain(AnswerSchema):
     """A decision's numbers."""
 
@@ -131,7 +121,6 @@ class DecisionAgain(AnswerSchema):
     numbers: list[NumberAgain]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftAgain(AnswerSchema):
     """A shift's decisions, drawn again."""
 
@@ -144,7 +133,6 @@ class ShiftAgain(AnswerSchema):
     rows: list[DecisionAgain]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PostDraws(AnswerSchema):
     """A post's last shifts, one of them drawn again."""
 

@@ -1,6 +1,5 @@
 """Answers about finds that wait for a confirmation."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from api.http.schema_base import AnswerSchema
@@ -8,7 +7,6 @@ from engine.domain.records import SubstanceClass
 from engine.journal.receipts import Receipt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingFindView(AnswerSchema):
     """A find by plate, and the entry at another post that it would belong to."""
 
@@ -26,14 +24,12 @@ class PendingFindView(AnswerSchema):
     crossing_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingFinds(AnswerSchema):
     """The finds that wait, the oldest first."""
 
     finds: list[PendingFindView]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmedFind(AnswerSchema):
     """That a find belongs to a crossing from now on."""
 

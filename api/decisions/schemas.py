@@ -1,6 +1,5 @@
 """The answers of the service as data: what OpenAPI says, and what tests hold them to."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -17,7 +16,6 @@ from models.explanation.similar_seizures import SimilarSeizure
 ChannelCode = Literal["green", "blue", "yellow", "red"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorAlert(AnswerSchema):
     """What the paired post's record, known after the decision, says otherwise."""
 
@@ -29,7 +27,6 @@ class MirrorAlert(AnswerSchema):
     """What both records agree on; the first led to it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointView(AnswerSchema):
     """A decision as its checkpoint sees it, before its inspection act and after it."""
 
@@ -56,7 +53,6 @@ class CheckpointView(AnswerSchema):
     """Where the paired post's record came after the decision and differs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject(AnswerSchema):
     """What a reason is about, in words: neither a figure nor whether it raises the risk."""
 
@@ -64,14 +60,12 @@ class Subject(AnswerSchema):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedView(CheckpointView):
     """The same, once an act that is what the channel asks for was filed on a referred vehicle."""
 
     reasons: list[Subject]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewSaid(AnswerSchema):
     """A supervisor's word on a decision."""
 
@@ -85,7 +79,6 @@ class ReviewSaid(AnswerSchema):
     """It changes nothing until another supervisor says the same; absent where it took effect."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisorView(CheckpointView):
     """A decision with why it was made."""
 
@@ -108,7 +101,6 @@ class SupervisorView(CheckpointView):
     """What supervisors said about it, where one decision is asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions(AnswerSchema):
     """Decisions, the newest first."""
 
@@ -117,7 +109,6 @@ class Decisions(AnswerSchema):
     """For ``before``, to read on; null where these are all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureValues(AnswerSchema):
     """The features of a decision, read again as of its time; null where nothing was known."""
 
@@ -126,7 +117,6 @@ class FeatureValues(AnswerSchema):
     features: dict[str, float | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation(AnswerSchema):
     """What speaks for and against, the strongest first, for any channel."""
 
@@ -138,7 +128,6 @@ Whose = Literal["plate", "trailer", "driver", "carrier", "consignee", "declarant
 EventKind = Literal["clear", "find", "seizure", "elsewhere", "passed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PastEvent(AnswerSchema):
     """An act, a find elsewhere, or a hit of a linked entity that was passed on."""
 
@@ -147,7 +136,6 @@ class PastEvent(AnswerSchema):
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PastOf(AnswerSchema):
     """What was known of one entity of the crossing."""
 
@@ -162,7 +150,6 @@ class PastOf(AnswerSchema):
     """The last of them, the newest first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierCrossing(AnswerSchema):
     """An earlier crossing of the vehicle."""
 
@@ -174,7 +161,6 @@ class EarlierCrossing(AnswerSchema):
     """Its decision, where this service made one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CrossedTogether(AnswerSchema):
     """Two entities of the crossing, and how often they had crossed together before."""
 
@@ -183,7 +169,6 @@ class CrossedTogether(AnswerSchema):
     crossings: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedEntity(AnswerSchema):
     """An entity linked to an entity of the crossing."""
 
@@ -197,7 +182,6 @@ class LinkedEntity(AnswerSchema):
     hits: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedEntities(AnswerSchema):
     """All that one entity of the crossing links to others."""
 
@@ -213,7 +197,6 @@ class LinkedEntities(AnswerSchema):
     """Those with most finds first, at most three."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PastView(AnswerSchema):
     """What was known of a decision's vehicle and parties when it was made."""
 

@@ -1,12 +1,10 @@
 """Answers about drift."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from api.http.schema_base import AnswerSchema, Estimate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MovedFamily(AnswerSchema):
     """How far the farthest feature of a family has moved."""
 
@@ -22,7 +20,6 @@ class MovedFamily(AnswerSchema):
     is_moved: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MovedScore(AnswerSchema):
     """How far scores have moved, and what that does to the load."""
 
@@ -34,7 +31,6 @@ class MovedScore(AnswerSchema):
     expected: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Watched(AnswerSchema):
     """Searches against what was stated, week by week since the model came into force."""
 
@@ -49,7 +45,6 @@ class Watched(AnswerSchema):
     found: Estimate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DriftPart(AnswerSchema):
     """Drift at one post, or at all."""
 
@@ -64,7 +59,6 @@ class DriftPart(AnswerSchema):
     random: Watched
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Drift(AnswerSchema):
     """One measurement."""
 
@@ -86,7 +80,6 @@ class Drift(AnswerSchema):
     posts: dict[str, DriftPart]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DriftAnswer(AnswerSchema):
     """The last measurement, and which model decides now."""
 

@@ -4,24 +4,21 @@ Answers are made as JSON and not through these classes, so a start, a tenth of w
 not wait for their schemas. Assumes that each route names one of them, not a list or a choice.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Literal
 
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from engine.decision.decision import Mode
 from engine.journal.receipts import Receipt
 
 
-class AnswerSchema:
+class AnswerSchema(BaseModel):
     """Base of every class that describes an answer."""
 
-    __slots__ = ()
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledged(AnswerSchema):
     """A crossing, seizure or release that stands in the journal."""
 
@@ -32,7 +29,6 @@ class Acknowledged(AnswerSchema):
     receipt: Receipt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgedAct(AnswerSchema):
     """An inspection act that stands in the journal."""
 
@@ -42,14 +38,12 @@ class AcknowledgedAct(AnswerSchema):
     receipt: Receipt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Alive(AnswerSchema):
     """The process answers."""
 
     alive: Literal[True]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Ready(AnswerSchema):
     """Whether decisions can be recorded, by which model they are made, and why not otherwise."""
 
@@ -73,7 +67,6 @@ class Ready(AnswerSchema):
     """How far the wall clock is ahead of the journal's time while it is held."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FieldFault(AnswerSchema):
     """Where a body breaks which rule."""
 
@@ -82,7 +75,6 @@ class FieldFault(AnswerSchema):
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem(AnswerSchema):
     """A refusal (RFC 9457)."""
 
@@ -94,7 +86,6 @@ class Problem(AnswerSchema):
     fields: list[FieldFault] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate(AnswerSchema):
     """A share with its exact 95 % interval, or why it cannot be known yet."""
 

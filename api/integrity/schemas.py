@@ -1,13 +1,11 @@
 """What the integrity report answers."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from api.http.schema_base import AnswerSchema
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment(AnswerSchema):
     """Vehicles sent to officers that were inspected or released in the period."""
 
@@ -18,7 +16,6 @@ class Assignment(AnswerSchema):
     """And another team than the one drawn dealt with so many."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrityTest(AnswerSchema):
     """How the findings were tested, so that anybody can repeat it."""
 
@@ -35,7 +32,6 @@ class IntegrityTest(AnswerSchema):
     alarms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrityFinding(AnswerSchema):
     """A figure above what random assignment gives."""
 
@@ -55,7 +51,6 @@ class IntegrityFinding(AnswerSchema):
     alarm: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RedRelease(AnswerSchema):
     """A red vehicle that left without an act."""
 
@@ -68,7 +63,6 @@ class RedRelease(AnswerSchema):
     """Who else reviewed the decision; null until a review."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewer(AnswerSchema):
     """What one supervisor said about decisions."""
 
@@ -79,7 +73,6 @@ class Reviewer(AnswerSchema):
     """Overrides to a milder channel than the vehicle stood in."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrityReport(AnswerSchema):
     """What a post's integrity officer is to look at."""
 

@@ -1,6 +1,5 @@
 """Answers about models as data: what OpenAPI says of them."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -11,7 +10,6 @@ from engine.selection.champion_challenger import Side
 Role = Literal["candidate", "shadow", "challenger", "in_force", "retired"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSide(AnswerSchema):
     """Vehicles that one side of a trial alone wanted, and that it led."""
 
@@ -22,7 +20,6 @@ class TrialSide(AnswerSchema):
     found: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSides(AnswerSchema):
     """Both sides of a trial."""
 
@@ -30,7 +27,6 @@ class TrialSides(AnswerSchema):
     challenger: TrialSide
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialCount(AnswerSchema):
     """Searches of one side in one week."""
 
@@ -38,7 +34,6 @@ class TrialCount(AnswerSchema):
     clear: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialWeek(AnswerSchema):
     """One week of a trial, by when it became known what a vehicle carried."""
 
@@ -46,7 +41,6 @@ class TrialWeek(AnswerSchema):
     challenger: TrialCount
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialMeasured(AnswerSchema):
     """What both sides found so far."""
 
@@ -64,7 +58,6 @@ class TrialMeasured(AnswerSchema):
     """Null while that is not decided. Putting a challenger into force is for two people."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OnTrial(AnswerSchema):
     """Two models that share what the score may pick."""
 
@@ -77,7 +70,6 @@ class OnTrial(AnswerSchema):
     measured: TrialMeasured | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStanding(AnswerSchema):
     """Where one model stands."""
 
@@ -100,7 +92,6 @@ class ModelStanding(AnswerSchema):
     """Whether it was judged on generated data; null where its bundle cannot be read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStandings(AnswerSchema):
     """Every model, the newest first, and what decides now."""
 
@@ -116,7 +107,6 @@ class ModelStandings(AnswerSchema):
     models: list[ModelStanding]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEvent(AnswerSchema):
     """One record about a model."""
 
@@ -133,7 +123,6 @@ class ModelEvent(AnswerSchema):
     why: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Picked(AnswerSchema):
     """What became of some picks."""
 
@@ -144,7 +133,6 @@ class Picked(AnswerSchema):
     """The same of random checks alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PickedBy(AnswerSchema):
     """Picks by whose they are."""
 
@@ -155,7 +143,6 @@ class PickedBy(AnswerSchema):
     """Of the model that decided, alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowAgreement(AnswerSchema):
     """A shadow against the models that decided meanwhile."""
 
@@ -171,7 +158,6 @@ class ShadowAgreement(AnswerSchema):
     groups: PickedBy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelView(ModelStanding):
     """One model in full."""
 
@@ -184,7 +170,6 @@ class ModelView(ModelStanding):
     """Its card; null where its bundle cannot be read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedView(AnswerSchema):
     """Figures of one target in one view."""
 
@@ -196,7 +181,6 @@ class ComparedView(AnswerSchema):
     figures: dict[str, Estimate]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedModel(AnswerSchema):
     """One model among others."""
 
@@ -211,7 +195,6 @@ class ComparedModel(AnswerSchema):
     """By target, then by view."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelComparison(AnswerSchema):
     """The stored reports of some models side by side."""
 

@@ -1,14 +1,14 @@
 """Answers about profiles and the watch list as data: what OpenAPI says of them."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+
+from pydantic import Field
 
 from api.http.schema_base import AnswerSchema, Estimate
 from engine.journal.receipts import Receipt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RandomChecks(AnswerSchema):
     """What random checks say of a profile."""
 
@@ -24,7 +24,6 @@ class RandomChecks(AnswerSchema):
     """Drawn, and without evidence; older backtests left these out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DrawsBehind(AnswerSchema):
     """Whether the engine's draws can bear an answer."""
 
@@ -42,11 +41,10 @@ class DrawsBehind(AnswerSchema):
     """Share, by weight, of draws without evidence."""
     faults: list[str]
     """Why nothing is claimed; empty where something is."""
-    doubts: list[str] = field(default_factory=list)
+    doubts: list[str] = Field(default_factory=list)
     """Those of them that speak against the log itself, whatever is asked of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class HadItChosen(AnswerSchema):
     """What searches would have found had a policy chosen, by what the engine drew."""
 
@@ -63,7 +61,6 @@ class HadItChosen(AnswerSchema):
     diagnostics: DrawsBehind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Example(AnswerSchema):
     """A crossing that a profile matches."""
 
@@ -72,7 +69,6 @@ class Example(AnswerSchema):
     known_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileBacktest(AnswerSchema):
     """What a profile would have done in the last days of what the home knows."""
 
@@ -107,11 +103,10 @@ class ProfileBacktest(AnswerSchema):
     examples: list[Example]
     had_it_chosen: HadItChosen | None = None
     """What its searches would have found; older backtests lack it."""
-    daily_matches: list[int] = field(default_factory=list)
+    daily_matches: list[int] = Field(default_factory=list)
     """Of each 24 hours back from the last crossing, the oldest first; older backtests lack it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileCheck(AnswerSchema):
     """Whether an expression may run, and what it would read."""
 
@@ -127,7 +122,6 @@ class ProfileCheck(AnswerSchema):
     """What it reads that could stand for a person's origin."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileField(AnswerSchema):
     """Something an expression may ask for."""
 
@@ -141,14 +135,12 @@ class ProfileField(AnswerSchema):
     """It could stand for a person's origin."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileFields(AnswerSchema):
     """All that an expression may ask for."""
 
     fields: list[ProfileField]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowCounts(AnswerSchema):
     """What a shadow saw and would have matched."""
 
@@ -156,7 +148,6 @@ class ShadowCounts(AnswerSchema):
     matches: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileAudit(AnswerSchema):
     """What became of a profile's matches."""
 
@@ -170,7 +161,6 @@ class ProfileAudit(AnswerSchema):
     shadow: ShadowCounts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LeavingView(AnswerSchema):
     """Who wants it gone; it waits for another's approval."""
 
@@ -178,7 +168,6 @@ class LeavingView(AnswerSchema):
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TwoKeysView(AnswerSchema):
     """What stands with the agreement of two people."""
 
@@ -192,7 +181,6 @@ class TwoKeysView(AnswerSchema):
     leaving: LeavingView | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileView(TwoKeysView):
     """A profile."""
 
@@ -212,14 +200,12 @@ class ProfileView(TwoKeysView):
     audit: ProfileAudit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Profiles(AnswerSchema):
     """Profiles, the newest first."""
 
     profiles: list[ProfileView]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgedStep(AnswerSchema):
     """A step about a profile or an entry that stands in the journal."""
 
@@ -230,7 +216,6 @@ class AcknowledgedStep(AnswerSchema):
     receipt: Receipt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgedProfile(AcknowledgedStep):
     """A proposed profile, with what it would have done."""
 

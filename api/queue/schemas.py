@@ -1,13 +1,11 @@
 """The queue of a post as data."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from api.decisions.schemas import CheckpointView, SupervisorView
 from api.http.schema_base import AnswerSchema
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Queue(AnswerSchema):
     """What waits at a post, in the order of the search; each with its rank as of now."""
 

@@ -1,6 +1,5 @@
 """What the shift's report answers."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -8,7 +7,6 @@ from api.decisions.schemas import ChannelCode
 from api.http.schema_base import AnswerSchema, Estimate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFigures(AnswerSchema):
     """What came of the vehicles that one thing sent to officers."""
 
@@ -29,7 +27,6 @@ class StreamFigures(AnswerSchema):
     acts_with_minutes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Median(AnswerSchema):
     """A median with its 95 % interval, or why it cannot be known yet."""
 
@@ -41,7 +38,6 @@ class Median(AnswerSchema):
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftFigures(AnswerSchema):
     """What was decided and found in a period."""
 
@@ -53,7 +49,6 @@ class ShiftFigures(AnswerSchema):
     """Minutes from the decision to the act, of vehicles on which nothing was found."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftMinutes(AnswerSchema):
     """What a channel's minutes went to in the shift."""
 
@@ -67,7 +62,6 @@ class ShiftMinutes(AnswerSchema):
     acts_with_minutes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftReport(AnswerSchema):
     """What a shift found for its minutes, next to the post's last 28 days."""
 
@@ -83,7 +77,6 @@ class ShiftReport(AnswerSchema):
     minutes: list[ShiftMinutes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RosterSide(AnswerSchema):
     """One channel's minutes in a shift, as expected when each vehicle was sent to it."""
 
@@ -106,7 +99,6 @@ class RosterSide(AnswerSchema):
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftRoster(AnswerSchema):
     """Where a shift stands; a channel without a roster keeps its fixed share and is not named."""
 

@@ -1,6 +1,5 @@
 """Answers about the watch list."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -8,7 +7,6 @@ from api.http.schema_base import AnswerSchema
 from api.profiles.schemas import AcknowledgedStep, TwoKeysView
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchEntryView(TwoKeysView):
     """An entry of the watch list."""
 
@@ -23,14 +21,12 @@ class WatchEntryView(TwoKeysView):
     channel: Literal["yellow", "red"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchList(AnswerSchema):
     """Entries of the watch list, the newest first."""
 
     entries: list[WatchEntryView]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgedNotice(AcknowledgedStep):
     """A notice that is on the list."""
 
