@@ -5,6 +5,9 @@ one is missing. Plain ``__init__`` methods, because a dataclass exception raised
 cannot be unpickled from a joblib worker.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class RiskError(Exception):
     """Base of every error this project raises on purpose."""
@@ -122,14 +125,26 @@ class PromotionRefusedError(RiskError):
 class ProfileRefusedError(RiskError):
     """The expression of a profile is not allowed; gives the position in it and the reason."""
 
-    def __init__(self, why: str, at: int = 1) -> None:
-        super().__init__(why, at)
+    def __init__(self, why: str, at: int, message: str, parameters: Mapping[str, Any]) -> None:
+        """``message`` is the identifier of ``why``, and ``parameters`` are its values."""
+        super().__init__(why, at, message, parameters)
         self.why = why
         self.at = at
-        self.fields = ({"at": "expression", "rule": "expression", "why": why},)
+        self.message = message
+        self.parameters = parameters
+        self.fields = (
+            {
+                "at": "expression",
+                "rule": "expression",
+                "why": f"position {at}: {why}",
+                "position": at,
+                "message": message,
+                "parameters": parameters,
+            },
+        )
 
     def __str__(self) -> str:
-        return f"the expression was refused, {self.why}"
+        return f"the expression was refused, position {self.at}: {self.why}"
 
 
 class SecondPersonError(RiskError):

@@ -15,6 +15,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import write_po
 
 from api.web.i18n import FOLDER, LANGUAGES, read_catalogue
+from api.web.messages import EVERY_TEXT
 from api.web.old_sentences import EVERY
 
 SERVICE = Path(__file__).parents[1] / "api"
@@ -43,8 +44,8 @@ def wanted() -> Mapping[Message, str]:
             options = {"newstyle_gettext": "true"}
             for _, text, _, _ in extract_from_file(method, path, KEYWORDS, options=options):
                 found.setdefault(_message(text), path.name)
-    known = [text if isinstance(text, str) else text.both for text in EVERY]
-    return found | {text: found.get(text, "old_sentences.py") for text in known}
+    known = [text if isinstance(text, str) else text.both for text in (*EVERY, *EVERY_TEXT)]
+    return found | {text: found.get(text, "messages.py") for text in known}
 
 
 def _message(text: str | tuple[str | None, ...]) -> Message:

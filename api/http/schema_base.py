@@ -5,7 +5,7 @@ not wait for their schemas. Assumes that each route names one of them, not a lis
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -73,6 +73,11 @@ class FieldFault(AnswerSchema):
     at: str
     rule: str
     why: str = ""
+    position: int | None = None
+    """Of what an expression is refused for, counted from 1."""
+    message: str | None = None
+    """Stable identifier of ``why`` where it has one; ``parameters`` are its values."""
+    parameters: dict[str, Any] | None = None
 
 
 class Problem(AnswerSchema):

@@ -15,6 +15,7 @@ from api.profiles.reads import ProposalReader, check_expression, fields
 from api.web.charts import bars
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, TheReader, join_lines
+from api.web.messages import MessageReader
 from api.web.old_sentences import Translator
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
@@ -182,9 +183,9 @@ async def _check(request: Request, form: Form) -> dict[str, Any]:
     names = request.app.state.runtime.plan.names
     written = join_lines(read_field(form, "expression"))
     result = await asyncio.to_thread(check_expression, written, names) if written else None
-    why = (
-        Translator(speech_of(request)).refusal(result["why"]) if result and result["why"] else None
-    )
+    why = None
+    if result and not result["fits"]:
+        why = MessageReader(speech_of(request)).refusal(result)
     return {"written": written, "checked": result, "why": why}
 
 

@@ -36,21 +36,15 @@ def check_expression(expression: str, names: Sequence[str]) -> dict[str, Any]:
 
     ``names`` are those of the features.
     """
+    result: dict[str, Any] = dict.fromkeys(("at", "why", "message", "parameters", "steps"))
+    result |= {"fits": False, "most_steps": DEAREST, "reads": [], "proxies": []}
     try:
         made = program(expression, features=names)
     except ProfileRefusedError as error:
-        why = error.why.removeprefix(f"position {error.at}: ")
-        fields = {"fits": False, "at": error.at, "why": why, "steps": None, "reads": []}
-        return fields | {"most_steps": DEAREST, "proxies": []}
-    return {
-        "fits": True,
-        "at": None,
-        "why": None,
-        "steps": made.steps,
-        "most_steps": DEAREST,
-        "reads": sorted(made.needs),
-        "proxies": proxies(made.needs),
-    }
+        refused = ("at", "why", "message", "parameters")
+        return result | {name: getattr(error, name) for name in refused}
+    reads = {"reads": sorted(made.needs), "proxies": proxies(made.needs)}
+    return result | reads | {"fits": True, "steps": made.steps}
 
 
 def fields(names: Sequence[str]) -> list[dict[str, Any]]:

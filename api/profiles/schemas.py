@@ -1,7 +1,7 @@
 """Answers about profiles and the watch list as data: what OpenAPI says of them."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -114,6 +114,9 @@ class ProfileCheck(AnswerSchema):
     at: int | None
     """Where it does not fit, counted from 1."""
     why: str | None
+    message: str | None
+    """Stable identifier of ``why``; ``parameters`` are its values."""
+    parameters: dict[str, Any] | None
     steps: int | None
     """Most steps of one evaluation."""
     most_steps: int

@@ -14,12 +14,15 @@ from typing import Any, Final
 from api.web.i18n import ReaderLocale, translations
 from api.web.old_sentences import TranslatedText, Translator
 from engine.criteria.indicator_rules import RULE_TEMPLATES
+from engine.criteria.profiles.refusals import KINDS, REFUSALS
 from engine.explanation.message_templates import SEARCHES, TEMPLATES, Template
 from engine.explanation.messages import Message, number, render, render_reason
 from engine.search_orders.priors import how
 
-EVERY_TEMPLATE: Final[Mapping[str, Template]] = {**TEMPLATES, **RULE_TEMPLATES}
+EVERY_TEMPLATE: Final[Mapping[str, Template]] = {**TEMPLATES, **RULE_TEMPLATES, **REFUSALS}
 """By message identifier."""
+EVERY_TEXT: Final = tuple(dict.fromkeys((*EVERY_TEMPLATE.values(), *KINDS)))
+"""Texts of messages, for the catalogues."""
 PER_MINUTES: Final = 1_000
 Record = Mapping[str, Any]
 
@@ -80,6 +83,10 @@ class MessageReader:
     def fact(self, record: Record) -> TranslatedText:
         """Return a fact of a record."""
         return self._render(record, record["text"], render)
+
+    def refusal(self, record: Record) -> TranslatedText:
+        """Return why an expression is refused."""
+        return self._render(record, record["why"], render)
 
     def step(self, record: Record) -> TranslatedText:
         """Return why a place of a search order is searched."""

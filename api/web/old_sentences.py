@@ -205,10 +205,7 @@ class Translator:
             "until": self._until,
             "times": self._amount,
             "code": str,
-            "names": str,
             "english": str,
-            "kind": self._of(message_patterns.KINDS),
-            "other": self._of(message_patterns.KINDS),
         }
 
     def sentence(self, text: str) -> TranslatedText:
@@ -224,10 +221,6 @@ class Translator:
         if any(part.is_english for part in parts):
             return TranslatedText(text, is_english=True)
         return TranslatedText("; ".join(part.text for part in parts), is_english=False)
-
-    def refusal(self, text: str) -> TranslatedText:
-        """Return why an expression is refused in the reader's language."""
-        return self._said(text, message_patterns.REFUSALS)
 
     def against(self, text: str) -> TranslatedText:
         """Return what stands against a model in the reader's language."""

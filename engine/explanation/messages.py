@@ -314,6 +314,9 @@ _PLACES: Mapping[str, Callable[[Parameters, Speaker], str]] = {
     "figures": _figures,
     "listed": _identifiers,
     "until": lambda p, speaker: speaker.moment(datetime.fromisoformat(p["until"])),
+    "kind": lambda p, speaker: speaker.say(p["kind"]),
+    "other": lambda p, speaker: speaker.say(p["other"]),
+    "names": lambda p, _: ", ".join(p["names"]),
     **{name: _place_number(name) for name in ("number", "of", "finds", "inspections", "signs")},
     **{name: _place_text(name) for name in ("code", "title", "text", "post", "reason", "author")},
 }

@@ -7,4 +7,5 @@ matcher        Profiles in force that fit an arrival, and counts of shadow profi
 parser         Parser of expressions
 profile        Profiles: proposal, validity, state
 program        Expressions ready to run
+refusals       Refusals of an expression: message identifiers with English templates
 """

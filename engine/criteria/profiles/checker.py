@@ -36,9 +36,9 @@ from engine.criteria.profiles.parser import (
     Name,
     Node,
     Operation,
-    make_refusal,
     parse,
 )
+from engine.criteria.profiles.refusals import make_refusal
 
 DEAREST = 100_000
 """Most steps one evaluation may take, for the longest declaration a record can be: 999 goods items.
@@ -62,11 +62,11 @@ def check(text: str, *, features: Sequence[str]) -> Checked:
     scope = Scope(frozenset([*features, *list_derived(features)]), _RULES)
     found = scope.typed(parse(text))
     if found.kind != "bool":
-        raise make_refusal(1, f"the whole must be true or false, it is a {found.kind}")
+        raise make_refusal(1, "not_a_condition", kind=found.kind)
     if not scope.needs:
-        raise make_refusal(1, "it asks nothing of the crossing")
+        raise make_refusal(1, "reads_nothing")
     if found.steps > DEAREST:
-        raise make_refusal(1, f"may take {found.steps:,} steps, more than {DEAREST:,}")
+        raise make_refusal(1, "too_many_steps", number=found.steps, of=DEAREST)
     return Checked(found.condition, frozenset(scope.needs), found.steps)
 
 
@@ -109,7 +109,9 @@ def _type_comparison(node: Operation, parts: Sequence[Typed], steps: int) -> Typ
     else:
         fits = left.kind == right.kind == "number"
     if not fits:
-        raise make_refusal(node.at, f"{node.operator} between a {left.kind} and a {right.kind}")
+        raise make_refusal(
+            node.at, "operand_kinds", code=node.operator, kind=left.kind, other=right.kind
+        )
     _check_choices(node.operands[0], right)
     _check_choices(node.operands[1], left)
     guards = tuple(dict.fromkeys((*left.guards, *right.guards)))
@@ -122,14 +124,15 @@ def _check_choices(node: Node, other: Typed) -> None:
         return
     for item in node.items if isinstance(node, ListOf) else (node,):
         if isinstance(item, Literal) and item.value not in other.choices:
-            raise make_refusal(item.at, f"it is one of {', '.join(sorted(other.choices))}")
+            raise make_refusal(item.at, "not_a_choice", names=sorted(other.choices))
 
 
 def _want(node: Operation, parts: Sequence[Typed], kind: Either["bool", "number"]) -> None:
     for part in parts:
         if part.kind != kind:
-            hint = "; compare it: == 1" if (part.kind, kind) == ("number", "bool") else ""
-            raise make_refusal(node.at, f"{node.operator} of a {part.kind}, not of a {kind}{hint}")
+            is_flag = (part.kind, kind) == ("number", "bool")
+            message = "flag_is_number" if is_flag else "operand_kind"
+            raise make_refusal(node.at, message, code=node.operator, kind=part.kind, other=kind)
 
 
 _RULES: Mapping[type[Node], Callable[..., Typed]] = {

@@ -22,8 +22,9 @@ from engine.criteria.profiles.parser import (
     Macro,
     Name,
     Node,
-    make_refusal,
 )
+from engine.criteria.profiles.refusals import make_refusal
+from engine.errors import ProfileRefusedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Scope:
         self.parts += 1
         self.depth += 1
         if self.parts > MOST_PARTS or self.depth > 2 * DEEPEST:
-            raise make_refusal(node.at, f"more than {MOST_PARTS} parts, or nested too deep")
+            raise make_refusal(node.at, "too_many_parts", number=MOST_PARTS)
         found = self.rules[type(node)](node, self)
         self.depth -= 1
         return found
@@ -100,20 +101,18 @@ FUNCTIONS = ("has", "size", *TEXT_FUNCTIONS)
 def call_of(node: Call, scope: Scope) -> Typed:
     """Return what a function answers."""
     if node.name not in FUNCTIONS:
-        raise make_refusal(
-            node.at, f"no such function; there are {', '.join(FUNCTIONS)} and macros"
-        )
+        raise make_refusal(node.at, "unknown_function", names=FUNCTIONS)
     wanted = 2 if node.name in TEXT_FUNCTIONS else 1
     if len(node.arguments) != wanted:
-        raise make_refusal(node.at, f"{node.name} was given too few or too many arguments")
+        raise make_refusal(node.at, "argument_count", code=node.name)
     first = scope.typed(node.arguments[0])
     if node.name == "has":
         if not isinstance(node.arguments[0], Field) or not first.guards:
-            raise make_refusal(node.at, "has(...) takes one field that may be missing")
+            raise make_refusal(node.at, "has_argument")
         return Typed(f"({first.guards[0]})", "bool")
     if node.name == "size":
         if first.kind not in ("texts", "items", "text"):
-            raise make_refusal(node.at, "size(...) takes a list or a text")
+            raise make_refusal(node.at, "size_argument")
         return Typed(f"double(size({first.cel}))", "number", 2 + first.steps, first.guards)
     return _text_function(node, first, scope)
 
@@ -122,7 +121,7 @@ def _text_function(node: Call, first: Typed, scope: Scope) -> Typed:
     argument = node.arguments[1]
     second = spelt_alike(argument, scope.typed(argument), first)
     if (first.kind, second.kind) != ("text", "text"):
-        raise make_refusal(node.at, f"{node.name} is asked of a text, about a text")
+        raise make_refusal(node.at, "text_arguments", code=node.name)
     steps = first.steps + second.steps + TEXT_STEPS
     if node.name == "matches":
         steps += _pattern_steps(argument)
@@ -133,20 +132,17 @@ def _text_function(node: Call, first: Typed, scope: Scope) -> Typed:
 def _pattern_steps(node: Node) -> int:
     """Bound what a pattern may cost: it is compiled at each use, so wide classes are dear."""
     if not isinstance(node, Literal) or not isinstance(node.value, str):
-        raise make_refusal(node.at, "matches takes a pattern written out in quotes")
+        raise make_refusal(node.at, "pattern_not_written_out")
     if len(node.value) > LONGEST_PATTERN or not node.value.isascii():
-        raise make_refusal(node.at, f"a pattern has up to {LONGEST_PATTERN} ASCII characters")
+        raise make_refusal(node.at, "pattern_too_long", number=LONGEST_PATTERN)
     if any(sign in node.value for sign in ("{", "\\", "(?")):
-        raise make_refusal(
-            node.at,
-            "a pattern has no curly brackets, no backslash and no (?: its cost is unbounded",
-        )
+        raise make_refusal(node.at, "pattern_unbounded")
     import cel
 
     try:
         cel.compile(f'"".matches({json.dumps(node.value)})').execute({})
     except Exception:
-        raise make_refusal(node.at, "this is no regular expression") from None
+        raise make_refusal(node.at, "pattern_malformed") from None
     return PATTERN_STEPS + PATTERN_CHARACTER_STEPS * len(node.value)
 
 
@@ -154,18 +150,18 @@ def macro_of(node: Macro, scope: Scope) -> Typed:
     """Return what a macro answers about the elements of a list or the goods."""
     over = scope.typed(node.over)
     if over.kind not in ("texts", "items"):
-        raise make_refusal(node.at, f"{node.name} is asked of goods or of a list")
+        raise make_refusal(node.at, "macro_target", code=node.name)
     if isinstance(node.over, ListOf):
-        raise make_refusal(node.at, "a list that is written out needs no macro: use in")
+        raise make_refusal(node.at, "macro_on_written_list")
     if node.each in (*ROOTS, "features", "goods", *scope.bound):
-        raise make_refusal(node.at, "this name is taken: call the element otherwise")
+        raise make_refusal(node.at, "name_taken")
     element = Typed("", "item" if over.kind == "items" else "text", spelt=over.spelt)
     written = f"x{len(scope.bound)}"
     scope.bound[node.each] = (written, element)
     body = scope.typed(node.body)
     del scope.bound[node.each]
     if body.kind != "bool":
-        raise make_refusal(node.at, f"the condition of {node.name} must be true or false")
+        raise make_refusal(node.at, "macro_condition", code=node.name)
     most = ITEMS_MOST if over.kind == "items" else LIST_MOST
     steps = over.steps + most * (ELEMENT_STEPS + body.steps)
     return Typed(f"{over.cel}.{node.name}({written}, {body.condition})", "bool", steps)
@@ -187,20 +183,20 @@ def literal_of(node: Literal, _: Scope) -> Typed:
         return Typed("true" if value else "false", "bool")
     if isinstance(value, float):
         if not abs(value) <= LARGEST:
-            raise make_refusal(node.at, f"a number beyond {LARGEST:.0e}")
+            raise make_refusal(node.at, "number_too_large", code=f"{LARGEST:.0e}")
         return Typed(repr(value), "number")
     if len(value) > LONGEST_TEXT or not value.isprintable():
-        raise make_refusal(node.at, f"a text has up to {LONGEST_TEXT} printable characters")
+        raise make_refusal(node.at, "text_too_long", number=LONGEST_TEXT)
     return Typed(json.dumps(value, ensure_ascii=False), "text")
 
 
 def list_of(node: ListOf, scope: Scope) -> Typed:
     """Return a list that is written out, of texts or of numbers."""
     if not node.items:
-        raise make_refusal(node.at, "an empty list holds nothing")
+        raise make_refusal(node.at, "empty_list")
     items = [scope.typed(item) for item in node.items]
     if len({item.kind for item in items}) != 1:
-        raise make_refusal(node.at, "a list holds texts or numbers, not both")
+        raise make_refusal(node.at, "mixed_list")
     kind: Kind = "texts" if items[0].kind == "text" else "numbers"
     return Typed(f"[{', '.join(item.cel for item in items)}]", kind, len(items))
 
@@ -210,12 +206,12 @@ def name_of(node: Name, scope: Scope) -> Typed:
     if node.name in scope.bound:
         written, element = scope.bound[node.name]
         if element.kind == "item":
-            raise make_refusal(node.at, "a goods item has fields: write one after a full stop")
+            raise make_refusal(node.at, "item_without_field")
         return replace(element, cel=written)
     if node.name == "goods":
         scope.needs.add("goods")
         return Typed("goods", "items")
-    raise make_refusal(node.at, "no such name: crossing., declaration., features. or goods")
+    raise make_refusal(node.at, "unknown_name")
 
 
 def field_of(node: Field, scope: Scope) -> Typed:
@@ -223,18 +219,18 @@ def field_of(node: Field, scope: Scope) -> Typed:
     if node.of in scope.bound:
         written, element = scope.bound[node.of]
         if element.kind != "item":
-            raise make_refusal(node.at, "the elements of this list have no fields")
+            raise make_refusal(node.at, "element_without_fields")
         found = _find_field(node, "goods", ITEM)
         scope.needs.add(f"goods.{node.name}")
         return _of(found, f"{written}.{node.name}")
     if node.of == "features":
         if node.name not in scope.features:
-            raise make_refusal(node.at, "no such feature" + _near(node.name, scope.features))
+            raise _unknown(node, "unknown_feature", scope.features)
         found = FieldType("number")
     elif node.of in ROOTS:
         found = _find_field(node, node.of, ROOTS[node.of])
     else:
-        raise make_refusal(node.at, "no such name: crossing., declaration., features. or goods")
+        raise make_refusal(node.at, "unknown_name")
     full = f"{node.of}.{node.name}"
     scope.needs.add(full)
     return _of(found, flat(full))
@@ -243,14 +239,18 @@ def field_of(node: Field, scope: Scope) -> Typed:
 def _find_field(node: Field, root: str, fields: dict[str, FieldType]) -> FieldType:
     found = fields.get(node.name)
     if found is None:
-        raise make_refusal(node.at, f"no such field of {root}" + _near(node.name, fields))
+        raise _unknown(node, "unknown_field", fields, code=root)
     return found
 
 
-def _near(name: str, known: Iterable[str]) -> str:
-    """Name what was perhaps meant; the name itself is the sender's text and is not repeated."""
-    close = get_close_matches(name, sorted(known), n=3, cutoff=0.5)
-    return f"; close to it: {', '.join(close)}" if close else ""
+def _unknown(
+    node: Field, message: str, known: Iterable[str], **parameters: str
+) -> ProfileRefusedError:
+    """Return a refusal with the names closest to this one, which is the sender's text itself."""
+    close = get_close_matches(node.name, sorted(known), n=3, cutoff=0.5)
+    if not close:
+        return make_refusal(node.at, message, **parameters)
+    return make_refusal(node.at, f"{message}_near", names=close, **parameters)
 
 
 def _of(found: FieldType, written: str) -> Typed:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.errors import ProfileRefusedError
+from engine.criteria.profiles.refusals import make_refusal
 
 LONGEST = 2_000
 """Characters of one expression."""
@@ -106,15 +106,10 @@ class _Token:
     at: int
 
 
-def make_refusal(at: int, why: str) -> ProfileRefusedError:
-    """Return the refusal of a text at a place."""
-    return ProfileRefusedError(f"position {at}: {why}", at=at)
-
-
 def parse(text: str) -> Node:
     """Return the tree of an expression; raises ``ProfileRefusedError`` with the place."""
     if len(text) > LONGEST:
-        raise make_refusal(1, f"the expression is longer than {LONGEST} characters")
+        raise make_refusal(1, "expression_too_long", number=LONGEST)
     return _Parser(list(_tokens(text))).whole()
 
 
@@ -124,7 +119,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         found = _TOKEN.match(text, place)
         if found is None:
             at = place + len(text[place:]) - len(text[place:].lstrip()) + 1
-            raise make_refusal(at, "nothing of the language begins here")
+            raise make_refusal(at, "unreadable_here")
         kind = str(found.lastgroup)
         yield _Token(kind, found[kind], found.start(kind) + 1)
         if kind == "end":
@@ -140,13 +135,13 @@ class _Parser:
         self._next = 0
         self._depth = 0
         if len(tokens) > 2 * MOST_PARTS:
-            raise make_refusal(tokens[-1].at, f"more than {2 * MOST_PARTS} words and signs")
+            raise make_refusal(tokens[-1].at, "too_many_tokens", number=2 * MOST_PARTS)
 
     def whole(self) -> Node:
         """Return the tree of all tokens."""
         found = self._or()
         if self._peek.kind != "end":
-            raise make_refusal(self._peek.at, "an operator or the end was expected")
+            raise make_refusal(self._peek.at, "operator_expected")
         return found
 
     @property
@@ -163,13 +158,13 @@ class _Parser:
 
     def _expect(self, sign: str) -> None:
         if not self._is(sign):
-            raise make_refusal(self._peek.at, f"{sign} was expected")
+            raise make_refusal(self._peek.at, "sign_expected", code=sign)
         self._take()
 
     def _or(self) -> Node:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise make_refusal(self._peek.at, f"nests deeper than {DEEPEST} levels")
+            raise make_refusal(self._peek.at, "nested_too_deep", number=DEEPEST)
         found = self._chain("||", lambda: self._chain("&&", self._relation))
         self._depth -= 1
         return found
@@ -189,7 +184,7 @@ class _Parser:
         operator = self._take()
         right = self._sum()
         if self._is(*RELATIONS):
-            raise make_refusal(self._peek.at, "comparisons do not chain: join them with &&")
+            raise make_refusal(self._peek.at, "chained_comparison")
         return Operation(operator.at, operator.text, (left, right))
 
     def _sum(self) -> Node:
@@ -200,7 +195,7 @@ class _Parser:
         while self._is(*operators):
             operator, count = self._take(), count + 1
             if count > DEEPEST:
-                raise make_refusal(operator.at, f"more than {DEEPEST} terms in one sum or product")
+                raise make_refusal(operator.at, "too_many_terms", number=DEEPEST)
             found = Operation(operator.at, operator.text, (found, part()))
         return found
 
@@ -209,7 +204,7 @@ class _Parser:
             return self._postfix()
         self._depth += 1
         if self._depth > DEEPEST:
-            raise make_refusal(self._peek.at, f"nests deeper than {DEEPEST} levels")
+            raise make_refusal(self._peek.at, "nested_too_deep", number=DEEPEST)
         operator = self._take()
         found = Operation(operator.at, operator.text, (self._unary(),))
         self._depth -= 1
@@ -221,15 +216,13 @@ class _Parser:
             self._take()
             name = self._take()
             if name.kind != "name":
-                raise make_refusal(name.at, "the name of a field or function was expected")
+                raise make_refusal(name.at, "name_expected")
             if self._is("("):
                 found = self._method(found, name)
             elif isinstance(found, Name):
                 found = Field(found.at, found.name, name.text)
             else:
-                raise make_refusal(
-                    name.at, "only crossing, declaration, features and goods have fields"
-                )
+                raise make_refusal(name.at, "no_fields_of_this")
         return found
 
     def _method(self, target: Node, name: _Token) -> Node:
@@ -237,9 +230,7 @@ class _Parser:
         if name.text not in MACROS:
             return Call(name.at, name.text, (target, *arguments))
         if len(arguments) != 2 or not isinstance(arguments[0], Name):
-            raise make_refusal(
-                name.at, f"{name.text} takes a name and a condition: (g, g.field == ...)"
-            )
+            raise make_refusal(name.at, "macro_arguments", code=name.text)
         return Macro(name.at, name.text, target, arguments[0].name, arguments[1])
 
     def _arguments(self) -> tuple[Node, ...]:
@@ -273,7 +264,7 @@ class _Parser:
             self._take()
             sign = -1.0
         if self._peek.kind not in ("number", "text"):
-            raise make_refusal(self._peek.at, "a list holds texts or numbers")
+            raise make_refusal(self._peek.at, "list_of_literals")
         found = self._primary()
         if sign < 0 and isinstance(found, Literal) and isinstance(found.value, float):
             return Literal(token.at, -found.value)
@@ -292,13 +283,13 @@ class _Parser:
                 items.append(self._literal())
             self._take()
             return ListOf(token.at, tuple(items))
-        raise make_refusal(token.at, "a value was expected")
+        raise make_refusal(token.at, "value_expected")
 
 
 def _unescape(token: _Token) -> str:
     def escape(found: re.Match[str]) -> str:
         if found[1] not in _ESCAPES:
-            raise make_refusal(token.at, "this escape is not offered in texts")
+            raise make_refusal(token.at, "unknown_escape")
         return _ESCAPES[found[1]]
 
     return _ESCAPE.sub(escape, token.text[1:-1])

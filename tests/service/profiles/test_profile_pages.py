@@ -11,10 +11,11 @@ from api.auth.permissions import Role
 from api.cli.demo import furnish
 from api.profiles.comparison import words
 from api.profiles.page_forms import successor
+from api.profiles.reads import check_expression
 from api.profiles.schemas import ProfileView
 from api.service.subprocess_jobs import Backtests, Measurements
 from api.web.i18n import LANGUAGES, ReaderLocale
-from api.web.old_sentences import Translator
+from api.web.messages import MessageReader
 from engine.criteria.profiles.program import program
 from engine.errors import BusyError, NotEnoughDataError, ProfileRefusedError
 from tests.service.client.test_client import client
@@ -237,12 +238,15 @@ def test_the_watch_list_is_written_by_two(world: World, ann: Desk, bob: Desk) ->
 
 @pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
 def test_every_refusal_is_said_in_every_language(world: World, code: str) -> None:
-    retell, names = Translator(ReaderLocale(code, 300)), world.runtime.plan.names
+    reader, names = MessageReader(ReaderLocale(code, 300)), world.runtime.plan.names
     for expression in (*REFUSED, *BOMBS.values()):
         with pytest.raises(ProfileRefusedError) as refused:
             program(expression, features=names)
-        why = refused.value.why.partition(": ")[2]
-        assert not retell.refusal(why).is_english, why
+        result = check_expression(expression, names)
+        assert not reader.refusal(result | {"why": "no words but the message's"}).is_english
+        assert refused.value.fields[0]["message"] == result["message"]
+    bare = result | {"message": "of another version", "why": "no words"}
+    assert reader.refusal(bare).is_english, "negative control: the words come from the message"
 
 
 def test_words_come_out_as_they_went_in() -> None:

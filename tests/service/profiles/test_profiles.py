@@ -346,7 +346,9 @@ def test_a_refusal_says_where(world: World, people: People) -> None:
     body = proposed("BAD-2", "features.night == 1 && features.nite == 1")
     refused = send(world, "/v1/profiles", body, people["ann"]).json()
     assert "position 24" in refused["detail"] and "night" in refused["detail"]
-    assert refused["fields"][0]["at"] == "expression"
+    (field,) = refused["fields"]
+    assert (field["at"], field["message"]) == ("expression", "unknown_feature_near")
+    assert field["position"] == 24 and "night" in field["parameters"]["names"]
 
 
 def test_other_content_under_a_code_conflicts(world: World, people: People) -> None:
