@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPConnection, HTTPSConnection
-from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -37,10 +36,8 @@ T = TypeVar("T")
 class RefusedError(RiskError):
     """The service answered with a problem."""
 
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        super().__init__(status, problem)
-        self.status = status
-        self.problem = problem
+    status: int
+    problem: Mapping[str, Any]
 
     def __str__(self) -> str:
         return f"{self.status} {self.problem.get('title', '')}: {self.problem.get('detail', '')}"
@@ -73,12 +70,7 @@ class Calls:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

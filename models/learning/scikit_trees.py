@@ -36,12 +36,8 @@ NODE_FIELDS = (
 class UnknownLayoutError(RiskError):
     """An estimator is not laid out as the known versions of scikit-learn lay it out."""
 
-    def __init__(self, missing: str) -> None:
-        super().__init__(missing)
-        self.missing = missing
-
-    def __str__(self) -> str:
-        return f"scikit-learn's trees have no {self.missing}: its version is not supported"
+    missing: str
+    TEXT = "scikit-learn's trees have no {missing}: its version is not supported"
 
 
 def check_layout(estimator: HistGradientBoostingClassifier) -> None:

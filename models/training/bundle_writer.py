@@ -45,13 +45,9 @@ EXPLAINED = 200
 class BundleDiffersError(RiskError):
     """The serving form of a model does not equal the model; nothing was written."""
 
-    def __init__(self, what: str, difference: float) -> None:
-        super().__init__(what, difference)
-        self.what = what
-        self.difference = difference
-
-    def __str__(self) -> str:
-        return f"{self.what} differ from scikit-learn by {self.difference:.1e}"
+    what: str
+    difference: float
+    TEXT = "{what} differ from scikit-learn by {difference:.1e}"
 
 
 def write_bundle(

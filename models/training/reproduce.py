@@ -26,12 +26,8 @@ from models.training.pipeline import Progress, trained_on
 class OtherFeaturesError(RiskError):
     """The model stands on features that this version no longer reads."""
 
-    def __init__(self, version: str) -> None:
-        super().__init__(version)
-        self.version = version
-
-    def __str__(self) -> str:
-        return f"model {self.version} was fitted on other features than this version reads"
+    version: str
+    TEXT = "model {version} was fitted on other features than this version reads"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,34 @@
+"""Errors: a sentence from their facts, and the same error on the other side of a pipe."""
+
+import pickle
+
+import pytest
+
+from engine.errors import BusyError, NotAllowedError, ProfileRefusedError, RecordError, RiskError
+
+ERRORS = (
+    RecordError("seizure", "place", "unknown", message="not on the list"),
+    NotAllowedError(why="no {braces} are read", cause="post"),
+    ProfileRefusedError("no such field", at=3, message="unknown", parameters={"field": "x"}),
+    BusyError("another backtest is under way"),
+)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_survives_a_pipe(error: RiskError) -> None:
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
+    assert (type(copy), vars(copy), str(copy)) == (type(error), vars(error), str(error))
+    assert str(error)
+
+
+def test_values_are_not_read_as_places() -> None:
+    assert str(ERRORS[1]) == "no {braces} are read"
+    assert ERRORS[0].fields == (
+        {"at": "seizure.place", "rule": "unknown", "why": "not on the list"},
+    )
+
+
+def test_the_default_of_an_exception_loses_facts_given_by_keyword() -> None:
+    """Negative control: without ``__reduce__`` the error cannot be made again."""
+    with pytest.raises(TypeError):
+        type(ERRORS[1])(*ERRORS[1].args)
