@@ -7,18 +7,19 @@ concerns the database server, a server made for it.
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from api.harness.scratch_deployment import Scratch, scratch
 from api.harness.service_process import free_port
 from api.service.runtime import open_store
 from engine.journal.receipts import open_signer
-from engine.storage.home import DATABASE_VARIABLE
+from engine.storage.database import Store
+from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.faults.bundle_tampering import bundle
 from experiments.faults.duplicate_requests import duplicate
 from experiments.faults.full_disk import BoundFiles, FilledDisk, small_disk
@@ -26,12 +27,12 @@ from experiments.faults.ledger_check import Counts, audit
 from experiments.faults.memory_growth import memory
 from experiments.faults.model_swap import swap
 from experiments.faults.process_kill import kill
-from experiments.faults.senders import Book
+from experiments.faults.senders import FaultTrials
 from experiments.faults.service_process import Forker, Service
 from experiments.faults.store_outage import StoppedServer, outages
 from experiments.faults.throwaway_models import Analysts
 from experiments.faults.unauthenticated_flood import strangers
-from experiments.support.arrivals import SentArrivals, endless
+from experiments.support.arrivals import endless
 from experiments.support.postgres import Cluster
 
 Fault = Literal[
@@ -64,25 +65,13 @@ class FaultRun:
     fault: Fault
     trials: int
     planted: bool
-    told: Callable[[int, int], None]
+    report_progress: Callable[[int, int], None]
     is_modelled: bool = True
     """Whether a model is in force; without one, rules and random checks decide."""
 
 
-class FaultAction(Protocol):
-    """What is done to a running service while checkpoints send."""
-
-    async def __call__(
-        self,
-        service: Service,
-        waiting: Iterator[SentArrivals],
-        *,
-        keys: Mapping[str, str],
-        trials: int,
-        report_progress: Callable[[int, int], None],
-    ) -> Book:
-        """Do it, and return what the checkpoints were told."""
-        ...
+FaultAction = Callable[[FaultTrials], Coroutine[Any, Any, None]]
+"""What is done to a running service while checkpoints send."""
 
 
 def run(order: FaultRun, forks: Forker) -> Counts:
@@ -97,31 +86,23 @@ def run(order: FaultRun, forks: Forker) -> Counts:
         )
         is_new = order.fault == "memory"  # what is kept by name must fill up, or be seen not to
         waiting = endless(made.arrivals, prefix=order.fault, strangers=is_new)
-        with _analysts(made) as analysts:
+        trials = FaultTrials(service, waiting, made.keys, order.trials, order.report_progress)
+        with _open(made.home) as store:
+            analysts = Analysts(made.home, store)
             if order.is_modelled:
                 analysts.promote(analysts.make())
-            deed = _choose_fault(order.fault, made, server, analysts)
-            running: Any = deed(
-                service, waiting, keys=made.keys, trials=order.trials, report_progress=order.told
-            )
-            return count_outcomes(order, made, asyncio.run(running))
-
-
-def count_outcomes(order: FaultRun, made: Scratch, book: Book) -> Counts:
-    """Hold what was answered against what stands."""
-    store = open_store(made.home)
-    try:
-        key = open_signer(made.home).public_key
-        return audit(book, store, key, fault=order.fault, trials=order.trials)
-    finally:
-        store.dispose()
+            act = _choose_fault(order.fault, made, server, analysts)
+            asyncio.run(act(trials))
+        with _open(made.home) as store:
+            key = open_signer(made.home).public_key
+            return audit(trials.book, store, key, fault=order.fault, trials=order.trials)
 
 
 @contextmanager
-def _analysts(made: Scratch) -> Iterator[Analysts]:
-    store = open_store(made.home)
+def _open(home: Home) -> Iterator[Store]:
+    store = open_store(home)
     try:
-        yield Analysts(made.home, store)
+        yield store
     finally:
         store.dispose()
 

@@ -15,18 +15,15 @@ import json
 import os
 import pickle
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.faults.process_kill import PATIENCE_SECONDS
 from experiments.faults.readiness import PAUSE_SECONDS, counter, ready, until
-from experiments.faults.senders import PATH, Book
-from experiments.faults.service_process import Service
+from experiments.faults.senders import PATH, PATIENCE_SECONDS, Book, FaultTrials
 from experiments.faults.throwaway_models import Analysts
-from experiments.support.arrivals import SentArrivals
 from experiments.support.http_client import HttpConnection, post
 from models.bundle.bundle import MANIFEST, SIGNATURE
 
@@ -47,18 +44,9 @@ class Bomb:
         return os.makedirs, (str(self._mark), 0o700, True)
 
 
-async def bundle(
-    service: Service,
-    waiting: Iterator[SentArrivals],
-    *,
-    keys: Mapping[str, str],
-    trials: int,
-    report_progress: Callable[[int, int], None],
-    analysts: Analysts,
-) -> Book:
-    """Flip ``trials`` bytes, one after the other, and ask for a decision on each."""
-    book = Book()
-    bad = analysts.make()
+async def bundle(run: FaultTrials, *, analysts: Analysts) -> None:
+    """Flip a byte in each trial, one after the other, and ask for a decision on each."""
+    service, trials, bad = run.service, run.trials, analysts.make()
     with service:
         service.start()
         async with HttpConnection(service.port) as line:
@@ -69,19 +57,18 @@ async def bundle(
             analysts.promote(bad, then=lambda: _flip(spot))
             for trial in range(trials):
                 if not await _wait_refusal(line, bad.name):
-                    book.broken["a changed bundle decides"] += 1
+                    run.book.broken["a changed bundle decides"] += 1
                     break
-                await _check_decision(line, next(waiting), keys, book, wanted=("last_good", good))
+                await _check_decision(run, line, wanted=("last_good", good))
                 following = next(spots)
                 _flip(following)
                 await _wait_refusal(line, bad.name)  # so that no look began before it was flipped
                 _flip(spot)
                 spot = following
-                report_progress(trial + 1, trials)
+                run.report_progress(trial + 1, trials)
             _flip(spot)
             await until(service.port, lambda now: now["model_version"] == bad.name)
-            await _check_pickles(line, analysts, book)
-    return book
+            await _check_pickles(line, analysts, run.book)
 
 
 def _spots(folder: Path, dice: random.Random) -> Iterator[Spot]:
@@ -114,19 +101,15 @@ async def _wait_refusal(line: HttpConnection, bad: str) -> bool:
 
 
 async def _check_decision(
-    line: HttpConnection,
-    sent: SentArrivals,
-    keys: Mapping[str, str],
-    book: Book,
-    *,
-    wanted: tuple[str, str],
+    run: FaultTrials, line: HttpConnection, *, wanted: tuple[str, str]
 ) -> None:
     """Request one decision and check its mode and the version of the model in force."""
-    status, raw = await line.ask(post(PATH, sent.body, key=keys[sent.post]))
-    book.note(sent.crossing_id, status, raw)
+    sent = next(run.waiting)
+    status, raw = await line.ask(post(PATH, sent.body, key=run.keys[sent.post]))
+    run.book.note(sent.crossing_id, status, raw)
     value = json.loads(raw).get("mode"), (await ready(line))["model_version"]
     if value != wanted:
-        book.broken["not by the last good model, or not said"] += 1
+        run.book.broken["not by the last good model, or not said"] += 1
 
 
 async def _check_pickles(line: HttpConnection, analysts: Analysts, book: Book) -> None:

@@ -6,16 +6,13 @@ slope of its second half: a leak keeps growing; a cache that fills does not.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 
-from experiments.faults.process_kill import SENDERS
-from experiments.faults.senders import Book, Sender
-from experiments.faults.service_process import Service
-from experiments.support.arrivals import SentArrivals
+from experiments.faults.senders import FaultTrials
 
 WARM_SHARE = 0.2
 """Part of the requests after which the service counts as warm."""
@@ -42,31 +39,20 @@ class Weight:
     """Bytes."""
 
 
-async def memory(
-    service: Service,
-    waiting: Iterator[SentArrivals],
-    *,
-    keys: Mapping[str, str],
-    trials: int,
-    report_progress: Callable[[int, int], None],
-) -> Book:
-    """Request ``trials`` decisions, each on a new vehicle, and measure the process's memory."""
-    book, weights = Book(), list[Weight]()
+async def memory(run: FaultTrials) -> None:
+    """Request decisions, each on a new vehicle, and measure the process's memory."""
+    service, weights = run.service, list[Weight]()
     with service:
         service.start()
-        async with asyncio.TaskGroup() as senders:
-            for _ in range(SENDERS):
-                senders.create_task(Sender(service.port, book, keys=keys).run(waiting))
-            while (answered := len(book.acknowledged)) < trials:
+        async with run.send():
+            while (answered := len(run.book.acknowledged)) < run.trials:
                 await asyncio.sleep(_PAUSE_SECONDS)
-                report_progress(answered, trials)
+                run.report_progress(answered, run.trials)
                 weights.append(Weight(answered, resident(service.pid)))
             weights.append(Weight(answered, resident(service.pid)))
-            book.is_closing = True
-    report_progress(trials, trials)
-    for why in find_growth(weights, trials):
-        book.broken[why] += 1
-    return book
+    run.report_progress(run.trials, run.trials)
+    for why in find_growth(weights, run.trials):
+        run.book.broken[why] += 1
 
 
 def find_growth(weights: Sequence[Weight], trials: int) -> Iterator[str]:

@@ -10,16 +10,14 @@ without the model.
 import asyncio
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from experiments.faults.process_kill import SENDERS
 from experiments.faults.readiness import until
-from experiments.faults.senders import Book, Sender
+from experiments.faults.senders import FaultTrials
 from experiments.faults.service_process import Service
 from experiments.faults.throwaway_models import Analysts
-from experiments.support.arrivals import SentArrivals
 
 LONGEST_SECONDS = 0.3
 """The longest between two changes."""
@@ -27,33 +25,22 @@ FEWEST_CHANGES = 4
 """Two models and both kinds of restart, however few requests are asked for."""
 
 
-async def swap(
-    service: Service,
-    waiting: Iterator[SentArrivals],
-    *,
-    keys: Mapping[str, str],
-    trials: int,
-    report_progress: Callable[[int, int], None],
-    analysts: Analysts,
-) -> Book:
-    """Change model and process in turn until ``trials`` requests are answered."""
-    book, dice, changes = Book(is_patient=False), random.Random(trials), 0
+async def swap(run: FaultTrials, *, analysts: Analysts) -> None:
+    """Change model and process in turn until as many requests as are to be tried are answered."""
+    service, book, dice, changes = run.service, run.book, random.Random(run.trials), 0
+    book.is_patient = False
     with service:
         service.start()
-        async with asyncio.TaskGroup() as senders:
-            for _ in range(SENDERS):
-                senders.create_task(Sender(service.port, book, keys=keys).run(waiting))
-            while len(book.acknowledged) < trials or changes < FEWEST_CHANGES:
+        async with run.send():
+            while len(book.acknowledged) < run.trials or changes < FEWEST_CHANGES:
                 await asyncio.sleep(dice.random() * LONGEST_SECONDS)
                 version = await asyncio.to_thread(_change, service, analysts, changes)
                 await until(service.port, partial(_serves, version))
                 changes += 1
-                report_progress(min(len(book.acknowledged), trials), trials)
-            book.is_closing = True
+                run.report_progress(min(len(book.acknowledged), run.trials), run.trials)
     for raw in book.acknowledged.values():
         if json.loads(raw)["mode"] != "model":
             book.broken["decided without the model"] += 1
-    return book
 
 
 def _change(service: Service, analysts: Analysts, number: int) -> str | None:

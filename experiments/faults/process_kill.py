@@ -7,57 +7,30 @@ while they still start. What was sent and not answered is sent again to the next
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping
 
-from experiments.faults.senders import Book, Sender
-from experiments.faults.service_process import Service
-from experiments.support.arrivals import SentArrivals
+from experiments.faults.senders import FaultTrials, wait_next
 
-SENDERS = 8
 LONGEST_SECONDS = 0.4
 """The longest a service lives after its first answer."""
 EARLY = 0.1
 """Share of the services that are killed before they answered."""
-PATIENCE_SECONDS = 120
-"""A service that does not answer for so long has failed."""
 
 
-async def kill(
-    service: Service,
-    waiting: Iterator[SentArrivals],
-    *,
-    keys: Mapping[str, str],
-    trials: int,
-    report_progress: Callable[[int, int], None],
-) -> Book:
-    """Kill and start the service ``trials`` times; return what the senders received.
-
-    ``report_progress`` is called with the number of trials done and of all.
-    """
-    book, dice = Book(), random.Random(trials)
+async def kill(run: FaultTrials) -> None:
+    """Kill and start the service as often as is to be tried."""
+    service, dice = run.service, random.Random(run.trials)
     with service:
-        async with asyncio.TaskGroup() as senders:
-            for _ in range(SENDERS):
-                senders.create_task(Sender(service.port, book, keys=keys).run(waiting))
-            for trial in range(trials):
+        async with run.send():
+            for trial in range(run.trials):
                 service.start()
                 is_early = dice.random() < EARLY
                 if not is_early:
-                    await _answer(book)
+                    await wait_next(run.book.heard)
                 await asyncio.sleep(dice.random() * LONGEST_SECONDS)
                 if trial % 2 == 1 and not is_early:
-                    await _answer(book)
+                    await wait_next(run.book.heard)
                 service.kill()
-                report_progress(trial + 1, trials)
+                run.report_progress(trial + 1, run.trials)
             service.planted = ""  # the seeded bug has had its trials; answer the waiting requests
             service.start()
-            await _answer(book)
-            book.is_closing = True
-    return book
-
-
-async def _answer(book: Book) -> None:
-    """Wait until the service that runs now has answered a request."""
-    book.heard.clear()
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        await book.heard.wait()
+            await wait_next(run.book.heard)

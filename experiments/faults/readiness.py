@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from experiments.faults.senders import PATIENCE_SECONDS
 from experiments.support.http_client import BROKEN, HttpConnection, get
 
-PATIENCE_SECONDS = 120
 PAUSE_SECONDS = 0.01
 """Between two requests."""
 _NOT_YET: dict[str, Any] = {"mode": "", "model_version": None}

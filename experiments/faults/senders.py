@@ -6,14 +6,19 @@ receive the first decision.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from experiments.faults.service_process import Service
 from experiments.support.arrivals import SentArrivals
 from experiments.support.http_client import BROKEN, HttpConnection, post
 
 CREATED, UNAVAILABLE = 201, 503
 PATH = "/v1/decisions"
+SENDERS = 8
+PATIENCE_SECONDS = 120
+"""A service that does not answer for so long has failed."""
 PAUSE_SECONDS = 0.03
 """Between two attempts without an answer; shorter ones take the core that a start needs."""
 
@@ -62,22 +67,52 @@ class Book:
             self.broken["a 503 that does not say when to try again"] += 1
 
 
-class Sender:
+@dataclass(frozen=True)
+class FaultTrials:
+    """A service, what is sent to it, and how often a fault is tried on it."""
+
+    service: Service
+    waiting: Iterator[SentArrivals]
+    keys: Mapping[str, str]
+    """The key of each post."""
+    trials: int
+    report_progress: Callable[[int, int], None]
+    """Called with the number of trials done and of all."""
+    book: Book = field(default_factory=Book)
+
+    @asynccontextmanager
+    async def send(self) -> AsyncIterator[None]:
+        """Let checkpoints send until the block ends; what was sent is always answered."""
+        async with asyncio.TaskGroup() as senders:
+            for _ in range(SENDERS):
+                senders.create_task(_Sender(self).run())
+            yield
+            self.book.is_closing = True
+
+
+async def wait_next(event: asyncio.Event, *, seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait until an event of the book happens again; raises ``TimeoutError``."""
+    event.clear()
+    async with asyncio.timeout(seconds):
+        await event.wait()
+
+
+class _Sender:
     """One checkpoint with one connection."""
 
-    def __init__(self, port: int, book: Book, *, keys: Mapping[str, str]) -> None:
-        """``keys`` has the key of each post."""
-        self._line = HttpConnection(port)
-        self._book = book
-        self._keys = keys
+    def __init__(self, run: FaultTrials) -> None:
+        self._line = HttpConnection(run.service.port)
+        self._book = run.book
+        self._keys = run.keys
+        self._waiting = run.waiting
         self._was_cut = False
 
-    async def run(self, waiting: Iterator[SentArrivals]) -> None:
-        """Send one after the other until the book closes; what was sent is always answered."""
+    async def run(self) -> None:
+        """Send one after the other until the book closes."""
         last: SentArrivals | None = None
         async with self._line:
             while not self._book.is_closing:
-                sent = next(waiting)
+                sent = next(self._waiting)
                 await self._send(sent)
                 if self._was_cut and last is not None:
                     self._was_cut = False

@@ -9,13 +9,10 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from experiments.faults.process_kill import PATIENCE_SECONDS, SENDERS
-from experiments.faults.senders import Book, Sender
+from experiments.faults.senders import Book, FaultTrials, wait_next
 from experiments.faults.service_process import Service
-from experiments.support.arrivals import SentArrivals
 from experiments.support.postgres import Cluster
 
 BACK_SECONDS = 5.0
@@ -53,40 +50,28 @@ class StoppedServer:
         self._cluster.start()
 
 
-async def outages(
-    service: Service,
-    waiting: Iterator[SentArrivals],
-    *,
-    keys: Mapping[str, str],
-    trials: int,
-    report_progress: Callable[[int, int], None],
-    outage: Outage,
-) -> Book:
-    """Take the store away ``trials`` times; return what the senders received."""
-    book, dice = Book(), random.Random(trials)
+async def outages(run: FaultTrials, *, outage: Outage) -> None:
+    """Take the store away as often as is to be tried."""
+    service, book, dice = run.service, run.book, random.Random(run.trials)
     with service:
         service.start()
-        async with asyncio.TaskGroup() as senders:
-            for _ in range(SENDERS):
-                senders.create_task(Sender(service.port, book, keys=keys).run(waiting))
-            await _next(book.heard)
-            for trial in range(trials):
+        async with run.send():
+            await wait_next(book.heard)
+            for trial in range(run.trials):
                 await asyncio.sleep(dice.random() * LONGEST_SECONDS)
-                await _next(book.heard)
+                await wait_next(book.heard)
                 await asyncio.to_thread(outage.begin, service)
                 await _bites(book)
                 await asyncio.sleep(dice.random() * LONGEST_SECONDS)
                 await asyncio.to_thread(outage.end, service)
                 await _back(book)
-                report_progress(trial + 1, trials)
-            book.is_closing = True
-    return book
+                run.report_progress(trial + 1, run.trials)
 
 
 async def _bites(book: Book) -> None:
     """Wait until a sender receives a 503; an outage without one does not count."""
     try:
-        await _next(book.turned_away, seconds=BITES_SECONDS)
+        await wait_next(book.turned_away, seconds=BITES_SECONDS)
     except TimeoutError:
         book.broken["no sender received a 503 in the outage"] += 1
 
@@ -94,13 +79,6 @@ async def _bites(book: Book) -> None:
 async def _back(book: Book) -> None:
     """Wait for a decision, and note where it took too long."""
     returned = time.monotonic()
-    await _next(book.heard)
+    await wait_next(book.heard)
     if time.monotonic() - returned > BACK_SECONDS:
         book.broken["not back in time"] += 1
-
-
-async def _next(event: asyncio.Event, *, seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait until this happens again."""
-    event.clear()
-    async with asyncio.timeout(seconds):
-        await event.wait()

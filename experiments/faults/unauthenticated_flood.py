@@ -9,15 +9,13 @@ import asyncio
 import re
 import resource
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
 from experiments.faults.memory_growth import resident
-from experiments.faults.senders import PATH, PAUSE_SECONDS, Book
-from experiments.faults.service_process import Service
-from experiments.support.arrivals import SentArrivals
+from experiments.faults.senders import PATH, PAUSE_SECONDS, Book, FaultTrials
 from experiments.support.http_client import BROKEN, HOST, HttpConnection, get, post
 
 FULL = 300
@@ -34,22 +32,16 @@ Attack = Callable[[int, float, asyncio.Event], Coroutine[None, None, str | None]
 """Attacks a port at a share of the full size until the event; returns what was broken, if so."""
 
 
-async def strangers(
-    service: Service,
-    waiting: Iterator[SentArrivals],
-    *,
-    keys: Mapping[str, str],
-    trials: int,
-    report_progress: Callable[[int, int], None],
-) -> Book:
-    """Ask for ``trials`` decisions during each attack, and as many before and after it."""
-    book, attacks = Book(), {"heads": heads, "ahead": ahead, "halves": halves, "sign-in": sign_in}
+async def strangers(run: FaultTrials) -> None:
+    """Ask for as many decisions as are to be tried during each attack, before and after it."""
+    service, book, trials = run.service, run.book, run.trials
+    attacks = {"heads": heads, "ahead": ahead, "halves": halves, "sign-in": sign_in}
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(_FILES, most), most))
     with service:
         service.start()
         async with HttpConnection(service.port) as line:
-            checkpoint = _Checkpoint(line, waiting, keys, book)
+            checkpoint = _Checkpoint(run, line)
             calm = await checkpoint.taken(trials)
             held = resident(service.pid)
             book.figures["quiet"] = f"{median(calm) * 1000:.1f} ms, {held >> 20} MB"
@@ -61,8 +53,7 @@ async def strangers(
                 more = watched.most - held
                 book.figures[name] = f"{times:.2f} times, {more / (1 << 20):+.0f} MB"
                 _judge(book, name, broken, times if trials >= FULL else 0.0, more, watched.open)
-                report_progress(number, len(attacks))
-    return book
+                run.report_progress(number, len(attacks))
 
 
 def _judge(book: Book, name: str, broken: str | None, times: float, more: int, files: int) -> None:
@@ -79,30 +70,23 @@ def _judge(book: Book, name: str, broken: str | None, times: float, more: int, f
 class _Checkpoint:
     """Sends one arrival after the other."""
 
-    def __init__(
-        self,
-        line: HttpConnection,
-        waiting: Iterator[SentArrivals],
-        keys: Mapping[str, str],
-        book: Book,
-    ) -> None:
-        self._line, self._waiting, self._keys, self._book = line, waiting, keys, book
-        self.port = line.port
+    def __init__(self, run: FaultTrials, line: HttpConnection) -> None:
+        self._run, self._line, self.port = run, line, line.port
 
     async def taken(self, number: int) -> list[float]:
         """Return the seconds that as many decisions took."""
         taken: list[float] = []
         while len(taken) < number:
-            sent = next(self._waiting)
+            sent = next(self._run.waiting)
             began = time.perf_counter()
             try:
-                request = post(PATH, sent.body, key=self._keys[sent.post])
+                request = post(PATH, sent.body, key=self._run.keys[sent.post])
                 status, raw = await self._line.ask(request)
             except BROKEN:
                 await asyncio.sleep(PAUSE_SECONDS)  # it still starts
                 continue
             taken.append(time.perf_counter() - began)
-            self._book.note(sent.crossing_id, status, raw)
+            self._run.book.note(sent.crossing_id, status, raw)
             await asyncio.sleep(0.01)
         return taken
 

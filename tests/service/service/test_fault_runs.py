@@ -24,8 +24,7 @@ from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.faults import store_outage
 from experiments.faults.full_disk import on_a_small_disk
 from experiments.faults.ledger_check import Counts
-from experiments.faults.process_kill import PATIENCE_SECONDS, SENDERS
-from experiments.faults.senders import Book
+from experiments.faults.senders import PATIENCE_SECONDS, SENDERS, Book
 from experiments.faults.service_process import Forker
 
 if TYPE_CHECKING:
