@@ -11,7 +11,7 @@ from api.audit.reads import AuditService, draws, list_records, open_record, veri
 from api.audit.routes import Before, Kind, Sequence
 from api.http.dependencies import running_service
 from api.http.guards import check_path
-from api.web.labels import KINDS
+from api.web.labels import TABLES
 from api.web.page_route import PageRoute
 from api.web.templates_env import page
 from api.web.visitor import TheForm, TheVisitor
@@ -44,7 +44,7 @@ async def show(
         json_address=f"/v1/journal?kind={kind}",
         found=found,
         kind=kind,
-        kinds=KINDS,
+        kinds=TABLES["kind"],
         before=before,
     )
 

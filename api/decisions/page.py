@@ -20,7 +20,7 @@ from api.http.dependencies import running_service
 from api.web.field_errors import corrections
 from api.web.form_fields import FormError
 from api.web.i18n import N_, ReaderLocale
-from api.web.labels import METHODS, OUTCOMES, PLACES, RELEASE_CODES, REVIEW_CODES, SUBSTANCES
+from api.web.labels import TABLES
 from api.web.messages import MessageReader
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
@@ -31,12 +31,12 @@ TheService = Annotated[OutcomeService, Depends(running_service)]
 router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
 
 CHOICES = {
-    "methods": tuple(METHODS),
-    "outcomes": tuple(OUTCOMES),
-    "substances": tuple(SUBSTANCES),
-    "reasons": tuple(REVIEW_CODES),
-    "releases": tuple(RELEASE_CODES),
-    "places": tuple(PLACES),
+    "methods": tuple(TABLES["method"]),
+    "outcomes": tuple(TABLES["outcome"]),
+    "substances": tuple(TABLES["substance"]),
+    "reasons": tuple(TABLES["review"]),
+    "releases": tuple(TABLES["release"]),
+    "places": tuple(TABLES["place"]),
 }
 """What the forms offer."""
 LABELS = {"reason": N_("Explanation")}

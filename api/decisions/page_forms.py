@@ -14,7 +14,7 @@ from api.decisions.reads import DecisionReader, DecisionService
 from api.http.request_bodies import ReportedAct
 from api.web.form_fields import FormReader
 from api.web.i18n import ReaderLocale
-from api.web.labels import REVIEW_CODES
+from api.web.labels import TABLES
 from api.web.visitor import Form, Visitor
 from engine.domain.records import Seizure
 from engine.journal.idempotency import claim, find_holders, inspection_name, seizure_name
@@ -63,7 +63,7 @@ def review(
         fields.setdefault("reason_code", AGREED)
         if fields.pop("channel", None):
             reader.refuse("verdict", "agreed_elsewhere")
-    if fields.get("reason_code", AGREED) not in REVIEW_CODES:
+    if fields.get("reason_code", AGREED) not in TABLES["review"]:
         reader.refuse("reason_code", "unknown_enumeration")
     made = reader.finish(reader.record(Review, fields))
     name = f"{REVIEW}:form:{decision_id}:{once}"

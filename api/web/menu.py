@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from api.web.i18n import N_
-from api.web.visitor import JSON_ROUTES, Visitor
+from api.web.visitor import Visitor, json_route
 
 SECTIONS: Mapping[str, str] = {
     "/posts/{post}/queue": N_("Queue"),
@@ -52,4 +52,4 @@ def _is_open(pattern: str, visitor: Visitor) -> bool:
     """Tell whether a page is for this visitor; the list of posts is for users of several posts."""
     if pattern == "/":
         return not visitor.caller.post
-    return visitor.may(*JSON_ROUTES["GET", pattern])
+    return visitor.may(*json_route("GET", pattern))

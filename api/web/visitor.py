@@ -19,49 +19,15 @@ from api.http.dependencies import SignInService, TheService
 from api.http.request_bodies import read_bounded
 from engine.errors import MalformedBodyError, NotAllowedError
 
-JSON_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
-    ("GET", "/posts/{post}/queue"): ("GET", "/v1/posts/{post}/queue"),
+OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("GET", "/posts/{post}/queue/events"): ("GET", "/v1/posts/{post}/queue"),
-    ("GET", "/posts/{post}/shift"): ("GET", "/v1/posts/{post}/shift"),
-    ("GET", "/posts/{post}/integrity"): ("GET", "/v1/posts/{post}/integrity"),
-    ("GET", "/posts/{post}/draws"): ("GET", "/v1/posts/{post}/draws"),
-    ("GET", "/journal"): ("GET", "/v1/journal"),
-    ("GET", "/journal/{sequence}"): ("GET", "/v1/journal/{sequence}"),
-    ("POST", "/journal/verifications"): ("POST", "/v1/journal/verifications"),
-    ("GET", "/decisions/{decision_id}"): ("GET", "/v1/decisions/{decision_id}"),
-    ("POST", "/decisions/{decision_id}/reviews"): ("POST", "/v1/decisions/{decision_id}/reviews"),
     ("POST", "/decisions/{decision_id}/acts"): ("POST", "/v1/inspections"),
     ("GET", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
     ("POST", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
-    ("GET", "/finds"): ("GET", "/v1/finds"),
-    ("POST", "/finds/{sequence}/confirmations"): ("POST", "/v1/finds/{sequence}/confirmations"),
-    ("GET", "/profiles"): ("GET", "/v1/profiles"),
     ("GET", "/profiles/new"): ("GET", "/v1/profiles/fields"),
-    ("POST", "/profiles/checks"): ("POST", "/v1/profiles/checks"),
-    ("POST", "/profiles"): ("POST", "/v1/profiles"),
-    ("GET", "/profiles/{code}"): ("GET", "/v1/profiles/{code}"),
-    ("POST", "/profiles/{code}/approvals"): ("POST", "/v1/profiles/{code}/approvals"),
-    ("POST", "/profiles/{code}/retirements"): ("POST", "/v1/profiles/{code}/retirements"),
-    ("POST", "/profiles/{code}/backtests"): ("POST", "/v1/profiles/{code}/backtests"),
-    ("GET", "/models"): ("GET", "/v1/models"),
-    ("GET", "/models/comparison"): ("GET", "/v1/models/comparison"),
-    ("POST", "/models/rules-only"): ("POST", "/v1/models/rules-only"),
-    ("POST", "/models/rollback"): ("POST", "/v1/models/rollback"),
-    ("GET", "/models/{version}"): ("GET", "/v1/models/{version}"),
-    ("GET", "/models/{version}/report"): ("GET", "/v1/models/{version}/report"),
     ("GET", "/models/{version}/report.html"): ("GET", "/v1/models/{version}/report"),
-    ("POST", "/models/{version}/approvals"): ("POST", "/v1/models/{version}/approvals"),
-    ("POST", "/models/{version}/shadow"): ("POST", "/v1/models/{version}/shadow"),
-    ("POST", "/models/{version}/challenges"): ("POST", "/v1/models/{version}/challenges"),
-    ("POST", "/models/end-trial"): ("POST", "/v1/models/end-trial"),
-    ("GET", "/drift"): ("GET", "/v1/drift"),
-    ("POST", "/drift"): ("POST", "/v1/drift"),
-    ("GET", "/watchlist"): ("GET", "/v1/watchlist"),
-    ("POST", "/watchlist"): ("POST", "/v1/watchlist"),
-    ("POST", "/watchlist/{entry_id}/approvals"): ("POST", "/v1/watchlist/{entry_id}/approvals"),
-    ("POST", "/watchlist/{entry_id}/retirements"): ("POST", "/v1/watchlist/{entry_id}/retirements"),
 }
-"""Each page and form, and the route that does the same in JSON."""
+"""Pages and forms whose JSON route has another path than theirs."""
 SIGNED_IN_ALONE = frozenset({("GET", "/"), ("POST", "/logout")})
 """Pages that are for everybody who is signed in."""
 OPEN_PAGES = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/language/{code}")})
@@ -73,6 +39,11 @@ TOKEN = "form_token"  # noqa: S105  # the name of a field
 MOST_FIELDS = 200
 
 Form = Mapping[str, Sequence[str]]
+
+
+def json_route(method: str, path: str) -> tuple[str, str]:
+    """Return the route that does in JSON what a page or form does."""
+    return OTHER_ROUTES.get((method, path), (method, f"/v1{path}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +63,7 @@ async def visitor_of(request: Request, service: TheService) -> Visitor:
     visitor = await identify(request, service)
     asked = request.method, request.scope["route"].path
     if asked not in SIGNED_IN_ALONE:
-        visitor.caller.must_be_allowed(*JSON_ROUTES[asked])
+        visitor.caller.must_be_allowed(*json_route(*asked))
     return visitor
 
 

@@ -33,7 +33,7 @@ from api.decisions.schemas import SupervisorView
 from api.harness.service_process import HOST, free_port, run_service
 from api.service.runtime import open_network, open_store
 from api.web.menu import SECTIONS
-from api.web.visitor import JSON_ROUTES
+from api.web.visitor import json_route
 from engine.errors import ConflictError
 from engine.storage.home import Home
 
@@ -160,7 +160,7 @@ def shots(post: str, decision: str) -> Iterator[Shot]:
     seen: set[str] = set()
     for who, role in PEOPLE.items():
         for pattern in SECTIONS:
-            if pattern not in seen and (pattern == "/" or role in MAY[JSON_ROUTES["GET", pattern]]):
+            if pattern not in seen and (pattern == "/" or role in MAY[json_route("GET", pattern)]):
                 seen.add(pattern)
                 name = re.sub(r"[^a-z]+", "-", pattern.replace("{post}", "")).strip("-")
                 yield Shot(name.removeprefix("posts-") or "posts", who, _at(pattern, post))

@@ -9,7 +9,7 @@ from api.auth.permissions import MAY
 from api.service.subprocess_jobs import Backtests
 from api.web.i18n import LANGUAGES
 from api.web.menu import SECTIONS
-from api.web.visitor import JSON_ROUTES
+from api.web.visitor import json_route
 from tests.browser.axe import grave
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.page_layouts import CHECK, IS_PROOF, looked_at
@@ -176,7 +176,7 @@ BEHIND = {
 
 def pages_of(name: str) -> list[str]:
     """Return every page of somebody's menu, and those behind: a new one is checked by itself."""
-    menu = [one for one in SECTIONS if one == "/" or ROLES[name] in MAY[JSON_ROUTES["GET", one]]]
+    menu = [one for one in SECTIONS if one == "/" or ROLES[name] in MAY[json_route("GET", one)]]
     return [*(one.replace("{post}", POST) for one in menu), *BEHIND[name]]
 
 

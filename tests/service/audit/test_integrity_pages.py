@@ -8,7 +8,7 @@ from sqlalchemy import select, text, update
 
 from api.audit import reads as audit_reads
 from api.auth.permissions import Role
-from api.web.labels import KINDS
+from api.web.labels import TABLES
 from engine.journal.journal import BODIES, JOURNAL
 from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
 from tests.service.page_session import at_desk
@@ -65,7 +65,7 @@ def test_others_than_auditors_are_kept_out(world: World) -> None:
 def test_every_kind_of_record_has_a_name(world: World) -> None:
     decided = find(world, "red", START + 2000)
     world.post("/v1/inspections", act(START, decided["crossing_id"]))
-    assert kinds(world) <= set(KINDS)
+    assert kinds(world) <= set(TABLES["kind"])
     listed = world.get(f"/v1/journal?kind={SENSITIVE_READ}&limit=1", Role.INTEGRITY).json()
     assert {one["kind"] for one in listed["records"]} <= {SENSITIVE_READ}
     older = world.get("/v1/journal?before=3&limit=500", Role.INTEGRITY).json()

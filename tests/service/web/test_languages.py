@@ -7,9 +7,9 @@ from math import nan
 import numpy as np
 import pytest
 
-from api.web import labels as web_labels
 from api.web import message_patterns
 from api.web.i18n import LANGUAGES, ReaderLocale, read_catalogue
+from api.web.labels import TABLES
 from api.web.messages import MessageReader
 from api.web.old_sentences import Translator
 from engine.criteria.indicator_rules import RULES, explain_rules
@@ -134,9 +134,9 @@ def test_what_picked_a_vehicle_is_said(code: str) -> None:
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_every_label_exists_for_every_code(code: str) -> None:
-    assert set(web_labels.PLACES) == set(PLACES)
+    assert set(TABLES["place"]) == set(PLACES)
     gaps = data_gaps(Arrival.model_validate(arrival(3, plate=None), strict=False), {})
-    assert set(gaps) <= set(web_labels.GAPS)
+    assert set(gaps) <= set(TABLES["gap"])
     retell = Translator(ReaderLocale(code, 300))
     for rule in RULES:
         assert not retell.sentence(rule.fired).is_english

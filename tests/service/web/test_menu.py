@@ -6,7 +6,7 @@ import pytest
 
 from api.auth.permissions import MAY, Role
 from api.web.menu import SECTIONS
-from api.web.visitor import JSON_ROUTES
+from api.web.visitor import json_route
 from tests.service.page_session import at_desk
 from tests.service.running_service import POST, World
 
@@ -23,7 +23,7 @@ def test_every_door_of_the_menu_opens(world: World, role: Role) -> None:
     wanted = [
         path.replace("{post}", POST)
         for path in SECTIONS
-        if path == "/" or role in MAY[JSON_ROUTES["GET", path]]
+        if path == "/" or role in MAY[json_route("GET", path)]
     ]
     assert offered == wanted
     assert {desk.get(path).status_code for path in offered} == {200}
