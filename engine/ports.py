@@ -4,19 +4,63 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from engine.domain.records import Arrival, Crossing, Inspection, Seizure
+from engine.domain.records import Arrival, Crossing, Declaration, Inspection, Seizure
+from engine.journal.entries import ProjectionInput
 from engine.search_orders.search_order import SearchCounts
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossingEvent(ProjectionInput):
+    """A crossing, ready to be counted."""
+
+    crossing_id: str
+    post: str
+    plate_key: int
+    is_entry: bool
+    arrived_at: int
+    """UTC microseconds."""
+    keys: tuple[int, ...]
+    """Keys of its entities, 0 where not known, in the order of the catalogue's plan."""
+    facts: Floats
+    """Shape (n_facts,); NaN where not known."""
+    cut: int = 0
+    """As of when its features were read, 0 where they were not: UTC microseconds."""
+    stood: Mapping[tuple[int, int], bytes] = field(default_factory=dict)
+    """State at the cut of each counter that it adds to, by group number and entity key."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActEvent(ProjectionInput):
+    """Inspection act on a crossing."""
+
+    crossing_id: str
+    outcome: str
+    is_full: bool
+    places: tuple[str, ...] = ()
+    """Where it searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindEvent(ProjectionInput):
+    """Goods found in a vehicle, or elsewhere and linked back to its crossing."""
+
+    crossing_id: str
+    grams: int
+    place: str | None = None
+    """Place in the vehicle, None where it is not reported."""
+    is_elsewhere: bool = True
+    """False for a find of an inspection act: it is that act's outcome, and counts with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +70,8 @@ class FeatureRows:
     names: tuple[str, ...]
     values: Rows
     """Shape (n_arrivals, n_features); NaN where nothing was known."""
-    events: tuple[Any, ...]
-    """What the counters will append for each arrival; opaque here, rides on ``Draft.extra``."""
+    events: tuple[CrossingEvent, ...]
+    """What the counters will append for each arrival."""
     epoch: str = ""
     """Digest of the loaded history that the counters started from; empty without one."""
     evidence: tuple[Mapping[str, "Evidence"], ...] = ()
@@ -112,11 +156,11 @@ class Features(Protocol):
         """Return one row an arrival; ``as_of`` (UTC microseconds) has one cut an arrival."""
         ...
 
-    def record(self, crossing: Crossing, declaration: Any) -> Any:
+    def record(self, crossing: Crossing, declaration: Declaration | None) -> CrossingEvent:
         """Return the event of a crossing that is recorded without a decision."""
         ...
 
-    def act(self, act: Inspection) -> Any:
+    def act(self, act: Inspection) -> ActEvent:
         """Return the event of an inspection act."""
         ...
 
@@ -145,15 +189,15 @@ class Features(Protocol):
         """Return the crossing that a seizure names, else the last entry of its plate before it."""
         ...
 
-    def find(self, connection: Connection, seizure: Seizure) -> Any:
+    def find(self, connection: Connection, seizure: Seizure) -> FindEvent | None:
         """Return the event of goods found; None where they belong to no crossing."""
         ...
 
-    def find_in(self, seizure: Seizure, crossing_id: str) -> Any:
+    def find_in(self, seizure: Seizure, crossing_id: str) -> FindEvent | None:
         """Return the event of goods found that belong to a crossing which is known already."""
         ...
 
-    def searches(self, connection: Connection, event: Any) -> SearchCounts:
+    def searches(self, connection: Connection, event: CrossingEvent) -> SearchCounts:
         """Return searches and finds by place in vehicles similar to the one of ``event``."""
         ...
 

@@ -10,7 +10,7 @@ from api.auth.authority import Authority, KeyGrant, PersonGrant, Refused, ignore
 from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.credentials import digest, hash_password, is_password, new_key, new_password, stand_in
 from api.auth.permissions import BOUND, OWNED, Role, covers
-from api.auth.tables import NOBODY, USERS, AccountProjection
+from api.auth.tables import NOBODY, USERS, AccountProjection, AccountSecret
 from api.auth.user_names import check_name
 from engine.domain.network import Network
 from engine.errors import ConflictError, NotAllowedError, NotAuthenticatedError, NotFoundError
@@ -62,7 +62,7 @@ class Accounts:
         kept = digest(made.secret, pepper)
         body = {"role": role.value, FIELD: commitment_of(kept)}
         body |= {} if owner is None else {"owner": owner}
-        draft = Draft(KEY_CREATED, made.name, post or "", body, extra=kept)
+        draft = Draft(KEY_CREATED, made.name, post or "", body, extra=AccountSecret(kept))
         self._journal.append([draft])
         return made
 
@@ -91,7 +91,7 @@ class Accounts:
         made = IssuedCredential(name, role, post, new_password())
         kept = hash_password(made.secret)
         body = {"role": role.value, FIELD: commitment_of(kept)}
-        draft = Draft(USER_CREATED, name, post or "", body, extra=kept)
+        draft = Draft(USER_CREATED, name, post or "", body, extra=AccountSecret(kept))
         try:
             self._journal.append([draft])
         except IntegrityError:
@@ -104,7 +104,7 @@ class Accounts:
         made = IssuedCredential(name, role, post, new_password())
         kept = hash_password(made.secret)
         body = {FIELD: commitment_of(kept)}
-        self._journal.append([Draft(PASSWORD_CHANGED, name, "", body, extra=kept)])
+        self._journal.append([Draft(PASSWORD_CHANGED, name, "", body, extra=AccountSecret(kept))])
         return made
 
     def remove_user(self, name: str) -> None:

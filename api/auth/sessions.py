@@ -20,7 +20,7 @@ from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.credentials import is_token, purpose_digest
 from api.auth.login_throttle import Attempts
 from api.auth.permissions import Role
-from api.auth.tables import SESSIONS
+from api.auth.tables import SESSIONS, AccountSecret
 from engine.domain.time_units import HOUR, rfc3339
 from engine.errors import NotAllowedError, NotAuthenticatedError
 from engine.journal.entries import Draft, Entry
@@ -76,7 +76,8 @@ class Sessions:
             until = self._journal.now(connection) + self._length
         kept = self._digest(token)
         body = {"role": role.value, "until": rfc3339(until), FIELD: commitment_of(kept)}
-        self._submit(Draft(SIGNED_IN, name, "", body, extra=(kept, until))).result()
+        secret = AccountSecret(kept, until)
+        self._submit(Draft(SIGNED_IN, name, "", body, extra=secret)).result()
         return NewSession(token, self._length // 1_000_000)
 
     def caller(self, token: str | None) -> Caller:
@@ -107,7 +108,7 @@ class Sessions:
         name = self.caller(token).name
         kept = self._digest(token)
         body = {FIELD: commitment_of(kept)}
-        self._submit(Draft(SIGNED_OUT, name, "", body, extra=kept)).result()
+        self._submit(Draft(SIGNED_OUT, name, "", body, extra=AccountSecret(kept))).result()
 
     def form_token(self, cookie: str) -> str:
         """Return what a form must carry to count as sent from a page with this cookie."""

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.auth.credential_commitment import FIELD, commitment_of
-from api.auth.tables import KEYS, NOBODY, SESSIONS, USERS
+from api.auth.tables import KEYS, NOBODY, SESSIONS, USERS, AccountSecret
 from engine.audit.projection_replay import Restore
 from engine.domain.time_units import micros
 from engine.journal.body_reader import JournalReader
@@ -33,7 +33,7 @@ from engine.journal.kinds import (
     USER_CREATED,
 )
 from engine.selection.randomization import commitment
-from engine.shifts.shift_state import SHIFTS
+from engine.shifts.shift_state import SHIFTS, ShiftSeed
 
 Body = Mapping[str, Any]
 Row = tuple[str, str]
@@ -102,48 +102,48 @@ class StoredSecrets:
         """Take every lost secret for one that a record names: a rebuild is about to write it."""
         self._known_dropped = _AllRows()
 
-    def _key(self, entry: Entry, _: Body) -> bytes:
+    def _key(self, entry: Entry, _: Body) -> AccountSecret:
         row, kept = (KEYS.name, entry.subject), self._keys.get(entry.subject)
         found = self._fitting(row, kept, stated=self._committed.get(row))
-        return found if isinstance(found, bytes) else self.stand_in(row).encode()
+        return AccountSecret(found if isinstance(found, bytes) else self.stand_in(row).encode())
 
-    def _password(self, entry: Entry, _: Body) -> str:
+    def _password(self, entry: Entry, _: Body) -> AccountSecret:
         row, kept = (USERS.name, entry.subject), self._passwords.get(entry.subject)
         if kept == NOBODY:
             self.dropped.add(row)  # right only of a user who is removed by a later record
-            return self.stand_in(row)
+            return AccountSecret(self.stand_in(row))
         found = self._fitting(row, kept, stated=self._committed.get(row))
-        return found if isinstance(found, str) else self.stand_in(row)
+        return AccountSecret(found if isinstance(found, str) else self.stand_in(row))
 
-    def _signed_in(self, entry: Entry, body: Body) -> tuple[bytes, int]:
+    def _signed_in(self, entry: Entry, body: Body) -> AccountSecret:
         until = micros(datetime.fromisoformat(body["until"]))
         found, row = self._sessions.get(entry.known_at), (SESSIONS.name, str(entry.known_at))
         kept = None if found is None else found.digest
         fitting = self._fitting(row, kept, stated=body.get(FIELD))
         if isinstance(fitting, bytes):
-            return fitting, until
-        return self.stand_in(row).encode(), until
+            return AccountSecret(fitting, until)
+        return AccountSecret(self.stand_in(row).encode(), until)
 
-    def _signed_out(self, entry: Entry, body: Body) -> bytes | None:
+    def _signed_out(self, entry: Entry, body: Body) -> AccountSecret:
         """Return whose session ended; records from before commitments say only whose it was."""
         if FIELD in body:
             found = self._by_commitment.get(body[FIELD])
-            return None if found is None else found.digest
+            return AccountSecret(None if found is None else found.digest)
         ended = (
             one.digest
             for one in self._sessions.values()
             if one.name == entry.subject and one.ended_at == entry.known_at
         )
-        return next(ended, None)
+        return AccountSecret(next(ended, None))
 
-    def _seed(self, entry: Entry, body: Body) -> bytes:
+    def _seed(self, entry: Entry, body: Body) -> ShiftSeed:
         head, stated = bytes.fromhex(body["head_chain"]), body["commitment"]
         row = (SHIFTS.name, entry.subject)
         for kept in (self._seeds.get(entry.subject), self._revealed.get(entry.subject)):
             if isinstance(kept, bytes) and commitment(kept, head) == stated:
-                return kept
+                return ShiftSeed(kept)
         self.dropped.add(row)
-        return self.stand_in(row).encode()
+        return ShiftSeed(self.stand_in(row).encode())
 
 
 class _AllRows(set[Row]):

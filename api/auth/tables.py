@@ -6,11 +6,11 @@ which is stored here and never recorded. What they grant is read from the record
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import Column, Connection, LargeBinary, String, Table, insert, update
 
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.kinds import (
     KEY_CREATED,
     KEY_REVOKED,
@@ -51,6 +51,18 @@ SESSIONS = Table(
     Column("until", Int64, nullable=False),
     Column("ended_at", Int64),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSecret(ProjectionInput):
+    """What the store keeps of the secret of a key, a password or a session."""
+
+    kept: bytes | str | None
+    """A digest; of a password its hash; None of a session that no record names."""
+    until: int = 0
+    """When a session ends by itself: UTC microseconds."""
+
+
 NOBODY = ""
 """Kept in the place of a password where no password is right."""
 
@@ -61,26 +73,27 @@ class AccountProjection:
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write what these records say about who may call."""
         for entry, draft in entries:
+            secret = draft.extra if isinstance(draft.extra, AccountSecret) else AccountSecret(None)
             if entry.kind == KEY_CREATED:
-                row = {"key_id": entry.subject, "digest": draft.extra, "created_at": entry.known_at}
+                row = {"key_id": entry.subject, "digest": secret.kept, "created_at": entry.known_at}
                 row |= {"owner": draft.body.get("owner")}
                 connection.execute(insert(KEYS), [row | _scope(draft)])
             elif entry.kind == KEY_REVOKED:
                 revoked = update(KEYS).where(KEYS.c.key_id == entry.subject)
                 connection.execute(revoked.values(revoked_at=entry.known_at))
             elif entry.kind == USER_CREATED:
-                row = {"name": entry.subject, "password": draft.extra, "created_at": entry.known_at}
+                row = {"name": entry.subject, "password": secret.kept, "created_at": entry.known_at}
                 connection.execute(insert(USERS), [row | _scope(draft)])
             elif entry.kind in (PASSWORD_CHANGED, USER_LEFT):
-                _end_access(connection, entry, draft.extra)
+                _end_access(connection, entry, secret)
             elif entry.kind in (SIGNED_IN, SIGNED_OUT):
-                _keep_session(connection, entry, draft.extra)
+                _keep_session(connection, entry, secret)
 
 
-def _end_access(connection: Connection, entry: Entry, password: Any) -> None:
+def _end_access(connection: Connection, entry: Entry, secret: AccountSecret) -> None:
     """Revoke old passwords and sessions, and the keys of a user who left."""
     who = entry.subject
-    kept = NOBODY if password is None else password
+    kept = NOBODY if secret.kept is None else secret.kept
     connection.execute(update(USERS).where(USERS.c.name == who).values(password=kept))
     open_ = update(SESSIONS).where(SESSIONS.c.name == who, SESSIONS.c.ended_at.is_(None))
     connection.execute(open_.values(ended_at=entry.known_at))
@@ -89,13 +102,12 @@ def _end_access(connection: Connection, entry: Entry, password: Any) -> None:
         connection.execute(theirs.values(revoked_at=entry.known_at))
 
 
-def _keep_session(connection: Connection, entry: Entry, extra: Any) -> None:
+def _keep_session(connection: Connection, entry: Entry, secret: AccountSecret) -> None:
     if entry.kind == SIGNED_IN:
-        token, until = extra
-        row = {"digest": token, "name": entry.subject, "until": until}
+        row = {"digest": secret.kept, "name": entry.subject, "until": secret.until}
         connection.execute(insert(SESSIONS), [row | {"signed_in_at": entry.known_at}])
     else:
-        ended = update(SESSIONS).where(SESSIONS.c.digest == extra)
+        ended = update(SESSIONS).where(SESSIONS.c.digest == secret.kept)
         connection.execute(ended.values(ended_at=entry.known_at))
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlalchemy import make_url
 
 from api.cli.common import HomeOption, JsonOption, emit, opened_to_read
 from engine.errors import InputError, NotAllowedError
@@ -49,14 +48,14 @@ def copy_home(home: Home, out: Path) -> "Verdict":
     from engine.journal.receipts import KEY_FILE, public_key_of
     from engine.storage.database import Store
 
-    kept_in = make_url(home.database_url)
-    if kept_in.get_backend_name() != "sqlite":
+    kept_in = home.store_file
+    if kept_in is None:
         raise NotAllowedError("PostgreSQL holds the store of this home: pg_dump copies that")
     if out.exists():
         raise InputError(out.name, "it is there already, and no backup is written over")
     out.mkdir(parents=True, mode=0o700)
-    store = out / Path(str(kept_in.database)).name
-    _copy_store(Path(str(kept_in.database)), store)
+    store = out / kept_in.name
+    _copy_store(kept_in, store)
     for name in FILES:
         if (home.root / name).is_dir():
             shutil.copytree(home.root / name, out / name, ignore=shutil.ignore_patterns(".*"))

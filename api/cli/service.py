@@ -51,7 +51,7 @@ def serve(
 
     os.environ[VARIABLE] = str(home)  # what each worker process reads
     with open_home(home) as (_, store):
-        is_sqlite = store.dialect == "sqlite"
+        is_sqlite = store.dialect.is_sqlite
     if workers > 1 and is_sqlite:
         raise typer.BadParameter("several workers need PostgreSQL: set DARVOZA_DATABASE_URL")
     configure()

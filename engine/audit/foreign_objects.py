@@ -11,6 +11,7 @@ from sqlalchemy import Connection, MetaData, UniqueConstraint
 
 from engine.audit.verification import JournalFault
 from engine.storage.database import fetch_rows
+from engine.storage.dialect import Dialect
 
 NamedObject = tuple[str, str]
 """(kind, name)."""
@@ -50,13 +51,12 @@ JOIN pg_class p ON p.oid = i.inhparent WHERE p.relnamespace IN (SELECT oid FROM 
 
 def find_object_faults(connection: Connection, metadata: MetaData) -> Iterator[JournalFault]:
     """Yield every foreign object, and every table and index of ours that is missing."""
-    is_sqlite = connection.dialect.name == "sqlite"
-    present = {
-        (kind, name) for kind, name in fetch_rows(connection, _SQLITE if is_sqlite else _POSTGRESQL)
-    }
+    dialect = Dialect.of(connection)
+    query = dialect.choose(sqlite=_SQLITE, postgresql=_POSTGRESQL)
+    present = {(kind, name) for kind, name in fetch_rows(connection, query)}
     expected = _list_declared(metadata)
     allowed = expected | {("table", _MIGRATIONS)}
-    if not is_sqlite:
+    if not dialect.is_sqlite:
         allowed |= _constraints(metadata)
     for kind, name in sorted(present - allowed):
         yield JournalFault(0, FOREIGN, f"{kind} {name} is no part of this store")

@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, column, create_engine, event, select, table
 
 from engine.audit.verification import JournalFault
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.hash_chain import leaf_of
 from engine.journal.journal import BODIES
 from engine.journal.kinds import DECISION
@@ -31,7 +31,7 @@ from engine.storage.database import METADATA, insert_rows
 AT_ONCE = 1_000
 """Records that are applied together."""
 Pair = tuple[Entry, Draft]
-Restore = Callable[[Entry, Mapping[str, Any]], object]
+Restore = Callable[[Entry, Mapping[str, Any]], ProjectionInput | None]
 """What rode on a record's draft, from its entry and its body."""
 
 # Without types, because an edit may have left any: what comes is what the driver found.
@@ -133,7 +133,9 @@ def _body_of(row: Row[Any]) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def _restore_extra(restore: Restore, entry: Entry, body: Mapping[str, Any]) -> object:
+def _restore_extra(
+    restore: Restore, entry: Entry, body: Mapping[str, Any]
+) -> ProjectionInput | None:
     try:
         return restore(entry, body)
     except (TypeError, ValueError, KeyError, AttributeError):

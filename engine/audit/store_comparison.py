@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, String, Table, Text
+from sqlalchemy import Boolean, Connection, Table
 from sqlalchemy.exc import DBAPIError
 
 from engine.audit.verification import JournalFault
+from engine.storage.dialect import Dialect
 
 Values = tuple[Any, ...]
 Ranked = tuple[tuple[int, Any], ...]
@@ -98,7 +99,7 @@ class Comparison:
 
     def _stream(self, connection: Connection, table: Table) -> Iterator[tuple[Ranked, Values]]:
         by = [table.c.keys().index(name) for name in identity_of(table).by]
-        query = _query(table, connection.dialect.name)
+        query = _query(table, Dialect.of(connection))
         found = connection.exec_driver_sql(query, execution_options={"yield_per": _AT_ONCE})
         for row in found:
             values = tuple(map(_plain, row))
@@ -120,16 +121,11 @@ def identity_of(table: Table) -> Identity:
     return IDENTITIES.get(table.name, Identity(key, key))
 
 
-def _query(table: Table, dialect: str) -> str:
+def _query(table: Table, dialect: Dialect) -> str:
     """Return a statement for every row, in one order on both stores: that of the bytes."""
     names = ", ".join(f'"{column.name}"' for column in table.columns)
-    order = ", ".join(_order_clause(table, name, dialect) for name in identity_of(table).by)
+    order = ", ".join(dialect.order_by(table, name) for name in identity_of(table).by)
     return f"SELECT {names} FROM {table.name} ORDER BY {order}"  # noqa: S608 - our own names
-
-
-def _order_clause(table: Table, name: str, dialect: str) -> str:
-    is_text = isinstance(table.c[name].type, String | Text)
-    return f'"{name}" COLLATE "C"' if is_text and dialect != "sqlite" else f'"{name}"'
 
 
 def _plain(value: Any) -> Any:

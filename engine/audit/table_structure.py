@@ -29,6 +29,7 @@ from sqlalchemy.types import TypeEngine
 
 from engine.audit.verification import JournalFault
 from engine.storage.database import fetch_rows
+from engine.storage.dialect import Dialect
 
 ALTERED = "altered_table"
 """Rule of the faults."""
@@ -93,14 +94,13 @@ def _describe_table(connection: Connection, table: Table) -> Structure:
         )
         for one in table.columns
     }
-    is_sqlite = dialect.name == "sqlite"
     written = _words(str(CreateTable(table).compile(dialect=dialect)))
     return columns | {
         "primary key": tuple(one.name for one in table.primary_key),
         "unique": frozenset(tuple(column.name for column in one.columns) for one in uniques),
         "foreign keys": 0,
         "conditions": 0,
-        "clauses": written if is_sqlite else (False, False),
+        "clauses": written if Dialect.of(connection).is_sqlite else (False, False),
         **{
             f"index {one.name}": (
                 tuple(column.name for column in one.columns),
@@ -139,7 +139,7 @@ def _index(known: Mapping[str, Any]) -> object:
 
 
 def _clauses(connection: Connection, name: str) -> object:
-    if connection.dialect.name == "sqlite":
+    if Dialect.of(connection).is_sqlite:
         return _words(fetch_rows(connection, _SQLITE, [name])[0][0])
     return tuple(map(bool, fetch_rows(connection, _POSTGRESQL, [name])[0]))
 

@@ -20,16 +20,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Connection, String, Table, delete, insert, select
 
 from engine.domain.time_units import HOUR, MINUTE, rfc3339
+from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.kinds import CLOCK_ACCEPTED
 from engine.storage.database import METADATA, Int64
-
-if TYPE_CHECKING:  # the journal reads its time here
-    from engine.journal.entries import Draft, Entry
 
 ALLOWED, LARGEST_ALLOWED = 5 * MINUTE, HOUR
 """How far the two may differ when the anchor is new, and at most."""
@@ -52,7 +49,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(ProjectionInput):
     """An instant of the journal's time and the time since boot at it, microseconds."""
 
     since_boot: int
@@ -132,7 +129,7 @@ def _judge(anchor: Anchor, wall: int, passed: int) -> Reading:
 class ClockProjection:
     """Sets a new anchor where a person accepted the wall clock."""
 
-    def apply(self, connection: Connection, entries: "Sequence[tuple[Entry, Draft]]") -> None:
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Forget every anchor, and keep the one that was accepted on this machine.
 
         A replay, which has no time since boot, leaves the anchors as they are.
@@ -144,10 +141,8 @@ class ClockProjection:
                 connection.execute(insert(ANCHORS), [row | {"boot_id": boot_id()}])
 
 
-def draft_acceptance(reading: Reading, *, by: str, why: str) -> "Draft":
+def draft_acceptance(reading: Reading, *, by: str, why: str) -> Draft:
     """Return the record by which a person accepts the wall clock."""
-    from engine.journal.entries import Draft
-
     wall = reading.now + reading.ahead
     body = {"held_at": rfc3339(reading.now), "accepted_at": rfc3339(wall), "by": by, "why": why}
     return Draft(CLOCK_ACCEPTED, "", "", body, extra=Anchor(since_boot(), wall))

@@ -4,6 +4,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class ProjectionInput:
+    """What projections need of a record besides its body and the journal must not hold.
+
+    A subclass for each: events of the counters (:mod:`engine.ports`), the anchor of an accepted
+    clock, the seed of a shift, the secret of an account.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A record before it is appended."""
@@ -17,7 +27,7 @@ class Draft:
     origin: str = ""
     """The journal it came from, where it is not this one; ``origin_seq`` is its number there."""
     origin_seq: int | None = None
-    extra: object = None
+    extra: ProjectionInput | None = None
     """Not recorded: handed to the projections."""
 
 

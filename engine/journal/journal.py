@@ -8,7 +8,7 @@ so that "known before" is a total order.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -28,6 +28,7 @@ from engine.journal.clock import AnchoredClock, Reading
 from engine.journal.entries import Draft, Entry, Head
 from engine.journal.hash_chain import GENESIS, canonical, chain_of, leaf_of, new_salt
 from engine.journal.kinds import TICK
+from engine.journal.protocols import Clock, Projection
 from engine.storage.database import (
     METADATA,
     CommitUnknownError,
@@ -36,9 +37,6 @@ from engine.storage.database import (
     fetch_rows,
     insert_rows,
 )
-
-if TYPE_CHECKING:  # the ports speak of drafts and entries
-    from engine.journal.protocols import Clock, Projection
 
 JOURNAL = Table(
     "journal",
@@ -88,8 +86,8 @@ class Journal:
     def __init__(
         self,
         store: Store,
-        projections: "Sequence[Projection]" = (),
-        clock: "Clock | None" = None,
+        projections: Sequence[Projection] = (),
+        clock: Clock | None = None,
         *,
         is_held: bool = True,
     ) -> None:
@@ -102,7 +100,7 @@ class Journal:
         self._store = store
         self._projections = tuple(projections)
         self._held = AnchoredClock() if clock is None and is_held else None
-        self._clock = clock or (SystemClock() if store.dialect == "sqlite" else None)
+        self._clock = clock or (SystemClock() if store.dialect.is_sqlite else None)
         self._look = _LOOK.format(now="0" if self._clock else _POSTGRES_NOW)
 
     def append(self, drafts: Sequence[Draft]) -> list[Entry]:

@@ -35,7 +35,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.domain.time_units import HOUR, RECENT_WINDOW, micros, rfc3339
 from engine.errors import StoreUnavailableError
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import PERCENTILES, SHIFT_CLOSED, SHIFT_OPENED
 from engine.journal.power_records import PowerRecord, read_records
@@ -67,6 +67,13 @@ TABLES = Table(
     Column("model_version", String, nullable=False),
     UniqueConstraint("shift_id", "model_version"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftSeed(ProjectionInput):
+    """The secret that a shift's record commits to."""
+
+    seed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +167,9 @@ class Shifts:
             "head_sequence": head.seq,
             "head_chain": head.chain.hex(),
         }
+        draft = Draft(SHIFT_OPENED, shift.shift_id, shift.post, body, extra=ShiftSeed(seed))
         try:
-            self._submit(Draft(SHIFT_OPENED, shift.shift_id, shift.post, body, extra=seed)).result()
+            self._submit(draft).result()
         except IntegrityError:  # another process was first: draw from its seed
             first = self._seed(shift)
             if first is None:
@@ -268,11 +276,12 @@ class ShiftProjection:
 
 
 def _shift(entry: Entry, draft: Draft) -> dict[str, object]:
+    secret = draft.extra
     closes_at = draft.body["closes_at"]
     return {
         "shift_id": entry.subject,
         "post": entry.post,
         "closes_at": micros(datetime.fromisoformat(closes_at)),
-        "seed": draft.extra,
+        "seed": secret.seed if isinstance(secret, ShiftSeed) else None,
         "opened_seq": entry.seq,
     }

@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -37,6 +37,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from engine.errors import StoreUnavailableError
+from engine.storage.dialect import Dialect
 
 METADATA = MetaData(
     naming_convention={
@@ -90,8 +91,8 @@ class Store:
     """One database, identified by its URL."""
 
     def __init__(self, url: str) -> None:
-        self.dialect = make_url(url).get_backend_name()
-        is_sqlite = self.dialect == "sqlite"
+        self.dialect = Dialect.of_url(url)
+        is_sqlite = self.dialect.is_sqlite
         self._folder = Path(str(make_url(url).database)).parent if is_sqlite else None
         self._failed: tuple[float, str] | None = None
         self.engine = _sqlite(url, _WRITERS, CACHE_KB) if is_sqlite else _postgresql(url)
@@ -175,9 +176,10 @@ def fetch_rows(
     For the few statements of every decision where SQLAlchemy takes longer than the store.
     ``?`` stands for a parameter on both stores.
     """
-    spelt = _spelt(sql, connection.dialect.name)
+    dialect = Dialect.of(connection)
     try:
-        rows: list[tuple[Any, ...]] = _cursor(connection).execute(spelt, parameters).fetchall()
+        cursor = _cursor(connection, dialect)
+        rows: list[tuple[Any, ...]] = cursor.execute(dialect.spell(sql), parameters).fetchall()
     except connection.dialect.loaded_dbapi.Error as found:
         raise _wrap_driver_error(connection, found) from found
     return rows
@@ -187,43 +189,32 @@ def fetch_rows_among(
     connection: Connection, sql: str, values: Sequence[object]
 ) -> list[tuple[Any, ...]]:
     """Return the rows of a statement that ends with a column, restricted to these values."""
-    if connection.dialect.name == "sqlite":
-        return fetch_rows(connection, f"{sql} IN ({', '.join('?' * len(values))})", values)
-    return fetch_rows(connection, f"{sql} = ANY(?)", [list(values)])
+    condition, parameters = Dialect.of(connection).among(values)
+    return fetch_rows(connection, f"{sql} {condition}", parameters)
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
     """Insert rows, each with a value for every column in order, on the driver itself."""
-    execute_many(connection, _insert(table, connection.dialect.name), rows)
+    execute_many(connection, Dialect.of(connection).insert(table), rows)
+
+
+def upsert_rows(connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
+    """Insert rows, or replace those with the same value of the first column, the key."""
+    execute_many(connection, Dialect.of(connection).upsert(table), rows)
 
 
 def execute_many(connection: Connection, sql: str, rows: Sequence[Sequence[object]]) -> None:
     """Execute a statement without a result once for each row, on the driver itself."""
     try:
-        _cursor(connection).executemany(sql, rows)
+        _cursor(connection, Dialect.of(connection)).executemany(sql, rows)
     except connection.dialect.loaded_dbapi.Error as found:
         raise _wrap_driver_error(connection, found) from found
 
 
-@lru_cache
-def _spelt(sql: str, dialect: str) -> str:
-    return sql if dialect == "sqlite" else sql.replace("?", "%s")
-
-
-@lru_cache
-def _insert(table: Table, dialect: str) -> str:
-    sign = "?" if dialect == "sqlite" else "%s"
-    names = [f'"{column.name}"' for column in table.columns]  # one is a word of SQL
-    return (
-        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join([sign] * len(names))})"  # noqa: S608
-    )
-
-
-def _cursor(connection: Connection) -> Any:
+def _cursor(connection: Connection, dialect: Dialect) -> Any:
     if not connection.in_transaction():
         connection.begin()  # as SQLAlchemy would: no statement commits by itself
-    raw: Any = connection.connection.dbapi_connection
-    return raw.cursor() if connection.dialect.name == "sqlite" else raw.cursor(binary=True)
+    return dialect.open_cursor(connection.connection.dbapi_connection)
 
 
 def _wrap_driver_error(connection: Connection, found: Exception) -> BaseException:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
+from engine.storage.dialect import Dialect
+
 DATABASE_VARIABLE = "DARVOZA_DATABASE_URL"
 OTHERS = 0o077
 """Bits of a mode that let other accounts in, those of the same group included."""
@@ -62,7 +64,7 @@ class Home:
     def store_file(self) -> Path | None:
         """The file of a SQLite store; None where PostgreSQL holds it."""
         url = make_url(self.database_url)
-        return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+        return Path(str(url.database)) if Dialect.of_url(self.database_url).is_sqlite else None
 
     def prepare(self) -> "Home":
         """Create the directories that are missing, and return the home by its full path.

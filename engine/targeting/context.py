@@ -7,7 +7,6 @@ what is said of a model in the inputs is said of that one, and ``trial`` says it
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -27,7 +26,7 @@ from engine.decision.placement import MOST_PEERS
 from engine.decision.placement import VERSION as PLACEMENT
 from engine.domain.records import Arrival
 from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences
-from engine.ports import FeatureRows, Features, Rows, Scorer, Scores
+from engine.ports import CrossingEvent, FeatureRows, Features, Rows, Scorer, Scores
 from engine.queue.queue import merits_of_scored
 from engine.selection.champion_challenger import CHALLENGER, TRIAL, Trial, draw_leader
 from engine.selection.policy import Channel, Policy
@@ -82,7 +81,7 @@ class DecisionContext:
 
     row: Rows
     """Features of shape (n_features,)."""
-    event: Any
+    event: CrossingEvent
     """What the counters will append."""
     seen: ScoredArrival
     inputs: Inputs

@@ -28,7 +28,7 @@ from engine.domain.records import (
 )
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.batch_worker import StoredRecord, read_record
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.idempotency import (
     MESSAGE_IDENTIFIER_TAKEN,
     ClaimHolder,
@@ -354,6 +354,10 @@ def _find_reported(connection: Connection, crossing_id: str) -> ClaimHolder | No
 
 
 def _draft(
-    kind: str, subject: str, claim: IdempotencyClaim, body: dict[str, Any], event: Any
+    kind: str,
+    subject: str,
+    claim: IdempotencyClaim,
+    body: dict[str, Any],
+    event: ProjectionInput | None,
 ) -> Draft:
     return Draft(kind, subject, claim.post, {"claim": claim.as_dict()} | body, extra=event)

@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 
 from engine.domain.time_units import DAY
 from engine.journal.entries import Draft, Entry
+from engine.ports import CrossingEvent
 from engine.storage.database import METADATA, Store, fetch_rows
 from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
 from experiments.support.postgres import Cluster
@@ -33,7 +34,6 @@ from features.intake.load import read_folder
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.online.backfill import backfill
 from features.online.counter_store import Counter, CounterReader, Lookup, latest
-from features.online.crossing_index import CrossingEvent
 from features.online.projection import CounterProjection
 from features.online.state_layout import layouts
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Column, Connection, Integer, LargeBinary, PrimaryKeyConstraint, Table
 
 from engine.storage.database import METADATA, Int64, execute_many, fetch_rows, insert_rows
+from engine.storage.dialect import Dialect
 from features.catalogue.event_streams import CROSSINGS
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER, Floats
@@ -43,7 +44,7 @@ _POSTGRESQL = (
     "WITH ORDINALITY AS q(g, e, t, i) ORDER BY q.i"
 )
 _SQLITE = "WITH q(g, e, t) AS (VALUES {values}) SELECT (" + _LATEST + ") FROM q"  # noqa: S608
-_AT_ONCE = {"sqlite": 128, "postgresql": 8_192}
+_AT_ONCE = {Dialect.SQLITE: 128, Dialect.POSTGRESQL: 8_192}
 """Look-ups in one statement. SQLite takes as long to prepare a new one as to run it twice, so it
 is given few shapes, which it caches: up to this many, in steps of ``_STEP``."""
 _STEP = 4
@@ -66,13 +67,14 @@ def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[bytes | No
 
 def _latest(connection: Connection, flat: list[int]) -> list[Found]:
     """Return one row a look-up; ``flat`` has three numbers each."""
-    width = 3 * _AT_ONCE[connection.dialect.name]
+    dialect = Dialect.of(connection)
+    width = 3 * _AT_ONCE[dialect]
     if len(flat) > width:
         parts = range(0, len(flat), width)
         return [row for at in parts for row in _latest(connection, flat[at : at + width])]
     if not flat:
         return []
-    if connection.dialect.name != "sqlite":
+    if not dialect.is_sqlite:
         return fetch_rows(connection, _POSTGRESQL, [_array(flat[place::3]) for place in range(3)])
     size = len(flat) // 3
     spare = -size % _STEP  # padded with a key that never exists: faster than binding NULL
@@ -271,7 +273,7 @@ def insert(connection: Connection, rows: Iterable[Row]) -> None:
     """Insert rows, a chunk at a time."""
     pending = iter(rows)
     while chunk := list(islice(pending, _CHUNK)):
-        if connection.dialect.name == "sqlite":
+        if Dialect.of(connection).is_sqlite:
             insert_rows(connection, COUNTERS, chunk)
         else:
             *numbers, states = map(list, zip(*chunk, strict=True))
@@ -280,7 +282,7 @@ def insert(connection: Connection, rows: Iterable[Row]) -> None:
 
 def copy(connection: Connection, rows: Iterable[Row]) -> None:
     """Insert a whole history: PostgreSQL's COPY, on SQLite the same as ``insert``."""
-    if connection.dialect.name == "sqlite":
+    if Dialect.of(connection).is_sqlite:
         return insert(connection, rows)
     driver = connection.connection.cursor()
     with driver.copy(_COPY) as target:

@@ -1,11 +1,9 @@
-"""Index of all crossings, and the events that change the counters.
+"""Index of all crossings, and the rows and events made of a crossing or a find.
 
 A later act or find names a crossing alone; it is counted under the keys of the crossing as first
 recorded.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from struct import pack
 
 import numpy as np
@@ -26,11 +24,10 @@ from engine.domain.identifiers import fold
 from engine.domain.records import Seizure
 from engine.domain.time_units import DAY, micros
 from engine.errors import StoreUnavailableError
+from engine.ports import CrossingEvent, FindEvent
 from engine.storage.database import METADATA, Int64, fetch_rows
 from features.catalogue.encoder import key
 from features.catalogue.event_measures import GRAMS_MOST, Label, vehicle
-from features.catalogue.spec import Floats
-from features.online.counter_store import Counter
 
 LINK_DAYS = 30
 """A find that names a plate alone belongs to its last entry within this many days before."""
@@ -77,51 +74,6 @@ EPOCH = Table(
 """One row: which history the counters started from, and whose definitions they serve."""
 
 
-@dataclass(frozen=True, slots=True)
-class CrossingEvent:
-    """A crossing, ready to be counted."""
-
-    crossing_id: str
-    post: str
-    plate_key: int
-    is_entry: bool
-    arrived_at: int
-    keys: tuple[int, ...]
-    facts: Floats
-    cut: int = 0
-    """As of when its features were read, 0 where they were not: UTC microseconds."""
-    stood: Mapping[Counter, bytes] = field(default_factory=dict)
-    """Where the counters stood then that it adds to."""
-
-    @property
-    def vehicle(self) -> str:
-        """Class and load of the vehicle, as places are counted: ``truck:empty``."""
-        return vehicle(self.facts)
-
-
-@dataclass(frozen=True, slots=True)
-class ActEvent:
-    """Inspection act on a crossing."""
-
-    crossing_id: str
-    outcome: str
-    is_full: bool
-    places: tuple[str, ...] = ()
-    """Where it searched."""
-
-
-@dataclass(frozen=True, slots=True)
-class FindEvent:
-    """Goods found in a vehicle, or elsewhere and linked back to its crossing."""
-
-    crossing_id: str
-    grams: int
-    place: str | None = None
-    """Place in the vehicle, None where it is not reported."""
-    is_elsewhere: bool = True
-    """False for a find of an inspection act: it is that act's outcome, and counts with it."""
-
-
 def find_event(seizure: Seizure, crossing_id: str | None) -> FindEvent | None:
     """Return the event of a seizure linked to a crossing, None for one that is linked to none."""
     if crossing_id is None:
@@ -142,7 +94,7 @@ def passage_row(event: CrossingEvent, known_at: int, label: Label) -> tuple[obje
         known_at,
         pack(f"<{len(event.keys)}q", *event.keys),
         *label,
-        event.vehicle,
+        vehicle(event.facts),
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert
 
 from engine.decision.inspection_minutes import Taught, lesson_of, taught_anew, teach
 from engine.domain.records import Arrival, Inspection, Seizure
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.idempotency import inspection_name, seizure_name
 from engine.journal.journal import Journal
 from engine.journal.kinds import FIND_CONFIRMED, HISTORY_LOADED, INSPECTION, SEIZURE
@@ -127,7 +127,7 @@ class _EpochStart:
         entry = Entry("", seq, known_at, kind, "", "", b"", b"")
         return entry, Draft(kind, "", "", {}, extra=self._event(kind, body))
 
-    def _event(self, kind: str, body: dict[str, Any]) -> object:
+    def _event(self, kind: str, body: dict[str, Any]) -> ProjectionInput | None:
         if kind == INSPECTION:
             return self._features.act(Inspection.model_validate(body["inspection"], strict=False))
         if kind in (SEIZURE, FIND_CONFIRMED):

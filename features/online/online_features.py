@@ -12,23 +12,17 @@ from sqlalchemy import Connection, bindparam, select
 from engine.domain.network import Network
 from engine.domain.records import Arrival, Crossing, Declaration, Inspection, Seizure
 from engine.domain.time_units import micros
-from engine.ports import FeatureRows
+from engine.ports import ActEvent, CrossingEvent, FeatureRows, FindEvent
 from engine.search_orders.search_order import SearchCounts
-from engine.storage.database import fetch_rows
+from engine.storage.database import fetch_rows_among
 from features.catalogue.encoder import encode, key
+from features.catalogue.event_measures import vehicle
 from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
 from features.catalogue.spec import Floats
 from features.online import loaded_reports
 from features.online.counter_store import CounterReader
-from features.online.crossing_index import (
-    PASSAGES,
-    ActEvent,
-    CrossingEvent,
-    FindEvent,
-    find_event,
-    link,
-)
+from features.online.crossing_index import PASSAGES, find_event, link
 from features.online.crossing_index import epoch as counted
 from features.online.search_counts import PlaceCounter
 
@@ -40,7 +34,7 @@ _ENTRIES = select(PASSAGES.c.arrived_at).where(
 )
 _POST = select(PASSAGES.c.post).where(PASSAGES.c.crossing_id == bindparam("which"))
 
-_AMONG = "SELECT crossing_id FROM passages WHERE crossing_id "
+_AMONG = "SELECT crossing_id FROM passages WHERE crossing_id"
 
 
 class OnlineFeatures:
@@ -112,9 +106,7 @@ class OnlineFeatures:
         wanted = list(crossing_ids)
         if not wanted:
             return frozenset()
-        is_sqlite = connection.dialect.name == "sqlite"
-        among = f"IN ({', '.join('?' * len(wanted))})" if is_sqlite else "= ANY(%s)"
-        rows = fetch_rows(connection, _AMONG + among, wanted if is_sqlite else [wanted])
+        rows = fetch_rows_among(connection, _AMONG, wanted)
         return frozenset(crossing_id for (crossing_id,) in rows)
 
     def was_loaded(self, connection: Connection, name: str) -> bool:
@@ -142,7 +134,7 @@ class OnlineFeatures:
 
     def searches(self, connection: Connection, event: CrossingEvent) -> SearchCounts:
         """Return counts of earlier searches by place, for a vehicle that arrives."""
-        return self._places.searches(connection, event.vehicle, event.keys)
+        return self._places.searches(connection, vehicle(event.facts), event.keys)
 
 
 def _event(

@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam
 
-from engine.journal.entries import Draft, Entry
-from engine.storage.database import fetch_rows, insert_rows
-from features.catalogue.event_measures import Label, act_step, crossing_measures
+from engine.journal.entries import Draft, Entry, ProjectionInput
+from engine.ports import ActEvent, CrossingEvent, FindEvent
+from engine.storage.database import fetch_rows_among, insert_rows
+from features.catalogue.event_measures import Label, act_step, crossing_measures, vehicle
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, STREAMS
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER, Stream
 from features.online.counter_store import Counter
 from features.online.counter_updates import CountedEvent, CounterState, StreamGroups, measures
-from features.online.crossing_index import PASSAGES, ActEvent, CrossingEvent, FindEvent, passage_row
+from features.online.crossing_index import PASSAGES, passage_row
 from features.online.entity_links import follow_link, keep, ways
 from features.online.search_counts import PlaceCounter, SearchReport, named_places
 from features.online.state_layout import StateLayout, layouts
@@ -68,19 +69,17 @@ class CounterProjection:
             connection, list(_yield_searches(known, [event for _, event in events]))
         )
 
-    def _passages(self, connection: Connection, events: Sequence[object]) -> "dict[str, _Passage]":
+    def _passages(
+        self, connection: Connection, events: Sequence[ProjectionInput | None]
+    ) -> "dict[str, _Passage]":
         wanted = {event.crossing_id for event in events if isinstance(event, _EVENTS)}
         if not wanted:
             return {}
-        if connection.dialect.name == "sqlite":
-            among = f"IN ({', '.join('?' * len(wanted))})"
-            rows = fetch_rows(connection, _KNOWN + among, list(wanted))
-        else:
-            rows = fetch_rows(connection, _KNOWN + "= ANY(%s)", [list(wanted)])
+        rows = fetch_rows_among(connection, _KNOWN, list(wanted))
         return {name: _Passage.of(keys, label, kind) for name, keys, kind, *label in rows}
 
     def _steps(
-        self, known: "dict[str, _Passage]", known_at: int, event: object
+        self, known: "dict[str, _Passage]", known_at: int, event: ProjectionInput | None
     ) -> Iterator[CountedEvent]:
         if isinstance(event, CrossingEvent):
             if event.crossing_id not in known:
@@ -195,11 +194,11 @@ class _Passage:
     @property
     def vehicle(self) -> str:
         """Class and load of the vehicle, as places are counted: ``truck:empty``."""
-        return self.stored if self.new is None else self.new.vehicle
+        return self.stored if self.new is None else vehicle(self.new.facts)
 
 
 def _yield_searches(
-    known: Mapping[str, _Passage], events: Sequence[object]
+    known: Mapping[str, _Passage], events: Sequence[ProjectionInput | None]
 ) -> Iterator[SearchReport]:
     """Yield the places searched in the vehicles of some events."""
     for event in events:
@@ -212,7 +211,7 @@ def _yield_searches(
 
 _KNOWN = (
     "SELECT crossing_id, entity_keys, vehicle, inspected, hit, seizure FROM passages "
-    "WHERE crossing_id "
+    "WHERE crossing_id"
 )
 _LABEL = (
     PASSAGES.update()

@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, String, Table, Text, delete
 
+from engine.ports import ActEvent, FindEvent
 from engine.search_orders.search_order import (
     AGAIN,
     ALL,
@@ -27,10 +28,9 @@ from engine.search_orders.search_order import (
     SearchCounts,
     count_places,
 )
-from engine.storage.database import METADATA, Int64, execute_many, fetch_rows
+from engine.storage.database import METADATA, Int64, fetch_rows_among, upsert_rows
 from features.catalogue.encoder import key
 from features.catalogue.plan import Plan
-from features.online.crossing_index import ActEvent, FindEvent
 
 SEARCHED_PLACES = Table(
     "searched_places",
@@ -126,7 +126,7 @@ class PlaceCounter:
                         sums = more[entity][place]
                         sums[0] += searched
                         sums[1] += found
-        _write(connection, SEARCHED_PLACES, _texts(now, had))
+        upsert_rows(connection, SEARCHED_PLACES, _texts(now, had))
         _add(connection, more, who)
 
     def _scopes(self, vehicle: str, keys: Sequence[int]) -> Mapping[str, int]:
@@ -188,7 +188,7 @@ def _add(connection: Connection, more: Mapping[int, Sums], who: Mapping[int, str
     if again:
         rows[_AGAIN] = again
     texts = {e: json.dumps(s, sort_keys=True, separators=(",", ":")) for e, s in rows.items() if s}
-    _write(connection, PLACE_COUNTS, list(texts.items()))
+    upsert_rows(connection, PLACE_COUNTS, list(texts.items()))
 
 
 def _plus(one: Sums, other: Sums) -> Sums:
@@ -205,31 +205,11 @@ def _pairs(sums: Sums) -> tuple[int, int]:
     return math.comb(sum(finds), 2), sum(math.comb(found, 2) for found in finds)
 
 
-_COUNTS = "SELECT entity, counts FROM place_counts WHERE entity "
-_SEARCHED = "SELECT crossing_id, searched, found FROM searched_places WHERE crossing_id "
+_COUNTS = "SELECT entity, counts FROM place_counts WHERE entity"
+_SEARCHED = "SELECT crossing_id, searched, found FROM searched_places WHERE crossing_id"
 
 
 def _rows(connection: Connection, sql: str, keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
     """Find the rows with these keys."""
     for begin in range(0, len(keys), _LOOKED_UP):
-        some = list(keys[begin : begin + _LOOKED_UP])
-        if connection.dialect.name == "sqlite":
-            yield from fetch_rows(connection, f"{sql} IN ({', '.join('?' * len(some))})", some)
-        else:
-            yield from fetch_rows(connection, f"{sql} = ANY(%s)", [some])
-
-
-def _write(connection: Connection, table: Table, rows: Sequence[tuple[object, ...]]) -> None:
-    """Insert rows, or replace those with the same key."""
-    if not rows:
-        return
-    first, *others = (column.name for column in table.columns)
-    sign = "?" if connection.dialect.name == "sqlite" else "%s"
-    values = ", ".join([sign] * (1 + len(others)))
-    changed = ", ".join(f"{name} = excluded.{name}" for name in others)
-    execute_many(
-        connection,
-        f"INSERT INTO {table.name} VALUES ({values}) "  # noqa: S608
-        f"ON CONFLICT ({first}) DO UPDATE SET {changed}",
-        rows,
-    )
+        yield from fetch_rows_among(connection, sql, keys[begin : begin + _LOOKED_UP])

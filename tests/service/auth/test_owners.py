@@ -11,6 +11,7 @@ from api.auth.accounts import Accounts
 from api.auth.credential_commitment import commitment_of
 from api.auth.credentials import digest, new_key, open_pepper
 from api.auth.permissions import BOUND, OWNED, Role
+from api.auth.tables import AccountSecret
 from api.cli.main import app
 from api.models.lifecycle import _inactive
 from engine.criteria.dual_control import read_tabled_states
@@ -47,7 +48,7 @@ def old_key(world: World, role: Role, owner: str | None = None) -> dict[str, str
     kept = digest(secret, open_pepper(world.home))
     body = {"role": role.value, "commitment": commitment_of(kept)} | about
     key_id = f"key-{kept.hex()[:12]}"
-    world.runtime.journal.append([Draft(KEY_CREATED, key_id, "", body, extra=kept)])
+    world.runtime.journal.append([Draft(KEY_CREATED, key_id, "", body, extra=AccountSecret(kept))])
     return {"Authorization": f"Bearer {secret}"}
 
 

@@ -15,7 +15,7 @@ from api.auth.credential_adoption import adopt_credentials
 from api.auth.credential_commitment import commitment_of
 from api.auth.credentials import digest
 from api.auth.permissions import Role
-from api.auth.tables import KEYS, USERS, AccountProjection
+from api.auth.tables import KEYS, USERS, AccountProjection, AccountSecret
 from api.migrations.upgrade import upgrade
 from engine.domain.network import Network
 from engine.errors import NotAuthenticatedError
@@ -47,8 +47,16 @@ def filled(url: str) -> Iterator[Store]:
     with store.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0017")
-    key = Draft(KEY_CREATED, "key-1", "OYB", {"role": "checkpoint"}, extra=digest(SECRET, PEPPER))
-    ann = Draft(USER_CREATED, "ann", "", {"role": "analyst"}, extra=CHEAP.hash("hers"))
+    key = Draft(
+        KEY_CREATED,
+        "key-1",
+        "OYB",
+        {"role": "checkpoint"},
+        extra=AccountSecret(digest(SECRET, PEPPER)),
+    )
+    ann = Draft(
+        USER_CREATED, "ann", "", {"role": "analyst"}, extra=AccountSecret(CHEAP.hash("hers"))
+    )
     Journal(store, [AccountProjection()], is_held=False).append([key, ann])
     yield store
     store.dispose()

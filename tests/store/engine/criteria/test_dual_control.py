@@ -53,7 +53,7 @@ def arrival(**crossing: Any) -> Arrival:
 
 
 def rows(*nights: float) -> FeatureRows:
-    return FeatureRows(NAMES, np.array(nights, np.float32)[:, None], (None,) * len(nights))
+    return FeatureRows(NAMES, np.array(nights, np.float32)[:, None], ())
 
 
 def now(store: Store) -> int:

@@ -15,7 +15,7 @@ from engine.audit.verification import verify
 from engine.domain.time_units import DAY, SECOND, SystemClock
 from engine.errors import NotFoundError, RecordError, StoreUnavailableError
 from engine.journal.body_reader import JournalReader
-from engine.journal.entries import Draft, Entry, Head
+from engine.journal.entries import Draft, Entry, Head, ProjectionInput
 from engine.journal.hash_chain import GENESIS
 from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.journal.kinds import TICK
@@ -44,6 +44,13 @@ class Seen:
         self.pairs.extend(entries)
 
 
+@dataclass(frozen=True)
+class DraftNumber(ProjectionInput):
+    """What a draft hands to the projections."""
+
+    number: int
+
+
 class Spoilt:
     """A projection that breaks after it wrote something."""
 
@@ -60,7 +67,7 @@ class Twice:
 
 
 def draft(number: int = 0) -> Draft:
-    return Draft("kind", f"subject{number}", "OYB", {"n": number}, extra=number)
+    return Draft("kind", f"subject{number}", "OYB", {"n": number}, extra=DraftNumber(number))
 
 
 def head(store: Store) -> Head:

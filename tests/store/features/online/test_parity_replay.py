@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 from engine.domain.time_units import DAY, HOUR, MINUTE
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
+from engine.ports import CrossingEvent
 from engine.storage.database import Store
 from features.offline.encoded_history import EncodedHistory, Events, read_log
 from features.online import counter_store, counter_updates, projection
 from features.online.backfill import backfill
-from features.online.crossing_index import CrossingEvent
 from tests.store.features.online.record_batches import batches, rough, steps
 from tests.store.features.online.replay import PLAN, Replay, unlike_bulk
 from tests.support.random_histories import History, history, tables
