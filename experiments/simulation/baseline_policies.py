@@ -8,13 +8,12 @@ the historical officers do.
 import numpy as np
 
 from engine.criteria.indicator_rules import estimate_rule_risk
-from experiments.simulation.capacity_allocation import Place
+from experiments.simulation.capacity_allocation import Chooser, Place
 from experiments.simulation.incremental_features import WorldRecords
 from experiments.simulation.world_setup import Setting
 from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.unfolding.historical_policy import (
     OFFICER,
-    SCORE,
     Choice,
     HistoricalPolicy,
     Results,
@@ -30,51 +29,18 @@ HEAT = 2.0
 """How much more an officer makes of past finds than of what the eye can see."""
 
 
-class Quiet:
-    """What policies without a memory do with results: nothing."""
-
-    looks = 0.0
-
-    def again(self, rows: Ints) -> Floats | None:
-        """Scores do not change."""
-        return None
-
-    def note_searches(self, rows: Ints, choice: Choice) -> None:
-        """Nothing is noted."""
-
-    def learn(self, results: Results, *, at: int) -> None:
-        """Nothing is learnt."""
-
-    def refit(self, now: int) -> None:
-        """Nothing is fitted."""
-
-
-class Random(Quiet):
+class Random(Chooser):
     """Random checks alone."""
 
-    random_share: float | None = None
-    basis = SCORE
-
-    def __init__(self, setting: Setting) -> None:
-        pass
-
-    def score(self, rows: Ints) -> Floats:
-        """All are alike."""
-        return np.zeros(len(rows))
-
-    def chance(self, place: Place, share: float) -> float:
-        """Return 0: only random checks choose."""
-        return 0.0
+    random_share = None
 
 
-class FeaturePolicy:
+class FeaturePolicy(Chooser):
     """A policy that sees features, and knows what acts have found."""
 
-    looks = 0.0
-
     def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
         n = len(setting.u_random)
-        self.setting = setting
         self.records = WorldRecords(setting.records)
         self.names = setting.records.plan.names
         self.values: Rows = np.zeros((n, len(self.names)), np.float32)
@@ -109,23 +75,15 @@ class FeaturePolicy:
 class Profiles(FeaturePolicy):
     """Fixed criteria with percentages, turned up or down alike until they fill the roster."""
 
-    random_share: float | None = PROFILES_RANDOM_SHARE
-    basis = SCORE
+    random_share = PROFILES_RANDOM_SHARE
 
     def score(self, rows: Ints) -> Floats:
         """Return the probability that at least one profile selects, before it is turned up."""
         return profile_weights(self.names, self.see(rows))
 
-    def again(self, rows: Ints) -> Floats | None:
-        """Criteria are fixed."""
-        return None
-
     def chance(self, place: Place, share: float) -> float:
         """Percentages in proportion, so that together they choose ``share`` of arrivals."""
         return min(1.0, place.score * share / max(place.typical, 1e-9))
-
-    def refit(self, now: int) -> None:
-        """Nothing is fitted."""
 
 
 def profile_weights(names: tuple[str, ...], values: Rows) -> Floats:
@@ -149,13 +107,13 @@ def profile_weights(names: tuple[str, ...], values: Rows) -> Floats:
     return np.asarray(1.0 - left, np.float64)
 
 
-class Officer(Quiet):
+class Officer(Chooser):
     """An experienced eye: what can be seen, a memory for finds, favourites and habits."""
 
-    random_share: float | None = 0.0
     basis = OFFICER
 
     def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
         rng = setting.trips.config.rng("officer's favourites")
         self.trips = setting.trips
         self.eye = HistoricalPolicy(setting.trips)
@@ -178,7 +136,3 @@ class Officer(Quiet):
     def learn(self, results: Results, *, at: int) -> None:
         """Remember finds; they fade."""
         self.eye.learn(results)
-
-    def chance(self, place: Place, share: float) -> float:
-        """Search the most suspicious arrivals."""
-        return float(place.percentile >= 1.0 - share)

@@ -7,18 +7,19 @@ them are there (:mod:`experiments.simulation.incremental_features`). All of it i
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from engine.domain.network import BorderPost, Network
+from engine.domain.network import read_network
 from engine.domain.time_units import DAY
 from experiments.synthetic.config import Config, Ints
 from experiments.synthetic.records import crossing_tables, document_tables
 from experiments.synthetic.unfolding import inspections, seizures
 from experiments.synthetic.unfolding.world_simulation import World
-from experiments.synthetic.world import network as world_network
+from experiments.synthetic.world.network import network_toml
 from experiments.synthetic.world.world_plan import WorldPlan as Trips
 from features.catalogue.plan import Lookup, Plan
 from features.history.tables import SCHEMAS, Tables, arrange_table
@@ -118,7 +119,8 @@ def _tables(trips: Trips) -> tuple[Tables, tuple[Ints, Ints]]:
     place = np.array([number[name] for name in made["crossings"]["crossing_id"].to_pylist()])
     rows = np.full((2, len(trips.calls.vehicle)), -1)
     rows[kept.is_entry[place].astype(np.int64), kept.trip[place]] = np.arange(len(place))
-    return Tables(**made, network=_network(), digest=""), (rows[0], rows[1])
+    network = read_network(Path("network.toml"), text=network_toml())
+    return Tables(**made, network=network, digest=""), (rows[0], rows[1])
 
 
 def _full_world(trips: Trips) -> World:
@@ -175,17 +177,3 @@ def _cast_table(name: str, table: pa.Table) -> pa.Table:
             column = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
         columns[field.name] = column.cast(field.type)
     return pa.table(columns)
-
-
-def _network() -> Network:
-    other = {pair.a: pair.b for pair in world_network.PAIRS} | {
-        pair.b: pair.a for pair in world_network.PAIRS
-    }
-    posts = {}
-    for at, post in enumerate(world_network.POSTS):
-        faces = other.get(at, -1)
-        pair = world_network.POSTS[faces].code if faces >= 0 else None
-        posts[post.code] = BorderPost(
-            code=post.code, name=post.name, country=post.country, pair=pair
-        )
-    return Network(synthetic=True, posts=posts)

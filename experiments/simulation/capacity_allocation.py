@@ -8,7 +8,6 @@ begins the historical policy chooses, so that all policies start from the same p
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from experiments.simulation.world_setup import LOOK, LOT, SEARCH, SHIFT_DAYS, Se
 from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.unfolding.historical_policy import (
     RANDOM,
+    SCORE,
     Choice,
     HistoricalPolicy,
     Results,
@@ -36,39 +36,39 @@ _USUAL_PICKS = 20.0  # picks that a post's mean minutes count as, against those 
 _SEED = 20.0  # arrivals that the ranking over all posts counts as, against a post's own
 
 
-class Chooser(Protocol):
-    """One policy: ranks arrivals, and learns from what was found."""
+class Chooser:
+    """One policy: ranks arrivals, and may learn from what was found; this one does not."""
 
-    random_share: float | None
+    random_share: float | None = 0.0
     """Share of random checks; None where they alone choose."""
-    basis: int
+    basis = SCORE
     """What the acts of its own choice are called."""
-    looks: float
+    looks = 0.0
     """Part of the minutes that goes to looks at documents and scan alone."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
 
     def score(self, rows: Ints) -> Floats:
         """Return what arrivals are ranked by, highest first; asked once for each as it arrives."""
-        ...
+        return np.zeros(len(rows))
 
     def again(self, rows: Ints) -> Floats | None:
         """Return the scores of earlier arrivals where they have changed since."""
-        ...
+        return None
 
     def chance(self, place: "Place", share: float) -> float:
         """Return the probability of choosing one arrival, where ``share`` of arrivals may be."""
-        ...
+        return float(place.percentile >= 1.0 - share)
 
     def note_searches(self, rows: Ints, choice: Choice) -> None:
         """Note who was chosen, and why."""
-        ...
 
     def learn(self, results: Results, *, at: int) -> None:
         """Take in results known at a time, UTC microseconds."""
-        ...
 
     def refit(self, now: int) -> None:
         """Learn again from all that is known, as a roster begins."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

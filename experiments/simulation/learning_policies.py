@@ -17,7 +17,7 @@ from experiments.simulation.baseline_policies import FeaturePolicy, profile_weig
 from experiments.simulation.capacity_allocation import Place
 from experiments.simulation.world_setup import SEARCH, Setting
 from experiments.synthetic.config import Floats, Ints
-from experiments.synthetic.unfolding.historical_policy import BASES, SCORE
+from experiments.synthetic.unfolding.historical_policy import BASES
 from experiments.synthetic.world.network import CLASSES, COUNTRIES, POSTS
 from models.config import TrainConfig, Trees
 from models.data.dataset import Dataset
@@ -37,8 +37,6 @@ LOOKS = 0.5
 
 class Learner(FeaturePolicy, ABC):
     """A policy whose ranking comes from a model once there is one."""
-
-    basis = SCORE
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -68,16 +66,11 @@ class Learner(FeaturePolicy, ABC):
 class Exploit(Learner):
     """Gradient boosting on finds of any kind; the top scores, and nothing else."""
 
-    random_share: float | None = 0.0
     model: HistGradientBoostingClassifier
 
     def rank_by_model(self, rows: Ints) -> Floats:
         """Return the log-odds of a find."""
         return np.asarray(self.model.decision_function(self.values[rows]), np.float64)
-
-    def chance(self, place: Place, share: float) -> float:
-        """Search the highest scores."""
-        return float(place.percentile >= 1.0 - share)
 
     def refit(self, now: int) -> None:
         """Fit one model to every act known."""
@@ -93,7 +86,7 @@ class Exploit(Learner):
 class Ours(Learner):
     """Policy of the product: value per minute, a smooth cut, random checks that are never off."""
 
-    random_share: float | None = OURS_RANDOM_SHARE
+    random_share = OURS_RANDOM_SHARE
     looks = LOOKS
     model: FittedModel
     config = TrainConfig(

@@ -109,6 +109,13 @@ def _findable(world: World, entries: Ints) -> Floats:
     return chance
 
 
+def rate(years: Sequence[Year]) -> float:
+    """Return hits for each hour of some years together; 0 without a search."""
+    return per_hour(
+        sum(float(one.hits.sum()) for one in years), sum(float(one.minutes.sum()) for one in years)
+    )
+
+
 def per_hour(hits: float, minutes: float) -> float:
     """Return hits for each hour; 0 without a search."""
     return float(60.0 * hits / minutes) if minutes else 0.0
@@ -133,15 +140,14 @@ def miss_rate(years: Sequence[Year]) -> tuple[tuple[float, float] | None, float]
 
 def figures(name: str, years: Sequence[Year], *, random_rate: float) -> dict[str, Any]:
     """Return a policy's figures over some years; ``random_rate`` is that of random checks alone."""
-    hits, minutes = (sum(float(getattr(y, part).sum()) for y in years) for part in _COUNTED)
+    hits = sum(float(one.hits.sum()) for one in years)
     interval, truth = miss_rate(years)
-    rate = per_hour(hits, minutes)
     return {
         "name": name,
         "hits": int(hits),
-        "hits_per_hour": rate,
-        "lift": rate / random_rate if random_rate else None,
-        "minutes": round(minutes, 1),
+        "hits_per_hour": rate(years),
+        "lift": rate(years) / random_rate if random_rate else None,
+        "minutes": round(sum(float(one.minutes.sum()) for one in years), 1),
         "miss_rate": None if interval is None else list(interval),
         "covered": interval is not None and interval[0] <= truth <= interval[1],
         "miss_rate_truth": truth,
@@ -153,9 +159,6 @@ def figures(name: str, years: Sequence[Year], *, random_rate: float) -> dict[str
         "by_seed": [one.hits_per_hour for one in years],
         "roster": _roster(years),
     }
-
-
-_COUNTED = ("hits", "minutes")
 
 
 def _roster(years: Sequence[Year]) -> dict[str, float]:
@@ -176,15 +179,15 @@ def compare_pairs(years: Mapping[str, Sequence[Year]]) -> list[dict[str, Any]]:
     made = []
     for over, policy in combinations(years, 2):
         apart = _units(years[policy]) - _units(years[over])
-        total = [
-            per_hour(sum(y.hits.sum() for y in years[n]), sum(y.minutes.sum() for y in years[n]))
-            for n in (policy, over)
-        ]
         reach = 0.0
         if len(apart) > 1:
             spread = apart.std(ddof=1) / np.sqrt(len(apart))
             reach = float(t.ppf((1 + LEVEL) / 2, len(apart) - 1) * spread)
-        difference = float(apart.mean()) if len(years[policy]) > 1 else total[0] - total[1]
+        difference = (
+            float(apart.mean())
+            if len(years[policy]) > 1
+            else rate(years[policy]) - rate(years[over])
+        )
         low, high = difference - reach, difference + reach
         made.append(
             {"policy": policy, "over": over, "difference": difference, "low": low, "high": high}

@@ -16,7 +16,7 @@ from engine.domain.time_units import micros
 from experiments.simulation.baseline_policies import Officer, Profiles, Random
 from experiments.simulation.capacity_allocation import Chooser, SimulatedDesk
 from experiments.simulation.learning_policies import Exploit, Ours
-from experiments.simulation.results import Year, compare_pairs, figures, per_hour, year
+from experiments.simulation.results import Year, compare_pairs, figures, rate, year
 from experiments.simulation.world_setup import SHIFT_DAYS, Setting, Span, setting
 from experiments.synthetic.unfolding.world_simulation import simulate_world
 
@@ -74,7 +74,6 @@ def compare(
 ) -> dict[str, Any]:
     """Return the figures of the policies named, and their paired differences."""
     baseline = years["random"]
-    alone = per_hour(sum(y.hits.sum() for y in baseline), sum(y.minutes.sum() for y in baseline))
     return {
         "synthetic": True,
         "notice": NOTICE,
@@ -83,7 +82,7 @@ def compare(
         "days": span.days,
         "capacity": span.capacity,
         "shift_days": SHIFT_DAYS,
-        "policies": [figures(name, years[name], random_rate=alone) for name in names],
+        "policies": [figures(name, years[name], random_rate=rate(baseline)) for name in names],
         "paired": compare_pairs({name: years[name] for name in names}),
         "hits_by_shift": {
             name: [

@@ -5,13 +5,19 @@ leaves the draws of the others alone.
 """
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Columns = TypeVar("Columns", bound="DataclassInstance")
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -50,6 +56,19 @@ class Config:
     def years(self) -> float:
         """Length of the span, in years."""
         return self.days / 365.0
+
+
+def join(parts: Sequence[Columns]) -> Columns:
+    """Return one table of columns from several: the rows of all parts, in order."""
+    names = [field.name for field in fields(parts[0])]
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return replace(parts[0], **joined)
+
+
+def take(columns: Columns, rows: Ints) -> Columns:
+    """Return some rows of a table of columns, in the order given."""
+    taken = {field.name: getattr(columns, field.name)[rows] for field in fields(columns)}
+    return replace(columns, **taken)
 
 
 def pick(weights: Floats, u: Floats) -> Ints:

@@ -118,9 +118,7 @@ def crossings(world: World, kept: CrossingRows) -> pa.Table:
     empty = pa.array(plan.habits.lane[trip] < 0, mask=~is_goods | data_errors.some(rng, n, 0.06))
     carrier = plan.vehicles.carrier[vehicle]
     no_carrier = (carrier < 0) | (kind == CAR) | data_errors.some(rng, n, 0.07)
-    country = data_errors.blank(
-        names(COUNTRIES, plan.vehicles.country[vehicle]), data_errors.some(rng, n, 0.03)
-    )
+    country = data_errors.leave_out(rng, names(COUNTRIES, plan.vehicles.country[vehicle]), 0.03)
     ids = _company_ids(plan.config.rng("carrier ids"), len(plan.carriers.mess))
     declared = data_errors.blank(
         text(np.maximum(number, 0), f"d{plan.config.seed}-", 8), number < 0
@@ -167,9 +165,7 @@ def _marks(
     which = plate_numbers(world, kept.trip)
     all_plates = pa.array(vehicle_identifiers.style_plates(painted))
     reading = all_plates.take(pa.array(data_errors.styles(rng, post) * len(painted) + which))
-    plate = data_errors.blank(
-        data_errors.misread(rng, reading), data_errors.some(rng, n, data_errors.NO_PLATE)
-    )
+    plate = data_errors.leave_out(rng, data_errors.misread(rng, reading), data_errors.NO_PLATE)
     towed = np.where(
         kept.is_entry, plan.habits.trailer[kept.trip], plan.habits.exit_trailer[kept.trip]
     )
@@ -209,9 +205,7 @@ def _drivers(world: World, trip: Ints, rng: np.random.Generator) -> pa.Array:
     driver = world.plan.habits.driver
     keys = world.plan.config.rng("drivers").integers(0, 1 << 48, int(driver.max(initial=0)) + 1)
     refs = pa.array([f"drv-{key:012x}" for key in keys.tolist()])
-    return data_errors.blank(
-        refs.take(pa.array(driver[trip])), data_errors.some(rng, len(trip), 0.05)
-    )
+    return data_errors.leave_out(rng, refs.take(pa.array(driver[trip])), 0.05)
 
 
 def _seals(world: World, kept: CrossingRows) -> pa.Array:

@@ -51,6 +51,11 @@ def blank(values: pa.Array, where: Bools) -> pa.Array:
     return pc.if_else(pa.array(where), pa.scalar(None, values.type), values)
 
 
+def leave_out(rng: np.random.Generator, values: pa.Array, share: float) -> pa.Array:
+    """Leave a random share of fields empty."""
+    return blank(values, some(rng, len(values), share))
+
+
 def some(rng: np.random.Generator, count: int, share: float | Floats) -> Bools:
     """Return which of ``count`` rows are in a random share."""
     return np.asarray(rng.random(count) < share)

@@ -65,9 +65,7 @@ def _parties(world: World, who: str, lane: Ints, missing: float) -> pa.Array:
     rng = world.plan.config.rng(who)
     step = (int(rng.integers(0, 10**8)) + np.arange(int(member.max()) + 1) * 61_195_301) % 10**9
     ids = text(step, "", 9)
-    return data_errors.blank(
-        ids.take(pa.array(member[lane])), data_errors.some(rng, len(lane), missing)
-    )
+    return data_errors.leave_out(rng, ids.take(pa.array(member[lane])), missing)
 
 
 def goods_items(world: World, kept: CrossingRows) -> pa.Table:
@@ -83,26 +81,19 @@ def goods_items(world: World, kept: CrossingRows) -> pa.Table:
     line, n = items.line[at], len(at)
     origin = np.where(data_errors.some(rng, n, 0.95), plan.lanes.origin[lane], 6)
     free = FREE_TRADE[origin]
-    net, gross = items.net_kg[at], items.gross_kg[at]
     return pa.table(
         {
             "declaration_id": ids.take(pa.array(place[items.trip[at]])),
             "item_no": pa.array(items.item_no[at]),
             "hs_code": _hs_codes(line, plan.lanes.digits[lane], data_errors.some(rng, n, 0.004)),
-            "description": data_errors.blank(
-                names([item.description for item in LINES], line), data_errors.some(rng, n, 0.06)
+            "description": data_errors.leave_out(
+                rng, names([item.description for item in LINES], line), 0.06
             ),
-            "origin_country": data_errors.blank(
-                names(COUNTRIES, origin), data_errors.some(rng, n, 0.02)
-            ),
-            "packages": data_errors.blank(
-                pa.array(items.packages[at]), data_errors.some(rng, n, 0.08)
-            ),
-            "net_mass_kg": data_errors.blank(pa.array(net), data_errors.some(rng, n, 0.02)),
-            "gross_mass_kg": data_errors.blank(pa.array(gross), data_errors.some(rng, n, 0.05)),
-            "customs_value_usd": data_errors.blank(
-                pa.array(items.value_usd[at]), data_errors.some(rng, n, 0.015)
-            ),
+            "origin_country": data_errors.leave_out(rng, names(COUNTRIES, origin), 0.02),
+            "packages": data_errors.leave_out(rng, pa.array(items.packages[at]), 0.08),
+            "net_mass_kg": data_errors.leave_out(rng, pa.array(items.net_kg[at]), 0.02),
+            "gross_mass_kg": data_errors.leave_out(rng, pa.array(items.gross_kg[at]), 0.05),
+            "customs_value_usd": data_errors.leave_out(rng, pa.array(items.value_usd[at]), 0.015),
             "duty_rate": pa.array(np.where(free, 0.0, DUTY[line])),
             "preference_code": data_errors.blank(names(("CIS",), np.zeros(n, np.int64)), ~free),
             "origin_marking": names(("Y", "N", "B"), (lane * 5) % 13 // 5),
@@ -143,9 +134,7 @@ def inspections(world: World, kept: CrossingRows) -> tuple[pa.Table, Ints]:
             "completed_at": times(np.where(lapses, -1, acts.completed_at[keep])),
             "recorded_at": times(recorded[keep]),
             "methods": _join_options(unfolding_inspections.METHODS, acts.methods[keep]),
-            "minutes": data_errors.blank(
-                pa.array(acts.minutes[keep]), data_errors.some(rng, n, 0.06)
-            ),
+            "minutes": data_errors.leave_out(rng, pa.array(acts.minutes[keep]), 0.06),
             "places_searched": _join_options(PLACES, acts.places[keep]),
             "outcome": names(
                 ("clear", "discrepancy", "seizure"), acts.outcome[keep].astype(np.int64)
@@ -199,10 +188,10 @@ def seizures(world: World, kept: CrossingRows, *, act_number: Ints) -> pa.Table:
             "seized_at": times(found.seized_at[at]),
             "recorded_at": times(found.recorded_at[at]),
             "substance_class": names([kind for _, kind, _ in SUBSTANCES], substance),
-            "substance": data_errors.blank(what, data_errors.some(rng, n, 0.05)),
+            "substance": data_errors.leave_out(rng, what, 0.05),
             "quantity_g": pa.array(found.quantity_g[at]),
-            "place": data_errors.blank(where, data_errors.some(rng, n, 0.08)),
-            "concealment": data_errors.blank(how, data_errors.some(rng, n, 0.12)),
+            "place": data_errors.leave_out(rng, where, 0.08),
+            "concealment": data_errors.leave_out(rng, how, 0.12),
         }
     )
 

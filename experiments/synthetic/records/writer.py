@@ -61,14 +61,13 @@ _TEXT = "written by darvoza synth: nothing in these files is real\n"
 """Files that such a folder may hold."""
 
 
-def generate(config: Config, *, progress: Progress | None = None) -> World:
-    """Return a world whose past was searched by the historical policy."""
-    return _grow_world(config, progress)[0]
-
-
-def _grow_world(
-    config: Config, progress: Progress | None
+def generate(
+    config: Config, *, progress: Progress | None = None
 ) -> tuple[World, crossing_tables.CrossingRows]:
+    """Return a world whose past was searched by the historical policy, and what is recorded of it.
+
+    Recorded are the last ``crossings`` that are known before the end.
+    """
     trips = config.crossings * TRIPS_A_CROSSING
     while True:
         drawn = plan(config, trips)
@@ -77,14 +76,6 @@ def _grow_world(
         if kept is not None:
             return world, kept
         trips *= 1.12  # a small world may fall short of its average; draw a larger one
-
-
-def records(world: World) -> Records:
-    """Return a world's records: the last ``crossings`` known before the end, and what is theirs."""
-    kept = crossing_tables.rows(world)
-    if kept is None:
-        raise ValueError("the world has fewer crossings than its configuration asks for")
-    return _records(world, kept)
 
 
 def _records(world: World, kept: crossing_tables.CrossingRows) -> Records:
@@ -113,7 +104,7 @@ def write(
     ``progress`` is called with (days done, days in all).
     """
     config = Config(crossings, seed, micros(end or DEFAULT_END), days or DEFAULT_DAYS)
-    world, kept = _grow_world(config, progress)
+    world, kept = generate(config, progress=progress)
     made = _records(world, kept)
     out.mkdir(parents=True, exist_ok=True)
     rows = {}

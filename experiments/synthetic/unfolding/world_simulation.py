@@ -7,12 +7,12 @@ are fixed before; the same plan can be unfolded under any policy, with the same 
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from engine.domain.time_units import DAY
-from experiments.synthetic.config import Bools, Floats, Ints
+from experiments.synthetic.config import Bools, Floats, Ints, join
 from experiments.synthetic.unfolding import inspections, seizures
 from experiments.synthetic.unfolding.historical_policy import InspectionPolicy, Results
 from experiments.synthetic.world.cargo import NONE
@@ -222,19 +222,4 @@ def _by_day(acts: inspections.Acts, first: int) -> list[tuple[Results, int]]:
 
 
 def _merge(parts: list[Results]) -> Results:
-    none = Results(np.zeros(0, np.int64), np.zeros(0, np.int64))
-    parts = [none, *parts]
-    return Results(
-        np.concatenate([part.rows for part in parts]),
-        np.concatenate([part.outcome for part in parts]),
-    )
-
-
-def join(parts: list[inspections.Acts]) -> inspections.Acts:
-    """Return the acts of all days."""
-    return inspections.Acts(
-        **{
-            f.name: np.concatenate([getattr(part, f.name) for part in parts])
-            for f in fields(inspections.Acts)
-        }
-    )
+    return join([Results(np.zeros(0, np.int64), np.zeros(0, np.int64)), *parts])

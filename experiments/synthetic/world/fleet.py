@@ -5,12 +5,12 @@ retire. A vehicle's main driver, relief driver and trailer are numbered after it
 of a carrier is the drivers of its vehicles: vehicles of one carrier stand side by side.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.synthetic.config import Config, Floats, Ints, pick, pick_within
+from experiments.synthetic.config import Config, Floats, Ints, join, pick, pick_within
 from experiments.synthetic.world.network import CAR, CLASSES, PAIRS, class_volumes, countries_of
 
 TRIPS_A_YEAR = np.array([7.0, 11.0, 34.0, 11.0, 3.5])
@@ -139,15 +139,6 @@ def _vehicles(
         tare_kg=TARE_KG[kind] * np.exp(rng.normal(0, TARE_SPREAD[kind], n)),
         is_company=np.full(n, kind != CAR) & (rng.random(n) < 0.9),
     )
-
-
-def join(parts: list[Vehicles]) -> Vehicles:
-    """Return the vehicles of all parts, in order."""
-    columns = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(Vehicles)
-    }
-    return Vehicles(**columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ lanes of their carrier's contracts, else whatever the road offers that day. Some
 their declarations much more than others; that is a latent of the consignee, and drifts.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -136,12 +136,3 @@ def cover_lines(rng: np.random.Generator, road: int, count: int) -> Ints:
     """Return goods that hide a load well and are plausible on this road (group)."""
     start = COUNTRIES[countries_of(road // 2, road % 2)[0]]
     return pick((affinity(start) + 0.03) * COVER**1.5, rng.random(count))
-
-
-def join(parts: list[Lanes]) -> Lanes:
-    """Return the lanes of all parts, in order."""
-    columns = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(Lanes)
-    }
-    return Lanes(**columns)

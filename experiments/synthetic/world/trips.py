@@ -47,8 +47,8 @@ def day_weights(config: Config, months: Floats, week: Floats) -> Floats:
     """Return the traffic of each day of the span, mean about 1, shape (days + 1,)."""
     first = np.datetime64(config.first_midnight // DAY, "D")
     dates = first + np.arange(config.days + 1)
-    month = dates.astype("datetime64[M]").astype(np.int64) % 12
     weekday = (dates.astype(np.int64) + 3) % 7
+    month = config.months()
     weights = months[month] * week[weekday]
     nowruz = (month == 2) & (np.abs((dates - dates.astype("datetime64[M]")).astype(int) - 21) <= 1)
     noise = config.rng("weather").normal(0, 0.08, len(dates))

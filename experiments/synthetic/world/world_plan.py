@@ -5,17 +5,15 @@ population, the trips with their runs and escorts, habits, cargo, loads, masses.
 is for :mod:`experiments.synthetic.unfolding.world_simulation` to say, day by day.
 """
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.synthetic.config import Bools, Config, Floats, Ints
+from experiments.synthetic.config import Bools, Config, Floats, Ints, take
 from experiments.synthetic.world import (
     concealment,
     fleet,
-    front_companies,
     goods,
     smuggling_rings,
     traders,
@@ -36,7 +34,6 @@ LONE = np.array([0.0010, 0.0012, 0.0016, 0.0012, 0.0005])
 """Chance that a lone opportunist carries, by vehicle class: nothing that is recorded tells."""
 REPEATERS = 0.004
 """Share of private and passenger vehicles that carry again and again, once in fifteen trips."""
-Columns = TypeVar("Columns", trips.Calls, trip_signals.Habits, Cargo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ def plan(config: Config, trips_wanted: float) -> WorldPlan:
     """Draw a world of about ``trips_wanted`` trips."""
     vehicles, carriers = fleet.grow(config, trips_wanted)
     lanes, contracts = traders.trade(config, trips_wanted, len(carriers.mess))
-    ring, lawful = front_companies.enlist(config, trips_wanted, (vehicles, carriers, lanes))
+    ring, lawful = smuggling_rings.enlist(config, trips_wanted, (vehicles, carriers, lanes))
     vehicles, carriers, lanes = lawful
     pool = fleet.pools(vehicles)
     calls = trips.call(config, (vehicles, carriers, ring, pool), target=trips_wanted)
@@ -130,16 +127,9 @@ def _by_arrival(
     order = np.argsort(ways.entry_at, kind="stable")
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
-    moved = _reorder(calls, order)
+    moved = take(calls, order)
     partner = np.where(moved.partner >= 0, place[moved.partner], -1)
-    return replace(moved, partner=partner), _reorder(ways, order)
-
-
-def _reorder(columns: Columns, order: Ints) -> Columns:
-    moved: dict[str, Any] = {
-        field.name: getattr(columns, field.name)[order] for field in fields(columns)
-    }
-    return type(columns)(**moved)
+    return replace(moved, partner=partner), take(ways, order)
 
 
 def lone_rate(config: Config, calls: trips.Calls, vehicles: fleet.Vehicles) -> Floats:

@@ -23,7 +23,7 @@ def config(crossings: int, *, seed: int = 3, days: int = 365) -> Config:
 @cache
 def world(seed: int = 3) -> World:
     """Return a year of the usual size."""
-    return generate(config(SIZE, seed=seed))
+    return generate(config(SIZE, seed=seed))[0]
 
 
 def deviation(seen: NDArray[np.bool_], expected: NDArray[np.float64]) -> float:

@@ -14,7 +14,6 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from experiments.synthetic.records import crossing_tables
 from experiments.synthetic.records.writer import generate
 from models.data.propensity_log import PropensityLog
 from models.evaluation.off_policy import policy_value
@@ -42,9 +41,7 @@ class Period:
 
 
 def periods(seed: int) -> list[Period]:
-    made = generate(config(CROSSINGS, seed=seed))
-    kept = crossing_tables.rows(made)
-    assert kept is not None
+    made, kept = generate(config(CROSSINGS, seed=seed))
     trip = kept.trip[kept.is_entry]
     officers = 1 - (1 - made.propensity[trip]) / (1 - 0.02)  # what the random stream did not add
     chance = made.plan.cargo.p_discrepancy[trip].astype(np.float64)
