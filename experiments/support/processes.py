@@ -1,6 +1,6 @@
 """A server in a process group of its own: how long it takes to start, what processor time it takes.
 
-Reads ``/proc``, so this is for Linux.
+Shared memory is known on Linux alone.
 """
 
 import os
@@ -12,12 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from experiments.support.http_client import BROKEN, HttpConnection
 
-_TICK = os.sysconf("SC_CLK_TCK")
 PATIENCE_SECONDS = 120
-_PGRP, _UTIME, _CUTIME = 2, 11, 15
-"""Fields of ``/proc/PID/stat`` after the name in parentheses: group; own and waited-for time."""
 
 
 class Server:
@@ -69,36 +68,15 @@ class Server:
             self._process.send_signal(what)
 
     def cpu_seconds(self) -> float:
-        """Return the processor time that the whole group has taken so far."""
-        if self._process is None:
-            return 0.0
-        return sum(map(_cpu, _members(self._process.pid)))
+        """Return the processor time that server and children have taken, ended ones included."""
+        return sum(sum(each.cpu_times()[:4]) for each in self._processes())
 
     def memory_bytes(self) -> int:
-        """Return the memory that the whole group holds now; what processes share counts once."""
+        """Return the memory that server and children hold; what they share counts once."""
+        return sum(each.memory_full_info().pss for each in self._processes())
+
+    def _processes(self) -> list[psutil.Process]:
         if self._process is None:
-            return 0
-        return sum(_memory(int(fields[0])) for fields in _members(self._process.pid))
-
-
-def _members(group: int) -> list[list[str]]:
-    """Return number and fields of each process of a group."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[_PGRP]) == group:
-                    found.append([entry.name, *fields])
-    return found
-
-
-def _cpu(fields: list[str]) -> float:
-    return sum(map(int, fields[1 + _UTIME : 1 + _CUTIME])) / _TICK
-
-
-def _memory(process: int) -> int:
-    with suppress(OSError):
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-        return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return 0
+            return []
+        first = psutil.Process(self._process.pid)
+        return [first, *first.children(recursive=True)]
