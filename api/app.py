@@ -8,6 +8,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -21,17 +22,12 @@ from api.confirmations import routes as confirmations_routes
 from api.decisions import routes as decisions_routes
 from api.decisions.fast_path import Express
 from api.drift import routes as drift_routes
-from api.drift.reads import DriftAsked
 from api.http import health, problems
 from api.http.middleware import Guard
-from api.http.request_bodies import ReportedAct
-from api.http.request_heads import HeadCheck
-from api.http.unauthenticated_limit import StrangerPace
+from api.http.responses import BODY_MODELS
 from api.integrity import routes as integrity_routes
 from api.models import routes as models_routes
-from api.models.routes import EndOfTrial, ModelApproval, RollBack, RulesOnly
 from api.profiles import routes as profiles_routes
-from api.profiles.proposals import Approval, BacktestAsked, CheckAsked, Period, Retirement
 from api.queue import routes as queue_routes
 from api.reports import routes as reports_routes
 from api.service.model_store import SETTLED_SECONDS, HomeModels
@@ -40,12 +36,6 @@ from api.service.settings import Settings, home_of
 from api.service.structured_logging import configure
 from api.shifts import routes as shifts_routes
 from api.watchlist import routes as watchlist_routes
-from engine.criteria.profiles.profile import ProfileProposal
-from engine.criteria.watchlist import Notice, WatchEntry
-from engine.domain.records import Arrival, Record, Seizure
-from engine.queue.reviews import Review
-from engine.shifts.rosters import Roster
-from engine.targeting.reports import ReleaseReason
 
 if TYPE_CHECKING:
     from api.audit.reads import AuditService
@@ -61,29 +51,6 @@ if TYPE_CHECKING:
     from api.queue.page import QueuePageService
     from api.reports.routes import ReportService
     from api.shifts.routes import RosterService
-
-BODIES: tuple[type[Record], ...] = (
-    Arrival,
-    ReportedAct,
-    Seizure,
-    Roster,
-    Review,
-    ReleaseReason,
-    ModelApproval,
-    RulesOnly,
-    RollBack,
-    EndOfTrial,
-    DriftAsked,
-    CheckAsked,
-    ProfileProposal,
-    BacktestAsked,
-    Period,
-    Approval,
-    Retirement,
-    WatchEntry,
-    Notice,
-)
-"""Records that routes read from a request's body themselves."""
 
 ROUTERS = (
     decisions_routes.router,
@@ -143,8 +110,6 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
         redirect_slashes=False,  # each resource has one address, which docs/api.md names
     )
     app.add_middleware(Express)
-    app.add_middleware(HeadCheck)
-    app.add_middleware(StrangerPace)
     app.add_middleware(Guard)  # the last one added is the outermost
     problems.install(app)
     for router in ROUTERS:
@@ -175,7 +140,7 @@ def _build_document(app: FastAPI) -> dict[str, Any]:
             title=app.title, version=app.version, summary=app.summary, routes=app.routes
         )
         _, bodies = models_json_schema(
-            [(model, "validation") for model in BODIES],
+            [(model, "validation") for model in sorted(BODY_MODELS, key=attrgetter("__name__"))],
             ref_template="#/components/schemas/{model}",
         )
         found["components"]["schemas"].update(bodies["$defs"])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import patch
 
 from api.harness.scratch_deployment import Scratch, scratch
 from api.harness.service_process import free_port
@@ -148,12 +149,8 @@ def _own_server() -> Iterator[Cluster]:
 @contextmanager
 def _database(url: str | None) -> Iterator[None]:
     """Name a database for the time of a run, or none."""
-    given = os.environ.pop(DATABASE_VARIABLE, None)
-    if url is not None:
-        os.environ[DATABASE_VARIABLE] = url
-    try:
-        yield
-    finally:
+    with patch.dict(os.environ):
         os.environ.pop(DATABASE_VARIABLE, None)
-        if given is not None:
-            os.environ[DATABASE_VARIABLE] = given
+        if url is not None:
+            os.environ[DATABASE_VARIABLE] = url
+        yield

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
@@ -83,13 +84,11 @@ def _database() -> Iterator[None]:
     admin = create_engine(given, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with admin.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
-    os.environ[DATABASE_VARIABLE] = (
-        make_url(given).set(database=name).render_as_string(hide_password=False)
-    )
+    url = make_url(given).set(database=name).render_as_string(hide_password=False)
     try:
-        yield
+        with patch.dict(os.environ, {DATABASE_VARIABLE: url}):
+            yield
     finally:
-        os.environ[DATABASE_VARIABLE] = given
         with admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
         admin.dispose()

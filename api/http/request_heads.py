@@ -7,9 +7,8 @@ before anything is looked up. Works on the ASGI level, so it holds for pages, JS
 
 from collections.abc import Sequence
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
-from api.http.problems import refusal
 from engine.errors import AmbiguousHeadError
 
 ONCE = (b"host", b"authorization", b"idempotency-key")
@@ -20,27 +19,10 @@ OWED = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")
 _Headers = Sequence[tuple[bytes, bytes]]
 
 
-class HeadCheck:
-    """Refuses ambiguous heads, and adds to each answer what it owes."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request through, or refuse it."""
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-
-        async def send_completed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = complete(message.get("headers", ()))
-            await send(message)
-
-        why = ambiguity(scope["headers"], scope.get("http_version", ""))
-        if why is not None:
-            error = AmbiguousHeadError(why)
-            return await refusal(error, instance="/")(scope, receive, send_completed)
-        return await self._app(scope, receive, send_completed)
+def find_ambiguity(scope: Scope) -> AmbiguousHeadError | None:
+    """Return what refuses a request whose head is ambiguous, None for every other."""
+    why = ambiguity(scope["headers"], scope.get("http_version", ""))
+    return None if why is None else AmbiguousHeadError(why)
 
 
 def ambiguity(headers: _Headers, version: str) -> str | None:

@@ -22,6 +22,9 @@ _PROBLEMS: Mapping[int, str] = {
     503: "The store did not take the record; nothing was acknowledged. Try again.",
 }
 
+BODY_MODELS: set[type[Record]] = set()
+"""Records that routes read from a request's body themselves, as the routes document them."""
+
 
 def answer(content: object, status: int = 200) -> Response:
     """Return an answer as JSON; sorted keys, so that the same answer is the same bytes again."""
@@ -68,6 +71,7 @@ def creates(
 
 def takes_many(model: type[Record], *, most: int) -> dict[str, Any]:
     """The same of an array of such bodies."""
+    BODY_MODELS.add(model)
     rows = {"$ref": f"#/components/schemas/{model.__name__}"}
     schema = {"type": "array", "items": rows, "minItems": 1, "maxItems": most}
     return _body(schema, [BODIES[model.__name__]])
@@ -75,6 +79,7 @@ def takes_many(model: type[Record], *, most: int) -> dict[str, Any]:
 
 def takes(model: type[Record], *, is_owed: bool = True) -> dict[str, Any]:
     """Return what the OpenAPI document says of a body that the route reads itself."""
+    BODY_MODELS.add(model)
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return _body(schema, BODIES[model.__name__], is_owed=is_owed)
 

@@ -12,12 +12,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from api.auth.client_addresses import network_of
 from api.auth.sessions import token_of
 from api.http.dependencies import SignInService
-from api.http.problems import refusal
 from engine.errors import BusyError
 
 BURST, RATE = 60, 20.0
@@ -47,25 +46,16 @@ class Pace:
             self._next.popitem(last=False)
         return max(0.0, turn - now)
 
-
-class StrangerPace:
-    """Lets strangers wait for their turn; passes on all others untouched."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._pace = Pace()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on at its turn, or refuse it."""
-        if scope["type"] == "http" and not is_known(scope):
+    async def admit(self, scope: Scope) -> BusyError | None:
+        """Let a stranger's request wait for its turn; return what refuses it where that is far."""
+        if not is_known(scope):
             network = network_of(scope["client"][0]) if scope.get("client") else ""
-            seconds = self._pace.turn(network) if network else 0.0  # the proxy's, or our own tests'
+            seconds = self.turn(network) if network else 0.0  # the proxy's, or our own tests'
             if seconds is None:
-                error = BusyError("too many requests without a valid key")
-                return await refusal(error, instance="/")(scope, receive, send)
+                return BusyError("too many requests without a valid key")
             if seconds:
                 await asyncio.sleep(seconds)
-        return await self._app(scope, receive, send)
+        return None
 
 
 def is_known(scope: Scope) -> bool:

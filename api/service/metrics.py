@@ -10,6 +10,7 @@ from what it was before by more than ``BOUND`` in less than one batch of a thous
 share of random checks among the red ones: 31 too many or too few of 300 fair coins is that rare.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -52,45 +53,38 @@ class Metrics:
         """How many of them are red."""
         self._published = 0
         """The newest record whose figures are out."""
-        self.decisions = Counter(
+        counter = partial(Counter, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.decisions = counter(
             "darvoza_decisions",
             "Decisions answered, repeated answers included.",
             ["channel", "mode"],
-            registry=self.registry,
         )
-        self.random = Counter(
+        self.random = counter(
             "darvoza_random_checks",
             "Decisions on members of the random stream, told of 300 red vehicles at once, later.",
-            registry=self.registry,
         )
-        self.profile_failures = Counter(
+        self.profile_failures = counter(
             "darvoza_profile_failures",
             "Evaluations of profiles that failed: such a profile fits nothing.",
-            registry=self.registry,
         )
         self.profile_failed = self.profile_failures.inc
-        self.models_refused = Counter(
+        self.models_refused = counter(
             "darvoza_models_refused",
             "Looks at which a model in force or on trial was missing, changed or did not fit.",
-            registry=self.registry,
         )
-        self.power_refused = Counter(
+        self.power_refused = counter(
             "darvoza_power_refused",
             "Claims of a table to power that no journal record backs.",
             ["kind"],
-            registry=self.registry,
         )
-        self.percentiles = Histogram(
+        self.percentiles = histogram(
             "darvoza_risk_percentile",
             "Percentiles of the risk at its post, told as random checks are; even without drift.",
             buckets=_TENTHS,
-            registry=self.registry,
         )
-        self.batches = Histogram(
-            "darvoza_decision_batch",
-            "Arrivals decided together.",
-            buckets=_SIZES,
-            registry=self.registry,
+        self.batches = histogram(
+            "darvoza_decision_batch", "Arrivals decided together.", buckets=_SIZES
         )
         self.waiting = Gauge(
             "darvoza_waiting",
@@ -98,12 +92,11 @@ class Metrics:
             ["post"],
             registry=self.registry,
         )
-        self.requests = Histogram(
+        self.requests = histogram(
             "darvoza_request_seconds",
             "Time to answer a request.",
             ["method", "route", "status"],
             buckets=_SECONDS,
-            registry=self.registry,
         )
 
     def refuse_power(self, kind: str) -> None:
