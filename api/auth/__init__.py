@@ -1,6 +1,8 @@
 """Who calls: accounts, keys, sessions, permissions.
 
 accounts               How keys and users come to be
+agencies               Agencies that share a post, and what each role of each agency may see, do
+                       and approve
 authority              Who may do what, replayed from the journal
 callers                Who calls, and what they may reach
 client_addresses       Addresses of clients, as limits count them

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from api.auth.agencies import check_agency
 from api.auth.authority import Authority, KeyGrant, PersonGrant, Refused, ignore
 from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.credentials import digest, hash_password, is_password, new_key, new_password, stand_in
@@ -28,6 +29,7 @@ class IssuedCredential:
     role: Role
     post: str | None
     secret: str
+    agency: str | None = None
 
 
 class Accounts:
@@ -49,19 +51,28 @@ class Accounts:
         self._journal = Journal(store, [AccountProjection()])
 
     def create_key(
-        self, role: Role, post: str | None, *, pepper: bytes, owner: str | None = None
+        self,
+        role: Role,
+        post: str | None,
+        *,
+        pepper: bytes,
+        owner: str | None = None,
+        agency: str | None = None,
     ) -> IssuedCredential:
-        """Make a key, of a user where one is named; both count as one person.
+        """Make a key, of a user where one is named; both count as one person, of one agency.
 
         Raises ``NotAllowedError`` where the role needs a post or an owner and none is named, or
-        the owner's own role or post is narrower; ``NotFoundError`` where there is no such user.
+        the owner's own role or post is narrower, or the agency another than the owner's;
+        ``NotFoundError`` where there is no such user; ``RecordError`` for an unknown agency.
         """
         self._check(role, post)
         self._check_owner(owner, role, post)
-        made = IssuedCredential(f"key-{secrets.token_hex(6)}", role, post, new_key())
+        agency = self._resolve_agency(agency, owner, post)
+        made = IssuedCredential(f"key-{secrets.token_hex(6)}", role, post, new_key(), agency)
         kept = digest(made.secret, pepper)
         body = {"role": role.value, FIELD: commitment_of(kept)}
         body |= {} if owner is None else {"owner": owner}
+        body |= {} if agency is None else {"agency": agency}
         draft = Draft(KEY_CREATED, made.name, post or "", body, extra=AccountSecret(kept))
         self._journal.append([draft])
         return made
@@ -81,16 +92,21 @@ class Accounts:
         """Tell whether a person answers for a key."""
         return self._look().person_behind(key) is not None
 
-    def create_user(self, name: str, role: Role, *, post: str | None = None) -> IssuedCredential:
+    def create_user(
+        self, name: str, role: Role, *, post: str | None = None, agency: str | None = None
+    ) -> IssuedCredential:
         """Make a user with a new password.
 
-        Raises ``ConflictError`` where the name is taken, ``RecordError`` where it breaks a rule.
+        Raises ``ConflictError`` where the name is taken, ``RecordError`` where it breaks a rule or
+        the agency is unknown.
         """
         self._check(role, post)
         name = check_name(name, taken=self._look().names())
-        made = IssuedCredential(name, role, post, new_password())
+        agency = self._resolve_agency(agency, None, post)
+        made = IssuedCredential(name, role, post, new_password(), agency)
         kept = hash_password(made.secret)
         body = {"role": role.value, FIELD: commitment_of(kept)}
+        body |= {} if agency is None else {"agency": agency}
         draft = Draft(USER_CREATED, name, post or "", body, extra=AccountSecret(kept))
         try:
             self._journal.append([draft])
@@ -100,8 +116,8 @@ class Accounts:
 
     def change_password(self, name: str) -> IssuedCredential:
         """Make a user a new password and end their sessions; raises ``NotFoundError``."""
-        role, post = self._must_know(name)
-        made = IssuedCredential(name, role, post, new_password())
+        known = self._must_know(name)
+        made = IssuedCredential(name, known.role, known.post, new_password(), known.agency)
         kept = hash_password(made.secret)
         body = {FIELD: commitment_of(kept)}
         self._journal.append([Draft(PASSWORD_CHANGED, name, "", body, extra=AccountSecret(kept))])
@@ -142,16 +158,20 @@ class Accounts:
         authority = self._look()
         return any(authority.person(name) is not None for name in authority.names())
 
+    def agency_of(self, name: str) -> str | None:
+        """Return the agency of a person, also of one who was removed; None where none is known."""
+        return self._look().agency_of(name)
+
     def is_active(self, name: str) -> bool:
         """Tell whether this is a person who was not removed."""
         return self._look().person(name) is not None
 
-    def _must_know(self, name: str) -> tuple[Role, str | None]:
-        """Return the role and post of a user who may sign in; raises ``NotFoundError``."""
+    def _must_know(self, name: str) -> PersonGrant:
+        """Return a user who may sign in; raises ``NotFoundError``."""
         known = self._look().person(name)
         if known is None:
             raise NotFoundError("user", name)
-        return known.role, known.post
+        return known
 
     def _look(self) -> Authority:
         with self._store.read() as connection:
@@ -164,11 +184,24 @@ class Accounts:
                     f"a key of the role {role} needs an owner: name one (--owner)"
                 )
             return
-        own_role, own_post = self._must_know(owner)
-        if not covers(own_role, role):
-            raise NotAllowedError(f"the role {role} is wider than its owner's, {own_role}")
-        if own_post is not None and own_post != post:
-            raise NotAllowedError(f"its owner is for the post {own_post} alone: name it (--post)")
+        own = self._must_know(owner)
+        if not covers(own.role, role):
+            raise NotAllowedError(f"the role {role} is wider than its owner's, {own.role}")
+        if own.post is not None and own.post != post:
+            raise NotAllowedError(f"its owner is for the post {own.post} alone: name it (--post)")
+
+    def _resolve_agency(
+        self, agency: str | None, owner: str | None, post: str | None
+    ) -> str | None:
+        """Return the agency of a new key or user: the one named, else its owner's."""
+        if owner is not None:
+            own = self._must_know(owner).agency
+            if agency not in (None, own):
+                raise NotAllowedError(f"its owner is of the agency {own or '(none)'}")
+            agency = own
+        if agency is not None:
+            check_agency(agency, self._network, post)
+        return agency
 
     def _check(self, role: Role, post: str | None) -> None:
         if post is not None and self._network.posts:

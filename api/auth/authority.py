@@ -54,6 +54,7 @@ class KeyGrant:
     commitment: str
     """Empty where no record commits to its secret: such a key opens nothing."""
     created_at: int
+    agency: str | None = None
     is_revoked: bool = False
 
 
@@ -68,6 +69,7 @@ class PersonGrant:
     """Empty where no record commits to the password."""
     since: int
     """The record of the password; sessions of before it are over."""
+    agency: str | None = None
     is_removed: bool = False
 
 
@@ -116,6 +118,11 @@ class Authority:
         found = self._people.get(name)
         return None if found is None or found.is_removed else found
 
+    def agency_of(self, name: str) -> str | None:
+        """Return the agency of a person, also of one who was removed; None where none is known."""
+        found = self._people.get(name)
+        return None if found is None else found.agency
+
     def names(self) -> tuple[str, ...]:
         """Return every name that was ever given, those of removed people too."""
         return tuple(self._people)
@@ -160,6 +167,7 @@ class Authority:
             owner=body.get("owner"),
             commitment=given,
             created_at=record.known_at,
+            agency=body.get("agency"),
         )
         if given:
             self._key_ids[given] = record.subject
@@ -178,6 +186,7 @@ class Authority:
             post=record.post or None,
             commitment=str(body.get(FIELD, "")),
             since=record.seq,
+            agency=body.get("agency"),
         )
 
     def _change_password(self, record: PowerRecord) -> None:

@@ -36,6 +36,8 @@ class Caller:
     """The user whose key it is; None for the key of a machine, and for a user who signed in."""
     is_person: bool = True
     """Whether a known person answers: signed in, or the owner of a key no wider than their role."""
+    agency: str | None = None
+    """The agency for which it acts; None where its records name none."""
 
     @property
     def person(self) -> str:
@@ -112,7 +114,9 @@ class Callers:
                 self._refused("key")
             raise NotAuthenticatedError
         is_person = authority.person_behind(grant) is not None
-        caller = Caller(grant.key_id, grant.role, grant.post, grant.owner, is_person)
+        caller = Caller(
+            grant.key_id, grant.role, grant.post, grant.owner, is_person, agency=grant.agency
+        )
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[kept] = (until, caller)

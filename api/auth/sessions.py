@@ -97,7 +97,7 @@ class Sessions:
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known.add(kept)
-        return Caller(person.name, person.role, person.post)
+        return Caller(person.name, person.role, person.post, agency=person.agency)
 
     def is_known(self, token: str) -> bool:
         """Tell whether a token was valid when it was last looked up, however long ago."""

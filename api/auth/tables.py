@@ -32,6 +32,7 @@ KEYS = Table(
     Column("created_at", Int64, nullable=False),
     Column("revoked_at", Int64),
     Column("owner", String),
+    Column("agency", String),
 )
 USERS = Table(
     "users",
@@ -41,6 +42,7 @@ USERS = Table(
     Column("role", String, nullable=False),
     Column("post", String),
     Column("created_at", Int64, nullable=False),
+    Column("agency", String),
 )
 SESSIONS = Table(
     "sessions",
@@ -112,4 +114,5 @@ def _keep_session(connection: Connection, entry: Entry, secret: AccountSecret) -
 
 
 def _scope(draft: Draft) -> dict[str, object]:
-    return {"role": draft.body["role"], "post": draft.post or None}
+    given = {name: draft.body[name] for name in ("role", "agency") if name in draft.body}
+    return given | {"post": draft.post or None}

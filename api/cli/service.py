@@ -30,6 +30,7 @@ _START_SECONDS = 60
 """The longest that a worker's successor may take to answer; until then its predecessor stays."""
 
 PostOption = Annotated[str | None, typer.Option(help="The one post it reaches.")]
+AgencyOption = Annotated[str | None, typer.Option(help="The agency for which it acts.")]
 RoleOption = Annotated[Role, typer.Option(help="What it may do.")]
 
 NameArgument = Annotated[str, typer.Argument(help="How the person signs in.")]
@@ -81,6 +82,7 @@ def create_key(
     role: RoleOption,
     post: PostOption = None,
     owner: Annotated[str | None, typer.Option(help="The user whose key it is.")] = None,
+    agency: AgencyOption = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -91,8 +93,10 @@ def create_key(
 
     with open_home(home) as (found, store):
         accounts = Accounts(store, open_network(found))
-        made = accounts.create_key(role, post, pepper=open_pepper(found), owner=owner)
+        pepper = open_pepper(found)
+        made = accounts.create_key(role, post, pepper=pepper, owner=owner, agency=agency)
     fields = {"key_id": made.name, "role": made.role, "post": made.post, "owner": owner}
+    fields |= {"agency": made.agency}
     result = fields | {"key": made.secret}
     emit(result, as_json=as_json, text=lambda: typer.echo(made.secret))
 
@@ -113,6 +117,7 @@ def list_keys(home: HomeOption, *, as_json: JsonOption = False) -> None:
                 "role": key.role,
                 "post": key.post,
                 "owner": key.owner,
+                "agency": key.agency,
                 "created_at": rfc3339(key.created_at),
                 "is_revoked": key.is_revoked,
                 "is_committed": bool(key.commitment),
@@ -127,6 +132,7 @@ def _print_keys(every: Sequence[Mapping[str, Any]]) -> None:
     for key in every:
         about = [key["key_id"], key["role"], key["post"] or "every post"]
         about += [f"owner {key['owner']}"] if key["owner"] else []
+        about += [f"agency {key['agency']}"] if key["agency"] else []
         if key["is_revoked"]:
             about.append("revoked")
         elif not key["is_committed"]:
@@ -152,6 +158,7 @@ def create_user(
     name: NameArgument,
     role: RoleOption,
     post: PostOption = None,
+    agency: AgencyOption = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -160,7 +167,8 @@ def create_user(
     from api.service.runtime import open_network
 
     with open_home(home) as (found, store):
-        made = Accounts(store, open_network(found)).create_user(name, role, post=post)
+        accounts = Accounts(store, open_network(found))
+        made = accounts.create_user(name, role, post=post, agency=agency)
     emit(_person(made), as_json=as_json, text=lambda: typer.echo(made.secret))
 
 
@@ -186,4 +194,5 @@ def remove_user(home: HomeOption, name: NameArgument) -> None:
 
 
 def _person(made: "IssuedCredential") -> dict[str, Any]:
-    return {"name": made.name, "role": made.role, "post": made.post, "password": made.secret}
+    fields = {"name": made.name, "role": made.role, "post": made.post, "agency": made.agency}
+    return fields | {"password": made.secret}

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from api.auth.accounts import Accounts
 from api.decisions.reads import DecisionReader, DecisionService
+from api.http.guards import fill_agency
 from api.http.request_bodies import ReportedAct
 from api.web.form_fields import FormReader
 from api.web.i18n import ReaderLocale
@@ -99,19 +100,19 @@ def report(
     """File an inspection act and, where the form names one, a seizure; raises ``FormError``."""
     known = DecisionReader(service).locate(decision_id, visitor.caller)
     filed = read_act(service, visitor, decision_id, form, speech)
-    act, seizure, person = filed.act, filed.seizure, visitor.caller.person
+    act, seizure, caller = filed.act, filed.seizure, visitor.caller
     act_name = inspection_name(act.inspection_id)
     find_name = seizure_name(act.inspection_id.replace("act-", "sz-", 1))
     with service.store.read() as snapshot:  # sent twice, it differs in its time alone
         done = find_holders(snapshot, [act_name, find_name])
     if act_name not in done:
         asked = claim(INSPECTION, act, post=known.post, name=act_name)
-        by = Handling(person, filed.team)
-        service.recording.inspection(act, asked, said=None, by=by)
+        by = Handling(caller.person, filed.team)
+        service.recording.inspection(fill_agency(caller, act), asked, said=None, by=by)
     if seizure is not None and find_name not in done:
         asked = claim(SEIZURE, seizure, post=known.post, name=find_name)
-        within = visitor.caller.post
-        service.recording.seizure(seizure, asked, person=person, within=within)
+        seizure = fill_agency(caller, seizure)
+        service.recording.seizure(seizure, asked, person=caller.person, within=caller.post)
 
 
 def release(

@@ -1,10 +1,14 @@
 """Checks that a caller may reach a post."""
 
+from typing import TypeVar
+
 from api.auth.callers import Caller
+from api.http.request_bodies import ReportedAct
+from engine.criteria.watchlist import Notice, WatchEntry
 from engine.domain.network import Network
 from engine.domain.plausibility import check_plausible
-from engine.domain.records import Arrival
-from engine.errors import NotFoundError, UnknownPostError
+from engine.domain.records import Arrival, InspectionAct, Seizure
+from engine.errors import NotFoundError, RecordError, UnknownPostError
 from engine.targeting.reports import Recording
 
 
@@ -27,6 +31,19 @@ def check_path(network: Network, caller: Caller, post: str) -> None:
         check_post(network, caller, post)
     except UnknownPostError:
         raise NotFoundError("post", post) from None
+
+
+Reported = TypeVar("Reported", InspectionAct, ReportedAct, Seizure, Notice, WatchEntry)
+
+
+def fill_agency(caller: Caller, record: Reported) -> Reported:
+    """Return a record with its sender's agency; raises ``RecordError`` where it names another."""
+    if caller.agency is None or record.agency == caller.agency:
+        return record
+    if record.agency is not None:
+        why = "the sender acts for another agency"
+        raise RecordError(type(record).__name__.lower(), "agency", "other_agency", why)
+    return record.model_copy(update={"agency": caller.agency})
 
 
 def post_of(recording: Recording, caller: Caller, crossing_id: str) -> str:

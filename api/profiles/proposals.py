@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.http.guards import check_post
+from api.http.guards import check_post, fill_agency
 from api.profiles.reads import ProfileService
 from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
@@ -137,6 +137,7 @@ class ProposalWriter:
         entry = entry.model_copy(update={"source_post": source})
         entry_id = watchlist.new_entry_id()
         asked = claim(kind, entry, post=source or "", name=f"watch:{entry_id}", key=self._key)
+        entry = fill_agency(self._caller, entry)
         return self._once(
             asked,
             lambda connection: made(

@@ -9,7 +9,7 @@ from typing import Annotated, Protocol
 from fastapi import APIRouter, Depends, Path, Response
 
 from api.http.dependencies import IdempotencyKey, Team, TheCaller, running_service
-from api.http.guards import check_arrival, post_of
+from api.http.guards import check_arrival, fill_agency, post_of
 from api.http.request_bodies import ReportedAct, body_of, optional_body_of, reported_arrival
 from api.http.responses import answer, creates, document_problems
 from api.http.schema_base import Acknowledged, AcknowledgedAct
@@ -52,6 +52,7 @@ async def inspect(
     name = inspection_name(act.inspection_id)
     asked = claim(INSPECTION, act, post=post, name=name, key=key)
     by, record = Handling(caller.person, team), service.recording.inspection
+    act = fill_agency(caller, act)
     found = await asyncio.to_thread(record, act, asked, said=act.basis, by=by)
     return answer(service.answers.acknowledge_act(found), 201)
 
@@ -73,6 +74,7 @@ async def seize(
     name = seizure_name(seizure.seizure_id)
     asked = claim(SEIZURE, seizure, post=post, name=name, key=key)
     record, person = service.recording.seizure, caller.person
+    seizure = fill_agency(caller, seizure)
     found = await asyncio.to_thread(record, seizure, asked, person=person, within=caller.post)
     return answer(service.answers.acknowledge(found, identifier=seizure.seizure_id), 201)
 

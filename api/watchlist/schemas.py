@@ -13,6 +13,8 @@ class WatchEntryView(TwoKeysView):
     names: dict[str, str]
     look_alikes: bool
     source_post: str | None
+    agency: str | None
+    """The agency whose entry it is."""
     reason: str
     note: str | None
     expiry: datetime

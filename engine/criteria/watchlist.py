@@ -32,6 +32,7 @@ from engine.criteria.dual_control import (
 from engine.criteria.match import Match
 from engine.domain.identifiers import fold, skeleton
 from engine.domain.records import (
+    Agency,
     Arrival,
     Crossing,
     Declaration,
@@ -84,6 +85,8 @@ class Notice(Record):
     reason: Reason
     """A code, or a few words."""
     expiry: Time
+    agency: Agency = None
+    """The agency whose entry it is."""
 
     @model_validator(mode="after")
     def _names(self) -> Self:
@@ -315,6 +318,7 @@ def entry_as_json(found: ApprovalState, as_of: int) -> dict[str, Any]:
         "names": list_identifiers(found.content),
         "look_alikes": found.content.get("look_alikes", False),
         "source_post": found.content.get("source_post"),
+        "agency": found.content.get("agency"),
         "reason": found.content["reason"],
         "note": found.content.get("note"),
         "expiry": rfc3339(expires),

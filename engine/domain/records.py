@@ -27,6 +27,7 @@ _RFC3339 = re.compile(
 )
 _COUNTRY = re.compile("[A-Z]{2}")
 _HS_CODE = re.compile("[0-9]{2,10}")
+AGENCY_CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _PLACE = re.compile(r"[a-z_]{1,31}(\.[a-z_0-9]{1,32})?")
 
 
@@ -71,6 +72,13 @@ def _place(value: str) -> str:
     return value
 
 
+def _agency_code(value: str) -> str:
+    if AGENCY_CODE.fullmatch(value) is None:
+        rule = "a lower-case letter, then at most 31 of a to z, 0 to 9 and _"
+        raise PydanticCustomError("malformed_code", rule)
+    return value
+
+
 def _propensity(value: float) -> float:
     if not 0.0 < value <= 1.0:
         raise PydanticCustomError("propensity_outside", "a probability in (0, 1]")
@@ -107,6 +115,20 @@ def _absent(value: object) -> object:
     # Behind this function pydantic no longer knows that a list came from JSON, where it is a tuple.
     return () if value is None else tuple(value) if isinstance(value, list) else value
 
+
+def _is_absent(value: object) -> bool:
+    return value is None
+
+
+AgencyCode = Annotated[
+    str, AfterValidator(_agency_code), _schema_rule(pattern=f"^{AGENCY_CODE.pattern}$")
+]
+Agency = Annotated[AgencyCode | None, Field(exclude_if=_is_absent)]
+"""Code of an agency, free: customs, border_troops, interior, drug_control and others.
+
+Left out of the JSON text where absent: a request without it keeps the fingerprint that it had
+before agencies existed.
+"""
 
 Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=64), BeforeValidator(_absent)]
 Places = Annotated[tuple[PlaceCode, ...], Field(max_length=64), BeforeValidator(_absent)]
@@ -229,6 +251,8 @@ class InspectionAct(Record):
     minutes: Minutes | None = None
     places_searched: Places = ()
     outcome: Outcome
+    agency: Agency = None
+    """The agency that made the act."""
 
     @model_validator(mode="after")
     def _recorded_after_start(self) -> Self:
@@ -265,6 +289,8 @@ class Seizure(Record):
     quantity_g: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None = None
     place: PlaceCode | None = None
     concealment: Identifier | None = None
+    agency: Agency = None
+    """The agency that took the goods."""
 
     @model_validator(mode="after")
     def _linked(self) -> Self:

@@ -51,6 +51,8 @@ KINDS = (
     record.TRIAL_MEASURED,
     record.SHIFT_OPENED,
     record.PERCENTILES,
+    record.AGENCIES_PROPOSED,
+    record.AGENCIES_APPROVED,
 )
 """Kinds that are indexed. The list is part of two indexes: a new kind needs a migration."""
 

@@ -69,6 +69,8 @@ _SCALARS = {
     bool: pa.bool_(),
     datetime: pa.int64(),
 }
+ADDED = frozenset({("inspections", "agency"), ("seizures", "agency")})
+"""Columns that loads of earlier versions lack; a load without a value in one keeps its digest."""
 _KNOWN_AT = pa.field("known_at", pa.int64(), nullable=False)
 _LINK = pa.field("linked_crossing_id", pa.string())
 
@@ -129,9 +131,9 @@ class Tables:
         Fields of ``DeclarationHead``, sorted by declaration_id, which is unique.
     goods_items : Table of shape (n_items, 12)
         Fields of ``GoodsItemRow``, sorted by declaration_id, then item_no.
-    inspections : Table of shape (n_inspections, 12)
+    inspections : Table of shape (n_inspections, 13)
         Fields of ``Inspection``, and ``known_at`` = recorded_at, never before its crossing's.
-    seizures : Table of shape (n_seizures, 13)
+    seizures : Table of shape (n_seizures, 14)
         Fields of ``Seizure``, ``known_at`` (never before its crossing's), and
         ``linked_crossing_id``: the crossing it belongs to, null for none.
     network : Network
@@ -180,8 +182,11 @@ def content_digest(tables: Mapping[str, Any]) -> str:
     """
     state = sha256()
     for name in sorted(tables):
+        rows = tables[name].num_rows
         for field in tables[name].schema:
-            state.update(f"{name}.{field.name}:{field.type}:{tables[name].num_rows}\n".encode())
+            if (name, field.name) in ADDED and tables[name][field.name].null_count == rows:
+                continue
+            state.update(f"{name}.{field.name}:{field.type}:{rows}\n".encode())
             for part in _buffers(tables[name][field.name].combine_chunks()):
                 state.update(part)
     return state.hexdigest()
@@ -275,5 +280,13 @@ def read_table(home: Home, digests: tuple[str, ...], *, name: str) -> Any:
         for digest in digests
         for path in sorted((home.history / digest / name).glob("*.parquet"))
     ]
-    read = [pq.ParquetFile(path, memory_map=True).read().cast(SCHEMAS[name]) for path in files]
+    read = [_complete(name, pq.ParquetFile(path, memory_map=True).read()) for path in files]
     return pa.concat_tables([SCHEMAS[name].empty_table(), *read])
+
+
+def _complete(name: str, table: Any) -> Any:
+    """Return the rows of a load in today's columns, null where an earlier version had none."""
+    for field in SCHEMAS[name]:
+        if (name, field.name) in ADDED and field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select(SCHEMAS[name].names).cast(SCHEMAS[name])

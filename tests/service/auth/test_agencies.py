@@ -1,0 +1,139 @@
+"""Agencies of people, keys, acts, seizures and entries of the watch list."""
+
+from typing import Any
+
+import pytest
+
+from api.auth.accounts import Accounts
+from api.auth.credentials import open_pepper
+from api.auth.permissions import Role
+from engine.domain.records import InspectionAct, Seizure
+from engine.errors import NotAllowedError, RecordError
+from engine.journal.idempotency import claim
+from engine.journal.kinds import INSPECTION, KEY_CREATED, SEIZURE, USER_CREATED, WATCHLIST_PROPOSED
+from engine.journal.power_records import read_records
+from tests.service.running_service import POST, World, arrival
+
+WHEN = "2026-10-14T07:00:00Z"
+
+
+def accounts(world: World) -> Accounts:
+    return Accounts(world.runtime.store, world.runtime.network)
+
+
+def key_of(world: World, agency: str | None, role: Role = Role.CHECKPOINT) -> dict[str, str]:
+    """Return the headers of a new key of an agency, with an owner where the role needs one."""
+    made, owner = accounts(world), None
+    if role is not Role.CHECKPOINT:
+        owner = f"{agency}-{role}"
+        if not made.is_active(owner):
+            made.create_user(owner, role, agency=agency)
+    key = made.create_key(
+        role,
+        POST if role is Role.CHECKPOINT else None,
+        pepper=open_pepper(world.home),
+        owner=owner,
+        agency=None if owner else agency,
+    )
+    return {"Authorization": f"Bearer {key.secret}"}
+
+
+def act(name: str, crossing: str, **more: Any) -> dict[str, Any]:
+    body = {"inspection_id": name, "crossing_id": crossing, "recorded_at": WHEN}
+    return body | {"outcome": "clear", "methods": ["physical"]} | more
+
+
+def last_body(world: World, kind: str) -> Any:
+    """Return the body of the newest record of a kind, as the journal holds it."""
+    found = world.get(f"/v1/journal?kind={kind}&limit=1", Role.INTEGRITY).json()["records"]
+    opened = world.get(f"/v1/journal/{found[0]['sequence']}", Role.INTEGRITY)
+    return opened.json()["body"]
+
+
+def test_acts_and_seizures_carry_the_agency_of_their_sender(world: World) -> None:
+    world.decide(arrival(1))
+    customs, other = key_of(world, "customs"), key_of(world, None)
+    sent = world.client.post("/v1/inspections", json=act("a-1", "c-1"), headers=customs)
+    assert sent.status_code == 201
+    assert last_body(world, INSPECTION)["inspection"]["agency"] == "customs"
+    seizure = {"seizure_id": "s-1", "crossing_id": "c-1", "recorded_at": WHEN}
+    seizure |= {"substance_class": "narcotic"}
+    assert world.client.post("/v1/seizures", json=seizure, headers=customs).status_code == 201
+    assert last_body(world, SEIZURE)["seizure"]["agency"] == "customs"
+    # A sender without an agency may name one; it adds none of its own.
+    world.decide(arrival(2))
+    named = act("a-2", "c-2", agency="interior")
+    assert world.client.post("/v1/inspections", json=named, headers=other).status_code == 201
+    assert last_body(world, INSPECTION)["inspection"]["agency"] == "interior"
+    world.decide(arrival(4))
+    assert world.client.post("/v1/inspections", json=act("a-4", "c-4"), headers=other).is_success
+    assert "agency" not in last_body(world, INSPECTION)["inspection"]
+
+
+def test_another_agency_than_the_senders_is_refused(world: World) -> None:
+    world.decide(arrival(5))
+    customs = key_of(world, "customs")
+    for path, body in (
+        ("/v1/inspections", act("a-5", "c-5", agency="interior")),
+        ("/v1/seizures", {"seizure_id": "s-5", "crossing_id": "c-5", "recorded_at": WHEN}
+         | {"substance_class": "other", "agency": "interior"}),
+    ):  # fmt: skip
+        refused = world.client.post(path, json=body, headers=customs)
+        assert refused.status_code == 422
+        assert refused.json()["fields"][0]["rule"] == "other_agency"
+    wrong = world.client.post("/v1/inspections", json=act("a-5", "c-5", agency="A B"))
+    assert wrong.status_code == 401
+    wrong = world.post("/v1/inspections", act("a-5", "c-5", agency="A B"))
+    assert wrong.json()["fields"][0] == {
+        "at": "agency",
+        "rule": "malformed_code",
+        "why": wrong.json()["fields"][0]["why"],
+    }
+
+
+def test_an_entry_belongs_to_the_agency_that_proposes_it(world: World) -> None:
+    customs = key_of(world, "customs", Role.ANALYST)
+    entry = {"plate": "01A777BC", "reason": "tip", "expiry": "2026-11-01T00:00:00Z"}
+    made = world.client.post("/v1/watchlist", json=entry, headers=customs)
+    assert made.status_code == 201
+    shown = world.client.get(f"/v1/watchlist/{made.json()['id']}", headers=customs).json()
+    assert shown["agency"] == "customs"
+    assert last_body(world, WATCHLIST_PROPOSED)["content"]["agency"] == "customs"
+    other = entry | {"agency": "interior"}
+    assert world.client.post("/v1/watchlist", json=other, headers=customs).status_code == 422
+
+
+def test_records_grant_an_agency_and_a_key_has_its_owners(world: World) -> None:
+    made, pepper = accounts(world), open_pepper(world.home)
+    made.create_user("of-customs", Role.SUPERVISOR, agency="customs")
+    key = made.create_key(Role.SUPERVISOR, None, pepper=pepper, owner="of-customs")
+    assert key.agency == "customs"
+    with pytest.raises(NotAllowedError):
+        made.create_key(Role.SUPERVISOR, None, pepper=pepper, owner="of-customs", agency="interior")
+    with pytest.raises(RecordError):
+        made.create_user("of-nothing", Role.SUPERVISOR, agency="No Such")
+    with world.runtime.store.read() as connection:
+        people = read_records(connection, [USER_CREATED], subject="of-customs")
+        keys = read_records(connection, [KEY_CREATED], subject=key.name)
+    assert [(one.body or {}).get("agency") for one in (*people, *keys)] == ["customs"] * 2
+    assert made.agency_of("of-customs") == "customs"
+    made.remove_user("of-customs")
+    assert made.agency_of("of-customs") == "customs"
+
+
+def test_a_request_without_an_agency_keeps_its_fingerprint() -> None:
+    """What version 1 sent is answered as before the upgrade, also when it is sent again."""
+    seen = InspectionAct.model_validate(act("a-9", "c-9"), strict=False)
+    found = {"seizure_id": "s-9", "crossing_id": "c-9", "recorded_at": WHEN}
+    taken = Seizure.model_validate(found | {"substance_class": "other"}, strict=False)
+    prints = [
+        claim(INSPECTION, seen, post=POST, name="x").fingerprint[:16],
+        claim(SEIZURE, taken, post=POST, name="x").fingerprint[:16],
+    ]
+    assert prints == PRINTS
+    named = seen.model_copy(update={"agency": "customs"})
+    assert claim(INSPECTION, named, post=POST, name="x").fingerprint[:16] not in prints
+
+
+PRINTS = ["d26498ba51688a2f", "9b3c38e7727d9999"]
+"""As the version before computed them."""
