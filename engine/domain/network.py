@@ -6,7 +6,6 @@ data. Pairs must agree: where A names B, B names A or no post. B may be missing 
 post across the border that does not report here, so no record of it is expected.
 """
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from engine.domain.records import Country, Identifier, PostCode, Record, SubstanceClass
+from engine.domain.records import Code, Country, Identifier, PostCode, Record, SubstanceClass
 from engine.domain.time_zones import (
     DEFAULT_TIME_ZONE,
     check_time_zone,
@@ -34,17 +33,6 @@ IdentifierField = Literal[
 ]
 """Fields whose values can be compared only within their domain."""
 
-_CODE = re.compile("[a-z][a-z0-9_]{0,31}")
-
-
-def _check_code(value: str) -> str:
-    if _CODE.fullmatch(value) is None:
-        rule = "a lower-case letter, then at most 31 of a to z, 0 to 9 and _"
-        raise PydanticCustomError("malformed_code", rule)
-    return value
-
-
-Code = Annotated[str, AfterValidator(_check_code)]
 Count = Annotated[int, Field(ge=0, le=10_000)]
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 

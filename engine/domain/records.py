@@ -27,7 +27,7 @@ _RFC3339 = re.compile(
 )
 _COUNTRY = re.compile("[A-Z]{2}")
 _HS_CODE = re.compile("[0-9]{2,10}")
-AGENCY_CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
+CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _PLACE = re.compile(r"[a-z_]{1,31}(\.[a-z_0-9]{1,32})?")
 
 
@@ -72,8 +72,8 @@ def _place(value: str) -> str:
     return value
 
 
-def _agency_code(value: str) -> str:
-    if AGENCY_CODE.fullmatch(value) is None:
+def _code(value: str) -> str:
+    if CODE.fullmatch(value) is None:
         rule = "a lower-case letter, then at most 31 of a to z, 0 to 9 and _"
         raise PydanticCustomError("malformed_code", rule)
     return value
@@ -120,10 +120,8 @@ def _is_absent(value: object) -> bool:
     return value is None
 
 
-AgencyCode = Annotated[
-    str, AfterValidator(_agency_code), _schema_rule(pattern=f"^{AGENCY_CODE.pattern}$")
-]
-Agency = Annotated[AgencyCode | None, Field(exclude_if=_is_absent)]
+Code = Annotated[str, AfterValidator(_code), _schema_rule(pattern=f"^{CODE.pattern}$")]
+Agency = Annotated[Code | None, Field(exclude_if=_is_absent)]
 """Code of an agency, free: customs, border_troops, interior, drug_control and others.
 
 Left out of the JSON text where absent: a request without it keeps the fingerprint that it had
