@@ -8,13 +8,12 @@ are compared by family, because the two stores name them differently.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     Connection,
-    Inspector,
     Integer,
     LargeBinary,
     MetaData,
@@ -40,24 +39,20 @@ _CLAUSES = re.compile(
     r"\b(CHECK|CONFLICT|COLLATE|REFERENCES|GENERATED|WITHOUT|STRICT)\b", re.IGNORECASE
 )
 """Words of a table of SQLite that an inspection does not tell."""
-_SQLITE = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?"
+_SQLITE = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
 _POSTGRESQL = """
-SELECT relpersistence <> 'p', relrowsecurity OR relforcerowsecurity FROM pg_class
-WHERE relname = ? AND relnamespace = current_schema()::regnamespace
+SELECT relname, relpersistence <> 'p', relrowsecurity OR relforcerowsecurity FROM pg_class
+WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace
 """
 
 
 def find_structure_faults(connection: Connection, metadata: MetaData) -> Iterator[JournalFault]:
     """Yield every part of a table that is not as declared; tables that are gone are passed over."""
-    inspector = inspect(connection)
-    present = frozenset(inspector.get_table_names())
+    present = _inspect_tables(connection, metadata.tables)
     for table in sorted(metadata.tables.values(), key=lambda table: table.name):
         if table.name not in present:
             continue
-        found, declared = (
-            _inspect_table(connection, inspector, table),
-            _describe_table(connection, table),
-        )
+        found, declared = present[table.name], _describe_table(connection, table)
         for part in sorted(found.keys() | declared.keys()):
             is_index = part.startswith("index ")  # one too many or too few is a fault of its own
             if is_index and not (part in found and part in declared):
@@ -66,18 +61,32 @@ def find_structure_faults(connection: Connection, metadata: MetaData) -> Iterato
                 yield JournalFault(0, ALTERED, f"{table.name}, {part}: not as declared", table.name)
 
 
-def _inspect_table(connection: Connection, inspector: Inspector, table: Table) -> Structure:
-    name = table.name
-    uniques = inspector.get_unique_constraints(name)
-    indexes = [one for one in inspector.get_indexes(name) if "duplicates_constraint" not in one]
-    columns = {f"column {one['name']}": _column(dict(one)) for one in inspector.get_columns(name)}
-    return columns | {
-        "primary key": tuple(inspector.get_pk_constraint(name)["constrained_columns"]),
-        "unique": frozenset(tuple(one["column_names"]) for one in uniques),
-        "foreign keys": len(inspector.get_foreign_keys(name)),
-        "conditions": len(inspector.get_check_constraints(name)),
-        "clauses": _clauses(connection, name),
-        **{f"index {one['name']}": _index(dict(one)) for one in indexes},
+def _inspect_tables(connection: Connection, declared: Collection[str]) -> Mapping[str, Structure]:
+    """Return the declared tables that are there, by name; PostgreSQL is asked once for all."""
+    inspector = inspect(connection)
+    names = [name for name in inspector.get_table_names() if name in declared]
+    columns = inspector.get_multi_columns(filter_names=names)
+    keys = inspector.get_multi_pk_constraint(filter_names=names)
+    uniques = inspector.get_multi_unique_constraints(filter_names=names)
+    indexes = inspector.get_multi_indexes(filter_names=names)
+    foreign = inspector.get_multi_foreign_keys(filter_names=names)
+    conditions = inspector.get_multi_check_constraints(filter_names=names)
+    clauses = _clauses(connection)
+    return {
+        key[1]: {f"column {one['name']}": _column(dict(one)) for one in columns[key]}
+        | {
+            "primary key": tuple(keys[key]["constrained_columns"]),
+            "unique": frozenset(tuple(one["column_names"]) for one in uniques[key]),
+            "foreign keys": len(foreign[key]),
+            "conditions": len(conditions[key]),
+            "clauses": clauses[key[1]],
+        }
+        | {
+            f"index {one['name']}": _index(dict(one))
+            for one in indexes[key]
+            if "duplicates_constraint" not in one
+        }
+        for key in columns
     }
 
 
@@ -138,10 +147,11 @@ def _index(known: Mapping[str, Any]) -> object:
     return columns, bool(known["unique"]), any(name.endswith("_where") for name in options)
 
 
-def _clauses(connection: Connection, name: str) -> object:
+def _clauses(connection: Connection) -> Mapping[str, object]:
     if Dialect.of(connection).is_sqlite:
-        return _words(fetch_rows(connection, _SQLITE, [name])[0][0])
-    return tuple(map(bool, fetch_rows(connection, _POSTGRESQL, [name])[0]))
+        return {name: _words(sql) for name, sql in fetch_rows(connection, _SQLITE)}
+    rows = fetch_rows(connection, _POSTGRESQL)
+    return {name: (bool(unlogged), bool(secured)) for name, unlogged, secured in rows}
 
 
 def _words(sql: str) -> Counter[str]:
