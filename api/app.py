@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from api.drift.reads import DriftService
     from api.http.dependencies import SignInService
     from api.http.health import HealthService
-    from api.integrity.reads import IntegrityService
     from api.models.reads import ModelService
     from api.profiles.proposals import ProposalService
     from api.queue.page import QueuePageService
@@ -76,11 +75,11 @@ if TYPE_CHECKING:
         one: Runtime,
     ) -> tuple[
         AuditService, ConfirmationService, DriftService, FastPathService, HealthService,
-        IntegrityService, ModelService, OutcomeService, ProposalService, QueuePageService,
-        ReportService, RosterService, SignInService,
+        ModelService, OutcomeService, ProposalService, QueuePageService, ReportService,
+        RosterService, SignInService,
     ]:  # fmt: skip
         """Hold the composed service to the protocol of each consumer, when types are checked."""
-        return one, one, one, one, one, one, one, one, one, one, one, one, one
+        return one, one, one, one, one, one, one, one, one, one, one, one
 
 
 def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:

@@ -16,12 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
+from fastapi import Depends
 from sqlalchemy import Connection, Row, select
 
 from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.auth.callers import Caller
+from api.http.dependencies import running_service
 from api.service.runtime import projections
 from engine.audit.draw_verification import RedrawnNumbers, RevealedShift, redraw_numbers
 from engine.audit.verification import JournalFault, verify_snapshot
@@ -56,6 +58,7 @@ class AuditService(Protocol):
     recording: Recording
 
 
+TheService = Annotated[AuditService, Depends(running_service)]
 MOST_WALKED = 50_000
 """Records that a check from a page walks; of a longer journal the last of them."""
 MOST_READS = 20

@@ -3,24 +3,22 @@
 What a post's integrity officer is to look at.
 """
 
-import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
-from api.audit.reads import AuditService, draws, list_records, open_record, verify_journal
+from api.audit.reads import TheService, draws, list_records, open_record, verify_journal
 from api.audit.schemas import JournalCheck, JournalPage, OpenedRecord, PostDraws
-from api.http.dependencies import IdempotencyKey, TheCaller, running_service
-from api.http.guards import check_path
+from api.http.dependencies import IdempotencyKey, TheCaller
+from api.http.guards import ReachedPost
 from api.http.responses import answer, creates, document_problems
-from engine.domain.records import Identifier, PostCode
-
-TheService = Annotated[AuditService, Depends(running_service)]
+from engine.domain.records import Identifier
 
 router = APIRouter(prefix="/v1", tags=["audit"], responses=document_problems(401, 403, 422, 503))
 LONGEST = 500
 Sequence = Annotated[int, Path(ge=1, lt=1 << 63)]
 Kind = Annotated[str, Query(max_length=64, pattern=r"^[a-z_]*$")]
+Shift = Annotated[Identifier | None, Query()]
 Before = Annotated[int | None, Query(ge=1, lt=1 << 63)]
 
 
@@ -43,18 +41,12 @@ def record(caller: TheCaller, service: TheService, sequence: Sequence) -> Respon
 
 
 @router.post("/journal/verifications", **creates(JournalCheck, 409))
-async def verify(caller: TheCaller, service: TheService, key: IdempotencyKey) -> Response:
+def verify(caller: TheCaller, service: TheService, key: IdempotencyKey) -> Response:
     """Check the journal, its last 50,000 records, from inside; the result is a record."""
-    return answer(await asyncio.to_thread(verify_journal, service, caller, key), 201)
+    return answer(verify_journal(service, caller, key), 201)
 
 
 @router.get("/posts/{post}/draws", response_model=PostDraws, responses=document_problems(404))
-def redrawn(
-    caller: TheCaller,
-    service: TheService,
-    post: Annotated[PostCode, Path()],
-    shift: Annotated[Identifier | None, Query()] = None,
-) -> Response:
+def redrawn(service: TheService, post: ReachedPost, shift: Shift = None) -> Response:
     """Return a post's shifts, and the numbers of one drawn again from its revealed seed."""
-    check_path(service.network, caller, post)
     return answer(draws(service, post, shift))

@@ -1,39 +1,24 @@
 """The finds that wait for a confirmation, for people."""
 
-import asyncio
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
-from api.confirmations.reads import ConfirmationService, confirm_find, waiting_finds
-from api.http.dependencies import running_service
-from api.web.page_route import PageRoute
-from api.web.templates_env import page
-from api.web.visitor import TheForm, TheVisitor
-
-TheService = Annotated[ConfirmationService, Depends(running_service)]
+from api.confirmations.reads import Sequence, TheService, confirm_find, waiting_finds
+from api.web.page_route import PageRoute, TheVisit
+from api.web.visitor import TheForm
 
 router = APIRouter(prefix="/finds", route_class=PageRoute, include_in_schema=False)
 
 
 @router.get("")
-async def show(request: Request, service: TheService, visitor: TheVisitor) -> Response:
+def show(visit: TheVisit, service: TheService) -> Response:
     """Show the finds that wait, the oldest first."""
-    found = await asyncio.to_thread(waiting_finds, service, visitor.caller)
-    done = request.query_params.get("done", "")
-    return page(
-        request, "finds.html", visitor=visitor, json_address="/v1/finds", finds=found, done=done
-    )
+    found = waiting_finds(service, visit.caller)
+    return visit.page("finds.html", json_address="/v1/finds", finds=found)
 
 
 @router.post("/{sequence}/confirmations")
-async def confirm(
-    service: TheService,
-    visitor: TheVisitor,
-    _: TheForm,
-    sequence: Annotated[int, Path(ge=1, lt=1 << 63)],
-) -> Response:
+def confirm(visit: TheVisit, service: TheService, _: TheForm, sequence: Sequence) -> Response:
     """Confirm a find."""
-    await asyncio.to_thread(confirm_find, service, visitor.caller, sequence)
+    confirm_find(service, visit.caller, sequence)
     return RedirectResponse("/finds?done=confirmed", 303)

@@ -1,8 +1,11 @@
 """Finds that wait for a confirmation, read and confirmed for one caller."""
 
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Path
 
 from api.auth.callers import Caller
+from api.http.dependencies import running_service
 from api.service.signed_answers import SignedAnswers
 from engine.domain.time_units import rfc3339
 from engine.journal.idempotency import claim
@@ -20,6 +23,8 @@ class ConfirmationService(Protocol):
     answers: SignedAnswers
 
 
+TheService = Annotated[ConfirmationService, Depends(running_service)]
+Sequence = Annotated[int, Path(ge=1, lt=1 << 63)]
 MOST = 500
 """Finds in one answer; the oldest come first, so that none is hidden by those that follow."""
 

@@ -1,22 +1,15 @@
 """Finds that a checkpoint reported by plate on another post's vehicle."""
 
-import asyncio
-from typing import Annotated
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter, Depends, Path, Response
-
-from api.confirmations.reads import ConfirmationService, confirm_find, waiting_finds
+from api.confirmations.reads import Sequence, TheService, confirm_find, waiting_finds
 from api.confirmations.schemas import ConfirmedFind, PendingFinds
-from api.http.dependencies import TheCaller, running_service
+from api.http.dependencies import TheCaller
 from api.http.responses import answer, creates, document_problems
-
-TheService = Annotated[ConfirmationService, Depends(running_service)]
 
 router = APIRouter(
     prefix="/v1/finds", tags=["finds"], responses=document_problems(401, 403, 422, 503)
 )
-
-Sequence = Annotated[int, Path(ge=1, lt=1 << 63)]
 
 
 @router.get("", response_model=PendingFinds)
@@ -26,6 +19,6 @@ def finds(caller: TheCaller, service: TheService) -> Response:
 
 
 @router.post("/{sequence}/confirmations", **creates(ConfirmedFind, 404))
-async def confirm(caller: TheCaller, service: TheService, sequence: Sequence) -> Response:
+def confirm(caller: TheCaller, service: TheService, sequence: Sequence) -> Response:
     """Confirm that a find belongs to its crossing; never by the person who reported it."""
-    return answer(await asyncio.to_thread(confirm_find, service, caller, sequence), 201)
+    return answer(confirm_find(service, caller, sequence), 201)

@@ -4,9 +4,11 @@ import secrets
 from dataclasses import replace
 from typing import Annotated, Any, Protocol
 
+from fastapi import Depends
 from pydantic import Field
 
 from api.auth.callers import Caller
+from api.http.dependencies import running_service
 from api.service.subprocess_jobs import Measurements
 from engine.domain.records import Record
 from engine.domain.time_units import RECENT_DAYS, rfc3339
@@ -26,6 +28,9 @@ class DriftService(Protocol):
     journal: Journal
     recording: Recording
     measurements: Measurements
+
+
+TheService = Annotated[DriftService, Depends(running_service)]
 
 
 class DriftAsked(Record):

@@ -1,17 +1,14 @@
 """How far traffic has moved from what the model in force learnt, as last measured."""
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from api.drift.reads import DriftAsked, DriftService, measure, read_drift
+from api.drift.reads import DriftAsked, TheService, measure, read_drift
 from api.drift.schemas import DriftAnswer
-from api.http.dependencies import IdempotencyKey, TheCaller, running_service
+from api.http.dependencies import IdempotencyKey, TheCaller
 from api.http.request_bodies import optional_body_of
 from api.http.responses import answer, creates, document_problems
-
-TheService = Annotated[DriftService, Depends(running_service)]
 
 router = APIRouter(
     prefix="/v1/drift", tags=["models"], responses=document_problems(401, 403, 422, 503)
@@ -25,12 +22,12 @@ def drift(_caller: TheCaller, service: TheService) -> Response:
 
 
 @router.post("", **creates(DriftAnswer, 409, 413, body=DriftAsked, is_owed=False))
-async def measure_anew(
+def measure_anew(
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
     asked: Annotated[DriftAsked, Depends(optional_body_of(DriftAsked))],
 ) -> Response:
     """Measure again, in a process of its own, record it, and return it."""
-    await asyncio.to_thread(measure, service, caller, asked, key=key)
+    measure(service, caller, asked, key=key)
     return answer(read_drift(service), 201)

@@ -1,13 +1,16 @@
 """Checks that a caller may reach a post."""
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Path, Request
 
 from api.auth.callers import Caller
+from api.http.dependencies import TheCaller
 from api.http.request_bodies import ReportedAct
 from engine.criteria.watchlist import Notice, WatchEntry
 from engine.domain.network import Network
 from engine.domain.plausibility import check_plausible
-from engine.domain.records import Arrival, InspectionAct, Seizure
+from engine.domain.records import Arrival, InspectionAct, PostCode, Seizure
 from engine.errors import NotFoundError, RecordError, UnknownPostError
 from engine.targeting.reports import Recording
 
@@ -31,6 +34,17 @@ def check_path(network: Network, caller: Caller, post: str) -> None:
         check_post(network, caller, post)
     except UnknownPostError:
         raise NotFoundError("post", post) from None
+
+
+async def reached_post(
+    request: Request, caller: TheCaller, post: Annotated[PostCode, Path()]
+) -> str:
+    """Return the post that a path names; raises ``NotFoundError`` and ``NotAllowedError``."""
+    check_path(request.app.state.runtime.network, caller, post)
+    return post
+
+
+ReachedPost = Annotated[str, Depends(reached_post)]
 
 
 Reported = TypeVar("Reported", InspectionAct, ReportedAct, Seizure, Notice, WatchEntry)

@@ -1,20 +1,9 @@
 """The page of a post's integrity report."""
 
-import asyncio
-from typing import Annotated
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
-
-from api.http.dependencies import running_service
-from api.http.guards import check_path
-from api.integrity.reads import IntegrityService, report
-from api.integrity.routes import LONGEST_DAYS
-from api.web.page_route import PageRoute
-from api.web.templates_env import page
-from api.web.visitor import TheVisitor
-from engine.domain.records import PostCode
-
-TheService = Annotated[IntegrityService, Depends(running_service)]
+from api.integrity.reads import Days, TheService, report
+from api.web.page_route import PageRoute, TheVisit, VisitedPost
 
 router = APIRouter(prefix="/posts", route_class=PageRoute, include_in_schema=False)
 
@@ -23,27 +12,17 @@ PERIODS = (7, 30, 92)
 
 
 @router.get("/{post}/integrity")
-async def show(
-    request: Request,
-    service: TheService,
-    visitor: TheVisitor,
-    post: Annotated[PostCode, Path()],
-    days: Annotated[int, Query(ge=1, le=LONGEST_DAYS)] = 30,
-) -> Response:
+def show(visit: TheVisit, service: TheService, post: VisitedPost, days: Days = 30) -> Response:
     """Show pairs of officer and carrier, releases and overrides, against what chance gives."""
     from models.monitoring.officer_integrity import (
         FEWEST,  # scipy's company: not on the way of a service that starts
     )
 
-    check_path(service.network, visitor.caller, post)
-    found = await asyncio.to_thread(report, service, post, days=days)
-    return page(
-        request,
+    return visit.page(
         "integrity.html",
-        visitor=visitor,
         post=post,
         json_address=f"/v1/posts/{post}/integrity?days={days}",
-        found=found,
+        found=report(service, post, days=days),
         periods=PERIODS,
         fewest=FEWEST,
     )

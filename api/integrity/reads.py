@@ -13,33 +13,27 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any
 
+from fastapi import Depends, Query
 from sqlalchemy import Connection, select
 
-from api.service.settings import Settings
-from engine.domain.network import Network
+from api.http.dependencies import running_service
+from api.queue.reads import PostService
 from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, rfc3339
 from engine.journal.body_reader import JournalReader
-from engine.journal.journal import BODIES, JOURNAL, Journal
+from engine.journal.journal import BODIES, JOURNAL
 from engine.journal.kinds import RELEASE
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import INSPECTED, Channel
 from engine.selection.randomization import ShiftPlan
-from engine.storage.database import Store
 
-
-class IntegrityService(Protocol):
-    """The running service, as the integrity report reads it."""
-
-    store: Store
-    journal: Journal
-    network: Network
-    settings: Settings
-
-
+TheService = Annotated[PostService, Depends(running_service)]
+LONGEST_DAYS = 92
+"""Days that one report looks back at most."""
+Days = Annotated[int, Query(ge=1, le=LONGEST_DAYS)]
 MOST_PAIRS = 20
 """Figures listed at most, alarms first; all were looked at."""
 _D, _R, _J = DECISIONS.c, REVIEWS.c, JOURNAL.c
@@ -84,7 +78,7 @@ class HandledReferral:
         return self.drawn is not None and self.team != self.drawn
 
 
-def report(service: IntegrityService, post: str, *, days: int) -> dict[str, Any]:
+def report(service: PostService, post: str, *, days: int) -> dict[str, Any]:
     """Return the report of a post's last days, as JSON values."""
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of

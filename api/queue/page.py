@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from sqlalchemy import Connection, func, select
 
@@ -14,13 +14,10 @@ from api.auth.callers import Caller
 from api.auth.permissions import Role
 from api.auth.sessions import Sessions, token_of
 from api.http.dependencies import running_service
-from api.http.guards import check_path
-from api.queue.reads import QueueService, desk, mark, outcomes
+from api.queue.reads import PostService, desk, mark, outcomes
 from api.service.executors import Executors
 from api.web.messages import MessageReader
-from api.web.page_route import PageRoute
-from api.web.templates_env import page, speech_of
-from api.web.visitor import TheVisitor
+from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from engine.domain.records import PostCode, VehicleClass
 from engine.domain.time_units import DAY
 from engine.errors import NotAuthenticatedError
@@ -28,7 +25,7 @@ from engine.queue.queue import DECISIONS
 from engine.selection.policy import Channel
 
 
-class QueuePageService(QueueService, Protocol):
+class QueuePageService(PostService, Protocol):
     """The running service, as the pages of queues follow it."""
 
     executors: Executors
@@ -50,11 +47,10 @@ SESSION_SECONDS = 5.0
 
 
 @router.get("/posts/{post}/queue")
-async def show(
-    request: Request,
+def show(
+    visit: TheVisit,
     service: TheService,
-    visitor: TheVisitor,
-    post: Annotated[PostCode, Path()],
+    post: VisitedPost,
     channel: Annotated[Literal["red", "yellow", ""], Query()] = "",
     lane: Annotated[VehicleClass | Literal[""], Query()] = "",
     to: Annotated[PostCode | Literal[""], Query()] = "",
@@ -63,45 +59,36 @@ async def show(
     if to not in ("", post):
         kept = urlencode({"channel": channel, "lane": lane})
         return RedirectResponse(f"/posts/{quote(to, safe='')}/queue?{kept}", 303)
-    check_path(service.network, visitor.caller, post)
-    is_blind = visitor.caller.role is Role.CHECKPOINT
-    found = await asyncio.to_thread(desk, service, post, is_blind=is_blind)
+    is_blind = visit.caller.role is Role.CHECKPOINT
+    found = desk(service, post, is_blind=is_blind)
     shown = [
         one
         for one in found.vehicles
         if channel in ("", one.channel) and lane in ("", one.crossing["vehicle_class"])
     ]
-    return page(
-        request,
+    return visit.page(
         "queue.html",
-        visitor=visitor,
         post=post,
         name=service.network.posts[post].name if post in service.network.posts else "",
         json_address=f"/v1/posts/{post}/queue",
         desk=found,
         shown=shown[:MOST_SHOWN],
         more=max(len(shown) - MOST_SHOWN, 0),
-        posts=[] if visitor.caller.post else sorted({*service.network.posts, post}),
+        posts=[] if visit.caller.post else sorted({*service.network.posts, post}),
         channel=channel,
         lane=lane,
         lanes=sorted({one.crossing["vehicle_class"] for one in found.vehicles} | ({lane} - {""})),
         is_blind=is_blind,
-        left=await asyncio.to_thread(outcomes, service, post),
-        retell=MessageReader(speech_of(request)),
+        left=outcomes(service, post),
+        retell=MessageReader(visit.speech),
     )
 
 
 @router.get("/posts/{post}/queue/events")
-async def events(
-    request: Request,
-    service: TheService,
-    visitor: TheVisitor,
-    post: Annotated[PostCode, Path()],
-) -> Response:
+async def events(visit: TheVisit, service: TheService, post: VisitedPost) -> Response:
     """Say that the queue changed, for as long as the session lasts (server-sent events)."""
-    check_path(service.network, visitor.caller, post)
     return StreamingResponse(
-        _changes(service, post, token_of(request), visitor.caller),
+        _changes(service, post, token_of(visit.request), visit.caller),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
@@ -136,13 +123,13 @@ async def _still_is(service: QueuePageService, cookie: str, caller: Caller) -> b
 
 
 @router.get("/")
-async def first(request: Request, service: TheService, visitor: TheVisitor) -> Response:
+def first(visit: TheVisit, service: TheService) -> Response:
     """Show the posts; who is bound to one goes to its queue."""
-    if visitor.caller.post is not None and visitor.may("GET", "/v1/posts/{post}/queue"):
-        return RedirectResponse(f"/posts/{visitor.caller.post}/queue", 303)
-    found = await asyncio.to_thread(_posts, service)
-    posts = [one for one in found if visitor.caller.reaches(one["code"])]
-    return page(request, "posts.html", visitor=visitor, posts=posts)
+    own = visit.caller.post
+    if own is not None and visit.visitor.may("GET", "/v1/posts/{post}/queue"):
+        return RedirectResponse(f"/posts/{own}/queue", 303)
+    posts = [one for one in _posts(service) if visit.caller.reaches(one["code"])]
+    return visit.page("posts.html", posts=posts)
 
 
 def _posts(service: QueuePageService) -> list[dict[str, Any]]:

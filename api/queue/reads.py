@@ -29,8 +29,8 @@ from engine.shifts.workload import OpenShiftLoad, Workload
 from engine.storage.database import Store
 
 
-class QueueService(Protocol):
-    """The running service, as queues are read."""
+class PostService(Protocol):
+    """The running service, as a post's queue, shifts and referrals are read."""
 
     store: Store
     journal: Journal
@@ -99,7 +99,7 @@ class QueueView:
     """Changes with whatever is shown here, but for the passing of time."""
 
 
-def desk(service: QueueService, post: str, *, is_blind: bool) -> QueueView:
+def desk(service: PostService, post: str, *, is_blind: bool) -> QueueView:
     """Return a post's queue; a blind reader gets no reasons."""
     with service.store.read() as snapshot:
         as_of = service.journal.now(snapshot)
@@ -122,7 +122,7 @@ def desk(service: QueueService, post: str, *, is_blind: bool) -> QueueView:
     return QueueView(moment(as_of), moment(shift.closes_at), _cut(vehicles, meters), meters, shown)
 
 
-def mark(service: QueueService, post: str) -> str:
+def mark(service: PostService, post: str) -> str:
     """Return what changes with a post's queue."""
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
@@ -153,7 +153,7 @@ def _sum_inspected(snapshot: Connection, post: str, *, since: int) -> dict[Chann
 
 
 def _meter(
-    service: QueueService, running: OpenShiftLoad, channel: Channel, done: Mapping[Channel, float]
+    service: PostService, running: OpenShiftLoad, channel: Channel, done: Mapping[Channel, float]
 ) -> MinutesMeter:
     side = running.sides().get(channel)
     means = running.usual.means
@@ -229,7 +229,7 @@ class QueueOutcome:
     """Outcome of its inspection act; None where it was released without one."""
 
 
-def outcomes(service: QueueService, post: str) -> Sequence[QueueOutcome]:
+def outcomes(service: PostService, post: str) -> Sequence[QueueOutcome]:
     """Return the acts and releases of a post in its running shift, the newest first."""
     found = []
     with service.store.read() as snapshot:
@@ -256,7 +256,7 @@ def _select_departures(post: str, *, since: int) -> Select[tuple[int, bytes]]:
 
 
 def _read_crossing(
-    service: QueueService, snapshot: Connection, known: QueuedDecision
+    service: PostService, snapshot: Connection, known: QueuedDecision
 ) -> dict[str, Any]:
     crossing: dict[str, Any] = service.journal.body(snapshot, known.seq)["arrival"]["crossing"]
     return UNREAD | crossing

@@ -2,14 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Response
 
 from api.decisions.reads import DecisionReader, DecisionService
 from api.http.dependencies import TheCaller, running_service
-from api.http.guards import check_path
+from api.http.guards import ReachedPost
 from api.http.responses import answer, document_problems
 from api.queue.schemas import Queue
-from engine.domain.records import PostCode
 
 TheService = Annotated[DecisionService, Depends(running_service)]
 
@@ -19,7 +18,6 @@ router = APIRouter(
 
 
 @router.get("/{post}/queue", response_model=Queue)
-def queue(caller: TheCaller, service: TheService, post: Annotated[PostCode, Path()]) -> Response:
+def queue(caller: TheCaller, service: TheService, post: ReachedPost) -> Response:
     """Return the waiting vehicles in the order of the search."""
-    check_path(service.network, caller, post)
     return answer(DecisionReader(service).queue(post, caller))

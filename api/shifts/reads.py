@@ -13,33 +13,20 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, select
 
-from api.service.settings import Settings
-from engine.domain.network import Network
+from api.queue.reads import PostService
 from engine.domain.records import Inspection
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
 from engine.journal.body_reader import JournalReader
-from engine.journal.journal import BODIES, JOURNAL, Journal
+from engine.journal.journal import BODIES, JOURNAL
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import INSPECTED, Channel
 from engine.selection.randomization import ShiftPeriod
-from engine.shifts.workload import Workload
-from engine.storage.database import Store, split_in_slices
-
-
-class ShiftService(Protocol):
-    """The running service, as shifts are reported."""
-
-    store: Store
-    journal: Journal
-    settings: Settings
-    network: Network
-    workload: Workload
-
+from engine.storage.database import split_in_slices
 
 STREAMS = ("score", "profile", "watchlist", "random", "override", "officer")
 FEWEST_DELAYS = 6
@@ -78,13 +65,13 @@ class ReportedDecision:
         return (self.acted_at - self.known_at) / MINUTE
 
 
-def read_now(service: ShiftService) -> int:
+def read_now(service: PostService) -> int:
     """Return the time of the journal, UTC microseconds."""
     with service.store.read() as connection:
         return service.journal.now(connection)
 
 
-def report(service: ShiftService, post: str, at: int) -> dict[str, Any]:
+def report(service: PostService, post: str, at: int) -> dict[str, Any]:
     """Return the report of the shift that a time falls into, as JSON values."""
     shift = service.settings.shifts.shift(post, at)
     with service.store.read() as snapshot:
@@ -164,7 +151,7 @@ def median(values: Sequence[float]) -> dict[str, Any]:
 
 
 def _minutes(
-    service: ShiftService,
+    service: PostService,
     snapshot: Connection,
     shift: ShiftPeriod,
     decided: Sequence[ReportedDecision],
@@ -241,7 +228,7 @@ def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspecti
     return found
 
 
-def read_shift_roster(service: ShiftService, post: str, *, is_blind: bool) -> dict[str, Any]:
+def read_shift_roster(service: PostService, post: str, *, is_blind: bool) -> dict[str, Any]:
     """Return the minutes of the running shift; a blind reader gets no figure of what was picked."""
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of

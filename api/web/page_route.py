@@ -5,21 +5,26 @@ may be framed, or is kept by a cache.
 """
 
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import Request, Response
+from fastapi import Depends, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from api.auth.callers import Caller
+from api.http.guards import check_path
 from api.http.problems import STATUS, answer_http
 from api.web.field_errors import corrections
 from api.web.form_fields import FormError
+from api.web.i18n import ReaderLocale
 from api.web.templates_env import page, speech_of
-from api.web.visitor import Visitor, identify
+from api.web.visitor import TheVisitor, Visitor, identify
+from engine.domain.records import PostCode
 from engine.errors import NotAuthenticatedError, NotFoundError, RiskError
 
 HEADERS = {
@@ -35,6 +40,45 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One visitor's request for a page, or for what a form of it does."""
+
+    request: Request
+    visitor: Visitor
+
+    @property
+    def caller(self) -> Caller:
+        """Who visits, as routes of the JSON interface know them."""
+        return self.visitor.caller
+
+    @property
+    def speech(self) -> ReaderLocale:
+        """Language and time zone of the visitor."""
+        return speech_of(self.request)
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """Return a page for this visitor."""
+        return page(self.request, template, status=status, visitor=self.visitor, **values)
+
+
+async def visit_of(request: Request, visitor: TheVisitor) -> Visit:
+    """Return the visit; raises ``NotAuthenticatedError`` and ``NotAllowedError``."""
+    return Visit(request, visitor)
+
+
+TheVisit = Annotated[Visit, Depends(visit_of)]
+
+
+async def visited_post(visit: TheVisit, post: Annotated[PostCode, Path()]) -> str:
+    """Return the post that a page's path names; raises ``NotFoundError``, ``NotAllowedError``."""
+    check_path(visit.request.app.state.runtime.network, visit.caller, post)
+    return post
+
+
+VisitedPost = Annotated[str, Depends(visited_post)]
 
 
 class PageRoute(APIRoute):

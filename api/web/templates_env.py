@@ -58,6 +58,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "synthetic": request.app.state.runtime.network.synthetic,
         "json_address": None,
         "post": None,
+        "done": request.query_params.get("done", ""),
     }
     known["menu"] = menu(values.get("visitor"), values.get("post"), request.url.path)
     text = environment(speech.code).get_template(template).render(known | values)
