@@ -104,6 +104,15 @@ class PromotionRefusedError(RiskError):
 
     version: str
     why: str
+    message: str
+    """Identifier of ``why``."""
+    parameters: Mapping[str, Any]
+
+    @property
+    def fields(self) -> tuple[dict[str, Any], ...]:
+        """Which rule is broken, as a problem names it."""
+        about = {"why": self.why, "message": self.message, "parameters": self.parameters}
+        return ({"at": "", "rule": "promotion"} | about,)
 
     def __str__(self) -> str:
         which = f"model {self.version} is not" if self.version else "no model is"

@@ -5,7 +5,7 @@ those that nothing says any more leave.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,16 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import write_po
 
 from api.web.i18n import FOLDER, LANGUAGES, read_catalogue
-from api.web.messages import EVERY_TEXT
-from api.web.old_sentences import EVERY
+from api.web.messages import EVERY_TEMPLATE
+from engine.criteria.profiles.fields import DERIVED
+from engine.criteria.profiles.refusals import KINDS
+from engine.domain.records import PLACES as SEARCH_PLACES
+from engine.explanation.message_templates import WORDS, Template
+from engine.explanation.messages import noun
+from engine.search_orders.priors import how
+from features.catalogue.catalogue import CATALOGUE
+from models.explanation.feature_wording import word_feature
+from models.explanation.profile_figures import profile_figure
 
 SERVICE = Path(__file__).parents[1] / "api"
 TERMINAL = ("cli", "harness")
@@ -44,8 +52,27 @@ def wanted() -> Mapping[Message, str]:
             options = {"newstyle_gettext": "true"}
             for _, text, _, _ in extract_from_file(method, path, KEYWORDS, options=options):
                 found.setdefault(_message(text), path.name)
-    known = [text if isinstance(text, str) else text.both for text in (*EVERY, *EVERY_TEXT)]
+    made = (*EVERY_TEMPLATE.values(), *WORDS, *KINDS, *_words_of_features(), *_words_of_places())
+    known = [text if isinstance(text, str) else text.both for text in made]
     return found | {text: found.get(text, "messages.py") for text in known}
+
+
+def _words_of_features() -> Iterator[Template]:
+    """Yield what the parameters of messages name: parties, fields and meanings of features."""
+    for feature in CATALOGUE.values():
+        parameters = word_feature(feature).parameters
+        if "of" in parameters:
+            yield parameters["of"]
+        names = [*parameters.get("whom", ()), *parameters.get("both", ())]
+        names += [parameters["noun"]] if "noun" in parameters else []
+        yield from map(noun, names)
+    yield from (derived.meaning for derived in DERIVED.values())
+    for name in ("weighed_mass_kg", "is_empty", "post", "direction", "vehicle_class", "procedure"):
+        yield profile_figure(f"crossing.{name}", 1.0, None).parameters["of"]
+
+
+def _words_of_places() -> Iterator[Template]:
+    yield from (how(place)[1] for place in (*SEARCH_PLACES, ""))
 
 
 def _message(text: str | tuple[str | None, ...]) -> Message:
@@ -78,6 +105,9 @@ def update(code: str) -> None:
     for text, path in wanted().items():
         old = known.get(text if isinstance(text, str) else text[0])
         made.add(text, _said(old, text, made.num_plurals), locations=[(path, 0)])
+    for one in known:
+        if one.context:  # of sentences in old records: nothing else has them
+            made.add(one.id, one.string, context=one.context)
     with (FOLDER / f"{code}.po").open("wb") as file:
         write_po(file, made, width=100, include_lineno=False)
 

@@ -22,7 +22,7 @@ from api.models.lifecycle import (
 from api.models.reads import MOST, ModelReader, ModelService
 from api.web import charts
 from api.web.form_fields import join_lines
-from api.web.old_sentences import Translator
+from api.web.messages import MessageReader
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
 from api.web.visitor import TheForm, TheVisitor, read_field
@@ -54,7 +54,7 @@ async def show_all(request: Request, service: TheService, visitor: TheVisitor) -
         by_role={r: [one for one in found["models"] if one["role"] == r] for r in ROLES},
         papers=papers,
         most=MOST,
-        retell=Translator(speech_of(request)),
+        retell=MessageReader(speech_of(request)),
         done=request.query_params.get("done", ""),
     )
 
@@ -118,7 +118,7 @@ async def show(
         found=found,
         papers=papers,
         has_page=_read_report_page(service, version).is_file(),
-        retell=Translator(speech_of(request)),
+        retell=MessageReader(speech_of(request)),
         done=request.query_params.get("done", ""),
     )
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from api.service.model_watcher import ModelWatch
 from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
+from engine.explanation.messages import Message
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import MODEL_SHADOWED
 from engine.journal.power_records import read_records
@@ -20,6 +21,7 @@ from models.bundle.bundle import read_verify_key
 from models.bundle.documents import BundleDocuments, read_documents, stamp
 from models.lifecycle import transitions
 from models.lifecycle.projection import OnTrial, last_of_trial, on_trial, read_state
+from models.lifecycle.refusals import describe_refusal
 from models.lifecycle.states import KINDS, ModelState, ModelStates
 
 
@@ -107,14 +109,14 @@ class ModelReader:
             found.append({"version": version, "role": now.models[version].role} | figures(report))
         return {"models": found}
 
-    def papers(self, version: str) -> tuple[BundleDocuments | None, str]:
+    def papers(self, version: str) -> tuple[BundleDocuments | None, Message | None]:
         """Return a bundle's papers, or None and why they cannot be read."""
         try:
-            return _papers(self._service.home, version), ""
+            return _papers(self._service.home, version), None
         except NoModelError:
-            return None, "its bundle is missing"
+            return None, Message("bundle_missing")
         except TamperedBundleError as error:
-            return None, f"its bundle is refused: {error.why}"
+            return None, Message("bundle_refused", {"text": error.why})
 
     def _read_serving(self, now: ModelStates) -> dict[str, Any]:
         serving, wanted = self._service.watch.state, now.in_force
@@ -139,6 +141,7 @@ class ModelReader:
             fits=fits,
         )
         waits = model.role != "in_force"
+        refusals = [describe_refusal(why) for why in (missing, *stands) if why and waits]
         own = events.get(model.version, ())
         return {
             "version": model.version,
@@ -148,7 +151,8 @@ class ModelReader:
             "challenges": list(model.challenges),
             "evaluation": model.evaluation or None,
             "card": model.card or None,
-            "against": [why for why in (missing, *stands) if why] if waits else [],
+            "against": [one["why"] for one in refusals],
+            "refusals": refusals,
             "since": own[-1]["at"] if own else None,
             "is_synthetic": report.get("synthetic"),
         }

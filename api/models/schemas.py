@@ -70,6 +70,15 @@ class OnTrial(AnswerSchema):
     measured: TrialMeasured | None
 
 
+class Refusal(AnswerSchema):
+    """Why a step is refused, as a message."""
+
+    message: str
+    """Stable identifier of ``why``; ``parameters`` are its values."""
+    parameters: dict[str, Any]
+    why: str
+
+
 class ModelStanding(AnswerSchema):
     """Where one model stands."""
 
@@ -86,6 +95,8 @@ class ModelStanding(AnswerSchema):
     """SHA-256 of its card."""
     against: list[str]
     """What stands against any approval of it; empty once it was in force."""
+    refusals: list[Refusal]
+    """The same as messages."""
     since: datetime | None
     """When the last record about it was made."""
     is_synthetic: bool | None

@@ -16,7 +16,6 @@ from api.web.charts import bars
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, TheReader, join_lines
 from api.web.messages import MessageReader
-from api.web.old_sentences import Translator
 from api.web.page_route import PageRoute
 from api.web.templates_env import page, speech_of
 from api.web.visitor import Form, TheForm, TheVisitor, Visitor, read_field
@@ -109,7 +108,7 @@ async def show(
         visitor=visitor,
         json_address=f"/v1/profiles/{code}",
         found=found,
-        retell=Translator(speech_of(request)),
+        retell=MessageReader(speech_of(request)),
         chart=bars(figures.get("daily_matches", [])),
         difference=_compare_profiles(found, others, against),
         others=[one["code"] for one in others if one["state"] in ("in_force", "shadow")],

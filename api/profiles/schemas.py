@@ -43,6 +43,8 @@ class DrawsBehind(AnswerSchema):
     """Why nothing is claimed; empty where something is."""
     doubts: list[str] = Field(default_factory=list)
     """Those of them that speak against the log itself, whatever is asked of it."""
+    messages: list[dict[str, Any]] = Field(default_factory=list)
+    """The faults as ``message`` and ``parameters``; older backtests have none."""
 
 
 class HadItChosen(AnswerSchema):

@@ -6,7 +6,6 @@ form_fields       What people type into fields
 i18n              In which language a page speaks
 labels            Names of codes, as the catalogues know them
 menu              Which pages stand in the head of every page
-message_patterns  Refusals of expressions and models as the catalogues know them
 messages          Messages of records in a reader's language
 number_parsing    Numbers as people write them
 old_sentences     Reader of sentences in records of before messages were kept

@@ -314,3 +314,11 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 """Tables by the name that pages call them."""
+CARD: Final = (
+    N_("Ranks crossings for inspection at border posts. It advises; people decide."),
+    N_("Not for judging a person, and not for any measure other than whether to inspect."),
+    N_("Only inspected crossings have labels, so it knows least about what was never searched."),
+    N_("It is fitted on the past: after an abrupt change it is wrong until it is fitted again."),
+    N_("Where seizures are few, their chances lean on those of discrepancies."),
+)
+"""Sentences of every model card (:mod:`models.training.model_card`)."""

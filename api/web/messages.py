@@ -14,15 +14,21 @@ from typing import Any, Final
 from api.web.i18n import ReaderLocale, translations
 from api.web.old_sentences import TranslatedText, Translator
 from engine.criteria.indicator_rules import RULE_TEMPLATES
-from engine.criteria.profiles.refusals import KINDS, REFUSALS
+from engine.criteria.profiles import refusals as profile_refusals
 from engine.explanation.message_templates import SEARCHES, TEMPLATES, Template
 from engine.explanation.messages import Message, number, render, render_reason
 from engine.search_orders.priors import how
+from models.data.propensity_log import DOUBTS
+from models.lifecycle import refusals as promotion_refusals
 
-EVERY_TEMPLATE: Final[Mapping[str, Template]] = {**TEMPLATES, **RULE_TEMPLATES, **REFUSALS}
+EVERY_TEMPLATE: Final[Mapping[str, Template]] = {
+    **TEMPLATES,
+    **RULE_TEMPLATES,
+    **profile_refusals.REFUSALS,
+    **promotion_refusals.REFUSALS,
+    **DOUBTS,
+}
 """By message identifier."""
-EVERY_TEXT: Final = tuple(dict.fromkeys((*EVERY_TEMPLATE.values(), *KINDS)))
-"""Texts of messages, for the catalogues."""
 PER_MINUTES: Final = 1_000
 Record = Mapping[str, Any]
 
@@ -87,6 +93,13 @@ class MessageReader:
     def refusal(self, record: Record) -> TranslatedText:
         """Return why an expression is refused."""
         return self._render(record, record["why"], render)
+
+    def doubts(self, diagnostics: Record) -> list[TranslatedText]:
+        """Return why an estimate from logged draws is withheld; older ones hold English alone."""
+        none: Record = {"message": ""}
+        messages = diagnostics.get("messages") or [none] * len(diagnostics["faults"])
+        pairs = zip(messages, diagnostics["faults"], strict=True)
+        return [self._render(message, english, render) for message, english in pairs]
 
     def step(self, record: Record) -> TranslatedText:
         """Return why a place of a search order is searched."""

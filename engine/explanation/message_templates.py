@@ -269,3 +269,8 @@ SHORT: Final = {
     "other_vehicles": "other vehicles",
 }
 """Words of amounts and spans."""
+WORDS: Final[tuple[Template, ...]] = (
+    *REASONS.values(), *ACTORS.values(), *SAME_TERMS, SAME, *NOUNS.values(), *UNITS.values(),
+    *WEEK, *CLASSES.values(), *SHORT.values(),
+)  # fmt: skip
+"""All texts of this module that no message identifier names."""

@@ -7,12 +7,14 @@ A draw without evidence stays a draw: an officer who leaves it undone may know w
 found.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.explanation.messages import Message, render
 from models.array_types import Floats, Labels, Mask
 from models.data.dataset import Dataset, Target
 
@@ -111,6 +113,8 @@ class Diagnostics:
     """What speaks against the log itself, whatever is asked of it."""
     faults: tuple[str, ...]
     """Why nothing is claimed: the doubts, and draws too few or uneven; empty where something is."""
+    messages: tuple[Message, ...]
+    """The faults as messages."""
 
 
 def read_log(
@@ -195,8 +199,29 @@ def random_draws(basis: NDArray[np.object_], *, sent: ReferralState | None) -> M
     return drawn if sent is None else drawn | sent.is_random
 
 
-def missing_reasons(missing: float) -> tuple[str, ...]:
+DOUBTS: Final[Mapping[str, str]] = {
+    "draws_not_carried_out": "more than {amount} of the draws were not carried out in full",
+    "draws_do_not_fit": (
+        "draws do not fit their propensities, or do not reach all that is asked about"
+    ),
+    "few_searches": "fewer than {number} effective searches",
+    "one_heavy_search": "one search bears more than {amount} of the weight",
+}
+"""Why an estimate from logged draws is withheld, by message identifier."""
+
+
+def missing_messages(missing: float) -> tuple[Message, ...]:
     """Return why nothing is claimed where this share of the draws was not carried out."""
     if missing <= MOST_MISSING:
         return ()
-    return (f"more than {MOST_MISSING:.0%} of the draws were not carried out in full",)
+    return (Message("draws_not_carried_out", {"value": MOST_MISSING, "unit": "share"}),)
+
+
+def render_doubts(messages: Iterable[Message]) -> tuple[str, ...]:
+    """Return doubts in English."""
+    return tuple(render(message, templates=DOUBTS) for message in messages)
+
+
+def missing_reasons(missing: float) -> tuple[str, ...]:
+    """Return the same as :func:`missing_messages` in English."""
+    return render_doubts(missing_messages(missing))

@@ -14,8 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from engine.explanation.messages import Message
 from models.array_types import Floats, Labels, Mask, Positions
-from models.data.propensity_log import MOST_MISSING, Diagnostics, PropensityLog, missing_reasons
+from models.data.propensity_log import (
+    MOST_MISSING,
+    Diagnostics,
+    PropensityLog,
+    missing_messages,
+    render_doubts,
+)
 from models.statistics.intervals import (
     FEWEST,
     Estimate,
@@ -55,6 +62,8 @@ class PolicyValue:
         }
         for name in ("doubts", "faults"):
             made["diagnostics"][name] = list(made["diagnostics"][name])
+        messages = [message.as_dict() for message in self.diagnostics.messages]
+        made["diagnostics"]["messages"] = messages
         return made | {"hits": asdict(best) | scaled}
 
 
@@ -193,16 +202,15 @@ def _diagnostics(log: PropensityLog, wanted: Floats, draws: _Draws) -> Diagnosti
     largest = float(weight.max()) / total if total else 0.0
     spread = float((1 - log.propensity[draws.rows]) @ draws.weight**2)
     low, high = weighted_sum(float(draws.weight.sum()), spread, widest=draws.widest, level=_SURE)
-    doubts = list(missing_reasons(draws.missing))
+    doubts = list(missing_messages(draws.missing))
     if not low <= searches <= high:
-        doubts.append(
-            "draws do not fit their propensities, or do not reach all that is asked about"
-        )
+        doubts.append(Message("draws_do_not_fit"))
     faults = list(doubts)
     if effective < FEWEST_EFFECTIVE:
-        faults.append(f"fewer than {FEWEST_EFFECTIVE:.0f} effective searches")
+        faults.append(Message("few_searches", {"number": FEWEST_EFFECTIVE}))
     elif largest > LARGEST_WEIGHT:
-        faults.append(f"one search bears more than {LARGEST_WEIGHT:.0%} of the weight")
+        heaviest = {"value": LARGEST_WEIGHT, "unit": "share"}
+        faults.append(Message("one_heavy_search", heaviest))
     asked = max(searches, 1e-9)
     return Diagnostics(
         drawn=len(draws.rows),
@@ -212,8 +220,9 @@ def _diagnostics(log: PropensityLog, wanted: Floats, draws: _Draws) -> Diagnosti
         covered_low=low / asked,
         covered_high=high / asked,
         not_carried_out=draws.missing,
-        doubts=tuple(doubts),
-        faults=tuple(faults),
+        doubts=render_doubts(doubts),
+        faults=render_doubts(faults),
+        messages=tuple(faults),
     )
 
 

@@ -7,7 +7,8 @@ come to is what :mod:`models.lifecycle.states` makes of them.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from engine.errors import NoModelError, PromotionRefusedError
+from engine.errors import NoModelError
+from engine.explanation.messages import Message
 from engine.journal.entries import Draft
 from engine.journal.kinds import (
     MODEL_APPROVED,
@@ -17,9 +18,8 @@ from engine.journal.kinds import (
     MODEL_RETIRED,
     MODEL_SHADOWED,
 )
+from models.lifecycle.refusals import make_refusal
 from models.lifecycle.states import APPROVALS, ModelState, ModelStates
-
-OTHER_FEATURES = "it was fitted on other features than those read here"
 
 
 def register(
@@ -35,7 +35,7 @@ def register(
 def shadow(now: ModelStates, version: str, *, by: str) -> tuple[Draft, ...]:
     """Return the record that lets a candidate score next to the model in force, unseen."""
     if _find_model(now, version).role != "candidate":
-        raise PromotionRefusedError(version, "only a candidate can become a shadow")
+        raise make_refusal(version, "not_a_candidate")
     return (Draft(MODEL_SHADOWED, version, "", {"by": by}),)
 
 
@@ -85,11 +85,11 @@ def approve(
     dismissed = [person for person in given if person in inactive]
     given = tuple(person for person in given if person not in inactive)
     for why in against(model, manifest=manifest, doubts=doubts, unjudged=unjudged, fits=fits):
-        raise PromotionRefusedError(version, why)
+        raise make_refusal(version, why.id, **why.parameters)
     if by == model.trained_by:
-        raise PromotionRefusedError(version, "the person who trained a model may not approve it")
+        raise make_refusal(version, "own_model")
     if by in given:
-        raise PromotionRefusedError(version, "the same person approved it already")
+        raise make_refusal(version, "approved_already")
     body = {"by": by, "manifest": manifest} | ({"dismissed": dismissed} if dismissed else {})
     records = (Draft(MODEL_APPROVED, version, "", body),)
     if len(given) + 1 < APPROVALS:
@@ -116,17 +116,15 @@ def challenge(
     """
     model = _find_model(now, version)
     for why in against(model, manifest=manifest, doubts=doubts, unjudged=unjudged, fits=fits):
-        raise PromotionRefusedError(version, why)
+        raise make_refusal(version, why.id, **why.parameters)
     if now.in_force is None:
-        raise PromotionRefusedError(version, "no model is in force that it could challenge")
+        raise make_refusal(version, "nothing_to_challenge")
     if now.challenger is not None:
-        raise PromotionRefusedError(version, f"{now.challenger.version} is on trial")
+        raise make_refusal(version, "other_on_trial", code=now.challenger.version)
     if by == model.trained_by:
-        raise PromotionRefusedError(
-            version, "the person who trained a model may not put it on trial"
-        )
+        raise make_refusal(version, "own_trial")
     if by in model.challenges:
-        raise PromotionRefusedError(version, "the same person approved its trial already")
+        raise make_refusal(version, "trial_approved_already")
     dismissed = [person for person in model.challenges if person in inactive]
     body = {"by": by, "manifest": manifest} | ({"dismissed": dismissed} if dismissed else {})
     return (Draft(MODEL_CHALLENGED, version, "", body),)
@@ -135,7 +133,7 @@ def challenge(
 def end_trial(now: ModelStates, *, by: str, why: str) -> tuple[Draft, ...]:
     """Return the record after which the model in force decides alone; one person is enough."""
     if now.challenger is None:
-        raise PromotionRefusedError(now.in_force or "", "no model is on trial")
+        raise make_refusal(now.in_force or "", "none_on_trial")
     return (Draft(MODEL_RETIRED, now.challenger.version, "", {"by": by, "why": why}),)
 
 
@@ -146,18 +144,18 @@ def against(
     doubts: Sequence[str] = (),
     unjudged: str = "",
     fits: bool = True,
-) -> tuple[str, ...]:
+) -> tuple[Message, ...]:
     """Return what stands against approving a model; arguments of `approve`."""
     return tuple(
-        why
-        for broken, why in (
-            (model.role == "in_force", "it is in force"),
-            (not model.evaluation, "it has no stored evaluation"),
-            (bool(unjudged), f"it could not be judged: {unjudged}"),
-            (not model.card, "it has no model card"),
-            (manifest != model.manifest, "its bundle is not the one that was registered"),
-            (not fits, OTHER_FEATURES),
-            (bool(doubts), " ".join(doubts)),
+        message
+        for broken, message in (
+            (model.role == "in_force", Message("in_force_already")),
+            (not model.evaluation, Message("no_evaluation")),
+            (bool(unjudged), Message("not_judged", {"text": unjudged})),
+            (not model.card, Message("no_card")),
+            (manifest != model.manifest, Message("other_bundle")),
+            (not fits, Message("other_features")),
+            (bool(doubts), Message("labels_doubted", {"text": " ".join(doubts)})),
         )
         if broken
     )
@@ -182,7 +180,7 @@ def before(now: ModelStates) -> str:
     approve it again.
     """
     if now.before is None:
-        raise PromotionRefusedError(now.in_force or "", "no earlier model is left to return to")
+        raise make_refusal(now.in_force or "", "nothing_to_return_to")
     return now.before
 
 
@@ -196,9 +194,9 @@ def roll_back(
     """
     version = before(now)
     if manifest != now.models[version].manifest:
-        raise PromotionRefusedError(version, "its bundle is not the one that was registered")
+        raise make_refusal(version, "other_bundle")
     if not fits:
-        raise PromotionRefusedError(version, OTHER_FEATURES)
+        raise make_refusal(version, "other_features")
     return _change(now, version, by=by, why=why)
 
 

@@ -16,7 +16,6 @@ from sqlalchemy import Connection, select
 
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
 from engine.domain.time_units import DAY, RECENT_DAYS, rfc3339
-from engine.errors import PromotionRefusedError
 from engine.journal.journal import Journal
 from engine.ports import Features
 from engine.queue.queue import DECISIONS
@@ -25,6 +24,7 @@ from features.catalogue.catalogue import CATALOGUE
 from models.array_types import Floats, Rows
 from models.bundle.documents import BundleDocuments
 from models.lifecycle.projection import came_into_force
+from models.lifecycle.refusals import make_refusal
 from models.monitoring.search_outcomes import ObservedSearch, run_detector, searches
 from models.statistics import sequential_test
 from models.statistics.drift import FeatureShift, Reference, score_shift, shifts
@@ -94,7 +94,7 @@ def measure_drift(
     """
     known = Reference.from_dict(papers.reference)
     if papers.card.get("definitions") != features.digest:
-        raise PromotionRefusedError(version, "it was fitted on other features")
+        raise make_refusal(version, "other_features")
     since = now - days * DAY
     decided = _list_decisions(connection, version, since=since, now=now)
     chosen = {post: _spread(rows) for post, rows in decided.items()}

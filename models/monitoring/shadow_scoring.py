@@ -18,7 +18,6 @@ from sqlalchemy import Connection, func, select
 
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
 from engine.domain.time_units import DAY, micros, rfc3339
-from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft
 from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.journal.kinds import DECISION, MODEL_SHADOWED, SHADOW_SCORES
@@ -28,6 +27,7 @@ from engine.selection.percentiles import LEVELS
 from engine.selection.policy import risk
 from models.array_types import Floats, Mask
 from models.explanation.usual_values import FEWEST_ROWS
+from models.lifecycle.refusals import make_refusal
 
 TOGETHER = 256
 """Decisions whose features are read at once."""
@@ -79,7 +79,7 @@ def shadow_scores(
         If the model was fitted on other features than these.
     """
     if scorer.definitions != features.digest:
-        raise PromotionRefusedError(scorer.version, "it was fitted on other features")
+        raise make_refusal(scorer.version, "other_features")
     done = {day for day, _ in day_records(connection, scorer.version)}
     for (post, day), sequences in _list_decisions(connection, scorer.version, now=now).items():
         if (post, day) in done:

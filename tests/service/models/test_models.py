@@ -24,6 +24,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from models.bundle.bundle import file_digest, signing_key
 from models.lifecycle import transitions
+from models.lifecycle.refusals import REFUSALS, make_refusal
 from models.lifecycle.states import ModelStates
 from models.training.bundle_writer import write_bundle
 from models.training.trainer import TrainingResult, train
@@ -121,7 +122,7 @@ def test_a_model_of_other_features_is_refused(
     assert refused.status_code == 409
     assert "other features" in refused.json()["detail"]
     fields = world.get(f"/v1/models/{version}").json()
-    assert fields["against"] == [transitions.OTHER_FEATURES]
+    assert fields["against"] == [REFUSALS["other_features"]]
     assert not fields["approvals"]
 
 
@@ -176,7 +177,7 @@ def test_the_same_request_twice_at_once_is_one_step(bundled: tuple[World, str]) 
             Journal(store, [AnswerProjection()]).append([draft])
         raise planted
 
-    refused, taken = PromotionRefusedError("m", "no"), IntegrityError("", None, Exception())
+    refused, taken = make_refusal("m", "none_on_trial"), IntegrityError("", None, Exception())
     for error in (refused, taken):
         with pytest.raises(type(error)):
             _once(store, asked, partial(beaten, planted=error, is_done=False))

@@ -7,23 +7,24 @@ from math import nan
 import numpy as np
 import pytest
 
-from api.web import message_patterns
 from api.web.i18n import LANGUAGES, ReaderLocale, read_catalogue
-from api.web.labels import TABLES
+from api.web.labels import CARD, TABLES
 from api.web.messages import MessageReader
-from api.web.old_sentences import Translator
+from api.web.old_sentences import Translator, old_templates
 from engine.criteria.indicator_rules import RULES, explain_rules
 from engine.criteria.match import Match, explain_matches
 from engine.decision.role_views import flat
 from engine.domain.records import PLACES, Arrival
 from engine.explanation.facts import data_gaps, facts
+from engine.explanation.messages import Message
 from engine.ports import Contribution, Evidence
 from engine.search_orders.search_order import PARTIES, SearchCounts, search_order
 from features.catalogue.catalogue import CATALOGUE
-from models.data.propensity_log import PropensityLog, missing_reasons
+from models.data.propensity_log import DOUBTS, PropensityLog, missing_messages, render_doubts
 from models.evaluation.off_policy import LARGEST_WEIGHT, diagnose_log
 from models.explanation.profile_figures import profile_figure
 from models.explanation.reason_sentences import Sentences
+from models.lifecycle.refusals import REFUSALS
 from models.training import model_card
 from tests.catalogues import places, wanted
 from tests.service.page_session import at_desk
@@ -37,9 +38,11 @@ WORD = re.compile(r"[A-Za-z]{4,}")
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_no_text_is_missing_in_any_language(code: str) -> None:
-    known = {one.id: one for one in read_catalogue(code) if one.id}
-    assert set(known) == set(wanted()), "python tests/catalogues.py brings them up to date"
-    for text, one in known.items():
+    every = [one for one in read_catalogue(code) if one.id]
+    current = {one.id for one in every if one.context is None}
+    assert current == set(wanted()), "python tests/catalogues.py brings them up to date"
+    for one in every:
+        text = one.id
         assert not one.fuzzy, text
         many = text[1] if isinstance(text, tuple) else text
         forms = one.string if isinstance(one.string, tuple) else (one.string,)
@@ -54,7 +57,7 @@ def test_a_missing_text_is_found() -> None:
 
 
 def test_every_sentence_of_a_card_is_in_the_catalogues() -> None:
-    assert set(message_patterns.CARD) == {model_card.USE, model_card.NOT_FOR, *model_card.LIMITS}
+    assert set(CARD) == {model_card.USE, model_card.NOT_FOR, *model_card.LIMITS}
 
 
 EVIDENCE = (
@@ -106,12 +109,32 @@ def test_every_doubt_about_logged_draws_is_said_in_every_language() -> None:
         np.full(400, 0.9),
         np.zeros(400, np.int8),  # 20 of 360 expected
     )
-    doubts = {*missing_reasons(0.5), *diagnose_log(few, np.full(400, 0.5)).faults}
-    doubts.add(f"one search bears more than {LARGEST_WEIGHT:.0%} of the weight")
-    assert len(doubts) == len(message_patterns.DOUBTS)
+    found = [*missing_messages(0.5), *diagnose_log(few, np.full(400, 0.5)).messages]
+    found.append(Message("one_heavy_search", {"value": LARGEST_WEIGHT, "unit": "share"}))
+    assert {message.id for message in found} == set(DOUBTS)
+    messages = [message.as_dict() for message in found]
     for code in OTHERS:
-        retell = Translator(ReaderLocale(code, 300))
-        assert not [text for text in doubts if retell.doubt(text).is_english]
+        reader = MessageReader(ReaderLocale(code, 300))
+        by_message = {"messages": messages, "faults": [BY_MESSAGE] * len(messages)}
+        assert not [text for text in reader.doubts(by_message) if text.is_english]
+        of_old_backtest = {"faults": render_doubts(found)}
+        assert not [text for text in reader.doubts(of_old_backtest) if text.is_english]
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_refusal_of_a_promotion_is_rendered(code: str) -> None:
+    reader = MessageReader(ReaderLocale(code, 300))
+    for message in REFUSALS:
+        refused = {"message": message, "parameters": {"text": "x", "code": "m-1"}}
+        assert not reader.refusal(refused | {"why": BY_MESSAGE}).is_english
+
+
+def test_every_language_reads_the_same_old_sentences() -> None:
+    contexts = {one.context for one in read_catalogue("ru") if one.context}
+    assert len(contexts) == 12
+    for context in contexts:
+        found = [old_templates(code, str(context)) for code in OTHERS]
+        assert found[0] and found[0] == found[1] == found[2]
 
 
 @pytest.mark.parametrize("code", OTHERS)
