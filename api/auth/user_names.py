@@ -31,11 +31,12 @@ def check_name(name: str, *, taken: Iterable[str]) -> str:
     Raises ``RecordError`` with the rule that it breaks, ``ConflictError`` where it is taken.
     """
     kept = unicodedata.normalize("NFKC", name).strip()
+    scripts = {_script(c) for c in kept if c.isalpha() and c not in _APOSTROPHES}
     for rule, why, is_broken in (
         ("length", f"1 to {LONGEST} characters", not 1 <= len(kept) <= LONGEST),
         ("printable", "no control, format or combining characters", not _is_plain(kept)),
         ("letters", "a letter or digit, in letters of everyday writing", not _is_legible(kept)),
-        ("one_script", "letters of one script only", len(_scripts(kept)) > 1),
+        ("one_script", "letters of one script only", len(scripts) > 1),
         ("reserved", "must not begin with key- or account:", _RESERVED.match(kept) is not None),
     ):
         if is_broken:
@@ -73,11 +74,6 @@ def _is_misleading(sign: str) -> bool:
     everyday = _EVERYDAY.get(_script(sign))
     is_blank = "FILLER" in unicodedata.name(sign, "") or unicodedata.category(sign) in ("So", "Sk")
     return is_blank or (everyday is not None and not everyday.match(sign))
-
-
-def _scripts(name: str) -> set[str]:
-    """Return the scripts of a name's letters."""
-    return {_script(c) for c in name if c.isalpha() and c not in _APOSTROPHES}
 
 
 def _script(letter: str) -> str:

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +24,7 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 
 if TYPE_CHECKING:
+    from api.auth.accounts import Accounts
     from api.auth.permissions import Role
 
 OUT = Console()
@@ -46,6 +47,9 @@ UnusedHomeOption = Annotated[
 PoliteOption = Annotated[bool, typer.Option("--polite", hidden=True)]
 """Given by a service that runs the command for a caller."""
 _POLITE = 5
+Opener = Callable[[Path], AbstractContextManager[tuple[Home, Store]]]
+ReportProgress = Callable[[str, int, int], None]
+"""Takes a stage, how much of it is done, and of how much."""
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")]
 IgnoreOption = Annotated[
     list[str] | None,
@@ -118,6 +122,18 @@ def opened_to_read(home: Path) -> Iterator[tuple[Home, Store]]:
 
 
 @contextmanager
+def open_accounts(
+    home: Path, opened: Opener = opened_existing
+) -> Iterator[tuple[Home, "Accounts"]]:
+    """Open a home and the keys and people in it."""
+    from api.auth.accounts import Accounts
+    from api.service.runtime import open_network
+
+    with opened(home) as (found, store):
+        yield found, Accounts(store, open_network(found))
+
+
+@contextmanager
 def _existing_store(home: Home) -> Iterator[Store]:
     """Open a store that has tables, brought to the newest version; raises ``HomeError``."""
     store = Store(home.database_url)
@@ -165,16 +181,26 @@ def step_back(*, if_polite: bool) -> None:
         os.nice(_POLITE)
 
 
-def emit(result: Mapping[str, Any], *, as_json: bool, text: Callable[[], None]) -> None:
-    """Print a result: as one JSON object, or as ``text`` prints it."""
+def emit(
+    result: Mapping[str, Any],
+    *,
+    as_json: bool,
+    text: str | Callable[[], None],
+    ok: bool = True,
+) -> None:
+    """Print a result: as one JSON object, or as ``text`` is or prints it; exit 1 if not ``ok``."""
     if as_json:
         sys.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+    elif isinstance(text, str):
+        typer.echo(text)
     else:
         text()
+    if not ok:
+        raise typer.Exit(1)
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str, int, int], None]]:
+def progress() -> Iterator[ReportProgress]:
     """Draw one bar a stage on standard error; call the result with (stage, done, total)."""
     columns = (
         TextColumn("{task.description}"),

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,6 +13,7 @@ from api.cli.common import (
     HomeOption,
     IgnoreOption,
     JsonOption,
+    ReportProgress,
     UnusedHomeOption,
     emit,
     instant,
@@ -36,7 +37,6 @@ SettingsOption = Annotated[
 ]
 RECORDS_FILE = "records.jsonl"
 _SUFFIXES = frozenset({".xml", ".json"})
-Told = Callable[[str, int, int], None]
 
 
 def synth(
@@ -188,19 +188,18 @@ def features(
         "peak_per_input_and_output": round(peak / (made.input_bytes + made.output_bytes or 1), 3),
         "synthetic": made.synthetic,
     }
-
-    def text() -> None:
-        typer.echo(
-            f"{result['rows']:,} crossings × {result['features']} features, "
-            f"{result['rows_per_second']:,} crossings/s, peak {result['peak_memory_mb']:,} MB: "
-            f"{result['peak_per_input_and_output']} × (input {result['input_mb']:,} MB "
-            f"+ output {result['output_mb']:,} MB)"
-        )
-
+    text = (
+        f"{result['rows']:,} crossings × {result['features']} features, "
+        f"{result['rows_per_second']:,} crossings/s, peak {result['peak_memory_mb']:,} MB: "
+        f"{result['peak_per_input_and_output']} × (input {result['input_mb']:,} MB "
+        f"+ output {result['output_mb']:,} MB)"
+    )
     emit(result, as_json=as_json, text=text)
 
 
-def _tables(source: Path, format: Format, *, ignored: list[str], report_progress: Told) -> "Tables":  # noqa: A002
+def _tables(
+    source: Path, layout: Format, *, ignored: list[str], report_progress: ReportProgress
+) -> "Tables":
     """Read a bulk folder, or all that a home knows."""
     from features.history.journal_history import read_event_log
 
@@ -209,20 +208,16 @@ def _tables(source: Path, format: Format, *, ignored: list[str], report_progress
     if (source / "history").is_dir():
         with opened_to_read(source) as (home, store), store.read() as connection:
             return read_event_log(home, connection)
-    return taken_in(source, format, ignored=ignored, report_progress=report_progress)
+    return taken_in(source, layout, ignored=ignored, report_progress=report_progress)
 
 
 def taken_in(
-    folder: Path,
-    format: Format,  # noqa: A002 - the option's name
-    *,
-    ignored: list[str],
-    report_progress: Told,
+    folder: Path, layout: Format, *, ignored: list[str], report_progress: ReportProgress
 ) -> "Tables":
     """Return the valid rows of a bulk folder, and say how many others there are."""
     from features.intake.load import read_folder
 
-    found = read_folder(folder, format=format, ignore_columns=ignored, progress=report_progress)
+    found = read_folder(folder, format=layout, ignore_columns=ignored, progress=report_progress)
     if found.quarantine:
         say(f"{len(found.quarantine):,} bad rows are left out: `darvoza load` says which and why")
     return found.tables

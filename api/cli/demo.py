@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,18 @@ from pydantic_core import to_jsonable_python
 from rich.table import Table
 
 from api.auth.permissions import Role
-from api.cli.common import ERR, OUT, HomeOption, JsonOption, emit, open_home, progress, say
+from api.cli.common import (
+    ERR,
+    OUT,
+    HomeOption,
+    JsonOption,
+    ReportProgress,
+    emit,
+    open_accounts,
+    open_home,
+    progress,
+    say,
+)
 from api.client import Client, RefusedError
 from api.decisions.schemas import SupervisorView
 from api.harness.service_process import HOST, free_port, run_service
@@ -88,7 +100,6 @@ MARK = "demo"
 ANALYST, SUPERVISORS = "demo-analyst", ("dilnoza", "rustam")
 """Who trains and proposes, and who approves; the keys of the demonstration are theirs."""
 COLOURS = {"red": "bold red", "yellow": "yellow"}
-Told = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +141,8 @@ def demo(
             result = _result(queues, seconds=seconds, version=version)
             if not once:
                 result |= {"address": _address(port), "credentials": asdict(credentials)}
-            emit(
-                result,
-                as_json=as_json,
-                text=lambda: _show(queues, seconds=seconds, version=version),
-            )
+            show = partial(_show, queues, seconds=seconds, version=version)
+            emit(result, as_json=as_json, text=show)
             if not once:
                 sys.stdout.flush()  # a reader of the pipe waits for it now
                 _furnish(credentials, port)
@@ -152,7 +160,7 @@ def _empty_home(home: Path) -> Home:
     return Home(home).prepare()
 
 
-def _history(home: Home, report_progress: Told) -> "HeldOutShift":
+def _history(home: Home, report_progress: ReportProgress) -> "HeldOutShift":
     """Make up a network whose history ends now, load all but its last shift, return that."""
     from experiments.support.held_out_shift import cut, opening
     from experiments.synthetic.records.writer import write
@@ -177,17 +185,14 @@ def _history(home: Home, report_progress: Told) -> "HeldOutShift":
     loaded = load(
         home, shift.history, progress=lambda _, done, of: report_progress("loading", done, of)
     )
+    about: dict[str, object] = {"load": loaded.digest, "rows": dict(loaded.rows)}
+    about["note"] = loaded.note
     with open_home(home.root) as (_, store):
-        about: dict[str, object] = {
-            "load": loaded.digest,
-            "rows": dict(loaded.rows),
-            "note": loaded.note,
-        }
         open_epoch(home, store, Plan(CATALOGUE), about=about, report=say)
     return shift
 
 
-def _model(home: Home, report_progress: Told) -> tuple[str, dict[str, str]]:
+def _model(home: Home, report_progress: ReportProgress) -> tuple[str, dict[str, str]]:
     """Train a model and let two people, who did not train it, put it into force."""
     from api.auth.accounts import Accounts
     from api.models.lifecycle import approve_model
@@ -213,14 +218,11 @@ def _model(home: Home, report_progress: Told) -> tuple[str, dict[str, str]]:
 
 
 def _credentials(home: Home, shift: "HeldOutShift", people: Mapping[str, str]) -> Credentials:
-    from api.auth.accounts import Accounts
     from api.auth.credentials import open_pepper
-    from api.service.runtime import open_network
 
     posts = sorted({arrival["crossing"]["post"] for arrival in shift.arrivals})
     pepper = open_pepper(home)
-    with open_home(home.root) as (_, store):
-        accounts = Accounts(store, open_network(home))
+    with open_accounts(home.root) as (_, accounts):
         checkpoints = {
             post: accounts.create_key(Role.CHECKPOINT, post, pepper=pepper).secret for post in posts
         }
@@ -232,7 +234,7 @@ def _credentials(home: Home, shift: "HeldOutShift", people: Mapping[str, str]) -
 
 
 def _send(
-    shift: "HeldOutShift", credentials: Credentials, port: int, *, report_progress: Told
+    shift: "HeldOutShift", credentials: Credentials, port: int, *, report_progress: ReportProgress
 ) -> None:
     """Send the shift's arrivals in their order: entries ask for a decision, exits are recorded."""
     clients = {post: Client(HOST, port, key) for post, key in credentials.checkpoints.items()}
@@ -256,10 +258,8 @@ def _furnish(credentials: Credentials, port: int) -> None:
     """Put something on the analysts' desk."""
     say("an analyst proposes two profiles and an entry of the watch list; drift is measured")
     patience = PATIENCE_SECONDS + 30.0  # a backtest that takes longer is left out, and said to be
-    furnish(
-        lambda: Client(HOST, port, credentials.analyst, timeout=patience),
-        lambda: Client(HOST, port, credentials.supervisor, timeout=patience),
-    )
+    connect = partial(Client, HOST, port, timeout=patience)
+    furnish(partial(connect, credentials.analyst), partial(connect, credentials.supervisor))
 
 
 def _queues(credentials: Credentials, port: int) -> dict[str, list[SupervisorView]]:
@@ -303,17 +303,12 @@ def _show(queues: Mapping[str, Sequence[SupervisorView]], *, seconds: float, ver
             table.add_row(
                 post,
                 str(one.rank.position),
-                _plate(one),
+                one.facts[0].text.partition(",")[0],  # the first fact begins with the plate
                 f"[{COLOURS[channel]}]{channel}[/]",
                 one.reasons[0].text,
                 end_section=one is vehicles[-1],
             )
     OUT.print(table)
-
-
-def _plate(decision: SupervisorView) -> str:
-    """Return the plate as the first fact says it."""
-    return decision.facts[0].text.partition(",")[0]
 
 
 def _address(port: int) -> str:

@@ -18,21 +18,7 @@ from collections.abc import Callable
 import typer
 from rich.markup import escape
 
-from api.cli import (
-    backup,
-    bench,
-    clock,
-    data,
-    demo,
-    faults,
-    models,
-    profiles,
-    sbom,
-    service,
-    simulate,
-    training,
-    verify,
-)
+from api.cli import data, demo, experiments, home, models, profiles, sbom, service, training
 from api.cli.common import ERR
 from engine.errors import RiskError
 
@@ -60,18 +46,18 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     training.backtest,
     training.mlflow,
     service.serve,
-    verify.verify,
-    verify.rebuild,
-    backup.backup,
-    bench.bench,
-    simulate.simulate,
-    faults.faults,
+    home.verify,
+    home.rebuild,
+    home.backup,
+    experiments.bench,
+    experiments.simulate,
+    experiments.faults,
     sbom.sbom,
 )
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(profiles.profiles, name="profiles")
-app.add_typer(clock.clock, name="clock")
+app.add_typer(home.clock, name="clock")
 app.add_typer(service.keys, name="keys")
 app.add_typer(service.users, name="users")
 gc.freeze()  # else the first look would be at all of it

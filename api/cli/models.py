@@ -1,7 +1,6 @@
 """Commands about models that were trained: shadow, trial, rollback, drift."""
 
 import getpass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +23,8 @@ WEEK_DAYS = 7
 
 if TYPE_CHECKING:
     from engine.journal.entries import Draft
+    from engine.journal.journal import Journal
+    from features.online.online_features import OnlineFeatures
     from models.bundle.documents import BundleDocuments
 
 
@@ -37,35 +38,27 @@ def shadow(
     as_json: JsonOption = False,
 ) -> None:
     """Let a candidate score in the shadow; again, or without a version, score the days since."""
-    with opened_existing(home) as (found, store):
-        in_shadow = _in_shadow(store)
-        if version and version not in in_shadow:
-            _put_into_shadow(found, store, version, by=by)
-            in_shadow = [version]
-        wanted = [version] if version else in_shadow
-        days = [_day(draft) for each in wanted for draft in _score_days(found, store, each)]
-
-    def text() -> None:
-        scored = f"{len(days)} days more were scored"
-        typer.echo(f"in the shadow: {', '.join(wanted) or 'no model'}; {scored}")
-
-    emit({"versions": wanted, "days": days}, as_json=as_json, text=text)
-
-
-def _in_shadow(store: Store) -> list[str]:
+    from api.models.lifecycle import shadow_model
     from models.lifecycle.projection import read_state
 
-    with store.read() as connection:
-        models = read_state(connection).models
-    return [version for version, model in models.items() if model.role == "shadow"]
-
-
-def _put_into_shadow(home: Home, store: Store, version: str, *, by: str) -> None:
-    from api.models.lifecycle import shadow_model
-
-    if not by:
-        raise typer.BadParameter("name who puts the candidate into the shadow", param_hint="--as")
-    shadow_model(home, store, version, by=by, role=signed_in(home, store, by))
+    with opened_existing(home) as (found, store):
+        with store.read() as connection:
+            models = read_state(connection).models
+        in_shadow = [each for each, model in models.items() if model.role == "shadow"]
+        if version and version not in in_shadow:
+            if not by:
+                why = "name who puts the candidate into the shadow"
+                raise typer.BadParameter(why, param_hint="--as")
+            shadow_model(found, store, version, by=by, role=signed_in(found, store, by))
+        wanted = [version] if version else in_shadow
+        drafts = [draft for each in wanted for draft in _score_days(found, store, each)]
+    days = [
+        {"version": draft.subject, "post": draft.post}
+        | {name: draft.body[name] for name in ("day", "decisions", "left_out")}
+        for draft in drafts
+    ]
+    text = f"in the shadow: {', '.join(wanted) or 'no model'}; {len(days)} days more were scored"
+    emit({"versions": wanted, "days": days}, as_json=as_json, text=text)
 
 
 def trial(
@@ -87,7 +80,10 @@ def trial(
     with opened_existing(home) as (found, store):
         if version or end:
             result = _step_trial(found, store, version, by=by, why=why)
-            emit(result, as_json=as_json, text=lambda: _print_states(result))
+            challenger, approved = result["challenger"] or "none", ", ".join(result["approved"])
+            text = f"in force: {result['in_force']}; on trial against it: {challenger}"
+            text += f"\ntrial approved by {approved}" if approved else ""
+            emit(result, as_json=as_json, text=text)
             return
         figures = _measure_trial(store, by=by or getpass.getuser())
     emit({"measured": figures}, as_json=as_json, text=lambda: _print_trial(figures))
@@ -105,14 +101,6 @@ def _step_trial(home: Home, store: Store, version: str, *, by: str, why: str) ->
     given = list(now.models[version].challenges) if version else []
     challenger = None if now.challenger is None else now.challenger.version
     return {"in_force": now.in_force, "challenger": challenger, "approved": given}
-
-
-def _print_states(result: dict[str, Any]) -> None:
-    typer.echo(
-        f"in force: {result['in_force']}; on trial against it: {result['challenger'] or 'none'}"
-    )
-    if result["approved"]:
-        typer.echo(f"trial approved by {', '.join(result['approved'])}")
 
 
 def _measure_trial(store: Store, *, by: str) -> dict[str, Any] | None:
@@ -163,7 +151,7 @@ def rollback(
         role = signed_in(found, store, by)
         now = rolled_back(found, store, by=by, role=role, why=why)
     result = {"in_force": now.in_force}
-    emit(result, as_json=as_json, text=lambda: typer.echo(f"{now.in_force} is in force again"))
+    emit(result, as_json=as_json, text=f"{now.in_force} is in force again")
 
 
 def drift(
@@ -201,15 +189,9 @@ def drift(
 def _measure_drift(
     home: Home, store: Store, kept: "BundleDocuments", version: str, *, days: int
 ) -> dict[str, Any]:
-    from api.service.runtime import open_network
-    from engine.journal.journal import Journal
-    from features.catalogue.catalogue import CATALOGUE
-    from features.catalogue.plan import Plan
-    from features.online.online_features import OnlineFeatures
     from models.monitoring.drift_monitor import measure_drift
 
-    journal = Journal(store, [])
-    features = OnlineFeatures(Plan(CATALOGUE), open_network(home))
+    journal, features = _open_features(home, store)
     with store.read() as connection:
         now = journal.now(connection)
         return measure_drift(
@@ -221,6 +203,16 @@ def _measure_drift(
             now=now,
             days=days,
         )
+
+
+def _open_features(home: Home, store: Store) -> "tuple[Journal, OnlineFeatures]":
+    from api.service.runtime import open_network
+    from engine.journal.journal import Journal
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.online.online_features import OnlineFeatures
+
+    return Journal(store, []), OnlineFeatures(Plan(CATALOGUE), open_network(home))
 
 
 def _print_drift(figures: dict[str, Any]) -> None:
@@ -252,27 +244,15 @@ def _print_drift(figures: dict[str, Any]) -> None:
 
 def _score_days(home: Home, store: Store, version: str) -> "list[Draft]":
     """Score and record the finished days."""
-    from api.service.runtime import open_network
-    from engine.journal.journal import Journal
-    from features.catalogue.catalogue import CATALOGUE
-    from features.catalogue.plan import Plan
-    from features.online.online_features import OnlineFeatures
     from models.bundle.bundle import read_verify_key
     from models.bundle.scorer import Scorer
     from models.monitoring.shadow_scoring import shadow_scores
 
-    folder: Path = home.bundles / version
-    scorer = Scorer.load(folder, key=read_verify_key(home, version))
-    journal = Journal(store, [])
-    features = OnlineFeatures(Plan(CATALOGUE), open_network(home))
+    scorer = Scorer.load(home.bundles / version, key=read_verify_key(home, version))
+    journal, features = _open_features(home, store)
     with store.read() as connection:
         now = journal.now(connection)
         drafts = list(shadow_scores(connection, journal, features=features, scorer=scorer, now=now))
     if drafts:
         journal.append(drafts)
     return drafts
-
-
-def _day(draft: "Draft") -> dict[str, Any]:
-    fields = {name: draft.body[name] for name in ("day", "decisions", "left_out")}
-    return {"version": draft.subject, "post": draft.post, **fields}

@@ -11,7 +11,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import PackageNotFoundError, metadata, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,7 +65,9 @@ def bill(root: Path, names: tuple[str, ...]) -> dict[str, Any]:
         "specVersion": "1.6",
         "serialNumber": f"urn:uuid:{uuid.uuid5(_SPACE, digest)}",
         "version": 1,
-        "metadata": {"component": _ours()},
+        "metadata": {
+            "component": {"type": "application", "name": "darvoza", "version": version("darvoza")}
+        },
         "components": [
             _component(pin, is_served=purl in served) for purl, pin in sorted(found.items())
         ],
@@ -76,9 +78,8 @@ def pins(text: str) -> Iterator[Pin]:
     """Yield what a lock pins."""
     for block in re.split(r"\n(?=\S)", text):
         if (pin := _PIN.match(block)) is not None:
-            marker = pin["marker"]
-            kept = None if marker is None else marker.strip()
-            yield Pin(pin["name"], pin["version"], kept, tuple(_HASH.findall(block)))
+            marker = (pin["marker"] or "").strip() or None
+            yield Pin(pin["name"], pin["version"], marker, tuple(_HASH.findall(block)))
 
 
 def _component(pin: Pin, *, is_served: bool) -> dict[str, Any]:
@@ -107,11 +108,6 @@ def _licence(name: str) -> str | None:
     except PackageNotFoundError:
         return None
     return next(iter(about.get_all("License-Expression") or ()), None)
-
-
-def _ours() -> dict[str, Any]:
-    about = metadata("darvoza")
-    return {"type": "application", "name": "darvoza", "version": about["Version"]}
 
 
 def _text(path: Path) -> str:

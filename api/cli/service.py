@@ -12,8 +12,8 @@ from api.cli.common import (
     HomeOption,
     JsonOption,
     emit,
+    open_accounts,
     open_home,
-    opened_existing,
     opened_to_read,
     say,
 )
@@ -87,30 +87,24 @@ def create_key(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key and print it; it is not shown again."""
-    from api.auth.accounts import Accounts
     from api.auth.credentials import open_pepper
-    from api.service.runtime import open_network
 
-    with open_home(home) as (found, store):
-        accounts = Accounts(store, open_network(found))
+    with open_accounts(home, open_home) as (found, accounts):
         pepper = open_pepper(found)
         made = accounts.create_key(role, post, pepper=pepper, owner=owner, agency=agency)
     fields = {"key_id": made.name, "role": made.role, "post": made.post, "owner": owner}
     fields |= {"agency": made.agency}
     result = fields | {"key": made.secret}
-    emit(result, as_json=as_json, text=lambda: typer.echo(made.secret))
+    emit(result, as_json=as_json, text=made.secret)
 
 
 @keys.command("list")
 def list_keys(home: HomeOption, *, as_json: JsonOption = False) -> None:
     """Show every key, and which of them may neither propose nor approve."""
-    from api.auth.accounts import Accounts
     from api.auth.permissions import OWNED
-    from api.service.runtime import open_network
     from engine.domain.time_units import rfc3339
 
-    with opened_to_read(home) as (found, store):
-        accounts = Accounts(store, open_network(found))
+    with open_accounts(home, opened_to_read) as (_, accounts):
         every = [
             {
                 "key_id": key.key_id,
@@ -145,11 +139,8 @@ def _print_keys(every: Sequence[Mapping[str, Any]]) -> None:
 @keys.command("revoke")
 def revoke_key(home: HomeOption, key_id: Annotated[str, typer.Argument()]) -> None:
     """Revoke a key; services refuse it within five seconds."""
-    from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
-
-    with opened_existing(home) as (found, store):
-        Accounts(store, open_network(found)).revoke_key(key_id)
+    with open_accounts(home) as (_, accounts):
+        accounts.revoke_key(key_id)
 
 
 @users.command("create")
@@ -163,34 +154,24 @@ def create_user(
     as_json: JsonOption = False,
 ) -> None:
     """Make a user and print the password; it is not shown again."""
-    from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
-
-    with open_home(home) as (found, store):
-        accounts = Accounts(store, open_network(found))
+    with open_accounts(home, open_home) as (_, accounts):
         made = accounts.create_user(name, role, post=post, agency=agency)
-    emit(_person(made), as_json=as_json, text=lambda: typer.echo(made.secret))
+    emit(_person(made), as_json=as_json, text=made.secret)
 
 
 @users.command("password")
 def change_password(home: HomeOption, name: NameArgument, *, as_json: JsonOption = False) -> None:
     """Make a user a new password and print it; the old one, and open sessions, are over."""
-    from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
-
-    with opened_existing(home) as (found, store):
-        made = Accounts(store, open_network(found)).change_password(name)
-    emit(_person(made), as_json=as_json, text=lambda: typer.echo(made.secret))
+    with open_accounts(home) as (_, accounts):
+        made = accounts.change_password(name)
+    emit(_person(made), as_json=as_json, text=made.secret)
 
 
 @users.command("remove")
 def remove_user(home: HomeOption, name: NameArgument) -> None:
     """Remove a user: their sessions and keys end, and the name is never given again."""
-    from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
-
-    with opened_existing(home) as (found, store):
-        Accounts(store, open_network(found)).remove_user(name)
+    with open_accounts(home) as (_, accounts):
+        accounts.remove_user(name)
 
 
 def _person(made: "IssuedCredential") -> dict[str, Any]:

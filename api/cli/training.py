@@ -197,9 +197,7 @@ def repeat(
         for name, (then, now) in made.changed.items():
             typer.echo(f"{name} was {then} then, and is {now} now")
 
-    emit(made.as_dict(), as_json=as_json, text=text)
-    if not made.is_identical:
-        raise typer.Exit(1)
+    emit(made.as_dict(), as_json=as_json, text=text, ok=made.is_identical)
 
 
 def promote(
@@ -215,16 +213,9 @@ def promote(
     with opened_existing(home) as (found, store):
         role = signed_in(found, store, by)
         standing = approve_model(found, store, version, by=by, role=role).models[version]
-    result = {
-        "version": version,
-        "role": standing.role,
-        "approvals": list(standing.approvals),
-    }
-
-    def text() -> None:
-        typer.echo(f"{version} is {standing.role.replace('_', ' ')}")
-        typer.echo(f"approved by {', '.join(standing.approvals)}")
-
+    stage, approvals = standing.role, list(standing.approvals)
+    result = {"version": version, "role": stage, "approvals": approvals}
+    text = f"{version} is {stage.replace('_', ' ')}\napproved by {', '.join(approvals)}"
     emit(result, as_json=as_json, text=text)
 
 

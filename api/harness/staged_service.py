@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+from pydoc import locate
 from typing import Any
 from unittest.mock import patch
 
@@ -58,7 +59,7 @@ class Stopwatch:
 
         return timed
 
-    def told(self) -> dict[str, Any]:
+    def count(self) -> dict[str, Any]:
         """Return what was counted."""
         inner = sum(self.seconds[name] for name in ("read", "score", "explain", "commit"))
         seconds = self.seconds | {"decide": self.seconds["batch"] - inner}
@@ -75,24 +76,17 @@ def main(port: int, out: Path) -> None:
     watch = Stopwatch()
     for stage, place in STAGES.items():
         module, _, name = place.rpartition(".")
-        owner = _owner(module)
+        owner: Any = locate(module)
         patch.object(owner, name, watch.around(stage, getattr(owner, name))).start()
     signal.signal(signal.SIGUSR1, lambda *_: watch.reset())
     close = Runtime.close
 
     def closed(runtime: Runtime) -> None:
-        out.write_text(json.dumps(watch.told()), "utf-8")
+        out.write_text(json.dumps(watch.count()), "utf-8")
         close(runtime)
 
     patch.object(Runtime, "close", closed).start()
     uvicorn.run(create_app(), host="127.0.0.1", port=port, access_log=False, log_level="error")
-
-
-def _owner(path: str) -> Any:
-    """Return the module or class that a dotted path names."""
-    from pydoc import locate
-
-    return locate(path)
 
 
 if __name__ == "__main__":

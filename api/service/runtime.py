@@ -4,11 +4,11 @@ One runtime is one process: it commits its own batches, decides on its own threa
 store with other processes and with the command line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -64,6 +64,8 @@ from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
 from models.explanation.profile_figures import profile_figure
 from models.lifecycle.projection import OnTrial, PromotionProjection
+
+Answer = TypeVar("Answer")
 
 
 class Models(Protocol):
@@ -178,12 +180,12 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     features = OnlineFeatures(plan, network)
     workload, metrics = Workload(features, network), Metrics()
     watch = ModelWatch(
-        wanted=partial(_read_version_in_force, store, models),
+        wanted=partial(_read, store, models.wanted),
         load=models.load,
         definitions=plan.digest,
         seconds=settings.model_seconds,
         refused=metrics.models_refused.inc,
-        trial=partial(_trial, store, models),
+        trial=partial(_read, store, models.trial),
     )
     profiles = ProfileMatcher(
         writer.submit, plan.names, failed=metrics.profile_failed, say=profile_figure
@@ -261,11 +263,6 @@ def _present(store: Store, journal: Journal) -> MonotonicClock:
         return MonotonicClock(head=journal.head(connection).known_at)
 
 
-def _read_version_in_force(store: Store, models: Models) -> str | None:
+def _read(store: Store, question: Callable[[Connection], Answer]) -> Answer:
     with store.read() as connection:
-        return models.wanted(connection)
-
-
-def _trial(store: Store, models: Models) -> OnTrial | None:
-    with store.read() as connection:
-        return models.trial(connection)
+        return question(connection)

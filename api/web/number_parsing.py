@@ -47,7 +47,7 @@ def read_number(text: str, locale: Locale) -> float:
     (2300.0, 2300.0)
     """
     text = text.strip().translate(_SPACES)
-    if (grouped := _GROUPED.fullmatch(text)) and _is_group_sign(grouped["sign"], locale):
+    if (grouped := _GROUPED.fullmatch(text)) and grouped["sign"] in (" ", get_group_symbol(locale)):
         return _read_grouped(grouped, locale)
     plain = _PLAIN.fullmatch(text)
     if plain is None:
@@ -63,10 +63,6 @@ def write_number(value: float) -> str:
     text = f"{value:.6f}".rstrip("0").rstrip(".")
     part = text.partition(".")[2]
     return f"{text}0" if len(part) == _UP_TO_A_GROUP else text
-
-
-def _is_group_sign(sign: str, locale: Locale) -> bool:
-    return sign in (" ", get_group_symbol(locale))
 
 
 def _read_grouped(found: re.Match[str], locale: Locale) -> float:

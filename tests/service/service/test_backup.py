@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from api.cli.backup import copy_home
+from api.cli.home import copy_home
 from api.cli.main import app
 from api.service.runtime import open_runtime, open_store
 from api.service.settings import Settings

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import faults
+from api.cli import experiments
 from api.cli.main import app
 from api.harness import fault_runner
 from api.harness.fault_runner import Fault, FaultRun
@@ -46,7 +46,7 @@ BACK_SECONDS = store_outage.BACK_SECONDS if IS_PROOF else 60.0
 @pytest.fixture(scope="module")
 def forker() -> Iterator[Forker]:
     """Import the service once, to be forked by every test."""
-    with faults.forker() as forks:
+    with experiments.forker() as forks:
         yield forks
 
 
@@ -210,7 +210,7 @@ def test_the_command_says_whether_the_promises_hold(
     lost: int, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = Counts("kill", 5, acknowledged=9, lost=lost, doubled=0, failed=0)
-    monkeypatch.setattr(faults, "forker", nullcontext)
+    monkeypatch.setattr(experiments, "forker", nullcontext)
     monkeypatch.setattr(fault_runner, "run", lambda *args: counts)
     found = CliRunner().invoke(app, ["faults", "kill", "--json"])
     assert found.exit_code == status
@@ -219,4 +219,4 @@ def test_the_command_says_whether_the_promises_hold(
 
 
 def test_every_fault_has_its_seeded_bug_and_its_size() -> None:
-    assert set(get_args(faults.Fault)) == set(fault_runner.TRIALS) == set(PLANTED)
+    assert set(get_args(experiments.Fault)) == set(fault_runner.TRIALS) == set(PLANTED)

@@ -1,0 +1,222 @@
+"""Commands that run experiments: bench, simulate, faults.
+
+What they run is imported when it runs, because most of it needs the training libraries.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from api.cli.common import OUT, JsonOption, UnusedHomeOption, emit, progress, say
+
+if TYPE_CHECKING:
+    from experiments.faults.service_process import Forker
+
+Bench = Literal[
+    "features", "lookup", "serving", "explain", "intake", "quality", "growth", "search", "probing",
+    "reasons", "messages",
+]  # fmt: skip
+_OTHER_MODULES: Mapping[Bench, str] = {
+    "lookup": "online_lookup",
+    "serving": "serving.run",
+    "explain": "explanation",
+    "quality": "quality.run",
+    "search": "search_orders",
+}
+"""Of the benchmarks whose module has another name than they."""
+
+
+def find_module(name: Bench) -> ModuleType:
+    """Import a benchmark."""
+    return importlib.import_module(f"experiments.benchmarks.{_OTHER_MODULES.get(name, name)}")
+
+
+def bench(
+    name: Annotated[Bench, typer.Argument(help="Which benchmark.")],
+    data: Annotated[Path | None, typer.Option(help="Data to use instead of synthetic.")] = None,
+    rows: Annotated[
+        tuple[int, int], typer.Option(help="growth: two sizes of the run on one key.")
+    ] = (1_000_000, 10_000_000),
+    crossings: Annotated[
+        tuple[int, int], typer.Option(help="growth: two sizes of that of the whole catalogue.")
+    ] = (250_000, 1_000_000),
+    *,
+    _home: UnusedHomeOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure against peers; exit status 1 where a ratio does not hold."""
+    from experiments.support.benchmark_harness import result
+
+    say(f"bench {name}: contestants take turns, medians of ratios are shown")
+    sizes = {"rows": rows, "crossings": crossings} if name == "growth" else {}
+    made = result(name, find_module(name).run(data, **sizes))
+
+    def text() -> None:
+        table = Table("what", "unit", "seen", "must", "holds", title=f"bench {name}")
+        for found in made["rows"]:
+            holds = "[green]yes[/green]" if found["holds"] else "[red]no[/red]"
+            cells = (found["name"], found["unit"], f"{found['seen']:,}", found["must"], holds)
+            table.add_row(*cells)
+        OUT.print(table)
+
+    emit(made, as_json=as_json, text=text, ok=made["holds"])
+
+
+class PolicyName(StrEnum):
+    """The policies there are."""
+
+    RANDOM = "random"
+    PROFILES = "profiles"
+    OFFICER = "officer"
+    EXPLOIT = "exploit"
+    OURS = "ours"
+
+
+def simulate(
+    policies: Annotated[
+        list[PolicyName] | None, typer.Argument(metavar="[POLICY]...", help="Default: all.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Worlds; each policy lives through all.")] = 1,
+    crossings: Annotated[int, typer.Option(min=500, help="Crossings a year.")] = 50_000,
+    capacity: Annotated[
+        float, typer.Option(min=0.04, max=0.5, help="Searches the roster allows, of all entries.")
+    ] = 0.10,
+    jobs: Annotated[int, typer.Option(min=1, help="Worlds at a time.")] = 2,
+    out: Annotated[Path | None, typer.Option(help="SVG file for a plot.")] = None,
+    *,
+    _home: UnusedHomeOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare ways of choosing over a synthetic year: what is searched decides what is learnt."""
+    from experiments.simulation.run import NOTICE, POLICIES
+    from experiments.simulation.run import simulate as run
+    from experiments.simulation.world_setup import Span
+
+    say(NOTICE)
+    with progress() as report_progress:
+        made = run(
+            [str(name) for name in policies or POLICIES],
+            seeds=seeds,
+            span=Span(crossings=crossings, capacity=capacity),
+            jobs=jobs,
+            progress=lambda done, of: report_progress("worlds", done, of),
+        )
+    if out is not None:
+        from experiments.simulation.plots import draw
+
+        draw(made, out)
+    emit(made, as_json=as_json, text=lambda: _show(made))
+
+
+def _show(made: dict[str, Any]) -> None:
+    table = Table(
+        "policy",
+        "hits",
+        "seized",
+        "hits/h",
+        "lift",
+        "hours",
+        "kg",
+        "lawful/hit",
+        "missed, %",
+        title=f"{made['seeds']} synthetic years",
+        caption=made["notice"],
+    )
+    for one in made["policies"]:
+        rate = one["miss_rate"]
+        table.add_row(
+            one["name"],
+            f"{one['hits']:,}",
+            f"{one['seizures']:,}",
+            f"{one['hits_per_hour']:.3f}",
+            "" if one["lift"] is None else f"{one['lift']:.2f}",
+            f"{one['minutes'] / 60:,.0f}",
+            f"{one['kilograms']:,.0f}",
+            "" if one["lawful_per_hit"] is None else f"{one['lawful_per_hit']:.1f}",
+            "unknown" if rate is None else f"{100 * rate[0]:.1f}-{100 * rate[1]:.1f}",
+        )
+    OUT.print(table)
+    for one in made["policies"]:
+        if one["miss_rate"] is not None:
+            text = "covers" if one["covered"] else "does not cover"
+            truth = f"{100 * one['miss_rate_truth']:.1f} %"
+            OUT.print(f"{one['name']}: what it misses {text} the truth, {truth}", highlight=False)
+    for pair in made["paired"]:
+        OUT.print(
+            f"{pair['policy']} over {pair['over']}: {pair['difference']:+.3f} hits/h "
+            f"({pair['low']:+.3f} to {pair['high']:+.3f})",
+            highlight=False,
+        )
+
+
+Fault = Literal[
+    "kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory", "strangers"
+]
+
+
+def faults(
+    fault: Annotated[Fault, typer.Argument(help="What is done to the service.")],
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="How often; as often as it is worth by default.")
+    ] = None,
+    *,
+    planted: Annotated[
+        bool,
+        typer.Option(
+            "--planted", help="Run the negative control: a seeded bug that must be caught."
+        ),
+    ] = False,
+    rules_only: Annotated[
+        bool, typer.Option("--rules-only", help="Without a model in force.")
+    ] = False,
+    _home: UnusedHomeOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Do something bad to a real service; exit status 1 where a promise was broken."""
+    from api.harness.fault_runner import TRIALS, FaultRun, run
+
+    number = trials or TRIALS[fault]
+    if fault == "disk-full":
+        more = ["--planted"] * planted + ["--json"] * as_json + ["--rules-only"] * rules_only
+        _on_a_small_disk(["--trials", str(number), *more])
+    say("a SYNTHETIC network in a scratch home")
+    with progress() as bar, forker() as forks:
+        result = partial(bar, f"fault {fault}")
+        order = FaultRun(fault, number, planted, result, is_modelled=not rules_only)
+        counts = run(order, forks)
+
+    def text() -> None:
+        for name, value in counts.as_dict().items():
+            typer.echo(f"{name:>14}  {value}")
+
+    for what, times in counts.why.items():
+        if times:
+            say(f"{times} of {what}")
+    emit(counts.as_dict(), as_json=as_json, text=text, ok=counts.holds)
+
+
+def forker() -> "Forker":
+    """Return a process that starts services, to be closed."""
+    from experiments.faults.service_process import Forker
+
+    return Forker([sys.executable, "-m", "api.harness.fork_server"])
+
+
+def _on_a_small_disk(options: Sequence[str]) -> None:
+    """Do all of it in a namespace with a small disk, unless this is it or there is none."""
+    from experiments.faults.full_disk import on_a_small_disk, small_disk
+
+    if small_disk() is not None:
+        return
+    status = on_a_small_disk([sys.executable, "-m", "api", "faults", "disk-full", *options])
+    if status is not None:
+        raise typer.Exit(status)
+    say("no namespace is to be had here: the service's files are kept from growing instead")

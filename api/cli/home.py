@@ -1,0 +1,222 @@
+"""Commands about a whole home: verify, rebuild, backup, and the clock of its journal.
+
+A backup assumes that what the store names (loads, bundles) is written before the record that names
+it and never changed: so the store is copied first. Keys are left out: a copy of both could sign.
+"""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.auth.permissions import Role
+from api.cli.common import HomeOption, JsonOption, emit, opened_existing, opened_to_read, signed_in
+from engine.domain.time_units import rfc3339
+from engine.errors import ConflictError, InputError, NotAllowedError
+from engine.storage.home import Home
+
+if TYPE_CHECKING:
+    from api.audit.home_check import HomeVerdict
+    from engine.audit.verification import Verdict
+    from engine.journal.clock import Reading
+
+FILES = ("history", "bundles", "reports", "mlflow", "network.toml")
+"""What is copied besides the store."""
+
+
+def backup(
+    out: Annotated[Path, typer.Argument(help="A folder that is not there yet: a home, but keys.")],
+    home: HomeOption,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a home and verify the copy; with PostgreSQL use pg_dump for the store instead."""
+    with opened_to_read(home) as (found, _):
+        verdict = copy_home(found, out)
+    result = {"ok": verdict.ok, "checked": verdict.checked, "folder": str(out)}
+    text = f"{verdict.checked:,} records copied to {out}; keys are not among them"
+    emit(result, as_json=as_json, text=text, ok=verdict.ok)
+
+
+def copy_home(home: Home, out: Path) -> "Verdict":
+    """Copy a home's store and files, and return what a check of the copy found."""
+    from engine.audit.verification import verify
+    from engine.journal.receipts import KEY_FILE, public_key_of
+    from engine.storage.database import Store
+
+    kept_in = home.store_file
+    if kept_in is None:
+        raise NotAllowedError("PostgreSQL holds the store of this home: pg_dump copies that")
+    if out.exists():
+        raise InputError(out.name, "it is there already, and no backup is written over")
+    out.mkdir(parents=True, mode=0o700)
+    store = out / kept_in.name
+    _copy_store(kept_in, store)
+    for name in FILES:
+        if (home.root / name).is_dir():
+            shutil.copytree(home.root / name, out / name, ignore=shutil.ignore_patterns(".*"))
+        elif (home.root / name).exists():
+            shutil.copy2(home.root / name, out / name)
+    copy = Store(f"sqlite:///{store.absolute()}")
+    try:
+        key = public_key_of(home) if (home.keys / KEY_FILE).exists() else None
+        return verify(copy, [], public_key=key)
+    finally:
+        copy.dispose()
+
+
+def _copy_store(source: Path, target: Path) -> None:
+    """Copy as of one moment, the log that is not in the file yet included; writers go on."""
+    with (
+        closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as live,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        live.backup(copy)
+
+
+MAY_ACCEPT = frozenset({Role.SUPERVISOR, Role.INTEGRITY, Role.ADMINISTRATOR})
+
+clock = typer.Typer(help="The clock of the journal.", no_args_is_help=True)
+
+
+@clock.command("show")
+def show(home: HomeOption, *, as_json: JsonOption = False) -> None:
+    """Show the journal's time, and whether the wall clock is followed."""
+    from engine.journal.journal import Journal
+
+    with opened_to_read(home) as (_, store), store.read() as connection:
+        reading = Journal(store).reading(connection)
+    emit(_reading_as_json(reading), as_json=as_json, text=lambda: _print_reading(reading))
+
+
+@clock.command("accept")
+def accept(
+    home: HomeOption,
+    by: Annotated[str, typer.Option("--as", help="Who says that the wall clock is right.")],
+    why: Annotated[str, typer.Option(help="Why it jumped, for the journal.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Follow the wall clock again after a jump, with your password; a record says who said so."""
+    from engine.journal.clock import ClockProjection, draft_acceptance
+    from engine.journal.journal import Journal
+
+    with opened_existing(home) as (found, store):
+        role = signed_in(found, store, by)
+        if role not in MAY_ACCEPT:
+            raise NotAllowedError(f"the role {role} does not accept the clock")
+        journal = Journal(store, [ClockProjection()])
+        with store.read() as connection:
+            reading = journal.reading(connection)
+        if not reading.is_held:
+            raise ConflictError("clock", "", "the wall clock is followed already")
+        journal.append([draft_acceptance(reading, by=by, why=why)])
+    result = _reading_as_json(reading) | {"accepted_by": by}
+    emit(result, as_json=as_json, text=f"time is {_wall(reading)} from now on")
+
+
+def _reading_as_json(reading: "Reading") -> dict[str, Any]:
+    return {
+        "time": rfc3339(reading.now),
+        "wall_clock": _wall(reading),
+        "is_held": reading.is_held,
+        "ahead_seconds": reading.ahead / 1_000_000,
+    }
+
+
+def _print_reading(reading: "Reading") -> None:
+    typer.echo(f"time of the journal: {rfc3339(reading.now)}")
+    typer.echo(f"wall clock:          {_wall(reading)}")
+    if reading.is_held:
+        side = "ahead" if reading.ahead > 0 else "behind"
+        typer.echo(f"the wall clock is {timedelta(microseconds=abs(reading.ahead))} {side}")
+        typer.echo(
+            "it is NOT followed: where it is right, darvoza clock accept --as NAME --why WHY"
+        )
+    else:
+        typer.echo("the wall clock is followed")
+
+
+def _wall(reading: "Reading") -> str:
+    return rfc3339(reading.now + reading.ahead)
+
+
+def verify(
+    home: HomeOption,
+    receipts: Annotated[Path | None, typer.Option(help="Receipts held elsewhere, JSON.")] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the journal end to end, every table and file made from it, and receipts against it."""
+    from api.audit.home_check import check_home
+    from engine.journal.receipts import read_receipts
+
+    with opened_to_read(home) as (found, store):
+        held = [] if receipts is None else list(read_receipts(receipts))
+        verdict = check_home(found, store, held)
+    result = _verdict_as_json(verdict, len(held))
+    emit(result, as_json=as_json, text=lambda: _print_verdict(verdict, len(held)), ok=verdict.ok)
+
+
+def _verdict_as_json(verdict: "HomeVerdict", receipts: int) -> dict[str, object]:
+    return {
+        "ok": verdict.ok,
+        "checked": verdict.journal.checked,
+        "receipts": receipts,
+        "drawn_again": verdict.journal.drawn,
+        "loads": verdict.loads,
+        "bundles": verdict.bundles,
+        "tables": verdict.tables,
+        "erased": verdict.journal.erased,
+        "erasures": list(verdict.journal.erasures),
+        "found": verdict.found,
+        "faults": [asdict(fault) for fault in verdict.faults],
+        "notes": list(verdict.notes),
+    }
+
+
+def _print_verdict(verdict: "HomeVerdict", receipts: int) -> None:
+    for fault in verdict.faults:
+        typer.echo(f"record {fault.seq}: {fault.rule}: {fault.message}")
+    if verdict.found > len(verdict.faults):
+        typer.echo(f"and {verdict.found - len(verdict.faults):,} more")
+    for note in verdict.notes:
+        typer.echo(f"note: {note}")
+    journal = verdict.journal
+    counted = f"{journal.checked:,} records, {receipts:,} receipts, {verdict.loads:,} loads"
+    typer.echo(f"{counted} and {verdict.bundles:,} bundles checked")
+    rows = sum(verdict.tables.values())
+    typer.echo(f"{rows:,} rows of {len(verdict.tables)} tables compared with what records say")
+    typer.echo(f"{journal.drawn:,} decisions drawn again from revealed seeds")
+    if journal.erased:
+        by = ", ".join(map(str, journal.erasures))
+        typer.echo(f"{journal.erased:,} bodies are erased, by the signed records {by}")
+    typer.echo("all stands as recorded" if verdict.ok else "SOMETHING HAS BEEN CHANGED")
+
+
+def rebuild(home: HomeOption, *, as_json: JsonOption = False) -> None:
+    """Make every table again from the journal, in one transaction; stop the service first."""
+    from api.audit.home_rebuild import rebuild_home
+
+    with opened_to_read(home) as (found, store):
+        rebuilt = rebuild_home(found, store)
+    result = {
+        "tables": rebuilt.tables,
+        "dropped": [{"table": table, "key": key} for table, key in rebuilt.dropped],
+        "notes": list(rebuilt.notes),
+    }
+
+    def text() -> None:
+        for table, key in rebuilt.dropped:
+            typer.echo(f"{table} {key}: its secret did not fit the journal and was dropped")
+        for note in rebuilt.notes:
+            typer.echo(f"note: {note}")
+        rows = sum(rebuilt.tables.values())
+        typer.echo(f"{rows:,} rows of {len(rebuilt.tables)} tables made again from the journal")
+
+    emit(result, as_json=as_json, text=text)
