@@ -1,13 +1,20 @@
 """What the forms about profiles and the watch list record, through the JSON routes' own steps."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from api.profiles.proposals import Approval, ProposalService, ProposalWriter, Retirement
+from fastapi import Depends
+
+from api.profiles.proposals import (
+    Approval,
+    ProposalService,
+    ProposalWriter,
+    Retirement,
+    TheService,
+)
 from api.web.form_fields import FormReader
-from api.web.i18n import ReaderLocale
 from api.web.number_parsing import write_number
-from api.web.visitor import Form, Visitor
+from api.web.page_route import TheVisit
 from engine.criteria.dual_control import Matter
 from engine.criteria.profiles.profile import ProfileProposal
 from engine.errors import BusyError, NotEnoughDataError
@@ -16,13 +23,18 @@ USUAL_DAYS = 90
 """Default validity of a profile."""
 
 
-def profile(service: ProposalService, visitor: Visitor, form: Form, speech: ReaderLocale) -> str:
+async def writer_of_visit(visit: TheVisit, service: TheService) -> ProposalWriter:
+    """Return what takes the steps of a visitor."""
+    return ProposalWriter(service, visit.caller)
+
+
+VisitorsWriter = Annotated[ProposalWriter, Depends(writer_of_visit)]
+
+
+def propose(writer: ProposalWriter, reader: FormReader) -> str:
     """Propose a profile with its backtest and return its code; raises ``FormError``."""
-    reader = FormReader(form, speech)
     proposed = reader.finish(reader.record(ProfileProposal, _read_proposal(reader)))
-    proposing = ProposalWriter(service, visitor.caller)
-    proposing.profile(proposed)
-    proposing.first_backtest(proposed.code)
+    writer.profile(proposed)
     return proposed.code
 
 
@@ -56,27 +68,22 @@ def successor(code: str) -> str:
     return made if len(made) <= 32 else ""
 
 
-def approve(
-    service: ProposalService, visitor: Visitor, matter: Matter, subject: str, reader: FormReader
-) -> None:
+def approve(writer: ProposalWriter, matter: Matter, subject: str, reader: FormReader) -> None:
     """Agree to what waits; raises ``FormError``."""
     fields = {"shadow": reader.text("shadow") == "1"} | reader.texts("note")
-    approval = reader.finish(reader.record(Approval, fields))
-    ProposalWriter(service, visitor.caller).approve(matter, subject, approval)
+    writer.approve(matter, subject, reader.finish(reader.record(Approval, fields)))
 
 
-def retire(
-    service: ProposalService, visitor: Visitor, matter: Matter, subject: str, reader: FormReader
-) -> None:
+def retire(writer: ProposalWriter, matter: Matter, subject: str, reader: FormReader) -> None:
     """Propose that something leaves; raises ``FormError``."""
-    wanted = reader.finish(reader.record(Retirement, reader.texts("reason")))
-    ProposalWriter(service, visitor.caller).retire(matter, subject, wanted)
+    wanted = reader.record(Retirement, reader.texts("reason"))
+    writer.retire(matter, subject, reader.finish(wanted))
 
 
-def backtest(service: ProposalService, visitor: Visitor, code: str) -> bool:
+def backtest(writer: ProposalWriter, code: str) -> bool:
     """Run a backtest again and attach it; tell whether that could be done."""
     try:
-        ProposalWriter(service, visitor.caller).attach(code, days=USUAL_DAYS)
+        writer.attach(code, days=USUAL_DAYS)
     except (BusyError, NotEnoughDataError):
         return False
     return True

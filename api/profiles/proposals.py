@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Protocol
 
+from fastapi import Depends
 from pydantic import Field
 from sqlalchemy import Connection
 
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
+from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_post, fill_agency
+from api.http.request_bodies import body_of, optional_body_of
 from api.profiles.reads import ProfileService
 from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
@@ -51,6 +54,7 @@ class ProposalService(ProfileService, Protocol):
     answers: SignedAnswers
 
 
+TheService = Annotated[ProposalService, Depends(running_service)]
 Days = Annotated[int, Field(ge=1, le=366)]
 
 
@@ -66,6 +70,10 @@ class Retirement(Record):
     """A request to retire a profile or an entry; another person has to agree."""
 
     reason: Annotated[Text, Field(min_length=1)]
+
+
+TheApproval = Annotated[Approval, Depends(optional_body_of(Approval))]
+TheRetirement = Annotated[Retirement, Depends(body_of(Retirement))]
 
 
 class Period(Record):
@@ -91,15 +99,15 @@ class BacktestAsked(Record):
 
 
 class ProposalWriter:
-    """Takes the steps of one caller."""
+    """Takes the steps of one caller; each is answered as JSON values, with its receipt."""
 
     def __init__(self, service: ProposalService, caller: Caller, key: str | None = None) -> None:
         self._service = service
         self._caller = caller
         self._key = caller.own(key)
 
-    def profile(self, proposed: ProfileProposal) -> StoredRecord:
-        """Propose a profile."""
+    def profile(self, proposed: ProfileProposal) -> dict[str, Any]:
+        """Propose a profile, and attach its backtest where that can be made now."""
         self._check(proposed.expression)
         self._reach(proposed.post)
         asked = claim(
@@ -120,15 +128,19 @@ class ProposalWriter:
                 proposed, by=self._caller.person, now=self._now(connection)
             )
 
-        return self._once(asked, draft)
+        known = self._acknowledge(self._once(asked, draft))
+        return known | {"backtest": self._first_backtest(proposed.code)}
 
-    def entry(self, entry: WatchEntry) -> StoredRecord:
+    def entry(self, entry: WatchEntry) -> dict[str, Any]:
         """Propose an entry of the watch list."""
-        return self._propose_entry(entry, "watchlist_proposed", watchlist.draft_entry)
+        made = watchlist.draft_entry
+        return self._acknowledge(self._propose_entry(entry, "watchlist_proposed", made))
 
-    def notice(self, proposed: Notice) -> StoredRecord:
+    def notice(self, proposed: Notice) -> dict[str, Any]:
         """Put a counterpart's word onto the list."""
-        return self._propose_entry(proposed, "watchlist_noticed", watchlist.draft_notice)
+        found = self._propose_entry(proposed, "watchlist_noticed", watchlist.draft_notice)
+        about = {"is_notice": True, "channel": watchlist.NOTICE_CHANNEL}
+        return self._acknowledge(found) | about | {"expiry": found.body["content"]["expiry"]}
 
     def _propose_entry(self, entry: Any, kind: str, made: Callable[..., Draft]) -> StoredRecord:
         source = entry.source_post or self._caller.post
@@ -145,7 +157,7 @@ class ProposalWriter:
             ),
         )
 
-    def approve(self, matter: Matter, subject: str, approval: Approval) -> StoredRecord:
+    def approve(self, matter: Matter, subject: str, approval: Approval) -> dict[str, Any]:
         """Agree to what waits about one thing."""
 
         def draft(connection: Connection) -> Draft:
@@ -165,7 +177,7 @@ class ProposalWriter:
 
         return self._step("approval", matter, subject, approval, draft=draft)
 
-    def retire(self, matter: Matter, subject: str, wanted: Retirement) -> StoredRecord:
+    def retire(self, matter: Matter, subject: str, wanted: Retirement) -> dict[str, Any]:
         """Propose that something leaves."""
 
         def draft(connection: Connection) -> Draft:
@@ -186,16 +198,21 @@ class ProposalWriter:
         record: Record,
         *,
         draft: Callable[[Connection], Draft],
-    ) -> StoredRecord:
+    ) -> dict[str, Any]:
         with self._service.store.read() as connection:
             pending = read_approval_state(connection, matter, subject).pending
         about = f"{matter}:{subject}"
         name = f"{about}:{what}:{pending}:{self._caller.person}"
         kind, key = f"{matter}_{what}", self._key
-        return self._once(claim(kind, record, post="", name=name, key=key, about=about), draft)
+        asked = claim(kind, record, post="", name=name, key=key, about=about)
+        return self._acknowledge(self._once(asked, draft))
 
-    def attach(self, code: str, *, days: int) -> StoredRecord:
-        """Run a backtest of a proposed profile and attach it."""
+    def attach(self, code: str, *, days: int) -> dict[str, Any]:
+        """Run a backtest of a proposed profile and attach it in place of the last one."""
+        found = self._attach(code, days)
+        return self._acknowledge(found) | {"backtest": found.body["figures"]}
+
+    def _attach(self, code: str, days: int) -> StoredRecord:
         name = f"profile:{code}:backtest:{secrets.token_hex(8)}"
         asked = claim(f"{code}_backtested", Period(days=days), post="", name=name, key=self._key)
         if (known := self._service.recording.before(asked)) is not None:
@@ -208,13 +225,13 @@ class ProposalWriter:
         draft = dual_control.draft_backtest("profile", code, by=by, state=state, figures=figures)
         return self._once(asked, lambda _: draft)
 
-    def first_backtest(self, code: str) -> dict[str, Any] | None:
+    def _first_backtest(self, code: str) -> Any:
         """Return the figures made when a profile was proposed; None where they cannot be made."""
         name, service = f"profile:{code}:first-backtest", self._service
         with service.store.read() as connection:
             known = find_holders(connection, [name]).get(name)
             if known is not None:
-                return figures_of(read_record(connection, service.journal, known.seq))
+                return read_record(connection, service.journal, known.seq).body["figures"]
             trial = profiles_profile.to_profile(
                 read_approval_state(connection, "profile", code)
             ).proposed.trial
@@ -227,7 +244,7 @@ class ProposalWriter:
         draft = dual_control.draft_backtest(
             "profile", code, by=by, state="proposed", figures=figures
         )
-        return figures_of(self._once(asked, lambda _: draft))
+        return self._once(asked, lambda _: draft).body["figures"]
 
     def try_out(self, asked: BacktestAsked) -> dict[str, Any]:
         """Run a backtest of which nothing is recorded."""
@@ -267,8 +284,13 @@ class ProposalWriter:
 
         return self._service.recording.once(asked, draft_with_claim)
 
+    def _acknowledge(self, found: StoredRecord) -> dict[str, Any]:
+        return self._service.answers.acknowledge_step(found)
 
-def figures_of(found: StoredRecord) -> dict[str, Any]:
-    """Return the figures of a backtest's record."""
-    figures: dict[str, Any] = found.body["figures"]
-    return figures
+
+async def writer_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -> ProposalWriter:
+    """Return what takes the caller's steps, once for each of their idempotency keys."""
+    return ProposalWriter(service, caller, key)
+
+
+TheWriter = Annotated[ProposalWriter, Depends(writer_of)]

@@ -92,32 +92,26 @@ def audit_matches(found: Audit) -> dict[str, Any]:
     }
 
 
-class ProposalReader:
-    """Reads profiles and the watch list, each call in one snapshot."""
+def read_profiles(service: ProfileService) -> list[dict[str, Any]]:
+    """Return every profile, the newest first."""
+    with service.store.read() as connection:
+        found = reversed(list(profiles_profile.read_profiles(connection).values()))
+        return [_profile_as_json(service, connection, one) for one in found]
 
-    def __init__(self, service: ProfileService) -> None:
-        self._service = service
 
-    def profiles(self) -> list[dict[str, Any]]:
-        """Return every profile, the newest first."""
-        with self._service.store.read() as connection:
-            as_of = self._as_of(connection)
-            found = list(profiles_profile.read_profiles(connection).values())
-            return [self._profile(connection, one, as_of) for one in reversed(found)]
+def read_profile(service: ProfileService, code: str) -> dict[str, Any]:
+    """Return one profile with its backtest; raises ``NotFoundError``."""
+    with service.store.read() as connection:
+        found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
+        return _profile_as_json(service, connection, found)
 
-    def profile(self, code: str) -> dict[str, Any]:
-        """Return one profile with its backtest; raises ``NotFoundError``."""
-        with self._service.store.read() as connection:
-            found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
-            return self._profile(connection, found, self._as_of(connection))
 
-    def _profile(self, connection: Connection, found: Profile, as_of: int) -> dict[str, Any]:
-        sequence, journal = found.standing.evidence, self._service.journal
-        figures = None if sequence is None else journal.body(connection, sequence)["figures"]
-        return profiles_profile.profile_as_json(found, as_of) | {
-            "backtest": figures,
-            "audit": audit_matches(audit(connection, found.code)),
-        }
-
-    def _as_of(self, connection: Connection) -> int:
-        return self._service.journal.now(connection)
+def _profile_as_json(
+    service: ProfileService, connection: Connection, found: Profile
+) -> dict[str, Any]:
+    sequence, journal = found.standing.evidence, service.journal
+    figures = None if sequence is None else journal.body(connection, sequence)["figures"]
+    return profiles_profile.profile_as_json(found, journal.now(connection)) | {
+        "backtest": figures,
+        "audit": audit_matches(audit(connection, found.code)),
+    }

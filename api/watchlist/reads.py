@@ -1,21 +1,13 @@
 """Entries of the watch list as JSON values."""
 
-from typing import Any, Protocol
+from typing import Any
 
+from api.profiles.reads import ProfileService
 from engine.criteria import watchlist
 from engine.criteria.dual_control import read_approval_state, read_approval_states
-from engine.journal.journal import Journal
-from engine.storage.database import Store
 
 
-class WatchListService(Protocol):
-    """The running service, as the watch list is read."""
-
-    store: Store
-    journal: Journal
-
-
-def list_entries(service: WatchListService) -> list[dict[str, Any]]:
+def list_entries(service: ProfileService) -> list[dict[str, Any]]:
     """Return every entry of the watch list, the newest first."""
     with service.store.read() as connection:
         as_of = service.journal.now(connection)
@@ -23,7 +15,7 @@ def list_entries(service: WatchListService) -> list[dict[str, Any]]:
         return [watchlist.entry_as_json(one, as_of) for one in reversed(list(found))]
 
 
-def read_entry(service: WatchListService, entry_id: str) -> dict[str, Any]:
+def read_entry(service: ProfileService, entry_id: str) -> dict[str, Any]:
     """Return one entry; raises ``NotFoundError``."""
     with service.store.read() as connection:
         found = read_approval_state(connection, "watchlist", entry_id)
