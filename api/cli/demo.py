@@ -195,7 +195,7 @@ def _history(home: Home, report_progress: ReportProgress) -> "HeldOutShift":
 def _model(home: Home, report_progress: ReportProgress) -> tuple[str, dict[str, str]]:
     """Train a model and let two people, who did not train it, put it into force."""
     from api.auth.accounts import Accounts
-    from api.models.lifecycle import approve_model
+    from api.models.lifecycle import ModelSteps
     from api.service.runtime import open_network
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
@@ -212,7 +212,7 @@ def _model(home: Home, report_progress: ReportProgress) -> tuple[str, dict[str, 
         for name in SUPERVISORS:
             people[name] = accounts.create_user(name, Role.SUPERVISOR).secret
             role = accounts.sign_in(name, people[name])
-            approve_model(home, store, made.version, by=name, role=role)
+            ModelSteps(home, store, name, role).approve(made.version)
     say(f"model {made.version}: evaluated, approved by {' and '.join(people)}, in force")
     return made.version, people
 

@@ -38,7 +38,7 @@ def shadow(
     as_json: JsonOption = False,
 ) -> None:
     """Let a candidate score in the shadow; again, or without a version, score the days since."""
-    from api.models.lifecycle import shadow_model
+    from api.models.lifecycle import ModelSteps
     from models.lifecycle.projection import read_state
 
     with opened_existing(home) as (found, store):
@@ -49,7 +49,7 @@ def shadow(
             if not by:
                 why = "name who puts the candidate into the shadow"
                 raise typer.BadParameter(why, param_hint="--as")
-            shadow_model(found, store, version, by=by, role=signed_in(found, store, by))
+            ModelSteps(found, store, by, signed_in(found, store, by)).shadow(version)
         wanted = [version] if version else in_shadow
         drafts = [draft for each in wanted for draft in _score_days(found, store, each)]
     days = [
@@ -91,13 +91,10 @@ def trial(
 
 def _step_trial(home: Home, store: Store, version: str, *, by: str, why: str) -> dict[str, Any]:
     """Approve a trial, or end the one that runs where no version is named."""
-    from api.models.lifecycle import approve_model, trial_ended
+    from api.models.lifecycle import ModelSteps
 
-    role = signed_in(home, store, by)
-    if version:
-        now = approve_model(home, store, version, by=by, role=role, is_trial=True)
-    else:
-        now = trial_ended(store, by=by, role=role, why=why)
+    steps = ModelSteps(home, store, by, signed_in(home, store, by))
+    now = steps.approve(version, is_trial=True) if version else steps.end_trial(why)
     given = list(now.models[version].challenges) if version else []
     challenger = None if now.challenger is None else now.challenger.version
     return {"in_force": now.in_force, "challenger": challenger, "approved": given}
@@ -145,11 +142,10 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Put the model before the present one back into force, with your password."""
-    from api.models.lifecycle import rolled_back
+    from api.models.lifecycle import ModelSteps
 
     with opened_existing(home) as (found, store):
-        role = signed_in(found, store, by)
-        now = rolled_back(found, store, by=by, role=role, why=why)
+        now = ModelSteps(found, store, by, signed_in(found, store, by)).roll_back(why)
     result = {"in_force": now.in_force}
     emit(result, as_json=as_json, text=f"{now.in_force} is in force again")
 

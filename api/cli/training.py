@@ -208,11 +208,11 @@ def promote(
     as_json: JsonOption = False,
 ) -> None:
     """Approve a model, with your password; two people put it into force."""
-    from api.models.lifecycle import approve_model
+    from api.models.lifecycle import ModelSteps
 
     with opened_existing(home) as (found, store):
-        role = signed_in(found, store, by)
-        standing = approve_model(found, store, version, by=by, role=role).models[version]
+        steps = ModelSteps(found, store, by, signed_in(found, store, by))
+        standing = steps.approve(version).models[version]
     stage, approvals = standing.role, list(standing.approvals)
     result = {"version": version, "role": stage, "approvals": approvals}
     text = f"{version} is {stage.replace('_', ' ')}\napproved by {', '.join(approvals)}"

@@ -26,96 +26,78 @@ from models.lifecycle.states import ModelStates
 APPROVERS = (Role.ANALYST, Role.SUPERVISOR)
 
 
-def approve_model(
-    home: Home,
-    store: Store,
-    version: str,
-    *,
-    by: str,
-    role: Role,
-    why: str = "",
-    claim: IdempotencyClaim | None = None,
-    is_trial: bool = False,
-) -> ModelStates:
-    """Record one approval and return where the models stand; the second puts it into force.
+@dataclass(frozen=True, slots=True)
+class ModelSteps:
+    """Steps of one person; each returns where the models stand after it.
 
-    With ``is_trial`` it is of a trial, and the second puts the model on trial.
-
-    Raises ``PromotionRefusedError``, ``TamperedBundleError``, ``NoModelError``, or
-    ``NotAllowedError`` for a role that does not approve models.
+    Raises ``NotAllowedError`` for a role that does not approve models; a step raises
+    ``PromotionRefusedError``, ``TamperedBundleError`` or ``NoModelError``.
     """
-    _check_role(role)
-    found = _verify_bundle(home, version)
-    step = transitions.challenge if is_trial else transitions.approve
-    now = _state(store)
-    drafts = step(
-        now,
-        version,
-        by=by,
-        manifest=found.manifest,
-        doubts=found.report.get("doubts", ()),
-        unjudged=transitions.explain_unjudged(found.report),
-        fits=found.fits,
-        inactive=_inactive(store, now, version),
-    )
-    return _record_step(store, drafts, claim, why=why)
 
+    home: Home
+    store: Store
+    by: str
+    role: Role
+    claim: IdempotencyClaim | None = None
+    """What the request claims, so that sending it again changes nothing."""
 
-def shadow_model(
-    home: Home,
-    store: Store,
-    version: str,
-    *,
-    by: str,
-    role: Role,
-    why: str = "",
-    claim: IdempotencyClaim | None = None,
-) -> ModelStates:
-    """Let a candidate score in the shadow and return where the models stand; raises alike."""
-    _check_role(role)
-    _verify_bundle(home, version)
-    return _record_step(store, transitions.shadow(_state(store), version, by=by), claim, why=why)
+    def __post_init__(self) -> None:
+        """Refuse a role that approves nothing."""
+        if self.role not in APPROVERS:
+            raise NotAllowedError("models are approved by analysts and supervisors")
 
+    def approve(self, version: str, why: str = "", *, is_trial: bool = False) -> ModelStates:
+        """Record one approval; the second puts the model into force.
 
-def trial_ended(
-    store: Store, *, by: str, role: Role, why: str, claim: IdempotencyClaim | None = None
-) -> ModelStates:
-    """Take the model on trial off it, so that the one in force decides alone; raises alike."""
-    _check_role(role)
-    return _record_step(store, transitions.end_trial(_state(store), by=by, why=why), claim)
+        With ``is_trial`` it is of a trial, and the second puts the model on trial.
+        """
+        found = _verify_bundle(self.home, version)
+        step = transitions.challenge if is_trial else transitions.approve
+        now = _state(self.store)
+        drafts = step(
+            now,
+            version,
+            by=self.by,
+            manifest=found.manifest,
+            doubts=found.report.get("doubts", ()),
+            unjudged=transitions.explain_unjudged(found.report),
+            fits=found.fits,
+            inactive=_inactive(self.store, now, version),
+        )
+        return self._record(drafts, why)
 
+    def shadow(self, version: str, why: str = "") -> ModelStates:
+        """Let a candidate score in the shadow."""
+        _verify_bundle(self.home, version)
+        return self._record(transitions.shadow(_state(self.store), version, by=self.by), why)
 
-def rolled_back(
-    home: Home,
-    store: Store,
-    *,
-    by: str,
-    role: Role,
-    why: str,
-    claim: IdempotencyClaim | None = None,
-) -> ModelStates:
-    """Put the model before the present one back into force; raises alike.
+    def end_trial(self, why: str) -> ModelStates:
+        """Take the model on trial off it, so that the one in force decides alone."""
+        return self._record(transitions.end_trial(_state(self.store), by=self.by, why=why))
 
-    One person is enough: two approved that model once.
-    """
-    _check_role(role)
-    now = _state(store)
-    found = _verify_bundle(home, transitions.before(now))
-    drafts = transitions.roll_back(now, by=by, why=why, manifest=found.manifest, fits=found.fits)
-    return _record_step(store, drafts, claim)
+    def roll_back(self, why: str) -> ModelStates:
+        """Put the model before the present one back into force: two approved it once."""
+        now = _state(self.store)
+        found = _verify_bundle(self.home, transitions.before(now))
+        drafts = transitions.roll_back(
+            now, by=self.by, why=why, manifest=found.manifest, fits=found.fits
+        )
+        return self._record(drafts)
 
+    def withdraw(self, why: str) -> ModelStates:
+        """Take the model out of force, so that rules and random checks decide."""
+        return self._record(transitions.withdraw(_state(self.store), by=self.by, why=why))
 
-def withdraw_model(
-    store: Store, *, by: str, role: Role, why: str, claim: IdempotencyClaim | None = None
-) -> ModelStates:
-    """Take the model out of force, so that rules and random checks decide; raises alike."""
-    _check_role(role)
-    return _record_step(store, transitions.withdraw(_state(store), by=by, why=why), claim)
-
-
-def _check_role(role: Role) -> None:
-    if role not in APPROVERS:
-        raise NotAllowedError("models are approved by analysts and supervisors")
+    def _record(self, drafts: tuple[Draft, ...], why: str = "") -> ModelStates:
+        """Record a step with its note and its claim; nothing where nothing changes."""
+        if drafts:
+            first, *others = drafts
+            more = ({} if self.claim is None else {"claim": self.claim.as_dict()}) | (
+                {"why": why} if why else {}
+            )
+            drafts = (replace(first, body={**first.body, **more}), *others)
+            Journal(self.store, [PromotionProjection(), AnswerProjection()]).append(drafts)
+        return _state(self.store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +129,3 @@ def _inactive(store: Store, now: ModelStates, version: str) -> frozenset[str]:
     with store.read() as connection:
         authority = Authority().look(connection)
     return frozenset(name for name in given if authority.person(name) is None)
-
-
-def _record_step(
-    store: Store, drafts: tuple[Draft, ...], claim: IdempotencyClaim | None, *, why: str = ""
-) -> ModelStates:
-    """Record a step with its note and what its request claims; nothing where nothing changes."""
-    if drafts:
-        first, *others = drafts
-        more = ({} if claim is None else {"claim": claim.as_dict()}) | ({"why": why} if why else {})
-        drafts = (replace(first, body={**first.body, **more}), *others)
-        Journal(store, [PromotionProjection(), AnswerProjection()]).append(drafts)
-    return _state(store)

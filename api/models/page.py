@@ -4,136 +4,110 @@ The report that ``darvoza evaluate`` wrote is a page from outside the service: i
 document that may run nothing and load nothing, and the service's own page says the same.
 """
 
-import asyncio
-from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
-from api.http.dependencies import running_service
-from api.models.lifecycle import (
-    approve_model,
-    rolled_back,
-    shadow_model,
-    trial_ended,
-    withdraw_model,
-)
-from api.models.reads import MOST, ModelReader, ModelService
+from api.models.lifecycle import ModelSteps
+from api.models.reads import MOST, ModelReader, ModelService, TheService, Version, Versions
 from api.web import charts
 from api.web.form_fields import join_lines
 from api.web.messages import MessageReader
-from api.web.page_route import PageRoute
-from api.web.templates_env import page, speech_of
-from api.web.visitor import TheForm, TheVisitor, read_field
-from engine.domain.records import Identifier
+from api.web.page_route import PageRoute, TheVisit
+from api.web.visitor import TheForm, read_field
 from engine.errors import MalformedBodyError, NotFoundError
 
-TheService = Annotated[ModelService, Depends(running_service)]
-
 router = APIRouter(prefix="/models", route_class=PageRoute, include_in_schema=False)
-Version = Annotated[Identifier, Path()]
 ROLES = ("in_force", "challenger", "candidate", "shadow", "retired")
 SEALED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a stored page may do: be looked at."""
 
 
+async def steps_of(visit: TheVisit, service: TheService, _form: TheForm) -> ModelSteps:
+    """Return what takes a step in the visitor's name."""
+    return ModelSteps(service.home, service.store, visit.caller.person, visit.caller.role)
+
+
+async def reason_of(form: TheForm) -> str:
+    """Return the reason that a form gives; raises ``MalformedBodyError``."""
+    if why := join_lines(read_field(form, "reason")):
+        return why
+    raise MalformedBodyError("a reason is owed")
+
+
+VisitorsSteps = Annotated[ModelSteps, Depends(steps_of)]
+TheReason = Annotated[str, Depends(reason_of)]
+
+
 @router.get("")
-async def show_all(request: Request, service: TheService, visitor: TheVisitor) -> Response:
+def show_all(visit: TheVisit, service: TheService) -> Response:
     """Show every model by where it stands, and what decides."""
     reading = ModelReader(service)
-    found = await asyncio.to_thread(reading.list_models)
-    versions = [one["version"] for one in found["models"]]
-    papers = await asyncio.to_thread(lambda: {v: reading.papers(v)[0] for v in versions})
-    return page(
-        request,
+    found = reading.list_models()
+    return visit.page(
         "models.html",
-        visitor=visitor,
         json_address="/v1/models",
         found=found,
         by_role={r: [one for one in found["models"] if one["role"] == r] for r in ROLES},
-        papers=papers,
+        papers={one["version"]: reading.papers(one["version"])[0] for one in found["models"]},
         most=MOST,
-        retell=MessageReader(speech_of(request)),
-        done=request.query_params.get("done", ""),
+        retell=MessageReader(visit.speech),
     )
 
 
 @router.get("/comparison")
-async def compare(
-    request: Request,
-    service: TheService,
-    visitor: TheVisitor,
-    version: Annotated[list[Identifier], Query(min_length=1, max_length=MOST)],
-) -> Response:
+def compare(visit: TheVisit, service: TheService, version: Versions) -> Response:
     """Show the reports of some models side by side."""
-    found = await asyncio.to_thread(ModelReader(service).comparison, version)
-    query = "&".join(f"version={one['version']}" for one in found["models"])
-    return page(
-        request,
-        "comparison.html",
-        visitor=visitor,
-        json_address=f"/v1/models/comparison?{query}",
-        models=found["models"],
-        targets=("discrepancy", "seizure"),
-    )
+    models = ModelReader(service).comparison(version)["models"]
+    address = "/v1/models/comparison?" + "&".join(f"version={one['version']}" for one in models)
+    targets = ("discrepancy", "seizure")
+    return visit.page("comparison.html", json_address=address, models=models, targets=targets)
 
 
 @router.post("/rules-only")
-async def rules_only(service: TheService, visitor: TheVisitor, form: TheForm) -> Response:
+def rules_only(steps: VisitorsSteps, reason: TheReason) -> Response:
     """Take the model out of force; one person is enough."""
-    return await _take(
-        visitor, "/models?done=withdrawn", withdraw_model, service.store, why=_reason(form)
-    )
+    steps.withdraw(reason)
+    return RedirectResponse("/models?done=withdrawn", 303)
 
 
 @router.post("/rollback")
-async def roll_back(service: TheService, visitor: TheVisitor, form: TheForm) -> Response:
+def roll_back(steps: VisitorsSteps, reason: TheReason) -> Response:
     """Put the model before the present one back into force; two approved it once."""
-    why = _reason(form)
-    return await _take(
-        visitor, "/models?done=back", rolled_back, service.home, service.store, why=why
-    )
+    steps.roll_back(reason)
+    return RedirectResponse("/models?done=back", 303)
 
 
 @router.post("/end-trial")
-async def end_trial(service: TheService, visitor: TheVisitor, form: TheForm) -> Response:
+def end_trial(steps: VisitorsSteps, reason: TheReason) -> Response:
     """Take the model on trial off it; one person is enough."""
-    return await _take(visitor, "/models?done=ended", trial_ended, service.store, why=_reason(form))
+    steps.end_trial(reason)
+    return RedirectResponse("/models?done=ended", 303)
 
 
 @router.get("/{version}")
-async def show(
-    request: Request, service: TheService, visitor: TheVisitor, version: Version
-) -> Response:
+def show(visit: TheVisit, service: TheService, version: Version) -> Response:
     """Show one model: its card, what stands against it, its shadow, and who did what."""
     reading = ModelReader(service)
-    found = await asyncio.to_thread(reading.read_model, version)
-    papers, _ = await asyncio.to_thread(reading.papers, version)
-    return page(
-        request,
+    return visit.page(
         "model.html",
-        visitor=visitor,
         json_address=f"/v1/models/{version}",
-        found=found,
-        papers=papers,
+        found=reading.read_model(version),
+        papers=reading.papers(version)[0],
         has_page=_read_report_page(service, version).is_file(),
-        retell=MessageReader(speech_of(request)),
-        done=request.query_params.get("done", ""),
+        retell=MessageReader(visit.speech),
     )
 
 
 @router.get("/{version}/report")
-async def show_report(
-    request: Request, service: TheService, visitor: TheVisitor, version: Version
-) -> Response:
+def show_report(visit: TheVisit, service: TheService, version: Version) -> Response:
     """Show the stored report with its plots."""
-    found = await asyncio.to_thread(ModelReader(service).report, version)
+    found = ModelReader(service).report(version)
     targets = found.get("targets", {})
-    return page(
-        request,
+    return visit.page(
         "report.html",
-        visitor=visitor,
         json_address=f"/v1/models/{version}/report",
         version=version,
         report=found,
@@ -146,11 +120,9 @@ async def show_report(
 
 
 @router.get("/{version}/report.html")
-async def show_stored_report(
-    service: TheService, _visitor: TheVisitor, version: Version
-) -> Response:
+def show_stored_report(_visit: TheVisit, service: TheService, version: Version) -> Response:
     """Hand out the page that ``darvoza evaluate`` wrote, sealed."""
-    await asyncio.to_thread(ModelReader(service).report, version)  # it is a model of ours
+    ModelReader(service).report(version)  # it is a model of ours
     kept = _read_report_page(service, version)
     if not kept.is_file():
         raise NotFoundError("report", version)
@@ -158,67 +130,27 @@ async def show_stored_report(
 
 
 @router.post("/{version}/approvals")
-async def approve(
-    service: TheService, visitor: TheVisitor, _form: TheForm, version: Version
-) -> Response:
+def approve(steps: VisitorsSteps, version: Version) -> Response:
     """Approve a model; the second person puts it into force."""
-    return await _take(
-        visitor,
-        f"/models/{version}?done=approved",
-        approve_model,
-        service.home,
-        service.store,
-        version,
-    )
+    steps.approve(version)
+    return RedirectResponse(f"/models/{version}?done=approved", 303)
 
 
 @router.post("/{version}/challenges")
-async def challenge(
-    service: TheService, visitor: TheVisitor, _form: TheForm, version: Version
-) -> Response:
+def challenge(steps: VisitorsSteps, version: Version) -> Response:
     """Approve a trial; the second person puts the model on trial."""
-    return await _take(
-        visitor,
-        f"/models/{version}?done=challenged",
-        approve_model,
-        service.home,
-        service.store,
-        version,
-        is_trial=True,
-    )
+    steps.approve(version, is_trial=True)
+    return RedirectResponse(f"/models/{version}?done=challenged", 303)
 
 
 @router.post("/{version}/shadow")
-async def shadow(
-    service: TheService, visitor: TheVisitor, _form: TheForm, version: Version
-) -> Response:
+def shadow(steps: VisitorsSteps, version: Version) -> Response:
     """Let a candidate score in the shadow."""
-    return await _take(
-        visitor,
-        f"/models/{version}?done=shadowed",
-        shadow_model,
-        service.home,
-        service.store,
-        version,
-    )
+    steps.shadow(version)
+    return RedirectResponse(f"/models/{version}?done=shadowed", 303)
 
 
-async def _take(
-    visitor: TheVisitor, done: str, step: Callable[..., object], *given: object, **more: object
-) -> Response:
-    """Take a step in the visitor's name, then return to the page at ``done``."""
-    caller = visitor.caller
-    await asyncio.to_thread(step, *given, by=caller.person, role=caller.role, **more)
-    return RedirectResponse(done, 303)
-
-
-def _reason(form: TheForm) -> str:
-    if why := join_lines(read_field(form, "reason")):
-        return why
-    raise MalformedBodyError("a reason is owed")
-
-
-def _read_report_page(service: ModelService, version: str) -> Any:
+def _read_report_page(service: ModelService, version: str) -> Path:
     return service.home.reports / version / "report.html"
 
 

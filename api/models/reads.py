@@ -3,11 +3,14 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
+from fastapi import Depends, Path, Query
 from sqlalchemy import Connection, select
 
+from api.http.dependencies import running_service
 from api.service.model_watcher import ModelWatch
+from engine.domain.records import Identifier
 from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.messages import Message
@@ -35,10 +38,13 @@ class ModelService(Protocol):
     watch: ModelWatch
 
 
+TheService = Annotated[ModelService, Depends(running_service)]
 VIEWS = ("random_stream", "inverse_propensity", "inspected")
 FIGURES = ("hit_rate_at_capacity", "recall_at_capacity", "lift", "average_precision", "auc")
 MOST = 3
 """Models side by side."""
+Version = Annotated[Identifier, Path()]
+Versions = Annotated[list[Identifier], Query(min_length=1, max_length=MOST)]
 _J = JOURNAL.c
 
 

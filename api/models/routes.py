@@ -1,35 +1,26 @@
 """Which models there are, who approves them, and the way back to rules alone."""
 
-import asyncio
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Response
 from sqlalchemy.exc import IntegrityError
 
 from api.auth.callers import Caller
-from api.http.dependencies import IdempotencyKey, TheCaller, running_service
+from api.http.dependencies import IdempotencyKey, TheCaller
 from api.http.request_bodies import body_of, optional_body_of
 from api.http.responses import answer, creates, document_problems
-from api.models.lifecycle import (
-    approve_model,
-    rolled_back,
-    shadow_model,
-    trial_ended,
-    withdraw_model,
-)
-from api.models.reads import MOST, ModelReader, ModelService
+from api.models.lifecycle import ModelSteps
+from api.models.reads import ModelReader, ModelService, TheService, Version, Versions
 from api.models.schemas import ModelComparison, ModelStanding, ModelStandings, ModelView
-from engine.domain.records import Identifier, Record, Text
+from engine.domain.records import Record, Text
 from engine.errors import PromotionRefusedError
 from engine.journal.idempotency import IdempotencyClaim, claim, find_answer, find_holders
 from engine.storage.database import Store
 from models.lifecycle.states import ModelStates
 
-TheService = Annotated[ModelService, Depends(running_service)]
-
-Version = Annotated[Identifier, Path()]
 router = APIRouter(
     prefix="/v1/models", tags=["models"], responses=document_problems(401, 403, 422, 503)
 )
@@ -60,18 +51,55 @@ class RulesOnly(Record):
     """Expected, but not required: stopping a model must not wait for it."""
 
 
+TheApproval = Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))]
+
+
+@dataclass(frozen=True, slots=True)
+class StepRequest:
+    """A caller's request for a step."""
+
+    service: ModelService
+    caller: Caller
+    key: str | None
+
+    def take(
+        self,
+        about: str,
+        body: Record,
+        step: Callable[[ModelSteps], ModelStates],
+        version: str | None = None,
+    ) -> Response:
+        """Take a step, once for each of the caller's keys, and answer where models stand then.
+
+        That is where one ``version`` stands, or all of them.
+        """
+        asked, service, caller = None, self.service, self.caller
+        if self.key is not None:
+            made = claim(f"model:{about}", body, post="", name="", key=caller.own(self.key))
+            asked = replace(made, names=made.names[:1])  # a step has no other name than its key
+        steps = ModelSteps(service.home, service.store, caller.person, caller.role, asked)
+        _once(service.store, asked, partial(step, steps))
+        reading = ModelReader(service)
+        found = reading.list_models() if version is None else reading.read_standing(version)
+        return answer(found, 201)
+
+
+async def step_request(caller: TheCaller, service: TheService, key: IdempotencyKey) -> StepRequest:
+    """Return the request."""
+    return StepRequest(service, caller, key)
+
+
+TheRequest = Annotated[StepRequest, Depends(step_request)]
+
+
 @router.get("", response_model=ModelStandings)
-def models(caller: TheCaller, service: TheService) -> Response:
+def models(_caller: TheCaller, service: TheService) -> Response:
     """List every model with where it stands, and which one decides."""
     return answer(ModelReader(service).list_models())
 
 
 @router.get("/comparison", response_model=ModelComparison, responses=document_problems(404))
-def comparison(
-    _caller: TheCaller,
-    service: TheService,
-    version: Annotated[list[Identifier], Query(min_length=1, max_length=MOST)],
-) -> Response:
+def comparison(_caller: TheCaller, service: TheService, version: Versions) -> Response:
     """Return the figures of some models' stored reports side by side."""
     return answer(ModelReader(service).comparison(version))
 
@@ -89,111 +117,53 @@ def report(_caller: TheCaller, service: TheService, version: Version) -> Respons
 
 
 @router.post("/rules-only", **creates(ModelStandings, 409, 413, body=RulesOnly, is_owed=False))
-async def rules_only(
-    caller: TheCaller,
-    service: TheService,
-    key: IdempotencyKey,
-    body: Annotated[RulesOnly, Depends(optional_body_of(RulesOnly))],
+def rules_only(
+    asked: TheRequest, body: Annotated[RulesOnly, Depends(optional_body_of(RulesOnly))]
 ) -> Response:
     """Take the model out of force, so that rules and random checks decide; one person is enough."""
-    step = partial(withdraw_model, service.store, why=body.reason or "")
-    await _take(service, caller, key=key, body=body, about="rules-only", step=step)
-    return answer(ModelReader(service).list_models(), 201)
+    return asked.take("rules-only", body, lambda steps: steps.withdraw(body.reason or ""))
 
 
 @router.post("/rollback", **creates(ModelStandings, 404, 409, 413, body=RollBack))
-async def roll_back(
-    caller: TheCaller,
-    service: TheService,
-    key: IdempotencyKey,
-    body: Annotated[RollBack, Depends(body_of(RollBack))],
-) -> Response:
+def roll_back(asked: TheRequest, body: Annotated[RollBack, Depends(body_of(RollBack))]) -> Response:
     """Put the model before the present one back into force; two people approved it once."""
-    step = partial(rolled_back, service.home, service.store, why=body.reason)
-    await _take(service, caller, key=key, body=body, about="rollback", step=step)
-    return answer(ModelReader(service).list_models(), 201)
+    return asked.take("rollback", body, lambda steps: steps.roll_back(body.reason))
 
 
 @router.post("/end-trial", **creates(ModelStandings, 409, 413, body=EndOfTrial))
-async def end_trial(
-    caller: TheCaller,
-    service: TheService,
-    key: IdempotencyKey,
-    body: Annotated[EndOfTrial, Depends(body_of(EndOfTrial))],
+def end_trial(
+    asked: TheRequest, body: Annotated[EndOfTrial, Depends(body_of(EndOfTrial))]
 ) -> Response:
     """Take the model on trial off it; one person is enough."""
-    step = partial(trial_ended, service.store, why=body.reason)
-    await _take(service, caller, key=key, body=body, about="end-trial", step=step)
-    return answer(ModelReader(service).list_models(), 201)
+    return asked.take("end-trial", body, lambda steps: steps.end_trial(body.reason))
 
 
-@router.post(
-    "/{version}/shadow", **creates(ModelStanding, 404, 409, 413, body=ModelApproval, is_owed=False)
-)
-async def shadow(
-    caller: TheCaller,
-    service: TheService,
-    key: IdempotencyKey,
-    version: Version,
-    body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
-) -> Response:
+_APPROVES = creates(ModelStanding, 404, 409, 413, body=ModelApproval, is_owed=False)
+
+
+@router.post("/{version}/shadow", **_APPROVES)
+def shadow(asked: TheRequest, version: Version, body: TheApproval) -> Response:
     """Let a candidate score in the shadow, unseen by officers."""
-    step = partial(shadow_model, service.home, service.store, version, why=body.note or "")
-    await _take(service, caller, key=key, body=body, about=f"{version}:shadow", step=step)
-    return answer(ModelReader(service).read_standing(version), 201)
+    note = body.note or ""
+    return asked.take(f"{version}:shadow", body, lambda one: one.shadow(version, note), version)
 
 
-@router.post(
-    "/{version}/challenges",
-    **creates(ModelStanding, 404, 409, 413, body=ModelApproval, is_owed=False),
-)
-async def challenge(
-    caller: TheCaller,
-    service: TheService,
-    key: IdempotencyKey,
-    version: Version,
-    body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
-) -> Response:
+@router.post("/{version}/challenges", **_APPROVES)
+def challenge(asked: TheRequest, version: Version, body: TheApproval) -> Response:
     """Approve a trial; the second person lets the model share what the one in force may pick."""
-    why = body.note or ""
-    step = partial(approve_model, service.home, service.store, version, why=why, is_trial=True)
-    await _take(service, caller, key=key, body=body, about=f"{version}:challenge", step=step)
-    return answer(ModelReader(service).read_standing(version), 201)
+    note = body.note or ""
+
+    def step(steps: ModelSteps) -> ModelStates:
+        return steps.approve(version, note, is_trial=True)
+
+    return asked.take(f"{version}:challenge", body, step, version)
 
 
-@router.post(
-    "/{version}/approvals",
-    **creates(ModelStanding, 404, 409, 413, body=ModelApproval, is_owed=False),
-)
-async def approve(
-    caller: TheCaller,
-    service: TheService,
-    key: IdempotencyKey,
-    version: Version,
-    body: Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))],
-) -> Response:
+@router.post("/{version}/approvals", **_APPROVES)
+def approve(asked: TheRequest, version: Version, body: TheApproval) -> Response:
     """Approve a model; the second person puts it into force, and neither may have trained it."""
-    step = partial(approve_model, service.home, service.store, version, why=body.note or "")
-    await _take(service, caller, key=key, body=body, about=version, step=step)
-    return answer(ModelReader(service).read_standing(version), 201)
-
-
-async def _take(
-    service: ModelService,
-    caller: Caller,
-    *,
-    key: str | None,
-    body: Record,
-    about: str,
-    step: "partial[ModelStates]",
-) -> None:
-    """Let the caller take a step, once for each of their idempotency keys."""
-    asked = None
-    if key is not None:
-        made = claim(f"model:{about}", body, post="", name="", key=caller.own(key))
-        asked = replace(made, names=made.names[:1])  # a step has no other name than its key
-    act = partial(step, by=caller.person, role=caller.role, claim=asked)
-    await asyncio.to_thread(_once, service.store, asked, act)
+    note = body.note or ""
+    return asked.take(version, body, lambda steps: steps.approve(version, note), version)
 
 
 def _once(store: Store, asked: IdempotencyClaim | None, act: "partial[ModelStates]") -> None:
