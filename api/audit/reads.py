@@ -10,7 +10,6 @@ Draws of a shift are repeated from its revealed seed: HMAC-SHA-256 over purpose 
 (:mod:`engine.selection.randomization`). A seed that is still secret is not read here at all.
 """
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -32,11 +31,10 @@ from engine.domain.records import Record
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.batch_worker import StoredRecord, read_record
-from engine.journal.body_reader import JournalReader
 from engine.journal.entries import Draft, Entry
 from engine.journal.group_commit import Writer
 from engine.journal.idempotency import IdempotencyClaim, claim
-from engine.journal.journal import BODIES, JOURNAL, Journal
+from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
 from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
 from engine.journal.receipts import Signer
 from engine.selection.randomization import ShiftPeriod, commitment
@@ -193,17 +191,9 @@ def _row_as_json(row: Row[Any]) -> dict[str, Any]:
 
 
 def _reads(snapshot: Connection, caller: Caller) -> list[dict[str, Any]]:
-    query = (
-        select(_J.known_at, BODIES.c.body)
-        .join(BODIES, BODIES.c.seq == _J.seq)
-        .where(_J.kind == SENSITIVE_READ)
-        .order_by(_J.seq.desc())
-        .limit(MOST_READS)
-    )
-    if caller.post is not None:
-        query = query.where(_J.post == caller.post)
-    rows = snapshot.execute(query)
-    return [{"read_at": rfc3339(row.known_at)} | json.loads(row.body) for row in rows]
+    of_post = [] if caller.post is None else [_J.post == caller.post]
+    reads = JournalReader(snapshot).records(SENSITIVE_READ, where=of_post, most=MOST_READS)
+    return [{"read_at": rfc3339(one.known_at)} | one.body for one in reads]
 
 
 def _last_check(snapshot: Connection, service: AuditService) -> dict[str, Any] | None:

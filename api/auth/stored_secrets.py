@@ -18,9 +18,8 @@ from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.tables import KEYS, NOBODY, SESSIONS, USERS, AccountSecret
 from engine.audit.projection_replay import Restore
 from engine.domain.time_units import micros
-from engine.journal.body_reader import JournalReader
 from engine.journal.entries import Entry
-from engine.journal.journal import JOURNAL
+from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import (
     CREDENTIALS_ADOPTED,
     KEY_CREATED,

@@ -3,14 +3,13 @@
 What a checkpoint may not see is not read for it, so that no template can show it by mistake.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
 from api.decisions.link_graph import LinkGraph, graph
@@ -23,7 +22,10 @@ from engine.decision.role_views import flat
 from engine.domain.time_units import moment
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.reasons import Reason
-from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.journal import (
+    JOURNAL,
+    JournalReader,
+)
 from engine.journal.kinds import RELEASE, SEIZURE
 from engine.queue.queue import DECISIONS, QueuedDecision
 from engine.queue.reviews import NEEDS_SECOND
@@ -195,9 +197,9 @@ def _read_filing(
     inspection = act["inspection"]
     seizures = []
     if inspection["outcome"] == "seizure":
-        query = _records(SEIZURE, known).where(JOURNAL.c.post.in_((known.post, "")))
-        for row in snapshot.execute(query):
-            body = json.loads(row.body)
+        later = [JOURNAL.c.seq > known.seq, JOURNAL.c.post.in_((known.post, ""))]
+        for record in JournalReader(snapshot).records(SEIZURE, where=later):
+            body = record.body
             one = body["seizure"]
             is_of_it = one.get("crossing_id") == known.crossing_id
             if is_of_it or one.get("inspection_id") == inspection["inspection_id"]:
@@ -208,20 +210,13 @@ def _read_filing(
 
 def _release(snapshot: Connection, known: QueuedDecision) -> dict[str, Any] | None:
     """Return how a vehicle left without inspection: who, when, and why where that was said."""
-    query = _records(RELEASE, known).where(JOURNAL.c.subject == known.crossing_id)
-    row = snapshot.execute(query).first()
-    if row is None:
+    later = [JOURNAL.c.seq > known.seq, JOURNAL.c.subject == known.crossing_id]
+    record = next(JournalReader(snapshot).records(RELEASE, where=later), None)
+    if record is None:
         return None
-    body: dict[str, Any] = json.loads(row.body)
     # Records before decision 22 hold no reason, and not always who it was.
-    return {"by": None, "reason_code": None, "reason": None} | body | {"at": moment(row.known_at)}
-
-
-def _records(kind: str, known: QueuedDecision) -> Select[tuple[int, bytes]]:
-    """Select the records of a kind since a decision was made, the first one first."""
-    column = JOURNAL.c
-    query = select(column.known_at, BODIES.c.body).join(BODIES, BODIES.c.seq == column.seq)
-    return query.order_by(column.seq).where(column.seq > known.seq, column.kind == kind)
+    unknown = {"by": None, "reason_code": None, "reason": None}
+    return unknown | dict(record.body) | {"at": moment(record.known_at)}
 
 
 def _proposal(seen: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -6,7 +6,6 @@ history alone has a short mark instead, because the store keeps no names of it. 
 post is shown neither other posts' crossings nor names that others' records brought.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol, runtime_checkable
@@ -20,7 +19,10 @@ from engine.domain.network import Network
 from engine.domain.records import Arrival
 from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
-from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.journal import (
+    JOURNAL,
+    JournalReader,
+)
 from engine.journal.kinds import CROSSING, DECISION
 from engine.ports import Rows
 from engine.queue.queue import DECISIONS, QueuedDecision
@@ -156,14 +158,10 @@ def _read_names(
 ) -> dict[int, str]:
     """Return the names of fellows that a record of this journal linked, by their keys."""
     since = sorted({fellow.since for tie in linked for fellow in tie.fellows})
-    query = (
-        select(BODIES.c.body)
-        .join(JOURNAL, _J.seq == BODIES.c.seq)
-        .where(_J.known_at.in_(since), _J.kind.in_((DECISION, CROSSING)))
-    )
     found: dict[int, str] = {}
-    for body in snapshot.scalars(query):
-        arrival = Arrival.model_validate(json.loads(body)["arrival"], strict=False)
+    linked_by = [JOURNAL.c.known_at.in_(since)]
+    for record in JournalReader(snapshot).records(DECISION, CROSSING, where=linked_by):
+        arrival = Arrival.model_validate(record.body["arrival"], strict=False)
         entities, _ = encode(arrival.crossing, arrival.declaration, service.network)
         for whose, name in names_of(arrival).items():
             folded = entities[whose]

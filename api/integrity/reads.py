@@ -9,7 +9,6 @@ The release of a red vehicle without a search is recorded as a fact: the vehicle
 person should review it; it is listed with that review or without.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,9 +21,9 @@ from api.http.dependencies import running_service
 from api.queue.reads import PostService
 from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, rfc3339
-from engine.journal.body_reader import JournalReader
-from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import RELEASE
+from engine.journal.payloads import ReleaseBody
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import INSPECTED, Channel
@@ -229,13 +228,10 @@ def _dealt(snapshot: Connection, post: str, *, since: int) -> Iterator[HandledRe
 
 def _read_releases(
     snapshot: Connection, post: str, *, since: int
-) -> dict[str, tuple[dict[str, Any], int]]:
-    query = (
-        select(_J.subject, _J.known_at, BODIES.c.body)
-        .join(BODIES, BODIES.c.seq == _J.seq)
-        .where(_J.known_at >= since, _J.kind == RELEASE, _J.post == post)
-    )
-    return {row.subject: (json.loads(row.body), row.known_at) for row in snapshot.execute(query)}
+) -> dict[str, tuple[ReleaseBody, int]]:
+    of_post = [_J.known_at >= since, _J.post == post]
+    releases = JournalReader(snapshot).records(RELEASE, where=of_post)
+    return {one.subject: (one.body, one.known_at) for one in releases}
 
 
 def _reviews(snapshot: Connection, post: str, *, since: int) -> list[dict[str, Any]]:

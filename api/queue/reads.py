@@ -5,22 +5,24 @@ above it are expected to use up what inspected ones have left of the roster.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, func, select
 
 from api.decisions.reads import UNREAD
 from api.service.settings import Settings
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
 from engine.domain.network import Network
 from engine.domain.time_units import MINUTE, moment
-from engine.journal.body_reader import JournalReader
-from engine.journal.journal import BODIES, JOURNAL, Journal
-from engine.journal.kinds import INSPECTION, RELEASE
+from engine.journal.journal import JOURNAL, Journal, JournalReader
+from engine.journal.kinds import (
+    INSPECTION,
+    RELEASE,
+    Kind,
+)
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
 from engine.selection.policy import INSPECTED, Channel
@@ -234,25 +236,17 @@ def outcomes(service: PostService, post: str) -> Sequence[QueueOutcome]:
     found = []
     with service.store.read() as snapshot:
         shift = service.settings.shifts.shift(post, service.journal.now(snapshot))
-        for row in snapshot.execute(_select_departures(post, since=shift.opens_at)):
-            body = json.loads(row.body)
+        kinds: tuple[Kind[Any], ...] = (INSPECTION, RELEASE)
+        left = [_J.post == post, _J.known_at >= shift.opens_at]
+        for record in JournalReader(snapshot).records(*kinds, where=left, most=MOST_LISTED):
+            body = record.body
             known = last_of_crossing(snapshot, body["crossing_id"])
             if known is not None:
                 crossing = _read_crossing(service, snapshot, known)
                 act = body.get("inspection", {}).get("outcome")
-                at, by = moment(row.known_at), body.get("by")
+                at, by = moment(record.known_at), body.get("by")
                 found.append(QueueOutcome(known.decision_id, crossing, at, by, act))
     return found
-
-
-def _select_departures(post: str, *, since: int) -> Select[tuple[int, bytes]]:
-    return (
-        select(_J.known_at, BODIES.c.body)
-        .join(BODIES, BODIES.c.seq == _J.seq)
-        .where(_J.post == post, _J.kind.in_((INSPECTION, RELEASE)), _J.known_at >= since)
-        .order_by(_J.known_at.desc())
-        .limit(MOST_LISTED)
-    )
 
 
 def _read_crossing(

@@ -8,10 +8,9 @@ last 28 days stand next to the shift's, because one shift is seldom enough to kn
 Acts are those filed with this service; loaded history is not among them.
 """
 
-import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +19,8 @@ from sqlalchemy import Connection, select
 from api.queue.reads import PostService
 from engine.domain.records import Inspection
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
-from engine.journal.body_reader import JournalReader
-from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.journal import JOURNAL, JournalReader
+from engine.journal.kinds import INSPECTION
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import INSPECTED, Channel
@@ -216,15 +215,10 @@ def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspecti
     """Return acts with the time at which they became known."""
     found = {}
     for some in split_in_slices(seqs, 500):
-        query = (
-            select(BODIES.c.seq, BODIES.c.body, JOURNAL.c.known_at)
-            .join(JOURNAL, JOURNAL.c.seq == BODIES.c.seq)
-            .where(BODIES.c.seq.in_(some))
-        )
-        for row in snapshot.execute(query):
-            body: Mapping[str, Any] = json.loads(row.body)
-            act = Inspection.model_validate(body["inspection"], strict=False)
-            found[row.seq] = act, row.known_at
+        acts = [JOURNAL.c.seq.in_(some)]
+        for record in JournalReader(snapshot).records(INSPECTION, where=acts):
+            act = Inspection.model_validate(record.body["inspection"], strict=False)
+            found[record.seq] = act, record.known_at
     return found
 
 

@@ -5,20 +5,19 @@ to as the shift opened, the commitment must include the journal's head of that m
 decision's numbers must be those of its movement. Shifts with a secret seed are skipped.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from itertools import islice
 
 from sqlalchemy import Connection, select
 
 from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
-from engine.journal.body_reader import JournalReader
 from engine.journal.hash_chain import GENESIS
-from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import DECISION, SHIFT_CLOSED, SHIFT_OPENED
+from engine.journal.payloads import DecisionBody
 from engine.queue.queue import DECISIONS
 from engine.selection.champion_challenger import TRIAL, draw_leader
 from engine.selection.randomization import ShiftPeriod, commitment, draw, movement_key
@@ -86,10 +85,10 @@ def _chain(connection: Connection, seq: int) -> bytes | None:
 
 
 def _check_draws(
-    connection: Connection, seq: int, body: Mapping[str, Any], known: RevealedShift
+    connection: Connection, seq: int, body: DecisionBody, known: RevealedShift
 ) -> Iterator[DrawFault]:
     inputs = body["inputs"]
-    first = body if inputs.get("amends") is None else _decision(connection, inputs["amends"])
+    first = _first_record(connection, body)
     if first is None:
         yield seq, "amends", "the decision it goes back to is gone"
         return
@@ -107,9 +106,7 @@ def _check_draws(
         yield seq, "leader", "not the model that its number lets lead"
 
 
-def _redraw(
-    purposes: Iterable[str], first: Mapping[str, Any], known: RevealedShift
-) -> dict[str, float]:
+def _redraw(purposes: Iterable[str], first: DecisionBody, known: RevealedShift) -> dict[str, float]:
     """Return the numbers that a decision's movement draws; ``first`` is its first record."""
     crossing = Crossing.model_validate(first["arrival"]["crossing"], strict=False)
     movement = movement_key(crossing, known.shift)
@@ -133,29 +130,26 @@ def redraw_numbers(
 ) -> Iterator[RedrawnNumbers]:
     """Yield a shift's first decisions with their numbers drawn again from its revealed seed."""
     column, shift = DECISIONS.c, known.shift
-    query = (
-        select(column.seq, column.decision_id, BODIES.c.body)
-        .join(BODIES, BODIES.c.seq == column.seq)
-        .where(column.post == shift.post, column.known_at >= shift.opens_at)
-        .where(column.known_at < shift.closes_at + HOUR)
-        .order_by(column.seq)
-        .limit(most)
-    )
-    for seq, decision_id, stored in connection.execute(query):
-        body = json.loads(stored)
-        inputs = body["inputs"]
+    of_shift = [
+        column.post == shift.post,
+        column.known_at >= shift.opens_at,
+        column.known_at < shift.closes_at + HOUR,
+    ]
+    decisions = JournalReader(connection).records(DECISION, where=of_shift, join=DECISIONS)
+    for record in islice(decisions, most):
+        inputs = record.body["inputs"]
         if inputs["shift_id"] != shift.shift_id:
             continue  # decided just as the next one opened
-        first = body if inputs["amends"] is None else _decision(connection, inputs["amends"])
+        first = _first_record(connection, record.body)
         again = None if first is None else _redraw(inputs["draws"], first, known)
-        yield RedrawnNumbers(seq, decision_id, inputs["draws"], again)
+        yield RedrawnNumbers(record.seq, record.subject, inputs["draws"], again)
 
 
-def _decision(connection: Connection, decision_id: str) -> Mapping[str, Any] | None:
-    query = (
-        select(BODIES.c.body)
-        .join(DECISIONS, DECISIONS.c.seq == BODIES.c.seq)
-        .where(DECISIONS.c.decision_id == decision_id)
-    )
-    found = connection.scalar(query)
-    return None if found is None else dict(json.loads(found))
+def _first_record(connection: Connection, body: DecisionBody) -> DecisionBody | None:
+    """Return the record of the first decision of its movement, None where that is gone."""
+    amends = body["inputs"].get("amends")
+    if amends is None:
+        return body
+    of_it = [DECISIONS.c.decision_id == amends]
+    found = JournalReader(connection).records(DECISION, where=of_it, join=DECISIONS)
+    return next((record.body for record in found), None)

@@ -16,9 +16,8 @@ from sqlalchemy import Connection
 from engine.audit.verification import JournalFault
 from engine.domain.network import Network, read_network
 from engine.errors import HomeError
-from engine.journal.body_reader import JournalReader
 from engine.journal.entries import Draft
-from engine.journal.journal import Journal
+from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import HISTORY_LOADED, NETWORK_DECLARED, QUARANTINE_DECLARED
 from engine.storage.database import Store
 from engine.storage.home import Home

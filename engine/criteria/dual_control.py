@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import Column, Connection, Index, String, Table, Text, insert, select
+from sqlalchemy import Connection, Index, String, Text, select
 
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal import kinds as record
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft, Entry, list_bodies
+from engine.journal.kinds import Kind
+from engine.journal.payloads import ApprovalBody
 from engine.journal.power_records import PowerRecord, read_records
-from engine.storage.database import METADATA, Int64
+from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 Matter = Literal["profile", "watchlist"]
 Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left"]
@@ -26,37 +28,32 @@ Move = Step | Literal["shadowed"]
 """A step, where an approval as a shadow is one of its own."""
 State = Literal["proposed", "shadow", "in_force", "retired"]
 
-RECORDS = Table(
+RECORDS = record_table(
     "two_key_records",
-    METADATA,
-    Column("seq", Int64, primary_key=True, autoincrement=False),
-    Column("matter", String, nullable=False),
-    Column("step", String, nullable=False),
-    Column("subject", String, nullable=False),
-    Column("person", String, nullable=False),
-    Column("known_at", Int64, nullable=False),
-    Column("body", Text, nullable=False),
+    *declare_columns(String, "matter", "step", "subject", "person"),
+    *declare_columns(Int64, "known_at"),
+    *declare_columns(Text, "body"),
     Index("two_key_records_subject_ix", "matter", "subject"),
     Index("two_key_records_matter_ix", "matter", "seq"),
 )
-_KINDS: Mapping[str, tuple[Matter, Step]] = {
-    record.PROFILE_PROPOSED: ("profile", "proposed"),
-    record.PROFILE_NOTICED: ("profile", "noticed"),
-    record.PROFILE_BACKTESTED: ("profile", "backtested"),
-    record.PROFILE_APPROVED: ("profile", "approved"),
-    record.PROFILE_LEAVING: ("profile", "leaving"),
-    record.PROFILE_LEFT: ("profile", "left"),
-    record.WATCHLIST_PROPOSED: ("watchlist", "proposed"),
-    record.WATCHLIST_NOTICED: ("watchlist", "noticed"),
-    record.WATCHLIST_BACKTESTED: ("watchlist", "backtested"),
-    record.WATCHLIST_APPROVED: ("watchlist", "approved"),
-    record.WATCHLIST_LEAVING: ("watchlist", "leaving"),
-    record.WATCHLIST_LEFT: ("watchlist", "left"),
+_KIND_OF: Mapping[tuple[Matter, Step], Kind[ApprovalBody]] = {
+    ("profile", "proposed"): record.PROFILE_PROPOSED,
+    ("profile", "noticed"): record.PROFILE_NOTICED,
+    ("profile", "backtested"): record.PROFILE_BACKTESTED,
+    ("profile", "approved"): record.PROFILE_APPROVED,
+    ("profile", "leaving"): record.PROFILE_LEAVING,
+    ("profile", "left"): record.PROFILE_LEFT,
+    ("watchlist", "proposed"): record.WATCHLIST_PROPOSED,
+    ("watchlist", "noticed"): record.WATCHLIST_NOTICED,
+    ("watchlist", "backtested"): record.WATCHLIST_BACKTESTED,
+    ("watchlist", "approved"): record.WATCHLIST_APPROVED,
+    ("watchlist", "leaving"): record.WATCHLIST_LEAVING,
+    ("watchlist", "left"): record.WATCHLIST_LEFT,
 }
+_KINDS: Mapping[str, tuple[Matter, Step]] = {kind: about for about, kind in _KIND_OF.items()}
 """Matter and step of each kind of record."""
-_KIND_OF = {about: kind for kind, about in _KINDS.items()}
-KINDS_OF: dict[Matter, tuple[str, ...]] = {
-    matter: tuple(kind for kind, (other, _) in _KINDS.items() if other == matter)
+KINDS_OF: dict[Matter, tuple[Kind[ApprovalBody], ...]] = {
+    matter: tuple(kind for (other, _), kind in _KIND_OF.items() if other == matter)
     for matter in ("profile", "watchlist")
 }
 """Kinds of one matter."""
@@ -360,23 +357,12 @@ class DualControlProjection:
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write the records of dual control among these."""
         rows = []
-        for entry, draft in entries:
-            if entry.kind in _KINDS:
-                matter, step = _KINDS[entry.kind]
-                kept = {k: v for k, v in draft.body.items() if k not in ("claim", "figures")}
-                rows.append(
-                    {
-                        "seq": entry.seq,
-                        "matter": matter,
-                        "step": step,
-                        "subject": entry.subject,
-                        "person": draft.body["by"],
-                        "known_at": entry.known_at,
-                        "body": json.dumps(kept, ensure_ascii=False),
-                    }
-                )
-        if rows:
-            connection.execute(insert(RECORDS), rows)
+        for entry, body in list_bodies(entries, *_KIND_OF.values()):
+            kept = {k: v for k, v in body.items() if k not in ("claim", "figures")}
+            text = json.dumps(kept, ensure_ascii=False)
+            about = (*_KINDS[entry.kind], entry.subject, body["by"], entry.known_at)
+            rows.append((entry.seq, *about, text))
+        insert_rows(connection, RECORDS, rows)
 
 
 def list_changed_subjects(entries: Sequence[tuple[Entry, Draft]], matter: Matter) -> list[str]:

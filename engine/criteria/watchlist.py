@@ -47,7 +47,7 @@ from engine.errors import RecordError
 from engine.journal.entries import Draft, Entry
 from engine.journal.power_records import PowerRecord, RecordTail
 from engine.ports import FeatureRows
-from engine.storage.database import METADATA, Int64
+from engine.storage.database import METADATA, Int64, declare_columns
 
 LONGEST_DAYS, LONGEST_NOTICE_DAYS = 366, 30
 CHANNEL, NOTICE_CHANNEL = "red", "yellow"
@@ -61,9 +61,9 @@ KEYS = Table(
     METADATA,
     Column("entry_id", String, primary_key=True),
     Column("key", Int64, primary_key=True, autoincrement=False),
-    Column("seq", Int64, nullable=False),
-    Column("channel", String, nullable=False),
-    Column("expires_at", Int64, nullable=False),
+    *declare_columns(Int64, "seq"),
+    *declare_columns(String, "channel"),
+    *declare_columns(Int64, "expires_at"),
     Index("watch_keys_key_ix", "key"),
 )
 """The list as it is now, for readers of the store: one row for each identifier of an entry."""

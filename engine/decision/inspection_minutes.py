@@ -13,7 +13,6 @@ per expected minute; see :mod:`engine.decision.inspection_minutes`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -29,8 +28,9 @@ from sqlalchemy import (
 )
 
 from engine.domain.records import Method, VehicleClass
+from engine.journal.payloads import InspectionBody
 from engine.selection.policy import Channel
-from engine.storage.database import METADATA, Int64
+from engine.storage.database import METADATA, Int64, declare_columns
 
 PRIOR: Mapping[VehicleClass, float] = {
     "car": 20.0,
@@ -50,8 +50,8 @@ ACT_MINUTES = Table(
     METADATA,
     Column("vehicle_class", String, primary_key=True),
     Column("is_physical", Boolean, primary_key=True),
-    Column("acts", Int64, nullable=False),
-    Column("minutes", Float(53), nullable=False),
+    *declare_columns(Int64, "acts"),
+    *declare_columns(Float(53), "minutes"),
 )
 """What acts took so far."""
 Taught = tuple[VehicleClass, bool, int, float]
@@ -104,7 +104,7 @@ def lesson(
     return ((vehicle_class, is_physical(methods), 1, minutes),)
 
 
-def lesson_of(act: Mapping[str, Any]) -> Sequence[Taught]:
+def lesson_of(act: InspectionBody) -> Sequence[Taught]:
     """Return what the record of an inspection act teaches; nothing where nobody knew the class."""
     who, found = act.get("vehicle_class"), act["inspection"]
     return lesson(who, found.get("methods", ()), found.get("minutes")) if who else ()

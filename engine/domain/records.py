@@ -9,6 +9,7 @@ pseudonym made by the sender.
 """
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -134,6 +135,7 @@ Places = Annotated[tuple[PlaceCode, ...], Field(max_length=64), BeforeValidator(
 Direction = Literal["entry", "exit"]
 VehicleClass = Literal["car", "van", "bus", "truck", "rail_wagon", "other"]
 Basis = Literal["random", "score", "profile", "watchlist", "officer", "counterpart"]
+_PAPERS = frozenset({"documents", "weighing"})
 Method = Literal["documents", "weighing", "xray", "canine", "physical"]
 Outcome = Literal["clear", "discrepancy", "seizure"]
 SubstanceClass = Literal["narcotic", "psychotropic", "precursor", "other"]
@@ -260,6 +262,14 @@ class InspectionAct(Record):
         return self
 
 
+def is_papers_only(methods: Collection[str] | None) -> bool:
+    """Tell whether an act names papers and scales alone: a clear one proves nothing.
+
+    An act that names no methods counts as full.
+    """
+    return bool(methods) and _PAPERS.issuperset(methods or ())
+
+
 class Inspection(InspectionAct):
     """An inspection act with the reason it took place; also when nothing was found."""
 
@@ -269,8 +279,13 @@ class Inspection(InspectionAct):
 
     @property
     def is_full(self) -> bool:
-        """Papers and scales alone are no evidence that a vehicle carried nothing."""
-        return not self.methods or not {"documents", "weighing"}.issuperset(self.methods)
+        """Tell whether it could have found goods."""
+        return not is_papers_only(self.methods)
+
+    @property
+    def is_evidence(self) -> bool:
+        """Tell whether it says anything of the goods: a hit, or a search that could have found."""
+        return self.outcome != "clear" or self.is_full
 
 
 class Seizure(Record):

@@ -1,14 +1,14 @@
 """The append-only, hash-chained journal, its receipts and its writers.
 
 batch_worker   Pending requests, handled in batches by one thread
-body_reader    Bodies of records as the store holds them, read as JSON
 clock          Time of the journal
 entries        Journal records before and after they are appended
 group_commit   One durable commit for many requests
 hash_chain     Bytes that a record of the journal commits to
 idempotency    Repeated requests and their recorded answers
-journal        The append-only journal: records, their order and their chain
+journal        The append-only journal: records, their order and their chain, read back
 kinds          Kinds of records, each named once for all layers
+payloads       Bodies of the journal's records, by kind
 power_records  Records that grant or withdraw power, verified against the hash chain
 protocols      Clock and projection, as the journal uses them
 receipts       Signed receipts that prove a later rewriting of the journal

@@ -1,7 +1,10 @@
 """Journal records before and after they are appended: draft, entry, head."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, cast
+
+from engine.journal.kinds import Body_co, Kind
 
 
 class ProjectionInput:
@@ -46,6 +49,26 @@ class Entry:
     chain: bytes
     after: int | None = field(default=None, compare=False)
     """When the record before it became known, 0 where there is none; set as it is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRecord(Generic[Body_co]):
+    """A record as it is read back, with its body."""
+
+    seq: int
+    known_at: int
+    """UTC microseconds."""
+    kind: str
+    subject: str
+    post: str
+    body: Body_co
+
+
+def list_bodies(
+    entries: Sequence[tuple[Entry, Draft]], *kinds: Kind[Body_co]
+) -> list[tuple[Entry, Body_co]]:
+    """Return the records of some kinds among those that a projection gets, with their bodies."""
+    return [(entry, cast("Any", draft.body)) for entry, draft in entries if entry.kind in kinds]
 
 
 @dataclass(frozen=True, slots=True)

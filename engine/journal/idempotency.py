@@ -15,16 +15,15 @@ from sqlalchemy import Column, Connection, LargeBinary, String, Table
 from engine.domain.records import Record
 from engine.errors import ConflictError
 from engine.journal.entries import Draft, Entry
-from engine.storage.database import METADATA, Int64, fetch_rows_among, insert_rows
+from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows_among, insert_rows
 
 ANSWERS = Table(
     "answers",
     METADATA,
     Column("name", String, primary_key=True),
-    Column("post", String, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("fingerprint", LargeBinary, nullable=False),
-    Column("seq", Int64, nullable=False),
+    *declare_columns(String, "post", "kind"),
+    *declare_columns(LargeBinary, "fingerprint"),
+    *declare_columns(Int64, "seq"),
 )
 
 
@@ -124,16 +123,9 @@ class AnswerProjection:
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Take the names of these records."""
         rows = [
-            (
-                name,
-                entry.post,
-                entry.kind,
-                bytes.fromhex(draft.body["claim"]["fingerprint"]),
-                entry.seq,
-            )
+            (name, entry.post, entry.kind, bytes.fromhex(claim["fingerprint"]), entry.seq)
             for entry, draft in entries
-            if "claim" in draft.body
-            for name in draft.body["claim"]["names"]
+            if (claim := draft.body.get("claim")) is not None
+            for name in claim["names"]
         ]
-        if rows:
-            insert_rows(connection, ANSWERS, rows)
+        insert_rows(connection, ANSWERS, rows)

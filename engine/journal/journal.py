@@ -6,59 +6,54 @@ Bodies have a table of their own, so that one can be erased without breaking the
 so that "known before" is a total order.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
+    FromClause,
     LargeBinary,
     String,
     Table,
     UniqueConstraint,
     select,
     true,
+    type_coerce,
 )
+from sqlalchemy.types import NULLTYPE
 
 from engine.domain.time_units import SECOND, SystemClock
 from engine.errors import NotFoundError, StoreUnavailableError
-from engine.journal.body_reader import JournalReader
 from engine.journal.clock import AnchoredClock, Reading
-from engine.journal.entries import Draft, Entry, Head
+from engine.journal.entries import Draft, Entry, Head, JournalRecord
 from engine.journal.hash_chain import GENESIS, canonical, chain_of, leaf_of, new_salt
-from engine.journal.kinds import TICK
+from engine.journal.kinds import TICK, Body_co, Kind
 from engine.journal.protocols import Clock, Projection
 from engine.storage.database import (
     METADATA,
     CommitUnknownError,
     Int64,
     Store,
+    declare_columns,
     fetch_rows,
     insert_rows,
+    record_table,
+    split_in_slices,
 )
 
-JOURNAL = Table(
+JOURNAL = record_table(
     "journal",
-    METADATA,
-    Column("seq", Int64, primary_key=True, autoincrement=False),
-    Column("known_at", Int64, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("subject", String, nullable=False),
-    Column("post", String, nullable=False),
-    Column("origin", String, nullable=False),
+    *declare_columns(Int64, "known_at"),
+    *declare_columns(String, "kind", "subject", "post", "origin"),
     Column("origin_seq", Int64),
-    Column("leaf", LargeBinary, nullable=False),
-    Column("chain", LargeBinary, nullable=False),
+    *declare_columns(LargeBinary, "leaf", "chain"),
     UniqueConstraint("known_at"),
 )
-BODIES = Table(
-    "journal_bodies",
-    METADATA,
-    Column("seq", Int64, primary_key=True, autoincrement=False),
-    Column("salt", LargeBinary, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-)
+BODIES = record_table("journal_bodies", *declare_columns(LargeBinary, "salt", "body"))
 IDENTITY = Table(
     "journal_identity",
     METADATA,
@@ -78,6 +73,89 @@ _ENTRY = select(
     *(JOURNAL.c[name] for name in ("seq", "known_at", "kind", "subject", "post", "leaf", "chain")),
 ).join_from(JOURNAL, IDENTITY, true())
 _POSTGRES_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+
+_AT_ONCE = 500
+"""Parameters of one statement."""
+_BODY = type_coerce(BODIES.c.body, NULLTYPE)
+"""As the driver reads it: an edited store can have a value of any type there."""
+_J = JOURNAL.c
+_READ = select(_J.seq, _J.known_at, _J.kind, _J.subject, _J.post, _BODY).join_from(
+    JOURNAL, BODIES, BODIES.c.seq == _J.seq
+)
+
+
+class JournalReader:
+    """Reads records with their bodies, in the snapshot of one connection.
+
+    What is read is not verified: records that grant power are read with
+    :mod:`engine.journal.power_records`, and :mod:`engine.audit.verification` verifies the chain.
+    Erased records are passed over.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def body(self, seq: int) -> dict[str, Any]:
+        """Return one body; raises ``NotFoundError``, also for an erased one."""
+        found = self.bodies([seq])
+        if not found:
+            raise NotFoundError("record", str(seq))
+        return found[seq]
+
+    def bodies(self, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """Return bodies by sequence; erased ones are absent."""
+        found: dict[int, dict[str, Any]] = {}
+        for some in split_in_slices(seqs, _AT_ONCE):
+            query = select(BODIES.c.seq, _BODY).where(BODIES.c.seq.in_(some))
+            found |= {seq: json.loads(body) for seq, body in self._connection.execute(query)}
+        return found
+
+    def records(
+        self,
+        *kinds: Kind[Body_co],
+        where: Sequence[ColumnElement[bool]] = (),
+        join: FromClause | None = None,
+        most: int | None = None,
+    ) -> Iterator[JournalRecord[Body_co]]:
+        """Yield the records of some kinds, or of all without one, in the journal's order.
+
+        Parameters
+        ----------
+        *kinds : Kind
+        where : sequence of ColumnElement
+            Conditions on ``JOURNAL``, and on the table of ``join``.
+        join : FromClause, optional
+            A table with the number of a record in its column ``seq``.
+        most : int, optional
+            Yield this many at most, and the newest first.
+        """
+        query = _READ.where(*where)
+        if kinds:
+            query = query.where(_J.kind.in_(kinds))
+        if join is not None:
+            query = query.join(join, join.c.seq == _J.seq)
+        if most is not None:
+            query = query.order_by(_J.seq.desc()).limit(most)
+        else:
+            query = query.order_by(_J.seq).execution_options(yield_per=2 * _AT_ONCE)
+        for seq, known_at, kind, subject, post, body in self._connection.execute(query):
+            yield JournalRecord(seq, known_at, kind, subject, post, json.loads(body))
+
+    def bodies_of(self, *kinds: Kind[Body_co]) -> Iterator[tuple[int, Body_co]]:
+        """Yield (seq, body) of some kinds in order, without unreadable bodies.
+
+        An unreadable body is a fault of the chain, which the verification reports.
+        """
+        query = _READ.where(_J.kind.in_(kinds)).order_by(_J.seq)
+        rows = self._connection.execute(query, execution_options={"yield_per": 2 * _AT_ONCE})
+        for seq, *_, stored in rows:
+            try:
+                body = json.loads(stored)
+            except (TypeError, ValueError, RecursionError):
+                continue
+            if isinstance(body, dict):
+                yield seq, cast("Any", body)
 
 
 class Journal:

@@ -1,100 +1,111 @@
-"""Kinds of the journal's records, each named once for all layers.
+"""Kinds of the journal's records, each named once for all layers, with the type of its body.
 
 A kind is part of the bytes that the chain commits to: it never changes, and a kind that is no
 longer written stays here for as long as old journals can hold it.
 """
 
-from typing import Final
+from typing import Final, Generic, TypeVar
 
-TICK: Final[str] = "tick"
+from engine.journal import payloads as of
+
+Body_co = TypeVar("Body_co", covariant=True)
+
+
+class Kind(str, Generic[Body_co]):
+    """A kind of record, whose bodies have one type."""
+
+    __slots__ = ()
+
+
+TICK: Final = Kind[of.Json]("tick")
 """States only the time."""
-CLOCK_ACCEPTED: Final[str] = "clock_accepted"
+CLOCK_ACCEPTED: Final = Kind[of.Json]("clock_accepted")
 """A person accepts the wall clock."""
-ERASURE: Final[str] = "erasure"
+ERASURE: Final = Kind[of.Json]("erasure")
 """Names earlier records, in ``sequences``, whose bodies were erased."""
 
-DECISION: Final[str] = "decision"
-CROSSING: Final[str] = "crossing"
+DECISION: Final = Kind[of.DecisionBody]("decision")
+CROSSING: Final = Kind[of.CrossingBody]("crossing")
 """A crossing that was reported without a request for a decision."""
-INSPECTION: Final[str] = "inspection"
-SEIZURE: Final[str] = "seizure"
-FIND_CONFIRMED: Final[str] = "find_confirmed"
+INSPECTION: Final = Kind[of.InspectionBody]("inspection")
+SEIZURE: Final = Kind[of.SeizureBody]("seizure")
+FIND_CONFIRMED: Final = Kind[of.ConfirmationBody]("find_confirmed")
 """A second person confirms to which crossing a find belongs."""
-RELEASE: Final[str] = "release"
+RELEASE: Final = Kind[of.ReleaseBody]("release")
 """A vehicle is released from the queue."""
-QUEUE_EXPIRED: Final[str] = "queue_expired"
+QUEUE_EXPIRED: Final = Kind[of.ExpiryBody]("queue_expired")
 """A vehicle left the queue after a day."""
-REVIEW: Final[str] = "review"
+REVIEW: Final = Kind[of.ReviewBody]("review")
 """A supervisor's verdict on a decision."""
 
-ROSTER: Final[str] = "roster"
-SHIFT_OPENED: Final[str] = "shift_opened"
-SHIFT_CLOSED: Final[str] = "shift_closed"
+ROSTER: Final = Kind[of.RosterBody]("roster")
+SHIFT_OPENED: Final = Kind[of.ShiftOpenedBody]("shift_opened")
+SHIFT_CLOSED: Final = Kind[of.ShiftClosedBody]("shift_closed")
 """Reveals the seed of a shift."""
-PERCENTILES: Final[str] = "percentiles"
+PERCENTILES: Final = Kind[of.PercentilesBody]("percentiles")
 """The table of percentiles that decisions of a shift refer to."""
 
-PROFILE_PROPOSED: Final[str] = "profile_proposed"
-PROFILE_NOTICED: Final[str] = "profile_noticed"
-PROFILE_BACKTESTED: Final[str] = "profile_backtested"
-PROFILE_APPROVED: Final[str] = "profile_approved"
-PROFILE_LEAVING: Final[str] = "profile_leaving"
-PROFILE_LEFT: Final[str] = "profile_left"
-PROFILE_COUNTED: Final[str] = "profile_counted"
+PROFILE_PROPOSED: Final = Kind[of.ApprovalBody]("profile_proposed")
+PROFILE_NOTICED: Final = Kind[of.ApprovalBody]("profile_noticed")
+PROFILE_BACKTESTED: Final = Kind[of.ApprovalBody]("profile_backtested")
+PROFILE_APPROVED: Final = Kind[of.ApprovalBody]("profile_approved")
+PROFILE_LEAVING: Final = Kind[of.ApprovalBody]("profile_leaving")
+PROFILE_LEFT: Final = Kind[of.ApprovalBody]("profile_left")
+PROFILE_COUNTED: Final = Kind[of.ProfileCountsBody]("profile_counted")
 """Counts of what shadow profiles would have matched."""
-PROFILE_FAILED: Final[str] = "profile_failed"
+PROFILE_FAILED: Final = Kind[of.Json]("profile_failed")
 """A profile could not be evaluated."""
-WATCHLIST_PROPOSED: Final[str] = "watchlist_proposed"
-WATCHLIST_NOTICED: Final[str] = "watchlist_noticed"
-WATCHLIST_BACKTESTED: Final[str] = "watchlist_backtested"
-WATCHLIST_APPROVED: Final[str] = "watchlist_approved"
-WATCHLIST_LEAVING: Final[str] = "watchlist_leaving"
-WATCHLIST_LEFT: Final[str] = "watchlist_left"
+WATCHLIST_PROPOSED: Final = Kind[of.ApprovalBody]("watchlist_proposed")
+WATCHLIST_NOTICED: Final = Kind[of.ApprovalBody]("watchlist_noticed")
+WATCHLIST_BACKTESTED: Final = Kind[of.ApprovalBody]("watchlist_backtested")
+WATCHLIST_APPROVED: Final = Kind[of.ApprovalBody]("watchlist_approved")
+WATCHLIST_LEAVING: Final = Kind[of.ApprovalBody]("watchlist_leaving")
+WATCHLIST_LEFT: Final = Kind[of.ApprovalBody]("watchlist_left")
 
-MODEL_REGISTERED: Final[str] = "model_registered"
-MODEL_SHADOWED: Final[str] = "model_shadowed"
-MODEL_APPROVED: Final[str] = "model_approved"
-MODEL_IN_FORCE: Final[str] = "model_in_force"
-MODEL_RETIRED: Final[str] = "model_retired"
-MODEL_CHALLENGED: Final[str] = "model_challenged"
-SHADOW_SCORES: Final[str] = "shadow_scores"
+MODEL_REGISTERED: Final = Kind[of.ModelBody]("model_registered")
+MODEL_SHADOWED: Final = Kind[of.ModelBody]("model_shadowed")
+MODEL_APPROVED: Final = Kind[of.ModelBody]("model_approved")
+MODEL_IN_FORCE: Final = Kind[of.ModelBody]("model_in_force")
+MODEL_RETIRED: Final = Kind[of.ModelBody]("model_retired")
+MODEL_CHALLENGED: Final = Kind[of.ModelBody]("model_challenged")
+SHADOW_SCORES: Final = Kind[of.ShadowScoresBody]("shadow_scores")
 """Shadow scores of one day at a post; the subject is the version."""
-DRIFT_MEASURED: Final[str] = "drift_measured"
+DRIFT_MEASURED: Final = Kind[of.FiguresBody]("drift_measured")
 """One measurement of drift; the subject is the version."""
-TRIAL_MEASURED: Final[str] = "trial_measured"
+TRIAL_MEASURED: Final = Kind[of.TrialBody]("trial_measured")
 """Results of both sides of a trial; the subject is the challenger."""
 
-HISTORY_LOADED: Final[str] = "history"
+HISTORY_LOADED: Final = Kind[of.HistoryBody]("history")
 """Anchors a load, with which the counters started again."""
-LOAD_BEGUN: Final[str] = "load_begun"
+LOAD_BEGUN: Final = Kind[of.HistoryBody]("load_begun")
 """Names a load before its folder is in place. Without the record of the load after it, the load
 was not finished."""
-NETWORK_DECLARED: Final[str] = "network_declared"
+NETWORK_DECLARED: Final = Kind[of.NetworkBody]("network_declared")
 """Anchors the network file."""
-QUARANTINE_DECLARED: Final[str] = "quarantine_declared"
+QUARANTINE_DECLARED: Final = Kind[of.HistoryBody]("quarantine_declared")
 """Anchors the quarantine file of a load from before such files were anchored."""
 
-KEY_CREATED: Final[str] = "key_created"
-KEY_REVOKED: Final[str] = "key_revoked"
-USER_CREATED: Final[str] = "user_created"
-USER_LEFT: Final[str] = "user_left"
-PASSWORD_CHANGED: Final[str] = "password_changed"  # noqa: S105 - a kind of record
-SIGNED_IN: Final[str] = "signed_in"
-SIGNED_OUT: Final[str] = "signed_out"
-CREDENTIALS_ADOPTED: Final[str] = "credentials_adopted"
+KEY_CREATED: Final = Kind[of.AccountBody]("key_created")
+KEY_REVOKED: Final = Kind[of.AccountBody]("key_revoked")
+USER_CREATED: Final = Kind[of.AccountBody]("user_created")
+USER_LEFT: Final = Kind[of.AccountBody]("user_left")
+PASSWORD_CHANGED: Final = Kind[of.AccountBody]("password_changed")
+SIGNED_IN: Final = Kind[of.AccountBody]("signed_in")
+SIGNED_OUT: Final = Kind[of.AccountBody]("signed_out")
+CREDENTIALS_ADOPTED: Final = Kind[of.Json]("credentials_adopted")
 """Commits once to the secrets of a home whose earlier records commit to none."""
-AGENCIES_PROPOSED: Final[str] = "agencies_proposed"
+AGENCIES_PROPOSED: Final = Kind[of.Json]("agencies_proposed")
 """A table of what each role of each agency may do, proposed by a first person."""
-AGENCIES_APPROVED: Final[str] = "agencies_approved"
+AGENCIES_APPROVED: Final = Kind[of.Json]("agencies_approved")
 """A second person puts the table into force."""
-SECRETS_DROPPED: Final[str] = "secrets_dropped"
+SECRETS_DROPPED: Final = Kind[of.Json]("secrets_dropped")
 """Names the secrets that a rebuild could not keep."""
-SENSITIVE_READ: Final[str] = "sensitive_read"
+SENSITIVE_READ: Final = Kind[of.Json]("sensitive_read")
 """A person opened a record."""
-JOURNAL_VERIFIED: Final[str] = "verified"
+JOURNAL_VERIFIED: Final = Kind[of.Json]("verified")
 """The journal was verified from the pages."""
 
 KINDS: Final = frozenset(
-    value for name, value in list(globals().items()) if name.isupper() and isinstance(value, str)
+    value for name, value in list(globals().items()) if name.isupper() and isinstance(value, Kind)
 )
 """Every kind."""

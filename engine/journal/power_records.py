@@ -9,13 +9,13 @@ partial indexes find them among millions; without the indexes the result is the 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Index, text
 
 from engine.journal import kinds as record
+from engine.journal.entries import JournalRecord
 from engine.journal.hash_chain import GENESIS, chain_of, leaf_of
 from engine.journal.journal import JOURNAL
 from engine.storage.database import fetch_rows
@@ -78,17 +78,8 @@ LEFT JOIN journal_bodies b ON b.seq = j.seq
 WHERE """
 
 
-@dataclass(frozen=True, slots=True)
-class PowerRecord:
-    """One record; its body is None where it is erased or does not match the chain."""
-
-    seq: int
-    known_at: int
-    """UTC microseconds."""
-    kind: str
-    subject: str
-    post: str
-    body: Mapping[str, Any] | None
+PowerRecord = JournalRecord[Mapping[str, Any] | None]
+"""A record whose body is None where it is erased or does not match the chain."""
 
 
 def read_records(
@@ -154,7 +145,7 @@ class RecordTail:
 
 def _record(row: Sequence[Any]) -> PowerRecord:
     seq, known_at, kind, subject, post = row[:5]
-    return PowerRecord(seq, known_at, kind, subject, post, _proven_body(row))
+    return JournalRecord(seq, known_at, kind, subject, post, _proven_body(row))
 
 
 def _proven_body(row: Sequence[Any]) -> Mapping[str, Any] | None:

@@ -9,7 +9,6 @@ The decision is looked for by plate, VIN, TIR carnet, CMR note and trailer, in t
 that leads to one decides. The alert says what led to it and what else agrees.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,11 +29,12 @@ from engine.decision.inspection_minutes import FORWARD
 from engine.domain.identifiers import fold
 from engine.domain.network import Network
 from engine.domain.time_units import DAY
-from engine.journal.entries import Draft, Entry
-from engine.journal.journal import BODIES
+from engine.journal.entries import Draft, Entry, list_bodies
+from engine.journal.journal import JournalReader
 from engine.journal.kinds import CROSSING, DECISION
+from engine.journal.payloads import ArrivalBody
 from engine.queue.queue import DECISIONS
-from engine.storage.database import METADATA, Int64, insert_rows
+from engine.storage.database import METADATA, Int64, declare_columns, insert_rows, record_table
 
 TRANSIT = 3 * DAY
 """How long after a decision the paired post's record of the same vehicle is taken for its other
@@ -42,16 +42,13 @@ half."""
 HEAVY = 0.15
 """Share by which two weighings of one vehicle may differ before anybody is told."""
 
-ALERTS = Table(
+ALERTS = record_table(
     "mirror_alerts",
-    METADATA,
-    Column("seq", Int64, primary_key=True, autoincrement=False),
     Column("decision_id", String, primary_key=True),
-    Column("post", String, nullable=False),
-    Column("known_at", Int64, nullable=False),
+    *declare_columns(String, "post"),
+    *declare_columns(Int64, "known_at"),
     Column("code", String, primary_key=True),
-    Column("decided", String, nullable=False),
-    Column("told", String, nullable=False),
+    *declare_columns(String, "decided", "told"),
     Column("mass_ratio", Float(53)),
     Column("matched", String, nullable=False, server_default="plate"),
     Index("mirror_alerts_decision_ix", "decision_id"),
@@ -63,14 +60,14 @@ MATCHES = Table(
     Column("kind", String, primary_key=True),
     Column("value", String, primary_key=True),
     Column("known_at", Int64, primary_key=True, autoincrement=False),
-    Column("decision_id", String, nullable=False),
+    *declare_columns(String, "decision_id"),
 )
 """By what a decided vehicle is found, beside its plate."""
 _A, _K = ALERTS.c, MATCHES.c
 _D = DECISIONS.c
 
 
-def keys(arrival: Mapping[str, Any]) -> dict[str, str]:
+def keys(arrival: ArrivalBody) -> dict[str, str]:
     """Return by what an arrival's other half is found, folded, the surest first."""
     crossing, declaration = arrival["crossing"], arrival.get("declaration") or {}
     fields = {
@@ -121,18 +118,18 @@ class MirrorProjection:
         """Hold recorded crossings against decisions of the paired post made before."""
         rows = [
             (entry.post, kind, value, entry.known_at, entry.subject)
-            for entry, draft in entries
-            if entry.kind == DECISION and self._network.pair(entry.post) is not None
-            for kind, value in keys(draft.body["arrival"]).items()
+            for entry, body in list_bodies(entries, DECISION)
+            if self._network.pair(entry.post) is not None
+            for kind, value in keys(body["arrival"]).items()
             if kind != "plate"  # the queue knows it by that
         ]
-        if rows:
-            insert_rows(connection, MATCHES, rows)
-        for entry, draft in entries:
-            if entry.kind == CROSSING:
-                self._hold(connection, entry, draft.body["arrival"])
+        insert_rows(connection, MATCHES, rows)
+        for entry, body in list_bodies(entries, CROSSING):
+            self._hold(connection, entry, body["arrival"])
 
-    def _decided(self, connection: Connection, post: str, arrival: Any, known_at: int) -> Any:
+    def _decided(
+        self, connection: Connection, post: str, arrival: ArrivalBody, known_at: int
+    ) -> tuple[str, ArrivalBody] | None:
         """Return the last decision before that a key of the arrival leads to, and its arrival."""
         for kind, value in keys(arrival).items():
             query = _BY_PLATE if kind == "plate" else _BY_KEY
@@ -141,42 +138,42 @@ class MirrorProjection:
             found = connection.execute(query, asked).one_or_none()
             if found is None:
                 continue
-            decided = json.loads(found.body)["arrival"]
+            decided: ArrivalBody = JournalReader(connection).body(found.seq)["arrival"]
             if decided["crossing"]["direction"] != arrival["crossing"]["direction"]:
                 return found.decision_id, decided
             # both left, or both entered: two movements, not two halves of one
-        return None, None
+        return None
 
-    def _hold(self, connection: Connection, entry: Entry, arrival: Mapping[str, Any]) -> None:
+    def _hold(self, connection: Connection, entry: Entry, arrival: ArrivalBody) -> None:
         pair = self._network.pair(entry.post)
         if pair is None:
             return
-        decision_id, theirs = self._decided(connection, pair, arrival, entry.known_at)
-        if decision_id is None:
+        decided = self._decided(connection, pair, arrival, entry.known_at)
+        if decided is None:
             return
+        decision_id, theirs = decided
         one, other = keys(arrival), keys(theirs)
         agreed = "+".join(kind for kind in one if one[kind] == other.get(kind))
-        decided, value = theirs["crossing"], arrival["crossing"]
         rows = [
             {"seq": entry.seq, "decision_id": decision_id, "post": pair}
             | {"known_at": entry.known_at, "mass_ratio": None, "matched": agreed}
             | difference
-            for difference in differences(decided, value)
+            for difference in differences(theirs["crossing"], arrival["crossing"])
         ]
         if rows:
             connection.execute(insert(ALERTS), rows)
             connection.execute(_FORWARD, {"which": decision_id})
 
 
-_BODY = select(_D.decision_id, BODIES.c.body).join(BODIES, BODIES.c.seq == _D.seq)
+_DECISION = select(_D.decision_id, _D.seq)
 _BY_PLATE = (
-    _BODY.where(_D.post == bindparam("post"), _D.plate == bindparam("value"))
+    _DECISION.where(_D.post == bindparam("post"), _D.plate == bindparam("value"))
     .where(_D.known_at >= bindparam("since"), _D.known_at < bindparam("until"))
     .order_by(_D.known_at.desc())
     .limit(1)
 )
 _BY_KEY = (
-    _BODY.join(MATCHES, _K.decision_id == _D.decision_id)
+    _DECISION.join(MATCHES, _K.decision_id == _D.decision_id)
     .where(_K.post == bindparam("post"), _K.kind == bindparam("kind"))
     .where(_K.value == bindparam("value"), _K.known_at >= bindparam("since"))
     .where(_K.known_at < bindparam("until"))

@@ -7,7 +7,6 @@ nothing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -16,39 +15,31 @@ from sqlalchemy import (
     Float,
     Index,
     String,
-    Table,
     bindparam,
     func,
-    insert,
     select,
     update,
 )
 
 from engine.domain.records import Inspection
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import DECISION, INSPECTION, PROFILE_COUNTED
-from engine.storage.database import METADATA, Int64
+from engine.journal.payloads import InspectionBody
+from engine.storage.database import Int64, declare_columns, execute_rows, insert_rows, record_table
 
-MATCHES = Table(
+MATCHES = record_table(
     "profile_matches",
-    METADATA,
-    Column("seq", Int64, primary_key=True, autoincrement=False),
     Column("code", String, primary_key=True),
-    Column("crossing_id", String, nullable=False),
-    Column("selected", Boolean, nullable=False),
-    Column("inspected", Boolean, nullable=False),
-    Column("hit", Boolean, nullable=False),
-    Column("minutes", Float(53), nullable=False),
+    *declare_columns(String, "crossing_id"),
+    *declare_columns(Boolean, "selected", "inspected", "hit"),
+    *declare_columns(Float(53), "minutes"),
     Index("profile_matches_code_ix", "code"),
     Index("profile_matches_crossing_ix", "crossing_id"),
 )
-COUNTS = Table(
+COUNTS = record_table(
     "profile_counts",
-    METADATA,
-    Column("seq", Int64, primary_key=True, autoincrement=False),
     Column("code", String, primary_key=True),
-    Column("arrivals", Int64, nullable=False),
-    Column("matches", Int64, nullable=False),
+    *declare_columns(Int64, "arrivals", "matches"),
 )
 """What shadows would have matched, a row for each time it was recorded."""
 _M, _C = MATCHES.c, COUNTS.c
@@ -77,58 +68,35 @@ class HitProjection:
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write the matches of decisions, then what acts found, then the counts of shadows."""
-        rows = {
-            DECISION: [
-                row for e, d in entries if e.kind == DECISION for row in _matched_rows(e, d)
-            ],
-            INSPECTION: [_act(d) for e, d in entries if e.kind == INSPECTION],
-            PROFILE_COUNTED: [
-                row for e, d in entries if e.kind == PROFILE_COUNTED for row in _counted_rows(e, d)
-            ],
-        }
-        for kind, write in (
-            (DECISION, insert(MATCHES)),
-            (INSPECTION, _ACT),
-            (PROFILE_COUNTED, _COUNTS),
-        ):
-            if rows[kind]:
-                connection.execute(write, rows[kind])
+        matched = [
+            (entry.seq, code, body["crossing_id"], code in selected, False, False, 0.0)
+            for entry, body in list_bodies(entries, DECISION)
+            for selected in [body["decision"]["profiles"]]
+            for match in body["inputs"].get("matches", ())
+            if match["source"] == "profile"
+            for code in [match["code"]]
+        ]
+        insert_rows(connection, MATCHES, matched)
+        acts = [_act(body) for _, body in list_bodies(entries, INSPECTION)]
+        execute_rows(connection, _ACT, acts)
+        counted = [
+            (entry.seq, code, number["arrivals"], number["matches"])
+            for entry, body in list_bodies(entries, PROFILE_COUNTED)
+            for code, number in body["counts"].items()
+        ]
+        insert_rows(connection, COUNTS, counted)
 
 
-def _matched_rows(entry: Entry, draft: Draft) -> list[dict[str, Any]]:
-    body = draft.body
-    selected = body["decision"]["profiles"]
-    return [
-        {
-            "seq": entry.seq,
-            "code": match["code"],
-            "crossing_id": body["crossing_id"],
-            "selected": match["code"] in selected,
-            "inspected": False,
-            "hit": False,
-            "minutes": 0.0,
-        }
-        for match in body["inputs"].get("matches", ())
-        if match["source"] == "profile"
-    ]
-
-
-def _act(draft: Draft) -> dict[str, Any]:
-    act = Inspection.model_validate(draft.body["inspection"], strict=False)
-    hit = act.outcome != "clear"
+def _act(body: InspectionBody) -> dict[str, object]:
+    act = Inspection.model_validate(body["inspection"], strict=False)
     return {
         "which": act.crossing_id,
-        "is_evidence": hit or act.is_full,
-        "is_hit": hit,
+        "is_evidence": act.is_evidence,
+        "is_hit": act.outcome != "clear",
         "more": act.minutes or 0.0,
     }
 
 
-def _counted_rows(entry: Entry, draft: Draft) -> list[dict[str, Any]]:
-    return [{"seq": entry.seq, "code": c, **n} for c, n in draft.body["counts"].items()]
-
-
-_COUNTS = insert(COUNTS)
 _ACT = (
     update(MATCHES)
     .where(_M.crossing_id == bindparam("which"))

@@ -34,13 +34,20 @@ from engine.decision.decision import Decision, Rank
 from engine.decision.inspection_minutes import CHANNEL_STEP, FORWARD
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import NotFoundError
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import DECISION, INSPECTION, QUEUE_EXPIRED, RELEASE
 from engine.journal.power_records import read_record
 from engine.queue.referrals import answered_by
 from engine.selection.policy import INSPECTED, Channel
-from engine.storage.database import METADATA, Int64, fetch_rows, insert_rows
+from engine.storage.database import (
+    METADATA,
+    Int64,
+    declare_columns,
+    execute_rows,
+    fetch_rows,
+    insert_rows,
+)
 
 DECISIONS = Table(
     "decisions",
@@ -48,10 +55,10 @@ DECISIONS = Table(
     Column("decision_id", String, primary_key=True),
     Column("seq", Int64, nullable=False, unique=True),
     Column("crossing_id", String, nullable=False, index=True),
-    Column("post", String, nullable=False),
-    Column("known_at", Int64, nullable=False),
-    Column("channel", SmallInteger, nullable=False),
-    Column("place", Int64, nullable=False),
+    *declare_columns(String, "post"),
+    *declare_columns(Int64, "known_at"),
+    *declare_columns(SmallInteger, "channel"),
+    *declare_columns(Int64, "place"),
     Column("risk", Float(53)),
     Column("basis", String),
     Column("minutes", Float(53), nullable=False, server_default="0"),
@@ -282,43 +289,23 @@ class QueueProjection:
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Let decisions join the queue, then acts, releases and the passing of a day end it."""
-        decided = [
-            (entry, draft.body["queue"]) for entry, draft in entries if entry.kind == DECISION
-        ]
-        if decided:
-            insert_rows(connection, DECISIONS, [_row(entry, where) for entry, where in decided])
+        decided = [(entry, body["queue"]) for entry, body in list_bodies(entries, DECISION)]
+        insert_rows(connection, DECISIONS, [_row(entry, where) for entry, where in decided])
         again = [
             {"crossing": where["crossing_id"], "newest": entry.seq}
             for entry, where in decided
             if where.get("amends") is not None
         ]
-        if again:
-            connection.execute(_REPLACED, again)
+        execute_rows(connection, _REPLACED, again)
         acts = [
-            {"crossing": draft.body["crossing_id"], "act": entry.seq, "answers": int(channel)}
-            for entry, draft in entries
-            if entry.kind == INSPECTION
-            for channel in [answered_by(draft.body)]
+            {"crossing": body["crossing_id"], "act": entry.seq, "answers": int(answered_by(body))}
+            for entry, body in list_bodies(entries, INSPECTION)
         ]
-        if acts:
-            connection.execute(_ACT, acts)
-        left = [
-            {"crossing": draft.body["crossing_id"]}
-            for entry, draft in entries
-            if entry.kind == RELEASE
-        ]
-        if left:
-            connection.execute(_RELEASE, left)
-        _end(connection, entries)
-
-
-def _end(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-    """Let those leave of whom a record says that their day has passed."""
-    over = [
-        {"which": draft.body["decision"]} for entry, draft in entries if entry.kind == QUEUE_EXPIRED
-    ]
-    if over:
-        connection.execute(_OVER, over)
+        execute_rows(connection, _ACT, acts)
+        left = [{"crossing": body["crossing_id"]} for _, body in list_bodies(entries, RELEASE)]
+        execute_rows(connection, _RELEASE, left)
+        over = [{"which": body["decision"]} for _, body in list_bodies(entries, QUEUE_EXPIRED)]
+        execute_rows(connection, _OVER, over)
 
 
 def redirect(
@@ -386,22 +373,11 @@ _OVER = update(DECISIONS).where(_D.seq == bindparam("which")).values(waiting=Fal
 
 
 _COLUMNS = tuple(column.name for column in DECISIONS.columns)
-_EARLIER = {"basis": None, "minutes": 0.0, "amends": None, "plate": ""}
+_EARLIER = {"basis": None, "minutes": 0.0, "amends": None, "plate": "", "vehicle_class": ""}
 """What the first records do not say of a decision's place, as the migrations fill it in."""
 
 
 def _row(entry: Entry, where: dict[str, Any]) -> list[Any]:
-    known = (
-        _EARLIER
-        | where
-        | {
-            "seq": entry.seq,
-            "post": entry.post,
-            "known_at": entry.known_at,
-            "act_seq": None,
-            "answered": 0,
-            "left": False,
-        }
-    )
-    known.setdefault("vehicle_class", "")  # records of before do not say it
+    now = {"seq": entry.seq, "post": entry.post, "known_at": entry.known_at}
+    known = _EARLIER | where | now | {"act_seq": None, "answered": 0, "left": False}
     return [known[name] for name in _COLUMNS]

@@ -7,27 +7,24 @@ of no minutes answers neither, so that a vehicle cannot be taken off the queue b
 Records of before carry no word about this: each of their acts answers any channel, as it did then.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-from engine.domain.records import InspectionAct
+from engine.domain.records import InspectionAct, is_papers_only
+from engine.journal.payloads import InspectionBody
 from engine.selection.policy import Channel
 
 ANSWERS = "answers"
 """Name in an act's record of the strictest channel that the act answers."""
-_PAPERS = frozenset({"documents", "weighing"})
 
 
 def strictest_answered(act: InspectionAct) -> Channel:
     """Return the strictest channel whose referral this act answers."""
     if act.minutes == 0:
         return Channel.BLUE
-    return Channel.YELLOW if _is_papers_only(act) else Channel.RED
+    return Channel.YELLOW if is_papers_only(act.methods) else Channel.RED
 
 
-def answered_by(body: Mapping[str, Any]) -> Channel:
+def answered_by(body: InspectionBody) -> Channel:
     """Return the same of an act's record; one that does not say answers any channel."""
-    return Channel.of(body[ANSWERS]) if ANSWERS in body else Channel.RED
+    return Channel.of(body["answers"]) if "answers" in body else Channel.RED
 
 
 def opens(act: InspectionAct, channel: Channel) -> bool:
@@ -36,12 +33,8 @@ def opens(act: InspectionAct, channel: Channel) -> bool:
     Stricter than an answer: the act names its methods and its minutes, and on red it was a physical
     search that says where it searched.
     """
-    if not act.methods or not act.minutes or _is_papers_only(act):
+    if not act.methods or not act.minutes or is_papers_only(act.methods):
         return False
     if channel is Channel.RED:
         return "physical" in act.methods and bool(act.places_searched)
     return channel is Channel.YELLOW
-
-
-def _is_papers_only(act: InspectionAct) -> bool:
-    return bool(act.methods) and _PAPERS.issuperset(act.methods)

@@ -13,17 +13,17 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Column, Connection, Index, SmallInteger, String, Table, insert, select
+from sqlalchemy import Column, Connection, Index, SmallInteger, String, select
 
 from engine.domain.records import Identifier, Record, Text
 from engine.errors import NotAllowedError
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import Journal
 from engine.journal.kinds import REVIEW
 from engine.queue.queue import QueuedDecision, redirect, waits
 from engine.search_orders.search_order import SearchCounts, SearchStep
 from engine.selection.policy import INSPECTED, Channel
-from engine.storage.database import METADATA, Int64
+from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 ChannelCode = Literal["green", "blue", "yellow", "red"]
 AGREED = "agreed"
@@ -33,17 +33,14 @@ PLACE = "place"
 NEEDS_SECOND, SECONDS = "needs_second_person", "seconds"
 """Keys of a review's body: that it changes nothing alone; the record of the review it seconds."""
 
-REVIEWS = Table(
+REVIEWS = record_table(
     "reviews",
-    METADATA,
-    Column("seq", Int64, primary_key=True, autoincrement=False),
     Column("decision_id", String, nullable=False, index=True),
-    Column("post", String, nullable=False),
-    Column("known_at", Int64, nullable=False),
-    Column("person", String, nullable=False),
-    Column("verdict", String, nullable=False),
-    Column("channel", SmallInteger, nullable=False),
-    Column("reason_code", String, nullable=False),
+    *declare_columns(String, "post"),
+    *declare_columns(Int64, "known_at"),
+    *declare_columns(String, "person", "verdict"),
+    *declare_columns(SmallInteger, "channel"),
+    *declare_columns(String, "reason_code"),
     Index("reviews_post_ix", "post", "known_at"),
 )
 
@@ -120,25 +117,14 @@ class ReviewProjection:
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write what these records say about decisions."""
-        for entry, draft in entries:
-            if entry.kind != REVIEW:
-                continue
-            value = draft.body["review"]
-            is_moving = "channel" in value and not draft.body.get(NEEDS_SECOND)
+        for entry, body in list_bodies(entries, REVIEW):
+            value = body["review"]
+            is_moving = "channel" in value and not body.get("needs_second_person")
             channel = Channel.of(value["channel"]) if is_moving else None
-            place = draft.body.get(PLACE)
-            now = redirect(connection, entry.subject, channel, place=place)
-            row = {
-                "seq": entry.seq,
-                "decision_id": entry.subject,
-                "post": entry.post,
-                "known_at": entry.known_at,
-                "person": draft.body["person"],
-                "verdict": value["verdict"],
-                "channel": int(now),
-                "reason_code": value["reason_code"],
-            }
-            connection.execute(insert(REVIEWS), [row])
+            now = redirect(connection, entry.subject, channel, place=body.get("place"))
+            about = (entry.seq, entry.subject, entry.post, entry.known_at, body["person"])
+            row = (*about, value["verdict"], int(now), value["reason_code"])
+            insert_rows(connection, REVIEWS, [row])
 
 
 _R = REVIEWS.c

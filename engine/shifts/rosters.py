@@ -11,13 +11,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Column, Connection, Float, String, Table, delete, insert
+from sqlalchemy import Column, Connection, Float, String, Table, delete
 
 from engine.decision.inspection_minutes import lesson_of, teach
 from engine.domain.records import Identifier, Method, Record
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import INSPECTION, ROSTER
-from engine.storage.database import METADATA, Int64, fetch_rows
+from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows, insert_rows
 
 MOST_MINUTES = 100_000.0
 MOST_TEAMS = 100
@@ -27,8 +27,8 @@ ROSTERS = Table(
     METADATA,
     Column("post", String, primary_key=True),
     Column("method", String, primary_key=True),
-    Column("minutes", Float(53), nullable=False),
-    Column("seq", Int64, nullable=False),
+    *declare_columns(Float(53), "minutes"),
+    *declare_columns(Int64, "seq"),
     Column("teams", String, nullable=False, server_default="[]"),
 )
 _R = ROSTERS.c
@@ -77,15 +77,11 @@ class RosterProjection:
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write what these records say about minutes."""
-        for entry, draft in entries:
-            if entry.kind == ROSTER:
-                connection.execute(delete(ROSTERS).where(_R.post == entry.post))
-                put = {"post": entry.post, "seq": entry.seq}
-                put["teams"] = json.dumps(draft.body.get("teams", []))
-                rows = [
-                    put | {"method": method, "minutes": minutes}
-                    for method, minutes in draft.body["minutes"].items()
-                ]
-                connection.execute(insert(ROSTERS), rows)
-            elif entry.kind == INSPECTION:
-                teach(connection, lesson_of(draft.body))
+        for entry, body in list_bodies(entries, ROSTER):
+            connection.execute(delete(ROSTERS).where(_R.post == entry.post))
+            teams = json.dumps(body.get("teams", []))
+            minutes = body["minutes"].items()
+            rows = [(entry.post, method, time, entry.seq, teams) for method, time in minutes]
+            insert_rows(connection, ROSTERS, rows)
+        for _, act in list_bodies(entries, INSPECTION):
+            teach(connection, lesson_of(act))

@@ -43,7 +43,7 @@ from engine.ports import Scorer
 from engine.queue.queue import recent_risks
 from engine.selection.percentiles import blend_tables
 from engine.selection.randomization import SEED_BYTES, ShiftPeriod, ShiftPlan, commitment
-from engine.storage.database import METADATA, Int64, Store
+from engine.storage.database import METADATA, Int64, Store, declare_columns, record_table
 
 GRACE = 12 * HOUR
 """How long after a shift's end its acts may still be filed."""
@@ -52,19 +52,16 @@ SHIFTS = Table(
     "shifts",
     METADATA,
     Column("shift_id", String, primary_key=True),
-    Column("post", String, nullable=False),
-    Column("closes_at", Int64, nullable=False),
-    Column("seed", LargeBinary, nullable=False),
-    Column("opened_seq", Int64, nullable=False),
+    *declare_columns(String, "post"),
+    *declare_columns(Int64, "closes_at"),
+    *declare_columns(LargeBinary, "seed"),
+    *declare_columns(Int64, "opened_seq"),
     Column("closed_seq", Int64),
     Index("shifts_post_ix", "post", "closes_at"),
 )
-TABLES = Table(
+TABLES = record_table(
     "percentile_tables",
-    METADATA,
-    Column("seq", Int64, primary_key=True, autoincrement=False),
-    Column("shift_id", String, nullable=False),
-    Column("model_version", String, nullable=False),
+    *declare_columns(String, "shift_id", "model_version"),
     UniqueConstraint("shift_id", "model_version"),
 )
 

@@ -17,8 +17,10 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Column,
     Connection,
     Engine,
+    Executable,
     Integer,
     MetaData,
     Table,
@@ -35,6 +37,8 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeEngine
 
 from engine.errors import StoreUnavailableError
 from engine.storage.dialect import Dialect
@@ -49,8 +53,9 @@ METADATA = MetaData(
     }
 )
 """Every layer declares its tables here; ``api.migrations`` creates them."""
-Int64 = BigInteger().with_variant(Integer, "sqlite")
+Int64: TypeEngine[int] = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit integer on both stores; SQLite keeps a rowid only under the name INTEGER."""
+
 PATIENCE_SECONDS = 5
 """How long a request waits for a lock or a connection before the store counts as unavailable."""
 CACHE_KB = 16_384
@@ -81,6 +86,20 @@ SELECT set_config('lock_timeout', '{PATIENCE_SECONDS}s', true),
 """One statement, because each is a round trip on the way of every decision. A writer that stops
 talking is cut off, so that it cannot keep the lock; a server set to answer before its log is
 flushed is overruled, one set to do more than flush is left alone."""
+
+
+def declare_columns(
+    kind: type[TypeEngine[Any]] | TypeEngine[Any], *names: str
+) -> list[Column[Any]]:
+    """Return columns of one type that are never null."""
+    return [Column(name, kind, nullable=False) for name in names]
+
+
+def record_table(name: str, *items: SchemaItem) -> Table:
+    """Return a table whose rows are numbered by the records of the journal they follow from."""
+    return Table(
+        name, METADATA, Column("seq", Int64, primary_key=True, autoincrement=False), *items
+    )
 
 
 class CommitUnknownError(StoreUnavailableError):
@@ -203,8 +222,18 @@ def upsert_rows(connection: Connection, table: Table, rows: Sequence[Sequence[ob
     execute_many(connection, Dialect.of(connection).upsert(table), rows)
 
 
+def execute_rows(
+    connection: Connection, statement: Executable, rows: Sequence[Mapping[str, object]]
+) -> None:
+    """Execute a statement once for each row, and not at all without one."""
+    if rows:
+        connection.execute(statement, rows)
+
+
 def execute_many(connection: Connection, sql: str, rows: Sequence[Sequence[object]]) -> None:
     """Execute a statement without a result once for each row, on the driver itself."""
+    if not rows:
+        return
     try:
         _cursor(connection, Dialect.of(connection)).executemany(sql, rows)
     except connection.dialect.loaded_dbapi.Error as found:

@@ -10,25 +10,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, String, Table, bindparam, insert, select, update
+from sqlalchemy import Column, Connection, String, bindparam, select, update
 
 from engine.domain.records import Record
 from engine.errors import NotFoundError, SecondPersonError
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import FIND_CONFIRMED, SEIZURE
 from engine.journal.power_records import read_record
-from engine.storage.database import METADATA, Int64
+from engine.storage.database import Int64, declare_columns, execute_rows, insert_rows, record_table
 
 PENDING_CROSSING, PENDING_POST = "pending_crossing_id", "pending_post"
 """Names in a seizure's record of the crossing it will belong to, and of that one's post."""
 
-PENDING_FINDS = Table(
+PENDING_FINDS = record_table(
     "pending_finds",
-    METADATA,
-    Column("seq", Int64, primary_key=True, autoincrement=False),
-    Column("post", String, nullable=False),
-    Column("crossing_id", String, nullable=False),
-    Column("known_at", Int64, nullable=False),
+    *declare_columns(String, "post", "crossing_id"),
+    *declare_columns(Int64, "known_at"),
     Column("confirmed_seq", Int64),
 )
 _P = PENDING_FINDS.c
@@ -58,25 +55,16 @@ class FindProjection:
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write what these records say about finds."""
         waiting = [
-            {
-                "seq": entry.seq,
-                "post": draft.body[PENDING_POST],
-                "crossing_id": draft.body[PENDING_CROSSING],
-                "known_at": entry.known_at,
-                "confirmed_seq": None,
-            }
-            for entry, draft in entries
-            if entry.kind == SEIZURE and PENDING_CROSSING in draft.body
+            (entry.seq, body["pending_post"], body["pending_crossing_id"], entry.known_at, None)
+            for entry, body in list_bodies(entries, SEIZURE)
+            if PENDING_CROSSING in body
         ]
-        if waiting:
-            connection.execute(insert(PENDING_FINDS), waiting)
+        insert_rows(connection, PENDING_FINDS, waiting)
         confirmed = [
-            {"which": draft.body["of"], "by": entry.seq}
-            for entry, draft in entries
-            if entry.kind == FIND_CONFIRMED
+            {"which": body["of"], "by": entry.seq}
+            for entry, body in list_bodies(entries, FIND_CONFIRMED)
         ]
-        if confirmed:
-            connection.execute(_CONFIRMED, confirmed)
+        execute_rows(connection, _CONFIRMED, confirmed)
 
 
 _CONFIRMED = (

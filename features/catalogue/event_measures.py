@@ -3,7 +3,6 @@
 Nothing here reads a file or a store, so that both may use it.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from features.catalogue.event_streams import CROSSINGS
 
 GRAMS_MOST = 10**12
 """Bound of one find's mass in a counter, in grams."""
-_PAPERS = frozenset({"documents", "weighing"})
 MEASURES = tuple(CROSSINGS.measures)
 """Measures that a crossing adds to, besides the number of crossings."""
 _PLACES = np.array([FACTS.index(fact) for fact, _ in CROSSINGS.measures.values()])
@@ -66,11 +64,6 @@ def vehicle(facts: NDArray[np.float64]) -> str:
     places = zip(_KINDS, _KIND_PLACES, strict=True)
     name = next((name for name, place in places if facts[place] == 1.0), "class_other")
     return f"{name[6:]}:{'empty' if facts[_EMPTY] == 1.0 else 'laden'}"
-
-
-def is_full(methods: Sequence[str] | None) -> bool:
-    """Tell whether an act could have found goods: it does not name papers and scales alone."""
-    return not methods or not _PAPERS.issuperset(methods)
 
 
 def act_step(label: Label, outcome: str, *, full: bool) -> Label:

@@ -5,22 +5,22 @@ and a decision's features were cut at the decision's own ``as_of``. With both in
 matrix of a home equals, to the bit, the features that its service computed at each decision.
 """
 
-import json
 from collections.abc import Collection, Iterator
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from engine.domain.records import Arrival, Inspection, Seizure
 from engine.domain.time_units import micros
-from engine.journal.journal import BODIES, JOURNAL
-from engine.journal.kinds import CROSSING, DECISION, FIND_CONFIRMED, INSPECTION, SEIZURE
+from engine.journal.entries import JournalRecord
+from engine.journal.journal import JOURNAL, JournalReader
+from engine.journal.kinds import CROSSING, DECISION, FIND_CONFIRMED, INSPECTION, SEIZURE, Kind
 from engine.storage.home import Home
 from engine.targeting.find_confirmation import PENDING_CROSSING
 from features.history.tables import ORDER, SCHEMAS, Tables, read_history
 
-KINDS = (DECISION, CROSSING, INSPECTION, SEIZURE, FIND_CONFIRMED)
+KINDS: tuple[Kind[Any], ...] = (DECISION, CROSSING, INSPECTION, SEIZURE, FIND_CONFIRMED)
 """Kinds of journal records about a conveyance."""
 _AS_OF = pa.field("as_of", pa.int64(), nullable=False)
 Row = dict[str, Any]
@@ -63,30 +63,23 @@ def read_event_log(
 
 def records(
     connection: Connection, *, after: int = 0, upto: int | None = None
-) -> Iterator[tuple[int, int, str, Row]]:
-    """Yield (seq, known_at, kind, body) of every record about a conveyance after a number."""
-    query = (
-        select(JOURNAL.c.seq, JOURNAL.c.known_at, JOURNAL.c.kind, BODIES.c.body)
-        .join(BODIES, BODIES.c.seq == JOURNAL.c.seq)
-        .where(JOURNAL.c.kind.in_(KINDS), JOURNAL.c.seq > after)
-        .order_by(JOURNAL.c.seq)
-    )
-    if upto is not None:
-        query = query.where(JOURNAL.c.seq <= upto)
-    for seq, known_at, kind, body in connection.execute(query):
-        yield seq, known_at, kind, json.loads(body)
+) -> Iterator[JournalRecord[Any]]:
+    """Return every record about a conveyance after a number."""
+    last = [] if upto is None else [JOURNAL.c.seq <= upto]
+    return JournalReader(connection).records(*KINDS, where=[JOURNAL.c.seq > after, *last])
 
 
 def _read_recorded(connection: Connection, upto: int | None = None) -> dict[str, Any]:
     rows: dict[str, list[Row]] = {name: [] for name in SCHEMAS}
     seen: set[str] = set()
-    for seq, known_at, kind, body in records(connection, upto=upto):
+    for record in records(connection, upto=upto):
+        known_at, kind, body = record.known_at, record.kind, record.body
         if kind in (DECISION, CROSSING):
             arrival = Arrival.model_validate(body["arrival"], strict=False)
             if arrival.crossing.crossing_id not in seen:
                 seen.add(arrival.crossing.crossing_id)
                 as_of = body["inputs"]["as_of"] if kind == DECISION else known_at
-                _add_arrival(rows, arrival, known_at, as_of=as_of, name=f"journal:{seq}")
+                _add_arrival(rows, arrival, known_at, as_of=as_of, name=f"journal:{record.seq}")
         elif kind == INSPECTION:
             act = Inspection.model_validate(body["inspection"], strict=False)
             rows["inspections"].append(_row(act) | {"known_at": known_at})

@@ -16,8 +16,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.decision.inspection_minutes import Taught, lesson
-from engine.domain.records import VehicleClass
-from features.catalogue.event_measures import GRAMS_MOST, Label, act_step, is_full
+from engine.domain.records import (
+    VehicleClass,
+    is_papers_only,
+)
+from features.catalogue.event_measures import GRAMS_MOST, Label, act_step
 from features.history.tables import Tables
 
 Ints = NDArray[np.int64]
@@ -71,7 +74,7 @@ def act_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
     events: list[tuple[int, int, int, int, int]] = []
     for row, known_at, act in _acts(tables):
         before = state[row]
-        after = act_step(before, act["outcome"], full=is_full(act["methods"]))
+        after = act_step(before, act["outcome"], full=not is_papers_only(act["methods"]))
         if after != before:
             n, hit, seizure = (new - old for new, old in zip(after, before, strict=True))
             events.append((known_at, row, n, hit, seizure))
@@ -194,7 +197,7 @@ def _apply_act(out: Labels, row: int, known_at: int, act: dict[str, Any]) -> Non
     if out.basis[row] is None:
         out.basis[row] = act["basis"]
         out.propensity[row] = np.nan if act["propensity"] is None else act["propensity"]
-    full = is_full(act["methods"])
+    full = not is_papers_only(act["methods"])
     out.is_full[row] |= full
     if full or act["outcome"] != "clear":
         _raise_label(

@@ -20,8 +20,8 @@ from engine.audit.file_anchors import parse_network, read_declared_networks
 from engine.decision.inspection_minutes import ACT_MINUTES, lesson_of, taught_anew, teach
 from engine.domain.network import Network
 from engine.errors import RiskError
-from engine.journal.body_reader import JournalReader
 from engine.journal.entries import Draft, Entry
+from engine.journal.journal import JournalReader
 from engine.journal.kinds import HISTORY_LOADED, INSPECTION
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
@@ -95,9 +95,9 @@ class Recount:
         tables = self._tables(upto)
         taught_anew(connection, act_minutes(tables))
         loaded_reports.keep(connection, report_names(tables))
-        for _, _, kind, body in records(self.live, after=upto, upto=before):
-            if kind == INSPECTION:
-                teach(connection, lesson_of(body))
+        for record in records(self.live, after=upto, upto=before):
+            if record.kind == INSPECTION:
+                teach(connection, lesson_of(record.body))
 
     def _tables(self, upto: int | None) -> Tables:
         found = read_event_log(self.home, self.live, only=self._loads, upto=upto)

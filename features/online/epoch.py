@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert
 
 from engine.decision.inspection_minutes import Taught, lesson_of, taught_anew, teach
 from engine.domain.records import Arrival, Inspection, Seizure
-from engine.journal.entries import Draft, Entry, ProjectionInput
+from engine.journal.entries import Draft, Entry, JournalRecord, ProjectionInput
 from engine.journal.idempotency import inspection_name, seizure_name
 from engine.journal.journal import Journal
 from engine.journal.kinds import FIND_CONFIRMED, HISTORY_LOADED, INSPECTION, SEIZURE
@@ -29,9 +29,6 @@ from features.online.backfill import backfill
 from features.online.crossing_index import EPOCH, find_event
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
-
-Recorded = tuple[int, int, str, dict[str, Any]]
-"""(seq, known_at, kind, body) of one record."""
 
 
 def open_epoch(
@@ -115,17 +112,17 @@ class _EpochStart:
         loaded_reports.keep(connection, self._names)
         late = list(records(connection, after=self._upto))
         CounterProjection(self._plan).apply(connection, [self._as_draft(record) for record in late])
-        for _, _, kind, body in late:
-            if kind == INSPECTION:
-                teach(connection, lesson_of(body))
+        for record in late:
+            if record.kind == INSPECTION:
+                teach(connection, lesson_of(record.body))
         connection.execute(delete(EPOCH))
         row = {"one": 1, "epoch": self._epoch, "definitions": self._plan.digest}
         connection.execute(insert(EPOCH), row)
 
-    def _as_draft(self, record: Recorded) -> tuple[Entry, Draft]:
-        seq, known_at, kind, body = record
-        entry = Entry("", seq, known_at, kind, "", "", b"", b"")
-        return entry, Draft(kind, "", "", {}, extra=self._event(kind, body))
+    def _as_draft(self, record: JournalRecord[Any]) -> tuple[Entry, Draft]:
+        entry = Entry("", record.seq, record.known_at, record.kind, "", "", b"", b"")
+        event = self._event(record.kind, record.body)
+        return entry, Draft(record.kind, "", "", {}, extra=event)
 
     def _event(self, kind: str, body: dict[str, Any]) -> ProjectionInput | None:
         if kind == INSPECTION:

@@ -20,7 +20,7 @@ from engine.audit.file_anchors import (
     read_quarantines,
 )
 from engine.audit.verification import JournalFault
-from engine.journal.body_reader import JournalReader
+from engine.journal.journal import JournalReader
 from engine.journal.kinds import HISTORY_LOADED, LOAD_BEGUN
 from engine.storage.home import Home
 from features.history.tables import loads

@@ -4,13 +4,16 @@ Assumes the journal's records of decisions: by acts alone, a draw that was never
 like no draw at all.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, or_
 
-from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.journal import (
+    JOURNAL,
+    JournalReader,
+)
+from engine.journal.kinds import DECISION
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import INSPECTED, Channel
 from models.data.dataset import NEVER
@@ -31,17 +34,10 @@ def read_sent(connection: Connection, *, before: int = NEVER) -> Sendings:
     before : int, default=never
         UTC microseconds; decisions recorded before count.
     """
-    query = (
-        select(_D.crossing_id, BODIES.c.body)
-        .join(BODIES, BODIES.c.seq == _D.seq)
-        .join(JOURNAL, JOURNAL.c.seq == _D.seq)
-        .where(JOURNAL.c.known_at < before)
-        .where(or_(_D.basis.is_not(None), _D.amends.is_not(None)))
-        .order_by(_D.seq)
-    )
+    chosen = [JOURNAL.c.known_at < before, or_(_D.basis.is_not(None), _D.amends.is_not(None))]
     found: dict[str, tuple[float, bool]] = {}
-    for crossing_id, kept in connection.execute(query):
-        decision = json.loads(kept)["decision"]
+    for record in JournalReader(connection).records(DECISION, where=chosen, join=DECISIONS):
+        crossing_id, decision = record.body["crossing_id"], record.body["decision"]
         found.pop(crossing_id, None)
         if Channel.of(decision["channel"]) in INSPECTED:
             found[crossing_id] = decision["propensity"], decision["basis"] == "random"

@@ -13,8 +13,7 @@ from sqlalchemy import Connection, select
 from engine.audit.file_anchors import find_links
 from engine.audit.verification import JournalFault
 from engine.errors import NoModelError, TamperedBundleError
-from engine.journal.body_reader import JournalReader
-from engine.journal.journal import JOURNAL
+from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import MODEL_REGISTERED
 from engine.storage.home import Home
 from models.bundle.bundle import KEY_FILE, MANIFEST, file_digest, read_verified, signing_key

@@ -8,28 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, String, Table, insert
+from sqlalchemy import Connection, String
 
 from engine.journal.entries import Draft, Entry
 from engine.journal.kinds import DRIFT_MEASURED, MODEL_RETIRED, TRIAL_MEASURED
 from engine.journal.power_records import PowerRecord, find_last_sequence, read_records
-from engine.storage.database import METADATA, Int64
+from engine.storage.database import declare_columns, insert_rows, record_table
 from models.lifecycle.states import KINDS, ModelEvent, ModelStates, state
 
 KEPT = (*KINDS, DRIFT_MEASURED, TRIAL_MEASURED)
 """What is kept here: a measurement moves no model, and is found again by its number."""
 EVEN = 0.5
 """Share of a challenger that nothing was found about yet."""
-MODEL_RECORDS = Table(
-    "model_records",
-    METADATA,
-    Column("seq", Int64, primary_key=True, autoincrement=False),
-    Column("kind", String, nullable=False),
-    Column("version", String, nullable=False),
-    Column("person", String, nullable=False),
-    Column("manifest", String, nullable=False),
-    Column("evaluation", String, nullable=False),
-    Column("card", String, nullable=False),
+DIGESTS = ("manifest", "evaluation", "card")
+MODEL_RECORDS = record_table(
+    "model_records", *declare_columns(String, "kind", "version", "person", *DIGESTS)
 )
 
 
@@ -38,21 +31,12 @@ class PromotionProjection:
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write the records about models among these."""
-        rows = [
-            {
-                "seq": entry.seq,
-                "kind": entry.kind,
-                "version": entry.subject,
-                "person": draft.body["by"],
-                "manifest": draft.body.get("manifest", ""),
-                "evaluation": draft.body.get("evaluation", ""),
-                "card": draft.body.get("card", ""),
-            }
-            for entry, draft in entries
-            if entry.kind in KEPT
-        ]
-        if rows:
-            connection.execute(insert(MODEL_RECORDS), rows)
+        rows = []
+        for entry, draft in entries:
+            if entry.kind in KEPT:
+                digests = (draft.body.get(name, "") for name in DIGESTS)
+                rows.append((entry.seq, entry.kind, entry.subject, draft.body["by"], *digests))
+        insert_rows(connection, MODEL_RECORDS, rows)
 
 
 def read_state(connection: Connection) -> ModelStates:

@@ -72,7 +72,7 @@ def searches(
             continue
         last = seq
         made = Inspection.model_validate(json.loads(done)["inspection"], strict=False)
-        if made.outcome == "clear" and not made.is_full:
+        if not made.is_evidence:
             continue
         stated = json.loads(decided)["decision"]["risk"]["p_discrepancy"]
         yield ObservedSearch(post, known_at, stated, made.outcome != "clear", basis == "random")

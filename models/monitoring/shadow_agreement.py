@@ -56,7 +56,7 @@ def measure_agreement(
         model in force.
     """
     days = [body for _, body in day_records(connection, version) if body.get("picks")]
-    picks = [body["picks"] for body in days]
+    picks = [kept for body in days if (kept := body.get("picks"))]
     shadow = {seq for one in picks for seq in one["shadow"]}
     decided = {seq for one in picks for seq in one["in_force"]}
     if not shadow:
@@ -87,7 +87,7 @@ def _acts(connection: Connection, journal: Journal, sequences: Sequence[int]) ->
         for seq, basis, act_seq in connection.execute(query):
             body = journal.body(connection, act_seq)["inspection"]
             act = Inspection.model_validate(body, strict=False)
-            if act.outcome != "clear" or act.is_full:
+            if act.is_evidence:
                 found[seq] = _Act(act.outcome != "clear", basis == "random")
     return found
 

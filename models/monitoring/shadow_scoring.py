@@ -6,7 +6,6 @@ One record a post, model and UTC day holds the quantiles of its risk; a row whos
 longer those of the decision is counted and left out.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,8 +18,13 @@ from sqlalchemy import Connection, func, select
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
 from engine.domain.time_units import DAY, micros, rfc3339
 from engine.journal.entries import Draft
-from engine.journal.journal import BODIES, JOURNAL, Journal
+from engine.journal.journal import (
+    JOURNAL,
+    Journal,
+    JournalReader,
+)
 from engine.journal.kinds import DECISION, MODEL_SHADOWED, SHADOW_SCORES
+from engine.journal.payloads import ShadowScoresBody
 from engine.ports import Features, Scorer
 from engine.selection.champion_challenger import CHALLENGER
 from engine.selection.percentiles import LEVELS
@@ -129,21 +133,16 @@ def _picks(scored: _ShadowScore) -> dict[str, Any]:
     }
 
 
-def day_records(connection: Connection, version: str) -> Iterator[tuple[Day, dict[str, Any]]]:
+def day_records(connection: Connection, version: str) -> Iterator[tuple[Day, ShadowScoresBody]]:
     """Yield what was recorded, once a day: of two runs at the same time the first counts."""
-    query = (
-        select(_J.post, BODIES.c.body)
-        .join(BODIES, BODIES.c.seq == _J.seq)
-        .where(_J.kind == SHADOW_SCORES, _J.subject == version)
-        .order_by(_J.seq)
-    )
     seen: set[Day] = set()
-    for post, kept in connection.execute(query):
-        body = json.loads(kept)
-        day = post, micros(datetime.fromisoformat(f"{body['day']}T00:00:00+00:00")) // DAY
+    of_it = [JOURNAL.c.subject == version]
+    for record in JournalReader(connection).records(SHADOW_SCORES, where=of_it):
+        began = datetime.fromisoformat(f"{record.body['day']}T00:00:00+00:00")
+        day = record.post, micros(began) // DAY
         if day not in seen:
             seen.add(day)
-            yield day, body
+            yield day, record.body
 
 
 def _list_decisions(connection: Connection, version: str, *, now: int) -> dict[Day, list[int]]:

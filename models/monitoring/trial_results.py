@@ -9,8 +9,7 @@ Assumes that officers carry out what either side sends them alike; how many were
 searched stands next to what was found.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +18,18 @@ from sqlalchemy import Connection, or_, select
 from engine.domain.records import Inspection
 from engine.domain.time_units import WEEK, rfc3339
 from engine.journal.entries import Draft
-from engine.journal.journal import BODIES, JOURNAL
-from engine.journal.kinds import FIND_CONFIRMED, INSPECTION, SEIZURE, TRIAL_MEASURED
+from engine.journal.journal import (
+    JOURNAL,
+    JournalReader,
+)
+from engine.journal.kinds import (
+    DECISION,
+    FIND_CONFIRMED,
+    INSPECTION,
+    SEIZURE,
+    TRIAL_MEASURED,
+    Kind,
+)
 from engine.queue.queue import DECISIONS
 from engine.selection.champion_challenger import CHALLENGER, CHAMPION, Side
 from models.lifecycle.projection import OnTrial
@@ -113,18 +122,14 @@ def measurement(figures: dict[str, Any], *, by: str) -> Draft:
 
 def _read_sent(connection: Connection, trial: OnTrial) -> dict[str, _ReferredVehicle]:
     """Return what one side alone wanted and led, by crossing: the last decision on it counts."""
-    query = (
-        select(_D.crossing_id, _D.seq, BODIES.c.body)
-        .join(BODIES, BODIES.c.seq == _D.seq)
-        .where(_D.seq > trial.sequence, or_(_D.basis.is_not(None), _D.amends.is_not(None)))
-        .order_by(_D.seq)
-    )
+    since = [_D.seq > trial.sequence, or_(_D.basis.is_not(None), _D.amends.is_not(None))]
     found: dict[str, _ReferredVehicle] = {}
-    for crossing_id, seq, kept in connection.execute(query, execution_options={"yield_per": 500}):
+    for record in JournalReader(connection).records(DECISION, where=since, join=DECISIONS):
+        crossing_id = record.body["crossing_id"]
         found.pop(crossing_id, None)
-        response = json.loads(kept)["decision"].get("trial")
+        response = record.body["decision"].get("trial")
         if response is not None and response["sequence"] == trial.sequence and counts(response):
-            found[crossing_id] = _ReferredVehicle(response["leader"], seq)
+            found[crossing_id] = _ReferredVehicle(response["leader"], record.seq)
     return found
 
 
@@ -137,28 +142,17 @@ def _add_outcomes(
     connection: Connection, trial: OnTrial, sent: dict[str, _ReferredVehicle]
 ) -> None:
     """Add what acts and seizures told of these vehicles since they were decided on."""
-    for kind, seq, known_at, body in _records(connection, trial):
-        name = "crossing_id" if kind == INSPECTION else "linked_crossing_id"
-        one = sent.get(body.get(name) or "")
-        if one is None or seq < one.seq:
+    kinds: tuple[Kind[Any], ...] = (INSPECTION, SEIZURE, FIND_CONFIRMED)
+    since = [JOURNAL.c.seq > trial.sequence]
+    for record in JournalReader(connection).records(*kinds, where=since):
+        name = "crossing_id" if record.kind == INSPECTION else "linked_crossing_id"
+        one = sent.get(record.body.get(name) or "")
+        if one is None or record.seq < one.seq:
             continue
-        if kind in (SEIZURE, FIND_CONFIRMED):
-            one.finds.append(known_at)
+        if record.kind != INSPECTION:
+            one.finds.append(record.known_at)
             continue
-        act = Inspection.model_validate(body["inspection"], strict=False)
-        one.acts.append((known_at, act.is_full))
+        act = Inspection.model_validate(record.body["inspection"], strict=False)
+        one.acts.append((record.known_at, act.is_full))
         if act.outcome != "clear":
-            one.finds.append(known_at)
-
-
-def _records(
-    connection: Connection, trial: OnTrial
-) -> Iterator[tuple[str, int, int, dict[str, Any]]]:
-    query = (
-        select(_J.kind, _J.seq, _J.known_at, BODIES.c.body)
-        .join(BODIES, BODIES.c.seq == _J.seq)
-        .where(_J.kind.in_((INSPECTION, SEIZURE, FIND_CONFIRMED)), _J.seq > trial.sequence)
-        .order_by(_J.seq)
-    )
-    for kind, seq, known_at, kept in connection.execute(query):
-        yield kind, seq, known_at, json.loads(kept)
+            one.finds.append(record.known_at)

@@ -68,9 +68,9 @@ def logged(world: World) -> dict[str, str]:
     """Digest of the features of each decision, as its record has it."""
     with world.runtime.store.read() as connection:
         return {
-            body["crossing_id"]: body["features"]
-            for _, _, kind, body in records(connection)
-            if kind == "decision"
+            record.body["crossing_id"]: record.body["features"]
+            for record in records(connection)
+            if record.kind == "decision"
         }
 
 
@@ -141,7 +141,8 @@ def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
     entry = open_epoch(lived.home, store, PLAN, about=about, report=lambda _: None)
     assert lived.decide(arrival(5001)).status_code == 201
     with store.read() as connection:
-        bodies = {b["crossing_id"]: b for _, _, k, b in records(connection) if k == "decision"}
+        decisions = [one.body for one in records(connection) if one.kind == "decision"]
+        bodies = {body["crossing_id"]: body for body in decisions}
         anchored = Journal(store).body(connection, entry.seq)
     assert bodies["c-5000"]["inputs"]["epoch"] != bodies["c-5001"]["inputs"]["epoch"]
     assert bodies["c-5001"]["inputs"]["epoch"] == anchored["epoch"] == epoch(lived.home)

@@ -14,11 +14,10 @@ import engine.storage.database
 from engine.audit.verification import verify
 from engine.domain.time_units import DAY, SECOND, SystemClock
 from engine.errors import NotFoundError, RecordError, StoreUnavailableError
-from engine.journal.body_reader import JournalReader
 from engine.journal.entries import Draft, Entry, Head, ProjectionInput
 from engine.journal.hash_chain import GENESIS
-from engine.journal.journal import BODIES, JOURNAL, Journal
-from engine.journal.kinds import TICK
+from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
+from engine.journal.kinds import TICK, Kind
 from engine.storage.database import CommitUnknownError, Store
 
 NOON = 1_710_158_400_000_000
@@ -317,7 +316,17 @@ def test_bodies_are_read_by_number_and_by_kind_and_unreadable_ones_are_left_out(
     with store.read() as connection:
         reader = JournalReader(connection)
         assert reader.bodies([1, 2, 9]) == {1: {"n": 1}, 2: {"n": 2}}
-        assert list(reader.bodies_of("kind")) == [(1, {"n": 1})]
-        assert list(reader.bodies_of("kind", "other")) == [(1, {"n": 1}), (2, {"n": 2})]
+        kind, other = Kind[dict[str, int]]("kind"), Kind[dict[str, int]]("other")
+        assert list(reader.bodies_of(kind)) == [(1, {"n": 1})]
+        assert list(reader.bodies_of(kind, other)) == [(1, {"n": 1}), (2, {"n": 2})]
+        read = reader.records(kind, other, where=[JOURNAL.c.seq < 3])
+        assert [(one.seq, one.kind, one.post, one.body) for one in read] == [
+            (1, "kind", "OYB", {"n": 1}),
+            (2, "other", "", {"n": 2}),
+        ]
+        newest = reader.records(kind, other, where=[JOURNAL.c.seq < 3], most=1)
+        assert [one.seq for one in newest] == [2]
+        same = reader.records(kind, join=BODIES.alias(), where=[JOURNAL.c.seq == 1])
+        assert [one.subject for one in same] == ["subject1"]
         with pytest.raises(NotFoundError):
             reader.body(9)

@@ -111,9 +111,10 @@ def unlike_bulk(home: Home, store: Store, lived: Lived) -> int:
     first: dict[str, int] = {}
     with store.read() as snapshot:
         tables = read_event_log(home, snapshot)
-        for seq, _, kind, body in records(snapshot):
-            if kind == "decision":
-                first.setdefault(body["arrival"]["crossing"]["crossing_id"], seq)
+        for record in records(snapshot):
+            if record.kind == "decision":
+                crossing = record.body["arrival"]["crossing"]
+                first.setdefault(crossing["crossing_id"], record.seq)
     bulk = matrix(read_log(tables, PLAN), PLAN)
     served = np.array([lived.served[first[name]] for name in bulk.crossing_id])
     return bits(served, bulk.values)

@@ -1,0 +1,227 @@
+"""Bodies of the journal's records, by kind, as JSON values.
+
+A key that records of earlier versions lack is not required. What :mod:`engine.domain.records` or
+:mod:`engine.decision.record_codec` reads back is a plain object here.
+"""
+
+from typing import Any, NotRequired, TypedDict
+
+from engine.domain.records import VehicleClass
+
+Json = dict[str, Any]
+
+
+class ClaimBody(TypedDict):
+    """The names that a request takes, and the digest of its content."""
+
+    names: list[str]
+    fingerprint: str
+    """SHA-256 in hex."""
+
+
+class ReportBody(TypedDict):
+    """Anything that was reported by a request of its own."""
+
+    claim: NotRequired[ClaimBody]
+    by: NotRequired[str | None]
+
+
+class ArrivalBody(TypedDict):
+    """``engine.domain.records.Arrival``."""
+
+    crossing: Json
+    declaration: NotRequired[Json | None]
+
+
+class CrossingBody(ReportBody):
+    """A crossing with its declaration."""
+
+    arrival: ArrivalBody
+
+
+class DecisionBody(CrossingBody):
+    """A decision, as ``engine.decision.record_codec`` writes it."""
+
+    crossing_id: str
+    features: str
+    inputs: Json
+    queue: Json
+    """A row of ``engine.queue.queue.DECISIONS``, as far as the decision says it."""
+    decision: Json
+    """``engine.decision.role_views.outcome``."""
+
+
+class InspectionBody(ReportBody):
+    """An inspection act, with the engine's own basis and propensity."""
+
+    crossing_id: str
+    inspection: Json
+    vehicle_class: NotRequired[VehicleClass | None]
+    answers: NotRequired[str]
+    """The strictest channel that it answers."""
+    team: NotRequired[str | None]
+
+
+class SeizureBody(ReportBody):
+    """Goods found; the crossing they belong to, or the one that waits for a confirmation."""
+
+    seizure: Json
+    linked_crossing_id: str | None
+    pending_crossing_id: NotRequired[str]
+    pending_post: NotRequired[str]
+
+
+class ConfirmationBody(SeizureBody):
+    """A find that a second person confirms; ``of`` is the number of the seizure's record."""
+
+    of: int
+    person: str
+
+
+class ReleaseBody(ReportBody):
+    """A vehicle that left the queue, with a reason where one was given."""
+
+    crossing_id: str
+    team: NotRequired[str | None]
+    reason_code: NotRequired[str]
+    reason: NotRequired[str]
+
+
+class ExpiryBody(TypedDict):
+    """A vehicle whose day in the queue has passed; ``decision`` is its record's number."""
+
+    crossing_id: str
+    decision: int
+    decided_at: str
+
+
+class ReviewBody(ReportBody):
+    """A supervisor's verdict; keys of a step that moves the queue stand where it does."""
+
+    decision_id: str
+    crossing_id: str
+    person: str
+    review: Json
+    place: NotRequired[int]
+    needs_second_person: NotRequired[bool]
+    seconds: NotRequired[int]
+    search_order: NotRequired[list[Json]]
+
+
+class RosterBody(ReportBody):
+    """Inspection minutes of a shift by method, and its teams."""
+
+    minutes: dict[str, float]
+    teams: NotRequired[list[str]]
+
+
+class ShiftOpenedBody(TypedDict):
+    """The commitment to a shift's seed, on the journal's head of that moment."""
+
+    shift: str
+    opens_at: str
+    closes_at: str
+    commitment: str
+    head_sequence: int
+    head_chain: str
+
+
+class ShiftClosedBody(TypedDict):
+    """A shift's seed in hex."""
+
+    shift: str
+    seed: str
+
+
+class PercentilesBody(TypedDict):
+    """The 101 quantiles that a shift's decisions under one model refer to."""
+
+    shift: str
+    model_version: str
+    decisions: int
+    quantiles: list[float]
+
+
+class ApprovalBody(ReportBody):
+    """One step of dual control; ``of`` is the number of the record that it approves."""
+
+    state: str
+    content: NotRequired[Json]
+    of: NotRequired[int]
+    shadow: NotRequired[bool]
+    why: NotRequired[str]
+    instead_of: NotRequired[int]
+    figures: NotRequired[Json]
+
+
+class ProfileCountsBody(TypedDict):
+    """By code of a shadow profile: ``arrivals`` and ``matches``."""
+
+    counts: dict[str, dict[str, int]]
+    until: str
+
+
+class ModelBody(TypedDict):
+    """One step in the life of a model; digests of its files where it is registered."""
+
+    by: str
+    why: NotRequired[str]
+    manifest: NotRequired[str]
+    evaluation: NotRequired[str]
+    card: NotRequired[str]
+    dismissed: NotRequired[list[Json]]
+
+
+class FiguresBody(TypedDict):
+    """A measurement, and the person who asked for it."""
+
+    by: str
+    figures: Json
+
+
+class ShadowScoresBody(TypedDict):
+    """Scores of a shadow model on one day of a post."""
+
+    model_version: str
+    day: str
+    decisions: int
+    left_out: int
+    quantiles: list[float] | None
+    picks: NotRequired[Json | None]
+
+
+class TrialBody(TypedDict):
+    """Results of a trial; ``trial`` is the number of the record that began it."""
+
+    by: str
+    trial: int
+    champion: str
+    challenger: str
+    share: float
+    winner: str | None
+
+
+class HistoryBody(TypedDict):
+    """Digests of a load, and of the definitions that its counters serve."""
+
+    epoch: NotRequired[str]
+    definitions: NotRequired[str]
+    upto: NotRequired[int]
+    load: NotRequired[str]
+    quarantine: NotRequired[str]
+
+
+class NetworkBody(TypedDict):
+    """The network file and its SHA-256."""
+
+    digest: str
+    file: str
+
+
+class AccountBody(TypedDict):
+    """A key, a person or a session, with the commitment to its secret."""
+
+    role: NotRequired[str]
+    owner: NotRequired[str]
+    until: NotRequired[str]
+    commitment: NotRequired[str]
