@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import (
     Column,
@@ -45,6 +46,8 @@ from engine.selection.percentiles import blend_tables
 from engine.selection.randomization import SEED_BYTES, ShiftPeriod, ShiftPlan, commitment
 from engine.storage.database import METADATA, Int64, Store, declare_columns, record_table
 
+MOST_KNOWN = 2_000
+"""Shifts and models that are remembered; more than one batch can need."""
 GRACE = 12 * HOUR
 """How long after a shift's end its acts may still be filed."""
 
@@ -84,6 +87,15 @@ class ShiftState:
     table: tuple[float, ...]
 
 
+class ShiftNeed(NamedTuple):
+    """What a decision has to know: the shift of a post at an instant, under one model."""
+
+    post: str
+    at: int
+    """UTC microseconds."""
+    scorer: Scorer | None
+
+
 class Shifts:
     """Opens shifts, and remembers what holds in them."""
 
@@ -103,25 +115,32 @@ class Shifts:
         self._submit = submit
         self._plan = plan
         self._known: dict[tuple[str, str | None], ShiftState] = {}
+        """By shift and by model."""
         self._seeds: dict[str, bytes] = {}
         """Seeds that were checked, of shifts that are not closed yet."""
 
-    def standing(self, post: str, now: int, *, scorer: Scorer | None) -> ShiftState:
-        """Return what holds at a post; opens the shift and makes its table where it is first."""
-        shift = self._plan.shift(post, now)
-        version = None if scorer is None else scorer.version
-        known = self._known.get((post, version))
-        if known is None or known.shift != shift:
-            known = self._open(shift, scorer)
-            self._known[post, version] = known
-        return known
+    def find_state(self, need: ShiftNeed) -> ShiftState | None:
+        """Return what holds at a post; None where :meth:`open_shift` was not called for it yet."""
+        return self._known.get(self._key(need))
 
-    def _open(self, shift: ShiftPeriod, scorer: Scorer | None) -> ShiftState:
+    def open_shift(self, need: ShiftNeed) -> ShiftState:
+        """Return what holds at a post; opens the shift and makes its table where it is first.
+
+        Waits for the journal's writer: no snapshot may be held meanwhile.
+        """
+        shift, scorer = self._plan.shift(need.post, need.at), need.scorer
         seed = self._seed(shift) or self._make_seed(shift)
-        if scorer is None:
-            return ShiftState(shift, seed, None, ())
-        table = self._table(shift, scorer.version) or self._make_table(shift, scorer)
-        return ShiftState(shift, seed, *table)
+        table: tuple[int | None, tuple[float, ...]] = None, ()
+        if scorer is not None:
+            table = self._table(shift, scorer.version) or self._make_table(shift, scorer)
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[self._key(need)] = state = ShiftState(shift, seed, *table)
+        return state
+
+    def _key(self, need: ShiftNeed) -> tuple[str, str | None]:
+        shift = self._plan.shift(need.post, need.at)
+        return shift.shift_id, None if need.scorer is None else need.scorer.version
 
     def _seed(self, shift: ShiftPeriod) -> bytes | None:
         """Return the seed of a shift, None where no record opened it.

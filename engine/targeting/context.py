@@ -5,7 +5,7 @@ what is said of a model in the inputs is said of that one, and ``trial`` says it
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -33,7 +33,7 @@ from engine.selection.policy import Channel, Policy
 from engine.selection.randomization import PLACE, PLACE_AMENDED, RANDOM, SCORE, draw, movement_key
 from engine.selection.team_assignment import TEAM
 from engine.shifts.running_totals import Tally
-from engine.shifts.shift_state import Shifts, ShiftState
+from engine.shifts.shift_state import ShiftNeed, Shifts, ShiftState
 from engine.shifts.workload import OpenShiftLoad, Workload
 from engine.targeting.amendments import AmendedDecision
 
@@ -113,21 +113,58 @@ class DecisionContextBuilder:
         self._features = features
         self._matchers = matchers
 
+    def find_in_force(self) -> InForce:
+        """Return the model that decides now, for one batch."""
+        return self._in_force()
+
+    def list_unopened(
+        self,
+        arrivals: Sequence[Arrival],
+        in_force: InForce,
+        *,
+        as_of: int,
+        amended: Sequence[AmendedDecision | None],
+    ) -> list[ShiftNeed]:
+        """Return the shifts that a batch needs and that were not opened yet."""
+        rival = in_force.challenger
+        scorers = [in_force.scorer, *([] if rival is None else [rival.scorer])]
+        needs = [
+            ShiftNeed(arrival.crossing.post, at, scorer)
+            for arrival, amends in zip(arrivals, amended, strict=True)
+            for at in {as_of, as_of if amends is None else amends.as_of}
+            for scorer in scorers
+        ]
+        return [need for need in needs if self._shifts.find_state(need) is None]
+
+    def open_shifts(self, needs: Iterable[ShiftNeed]) -> None:
+        """Open shifts, each once; waits for the journal's writer, so no snapshot may be held."""
+        for need in needs:
+            if self._shifts.find_state(need) is None:
+                self._shifts.open_shift(need)
+
+    def _state(self, post: str, at: int, scorer: Scorer | None) -> ShiftState:
+        """Return what holds in a shift that was opened before the batch."""
+        found = self._shifts.find_state(ShiftNeed(post, at, scorer))
+        if found is None:
+            raise RuntimeError(f"the shift of {post} was not opened before its decisions")
+        return found
+
     def decided(
         self,
         snapshot: Connection,
         arrivals: Sequence[Arrival],
         rows: FeatureRows,
         *,
+        in_force: InForce,
         as_of: int,
         amended: Sequence[AmendedDecision | None],
         tally: Tally,
     ) -> list[tuple[DecisionContext, Decision]]:
         """Decide on arrivals: one call of the model for all, one after the other at the cut.
 
-        The minutes that a decision takes are no longer there for the next one of the batch.
+        The minutes that a decision takes are no longer there for the next one of the batch. Every
+        shift of :meth:`list_unopened` was opened before.
         """
-        in_force = self._in_force()
         found = [m.matches(snapshot, arrivals, rows, as_of=as_of) for m in self._matchers]
         scorer, rival = in_force.scorer, in_force.challenger
         scores = None if scorer is None else scorer.score(rows.values)
@@ -136,14 +173,14 @@ class DecisionContextBuilder:
         out = []
         for index, arrival in enumerate(arrivals):
             post = arrival.crossing.post
-            standing = self._shifts.standing(post, as_of, scorer=scorer)
+            standing = self._state(post, as_of, scorer)
             if post not in running:
                 running[post] = self._workload.running(
                     snapshot, standing.shift, now=as_of, tally=tally
                 )
             amends = amended[index]
             if amends is not None:  # draws from the shift that drew for it first
-                standing = self._shifts.standing(post, amends.as_of, scorer=scorer)
+                standing = self._state(post, amends.as_of, scorer)
             first = arrival.crossing if amends is None else amends.crossing
             movement = movement_key(first, standing.shift)
             led = self._drawn(
@@ -211,7 +248,7 @@ class DecisionContextBuilder:
         if challenger is None:
             return champion
         shift, model = champion.standing.shift, challenger.scorer
-        standing = self._shifts.standing(shift.post, shift.opens_at, scorer=model)
+        standing = self._state(shift.post, shift.opens_at, model)
         rival = LeadingModel(model, scores, standing)
         leader = draw_leader(challenger.share, draw(standing.seed, TRIAL, movement=movement))
         led, other = (rival, champion) if leader == CHALLENGER else (champion, rival)

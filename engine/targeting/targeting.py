@@ -26,6 +26,7 @@ from engine.journal.kinds import DECISION
 from engine.ports import Features
 from engine.queue.queue import QueuedDecision, ranks
 from engine.shifts.running_totals import Tally
+from engine.shifts.shift_state import ShiftNeed
 from engine.storage.database import Store
 from engine.targeting.amendments import DecisionRequest, attach_amendments
 from engine.targeting.context import DecisionContext, DecisionContextBuilder
@@ -70,8 +71,18 @@ class Targeting:
         return self._desk.ask(DecisionRequest(arrival, amended), claim)
 
     def _decide(self, asked: Sequence[PendingRequest[DecisionRequest]]) -> None:
+        """Decide on a batch; shifts that it needs are opened before it, outside of any snapshot."""
         if self._clock() - self._recorded > RECENT_SECONDS:
             self._journal.ensure_recent()
+        while unopened := self._decide_in_snapshot(asked):
+            self._considering.open_shifts(unopened)
+            asked = [one for one in asked if not one.answer.done()]
+
+    def _decide_in_snapshot(
+        self, asked: Sequence[PendingRequest[DecisionRequest]]
+    ) -> list[ShiftNeed]:
+        """Decide and record; decides on nothing and returns the shifts that are not opened yet."""
+        in_force = self._considering.find_in_force()
         with self._store.read(to_write=True) as snapshot:
             head = self._journal.head(snapshot)
             as_of = head.as_of
@@ -79,14 +90,23 @@ class Targeting:
             asked = drop_answered(snapshot, self._journal, asked)
             asked = self._unheard_of(snapshot, asked)
             asked, amended = attach_amendments(snapshot, self._journal, asked, as_of=as_of)
-            if not asked:
-                return
-            self._batched(len(asked))
             arrivals = [one.what.arrival for one in asked]
+            unopened = self._considering.list_unopened(
+                arrivals, in_force, as_of=as_of, amended=amended
+            )
+            if unopened or not asked:
+                return unopened
+            self._batched(len(asked))
             cuts = [as_of if first is None else first.as_of for first in amended]
             rows = self._features.read(snapshot, arrivals, as_of=cuts)
             decided = self._considering.decided(
-                snapshot, arrivals, rows, as_of=as_of, amended=amended, tally=self._tally
+                snapshot,
+                arrivals,
+                rows,
+                in_force=in_force,
+                as_of=as_of,
+                amended=amended,
+                tally=self._tally,
             )
             waiting = partial(self._tally.places, snapshot, as_of=as_of)
             places = ranks([decision for _, decision in decided], waiting)
@@ -95,6 +115,7 @@ class Targeting:
             decision = self._considering.explain(replace(decision, rank=rank), read)
             drafts.append(_draft(one, read, decision))
         self._record(asked, drafts)
+        return []
 
     def _unheard_of(
         self, snapshot: Connection, asked: Sequence[PendingRequest[DecisionRequest]]
