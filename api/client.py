@@ -87,24 +87,28 @@ class Calls:
         response = self._connection.getresponse()
         return Answer(response.status, json.loads(response.read() or b"null"))
 
-    def _get(self, kind: type[T], path: str) -> T:
-        return self._asked(kind, "GET", path)
+    def _get(self, kind: type[T], /, *parts: object, **query: object) -> T:
+        return self._send(kind, "GET", None, None, path_to(*parts, **query))
 
-    def _post(self, kind: type[T], path: str, body: object, key: str | None = None) -> T:
-        return self._asked(kind, "POST", path, body, key)
-
-    def _asked(
-        self, kind: type[T], method: str, path: str, body: object = None, key: str | None = None
+    def _post(
+        self, kind: type[T], body: object, key: str | None, /, *parts: object, **query: object
     ) -> T:
-        read: Any = kind
-        found: T = reader(read).validate_python(self._checked(method, path, body, key))
-        return found
+        return self._send(kind, "POST", body, key, path_to(*parts, **query))
 
-    def _checked(self, method: str, path: str, body: object = None, key: str | None = None) -> Any:
+    def _send(self, kind: type[T], method: str, body: object, key: str | None, path: str) -> T:
         answer = self.call(method, path, body, key=key)
         if answer.status >= 400:
             raise RefusedError(answer.status, answer.body)
-        return answer.body
+        read: Any = kind
+        found: T = reader(read).validate_python(answer.body)
+        return found
+
+
+def path_to(*parts: object, **query: object) -> str:
+    """Return the path of a route; each part is quoted, and a query without a value left out."""
+    path = "/v1/" + "/".join(quote(str(each), safe="") for each in parts)
+    asked = {name: value for name, value in query.items() if value is not None}
+    return f"{path}?{urlencode(asked, doseq=True)}" if asked else path
 
 
 def as_json(body: object) -> bytes:
@@ -112,11 +116,6 @@ def as_json(body: object) -> bytes:
     if isinstance(body, Record):
         return body.model_dump_json(exclude_none=True).encode()
     return json.dumps(body).encode()
-
-
-def part(text: str) -> str:
-    """Return a text as one part of a path."""
-    return quote(text, safe="")
 
 
 Body = Record | Mapping[str, Any]
@@ -131,7 +130,7 @@ class Client(Calls):
 
     def decide(self, arrival: Body, key: str | None = None) -> said.CheckpointView:
         """Ask for a decision on an arrival."""
-        return self._post(said.CheckpointView, "/v1/decisions", arrival, key)
+        return self._post(said.CheckpointView, arrival, key, "decisions")
 
     def decide_batch(
         self, arrivals: Sequence[Body], key: str | None = None
@@ -139,16 +138,15 @@ class Client(Calls):
         """Ask for decisions on up to 1,000 arrivals: one or a problem for each, in their order."""
         rows = [json.loads(as_json(one)) for one in arrivals]
         kind = list[said.CheckpointView | Problem]
-        return self._asked(kind, "POST", "/v1/decisions/batch", rows, key)
+        return self._post(kind, rows, key, "decisions", "batch")
 
     def amend(self, decision_id: str, arrival: Body, key: str | None = None) -> said.CheckpointView:
         """Ask again about an arrival whose declaration was changed."""
-        path = f"/v1/decisions/{part(decision_id)}/amendments"
-        return self._post(said.CheckpointView, path, arrival, key)
+        return self._post(said.CheckpointView, arrival, key, "decisions", decision_id, "amendments")
 
     def record(self, arrival: Body, key: str | None = None) -> Acknowledged:
         """Record a crossing that asks for no decision."""
-        return self._post(Acknowledged, "/v1/crossings", arrival, key)
+        return self._post(Acknowledged, arrival, key, "crossings")
 
     def release(
         self,
@@ -159,34 +157,32 @@ class Client(Calls):
         reason: Body | None = None,
     ) -> Acknowledged:
         """Say that a vehicle has left the queue; ``team`` let it go, where not the one drawn."""
-        path = f"/v1/crossings/{part(crossing_id)}/release{_team(team)}"
-        return self._post(Acknowledged, path, reason, key)
+        return self._post(Acknowledged, reason, key, "crossings", crossing_id, "release", team=team)
 
     def inspect(
         self, act: Body, key: str | None = None, *, team: str | None = None
     ) -> AcknowledgedAct:
         """File an inspection act; ``team`` did it, where that is not the team that was drawn."""
-        return self._post(AcknowledgedAct, f"/v1/inspections{_team(team)}", act, key)
+        return self._post(AcknowledgedAct, act, key, "inspections", team=team)
 
     def seize(self, seizure: Body, key: str | None = None) -> Acknowledged:
         """Record goods taken."""
-        return self._post(Acknowledged, "/v1/seizures", seizure, key)
+        return self._post(Acknowledged, seizure, key, "seizures")
 
     def notice(self, notice: Body, key: str | None = None) -> AcknowledgedNotice:
         """Put a counterpart's word onto the watch list."""
-        return self._post(AcknowledgedNotice, "/v1/notices", notice, key)
+        return self._post(AcknowledgedNotice, notice, key, "notices")
 
     # What supervisors and analysts read.
 
     def queue(self, post: str) -> Queue:
         """Return what waits at a post, in the order of the search."""
-        return self._get(Queue, f"/v1/posts/{part(post)}/queue")
+        return self._get(Queue, "posts", post, "queue")
 
     def decision(self, decision_id: str) -> Decision:
         """Return one decision, as this key may see it."""
-        found: Decision = reader(Decision).validate_python(
-            self._checked("GET", f"/v1/decisions/{part(decision_id)}")
-        )
+        kind: Any = Decision
+        found: Decision = self._get(kind, "decisions", decision_id)
         return found
 
     def decisions(self, **asked: str | int) -> said.Decisions:
@@ -194,183 +190,179 @@ class Client(Calls):
 
         By ``post``, ``channel``, ``since``, ``limit``; ``before`` reads on.
         """
-        return self._get(said.Decisions, f"/v1/decisions?{urlencode(asked)}")
+        return self._get(said.Decisions, "decisions", **asked)
 
     def features(self, decision_id: str) -> said.FeatureValues:
         """Return the features of a decision."""
-        return self._get(said.FeatureValues, f"/v1/decisions/{part(decision_id)}/features")
+        return self._get(said.FeatureValues, "decisions", decision_id, "features")
 
     def explanation(self, decision_id: str) -> said.Explanation:
         """Return what speaks for and against a decision."""
-        return self._get(said.Explanation, f"/v1/decisions/{part(decision_id)}/explanation")
+        return self._get(said.Explanation, "decisions", decision_id, "explanation")
 
     def past(self, decision_id: str) -> PastView:
         """Return what was known of a decision's vehicle and parties when it was made."""
-        return self._get(PastView, f"/v1/decisions/{part(decision_id)}/past")
+        return self._get(PastView, "decisions", decision_id, "past")
 
     def roster(self, post: str) -> ShiftRoster:
         """Return where the shift's minutes stand."""
-        return self._get(ShiftRoster, f"/v1/posts/{part(post)}/roster")
+        return self._get(ShiftRoster, "posts", post, "roster")
 
     def shift(self, post: str, at: str | None = None) -> ShiftReport:
         """Return the report of the shift that a time falls into, the running one without."""
-        asked = "" if at is None else f"?{urlencode({'at': at})}"
-        return self._get(ShiftReport, f"/v1/posts/{part(post)}/shift{asked}")
+        return self._get(ShiftReport, "posts", post, "shift", at=at)
 
     def integrity(self, post: str, days: int = 30) -> IntegrityReport:
         """Return what a post's integrity officer is to look at."""
-        return self._get(IntegrityReport, f"/v1/posts/{part(post)}/integrity?days={days}")
+        return self._get(IntegrityReport, "posts", post, "integrity", days=days)
 
     def journal(self, **asked: str | int) -> audit.JournalPage:
         """Return records without bodies, the newest first; by ``kind``, ``before``, ``limit``."""
-        return self._get(audit.JournalPage, f"/v1/journal?{urlencode(asked)}")
+        return self._get(audit.JournalPage, "journal", **asked)
 
     def opened(self, sequence: int) -> audit.OpenedRecord:
         """Open a record; that is recorded too."""
-        return self._get(audit.OpenedRecord, f"/v1/journal/{sequence}")
+        return self._get(audit.OpenedRecord, "journal", sequence)
 
     def verify(self, key: str | None = None) -> audit.JournalCheck:
         """Have the service check its journal."""
-        return self._post(audit.JournalCheck, "/v1/journal/verifications", None, key)
+        return self._post(audit.JournalCheck, None, key, "journal", "verifications")
 
     def draws(self, post: str, shift: str | None = None) -> audit.PostDraws:
         """Return a post's shifts, the numbers of one drawn again."""
-        asked = "" if shift is None else f"?{urlencode({'shift': shift})}"
-        return self._get(audit.PostDraws, f"/v1/posts/{part(post)}/draws{asked}")
+        return self._get(audit.PostDraws, "posts", post, "draws", shift=shift)
 
     # What supervisors and analysts do.
 
     def pending_finds(self) -> finds.PendingFinds:
         """Return the finds that wait for a confirmation."""
-        return self._get(finds.PendingFinds, "/v1/finds")
+        return self._get(finds.PendingFinds, "finds")
 
     def confirm_find(self, sequence: int) -> finds.ConfirmedFind:
         """Confirm that a find belongs to the crossing it waits for."""
-        return self._post(finds.ConfirmedFind, f"/v1/finds/{sequence}/confirmations", None)
+        return self._post(finds.ConfirmedFind, None, None, "finds", sequence, "confirmations")
 
     def review(self, decision_id: str, review: Body, key: str | None = None) -> Acknowledged:
         """Uphold a decision, or send the vehicle elsewhere."""
-        return self._post(Acknowledged, f"/v1/decisions/{part(decision_id)}/reviews", review, key)
+        return self._post(Acknowledged, review, key, "decisions", decision_id, "reviews")
 
     def put_roster(self, post: str, roster: Body, key: str | None = None) -> Acknowledged:
         """Put the inspection minutes of the shift."""
-        return self._asked(Acknowledged, "PUT", f"/v1/posts/{part(post)}/roster", roster, key)
+        return self._send(Acknowledged, "PUT", roster, key, path_to("posts", post, "roster"))
 
     def profiles(self) -> proposals.Profiles:
         """Return every profile."""
-        return self._get(proposals.Profiles, "/v1/profiles")
+        return self._get(proposals.Profiles, "profiles")
 
     def profile(self, code: str) -> proposals.ProfileView:
         """Return one profile."""
-        return self._get(proposals.ProfileView, f"/v1/profiles/{part(code)}")
+        return self._get(proposals.ProfileView, "profiles", code)
 
     def propose_profile(
         self, profile: Body, key: str | None = None
     ) -> proposals.AcknowledgedProfile:
         """Propose a profile; its backtest is attached."""
-        return self._post(proposals.AcknowledgedProfile, "/v1/profiles", profile, key)
+        return self._post(proposals.AcknowledgedProfile, profile, key, "profiles")
 
     def try_profile(self, asked: Body) -> proposals.ProfileBacktest:
         """Return what an expression would have done; nothing is recorded."""
-        return self._post(proposals.ProfileBacktest, "/v1/profiles/backtests", asked)
+        return self._post(proposals.ProfileBacktest, asked, None, "profiles", "backtests")
 
     def check_profile(self, expression: str) -> proposals.ProfileCheck:
         """Say whether an expression may run, and what it would read."""
         body = {"expression": expression}
-        return self._post(proposals.ProfileCheck, "/v1/profiles/checks", body)
+        return self._post(proposals.ProfileCheck, body, None, "profiles", "checks")
 
     def profile_fields(self) -> proposals.ProfileFields:
         """Return all that an expression may ask for."""
-        return self._get(proposals.ProfileFields, "/v1/profiles/fields")
+        return self._get(proposals.ProfileFields, "profiles", "fields")
 
     def backtest_profile(self, code: str, days: int = 90) -> proposals.AcknowledgedProfile:
         """Run a profile's backtest again and attach it."""
-        path = f"/v1/profiles/{part(code)}/backtests"
-        return self._post(proposals.AcknowledgedProfile, path, {"days": days})
+        kind = proposals.AcknowledgedProfile
+        return self._post(kind, {"days": days}, None, "profiles", code, "backtests")
 
     def watchlist(self) -> WatchList:
         """Return every entry of the watch list."""
-        return self._get(WatchList, "/v1/watchlist")
+        return self._get(WatchList, "watchlist")
 
     def entry(self, entry_id: str) -> WatchEntryView:
         """Return one entry."""
-        return self._get(WatchEntryView, f"/v1/watchlist/{part(entry_id)}")
+        return self._get(WatchEntryView, "watchlist", entry_id)
 
     def propose_entry(self, entry: Body, key: str | None = None) -> proposals.AcknowledgedStep:
         """Propose an entry of the watch list."""
-        return self._post(proposals.AcknowledgedStep, "/v1/watchlist", entry, key)
+        return self._post(proposals.AcknowledgedStep, entry, key, "watchlist")
 
     def approve(
         self, matter: str, name: str, *, shadow: bool = False, key: str | None = None
     ) -> proposals.AcknowledgedStep:
         """Agree to what waits about one of the ``profiles``, or an entry of the ``watchlist``."""
-        path = f"/v1/{part(matter)}/{part(name)}/approvals"
-        return self._post(proposals.AcknowledgedStep, path, {"shadow": shadow}, key)
+        body = {"shadow": shadow}
+        return self._post(proposals.AcknowledgedStep, body, key, matter, name, "approvals")
 
     def retire(
         self, matter: str, name: str, *, reason: str, key: str | None = None
     ) -> proposals.AcknowledgedStep:
         """Propose that one of the ``profiles``, or an entry of the ``watchlist``, leaves."""
-        path = f"/v1/{part(matter)}/{part(name)}/retirements"
-        return self._post(proposals.AcknowledgedStep, path, {"reason": reason}, key)
+        body = {"reason": reason}
+        return self._post(proposals.AcknowledgedStep, body, key, matter, name, "retirements")
 
     # Models.
 
     def models(self) -> judged.ModelStandings:
         """Return every model, and which one decides."""
-        return self._get(judged.ModelStandings, "/v1/models")
+        return self._get(judged.ModelStandings, "models")
 
     def approve_model(
         self, version: str, note: str | None = None, key: str | None = None
     ) -> judged.ModelStanding:
         """Approve a model; the second person puts it into force."""
-        path = f"/v1/models/{part(version)}/approvals"
-        return self._post(judged.ModelStanding, path, {"note": note}, key)
+        return self._post(judged.ModelStanding, {"note": note}, key, "models", version, "approvals")
 
     def model(self, version: str) -> judged.ModelView:
         """Return one model with its history and its card."""
-        return self._get(judged.ModelView, f"/v1/models/{part(version)}")
+        return self._get(judged.ModelView, "models", version)
 
     def model_report(self, version: str) -> dict[str, Any]:
         """Return a model's stored report."""
-        return self._get(dict[str, Any], f"/v1/models/{part(version)}/report")
+        return self._get(dict[str, Any], "models", version, "report")
 
     def compare_models(self, versions: Sequence[str] = ()) -> judged.ModelComparison:
         """Return the figures of up to three models side by side."""
-        query = urlencode([("version", version) for version in versions])
-        path = "/v1/models/comparison" + (f"?{query}" if query else "")
-        return self._get(judged.ModelComparison, path)
+        return self._get(judged.ModelComparison, "models", "comparison", version=versions or None)
 
     def shadow_model(self, version: str, key: str | None = None) -> judged.ModelStanding:
         """Let a candidate score in the shadow."""
-        return self._post(judged.ModelStanding, f"/v1/models/{part(version)}/shadow", {}, key)
+        return self._post(judged.ModelStanding, {}, key, "models", version, "shadow")
 
     def challenge_model(
         self, version: str, note: str | None = None, key: str | None = None
     ) -> judged.ModelStanding:
         """Approve a trial; the second person puts the model on it."""
-        path = f"/v1/models/{part(version)}/challenges"
-        return self._post(judged.ModelStanding, path, {"note": note}, key)
+        return self._post(
+            judged.ModelStanding, {"note": note}, key, "models", version, "challenges"
+        )
 
     def end_trial(self, reason: str, key: str | None = None) -> judged.ModelStandings:
         """Take the model on trial off it."""
-        return self._post(judged.ModelStandings, "/v1/models/end-trial", {"reason": reason}, key)
+        return self._post(judged.ModelStandings, {"reason": reason}, key, "models", "end-trial")
 
     def roll_back(self, reason: str, key: str | None = None) -> judged.ModelStandings:
         """Put the model before the present one back into force."""
-        return self._post(judged.ModelStandings, "/v1/models/rollback", {"reason": reason}, key)
+        return self._post(judged.ModelStandings, {"reason": reason}, key, "models", "rollback")
 
     def drift(self) -> DriftAnswer:
         """Return the last measurement of drift."""
-        return self._get(DriftAnswer, "/v1/drift")
+        return self._get(DriftAnswer, "drift")
 
     def measure_drift(self, days: int = RECENT_DAYS, key: str | None = None) -> DriftAnswer:
         """Measure drift again."""
-        return self._post(DriftAnswer, "/v1/drift", {"days": days}, key)
+        return self._post(DriftAnswer, {"days": days}, key, "drift")
 
     def rules_only(self, reason: str, key: str | None = None) -> judged.ModelStandings:
         """Take the model out of force."""
-        return self._post(judged.ModelStandings, "/v1/models/rules-only", {"reason": reason}, key)
+        return self._post(judged.ModelStandings, {"reason": reason}, key, "models", "rules-only")
 
     # How the service fares.
 
@@ -378,7 +370,3 @@ class Client(Calls):
         """Return whether decisions can be recorded, and why not."""
         found: Ready = reader(Ready).validate_python(self.call("GET", "/readyz").body)
         return found
-
-
-def _team(team: str | None) -> str:
-    return "" if team is None else f"?{urlencode({'team': team})}"

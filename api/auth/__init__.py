@@ -5,17 +5,14 @@ agencies               Agencies that share a post, and what each role of each ag
                        and approve
 authority              Who may do what, replayed from the journal
 callers                Who calls, and what they may reach
-client_addresses       Addresses of clients, as limits count them
-command_throttle       Wrong passwords on the command line slow down the next one, as they do at
-                       sign-in
 credential_adoption    Adoption of the credentials of a home that is older than commitments,
                        once, as it is upgraded
 credential_commitment  Commitment to a stored secret
 credentials            Keys of machines and passwords of people
-login_throttle         Limits on wrong passwords, by address and name, and by address
 permissions            Which role may call which route
 sessions               Who is signed in
 stored_secrets         Secrets of the store that no record holds
 tables                 Who may call
+throttles              Limits on wrong passwords
 user_names             Names of people
 """

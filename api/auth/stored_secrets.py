@@ -18,19 +18,9 @@ from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.tables import KEYS, NOBODY, SESSIONS, USERS, AccountSecret
 from engine.audit.projection_replay import Restore
 from engine.domain.time_units import micros
+from engine.journal import kinds
 from engine.journal.entries import Entry
 from engine.journal.journal import JOURNAL, JournalReader
-from engine.journal.kinds import (
-    CREDENTIALS_ADOPTED,
-    KEY_CREATED,
-    PASSWORD_CHANGED,
-    SECRETS_DROPPED,
-    SHIFT_CLOSED,
-    SHIFT_OPENED,
-    SIGNED_IN,
-    SIGNED_OUT,
-    USER_CREATED,
-)
 from engine.selection.randomization import commitment
 from engine.shifts.shift_state import SHIFTS, ShiftSeed
 
@@ -64,23 +54,23 @@ class StoredSecrets:
         self._nonce = token_hex(8)  # so that no edit writes what is compared with
         self._known_dropped = {
             (one["table"], one["key"])
-            for _, body in JournalReader(live).bodies_of(SECRETS_DROPPED)
+            for _, body in JournalReader(live).bodies_of(kinds.SECRETS_DROPPED)
             for one in body["rows"]
         }
         self._revealed = {
             body["shift"]: bytes.fromhex(body["seed"])
-            for _, body in JournalReader(live).bodies_of(SHIFT_CLOSED)
+            for _, body in JournalReader(live).bodies_of(kinds.SHIFT_CLOSED)
         }
 
     def restorers(self) -> dict[str, Restore]:
         """Return how to restore what rode on a record, by kind."""
         return {
-            KEY_CREATED: self._key,
-            USER_CREATED: self._password,
-            PASSWORD_CHANGED: self._password,
-            SIGNED_IN: self._signed_in,
-            SIGNED_OUT: self._signed_out,
-            SHIFT_OPENED: self._seed,
+            kinds.KEY_CREATED: self._key,
+            kinds.USER_CREATED: self._password,
+            kinds.PASSWORD_CHANGED: self._password,
+            kinds.SIGNED_IN: self._signed_in,
+            kinds.SIGNED_OUT: self._signed_out,
+            kinds.SHIFT_OPENED: self._seed,
         }
 
     def _fitting(self, row: Row, kept: object, *, stated: str | None) -> bytes | str | None:
@@ -163,7 +153,11 @@ def _rows(connection: Connection, sql: str) -> list[tuple[Any, ...]]:
 def _commitments(connection: Connection) -> dict[Row, str]:
     """Return the last commitment to the secret of each key and each user."""
     found: dict[Row, str] = {}
-    tables = {KEY_CREATED: KEYS.name, USER_CREATED: USERS.name, PASSWORD_CHANGED: USERS.name}
+    tables = {
+        kinds.KEY_CREATED: KEYS.name,
+        kinds.USER_CREATED: USERS.name,
+        kinds.PASSWORD_CHANGED: USERS.name,
+    }
     query = (
         select(JOURNAL.c.seq, JOURNAL.c.kind, JOURNAL.c.subject)
         .where(JOURNAL.c.kind.in_(tables))
@@ -171,7 +165,7 @@ def _commitments(connection: Connection) -> dict[Row, str]:
     )
     known = {seq: (tables[kind], subject) for seq, kind, subject in connection.execute(query)}
     is_adopted = False
-    for seq, body in JournalReader(connection).bodies_of(*tables, CREDENTIALS_ADOPTED):
+    for seq, body in JournalReader(connection).bodies_of(*tables, kinds.CREDENTIALS_ADOPTED):
         if seq in known:
             found.pop(known[seq], None)
             if isinstance(body.get(FIELD), str):

@@ -10,16 +10,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, Connection, LargeBinary, String, Table, insert, update
 
+from engine.journal import kinds
 from engine.journal.entries import Draft, Entry, ProjectionInput
-from engine.journal.kinds import (
-    KEY_CREATED,
-    KEY_REVOKED,
-    PASSWORD_CHANGED,
-    SIGNED_IN,
-    SIGNED_OUT,
-    USER_CREATED,
-    USER_LEFT,
-)
 from engine.storage.database import METADATA, Int64
 
 KEYS = Table(
@@ -76,19 +68,19 @@ class AccountProjection:
         """Write what these records say about who may call."""
         for entry, draft in entries:
             secret = draft.extra if isinstance(draft.extra, AccountSecret) else AccountSecret(None)
-            if entry.kind == KEY_CREATED:
+            if entry.kind == kinds.KEY_CREATED:
                 row = {"key_id": entry.subject, "digest": secret.kept, "created_at": entry.known_at}
                 row |= {"owner": draft.body.get("owner")}
                 connection.execute(insert(KEYS), [row | _scope(draft)])
-            elif entry.kind == KEY_REVOKED:
+            elif entry.kind == kinds.KEY_REVOKED:
                 revoked = update(KEYS).where(KEYS.c.key_id == entry.subject)
                 connection.execute(revoked.values(revoked_at=entry.known_at))
-            elif entry.kind == USER_CREATED:
+            elif entry.kind == kinds.USER_CREATED:
                 row = {"name": entry.subject, "password": secret.kept, "created_at": entry.known_at}
                 connection.execute(insert(USERS), [row | _scope(draft)])
-            elif entry.kind in (PASSWORD_CHANGED, USER_LEFT):
+            elif entry.kind in (kinds.PASSWORD_CHANGED, kinds.USER_LEFT):
                 _end_access(connection, entry, secret)
-            elif entry.kind in (SIGNED_IN, SIGNED_OUT):
+            elif entry.kind in (kinds.SIGNED_IN, kinds.SIGNED_OUT):
                 _keep_session(connection, entry, secret)
 
 
@@ -99,13 +91,13 @@ def _end_access(connection: Connection, entry: Entry, secret: AccountSecret) -> 
     connection.execute(update(USERS).where(USERS.c.name == who).values(password=kept))
     open_ = update(SESSIONS).where(SESSIONS.c.name == who, SESSIONS.c.ended_at.is_(None))
     connection.execute(open_.values(ended_at=entry.known_at))
-    if entry.kind == USER_LEFT:
+    if entry.kind == kinds.USER_LEFT:
         theirs = update(KEYS).where(KEYS.c.owner == who, KEYS.c.revoked_at.is_(None))
         connection.execute(theirs.values(revoked_at=entry.known_at))
 
 
 def _keep_session(connection: Connection, entry: Entry, secret: AccountSecret) -> None:
-    if entry.kind == SIGNED_IN:
+    if entry.kind == kinds.SIGNED_IN:
         row = {"digest": secret.kept, "name": entry.subject, "until": secret.until}
         connection.execute(insert(SESSIONS), [row | {"signed_in_at": entry.known_at}])
     else:

@@ -161,11 +161,11 @@ def warn_if_exposed(home: Home) -> None:
 def signed_in(home: Home, store: Store, name: str) -> "Role":
     """Return the role of a person who knows their password, asked for unless it is at hand."""
     from api.auth.accounts import Accounts
-    from api.auth.command_throttle import Throttle
+    from api.auth.throttles import CommandThrottle
     from api.service.runtime import open_network
 
     password = os.environ.get("DARVOZA_PASSWORD") or getpass.getpass(f"password of {name}: ")
-    throttle = Throttle(home)
+    throttle = CommandThrottle(home)
     throttle.begin()
     try:
         role = Accounts(store, open_network(home)).sign_in(name, password)

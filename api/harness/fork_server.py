@@ -15,7 +15,7 @@ import json
 import os
 import socket
 import sys
-from functools import cache
+from functools import cache, partialmethod
 from typing import Any
 from unittest.mock import patch
 
@@ -27,9 +27,9 @@ from api.http.server import FIRST_PASSED, configured, listen
 from api.service.settings import VARIABLE
 from engine.storage.home import DATABASE_VARIABLE
 from experiments.faults.seeded_bugs import (
+    LONG_SECONDS,
     abort_connection,
     answer_early,
-    answer_much_earlier,
     know_none,
     leak_memory,
     name_randomly,
@@ -40,8 +40,9 @@ from experiments.faults.seeded_bugs import (
 from models.explanation.tree_shap import TreeShap
 from models.scoring.tree_arrays import TreeArrays
 
+_ANSWER_MUCH_EARLIER = partialmethod(answer_early, seconds=LONG_SECONDS)
 PLANTED: dict[str, dict[str, object]] = {
-    "kill": {"engine.targeting.targeting.Targeting._record": answer_much_earlier},
+    "kill": {"engine.targeting.targeting.Targeting._record": _ANSWER_MUCH_EARLIER},
     "disk-full": {"engine.targeting.targeting.Targeting._record": answer_early},
     "store-restart": {"engine.targeting.targeting.Targeting._record": answer_early},
     "duplicate": {

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from api.auth.client_addresses import network_of
 from api.auth.sessions import token_of
+from api.auth.throttles import network_of
 from api.http.dependencies import SignInService
 from engine.errors import BusyError
 

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import select
@@ -52,8 +52,7 @@ class Counts:
         return {name: getattr(self, name) for name in names} | dict(self.figures)
 
 
-@dataclass(frozen=True, slots=True)
-class _RecordedDecision:
+class _RecordedDecision(NamedTuple):
     decision_id: str
     crossing_id: str
     leaf: str
@@ -68,7 +67,8 @@ def audit(
     answers = {crossing: json.loads(raw) for crossing, raw in book.acknowledged.items()}
     receipts = [Receipt.from_json(answer) for answer in answers.values()]
     lost = sum(
-        standing.get(answer["receipt"]["sequence"]) != _answered_decision(crossing, answer)
+        standing.get(answer["receipt"]["sequence"])
+        != (answer["decision_id"], crossing, answer["receipt"]["leaf"], answer["receipt"]["chain"])
         for crossing, answer in answers.items()
     )
     verdict = verify(store, receipts, public_key=public_key)
@@ -91,11 +91,6 @@ def audit(
         why=why,
         figures=book.figures,
     )
-
-
-def _answered_decision(crossing_id: str, answer: dict[str, Any]) -> _RecordedDecision:
-    receipt = answer["receipt"]
-    return _RecordedDecision(answer["decision_id"], crossing_id, receipt["leaf"], receipt["chain"])
 
 
 def _decisions(store: Store) -> tuple[dict[int, _RecordedDecision], set[int]]:

@@ -43,26 +43,13 @@ class EarlyAnswer:
 
 
 def answer_early(
-    targeting: Targeting, asked: Sequence[PendingRequest[DecisionRequest]], drafts: Sequence[Draft]
-) -> None:
-    """Answer a batch before its commit."""
-    _append_early(targeting, asked, drafts, seconds=DELAY_SECONDS)
-
-
-def answer_much_earlier(
-    targeting: Targeting, asked: Sequence[PendingRequest[DecisionRequest]], drafts: Sequence[Draft]
-) -> None:
-    """Do the same with a longer delay before the commit."""
-    _append_early(targeting, asked, drafts, seconds=LONG_SECONDS)
-
-
-def _append_early(
     targeting: Targeting,
     asked: Sequence[PendingRequest[DecisionRequest]],
     drafts: Sequence[Draft],
     *,
-    seconds: float,
+    seconds: float = DELAY_SECONDS,
 ) -> None:
+    """Answer a batch before its commit, which takes so long."""
     journal = copy(targeting._journal)
     journal._projections = (*journal._projections, EarlyAnswer(asked, seconds))
     journal.append(drafts)

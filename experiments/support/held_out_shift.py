@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,23 +92,18 @@ def _entries(folder: Path) -> Iterator[Row]:
 
 def _split_declarations(
     folder: Path, history: Path, *, past: set[str], wanted: set[str]
-) -> tuple[dict[str, Row], dict[str, list[Row]]]:
+) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
     """Write the past's declarations; return those wanted later (an exit and an entry share one)."""
-    heads: dict[str, Row] = {}
+    heads: dict[str, list[Row]] = defaultdict(list)
     items: dict[str, list[Row]] = defaultdict(list)
 
-    def is_past_head(row: Row) -> bool:
+    def is_past(row: Row, later: dict[str, list[Row]]) -> bool:
         if row["declaration_id"] in wanted:
-            heads[row["declaration_id"]] = row
+            later[row["declaration_id"]].append(row)
         return row["declaration_id"] in past or row["declaration_id"] not in wanted
 
-    def is_past_item(row: Row) -> bool:
-        if row["declaration_id"] in wanted:
-            items[row["declaration_id"]].append(row)
-        return row["declaration_id"] in past or row["declaration_id"] not in wanted
-
-    _filter(folder, history, name="declarations.csv", keep=is_past_head)
-    _filter(folder, history, name="goods_items.csv", keep=is_past_item)
+    _filter(folder, history, name="declarations.csv", keep=partial(is_past, later=heads))
+    _filter(folder, history, name="goods_items.csv", keep=partial(is_past, later=items))
     return heads, items
 
 
@@ -120,15 +116,15 @@ def _filter(folder: Path, out: Path, *, name: str, keep: Callable[[Row], bool]) 
 
 
 def _bodies(
-    crossings: list[Row], heads: Mapping[str, Row], items: Mapping[str, list[Row]]
+    crossings: list[Row], heads: Mapping[str, list[Row]], items: Mapping[str, list[Row]]
 ) -> Iterator[Mapping[str, Any]]:
     """Yield each crossing as a body; a row that is no record (dirty data) is left out."""
     for row in crossings:
-        head = heads.get(row["declaration_id"])
         declaration = None
-        if head is not None and (goods := items.get(row["declaration_id"])):
+        found, goods = heads.get(row["declaration_id"]), items.get(row["declaration_id"])
+        if found and goods:
             listed = [_known(item, "declaration_id") for item in goods]
-            declaration = _known(head) | {"items": listed}
+            declaration = _known(found[-1]) | {"items": listed}
         try:
             arrival = Arrival.model_validate(
                 {"crossing": _known(row), "declaration": declaration}, strict=False

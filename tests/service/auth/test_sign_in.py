@@ -8,7 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import select
 
-from api.auth import login_throttle
+from api.auth import throttles
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import MAY, Role
@@ -153,7 +153,7 @@ def test_a_form_needs_its_own_token(world: World) -> None:
 def test_wrong_passwords_slow_down_and_a_right_one_starts_anew(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(login_throttle, "FREE", 2)
+    monkeypatch.setattr(throttles, "FREE", 2)
     password = user(world, "seven", Role.SUPERVISOR)
     desk = Desk(world)
     assert desk.sign_in("seven", "guess").status_code == 401
@@ -169,9 +169,9 @@ def test_wrong_passwords_slow_down_and_a_right_one_starts_anew(
 
 
 def test_waits_grow_and_end() -> None:
-    waits = [login_throttle.wait(wrong) for wrong in range(40)]
-    assert waits == sorted(waits) and waits[login_throttle.FREE - 1] == 0
-    assert waits[-1] == login_throttle.LONGEST_WAIT
+    waits = [throttles.wait(wrong) for wrong in range(40)]
+    assert waits == sorted(waits) and waits[throttles.FREE - 1] == 0
+    assert waits[-1] == throttles.LONGEST_WAIT
 
 
 def test_an_unknown_name_is_told_like_a_wrong_password(world: World) -> None:

@@ -11,12 +11,11 @@ from pydantic import ValidationError
 from sqlalchemy import func, select
 
 import api.auth.accounts
-from api.auth import credentials, login_throttle
-from api.auth.client_addresses import network_of
+from api.auth import credentials, throttles
 from api.auth.credentials import hash_password, is_password, stand_in
-from api.auth.login_throttle import BURST, FORGOTTEN, FREE, LONGEST_WAIT, Attempts
 from api.auth.permissions import Role
 from api.auth.tables import USERS
+from api.auth.throttles import BURST, FORGOTTEN, FREE, LONGEST_WAIT, Attempts, network_of
 from api.service import executors
 from api.service.executors import BoundedExecutor, Executors
 from api.service.settings import Settings
@@ -237,7 +236,7 @@ def test_no_one_is_kept_out_from_elsewhere() -> None:
 
 def test_a_limit_by_name_alone_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seeded bug: all addresses count as one."""
-    monkeypatch.setattr(login_throttle, "network_of", lambda _: "")
+    monkeypatch.setattr(throttles, "network_of", lambda _: "")
     counts = Attempts(Clock())
     for _ in range(FREE):
         counts.begin(HERE, "rustam")
@@ -271,7 +270,7 @@ def test_attempts_are_forgotten_and_few_are_kept(monkeypatch: pytest.MonkeyPatch
     clock.now += FORGOTTEN + 1
     counts.begin(HERE, "rustam")
     assert len(counts) == 2
-    monkeypatch.setattr(login_throttle, "MOST_KEPT", 50)
+    monkeypatch.setattr(throttles, "MOST_KEPT", 50)
     for at in range(1000):
         counts.begin(f"10.{at % 250}.{at}.1", f"n{at}")
     assert len(counts) <= 100

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 import engine.journal.clock
-from api.auth import command_throttle
+from api.auth import throttles
 from api.auth.accounts import Accounts
-from api.auth.command_throttle import FILE, Throttle
-from api.auth.login_throttle import FREE
 from api.auth.permissions import Role
+from api.auth.throttles import FILE, FREE, CommandThrottle
 from api.cli.common import open_home, signed_in
 from engine.domain.network import Network
 from engine.domain.time_units import SECOND
@@ -24,7 +23,7 @@ def home(tmp_path: Path) -> Home:
 
 def refused(home: Home) -> bool:
     try:
-        Throttle(home).begin()
+        CommandThrottle(home).begin()
     except NotAllowedError:
         return True
     return False
@@ -36,7 +35,7 @@ def test_a_wait_follows_wrong_passwords_and_ends(
     assert not any(refused(home) for _ in range(FREE))
     assert refused(home) and refused(home)
     now = engine.journal.clock.since_boot()
-    monkeypatch.setattr(command_throttle, "since_boot", lambda: now + 16 * SECOND)
+    monkeypatch.setattr(throttles, "since_boot", lambda: now + 16 * SECOND)
     assert not refused(home) and refused(home), "one more, then a longer wait"
     assert (home.root / FILE).stat().st_mode & 0o077 == 0
 
@@ -53,7 +52,7 @@ def test_a_wall_clock_that_is_set_ahead_shortens_no_wait(
 def test_a_right_password_forgets_them(home: Home) -> None:
     for _ in range(FREE - 1):
         refused(home)
-    Throttle(home).succeed()
+    CommandThrottle(home).succeed()
     assert not any(refused(home) for _ in range(FREE))
 
 

@@ -1,23 +1,35 @@
-"""Limits on wrong passwords, by address and name, and by address. Kept in memory.
+"""Limits on wrong passwords: at sign-in by address and name, and by address; on the command line.
 
 An attempt is counted before the password is looked at, so that guesses sent side by side count too;
-a right password takes its count back. A limit is on one name from one address, so that a stranger
-elsewhere keeps no one out. Nothing is written to the store: its writer is the decisions'. So each
-process counts for itself and a restart forgets, which the passwords allow: they are made, of 96
-random bits. Names are kept as digests, because people type passwords into the wrong field.
+a right password takes its count back. Passwords are 96 random bits, so the limits are there to make
+guessing visible and slow.
 
+At sign-in a limit is on one name from one address, so that a stranger elsewhere keeps no one out.
+Nothing is written to the store: its writer is the decisions'. So each process counts for itself and
+a restart forgets. Names are kept as digests, because people type passwords into the wrong field.
 Assumes that calls come from one thread, the event loop's.
+
+On the command line a file of the home counts, for every name together: those who can run a command
+there share one account of the machine. That account can remove it, and can also read the store.
 """
 
+import fcntl
 import hashlib
+import ipaddress
+import json
 import math
+import os
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from api.auth.client_addresses import network_of
+from engine.domain.time_units import SECOND
+from engine.errors import NotAllowedError
+from engine.journal.clock import boot_id, since_boot
+from engine.storage.home import Home
 
 FREE = 5
 """Wrong passwords in a row, for one name from one address, that cost nothing."""
@@ -29,6 +41,10 @@ BURST, RECOVERY = 30, 2.0
 """Wrong passwords from one address that cost nothing, and the seconds that give one back."""
 MOST_KEPT = 10_000
 """Addresses, and pairs of address and name, that are remembered; the oldest are forgotten first."""
+FILE = "attempts.json"
+"""Attempts on the command line of a home."""
+_NETWORK_BITS = 64
+"""Of an IPv6 address: one subscriber has all addresses that begin with them."""
 
 
 @dataclass(slots=True)
@@ -93,3 +109,64 @@ def wait(wrong: int) -> int:
     if wrong < FREE:
         return 0
     return int(min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(wrong - FREE, 16)))
+
+
+def network_of(address: str) -> str:
+    """Return what counts as one address; what is no address counts together, as an empty text."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if found.version == 4:
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((int(found), _NETWORK_BITS), strict=False))
+
+
+class CommandThrottle:
+    """Counts the passwords that were tried on the command line of one home."""
+
+    def __init__(self, home: Home) -> None:
+        self._path = home.root / FILE
+
+    def begin(self) -> None:
+        """Count an attempt before its password is looked at.
+
+        Raises ``NotAllowedError`` while none is taken.
+        """
+        now = since_boot() // SECOND
+
+        def count(kept: dict[str, Any]) -> dict[str, Any]:
+            is_same = kept.get("boot") == boot_id()
+            left = kept.get("until", 0) - now if is_same else 0
+            if left > 0:
+                raise NotAllowedError(
+                    f"too many wrong passwords: the next is looked at in {math.ceil(left)} seconds"
+                )
+            is_over = is_same and kept.get("last", 0) < now - FORGOTTEN
+            wrong = 1 if is_over else int(kept.get("wrong", 0)) + 1
+            return {"boot": boot_id(), "wrong": wrong, "last": now, "until": now + wait(wrong)}
+
+        self._change(count)
+
+    def succeed(self) -> None:
+        """Forget the attempts: the last password was right."""
+        self._change(lambda _: {})
+
+    def _change(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(handle, "r+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            text = json.dumps(change(_read(file.read())))
+            file.seek(0)
+            file.truncate()
+            file.write(text)
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
