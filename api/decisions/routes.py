@@ -165,7 +165,7 @@ async def amend(
 
 
 @router.post("/{decision_id}/reviews", **creates(Acknowledged, 404, 409, 413, body=Review))
-async def review(
+def review(
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
@@ -173,14 +173,11 @@ async def review(
     review: Annotated[Review, Depends(body_of(Review))],
 ) -> Response:
     """Uphold a decision, or send the vehicle elsewhere; the decision stays as it was made."""
-    found = await asyncio.to_thread(DecisionReader(service).locate, decision_id, caller)
-    name = f"{REVIEW}:{secrets.token_hex(12)}"
-    own = caller.own(key)
+    found = DecisionReader(service).locate(decision_id, caller)
+    name, own = f"{REVIEW}:{secrets.token_hex(12)}", caller.own(key)
     asked = claim(REVIEW, review, post=found.post, name=name, key=own, about=decision_id)
-    recording = service.recording.review
-    by = Reviewer(caller.person, caller.is_person)
-    is_active = service.accounts.is_active
-    kept = await asyncio.to_thread(recording, found, review, asked, by=by, is_active=is_active)
+    by, is_active = Reviewer(caller.person, caller.is_person), service.accounts.is_active
+    kept = service.recording.review(found, review, asked, by=by, is_active=is_active)
     return answer(service.answers.acknowledge(kept, identifier=decision_id), 201)
 
 

@@ -3,7 +3,6 @@
 Inspection acts and seizures.
 """
 
-import asyncio
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends, Path, Response
@@ -40,7 +39,7 @@ router = APIRouter(
 
 
 @router.post("/inspections", **creates(AcknowledgedAct, body=ReportedAct))
-async def inspect(
+def inspect(
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
@@ -48,17 +47,15 @@ async def inspect(
     team: Team = None,
 ) -> Response:
     """File an inspection act; why it took place is the engine's to say where it referred."""
-    post = await asyncio.to_thread(post_of, service.recording, caller, act.crossing_id)
-    name = inspection_name(act.inspection_id)
-    asked = claim(INSPECTION, act, post=post, name=name, key=key)
-    by, record = Handling(caller.person, team), service.recording.inspection
-    act = fill_agency(caller, act)
-    found = await asyncio.to_thread(record, act, asked, said=act.basis, by=by)
+    post = post_of(service.recording, caller, act.crossing_id)
+    asked = claim(INSPECTION, act, post=post, name=inspection_name(act.inspection_id), key=key)
+    act, by = fill_agency(caller, act), Handling(caller.person, team)
+    found = service.recording.inspection(act, asked, said=act.basis, by=by)
     return answer(service.answers.acknowledge_act(found), 201)
 
 
 @router.post("/seizures", **creates(Acknowledged, body=Seizure))
-async def seize(
+def seize(
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
@@ -70,12 +67,10 @@ async def seize(
     """
     post = caller.post or ""
     if seizure.crossing_id is not None:
-        post = await asyncio.to_thread(post_of, service.recording, caller, seizure.crossing_id)
-    name = seizure_name(seizure.seizure_id)
-    asked = claim(SEIZURE, seizure, post=post, name=name, key=key)
-    record, person = service.recording.seizure, caller.person
-    seizure = fill_agency(caller, seizure)
-    found = await asyncio.to_thread(record, seizure, asked, person=person, within=caller.post)
+        post = post_of(service.recording, caller, seizure.crossing_id)
+    asked = claim(SEIZURE, seizure, post=post, name=seizure_name(seizure.seizure_id), key=key)
+    seizure, person = fill_agency(caller, seizure), caller.person
+    found = service.recording.seizure(seizure, asked, person=person, within=caller.post)
     return answer(service.answers.acknowledge(found, identifier=seizure.seizure_id), 201)
 
 
@@ -85,7 +80,7 @@ crossings_router = APIRouter(
 
 
 @crossings_router.post("", **creates(Acknowledged, 409, 413, body=Arrival))
-async def record(
+def record(
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
@@ -96,7 +91,7 @@ async def record(
     crossing = arrival.crossing
     name = crossing_name(crossing.crossing_id)
     asked = claim(CROSSING, arrival, post=crossing.post, name=name, key=key)
-    found = await asyncio.to_thread(service.recording.crossing, arrival, asked)
+    found = service.recording.crossing(arrival, asked)
     return answer(service.answers.acknowledge(found, identifier=crossing.crossing_id), 201)
 
 
@@ -105,7 +100,7 @@ async def record(
     "/{crossing_id:path}/release",
     **creates(Acknowledged, 404, 409, 413, body=ReleaseReason, is_owed=False),
 )
-async def release(
+def release(
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
@@ -114,9 +109,8 @@ async def release(
     team: Team = None,
 ) -> Response:
     """Record that a vehicle has left the queue; the body says why, where the sender knows."""
-    post = await asyncio.to_thread(post_of, service.recording, caller, crossing_id)
+    post = post_of(service.recording, caller, crossing_id)
     content = reason.about(crossing_id)
     asked = claim(RELEASE, content, post=post, name=f"{RELEASE}:{crossing_id}", key=key)
-    by, record = Handling(caller.person, team), service.recording.release
-    found = await asyncio.to_thread(record, content, asked, by=by)
+    found = service.recording.release(content, asked, by=Handling(caller.person, team))
     return answer(service.answers.acknowledge(found, identifier=crossing_id), 201)
