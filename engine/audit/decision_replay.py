@@ -23,8 +23,10 @@ from engine.journal.journal import Journal
 from engine.ports import FeatureRows, Features, Rows, Scorer
 from engine.targeting.context import reasons, scored_arrival
 
-BY_TOPIC = "reasons-2"
-"""The rule before messages: its reasons hold the figures of rates, and sums by topic."""
+WITH_FIGURES = ("reasons-2", "reasons-3")
+"""Earlier rules whose reasons hold sums by topic and figures: of rates, then of every message."""
+WITHOUT_MESSAGES = ("reasons-1", "reasons-2")
+"""Rules whose facts and search steps hold English alone."""
 RULE_CODES = frozenset(rule.code for rule in RULES)
 
 
@@ -75,7 +77,8 @@ class DecisionReplay:
             decision = attach_reasons(decision, found, inputs.matches)
         again = _comparable(decision, filing)
         if inputs.sentences != REASONS_VERSION:
-            _drop_messages(again)
+            if inputs.sentences in WITHOUT_MESSAGES:
+                _drop_messages(again)
             if _are_grounds_same(filing, again["reasons"], one, rows.values[0], scorer=scorer):
                 again["reasons"] = filing.decision["reasons"]
         is_same = digest_of(rows.values[0]) == filing.features
@@ -145,7 +148,7 @@ def _are_grounds_same(
     if scorer is None:
         words = {reason.text for reason in rule_sentences(one.features)}
         return all(each["text"] in words for each in found if each["code"] in RULE_CODES)
-    if filing.inputs.sentences == BY_TOPIC:
+    if filing.inputs.sentences in WITH_FIGURES:
         return len(found) == len(again) and all(map(_is_same_reason, found, again))
     crossing = filing.arrival.crossing
     explained_by = scorer.explain(row, vehicle_class=crossing.vehicle_class, post=crossing.post)

@@ -1,8 +1,8 @@
 """English templates of messages: what a message identifier says, with named places.
 
 Identifiers stand in journal records, so an identifier never changes its meaning; its words may be
-improved. The catalogues (``api/web/locale``) translate the templates. A change of words adds the
-earlier words to :mod:`api.web.old_sentences`, as long as records without messages have them.
+improved: records keep the English of their time. The catalogues (``api/web/locale``) translate the
+templates.
 """
 
 from collections.abc import Mapping
@@ -30,23 +30,19 @@ Template = str | CountedText
 _SHARE = "{amount} of crossings of {whom} {within} were "
 _HITS = "{whom}: {finds} of {inspections} "
 FACTS: Final[Mapping[str, Template]] = {
-    "crossed_times_unknown": "{whom} crossed an unknown number of times {within}",
+    "crossed_times_unknown": "number of crossings of {whom} {within}: not known",
     "crossed_times_unknown_this_way": (
-        "{whom} crossed an unknown number of times in this direction {within}"
+        "number of crossings of {whom} in this direction {within}: not known"
     ),
     "crossed_times_this_way": "{whom} crossed {amount} in this direction {within}",
     "crossed_times": "{whom} crossed {amount} {within}",
-    "last_crossing_this_way": (
-        "the last of the crossings of {whom} in this direction was {amount} ago"
-    ),
-    "last_crossing": "the last of the crossings of {whom} was {amount} ago",
-    "nothing_earlier_this_way": "nothing earlier is known of {whom} in this direction",
-    "nothing_earlier": "nothing earlier is known of {whom}",
-    "first_together_count": (
-        "crossings of {whom} {within} that were the first of {both} together: {amount}"
-    ),
+    "last_crossing_this_way": "last crossing of {whom} in this direction: {amount} ago",
+    "last_crossing": "last crossing of {whom}: {amount} ago",
+    "nothing_earlier_this_way": "no earlier crossing of {whom} in this direction is known",
+    "nothing_earlier": "no earlier crossing of {whom} is known",
+    "first_together_count": "new combinations of {both} {within} ({whom}): {amount}",
     "first_together_share": _SHARE + "the first of {both} together",
-    "close_following_share": (_SHARE + "half an hour or less after another of the carrier"),
+    "close_following_share": (_SHARE + "within half an hour after another vehicle of the carrier"),
     "empty_share": _SHARE + "empty",
     "night_share": _SHARE + "at night",
     "this_post_share": _SHARE + "at this post",
@@ -56,6 +52,11 @@ FACTS: Final[Mapping[str, Template]] = {
     "no_earlier_inspections": "no earlier inspections of {whom} {within}",
     "no_earlier_crossings": "no earlier crossings of {whom} {within}",
     "crossings_count": "crossings of {whom} {within}: {amount}",
+    "others_here": CountedText(
+        "another vehicle of {party} crossed here {within}",
+        "other vehicles of {party} that crossed here {within}: {amount}",
+        by="value",
+    ),
     "inspections_hit": CountedText(
         _HITS + "inspection {within} found something",
         _HITS + "inspections {within} found something",
@@ -70,69 +71,82 @@ FACTS: Final[Mapping[str, Template]] = {
     "not_inspected": "{whom} was not inspected {within}",
     "finds_count": "finds in inspections of {whom} {within}: {amount}",
     "inspections_count": "inspections of {whom} {within}: {amount}",
-    "linked_finds_count": "finds elsewhere, linked back to {whom}, {within}: {amount}",
-    "passed_hits_count": "hits passed on to {whom} through its {noun} {within}: {amount}",
+    "linked_finds_count": "finds elsewhere, later linked to {whom}, {within}: {amount}",
+    "passed_hits_count": "finds at a connected {noun} of {whom} {within}: {amount}",
     "weighed_average": "{whom} weighed {amount} on average {within}",
     "not_weighed": "{whom} was not weighed {within}",
-    "never_together": "{both} were never seen together before",
-    "never_together_this_way": "{both} were never seen together in this direction before",
-    "together_this_way": "{both} were seen together in this direction before",
-    "together": "{both} were seen together before",
+    "never_together": "first crossing of {both} together",
+    "never_together_this_way": "first crossing of {both} together in this direction",
+    "together_this_way": "{both} crossed together in this direction before",
+    "together": "{both} crossed together before",
     "together_unknown": "{both}: not all are known",
-    "other_than_last": "{noun} other than at {whom}'s last crossing",
-    "same_as_last": "same {noun} as at {whom}'s last crossing",
-    "other_than_last_this_way": "{noun} other than at {whom}'s last crossing in this direction",
-    "same_as_last_this_way": "same {noun} as at {whom}'s last crossing in this direction",
+    "other_than_last": "{noun} changed since the last crossing of {whom}",
+    "same_as_last": "same {noun} as at the last crossing of {whom}",
+    "other_than_last_this_way": (
+        "{noun} changed since the last crossing of {whom} in this direction"
+    ),
+    "same_as_last_this_way": "same {noun} as at the last crossing of {whom} in this direction",
     "unlike_last_unknown_this_way": (
-        "{noun}: nothing known to compare with at {whom}'s last crossing in this direction"
+        "{noun}: no earlier crossing of {whom} in this direction to compare with"
     ),
-    "unlike_last_unknown": "{noun}: nothing known to compare with at {whom}'s last crossing",
-    "paired_other": "{noun} other than the paired post recorded",
-    "paired_same": "same {noun} as the paired post recorded",
-    "paired_other_unknown": "{noun}: nothing known to compare with what the paired post recorded",
-    "paired_last_record": "the paired post last recorded this vehicle {amount} ago",
-    "paired_no_record": "no record of the paired post was found",
-    "paired_found_by": "the paired post's record was found by {noun}",
-    "paired_not_found_by": "{noun} did not find the paired post's record",
-    "paired_window": "the paired post's record is looked for within {amount}",
+    "unlike_last_unknown": "{noun}: no earlier crossing of {whom} to compare with",
+    "paired_other": "{noun} differs from the opposite post's record",
+    "paired_same": "{noun} agrees with the opposite post's record",
+    "paired_other_unknown": "{noun}: nothing to compare with in the opposite post's record",
+    "paired_last_record": "the opposite post last recorded this vehicle {amount} ago",
+    "paired_no_record": "no record of the opposite post was found",
+    "paired_found_by": "the opposite post's record was found by {noun}",
+    "paired_not_found_by": "{noun} did not find the opposite post's record",
+    "paired_window": "the opposite post's record is looked for within {amount}",
     "paired_sooner_share": (
-        "{amount} of the vehicles on this line came sooner after their record at the paired post"
+        "took longer from the opposite post than {amount} of vehicles on this line"
     ),
-    "paired_sooner_unknown": "how soon vehicles follow on this line: not known",
+    "paired_transit": (
+        "took {elapsed} from the opposite post; {amount} of vehicles on this line take less"
+    ),
+    "paired_sooner_unknown": "time from the opposite post, against others on this line: not known",
     "paired_times_unknown": (
-        "the paired post recorded this vehicle an unknown number of times {within}"
+        "number of records of this vehicle at the opposite post {within}: not known"
     ),
-    "paired_times": "the paired post recorded this vehicle {amount} {within}",
-    "paired_elapsed": "arrived {amount} after the paired post's record",
-    "paired_elapsed_unknown": "time since the paired post's record: not known",
-    "paired_ratio": "{noun} {amount} × that of the paired post's record",
-    "paired_ratio_unknown": "{noun}: no such in the paired post's record",
-    "paired_less": "{noun} less that of the paired post's record: {amount}",
-    "paired_less_unknown": "{noun}: nothing known of the paired post's record",
-    "paired_value": "{noun}, by the paired post's record: {amount}",
-    "against_usual": "{noun} {amount} × the usual for {whom} {within}",
-    "against_usual_unknown": "no {noun} known as usual for {whom} {within}",
+    "paired_times": "the opposite post recorded this vehicle {amount} {within}",
+    "paired_elapsed": "took {amount} from the opposite post",
+    "paired_elapsed_unknown": "time from the opposite post: not known",
+    "paired_ratio": "{noun} is {amount} of the opposite post's record",
+    "paired_ratio_unknown": "{noun}: not in the opposite post's record",
+    "paired_less": "{noun}, difference from the opposite post's record: {amount}",
+    "paired_less_unknown": "{noun}: the opposite post's record is not known",
+    "paired_value": "{noun}, by the opposite post's record: {amount}",
+    "against_usual": "{noun} is {amount} of the usual for {whom} {within}",
+    "against_usual_unknown": "usual {noun} for {whom} {within}: not known",
+    "declared_before_arrival": "declared {amount} before arrival",
+    "declared_price": "declared price: {amount}",
+    "field_holds": "{plain}",
     "field_value": "{plain}: {amount}",
     "field_text": "{plain}: {text}",
 }
 """What a feature, or a field that a profile asks for, says of an arrival."""
 REASONS: Final[Mapping[str, Template]] = {
-    "raises_strongly": "Raises the risk strongly: {fact} ({comparison}).",
-    "raises": "Raises the risk: {fact} ({comparison}).",
-    "lowers_strongly": "Lowers the risk strongly: {fact} ({comparison}).",
-    "lowers": "Lowers the risk: {fact} ({comparison}).",
-    "weak_sign": "Weak sign: {fact} ({comparison}).",
-    "nothing_known": "Nothing to go by: {fact}.",
+    "raises_strongly": "Strong sign: {fact}; {comparison}.",
+    "raises": "{fact}; {comparison}.",
+    "lowers_strongly": "Strongly in its favour: {fact}; {comparison}.",
+    "lowers": "In its favour: {fact}; {comparison}.",
+    "weak_sign": "Weak sign: {fact}; {comparison}.",
+    "nothing_known": "No information: {fact}.",
 }
 """How a reason presents its fact; parameter ``strength``."""
+STATED_ALONE: Final = frozenset({"paired_sooner_share", "paired_transit"})
+"""Facts that say themselves what is usual."""
 COMPARISONS: Final[Mapping[str, Template]] = {
-    "usual_of_class_at_post": "{among} at {post}: {usual}",
-    "usual_of_class": "{among}: {usual}",
+    "usual_of_class_at_post": "usual for {among} here: {usual}",
+    "usual_of_class": "usual for {among}: {usual}",
+    "true_of_class_at_post": "true of {usual} of {among} here",
+    "true_of_class": "true of {usual} of {among}",
     "usual_finds_at_post": "usual at this post: {per_hundred} in 100",
     "usual_finds": "usual at all posts: {per_hundred} in 100",
     "usual_unknown": "nothing usual is known",
+    "usual_varies": "it varies",
 }
-"""What a fact is compared with; parameter ``comparison``."""
+"""What a fact is compared with; parameter ``comparison``. Of flags ``usual`` becomes ``true``."""
 WHOLE: Final[Mapping[str, Template]] = {
     "random_check": "Random check: selected at random, not because of its risk.",
     "random_check_and_more": "Random check: selected at random, and for another reason as well.",
@@ -227,18 +241,15 @@ UNITS: Final[Mapping[str, Template]] = {
     "kg": "{number} kg",
     "USD": "{number} USD",
     "USD/kg": "{number} USD/kg",
-    "items": CountedText("{number} item", "{number} items"),
-    "chapters": CountedText("{number} chapter", "{number} chapters"),
-    "countries": CountedText("{number} country", "{number} countries"),
-    "packages": CountedText("{number} package", "{number} packages"),
-    "containers": CountedText("{number} container", "{number} containers"),
-    "seals": CountedText("{number} seal", "{number} seals"),
     "times": CountedText("{number} time", "{number} times"),
     "days": CountedText("{number} day", "{number} days"),
     "hours": CountedText("{number} hour", "{number} hours"),
     "minutes": CountedText("{number} minute", "{number} minutes"),
 }
-BARE_UNITS: Final = frozenset({"", "events", "ratio", "hour of day", "chapter", "digits", "hit"})
+BARE_UNITS: Final = frozenset(
+    {"", "events", "hour of day", "chapter", "digits", "hit", "items", "chapters", "countries",
+     "packages", "containers", "seals"}
+)  # fmt: skip
 """Units that the words say already."""
 CODE_UNITS: Final = frozenset({"chapter", "HS number", "0 is Monday"})
 """Units whose numbers are names: none of them is usual."""
@@ -259,13 +270,11 @@ SHORT: Final = {
     "once": "once",
     "twice": "twice",
     "year": "in the last year",
-    "day": "in 24 hours",
-    "days": "in {number} days",
-    "minutes": "in {number} minutes",
+    "day": "in the last 24 hours",
+    "days": "in the last {number} days",
+    "minutes": "in the last {number} minutes",
     "ever": "ever before",
-    "share": "so for {amount}",
-    "varies": "it varies",
-    "no_usual": "nothing usual is known",
+    "hours_and_minutes": "{h} h {m} min",
     "other_vehicles": "other vehicles",
 }
 """Words of amounts and spans."""

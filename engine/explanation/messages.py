@@ -24,6 +24,7 @@ from engine.explanation.message_templates import (
     SAME,
     SAME_TERMS,
     SHORT,
+    STATED_ALONE,
     TEMPLATES,
     TERMS,
     UNITS,
@@ -173,19 +174,26 @@ def render_reason(
 ) -> str:
     """Return a reason in words: its fact and what that is compared with, or a whole sentence."""
     strength = message.parameters.get("strength")
-    fact = render(message, speaker, templates)
-    if strength is None:
-        return fact
-    if strength == "nothing_known":
-        return speaker.say(str(REASONS[strength]), fact=fact)
-    return speaker.say(
-        str(REASONS[strength]), fact=fact, comparison=render_comparison(message, speaker)
-    )
+    text = render(message, speaker, templates)
+    if strength is not None:
+        is_alone = strength == "nothing_known" or message.id in STATED_ALONE
+        comparison = "" if is_alone else render_comparison(message, speaker)
+        text = speaker.say(str(REASONS[strength]), fact=text, comparison=comparison)
+        text = text.replace("; .", ".")
+    return text[:1].upper() + text[1:]
 
 
 def render_comparison(message: Message, speaker: Speaker = ENGLISH) -> str:
     """Return in words what a reason's fact is compared with."""
-    return render(Message(message.parameters["comparison"], message.parameters), speaker)
+    parameters = message.parameters
+    name, unit = parameters["comparison"], parameters.get("unit")
+    if unit in CODE_UNITS:
+        name = "usual_varies"
+    elif parameters.get("usual") is None:
+        name = "usual_unknown"
+    elif unit == "flag":
+        name = name.replace("usual", "true")
+    return render(Message(name, parameters), speaker)
 
 
 @cache
@@ -203,11 +211,23 @@ def _count(template: Template, value: float, speaker: Speaker) -> str:
 
 
 def _span(microseconds: float, speaker: Speaker) -> str:
-    """Return a length of time in the unit that suits it."""
-    for length, name in ((DAY, "days"), (HOUR, "hours")):
-        if abs(microseconds) >= 2 * length:
-            return _count(UNITS[name], microseconds / length, speaker)
-    return _count(UNITS["minutes"], round(microseconds / MINUTE), speaker)
+    """Return a length of time in the units that suit it."""
+    days, minutes = microseconds / DAY, round(microseconds / MINUTE)
+    if abs(days) >= 2:
+        return _count(UNITS["days"], round(days, 1 if abs(days) < 10 else None), speaker)
+    if abs(minutes) < 60:
+        return _count(UNITS["minutes"], minutes, speaker)
+    if not 0 < minutes < 600 or minutes % 60 == 0:
+        return _count(UNITS["hours"], round(microseconds / HOUR), speaker)
+    hours, rest = divmod(minutes, 60)
+    words = {"h": speaker.figure(hours), "m": speaker.figure(rest)}
+    return speaker.say(SHORT["hours_and_minutes"], **words)
+
+
+def _percent(value: float, speaker: Speaker) -> str:
+    """Return a share in percent, with two figures and no more digits than it needs."""
+    _, _, exponent = Decimal(f"{100.0 * value:.2g}").normalize().as_tuple()
+    return speaker.share(value, max(0, -int(exponent)))
 
 
 def _times(value: float, speaker: Speaker) -> str:
@@ -218,7 +238,8 @@ def _times(value: float, speaker: Speaker) -> str:
 
 _AMOUNTS: Mapping[str, Callable[[float, Speaker], str]] = {
     "flag": lambda value, speaker: speaker.say(SHORT["yes" if value >= 0.5 else "no"]),
-    "share": lambda value, speaker: speaker.share(value, 2 if 0 < value < 0.01 else 1),
+    "share": _percent,
+    "ratio": _percent,
     "microseconds": _span,
     "days": lambda value, speaker: _span(value * DAY, speaker),
     "hours": lambda value, speaker: _span(value * HOUR, speaker),
@@ -261,13 +282,9 @@ def _within(parameters: Parameters, speaker: Speaker) -> str:
 
 def _usual(parameters: Parameters, speaker: Speaker) -> str:
     unit, usual = parameters["unit"], parameters["usual"]
-    if usual is None:
-        return speaker.say(SHORT["no_usual"])
-    if unit in CODE_UNITS:
-        return speaker.say(SHORT["varies"])
     if unit == "flag":  # of how many the fact as it is stated is true: a flag may be off
         is_on = (parameters["value"] or 0.0) >= 0.5
-        return speaker.say(SHORT["share"], amount=speaker.share(usual if is_on else 1.0 - usual, 0))
+        return _percent(usual if is_on else 1.0 - usual, speaker)
     return render_amount("" if unit == "times" else unit, usual, speaker)
 
 
@@ -302,8 +319,10 @@ def _place_text(name: str) -> Callable[[Parameters, Speaker], str]:
 
 _PLACES: Mapping[str, Callable[[Parameters, Speaker], str]] = {
     "whom": _whom,
+    "party": lambda p, speaker: speaker.say(ACTORS[p["whom"][-1]]),
     "within": _within,
     "amount": lambda p, speaker: render_amount(p["unit"], p["value"], speaker),
+    "elapsed": lambda p, speaker: _span(p["elapsed"], speaker),
     "noun": lambda p, speaker: speaker.say(noun(p["noun"])),
     "both": lambda p, speaker: _nouns(p["both"], speaker),
     "plain": lambda p, speaker: speaker.say(p["of"]),

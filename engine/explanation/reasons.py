@@ -43,7 +43,7 @@ def make_reason(code: str, message: Message, contribution: float) -> Reason:
     )
 
 
-REASONS_VERSION = "reasons-3"
+REASONS_VERSION = "reasons-4"
 """Changes whenever the rule that makes reasons changes; kept with every decision.
 
 The reasons of a record made by an earlier rule stand as they were said: a decision made again is

@@ -34,7 +34,19 @@ def _word_value(feature: Feature) -> Wording | None:
     (what,) = feature.inputs
     if not isinstance(what, Fact):
         return None
-    return Wording("field_value", feature.unit, parameters={"of": feature.meaning})
+    of = {"of": feature.meaning}
+    if feature.unit == "flag":
+        unknown = "field_value"
+        return Wording("field_holds", "flag", denied="field_value", unknown=unknown, parameters=of)
+    known = _OWN_WORDS.get(what.name, "field_value")
+    return Wording(known, feature.unit, unknown="field_value", parameters=of)
+
+
+_OWN_WORDS: Mapping[str, str] = {
+    "lodged_hours_before": "declared_before_arrival",
+    "value_per_kg": "declared_price",
+}
+"""Messages of fields that read better than their name and value."""
 
 
 def _word_scaled(feature: Feature) -> Wording | None:
@@ -63,6 +75,9 @@ def _word_count(read: Read, span: Mapping[str, Any]) -> Wording | None:
         parameters = {**span, "whom": list(_without_direction(read.by))}
         unknown = f"crossed_times_unknown{way}"
         return Wording(f"crossed_times{way}", "times", unknown=unknown, parameters=parameters)
+    if read.by[:2] == ("post", "direction") and len(read.by) == 3:
+        unknown = "crossings_count"
+        return Wording("others_here", "events", unknown=unknown, parameters=span)
     counted = {"finds": "linked_finds_count"}.get(read.stream, f"{read.stream}_count")
     return Wording(counted, "events", parameters=span)
 

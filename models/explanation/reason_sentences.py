@@ -48,6 +48,7 @@ class Sentences:
     def __init__(self, catalogue: Mapping[str, Feature]) -> None:
         self._eligibility = Eligibility(catalogue)
         self._wording = {name: word_feature(feature) for name, feature in catalogue.items()}
+        self._elapsed = {name for name, one in self._wording.items() if one.known == _ELAPSED}
         self._rates = {name for name, feature in catalogue.items() if feature.operator == "rate"}
 
     def __call__(
@@ -71,7 +72,8 @@ class Sentences:
         raising = [one for one in telling if one.log_odds > 0][: MOST - 1]
         room = max(1, FEWEST - len(raising)) if raising else 1
         lowering = [one for one in telling if one.log_odds < 0][:room]
-        reasons = [self._reason(one, vehicle_class) for one in (*raising, *lowering)]
+        elapsed = [one.value for one in contributions if one.feature in self._elapsed]
+        reasons = [self._reason(one, vehicle_class, elapsed) for one in (*raising, *lowering)]
         if not raising:
             reasons.insert(0, _small_signs(found))
         elif len(reasons) < FEWEST:
@@ -79,9 +81,9 @@ class Sentences:
         rest = [one for one in found if one.grade is not Grade.TELLING]
         filling = sorted(rest, key=lambda one: (one.grade, one.log_odds < 0))
         missing = max(0, FEWEST - len(reasons))
-        return (*reasons, *(self._reason(one, vehicle_class) for one in filling[:missing]))
+        return (*reasons, *(self._reason(one, vehicle_class, elapsed) for one in filling[:missing]))
 
-    def _reason(self, one: Candidate, vehicle_class: str) -> Reason:
+    def _reason(self, one: Candidate, vehicle_class: str, elapsed: Sequence[float]) -> Reason:
         spoken, behind = one.spoken, one.spoken.evidence
         wording = self._wording[spoken.feature]
         if spoken.feature in self._rates:
@@ -91,6 +93,8 @@ class Sentences:
         else:
             fact = wording.message(spoken.value)
             parameters = _usual_value(spoken, vehicle_class)
+        if fact.id == "paired_sooner_share" and elapsed and not isnan(elapsed[0]):
+            fact = Message("paired_transit", {**fact.parameters, "elapsed": elapsed[0]})
         parameters |= {**fact.parameters, "strength": _strength(one)}
         return make_reason(spoken.feature, Message(fact.id, parameters), one.log_odds)
 
@@ -112,6 +116,7 @@ def _small_signs(found: Sequence[Candidate]) -> Reason:
     )
 
 
+_ELAPSED = "paired_elapsed"
 _NONE = Evidence(0, 0, float("nan"), is_of_post=False)
 
 

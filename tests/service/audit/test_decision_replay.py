@@ -173,12 +173,27 @@ def of_the_rule_before(body: Body, *, more: float = 0.0) -> Body:
     }
 
 
+def of_other_words(body: Body, *, more: float = 0.0) -> Body:
+    """Return a record of ``reasons-3``: the figures of every message, and its own words."""
+    reasons = [
+        one | {"text": "In other words.", "contribution": one["contribution"] + more}
+        for one in body["decision"]["reasons"]
+    ]
+    inputs = body["inputs"] | {"sentences": "reasons-3"}
+    return body | {"inputs": inputs, "decision": body["decision"] | {"reasons": reasons}}
+
+
+@pytest.mark.parametrize("rule", [of_the_rule_before, of_other_words])
 @pytest.mark.parametrize("more", [0.0, 1e-12])
 def test_a_record_of_the_rule_before_stands_with_the_figures_behind_its_words(
-    world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch, more: float
+    world: World,
+    decided: list[QueuedDecision],
+    monkeypatch: pytest.MonkeyPatch,
+    rule: Callable[..., Body],
+    more: float,
 ) -> None:
     """With a negative control: a contribution that is not quite the recorded one."""
-    served(world, monkeypatch, lambda body: of_the_rule_before(body, more=more))
+    served(world, monkeypatch, lambda body: rule(body, more=more))
     made = [one for one in again(world, decided[:200]) if one.stored["reasons"]]
     assert made and {one.is_identical for one in made} == {more == 0.0}
 

@@ -129,16 +129,24 @@ def contradictions(told: Sequence[Reason], given: Sequence[Contribution]) -> lis
     for one in given:
         of = topic(CATALOGUE[one.feature])
         sums[of] = sums.get(of, 0.0) + one.log_odds
-    says = {"Raises": 1, "Lowers": -1}
     return [
         one.code
         for one in told
         if one.code in CATALOGUE
         and (
             one.contribution != pytest.approx(sums[topic(CATALOGUE[one.code])])
-            or says.get(one.text.split()[0], 0) * one.contribution < 0
+            or direction(one.text) * one.contribution < 0
         )
     ]
+
+
+def direction(text: str) -> int:
+    """Return what a sentence says of the risk: 1 raises it, -1 lowers it, 0 neither."""
+    if text.startswith(("In its favour: ", "Strongly in its favour: ")):
+        return -1
+    return (
+        0 if text.startswith(("Weak sign: ", "No information: ", "No single ", "Nothing ")) else 1
+    )
 
 
 SOME = [Contribution("plate_crossings_30d", 14.0, 2.0, 0.9)] + [
@@ -166,8 +174,8 @@ def test_a_rate_is_stated_as_a_count_of_inspections() -> None:
     found = [Contribution("consignee_hit_rate", 0.21, 0.034, 0.5, "", behind)]
     first = sentences(found, ARRIVAL)[0]
     assert first.text == (
-        "Raises the risk: this consignee: 5 of 16 inspections in the last year found something"
-        " (usual at this post: 3.4 in 100)."
+        "This consignee: 5 of 16 inspections in the last year found something;"
+        " usual at this post: 3.4 in 100."
     )
     assert first.message == "inspections_hit"
     assert first.parameters == {
@@ -189,7 +197,7 @@ def test_what_was_never_inspected_has_no_rate_and_raises_nothing() -> None:
         "no_single_circumstance",
         "consignee_hit_rate_ever",
     ]
-    assert result[1].text == "Nothing to go by: this consignee has never been inspected."
+    assert result[1].text == "No information: this consignee has never been inspected."
     assert "finds" not in result[1].parameters and not re.search(r"\d", result[1].fact)
 
 
@@ -211,7 +219,7 @@ def test_what_may_be_a_reason(
     behind = Evidence(finds, inspections, usual, is_of_post=False)
     found = [Contribution("carrier_hit_rate", 0.1, 0.03, log_odds, "", behind)]
     result = sentences(found, ARRIVAL)
-    assert any(one.text.startswith(("Raises", "Lowers")) for one in result) is may
+    assert any(direction(one.text) for one in result) is may
 
 
 def test_what_is_true_of_most_or_of_all_by_definition_is_no_reason() -> None:
@@ -238,7 +246,7 @@ def test_one_subject_is_one_reason() -> None:
         Contribution("consignee_hit_rate", 0.5, 0.03, 0.07, "", behind),
         Contribution("consignee_seizure_rate", 0.3, 0.01, 0.06, "", replace(behind, finds=4)),
     ]
-    values = [one for one in sentences(found, ARRIVAL) if one.text.startswith("Raises")]
+    values = [one for one in sentences(found, ARRIVAL) if direction(one.text) == 1]
     assert [one.code for one in values] == ["consignee_hit_rate_ever"]
     assert values[0].contribution == pytest.approx(0.21), "together they are strong"
 
@@ -275,12 +283,47 @@ def test_a_sentence_as_an_officer_reads_it() -> None:
         ],
         ARRIVAL,
     )
-    assert result[0].text == (
-        "Raises the risk strongly: this vehicle crossed 14 times in 30 days (trucks at OYB: 2)."
+    assert [reason.text for reason in result] == [
+        "Strong sign: this vehicle crossed 14 times in the last 30 days; usual for trucks here: 2.",
+        "First crossing of vehicle and driver together in this direction; true of 12% of trucks.",
+        "In its favour: mass on the weighbridge: 31,000 kg; usual for trucks: 12,000 kg.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "usual", "text"),
+    [
+        ("transit_share", 0.934, 0.281,
+         "Took longer from the opposite post than 93% of vehicles on this line."),
+        ("lodged_hours_before", 33.2, 1.15,
+         "Declared 33 hours before arrival; usual for trucks here: 1 h 9 min."),
+        ("carrier_beside_30min", 1.0, 0.0,
+         "Another vehicle of this carrier crossed here in the last 30 minutes;"
+         " usual for trucks here: 0."),
+        ("value_over_usual_of_origin", 0.075, 1.01,
+         "Declared value per kg is 7.5% of the usual for the same HS heading and country of origin"
+         " in the last year; usual for trucks here: 101%."),
+        ("mass_is_round", 1.0, 0.02,
+         "Net mass declared in whole tens of kilograms; true of 2% of trucks here."),
+        ("packages", 1.0, 290.0, "Packages declared: 1; usual for trucks here: 290."),
+    ],
+)  # fmt: skip
+def test_words_and_units_are_those_of_officers(
+    name: str, value: float, usual: float, text: str
+) -> None:
+    found = [Contribution(name, value, usual, 0.5, "truck OYB")]
+    assert sentences(found, ARRIVAL)[0].text == text
+
+
+def test_a_slow_transit_is_stated_with_its_time() -> None:
+    found = [
+        Contribution("transit_share", 0.934, 0.5, 0.5),
+        Contribution("transit_us", 171 * 60e6, NAN, 0.1),
+    ]
+    text = sentences(found, ARRIVAL)[0].text
+    assert text == (
+        "Took 2 h 51 min from the opposite post; 93% of vehicles on this line take less."
     )
-    assert result[1].fact == "vehicle and driver were never seen together in this direction before"
-    assert result[1].comparison == "trucks: so for 12%"
-    assert result[2].text.startswith("Lowers the risk: ")
 
 
 FLAGS = sorted(name for name, one in CATALOGUE.items() if one.unit == "flag" and topic(one))
@@ -293,7 +336,7 @@ def test_the_share_next_to_a_flag_is_of_vehicles_of_which_the_fact_is_true(name:
     for value in (0.0, 1.0):
         result = sentences([Contribution(name, value, 0.9, 0.5)], ARRIVAL)
         shares[value] = next(one.comparison for one in result if one.code == name)
-    assert shares == {0.0: "trucks: so for 10%", 1.0: "trucks: so for 90%"}
+    assert shares == {0.0: "true of 10% of trucks", 1.0: "true of 90% of trucks"}
 
 
 VALUES = (NAN, 0.0, 1.0, 2.0, 0.125, 31_250.4)
@@ -343,22 +386,26 @@ def test_a_sentence_made_of_a_bare_definition_is_told_apart() -> None:
 @pytest.mark.parametrize(
     ("unit", "value", "said"),
     [
-        ("share", 0.123, "12.3%"),
+        ("share", 0.123, "12%"),
+        ("share", 0.0321, "3.2%"),
         ("share", 0.0064, "0.64%"),
-        ("share", 0.0, "0.0%"),
+        ("share", 0.0, "0%"),
         ("flag", 1.0, "yes"),
         ("kg", 31_250.4, "31,250 kg"),
-        ("ratio", 1.2345, "1.23"),
-        ("microseconds", 5.4e9, "90 minutes"),
+        ("ratio", 1.2345, "123%"),
+        ("microseconds", 5.4e9, "1 h 30 min"),
+        ("microseconds", 1.08e10, "3 hours"),
+        ("hours", 33.2, "33 hours"),
+        ("hours", -3.4, "-3 hours"),
         ("microseconds", 6e7, "1 minute"),
-        ("packages", 1.0, "1 package"),
-        ("countries", 1.0, "1 country"),
-        ("days", 0.153, "3.67 hours"),
+        ("packages", 1.0, "1"),
+        ("days", 0.153, "3 h 40 min"),
+        ("days", 2.44, "2.4 days"),
         ("0 is Monday", 5.0, "Saturday"),
         ("times", 2.0, "twice"),
         ("days", 999.6, "1,000 days"),
         ("days", 1_826.0, "1,826 days"),
-        ("ratio", 0.0000042, "0.0000042"),
+        ("ratio", 0.0000042, "0.00042%"),
         ("days", NAN, "not known"),
     ],
 )
