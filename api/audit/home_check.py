@@ -19,11 +19,15 @@ from engine.errors import RiskError
 from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
 from engine.storage.database import Store
 from engine.storage.home import Home
-from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.plan import Plan
 from features.online.counter_recount import Recount
+from features.online.crossing_index import read_plan
 from features.online.history_anchor import RULE, history_faults, history_notes, read_anchors
 from models.lifecycle.bundle_check import bundle_faults, registered_bundles
+
+EARLIER = (
+    "features: the definitions of an earlier version, with one clock for all posts, are in use; "
+    "docs/operations.md, section Upgrade, says how to change to those of this version"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def check_home(home: Home, store: Store, receipts: Iterable[Receipt] = ()) -> Ho
     with store.read() as connection:
         verdict = verify_snapshot(connection, held, public_key=key)
         network = home_network(home)
-        plan = Plan(CATALOGUE)
+        plan = read_plan(connection)
         files = list(file_faults(home, connection))
         recount = Recount(home, connection, plan)
         recount.is_readable = all(fault.rule != RULE for fault in files)
@@ -68,6 +72,8 @@ def check_home(home: Home, store: Store, receipts: Iterable[Receipt] = ()) -> Ho
         )
         found, faults = bound_faults(chain(files, projected.faults()))
         notes = [*projected.notes, *recount.notes, *_notes(home, connection)]
+        if plan.is_earlier:
+            notes.append(EARLIER)
         return HomeVerdict(
             journal=verdict,
             found=verdict.found + found,

@@ -30,10 +30,9 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import SECRETS_DROPPED
 from engine.storage.database import METADATA, Store, insert_rows
 from engine.storage.home import Home
-from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.plan import Plan
 from features.intake.atomic_writer import exclusively
 from features.online.counter_recount import Recount
+from features.online.crossing_index import read_plan
 from features.online.history_anchor import RULE
 
 _AT_ONCE = 2_000
@@ -83,7 +82,7 @@ def rebuild_home(home: Home, store: Store) -> Rebuilt:
 
 
 def _checks(home: Home, live: Connection) -> tuple[ProjectionCheck, Recount]:
-    plan, network = Plan(CATALOGUE), home_network(home)
+    plan, network = read_plan(live), home_network(home)
     recount = Recount(home, live, plan)
     recount.is_readable = all(fault.rule != RULE for fault in file_faults(home, live))
     own = projections(plan, network)

@@ -90,7 +90,7 @@ def load(
     from features.catalogue.plan import Plan
     from features.history.tables import epoch
     from features.intake.load import load as take_in
-    from features.online.crossing_index import is_current
+    from features.online.crossing_index import is_current, read_plan
     from features.online.epoch import open_epoch
 
     if not folder.is_dir():
@@ -112,7 +112,11 @@ def load(
         if not is_known:
             about = {"load": loaded.digest, "rows": dict(loaded.rows), "note": loaded.note}
             about["quarantine"] = file_digest(loaded.quarantine_file)
+            with store.read() as connection:
+                has_changed = read_plan(connection).digest != plan.digest
             open_epoch(found, store, plan, about=about, report=say)
+            if has_changed:
+                say(_NEW_DEFINITIONS)
 
     if loaded.new_posts:
         say(_unknown_posts(loaded.new_posts))
@@ -125,6 +129,12 @@ def load(
             typer.echo("this load was in the home already: nothing has changed")
 
     emit(loaded.as_json(), as_json=as_json, text=text)
+
+
+_NEW_DEFINITIONS = (
+    "the counters now serve the feature definitions of this version: restart the service; a model "
+    "of earlier definitions no longer serves, so train one (docs/operations.md, section Upgrade)"
+)
 
 
 def _unknown_posts(posts: Mapping[str, int]) -> str:

@@ -204,11 +204,12 @@ def _measure_drift(
 def _open_features(home: Home, store: Store) -> "tuple[Journal, OnlineFeatures]":
     from api.service.runtime import open_network
     from engine.journal.journal import Journal
-    from features.catalogue.catalogue import CATALOGUE
-    from features.catalogue.plan import Plan
+    from features.online.crossing_index import read_plan
     from features.online.online_features import OnlineFeatures
 
-    return Journal(store, []), OnlineFeatures(Plan(CATALOGUE), open_network(home))
+    with store.read() as connection:
+        plan = read_plan(connection)
+    return Journal(store, []), OnlineFeatures(plan, open_network(home))
 
 
 def _print_drift(figures: dict[str, Any]) -> None:

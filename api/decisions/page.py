@@ -21,6 +21,7 @@ from api.web.i18n import N_
 from api.web.labels import TABLES
 from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, Visit
+from api.web.templates_env import speech_of
 from api.web.visitor import TOKEN, TheForm
 
 router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
@@ -130,7 +131,7 @@ def _page(
         "at": "",
         "once": secrets.token_hex(12),
         "choices": CHOICES,
-        "retell": MessageReader(visit.speech),
+        "retell": MessageReader(speech_of(visit.request, post)),
         "pair": service.network.pair(post),
         "shapes": SHAPES,
         "kinds": KINDS,

@@ -6,7 +6,7 @@ What a checkpoint may not see is not read for it, so that no template can show i
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -20,6 +20,7 @@ from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import past
 from engine.decision.role_views import flat
 from engine.domain.time_units import moment
+from engine.domain.time_zones import open_time_zone
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.reasons import Reason
 from engine.journal.journal import (
@@ -126,7 +127,7 @@ def read_page(service: DecisionService, decision_id: str, caller: Caller) -> Dec
             reasons = [Reason(**one) for one in seen["reasons"]]
             _, features = service.recompute.features(snapshot, known.seq)
             both = sides(body["arrival"]["crossing"], features)
-            before = _before(service, past(service, snapshot, known, caller))
+            before = _before(service, past(service, snapshot, known, caller), known.post)
             if not reasons:
                 reasons, is_recomputed = _again(service, snapshot, known), True
     crossing = UNREAD | body["arrival"]["crossing"]
@@ -165,14 +166,16 @@ def bars(reasons: Sequence[Reason]) -> list[ReasonBar]:
     return found
 
 
-def _before(service: DecisionService, found: Mapping[str, Any]) -> PastPanel:
-    local = timezone(timedelta(minutes=service.settings.utc_offset_minutes))
+def _before(service: DecisionService, found: Mapping[str, Any], post: str) -> PastPanel:
+    known = service.network.posts.get(post)
+    offset = timezone(timedelta(minutes=service.settings.utc_offset_minutes))
+    local = offset if known is None else open_time_zone(known.timezone)
     until = datetime.fromisoformat(found["as_of"]).astimezone(local)
     drawn = draw_timeline(found["entities"], until)
     return PastPanel(found, drawn, graph(found), _by_day(found["entities"], local)[:MOST_LISTED])
 
 
-def _by_day(entities: Sequence[Mapping[str, Any]], local: timezone) -> list[dict[str, Any]]:
+def _by_day(entities: Sequence[Mapping[str, Any]], local: tzinfo) -> list[dict[str, Any]]:
     """Return acts and finds, those of one kind, day and entity as one, the newest first."""
     found: Counter[tuple[str, str, str]] = Counter()
     for one in entities:

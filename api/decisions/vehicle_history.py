@@ -70,7 +70,8 @@ def past(
     """Return the past of a decision's vehicle and parties, as JSON values."""
     filing, rows = service.recompute.filed(snapshot, known.seq)
     looking, as_of = EntityHistoryReader(service.plan), filing.inputs.as_of
-    entities, _ = encode(filing.arrival.crossing, filing.arrival.declaration, service.network)
+    network = service.plan.view(service.network)
+    entities, _ = encode(filing.arrival.crossing, filing.arrival.declaration, network)
     keys, names, plate = service.plan.keys(entities), names_of(filing.arrival), entities["plate"]
     linked = read_link_groups(looking, snapshot, keys, as_of=as_of)
     fields = {} if caller.post else _read_names(service, snapshot, linked)
@@ -159,10 +160,11 @@ def _read_names(
     """Return the names of fellows that a record of this journal linked, by their keys."""
     since = sorted({fellow.since for tie in linked for fellow in tie.fellows})
     found: dict[int, str] = {}
+    network = service.plan.view(service.network)
     linked_by = [JOURNAL.c.known_at.in_(since)]
     for record in JournalReader(snapshot).records(DECISION, CROSSING, where=linked_by):
         arrival = Arrival.model_validate(record.body["arrival"], strict=False)
-        entities, _ = encode(arrival.crossing, arrival.declaration, service.network)
+        entities, _ = encode(arrival.crossing, arrival.declaration, network)
         for whose, name in names_of(arrival).items():
             folded = entities[whose]
             if name is not None and folded is not None:

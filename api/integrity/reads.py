@@ -90,7 +90,12 @@ def report(service: PostService, post: str, *, days: int) -> dict[str, Any]:
         "days": days,
         "synthetic": service.network.synthetic,
         "assignment": _assignment(dealt),
-        **_test_shares(dealt, service.settings.shifts, seed_for=(post, days, as_of // DAY)),
+        **_test_shares(
+            dealt,
+            service.settings.shifts_of(service.network),
+            post=post,
+            seed_for=(post, days, as_of // DAY),
+        ),
         "red_releases": _red_releases(dealt, reviews),
         "reviewers": _reviewers(reviews),
     }
@@ -103,7 +108,11 @@ def _assignment(dealt: Sequence[HandledReferral]) -> dict[str, int]:
 
 
 def _test_shares(
-    dealt: Sequence[HandledReferral], plan: ShiftPlan, *, seed_for: tuple[object, ...]
+    dealt: Sequence[HandledReferral],
+    plan: ShiftPlan,
+    *,
+    post: str,
+    seed_for: tuple[object, ...],
 ) -> dict[str, Any]:
     from models.monitoring.officer_integrity import (
         ALARM_AT,
@@ -119,7 +128,7 @@ def _test_shares(
             team,
             one.carrier,
             shift=f"{one.shift} {one.channel.code}",
-            season=_season(one, plan),
+            season=_season(one, plan, post=post),
             is_let_go=one.is_let_go,
             is_taken_over=one.is_taken_over,
         )
@@ -149,10 +158,11 @@ def _test_shares(
     }
 
 
-def _season(one: HandledReferral, plan: ShiftPlan) -> str:
+def _season(one: HandledReferral, plan: ShiftPlan, *, post: str) -> str:
     """Name week, kind of shift and channel: who let go alike if all were honest."""
-    opens_at = plan.shift("", one.decided_at).opens_at
-    return f"{opens_at // (7 * DAY)} {opens_at % DAY} {one.channel.code}"
+    opens_at = plan.shift(post, one.decided_at).opens_at
+    kind = plan.local_start(post, one.decided_at)
+    return f"{opens_at // (7 * DAY)} {kind} {one.channel.code}"
 
 
 def _red_releases(

@@ -16,8 +16,7 @@ from engine.journal.idempotency import AnswerProjection, IdempotencyClaim
 from engine.journal.journal import Journal
 from engine.storage.database import Store
 from engine.storage.home import Home
-from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.plan import Plan
+from features.online.crossing_index import read_plan
 from models.bundle.bundle import MANIFEST, file_digest, load_bundle, read_verify_key
 from models.lifecycle import transitions
 from models.lifecycle.projection import PromotionProjection, read_state
@@ -51,7 +50,7 @@ class ModelSteps:
 
         With ``is_trial`` it is of a trial, and the second puts the model on trial.
         """
-        found = _verify_bundle(self.home, version)
+        found = _verify_bundle(self.home, self.store, version)
         step = transitions.challenge if is_trial else transitions.approve
         now = _state(self.store)
         drafts = step(
@@ -68,7 +67,7 @@ class ModelSteps:
 
     def shadow(self, version: str, why: str = "") -> ModelStates:
         """Let a candidate score in the shadow."""
-        _verify_bundle(self.home, version)
+        _verify_bundle(self.home, self.store, version)
         return self._record(transitions.shadow(_state(self.store), version, by=self.by), why)
 
     def end_trial(self, why: str) -> ModelStates:
@@ -78,7 +77,7 @@ class ModelSteps:
     def roll_back(self, why: str) -> ModelStates:
         """Put the model before the present one back into force: two approved it once."""
         now = _state(self.store)
-        found = _verify_bundle(self.home, transitions.before(now))
+        found = _verify_bundle(self.home, self.store, transitions.before(now))
         drafts = transitions.roll_back(
             now, by=self.by, why=why, manifest=found.manifest, fits=found.fits
         )
@@ -107,13 +106,14 @@ class VerifiedBundle:
     manifest: str
     report: Mapping[str, Any]
     fits: bool
-    """Whether it was fitted on the features that this program reads; else no service loads it."""
+    """Whether it was fitted on the features that the counters serve; else no service loads it."""
 
 
-def _verify_bundle(home: Home, version: str) -> VerifiedBundle:
+def _verify_bundle(home: Home, store: Store, version: str) -> VerifiedBundle:
     folder = home.bundles / version
     bundle = load_bundle(folder, read_verify_key(home, version))
-    fits = bundle.definitions == Plan(CATALOGUE).digest
+    with store.read() as connection:
+        fits = bundle.definitions == read_plan(connection).digest
     return VerifiedBundle(file_digest(folder / MANIFEST), bundle.report, fits)
 
 

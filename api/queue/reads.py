@@ -107,7 +107,7 @@ def desk(service: PostService, post: str, *, is_blind: bool) -> QueueView:
         as_of = service.journal.now(snapshot)
         known = list_waiting(snapshot, post, as_of=as_of)
         bodies = JournalReader(snapshot).bodies([one.seq for one in known])
-        shift = service.settings.shifts.shift(post, as_of)
+        shift = service.settings.shifts_of(service.network).shift(post, as_of)
         running = service.workload.running(snapshot, shift, now=as_of)
         done = _sum_inspected(snapshot, post, since=shift.opens_at)
         shown = _mark(snapshot, post, known, since=shift.opens_at)
@@ -128,7 +128,7 @@ def mark(service: PostService, post: str) -> str:
     """Return what changes with a post's queue."""
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
-        since = service.settings.shifts.shift(post, now).opens_at
+        since = service.settings.shifts_of(service.network).shift(post, now).opens_at
         return _mark(snapshot, post, list_waiting(snapshot, post, as_of=now), since=since)
 
 
@@ -235,7 +235,9 @@ def outcomes(service: PostService, post: str) -> Sequence[QueueOutcome]:
     """Return the acts and releases of a post in its running shift, the newest first."""
     found = []
     with service.store.read() as snapshot:
-        shift = service.settings.shifts.shift(post, service.journal.now(snapshot))
+        shift = service.settings.shifts_of(service.network).shift(
+            post, service.journal.now(snapshot)
+        )
         kinds: tuple[Kind[Any], ...] = (INSPECTION, RELEASE)
         left = [_J.post == post, _J.known_at >= shift.opens_at]
         for record in JournalReader(snapshot).records(*kinds, where=left, most=MOST_LISTED):

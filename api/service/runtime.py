@@ -58,8 +58,8 @@ from engine.targeting.context import DecisionContextBuilder
 from engine.targeting.find_confirmation import FindProjection
 from engine.targeting.reports import Recording
 from engine.targeting.targeting import Targeting
-from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
+from features.online.crossing_index import read_plan
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
 from models.explanation.profile_figures import profile_figure
@@ -173,7 +173,9 @@ def open_network(home: Home) -> Network:
 
 def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     """Put a service together and start its threads."""
-    store, plan, network = open_store(home), Plan(CATALOGUE), open_network(home)
+    store, network = open_store(home), open_network(home)
+    with store.read() as connection:
+        plan = read_plan(connection)
     declare_files(home, store)
     journal = Journal(store, projections(plan, network))
     writer = Writer(journal)
@@ -195,7 +197,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
             store,
             journal,
             writer.submit,
-            settings.shifts,
+            settings.shifts_of(network),
             refused=partial(metrics.refuse_power, "shift"),
         ),
         settings.policy,

@@ -7,6 +7,7 @@ Which home a command or a service works in.
 """
 
 import os
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from engine.domain.network import Network
 from engine.domain.time_units import HOUR, MINUTE
 from engine.selection.policy import Policy
 from engine.selection.randomization import ShiftPlan
@@ -50,7 +52,7 @@ class Settings(BaseSettings):
     blur: Annotated[float, Field(ge=0, le=1)] = 0.25
     """Half width of the randomised band at a cut, as a part of the share above it."""
     utc_offset_minutes: Annotated[int, Field(ge=-12 * 60, le=14 * 60)] = 300
-    """Local time less UTC, for the change of shifts."""
+    """Local time less UTC, for pages of no post, and for posts that no network file names."""
     shift_starts_minute: Annotated[int, Field(ge=0, lt=24 * 60)] = 480
     """Minute of the local day at which a shift begins."""
     shift_hours: Annotated[int, Field(ge=1, le=24)] = 12
@@ -94,3 +96,7 @@ class Settings(BaseSettings):
             starts=self.shift_starts_minute * MINUTE,
             length=self.shift_hours * HOUR,
         )
+
+    def shifts_of(self, network: Network) -> ShiftPlan:
+        """Return when shifts change at the posts of a network, each by its own clocks."""
+        return replace(self.shifts, network=network)

@@ -27,7 +27,7 @@ def show(
     now = read_now(service)
     asked = min(now, now if at is None else micros(at))
     found = report(service, post, asked)
-    shift = service.settings.shifts.shift(post, asked)
+    shift = service.settings.shifts_of(service.network).shift(post, asked)
     return visit.page(
         "shift.html",
         post=post,

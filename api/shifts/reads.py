@@ -72,7 +72,7 @@ def read_now(service: PostService) -> int:
 
 def report(service: PostService, post: str, at: int) -> dict[str, Any]:
     """Return the report of the shift that a time falls into, as JSON values."""
-    shift = service.settings.shifts.shift(post, at)
+    shift = service.settings.shifts_of(service.network).shift(post, at)
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of
         until = min(shift.closes_at, as_of)
@@ -226,7 +226,7 @@ def read_shift_roster(service: PostService, post: str, *, is_blind: bool) -> dic
     """Return the minutes of the running shift; a blind reader gets no figure of what was picked."""
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of
-        shift = service.settings.shifts.shift(post, as_of)
+        shift = service.settings.shifts_of(service.network).shift(post, as_of)
         running = service.workload.running(snapshot, shift, now=as_of)
     sides = [
         {

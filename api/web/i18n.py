@@ -1,17 +1,18 @@
 """In which language a page speaks: its catalogue, and how it writes numbers and times.
 
 The reader's choice rests in a cookie; without one, the browser's order of languages decides.
-Catalogues are gettext's own files, read when a language is first asked for. Times are the network's
-local time, as the change of shifts has it.
+Catalogues are gettext's own files, read when a language is first asked for. Times are those of the
+post that a page or a row concerns; on pages of no post, those of the configured offset.
 """
 
 import gettext
 import re
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time
@@ -20,6 +21,9 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 from starlette.requests import HTTPConnection
+
+from engine.domain.network import Network
+from engine.domain.time_zones import open_time_zone
 
 LANGUAGES = {"en": "English", "ru": "Русский", "uz": "Oʻzbekcha", "tg": "Тоҷикӣ"}
 """Codes, and how each language calls itself. Texts in the code are English."""
@@ -91,13 +95,29 @@ def translations(code: str, *, is_strict: bool = False) -> gettext.NullTranslati
     return catalogue
 
 
+def _name_offset(local: datetime) -> str:
+    minutes = (local.utcoffset() or timedelta()) // timedelta(minutes=1)
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+
+
 @dataclass(frozen=True, slots=True)
 class ReaderLocale:
     """How one reader is spoken to."""
 
     code: str
     offset_minutes: int
-    """Local time less UTC."""
+    """Local time less UTC, where no post says otherwise."""
+    network: Network = field(default_factory=Network)
+    """Names the time zone of each post."""
+    post: str | None = None
+    """The post whose clocks the page shows."""
+    shown: str | None = None
+    """The post whose clocks one time of the page shows, where that is another one."""
+
+    def at(self, post: str | None) -> "ReaderLocale":
+        """Return the same reader for a time at a post: where its clocks differ, they are named."""
+        return replace(self, shown=post)
 
     @property
     def locale(self) -> Locale:
@@ -130,17 +150,30 @@ class ReaderLocale:
 
     @property
     def zone(self) -> str:
-        """Name the clock of every time shown: one for all posts, whatever theirs is."""
-        hours, minutes = divmod(abs(self.offset_minutes), 60)
-        return f"UTC{'-' if self.offset_minutes < 0 else '+'}{hours:02}:{minutes:02}"
+        """Name the clocks of the times shown: those of the page's post, else those configured."""
+        zone = self._zone(self.post)
+        offset = _name_offset(datetime.now(UTC).astimezone(zone))
+        return f"{offset} ({zone.key})" if isinstance(zone, ZoneInfo) else offset
 
     def local(self, moment: datetime) -> datetime:
-        """Return a time in the network's local time."""
-        return moment.astimezone(timezone(timedelta(minutes=self.offset_minutes)))
+        """Return a time by the clocks of the post that it concerns."""
+        return moment.astimezone(self._zone(self.shown or self.post))
+
+    def _zone(self, post: str | None) -> tzinfo:
+        known = self.network.posts.get(post or "")
+        if known is None:
+            return timezone(timedelta(minutes=self.offset_minutes))
+        return open_time_zone(known.timezone)
+
+    def _name(self, local: datetime) -> str:
+        """Return which clock shows a time, where it is not that of the page."""
+        is_same = local.utcoffset() == local.astimezone(self._zone(self.post)).utcoffset()
+        return "" if is_same else f" ({_name_offset(local)})"
 
     def time(self, moment: datetime) -> str:
         """Return the local time of day."""
-        return str(format_time(self.local(moment), "HH:mm", locale=self.locale))
+        local = self.local(moment)
+        return str(format_time(local, "HH:mm", locale=self.locale)) + self._name(local)
 
     def day(self, moment: datetime) -> str:
         """Return the local day."""
@@ -172,12 +205,13 @@ class ReaderLocale:
 
     def moment(self, moment: datetime) -> str:
         """Return the local day and time."""
-        return str(format_datetime(self.local(moment), "d MMM y, HH:mm", locale=self.locale))
+        local, form = self.local(moment), "d MMM y, HH:mm"
+        return str(format_datetime(local, form, locale=self.locale)) + self._name(local)
 
     def second(self, moment: datetime) -> str:
         """Return the local day and time, to the second."""
-        form = "d MMM y, HH:mm:ss"
-        return str(format_datetime(self.local(moment), form, locale=self.locale))
+        local, form = self.local(moment), "d MMM y, HH:mm:ss"
+        return str(format_datetime(local, form, locale=self.locale)) + self._name(local)
 
     def span(self, minutes: float) -> str:
         """Return a length of time in the unit that suits it."""

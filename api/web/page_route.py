@@ -56,8 +56,8 @@ class Visit:
 
     @property
     def speech(self) -> ReaderLocale:
-        """Language and time zone of the visitor."""
-        return speech_of(self.request)
+        """Language of the visitor, and the clocks of the post that the path names."""
+        return speech_of(self.request, self.request.path_params.get("post"))
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a page for this visitor."""

@@ -43,15 +43,16 @@ def environment(code: str) -> Environment:
     return made
 
 
-def speech_of(request: Request) -> ReaderLocale:
-    """Return how the reader of this request is spoken to."""
-    offset: int = request.app.state.runtime.settings.utc_offset_minutes
-    return ReaderLocale(language_of(request), offset)
+def speech_of(request: Request, post: str | None = None) -> ReaderLocale:
+    """Return how the reader of this request is spoken to, on a page of a post or of none."""
+    runtime = request.app.state.runtime
+    offset: int = runtime.settings.utc_offset_minutes
+    return ReaderLocale(language_of(request), offset, runtime.network, post)
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Return a page."""
-    speech = speech_of(request)
+    speech = speech_of(request, values.get("post"))
     known = {
         "speech": speech,
         "path": request.url.path,

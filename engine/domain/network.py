@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from engine.domain.records import Code, Country, Identifier, PostCode, Record, SubstanceClass
 from engine.domain.time_zones import (
     DEFAULT_TIME_ZONE,
+    UNIFORM_TIME_ZONE,
     check_time_zone,
     country_time_zone,
 )
@@ -113,6 +114,9 @@ class Network:
     identifiers: Mapping[IdentifierField, str] = field(default_factory=lambda: MappingProxyType({}))
     """Shared domains of identifiers by field, as far as the file states them; see ``domain_of``."""
 
+    is_uniform: bool = False
+    """True for features of the first definitions: one clock and one domain for all posts."""
+
     def post(self, code: str) -> BorderPost:
         """Return one post; raises ``UnknownPostError``."""
         try:
@@ -127,6 +131,8 @@ class Network:
 
     def timezone(self, code: str) -> str:
         """Return the zone of a post's clocks; a post that no network names has the default."""
+        if self.is_uniform:
+            return UNIFORM_TIME_ZONE
         post = self.posts.get(code)
         return DEFAULT_TIME_ZONE if post is None else post.timezone
 
@@ -140,9 +146,10 @@ class Network:
         A domain that the file names is shared by all administrations; else it is the post's
         administration. Posts that no network names are of one administration, without a name.
         """
+        if self.is_uniform:
+            return ""
         post = self.posts.get(code)
-        own = "" if post is None else post.administration
-        return self.identifiers.get(name, own)
+        return self.identifiers.get(name, "" if post is None else post.administration)
 
 
 def read_network(path: Path, *, text: str | None = None) -> Network:

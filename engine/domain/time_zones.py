@@ -5,16 +5,25 @@ on the hour of an arrival, and features must be equal on all of them.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic_core import PydanticCustomError
+
+from engine.domain.time_units import DAY, micros, moment
+
+Instants = NDArray[np.int64]
 
 DEFAULT_TIME_ZONE = "Asia/Tashkent"
 """Zone of a post whose country the database does not name, and of posts in no network file."""
+
+UNIFORM_TIME_ZONE = "Etc/GMT-5"
+"""Zone of all posts in features of the first definitions: always UTC+5."""
 
 _CAPITALS: Mapping[str, str] = MappingProxyType(
     {
@@ -57,6 +66,59 @@ def local_time(instant: datetime, zone: str) -> datetime:
     22
     """
     return instant.astimezone(open_time_zone(zone))
+
+
+def wall_time(instant: int, zone: str) -> int:
+    """Return what the clocks of a zone show at an instant, as microseconds since 1970 there."""
+    return micros(local_time(moment(instant), zone).replace(tzinfo=UTC))
+
+
+def instant_of(wall: int, zone: str) -> int:
+    """Return when the clocks of a zone show a time; both in microseconds.
+
+    The earlier instant where they show it twice; where they leave it out, the clock is read as if
+    it had not been moved yet.
+    """
+    return micros(moment(wall).replace(tzinfo=open_time_zone(zone)).astimezone(UTC))
+
+
+def utc_offsets(instants: Instants, zone: str) -> Instants:
+    """Return local time less UTC at many instants.
+
+    Parameters
+    ----------
+    instants : int64 array of shape (n,)
+        UTC microseconds.
+    zone : str
+
+    Returns
+    -------
+    int64 array of shape (n,)
+        Microseconds. A zone changes its offset at most once within a day.
+    """
+    if not len(instants):
+        return np.zeros(0, np.int64)
+    first, last = int(instants.min()), int(instants.max())
+    changes, offsets = [], [_offset(first, zone)]
+    for day in range(first, last + DAY, DAY):
+        if _offset(min(day + DAY, last), zone) != offsets[-1]:
+            changes.append(_find_change(day, min(day + DAY, last), zone))
+            offsets.append(_offset(changes[-1], zone))
+    place = np.searchsorted(np.array(changes, np.int64), instants, side="right")
+    return np.array(offsets, np.int64)[place]
+
+
+def _offset(instant: int, zone: str) -> int:
+    return wall_time(instant, zone) - instant
+
+
+def _find_change(before: int, after: int, zone: str) -> int:
+    """Return the first instant after ``before`` with the offset of ``after``, by bisection."""
+    wanted = _offset(after, zone)
+    while after - before > 1:
+        middle = (before + after) // 2
+        before, after = (before, middle) if _offset(middle, zone) == wanted else (middle, after)
+    return after
 
 
 @cache

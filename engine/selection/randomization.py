@@ -8,12 +8,14 @@ numbers. Each purpose has its own number, because one shared number would bias w
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from engine.domain.identifiers import fold
+from engine.domain.network import Network
 from engine.domain.records import Crossing
-from engine.domain.time_units import HOUR, rfc3339
+from engine.domain.time_units import DAY, HOUR, rfc3339
+from engine.domain.time_zones import instant_of, wall_time
 
 SEED_BYTES = 32
 RANDOM = "random"
@@ -42,20 +44,47 @@ class ShiftPeriod:
 
 @dataclass(frozen=True, slots=True)
 class ShiftPlan:
-    """When shifts change: one begins at ``starts``, local time, then every ``length``."""
+    """When shifts change: one begins at ``starts``, local time, then every ``length``.
+
+    Where a post's clocks are moved, the shift meanwhile is so much longer or shorter.
+    """
 
     utc_offset: int = 5 * HOUR
-    """Local time minus UTC, microseconds. Central Asia keeps no summer time."""
+    """Local time minus UTC, microseconds, of posts that the network does not name."""
     starts: int = 8 * HOUR
     """Local time of day at which a shift begins, microseconds."""
     length: int = 12 * HOUR
     """Length of a shift, microseconds; divides a day."""
+    network: Network = field(default_factory=Network)
+    """Names the time zone of each post."""
 
     def shift(self, post: str, instant: int) -> ShiftPeriod:
         """Return the shift of a post that an instant falls into."""
-        first = self.starts - self.utc_offset
-        opens_at = instant - (instant - first) % self.length
-        return ShiftPeriod(post, opens_at, opens_at + self.length)
+        begins = self._begins(post, instant)
+        opens_at, closes_at = (self._instant(post, begins + n * self.length) for n in (0, 1))
+        if instant >= closes_at:  # the clocks show the change of shifts a second time
+            opens_at, closes_at = closes_at, self._instant(post, begins + 2 * self.length)
+        elif instant < opens_at:  # or leave it out
+            opens_at, closes_at = self._instant(post, begins - self.length), opens_at
+        return ShiftPeriod(post, opens_at, closes_at)
+
+    def local_start(self, post: str, instant: int) -> int:
+        """Return the local time of day at which the shift of an instant began, microseconds."""
+        return self._begins(post, instant) % DAY
+
+    def _begins(self, post: str, instant: int) -> int:
+        """Return what the post's clocks show at the change of shifts before an instant."""
+        zone = self._zone(post)
+        local = instant + self.utc_offset if zone is None else wall_time(instant, zone)
+        return local - (local - self.starts) % self.length
+
+    def _instant(self, post: str, wall: int) -> int:
+        zone = self._zone(post)
+        return wall - self.utc_offset if zone is None else instant_of(wall, zone)
+
+    def _zone(self, post: str) -> str | None:
+        known = self.network.posts.get(post)
+        return None if known is None else known.timezone
 
 
 def movement_key(crossing: Crossing, shift: ShiftPeriod) -> bytes:

@@ -22,8 +22,9 @@ from engine.domain.identifiers import FOLDING_VERSION, container_is_valid, fold,
 from engine.domain.network import Network
 from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
+from engine.domain.time_zones import local_time
 
-ENCODING_VERSION = (4, FOLDING_VERSION)
+ENCODING_VERSION = (5, FOLDING_VERSION)
 """Changes whenever an entity or a fact below changes its meaning."""
 
 NAN = math.nan
@@ -55,7 +56,7 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
     crossing : object with the attributes of ``engine.domain.records.Crossing``
     declaration : object with the attributes of ``engine.domain.records.Declaration``, or None
     network : Network
-        Says which post faces which; an unknown post has no pair.
+        Says which post faces which, and what its clocks show; an unknown post has no pair.
 
     Returns
     -------
@@ -65,8 +66,11 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
         Every name of ``FACTS``; masses in kg, values in USD, times in hours or microseconds as the
         name says, flags 0 or 1, NaN where unknown.
     """
-    entities = _conveyance(crossing, network)
-    facts = _crossing_facts(crossing, entities)
+    local = _local_time(crossing, network)
+    entities = _conveyance(crossing, network, local=local)
+    facts = _crossing_facts(crossing, entities, local=local)
+    if network.is_uniform:  # as of the first definitions, whose weekday was that of UTC
+        facts["weekday"] = float(crossing.arrived_at.weekday())
     items = declaration.items if declaration is not None else ()
     main = max(items, key=_weight, default=None)
     entities.update(_consignment(declaration, main))
@@ -89,9 +93,8 @@ def _join_values(values: Sequence[str] | None) -> str | None:
     return "+".join(sorted(filter(None, map(fold, values)))) or None if values else None
 
 
-def _conveyance(crossing: Any, network: Network) -> Entities:
+def _conveyance(crossing: Any, network: Network, *, local: datetime) -> Entities:
     pair = network.pair(crossing.post)
-    hour = _local_hour(crossing.arrived_at)
     return {
         "post": crossing.post,
         "pair": pair,
@@ -107,20 +110,19 @@ def _conveyance(crossing: Any, network: Network) -> Entities:
         "seals": _join_values(crossing.seal_numbers),
         "driver": crossing.driver_ref,
         "carrier": crossing.carrier_id,
-        "day_part": str(hour // 4),
+        "day_part": str(local.hour // 4),
     }
 
 
-def _crossing_facts(crossing: Any, entities: Entities) -> Facts:
-    hour = _local_hour(crossing.arrived_at)
+def _crossing_facts(crossing: Any, entities: Entities, *, local: datetime) -> Facts:
     containers = crossing.container_numbers or ()
     is_known = crossing.recorded_at or crossing.arrived_at
     facts = {
         "arrived_at": float(micros(crossing.arrived_at)),
         "hours_late": (micros(is_known) - micros(crossing.arrived_at)) / HOUR,
-        "hour": float(hour),
-        "weekday": float(crossing.arrived_at.weekday()),
-        "night": float(hour < 6 or hour >= 22),
+        "hour": float(local.hour),
+        "weekday": float(local.weekday()),
+        "night": float(local.hour < 6 or local.hour >= 22),
         "is_entry": float(crossing.direction == "entry"),
         "weighed_mass_kg": _number(crossing.weighed_mass_kg),
         "is_weighed": float(crossing.weighed_mass_kg is not None),
@@ -260,9 +262,13 @@ def _number(value: float | None) -> float:
     return NAN if value is None else float(value)
 
 
-def _local_hour(moment: datetime) -> int:
-    """Hour of the day at the posts, which lie between UTC+4:30 and +6."""
-    return (moment.hour + 5) % 24
+def _local_time(crossing: Any, network: Network) -> datetime:
+    """Return the arrival by the clocks of its post; by UTC on the calendar's first and last day."""
+    arrived: datetime = crossing.arrived_at
+    try:
+        return local_time(arrived, network.timezone(crossing.post))
+    except OverflowError:
+        return arrived
 
 
 _REMEMBERED: Mapping[str, str] = {

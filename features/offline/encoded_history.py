@@ -186,7 +186,8 @@ def _encode_crossings(
     names = sorted({name for of, _ in (*plan.lookups, _PLATE) for name in of})
     parts: dict[str, list[Any]] = {name: [] for name in names}
     narrow, measured = Parts(len(FACTS), FLOATS), Parts(len(MEASURES), WHOLE)
-    rows = (encode(*each, tables.network) for each in arrivals(tables))
+    network = plan.view(tables.network)
+    rows = (encode(*each, network) for each in arrivals(tables))
     for begin in range(0, n, _ENCODED_AT_ONCE):
         end = min(begin + _ENCODED_AT_ONCE, n)
         facts, named = np.empty((end - begin, len(FACTS))), []

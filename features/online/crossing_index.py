@@ -7,6 +7,7 @@ recorded.
 from struct import pack
 
 import numpy as np
+from engine.journal.body_reader import JournalReader
 from sqlalchemy import (
     Boolean,
     Column,
@@ -23,11 +24,15 @@ from sqlalchemy import (
 from engine.domain.identifiers import fold
 from engine.domain.records import Seizure
 from engine.domain.time_units import DAY, micros
-from engine.errors import StoreUnavailableError
+from engine.errors import NotFoundError, StoreUnavailableError
+from engine.journal.journal import JOURNAL
+from engine.journal.kinds import DECISION
 from engine.ports import CrossingEvent, FindEvent
 from engine.storage.database import METADATA, Int64, fetch_rows
+from features.catalogue.earlier_definitions import plan_of
 from features.catalogue.encoder import key
 from features.catalogue.event_measures import GRAMS_MOST, Label, vehicle
+from features.catalogue.plan import Plan
 
 LINK_DAYS = 30
 """A find that names a plate alone belongs to its last entry within this many days before."""
@@ -128,6 +133,22 @@ def epoch(connection: Connection, definitions: str) -> str:
             raise StoreUnavailableError("its counters serve other feature definitions")
         return str(found)
     return ""
+
+
+def read_plan(connection: Connection) -> Plan:
+    """Return the plan that the counters serve.
+
+    That of the last load, else that of the last decision, else that of this version.
+    """
+    for _, serves in fetch_rows(connection, _LOOK):
+        return plan_of(serves)
+    query = select(JOURNAL.c.seq).where(JOURNAL.c.kind == DECISION)
+    last = connection.scalar(query.order_by(JOURNAL.c.seq.desc()).limit(1))
+    try:
+        body = {} if last is None else JournalReader(connection).body(last)
+    except NotFoundError:  # erased
+        body = {}
+    return plan_of(body.get("inputs", {}).get("definitions", ""))
 
 
 def is_current(connection: Connection, history: str, definitions: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.time_units import DAY, MINUTE
+from engine.domain.time_units import DAY, HOUR, MINUTE
 from engine.selection.randomization import ShiftPlan
 from models.array_types import Floats, Labels, Mask
 from models.data.dataset import Dataset
@@ -99,15 +99,22 @@ def by_group(
 def _of(test: Dataset, name: str) -> NDArray[np.str_]:
     """Return the group of each row as text."""
     if name == "shift":
-        return _shifts(test.arrived_at)
+        return _shifts(_local_hours(test))
     column = getattr(test, name)
     return np.array(["unknown" if value is None else str(value) for value in column], np.str_)
 
 
-def _shifts(arrived_at: NDArray[np.int64]) -> NDArray[np.str_]:
+def _local_hours(test: Dataset) -> NDArray[np.int64]:
+    """Return the hour of each arrival by the clocks of its post; UTC+5 without that feature."""
+    if "hour" in test.names:
+        return test.values[:, test.names.index("hour")].astype(np.int64)
+    return (test.arrived_at + ShiftPlan().utc_offset) % DAY // HOUR
+
+
+def _shifts(hours: NDArray[np.int64]) -> NDArray[np.str_]:
     """Return the local hours of the shift that each arrival fell into, as the engine cuts them."""
     plan = ShiftPlan()
-    local = (arrived_at + plan.utc_offset - plan.starts) % DAY
+    local = (hours * HOUR - plan.starts) % DAY
     begins = (plan.starts + local // plan.length * plan.length) % DAY
     names = {at: f"{_clock(at)}-{_clock(at + plan.length)}" for at in np.unique(begins).tolist()}
     return np.array([names[at] for at in begins.tolist()], np.str_)

@@ -25,11 +25,11 @@ START = micros(Crossing(
 NETWORK = Network(
     MappingProxyType(
         {
-            code: BorderPost(code=code, name=code, country=country, pair=pair)
-            for code, country, pair in (
-                ("OYB", "UZ", "FOT"),
-                ("FOT", "TJ", "OYB"),
-                ("ALT", "UZ", None),
+            code: BorderPost(code=code, name=code, country=country, pair=pair, timezone=zone)
+            for code, country, pair, zone in (
+                ("OYB", "UZ", "FOT", "Asia/Kabul"),
+                ("FOT", "TJ", "OYB", "Europe/Berlin"),
+                ("ALT", "UZ", None, "Asia/Almaty"),
             )
         }
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.domain.time_zones import country_time_zone
 from experiments.synthetic.config import Floats, Ints
 
 _CODES = "UZ KZ KG TJ TM AF CN RU TR IR IN AE PK DE KR PL BY"
@@ -30,9 +31,9 @@ class SyntheticPost:
     """How its plate reader writes: compact, spaced, dashed, lower or cyrillic."""
 
     @property
-    def utc_offset_hours(self) -> float:
-        """Local time; it decides what night is."""
-        return {"KG": 6.0, "AF": 4.5}.get(self.country, 5.0)
+    def timezone(self) -> str:
+        """The zone of its clocks, which decide what night is: that of the country's capital."""
+        return country_time_zone(self.country)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def network_toml() -> str:
     for index, post in enumerate(POSTS):
         pair = other.get(index, -1)
         lines += ["", "[[posts]]", f'code = "{post.code}"', f'name = "{post.name}"']
-        lines.append(f'country = "{post.country}"')
+        lines += [f'country = "{post.country}"', f'timezone = "{post.timezone}"']
         if pair >= 0:
             lines.append(f'pair = "{POSTS[pair].code}"')
         lines += ["[posts.roster]", "documents = 480", f"physical = {480 if pair >= 0 else 240}"]

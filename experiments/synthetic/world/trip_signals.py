@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.domain.time_units import DAY, HOUR, MINUTE
+from engine.domain.time_zones import utc_offsets
 from experiments.synthetic.config import Bools, Config, Floats, Ints, pick_within
 from experiments.synthetic.world.fleet import Carriers, Pool, Vehicles
 from experiments.synthetic.world.network import (
@@ -132,10 +133,11 @@ def _entry_times(
     night, kind, owner = given
     n = len(kind)
     leave, enter = leaving_and_entering(calls.pair, calls.direction)
-    offset = np.array([post.utc_offset_hours for post in POSTS])[np.where(enter < 0, leave, enter)]
+    midnight = config.first_midnight + calls.day * DAY
+    offset = _utc_offset_hours(np.where(enter < 0, leave, enter), midnight)
     by_day = np.clip(rng.normal(13.2, 3.4, n), 6.0, 21.99)
     hour = np.where(night, (22.0 + 8.0 * rng.random(n)) % 24.0, by_day) - offset
-    at = config.first_midnight + calls.day * DAY + (hour * HOUR).astype(np.int64)
+    at = midnight + (hour * HOUR).astype(np.int64)
     at = at // 1_000_000 * 1_000_000
     plain = np.flatnonzero(calls.role == ORDINARY)  # these stand first, sorted by vehicle and day
     at[plain] = _apart(at[plain], calls.vehicle[plain], GAP_HOURS[kind[plain]])
@@ -145,6 +147,13 @@ def _entry_times(
     ahead = rng.integers(3 * 60, 25 * 60, len(escorts)) * 1_000_000
     at[escorts] = at[calls.partner[escorts]] - ahead
     return np.asarray(at, dtype=np.int64)
+
+
+def _utc_offset_hours(post: Ints, at: Ints) -> Floats:
+    """Return local time less UTC of each post at its time."""
+    by_zone = {zone: utc_offsets(at, zone) / HOUR for zone in {post.timezone for post in POSTS}}
+    table = np.array([by_zone[post.timezone] for post in POSTS])
+    return np.asarray(table[post, np.arange(len(at))], dtype=np.float64)
 
 
 def _apart(at: Ints, vehicle: Ints, gap_hours: Floats) -> Ints:

@@ -27,6 +27,7 @@ from engine.journal.hash_chain import GENESIS, canonical, chain_of, leaf_of
 from engine.journal.receipts import Signer
 from engine.storage.database import Store
 from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.earlier_definitions import UNIFORM, UNIFORM_ENCODING
 from features.catalogue.plan import Plan
 
 ROOT = Path(__file__).parents[3]
@@ -179,7 +180,7 @@ def digests() -> dict[str, str]:
     )  # fmt: skip
     receipt = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32)))).sign(entry)
     return {
-        "definitions": Plan(CATALOGUE).digest,
+        "definitions": Plan(UNIFORM, encoding=UNIFORM_ENCODING).digest,
         "canonical": sha256(body).hexdigest(),
         "leaf": leaf.hex(),
         "chain": chain.hex(),

@@ -7,11 +7,13 @@ an amendment, profiles and a watch list, with receipts, keys and passwords.
 
 import json
 import os
+import re
 import sqlite3
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from api.cli.main import app as command_line
 from api.service.model_store import HomeModels
 from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings
-from api.web.i18n import LANGUAGES
+from api.web.i18n import LANGUAGES, ReaderLocale
 from engine.queue.queue import QueuedDecision, list_decisions
 from engine.storage.home import Home
 from tests.service.page_session import TOKEN
@@ -33,6 +35,7 @@ ARCHIVE = Path(__file__).parents[2] / "data" / "home-0c412e7" / "home.tar.xz"
 DECISIONS = 1_001
 STEP = 1 if os.environ.get("DARVOZA_PROOF") else 5
 """At small sizes every fifth decision is recomputed, over the whole history."""
+SHIFT = re.compile(r"(08:00 – [^<]* 20:00|20:00 – [^<]* 08:00)")
 PAGES = (
     "/", "/posts/{post}/queue", "/posts/{post}/shift", "/decisions/{red}", "/decisions/{green}",
     "/profiles", "/profiles/HEAVY-1", "/watchlist", "/models", "/models/{version}", "/drift",
@@ -191,3 +194,24 @@ def test_every_page_is_read_in_four_languages(served: Served) -> None:
             assert f'<html lang="{code}">' in answer.text
             if page.startswith("/decisions") and code != "en":
                 assert '<span lang="en">' not in answer.text, (code, page)
+
+
+def clocks_shown(served: Served) -> tuple[bool, bool]:
+    """Tell whether the shift's page of two posts names its clocks, and cuts shifts by them."""
+    visitor = sign_in(served)
+    texts = {
+        "UTC+06:00 (Asia/Bishkek)": visitor.get("/posts/KG-DOS/shift").text,
+        "UTC+05:00 (Asia/Tashkent)": visitor.get("/posts/UZ-OYB/shift").text,
+    }
+    is_named = all(zone in text for zone, text in texts.items())
+    return is_named, all(SHIFT.search(text) is not None for text in texts.values())
+
+
+def test_shifts_are_shown_by_the_clocks_of_their_post(served: Served) -> None:
+    assert clocks_shown(served) == (True, True)
+
+
+def test_one_clock_for_all_posts_is_found(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control."""
+    monkeypatch.setattr(ReaderLocale, "_zone", lambda _self, _post: timezone(timedelta(hours=5)))
+    assert clocks_shown(served) == (False, False)

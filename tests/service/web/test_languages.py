@@ -290,5 +290,5 @@ def test_pages_speak_one_language(world: World, code: str) -> None:
     for path in ("/", "/posts/OYB/queue", decision, "/posts/OYB/shift", *desks):
         text = boss.get(path).text
         assert f'<html lang="{code}">' in text
-        assert "UTC+05:00" in text, "one clock for all posts: every page names it"
+        assert "UTC+05:00" in text, "every page names its clocks"
         assert not [one for one in english if one in text]

@@ -58,7 +58,7 @@ def home(tmp_path: Path) -> Home:
 
 def _fields(code: str) -> Iterator[str]:
     post = NETWORK.posts[code]
-    for name in ("code", "name", "country", "pair"):
+    for name in ("code", "name", "country", "pair", "timezone", "administration"):
         if (value := getattr(post, name)) is not None:
             yield f'{name} = "{value}"\n'
 

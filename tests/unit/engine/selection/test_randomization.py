@@ -1,11 +1,24 @@
 """Nobody can draw again, and nobody can foresee a draw."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.domain.network import BorderPost, Network
 from engine.domain.records import Crossing
-from engine.domain.time_units import DAY, HOUR, MINUTE
-from engine.selection.randomization import RANDOM, SCORE, ShiftPlan, commitment, draw, movement_key
+from engine.domain.time_units import DAY, HOUR, MINUTE, micros, rfc3339
+from engine.selection.randomization import (
+    RANDOM,
+    SCORE,
+    ShiftPeriod,
+    ShiftPlan,
+    commitment,
+    draw,
+    movement_key,
+)
 
 PLAN = ShiftPlan()
 NOON = 20_000 * DAY + 7 * HOUR
@@ -87,3 +100,53 @@ def test_a_commitment_binds_seed_and_head() -> None:
 def test_a_shift_can_be_configured() -> None:
     plan = ShiftPlan(utc_offset=6 * HOUR, starts=7 * HOUR + 30 * MINUTE, length=8 * HOUR)
     assert plan.shift("X", 90 * MINUTE).opens_at == 90 * MINUTE
+
+
+SUMMER = ShiftPlan(
+    starts=2 * HOUR + 30 * MINUTE,
+    length=12 * HOUR,
+    network=Network(
+        {
+            code: BorderPost(code=code, name=code, country=country)
+            for code, country in (("DOS", "KG"), ("OYB", "UZ"), ("BER", "DE"))
+        }
+    ),
+)
+"""Shifts that change within the hour in which summer time begins and ends."""
+
+
+def test_shifts_change_by_the_clocks_of_each_post() -> None:
+    plan = replace(PLAN, network=SUMMER.network)
+    opens = [rfc3339(plan.shift(post, NOON).opens_at)[11:16] for post in ("DOS", "OYB", "ELSE")]
+    assert opens == ["02:00", "03:00", "03:00"]
+    assert plan.local_start("DOS", NOON) == plan.local_start("OYB", NOON) == 8 * HOUR
+
+
+def check_partition(plan: ShiftPlan) -> bool:
+    """Tell whether every quarter of an hour of 2026 is in one shift, and shifts follow closely."""
+    year = micros(datetime(2026, 1, 1, tzinfo=UTC))
+    last = plan.shift("BER", year)
+    for at in range(year, year + 365 * DAY, 15 * MINUTE):
+        shift = plan.shift("BER", at)
+        follows = shift == last or shift.opens_at == last.closes_at
+        if not (follows and shift.opens_at <= at < shift.closes_at):
+            return False
+        last = shift
+    return True
+
+
+def test_summer_time_leaves_no_instant_without_a_shift_and_none_in_two() -> None:
+    assert check_partition(SUMMER)
+
+
+def test_shifts_cut_without_regard_to_moved_clocks_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Negative control."""
+
+    def shift(self: ShiftPlan, post: str, instant: int) -> ShiftPeriod:
+        opens_at = self._instant(post, self._begins(post, instant))
+        return ShiftPeriod(post, opens_at, opens_at + self.length)
+
+    monkeypatch.setattr(ShiftPlan, "shift", shift)
+    assert not check_partition(SUMMER)
