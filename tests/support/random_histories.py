@@ -243,7 +243,7 @@ def known_before(found: Tables, cut: int) -> Tables:
 
 def _table(name: str, rows: Sequence[tuple[Record, dict[str, Any]]]) -> Any:
     schema = SCHEMAS[name]
-    found = [record.model_dump() | added for record, added in rows]
+    found = [dict(record) | added for record, added in rows]
     columns = {field.name: [_cell(row[field.name]) for row in found] for field in schema}
     return pa.Table.from_pydict(columns, schema)
 
