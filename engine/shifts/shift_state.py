@@ -116,6 +116,7 @@ class Shifts:
         self._plan = plan
         self._known: dict[tuple[str, str | None], ShiftState] = {}
         """By shift and by model."""
+        self._periods: dict[str, ShiftPeriod] = {}
         self._seeds: dict[str, bytes] = {}
         """Seeds that were checked, of shifts that are not closed yet."""
 
@@ -128,19 +129,27 @@ class Shifts:
 
         Waits for the journal's writer: no snapshot may be held meanwhile.
         """
-        shift, scorer = self._plan.shift(need.post, need.at), need.scorer
+        shift, scorer = self._period(need), need.scorer
         seed = self._seed(shift) or self._make_seed(shift)
         table: tuple[int | None, tuple[float, ...]] = None, ()
         if scorer is not None:
             table = self._table(shift, scorer.version) or self._make_table(shift, scorer)
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
+            self._periods.clear()
         self._known[self._key(need)] = state = ShiftState(shift, seed, *table)
         return state
 
     def _key(self, need: ShiftNeed) -> tuple[str, str | None]:
-        shift = self._plan.shift(need.post, need.at)
-        return shift.shift_id, None if need.scorer is None else need.scorer.version
+        version = None if need.scorer is None else need.scorer.version
+        return self._period(need).shift_id, version
+
+    def _period(self, need: ShiftNeed) -> ShiftPeriod:
+        """Return the shift of a need; mostly the one that was asked for last at its post."""
+        known = self._periods.get(need.post)
+        if known is None or not known.opens_at <= need.at < known.closes_at:
+            known = self._periods[need.post] = self._plan.shift(need.post, need.at)
+        return known
 
     def _seed(self, shift: ShiftPeriod) -> bytes | None:
         """Return the seed of a shift, None where no record opened it.
