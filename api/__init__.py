@@ -20,6 +20,5 @@ shifts         Shifts and rosters over HTTP and as a page
 watchlist      The watch list over HTTP and as pages
 web            What all pages share: templates, languages, labels, forms
 app            The service
-site           Puts the pages into the service
 __main__       ``python -m api COMMAND``
 """

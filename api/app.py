@@ -13,29 +13,45 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.staticfiles import StaticFiles
 from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Scope
 
-from api import site
+from api.audit import page as audit_page
 from api.audit import routes as audit_routes
 from api.auth.credentials import stand_in
+from api.confirmations import page as confirmations_page
 from api.confirmations import routes as confirmations_routes
+from api.decisions import page as decisions_page
 from api.decisions import routes as decisions_routes
 from api.decisions.fast_path import Express
+from api.drift import page as drift_page
 from api.drift import routes as drift_routes
 from api.http import health, problems
 from api.http.middleware import Guard
 from api.http.responses import BODY_MODELS
+from api.integrity import page as integrity_page
 from api.integrity import routes as integrity_routes
+from api.models import page as models_page
 from api.models import routes as models_routes
+from api.profiles import page as profiles_page
 from api.profiles import routes as profiles_routes
+from api.queue import page as queue_page
 from api.queue import routes as queue_routes
 from api.reports import routes as reports_routes
 from api.service.model_store import SETTLED_SECONDS, HomeModels
 from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings, home_of
 from api.service.structured_logging import configure
+from api.shifts import page as shifts_page
 from api.shifts import routes as shifts_routes
+from api.watchlist import page as watchlist_page
 from api.watchlist import routes as watchlist_routes
+from api.web import sign_in_page
+from api.web.page_route import HEADERS, answer_unknown
+from api.web.templates_env import STATIC
 
 if TYPE_CHECKING:
     from api.audit.reads import AuditService
@@ -67,6 +83,19 @@ ROUTERS = (
     health.router,
     watchlist_routes.router,
 )
+PAGES = (
+    sign_in_page.router,
+    queue_page.router,
+    decisions_page.router,
+    shifts_page.router,
+    profiles_page.router,
+    watchlist_page.router,
+    confirmations_page.router,
+    models_page.router,
+    drift_page.router,
+    integrity_page.router,
+    audit_page.router,
+)
 
 
 if TYPE_CHECKING:
@@ -80,6 +109,17 @@ if TYPE_CHECKING:
     ]:  # fmt: skip
         """Hold the composed service to the protocol of each consumer, when types are checked."""
         return one, one, one, one, one, one, one, one, one, one, one, one
+
+
+class _Files(StaticFiles):
+    """Our style and script; their addresses change with them, so a browser may keep them."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return a file with the headers of every page."""
+        answer = await super().get_response(path, scope)
+        kept = {"Cache-Control": "public, max-age=31536000, immutable"}
+        answer.headers.update(HEADERS | (kept if scope["query_string"] else {}))
+        return answer
 
 
 def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
@@ -111,9 +151,10 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     app.add_middleware(Express)
     app.add_middleware(Guard)  # the last one added is the outermost
     problems.install(app)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *PAGES):
         app.include_router(router)
-    site.install(app)
+    app.add_exception_handler(HTTPException, answer_unknown)
+    app.mount("/static", _Files(directory=STATIC), name="static")
     app.openapi = lambda: _build_document(app)  # type: ignore[method-assign]
     return app
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.emptied_database import empty_database
 from tests.support.personal_data import told_in
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         return f"sqlite:///{path}"
     url: str = request.getfixturevalue("postgresql_database")
-    request.getfixturevalue("cluster").empty(url)
+    empty_database(url)
     return url
 
 

@@ -2,8 +2,6 @@
 
 fault_runner        Fault runs
 fork_server         Starts the service over and over for a fault run
-scratch_deployment  A small synthetic deployment in a directory of its own, for runs that wear a
-                    service out
 service_process     A real service in a process of its own, for the demonstration and for fault
                     runs
 staged_service      The service with a stopwatch at every stage, for the serving benchmark

@@ -2,22 +2,33 @@
 
 Assumes that each run wears out a deployment of its own: a home made for it, and where the fault
 concerns the database server, a server made for it.
+
+A deployment is never the user's home and never the user's database: where one is set, the run makes
+a database next to it and drops it afterwards.
 """
 
 import asyncio
 import os
-import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+import secrets
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from unittest.mock import patch
 
-from api.harness.scratch_deployment import Scratch, scratch
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.pool import NullPool
+
+from api.auth.accounts import Accounts
+from api.auth.credentials import open_pepper
+from api.auth.permissions import Role
 from api.harness.service_process import free_port
-from api.service.runtime import open_store
+from api.service.runtime import open_network, open_store
+from api.service.settings import VARIABLE
+from engine.domain.time_units import DAY, SystemClock, moment
 from engine.journal.receipts import open_signer
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
@@ -34,7 +45,13 @@ from experiments.faults.store_outage import StoppedServer, outages
 from experiments.faults.throwaway_models import Analysts
 from experiments.faults.unauthenticated_flood import strangers
 from experiments.support.arrivals import endless
+from experiments.support.held_out_shift import cut
 from experiments.support.postgres import Cluster
+from experiments.synthetic.records.writer import write
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.intake.load import load
+from features.online.epoch import open_epoch
 
 Fault = Literal[
     "kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory", "strangers"
@@ -57,6 +74,20 @@ Requests of ``swap`` and ``memory``, flipped bytes of ``bundle``, decisions of e
 CROSSINGS = 2_000
 WATCHFUL = {"DARVOZA_MODEL_SECONDS": "0.02"}
 """Services of a run look for another model all the time: no request waits for them."""
+LATER = 90 * DAY
+"""Part of the synthetic year that is sent rather than loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """A home with a history, and a checkpoint's key for every post."""
+
+    home: Home
+    arrivals: Sequence[Mapping[str, Any]]
+    """What came after its history, as bodies of requests."""
+    keys: Mapping[str, str]
+    environment: Mapping[str, str]
+    """What a process that is to work in this home has set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +168,7 @@ def _ground(fault: Fault) -> AbstractContextManager[Cluster | None]:
 
 @contextmanager
 def _own_server() -> Iterator[Cluster]:
-    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as home:  # socket paths are short
+    with TemporaryDirectory(prefix="pg-", dir="/tmp") as home:  # socket paths are short
         server = Cluster(Path(home))
         try:
             with _database(server.url(scheme="postgresql+psycopg")):
@@ -154,3 +185,47 @@ def _database(url: str | None) -> Iterator[None]:
         if url is not None:
             os.environ[DATABASE_VARIABLE] = url
         yield
+
+
+@contextmanager
+def scratch(*, crossings: int, seed: int = 1) -> Iterator[Scratch]:
+    """Make a deployment with a synthetic history; it is gone afterwards."""
+    with TemporaryDirectory(prefix="darvoza-scratch-") as name, _scratch_database():
+        home, now = Home(Path(name) / "home").prepare(), SystemClock().now()
+        write(Path(name) / "all", crossings=crossings, seed=seed, end=moment(now))
+        later = cut(Path(name) / "all", Path(name) / "history", opens_at=now - LATER)
+        with _open(home) as store:
+            loaded = load(home, later.history)
+            about = {"load": loaded.digest, "rows": dict(loaded.rows), "note": loaded.note}
+            open_epoch(home, store, Plan(CATALOGUE), about=about, report=lambda _: None)
+            network, pepper = open_network(home), open_pepper(home)
+            accounts = Accounts(store, network)
+            keys = {
+                post.code: accounts.create_key(Role.CHECKPOINT, post.code, pepper=pepper).secret
+                for post in network.posts.values()
+            }
+        environment = {VARIABLE: str(home.root)}
+        if database := os.environ.get(DATABASE_VARIABLE):
+            environment[DATABASE_VARIABLE] = database
+        yield Scratch(home, later.arrivals, keys, environment)
+
+
+@contextmanager
+def _scratch_database() -> Iterator[None]:
+    """Put a new database in the place of the one that the environment names, if it names one."""
+    given = os.environ.get(DATABASE_VARIABLE)
+    if not given:
+        yield
+        return
+    name = f"darvoza_scratch_{secrets.token_hex(4)}"
+    admin = create_engine(given, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    url = make_url(given).set(database=name).render_as_string(hide_password=False)
+    try:
+        with patch.dict(os.environ, {DATABASE_VARIABLE: url}):
+            yield
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.dispose()

@@ -49,7 +49,7 @@ class Stopwatch:
         """Return the work with its time taken."""
 
         @wraps(work)
-        def timed(*args: Any, **more: Any) -> Any:
+        def measure(*args: Any, **more: Any) -> Any:
             began = time.thread_time()
             try:
                 return work(*args, **more)
@@ -57,7 +57,7 @@ class Stopwatch:
                 self.seconds[stage] += time.thread_time() - began
                 self.calls[stage] += 1
 
-        return timed
+        return measure
 
     def count(self) -> dict[str, Any]:
         """Return what was counted."""
@@ -81,11 +81,11 @@ def main(port: int, out: Path) -> None:
     signal.signal(signal.SIGUSR1, lambda *_: watch.reset())
     close = Runtime.close
 
-    def closed(runtime: Runtime) -> None:
+    def close_and_write(runtime: Runtime) -> None:
         out.write_text(json.dumps(watch.count()), "utf-8")
         close(runtime)
 
-    patch.object(Runtime, "close", closed).start()
+    patch.object(Runtime, "close", close_and_write).start()
     uvicorn.run(create_app(), host="127.0.0.1", port=port, access_log=False, log_level="error")
 
 

@@ -7,7 +7,6 @@ ledger_check           Check of acknowledged decisions against the journal
 memory_growth          Memory over hours of requests
 model_swap             Change of model and restart of the process while checkpoints send
 process_kill           Kill -9 at random moments, while checkpoints send
-readiness              Readiness and counters of a running service
 seeded_bugs            Seeded bugs that the fault runs must catch
 senders                Checkpoints that send until they are answered, and keep every answer
 service_process        A service in a process of its own, started and killed repeatedly

@@ -21,8 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from experiments.faults.readiness import PAUSE_SECONDS, counter, ready, until
-from experiments.faults.senders import PATH, PATIENCE_SECONDS, Book, FaultTrials
+from experiments.faults.senders import (
+    LOOK_SECONDS,
+    PATH,
+    PATIENCE_SECONDS,
+    Book,
+    FaultTrials,
+    counter,
+    ready,
+    until,
+)
 from experiments.faults.throwaway_models import Analysts
 from experiments.support.http_client import HttpConnection, post
 from models.bundle.bundle import MANIFEST, SIGNATURE
@@ -96,7 +104,7 @@ async def _wait_refusal(line: HttpConnection, bad: str) -> bool:
         while await counter(line, REFUSED) < before + 2:
             if (await ready(line))["model_version"] == bad:
                 return False
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
     return True
 
 
@@ -128,7 +136,7 @@ async def _check_pickles(line: HttpConnection, analysts: Analysts, book: Book) -
             while await counter(line, REFUSED) == before:
                 if (await ready(line))["model_version"] == made.name:
                     break  # a file that the service does not read
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(LOOK_SECONDS)
         if mark.exists():
             book.broken["a pickle ran"] += 1
             mark.rmdir()

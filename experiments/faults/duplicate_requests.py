@@ -6,8 +6,7 @@ one plate. All of them must receive the same answer, byte for byte.
 
 import asyncio
 
-from experiments.faults.readiness import until
-from experiments.faults.senders import PATH, FaultTrials
+from experiments.faults.senders import PATH, FaultTrials, until
 from experiments.support.http_client import BROKEN, HttpConnection, post
 
 COPIES = 100

@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from experiments.faults.readiness import until
-from experiments.faults.senders import FaultTrials
+from experiments.faults.senders import FaultTrials, until
 from experiments.faults.service_process import Service
 from experiments.faults.throwaway_models import Analysts
 

@@ -5,22 +5,30 @@ receive the first decision.
 """
 
 import asyncio
+import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from experiments.faults.service_process import Service
 from experiments.support.arrivals import SentArrivals
-from experiments.support.http_client import BROKEN, HttpConnection, post
+from experiments.support.http_client import BROKEN, HttpConnection, get, post
 
 CREATED, UNAVAILABLE = 201, 503
 PATH = "/v1/decisions"
+LOOK_SECONDS = 0.01
+"""Between two looks at the state of a service."""
 SENDERS = 8
 PATIENCE_SECONDS = 120
 """A service that does not answer for so long has failed."""
 PAUSE_SECONDS = 0.03
 """Between two attempts without an answer; shorter ones take the core that a start needs."""
+
+
+_NOT_YET: dict[str, Any] = {"mode": "", "model_version": None}
 
 
 @dataclass
@@ -133,3 +141,27 @@ class _Sender:
                     return
                 self._book.note_unavailable(self._line)
             await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def ready(line: HttpConnection) -> dict[str, Any]:
+    """Return the body of ``/readyz``, or empty values where the service does not answer."""
+    try:
+        _, raw = await line.ask(get("/readyz"))
+    except BROKEN:
+        return _NOT_YET
+    found: dict[str, Any] = json.loads(raw)
+    return found
+
+
+async def until(port: int, stands: Callable[[dict[str, Any]], bool]) -> None:
+    """Wait until ``stands`` holds for the body of ``/readyz``."""
+    async with asyncio.timeout(PATIENCE_SECONDS), HttpConnection(port) as line:
+        while not stands(await ready(line)):
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def counter(line: HttpConnection, metric: str) -> float:
+    """Return a counter of the service."""
+    _, raw = await line.ask(get("/metrics"))
+    found = re.search(rf"^{metric} (\S+)$", raw.decode(), re.MULTILINE)
+    return 0.0 if found is None else float(found[1])

@@ -9,8 +9,8 @@ import asyncio
 import random
 import signal
 import time
-from typing import Protocol
 
+from experiments.faults.full_disk import BoundFiles, FilledDisk
 from experiments.faults.senders import Book, FaultTrials, wait_next
 from experiments.faults.service_process import Service
 from experiments.support.postgres import Cluster
@@ -21,18 +21,6 @@ BITES_SECONDS = 10.0
 """The longest that a service may go on as if its store were there: a full disk has some slack."""
 LONGEST_SECONDS = 0.3
 """The longest that a store is there before it is taken, and away before it comes back."""
-
-
-class Outage(Protocol):
-    """Fault that makes a store unavailable for a time."""
-
-    def begin(self, service: Service) -> None:
-        """Take the store away from a running service."""
-        ...
-
-    def end(self, service: Service) -> None:
-        """Give it back; ends when it could be used again."""
-        ...
 
 
 class StoppedServer:
@@ -50,7 +38,7 @@ class StoppedServer:
         self._cluster.start()
 
 
-async def outages(run: FaultTrials, *, outage: Outage) -> None:
+async def outages(run: FaultTrials, *, outage: StoppedServer | FilledDisk | BoundFiles) -> None:
     """Take the store away as often as is to be tried."""
     service, book, dice = run.service, run.book, random.Random(run.trials)
     with service:

@@ -26,6 +26,7 @@ from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.service.audit.test_projections import EDITS
 from tests.service.eventful_home import ENTRIES, live
 from tests.service.running_service import POST, FakeModels, World, make_home, make_keys, open_world
+from tests.support.emptied_database import empty_database
 
 READS = (
     f"/v1/posts/{POST}/queue",
@@ -66,7 +67,7 @@ def served(
         patched.delenv(DATABASE_VARIABLE, raising=False)
         if request.param == "postgresql":
             url = request.getfixturevalue("postgresql_database")
-            request.getfixturevalue("cluster").empty(url)
+            empty_database(url)
             patched.setenv(DATABASE_VARIABLE, url)
         home = make_home(tmp_path_factory.mktemp("home"))
         keys, other = make_keys(home)

@@ -36,6 +36,7 @@ from tests.service.eventful_home import live
 from tests.service.page_session import at_desk
 from tests.service.running_service import FakeModels, World, make_home, make_keys, open_world
 from tests.store.engine.audit.journal_forgery import undone
+from tests.support.emptied_database import empty_database
 
 PLAN = Plan(CATALOGUE)
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
@@ -50,7 +51,7 @@ def lived(
         patched.delenv(DATABASE_VARIABLE, raising=False)
         if request.param == "postgresql":
             url = request.getfixturevalue("postgresql_database")
-            request.getfixturevalue("cluster").empty(url)
+            empty_database(url)
             patched.setenv(DATABASE_VARIABLE, url)
         home = make_home(tmp_path_factory.mktemp("home"))
         keys, other = make_keys(home)

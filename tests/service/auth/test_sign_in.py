@@ -8,13 +8,13 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import select
 
+from api.app import PAGES
 from api.auth import throttles
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import MAY, Role
 from api.auth.sessions import COOKIE, HOST_COOKIE
 from api.auth.tables import NOBODY, SESSIONS
-from api.site import ROUTERS
 from api.web import sign_in_page
 from api.web.i18n import choose_language
 from api.web.page_route import HEADERS, local
@@ -188,7 +188,7 @@ def test_an_unknown_name_is_told_like_a_wrong_password(world: World) -> None:
 def test_every_page_names_a_route_that_exists() -> None:
     pages = {
         (method, route.path)
-        for router in ROUTERS
+        for router in PAGES
         for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()

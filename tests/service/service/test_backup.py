@@ -25,6 +25,7 @@ from engine.queue.queue import list_decisions
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.service.conftest import serving
 from tests.service.running_service import FakeModels, World, arrival, make_home, open_world
+from tests.support.emptied_database import empty_database
 
 if TYPE_CHECKING:
     from experiments.support.postgres import Cluster
@@ -156,7 +157,7 @@ def test_a_dump_of_postgresql_verifies_after_its_restore(
     cluster: "Cluster", postgresql_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As docs/backup.md has it: pg_dump, and pg_restore into an empty database."""
-    cluster.empty(postgresql_database)
+    empty_database(postgresql_database)
     monkeypatch.setenv(DATABASE_VARIABLE, postgresql_database)
     home = make_home(tmp_path / "home")
     with pytest.raises(NotAllowedError, match="pg_dump"):

@@ -16,9 +16,8 @@ from typer.testing import CliRunner
 from api.cli import experiments
 from api.cli.main import app
 from api.harness import fault_runner
-from api.harness.fault_runner import Fault, FaultRun
+from api.harness.fault_runner import Fault, FaultRun, Scratch, scratch
 from api.harness.fork_server import PLANTED
-from api.harness.scratch_deployment import Scratch, scratch
 from api.service.settings import VARIABLE
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.faults import store_outage
