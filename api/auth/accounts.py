@@ -11,7 +11,7 @@ from api.auth.authority import Authority, KeyGrant, PersonGrant, Refused, ignore
 from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.credentials import digest, hash_password, is_password, new_key, new_password, stand_in
 from api.auth.permissions import BOUND, OWNED, Role, covers
-from api.auth.tables import NOBODY, USERS, AccountProjection, AccountSecret
+from api.auth.tables import NO_PASSWORD, USERS, AccountProjection, AccountSecret
 from api.auth.user_names import check_name
 from engine.domain.network import Network
 from engine.errors import ConflictError, NotAllowedError, NotAuthenticatedError, NotFoundError
@@ -146,7 +146,7 @@ class Accounts:
 
     def _backed(self, stored: str | None, person: PersonGrant | None) -> str | None:
         """Return a stored password to which a record commits, None for every other."""
-        if stored is None or stored == NOBODY:
+        if stored is None or stored == NO_PASSWORD:
             return None
         if person is None or commitment_of(stored) != person.commitment:
             self._refused("user")

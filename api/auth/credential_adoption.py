@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, select
 
 from api.auth.authority import Authority
 from api.auth.credential_commitment import FIELD, commitment_of
-from api.auth.tables import KEYS, NOBODY, USERS
+from api.auth.tables import KEYS, NO_PASSWORD, USERS
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import CREDENTIALS_ADOPTED
@@ -35,7 +35,7 @@ def _find_uncommitted(connection: Connection) -> list[dict[str, str]]:
     found = [("key", key_id, kept) for key_id, kept in keys if key_id in unkept]
     for name, kept in users:
         person = authority.person(name)
-        if person is not None and not person.commitment and kept != NOBODY:
+        if person is not None and not person.commitment and kept != NO_PASSWORD:
             found.append(("user", name, kept))
     return [
         {"kind": kind, "subject": subject, FIELD: commitment_of(kept)}

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.auth.credential_commitment import FIELD, commitment_of
-from api.auth.tables import KEYS, NOBODY, SESSIONS, USERS, AccountSecret
+from api.auth.tables import KEYS, NO_PASSWORD, SESSIONS, USERS, AccountSecret
 from engine.audit.projection_replay import Restore
 from engine.domain.time_units import micros
 from engine.journal import kinds
@@ -73,7 +73,7 @@ class StoredSecrets:
             kinds.SHIFT_OPENED: self._seed,
         }
 
-    def _fitting(self, row: Row, kept: object, *, stated: str | None) -> bytes | str | None:
+    def _match(self, row: Row, kept: object, *, stated: str | None) -> bytes | str | None:
         """Return a stored secret where it fits its commitment, or where no record has one."""
         if stated is None:
             self.uncommitted.add(row)
@@ -93,24 +93,24 @@ class StoredSecrets:
 
     def _key(self, entry: Entry, _: Body) -> AccountSecret:
         row, kept = (KEYS.name, entry.subject), self._keys.get(entry.subject)
-        found = self._fitting(row, kept, stated=self._committed.get(row))
+        found = self._match(row, kept, stated=self._committed.get(row))
         return AccountSecret(found if isinstance(found, bytes) else self.stand_in(row).encode())
 
     def _password(self, entry: Entry, _: Body) -> AccountSecret:
         row, kept = (USERS.name, entry.subject), self._passwords.get(entry.subject)
-        if kept == NOBODY:
+        if kept == NO_PASSWORD:
             self.dropped.add(row)  # right only of a user who is removed by a later record
             return AccountSecret(self.stand_in(row))
-        found = self._fitting(row, kept, stated=self._committed.get(row))
+        found = self._match(row, kept, stated=self._committed.get(row))
         return AccountSecret(found if isinstance(found, str) else self.stand_in(row))
 
     def _signed_in(self, entry: Entry, body: Body) -> AccountSecret:
         until = micros(datetime.fromisoformat(body["until"]))
         found, row = self._sessions.get(entry.known_at), (SESSIONS.name, str(entry.known_at))
         kept = None if found is None else found.digest
-        fitting = self._fitting(row, kept, stated=body.get(FIELD))
-        if isinstance(fitting, bytes):
-            return AccountSecret(fitting, until)
+        matching = self._match(row, kept, stated=body.get(FIELD))
+        if isinstance(matching, bytes):
+            return AccountSecret(matching, until)
         return AccountSecret(self.stand_in(row).encode(), until)
 
     def _signed_out(self, entry: Entry, body: Body) -> AccountSecret:
@@ -185,5 +185,5 @@ def _adopted_rows(body: Body) -> list[tuple[Row, str]]:
 def revoked_rows(connection: Connection) -> set[Row]:
     """Return the keys and users of a store that open nothing, whatever their secret is."""
     keys = connection.scalars(select(KEYS.c.key_id).where(KEYS.c.revoked_at.is_not(None)))
-    users = connection.scalars(select(USERS.c.name).where(USERS.c.password == NOBODY))
+    users = connection.scalars(select(USERS.c.name).where(USERS.c.password == NO_PASSWORD))
     return {(KEYS.name, key) for key in keys} | {(USERS.name, name) for name in users}

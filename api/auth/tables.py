@@ -57,7 +57,7 @@ class AccountSecret(ProjectionInput):
     """When a session ends by itself: UTC microseconds."""
 
 
-NOBODY = ""
+NO_PASSWORD = ""
 """Kept in the place of a password where no password is right."""
 
 
@@ -87,7 +87,7 @@ class AccountProjection:
 def _end_access(connection: Connection, entry: Entry, secret: AccountSecret) -> None:
     """Revoke old passwords and sessions, and the keys of a user who left."""
     who = entry.subject
-    kept = NOBODY if secret.kept is None else secret.kept
+    kept = NO_PASSWORD if secret.kept is None else secret.kept
     connection.execute(update(USERS).where(USERS.c.name == who).values(password=kept))
     open_ = update(SESSIONS).where(SESSIONS.c.name == who, SESSIONS.c.ended_at.is_(None))
     connection.execute(open_.values(ended_at=entry.known_at))

@@ -14,7 +14,7 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import MAY, Role
 from api.auth.sessions import COOKIE, HOST_COOKIE
-from api.auth.tables import NOBODY, SESSIONS
+from api.auth.tables import NO_PASSWORD, SESSIONS
 from api.web import sign_in_page
 from api.web.i18n import choose_language
 from api.web.page_route import HEADERS, local
@@ -71,7 +71,7 @@ def test_who_was_removed_reaches_nothing_and_leaves_the_name_behind(world: World
     key = accounts(world).create_key(Role.SUPERVISOR, None, pepper=pepper, owner="leaver").secret
     accounts(world).remove_user("leaver")
     assert desk.get(QUEUE).status_code == 401
-    for tried in (password, NOBODY):
+    for tried in (password, NO_PASSWORD):
         assert Desk(world).sign_in("leaver", tried).status_code == 401
         with pytest.raises(NotAuthenticatedError):
             accounts(world).sign_in("leaver", tried)
