@@ -5,9 +5,8 @@ read by path. Boxes are those of the SAD.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-from features.messages.path_tables import Field, MessageFormat, PathTable, read_fields
+from features.messages.path_tables import Field, MessageFormat, PathTable, Pricing, drop
 from features.messages.tree import Node
 from features.messages.values import (
     ROAD_MODES,
@@ -249,28 +248,29 @@ TABLE = PathTable(
     ),
     item=_ITEM,
     items=("Item",),
-    dropped={
-        "*/Exporter_name": "name_or_address",
-        "*/Consignee_name": "name_or_address",
-        "*/Financial_name": "name_or_address",
-        "*/Declarant_name": "name_or_address",
-        "*/Declarant_representative": "person",
-        "*/Officer_name": "person",
-        "Transit/Principal": "name_or_address",
-        "Supplier_documents": "name_or_address",
-        "Assessment_notice": "computed_by_customs",
-        "Global_taxes": "computed_by_customs",
-        "Property/Forms": "layout_of_the_form",
-        "Property/Selected_page": "layout_of_the_form",
-        "*/Customs_Clearance_office_name": "text_of_a_code",
-        "*/Export_country_name": "text_of_a_code",
-        "*/Destination_country_name": "text_of_a_code",
-        "*/Country_of_origin_name": "text_of_a_code",
-        "*/Kind_of_packages_name": "text_of_a_code",
-        "*/Currency_name": "text_of_a_code",
-        "*/Suppplementary_unit_name": "text_of_a_code",
-        "Transport/Border_office/Name": "text_of_a_code",
-    },
+    dropped=drop(
+        name_or_address=(
+            "*/Exporter_name",
+            "*/Consignee_name",
+            "*/Financial_name",
+            "*/Declarant_name",
+            "Transit/Principal",
+            "Supplier_documents",
+        ),
+        person=("*/Declarant_representative", "*/Officer_name"),
+        computed_by_customs=("Assessment_notice", "Global_taxes"),
+        layout_of_the_form=("Property/Forms", "Property/Selected_page"),
+        text_of_a_code=(
+            "*/Customs_Clearance_office_name",
+            "*/Export_country_name",
+            "*/Destination_country_name",
+            "*/Country_of_origin_name",
+            "*/Kind_of_packages_name",
+            "*/Currency_name",
+            "*/Suppplementary_unit_name",
+            "Transport/Border_office/Name",
+        ),
+    ),
     used=(
         "Identification/Office_segment/Customs_clearance_office_code",
         f"{_REGISTRATION}/Serial_number",
@@ -284,16 +284,15 @@ TABLE = PathTable(
 )
 
 
-def read_items(root: Node, context: TranslationContext) -> list[dict[str, Any]]:
-    """Return the goods items; each is numbered by its position."""
+def _price(root: Node, context: TranslationContext) -> Pricing:
+    """Return the statistical value by the rate of the declaration's own currency."""
     rate = _dollar_rate(root, context)
-    found = []
-    for position, node in enumerate(root.find_all("Item"), start=1):
-        item = {"item_no": position} | read_fields(TABLE.item, node, context)
+
+    def value(node: Node) -> float | None:
         values = node.find_all(_VALUE)[:1]
-        value = convert_to_dollars(values[0], rate, context) if values else None
-        found.append(item if value is None else item | {"customs_value_usd": value})
-    return found
+        return convert_to_dollars(values[0], rate, context) if values else None
+
+    return value
 
 
 def _dollar_rate(root: Node, context: TranslationContext) -> float | None:
@@ -312,7 +311,7 @@ FORMAT = MessageFormat(
     name="asycuda",
     table=TABLE,
     propose_id=propose_id,
-    read_items=read_items,
+    price=_price,
     party_names={
         "consignor_id": ("Traders/Exporter/Exporter_name",),
         "consignee_id": ("Traders/Consignee/Consignee_name",),

@@ -1,9 +1,8 @@
 """Goods declarations of the Eurasian Economic Union: ESADout_CU 5.23, alone or in its envelope."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from features.messages.path_tables import Field, MessageFormat, PathTable, read_fields
+from features.messages.path_tables import Field, MessageFormat, PathTable, Pricing, drop
 from features.messages.refusal import DocumentRefusedError
 from features.messages.tree import Node, rebase
 from features.messages.values import (
@@ -19,6 +18,7 @@ from features.messages.values import (
     looks_like_plate,
     mass,
     moment,
+    part_of,
     procedure_of,
     text,
 )
@@ -53,8 +53,14 @@ _IDENTIFIERS = (
 )
 
 
-def _first(nodes: Sequence[Node]) -> Node | None:
-    return next((node for node in nodes if node.text_at("TransportIdentifier")), None)
+def _first(nodes: Sequence[Node]) -> Sequence[Node]:
+    return [node for node in nodes if node.text_at("TransportIdentifier")][:1]
+
+
+_NATIONALITY = part_of(
+    _first, "TransportMeansNationalityCode", country, says="the nationality of the first vehicle"
+)
+_VIN = part_of(_first, "VIN", says="the vehicle identification number of the first vehicle")
 
 
 def _plates(nodes: Sequence[Node]) -> list[Node]:
@@ -80,24 +86,6 @@ def _plate(name: str, nodes: Sequence[Node], context: TranslationContext) -> str
 def _trailer(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the second vehicle's identifier, where there is one."""
     return identifier(name, _plates(nodes)[1:2], context)
-
-
-def _plate_country(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
-    """Return the nationality of the first vehicle."""
-    found = _first(nodes)
-    return (
-        None
-        if found is None
-        else country(name, found.find_all("TransportMeansNationalityCode"), context)
-    )
-
-
-def _vin(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
-    """Return the vehicle identification number of the first vehicle."""
-    found = _first(nodes)
-    if found is None:
-        return None
-    return identifier(name, found.find_all("VIN"), context)
 
 
 def _procedure(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
@@ -148,8 +136,8 @@ TABLE = PathTable(
     crossing=(
         Field("plate", _VEHICLES, _plate, ("TransportIdentifier",)),
         Field("trailer_plate", _VEHICLES, _trailer, ("TransportIdentifier",)),
-        Field("plate_country", _VEHICLES, _plate_country, ("TransportMeansNationalityCode",)),
-        Field("vin", _VEHICLES, _vin, ("VIN",)),
+        Field("plate_country", _VEHICLES, _NATIONALITY, ("TransportMeansNationalityCode",)),
+        Field("vin", _VEHICLES, _VIN, ("VIN",)),
         Field(
             "container_numbers",
             (
@@ -199,23 +187,20 @@ TABLE = PathTable(
         Field("gross_mass_kg", ("GrossWeightQuantity",), mass),
     ),
     items=(_ITEM,),
-    dropped={
-        "*/ESADout_CUDriverInformation": "person",
-        "*/SigningDetails": "person",
-        "FilledPerson": "person",
-        "*/IdentityCard": "person",
-        "*/PersonSurname": "person",
-        "*/PersonName": "person",
-        "*/PersonMiddleName": "person",
-        "*/SubjectAddressDetails": "name_or_address",
-        "*/OrganizationName": "name_or_address",
-        "*/ShortName": "name_or_address",
-        "*/OfficeName": "text_of_a_code",
-        "*/DispatchCountryName": "text_of_a_code",
-        "*/DestinationCountryName": "text_of_a_code",
-        "DocumentID": "envelope",
-        "EECEDocHeaderAddInfo": "envelope",
-    },
+    dropped=drop(
+        person=(
+            "*/ESADout_CUDriverInformation",
+            "*/SigningDetails",
+            "FilledPerson",
+            "*/IdentityCard",
+            "*/PersonSurname",
+            "*/PersonName",
+            "*/PersonMiddleName",
+        ),
+        name_or_address=("*/SubjectAddressDetails", "*/OrganizationName", "*/ShortName"),
+        text_of_a_code=("*/OfficeName", "*/DispatchCountryName", "*/DestinationCountryName"),
+        envelope=("DocumentID", "EECEDocHeaderAddInfo"),
+    ),
     used=(
         f"{_ITEM}/GoodsNumeric",
         f"{_ITEM}/InvoicedCost",
@@ -240,41 +225,30 @@ def _body(document: Document) -> Node:
 
 def propose_id(root: Node, context: TranslationContext) -> str | None:
     """Return the registration number where there is one, else the document's identifier."""
-    for path in ("GTDID/GTDNumber", "DocumentID"):
-        for node in root.find_all(path):
-            if node.text:
-                return checked_identifier("declaration_id", node, node.text, context)
-    return None
+    numbers = root.find_all("GTDID/GTDNumber") + root.find_all("DocumentID")
+    return identifier("declaration_id", numbers, context)
 
 
-def read_items(root: Node, context: TranslationContext) -> list[dict[str, Any]]:
-    """Return the goods items with the number that the declaration gives each."""
-    found = []
-    for node in root.find_all(_ITEM):
-        item = read_fields(TABLE.item, node, context)
-        numbers = node.find_all("GoodsNumeric")
-        position = count("item_no", numbers[:1], context) if numbers else None
-        item |= {} if position is None else {"item_no": position}
-        value = _value_usd(node, context)
-        found.append(item if value is None else item | {"customs_value_usd": value})
-    return found
-
-
-def _value_usd(node: Node, context: TranslationContext) -> float | None:
+def _price(_root: Node, context: TranslationContext) -> Pricing:
     """Return the statistical value (in dollars by law), else the invoiced cost by its rate."""
-    for path, currency in (("StatisticalCost", "USD"), ("InvoicedCost", None)):
-        for found in node.find_all(path):
-            unit = currency or node.text_at("CurrencyCode") or node.text_at("InvoicedCurrencyCode")
+
+    def value(node: Node) -> float | None:
+        stated = [(each, "USD") for each in node.find_all("StatisticalCost")]
+        own = node.text_at("CurrencyCode") or node.text_at("InvoicedCurrencyCode")
+        for found, unit in (*stated, *((each, own) for each in node.find_all("InvoicedCost"))):
             rate = None if unit is None else context.settings.rate(unit)
             return convert_to_dollars(found, rate, context)
-    return None
+        return None
+
+    return value
 
 
 FORMAT = MessageFormat(
     name="eaeu",
     table=TABLE,
     propose_id=propose_id,
-    read_items=read_items,
+    item_number="GoodsNumeric",
+    price=_price,
     party_names={
         "consignor_id": (f"{_SHIPMENT}/ESADout_CUConsignor/OrganizationName",),
         "consignee_id": (f"{_SHIPMENT}/ESADout_CUConsignee/OrganizationName",),

@@ -5,10 +5,9 @@ The vehicle of each leg is named, but which leg passes this post is known to the
 
 from collections.abc import Sequence
 
-from features.messages.ecmr import read_items
-from features.messages.path_tables import Field, MessageFormat, PathTable
+from features.messages.path_tables import Field, MessageFormat, PathTable, drop
 from features.messages.tree import Node
-from features.messages.values import TranslationContext, identifier, identifiers
+from features.messages.values import TranslationContext, identifiers, part_of, where
 
 ROOTS = frozenset(
     {
@@ -18,13 +17,11 @@ ROOTS = frozenset(
 )
 _EQUIPMENT = "usedTransportEquipment"
 _LEG = "mainCarriageTransportMovement"
-_TRAILER = "AE"
 
 
-def _trailer(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
-    """Return the identity of the equipment of category AE."""
-    found = [node for node in nodes if node.text_at("categoryCode") == _TRAILER]
-    return identifier(name, [each for node in found for each in node.find_all("id")], context)
+_TRAILER = part_of(
+    where("categoryCode", "AE"), "id", says="the identity of the equipment of category AE"
+)
 
 
 def _leave_to_caller(name: str, nodes: Sequence[Node], context: TranslationContext) -> None:
@@ -33,14 +30,10 @@ def _leave_to_caller(name: str, nodes: Sequence[Node], context: TranslationConte
         context.gap(name, node, "leg_not_known")
 
 
-def _no_id(root: Node, context: TranslationContext) -> None:
-    return None
-
-
 TABLE = PathTable(
     crossing=(
         Field("plate", (f"{_LEG}/usedTransportMeans/id",), _leave_to_caller),
-        Field("trailer_plate", (_EQUIPMENT,), _trailer, ("id", "categoryCode")),
+        Field("trailer_plate", (_EQUIPMENT,), _TRAILER, ("id", "categoryCode")),
         Field("container_numbers", (f"{_EQUIPMENT}/carriedTransportEquipment/id",), identifiers),
         Field(
             "seal_numbers",
@@ -51,18 +44,15 @@ TABLE = PathTable(
             identifiers,
         ),
     ),
-    declaration=(),
-    item=(),
-    items=(),
-    dropped={
-        "*/specifiedContactPerson": "person",
-        "*/definedTradeContact": "person",
-        "*/definedContactDetails": "person",
-        "*/postalTradeAddress": "name_or_address",
-        "*/postalAddress": "name_or_address",
-        "*/personName": "person",
-        "*/name": "name_or_address",
-        "*/sequenceNumber": "position_in_a_list",
-    },
+    dropped=drop(
+        person=(
+            "*/specifiedContactPerson",
+            "*/definedTradeContact",
+            "*/definedContactDetails",
+            "*/personName",
+        ),
+        name_or_address=("*/postalTradeAddress", "*/postalAddress", "*/name"),
+        position_in_a_list=("*/sequenceNumber",),
+    ),
 )
-FORMAT = MessageFormat(name="efti", table=TABLE, propose_id=_no_id, read_items=read_items)
+FORMAT = MessageFormat(name="efti", table=TABLE)

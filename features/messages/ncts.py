@@ -1,12 +1,12 @@
 """NCTS phase 5: the transit declaration (CC015C) and the released movement (CC029C)."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from features.messages.path_tables import Field, MessageFormat, PathTable, read_fields
+from features.messages.path_tables import Field, MessageFormat, PathTable, drop
 from features.messages.refusal import DocumentRefusedError
 from features.messages.tree import Node
 from features.messages.values import (
+    Rule,
     TranslationContext,
     checked_identifier,
     count,
@@ -17,7 +17,9 @@ from features.messages.values import (
     identifiers,
     mass,
     moment,
+    part_of,
     text,
+    where,
 )
 from features.messages.xml_reader import Document
 
@@ -41,32 +43,17 @@ _REFERENCE_PATHS = ("type", "referenceNumber")
 _TIR_REFERENCE = document_reference(*_REFERENCE_PATHS, "N952")
 
 
-def _means_of(kind: str) -> Callable[[str, Sequence[Node], TranslationContext], Any]:
-    def rule(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
-        found = _first_of(kind, nodes)
-        return (
-            None
-            if found is None
-            else identifier(name, found.find_all("identificationNumber"), context)
-        )
-
-    rule.__doc__ = f"Return the first means of transport identified by type {kind}."
-    return rule
+def _means_of(kind: str) -> Rule:
+    says = f"the first means of transport identified by type {kind}"
+    return part_of(where("typeOfIdentification", kind), "identificationNumber", says=says)
 
 
-def _first_of(kind: str, nodes: Sequence[Node]) -> Node | None:
-    for node in nodes:
-        if node.text_at("typeOfIdentification") == kind and node.text_at("identificationNumber"):
-            return node
-    return None
-
-
-def _plate_country(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
-    """Return the nationality that stands with the plate."""
-    found = _first_of(_PLATE, nodes)
-    if found is None:
-        return None
-    return country(name, found.find_all("nationality"), context)
+_NATIONALITY = part_of(
+    where("typeOfIdentification", _PLATE, has="identificationNumber"),
+    "nationality",
+    country,
+    says="the nationality that stands with the plate",
+)
 
 
 def _carnet(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
@@ -92,7 +79,7 @@ TABLE = PathTable(
     crossing=(
         Field("plate", _MEANS, _means_of(_PLATE), _MEANS_PARTS),
         Field("trailer_plate", _MEANS, _means_of(_TRAILER), _MEANS_PARTS),
-        Field("plate_country", _MEANS, _plate_country, ("nationality",)),
+        Field("plate_country", _MEANS, _NATIONALITY, ("nationality",)),
         Field("carrier_id", ("Consignment/Carrier/identificationNumber",), identifier),
         Field(
             "container_numbers",
@@ -169,18 +156,18 @@ TABLE = PathTable(
         Field("gross_mass_kg", ("Commodity/GoodsMeasure/grossMass",), mass),
     ),
     items=(_ITEM,),
-    dropped={
-        "*/ContactPerson": "person",
-        "*/Address": "name_or_address",
-        "*/PostcodeAddress": "name_or_address",
-        "*/name": "name_or_address",
-        "*/sequenceNumber": "position_in_a_list",
-        "messageSender": "envelope",
-        "messageRecipient": "envelope",
-        "messageIdentification": "envelope",
-        "messageType": "envelope",
-        "correlationIdentifier": "envelope",
-    },
+    dropped=drop(
+        person=("*/ContactPerson",),
+        name_or_address=("*/Address", "*/PostcodeAddress", "*/name"),
+        position_in_a_list=("*/sequenceNumber",),
+        envelope=(
+            "messageSender",
+            "messageRecipient",
+            "messageIdentification",
+            "messageType",
+            "correlationIdentifier",
+        ),
+    ),
     used=(
         "TransitOperation/MRN",
         "TransitOperation/LRN",
@@ -204,22 +191,11 @@ def propose_id(root: Node, context: TranslationContext) -> str | None:
     return None
 
 
-def read_items(root: Node, context: TranslationContext) -> list[dict[str, Any]]:
-    """Return the goods items of all houses with the number that the declaration gives each."""
-    found = []
-    for node in root.find_all(_ITEM):
-        item = read_fields(TABLE.item, node, context)
-        numbers = node.find_all("declarationGoodsItemNumber")
-        position = count("item_no", numbers[:1], context) if numbers else None
-        found.append(item if position is None else item | {"item_no": position})
-    return found
-
-
 FORMAT = MessageFormat(
     name="ncts",
     table=TABLE,
     propose_id=propose_id,
-    read_items=read_items,
+    item_number="declarationGoodsItemNumber",
     party_names={
         "consignor_id": ("Consignment/Consignor/name", f"{_HOUSE}/Consignor/name"),
         "consignee_id": ("Consignment/Consignee/name", f"{_HOUSE}/Consignee/name"),

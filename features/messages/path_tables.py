@@ -1,13 +1,15 @@
 """Path tables: which leaf of a message becomes which field, by which rule, and what is dropped."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from features.messages.tree import Node
-from features.messages.values import Rule, TranslationContext
+from features.messages.values import Rule, TranslationContext, count
 from features.messages.xml_reader import Document
+
+Pricing = Callable[[Node], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,12 @@ class PathTable:
     """Everything that a format says about its leaves."""
 
     crossing: tuple[Field, ...]
-    declaration: tuple[Field, ...]
-    item: tuple[Field, ...]
-    items: tuple[str, ...]
-    """Paths of the groups that are goods items."""
     dropped: Mapping[str, str]
     """Rule of dropping by a path, by the path of a group, or by ``*/NAME`` for a name anywhere."""
+    declaration: tuple[Field, ...] = ()
+    item: tuple[Field, ...] = ()
+    items: tuple[str, ...] = ()
+    """Paths of the groups that are goods items."""
     used: tuple[str, ...] = ()
     """Leaves that decide how the document is read and enter no field."""
 
@@ -54,6 +56,15 @@ class PathTable:
         for root in self.items:
             found |= {f"{root}/{path}" for each in self.item for path in each.leaves()}
         return frozenset(found)
+
+
+def drop(**paths: Iterable[str]) -> dict[str, str]:
+    """Return the rule of dropping of each path, from the paths of each rule."""
+    return {path: rule for rule, those in paths.items() for path in those}
+
+
+def _name_nothing(root: Node, context: TranslationContext) -> None:
+    """Return no identifier: the format has none."""
 
 
 def _accept(document: Document) -> None:
@@ -70,8 +81,13 @@ class MessageFormat:
 
     name: str
     table: PathTable
-    propose_id: Callable[[Node, TranslationContext], str | None]
-    read_items: Callable[[Node, TranslationContext], list[dict[str, Any]]]
+    propose_id: Callable[[Node, TranslationContext], str | None] = _name_nothing
+    item_number: str | None = None
+    """Where an item says its number, below the item; without one it is its position."""
+    price: Callable[[Node, TranslationContext], Pricing] | None = None
+    """Returns for one document the function that values its items in US dollars."""
+    uncoded_lines: str | None = None
+    """Goods lines of a format without commodity codes: each is noted as a gap."""
     party_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of the parties that may have no identifier, for keyed pseudonyms."""
     declared_items: str | None = None
@@ -80,6 +96,29 @@ class MessageFormat:
     """Raises ``DocumentRefusedError`` for a document that must not be read as an original."""
     body: Callable[[Document], Node] = _whole
     """The group that the paths of the table begin at."""
+
+    def read_items(self, root: Node, context: TranslationContext) -> list[dict[str, Any]]:
+        """Return the goods items, each with its number and its value."""
+        for node in root.find_all(self.uncoded_lines) if self.uncoded_lines else ():
+            context.gap("hs_code", node, "item_without_code")
+        price = None if self.price is None else self.price(root, context)
+        nodes = [node for path in self.table.items for node in root.find_all(path)]
+        return [
+            self._read_item(node, position, context, price)
+            for position, node in enumerate(nodes, start=1)
+        ]
+
+    def _read_item(
+        self, node: Node, position: int, context: TranslationContext, price: "Pricing | None"
+    ) -> dict[str, Any]:
+        item: dict[str, Any] = {} if self.item_number else {"item_no": position}
+        item |= read_fields(self.table.item, node, context)
+        numbers = node.find_all(self.item_number)[:1] if self.item_number else []
+        known = {
+            "item_no": count("item_no", numbers, context),
+            "customs_value_usd": None if price is None else price(node),
+        }
+        return item | {name: value for name, value in known.items() if value is not None}
 
 
 def read_fields(fields: Sequence[Field], node: Node, context: TranslationContext) -> dict[str, Any]:

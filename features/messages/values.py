@@ -264,6 +264,33 @@ def convert_to_dollars(node: Node, rate: float | None, context: TranslationConte
     return within(name, node, round(value * rate, 2), context, most=MOST_VALUE)
 
 
+Selector = Callable[[Sequence[Node]], Sequence[Node]]
+
+
+def where(path: str, *kinds: str | None, has: str = "") -> Selector:
+    """Return a selector of the groups whose text at a path is one of these kinds.
+
+    With ``has``, of the first of them alone that has a text there.
+    """
+
+    def select(nodes: Sequence[Node]) -> Sequence[Node]:
+        found = [node for node in nodes if node.text_at(path) in kinds]
+        return [node for node in found if node.text_at(has)][:1] if has else found
+
+    return select
+
+
+def part_of(select: Selector, path: str, rule: Rule = identifier, *, says: str) -> Rule:
+    """Return a rule that is applied to the leaves at a path below the selected groups."""
+
+    def apply(name: str, nodes: Sequence[Node], context: TranslationContext) -> Any:
+        leaves = [each for node in select(nodes) for each in node.find_all(path)]
+        return rule(name, leaves, context) if leaves else None
+
+    apply.__doc__ = f"Return {says}."
+    return apply
+
+
 def document_reference(
     kind_path: str, reference_path: str, *kinds: str, has_digit: bool = False
 ) -> Rule:

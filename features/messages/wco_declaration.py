@@ -1,11 +1,10 @@
 """WCO Data Model declaration (DEC 3.6) as the authorities of the UK and Denmark publish it."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from babel.numbers import get_territory_currencies
 
-from features.messages.path_tables import Field, MessageFormat, PathTable, read_fields
+from features.messages.path_tables import Field, MessageFormat, PathTable, Pricing, drop
 from features.messages.refusal import DocumentRefusedError
 from features.messages.tree import Node, rebase
 from features.messages.values import (
@@ -20,8 +19,10 @@ from features.messages.values import (
     identifiers,
     mass,
     moment,
+    part_of,
     procedure_of,
     text,
+    where,
 )
 from features.messages.xml_reader import Document
 
@@ -57,39 +58,27 @@ _EQUIPMENT = (
 )
 
 
-def _vehicle(nodes: Sequence[Node]) -> Node | None:
+def _vehicle(nodes: Sequence[Node]) -> Sequence[Node]:
     """Return the means identified by a road vehicle's plate (30), else by a trailer's (31)."""
-    for code in ("30", "31"):
-        for node in nodes:
-            if node.text_at("IdentificationTypeCode") == code and node.text_at("ID"):
-                return node
-    return None
+    kind = "IdentificationTypeCode"
+    return where(kind, "30", has="ID")(nodes) or where(kind, "31", has="ID")(nodes)
 
 
-def _plate(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
-    """Return the identity of a means of transport with type code 30, else 31."""
-    found = _vehicle(nodes)
-    if found is None:
-        return None
-    return identifier(name, found.find_all("ID"), context)
-
-
-def _plate_country(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
-    """Return the nationality that stands with the plate."""
-    found = _vehicle(nodes)
-    return (
-        None
-        if found is None
-        else country(name, found.find_all("RegistrationNationalityCode"), context)
-    )
+_PLATE = part_of(
+    _vehicle, "ID", says="the identity of a means of transport with type code 30, else 31"
+)
+_NATIONALITY = part_of(
+    _vehicle,
+    "RegistrationNationalityCode",
+    country,
+    says="the nationality that stands with the plate",
+)
 
 
 def _trailer(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
     """Return the identity with type code 31 where another one has 30."""
-    found = _vehicle(nodes)
-    if found is None or found.text_at("IdentificationTypeCode") != "30":
-        return None
-    others = [node for node in nodes if node.text_at("IdentificationTypeCode") == "31"]
+    is_road = [node.text_at("IdentificationTypeCode") == "30" for node in _vehicle(nodes)]
+    others = where("IdentificationTypeCode", "31")(nodes) if any(is_road) else []
     return identifier(name, [each for node in others for each in node.find_all("ID")], context)
 
 
@@ -125,9 +114,9 @@ def _origin(name: str, nodes: Sequence[Node], context: TranslationContext) -> st
 
 TABLE = PathTable(
     crossing=(
-        Field("plate", _MEANS, _plate, ("ID", "IdentificationTypeCode")),
+        Field("plate", _MEANS, _PLATE, ("ID", "IdentificationTypeCode")),
         Field("trailer_plate", _MEANS, _trailer, ("ID", "IdentificationTypeCode")),
-        Field("plate_country", _MEANS, _plate_country, ("RegistrationNationalityCode",)),
+        Field("plate_country", _MEANS, _NATIONALITY, ("RegistrationNationalityCode",)),
         Field("container_numbers", tuple(f"{each}/ID" for each in _EQUIPMENT), identifiers),
         Field("seal_numbers", tuple(f"{each}/Seal/ID" for each in _EQUIPMENT), identifiers),
     ),
@@ -187,16 +176,16 @@ TABLE = PathTable(
         Field("preference_code", ("Commodity/DutyTaxFee/DutyRegimeCode",), identifier),
     ),
     items=(_ITEM,),
-    dropped={
-        "*/Address": "name_or_address",
-        "*/Contact": "person",
-        "*/Communication": "person",
-        "*/Name": "name_or_address",
-        "WCODataModelVersionCode": "envelope",
-        "WCOTypeName": "envelope",
-        "ResponsibleAgencyName": "envelope",
-        "AgencyAssignedCustomizationVersionCode": "envelope",
-    },
+    dropped=drop(
+        name_or_address=("*/Address", "*/Name"),
+        person=("*/Contact", "*/Communication"),
+        envelope=(
+            "WCODataModelVersionCode",
+            "WCOTypeName",
+            "ResponsibleAgencyName",
+            "AgencyAssignedCustomizationVersionCode",
+        ),
+    ),
     used=(
         "FunctionCode",
         "ID",
@@ -240,36 +229,28 @@ def propose_id(root: Node, context: TranslationContext) -> str | None:
     return checked_identifier("declaration_id", root, joined, context)
 
 
-def read_items(root: Node, context: TranslationContext) -> list[dict[str, Any]]:
-    """Return the goods items with the number that each gives itself."""
-    authority = root.text_at("ResponsibleCountryCode")
-    found = []
-    for node in root.find_all(_ITEM):
-        item = read_fields(TABLE.item, node, context)
-        numbers = node.find_all("SequenceNumeric")
-        position = count("item_no", numbers[:1], context) if numbers else None
-        item |= {} if position is None else {"item_no": position}
-        value = _value_usd(node, authority, context)
-        found.append(item if value is None else item | {"customs_value_usd": value})
-    return found
-
-
-def _value_usd(node: Node, authority: str | None, context: TranslationContext) -> float | None:
+def _price(root: Node, context: TranslationContext) -> Pricing:
     """Return the statistical value in dollars, by the rate of its currency."""
-    for found in node.find_all("StatisticalValueAmount"):
-        currency = found.attributes.get("currencyID") or context.settings.own_currency
-        if currency is None and authority:
-            currency = next(iter(get_territory_currencies(authority)), None)
-        rate = None if currency is None else context.settings.rate(currency)
-        return convert_to_dollars(found, rate, context)
-    return None
+    authority = root.text_at("ResponsibleCountryCode")
+
+    def value(node: Node) -> float | None:
+        for found in node.find_all("StatisticalValueAmount"):
+            currency = found.attributes.get("currencyID") or context.settings.own_currency
+            if currency is None and authority:
+                currency = next(iter(get_territory_currencies(authority)), None)
+            rate = None if currency is None else context.settings.rate(currency)
+            return convert_to_dollars(found, rate, context)
+        return None
+
+    return value
 
 
 FORMAT = MessageFormat(
     name="wco",
     table=TABLE,
     propose_id=propose_id,
-    read_items=read_items,
+    item_number="SequenceNumeric",
+    price=_price,
     party_names={
         "consignor_id": ("GoodsShipment/Consignor/Name", "Exporter/Name"),
         "consignee_id": ("GoodsShipment/Importer/Name", "GoodsShipment/Consignee/Name"),
