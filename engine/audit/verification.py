@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row, column, select, table
 
 from engine.audit.draw_verification import DrawVerifier
 from engine.audit.erasures import find_erasure_fault, find_mismatches, read_erasure
-from engine.journal.hash_chain import GENESIS, SALT_BYTES, chain_of, leaf_of
+from engine.journal.hash_chain import GENESIS, SALT_BYTES, ChainLink, chain_of, leaf_of
 from engine.journal.kinds import ERASURE
 from engine.journal.receipts import Receipt, is_signed, key_id_of
 from engine.storage.database import Store
@@ -262,18 +262,8 @@ class _ChainWalk:
 
     def _chain(self, row: Row[Any]) -> Iterator[JournalFault]:
         try:
-            value = chain_of(
-                self.chain,
-                journal_id=self.journal_id,
-                seq=row.seq,
-                known_at=row.known_at,
-                kind=row.kind,
-                subject=row.subject,
-                post=row.post,
-                origin=row.origin,
-                origin_seq=row.origin_seq,
-                leaf=row.leaf,
-            )
+            link = ChainLink(*(getattr(row, name) for name in ChainLink._fields))
+            value = chain_of(self.chain, self.journal_id, link)
         except (TypeError, AttributeError, ValueError, struct.error):
             value = None
         if value is None or value != row.chain:

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -34,6 +34,82 @@ batch of 16 costs 25 % less per request than two of 8. A single request is never
 What = TypeVar("What")
 
 
+class Pending(Protocol):
+    """An item of a batch, with the future of its answer."""
+
+    @property
+    def answer(self) -> "Future[Any]":
+        """What was promised to the sender."""
+        ...
+
+
+Item = TypeVar("Item", bound=Pending)
+
+
+class BatchThread(Generic[Item]):
+    """One thread that handles what many threads hand in, in their order, all that waits at once."""
+
+    def __init__(
+        self, handle: Callable[[Sequence[Item]], None], *, name: str, most: int = LARGEST_BATCH
+    ) -> None:
+        self._handle = handle
+        self._most = most
+        self._queue: SimpleQueue[Item | None] = SimpleQueue()
+        self._lock = Lock()
+        self._is_closed = False
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, item: Item) -> None:
+        """Queue one item; raises ``StoreUnavailableError`` once the thread is closed."""
+        with self._lock:  # so that nothing can follow the end mark into the queue
+            self._put(item)
+
+    def _put(self, item: Item) -> None:
+        if self._is_closed:
+            raise StoreUnavailableError("the service is stopping")
+        self._queue.put(item)
+
+    def close(self) -> None:
+        """Process the remaining items, then stop the thread."""
+        with self._lock:
+            if not self._is_closed:
+                self._is_closed = True
+                self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while batch := self._take():
+            self._attempt(batch)
+
+    def _take(self) -> list[Item]:
+        """Wait for one item and take all that are pending with it; empty after the last one."""
+        return self._drained([])
+
+    def _drained(self, batch: list[Item]) -> list[Item]:
+        while len(batch) < self._most and (not batch or not self._queue.empty()):
+            found = self._queue.get()
+            if found is None:
+                if batch:
+                    self._queue.put(None)  # still the end, for the next look
+                break
+            batch.append(found)
+        return batch
+
+    def _attempt(self, batch: Sequence[Item]) -> None:
+        """Handle a batch; an item that makes it fail is found by halving the unanswered ones."""
+        try:
+            self._handle(batch)
+        except Exception as error:  # belongs to the items, not to this thread
+            left = [one for one in batch if not one.answer.done()]
+            if len(left) > 1 and not isinstance(error, StoreUnavailableError):
+                self._attempt(left[: len(left) // 2])
+                self._attempt(left[len(left) // 2 :])
+                return
+            for one in left:
+                one.answer.set_exception(error)
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
     """A record that stands in the journal, with its body."""
@@ -52,21 +128,16 @@ class PendingRequest(Generic[What]):
     tries: int = 0
 
 
-class BatchWorker(Generic[What]):
+class BatchWorker(BatchThread[PendingRequest[What]]):
     """Takes requests from many threads and hands them in batches to one."""
 
     def __init__(
         self, handle: Callable[[Sequence[PendingRequest[What]]], None], *, name: str
     ) -> None:
-        self._handle = handle
-        self._queue: SimpleQueue[PendingRequest[What] | None] = SimpleQueue()
-        self._lock = Lock()
         self._open: dict[str, PendingRequest[What]] = {}
-        self._is_closed = False
         self._together = 0
         self._last = 0
-        self._thread = Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        super().__init__(handle, name=name)
 
     def ask(self, what: What, claim: IdempotencyClaim) -> "Future[StoredRecord]":
         """Return the future of the record; a request that is already pending gets the same one.
@@ -74,44 +145,29 @@ class BatchWorker(Generic[What]):
         Raises ``ConflictError`` where other content is pending under the same name.
         """
         with self._lock:
-            if self._is_closed:
-                raise StoreUnavailableError("the service is stopping")
             for name in claim.names:
                 if (other := self._open.get(name)) is not None:
                     if other.claim.content != claim.content:
                         raise ConflictError(claim.kind, name, MESSAGE_IDENTIFIER_TAKEN)
                     return other.answer
             asked = PendingRequest(what, claim)
+            self._put(asked)
             self._open.update(dict.fromkeys(claim.names, asked))
-            self._queue.put(asked)
         asked.answer.add_done_callback(lambda _: self._forget(claim))
         return asked.answer
 
     def again(self, asked: PendingRequest[What]) -> None:
         """Queue a request again: another process recorded its answer first, or its batch failed."""
         asked.tries += 1
-        with self._lock:
-            if not self._is_closed:
-                self._queue.put(asked)
-                return
-        asked.answer.set_exception(StoreUnavailableError("the service is stopping"))
-
-    def close(self) -> None:
-        """Process the remaining requests, then stop the thread."""
-        with self._lock:
-            if not self._is_closed:
-                self._is_closed = True
-                self._queue.put(None)
-        self._thread.join()
+        try:
+            self.put(asked)
+        except StoreUnavailableError as error:
+            asked.answer.set_exception(error)
 
     def _forget(self, claim: IdempotencyClaim) -> None:
         with self._lock:
             for name in claim.names:
                 self._open.pop(name, None)
-
-    def _run(self) -> None:
-        while batch := self._take():
-            self._attempt(batch)
 
     def _take(self) -> list[PendingRequest[What]]:
         """Return the pending requests; wait briefly where more senders are expected.
@@ -131,29 +187,6 @@ class BatchWorker(Generic[What]):
         self._last = len(batch)
         self._together = max(len(batch), self._together // 2)
         return batch
-
-    def _drained(self, batch: list[PendingRequest[What]]) -> list[PendingRequest[What]]:
-        while len(batch) < LARGEST_BATCH and (not batch or not self._queue.empty()):
-            found = self._queue.get()
-            if found is None:
-                if batch:
-                    self._queue.put(None)
-                break
-            batch.append(found)
-        return batch
-
-    def _attempt(self, batch: Sequence[PendingRequest[What]]) -> None:
-        """Handle a batch; a request that makes it fail is found by halving the unanswered ones."""
-        try:
-            self._handle(batch)
-        except Exception as error:  # belongs to the requests, not to this thread
-            left = [asked for asked in batch if not asked.answer.done()]
-            if len(left) > 1 and not isinstance(error, StoreUnavailableError):
-                self._attempt(left[: len(left) // 2])
-                self._attempt(left[len(left) // 2 :])
-                return
-            for asked in left:
-                asked.answer.set_exception(error)
 
 
 def drop_answered(

@@ -9,7 +9,7 @@ import secrets
 import struct
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.errors import RecordError
 
@@ -43,31 +43,33 @@ def leaf_of(salt: bytes, body: bytes) -> bytes:
     return sha256(salt + body).digest()
 
 
-def chain_of(
-    previous: bytes,
-    *,
-    journal_id: str,
-    seq: int,
-    known_at: int,
-    kind: str,
-    subject: str,
-    post: str,
-    origin: str,
-    origin_seq: int | None,
-    leaf: bytes,
-) -> bytes:
+class ChainLink(NamedTuple):
+    """The fields of a record that its chain value commits to."""
+
+    seq: int
+    known_at: int
+    """UTC microseconds."""
+    kind: str
+    subject: str
+    post: str
+    origin: str
+    origin_seq: int | None
+    leaf: bytes
+
+
+def chain_of(previous: bytes, journal_id: str, link: ChainLink) -> bytes:
     """Return the commitment to a record and all before it; raises for a value of a wrong type."""
     parts = (
         previous,
         journal_id.encode(),
-        _INT.pack(seq),
-        _INT.pack(known_at),
-        kind.encode(),
-        subject.encode(),
-        post.encode(),
-        origin.encode(),
-        b"" if origin_seq is None else _INT.pack(origin_seq),
-        leaf,
+        _INT.pack(link.seq),
+        _INT.pack(link.known_at),
+        link.kind.encode(),
+        link.subject.encode(),
+        link.post.encode(),
+        link.origin.encode(),
+        b"" if link.origin_seq is None else _INT.pack(link.origin_seq),
+        link.leaf,
     )
     # The lengths first: otherwise a character could move from one field to the next undetected.
     return sha256(_LENGTHS.pack(*map(len, parts)) + b"".join(parts)).digest()

@@ -30,7 +30,7 @@ from engine.domain.time_units import SECOND, SystemClock
 from engine.errors import NotFoundError, StoreUnavailableError
 from engine.journal.clock import AnchoredClock, Reading
 from engine.journal.entries import Draft, Entry, Head, JournalRecord
-from engine.journal.hash_chain import GENESIS, canonical, chain_of, leaf_of, new_salt
+from engine.journal.hash_chain import GENESIS, ChainLink, canonical, chain_of, leaf_of, new_salt
 from engine.journal.kinds import TICK, Body_co, Kind
 from engine.journal.protocols import Clock, Projection
 from engine.storage.database import (
@@ -327,31 +327,10 @@ def _chain_drafts(head: Head, now: int, sealed: Sequence[_SealedBody]) -> list[E
     chain = head.chain
     first = max(now, head.as_of)
     for offset, seal in enumerate(sealed):
-        draft, seq, known_at = seal.draft, head.seq + 1 + offset, first + offset
+        draft = seal.draft
         after = entries[-1].known_at if entries else head.known_at
-        chain = chain_of(
-            chain,
-            journal_id=head.journal_id,
-            seq=seq,
-            known_at=known_at,
-            kind=draft.kind,
-            subject=draft.subject,
-            post=draft.post,
-            origin=draft.origin,
-            origin_seq=draft.origin_seq,
-            leaf=seal.leaf,
-        )
-        entries.append(
-            Entry(
-                head.journal_id,
-                seq,
-                known_at,
-                draft.kind,
-                draft.subject,
-                draft.post,
-                seal.leaf,
-                chain,
-                after,
-            )
-        )
+        about = (head.seq + 1 + offset, first + offset, draft.kind, draft.subject, draft.post)
+        link = ChainLink(*about, draft.origin, draft.origin_seq, seal.leaf)
+        chain = chain_of(chain, head.journal_id, link)
+        entries.append(Entry(head.journal_id, *about, seal.leaf, chain, after))
     return entries

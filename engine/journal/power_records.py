@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Index, text
 
 from engine.journal import kinds as record
 from engine.journal.entries import JournalRecord
-from engine.journal.hash_chain import GENESIS, chain_of, leaf_of
+from engine.journal.hash_chain import GENESIS, ChainLink, chain_of, leaf_of
 from engine.journal.journal import JOURNAL
 from engine.storage.database import fetch_rows
 
@@ -150,23 +150,14 @@ def _record(row: Sequence[Any]) -> PowerRecord:
 
 def _proven_body(row: Sequence[Any]) -> Mapping[str, Any] | None:
     """Return a body that matches its leaf, of a record that matches its chain value."""
-    seq, known_at, kind, subject, post, origin, origin_seq, leaf, chain = row[:9]
-    before, salt, body, journal_id = row[9:]
-    previous = GENESIS if seq == 1 else before
+    chain, before, salt, body, journal_id = row[8:]
+    previous = GENESIS if row[0] == 1 else before
     if previous is None or body is None:
         return None
     try:
-        is_proven = leaf_of(bytes(salt), bytes(body)) == bytes(leaf) and bytes(chain) == chain_of(
-            bytes(previous),
-            journal_id=journal_id,
-            seq=seq,
-            known_at=known_at,
-            kind=kind,
-            subject=subject,
-            post=post,
-            origin=origin,
-            origin_seq=origin_seq,
-            leaf=bytes(leaf),
+        link = ChainLink(*row[:8])._replace(leaf=bytes(row[7]))
+        is_proven = leaf_of(bytes(salt), bytes(body)) == link.leaf and bytes(chain) == chain_of(
+            bytes(previous), journal_id, link
         )
         found = json.loads(body) if is_proven else None
     except (TypeError, ValueError, AttributeError):  # a value of a wrong type

@@ -23,7 +23,7 @@ from api.cli.main import app as command_line
 from api.migrations.upgrade import upgrade
 from api.service.settings import Settings
 from engine.journal.entries import Entry
-from engine.journal.hash_chain import GENESIS, canonical, chain_of, leaf_of
+from engine.journal.hash_chain import GENESIS, ChainLink, canonical, chain_of, leaf_of
 from engine.journal.receipts import Signer
 from engine.storage.database import Store
 from features.catalogue.catalogue import CATALOGUE
@@ -171,10 +171,7 @@ def digests() -> dict[str, str]:
     """Return digests of the bytes that are hashed or signed."""
     body = canonical(BODY)
     leaf = leaf_of(bytes(range(16)), body)
-    chain = chain_of(
-        GENESIS, journal_id="j", seq=1, known_at=2, kind="k", subject="s", post="p", origin="",
-        origin_seq=None, leaf=leaf,
-    )  # fmt: skip
+    chain = chain_of(GENESIS, "j", ChainLink(1, 2, "k", "s", "p", "", None, leaf))
     entry = Entry(
         journal_id="j", seq=1, known_at=2, kind="k", subject="s", post="p", leaf=leaf, chain=chain
     )  # fmt: skip
