@@ -20,7 +20,11 @@ from engine.audit.store_comparison import Comparison, tables_of
 from engine.audit.table_structure import ALTERED, find_structure_faults
 from engine.audit.verification import FAULTS_KEPT, JournalFault
 from engine.domain.network import Network
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import (
+    Draft,
+    Entry,
+    Projection,
+)
 from engine.journal.kinds import (
     CROSSING,
     DECISION,
@@ -29,7 +33,6 @@ from engine.journal.kinds import (
     NETWORK_DECLARED,
     SEIZURE,
 )
-from engine.journal.protocols import Projection
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.storage.database import METADATA, fetch_rows
 from features.online.projection import CounterProjection

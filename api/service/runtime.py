@@ -38,10 +38,10 @@ from engine.domain.records import Arrival
 from engine.errors import StoreUnavailableError
 from engine.explanation.reasons import Reason
 from engine.journal.clock import ClockProjection
+from engine.journal.entries import Projection
 from engine.journal.group_commit import Writer
 from engine.journal.idempotency import AnswerProjection
 from engine.journal.journal import Journal
-from engine.journal.protocols import Projection
 from engine.journal.receipts import Signer, open_signer
 from engine.ports import Contribution, Scorer
 from engine.queue.expiry import QueueExpiry

@@ -21,11 +21,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, column, create_engine, event, select, table
 
 from engine.audit.verification import JournalFault
-from engine.journal.entries import Draft, Entry, ProjectionInput
+from engine.journal.entries import (
+    Draft,
+    Entry,
+    Projection,
+    ProjectionInput,
+)
 from engine.journal.hash_chain import leaf_of
 from engine.journal.journal import BODIES
 from engine.journal.kinds import DECISION
-from engine.journal.protocols import Projection
 from engine.storage.database import METADATA, insert_rows
 
 AT_ONCE = 1_000

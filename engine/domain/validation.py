@@ -1,9 +1,24 @@
-"""Validation errors as field, rule and message; the refused value is never repeated."""
+"""Types of a record's fields, and validation errors as field, rule and message.
+
+The refused value is never repeated.
+"""
 
 from collections.abc import Mapping
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+
+
+def bare(annotation: Any) -> Any:
+    """Return the type of a record's field without ``Annotated`` and ``| None``."""
+    if get_origin(annotation) is Annotated:
+        return bare(get_args(annotation)[0])
+    if NoneType in get_args(annotation):
+        return bare(next(option for option in get_args(annotation) if option is not NoneType))
+    return annotation
+
 
 RULES: Mapping[str, str] = {
     "missing": "missing_key",

@@ -10,6 +10,5 @@ journal        The append-only journal: records, their order and their chain, re
 kinds          Kinds of records, each named once for all layers
 payloads       Bodies of the journal's records, by kind
 power_records  Records that grant or withdraw power, verified against the hash chain
-protocols      Clock and projection, as the journal uses them
 receipts       Signed receipts that prove a later rewriting of the journal
 """

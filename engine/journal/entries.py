@@ -1,8 +1,10 @@
-"""Journal records before and after they are appended: draft, entry, head."""
+"""Journal records before and after they are appended, and what the journal asks of others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, cast
+from typing import Any, Generic, Protocol, cast
+
+from sqlalchemy import Connection
 
 from engine.journal.kinds import Body_co, Kind
 
@@ -69,6 +71,22 @@ def list_bodies(
 ) -> list[tuple[Entry, Body_co]]:
     """Return the records of some kinds among those that a projection gets, with their bodies."""
     return [(entry, cast("Any", draft.body)) for entry, draft in entries if entry.kind in kinds]
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> int:
+        """Return UTC microseconds."""
+        ...
+
+
+class Projection(Protocol):
+    """Tables derived from the journal, written in the same transaction as its records."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write the changes of these records; an exception undoes the records too."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,10 +29,16 @@ from sqlalchemy.types import NULLTYPE
 from engine.domain.time_units import SECOND, SystemClock
 from engine.errors import NotFoundError, StoreUnavailableError
 from engine.journal.clock import AnchoredClock, Reading
-from engine.journal.entries import Draft, Entry, Head, JournalRecord
+from engine.journal.entries import (
+    Clock,
+    Draft,
+    Entry,
+    Head,
+    JournalRecord,
+    Projection,
+)
 from engine.journal.hash_chain import GENESIS, ChainLink, canonical, chain_of, leaf_of, new_salt
 from engine.journal.kinds import TICK, Body_co, Kind
-from engine.journal.protocols import Clock, Projection
 from engine.storage.database import (
     METADATA,
     CommitUnknownError,

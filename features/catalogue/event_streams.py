@@ -14,10 +14,12 @@ passed       hits passed along links known before the hit was: to the plates its
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from engine.domain.time_units import MINUTE
+from engine.domain.time_units import DAY, MINUTE
 from features.catalogue.mirror_features import FOLLOWED
 from features.catalogue.spec import Link, PriorSighting, Stream
 
+REACH = 30 * DAY
+"""How long before a find that names a plate alone the entry may lie that it belongs to."""
 PAIR = 30 * MINUTE
 """Vehicles seen at one post within this time travel together; only the later one can know it."""
 

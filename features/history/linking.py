@@ -13,10 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.domain.identifiers import fold
-from engine.domain.time_units import DAY
-
-REACH = 30 * DAY
-"""How long before a seizure the entry may lie that it is linked to, in microseconds."""
+from features.catalogue.event_streams import REACH
 
 
 def derive_known_times(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType, NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +29,7 @@ from engine.domain.records import (
     Record,
     Seizure,
 )
+from engine.domain.validation import bare
 from engine.storage.home import Home
 from features.history.linking import derive_known_times
 
@@ -54,14 +55,6 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The columns whose values together are unique in each table."""
 
-ORDER: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        name: (("known_at",) if name in ("crossings", "inspections", "seizures") else ()) + key
-        for name, key in KEYS.items()
-    }
-)
-"""The columns by which each table of a history is sorted."""
-
 _SCALARS = {
     str: pa.string(),
     float: pa.float64(),
@@ -72,17 +65,6 @@ _SCALARS = {
 ADDED = frozenset({("inspections", "agency"), ("seizures", "agency")})
 """Columns that loads of earlier versions lack; a load without a value in one keeps its digest."""
 _KNOWN_AT = pa.field("known_at", pa.int64(), nullable=False)
-_LINK = pa.field("linked_crossing_id", pa.string())
-
-
-def bare(annotation: Any) -> Any:
-    """Return the type of a record's field without ``Annotated`` and ``| None``."""
-    if get_origin(annotation) is Annotated:
-        return bare(get_args(annotation)[0])
-    options = [option for option in get_args(annotation) if option is not NoneType]
-    if NoneType in get_args(annotation):
-        return bare(options[0])
-    return annotation
 
 
 def _column(annotation: Any) -> Any:
@@ -100,22 +82,22 @@ def _schema(model: type[Record], *added: Any) -> Any:
     return pa.schema([*fields, *added])
 
 
-CROSSINGS = _schema(Crossing, _KNOWN_AT)
-DECLARATIONS = _schema(DeclarationHead)
-GOODS_ITEMS = _schema(GoodsItemRow)
-INSPECTIONS = _schema(Inspection, _KNOWN_AT)
-SEIZURES = _schema(Seizure, _KNOWN_AT, _LINK)
-
+_ADDED = {
+    "crossings": (_KNOWN_AT,),
+    "inspections": (_KNOWN_AT,),
+    "seizures": (_KNOWN_AT, pa.field("linked_crossing_id", pa.string())),
+}
 SCHEMAS: Mapping[str, Any] = MappingProxyType(
-    {
-        "crossings": CROSSINGS,
-        "declarations": DECLARATIONS,
-        "goods_items": GOODS_ITEMS,
-        "inspections": INSPECTIONS,
-        "seizures": SEIZURES,
-    }
+    {name: _schema(model, *_ADDED.get(name, ())) for name, model in MODELS.items()}
 )
 """pyarrow schema of each table of :class:`Tables`."""
+ORDER: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        name: (("known_at",) if "known_at" in SCHEMAS[name].names else ()) + key
+        for name, key in KEYS.items()
+    }
+)
+"""The columns by which each table of a history is sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +134,9 @@ class Tables:
 
     def table(self, name: str) -> Any:
         """Return one table by its name in ``SCHEMAS``."""
-        return {
-            "crossings": self.crossings,
-            "declarations": self.declarations,
-            "goods_items": self.goods_items,
-            "inspections": self.inspections,
-            "seizures": self.seizures,
-        }[name]
+        if name not in SCHEMAS:
+            raise KeyError(name)
+        return getattr(self, name)
 
 
 def arrange_table(name: str, table: Any) -> Any:

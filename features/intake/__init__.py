@@ -1,7 +1,6 @@
 """Loading of bulk files into a home.
 
 atomic_writer       Atomic and idempotent write of a load into a home
-file_access         Check that a file of a bulk folder may be read
 file_reader         Rows of one bulk file as present cells, each with its line
 kcs_format          Korea Customs Service import declarations, one a row, as records of this
                     project

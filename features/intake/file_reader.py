@@ -6,6 +6,7 @@ cannot be trusted stops a load, because then every row would be wrong.
 """
 
 import csv
+import stat
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.domain.records import Record
+from engine.domain.validation import bare
 from engine.errors import InputError
-from features.history.tables import bare
 
 CHUNK = 256
 """Rows held as Python objects at a time: few enough to stay in the cache (a third off)."""
@@ -30,6 +31,23 @@ Progress = Callable[[str, int, int], None]
 """Called with the stage, the amount done and the total (bytes to read, tables to write)."""
 
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def is_there(path: Path) -> bool:
+    """Return whether a file exists; raises ``InputError`` where it is a link or no regular file.
+
+    A load runs with the rights of the account that owns the home; the folder may be another
+    account's.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if stat.S_ISLNK(mode):
+        raise InputError(path.name, "is a symbolic link: put the file itself into the folder")
+    if not stat.S_ISREG(mode):
+        raise InputError(path.name, "is not a regular file")
+    return True
 
 
 @dataclass(frozen=True, slots=True)

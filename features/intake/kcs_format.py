@@ -16,8 +16,13 @@ from pydantic import ValidationError
 from engine.domain.records import Record
 from engine.errors import InputError
 from features.history.tables import MODELS
-from features.intake.file_access import is_there
-from features.intake.file_reader import ColumnLayout, FileRows, Progress, RowFault
+from features.intake.file_reader import (
+    ColumnLayout,
+    FileRows,
+    Progress,
+    RowFault,
+    is_there,
+)
 from features.intake.referential_checks import Parts
 from features.intake.row_validation import TableBuilder, ValidatedTable, fault
 

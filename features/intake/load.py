@@ -27,8 +27,11 @@ from features.intake.atomic_writer import (
     load_digest,
     write,
 )
-from features.intake.file_access import is_there
-from features.intake.file_reader import Progress, RowFault
+from features.intake.file_reader import (
+    Progress,
+    RowFault,
+    is_there,
+)
 from features.intake.network_file import join_networks, keep
 from features.intake.referential_checks import ExistingIds, Parts, check, without_held
 from features.intake.row_validation import TableBuilder, read_part

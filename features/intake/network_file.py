@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from engine.domain.network import BorderPost, Network, read_home_network, read_network
 from engine.errors import InputError
 from engine.storage.home import Home
-from features.intake.file_access import is_there
+from features.intake.file_reader import is_there
 
 FILE = "network.toml"
 _Key = TypeVar("_Key", bound=str)

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.domain.network import Network
-from features.history.tables import KEYS, MODELS, Tables, bare
+from engine.domain.validation import bare
+from features.history.tables import KEYS, MODELS, Tables
 from features.intake.row_validation import ValidatedTable
 
 Parts = dict[str, ValidatedTable]

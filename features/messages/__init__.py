@@ -5,7 +5,6 @@ settings         National settings: date order, offset, rates, pseudonym key
 path_tables      Path tables: which leaf becomes which field, and what is dropped
 values           Rules by which texts become values
 tree             The tree of a message by local names
-refusal          Refusal of a whole document, by the name of a rule
 xml_reader       Safe reading of XML from strangers
 json_reader      JSON messages as the same tree
 asycuda          ASYCUDA World, single administrative document

@@ -4,8 +4,11 @@ from typing import Any
 
 import orjson
 
-from features.messages.refusal import DocumentRefusedError
-from features.messages.tree import Node, collapse_space
+from features.messages.tree import (
+    DocumentRefusedError,
+    Node,
+    collapse_space,
+)
 from features.messages.xml_reader import MAX_DEPTH, Document
 
 MAX_BYTES = 4 << 20

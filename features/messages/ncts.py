@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from features.messages.path_tables import Field, MessageFormat, PathTable, drop
-from features.messages.refusal import DocumentRefusedError
-from features.messages.tree import Node
+from features.messages.tree import (
+    DocumentRefusedError,
+    Node,
+)
 from features.messages.values import (
     Rule,
     TranslationContext,

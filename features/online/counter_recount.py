@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, Table, delete, insert
+from sqlalchemy import Connection, delete, insert
 
 from engine.audit.file_anchors import parse_network, read_declared_networks
-from engine.decision.inspection_minutes import ACT_MINUTES, lesson_of, taught_anew, teach
+from engine.decision.inspection_minutes import lesson_of, taught_anew, teach
 from engine.domain.network import Network
 from engine.errors import RiskError
 from engine.journal.entries import Draft, Entry
@@ -31,15 +31,9 @@ from features.history.tables import Tables
 from features.offline.encoded_history import read_log
 from features.online import loaded_reports
 from features.online.backfill import backfill
-from features.online.counter_store import COUNTERS
-from features.online.crossing_index import EPOCH, LINKS, PASSAGES
+from features.online.crossing_index import EPOCH
 from features.online.epoch import report_names
-from features.online.search_counts import PLACE_COUNTS, SEARCHED_PLACES
 
-COUNTED: Sequence[Table] = (COUNTERS, PASSAGES, LINKS, SEARCHED_PLACES, PLACE_COUNTS)
-"""Tables that one backfill fills."""
-OF_LOADS: Sequence[Table] = (ACT_MINUTES, loaded_reports.LOADED)
-"""Tables that each load replaces, from files that only this module reads."""
 UNREADABLE = (OSError, ValueError, KeyError, RiskError, pa.ArrowException)
 """What a history that was changed on disk may raise."""
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from engine.domain.identifiers import fold
 from engine.domain.records import Seizure
-from engine.domain.time_units import DAY, micros
+from engine.domain.time_units import micros
 from engine.errors import StoreUnavailableError
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import DECISION
@@ -31,10 +31,8 @@ from engine.storage.database import METADATA, Int64, fetch_rows
 from features.catalogue.earlier_definitions import plan_of
 from features.catalogue.encoder import key
 from features.catalogue.event_measures import GRAMS_MOST, Label, vehicle
+from features.catalogue.event_streams import REACH
 from features.catalogue.plan import Plan
-
-LINK_DAYS = 30
-"""A find that names a plate alone belongs to its last entry within this many days before."""
 
 PASSAGES = Table(
     "passages",
@@ -112,7 +110,7 @@ def link(connection: Connection, seizure: Seizure) -> str | None:
     query = (
         select(passage.crossing_id)
         .where(passage.plate_key == key("plate", folded), passage.is_entry)
-        .where(passage.arrived_at < at, passage.arrived_at >= at - LINK_DAYS * DAY)
+        .where(passage.arrived_at < at, passage.arrived_at >= at - REACH)
         .order_by(passage.arrived_at.desc(), passage.crossing_id.desc())
         .limit(1)
     )

@@ -46,7 +46,7 @@ def ways(plan: Plan) -> list[LinkLookup]:
 
 
 _FOLLOWED = (
-    select(LINKS.c.other)
+    select(LINKS.c.other, LINKS.c.known_at)
     .where(LINKS.c.way == bindparam("way"), LINKS.c.via == bindparam("via"))
     .where(LINKS.c.known_at < bindparam("before"), LINKS.c.other != bindparam("own"))
     .order_by(LINKS.c.known_at.desc(), LINKS.c.other.desc())
@@ -56,15 +56,15 @@ _FOLLOWED = (
 
 def follow_link(
     connection: Connection, way: LinkLookup, keys: Sequence[int], *, before: int
-) -> Sequence[int]:
-    """Return the keys that a hit on a crossing with these keys is passed on to, along one link.
+) -> list[tuple[int, int]]:
+    """Return (key, since) of what a hit on a crossing with these keys is passed on to by one link.
 
     At most ``FAN_OUT`` keys, those linked last first, linked strictly before; not its own.
     """
     if not keys[way.via]:
         return []
     asked = {"way": way.number, "via": keys[way.via], "before": before, "own": keys[way.to]}
-    return connection.scalars(_FOLLOWED, asked).all()
+    return [(row.other, row.known_at) for row in connection.execute(_FOLLOWED, asked)]
 
 
 def keep(connection: Connection, rows: Iterable[Row]) -> None:

@@ -9,14 +9,13 @@ time of the crossing that linked it, at which the records hold its name.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from features.catalogue.event_streams import CROSSINGS, INSPECTIONS, PASSED
 from features.catalogue.plan import Group
 from features.catalogue.spec import FAN_OUT
-from features.online.crossing_index import LINKS
 from features.online.entity_history import EntityHistoryReader
-from features.online.entity_links import LinkLookup, ways
+from features.online.entity_links import LinkLookup, follow_link, ways
 
 SHOWN = 3
 """Entities shown of one link: those with most finds first, then those linked last."""
@@ -84,7 +83,7 @@ def read_link_groups(
     for way in ways(reader.plan):
         if not keys[way.via]:
             continue
-        others = _follow_link(connection, way, keys, as_of=as_of)
+        others = follow_link(connection, way, keys, before=as_of)
         fellows = _fellows(reader, connection, way, others, as_of=as_of)
         passed = 0
         if keys[way.to]:
@@ -110,21 +109,6 @@ def count_co_occurrences(
         CoOccurrence(one, other, sums["n"])
         for (one, other), sums in zip(known, counts, strict=True)
     ]
-
-
-def _follow_link(
-    connection: Connection, way: LinkLookup, keys: Sequence[int], *, as_of: int
-) -> list[tuple[int, int]]:
-    """Return (key, since) of the entities along one link, those linked last first."""
-    column = LINKS.c
-    query = (
-        select(column.other, column.known_at)
-        .where(column.way == way.number, column.via == keys[way.via])
-        .where(column.known_at < as_of, column.other != keys[way.to])
-        .order_by(column.known_at.desc(), column.other.desc())
-        .limit(FAN_OUT)
-    )
-    return [(row.other, row.known_at) for row in connection.execute(query)]
 
 
 def _fellows(

@@ -143,7 +143,7 @@ class CounterProjection:
         for hit in hits:
             for way in self._ways:
                 amounts = np.array([name == way.link.measure for name in names], np.int64)
-                for other in follow_link(connection, way, hit.keys, before=hit.known_at):
+                for other, _ in follow_link(connection, way, hit.keys, before=hit.known_at):
                     keys = [0] * self._width
                     keys[way.to] = other
                     yield CountedEvent(PASSED.name, keys, hit.known_at, amounts)

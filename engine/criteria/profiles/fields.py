@@ -10,11 +10,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from engine.domain.identifiers import fold
 from engine.domain.records import Crossing, DeclarationHead, GoodsItem, Record
+from engine.domain.validation import bare
 
 Kind = Literal["bool", "number", "text", "texts", "numbers", "items", "item"]
 Value = bool | float | str | None | list[str] | list[dict[str, Any]]
@@ -35,14 +35,6 @@ class FieldType:
     choices: frozenset[str] = frozenset()
 
 
-def _bare(annotation: Any) -> Any:
-    if get_origin(annotation) is Annotated:
-        return _bare(get_args(annotation)[0])
-    if NoneType in get_args(annotation):
-        return _bare(next(a for a in get_args(annotation) if a is not NoneType))
-    return annotation
-
-
 _KINDS: dict[Any, Kind] = {str: "text", float: "number", int: "number", bool: "bool"}
 
 
@@ -55,13 +47,13 @@ def _folding_of(name: str) -> Callable[[str], str] | None:
 def _fields(model: type[Record]) -> dict[str, FieldType]:
     found = {}
     for name, info in model.model_fields.items():
-        bare = _bare(info.annotation)
-        if bare is datetime:
+        kind_of = bare(info.annotation)
+        if kind_of is datetime:
             continue
-        if get_origin(bare) is Literal:
-            found[name] = FieldType("text", choices=frozenset(get_args(bare)))
+        if get_origin(kind_of) is Literal:
+            found[name] = FieldType("text", choices=frozenset(get_args(kind_of)))
         else:
-            kind: Kind = "texts" if get_origin(bare) is tuple else _KINDS[bare]
+            kind: Kind = "texts" if get_origin(kind_of) is tuple else _KINDS[kind_of]
             found[name] = FieldType(kind, _folding_of(name))
     return found
 

@@ -16,8 +16,9 @@ from engine.domain.network import read_network
 from engine.domain.time_units import DAY, HOUR, MINUTE, rfc3339
 from engine.errors import InputError
 from engine.storage.home import Home
+from features.catalogue.event_streams import REACH
 from features.history import tables as history_tables
-from features.history.linking import REACH, derive_known_times
+from features.history.linking import derive_known_times
 from features.history.tables import MODELS, ORDER, SCHEMAS, Tables, content_digest, read_history
 from features.intake.atomic_writer import is_intact
 from features.intake.load import load, read_folder

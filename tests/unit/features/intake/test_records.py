@@ -16,8 +16,11 @@ from pydantic import ValidationError
 
 from engine.domain.records import PLACES, Crossing, Record
 from engine.domain.time_units import micros
-from engine.domain.validation import list_faults
-from features.history.tables import MODELS, bare
+from engine.domain.validation import (
+    bare,
+    list_faults,
+)
+from features.history.tables import MODELS
 from features.intake.row_validation import read_part
 
 VALID: dict[str, dict[str, Any]] = {
