@@ -77,7 +77,7 @@ def _fill_store(url: str, log: EncodedHistory, plan: Plan) -> Iterator[Store]:
     METADATA.create_all(store.engine)
     with store.write() as connection:
         backfill(connection, log, plan)
-    if store.dialect == "postgresql":  # what the server does by itself within a minute
+    if not store.dialect.is_sqlite:  # what the server does by itself within a minute
         with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE counters")
     yield store

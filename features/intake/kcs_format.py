@@ -56,6 +56,19 @@ COLUMN_OF: Mapping[str, str] = {
 }
 """Source column of each field; a fault is reported under this column's name."""
 
+_COPIED: Mapping[str, tuple[str, ...]] = {
+    "crossings": ("crossing_id", "post", "carrier_id", "declaration_id"),
+    "declarations": (
+        "declaration_id", "declarant_id", "consignor_id", "consignee_id", "dispatch_country",
+        "transport_mode", "nature_of_transaction", "payment_type",
+    ),
+    "goods_items": (
+        "declaration_id", "origin_country", "net_mass_kg", "customs_value_usd", "preference_code",
+        "origin_marking",
+    ),
+    "inspections": ("inspection_id", "crossing_id"),
+}  # fmt: skip
+"""Fields of each record that are taken as they stand."""
 _COLUMNS = (*dict.fromkeys(COLUMN_OF.values()), "Import Use", "Critical Fraud")
 _LAYOUT = ColumnLayout(columns=_COLUMNS, required=frozenset(_COLUMNS))
 _OUTCOMES = {"0": "clear", "1": "discrepancy"}
@@ -152,53 +165,27 @@ def _add(
 def _records(cells: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return the cells of the records of a row, missing ones left out."""
     get = cells.get
-    number, day = get("Declaration ID"), get("Date")
+    day, code = get("Date"), get("HS6 Code")
     opened = day and f"{day}T00:00:00Z"
-    records = {
-        "crossings": _present(
-            crossing_id=number,
-            post=get("Office ID"),
-            direction="entry",
-            arrived_at=opened,
-            vehicle_class="other",
-            carrier_id=get("Courier ID"),
-            declaration_id=number,
-        ),
-        "declarations": _present(
-            declaration_id=number,
-            lodged_at=opened,
-            procedure="-".join(filter(None, (get("Process Type"), get("Import Use")))),
-            declarant_id=get("Declarant ID"),
-            consignor_id=get("Seller ID"),
-            consignee_id=get("Importer ID"),
-            dispatch_country=get("Country of Departure"),
-            transport_mode=get("Mode of Transport"),
-            nature_of_transaction=get("Import Type"),
-            payment_type=get("Payment Type"),
-        ),
-        "goods_items": _present(
-            item_no=1,
-            hs_code=get("HS6 Code", "").zfill(6) if get("HS6 Code") else None,
-            origin_country=get("Country of Origin"),
-            net_mass_kg=get("Net Mass"),
-            customs_value_usd=get("Item Price"),
-            duty_rate=_share(get("Tax Rate")),
-            preference_code=get("Tax Type"),
-            origin_marking=get("Country of Origin Indicator"),
-            declaration_id=number,
-        ),
+    made: dict[str, dict[str, Any]] = {
+        "crossings": {"direction": "entry", "arrived_at": opened, "vehicle_class": "other"},
+        "declarations": {
+            "lodged_at": opened,
+            "procedure": "-".join(filter(None, (get("Process Type"), get("Import Use")))),
+        },
+        "goods_items": {
+            "item_no": 1,
+            "hs_code": code and code.zfill(6),
+            "duty_rate": _share(get("Tax Rate")),
+        },
     }
     fraud, critical = get("Fraud"), get("Critical Fraud")
-    if fraud is None and critical is None:
-        return records  # no result is given: no act
-    return records | {
-        "inspections": _present(
-            inspection_id=number,
-            crossing_id=number,
-            recorded_at=day and f"{day}T23:59:59Z",
-            outcome=_outcome(fraud, critical),
-            basis="officer",
-        ),
+    if fraud is not None or critical is not None:  # else no result is given: no act
+        closed, outcome = day and f"{day}T23:59:59Z", _outcome(fraud, critical)
+        made["inspections"] = {"recorded_at": closed, "outcome": outcome, "basis": "officer"}
+    return {
+        name: _present(**{field: get(COLUMN_OF[field]) for field in _COPIED[name]}, **more)
+        for name, more in made.items()
     }
 
 

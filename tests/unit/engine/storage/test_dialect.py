@@ -23,11 +23,11 @@ def comparisons(text: str) -> Iterator[str]:
 
 
 def test_no_other_module_compares_the_name_of_a_database() -> None:
-    sources = [
-        path for room in ("engine", "features", "models") for path in ROOT.glob(f"{room}/**/*.py")
-    ]
-    assert len(sources) > 100
-    assert [one for path in sources for one in comparisons(path.read_text("utf-8"))] == []
+    rooms = ("engine", "features", "models", "experiments", "api")
+    sources = [path for room in rooms for path in ROOT.glob(f"{room}/**/*.py")]
+    later = [path for path in sources if "versions" not in path.parts]  # a migration stays as it is
+    assert len(later) > 400
+    assert [one for path in later for one in comparisons(path.read_text("utf-8"))] == []
 
 
 def test_a_comparison_of_a_name_is_found() -> None:
