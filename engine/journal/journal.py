@@ -104,10 +104,10 @@ class JournalReader:
 
     def body(self, seq: int) -> dict[str, Any]:
         """Return one body; raises ``NotFoundError``, also for an erased one."""
-        found = self.bodies([seq])
-        if not found:
+        found = self._connection.scalar(select(_BODY).where(BODIES.c.seq == seq))
+        if found is None:
             raise NotFoundError("record", str(seq))
-        return found[seq]
+        return cast("dict[str, Any]", json.loads(found))
 
     def bodies(self, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:
         """Return bodies by sequence; erased ones are absent."""
