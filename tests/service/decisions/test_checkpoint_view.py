@@ -204,7 +204,8 @@ def test_pages_say_no_more_than_the_answers(world: World) -> None:
         assert all(page.status_code == 200 for page in pages)
         assert not any(number in page.text for page in pages for number in score_of(world, red))
         text = "".join(page.text for page in pages)
-        assert not re.search(r"matters\.|log-odds|class=\"chart\"|Picked by|Propensity", text)
+        hidden = r"matters\.|effect on the risk|class=\"chart\"|Selected by|Propensity"
+        assert not re.search(hidden, text)
     assert 'id="about"' in pages[0].text, "the words of a full search"
 
 

@@ -35,7 +35,8 @@ def send(desk: Desk, decision: Any, form: str, **fields: Any) -> Any:
 def test_a_checkpoint_reads_words_after_its_search_and_nothing_else(world: World) -> None:
     red = find(world, "red", START)
     officer = at_desk(world, "blind", Role.CHECKPOINT)
-    hidden = ("matters.", 'class="chart"', 'id="verdict"', 'id="sides"', "log-odds", 'id="past"')
+    parts = ('class="chart"', 'id="verdict"', 'id="sides"', 'id="past"')
+    hidden = ("matters.", "effect on the risk", *parts)
     before = officer.get(path(red)).text
     assert not any(one in before for one in (*hidden, 'id="about"'))
     papers = send(officer, red, "acts", outcome="clear", methods=["documents"], minutes="5")
@@ -105,7 +106,7 @@ def test_a_verdict_is_a_review(world: World) -> None:
     assert (review["person"], review["reason"]) == ("judge", "Fresh paint.")
     text = boss.get(path(green)).text
     assert "Fresh paint." in text and 'class="chart"' in text
-    assert "worked out for this page" in text
+    assert "computed for this page" in text
     assert send(boss, green, "reviews", verdict="uphold", reason_code="agreed").status_code == 303
 
 

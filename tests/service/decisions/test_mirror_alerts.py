@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import find
 from tests.service.running_service import OTHER, POST, World, arrival
 
@@ -51,6 +52,10 @@ def test_a_difference_is_told_and_brings_the_vehicle_forward(world: World) -> No
     stored = world.get(f"/v1/decisions/{last['decision_id']}").json()
     assert stored["receipt"]["leaf"] == last["receipt"]["leaf"], "nothing is rewritten"
     assert stored["rank"] != first["rank"]
+    boss = at_desk(world, "alerted")
+    boss.get("/language/ru?back=/")
+    page = boss.get(f"/decisions/{last['decision_id']}").text
+    assert "≠ другой водитель" in page and "≠ 20\u00a0000 кг" in page, "in the reader's words"
 
 
 def test_an_equal_record_alerts_nobody(world: World) -> None:

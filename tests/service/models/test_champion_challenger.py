@@ -77,7 +77,7 @@ def test_a_supervisor_reads_what_the_other_model_said(tried: tuple[World, list[A
         leader = (
             "the challenger" if result["trial"]["leader"] == CHALLENGER else "the model in force"
         )
-        assert f"<dt>Decided by lot</dt><dd>{leader} " in page
+        assert f"<dt>Decided at random</dt><dd>{leader} " in page
         assert f"model {result['trial']['other']} said: above " in page
 
 
