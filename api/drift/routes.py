@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Response
 from api.drift.reads import DriftAsked, TheService, measure, read_drift
 from api.drift.schemas import DriftAnswer
 from api.http.dependencies import IdempotencyKey, TheCaller
-from api.http.request_bodies import optional_body_of
+from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems
 
 router = APIRouter(
@@ -26,7 +26,7 @@ def measure_anew(
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
-    asked: Annotated[DriftAsked, Depends(optional_body_of(DriftAsked))],
+    asked: Annotated[DriftAsked, Depends(body_of(DriftAsked, is_owed=False))],
 ) -> Response:
     """Measure again, in a process of its own, record it, and return it."""
     measure(service, caller, asked, key=key)

@@ -54,14 +54,18 @@ async def reported_arrival(request: Request) -> Arrival:
     return parse_body(raw, Arrival)
 
 
-def body_of(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
+def body_of(
+    model: type[Model], *, is_owed: bool = True
+) -> Callable[[Request], Coroutine[Any, Any, Model]]:
     """Return a dependency that reads the request's body as this record.
 
-    Raises ``BodyTooLargeError`` and ``MalformedBodyError``; the latter names field and rule.
+    Where it is not owed, no body means the defaults of the record. Raises ``BodyTooLargeError`` and
+    ``MalformedBodyError``; the latter names field and rule.
     """
 
     async def read(request: Request) -> Model:
-        return parse_body(await read_bounded(request), model)
+        raw = await read_bounded(request)
+        return parse_body(raw if is_owed else raw or b"{}", model)
 
     return read
 
@@ -112,15 +116,6 @@ def _row(row: bytes) -> Arrival | MalformedBodyError:
         return parse_body(row, Arrival)
     except MalformedBodyError as fault:
         return fault
-
-
-def optional_body_of(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
-    """Return the same for a record all of whose fields have a default: no body means those."""
-
-    async def read(request: Request) -> Model:
-        return parse_body(await read_bounded(request) or b"{}", model)
-
-    return read
 
 
 async def read_bounded(request: Request, *, times: int = 1, most: int | None = None) -> bytes:

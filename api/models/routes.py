@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from api.auth.callers import Caller
 from api.http.dependencies import IdempotencyKey, TheCaller
-from api.http.request_bodies import body_of, optional_body_of
+from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems
 from api.models.lifecycle import ModelSteps
 from api.models.reads import ModelReader, ModelService, TheService, Version, Versions
@@ -51,7 +51,7 @@ class RulesOnly(Record):
     """Expected, but not required: stopping a model must not wait for it."""
 
 
-TheApproval = Annotated[ModelApproval, Depends(optional_body_of(ModelApproval))]
+TheApproval = Annotated[ModelApproval, Depends(body_of(ModelApproval, is_owed=False))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def report(_caller: TheCaller, service: TheService, version: Version) -> Respons
 
 @router.post("/rules-only", **creates(ModelStandings, 409, 413, body=RulesOnly, is_owed=False))
 def rules_only(
-    asked: TheRequest, body: Annotated[RulesOnly, Depends(optional_body_of(RulesOnly))]
+    asked: TheRequest, body: Annotated[RulesOnly, Depends(body_of(RulesOnly, is_owed=False))]
 ) -> Response:
     """Take the model out of force, so that rules and random checks decide; one person is enough."""
     return asked.take("rules-only", body, lambda steps: steps.withdraw(body.reason or ""))

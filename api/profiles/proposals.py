@@ -18,7 +18,7 @@ from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_post, fill_agency
-from api.http.request_bodies import body_of, optional_body_of
+from api.http.request_bodies import body_of
 from api.profiles.reads import ProfileService
 from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
@@ -72,7 +72,7 @@ class Retirement(Record):
     reason: Annotated[Text, Field(min_length=1)]
 
 
-TheApproval = Annotated[Approval, Depends(optional_body_of(Approval))]
+TheApproval = Annotated[Approval, Depends(body_of(Approval, is_owed=False))]
 TheRetirement = Annotated[Retirement, Depends(body_of(Retirement))]
 
 

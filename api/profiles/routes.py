@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from api.http.dependencies import TheCaller
-from api.http.request_bodies import body_of, optional_body_of
+from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, takes
 from api.profiles.proposals import (
     Approval,
@@ -87,7 +87,9 @@ def profile(_caller: TheCaller, service: TheService, code: Code) -> Response:
 
 @router.post("/{code}/backtests", **creates(AcknowledgedProfile, body=Period, is_owed=False))
 def attach(
-    writer: TheWriter, code: Code, period: Annotated[Period, Depends(optional_body_of(Period))]
+    writer: TheWriter,
+    code: Code,
+    period: Annotated[Period, Depends(body_of(Period, is_owed=False))],
 ) -> Response:
     """Run the backtest of a profile again and attach it in place of the last one."""
     return answer(writer.attach(code, days=period.days), 201)

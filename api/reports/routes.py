@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from api.http.dependencies import IdempotencyKey, Team, TheCaller, running_service
 from api.http.guards import check_arrival, fill_agency, post_of
-from api.http.request_bodies import ReportedAct, body_of, optional_body_of, reported_arrival
+from api.http.request_bodies import ReportedAct, body_of, reported_arrival
 from api.http.responses import answer, creates, document_problems
 from api.http.schema_base import Acknowledged, AcknowledgedAct
 from api.service.signed_answers import SignedAnswers
@@ -105,7 +105,7 @@ def release(
     service: TheService,
     key: IdempotencyKey,
     crossing_id: Annotated[Identifier, Path()],
-    reason: Annotated[ReleaseReason, Depends(optional_body_of(ReleaseReason))],
+    reason: Annotated[ReleaseReason, Depends(body_of(ReleaseReason, is_owed=False))],
     team: Team = None,
 ) -> Response:
     """Record that a vehicle has left the queue; the body says why, where the sender knows."""
