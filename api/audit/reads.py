@@ -22,6 +22,8 @@ from sqlalchemy import Connection, Row, select
 
 from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.auth.callers import Caller
+from api.auth.permissions import Matter
+from api.http.agency_rows import OWNED_KINDS, RecordFilter
 from api.http.dependencies import running_service
 from api.service.runtime import projections
 from engine.audit.draw_verification import RedrawnNumbers, RevealedShift, redraw_numbers
@@ -83,9 +85,12 @@ def list_records(
             query = query.where(_J.seq < before)
         if caller.post is not None:
             query = query.where(_J.post == caller.post)
+        if caller.hidden_posts:
+            query = query.where(_J.post.not_in(caller.hidden_posts))
         rows = snapshot.execute(query.limit(most + 1)).all()
         checked, reads = _last_check(snapshot, service), _reads(snapshot, caller)
-    shown = rows[:most]
+        shown = rows[:most]
+        seen = _select_visible(snapshot, caller, shown)
     return {
         "journal_id": head.journal_id,
         "head": {
@@ -94,11 +99,24 @@ def list_records(
             "chain": head.chain.hex(),
         },
         "synthetic": service.network.synthetic,
-        "records": [_row_as_json(row) for row in shown],
+        "records": [_row_as_json(row) for row in shown if row.seq in seen],
         "next_before": shown[-1].seq if len(rows) > most else None,
         "verified": checked,
         "reads": reads,
     }
+
+
+def _select_visible(
+    snapshot: Connection, caller: Caller, rows: Sequence[Row[Any]]
+) -> frozenset[int]:
+    """Return the numbers of the records that hold no row hidden from the caller."""
+    owned = [row.seq for row in rows if row.kind in OWNED_KINDS]
+    if all(caller.sees_all(matter) for matter in Matter):
+        return frozenset(row.seq for row in rows)
+    bodies, whole = JournalReader(snapshot).bodies(owned), RecordFilter(snapshot, caller)
+    return frozenset(
+        row.seq for row in rows if whole.sees(row.kind, row.subject, bodies.get(row.seq))
+    )
 
 
 def open_record(service: AuditService, caller: Caller, seq: int) -> dict[str, Any]:
@@ -172,7 +190,11 @@ def _faults_as_json(faults: Sequence[JournalFault]) -> list[dict[str, Any]]:
 def _reachable(service: AuditService, caller: Caller, seq: int) -> Entry:
     with service.store.read() as snapshot:
         entry = service.journal.entry(snapshot, seq)
+        body = JournalReader(snapshot).bodies([seq]).get(seq)
+        is_whole = RecordFilter(snapshot, caller).sees(entry.kind, entry.subject, body)
     if caller.post is not None and entry.post != caller.post:
+        raise NotFoundError("record", str(seq))
+    if entry.post in caller.hidden_posts or not is_whole:
         raise NotFoundError("record", str(seq))
     return entry
 
@@ -192,6 +214,8 @@ def _row_as_json(row: Row[Any]) -> dict[str, Any]:
 
 def _reads(snapshot: Connection, caller: Caller) -> list[dict[str, Any]]:
     of_post = [] if caller.post is None else [_J.post == caller.post]
+    if caller.hidden_posts:
+        of_post.append(_J.post.not_in(caller.hidden_posts))
     reads = JournalReader(snapshot).records(SENSITIVE_READ, where=of_post, most=MOST_READS)
     return [{"read_at": rfc3339(one.known_at)} | one.body for one in reads]
 

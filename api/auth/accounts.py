@@ -6,19 +6,30 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from api.auth.agencies import check_agency
+from api.auth.agencies import AgencyTable, Scope, check_agency, table_content
 from api.auth.authority import Authority, KeyGrant, PersonGrant, Refused, ignore
 from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.credentials import digest, hash_password, is_password, new_key, new_password, stand_in
-from api.auth.permissions import BOUND, OWNED, Role, covers
+from api.auth.permissions import BOUND, OWNED, Matter, Right, Role, covers
 from api.auth.tables import NO_PASSWORD, USERS, AccountProjection, AccountSecret
 from api.auth.user_names import check_name
+from engine.criteria.dual_control import DualControlProjection, draft_approval, draft_proposal
 from engine.domain.network import Network
-from engine.errors import ConflictError, NotAllowedError, NotAuthenticatedError, NotFoundError
+from engine.errors import (
+    ConflictError,
+    LapsedProposalError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    NotFoundError,
+    RecordError,
+    SecondPersonError,
+)
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import KEY_CREATED, KEY_REVOKED, PASSWORD_CHANGED, USER_CREATED, USER_LEFT
 from engine.storage.database import Store
+
+SAME_AGENCY = "the table of agencies asks for two people of two different agencies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,7 @@ class Accounts:
         self._authority = authority or Authority()
         self._refused = refused
         self._network = network
-        self._journal = Journal(store, [AccountProjection()])
+        self._journal = Journal(store, [AccountProjection(), DualControlProjection()])
 
     def create_key(
         self,
@@ -153,14 +164,62 @@ class Accounts:
             return None
         return stored
 
+    def propose_table(self, table: AgencyTable, *, by: str) -> str:
+        """Record a proposed table of agencies, and return its identifier.
+
+        Raises ``NotAllowedError`` for a person who may not propose one, ``RecordError`` for an
+        unknown agency and for a table that no two people could ever change again.
+        """
+        authority = self._look()
+        _check_governor(authority, by, Right.ACT)
+        for agency in table.agencies:
+            check_agency(agency, self._network, None)
+        _check_successors(authority, table)
+        subject = f"agencies-{secrets.token_hex(6)}"
+        content = table_content(table, authority.tables.sequence)
+        self._journal.append([draft_proposal("agencies", subject, by=by, content=content)])
+        return subject
+
+    def approve_table(self, subject: str, *, by: str) -> None:
+        """Record that a second person puts a proposed table into force.
+
+        Raises ``NotFoundError``, ``NotAllowedError``, ``SecondPersonError``,
+        ``LapsedProposalError`` for the proposal of a person who left, and ``ConflictError`` where
+        another table came into force since.
+        """
+        authority = self._look()
+        _check_governor(authority, by, Right.APPROVE)
+        found = authority.tables.proposals.get(subject)
+        if found is None:
+            raise NotFoundError("agencies", subject)
+        if found not in authority.tables.pending():
+            raise ConflictError("agencies", subject, "another table is in force since")
+        draft = draft_approval("agencies", found, by=by)
+        if authority.person(found.author) is None:
+            raise LapsedProposalError("agencies")
+        self.must_complete(Matter.PEOPLE, first=found.author, second=by)
+        self._journal.append([draft])
+
     def has_people(self) -> bool:
         """Tell whether this home has a person who was not removed."""
         authority = self._look()
         return any(authority.person(name) is not None for name in authority.names())
 
     def agency_of(self, name: str) -> str | None:
-        """Return the agency of a person, also of one who was removed; None where none is known."""
+        """Return the agency of a person or a key, also of a removed one; None without one."""
         return self._look().agency_of(name)
+
+    def may_complete(self, matter: Matter, *, first: str, second: str) -> bool:
+        """Tell whether a person may approve what another began, as far as agencies go."""
+        return self._look().may_complete(matter, first=first, second=second)
+
+    def must_complete(self, matter: Matter, *, first: str, second: str) -> None:
+        """Refuse a second person of the first one's agency where the table asks for two.
+
+        Raises ``SecondPersonError``.
+        """
+        if not self.may_complete(matter, first=first, second=second):
+            raise SecondPersonError(matter, SAME_AGENCY)
 
     def is_active(self, name: str) -> bool:
         """Tell whether this is a person who was not removed."""
@@ -208,3 +267,42 @@ class Accounts:
             self._network.post(post)
         if role in BOUND and post is None:
             raise NotAllowedError(f"the role {role} is for one post: name it")
+
+
+GOVERNORS = frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR})
+"""Roles that propose and approve tables of agencies, where their person reaches every post."""
+
+
+def _is_governor(person: PersonGrant | None) -> bool:
+    return person is not None and person.role in GOVERNORS and person.post is None
+
+
+def _check_governor(authority: Authority, name: str, right: Right) -> None:
+    person = authority.person(name)
+    if person is None or not _is_governor(person):
+        why = "an administrator or supervisor who reaches every post does this"
+        raise NotAllowedError(why)
+    if authority.duties(person.role, person.agency).scope(Matter.PEOPLE, right) is Scope.NONE:
+        raise NotAllowedError("the table of agencies does not permit this", "agency")
+
+
+def _check_successors(authority: Authority, table: AgencyTable) -> None:
+    """Refuse a table that no two people of today could change: it would stand for ever."""
+    people = [one for one in map(authority.person, authority.names()) if _is_governor(one)]
+    may = {
+        (person.name, right): table.scopes(person.agency, person.role)[Matter.PEOPLE, right]
+        for person in people
+        if person is not None
+        for right in (Right.ACT, Right.APPROVE)
+    }
+    proposers = [name for (name, right), one in may.items() if right == Right.ACT and one != "none"]
+    others = [name for (name, right), one in may.items() if right != Right.ACT and one != "none"]
+    needs_two = Matter.PEOPLE in table.two_agencies
+    agency = authority.agency_of
+    for one in proposers:
+        for other in others:
+            is_apart = None not in (agency(one), agency(other)) and agency(one) != agency(other)
+            if one != other and (is_apart or not needs_two):
+                return
+    why = "no two people could propose and approve the next table: matter people"
+    raise RecordError("agencies", "rules", "no_successor", why)

@@ -7,7 +7,7 @@ once (:mod:`api.auth.credential_adoption`); after that record none counts withou
 keys and people are few; of the sessions only those that may still be open are read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
@@ -15,8 +15,9 @@ from typing import Self
 
 from sqlalchemy import Connection
 
+from api.auth.agencies import AGENCY_KINDS, Duties, TableHistory
 from api.auth.credential_commitment import FIELD
-from api.auth.permissions import Role, covers
+from api.auth.permissions import Matter, Role, covers
 from engine.domain.time_units import HOUR, micros
 from engine.journal.kinds import (
     CREDENTIALS_ADOPTED,
@@ -83,11 +84,20 @@ class _Session:
 class Authority:
     """Keys, people and sessions of one process, brought up to date with each look."""
 
-    def __init__(self, *, session_hours: float = 0.0) -> None:
-        """Without ``session_hours`` no session is read: none is open."""
+    def __init__(
+        self, *, session_hours: float = 0.0, posts: Mapping[str, frozenset[str]] | None = None
+    ) -> None:
+        """Without ``session_hours`` no session is read: none is open.
+
+        ``posts`` holds the agencies of each post that names any.
+        """
         self._hours = session_hours
+        self._posts = posts or {}
+        self.tables = TableHistory()
+        """Tables of agencies, proposed and in force."""
+        self._duties: dict[tuple[Role, str | None], Duties] = {}
         self._lock = Lock()
-        self._accounts = RecordTail(tuple(_ACCOUNTS))
+        self._accounts = RecordTail((*_ACCOUNTS, *AGENCY_KINDS))
         self._openings: RecordTail | None = None
         self._keys: dict[str, KeyGrant] = {}
         self._key_ids: dict[str, str] = {}
@@ -99,7 +109,11 @@ class Authority:
         """Take in what was recorded since the last look."""
         with self._lock:
             for record in self._accounts.read_new(connection):
-                _ACCOUNTS[record.kind](self, record)
+                if record.kind in AGENCY_KINDS:
+                    self.tables.apply(record)
+                    self._duties = {}
+                else:
+                    _ACCOUNTS[record.kind](self, record)
             if self._hours:
                 self._look_at_sessions(connection)
         return self
@@ -118,10 +132,28 @@ class Authority:
         found = self._people.get(name)
         return None if found is None or found.is_removed else found
 
+    def duties(self, role: Role, agency: str | None) -> Duties:
+        """Return what a role of an agency may do, by the table in force."""
+        found = self._duties.get((role, agency))
+        if found is None:
+            found = self.tables.duties(role, agency, self._posts)
+            self._duties = self._duties | {(role, agency): found}
+        return found
+
     def agency_of(self, name: str) -> str | None:
-        """Return the agency of a person, also of one who was removed; None where none is known."""
-        found = self._people.get(name)
+        """Return the agency of a person or a key, also of a removed one; None without one."""
+        found = self._people.get(name) or self._keys.get(name)
         return None if found is None else found.agency
+
+    def may_complete(self, matter: Matter, *, first: str, second: str) -> bool:
+        """Tell whether a person may approve what another began, as far as agencies go.
+
+        Where the table asks for two agencies both must have one, and not the same.
+        """
+        if matter not in self.duties(Role.ADMINISTRATOR, None).two_agencies:
+            return True
+        one, other = self.agency_of(first), self.agency_of(second)
+        return None not in (one, other) and one != other
 
     def names(self) -> tuple[str, ...]:
         """Return every name that was ever given, those of removed people too."""

@@ -5,14 +5,16 @@ revoked key is refused at most that much later. Assumes that keys are few: each 
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from sqlalchemy import Connection, select
 
+from api.auth.agencies import Duties, Scope
 from api.auth.authority import Authority, Refused, ignore
 from api.auth.credential_commitment import commitment_of
 from api.auth.credentials import PREFIX, digest, is_token
-from api.auth.permissions import BY_PERSON, MAY, OWNED, Role
+from api.auth.permissions import BY_PERSON, OWNED, ROUTES, Matter, Right, Role
 from api.auth.tables import KEYS
 from engine.errors import NotAllowedError, NotAuthenticatedError
 from engine.storage.database import Store
@@ -22,6 +24,9 @@ OWNERLESS = (
     "this key has no owner whose own role allows it: it may read, and a person proposes or"
     " approves; make one with darvoza keys create --owner"
 )
+
+
+OTHER_AGENCY = "the table of agencies does not permit this to your role and agency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,12 @@ class Caller:
     """Whether a known person answers: signed in, or the owner of a key no wider than their role."""
     agency: str | None = None
     """The agency for which it acts; None where its records name none."""
+    duties: Duties = field(default_factory=Duties, hash=False)
+    """What the table of agencies permits to its role and agency."""
+    matter: Matter = Matter.DECISIONS
+    """What the route that it calls is about."""
+    right: Right = Right.SEE
+    """What that route does."""
 
     @property
     def person(self) -> str:
@@ -49,20 +60,56 @@ class Caller:
         return None if key is None else f"{self.person}\0{key}"
 
     def reaches(self, post: str) -> bool:
-        """Tell whether this caller may act for a post."""
-        return self.post is None or self.post == post
+        """Tell whether this caller may do for a post what its route does."""
+        return self.post in (None, post) and post not in self.hidden_posts
+
+    @property
+    def hidden_posts(self) -> frozenset[str]:
+        """Return the posts of other agencies that its route does not reach."""
+        return self.duties.hidden_posts(self.matter, self.right)
+
+    def sees_post(self, post: str) -> bool:
+        """Tell whether this caller sees the decisions of a post, whatever its route does."""
+        hidden = self.duties.hidden_posts(Matter.DECISIONS, Right.SEE)
+        return self.post in (None, post) and post not in hidden
+
+    def sees(self, matter: Matter, agency: str | None) -> bool:
+        """Tell whether this caller sees a row of an agency; None where the row has none."""
+        return self.duties.covers(matter, Right.SEE, agency)
+
+    def sees_all(self, matter: Matter) -> bool:
+        """Tell whether this caller sees the rows of every agency."""
+        return self.duties.scope(matter, Right.SEE) is Scope.ALL
+
+    def covers(self, agency: str | None) -> bool:
+        """Tell whether this caller may do to a row of an agency what its route does."""
+        return self.duties.covers(self.matter, self.right, agency)
 
     def must_reach(self, post: str) -> None:
         """Raise ``NotAllowedError`` where it may not."""
-        if not self.reaches(post):
+        if self.post not in (None, post):
             raise NotAllowedError("this key is for another post", "post")
+        if post in self.hidden_posts:
+            raise NotAllowedError(OTHER_AGENCY, "agency")
 
-    def must_be_allowed(self, method: str, path: str) -> None:
-        """Raise ``NotAllowedError`` where the caller's role may not call this route."""
-        if self.role not in MAY[method, path]:
+    def may(self, method: str, path: str) -> bool:
+        """Tell whether the caller's role and agency may call a route at all."""
+        rule = ROUTES[method, path]
+        return self.role in rule.roles and self.duties.scope(rule.matter, rule.right) != Scope.NONE
+
+    def enter(self, method: str, path: str) -> Self:
+        """Return the caller as it calls a route; raises ``NotAllowedError``.
+
+        Every request comes by here, of machines and of people at the pages.
+        """
+        rule = ROUTES[method, path]
+        if self.role not in rule.roles:
             raise NotAllowedError(f"the role {self.role} may not call this")
+        if not self.may(method, path):
+            raise NotAllowedError(OTHER_AGENCY, "agency")
         if self.role in OWNED and not self.is_person and (method, path) in BY_PERSON:
             raise NotAllowedError(OWNERLESS)
+        return replace(self, matter=rule.matter, right=rule.right)
 
 
 class Callers:
@@ -115,7 +162,13 @@ class Callers:
             raise NotAuthenticatedError
         is_person = authority.person_behind(grant) is not None
         caller = Caller(
-            grant.key_id, grant.role, grant.post, grant.owner, is_person, agency=grant.agency
+            grant.key_id,
+            grant.role,
+            grant.post,
+            grant.owner,
+            is_person,
+            agency=grant.agency,
+            duties=authority.duties(grant.role, grant.agency),
         )
         if len(self._known) >= _REMEMBERED:
             self._known.clear()

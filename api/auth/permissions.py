@@ -1,9 +1,12 @@
-"""Which role may call which route: one table, complete, tested against the routes that exist.
+"""Which role may call which route, and what each route is about: one table, complete, tested.
+
+A table of agencies (:mod:`api.auth.agencies`) may narrow what a role of an agency does in a matter.
 
 A caller bound to a post reaches that post alone, whatever its role. Health and metrics need no key:
 they say nothing about any vehicle.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -18,6 +21,46 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
+class Matter(StrEnum):
+    """What a route is about, as agencies divide their work."""
+
+    DECISIONS = "decisions"
+    """Decisions, queues, reported crossings and releases."""
+    ACTS = "acts"
+    SEIZURES = "seizures"
+    REVIEWS = "reviews"
+    """Verdicts and overrides of supervisors."""
+    WATCHLIST = "watchlist"
+    PROFILES = "profiles"
+    MODELS = "models"
+    """Models and drift."""
+    REPORTS = "reports"
+    """Shift reports and rosters."""
+    INTEGRITY = "integrity"
+    """Integrity reports, draws and the journal."""
+    PEOPLE = "people"
+    """The table of agencies itself, on the command line."""
+
+
+class Right(StrEnum):
+    """What a route does in its matter."""
+
+    SEE = "see"
+    ACT = "act"
+    """Record, propose, change or withdraw."""
+    APPROVE = "approve"
+    """Agree to what another person began."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRule:
+    """Who may call a route, and what it is about."""
+
+    roles: frozenset[Role]
+    matter: Matter
+    right: Right
+
+
 BOUND = frozenset({Role.CHECKPOINT, Role.COUNTERPART})
 """Roles whose keys must name a post."""
 
@@ -25,62 +68,127 @@ OWNED = frozenset(Role) - BOUND
 """Roles that propose or approve: their keys must have an owner."""
 
 _READERS = frozenset({Role.SUPERVISOR, Role.ANALYST})
-_POST = frozenset({Role.CHECKPOINT, Role.SUPERVISOR})
+_CHECKPOINT = frozenset({Role.CHECKPOINT})
+_SUPERVISOR = frozenset({Role.SUPERVISOR})
+_INTEGRITY = frozenset({Role.INTEGRITY})
+_POST = _CHECKPOINT | _SUPERVISOR
 
-MAY: dict[tuple[str, str], frozenset[Role]] = {
-    ("POST", "/v1/decisions"): frozenset({Role.CHECKPOINT}),
-    ("POST", "/v1/decisions/batch"): frozenset({Role.CHECKPOINT}),
-    ("GET", "/v1/decisions"): _READERS,
-    ("GET", "/v1/decisions/{decision_id}"): _READERS | {Role.CHECKPOINT},
-    ("GET", "/v1/decisions/{decision_id}/features"): _READERS,
-    ("GET", "/v1/decisions/{decision_id}/explanation"): _READERS,
-    ("GET", "/v1/decisions/{decision_id}/past"): _READERS,
-    ("POST", "/v1/decisions/{decision_id}/amendments"): frozenset({Role.CHECKPOINT}),
-    ("POST", "/v1/decisions/{decision_id}/reviews"): frozenset({Role.SUPERVISOR}),
-    ("GET", "/v1/models"): _READERS,
-    ("GET", "/v1/models/comparison"): _READERS,
-    ("GET", "/v1/models/{version}"): _READERS,
-    ("GET", "/v1/models/{version}/report"): _READERS,
-    ("POST", "/v1/models/rules-only"): _READERS,
-    ("POST", "/v1/models/rollback"): _READERS,
-    ("POST", "/v1/models/end-trial"): _READERS,
-    ("POST", "/v1/models/{version}/shadow"): _READERS,
-    ("POST", "/v1/models/{version}/challenges"): _READERS,
-    ("POST", "/v1/models/{version}/approvals"): _READERS,
-    ("GET", "/v1/drift"): _READERS,
-    ("POST", "/v1/drift"): _READERS,
-    ("POST", "/v1/crossings"): frozenset({Role.CHECKPOINT, Role.COUNTERPART}),
-    ("POST", "/v1/crossings/{crossing_id}/release"): frozenset({Role.CHECKPOINT}),
-    ("GET", "/v1/posts/{post}/queue"): _POST,
-    ("GET", "/v1/posts/{post}/roster"): _POST,
-    ("PUT", "/v1/posts/{post}/roster"): frozenset({Role.SUPERVISOR}),
-    ("GET", "/v1/posts/{post}/shift"): _READERS | {Role.INTEGRITY},
-    ("GET", "/v1/posts/{post}/integrity"): frozenset({Role.INTEGRITY}),
-    ("GET", "/v1/posts/{post}/draws"): _READERS | {Role.INTEGRITY},
-    ("GET", "/v1/journal"): frozenset({Role.INTEGRITY}),
-    ("GET", "/v1/journal/{sequence}"): frozenset({Role.INTEGRITY}),
-    ("POST", "/v1/journal/verifications"): frozenset({Role.INTEGRITY}),
-    ("GET", "/v1/profiles"): _READERS,
-    ("POST", "/v1/profiles"): _READERS,
-    ("POST", "/v1/profiles/backtests"): _READERS,
-    ("POST", "/v1/profiles/checks"): _READERS,
-    ("GET", "/v1/profiles/fields"): _READERS,
-    ("GET", "/v1/profiles/{code}"): _READERS,
-    ("POST", "/v1/profiles/{code}/backtests"): _READERS,
-    ("POST", "/v1/profiles/{code}/approvals"): frozenset({Role.SUPERVISOR}),
-    ("POST", "/v1/profiles/{code}/retirements"): _READERS,
-    ("GET", "/v1/watchlist"): _READERS,
-    ("POST", "/v1/watchlist"): _READERS,
-    ("GET", "/v1/watchlist/{entry_id}"): _READERS,
-    ("POST", "/v1/watchlist/{entry_id}/approvals"): frozenset({Role.SUPERVISOR}),
-    ("POST", "/v1/watchlist/{entry_id}/retirements"): _READERS,
-    ("POST", "/v1/notices"): frozenset({Role.COUNTERPART, Role.SUPERVISOR}),
-    ("POST", "/v1/inspections"): _POST,
-    ("POST", "/v1/seizures"): _POST,
-    ("GET", "/v1/finds"): frozenset({Role.SUPERVISOR, Role.INTEGRITY}),
-    ("POST", "/v1/finds/{sequence}/confirmations"): frozenset({Role.SUPERVISOR, Role.INTEGRITY}),
+_RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
+    (Matter.DECISIONS, Right.SEE, _READERS): """
+        GET /v1/decisions
+        GET /v1/decisions/{decision_id}/features
+        GET /v1/decisions/{decision_id}/explanation
+        GET /v1/decisions/{decision_id}/past
+        """,
+    (Matter.DECISIONS, Right.SEE, _READERS | _CHECKPOINT): """
+        GET /v1/decisions/{decision_id}
+        """,
+    (Matter.DECISIONS, Right.SEE, _POST): """
+        GET /v1/posts/{post}/queue
+        """,
+    (Matter.DECISIONS, Right.ACT, _CHECKPOINT): """
+        POST /v1/decisions
+        POST /v1/decisions/batch
+        POST /v1/decisions/{decision_id}/amendments
+        POST /v1/crossings/{crossing_id}/release
+        """,
+    (Matter.DECISIONS, Right.ACT, BOUND): """
+        POST /v1/crossings
+        """,
+    (Matter.ACTS, Right.ACT, _POST): """
+        POST /v1/inspections
+        """,
+    (Matter.SEIZURES, Right.SEE, _SUPERVISOR | _INTEGRITY): """
+        GET /v1/finds
+        """,
+    (Matter.SEIZURES, Right.ACT, _POST): """
+        POST /v1/seizures
+        """,
+    (Matter.SEIZURES, Right.APPROVE, _SUPERVISOR | _INTEGRITY): """
+        POST /v1/finds/{sequence}/confirmations
+        """,
+    (Matter.REVIEWS, Right.ACT, _SUPERVISOR): """
+        POST /v1/decisions/{decision_id}/reviews
+        """,
+    (Matter.WATCHLIST, Right.SEE, _READERS): """
+        GET /v1/watchlist
+        GET /v1/watchlist/{entry_id}
+        """,
+    (Matter.WATCHLIST, Right.ACT, _READERS): """
+        POST /v1/watchlist
+        POST /v1/watchlist/{entry_id}/retirements
+        """,
+    (Matter.WATCHLIST, Right.ACT, _SUPERVISOR | {Role.COUNTERPART}): """
+        POST /v1/notices
+        """,
+    (Matter.WATCHLIST, Right.APPROVE, _SUPERVISOR): """
+        POST /v1/watchlist/{entry_id}/approvals
+        """,
+    (Matter.PROFILES, Right.SEE, _READERS): """
+        GET /v1/profiles
+        POST /v1/profiles/backtests
+        POST /v1/profiles/checks
+        GET /v1/profiles/fields
+        GET /v1/profiles/{code}
+        """,
+    (Matter.PROFILES, Right.ACT, _READERS): """
+        POST /v1/profiles
+        POST /v1/profiles/{code}/backtests
+        POST /v1/profiles/{code}/retirements
+        """,
+    (Matter.PROFILES, Right.APPROVE, _SUPERVISOR): """
+        POST /v1/profiles/{code}/approvals
+        """,
+    (Matter.MODELS, Right.SEE, _READERS): """
+        GET /v1/models
+        GET /v1/models/comparison
+        GET /v1/models/{version}
+        GET /v1/models/{version}/report
+        GET /v1/drift
+        """,
+    (Matter.MODELS, Right.ACT, _READERS): """
+        POST /v1/models/rules-only
+        POST /v1/models/rollback
+        POST /v1/models/end-trial
+        POST /v1/models/{version}/shadow
+        POST /v1/drift
+        """,
+    (Matter.MODELS, Right.APPROVE, _READERS): """
+        POST /v1/models/{version}/challenges
+        POST /v1/models/{version}/approvals
+        """,
+    (Matter.REPORTS, Right.SEE, _POST): """
+        GET /v1/posts/{post}/roster
+        """,
+    (Matter.REPORTS, Right.SEE, _READERS | _INTEGRITY): """
+        GET /v1/posts/{post}/shift
+        """,
+    (Matter.REPORTS, Right.ACT, _SUPERVISOR): """
+        PUT /v1/posts/{post}/roster
+        """,
+    (Matter.INTEGRITY, Right.SEE, _INTEGRITY): """
+        GET /v1/posts/{post}/integrity
+        GET /v1/journal
+        GET /v1/journal/{sequence}
+        """,
+    (Matter.INTEGRITY, Right.SEE, _READERS | _INTEGRITY): """
+        GET /v1/posts/{post}/draws
+        """,
+    (Matter.INTEGRITY, Right.ACT, _INTEGRITY): """
+        POST /v1/journal/verifications
+        """,
 }
-"""Method and path of each route to the roles that may call it; no other role may."""
+"""Routes by what they are about, what they do there, and who may call them; no other role may."""
+
+ROUTES = {
+    (method, path): RouteRule(roles, matter, right)
+    for (matter, right, roles), routes in _RULES.items()
+    for method, path in (route.split() for route in routes.strip().splitlines())
+}
+"""Method and path of each route, with its rule; the one table that every route and page obeys."""
+
+MAY = {route: rule.roles for route, rule in ROUTES.items()}
+"""Method and path of each route to the roles that may call it."""
 
 BY_PERSON = frozenset(
     (method, path)

@@ -87,7 +87,8 @@ class Sessions:
         kept = self._digest(token)
         with self._store.read() as connection:
             now = self._journal.now(connection)
-            person = self._authority.look(connection).session(commitment_of(kept), now)
+            authority = self._authority.look(connection)
+            person = authority.session(commitment_of(kept), now)
             is_claimed = person is None and _is_in_table(connection, kept, now)
         if person is None:
             self._known.discard(kept)
@@ -97,7 +98,8 @@ class Sessions:
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known.add(kept)
-        return Caller(person.name, person.role, person.post, agency=person.agency)
+        duties = authority.duties(person.role, person.agency)
+        return Caller(person.name, person.role, person.post, agency=person.agency, duties=duties)
 
     def is_known(self, token: str) -> bool:
         """Tell whether a token was valid when it was last looked up, however long ago."""

@@ -1,5 +1,6 @@
 """The command line: one module a group of commands.
 
+agencies     Commands about the table of agencies: who sees, acts and approves
 common       What all commands share
 data         Commands that bring data in and look at them
 demo         ``darvoza demo``

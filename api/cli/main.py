@@ -18,7 +18,18 @@ from collections.abc import Callable
 import typer
 from rich.markup import escape
 
-from api.cli import data, demo, experiments, home, models, profiles, sbom, service, training
+from api.cli import (
+    agencies,
+    data,
+    demo,
+    experiments,
+    home,
+    models,
+    profiles,
+    sbom,
+    service,
+    training,
+)
 from api.cli.common import ERR
 from engine.errors import RiskError
 
@@ -60,6 +71,7 @@ app.add_typer(profiles.profiles, name="profiles")
 app.add_typer(home.clock, name="clock")
 app.add_typer(service.keys, name="keys")
 app.add_typer(service.users, name="users")
+app.add_typer(agencies.agencies, name="agencies")
 gc.freeze()  # else the first look would be at all of it
 gc.enable()
 

@@ -4,10 +4,13 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Path
 
+from api.auth.accounts import Accounts
 from api.auth.callers import Caller
+from api.auth.permissions import Matter
 from api.http.dependencies import running_service
 from api.service.signed_answers import SignedAnswers
 from engine.domain.time_units import rfc3339
+from engine.errors import NotFoundError
 from engine.journal.idempotency import claim
 from engine.journal.kinds import FIND_CONFIRMED
 from engine.storage.database import Store
@@ -18,6 +21,7 @@ from engine.targeting.reports import Recording
 class ConfirmationService(Protocol):
     """The running service, as finds are confirmed."""
 
+    accounts: Accounts
     store: Store
     recording: Recording
     answers: SignedAnswers
@@ -32,7 +36,7 @@ MOST = 500
 def waiting_finds(service: ConfirmationService, caller: Caller) -> list[dict[str, Any]]:
     """Return the finds that wait at the posts that a caller reaches, as JSON values."""
     with service.store.read() as snapshot:
-        found = pending_finds(snapshot, caller.post, most=MOST)
+        found = pending_finds(snapshot, caller.post, hidden=caller.hidden_posts, most=MOST)
     return [
         {
             "sequence": one.seq,
@@ -46,6 +50,7 @@ def waiting_finds(service: ConfirmationService, caller: Caller) -> list[dict[str
             "crossing_id": one.crossing_id,
         }
         for one in found
+        if caller.sees(Matter.SEIZURES, one.agency)
     ]
 
 
@@ -53,6 +58,10 @@ def confirm_find(service: ConfirmationService, caller: Caller, sequence: int) ->
     """Confirm a find, once; raises ``NotFoundError`` and ``SecondPersonError``."""
     with service.store.read() as snapshot:
         find = pending_find(snapshot, sequence, caller.reaches)
+    if not (caller.sees(Matter.SEIZURES, find.agency) and caller.covers(find.agency)):
+        raise NotFoundError("find", str(sequence))
+    first = str(find.body["by"])
+    service.accounts.must_complete(Matter.SEIZURES, first=first, second=caller.person)
     name = f"{FIND_CONFIRMED}:{sequence}"
     asked = claim(FIND_CONFIRMED, Confirmation(), post=find.post, name=name)
     done = service.recording.confirm(find, asked, person=caller.person)

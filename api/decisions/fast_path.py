@@ -12,7 +12,6 @@ from typing import Protocol
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.auth.callers import Caller, Callers
-from api.auth.permissions import MAY
 from api.decisions.routes import DecisionMakingService, await_decision
 from api.http.dependencies import LONGEST_IDEMPOTENCY_KEY
 from api.http.problems import refusal
@@ -93,9 +92,10 @@ def _ordinary(scope: Scope, service: FastPathService) -> _DecisionRequest | None
         caller = (
             None if header is None else service.callers.find_remembered(header.decode("latin-1"))
         )
+        if caller is None:
+            return None
+        caller = caller.enter(_METHOD, _ROUTE.path)
     except RiskError:
-        return None
-    if caller is None or caller.role not in MAY[_METHOD, _ROUTE.path]:
         return None
     return _DecisionRequest(caller, None if key is None else key.decode("latin-1"), int(size))
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
+from api.auth.permissions import Matter
 from api.decisions.link_graph import LinkGraph, graph
 from api.decisions.mirror_panel import MirrorComparison, sides
 from api.decisions.reads import UNREAD, DecisionReader, DecisionService, is_blind
@@ -118,7 +119,9 @@ def read_page(service: DecisionService, decision_id: str, caller: Caller) -> Dec
     with service.store.read() as snapshot:
         body = service.journal.body(snapshot, known.seq)
         act = None if known.act_seq is None else service.journal.body(snapshot, known.act_seq)
-        filed = None if act is None else _read_filing(snapshot, known, act)
+        if act is not None and not caller.sees(Matter.ACTS, act["inspection"].get("agency")):
+            act = None
+        filed = None if act is None else _read_filing(snapshot, known, act, caller)
         stands = _stands(snapshot, decision_id)
         release = _release(snapshot, known) if stands["left"] else None
         reasons: Sequence[Reason] = []
@@ -194,7 +197,7 @@ def _stands(snapshot: Connection, decision_id: str) -> dict[str, Any]:
 
 
 def _read_filing(
-    snapshot: Connection, known: QueuedDecision, act: Mapping[str, Any]
+    snapshot: Connection, known: QueuedDecision, act: Mapping[str, Any], caller: Caller
 ) -> FiledActInfo:
     """Return who filed an act, and what was seized in it or reported of its crossing since."""
     inspection = act["inspection"]
@@ -205,7 +208,8 @@ def _read_filing(
             body = record.body
             one = body["seizure"]
             is_of_it = one.get("crossing_id") == known.crossing_id
-            if is_of_it or one.get("inspection_id") == inspection["inspection_id"]:
+            is_of_it |= one.get("inspection_id") == inspection["inspection_id"]
+            if is_of_it and caller.sees(Matter.SEIZURES, one.get("agency")):
                 seizures.append(one | {"by": body.get("by")})
     at = datetime.fromisoformat(inspection["recorded_at"])
     return FiledActInfo(act.get("by"), act.get("team"), at, seizures)

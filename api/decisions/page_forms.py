@@ -12,7 +12,7 @@ from fastapi import Depends
 
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.decisions.reads import DecisionReader, DecisionService
+from api.decisions.reads import DecisionReader, DecisionService, first_words
 from api.http.dependencies import running_service
 from api.http.guards import fill_agency
 from api.http.request_bodies import ReportedAct
@@ -75,7 +75,8 @@ class DecisionForm:
         made = reader.finish(reader.record(Review, fields))
         name = f"{REVIEW}:form:{known.decision_id}:{once}"
         asked = claim(REVIEW, made, post=known.post, name=name)
-        by, is_active = Reviewer(caller.person, caller.is_person), self.service.accounts.is_active
+        by = Reviewer(caller.person, caller.is_person, caller.agency)
+        is_active = first_words(self.service.accounts, caller)
         self.service.recording.review(known, made, asked, by=by, is_active=is_active)
 
     def read_act(self) -> FiledAct:
@@ -99,6 +100,8 @@ class DecisionForm:
         """File an inspection act and, where the form names one, a seizure."""
         service, caller, filed = self.service, self.caller, self.read_act()
         act, seizure = filed.act, filed.seizure
+        if seizure is not None:
+            caller.enter("POST", "/v1/seizures")
         act_name = inspection_name(act.inspection_id)
         find_name = seizure_name(act.inspection_id.replace("act-", "sz-", 1))
         with service.store.read() as snapshot:  # sent twice, it differs in its time alone

@@ -7,15 +7,18 @@ features, explanations or the past.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.auth.permissions import Role
+from api.auth.permissions import Matter, Role
 from api.decisions.reason_subjects import subjects
 from api.decisions.vehicle_history import PastService, past
+from api.http.agency_rows import visible_reasons
 from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
 from engine.domain.records import Inspection
@@ -59,16 +62,16 @@ class DecisionReader:
         with self._service.store.read() as connection:
             known = self._reachable(connection, decision_id, caller)
             if is_blind(caller):
-                return self._view(connection, known, is_blind=True) | self._read_opened_reasons(
-                    connection, known
-                )
-            seen = self._view(connection, known, is_blind=False)
-            return seen | {"reviews": self._reviews(connection, known)}
+                seen = self._view(connection, known, is_blind=True, caller=caller)
+                return seen | self._read_opened_reasons(connection, known)
+            seen = self._view(connection, known, is_blind=False, caller=caller)
+            return seen | {"reviews": self._reviews(connection, known, caller)}
 
     def list_decisions(
         self,
         post: str | None,
         *,
+        caller: Caller,
         channel: int | None,
         since: int,
         before: int | None,
@@ -76,9 +79,12 @@ class DecisionReader:
     ) -> dict[str, Any]:
         """Return decisions, the newest first, and where to read on."""
         which: dict[str, Any] = {"post": post, "channel": channel, "since": since, "before": before}
+        which["hidden"] = caller.hidden_posts
         with self._service.store.read() as connection:
             known = select_decisions(connection, most=most + 1, **which)
-            views = [self._view(connection, one, is_blind=False) for one in known[:most]]
+            views = [
+                self._view(connection, one, is_blind=False, caller=caller) for one in known[:most]
+            ]
         read_on = known[most - 1].seq if len(known) > most else None
         return {"decisions": views, "next_before": read_on}
 
@@ -88,7 +94,7 @@ class DecisionReader:
             as_of = self._service.journal.head(connection).as_of
             known = list_waiting(connection, post, as_of=as_of)
             views = [
-                self._view(connection, one, is_blind=is_blind(caller))
+                self._view(connection, one, is_blind=is_blind(caller), caller=caller)
                 | {"rank": {"position": position, "of": len(known)}}
                 for position, one in enumerate(known, 1)
             ]
@@ -122,7 +128,7 @@ class DecisionReader:
         self, connection: Connection, decision_id: str, caller: Caller
     ) -> QueuedDecision:
         known = read_decision(connection, decision_id)
-        if not caller.reaches(known.post):
+        if not (caller.reaches(known.post) and caller.sees_post(known.post)):
             raise NotFoundError("decision", decision_id)
         return known
 
@@ -143,7 +149,9 @@ class DecisionReader:
         reasons = self._service.journal.body(connection, known.seq)["decision"]["reasons"]
         return {"reasons": subjects(one["code"] for one in reasons)}
 
-    def _reviews(self, connection: Connection, known: QueuedDecision) -> list[dict[str, Any]]:
+    def _reviews(
+        self, connection: Connection, known: QueuedDecision, caller: Caller
+    ) -> list[dict[str, Any]]:
         found = [
             read_record(connection, self._service.journal, seq)
             for seq in reviews_of(connection, known.decision_id)
@@ -153,10 +161,11 @@ class DecisionReader:
             | {"person": one.body["person"], "recorded_at": rfc3339(one.entry.known_at)}
             | ({NEEDS_SECOND: True} if one.body.get(NEEDS_SECOND) else {})
             for one in found
+            if caller.sees(Matter.REVIEWS, one.body.get("agency"))
         ]
 
     def _view(
-        self, connection: Connection, known: QueuedDecision, *, is_blind: bool
+        self, connection: Connection, known: QueuedDecision, *, is_blind: bool, caller: Caller
     ) -> dict[str, Any]:
         found = read_record(connection, self._service.journal, known.seq)
         alerts = [
@@ -164,6 +173,8 @@ class DecisionReader:
             for one in alerts_of(connection, known.decision_id)
         ]
         seen = self._service.answers.view_decision(found, is_blind=is_blind)
+        if "reasons" in seen:
+            seen["reasons"] = visible_reasons(caller, seen["reasons"])
         if not seen["search_order"]:
             order = order_of_review(connection, self._service.journal, known)
             seen = seen | {"search_order": order}
@@ -173,3 +184,17 @@ class DecisionReader:
 def is_blind(caller: Caller) -> bool:
     """Tell whether a caller sees where vehicles go, and never why."""
     return caller.role is Role.CHECKPOINT
+
+
+def first_words(accounts: Accounts, caller: Caller) -> Callable[[str], bool]:
+    """Return the test whether a caller may second a person's word.
+
+    The person is active, and of another agency where the table of agencies asks for two.
+    """
+
+    def may_be_seconded(first: str) -> bool:
+        if not accounts.is_active(first):
+            return False
+        return accounts.may_complete(Matter.REVIEWS, first=first, second=caller.person)
+
+    return may_be_seconded

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.decisions.reads import DecisionReader, DecisionService
+from api.decisions.reads import DecisionReader, DecisionService, first_words
 from api.decisions.schemas import (
     ChannelCode,
     CheckpointView,
@@ -176,7 +176,8 @@ def review(
     found = DecisionReader(service).locate(decision_id, caller)
     name, own = f"{REVIEW}:{secrets.token_hex(12)}", caller.own(key)
     asked = claim(REVIEW, review, post=found.post, name=name, key=own, about=decision_id)
-    by, is_active = Reviewer(caller.person, caller.is_person), service.accounts.is_active
+    by = Reviewer(caller.person, caller.is_person, caller.agency)
+    is_active = first_words(service.accounts, caller)
     kept = service.recording.review(found, review, asked, by=by, is_active=is_active)
     return answer(service.answers.acknowledge(kept, identifier=decision_id), 201)
 
@@ -199,7 +200,12 @@ def decisions(
         caller.must_reach(post)
     level = None if channel is None else int(Channel.of(channel))
     found = DecisionReader(service).list_decisions(
-        post or caller.post, channel=level, since=_instant(since), before=before, most=limit
+        post or caller.post,
+        caller=caller,
+        channel=level,
+        since=_instant(since),
+        before=before,
+        most=limit,
     )
     return answer(found)
 

@@ -74,7 +74,7 @@ def past(
     entities, _ = encode(filing.arrival.crossing, filing.arrival.declaration, network)
     keys, names, plate = service.plan.keys(entities), names_of(filing.arrival), entities["plate"]
     linked = read_link_groups(looking, snapshot, keys, as_of=as_of)
-    fields = {} if caller.post else _read_names(service, snapshot, linked)
+    fields = {} if caller.post or caller.hidden_posts else _read_names(service, snapshot, linked)
     earlier = [] if plate is None else passages(snapshot, key("plate", plate), as_of=as_of)
     return {
         "decision_id": known.decision_id,

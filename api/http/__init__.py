@@ -1,5 +1,6 @@
 """What all routes share: problems, bodies, dependencies, server.
 
+agency_rows            Which records, and which parts of them, a caller's agency sees
 connection_limits      Bounds on what an unidentified sender makes the service hold, connection
                        by connection
 dependencies           What routes ask for

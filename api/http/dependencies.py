@@ -47,8 +47,7 @@ async def caller_of(
         caller = known
     else:
         caller = await service.executors.look_up(service.callers.look_up, header)
-    caller.must_be_allowed(request.method, request.scope["route"].path_format)
-    return caller
+    return caller.enter(request.method, request.scope["route"].path_format)
 
 
 async def _signed_in(request: Request, service: SignInService, cookie: str) -> Caller:

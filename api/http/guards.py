@@ -63,6 +63,6 @@ def fill_agency(caller: Caller, record: Reported) -> Reported:
 def post_of(recording: Recording, caller: Caller, crossing_id: str) -> str:
     """Return the post of a crossing that the caller reaches; raises ``NotFoundError``."""
     post = recording.post_of(crossing_id)
-    if caller.post not in (None, post):
+    if not caller.reaches(post):
         raise NotFoundError("crossing", crossing_id)
     return post

@@ -4,13 +4,16 @@ Approve, let score in the shadow, put on trial, roll back. Every step that could
 reads and verifies it first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from api.auth.accounts import SAME_AGENCY
+from api.auth.agencies import Scope
 from api.auth.authority import Authority
-from api.auth.permissions import Role
-from engine.errors import NotAllowedError
+from api.auth.callers import OTHER_AGENCY
+from api.auth.permissions import Matter, Right, Role
+from engine.errors import NotAllowedError, SecondPersonError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import AnswerProjection, IdempotencyClaim
 from engine.journal.journal import Journal
@@ -50,9 +53,14 @@ class ModelSteps:
 
         With ``is_trial`` it is of a trial, and the second puts the model on trial.
         """
+        self._must_be_permitted(Right.APPROVE)
         found = _verify_bundle(self.home, self.store, version)
         step = transitions.challenge if is_trial else transitions.approve
         now = _state(self.store)
+        inactive = _inactive(self.store, now, version)
+        if (model := now.models.get(version)) is not None:
+            given = model.challenges if is_trial else model.approvals
+            self._check_agencies([one for one in given if one not in inactive])
         drafts = step(
             now,
             version,
@@ -61,21 +69,24 @@ class ModelSteps:
             doubts=found.report.get("doubts", ()),
             unjudged=transitions.explain_unjudged(found.report),
             fits=found.fits,
-            inactive=_inactive(self.store, now, version),
+            inactive=inactive,
         )
         return self._record(drafts, why)
 
     def shadow(self, version: str, why: str = "") -> ModelStates:
         """Let a candidate score in the shadow."""
+        self._must_be_permitted(Right.ACT)
         _verify_bundle(self.home, self.store, version)
         return self._record(transitions.shadow(_state(self.store), version, by=self.by), why)
 
     def end_trial(self, why: str) -> ModelStates:
         """Take the model on trial off it, so that the one in force decides alone."""
+        self._must_be_permitted(Right.ACT)
         return self._record(transitions.end_trial(_state(self.store), by=self.by, why=why))
 
     def roll_back(self, why: str) -> ModelStates:
         """Put the model before the present one back into force: two approved it once."""
+        self._must_be_permitted(Right.ACT)
         now = _state(self.store)
         found = _verify_bundle(self.home, self.store, transitions.before(now))
         drafts = transitions.roll_back(
@@ -85,7 +96,26 @@ class ModelSteps:
 
     def withdraw(self, why: str) -> ModelStates:
         """Take the model out of force, so that rules and random checks decide."""
+        self._must_be_permitted(Right.ACT)
         return self._record(transitions.withdraw(_state(self.store), by=self.by, why=why))
+
+    def _must_be_permitted(self, right: Right) -> None:
+        """Refuse what the table of agencies does not permit: a command passes no route."""
+        with self.store.read() as connection:
+            authority = Authority().look(connection)
+        person = authority.person(self.by)
+        duties = authority.duties(self.role, None if person is None else person.agency)
+        if duties.scope(Matter.MODELS, right) is Scope.NONE:
+            raise NotAllowedError(OTHER_AGENCY, "agency")
+
+    def _check_agencies(self, given: Sequence[str]) -> None:
+        """Refuse a second approval from the first one's agency where the table asks for two."""
+        with self.store.read() as connection:
+            authority = Authority().look(connection)
+        for first in given:
+            is_apart = authority.may_complete(Matter.MODELS, first=first, second=self.by)
+            if first != self.by and not is_apart:
+                raise SecondPersonError(Matter.MODELS, SAME_AGENCY)
 
     def _record(self, drafts: tuple[Draft, ...], why: str = "") -> ModelStates:
         """Record a step with its note and its claim; nothing where nothing changes."""

@@ -35,7 +35,7 @@ _REFUSED: Mapping[type[Exception], FieldMistake] = {
 @router.get("")
 def show_all(visit: TheVisit, service: TheService) -> Response:
     """Show every profile by where it stands."""
-    found = read_profiles(service)
+    found = read_profiles(service, visit.caller)
     by_state = {state: [one for one in found if one["state"] == state] for state in STATES}
     return visit.page("profiles.html", by_state=by_state, json_address="/v1/profiles")
 
@@ -47,7 +47,7 @@ def write(
     known: Annotated[ProfileCode | None, Query(alias="from")] = None,
 ) -> Response:
     """Show the editor, empty or with a profile to be changed."""
-    found = None if known is None else read_profile(service, known)
+    found = None if known is None else read_profile(service, known, visit.caller)
     return _editor(visit, service, profiles_page_forms.fresh(service, found))
 
 
@@ -83,10 +83,10 @@ def show(
     against: Annotated[str, Query(max_length=32)] = "",
 ) -> Response:
     """Show one profile: what it asks, what it would have done, what became of its matches."""
-    known = read_profiles(service)
+    known = read_profiles(service, visit.caller)
     found = next((one for one in known if one["code"] == code), None)
     if found is None:
-        found = read_profile(service, code)  # raises
+        found = read_profile(service, code, visit.caller)  # raises
     others = [one for one in known if one["code"] != code]
     figures = found["backtest"] or {}
     return visit.page(

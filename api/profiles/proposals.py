@@ -6,7 +6,7 @@ Which of their steps count is for :mod:`engine.criteria.dual_control`.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Protocol
 
@@ -15,7 +15,8 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from api.auth.accounts import Accounts
-from api.auth.callers import Caller
+from api.auth.callers import OTHER_AGENCY, Caller
+from api.auth.permissions import Matter as RouteMatter
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_post, fill_agency
 from api.http.request_bodies import body_of
@@ -36,6 +37,7 @@ from engine.errors import (
     LapsedProposalError,
     NotAllowedError,
     NotEnoughDataError,
+    NotFoundError,
     RecordError,
 )
 from engine.journal.batch_worker import StoredRecord, read_record
@@ -55,6 +57,11 @@ class ProposalService(ProfileService, Protocol):
 
 
 TheService = Annotated[ProposalService, Depends(running_service)]
+MATTERS: Mapping[Matter, RouteMatter] = {
+    "profile": RouteMatter.PROFILES,
+    "watchlist": RouteMatter.WATCHLIST,
+}
+"""The matter of routes for each matter of dual control that has routes."""
 Days = Annotated[int, Field(ge=1, le=366)]
 
 
@@ -163,6 +170,7 @@ class ProposalWriter:
         def draft(connection: Connection) -> Draft:
             now = read_approval_state(connection, matter, subject)
             self._reach(now.content.get("post"), matter)
+            self._must_cover(matter, now)
             by, shadow = self._caller.person, approval.shadow
             self._must_count(matter, now)
             made = dual_control.draft_approval(matter, now, by=by, shadow=shadow)
@@ -183,6 +191,7 @@ class ProposalWriter:
         def draft(connection: Connection) -> Draft:
             now = read_approval_state(connection, matter, subject)
             self._reach(now.content.get("post"), matter)
+            self._must_cover(matter, now)
             is_lapsed = now.leaving is not None and not self._is_active(now.leaving.by)
             return dual_control.draft_retirement(
                 matter, now, by=self._caller.person, why=wanted.reason, is_lapsed=is_lapsed
@@ -270,6 +279,17 @@ class ProposalWriter:
         first = now.author if now.leaving is None else now.leaving.by
         if now.pending is not None and not is_machine and not self._is_active(first):
             raise LapsedProposalError(matter)
+        if now.pending is not None and first != self._caller.person:
+            about, second = MATTERS[matter], self._caller.person
+            self._service.accounts.must_complete(about, first=first, second=second)
+
+    def _must_cover(self, matter: Matter, now: ApprovalState) -> None:
+        """Refuse an entry of another agency: not found where it is hidden."""
+        agency = now.content.get("agency")
+        if not self._caller.sees(MATTERS[matter], agency):
+            raise NotFoundError(matter, now.subject)
+        if not self._caller.covers(agency):
+            raise NotAllowedError(OTHER_AGENCY, "agency")
 
     def _is_active(self, person: str) -> bool:
         return self._service.accounts.is_active(person)

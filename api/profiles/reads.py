@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from api.auth.callers import Caller
 from engine.criteria.dual_control import read_approval_state
 from engine.criteria.profiles import profile as profiles_profile
 from engine.criteria.profiles.checker import DEAREST
@@ -12,9 +13,7 @@ from engine.criteria.profiles.fields import DERIVED, ITEM, PROXIES, ROOTS, Field
 from engine.criteria.profiles.profile import Profile
 from engine.criteria.profiles.program import program
 from engine.domain.network import Network
-from engine.errors import (
-    ProfileRefusedError,
-)
+from engine.errors import NotFoundError, ProfileRefusedError
 from engine.journal.journal import Journal
 from engine.queue.profile_outcomes import Audit, audit
 from engine.storage.database import Store
@@ -92,17 +91,20 @@ def audit_matches(found: Audit) -> dict[str, Any]:
     }
 
 
-def read_profiles(service: ProfileService) -> list[dict[str, Any]]:
+def read_profiles(service: ProfileService, caller: Caller) -> list[dict[str, Any]]:
     """Return every profile, the newest first."""
     with service.store.read() as connection:
-        found = reversed(list(profiles_profile.read_profiles(connection).values()))
+        every = reversed(list(profiles_profile.read_profiles(connection).values()))
+        found = [one for one in every if one.proposed.post not in caller.hidden_posts]
         return [_profile_as_json(service, connection, one) for one in found]
 
 
-def read_profile(service: ProfileService, code: str) -> dict[str, Any]:
+def read_profile(service: ProfileService, code: str, caller: Caller) -> dict[str, Any]:
     """Return one profile with its backtest; raises ``NotFoundError``."""
     with service.store.read() as connection:
         found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
+        if found.proposed.post in caller.hidden_posts:
+            raise NotFoundError("profile", code)
         return _profile_as_json(service, connection, found)
 
 

@@ -40,9 +40,9 @@ Code = Annotated[str, Path(pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")]
 
 
 @router.get("", response_model=Profiles)
-def profiles(_caller: TheCaller, service: TheService) -> Response:
+def profiles(caller: TheCaller, service: TheService) -> Response:
     """Return every profile with its backtest and what became of its matches."""
-    return answer({"profiles": read_profiles(service)})
+    return answer({"profiles": read_profiles(service, caller)})
 
 
 @router.post("", **creates(AcknowledgedProfile, body=ProfileProposal))
@@ -80,9 +80,9 @@ def offered(_caller: TheCaller, service: TheService) -> Response:
 
 
 @router.get("/{code}", response_model=ProfileView)
-def profile(_caller: TheCaller, service: TheService, code: Code) -> Response:
+def profile(caller: TheCaller, service: TheService, code: Code) -> Response:
     """Return one profile."""
-    return answer(read_profile(service, code))
+    return answer(read_profile(service, code, caller))
 
 
 @router.post("/{code}/backtests", **creates(AcknowledgedProfile, body=Period, is_owed=False))

@@ -60,7 +60,7 @@ def show(
         kept = urlencode({"channel": channel, "lane": lane})
         return RedirectResponse(f"/posts/{quote(to, safe='')}/queue?{kept}", 303)
     is_blind = visit.caller.role is Role.CHECKPOINT
-    found = desk(service, post, is_blind=is_blind)
+    found = desk(service, post, visit.caller, is_blind=is_blind)
     shown = [
         one
         for one in found.vehicles
@@ -74,12 +74,14 @@ def show(
         desk=found,
         shown=shown[:MOST_SHOWN],
         more=max(len(shown) - MOST_SHOWN, 0),
-        posts=[] if visit.caller.post else sorted({*service.network.posts, post}),
+        posts=[]
+        if visit.caller.post
+        else sorted({*service.network.posts, post} - visit.caller.hidden_posts),
         channel=channel,
         lane=lane,
         lanes=sorted({one.crossing["vehicle_class"] for one in found.vehicles} | ({lane} - {""})),
         is_blind=is_blind,
-        left=outcomes(service, post),
+        left=outcomes(service, post, visit.caller),
         retell=MessageReader(visit.speech),
     )
 

@@ -12,7 +12,10 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, func, select
 
+from api.auth.callers import Caller
+from api.auth.permissions import Matter
 from api.decisions.reads import UNREAD
+from api.http.agency_rows import visible_reasons
 from api.service.settings import Settings
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
 from engine.domain.network import Network
@@ -101,7 +104,7 @@ class QueueView:
     """Changes with whatever is shown here, but for the passing of time."""
 
 
-def desk(service: PostService, post: str, *, is_blind: bool) -> QueueView:
+def desk(service: PostService, post: str, caller: Caller, *, is_blind: bool) -> QueueView:
     """Return a post's queue; a blind reader gets no reasons."""
     with service.store.read() as snapshot:
         as_of = service.journal.now(snapshot)
@@ -112,9 +115,12 @@ def desk(service: PostService, post: str, *, is_blind: bool) -> QueueView:
         done = _sum_inspected(snapshot, post, since=shift.opens_at)
         shown = _mark(snapshot, post, known, since=shift.opens_at)
         for one in known:
-            if one.seq in bodies and not bodies[one.seq]["decision"]["search_order"]:
-                order = order_of_review(snapshot, service.journal, one)
-                bodies[one.seq]["decision"]["search_order"] = order
+            if one.seq not in bodies:
+                continue
+            decision = bodies[one.seq]["decision"]
+            decision["reasons"] = visible_reasons(caller, decision["reasons"])
+            if not decision["search_order"]:
+                decision["search_order"] = order_of_review(snapshot, service.journal, one)
     meters = [_meter(service, running, channel, done) for channel in reversed(INSPECTED)]
     vehicles = [
         _vehicle(position, one, bodies[one.seq], as_of=as_of, is_blind=is_blind)
@@ -231,7 +237,7 @@ class QueueOutcome:
     """Outcome of its inspection act; None where it was released without one."""
 
 
-def outcomes(service: PostService, post: str) -> Sequence[QueueOutcome]:
+def outcomes(service: PostService, post: str, caller: Caller) -> Sequence[QueueOutcome]:
     """Return the acts and releases of a post in its running shift, the newest first."""
     found = []
     with service.store.read() as snapshot:
@@ -243,7 +249,8 @@ def outcomes(service: PostService, post: str) -> Sequence[QueueOutcome]:
         for record in JournalReader(snapshot).records(*kinds, where=left, most=MOST_LISTED):
             body = record.body
             known = last_of_crossing(snapshot, body["crossing_id"])
-            if known is not None:
+            agency = body.get("inspection", {}).get("agency")
+            if known is not None and caller.sees(Matter.ACTS, agency):
                 crossing = _read_crossing(service, snapshot, known)
                 act = body.get("inspection", {}).get("outcome")
                 at, by = moment(record.known_at), body.get("by")

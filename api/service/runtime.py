@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from api.auth.accounts import Accounts
+from api.auth.agencies import agencies_by_post
 from api.auth.authority import Authority
 from api.auth.callers import Callers
 from api.auth.credentials import check_database, open_pepper
@@ -209,7 +210,8 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         matchers=(profiles, WatchMatcher()),
     )
     submit, pepper = writer.submit, open_pepper(home)
-    authority, refused = Authority(session_hours=settings.session_hours), metrics.refuse_power
+    posts, refused = agencies_by_post(network), metrics.refuse_power
+    authority = Authority(session_hours=settings.session_hours, posts=posts)
     expiry, signer = QueueExpiry(store, journal), open_signer(home)
     watch.start()
     expiry.start()

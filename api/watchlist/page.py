@@ -58,7 +58,7 @@ def retire(writer: VisitorsWriter, reader: TheReader, entry_id: EntryId) -> Resp
 def _page(
     visit: Visit, service: ProposalService, *, kept: Form, wrong: Sequence[FieldMistake] = ()
 ) -> Response:
-    found = list_entries(service)
+    found = list_entries(service, visit.caller)
     return visit.page(
         "watchlist.html",
         status=422 if wrong else 200,

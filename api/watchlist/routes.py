@@ -28,9 +28,9 @@ EntryId = Annotated[Identifier, Path()]
 
 
 @router.get("/watchlist", response_model=WatchList)
-def entries(_caller: TheCaller, service: TheService) -> Response:
+def entries(caller: TheCaller, service: TheService) -> Response:
     """Return every entry, those that left included."""
-    return answer({"entries": list_entries(service)})
+    return answer({"entries": list_entries(service, caller)})
 
 
 @router.post("/watchlist", **creates(AcknowledgedStep, body=WatchEntry))
@@ -42,9 +42,9 @@ def propose(
 
 
 @router.get("/watchlist/{entry_id}", response_model=WatchEntryView)
-def entry(_caller: TheCaller, service: TheService, entry_id: EntryId) -> Response:
+def entry(caller: TheCaller, service: TheService, entry_id: EntryId) -> Response:
     """Return one entry."""
-    return answer(read_entry(service, entry_id))
+    return answer(read_entry(service, entry_id, caller))
 
 
 @router.post(

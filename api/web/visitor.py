@@ -6,14 +6,13 @@ what its route would refuse.
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
 
 from api.auth.callers import Caller
-from api.auth.permissions import MAY
 from api.auth.sessions import check_origin, token_of
 from api.http.dependencies import SignInService, TheService
 from api.http.request_bodies import read_bounded
@@ -54,8 +53,8 @@ class Visitor:
     form_token: str
 
     def may(self, method: str, path: str) -> bool:
-        """Tell whether a route of the JSON interface is open to their role."""
-        return self.caller.role in MAY[method, path]
+        """Tell whether a route of the JSON interface is open to their role and agency."""
+        return self.caller.may(method, path)
 
 
 async def visitor_of(request: Request, service: TheService) -> Visitor:
@@ -63,7 +62,7 @@ async def visitor_of(request: Request, service: TheService) -> Visitor:
     visitor = await identify(request, service)
     asked = request.method, request.scope["route"].path
     if asked not in SIGNED_IN_ALONE:
-        visitor.caller.must_be_allowed(*json_route(*asked))
+        visitor = replace(visitor, caller=visitor.caller.enter(*json_route(*asked)))
     return visitor
 
 

@@ -10,7 +10,7 @@ that is to be written and about one that is read.
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from sqlalchemy import Connection, Index, String, Text, select
 
@@ -22,7 +22,7 @@ from engine.journal.payloads import ApprovalBody
 from engine.journal.power_records import PowerRecord, read_records
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
-Matter = Literal["profile", "watchlist"]
+Matter = Literal["profile", "watchlist", "agencies"]
 Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left"]
 Move = Step | Literal["shadowed"]
 """A step, where an approval as a shadow is one of its own."""
@@ -49,12 +49,14 @@ _KIND_OF: Mapping[tuple[Matter, Step], Kind[ApprovalBody]] = {
     ("watchlist", "approved"): record.WATCHLIST_APPROVED,
     ("watchlist", "leaving"): record.WATCHLIST_LEAVING,
     ("watchlist", "left"): record.WATCHLIST_LEFT,
+    ("agencies", "proposed"): record.AGENCIES_PROPOSED,
+    ("agencies", "approved"): record.AGENCIES_APPROVED,
 }
 _KINDS: Mapping[str, tuple[Matter, Step]] = {kind: about for about, kind in _KIND_OF.items()}
 """Matter and step of each kind of record."""
 KINDS_OF: dict[Matter, tuple[Kind[ApprovalBody], ...]] = {
     matter: tuple(kind for (other, _), kind in _KIND_OF.items() if other == matter)
-    for matter in ("profile", "watchlist")
+    for matter in get_args(Matter)
 }
 """Kinds of one matter."""
 

@@ -301,7 +301,8 @@ def describe_entry(found: ApprovalState) -> str:
 
 def entry_parameters(found: ApprovalState) -> dict[str, Any]:
     """Return what :func:`describe_entry` says as the parameters of a message."""
-    return {
+    agency = found.content.get("agency")
+    return ({} if agency is None else {"agency": agency}) | {
         "identifiers": dict(list_identifiers(found.content)),
         "reason": found.content["reason"],
         "author": found.author,

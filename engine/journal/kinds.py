@@ -94,9 +94,9 @@ SIGNED_IN: Final = Kind[of.AccountBody]("signed_in")
 SIGNED_OUT: Final = Kind[of.AccountBody]("signed_out")
 CREDENTIALS_ADOPTED: Final = Kind[of.Json]("credentials_adopted")
 """Commits once to the secrets of a home whose earlier records commit to none."""
-AGENCIES_PROPOSED: Final = Kind[of.Json]("agencies_proposed")
+AGENCIES_PROPOSED: Final = Kind[of.ApprovalBody]("agencies_proposed")
 """A table of what each role of each agency may do, proposed by a first person."""
-AGENCIES_APPROVED: Final = Kind[of.Json]("agencies_approved")
+AGENCIES_APPROVED: Final = Kind[of.ApprovalBody]("agencies_approved")
 """A second person puts the table into force."""
 SECRETS_DROPPED: Final = Kind[of.Json]("secrets_dropped")
 """Names the secrets that a rebuild could not keep."""

@@ -105,6 +105,7 @@ class ReviewBody(ReportBody):
     place: NotRequired[int]
     needs_second_person: NotRequired[bool]
     seconds: NotRequired[int]
+    agency: NotRequired[str]
     search_order: NotRequired[list[Json]]
 
 
@@ -223,5 +224,6 @@ class AccountBody(TypedDict):
 
     role: NotRequired[str]
     owner: NotRequired[str]
+    agency: NotRequired[str]
     until: NotRequired[str]
     commitment: NotRequired[str]

@@ -8,7 +8,7 @@ first; of equal ones the earlier comes first.
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -178,9 +178,10 @@ def list_decisions(
     channel: int | None,
     since: int,
     before: int | None = None,
+    hidden: Collection[str] = (),
     most: int,
 ) -> list[QueuedDecision]:
-    """Return the newest decisions first; ``post`` None means all.
+    """Return the newest decisions first; ``post`` None means all, but for ``hidden`` posts.
 
     ``before`` is a record's number: those recorded earlier.
     """
@@ -189,6 +190,8 @@ def list_decisions(
         query = query.where(_D.seq < before)
     if post is not None:
         query = query.where(_D.post == post)
+    if hidden:
+        query = query.where(_D.post.not_in(hidden))
     if channel is not None:
         query = query.where(_D.channel == channel)
     return [QueuedDecision(*row) for row in connection.execute(query)]

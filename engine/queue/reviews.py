@@ -52,6 +52,8 @@ class Reviewer:
     name: str
     """Of the person who answers for it; of the key where none is known."""
     is_person: bool
+    agency: str | None = None
+    """The agency for which they speak; None without one."""
 
 
 class Review(Record):

@@ -31,6 +31,11 @@ class Home:
         return self.root / "network.toml"
 
     @property
+    def agencies(self) -> Path:
+        """The table of agencies, as it is edited; what counts is the one that records state."""
+        return self.root / "agencies.toml"
+
+    @property
     def history(self) -> Path:
         """Loaded history: one folder for each load, named by its digest."""
         return self.root / "history"

@@ -6,7 +6,7 @@ supervisor or an integrity officer who reaches that post confirms it, in a recor
 the find becomes known with that record. What is never confirmed is no label and no feature.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,12 @@ class PendingFind:
     body: Mapping[str, Any]
     """The seizure's record, as the journal commits to it."""
 
+    @property
+    def agency(self) -> str | None:
+        """The agency that took the goods; None where the record names none."""
+        code: str | None = self.body["seizure"].get("agency")
+        return code
+
 
 class FindProjection:
     """Keeps which finds wait, and which were confirmed."""
@@ -72,13 +78,17 @@ _CONFIRMED = (
 )
 
 
-def pending_finds(connection: Connection, post: str | None, *, most: int) -> list[PendingFind]:
-    """Return the finds that wait, the oldest first; ``post`` None means every post."""
+def pending_finds(
+    connection: Connection, post: str | None, *, hidden: Collection[str] = (), most: int
+) -> list[PendingFind]:
+    """Return the finds that wait, the oldest first; ``post`` None means all but ``hidden`` ones."""
     query = select(_P.seq).where(_P.confirmed_seq.is_(None)).order_by(_P.seq).limit(most)
     if post is not None:
         query = query.where(_P.post == post)
+    if hidden:
+        query = query.where(_P.post.not_in(hidden))
     found = [_recorded(connection, seq) for seq in connection.scalars(query).all()]
-    return [one for one in found if one is not None and post in (None, one.post)]
+    return [one for one in found if one and post in (None, one.post) and one.post not in hidden]
 
 
 def pending_find(connection: Connection, seq: int, reaches: Callable[[str], bool]) -> PendingFind:

@@ -235,6 +235,8 @@ class Recording:
             step = second_step(connection, review, known, by=by, is_active=is_active, body=body)
             if (place := self._drawn_place(connection, decision, review)) is not None:
                 step |= {PLACE: place}
+            if by.agency is not None:
+                step |= {"agency": by.agency}
             if review.sends_to_red:
                 step |= self._order(connection, decision)
             return review_draft(review, decision, person=by.name, claim=fields, step=step)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from api.auth.callers import Caller
 from api.auth.permissions import Role
 from api.auth.sessions import COOKIE
 from api.queue import page as queue_page
@@ -89,7 +90,8 @@ def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> No
     headers = world.headers(Role.SUPERVISOR)
     world.client.put(f"/v1{PAGE[:-5]}roster", json={"minutes": {"physical": 90}}, headers=headers)
     assert moved()
-    shown = desk(world.runtime, POST, is_blind=False)
+    reader = Caller("reader", Role.SUPERVISOR, None)
+    shown = desk(world.runtime, POST, reader, is_blind=False)
     assert shown.mark == seen[-1]
     assert {one.channel: one.minutes for one in shown.meters} == {"red": 90, "yellow": None}
 

@@ -1,0 +1,171 @@
+"""Commands about the table of agencies: who sees, acts and approves."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli.common import HomeOption, JsonOption, emit, opened_existing, opened_to_read, signed_in
+
+if TYPE_CHECKING:
+    from api.auth.accounts import Accounts
+    from api.auth.agencies import AgencyTable, Scope
+    from api.auth.permissions import Matter, Right
+
+agencies = typer.Typer(help="Who sees, acts and approves, by agency.", no_args_is_help=True)
+
+FileArgument = Annotated[
+    Path | None, typer.Argument(help="The table (TOML); agencies.toml of the home by default.")
+]
+ByOption = Annotated[str, typer.Option("--as", help="Your name; your password is asked for.")]
+
+
+@agencies.command("check")
+def check(home: HomeOption, file: FileArgument = None, *, as_json: JsonOption = False) -> None:
+    """Check a table of agencies; nothing is recorded."""
+    table = _read(home, file)
+    count = sum(1 for _ in table.cells())
+    text = f"complete: {len(table.agencies)} agencies, {len(table.rules)} rules, {count} cells"
+    emit({"complete": True, "cells": count}, as_json=as_json, text=text)
+
+
+@agencies.command("propose")
+def propose(
+    home: HomeOption, by: ByOption, file: FileArgument = None, *, as_json: JsonOption = False
+) -> None:
+    """Propose a table of agencies; another person puts it into force."""
+    table = _read(home, file)
+    with _signed_in(home, by) as accounts:
+        subject = accounts.propose_table(table, by=by)
+    emit({"proposal": subject, "state": "proposed"}, as_json=as_json, text=subject)
+
+
+@contextmanager
+def _signed_in(home: Path, by: str) -> Iterator["Accounts"]:
+    """Open the accounts of a home, for a person who knows their password."""
+    from api.auth.accounts import Accounts
+    from api.service.runtime import open_network
+
+    with opened_existing(home) as (found, store):
+        signed_in(found, store, by)
+        yield Accounts(store, open_network(found))
+
+
+@agencies.command("approve")
+def approve(
+    home: HomeOption,
+    proposal: Annotated[str, typer.Argument(help="What propose printed.")],
+    by: ByOption,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a proposed table of agencies into force; never by the person who proposed it."""
+    with _signed_in(home, by) as accounts:
+        accounts.approve_table(proposal, by=by)
+    emit({"proposal": proposal, "state": "in_force"}, as_json=as_json, text="in force")
+
+
+@agencies.command("show")
+def show(home: HomeOption, *, as_json: JsonOption = False) -> None:
+    """Show the table in force, and the proposals that wait for a second person."""
+    from api.auth.authority import Authority
+
+    with opened_to_read(home) as (_, store), store.read() as connection:
+        tables = Authority().look(connection).tables
+    waiting = [
+        {"proposal": one.subject, "by": one.author, "table": one.content["table"]}
+        for one in tables.pending()
+    ]
+    table = tables.table.model_dump(mode="json")
+    found = {"in_force": table, "sequence": tables.sequence, "waiting": waiting}
+    emit(found, as_json=as_json, text=lambda: _print_tables(found))
+
+
+def _print_tables(found: Mapping[str, Any]) -> None:
+    if not found["in_force"]["agencies"]:
+        typer.echo("no table is in force: every agency may do what its role may")
+    for rule in found["in_force"]["rules"]:
+        who = "  ".join(",".join(rule[name]) for name in ("agencies", "roles", "matters"))
+        typer.echo(f"{who}  see {rule['see']}  act {rule['act']}  approve {rule['approve']}")
+    for one in found["waiting"]:
+        typer.echo(f"waits: {one['proposal']}, proposed by {one['by']}")
+
+
+@agencies.command("matrix")
+def matrix(home: HomeOption, file: FileArgument = None) -> None:
+    """Print what a table permits for every role, agency, route and page, as Markdown."""
+    for line in describe_matrix(_read(home, file)):
+        typer.echo(line)
+
+
+def _read(home: Path, file: Path | None) -> "AgencyTable":
+    from api.auth.agencies import read_table
+    from engine.storage.home import Home
+
+    return read_table(file or Home(home).agencies)
+
+
+def list_pages() -> dict[tuple[str, str], list[str]]:
+    """Return the pages and forms of each route of the JSON interface."""
+    from fastapi.routing import APIRoute
+
+    from api.app import PAGES
+    from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, json_route
+
+    found: dict[tuple[str, str], list[str]] = {}
+    for router in PAGES:
+        for route in router.routes:
+            for method in getattr(route, "methods", ()) if isinstance(route, APIRoute) else ():
+                asked = method, getattr(route, "path", "")
+                if method != "HEAD" and asked not in SIGNED_IN_ALONE | OPEN_PAGES:
+                    found.setdefault(json_route(*asked), []).append(" ".join(asked))
+    return found
+
+
+def describe_matrix(table: "AgencyTable") -> Iterator[str]:
+    """Yield the lines of a page: for each role a table of routes, pages and agencies."""
+    from api.auth.agencies import WITHOUT
+    from api.auth.permissions import ROUTES, Matter, Right, Role
+
+    pages = list_pages()
+    yield from _INTRODUCTION
+    columns = [*table.agencies, WITHOUT]
+    for role in Role:
+        scopes = [table.scopes(None if one == WITHOUT else one, role) for one in columns]
+        yield from ("", f"## {role.value}", "")
+        yield f"| route | right | {' | '.join(columns)} |"
+        yield f"|---|---|{'---|' * len(columns)}"
+        for matter in Matter:
+            yield _row(f"**{matter.value}**", matter, Right.SEE, scopes)
+            for route, rule in ROUTES.items():
+                if rule.matter is matter and role in rule.roles:
+                    yield _row(f"`{' '.join(route)}`", matter, rule.right, scopes)
+                    for page in pages.get(route, []):
+                        yield _row(f"page `{page}`", matter, rule.right, scopes)
+
+
+def _row(
+    name: str, matter: "Matter", right: "Right", scopes: "list[dict[tuple[Matter, Right], Scope]]"
+) -> str:
+    cells = [found[matter, right].value for found in scopes]
+    return f"| {name} | {right.value} | {' | '.join(cells)} |"
+
+
+_INTRODUCTION = (
+    "# Who sees, acts and approves",
+    "",
+    "Made by `darvoza agencies matrix docs/samples/agencies.toml`; a test holds it to the code.",
+    "",
+    "A row is a route of the JSON interface or a page, a column an agency of the sample table; the",
+    "last column stands for people and keys without an agency ([agencies](agencies.md)). The first",
+    "row of a matter says whose rows of it are seen, on any page and in any answer.",
+    "",
+    "- `all`: rows of every agency.",
+    "- `own`: rows of the own agency and rows without one, at posts that the own agency shares.",
+    "- `none`: refused with 403; rows are left out.",
+    "",
+    "A route that the section of a role lacks is refused to that role. Without a table in force",
+    "every cell is `all`.",
+)

@@ -1,0 +1,83 @@
+"""Which records, and which parts of them, a caller's agency sees.
+
+Acts, seizures, reviews and entries of the watch list have an agency, and a decision repeats what
+the entries that it matched say. Whether a caller sees a row of an agency is decided in one place,
+:meth:`api.auth.callers.Caller.sees`; here it is said whose rows a record holds.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from api.auth.callers import Caller
+from api.auth.permissions import Matter
+from engine.criteria.dual_control import KINDS_OF, read_approval_states
+from engine.criteria.match import WATCHLIST
+from engine.journal.kinds import DECISION, FIND_CONFIRMED, INSPECTION, REVIEW, SEIZURE
+
+Body = Mapping[str, Any]
+Owner = tuple[Matter, str | None]
+"""A matter, and the agency whose row a record holds there; None where the row has none."""
+
+
+def _own_act(body: Body) -> Iterator[Owner]:
+    yield Matter.ACTS, body["inspection"].get("agency")
+
+
+def _own_seizure(body: Body) -> Iterator[Owner]:
+    yield Matter.SEIZURES, body["seizure"].get("agency")
+
+
+def _own_review(body: Body) -> Iterator[Owner]:
+    yield Matter.REVIEWS, body.get("agency")
+
+
+def _own_matches(body: Body) -> Iterator[Owner]:
+    for match in body["inputs"].get("matches") or ():
+        if match["source"] == WATCHLIST:
+            yield Matter.WATCHLIST, (match.get("parameters") or {}).get("agency")
+
+
+OWNERS: Mapping[str, Callable[[Body], Iterator[Owner]]] = {
+    INSPECTION: _own_act,
+    SEIZURE: _own_seizure,
+    FIND_CONFIRMED: _own_seizure,
+    REVIEW: _own_review,
+    DECISION: _own_matches,
+}
+"""Whose rows a record holds, by its kind; those of the watch list follow from their entry."""
+WATCHLIST_KINDS = frozenset(KINDS_OF["watchlist"])
+OWNED_KINDS = (*OWNERS, *sorted(WATCHLIST_KINDS))
+"""Kinds of records that may belong to an agency."""
+
+
+class RecordFilter:
+    """Tells which records of the journal a caller sees whole."""
+
+    def __init__(self, connection: Connection, caller: Caller) -> None:
+        self._caller = caller
+        self._entries: Mapping[str, str | None] = {}
+        if not caller.sees_all(Matter.WATCHLIST):
+            states = read_approval_states(connection, "watchlist").values()
+            self._entries = {one.subject: one.content.get("agency") for one in states}
+
+    def sees(self, kind: str, subject: str, body: Body | None) -> bool:
+        """Tell whether a record holds no row that is hidden; an erased one may hold any."""
+        if kind in WATCHLIST_KINDS:
+            return self._caller.sees(Matter.WATCHLIST, self._entries.get(subject))
+        if kind not in OWNERS:
+            return True
+        if body is None:
+            return all(self._caller.sees_all(matter) for matter in Matter)
+        return all(self._caller.sees(*owner) for owner in OWNERS[kind](body))
+
+
+def visible_reasons(caller: Caller, reasons: Sequence[Body]) -> list[Any]:
+    """Return the reasons of a decision without those that entries of other agencies give."""
+    return [
+        one
+        for one in reasons
+        if one["code"] != WATCHLIST
+        or caller.sees(Matter.WATCHLIST, (one.get("parameters") or {}).get("agency"))
+    ]
