@@ -7,6 +7,7 @@ post that a page or a row concerns; on pages of no post, those of the configured
 
 import gettext
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import cache
@@ -24,6 +25,7 @@ from starlette.requests import HTTPConnection
 
 from engine.domain.network import Network
 from engine.domain.time_zones import open_time_zone
+from engine.explanation.messages import number
 
 LANGUAGES = {"en": "English", "ru": "Русский", "uz": "Oʻzbekcha", "tg": "Тоҷикӣ"}
 """Codes, and how each language calls itself. Texts in the code are English."""
@@ -103,7 +105,7 @@ def _name_offset(local: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReaderLocale:
-    """How one reader is spoken to."""
+    """How one reader is spoken to; implements ``engine.explanation.messages.Speaker``."""
 
     code: str
     offset_minutes: int
@@ -114,6 +116,8 @@ class ReaderLocale:
     """The post whose clocks the page shows."""
     shown: str | None = None
     """The post whose clocks one time of the page shows, where that is another one."""
+    is_strict: bool = False
+    """Whether a text that the language lacks raises ``LookupError``, and is not left English."""
 
     def at(self, post: str | None) -> "ReaderLocale":
         """Return the same reader for a time at a post: where its clocks differ, they are named."""
@@ -124,19 +128,30 @@ class ReaderLocale:
         """Whose habits numbers and dates follow."""
         return Locale.parse("en_GB" if self.code == "en" else self.code)
 
-    def say(self, text: str, **values: object) -> str:
+    def say(self, text: str, /, **values: object) -> str:
         """Return a text of the catalogue, with values in its places."""
-        words = translations(self.code).gettext(text)
+        words = translations(self.code, is_strict=self.is_strict).gettext(text)
         return words.format(**values) if values else words
 
-    def count(self, one: str, many: str, number: float, /, **values: object) -> str:
+    def count(self, one: str, many: str, amount: float, /, **values: object) -> str:
         """Return a text that follows a number, by the language's own plural forms.
 
         A number that is not whole takes the form of two: genitive singular in Russian, the general
         one elsewhere.
         """
-        whole = int(number) if number == int(number) else 2
-        return translations(self.code).ngettext(one, many, abs(whole)).format(**values)
+        whole = int(amount) if amount == int(amount) else 2
+        words = translations(self.code, is_strict=self.is_strict)
+        return words.ngettext(one, many, abs(whole)).format(**values)
+
+    def figure(self, value: float) -> str:
+        """Return a number with as many digits as English gives it."""
+        text = number(value)
+        digits = len(text.partition(".")[2])
+        return self.number(float(text.replace(",", "")), digits)
+
+    def join_words(self, words: Sequence[str]) -> str:
+        """Return words as a list."""
+        return ", ".join(words)
 
     def number(self, value: float, digits: int = 0) -> str:
         """Return a number with at most so many decimals."""

@@ -6,17 +6,16 @@ step; they are rendered from the catalogues. Earlier records hold English alone,
 as English.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from api.web.i18n import ReaderLocale, translations
+from api.web.i18n import ReaderLocale
 from api.web.old_sentences import TranslatedText, Translator
 from engine.criteria.indicator_rules import RULE_TEMPLATES
 from engine.criteria.profiles import refusals as profile_refusals
 from engine.explanation.message_templates import SEARCHES, TEMPLATES, Template
-from engine.explanation.messages import Message, number, render, render_reason
+from engine.explanation.messages import Message, render, render_reason
 from engine.search_orders.priors import how
 from models.data.propensity_log import DOUBTS
 from models.lifecycle import refusals as promotion_refusals
@@ -33,53 +32,11 @@ PER_MINUTES: Final = 1_000
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogueSpeaker:
-    """A reader's language as messages need it; implements ``engine.explanation.messages.Speaker``.
-
-    Raises ``LookupError`` for a text that the language lacks.
-    """
-
-    locale: ReaderLocale
-
-    def say(self, text: str, /, **values: object) -> str:
-        """Return a text with values in its places."""
-        words = translations(self.locale.code, is_strict=True).gettext(text)
-        return words.format(**values) if values else words
-
-    def count(self, one: str, many: str, number: float, /, **values: object) -> str:
-        """Return a text that follows a number, by the language's own plural forms."""
-        whole = int(number) if number == int(number) else 2
-        return (
-            translations(self.locale.code, is_strict=True)
-            .ngettext(one, many, abs(whole))
-            .format(**values)
-        )
-
-    def figure(self, value: float) -> str:
-        """Return a number with as many digits as English gives it."""
-        text = number(value)
-        digits = len(text.partition(".")[2])
-        return self.locale.number(float(text.replace(",", "")), digits)
-
-    def share(self, value: float, digits: int) -> str:
-        """Return a share as a percentage."""
-        return self.locale.share(value, digits)
-
-    def join_words(self, words: Sequence[str]) -> str:
-        """Return words as a list."""
-        return ", ".join(words)
-
-    def moment(self, moment: datetime) -> str:
-        """Return the local day and time."""
-        return self.locale.moment(moment)
-
-
 class MessageReader:
     """Renders the messages of records for one reader."""
 
     def __init__(self, locale: ReaderLocale) -> None:
-        self._speaker = CatalogueSpeaker(locale)
+        self._speaker = replace(locale, is_strict=True)
         self._old = Translator(locale)
 
     def reason(self, record: Record) -> TranslatedText:
@@ -112,9 +69,9 @@ class MessageReader:
         self,
         record: Record,
         recorded: str,
-        how_to: Callable[[Message, CatalogueSpeaker, Mapping[str, Template]], str],
+        how_to: Callable[[Message, ReaderLocale, Mapping[str, Template]], str],
     ) -> TranslatedText:
-        if self._speaker.locale.code == "en":
+        if self._speaker.code == "en":
             return TranslatedText(recorded)
         try:
             message = Message.from_dict(record)

@@ -29,17 +29,24 @@ Template = str | CountedText
 
 _SHARE = "{amount} of crossings of {whom} {within} were "
 _HITS = "{whom}: {finds} of {inspections} "
+_BY_DIRECTION = {
+    "crossed_times_unknown": "number of crossings of {whom}{way} {within}: not known",
+    "crossed_times": "{whom} crossed {amount}{way} {within}",
+    "last_crossing": "last crossing of {whom}{way}: {amount} ago",
+    "nothing_earlier": "no earlier crossing of {whom}{way} is known",
+    "never_together": "first crossing of {both} together{way}",
+    "together": "{both} crossed together{way} before",
+    "other_than_last": "{noun} changed since the last crossing of {whom}{way}",
+    "same_as_last": "same {noun} as at the last crossing of {whom}{way}",
+    "unlike_last_unknown": "{noun}: no earlier crossing of {whom}{way} to compare with",
+}
+"""Facts of crossings both ways, or in this direction alone."""
 FACTS: Final[Mapping[str, Template]] = {
-    "crossed_times_unknown": "number of crossings of {whom} {within}: not known",
-    "crossed_times_unknown_this_way": (
-        "number of crossings of {whom} in this direction {within}: not known"
-    ),
-    "crossed_times_this_way": "{whom} crossed {amount} in this direction {within}",
-    "crossed_times": "{whom} crossed {amount} {within}",
-    "last_crossing_this_way": "last crossing of {whom} in this direction: {amount} ago",
-    "last_crossing": "last crossing of {whom}: {amount} ago",
-    "nothing_earlier_this_way": "no earlier crossing of {whom} in this direction is known",
-    "nothing_earlier": "no earlier crossing of {whom} is known",
+    **{name: text.replace("{way}", "") for name, text in _BY_DIRECTION.items()},
+    **{
+        f"{name}_this_way": text.replace("{way}", " in this direction")
+        for name, text in _BY_DIRECTION.items()
+    },
     "first_together_count": "new combinations of {both} {within} ({whom}): {amount}",
     "first_together_share": _SHARE + "the first of {both} together",
     "close_following_share": (_SHARE + "within half an hour after another vehicle of the carrier"),
@@ -75,21 +82,7 @@ FACTS: Final[Mapping[str, Template]] = {
     "passed_hits_count": "finds at a connected {noun} of {whom} {within}: {amount}",
     "weighed_average": "{whom} weighed {amount} on average {within}",
     "not_weighed": "{whom} was not weighed {within}",
-    "never_together": "first crossing of {both} together",
-    "never_together_this_way": "first crossing of {both} together in this direction",
-    "together_this_way": "{both} crossed together in this direction before",
-    "together": "{both} crossed together before",
     "together_unknown": "{both}: not all are known",
-    "other_than_last": "{noun} changed since the last crossing of {whom}",
-    "same_as_last": "same {noun} as at the last crossing of {whom}",
-    "other_than_last_this_way": (
-        "{noun} changed since the last crossing of {whom} in this direction"
-    ),
-    "same_as_last_this_way": "same {noun} as at the last crossing of {whom} in this direction",
-    "unlike_last_unknown_this_way": (
-        "{noun}: no earlier crossing of {whom} in this direction to compare with"
-    ),
-    "unlike_last_unknown": "{noun}: no earlier crossing of {whom} to compare with",
     "paired_other": "{noun} differs from the opposite post's record",
     "paired_same": "{noun} agrees with the opposite post's record",
     "paired_other_unknown": "{noun}: nothing to compare with in the opposite post's record",

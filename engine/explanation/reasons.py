@@ -43,6 +43,12 @@ def make_reason(code: str, message: Message, contribution: float) -> Reason:
     )
 
 
+def make_whole_reason(message: Message, contribution: float = 0.0) -> Reason:
+    """Return the reason of a sentence that is compared with nothing."""
+    text = render(message)
+    return Reason(message.id, text, text, "", contribution, message.id, message.parameters)
+
+
 REASONS_VERSION = "reasons-4"
 """Changes whenever the rule that makes reasons changes; kept with every decision.
 

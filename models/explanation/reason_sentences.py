@@ -9,8 +9,8 @@ from math import isnan
 from typing import Any
 
 from engine.domain.records import Arrival
-from engine.explanation.messages import Message, render
-from engine.explanation.reasons import Reason, make_reason
+from engine.explanation.messages import Message
+from engine.explanation.reasons import Reason, make_reason, make_whole_reason
 from engine.ports import Contribution, Evidence
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.spec import Feature
@@ -24,22 +24,8 @@ TOGETHER = 2
 """Small signs that come to something together."""
 STRONG = 0.7
 """Log-odds that double the odds."""
-NOTHING_STANDS_OUT = Reason(
-    code="no_single_circumstance",
-    text="No single circumstance stands out.",
-    fact="no single circumstance stands out",
-    comparison="",
-    contribution=0.0,
-    message="no_single_circumstance",
-)
-NOTHING_ELSE = Reason(
-    code="nothing_else_stands_out",
-    text="Nothing else stands out.",
-    fact="nothing else stands out",
-    comparison="",
-    contribution=0.0,
-    message="nothing_else_stands_out",
-)
+NOTHING_STANDS_OUT = make_whole_reason(Message("no_single_circumstance"))
+NOTHING_ELSE = make_whole_reason(Message("nothing_else_stands_out"))
 
 
 class Sentences:
@@ -104,16 +90,7 @@ def _small_signs(found: Sequence[Candidate]) -> Reason:
     small = [one.log_odds for one in found if one.grade is Grade.WEAK and one.log_odds > 0]
     if len(small) < TOGETHER or sum(small) < WEAK:
         return NOTHING_STANDS_OUT
-    message = Message("small_signs", {"signs": len(small)})
-    return Reason(
-        code=message.id,
-        text=render(message),
-        fact=f"{len(small)} small signs together",
-        comparison="no single circumstance stands out",
-        contribution=sum(small),
-        message=message.id,
-        parameters=message.parameters,
-    )
+    return make_whole_reason(Message("small_signs", {"signs": len(small)}), sum(small))
 
 
 _ELAPSED = "paired_elapsed"
