@@ -105,6 +105,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 def pytest_collection_finish() -> None:
     """Look for garbage among what the tests make; what they import stays as long as they run."""
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)  # a test that needs a collection asks for one
     gc.enable()
 
 

@@ -7,7 +7,7 @@ alone.
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
@@ -54,13 +55,20 @@ class Analysts:
         self._home = home
         self._store = store
         self._journal = Journal(store, [PromotionProjection()])
-        self._seeds = itertools.count(1)
+        self._numbers = itertools.count(1)
 
     def make(self) -> Path:
-        """Write the next bundle."""
-        trained = fit_synthetic()
-        other = replace(trained, config=replace(trained.config, seed=next(self._seeds)))
-        return write_bundle(self._home.bundles, other, signing_key(self._home))
+        """Write the next bundle: the files of the first, under another name."""
+        files = _bundle_files()
+        kept = json.loads(files[MANIFEST])
+        kept["version"] = f"{kept['version']}-{next(self._numbers)}"
+        bundle: Path = self._home.bundles / kept["version"]
+        bundle.mkdir(parents=True)
+        for name, content in files.items():
+            (bundle / name).write_bytes(content)
+        (bundle / MANIFEST).write_text(json.dumps(kept))
+        self.sign_again(bundle)
+        return bundle
 
     def promote(self, bundle: Path, *, then: Callable[[], None] = lambda: None) -> str:
         """Register a bundle and put it into force; ``then`` is done just before it comes into it.
@@ -96,7 +104,7 @@ class Analysts:
 
 @cache
 def fit_synthetic() -> TrainingResult:
-    """Fit once in a process what every bundle is written from."""
+    """Fit once in a process the model of every bundle."""
     data = _rows()
     until = int(data.as_of[-1]) + 2
     model = fit(data, _CHOICES, until=until, known_before=until)
@@ -113,6 +121,14 @@ def fit_synthetic() -> TrainingResult:
         reference=reference(data.take(data.entries).values, data.names, of_entries=True),
         seizures=none_known(model.names),
     )
+
+
+@cache
+def _bundle_files() -> Mapping[str, bytes]:
+    """Write one bundle in a process, and return its files."""
+    with TemporaryDirectory(prefix="darvoza-bundle-") as folder:
+        made = write_bundle(Path(folder), fit_synthetic(), Ed25519PrivateKey.generate())
+        return {path.name: path.read_bytes() for path in made.iterdir()}
 
 
 def _rows() -> Dataset:

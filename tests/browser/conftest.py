@@ -76,32 +76,43 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture
-def context(browser: Browser, site: Site) -> Iterator[BrowserContext]:
-    """Open a browser nobody has used; nothing may go wrong in it unseen."""
+@pytest.fixture(scope="module")
+def shared_context(browser: Browser, site: Site) -> Iterator[tuple[BrowserContext, list[str]]]:
+    """Open one browser profile for all tests of a module, and list what goes wrong in it."""
     wrong: list[str] = []
 
-    def asked(url: str) -> None:
+    def check_address(url: str) -> None:
         if not url.startswith(site.address):
             wrong.append(f"asked elsewhere: {url}")
 
-    def dialog(shown: Dialog) -> None:
+    def dismiss(shown: Dialog) -> None:
         wrong.append("dialog")
         shown.dismiss()
 
-    def said(text: str) -> None:
+    def check_message(text: str) -> None:
         if "Content Security" in text:
             wrong.append(text)
 
     with browser.new_context(
         base_url=site.address, viewport={"width": 1280, "height": 900}
-    ) as made:
-        made.set_default_timeout(PATIENCE_MS)
-        made.on("weberror", lambda error: wrong.append(f"error: {error.error}"))
-        made.on("dialog", dialog)
-        made.on("request", lambda request: asked(request.url))
-        made.on("console", lambda message: said(message.text))
-        yield made
+    ) as opened:
+        opened.set_default_timeout(PATIENCE_MS)
+        opened.on("weberror", lambda error: wrong.append(f"error: {error.error}"))
+        opened.on("dialog", dismiss)
+        opened.on("request", lambda request: check_address(request.url))
+        opened.on("console", lambda message: check_message(message.text))
+        yield opened, wrong
+
+
+@pytest.fixture
+def context(shared_context: tuple[BrowserContext, list[str]]) -> Iterator[BrowserContext]:
+    """Hand out a browser without cookies; nothing may go wrong in it unseen."""
+    opened, wrong = shared_context
+    wrong.clear()
+    yield opened
+    for page in opened.pages:
+        page.close()
+    opened.clear_cookies()
     assert wrong == []
 
 

@@ -47,7 +47,7 @@ from tests.service.running_service import (
 )
 
 FAR = 2**62
-BELIEVED = 0.05
+BELIEVED = 0.01
 
 
 @pytest.fixture
