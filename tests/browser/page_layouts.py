@@ -11,7 +11,8 @@ from tests.browser.axe import grave
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 CHECK = (Path(__file__).parent / "accessibility.js").read_text("utf-8")
 LOOKS = (("light", 1280), ("light", 390), ("dark", 800))
-"""Schemes and widths in which each is checked."""
+"""Schemes and widths in which each is checked at full size, and pictured."""
+CHECKED = LOOKS if IS_PROOF or os.environ.get("DARVOZA_SCREENSHOTS") else LOOKS[1:]
 WIDE = "document.documentElement.scrollWidth > innerWidth"
 
 
@@ -21,7 +22,7 @@ def looked_at(page: Page, where: str) -> None:
     Contrast is for our own check, which looks at it in each; at full size for both.
     """
     assert grave(page, contrast=IS_PROOF) == [], where
-    for scheme, width in LOOKS:
+    for scheme, width in CHECKED:
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         page.set_viewport_size({"width": width, "height": 800})
         found, wide = page.evaluate(f"[({CHECK.strip()})(), {WIDE}]")

@@ -23,7 +23,7 @@ from tests.store.features.online.replay import PLAN, Replay
 from tests.support.random_histories import NETWORK, history
 
 LOOKING = EntityHistoryReader(PLAN)
-STEPS = steps(history(17, 160 if os.environ.get("DARVOZA_PROOF") else 120, step=3 * DAY))
+STEPS = steps(history(17, 160 if os.environ.get("DARVOZA_PROOF") else 80, step=3 * DAY))
 HALF = len(STEPS) // 2
 ASKED = [(c, d) for _, kind, record in STEPS[:HALF] if kind == 0 for c, d in [record]][-12:]
 
