@@ -81,6 +81,7 @@ def test_strangers_wait_for_their_turn(
     sent: Any = {name: value.encode("latin-1") for name, value in headers.items()}
     answer = at_address(world).client.request(method, path, headers=sent)
     assert is_problem(answer, 503) and int(answer.headers["retry-after"]) > 0
+    assert answer.headers["cache-control"] == "no-store", "owed by every answer"
     assert busy == ["192.0.2.9"]
 
 
