@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from api.audit.reads import AuditService
     from api.confirmations.reads import ConfirmationService
     from api.decisions.fast_path import FastPathService
-    from api.decisions.page_forms import OutcomeService
     from api.drift.reads import DriftService
     from api.http.dependencies import SignInService
     from api.http.health import HealthService
@@ -104,11 +103,11 @@ if TYPE_CHECKING:
         one: Runtime,
     ) -> tuple[
         AuditService, ConfirmationService, DriftService, FastPathService, HealthService,
-        ModelService, OutcomeService, ProposalService, QueuePageService, ReportService,
-        RosterService, SignInService,
+        ModelService, ProposalService, QueuePageService, ReportService, RosterService,
+        SignInService,
     ]:  # fmt: skip
         """Hold the composed service to the protocol of each consumer, when types are checked."""
-        return one, one, one, one, one, one, one, one, one, one, one, one
+        return one, one, one, one, one, one, one, one, one, one, one
 
 
 class _Files(StaticFiles):

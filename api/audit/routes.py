@@ -5,16 +5,16 @@ What a post's integrity officer is to look at.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from api.audit.reads import TheService, draws, list_records, open_record, verify_journal
 from api.audit.schemas import JournalCheck, JournalPage, OpenedRecord, PostDraws
 from api.http.dependencies import IdempotencyKey, TheCaller
 from api.http.guards import ReachedPost
-from api.http.responses import answer, creates, document_problems
+from api.http.responses import answer, creates, document_problems, json_router
 from engine.domain.records import Identifier
 
-router = APIRouter(prefix="/v1", tags=["audit"], responses=document_problems(401, 403, 422, 503))
+router = json_router("/v1", "audit")
 LONGEST = 500
 Sequence = Annotated[int, Path(ge=1, lt=1 << 63)]
 Kind = Annotated[str, Query(max_length=64, pattern=r"^[a-z_]*$")]

@@ -1,15 +1,13 @@
 """Finds that a checkpoint reported by plate on another post's vehicle."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from api.confirmations.reads import Sequence, TheService, confirm_find, waiting_finds
 from api.confirmations.schemas import ConfirmedFind, PendingFinds
 from api.http.dependencies import TheCaller
-from api.http.responses import answer, creates, document_problems
+from api.http.responses import answer, creates, json_router
 
-router = APIRouter(
-    prefix="/v1/finds", tags=["finds"], responses=document_problems(401, 403, 422, 503)
-)
+router = json_router("/v1/finds", "finds")
 
 
 @router.get("", response_model=PendingFinds)

@@ -13,7 +13,8 @@ from fastapi.responses import RedirectResponse
 
 from api.decisions.link_graph import KINDS, name_of_linked
 from api.decisions.page_data import read_page
-from api.decisions.page_forms import OutcomeService, TheDecisionForm, TheService
+from api.decisions.page_forms import TheDecisionForm
+from api.decisions.reads import DecisionService, TheService
 from api.decisions.timeline import SHAPES
 from api.web.field_errors import corrections
 from api.web.form_fields import FormError
@@ -114,7 +115,7 @@ def _refuse(
 
 def _page(
     visit: Visit,
-    service: OutcomeService,
+    service: DecisionService,
     decision_id: str,
     *,
     status: int = 200,

@@ -112,9 +112,9 @@ class PastPanel:
 
 def read_page(service: DecisionService, decision_id: str, caller: Caller) -> DecisionPage:
     """Return a decision; raises ``NotFoundError``."""
-    reading = DecisionReader(service)
-    known = reading.locate(decision_id, caller)
-    seen = reading.decision(decision_id, caller)
+    reading = DecisionReader(service, caller)
+    known = reading.locate(decision_id)
+    seen = reading.decision(decision_id)
     blind = is_blind(caller)
     with service.store.read() as snapshot:
         body = service.journal.body(snapshot, known.seq)

@@ -6,14 +6,12 @@ read whole before any of it is recorded; an act with numbers is shown as it was 
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import Depends
 
-from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.decisions.reads import DecisionReader, DecisionService, first_words
-from api.http.dependencies import running_service
+from api.decisions.reads import DecisionReader, DecisionService, TheService, first_words
 from api.http.guards import fill_agency
 from api.http.request_bodies import ReportedAct
 from api.web.form_fields import FormReader, TheReader
@@ -25,17 +23,8 @@ from engine.journal.kinds import INSPECTION, RELEASE, REVIEW, SEIZURE
 from engine.queue.queue import QueuedDecision
 from engine.queue.reviews import AGREED, Review, Reviewer
 from engine.selection.team_assignment import Handling
-from engine.targeting.reports import ExplainedRelease, Recording
+from engine.targeting.reports import ExplainedRelease
 
-
-class OutcomeService(DecisionService, Protocol):
-    """The running service, as outcomes of decisions are recorded."""
-
-    accounts: Accounts
-    recording: Recording
-
-
-TheService = Annotated[OutcomeService, Depends(running_service)]
 _SEIZED = ("substance_class", "substance", "quantity_g", "place", "concealment")
 
 
@@ -57,7 +46,7 @@ class FiledAct:
 class DecisionForm:
     """A form about one decision; each step raises ``FormError`` where a rule is broken."""
 
-    service: OutcomeService
+    service: DecisionService
     caller: Caller
     known: QueuedDecision
     reader: FormReader
@@ -139,7 +128,7 @@ def decision_form(
     visit: TheVisit, service: TheService, reader: TheReader, decision_id: str
 ) -> DecisionForm:
     """Return the form that a visitor sent; raises ``NotFoundError``."""
-    known = DecisionReader(service).locate(decision_id, visit.caller)
+    known = DecisionReader(service, visit.caller).locate(decision_id)
     return DecisionForm(service, visit.caller, known, reader)
 
 

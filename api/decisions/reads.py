@@ -9,8 +9,9 @@ features, explanations or the past.
 import math
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
+from fastapi import Depends
 from sqlalchemy import Connection
 
 from api.auth.accounts import Accounts
@@ -19,6 +20,7 @@ from api.auth.permissions import Matter, Role
 from api.decisions.reason_subjects import subjects
 from api.decisions.vehicle_history import PastService, past
 from api.http.agency_rows import visible_reasons
+from api.http.dependencies import TheCaller, running_service
 from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
 from engine.domain.records import Inspection
@@ -32,46 +34,52 @@ from engine.queue.queue import list_decisions as select_decisions
 from engine.queue.referrals import opens
 from engine.queue.reviews import NEEDS_SECOND, order_of_review, reviews_of
 from engine.storage.database import Store
+from engine.targeting.reports import Recording
 
 UNREAD = {"plate": None, "plate_country": None}
 """Fields that a crossing may lack and that every page shows."""
 
 
 class DecisionService(PastService, Protocol):
-    """The running service, as decisions are read."""
+    """The running service, as decisions are read and their outcomes recorded."""
 
     store: Store
     journal: Journal
     settings: Settings
     answers: SignedAnswers
+    accounts: Accounts
+    recording: Recording
+
+
+TheService = Annotated[DecisionService, Depends(running_service)]
 
 
 class DecisionReader:
-    """Reads decisions for one request, each call in one snapshot."""
+    """Reads decisions for one caller, each call in one snapshot."""
 
-    def __init__(self, service: DecisionService) -> None:
+    def __init__(self, service: DecisionService, caller: Caller) -> None:
         self._service = service
+        self._caller = caller
 
-    def locate(self, decision_id: str, caller: Caller) -> QueuedDecision:
+    def locate(self, decision_id: str) -> QueuedDecision:
         """Return where a decision stands; raises ``NotFoundError``."""
         with self._service.store.read() as connection:
-            return self._reachable(connection, decision_id, caller)
+            return self._reachable(connection, decision_id)
 
-    def decision(self, decision_id: str, caller: Caller) -> dict[str, Any]:
+    def decision(self, decision_id: str) -> dict[str, Any]:
         """Return one decision; raises ``NotFoundError``."""
         with self._service.store.read() as connection:
-            known = self._reachable(connection, decision_id, caller)
-            if is_blind(caller):
-                seen = self._view(connection, known, is_blind=True, caller=caller)
+            known = self._reachable(connection, decision_id)
+            if is_blind(self._caller):
+                seen = self._view(connection, known, is_blind=True)
                 return seen | self._read_opened_reasons(connection, known)
-            seen = self._view(connection, known, is_blind=False, caller=caller)
-            return seen | {"reviews": self._reviews(connection, known, caller)}
+            seen = self._view(connection, known, is_blind=False)
+            return seen | {"reviews": self._reviews(connection, known)}
 
     def list_decisions(
         self,
         post: str | None,
         *,
-        caller: Caller,
         channel: int | None,
         since: int,
         before: int | None,
@@ -79,62 +87,58 @@ class DecisionReader:
     ) -> dict[str, Any]:
         """Return decisions, the newest first, and where to read on."""
         which: dict[str, Any] = {"post": post, "channel": channel, "since": since, "before": before}
-        which["hidden"] = caller.hidden_posts
+        which["hidden"] = self._caller.hidden_posts
         with self._service.store.read() as connection:
             known = select_decisions(connection, most=most + 1, **which)
-            views = [
-                self._view(connection, one, is_blind=False, caller=caller) for one in known[:most]
-            ]
+            views = [self._view(connection, one, is_blind=False) for one in known[:most]]
         read_on = known[most - 1].seq if len(known) > most else None
         return {"decisions": views, "next_before": read_on}
 
-    def queue(self, post: str, caller: Caller) -> dict[str, Any]:
+    def queue(self, post: str) -> dict[str, Any]:
         """Return what waits at a post, ranked as of now."""
         with self._service.store.read() as connection:
             as_of = self._service.journal.head(connection).as_of
             known = list_waiting(connection, post, as_of=as_of)
             views = [
-                self._view(connection, one, is_blind=is_blind(caller), caller=caller)
+                self._view(connection, one, is_blind=is_blind(self._caller))
                 | {"rank": {"position": position, "of": len(known)}}
                 for position, one in enumerate(known, 1)
             ]
         return {"post": post, "as_of": rfc3339(as_of), "waiting": views}
 
-    def features(self, decision_id: str, caller: Caller) -> dict[str, Any]:
+    def features(self, decision_id: str) -> dict[str, Any]:
         """Return the features of a decision by name."""
         with self._service.store.read() as connection:
-            known = self._open(connection, decision_id, caller)
+            known = self._open(connection, decision_id)
             as_of, found = self._service.recompute.features(connection, known.seq)
         values = {name: None if math.isnan(value) else value for name, value in found.items()}
         return {"decision_id": decision_id, "as_of": rfc3339(as_of), "features": values}
 
-    def explanation(self, decision_id: str, caller: Caller) -> dict[str, Any]:
+    def explanation(self, decision_id: str) -> dict[str, Any]:
         """Return the reasons for and against a decision."""
         with self._service.store.read() as connection:
-            known = self._open(connection, decision_id, caller)
+            known = self._open(connection, decision_id)
             reasons = self._service.recompute.reasons(connection, known.seq)
         return {
             "decision_id": decision_id,
             "reasons": [asdict(reason) for reason in reasons],
         }
 
-    def past(self, decision_id: str, caller: Caller) -> dict[str, Any]:
+    def past(self, decision_id: str) -> dict[str, Any]:
         """Return what was known of a decision's vehicle and parties when it was made."""
         with self._service.store.read() as connection:
-            known = self._open(connection, decision_id, caller)
-            return past(self._service, connection, known, caller)
+            known = self._open(connection, decision_id)
+            return past(self._service, connection, known, self._caller)
 
-    def _reachable(
-        self, connection: Connection, decision_id: str, caller: Caller
-    ) -> QueuedDecision:
+    def _reachable(self, connection: Connection, decision_id: str) -> QueuedDecision:
         known = read_decision(connection, decision_id)
-        if not (caller.reaches(known.post) and caller.sees_post(known.post)):
+        if not (self._caller.reaches(known.post) and self._caller.sees_post(known.post)):
             raise NotFoundError("decision", decision_id)
         return known
 
-    def _open(self, connection: Connection, decision_id: str, caller: Caller) -> QueuedDecision:
-        known = self._reachable(connection, decision_id, caller)
-        if is_blind(caller):
+    def _open(self, connection: Connection, decision_id: str) -> QueuedDecision:
+        known = self._reachable(connection, decision_id)
+        if is_blind(self._caller):
             raise NotAllowedError("a checkpoint does not see this")
         return known
 
@@ -149,9 +153,7 @@ class DecisionReader:
         reasons = self._service.journal.body(connection, known.seq)["decision"]["reasons"]
         return {"reasons": subjects(one["code"] for one in reasons)}
 
-    def _reviews(
-        self, connection: Connection, known: QueuedDecision, caller: Caller
-    ) -> list[dict[str, Any]]:
+    def _reviews(self, connection: Connection, known: QueuedDecision) -> list[dict[str, Any]]:
         found = [
             read_record(connection, self._service.journal, seq)
             for seq in reviews_of(connection, known.decision_id)
@@ -161,11 +163,11 @@ class DecisionReader:
             | {"person": one.body["person"], "recorded_at": rfc3339(one.entry.known_at)}
             | ({NEEDS_SECOND: True} if one.body.get(NEEDS_SECOND) else {})
             for one in found
-            if caller.sees(Matter.REVIEWS, one.body.get("agency"))
+            if self._caller.sees(Matter.REVIEWS, one.body.get("agency"))
         ]
 
     def _view(
-        self, connection: Connection, known: QueuedDecision, *, is_blind: bool, caller: Caller
+        self, connection: Connection, known: QueuedDecision, *, is_blind: bool
     ) -> dict[str, Any]:
         found = read_record(connection, self._service.journal, known.seq)
         alerts = [
@@ -174,11 +176,19 @@ class DecisionReader:
         ]
         seen = self._service.answers.view_decision(found, is_blind=is_blind)
         if "reasons" in seen:
-            seen["reasons"] = visible_reasons(caller, seen["reasons"])
+            seen["reasons"] = visible_reasons(self._caller, seen["reasons"])
         if not seen["search_order"]:
             order = order_of_review(connection, self._service.journal, known)
             seen = seen | {"search_order": order}
         return seen | {"alerts": alerts} if alerts else seen
+
+
+async def reader_of(caller: TheCaller, service: TheService) -> DecisionReader:
+    """Return what reads decisions for the caller."""
+    return DecisionReader(service, caller)
+
+
+TheReading = Annotated[DecisionReader, Depends(reader_of)]
 
 
 def is_blind(caller: Caller) -> bool:

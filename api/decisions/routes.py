@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Annotated, Any, Protocol, cast
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import Depends, Path, Query, Response
 
-from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.decisions.reads import DecisionReader, DecisionService, first_words
+from api.decisions.reads import DecisionReader, DecisionService, TheReading, first_words
 from api.decisions.schemas import (
     ChannelCode,
     CheckpointView,
@@ -27,7 +26,7 @@ from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_arrival
 from api.http.problems import refusal
 from api.http.request_bodies import LARGEST_BATCH, body_of, reported_batch
-from api.http.responses import answer, creates, document_problems, takes_many
+from api.http.responses import answer, creates, document_problems, json_router, takes_many
 from api.http.schema_base import Acknowledged, Problem
 from api.service.metrics import Metrics
 from api.service.thread_bridge import LoopBridge
@@ -40,15 +39,12 @@ from engine.journal.idempotency import claim, crossing_name
 from engine.journal.kinds import DECISION, REVIEW
 from engine.queue.reviews import Review, Reviewer
 from engine.selection.policy import Channel
-from engine.targeting.reports import Recording
 from engine.targeting.targeting import Targeting
 
 
 class DecisionMakingService(DecisionService, Protocol):
-    """The running service, as decisions are requested and reviewed."""
+    """The running service, as decisions are requested."""
 
-    accounts: Accounts
-    recording: Recording
     targeting: Targeting
     waking: LoopBridge
     metrics: Metrics
@@ -57,9 +53,7 @@ class DecisionMakingService(DecisionService, Protocol):
 
 TheService = Annotated[DecisionMakingService, Depends(running_service)]
 
-router = APIRouter(
-    prefix="/v1/decisions", tags=["decisions"], responses=document_problems(401, 403, 422, 503)
-)
+router = json_router("/v1/decisions", "decisions")
 
 MOST_LISTED = 1000
 DecisionId = Annotated[Identifier, Path()]
@@ -155,7 +149,7 @@ async def amend(
 ) -> Response:
     """Decide again on an arrival whose declaration was changed: linked to the first, same draws."""
     check_arrival(service.network, caller, arrival, now=service.present.now())
-    known = await asyncio.to_thread(DecisionReader(service).locate, decision_id, caller)
+    known = await asyncio.to_thread(DecisionReader(service, caller).locate, decision_id)
     asked = claim(DECISION, arrival, post=known.post, name="", key=key)
     names = (*asked.names[:-1], f"amendment:{known.crossing_id}:{asked.fingerprint}")
     asked = replace(asked, names=names)
@@ -173,7 +167,7 @@ def review(
     review: Annotated[Review, Depends(body_of(Review))],
 ) -> Response:
     """Uphold a decision, or send the vehicle elsewhere; the decision stays as it was made."""
-    found = DecisionReader(service).locate(decision_id, caller)
+    found = DecisionReader(service, caller).locate(decision_id)
     name, own = f"{REVIEW}:{secrets.token_hex(12)}", caller.own(key)
     asked = claim(REVIEW, review, post=found.post, name=name, key=own, about=decision_id)
     by = Reviewer(caller.person, caller.is_person, caller.agency)
@@ -185,7 +179,7 @@ def review(
 @router.get("", response_model=Decisions)
 def decisions(
     caller: TheCaller,
-    service: TheService,
+    reading: TheReading,
     post: Annotated[PostCode | None, Query()] = None,
     channel: Annotated[ChannelCode | None, Query()] = None,
     since: Annotated[Time | None, Query()] = None,
@@ -199,13 +193,8 @@ def decisions(
     if post is not None:
         caller.must_reach(post)
     level = None if channel is None else int(Channel.of(channel))
-    found = DecisionReader(service).list_decisions(
-        post or caller.post,
-        caller=caller,
-        channel=level,
-        since=_instant(since),
-        before=before,
-        most=limit,
+    found = reading.list_decisions(
+        post or caller.post, channel=level, since=_instant(since), before=before, most=limit
     )
     return answer(found)
 
@@ -215,31 +204,31 @@ def decisions(
     response_model=SupervisorView | OpenedView | CheckpointView,
     responses=document_problems(404),
 )
-def decision(caller: TheCaller, service: TheService, decision_id: DecisionId) -> Response:
+def decision(reading: TheReading, decision_id: DecisionId) -> Response:
     """Return one decision; a checkpoint reads what the reasons are about once its act is filed."""
-    return answer(DecisionReader(service).decision(decision_id, caller))
+    return answer(reading.decision(decision_id))
 
 
 @router.get(
     "/{decision_id}/features", response_model=FeatureValues, responses=document_problems(404)
 )
-def features(caller: TheCaller, service: TheService, decision_id: DecisionId) -> Response:
+def features(reading: TheReading, decision_id: DecisionId) -> Response:
     """Return the features of a decision, read again as of its time."""
-    return answer(DecisionReader(service).features(decision_id, caller))
+    return answer(reading.features(decision_id))
 
 
 @router.get(
     "/{decision_id}/explanation", response_model=Explanation, responses=document_problems(404)
 )
-def explanation(caller: TheCaller, service: TheService, decision_id: DecisionId) -> Response:
+def explanation(reading: TheReading, decision_id: DecisionId) -> Response:
     """Return what speaks for and against, computed again for any channel."""
-    return answer(DecisionReader(service).explanation(decision_id, caller))
+    return answer(reading.explanation(decision_id))
 
 
 @router.get("/{decision_id}/past", response_model=PastView, responses=document_problems(404))
-def past(caller: TheCaller, service: TheService, decision_id: DecisionId) -> Response:
+def past(reading: TheReading, decision_id: DecisionId) -> Response:
     """Return what was known of the vehicle and its parties when it was decided on."""
-    return answer(DecisionReader(service).past(decision_id, caller))
+    return answer(reading.past(decision_id))
 
 
 def _instant(since: datetime | None) -> int:

@@ -2,17 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import Depends, Response
 
 from api.drift.reads import DriftAsked, TheService, measure, read_drift
 from api.drift.schemas import DriftAnswer
 from api.http.dependencies import IdempotencyKey, TheCaller
 from api.http.request_bodies import body_of
-from api.http.responses import answer, creates, document_problems
+from api.http.responses import answer, creates, json_router
 
-router = APIRouter(
-    prefix="/v1/drift", tags=["models"], responses=document_problems(401, 403, 422, 503)
-)
+router = json_router("/v1/drift", "models")
 
 
 @router.get("", response_model=DriftAnswer)

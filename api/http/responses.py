@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from fastapi import Response
+from fastapi import APIRouter, Response
 
 from api.http.openapi_examples import BODIES
 from api.http.problems import MEDIA_TYPE, kinds
@@ -46,6 +46,12 @@ def document_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in (400, *statuses)
     }
+
+
+def json_router(prefix: str, tag: str, *problems: int) -> APIRouter:
+    """Return the routes of a subject; any may answer these problems, and those of every caller."""
+    documented = document_problems(401, 403, *problems, 422, 503)
+    return APIRouter(prefix=prefix, tags=[tag], responses=documented)
 
 
 def _example(status: int, kind: str) -> dict[str, Any]:

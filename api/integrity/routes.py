@@ -1,15 +1,13 @@
 """What the integrity officer of a post reviews."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from api.http.guards import ReachedPost
-from api.http.responses import answer, document_problems
+from api.http.responses import answer, json_router
 from api.integrity.reads import Days, TheService, report
 from api.integrity.schemas import IntegrityReport
 
-router = APIRouter(
-    prefix="/v1/posts", tags=["integrity"], responses=document_problems(401, 403, 404, 422, 503)
-)
+router = json_router("/v1/posts", "integrity", 404)
 
 
 @router.get("/{post}/integrity", response_model=IntegrityReport)

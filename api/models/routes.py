@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import Depends, Response
 from sqlalchemy.exc import IntegrityError
 
 from api.auth.callers import Caller
 from api.http.dependencies import IdempotencyKey, TheCaller
 from api.http.request_bodies import body_of
-from api.http.responses import answer, creates, document_problems
+from api.http.responses import answer, creates, document_problems, json_router
 from api.models.lifecycle import ModelSteps
 from api.models.reads import ModelReader, ModelService, TheService, Version, Versions
 from api.models.schemas import ModelComparison, ModelStanding, ModelStandings, ModelView
@@ -21,9 +21,7 @@ from engine.journal.idempotency import IdempotencyClaim, claim, find_answer, fin
 from engine.storage.database import Store
 from models.lifecycle.states import ModelStates
 
-router = APIRouter(
-    prefix="/v1/models", tags=["models"], responses=document_problems(401, 403, 422, 503)
-)
+router = json_router("/v1/models", "models")
 
 
 class ModelApproval(Record):

@@ -40,9 +40,9 @@ from engine.errors import (
     NotFoundError,
     RecordError,
 )
-from engine.journal.batch_worker import StoredRecord, read_record
+from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft
-from engine.journal.idempotency import IdempotencyClaim, claim, find_holders
+from engine.journal.idempotency import IdempotencyClaim, claim
 from engine.targeting.reports import Recording
 
 
@@ -115,7 +115,7 @@ class ProposalWriter:
 
     def profile(self, proposed: ProfileProposal) -> dict[str, Any]:
         """Propose a profile, and attach its backtest where that can be made now."""
-        self._check(proposed.expression)
+        program(proposed.expression, features=self._service.plan.names)
         self._reach(proposed.post)
         asked = claim(
             "profile_proposed",
@@ -192,7 +192,8 @@ class ProposalWriter:
             now = read_approval_state(connection, matter, subject)
             self._reach(now.content.get("post"), matter)
             self._must_cover(matter, now)
-            is_lapsed = now.leaving is not None and not self._is_active(now.leaving.by)
+            is_active = self._service.accounts.is_active
+            is_lapsed = now.leaving is not None and not is_active(now.leaving.by)
             return dual_control.draft_retirement(
                 matter, now, by=self._caller.person, why=wanted.reason, is_lapsed=is_lapsed
             )
@@ -218,12 +219,22 @@ class ProposalWriter:
 
     def attach(self, code: str, *, days: int) -> dict[str, Any]:
         """Run a backtest of a proposed profile and attach it in place of the last one."""
-        found = self._attach(code, days)
-        return self._acknowledge(found) | {"backtest": found.body["figures"]}
-
-    def _attach(self, code: str, days: int) -> StoredRecord:
         name = f"profile:{code}:backtest:{secrets.token_hex(8)}"
         asked = claim(f"{code}_backtested", Period(days=days), post="", name=name, key=self._key)
+        found = self._backtest(code, asked, days)
+        return self._acknowledge(found) | {"backtest": found.body["figures"]}
+
+    def _first_backtest(self, code: str) -> Any:
+        """Return the figures made when a profile was proposed; None where they cannot be made."""
+        name, period = f"profile:{code}:first-backtest", Period()
+        asked = claim("profile_backtested", period, post="", name=name)
+        try:
+            return self._backtest(code, asked, period.days).body["figures"]
+        except (BusyError, NotEnoughDataError):
+            return None
+
+    def _backtest(self, code: str, asked: IdempotencyClaim, days: int) -> StoredRecord:
+        """Return the backtest that was recorded for a claim, or run and record it."""
         if (known := self._service.recording.before(asked)) is not None:
             return known
         with self._service.store.read() as connection:
@@ -234,37 +245,13 @@ class ProposalWriter:
         draft = dual_control.draft_backtest("profile", code, by=by, state=state, figures=figures)
         return self._once(asked, lambda _: draft)
 
-    def _first_backtest(self, code: str) -> Any:
-        """Return the figures made when a profile was proposed; None where they cannot be made."""
-        name, service = f"profile:{code}:first-backtest", self._service
-        with service.store.read() as connection:
-            known = find_holders(connection, [name]).get(name)
-            if known is not None:
-                return read_record(connection, service.journal, known.seq).body["figures"]
-            trial = profiles_profile.to_profile(
-                read_approval_state(connection, "profile", code)
-            ).proposed.trial
-        try:
-            figures = service.backtests.run(trial, days=Period().days)
-        except (BusyError, NotEnoughDataError):
-            return None
-        asked = claim("profile_backtested", Period(), post="", name=name)
-        by = self._caller.person
-        draft = dual_control.draft_backtest(
-            "profile", code, by=by, state="proposed", figures=figures
-        )
-        return self._once(asked, lambda _: draft).body["figures"]
-
     def try_out(self, asked: BacktestAsked) -> dict[str, Any]:
         """Run a backtest of which nothing is recorded."""
-        self._check(asked.expression)
+        program(asked.expression, features=self._service.plan.names)
         if asked.post is not None:
             check_post(self._service.network, self._caller, asked.post)
         trial = BacktestSubject(asked.expression, asked.channel, asked.percentage, asked.post)
         return self._service.backtests.run(trial, days=asked.days)
-
-    def _check(self, expression: str) -> None:
-        program(expression, features=self._service.plan.names)
 
     def _reach(self, post: str | None, matter: Matter = "profile") -> None:
         """Refuse a post out of reach; who is bound to one may not steer the others."""
@@ -277,7 +264,8 @@ class ProposalWriter:
         """Refuse to complete what was begun by a removed person, or by a key without an owner."""
         is_machine = now.leaving is None and now.is_notice  # a counterpart's own key
         first = now.author if now.leaving is None else now.leaving.by
-        if now.pending is not None and not is_machine and not self._is_active(first):
+        is_active = self._service.accounts.is_active(first)
+        if now.pending is not None and not is_machine and not is_active:
             raise LapsedProposalError(matter)
         if now.pending is not None and first != self._caller.person:
             about, second = MATTERS[matter], self._caller.person
@@ -290,9 +278,6 @@ class ProposalWriter:
             raise NotFoundError(matter, now.subject)
         if not self._caller.covers(agency):
             raise NotAllowedError(OTHER_AGENCY, "agency")
-
-    def _is_active(self, person: str) -> bool:
-        return self._service.accounts.is_active(person)
 
     def _now(self, connection: Connection) -> int:
         return self._service.journal.now(connection)

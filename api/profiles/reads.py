@@ -9,7 +9,15 @@ from api.auth.callers import Caller
 from engine.criteria.dual_control import read_approval_state
 from engine.criteria.profiles import profile as profiles_profile
 from engine.criteria.profiles.checker import DEAREST
-from engine.criteria.profiles.fields import DERIVED, ITEM, PROXIES, ROOTS, FieldType, list_derived
+from engine.criteria.profiles.fields import (
+    DERIVED,
+    ITEM,
+    PROXIES,
+    ROOTS,
+    Derived,
+    FieldType,
+    list_derived,
+)
 from engine.criteria.profiles.profile import Profile
 from engine.criteria.profiles.program import program
 from engine.domain.network import Network
@@ -19,6 +27,7 @@ from engine.queue.profile_outcomes import Audit, audit
 from engine.storage.database import Store
 from features.catalogue.catalogue import CATALOGUE, proxies
 from features.catalogue.plan import Plan
+from features.catalogue.spec import Feature
 
 
 class ProfileService(Protocol):
@@ -49,8 +58,9 @@ def check_expression(expression: str, names: Sequence[str]) -> dict[str, Any]:
 def fields(names: Sequence[str]) -> list[dict[str, Any]]:
     """Return all that an expression may ask for: records, goods, then features."""
     records = [one for root, known in ROOTS.items() for one in _of(f"{root}.", known)]
-    made = (_describe_derived(name) for name in list_derived(names))
-    return [*records, *_of("goods.", ITEM), *made, *(_feature(name) for name in names)]
+    known: dict[str, Derived | Feature] = {name: DERIVED[name] for name in list_derived(names)}
+    known |= {name: CATALOGUE[name] for name in names}
+    return [*records, *_of("goods.", ITEM), *(_feature(*one) for one in known.items())]
 
 
 def _of(prefix: str, known: Mapping[str, FieldType]) -> Iterator[dict[str, Any]]:
@@ -59,15 +69,8 @@ def _of(prefix: str, known: Mapping[str, FieldType]) -> Iterator[dict[str, Any]]
         yield _field(full, kind.kind, choices=sorted(kind.choices), proxy=full in PROXIES)
 
 
-def _describe_derived(name: str) -> dict[str, Any]:
-    known = DERIVED[name]
-    about = {"unit": known.unit, "meaning": known.meaning, "proxy": False}
-    return _field(f"features.{name}", "number", **about)
-
-
-def _feature(name: str) -> dict[str, Any]:
-    known = CATALOGUE[name]
-    about = {"unit": known.unit, "meaning": known.meaning, "proxy": known.proxy}
+def _feature(name: str, known: Derived | Feature) -> dict[str, Any]:
+    about = {name: getattr(known, name, False) for name in ("unit", "meaning", "proxy")}
     return _field(f"features.{name}", "number", **about)
 
 

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import Depends, Path, Response
 
 from api.http.dependencies import TheCaller
 from api.http.request_bodies import body_of
-from api.http.responses import answer, creates, document_problems, takes
+from api.http.responses import answer, creates, json_router, takes
 from api.profiles.proposals import (
     Approval,
     BacktestAsked,
@@ -31,11 +31,7 @@ from api.profiles.schemas import (
 )
 from engine.criteria.profiles.profile import ProfileProposal
 
-router = APIRouter(
-    prefix="/v1/profiles",
-    tags=["profiles"],
-    responses=document_problems(401, 403, 404, 409, 413, 422, 503),
-)
+router = json_router("/v1/profiles", "profiles", 404, 409, 413)
 Code = Annotated[str, Path(pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")]
 
 

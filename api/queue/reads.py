@@ -29,6 +29,7 @@ from engine.journal.kinds import (
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
 from engine.selection.policy import INSPECTED, Channel
+from engine.shifts.capacity import ChannelCapacity
 from engine.shifts.rosters import ROSTERS
 from engine.shifts.workload import OpenShiftLoad, Workload
 from engine.storage.database import Store
@@ -77,19 +78,12 @@ class MinutesMeter:
     """One channel's minutes in the shift."""
 
     channel: str
-    minutes: float | None
+    side: ChannelCapacity | None
     """None without a roster."""
-    ours: float
-    mandated: float
-    left: float
-    """Not spoken for."""
     free: float
-    """Not used by vehicles that were inspected."""
-    coming: float
-    """Arrivals expected until the shift ends."""
+    """Minutes not used by vehicles that were inspected."""
     share: float
     """Of arrivals that the score may send here now."""
-    is_oversubscribed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,21 +163,8 @@ def _meter(
         service.settings.policy, Minutes(means[Channel.RED], means[Channel.YELLOW])
     )
     share = policy.red_share if channel is Channel.RED else policy.yellow_share
-    if side is None:
-        return MinutesMeter(
-            channel.code, None, 0.0, 0.0, 0.0, 0.0, 0.0, share, is_oversubscribed=False
-        )
-    return MinutesMeter(
-        channel.code,
-        side.minutes,
-        side.spent.ours,
-        side.spent.mandated,
-        side.left,
-        max(side.minutes - done.get(channel, 0.0), 0.0),
-        side.outlook.arrivals,
-        share,
-        side.is_oversubscribed,
-    )
+    free = 0.0 if side is None else max(side.minutes - done.get(channel, 0.0), 0.0)
+    return MinutesMeter(channel.code, side, free, share)
 
 
 def _vehicle(
@@ -210,7 +191,7 @@ def _cut(
     vehicles: Sequence[WaitingVehicle], meters: Sequence[MinutesMeter]
 ) -> list[WaitingVehicle]:
     """Tell which vehicles fit into what is left of their channel's minutes, in their order."""
-    free = {one.channel: one.free for one in meters if one.minutes is not None}
+    free = {one.channel: one.free for one in meters if one.side is not None}
     found = []
     for one in vehicles:
         if one.channel in free:

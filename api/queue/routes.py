@@ -1,23 +1,16 @@
 """What waits at a post."""
 
-from typing import Annotated
+from fastapi import Response
 
-from fastapi import APIRouter, Depends, Response
-
-from api.decisions.reads import DecisionReader, DecisionService
-from api.http.dependencies import TheCaller, running_service
+from api.decisions.reads import TheReading
 from api.http.guards import ReachedPost
-from api.http.responses import answer, document_problems
+from api.http.responses import answer, json_router
 from api.queue.schemas import Queue
 
-TheService = Annotated[DecisionService, Depends(running_service)]
-
-router = APIRouter(
-    prefix="/v1/posts", tags=["queue"], responses=document_problems(401, 403, 404, 422, 503)
-)
+router = json_router("/v1/posts", "queue", 404)
 
 
 @router.get("/{post}/queue", response_model=Queue)
-def queue(caller: TheCaller, service: TheService, post: ReachedPost) -> Response:
+def queue(reading: TheReading, post: ReachedPost) -> Response:
     """Return the waiting vehicles in the order of the search."""
-    return answer(DecisionReader(service).queue(post, caller))
+    return answer(reading.queue(post))

@@ -5,12 +5,12 @@ Inspection acts and seizures.
 
 from typing import Annotated, Protocol
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import Depends, Path, Response
 
 from api.http.dependencies import IdempotencyKey, Team, TheCaller, running_service
 from api.http.guards import check_arrival, fill_agency, post_of
 from api.http.request_bodies import ReportedAct, body_of, reported_arrival
-from api.http.responses import answer, creates, document_problems
+from api.http.responses import answer, creates, json_router
 from api.http.schema_base import Acknowledged, AcknowledgedAct
 from api.service.signed_answers import SignedAnswers
 from engine.domain.network import Network
@@ -33,9 +33,7 @@ class ReportService(Protocol):
 
 TheService = Annotated[ReportService, Depends(running_service)]
 
-router = APIRouter(
-    prefix="/v1", tags=["acts"], responses=document_problems(401, 403, 404, 409, 413, 422, 503)
-)
+router = json_router("/v1", "acts", 404, 409, 413)
 
 
 @router.post("/inspections", **creates(AcknowledgedAct, body=ReportedAct))
@@ -74,9 +72,7 @@ def seize(
     return answer(service.answers.acknowledge(found, identifier=seizure.seizure_id), 201)
 
 
-crossings_router = APIRouter(
-    prefix="/v1/crossings", tags=["crossings"], responses=document_problems(401, 403, 422, 503)
-)
+crossings_router = json_router("/v1/crossings", "crossings")
 
 
 @crossings_router.post("", **creates(Acknowledged, 409, 413, body=Arrival))

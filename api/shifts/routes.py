@@ -6,13 +6,13 @@ What a shift found, and how sure one may be of it.
 import secrets
 from typing import Annotated, Protocol
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Depends, Query, Response
 
 from api.auth.permissions import Role
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import ReachedPost
 from api.http.request_bodies import body_of
-from api.http.responses import answer, creates, document_problems
+from api.http.responses import answer, creates, json_router
 from api.http.schema_base import Acknowledged
 from api.queue.reads import PostService
 from api.service.signed_answers import SignedAnswers
@@ -35,9 +35,7 @@ class RosterService(PostService, Protocol):
 
 TheService = Annotated[RosterService, Depends(running_service)]
 
-router = APIRouter(
-    prefix="/v1/posts", tags=["roster"], responses=document_problems(401, 403, 404, 422, 503)
-)
+router = json_router("/v1/posts", "roster", 404)
 
 
 @router.put("/{post}/roster", **creates(Acknowledged, 409, 413, body=Roster))
@@ -61,9 +59,7 @@ def read_roster(caller: TheCaller, service: TheService, post: ReachedPost) -> Re
     return answer(read_shift_roster(service, post, is_blind=caller.role is Role.CHECKPOINT))
 
 
-report_router = APIRouter(
-    prefix="/v1/posts", tags=["shift"], responses=document_problems(401, 403, 404, 422, 503)
-)
+report_router = json_router("/v1/posts", "shift", 404)
 
 
 @report_router.get("/{post}/shift", response_model=ShiftReport)

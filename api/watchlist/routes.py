@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import Depends, Path, Response
 
 from api.http.dependencies import TheCaller
 from api.http.request_bodies import body_of
-from api.http.responses import answer, creates, document_problems
+from api.http.responses import answer, creates, json_router
 from api.profiles.proposals import (
     Approval,
     Retirement,
@@ -21,9 +21,7 @@ from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList
 from engine.criteria.watchlist import Notice, WatchEntry
 from engine.domain.records import Identifier
 
-router = APIRouter(
-    prefix="/v1", tags=["watchlist"], responses=document_problems(401, 403, 404, 409, 413, 422, 503)
-)
+router = json_router("/v1", "watchlist", 404, 409, 413)
 EntryId = Annotated[Identifier, Path()]
 
 

@@ -118,9 +118,8 @@ def test_a_proposal_lapses_with_its_person(world: World) -> None:
 def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
     """A key of a home from before owners were asked for: no person answers for it."""
     red = find(world, "red", START + 5000)
-    known = DecisionReader(world.runtime).locate(
-        red["decision_id"], Caller("x", Role.SUPERVISOR, None)
-    )
+    reading = DecisionReader(world.runtime, Caller("x", Role.SUPERVISOR, None))
+    known = reading.locate(red["decision_id"])
     review = Review.model_validate(LET_GO)
     asked = claim(REVIEW, review, post=known.post, name="review:ownerless")
     with pytest.raises(NotAllowedError):
@@ -133,9 +132,8 @@ def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
 def test_a_journal_of_before_the_rule_of_two_keeps_its_queue(world: World) -> None:
     """A review that was recorded when one supervisor was enough still counts as it did."""
     red = find(world, "red", START + 4500)
-    known = DecisionReader(world.runtime).locate(
-        red["decision_id"], Caller("x", Role.SUPERVISOR, None)
-    )
+    reading = DecisionReader(world.runtime, Caller("x", Role.SUPERVISOR, None))
+    known = reading.locate(red["decision_id"])
     old = Review.model_construct(
         verdict="override", channel="green", reason_code="agreed", reason="Sound."
     )
