@@ -58,22 +58,10 @@ def check_home(home: Home, store: Store, receipts: Iterable[Receipt] = ()) -> Ho
     key = home_key(home, is_owed=bool(held))
     with store.read() as connection:
         verdict = verify_snapshot(connection, held, public_key=key)
-        network = home_network(home)
-        plan = read_plan(connection)
-        files = list(file_faults(home, connection))
-        recount = Recount(home, connection, plan)
-        recount.is_readable = all(fault.rule != RULE for fault in files)
-        projected = ProjectionCheck(
-            connection,
-            network,
-            projections(plan, network),
-            history=recount,
-            fill=recount.fill,
-        )
+        files = list(_file_faults(home, connection))
+        projected, recount = open_check(home, connection, files)
         found, faults = bound_faults(chain(files, projected.faults()))
         notes = [*projected.notes, *recount.notes, *_notes(home, connection)]
-        if plan.is_earlier:
-            notes.append(EARLIER)
         return HomeVerdict(
             journal=verdict,
             found=verdict.found + found,
@@ -90,7 +78,7 @@ def home_key(home: Home, *, is_owed: bool = False) -> Ed25519PublicKey | None:
     return public_key_of(home) if is_owed or (home.keys / KEY_FILE).exists() else None
 
 
-def home_network(home: Home) -> Network:
+def _read_network(home: Home) -> Network:
     """Return the network of the file; one that cannot be read is a fault and stops no check."""
     try:
         return open_network(home)
@@ -98,7 +86,22 @@ def home_network(home: Home) -> Network:
         return Network()
 
 
-def file_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
+def open_check(
+    home: Home, connection: Connection, files: Iterable[JournalFault] | None = None
+) -> tuple[ProjectionCheck, Recount]:
+    """Return the check of every projection, and what counts the loaded history again for it.
+
+    ``files`` are the faults of the home's files, where they are known already.
+    """
+    found = _file_faults(home, connection) if files is None else files
+    plan, network = read_plan(connection), _read_network(home)
+    recount = Recount(home, connection, plan)
+    recount.is_readable = all(fault.rule != RULE for fault in found)
+    own = projections(plan, network)
+    return ProjectionCheck(connection, network, own, history=recount, fill=recount.fill), recount
+
+
+def _file_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     """Yield what differs of the network file, the loaded history and the bundles."""
     yield from find_network_faults(home, connection)
     yield from history_faults(home, connection)
@@ -109,3 +112,5 @@ def _notes(home: Home, connection: Connection) -> Iterator[str]:
     yield from history_notes(home, connection)
     if home.network.exists() and not read_declared_networks(connection):
         yield f"{home.network.name}: not anchored; the next start of the service does it"
+    if read_plan(connection).is_earlier:
+        yield EARLIER

@@ -15,10 +15,9 @@ from itertools import islice
 
 from sqlalchemy import Connection, Table, delete, inspect, select
 
-from api.audit.home_check import file_faults, home_key, home_network
-from api.audit.home_verification import ProjectionCheck, version_faults
+from api.audit.home_check import home_key, open_check
+from api.audit.home_verification import version_faults
 from api.auth.stored_secrets import Row, StoredSecrets, revoked_rows
-from api.service.runtime import projections
 from engine.audit.foreign_objects import FOREIGN, find_object_faults
 from engine.audit.projection_replay import Replay, open_scratch_store
 from engine.audit.store_comparison import Comparison
@@ -31,9 +30,6 @@ from engine.journal.kinds import SECRETS_DROPPED
 from engine.storage.database import METADATA, Store, insert_rows
 from engine.storage.home import Home
 from features.intake.atomic_writer import exclusively
-from features.online.counter_recount import Recount
-from features.online.crossing_index import read_plan
-from features.online.history_anchor import RULE
 
 _AT_ONCE = 2_000
 
@@ -62,7 +58,7 @@ def rebuild_home(home: Home, store: Store) -> Rebuilt:
     with exclusively(home), open_scratch_store() as replayed:
         with store.read() as live:
             _refuse_faults(home, live)
-            checked, recount = _checks(home, live)
+            checked, recount = open_check(home, live)
             secrets = StoredSecrets(live)
             secrets.acknowledge()
             replay = checked.replay(secrets.restorers())
@@ -79,14 +75,6 @@ def rebuild_home(home: Home, store: Store) -> Rebuilt:
         rows = [{"table": table, "key": key} for table, key in dropped]
         Journal(store).append([Draft(SECRETS_DROPPED, "", "", {"rows": rows})])
     return Rebuilt(counts, tuple(dropped), (*checked.notes, *recount.notes))
-
-
-def _checks(home: Home, live: Connection) -> tuple[ProjectionCheck, Recount]:
-    plan, network = read_plan(live), home_network(home)
-    recount = Recount(home, live, plan)
-    recount.is_readable = all(fault.rule != RULE for fault in file_faults(home, live))
-    own = projections(plan, network)
-    return ProjectionCheck(live, network, own, history=recount, fill=recount.fill), recount
 
 
 def _refuse_faults(home: Home, live: Connection) -> None:

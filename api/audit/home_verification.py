@@ -64,13 +64,6 @@ class DatedMirror:
         self._mirror.apply(connection, entries)
 
 
-class LoadReplay:
-    """What a load replaces besides the counters; a home without its files has nothing of it."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Replace nothing."""
-
-
 @dataclass(slots=True)
 class ProjectionCheck:
     """Compares the projections of a live store with a replay of its journal."""
@@ -79,7 +72,8 @@ class ProjectionCheck:
     network: Network
     projections: Sequence[Projection]
     """All of them, as the service has them; the counters among them are left to ``fill``."""
-    history: Projection = field(default_factory=LoadReplay)
+    history: Projection | None = None
+    """Replaces what a load does besides the counters; None where its files cannot be read."""
     fill: Callable[[Connection], bool] | None = None
     """Fills the counters of the replay; None where nothing can."""
     skipped: Mapping[str, str] = field(default_factory=lambda: NOT_COMPARED)
@@ -107,7 +101,7 @@ class ProjectionCheck:
         """Return a replay of these projections, the counters left out."""
         declared = read_declared_networks(self.live)
         first = parse_network(declared[0].text) if declared else self.network
-        own: list[Projection] = [self.history]
+        own: list[Projection] = [] if self.history is None else [self.history]
         for one in self.projections:
             if isinstance(one, MirrorProjection):
                 own.append(DatedMirror(first))

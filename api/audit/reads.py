@@ -129,15 +129,8 @@ def open_record(service: AuditService, caller: Caller, seq: int) -> dict[str, An
             body = service.journal.body(snapshot, seq)
         except NotFoundError:
             body = None  # erased
-    return {
-        "sequence": entry.seq,
-        "known_at": rfc3339(entry.known_at),
-        "kind": entry.kind,
-        "subject": entry.subject,
-        "post": entry.post,
-        "body": body,
-        "receipt": service.signer.sign(entry).to_json(),
-    }
+    receipt = service.signer.sign(entry).to_json()
+    return _record_as_json(entry) | {"body": body, "receipt": receipt}
 
 
 def verify_journal(service: AuditService, caller: Caller, key: str | None = None) -> dict[str, Any]:
@@ -200,16 +193,13 @@ def _reachable(service: AuditService, caller: Caller, seq: int) -> Entry:
 
 
 def _row_as_json(row: Row[Any]) -> dict[str, Any]:
-    return {
-        "sequence": row.seq,
-        "known_at": rfc3339(row.known_at),
-        "kind": row.kind,
-        "subject": row.subject,
-        "post": row.post,
-        "leaf": bytes(row.leaf).hex(),
-        "chain": bytes(row.chain).hex(),
-        "has_body": row.has_body,
-    }
+    chain = {name: bytes(getattr(row, name)).hex() for name in ("leaf", "chain")}
+    return _record_as_json(row) | chain | {"has_body": row.has_body}
+
+
+def _record_as_json(one: Entry | Row[Any]) -> dict[str, Any]:
+    about = {name: getattr(one, name) for name in ("kind", "subject", "post")}
+    return about | {"sequence": one.seq, "known_at": rfc3339(one.known_at)}
 
 
 def _reads(snapshot: Connection, caller: Caller) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ of its body is read. Both ways end in one function, so they answer alike; a test
 """
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,14 +28,8 @@ class FastPathService(DecisionMakingService, Protocol):
     callers: Callers
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A route as the metrics name it."""
-
-    path: str
-
-
-_METHOD, _ROUTE = "POST", Route("/v1/decisions")
+_METHOD, _ROUTE = "POST", SimpleNamespace(path="/v1/decisions")
+"""The route as the metrics name it."""
 
 
 @dataclass(frozen=True, slots=True)
