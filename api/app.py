@@ -9,7 +9,7 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -53,19 +53,6 @@ from api.web import sign_in_page
 from api.web.page_route import HEADERS, answer_unknown
 from api.web.templates_env import STATIC
 
-if TYPE_CHECKING:
-    from api.audit.reads import AuditService
-    from api.confirmations.reads import ConfirmationService
-    from api.decisions.fast_path import FastPathService
-    from api.drift.reads import DriftService
-    from api.http.dependencies import SignInService
-    from api.http.health import HealthService
-    from api.models.reads import ModelService
-    from api.profiles.proposals import ProposalService
-    from api.queue.page import QueuePageService
-    from api.reports.routes import ReportService
-    from api.shifts.routes import RosterService
-
 ROUTERS = (
     decisions_routes.router,
     reports_routes.crossings_router,
@@ -95,19 +82,6 @@ PAGES = (
     integrity_page.router,
     audit_page.router,
 )
-
-
-if TYPE_CHECKING:
-
-    def list_protocols(
-        one: Runtime,
-    ) -> tuple[
-        AuditService, ConfirmationService, DriftService, FastPathService, HealthService,
-        ModelService, ProposalService, QueuePageService, ReportService, RosterService,
-        SignInService,
-    ]:  # fmt: skip
-        """Hold the composed service to the protocol of each consumer, when types are checked."""
-        return one, one, one, one, one, one, one, one, one, one, one
 
 
 class _Files(StaticFiles):

@@ -28,7 +28,7 @@ class SignInService(Protocol):
 async def running_service(request: Request) -> object:
     """Return the running service; async, because FastAPI runs plain functions in another thread.
 
-    A route names the protocol of what it uses; ``api.app`` holds that the service fits them all.
+    A route names the protocol of what it uses; a test holds that the service fits them all.
     """
     return request.app.state.runtime
 

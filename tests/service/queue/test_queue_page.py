@@ -12,6 +12,7 @@ from api.auth.sessions import COOKIE
 from api.queue import page as queue_page
 from api.queue.reads import MinutesMeter, WaitingVehicle, _cut, desk, mark
 from engine.domain.time_units import moment
+from engine.shifts.capacity import ChannelCapacity, ExpectedRemainder, MinutesUsed
 from tests.service.page_session import Desk, at_desk
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import OTHER, POST, World, arrival
@@ -93,7 +94,8 @@ def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> No
     reader = Caller("reader", Role.SUPERVISOR, None)
     shown = desk(world.runtime, POST, reader, is_blind=False)
     assert shown.mark == seen[-1]
-    assert {one.channel: one.minutes for one in shown.meters} == {"red": 90, "yellow": None}
+    known = {one.channel: one.side and one.side.minutes for one in shown.meters}
+    assert known == {"red": 90, "yellow": None}
 
 
 def waiting(position: int, channel: str, minutes: float) -> WaitingVehicle:
@@ -113,10 +115,8 @@ def waiting(position: int, channel: str, minutes: float) -> WaitingVehicle:
 
 
 def meter(channel: str, free: float | None) -> MinutesMeter:
-    minutes = None if free is None else 100.0
-    return MinutesMeter(
-        channel, minutes, 0.0, 0.0, 0.0, free or 0.0, 0.0, 0.0, is_oversubscribed=False
-    )
+    side = ChannelCapacity(100.0, MinutesUsed(), ExpectedRemainder(0.0, 0.0, 0.0))
+    return MinutesMeter(channel, None if free is None else side, free or 0.0, 0.0)
 
 
 def test_the_cut_lies_where_the_minutes_end() -> None:
