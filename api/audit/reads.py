@@ -27,7 +27,7 @@ from api.http.agency_rows import OWNED_KINDS, RecordFilter
 from api.http.dependencies import running_service
 from api.service.runtime import projections
 from engine.audit.draw_verification import RedrawnNumbers, RevealedShift, redraw_numbers
-from engine.audit.verification import JournalFault, verify_snapshot
+from engine.audit.verification import verify_snapshot
 from engine.domain.network import Network
 from engine.domain.records import Record
 from engine.domain.time_units import micros, rfc3339
@@ -150,9 +150,8 @@ def _check(
     head = service.journal.head(snapshot).seq
     after = max(head - MOST_WALKED, 0)
     walked = verify_snapshot(snapshot, after=after, public_key=service.signer.public_key)
-    projected = ProjectionCheck(
-        snapshot, service.network, projections(service.plan, service.network)
-    )
+    own = projections(service.plan, service.network)
+    projected = ProjectionCheck(snapshot, service.network, own)
     found, faults = (0, ()) if after else bound_faults(projected.faults())
     fields = {
         "claim": asked.as_dict(),
@@ -164,7 +163,7 @@ def _check(
         "compared": sum(projected.tables.values()),
         "erased": walked.erased,
         "found": walked.found + found,
-        "faults": _faults_as_json([*walked.faults, *faults]),
+        "faults": [asdict(one) for one in (*walked.faults, *faults)[:MOST_FAULTS]],
     }
     return Draft(JOURNAL_VERIFIED, str(head), "", fields)
 
@@ -174,10 +173,6 @@ def _check_as_json(found: StoredRecord) -> dict[str, Any]:
     fields = _UNSAID | {name: value for name, value in found.body.items() if name != "claim"}
     at, seq = rfc3339(found.entry.known_at), found.entry.seq
     return fields | {"recorded_at": at, "sequence": seq}
-
-
-def _faults_as_json(faults: Sequence[JournalFault]) -> list[dict[str, Any]]:
-    return [asdict(one) for one in faults[:MOST_FAULTS]]
 
 
 def _reachable(service: AuditService, caller: Caller, seq: int) -> Entry:

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated, Any, Protocol, cast
 
 import orjson
@@ -77,13 +76,19 @@ async def await_decision(
     service: DecisionMakingService, caller: Caller, arrival: Arrival, key: str | None
 ) -> dict[str, Any]:
     """Return the decision on an arrival, once its record is durable."""
+    found = await service.waking.wait(_submit_arrival(service, caller, arrival, key))
+    service.metrics.count_decision(found)
+    return service.answers.view_decision(found, is_blind=True)
+
+
+def _submit_arrival(
+    service: DecisionMakingService, caller: Caller, arrival: Arrival, key: str | None
+) -> "Future[StoredRecord]":
     check_arrival(service.network, caller, arrival, now=service.present.now())
     crossing = arrival.crossing
     name = crossing_name(crossing.crossing_id)
     asked = claim(DECISION, arrival, post=crossing.post, name=name, key=key)
-    found = await service.waking.wait(service.targeting.decide(arrival, asked))
-    service.metrics.count_decision(found)
-    return service.answers.view_decision(found, is_blind=True)
+    return service.targeting.decide(arrival, asked)
 
 
 @router.post(
@@ -104,7 +109,7 @@ async def decide_batch(
     names every row by its place.
     """
     keys = [None if key is None else f"{key} {place}" for place in range(len(arrivals))]
-    asked = [_submit_arrival(service, caller, *one) for one in zip(arrivals, keys, strict=True)]
+    asked = [_submit_row(service, caller, *one) for one in zip(arrivals, keys, strict=True)]
     waited = [service.waking.wait(one) for one in asked if isinstance(one, Future)]
     await asyncio.gather(*waited, return_exceptions=True)
     rows = []
@@ -119,20 +124,16 @@ async def decide_batch(
     return answer(rows)
 
 
-def _submit_arrival(
+def _submit_row(
     service: DecisionMakingService,
     caller: Caller,
     arrival: Arrival | MalformedBodyError,
     key: str | None,
 ) -> "Future[StoredRecord] | RiskError":
-    if isinstance(arrival, MalformedBodyError):
-        return arrival
-    crossing = arrival.crossing
     try:
-        check_arrival(service.network, caller, arrival, now=service.present.now())
-        name = crossing_name(crossing.crossing_id)
-        asked = claim(DECISION, arrival, post=crossing.post, name=name, key=key)
-        return service.targeting.decide(arrival, asked)
+        if isinstance(arrival, MalformedBodyError):
+            return arrival
+        return _submit_arrival(service, caller, arrival, key)
     except RiskError as error:
         return error
 
@@ -193,9 +194,8 @@ def decisions(
     if post is not None:
         caller.must_reach(post)
     level = None if channel is None else int(Channel.of(channel))
-    found = reading.list_decisions(
-        post or caller.post, channel=level, since=_instant(since), before=before, most=limit
-    )
+    at, reached = 0 if since is None else micros(since), post or caller.post
+    found = reading.list_decisions(reached, channel=level, since=at, before=before, most=limit)
     return answer(found)
 
 
@@ -229,7 +229,3 @@ def explanation(reading: TheReading, decision_id: DecisionId) -> Response:
 def past(reading: TheReading, decision_id: DecisionId) -> Response:
     """Return what was known of the vehicle and its parties when it was decided on."""
     return answer(reading.past(decision_id))
-
-
-def _instant(since: datetime | None) -> int:
-    return 0 if since is None else micros(since)
