@@ -11,7 +11,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 import api.audit.home_rebuild
-from api.audit.home_check import check_home
+from api.audit.home_check import check_home, open_check
 from api.audit.home_rebuild import rebuild_home
 from api.cli.main import app
 from api.service.runtime import open_store
@@ -164,13 +164,12 @@ def test_it_refuses_while_another_writer_holds_the_store(
     finally:
         done.set()
         writer.join()
-    plain = api.audit.home_rebuild._checks
 
     def recorded(home: Home, live_: Any) -> Any:
         Journal(store).append([Draft("tick", "", "", {})])
-        return plain(home, live_)
+        return open_check(home, live_)
 
-    monkeypatch.setattr(api.audit.home_rebuild, "_checks", recorded)
+    monkeypatch.setattr(api.audit.home_rebuild, "open_check", recorded)
     with pytest.raises(HomeError, match="stop the service"):
         rebuild_home(home, store)
 
