@@ -12,15 +12,6 @@ from engine.domain.identifiers import container_is_valid
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.explanation.messages import Message, Parameters, render
 
-CLASS_NAMES = {
-    "car": "Car",
-    "van": "Van",
-    "bus": "Bus",
-    "truck": "Truck",
-    "rail_wagon": "Rail wagon",
-    "other": "Conveyance",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -67,59 +58,35 @@ def data_gaps(arrival: Arrival, features: Mapping[str, float]) -> tuple[str, ...
 
 
 def _conveyance(crossing: Crossing) -> Fact:
-    what = CLASS_NAMES[crossing.vehicle_class]
-    plate = f" {crossing.plate}" if crossing.plate else ", plate not read"
-    country = f" ({crossing.plate_country})" if crossing.plate and crossing.plate_country else ""
-    load = {None: "", True: ", reported empty", False: ", reported laden"}[crossing.is_empty]
-    text = f"{what}{plate}{country}, {crossing.direction}{load}."
-    known = {
-        "vehicle_class": crossing.vehicle_class,
-        "plate": crossing.plate,
-        "plate_country": crossing.plate_country,
-        "direction": crossing.direction,
-        "is_empty": crossing.is_empty,
-    }
-    return Fact("conveyance", text, "conveyance", known)
+    names = ("vehicle_class", "plate", "plate_country", "direction", "is_empty")
+    known = {name: getattr(crossing, name) for name in names}
+    return _fact("conveyance", Message("conveyance", known))
 
 
 def _measurement_facts(crossing: Crossing) -> list[Fact]:
     found = []
     if crossing.weighed_mass_kg is not None:
-        text = f"Weighed {crossing.weighed_mass_kg:,.0f} kg at this post."
-        found.append(Fact("weighed", text, "weighed", {"kg": crossing.weighed_mass_kg}))
+        found.append(_fact("weighed", Message("weighed", {"kg": crossing.weighed_mass_kg})))
     if seals := len(crossing.seal_numbers):
-        text = f"{_format_count(seals, 'seal')} recorded."
-        found.append(Fact("seals", text, "seals", {"number": seals}))
+        found.append(_fact("seals", Message("seals", {"number": seals})))
     return found
 
 
 def _declaration_fact(declaration: Declaration | None) -> Fact:
     if declaration is None:
-        return Fact("declared", "No declaration came with this crossing.", "not_declared")
+        return _fact("declared", Message("not_declared"))
     items = declaration.items
-    chapters = sorted({item.hs_code[:2] for item in items})
     masses = [item.gross_mass_kg for item in items if item.gross_mass_kg is not None]
     values = [item.customs_value_usd for item in items if item.customs_value_usd is not None]
-    parts = [
-        f"{_format_count(len(items), 'goods item')} declared, HS chapter {', '.join(chapters[:4])}"
-        + (" and others" if len(chapters) > 4 else "")
-    ]
-    if masses:
-        parts.append(f"{math.fsum(masses):,.0f} kg gross")
-    if values:
-        parts.append(f"{math.fsum(values):,.0f} USD")
-    route = (declaration.dispatch_country, declaration.destination_country)
-    if all(route):
-        parts.append(f"from {route[0]} to {route[1]}")
     known = {
         "items": len(items),
-        "hs_chapters": chapters,
+        "hs_chapters": sorted({item.hs_code[:2] for item in items}),
         "gross_mass_kg": math.fsum(masses) if masses else None,
         "customs_value_usd": math.fsum(values) if values else None,
-        "dispatch_country": route[0],
-        "destination_country": route[1],
+        "dispatch_country": declaration.dispatch_country,
+        "destination_country": declaration.destination_country,
     }
-    return Fact("declared", ", ".join(parts) + ".", "declared", known)
+    return _fact("declared", Message("declared", known))
 
 
 def _seen_before(features: Mapping[str, float]) -> list[Fact]:
@@ -132,7 +99,3 @@ def _seen_before(features: Mapping[str, float]) -> list[Fact]:
 
 def _fact(code: str, message: Message) -> Fact:
     return Fact(code, render(message), message.id, message.parameters)
-
-
-def _format_count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -154,6 +154,11 @@ WHOLE: Final[Mapping[str, Template]] = {
     "profile_untitled": "Profile {code}: {figures}.",
     "goods_fit": "the goods fit",
     "watchlist": "Watch list: {listed}; reason: {reason}; by {author}; until {until}.",
+    "conveyance": "{vehicle}.",
+    "weighed": "Weighed {mass} at this post.",
+    "seals": CountedText("{number} seal recorded.", "{number} seals recorded."),
+    "not_declared": "No declaration came with this crossing.",
+    "declared": "{declared}.",
     "not_seen_before": "Not seen in this network in the last 365 days.",
     "seen_before": CountedText(
         "Seen {number} time in the last 365 days.", "Seen {number} times in the last 365 days."
@@ -271,8 +276,27 @@ SHORT: Final = {
     "other_vehicles": "other vehicles",
 }
 """Words of amounts and spans."""
+CONVEYANCES: Final[Mapping[str, str]] = {
+    "car": "Car", "van": "Van", "bus": "Bus", "truck": "Truck", "rail_wagon": "Rail wagon",
+    "other": "Conveyance",
+}  # fmt: skip
+DECLARED: Final[Mapping[str, Template]] = {
+    "items": CountedText(
+        "{number} goods item declared, HS chapter {chapters}",
+        "{number} goods items declared, HS chapter {chapters}",
+    ),
+    "more": "{chapters} and others",
+    "gross": "{mass} gross",
+    "route": "from {dispatch} to {destination}",
+    "no_plate": "plate not read",
+    "entry": "entry",
+    "exit": "exit",
+    "empty": "reported empty",
+    "laden": "reported laden",
+}
+"""Parts of the sentences on a vehicle and its declaration."""
 WORDS: Final[tuple[Template, ...]] = (
     *REASONS.values(), *ACTORS.values(), *SAME_TERMS, SAME, *NOUNS.values(), *UNITS.values(),
-    *WEEK, *CLASSES.values(), *SHORT.values(),
+    *WEEK, *CLASSES.values(), *SHORT.values(), *CONVEYANCES.values(), *DECLARED.values(),
 )  # fmt: skip
 """All texts of this module that no message identifier names."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from engine.domain.time_units import DAY, HOUR, MINUTE
 from engine.explanation.message_templates import (
@@ -19,6 +19,8 @@ from engine.explanation.message_templates import (
     BARE_UNITS,
     CLASSES,
     CODE_UNITS,
+    CONVEYANCES,
+    DECLARED,
     NOUNS,
     REASONS,
     SAME,
@@ -29,6 +31,7 @@ from engine.explanation.message_templates import (
     TERMS,
     UNITS,
     WEEK,
+    CountedText,
     Template,
 )
 
@@ -304,6 +307,38 @@ def _figure(message: Message, speaker: Speaker) -> str:
         return render(message)
 
 
+def _vehicle(parameters: Parameters, speaker: Speaker) -> str:
+    """Return the vehicle with its plate, its direction and whether it was reported empty."""
+    plate, country = parameters["plate"], parameters["plate_country"]
+    what = speaker.say(CONVEYANCES[parameters["vehicle_class"]])
+    parts = [f"{what} {plate}" + (f" ({country})" if country else "")] if plate else [what]
+    words = [] if plate else ["no_plate"]
+    words.append(parameters["direction"])
+    if parameters["is_empty"] is not None:
+        words.append("empty" if parameters["is_empty"] else "laden")
+    return ", ".join([*parts, *(speaker.say(str(DECLARED[word])) for word in words)])
+
+
+def _declaration(parameters: Parameters, speaker: Speaker) -> str:
+    """Return the goods items, their mass and value, and the route, as far as they are known."""
+    known = parameters["hs_chapters"]
+    chapters = ", ".join(known[:4])
+    if len(known) > 4:
+        chapters = speaker.say(str(DECLARED["more"]), chapters=chapters)
+    items = speaker.figure(parameters["items"])
+    both = cast("CountedText", DECLARED["items"]).both
+    parts = [speaker.count(*both, parameters["items"], number=items, chapters=chapters)]
+    if (gross := parameters["gross_mass_kg"]) is not None:
+        mass = render_amount("kg", round(gross), speaker)
+        parts.append(speaker.say(str(DECLARED["gross"]), mass=mass))
+    if (value := parameters["customs_value_usd"]) is not None:
+        parts.append(render_amount("USD", round(value), speaker))
+    route = {name: parameters[f"{name}_country"] for name in ("dispatch", "destination")}
+    if all(route.values()):
+        parts.append(speaker.say(str(DECLARED["route"]), **route))
+    return ", ".join(parts)
+
+
 def _identifiers(parameters: Parameters, speaker: Speaker) -> str:
     named = parameters["identifiers"].items()
     return ", ".join(f"{speaker.say(noun(kind))} {value}" for kind, value in named)
@@ -333,6 +368,9 @@ _PLACES: Mapping[str, Callable[[Parameters, Speaker], str]] = {
     "figures": _figures,
     "listed": _identifiers,
     "until": lambda p, speaker: speaker.moment(datetime.fromisoformat(p["until"])),
+    "vehicle": _vehicle,
+    "declared": _declaration,
+    "mass": lambda p, speaker: render_amount("kg", round(p["kg"]), speaker),
     "kind": lambda p, speaker: speaker.say(p["kind"]),
     "other": lambda p, speaker: speaker.say(p["other"]),
     "names": lambda p, _: ", ".join(p["names"]),

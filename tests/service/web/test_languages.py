@@ -230,8 +230,7 @@ def test_matches_facts_and_search_steps_are_rendered_from_their_messages(code: s
         assert not reader.reason(flat(reason) | {"text": BY_MESSAGE}).is_english
     for times in (0.0, 1.0, 21.0):
         for fact in facts(one, {"plate_crossings_365d": times}, amendment=int(times)):
-            if fact.code in ("seen_before", "amended"):
-                assert not reader.fact(flat(fact) | {"text": BY_MESSAGE}).is_english
+            assert not reader.fact(flat(fact) | {"text": BY_MESSAGE}).is_english, fact
     counts = SearchCounts({"class": {"cargo.among": (9, 2)}, "driver": {"cargo.among": (3, 2)}})
     for step in search_order(one.crossing, counts):
         assert not reader.step(flat(step) | {"why": BY_MESSAGE}).is_english
