@@ -179,8 +179,8 @@ class NotAuthenticatedError(RiskError):
 class NotAllowedError(RiskError):
     """The caller's role or post does not permit this.
 
-    ``cause`` tells a page why: ``role``, ``post``, ``form`` (it is too old) or ``site`` (the
-    request comes from another site).
+    ``cause`` tells a page why: ``role``, ``post``, ``agency`` (the table of agencies), ``form`` (it
+    is too old) or ``site`` (the request comes from another site).
     """
 
     why: str

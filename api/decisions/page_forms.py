@@ -110,7 +110,8 @@ class DecisionForm:
         fields |= {"crossing_id": known.crossing_id}
         content = self.reader.finish(self.reader.record(ExplainedRelease, fields))
         asked = claim(RELEASE, content, post=known.post, name=f"{RELEASE}:{known.crossing_id}")
-        self.service.recording.release(content, asked, by=Handling(self.caller.person))
+        by = Handling(self.caller.person, agency=self.caller.agency)
+        self.service.recording.release(content, asked, by=by)
 
     def _read_team(self) -> str | None:
         """Return who did it, where the form says so: one of those on when it was decided."""

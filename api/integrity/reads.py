@@ -17,6 +17,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Query
 from sqlalchemy import Connection, select
 
+from api.auth.callers import Caller
+from api.auth.permissions import Matter
 from api.http.dependencies import running_service
 from api.queue.reads import PostService
 from engine.domain.records import Inspection
@@ -64,6 +66,12 @@ class HandledReferral:
         return body.get("team") or body.get("by")
 
     @property
+    def agency(self) -> str | None:
+        """The agency that dealt with it, None where its record names none."""
+        made: str | None = (self.act or {}).get("inspection", {}).get("agency")
+        return made if self.act is not None else (self.left or {}).get("agency")
+
+    @property
     def is_let_go(self) -> bool:
         """Tell whether it left without an act that could find something."""
         if self.act is None:
@@ -77,17 +85,35 @@ class HandledReferral:
         return self.drawn is not None and self.team != self.drawn
 
 
-def report(service: PostService, post: str, *, days: int) -> dict[str, Any]:
-    """Return the report of a post's last days, as JSON values."""
+def report(
+    service: PostService, post: str, caller: Caller, *, days: int, agency: str | None = None
+) -> dict[str, Any]:
+    """Return the report of a post's last days, as JSON values.
+
+    With ``agency`` of that agency alone; without, of all whose acts and reviews the caller sees.
+    """
+
+    def is_counted(matter: Matter, own: str | None) -> bool:
+        return agency in (None, own) and caller.covers(own) and caller.sees(matter, own)
+
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of
         since = as_of - days * DAY
-        dealt = list(_dealt(snapshot, post, since=since))
-        reviews = _reviews(snapshot, post, since=since)
+        dealt = [
+            one
+            for one in _dealt(snapshot, post, since=since)
+            if is_counted(Matter.ACTS, one.agency)
+        ]
+        reviews = [
+            one
+            for one in _reviews(snapshot, post, since=since)
+            if is_counted(Matter.REVIEWS, one["agency"])
+        ]
     return {
         "post": post,
         "as_of": rfc3339(as_of),
         "days": days,
+        "agency": agency,
         "synthetic": service.network.synthetic,
         "assignment": _assignment(dealt),
         **_test_shares(
@@ -181,6 +207,7 @@ def _red_releases(
                 "crossing_id": one.crossing_id,
                 "released_at": rfc3339(one.left_at or 0),
                 "by": by,
+                "agency": one.agency,
                 "team": one.left.get("team"),
                 "second_person": others[0] if others else None,
             }
@@ -191,11 +218,13 @@ def _red_releases(
 def _reviewers(reviews: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Count what each supervisor said; milder means: sent to a milder channel than it stood in."""
     result = Counter(one["person"] for one in reviews)
+    agencies = {one["person"]: one["agency"] for one in reviews}
     overrides = Counter(one["person"] for one in reviews if one["verdict"] == "override")
     milder = Counter(one["person"] for one in reviews if one["is_milder"])
     return [
         {
             "person": person,
+            "agency": agencies[person],
             "reviews": number,
             "overrides": overrides[person],
             "milder": milder[person],
@@ -247,13 +276,15 @@ def _read_releases(
 def _reviews(snapshot: Connection, post: str, *, since: int) -> list[dict[str, Any]]:
     """Return what supervisors said, each with whether it sent to a milder channel than before."""
     query = (
-        select(_R.decision_id, _R.person, _R.verdict, _R.channel, _D.seq)
+        select(_R.decision_id, _R.person, _R.verdict, _R.channel, _R.seq.label("at"), _D.seq)
         .join(DECISIONS, _D.decision_id == _R.decision_id)
         .where(_R.post == post, _R.known_at >= since)
         .order_by(_R.seq)
     )
     rows = snapshot.execute(query).all()
-    bodies = JournalReader(snapshot).bodies(sorted({row.seq for row in rows}))
+    reader = JournalReader(snapshot)
+    bodies = reader.bodies(sorted({row.seq for row in rows}))
+    verdicts = reader.bodies([row.at for row in rows])
     stood = {seq: int(Channel.of(body["decision"]["channel"])) for seq, body in bodies.items()}
     found = []
     for row in rows:
@@ -263,6 +294,7 @@ def _reviews(snapshot: Connection, post: str, *, since: int) -> list[dict[str, A
             {
                 "decision_id": row.decision_id,
                 "person": row.person,
+                "agency": verdicts.get(row.at, {}).get("agency"),
                 "verdict": row.verdict,
                 "is_milder": is_milder,
             }

@@ -58,6 +58,8 @@ class RedRelease(AnswerSchema):
     crossing_id: str
     released_at: datetime
     by: str | None
+    agency: str | None
+    """The agency for which that person acted."""
     team: str | None
     second_person: str | None
     """Who else reviewed the decision; null until a review."""
@@ -67,6 +69,7 @@ class Reviewer(AnswerSchema):
     """What one supervisor said about decisions."""
 
     person: str
+    agency: str | None
     reviews: int
     overrides: int
     milder: int
@@ -79,6 +82,8 @@ class IntegrityReport(AnswerSchema):
     post: str
     as_of: datetime
     days: int
+    agency: str | None
+    """The one agency whose acts, releases and reviews are counted; null for all that are seen."""
     synthetic: bool
     assignment: Assignment
     test: IntegrityTest

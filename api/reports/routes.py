@@ -47,7 +47,7 @@ def inspect(
     """File an inspection act; why it took place is the engine's to say where it referred."""
     post = post_of(service.recording, caller, act.crossing_id)
     asked = claim(INSPECTION, act, post=post, name=inspection_name(act.inspection_id), key=key)
-    act, by = fill_agency(caller, act), Handling(caller.person, team)
+    act, by = fill_agency(caller, act), Handling(caller.person, team, caller.agency)
     found = service.recording.inspection(act, asked, said=act.basis, by=by)
     return answer(service.answers.acknowledge_act(found), 201)
 
@@ -108,5 +108,7 @@ def release(
     post = post_of(service.recording, caller, crossing_id)
     content = reason.about(crossing_id)
     asked = claim(RELEASE, content, post=post, name=f"{RELEASE}:{crossing_id}", key=key)
-    found = service.recording.release(content, asked, by=Handling(caller.person, team))
+    found = service.recording.release(
+        content, asked, by=Handling(caller.person, team, caller.agency)
+    )
     return answer(service.answers.acknowledge(found, identifier=crossing_id), 201)

@@ -26,7 +26,7 @@ def show(
     """Show the report of the shift that a time falls into, by default the running one."""
     now = read_now(service)
     asked = min(now, now if at is None else micros(at))
-    found = report(service, post, asked)
+    found = report(service, post, asked, visit.caller)
     shift = service.settings.shifts_of(service.network).shift(post, asked)
     return visit.page(
         "shift.html",

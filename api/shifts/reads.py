@@ -11,11 +11,13 @@ Acts are those filed with this service; loaded history is not among them.
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from api.auth.callers import Caller
+from api.auth.permissions import Matter
 from api.queue.reads import PostService
 from engine.domain.records import Inspection
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
@@ -70,13 +72,19 @@ def read_now(service: PostService) -> int:
         return service.journal.now(connection)
 
 
-def report(service: PostService, post: str, at: int) -> dict[str, Any]:
-    """Return the report of the shift that a time falls into, as JSON values."""
+def report(service: PostService, post: str, at: int, caller: Caller) -> dict[str, Any]:
+    """Return the report of the shift that a time falls into, as JSON values.
+
+    Acts that the caller's agency does not see are left out, of sums too.
+    """
     shift = service.settings.shifts_of(service.network).shift(post, at)
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of
         until = min(shift.closes_at, as_of)
-        period = _read_decisions(snapshot, post, since=until - RECENT_WINDOW, until=until)
+        period = [
+            _without_hidden(one, caller)
+            for one in _read_decisions(snapshot, post, since=until - RECENT_WINDOW, until=until)
+        ]
         of_shift = [one for one in period if one.known_at >= shift.opens_at]
         minutes = _minutes(service, snapshot, shift, of_shift, as_of=as_of)
     return {
@@ -105,21 +113,39 @@ def _figures(decided: Sequence[ReportedDecision]) -> dict[str, Any]:
             channel.code: sum(one.channel is channel for one in decided) for channel in Channel
         },
         "streams": [_stream(name, of[name]) for name in STREAMS],
+        "agencies": _by_agency(decided),
         "delay_of_lawful": median(delays),
     }
 
 
+def _without_hidden(one: ReportedDecision, caller: Caller) -> ReportedDecision:
+    agency = None if one.act is None else one.act.agency
+    is_seen = caller.covers(agency) and caller.sees(Matter.ACTS, agency)
+    return one if is_seen else replace(one, act=None, acted_at=None)
+
+
+def _by_agency(decided: Sequence[ReportedDecision]) -> list[dict[str, Any]]:
+    """Return what the acts of each agency found, in the order of their codes."""
+    of: dict[str, list[Inspection]] = defaultdict(list)
+    for one in decided:
+        if one.act is not None:
+            of[one.act.agency or ""].append(one.act)
+    return [{"agency": code or None} | _sum_acts(of[code]) for code in sorted(of)]
+
+
 def _stream(name: str, decided: Sequence[ReportedDecision]) -> dict[str, Any]:
+    acts = [one.act for one in decided if one.act is not None]
+    return {"stream": name, "sent": len(decided)} | _sum_acts(acts)
+
+
+def _sum_acts(acts: Sequence[Inspection]) -> dict[str, Any]:
     from models.statistics.intervals import share  # scipy: not on the way of a service that starts
 
-    acts = [one.act for one in decided if one.act is not None]
     full = [act for act in acts if act.is_full]
     hits = sum(act.outcome != "clear" for act in full)
     seizures = sum(act.outcome == "seizure" for act in full)
     values = [act.minutes for act in acts if act.minutes is not None]
     return {
-        "stream": name,
-        "sent": len(decided),
         "inspected": len(full),
         "papers_only": len(acts) - len(full),
         "hits": hits,

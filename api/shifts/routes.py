@@ -64,7 +64,11 @@ report_router = json_router("/v1/posts", "shift", 404)
 
 @report_router.get("/{post}/shift", response_model=ShiftReport)
 def shift(
-    service: TheService, post: ReachedPost, at: Annotated[Time | None, Query()] = None
+    caller: TheCaller,
+    service: TheService,
+    post: ReachedPost,
+    at: Annotated[Time | None, Query()] = None,
 ) -> Response:
     """Return the report of the shift that a time falls into, by default the running one."""
-    return answer(report(service, post, read_now(service) if at is None else micros(at)))
+    asked = read_now(service) if at is None else micros(at)
+    return answer(report(service, post, asked, caller))

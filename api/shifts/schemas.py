@@ -7,12 +7,9 @@ from api.decisions.schemas import ChannelCode
 from api.http.schema_base import AnswerSchema, Estimate
 
 
-class StreamFigures(AnswerSchema):
-    """What came of the vehicles that one thing sent to officers."""
+class ActFigures(AnswerSchema):
+    """What some acts found."""
 
-    stream: Literal["score", "profile", "watchlist", "random", "override", "officer"]
-    """An override is a vehicle that the engine let go and a supervisor sent."""
-    sent: int
     inspected: int
     """By an act that could find something."""
     papers_only: int
@@ -25,6 +22,21 @@ class StreamFigures(AnswerSchema):
     minutes: float
     """As acts reported them; ``acts_with_minutes`` did."""
     acts_with_minutes: int
+
+
+class StreamFigures(ActFigures):
+    """What came of the vehicles that one thing sent to officers."""
+
+    stream: Literal["score", "profile", "watchlist", "random", "override", "officer"]
+    """An override is a vehicle that the engine let go and a supervisor sent."""
+    sent: int
+
+
+class AgencyFigures(ActFigures):
+    """What the acts of one agency found, whatever sent the vehicles to officers."""
+
+    agency: str | None
+    """Null for acts that name none."""
 
 
 class Median(AnswerSchema):
@@ -45,6 +57,8 @@ class ShiftFigures(AnswerSchema):
     channels: dict[ChannelCode, int]
     """Where the engine sent them."""
     streams: list[StreamFigures]
+    agencies: list[AgencyFigures]
+    """By the agency of the act; of agencies whose acts the caller sees."""
     delay_of_lawful: Median
     """Minutes from the decision to the act, of vehicles on which nothing was found."""
 

@@ -83,6 +83,7 @@ class ReleaseBody(ReportBody):
 
     crossing_id: str
     team: NotRequired[str | None]
+    agency: NotRequired[str]
     reason_code: NotRequired[str]
     reason: NotRequired[str]
 

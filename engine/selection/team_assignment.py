@@ -21,6 +21,8 @@ class Handling:
     """A key's or a user's name."""
     team: str | None = None
     """Who did it, where the reporter says so; else it is taken for the team that was drawn."""
+    agency: str | None = None
+    """The agency for which the reporter acts; None without one."""
 
 
 def assign_team(teams: Sequence[str], drawn: float) -> str | None:

@@ -214,6 +214,7 @@ class Recording:
                 raise NotFoundError("decision", crossing_id)
             body = release.model_dump(mode="json")
             body |= _who(self._decided(connection, crossing_id), by)
+            body |= {} if by.agency is None else {"agency": by.agency}
             return _draft(RELEASE, crossing_id, claim, body, None)
 
         return self.once(claim, draft)

@@ -10,7 +10,14 @@ from api.auth.permissions import Role
 from engine.domain.records import InspectionAct, Seizure
 from engine.errors import NotAllowedError, RecordError
 from engine.journal.idempotency import claim
-from engine.journal.kinds import INSPECTION, KEY_CREATED, SEIZURE, USER_CREATED, WATCHLIST_PROPOSED
+from engine.journal.kinds import (
+    INSPECTION,
+    KEY_CREATED,
+    RELEASE,
+    SEIZURE,
+    USER_CREATED,
+    WATCHLIST_PROPOSED,
+)
 from engine.journal.power_records import read_records
 from tests.service.running_service import POST, World, arrival
 
@@ -101,6 +108,39 @@ def test_an_entry_belongs_to_the_agency_that_proposes_it(world: World) -> None:
     assert last_body(world, WATCHLIST_PROPOSED)["content"]["agency"] == "customs"
     other = entry | {"agency": "interior"}
     assert world.client.post("/v1/watchlist", json=other, headers=customs).status_code == 422
+
+
+def test_reports_are_by_agency(world: World) -> None:
+    """Two agencies file one act each of a referred vehicle, and one lets another one go."""
+    referred = (
+        crossing
+        for number in range(40, 400)
+        if world.decide(arrival(number)).json()["channel"] in ("yellow", "red")
+        for crossing in [f"c-{number}"]
+    )
+    minutes = {"drug_control": 40, "border_troops": 41}
+    for agency, spent in minutes.items():
+        found = act(f"a-{agency}", next(referred), outcome="discrepancy", minutes=spent)
+        key = key_of(world, agency)
+        assert world.client.post("/v1/inspections", json=found, headers=key).status_code == 201
+    path = f"/v1/crossings/{next(referred)}/release"
+    assert world.client.post(path, json={}, headers=key).status_code == 201
+    shift = world.get(f"/v1/posts/{POST}/shift").json()["this_shift"]["agencies"]
+    by_agency = {one["agency"]: one for one in shift}
+    for agency, spent in minutes.items():
+        assert by_agency[agency]["minutes"] == pytest.approx(spent)
+        assert by_agency[agency]["hits"] == by_agency[agency]["inspected"] == 1
+    assert last_body(world, RELEASE)["agency"] == "border_troops"
+    path = f"/v1/posts/{POST}/integrity"
+    every = world.get(path, Role.INTEGRITY).json()
+    assert every["agency"] is None
+    counted = [
+        world.get(f"{path}?agency={agency}", Role.INTEGRITY).json()["assignment"]["dealt_with"]
+        for agency in ("drug_control", "border_troops")
+    ]
+    assert counted == [1, 2]
+    assert every["assignment"]["dealt_with"] >= 3
+    assert world.get(f"{path}?agency=A", Role.INTEGRITY).status_code == 422
 
 
 def test_records_grant_an_agency_and_a_key_has_its_owners(world: World) -> None:

@@ -315,6 +315,24 @@ def test_what_is_permitted_is_shown(border: Border) -> None:
         assert any(kind in text for text in texts)
 
 
+def test_reports_count_the_acts_that_are_seen(border: Border) -> None:
+    """Each agency has one act; whose are counted follows from reports and from acts."""
+    tried = set()
+    for role, agency in product((Role.SUPERVISOR, Role.ANALYST, Role.INTEGRITY), AGENCIES):
+        key = role, agency
+        if is_open(key, "GET", SHIFT) and is_reached(key, Matter.REPORTS, Right.SEE, POST):
+            answer = border.send("GET", SHIFT.replace("{post}", POST), key).json()
+            found = {one["agency"] for one in answer["this_shift"]["agencies"]}
+            seen = {
+                one
+                for one in AGENCIES
+                if is_seen(key, Matter.REPORTS, one) and is_seen(key, Matter.ACTS, one)
+            }
+            assert found == seen
+            tried.add(frozenset(seen))
+    assert len(tried) > 1
+
+
 def test_a_record_is_opened_by_auditors_who_see_its_row(border: Border) -> None:
     assert len(border.records) >= 4 * len(AGENCIES)
     opened = 0
@@ -330,6 +348,7 @@ def test_a_record_is_opened_by_auditors_who_see_its_row(border: Border) -> None:
     assert opened
 
 
+SHIFT = "/v1/posts/{post}/shift"
 WATCHLIST = [("GET", "/v1/watchlist"), ("GET", "/watchlist")]
 DECISIONS = [("GET", "/v1/decisions"), ("GET", "/v1/posts/{post}/queue")]
 
