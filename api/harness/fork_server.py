@@ -38,7 +38,7 @@ from experiments.faults.seeded_bugs import (
     read_unverified,
 )
 from models.explanation.tree_shap import TreeShap
-from models.scoring.tree_arrays import TreeArrays
+from models.scoring.tree_ensemble import TreeArrays
 
 _ANSWER_MUCH_EARLIER = partialmethod(answer_early, seconds=LONG_SECONDS)
 PLANTED: dict[str, dict[str, object]] = {

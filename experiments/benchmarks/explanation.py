@@ -8,14 +8,13 @@ history, features as in service.
 """
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
-from experiments.synthetic.records.writer import write
+from experiments.synthetic.records.writer import open_network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import read_folder
@@ -23,6 +22,7 @@ from models.config import TrainConfig, Trees
 from models.data.build_dataset import assemble
 from models.data.dataset import Dataset
 from models.explanation.tree_shap import TreeShap
+from models.learning.base_learners import grow
 from models.learning.fit import fit
 from models.learning.fitted_model import FittedModel
 from models.learning.scikit_trees import read_trees
@@ -42,10 +42,7 @@ NANO = 1e-9
 
 def run(data: Path | None) -> list[Row]:
     """Return the rows of ``bench explain``, on the history in ``data`` or a synthetic one."""
-    with TemporaryDirectory(prefix="bench-explain-") as name:
-        folder = Path(name) / "network" if data is None else data
-        if data is None:
-            write(folder, crossings=CROSSINGS, seed=1)
+    with open_network(data, crossings=CROSSINGS) as folder:
         dataset = assemble(read_folder(folder).tables, Plan(CATALOGUE))
     until = int(dataset.as_of[-1]) + 1
     model = fit(dataset, TrainConfig(), until=until, known_before=until)
@@ -69,22 +66,8 @@ def sum_error(model: FittedModel, values: NDArray[np.float32]) -> Row:
 def _fit_trees(dataset: Dataset) -> HistGradientBoostingClassifier:
     """Fit trees shaped as those of a training run, on every inspected crossing."""
     rows = dataset.evidence("discrepancy")
-    values = dataset.values[rows]
-    values = np.where(np.isnan(values).all(axis=0), np.float32(0), values)
-    trees = Trees()
-    estimator = HistGradientBoostingClassifier(
-        max_iter=TREES,
-        learning_rate=trees.learning_rate,
-        max_depth=trees.depth,
-        max_leaf_nodes=trees.leaves,
-        min_samples_leaf=trees.smallest_leaf,
-        l2_regularization=trees.ridge,
-        max_features=trees.share_of_features,
-        categorical_features=None,
-        early_stopping=False,
-        random_state=1,
-    )
-    return estimator.fit(values, dataset.discrepancy[rows])
+    trees, free = Trees(iterations=TREES, seeds=1), np.zeros(len(dataset.names), np.int8)
+    return grow(dataset.values[rows], dataset.discrepancy[rows], trees=trees, signs=free, seed=1)
 
 
 def compare(estimator: HistGradientBoostingClassifier, values: NDArray[np.float32]) -> list[Row]:

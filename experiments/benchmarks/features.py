@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")  # read when polars is imported
 
@@ -31,7 +30,7 @@ from numpy.typing import NDArray
 from engine.domain.identifiers import fold
 from engine.domain.time_units import DAY
 from experiments.support.benchmark_harness import Row, row, times_faster
-from experiments.synthetic.records.writer import write
+from experiments.synthetic.records.writer import open_network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.encoder import key
 from features.catalogue.event_streams import CROSSINGS
@@ -59,11 +58,8 @@ Columns = dict[str, Ints]
 
 def run(data: Path | None) -> list[Row]:
     """Return the rows of ``bench features``, on the history in ``data`` or a synthetic one."""
-    with TemporaryDirectory(prefix="bench-features-") as name:
-        if data is None:
-            data = Path(name)
-            write(data, crossings=MOST * 51 // 50, seed=1)  # a few plates are not read
-        table = columns(read_folder(data).tables, MOST)
+    with open_network(data, crossings=MOST * 51 // 50) as folder:  # a few plates are not read
+        table = columns(read_folder(folder).tables, MOST)
     contestants = contestants_of(table)
     agree(table, contestants)
     seconds: dict[str, list[float]] = {name: [] for name in contestants}

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from engine.storage.home import Home
 from experiments.support.benchmark_harness import Row, row
-from experiments.synthetic.records.writer import write
+from experiments.synthetic.records.writer import open_network, write
 from features.intake.load import Format, load
 
 CROSSINGS = 100_000
@@ -22,12 +22,11 @@ MUST = 50_000
 
 def run(data: Path | None) -> list[Row]:
     """Return the rows of ``bench intake``; without ``data`` on a synthetic network of its own."""
-    with TemporaryDirectory(prefix="bench-intake-") as name:
+    with (
+        TemporaryDirectory(prefix="bench-intake-") as name,
+        open_network(data, crossings=CROSSINGS) as folder,
+    ):
         scratch = Path(name)
-        folder = data
-        if folder is None:
-            folder = scratch / "network"
-            write(folder, crossings=CROSSINGS, seed=1)
         write(scratch / "small", crossings=500, seed=2)
         load(Home(scratch / "warm"), scratch / "small")
         rates = [_rate(folder, Home(scratch / f"home-{n}")) for n in range(REPEATS)]

@@ -26,7 +26,7 @@ from engine.ports import CrossingEvent
 from engine.storage.database import METADATA, Store, fetch_rows
 from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
 from experiments.support.postgres import Cluster
-from experiments.synthetic.records.writer import write
+from experiments.synthetic.records.writer import open_network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER
@@ -53,13 +53,10 @@ def run(data: Path | None) -> list[Row]:
     with (
         TemporaryDirectory(prefix="bench-lookup-") as name,
         TemporaryDirectory(prefix="pg-", dir="/tmp") as server,  # socket paths are short
+        open_network(data, crossings=CROSSINGS) as folder,
     ):
-        scratch = Path(name)
-        if data is None:
-            data = scratch / "network"
-            write(data, crossings=CROSSINGS, seed=1)
-        log = read_log(read_folder(data).tables, plan)
-        with _fill_store(f"sqlite:///{scratch / 'bench.sqlite'}", log, plan) as store:
+        log = read_log(read_folder(folder).tables, plan)
+        with _fill_store(f"sqlite:///{name}/bench.sqlite", log, plan) as store:
             rows = _sqlite(store, log, plan)
         cluster = Cluster(Path(server))
         try:

@@ -19,7 +19,6 @@ visible in the yard. SYNTHETIC: no figure here is about any border.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -38,16 +37,13 @@ from engine.selection.randomization import RANDOM, SCORE
 from experiments.benchmarks.quality import peers
 from experiments.benchmarks.queue_places import ScoredEntries, apart, merits
 from experiments.support.benchmark_harness import Row, row
-from experiments.synthetic.records.writer import write
+from experiments.synthetic.records.writer import open_network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from features.history.labels import labels
 from features.intake.load import read_folder
-from features.offline.encoded_history import read_log
-from features.offline.feature_matrix import matrix
 from models.array_types import Floats
 from models.config import TrainConfig
-from models.data.build_dataset import dataset, freeze_history
+from models.data.build_dataset import assemble, freeze_history
 from models.learning.fit import fit
 from models.learning.fitted_model import FittedModel
 from models.training.past_seizures import contributions_of
@@ -150,26 +146,19 @@ def _places(world: ObservedProbes, number: int) -> Iterator[Row]:
 
 def watch_probes(seed: int, crossings: int) -> ObservedProbes:
     """Return the entries of a network's last quarter, scored by a model fitted before it."""
-    with TemporaryDirectory(prefix="bench-probing-") as name:
-        write(Path(name) / "network", crossings=crossings, seed=seed)
-        tables = read_folder(Path(name) / "network").tables
+    with open_network(None, crossings=crossings, seed=seed) as folder:
+        tables = read_folder(folder).tables
     begins = int(pc.max(tables.crossings["arrived_at"]).as_py()) - QUARTER
-    known, plan = freeze_history(tables, labels_before=begins), Plan(CATALOGUE)
-    seen = dataset(known, matrix(read_log(known, plan), plan), labels(known))
+    seen = assemble(freeze_history(tables, labels_before=begins), Plan(CATALOGUE))
     asked = (seen.arrived_at >= begins) & (seen.direction == "entry")
     model = fit(seen, TrainConfig(), until=begins, known_before=begins)
-    risks, kinds, posts = (
-        model.risk(seen.values[asked]),
-        seen.vehicle_class[asked],
-        seen.post[asked],
-    )
-    columns, _ = peers.raw(tables, seen.crossing_id[asked])
-    level = levels(risks, posts)
-    order = np.argsort(seen.arrived_at[asked], kind="stable")
-    entries = ScoredEntries(posts[order], kinds[order], risks[order], level[order])
-    return ObservedProbes(
-        np.nan_to_num(columns), kinds, level, subjects(model, seen.values[asked]), entries
-    )
+    entries = seen.take(asked)
+    risks, kinds, posts = model.risk(entries.values), entries.vehicle_class, entries.post
+    columns, _ = peers.raw(tables, entries.crossing_id)
+    level, order = levels(risks, posts), np.argsort(entries.arrived_at, kind="stable")
+    scored = ScoredEntries(posts[order], kinds[order], risks[order], level[order])
+    about = subjects(model, entries.values)
+    return ObservedProbes(np.nan_to_num(columns), kinds, level, about, scored)
 
 
 def subjects(model: FittedModel, values: NDArray[np.float32]) -> NDArray[np.bool_]:

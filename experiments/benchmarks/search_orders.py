@@ -10,7 +10,7 @@ border.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from engine.domain.time_units import DAY
 from engine.search_orders.search_order import PARTIES, SearchCounts, search_order
 from engine.storage.database import METADATA, Store
 from experiments.support.benchmark_harness import Row, row
-from experiments.synthetic.records.writer import write
+from experiments.synthetic.records.writer import open_network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.event_measures import vehicles
 from features.catalogue.plan import Plan
@@ -69,20 +69,17 @@ class Year:
 
 def run(data: Path | None) -> list[Row]:
     """Return the rows of ``bench search``, on the history in ``data`` or on synthetic ones."""
-    if data is not None:
-        return compare([read_year(data)])
     years = []
-    for seed in SEEDS:
-        with TemporaryDirectory(prefix="bench-search-") as name:
-            write(Path(name) / "network", crossings=CROSSINGS, seed=seed)
-            years.append(read_year(Path(name) / "network"))
+    for seed in SEEDS if data is None else (0,):
+        with open_network(data, crossings=CROSSINGS, seed=seed) as folder:
+            years.append(read_year(folder))
     return compare(years)
 
 
 def compare(years: Sequence[Year]) -> list[Row]:
     """Return the benchmark's rows."""
     knew = [searches_known(year) for year in years]
-    fixed, ideal = _join_years(years, checklist), in_hindsight(years)
+    fixed, ideal = np.concatenate([checklist(year) for year in years]), in_hindsight(years)
     ours = _hits(years, knew)
     found = np.array([load.was_found for year in years for load in year.loads])
     caught = np.array([_has_party_finds(searches) for each in knew for searches in each])
@@ -229,7 +226,3 @@ def interval(ours: Hits, fixed: Hits) -> tuple[float, float]:
     ratios = ours[drawn].sum(axis=1) / np.maximum(fixed[drawn].sum(axis=1), 1)
     low, high = np.quantile(ratios, (0.025, 0.975)).tolist()
     return low, high
-
-
-def _join_years(years: Sequence[Year], judge: Callable[[Year], Hits]) -> Hits:
-    return np.concatenate([judge(year) for year in years])

@@ -28,7 +28,7 @@ from models.data.dataset import TARGETS, Target
 from models.explanation.similar_seizures import PastSeizures
 from models.scoring.linear import Linear
 from models.scoring.risk import Head, unseen_of
-from models.scoring.tree_arrays import TreeArrays
+from models.scoring.tree_ensemble import TreeArrays
 
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 KEY_FILE = "bundle.key"
@@ -113,21 +113,11 @@ def sign(manifest: bytes, key: Ed25519PrivateKey) -> bytes:
 
 
 def load_bundle(folder: Path, verify_key: Ed25519PublicKey) -> Bundle:
-    """Verify a bundle and parse it.
+    """Verify a bundle by the key of the home that wrote it, and parse it.
 
-    Parameters
-    ----------
-    folder : Path
-        Named by the bundle's version: an older bundle under a newer name is refused.
-    verify_key : Ed25519PublicKey
-        Of the home that wrote it.
-
-    Raises
-    ------
-    NoModelError
-        If there is no such folder.
-    TamperedBundleError
-        If anything differs from what was signed.
+    The folder is named by the version: an older bundle under a newer name is refused. Raises
+    ``NoModelError`` where there is no such folder, ``TamperedBundleError`` if anything differs from
+    what was signed.
     """
     if not folder.exists():
         raise NoModelError(folder.name)

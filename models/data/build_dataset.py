@@ -28,13 +28,7 @@ Progress = Callable[[int, int], None]
 def freeze_history(tables: Tables, *, labels_before: int, delay: int = 0) -> Tables:
     """Return a history in which acts and finds become known ``delay`` later, and none after a cut.
 
-    Parameters
-    ----------
-    tables : Tables
-    labels_before : int
-        UTC microseconds; acts and finds known at or after it are removed.
-    delay : int, default=0
-        Microseconds.
+    Times are in (UTC) microseconds; acts and finds known at or after ``labels_before`` are removed.
     """
 
     def keep_known(table: pa.Table) -> pa.Table:
@@ -50,20 +44,9 @@ def freeze_history(tables: Tables, *, labels_before: int, delay: int = 0) -> Tab
 
 
 def assemble(tables: Tables, plan: Plan, *, progress: Progress | None = None) -> Dataset:
-    """Build the dataset of a history.
+    """Build the dataset of a history: one row a crossing, ordered by ``as_of``.
 
-    Parameters
-    ----------
-    tables : Tables
-    plan : Plan
-        The compiled catalogue.
-    progress : callable, optional
-        Told how many features are done, and how many there are.
-
-    Returns
-    -------
-    Dataset
-        One row a crossing, ordered by ``as_of``.
+    ``progress`` is called with how many features are done, and how many there are.
     """
     made = matrix(read_log(tables, plan), plan, progress)
     return dataset(tables, made, labels(tables))

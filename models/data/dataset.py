@@ -87,13 +87,7 @@ class Dataset:
         return len(self.crossing_id)
 
     def take(self, rows: NDArray[Any]) -> Self:
-        """Return some rows, in their order.
-
-        Parameters
-        ----------
-        rows : bool array of shape (n,), or int array of shape (k,)
-            A mask, or ascending indices.
-        """
+        """Return some rows by a mask of shape (n,), or by ascending indices of shape (k,)."""
         picked = {name: getattr(self, name)[rows] for name in self._rowwise()}
         return replace(self, **picked)
 

@@ -77,27 +77,14 @@ class Lookup:
     strengths: Floats
 
     def take(self, rows: NDArray[Any]) -> Self:
-        """Return some rows, in their order.
-
-        Parameters
-        ----------
-        rows : bool array of shape (n,), or int array of shape (k,)
-            A mask, or indices.
-        """
+        """Return some rows by a mask of shape (n,), or by ascending indices of shape (k,)."""
         return replace(self, keys=self.keys[:, rows])
 
     def estimate(self, seen: Dataset, *, until: int, known_before: int) -> Floats:
-        """Return the chance of a discrepancy that a table would state of every row.
+        """Return the chance of a discrepancy that a table would state of each row, shape (n,).
 
-        Parameters
-        ----------
-        seen : Dataset of n rows
-        until, known_before : int
-            UTC microseconds: it counts arrivals and labels known before these, as a fit does.
-
-        Returns
-        -------
-        float64 array of shape (n,)
+        It counts arrivals before ``until`` and labels known before ``known_before``, UTC
+        microseconds, as a fit does.
         """
         taught = (seen.arrived_at < until) & (seen.label_known_at < known_before)
         taught &= seen.evidence("discrepancy")

@@ -77,13 +77,7 @@ class ReferralState:
     minutes: Floats
 
     def take(self, rows: NDArray[Any]) -> Self:
-        """Return some rows, in their order.
-
-        Parameters
-        ----------
-        rows : bool array of shape (n,), or int array of shape (k,)
-            A mask, or indices.
-        """
+        """Return some rows by a mask of shape (n,), or by ascending indices of shape (k,)."""
         return replace(self, **{name: getattr(self, name)[rows] for name in self.__slots__})
 
     def where(self, rows: Mask) -> Self:
@@ -120,18 +114,10 @@ class Diagnostics:
 def read_log(
     dataset: Dataset, target: Target, *, sent: ReferralState | None = None
 ) -> PropensityLog:
-    """Read the log of the engine's draws from labelled arrivals.
+    """Read the log of the engine's draws from n labelled arrivals.
 
-    Parameters
-    ----------
-    dataset : Dataset of n rows
-    target : {"seizure", "discrepancy"}
-    sent : ReferralState of n rows, optional
-        Without it only acts are known, and a draw that never became one looks like no draw.
-
-    Returns
-    -------
-    Logged
+    Without ``sent``, of n rows too, only acts are known, and a draw that never became one looks
+    like no draw.
     """
     found = np.where(dataset.evidence(target), dataset.label(target), np.int8(-1))
     return engine_drawn(dataset.basis, dataset.propensity, found=found, sent=sent)

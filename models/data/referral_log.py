@@ -27,12 +27,7 @@ _D = DECISIONS.c
 def read_sent(connection: Connection, *, before: int = NEVER) -> Sendings:
     """Read whom decisions sent; of a movement decided on again, the last decision counts.
 
-    Parameters
-    ----------
-    connection : Connection
-        A snapshot.
-    before : int, default=never
-        UTC microseconds; decisions recorded before count.
+    Only decisions recorded before ``before`` count, UTC microseconds.
     """
     chosen = [JOURNAL.c.known_at < before, or_(_D.basis.is_not(None), _D.amends.is_not(None))]
     found: dict[str, tuple[float, bool]] = {}
@@ -49,13 +44,8 @@ def sent_among(
 ) -> ReferralState:
     """Return what is known of some arrivals, in their order.
 
-    Parameters
-    ----------
-    found : mapping
-        As :func:`read_sent` read it; empty where no decision is at hand.
-    crossing_ids : sequence of str
-    minutes : mapping of str to float
-        Length of the acts of each crossing: :func:`features.history.labels.act_lengths`.
+    ``found`` is empty where no decision is at hand; ``minutes`` are the lengths of the acts of each
+    crossing (:func:`features.history.labels.act_lengths`).
     """
     values = [found.get(crossing_id, (np.nan, False)) for crossing_id in crossing_ids]
     return ReferralState(

@@ -7,7 +7,7 @@ the two alarms read the period's searches week by week, as they will be read in 
 from typing import Any
 
 from engine.domain.time_units import WEEK
-from models.array_types import Floats, Mask
+from models.array_types import Floats
 from models.data.dataset import Dataset
 from models.statistics import sequential_test
 from models.statistics.drift import reference, score_shift, shifts
@@ -73,20 +73,14 @@ def alarms(test: Dataset, chance: Floats) -> dict[str, Any]:
     """
     random_rows = test.evidence("discrepancy") & (test.basis == "random")
     picked = test.evidence("discrepancy") & (test.basis != "random")
-    return {
-        "picked": _run_detector(test, chance, picked, sequential_test.EDetector()),
-        "random": _run_detector(test, chance, random_rows, sequential_test.watch_more()),
-    }
-
-
-def _run_detector(
-    test: Dataset, chance: Floats, rows: Mask, watch: sequential_test.EDetector
-) -> dict[str, Any]:
     weeks = test.arrived_at // WEEK
-    watch = sequential_test.over(watch, chance[rows], test.discrepancy[rows], periods=weeks[rows])
+    watches = {
+        "picked": (sequential_test.EDetector(), picked),
+        "random": (sequential_test.watch_more(), random_rows),
+    }
     return {
-        "weeks": watch.periods,
-        "evidence": watch.total,
-        "threshold": sequential_test.THRESHOLD,
-        "alarmed": watch.has_alarmed,
+        name: sequential_test.over(
+            watch, chance[rows], test.discrepancy[rows], periods=weeks[rows]
+        ).as_dict()
+        for name, (watch, rows) in watches.items()
     }

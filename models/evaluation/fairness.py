@@ -140,18 +140,7 @@ def _family_level(number: int) -> float:
 
 
 def within(test: Dataset, chosen: Mask) -> tuple[int, int]:
-    """Count the finds and the searches within capacity.
-
-    Parameters
-    ----------
-    test : Dataset of n rows
-    chosen : bool array of shape (n,)
-        Arrivals within capacity.
-
-    Returns
-    -------
-    finds, searches : int
-    """
+    """Count the finds and the searches of n arrivals within capacity: ``chosen``, shape (n,)."""
     seen = test.evidence("discrepancy") & chosen
     return int((test.discrepancy[seen] == 1).sum()), int(seen.sum())
 

@@ -48,18 +48,10 @@ class Plot:
 
 
 def draw_plot(draw: Draw, *, name: str, text: str, rows: int = 0) -> Plot:
-    """Draw one plot of the page.
+    """Draw one plot of the page, whose identifiers begin with ``name``, unique there.
 
-    Parameters
-    ----------
-    draw : callable
-        Draws into axes.
-    name : str
-        Unique on the page: the plot's identifiers begin with it.
-    text : str
-        Caption, which also describes the drawing to readers who cannot see it.
-    rows : int
-        Of a plot with one line a group: its height follows.
+    ``draw`` draws into axes. ``text`` is the caption, which also describes the drawing to readers
+    who cannot see it. ``rows`` is given where a plot has one line a group: its height follows.
     """
     height = max(1.6, 1.0 + _ROW * rows) if rows else _HEIGHT
     with mpl.rc_context(_STYLE | {"svg.hashsalt": name}):
@@ -86,58 +78,50 @@ def _shrink_svg(svg: str, name: str, text: str) -> Markup:
     return Markup(body.replace("<svg ", label, 1))  # noqa: S704
 
 
-def capture(report: Report, target: str) -> Draw:
+def capture(axes: Axes, report: Report, *, target: str) -> None:
     """Share of finds caught against the share inspected, with the line of a random choice."""
     views = report["targets"][target]
-
-    def draw(axes: Axes) -> None:
-        for curve, view, name, colour, line in (
-            (views["inspected"]["curve"], "inspected", "inspected rows", BLUE, "-"),
-            (views["random_curve"], "random_stream", "random checks", RUST, "--"),
-        ):
-            if curve.get("knowable"):  # reports of the first versions have no interval
-                label = f"{name} ({views[view]['finds']:,} finds)"
-                axes.plot(curve["capacity"], curve["caught"], line, color=colour, label=label)
-                for end in ("low", "high"):
-                    axes.plot(curve["capacity"], curve[end], line, color=colour, linewidth=0.5)
-            else:
-                axes.plot([], [], " ", label=f"{name}: not yet knowable")
-        axes.plot([0, 1], [0, 1], ":", color=INK, linewidth=1, label="at random")
-        axes.axvline(report["capacity"], color=GREY, linewidth=1)
-        axes.annotate(
-            f"{report['capacity']:.0%} capacity",
-            (report["capacity"], 1.0),
-            (4, 2),
-            textcoords="offset points",
-            color=INK,
-            fontsize=9,
-            annotation_clip=False,
-        )
-        axes.set(xlabel="share inspected", ylabel="share of finds caught", xlim=(0, 1))
-        axes.set_ylim(0, 1.02)
-        axes.legend(loc="lower right")
-
-    return draw
+    for curve, view, name, colour, line in (
+        (views["inspected"]["curve"], "inspected", "inspected rows", BLUE, "-"),
+        (views["random_curve"], "random_stream", "random checks", RUST, "--"),
+    ):
+        if curve.get("knowable"):  # reports of the first versions have no interval
+            label = f"{name} ({views[view]['finds']:,} finds)"
+            axes.plot(curve["capacity"], curve["caught"], line, color=colour, label=label)
+            for end in ("low", "high"):
+                axes.plot(curve["capacity"], curve[end], line, color=colour, linewidth=0.5)
+        else:
+            axes.plot([], [], " ", label=f"{name}: not yet knowable")
+    axes.plot([0, 1], [0, 1], ":", color=INK, linewidth=1, label="at random")
+    axes.axvline(report["capacity"], color=GREY, linewidth=1)
+    axes.annotate(
+        f"{report['capacity']:.0%} capacity",
+        (report["capacity"], 1.0),
+        (4, 2),
+        textcoords="offset points",
+        color=INK,
+        fontsize=9,
+        annotation_clip=False,
+    )
+    axes.set(xlabel="share inspected", ylabel="share of finds caught", xlim=(0, 1))
+    axes.set_ylim(0, 1.02)
+    axes.legend(loc="lower right")
 
 
-def reliability(report: Report, target: str) -> Draw:
+def reliability(axes: Axes, report: Report, *, target: str) -> None:
     """Stated chances against what came, in bins of equal count, with exact intervals."""
     bins = report["targets"][target]["inspected"]["reliability"]
-
-    def draw(axes: Axes) -> None:
-        top = min(1.0, max([0.01, *bins["said"], *bins["came"]]) * 1.4)
-        axes.plot([0, top], [0, top], ":", color=INK, linewidth=1)
-        for value, low, high in zip(bins["said"], bins["low"], bins["high"], strict=True):
-            axes.plot([value, value], [low, high], color=GREY, linewidth=1)
-        axes.plot(bins["said"], bins["came"], "o", color=BLUE, markersize=5, clip_on=False)
-        ticks = [tick for tick in _TICKS if tick <= top]
-        axes.set_xscale("function", functions=(_root, _square))
-        axes.set_yscale("function", functions=(_root, _square))
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set(xlabel="stated chance", ylabel="share found", xlim=(0, top), ylim=(0, top))
-
-    return draw
+    top = min(1.0, max([0.01, *bins["said"], *bins["came"]]) * 1.4)
+    axes.plot([0, top], [0, top], ":", color=INK, linewidth=1)
+    for value, low, high in zip(bins["said"], bins["low"], bins["high"], strict=True):
+        axes.plot([value, value], [low, high], color=GREY, linewidth=1)
+    axes.plot(bins["said"], bins["came"], "o", color=BLUE, markersize=5, clip_on=False)
+    ticks = [tick for tick in _TICKS if tick <= top]
+    axes.set_xscale("function", functions=(_root, _square))
+    axes.set_yscale("function", functions=(_root, _square))
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set(xlabel="stated chance", ylabel="share found", xlim=(0, top), ylim=(0, top))
 
 
 def _root(x: Floats) -> Floats:
@@ -148,88 +132,72 @@ def _square(x: Floats) -> Floats:
     return np.square(x)
 
 
-def outcomes(report: Report) -> Draw:
+def outcomes(axes: Axes, report: Report) -> None:
     """Where the risks of each outcome lie: median, middle half and middle nine tenths."""
     kept = report["scores_by_outcome"]
-
-    def draw(axes: Axes) -> None:
-        for place, one in enumerate(kept.values()):
-            q = [max(_LEAST_RISK, value) for value in one["quantiles"]]
-            axes.plot([q[1], q[19]], [place, place], color=GREY, linewidth=1.5)
-            axes.plot([q[5], q[15]], [place, place], color=BLUE, linewidth=7, alpha=0.55)
-            axes.plot([q[10]], [place], "|", color=INK, markersize=14, markeredgewidth=2)
-        axes.set_yticks(range(len(kept)), [f"{name} ({o['rows']:,})" for name, o in kept.items()])
-        axes.set(xscale="log", xlabel="risk", ylim=(-0.6, len(kept) - 0.4))
-
-    return draw
+    for place, one in enumerate(kept.values()):
+        q = [max(_LEAST_RISK, value) for value in one["quantiles"]]
+        axes.plot([q[1], q[19]], [place, place], color=GREY, linewidth=1.5)
+        axes.plot([q[5], q[15]], [place, place], color=BLUE, linewidth=7, alpha=0.55)
+        axes.plot([q[10]], [place], "|", color=INK, markersize=14, markeredgewidth=2)
+    axes.set_yticks(range(len(kept)), [f"{name} ({o['rows']:,})" for name, o in kept.items()])
+    axes.set(xscale="log", xlabel="risk", ylim=(-0.6, len(kept) - 0.4))
 
 
-def rates(report: Report, column: str) -> Draw:
+def rates(axes: Axes, report: Report, *, column: str) -> None:
     """Hit rates of inspections by group with their intervals, next to the mean stated chance."""
     groups = {
         name: one
         for name, one in reversed(report["groups"][column].items())
         if one["inspected"]["value"] is not None
     }
-
-    def draw(axes: Axes) -> None:
-        ends = [0.05]
-        for place, one in enumerate(groups.values()):
-            found = one["inspected"]
-            sure = found["knowable"]
-            colour = BLUE if sure else GREY
-            axes.plot(
-                [found["low"], found["high"]],
-                [place, place],
-                "-" if sure else ":",
-                color=colour,
-                linewidth=2 if sure else 1,
-            )
-            axes.plot([found["value"]], [place], "o" if sure else ".", color=colour, markersize=5)
-            axes.plot([one["mean_chance"]], [place], "D", markersize=5, mfc="none", color=RUST)
-            ends.append(max(found["high"] if sure else found["value"], one["mean_chance"]))
-        axes.plot([], [], "o-", color=BLUE, label="found")
-        axes.plot([], [], ".:", color=GREY, label="found, not yet knowable")
-        axes.plot([], [], "D", mfc="none", color=RUST, label="stated chance")
-        axes.set_yticks(range(len(groups)), list(groups))
-        axes.set(xlabel="share of inspections with a find", xlim=(0, min(1.0, max(ends) * 1.1)))
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
-
-    return draw
+    ends = [0.05]
+    for place, one in enumerate(groups.values()):
+        found = one["inspected"]
+        sure = found["knowable"]
+        colour = BLUE if sure else GREY
+        axes.plot(
+            [found["low"], found["high"]],
+            [place, place],
+            "-" if sure else ":",
+            color=colour,
+            linewidth=2 if sure else 1,
+        )
+        axes.plot([found["value"]], [place], "o" if sure else ".", color=colour, markersize=5)
+        axes.plot([one["mean_chance"]], [place], "D", markersize=5, mfc="none", color=RUST)
+        ends.append(max(found["high"] if sure else found["value"], one["mean_chance"]))
+    axes.plot([], [], "o-", color=BLUE, label="found")
+    axes.plot([], [], ".:", color=GREY, label="found, not yet knowable")
+    axes.plot([], [], "D", mfc="none", color=RUST, label="stated chance")
+    axes.set_yticks(range(len(groups)), list(groups))
+    axes.set(xlabel="share of inspections with a find", xlim=(0, min(1.0, max(ends) * 1.1)))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 
 
-def families(report: Report) -> Draw:
+def families(axes: Axes, report: Report) -> None:
     """What average precision loses when a family of features is shuffled."""
     kept = sorted(
         ((name, one) for name, one in report["families"].items() if one["value"] is not None),
         key=lambda pair: pair[1]["value"],
     )
-
-    def draw(axes: Axes) -> None:
-        for place, (_, one) in enumerate(kept):
-            axes.plot([one["low"], one["high"]], [place, place], color=GREY, linewidth=1.5)
-            sure = one["low"] > 0
-            face = BLUE if sure else "white"
-            axes.plot([one["value"]], [place], "o", color=BLUE, mfc=face, markersize=6)
-        axes.axvline(0, color=INK, linewidth=1, linestyle=":")
-        labels = [f"{name} ({one['features']})" for name, one in kept]
-        axes.set_yticks(range(len(kept)), labels)
-        axes.set(xlabel="loss of average precision when shuffled")
-
-    return draw
+    for place, (_, one) in enumerate(kept):
+        axes.plot([one["low"], one["high"]], [place, place], color=GREY, linewidth=1.5)
+        sure = one["low"] > 0
+        face = BLUE if sure else "white"
+        axes.plot([one["value"]], [place], "o", color=BLUE, mfc=face, markersize=6)
+    axes.axvline(0, color=INK, linewidth=1, linestyle=":")
+    labels = [f"{name} ({one['features']})" for name, one in kept]
+    axes.set_yticks(range(len(kept)), labels)
+    axes.set(xlabel="loss of average precision when shuffled")
 
 
-def drift(report: Report) -> Draw:
+def drift(axes: Axes, report: Report) -> None:
     """How far the farthest features have moved since the ninety days before."""
     kept = list(reversed(report["drift"]["features"]))
-
-    def draw(axes: Axes) -> None:
-        for place, one in enumerate(kept):
-            axes.plot([0, one["psi"]], [place, place], color=GREY, linewidth=1)
-            face = RUST if one["moved"] else "white"
-            axes.plot([one["psi"]], [place], "o", color=RUST, mfc=face, markersize=6)
-        axes.axvline(0.1, color=INK, linewidth=1, linestyle=":")
-        axes.set_yticks(range(len(kept)), [one["name"] for one in kept])
-        axes.set(xlabel="population stability index", xlim=(0, None))
-
-    return draw
+    for place, one in enumerate(kept):
+        axes.plot([0, one["psi"]], [place, place], color=GREY, linewidth=1)
+        face = RUST if one["moved"] else "white"
+        axes.plot([one["psi"]], [place], "o", color=RUST, mfc=face, markersize=6)
+    axes.axvline(0.1, color=INK, linewidth=1, linestyle=":")
+    axes.set_yticks(range(len(kept)), [one["name"] for one in kept])
+    axes.set(xlabel="population stability index", xlim=(0, None))

@@ -62,37 +62,23 @@ class Window:
 def profile_backtest(
     tables: Tables, trial: BacktestSubject, *, days: int = DAYS, sent: Sendings | None = None
 ) -> dict[str, Any]:
-    """Replay a profile over the last days of a history.
+    """Replay a profile over the last ``days`` of a history, back from its last crossing.
 
-    Parameters
-    ----------
-    tables : Tables
-        Everything a home knows, crossings sorted by ``known_at``.
-    trial : Trial
-        The profile's expression, channel, percentage and post.
-    days : int, default=90
-        Counted back from the last crossing known.
-    sent : mapping, optional
-        Whom decisions sent (:func:`models.data.referral_log.read_sent`); without it a draw that
-        never became an act looks like no draw.
+    ``tables`` is everything a home knows, crossings sorted by ``known_at``; ``sent`` is whom
+    decisions sent (:func:`models.data.referral_log.read_sent`): without it a draw that never became
+    an act looks like no draw.
 
-    Returns
-    -------
-    dict
-        JSON values: the period, ``arrivals`` and ``matches`` in it, ``selected_per_day`` and
-        ``minutes_per_day`` at the profile's percentage, ``hit_rate`` and ``seizure_rate`` of the
-        matches that were inspected by an act that could find something, ``random`` (the same over
-        random checks, with the share of the random stream that matches), ``base_rate`` of the
-        random stream; and ``had_it_chosen``: what its searches would have found, by what the engine
-        drew (:mod:`models.evaluation.off_policy`). Rates are estimates with exact 95 % intervals
-        (Clopper and Pearson, 1934), or "not yet knowable" with the reason. A home that knows no
-        crossing yet has an answer too: nothing can be known. ``daily_matches`` counts the matches
-        of each 24 hours back from the last crossing, the oldest first.
+    The answer holds JSON values: the period, ``arrivals`` and ``matches`` in it,
+    ``selected_per_day`` and ``minutes_per_day`` at the profile's percentage, ``hit_rate`` and
+    ``seizure_rate`` of the matches that were inspected by an act that could find something,
+    ``random`` (the same over random checks, with the share of the random stream that matches),
+    ``base_rate`` of the random stream; and ``had_it_chosen``: what its searches would have found,
+    by what the engine drew (:mod:`models.evaluation.off_policy`). Rates are estimates with exact 95
+    % intervals (Clopper and Pearson, 1934), or "not yet knowable" with the reason. A home that
+    knows no crossing yet has an answer too: nothing can be known. ``daily_matches`` counts the
+    matches of each 24 hours back from the last crossing, the oldest first.
 
-    Raises
-    ------
-    ProfileRefusedError
-        If the expression may not run.
+    Raises ``ProfileRefusedError`` if the expression may not run.
     """
     made = program(trial.expression, features=tuple(CATALOGUE))
     window = _window(tables, days)

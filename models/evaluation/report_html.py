@@ -7,7 +7,7 @@ which escapes every text; this module says what is in each table.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -78,19 +78,9 @@ class Section:
 
 
 def report_html(report: Report, *, title: str = "Evaluation") -> str:
-    """Return the page.
+    """Return the page as one HTML document, the same for the same report.
 
-    Parameters
-    ----------
-    report : mapping
-        As :func:`models.evaluation.report.report` returns it.
-    title : str
-        Shown as the heading: the version, say.
-
-    Returns
-    -------
-    str
-        A whole HTML document, the same for the same report.
+    ``title`` is shown as the heading: the version, say.
     """
     is_judged = bool(report.get("targets"))
     return (
@@ -202,20 +192,20 @@ def _tabulate_policy_value(views: Mapping[str, Any]) -> Table:
 
 def _draw_target(report: Report, target: str) -> Iterator[Plot]:
     yield draw_plot(
-        plots.capture(report, target),
+        partial(plots.capture, report=report, target=target),
         name=f"capture-{target}",
         text=f"Share of {target} finds caught against the share of vehicles inspected, with the "
         "95 % interval of each point.",
     )
     yield draw_plot(
-        plots.reliability(report, target),
+        partial(plots.reliability, report=report, target=target),
         name=f"chance-{target}",
         text=f"Share of inspections that found a {target} (dots, with 95 % intervals) against the "
         "stated chance; on the dotted line they agree. Both axes are stretched near 0.",
     )
     if target == "discrepancy":
         yield draw_plot(
-            plots.outcomes(report),
+            partial(plots.outcomes, report=report),
             name="outcomes",
             text="Risk by outcome: median, middle half (thick) and middle nine tenths (thin).",
             rows=len(report["scores_by_outcome"]) + 2,
@@ -226,7 +216,7 @@ def _build_groups(report: Report) -> Section:
     """Return the outcome test: its plots and its figures."""
     drawn = [
         draw_plot(
-            plots.rates(report, column),
+            partial(plots.rates, report=report, column=column),
             name=column.replace("_", "-"),
             text=f"Hit rate of inspections by {COLUMNS[column]} with 95 % intervals, and the mean "
             "chance that was stated for them.",
@@ -276,7 +266,7 @@ def _build_model(report: Report) -> Section:
             "Average precision of discrepancies lost when a family of features is shuffled (number "
             "of features in brackets); filled where the interval leaves 0 out."
         )
-        families = plots.families(report)
+        families = partial(plots.families, report=report)
         drawn.append(draw_plot(families, name="families", text=text, rows=len(known) + 1))
     if "drift" in report:
         moved = report["drift"]
@@ -286,7 +276,8 @@ def _build_model(report: Report) -> Section:
             "of their own follow the network's rate, and move together."
         )
         rows = len(moved["features"]) + 1
-        drawn.append(draw_plot(plots.drift(report), name="drift", text=text, rows=rows))
+        drift = partial(plots.drift, report=report)
+        drawn.append(draw_plot(drift, name="drift", text=text, rows=rows))
     return Section(list(_tabulate_proxies(report["proxies"])), drawn)
 
 

@@ -5,12 +5,10 @@ contributions       Contributions of each feature to the risk of an arrival, and
 feature_topics      What each feature is about, so that one subject is one reason
 feature_wording     Wording of each feature: a message about this vehicle, made from how the
                     feature is declared
-leaf_groups         Groups of leaves that one lookup of a tree serves
 profile_figures     Figures that a profile asked for
 reason_eligibility  Which contributions may become reasons
 reason_sentences    Contributions as sentences
 similar_seizures    Past seizures whose reasons were most like those of an arrival
-tree_shap           Exact Shapley values of a tree ensemble for one row's log-odds
-units               Wording of one feature: which message says it, by its value
+tree_shap           Exact Shapley values of a tree ensemble, by groups of leaves
 usual_values        Usual values: medians of each feature among recent entries, by class and post
 """

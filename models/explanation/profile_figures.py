@@ -7,8 +7,7 @@ from engine.criteria.profiles.fields import DERIVED
 from engine.explanation.messages import Message
 from engine.ports import Evidence
 from features.catalogue.catalogue import CATALOGUE
-from models.explanation.feature_wording import word_feature
-from models.explanation.units import Wording
+from models.explanation.feature_wording import Wording, word_feature
 
 _FIELDS = {"weighed_mass_kg": ("weighbridge mass", "kg"), "is_empty": ("said to be empty", "flag")}
 

@@ -44,13 +44,8 @@ class Sentences:
 
         One that lowers it has its place wherever there is any. Where fewer than three may be
         reasons, a sentence says so before weak signs, and then what is not known, fill up to three.
-
-        Parameters
-        ----------
-        contributions : sequence of Contribution
-            Largest magnitude first; parts that no feature made are skipped.
-        arrival : Arrival
-            Vehicles of its class are those compared with, where a contribution names none.
+        Contributions come largest magnitude first; those that no feature made are skipped. Where
+        one names no group, vehicles of the arrival's class are those compared with.
         """
         found = self._eligibility.candidates(contributions)
         vehicle_class = arrival.crossing.vehicle_class

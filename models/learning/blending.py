@@ -6,14 +6,14 @@ weighs, is chosen here, on folds that lie after what the parts saw by the label 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from engine.errors import NotEnoughDataError
 from models.array_types import Floats, Labels, Positions
 from models.data.dataset import Dataset, Target
-from models.learning.calibration import fit_blend, fit_knots, straight_loss
+from models.learning.calibration import FittedHead, fit_blend, fit_knots, straight_loss
 from models.scoring.risk import PRECEDENTS, UNSEEN, Blend, Head, Knots, probability, unseen_of
 
 BLENDED_POSITIVES = 3
@@ -37,22 +37,6 @@ USUAL: Mapping[Target, tuple[tuple[str, float], ...]] = {
 }
 """What a blend is made of, and the shares that held on synthetic networks of several kinds; a part
 that no feature can feed is left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class FittedHead:
-    """A head, and what it was chosen and calibrated on."""
-
-    head: Head
-    counted: tuple[int, int]
-    """Out-of-time rows and positives."""
-    alone: Mapping[str, float]
-    """Mean out-of-time log-loss of each part by itself and of the ``blend``."""
-    level: float = 0.0
-    """Log-odds by which the random stream moved its level.
-
-    See :mod:`models.learning.intercept_correction`.
-    """
 
 
 def discrepancy_head(
@@ -104,24 +88,10 @@ def seizure_head(
 ) -> FittedHead:
     """Blend and calibrate seizure by what its positives can carry.
 
-    Parameters
-    ----------
-    dataset : Dataset of n rows
-    later : int array of shape (m,)
-        Rows that the folds predicted.
-    margins : mapping of part to float64 array of shape (m,)
-        Out-of-time log-odds; NaN where a fold had no such part.
-    dense : FittedHead
-        The head of discrepancy.
-    fitted : collection of str
-        The parts of the final model.
-
-    Returns
-    -------
-    FittedHead
-        With enough positives: own parts blended with discrepancy's trees. With some: discrepancy's
-        blend, rescaled. With hardly any: discrepancy's chance lowered to the seizure rate, which
-        holds when a seizure is equally likely among all discrepancies.
+    ``dense`` is the head of discrepancy, and all else as :func:`discrepancy_head` takes it. With
+    enough positives: own parts blended with discrepancy's trees. With some: discrepancy's blend,
+    rescaled. With hardly any: discrepancy's chance lowered to the seizure rate, which holds when a
+    seizure is equally likely among all discrepancies.
     """
     usable = dataset.evidence("seizure")[later] & ~np.isnan(margins["discrepancy"])
     grave = dataset.seizure[later]

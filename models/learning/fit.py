@@ -18,12 +18,11 @@ from models.array_types import Floats, Labels, Mask, Positions, Rows
 from models.config import TrainConfig
 from models.data import temporal_splits
 from models.data.dataset import TARGETS, Dataset, Target
-from models.learning.base_learners import grow, grow_with_field, straight_part
-from models.learning.blending import FittedHead, discrepancy_head, seizure_head
+from models.learning.base_learners import grow, grow_with_field, precedents, straight_part
+from models.learning.blending import discrepancy_head, seizure_head
+from models.learning.calibration import FittedHead, correct_intercept
 from models.learning.fit_tasks import FitTask, lessons
 from models.learning.fitted_model import FittedModel
-from models.learning.intercept_correction import correct_intercept
-from models.learning.prior_finds_score import precedents
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of, unseen
 from models.scoring.risk import PRECEDENTS, UNSEEN, line_of, unseen_of

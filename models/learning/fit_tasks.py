@@ -1,6 +1,12 @@
-"""Fit tasks: which rows teach which part of a model.
+"""Fit tasks: which rows and features teach which part of a model.
 
 Assumes a fold in time: nothing here looks at a row or a label that was not known at its cut.
+
+Screening: each split of a tree tries a few features drawn at random. Where finds are many, those
+that say nothing are left out before the draw, so that a split is not spent on them. Where finds are
+few this test says hardly more than chance, and nothing is left out (:mod:`models.learning.fit`). A
+feature that speaks only together with another is lost; that costs less than the crowd does
+(docs/trials.md).
 """
 
 from collections.abc import Iterator
@@ -9,12 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.array_types import Labels, Positions
+from models.array_types import Floats, Labels, Positions, Rows
 from models.config import TrainConfig, Trees
 from models.data.dataset import TARGETS, Dataset, Target
 from models.data.temporal_splits import Fold
 from models.learning import monotone_constraints
-from models.learning.feature_screening import screen_features
 from models.scoring.novelty import column_of, fingerprints, unseen
 from models.scoring.risk import unseen_of
 
@@ -57,13 +62,8 @@ class FitTask:
 def lessons(dataset: Dataset, fold: Fold, *, config: TrainConfig, is_rich: bool) -> list[FitTask]:
     """Return what a fold can teach; parts whose positives are too few are left out.
 
-    Parameters
-    ----------
-    dataset : Dataset of n rows
-    fold : Fold
-    config : TrainConfig
-    is_rich : bool
-        Whether finds are many: richer trees, screened features, and trees for unseen fingerprints.
+    ``is_rich`` where finds are many: richer trees, screened features, and trees for unseen
+    fingerprints.
     """
     own = [_gather_rows(dataset, fold, target, config=config) for target in TARGETS]
     made = [lesson for lesson in own if lesson is not None]
@@ -150,3 +150,47 @@ def _with_linked(
     labels = np.concatenate((label, np.ones(len(linked)), np.zeros(count))).astype(np.int8)
     order = np.argsort(every, kind="stable")
     return every[order], labels[order]
+
+
+SCREENING_BINS = 16
+SCREENING_ROWS = 20.0
+"""Rows at the mean rate that every bin starts with."""
+LEAST_GAIN = 2.0
+"""Standard errors by which a feature's gain in later log-likelihood must exceed nothing."""
+
+
+def screen_features(values: Rows, label: Labels) -> Positions:
+    """Return the columns that, alone, foretell labels of the later half from the earlier half.
+
+    Parameters
+    ----------
+    values : float32 array of shape (n, f)
+        In time order; NaN where unknown.
+    label : int8 array of shape (n,)
+        1 or 0.
+
+    Returns
+    -------
+    int array of shape (k,)
+        Ascending. All f columns where fewer than two speak: then nothing was learnt about them.
+    """
+    gains = np.array([_gain(column, label.astype(np.float64)) for column in values.T])
+    kept = np.flatnonzero(gains > LEAST_GAIN)
+    return kept if len(kept) > 1 else np.arange(values.shape[1])
+
+
+def _gain(column: Rows, label: Floats) -> float:
+    """Return a feature's gain in later log-likelihood, in its standard errors."""
+    half = len(label) // 2
+    known = column[:half][~np.isnan(column[:half])]
+    inner = np.linspace(0, 1, SCREENING_BINS + 1)[1:-1]
+    edges = np.unique(np.quantile(known, inner)) if len(known) else known
+    place = np.searchsorted(edges, column, side="right")
+    place[np.isnan(column)] = len(edges) + 1
+    early, later, count = place[:half], place[half:], len(edges) + 2
+    base = label[:half].mean()
+    finds = np.bincount(early, weights=label[:half], minlength=count)
+    rate = (finds + SCREENING_ROWS * base) / (np.bincount(early, minlength=count) + SCREENING_ROWS)
+    chance, found = rate[later], label[half:]
+    gain = found * np.log(chance / base) + (1 - found) * np.log((1 - chance) / (1 - base))
+    return float(gain.sum() / max(np.sqrt(gain @ gain), 1e-12))

@@ -14,7 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from engine.errors import RiskError
 from models.array_types import Positions
-from models.scoring.tree_arrays import DEEPEST, TreeArrays
+from models.scoring.tree_ensemble import DEEPEST, TreeArrays
 
 ATTRIBUTES = ("_predictors", "_baseline_prediction", "n_features_in_")
 """Attributes of a fitted estimator."""
@@ -43,10 +43,7 @@ class UnknownLayoutError(RiskError):
 def check_layout(estimator: HistGradientBoostingClassifier) -> None:
     """Refuse an estimator whose private parts are not those that this module knows.
 
-    Raises
-    ------
-    UnknownLayoutError
-        With the name of the first attribute or field that is missing.
+    Raises ``UnknownLayoutError`` with the name of the first attribute or field that is missing.
     """
     for name in ATTRIBUTES:
         if not hasattr(estimator, name):
@@ -71,20 +68,10 @@ def count_trees(estimator: HistGradientBoostingClassifier) -> int:
 def average_ensembles(
     estimators: Sequence[HistGradientBoostingClassifier],
 ) -> HistGradientBoostingClassifier:
-    """Merge ensembles into the first, so that its log-odds are the mean of theirs.
+    """Merge fitted ensembles into the first, so that its log-odds are the mean of theirs.
 
     Assumes that all were fitted on the same labels: their baselines are then equal. Every leaf is
-    divided by the number of ensembles; one data file serves the mean.
-
-    Parameters
-    ----------
-    estimators : sequence of HistGradientBoostingClassifier
-        At least one, fitted; all are changed in place.
-
-    Returns
-    -------
-    HistGradientBoostingClassifier
-        The first.
+    divided by the number of ensembles, in place; one data file serves the mean.
     """
     first, count = estimators[0], len(estimators)
     if count == 1:
@@ -125,12 +112,8 @@ def widen_ensemble(
 def read_trees(estimator: HistGradientBoostingClassifier) -> TreeArrays:
     """Return a fitted binary ensemble as plain arrays.
 
-    Raises
-    ------
-    UnknownLayoutError
-        As :func:`check_layout`.
-    ValueError
-        If a split is categorical, or a tree deeper than ``DEEPEST``.
+    Raises ``UnknownLayoutError`` as :func:`check_layout`, ``ValueError`` if a split is categorical
+    or a tree deeper than ``DEEPEST``.
     """
     check_layout(estimator)
     nodes = [predictor.nodes for (predictor,) in estimator._predictors]

@@ -3,10 +3,17 @@
 Assumes decisions of the last weeks made by the model in force. Their features are read again as of
 each decision's own cut, a sample of each post's, and held against the bundle's reference; a row
 whose features are no longer those of its decision is left out. Scores are what the decisions said.
-Searches are all those since the model came into force (:mod:`models.monitoring.search_outcomes`).
-Drift needs no label and does not say that a model is wrong; that, only searches can.
+Searches are all those since the model came into force. Drift needs no label and does not say that a
+model is wrong; that, only searches can.
+
+Acts are only added to a journal: the searches of tomorrow are those of today and some more, so that
+an alarm that was given once is given again by every later look. They are read again at each look,
+from the record that put the model into force on, and no evidence is forgotten. A search counts in
+the week in which its act was recorded, and once, however often the declaration was changed before:
+for the last decision.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +22,9 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
-from engine.domain.time_units import DAY, RECENT_DAYS, rfc3339
-from engine.journal.journal import Journal
+from engine.domain.records import Inspection
+from engine.domain.time_units import DAY, RECENT_DAYS, WEEK, rfc3339
+from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.ports import Features
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import risk
@@ -25,9 +33,9 @@ from models.array_types import Floats, Rows
 from models.bundle.documents import BundleDocuments
 from models.lifecycle.projection import came_into_force
 from models.lifecycle.refusals import make_refusal
-from models.monitoring.search_outcomes import ObservedSearch, run_detector, searches
 from models.statistics import sequential_test
 from models.statistics.drift import FeatureShift, Reference, score_shift, shifts
+from models.statistics.intervals import share
 
 MOST_EACH = 400
 """Decisions of a post whose features are read again, the last ones spread evenly."""
@@ -35,6 +43,67 @@ FEWEST = 200
 """Below so many nothing is said: what moved and what chance did cannot be told apart."""
 TOGETHER = 256
 _D = DECISIONS.c
+
+
+_FETCHED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedSearch:
+    """One search that could have found something."""
+
+    post: str
+    known_at: int
+    """When its act was recorded, UTC microseconds."""
+    stated: float
+    """Chance of a discrepancy as its decision said."""
+    is_hit: bool
+    is_random: bool
+
+
+def searches(
+    connection: Connection, version: str, *, after: int, now: int
+) -> Iterator[ObservedSearch]:
+    """Yield the searches of a model's decisions, as they became known.
+
+    Decisions recorded later than the record numbered ``after`` count, and acts recorded before
+    ``now``, UTC microseconds.
+    """
+    act, decision = BODIES.alias(), BODIES.alias()
+    query = (
+        select(_D.post, _D.basis, _D.act_seq, JOURNAL.c.known_at, act.c.body, decision.c.body)
+        .join(JOURNAL, JOURNAL.c.seq == _D.act_seq)
+        .join(act, act.c.seq == _D.act_seq)
+        .join(decision, decision.c.seq == _D.seq)
+        .where(_D.model_version == version, _D.seq > after, JOURNAL.c.known_at < now)
+        .order_by(_D.act_seq, _D.seq.desc())
+    )
+    last = None
+    for post, basis, seq, known_at, done, decided in connection.execute(
+        query, execution_options={"yield_per": _FETCHED}
+    ):
+        if seq == last:
+            continue
+        last = seq
+        made = Inspection.model_validate(json.loads(done)["inspection"], strict=False)
+        if not made.is_evidence:
+            continue
+        stated = json.loads(decided)["decision"]["risk"]["p_discrepancy"]
+        yield ObservedSearch(post, known_at, stated, made.outcome != "clear", basis == "random")
+
+
+def run_detector(
+    of_model: Sequence[ObservedSearch], watch: sequential_test.EDetector
+) -> dict[str, Any]:
+    """Run a watch over searches in their order; an alarm stays said."""
+    weeks = np.array([one.known_at // WEEK for one in of_model], np.int64)
+    stated = np.array([one.stated for one in of_model], np.float64)
+    hits = np.array([one.is_hit for one in of_model], np.int8)
+    watch = sequential_test.over(watch, stated, hits, periods=weeks)
+    return watch.as_dict() | {
+        "stated": float(stated.mean()) if len(stated) else None,
+        "found": share(int(hits.sum()), len(hits)).as_dict(),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,39 +127,21 @@ def measure_drift(
     now: int,
     days: int = RECENT_DAYS,
 ) -> dict[str, Any]:
-    """Measure drift of the decisions of one model.
+    """Measure drift of the decisions of one model, in a snapshot.
 
-    Parameters
-    ----------
-    connection : Connection
-        A snapshot.
-    journal : Journal
-    features : Features
-    papers : Papers
-        Of the bundle in force: its reference, its quantiles, and whether it is synthetic.
-    version : str
-        Whose decisions count.
-    now : int
-        UTC microseconds; ``days`` are counted back from it.
-    days : int, default=``RECENT_DAYS``
-        Whose features and scores count. Searches count since the model came into force (all of
-        its decisions' where it does not decide now), however long ago.
+    ``papers`` are of the bundle in force: its reference, its quantiles, and whether it is
+    synthetic. Features and scores count of the ``days`` back from ``now`` (UTC microseconds),
+    searches since the model came into force (all of its decisions' where it does not decide now),
+    however long ago.
 
-    Returns
-    -------
-    dict
-        JSON values: the period, ``decisions`` in it, how many were read again (``sampled``) and
-        ``left_out``, over how many days they spread (``span_days``: in less than a week, hours
-        and days of the week move by themselves); ``in_force_since``, null where it does not
-        decide; and for ``all`` and for each of ``posts``:
-        ``rows``, whether that is enough (``knowable``), ``families`` with the number of features
-        that moved and the farthest of them, ``score``, and the two watches over searches,
-        ``picked`` and ``random``.
+    The answer holds JSON values: the period, ``decisions`` in it, how many were read again
+    (``sampled``) and ``left_out``, over how many days they spread (``span_days``: in less than a
+    week, hours and days of the week move by themselves); ``in_force_since``, null where it does not
+    decide; and for ``all`` and for each of ``posts``: ``rows``, whether that is enough
+    (``knowable``), ``families`` with the number of features that moved and the farthest of them,
+    ``score``, and the two watches over searches, ``picked`` and ``random``.
 
-    Raises
-    ------
-    PromotionRefusedError
-        If the model was fitted on other features than these.
+    Raises ``PromotionRefusedError`` if the model was fitted on other features than these.
     """
     known = Reference.from_dict(papers.reference)
     if papers.card.get("definitions") != features.digest:

@@ -83,21 +83,10 @@ def seed_of(*parts: object) -> int:
 def findings(
     handled: Sequence[HandledVehicle], *, seed: int, permutations: int = PERMUTATIONS
 ) -> list[OfficerExcess]:
-    """Return every figure that exceeds what random assignment gives.
+    """Return every figure that exceeds what random assignment gives, the least likely first.
 
-    Parameters
-    ----------
-    handled : sequence of n HandledVehicle
-    seed : int
-        Of the permutations; :func:`seed_of` makes one.
-    permutations : int, default=1999
-        The smallest p-value is three over one more than this.
-
-    Returns
-    -------
-    list of OfficerExcess
-        Pairs and officers with more than expected, the least likely first; empty below ``FEWEST``
-        vehicles.
+    ``seed`` of the permutations is made by :func:`seed_of`; the smallest p-value is three over one
+    more than their number. Empty below ``FEWEST`` vehicles.
     """
     if len(handled) < FEWEST:
         return []

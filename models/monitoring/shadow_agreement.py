@@ -35,25 +35,14 @@ class _Act:
 def measure_agreement(
     connection: Connection, journal: Journal, *, version: str
 ) -> dict[str, Any] | None:
-    """Compare a shadow with the models that decided meanwhile.
+    """Compare a shadow, or a model that once was one, with the models that decided meanwhile.
 
-    Parameters
-    ----------
-    connection : Connection
-        A snapshot.
-    journal : Journal
-    version : str
-        Of the shadow, or of a model that once was one.
-
-    Returns
-    -------
-    dict or None
-        JSON values: ``days`` and the ``last_day`` scored, ``decisions`` that both scored,
-        ``capacity``, ``picked`` by each, ``agreement`` (share of its picks that the model in force
-        picked too, with its interval); and for the picks of ``both``, the ``shadow`` alone and the
-        model ``in_force`` alone: how many, ``hit_rate`` of those inspected by an act that could
-        find something, and the same of ``random`` checks. None where nothing was scored next to a
-        model in force.
+    The answer holds JSON values: ``days`` and the ``last_day`` scored, ``decisions`` that both
+    scored, ``capacity``, ``picked`` by each, ``agreement`` (share of its picks that the model in
+    force picked too, with its interval); and for the picks of ``both``, the ``shadow`` alone and
+    the model ``in_force`` alone: how many, ``hit_rate`` of those inspected by an act that could
+    find something, and the same of ``random`` checks. None where nothing was scored next to a model
+    in force.
     """
     days = [body for _, body in day_records(connection, version) if body.get("picks")]
     picks = [kept for body in days if (kept := body.get("picks"))]

@@ -58,29 +58,13 @@ def shadow_scores(
 ) -> Iterator[Draft]:
     """Yield the records of the finished days that a shadow has not scored yet.
 
-    Parameters
-    ----------
-    connection : Connection
-        A snapshot.
-    journal : Journal
-    features : Features
-    scorer : Scorer
-        The model in the shadow.
-    now : int
-        UTC microseconds: the day it falls into is not finished.
+    ``scorer`` is the model in the shadow; the day that ``now`` (UTC microseconds) falls into is not
+    finished. The body of a record: ``model_version``, ``day``, ``decisions`` scored, ``left_out``,
+    ``quantiles`` of the risk, 101 ascending, null where no decision could be scored; and ``picks``,
+    which of the decisions that a model in force scored too are the riskiest for either
+    (:mod:`models.monitoring.shadow_agreement`).
 
-    Yields
-    ------
-    Draft
-        Body: ``model_version``, ``day``, ``decisions`` scored, ``left_out``, ``quantiles`` of the
-        risk, 101 ascending, null where no decision could be scored; and ``picks``, which of the
-        decisions that a model in force scored too are the riskiest for either
-        (:mod:`models.monitoring.shadow_agreement`).
-
-    Raises
-    ------
-    PromotionRefusedError
-        If the model was fitted on other features than these.
+    Raises ``PromotionRefusedError`` if the model was fitted on other features than these.
     """
     if scorer.definitions != features.digest:
         raise make_refusal(scorer.version, "other_features")

@@ -61,23 +61,12 @@ class _ReferredVehicle:
 def measure_trial(connection: Connection, trial: OnTrial, *, now: int) -> dict[str, Any]:
     """Measure what both sides of a trial found, week by week since it began.
 
-    Parameters
-    ----------
-    connection : Connection
-        A snapshot.
-    trial : OnTrial
-    now : int
-        UTC microseconds: weeks that are over by then make the race.
-
-    Returns
-    -------
-    dict
-        JSON values: ``trial`` (the record that began it), both versions, ``since`` and ``until``,
-        the finished ``weeks`` with ``finds`` and ``clear`` searches of either side; ``sides`` with
-        how many vehicles were ``sent``, ``searched`` by an act that could have found something, and
-        ``found`` to carry, those of the unfinished week too; how sure it is that the challenger
-        finds more (``better``), its ``share`` from now on, and the ``winner``, null while there is
-        none.
+    Weeks that are over by ``now``, UTC microseconds, make the race. The answer holds JSON values:
+    ``trial`` (the record that began it), both versions, ``since`` and ``until``, the finished
+    ``weeks`` with ``finds`` and ``clear`` searches of either side; ``sides`` with how many vehicles
+    were ``sent``, ``searched`` by an act that could have found something, and ``found`` to carry,
+    those of the unfinished week too; how sure it is that the challenger finds more (``better``),
+    its ``share`` from now on, and the ``winner``, null while there is none.
     """
     began = connection.scalar(select(_J.known_at).where(_J.seq == trial.sequence)) or now
     sent = _read_sent(connection, trial)

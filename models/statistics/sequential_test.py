@@ -14,6 +14,7 @@ than one is added for each period that has begun.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,15 @@ class EDetector:
     def has_alarmed(self) -> bool:
         """Whether they could not be believed after any of the searches so far."""
         return self.highest >= THRESHOLD
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a report keeps of it."""
+        return {
+            "weeks": self.periods,
+            "evidence": self.total,
+            "threshold": THRESHOLD,
+            "alarmed": self.has_alarmed,
+        }
 
 
 def watch_more() -> EDetector:

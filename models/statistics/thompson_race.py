@@ -75,14 +75,9 @@ def propensities(champion: Mask, challenger: Mask, *, share: float) -> Floats:
 
 
 def after(race: ArmCounts, *, champion: tuple[int, int], challenger: tuple[int, int]) -> ArmCounts:
-    """Return the race after one more period.
+    """Return the race after one more period, given finds, and searches without one, of each side.
 
-    Parameters
-    ----------
-    race : ArmCounts
-    champion, challenger : (int, int)
-        Finds, and searches without one, among arrivals that this side alone wanted. What both
-        wanted says nothing about either.
+    They are of arrivals that this side alone wanted. What both wanted says nothing about either.
     """
 
     def accumulate(before: tuple[float, float], now: tuple[int, int]) -> tuple[float, float]:

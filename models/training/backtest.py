@@ -82,25 +82,9 @@ def backtest(
 ) -> Backtest:
     """Score a test period with what was known before each arrival.
 
-    Parameters
-    ----------
-    tables : Tables
-        The whole history; what lies after each cut is hidden from features and fits.
-    plan : Plan
-        The compiled catalogue.
-    config : TrainConfig
-    period : Period
-    progress : callable, optional
-        Told the stage, how much is done, how much there is.
-
-    Returns
-    -------
-    Backtest
-
-    Raises
-    ------
-    NotEnoughDataError
-        Where nothing arrived in the test period, or too little was known to fit.
+    ``tables`` is the whole history; what lies after each cut is hidden from features and fits.
+    ``progress`` is called with the stage, how much is done, how much there is. Raises
+    ``NotEnoughDataError`` where nothing arrived in the test period, or too little was known to fit.
     """
     is_known = progress or (lambda _stage, _done, _of: None)
     is_frozen = period.labels == "frozen"

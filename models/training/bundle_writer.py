@@ -31,8 +31,7 @@ from models.learning.scikit_trees import read_trees
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of
 from models.scoring.risk import probability
-from models.scoring.tree_arrays import TreeArrays
-from models.scoring.tree_ensemble import TreeEnsemble
+from models.scoring.tree_ensemble import TreeArrays, TreeEnsemble
 from models.training.model_card import card, card_text
 from models.training.trainer import TrainingResult
 
@@ -53,26 +52,12 @@ class BundleDiffersError(RiskError):
 def write_bundle(
     folder: Path, trained: TrainingResult, signing_key: Ed25519PrivateKey, *, now: int | None = None
 ) -> Path:
-    """Write a bundle into the folder of bundles, whole or not at all.
+    """Write a bundle into the folder of all bundles, whole or not at all.
 
-    Parameters
-    ----------
-    folder : Path
-        Of all bundles; the new one is a folder in it, named by its version.
-    trained : TrainingResult
-    signing_key : Ed25519PrivateKey
-    now : int, optional
-        UTC microseconds; the machine's clock when absent. Not part of the version.
-
-    Returns
-    -------
-    Path
-        The bundle's folder; one that is there already is left as it is.
-
-    Raises
-    ------
-    BundleDiffersError
-        If our trees with our calibration, or the explanations, do not equal scikit-learn.
+    Returned is its own folder, named by the version; one that is there already is left as it is.
+    ``now``, UTC microseconds, is the machine's clock when absent, and no part of the version.
+    Raises ``BundleDiffersError`` if our trees with our calibration, or the explanations, do not
+    equal scikit-learn.
     """
     files = serving_files(trained)
     _check(trained, files)

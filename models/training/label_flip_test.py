@@ -63,18 +63,9 @@ class LabelFlipEstimate:
 def test_label_flips(dataset: Dataset, config: TrainConfig) -> list[LabelFlipEstimate]:
     """Judge each post's labels by what the other posts teach.
 
-    Parameters
-    ----------
-    dataset : Dataset of n rows
-        What a model is fitted on; only inspected rows that are evidence of a discrepancy count.
-    config : TrainConfig
-        When there are finds enough to learn from, and the seed.
-
-    Returns
-    -------
-    list of LabelFlipEstimate
-        One for each post with ``FEWEST`` labels or more whose like the others can teach, by name;
-        empty where there are fewer than two.
+    Of the rows that a model is fitted on, only inspected ones that are evidence of a discrepancy
+    count. There is one estimate for each post with ``FEWEST`` labels or more whose like the others
+    can teach, by name; none where there are fewer than two.
     """
     stated = _state_log_odds(dataset, config)
     if len(stated) < 2:

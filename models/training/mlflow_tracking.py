@@ -45,18 +45,8 @@ def tracking_uri(home: Home) -> str:
 def register(home: Home, bundle: Path, report: Mapping[str, Any]) -> str:
     """Record a training run and register its bundle as a model version.
 
-    Parameters
-    ----------
-    home : Home
-    bundle : Path
-        A bundle's folder; its card names data, definitions and every choice.
-    report : mapping
-        As :func:`models.evaluation.report.report` made it.
-
-    Returns
-    -------
-    str
-        MLflow's run id; a bundle of which all was recorded before keeps its run.
+    Returned is MLflow's run id. ``bundle`` is a bundle's folder, whose card names data, definitions
+    and every choice; one of which all was recorded before keeps its run.
     """
     card = json.loads((bundle / "card.json").read_bytes())
     with _quiet():

@@ -36,24 +36,12 @@ def contributions_of(model: FittedModel) -> Contributions:
 def past_seizures(
     dataset: Dataset, seizures: "pa.Table", model: FittedModel, *, known_before: int
 ) -> PastSeizures:
-    """Gather the last seizures that belong to a crossing.
+    """Gather the last seizures that belong to a crossing: one a crossing, as it was known first.
 
-    Parameters
-    ----------
-    dataset : Dataset
-        Features as of each arrival.
-    seizures : pyarrow.Table
-        Of a history: ``linked_crossing_id``, ``known_at``, ``seized_at``, ``place``,
-        ``substance_class``; sorted by ``known_at``.
-    model : FittedModel
-        Whose reasons are kept.
-    known_before : int
-        UTC microseconds; a seizure known at or after it is left out.
-
-    Returns
-    -------
-    PastSeizures
-        One a crossing, as told first; at most ``MOST``, the last.
+    ``seizures`` is the table of a history, sorted by ``known_at``, with ``linked_crossing_id``,
+    ``seized_at``, ``place`` and ``substance_class``; those known at or after ``known_before`` (UTC
+    microseconds) are left out, and of the rest at most ``MOST`` are kept, the last, with the
+    reasons of ``model``.
     """
     row = {str(name): at for at, name in enumerate(dataset.crossing_id)}
     found: dict[str, dict[str, Any]] = {}

@@ -45,26 +45,8 @@ def make_candidate(
 ) -> Candidate:
     """Train on everything a home knows and register the result.
 
-    Parameters
-    ----------
-    home : Home
-    store : Store
-    plan : Plan
-        The compiled catalogue.
-    config : TrainConfig
-    by : str
-        Who trains: may not approve.
-    progress : callable
-        Told the stage, how much is done, how much there is.
-
-    Returns
-    -------
-    Candidate
-
-    Raises
-    ------
-    NotEnoughDataError
-        Where the home holds no history, or too few finds.
+    ``by`` trains, and may not approve. ``progress`` is called with the stage, how much is done, how
+    much there is. Raises ``NotEnoughDataError`` where the home holds no history, or too few finds.
     """
     trained = trained_on(home, store, plan, config, progress=progress)
     bundle = write_bundle(home.bundles, trained, signing_key(home))
@@ -96,17 +78,8 @@ def trained_on(
 ) -> TrainingResult:
     """Train on what a home knew at a cut-off, and write nothing.
 
-    Parameters
-    ----------
-    home, store, plan, config, progress
-        As :func:`make_candidate` takes them.
-    cutoff : int, optional
-        UTC microseconds; all that the home knows when absent.
-
-    Raises
-    ------
-    NotEnoughDataError
-        As :func:`make_candidate`.
+    ``cutoff`` is in UTC microseconds: all that the home knows when absent. All else is as
+    :func:`make_candidate` has it.
     """
     with store.read() as connection:
         tables = read_event_log(home, connection)

@@ -48,23 +48,8 @@ def select_weighting(
 ) -> WeightingChoice:
     """Choose the weights that state the best chances for the random stream of the test period.
 
-    Parameters
-    ----------
-    seen : Dataset of n rows
-    config : TrainConfig
-    test : Dataset of m rows
-        What arrived after ``known_before``, with what was found since.
-    until, known_before : int
-        As :func:`models.learning.fit.fit` takes them.
-
-    Returns
-    -------
-    WeightingChoice
-
-    Raises
-    ------
-    NotEnoughDataError
-        As :func:`models.learning.fit.fit`.
+    ``test`` arrived after ``known_before``, and holds what was found since; ``until`` and
+    ``known_before`` are as :func:`models.learning.fit.fit` takes them, and so is what it raises.
     """
 
     def fit_weighted(settings: TrainConfig) -> FittedModel:

@@ -66,25 +66,11 @@ class ReproducedModel:
 def repeat(
     home: Home, store: Store, plan: Plan, *, version: str, progress: Progress
 ) -> ReproducedModel:
-    """Train a model again from its record, and compare.
+    """Train a model again from the record of a bundle in the home, and compare.
 
-    Parameters
-    ----------
-    home : Home
-    store : Store
-    plan : Plan
-        The compiled catalogue.
-    version : str
-        Of a bundle in the home.
-    progress : callable
-        As :func:`models.training.pipeline.make_candidate` takes it.
-
-    Raises
-    ------
-    NoModelError, TamperedBundleError
-        As :func:`models.bundle.bundle.load_bundle`.
-    OtherFeaturesError
-        Where the catalogue is another one now.
+    ``progress`` is as :func:`models.training.pipeline.make_candidate` has it. Raises
+    ``NoModelError`` or ``TamperedBundleError`` as :func:`models.bundle.bundle.load_bundle`, and
+    ``OtherFeaturesError`` where the catalogue is another one now.
     """
     folder = home.bundles / version
     bundle = load_bundle(folder, read_verify_key(home, version))

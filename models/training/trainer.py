@@ -62,29 +62,12 @@ def train(
     sent: ReferralState | None = None,
     table: Lookup | None = None,
 ) -> TrainingResult:
-    """Train, judge and describe a model from what was known at a cut-off.
+    """Train, judge and describe a model from what was known at a cut-off, UTC microseconds.
 
-    Parameters
-    ----------
-    dataset : Dataset of n rows
-        Features as of each arrival; rows and labels known at or after ``cutoff`` are not used.
-    config : TrainConfig
-        Every choice; the same data and choices give the same bytes.
-    cutoff : int
-        UTC microseconds.
-    sent : ReferralState of n rows, optional
-        What decisions say; without it a draw that never became an act looks like no draw.
-    table : Lookup of n rows, optional
-        The baseline that the report compares with.
-
-    Returns
-    -------
-    TrainingResult
-
-    Raises
-    ------
-    NotEnoughDataError
-        When the history cannot teach a model of discrepancies.
+    Rows and labels known at or after it are not used; the same data and choices give the same
+    bytes. ``sent`` is what decisions say of the n rows: without it a draw that never became an act
+    looks like no draw. ``table``, of the n rows too, is the baseline that the report compares with.
+    Raises ``NotEnoughDataError`` when the history cannot teach a model of discrepancies.
     """
     since = cutoff - round(config.last_days * DAY) if config.last_days else 0
     # A record that came late was not known by its arrival alone.
@@ -213,17 +196,9 @@ def _reference(seen: Dataset) -> Reference:
 
 
 def quantiles(dataset: Dataset, model: FittedModel) -> dict[str, Floats]:
-    """Return quantiles of the risk of the last ``RECENT_DAYS`` of entries.
+    """Return quantiles of the risk of the last ``RECENT_DAYS`` of entries, shape (101,) each.
 
-    Parameters
-    ----------
-    dataset : Dataset of n rows
-    model : FittedModel
-
-    Returns
-    -------
-    dict of str to float64 array of shape (101,)
-        By post, and ``*`` for all posts.
+    They are by post, and under ``*`` of all posts.
     """
     last = dataset.take(dataset.entries).last(RECENT_DAYS)
     risk = model.risk(last.values)

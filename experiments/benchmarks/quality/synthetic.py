@@ -9,8 +9,6 @@ with links and the history of labels switched off. SYNTHETIC: no figure here is 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow.compute as pc
@@ -20,18 +18,15 @@ from numpy.typing import NDArray
 from engine.domain.time_units import DAY
 from experiments.benchmarks.quality import peers
 from experiments.support.benchmark_harness import Row, row
-from experiments.synthetic.records.writer import write
+from experiments.synthetic.records.writer import open_network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Feature, Read
-from features.history.labels import labels
 from features.history.tables import Tables
 from features.intake.load import read_folder
-from features.offline.encoded_history import read_log
-from features.offline.feature_matrix import matrix
 from models.array_types import Floats
 from models.config import TrainConfig
-from models.data.build_dataset import dataset, freeze_history
+from models.data.build_dataset import assemble, freeze_history
 from models.data.dataset import TARGETS, Dataset
 from models.learning.fit import fit
 from models.scoring.risk import risk
@@ -90,15 +85,11 @@ def _least(found: NDArray[np.bool_], ours: NDArray[np.bool_], theirs: NDArray[np
 
 
 def _quarter(seed: int) -> Quarter:
-    with TemporaryDirectory(prefix="bench-quality-") as name:
-        folder = Path(name) / "network"
-        write(folder, crossings=CROSSINGS, seed=seed)
+    with open_network(None, crossings=CROSSINGS, seed=seed) as folder:
         tables = read_folder(folder).tables
         truth = pa_csv.read_csv(folder / "truth.csv")
     begins = int(pc.max(tables.crossings["arrived_at"]).as_py()) - QUARTER
-    known = freeze_history(tables, labels_before=begins)
-    plan = Plan(CATALOGUE)
-    seen = dataset(known, matrix(read_log(known, plan), plan), labels(known))
+    seen = assemble(freeze_history(tables, labels_before=begins), Plan(CATALOGUE))
     asked = (seen.arrived_at >= begins) & (seen.direction == "entry")
     place = pc.index_in(seen.crossing_id[asked].tolist(), truth["crossing_id"])
     result = truth.take(place)

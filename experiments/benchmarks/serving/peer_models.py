@@ -24,13 +24,7 @@ PLAIN = "plain.joblib"
 def save(home: Home, version: str, *, out: Path) -> tuple[str, ...]:
     """Write an MLflow model of a bundle's discrepancy ensemble; return the columns it takes.
 
-    Parameters
-    ----------
-    home : Home
-    version : str
-        Of a bundle; verified first.
-    out : Path
-        Folder that does not exist yet.
+    The bundle is verified first; ``out`` is a folder that does not exist yet.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     names = load_bundle(home.bundles / version, read_verify_key(home, version)).names

@@ -4,9 +4,12 @@ The same (seed, crossings, days, end) give the same bytes. Cells hold no comma, 
 so none is quoted.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -124,6 +127,17 @@ def write(
         finds_at_post=at_post,
         finds_inland=made.seizures.num_rows - at_post,
     )
+
+
+@contextmanager
+def open_network(data: Path | None, *, crossings: int, seed: int = 1) -> Iterator[Path]:
+    """Yield the folder of a history: the one given, or a synthetic one that goes after use."""
+    if data is not None:
+        yield data
+        return
+    with TemporaryDirectory(prefix="synthetic-network-") as name:
+        write(Path(name), crossings=crossings, seed=seed)
+        yield Path(name)
 
 
 def claim(folder: Path, *, overwrite: bool) -> None:

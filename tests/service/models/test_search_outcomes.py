@@ -18,7 +18,7 @@ from models.bundle.documents import BundleDocuments
 from models.lifecycle import transitions
 from models.lifecycle.projection import came_into_force, measurement, read_state
 from models.monitoring import drift_monitor
-from models.monitoring.search_outcomes import searches
+from models.monitoring.drift_monitor import searches
 from models.statistics.drift import reference
 from tests.service.conftest import NOON, serving
 from tests.service.decisions.test_amendments import amend, heavier

@@ -21,10 +21,9 @@ from features.catalogue.spec import Feature
 from models.explanation import reason_eligibility, reason_sentences
 from models.explanation.contributions import BASE, CALIBRATION
 from models.explanation.feature_topics import topic
-from models.explanation.feature_wording import word_feature
+from models.explanation.feature_wording import Wording, word_feature
 from models.explanation.reason_eligibility import Eligibility
 from models.explanation.reason_sentences import FEWEST, MOST, sentences
-from models.explanation.units import Wording
 
 NAN = float("nan")
 ARRIVAL = Arrival(

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from models.explanation import leaf_groups, tree_shap
+from models.explanation import tree_shap
 from models.explanation.tree_shap import TreeShap
 from models.learning.scikit_trees import convert_nodes, read_trees
-from models.scoring.tree_arrays import TreeArrays
+from models.scoring.tree_ensemble import TreeArrays
 
 WIDTH = 5
 
@@ -115,7 +115,7 @@ def test_how_leaves_are_grouped_changes_nothing(
     together: int, monkeypatch: pytest.MonkeyPatch, trees: TreeArrays, shap: TreeShap
 ) -> None:
     values = np.random.default_rng(2).normal(size=(50, WIDTH)).astype(np.float32)
-    monkeypatch.setattr(leaf_groups, "TOGETHER", together)
+    monkeypatch.setattr(tree_shap, "TOGETHER", together)
     np.testing.assert_allclose(
         TreeShap(trees, WIDTH).rows(values), shap.rows(values), rtol=0, atol=1e-12
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.learning.feature_screening import screen_features
+from models.learning.fit_tasks import screen_features
 
 DRAW = np.random.default_rng(5)
 VALUES = DRAW.normal(size=(8000, 12)).astype(np.float32)

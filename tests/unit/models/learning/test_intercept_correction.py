@@ -9,9 +9,8 @@ from engine.domain.time_units import DAY
 from models.config import TrainConfig, Trees
 from models.data.dataset import NEVER, Dataset
 from models.learning import fit as fitting
-from models.learning.blending import FittedHead
+from models.learning.calibration import FittedHead, level
 from models.learning.fit import fit
-from models.learning.intercept_correction import level
 from tests.unit.models.small_dataset import START, small_world
 
 SMALL = Trees(iterations=20, seeds=1, share_of_features=1.0)

@@ -8,9 +8,8 @@ import pytest
 from engine.domain.time_units import DAY
 from features.catalogue.catalogue import CATALOGUE
 from models.config import TrainConfig, Trees
-from models.learning.base_learners import straight_part
+from models.learning.base_learners import COUNTS, HIGH, RATES, WORTH, precedents, straight_part
 from models.learning.fit import fit
-from models.learning.prior_finds_score import COUNTS, HIGH, RATES, WORTH, precedents
 from models.scoring.linear import Linear
 from tests.unit.models.small_dataset import START, small_world
 
