@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.journal.entries import Draft
     from engine.journal.journal import Journal
     from features.online.online_features import OnlineFeatures
-    from models.bundle.documents import BundleDocuments
+    from models.bundle.bundle import BundleDocuments
 
 
 def shadow(
@@ -164,8 +164,7 @@ def drift(
     """Measure how far traffic has moved from what the model in force learnt, and record it."""
     from engine.errors import NoModelError
     from engine.journal.journal import Journal
-    from models.bundle.bundle import read_verify_key
-    from models.bundle.documents import read_documents
+    from models.bundle.bundle import read_documents, read_verify_key
     from models.lifecycle.projection import PromotionProjection, measurement, read_state
 
     step_back(if_polite=polite)

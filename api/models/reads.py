@@ -20,8 +20,7 @@ from engine.journal.power_records import read_records
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
-from models.bundle.bundle import read_verify_key
-from models.bundle.documents import BundleDocuments, read_documents, stamp
+from models.bundle.bundle import BundleDocuments, read_documents, read_verify_key, stamp
 from models.lifecycle import transitions
 from models.lifecycle.projection import OnTrial, last_of_trial, on_trial, read_state
 from models.lifecycle.refusals import describe_refusal
@@ -71,7 +70,7 @@ class ModelReader:
 
     def read_model(self, version: str) -> dict[str, Any]:
         """Return one model; raises ``NoModelError``."""
-        from models.monitoring.shadow_agreement import (
+        from models.monitoring.shadow_scoring import (
             measure_agreement,  # scipy: not on the way of a service that starts
         )
 

@@ -135,20 +135,9 @@ def _full_world(trips: Trips) -> World:
         span.days + SLACK_DAYS,
     )
     n = len(enters)
-    none = np.zeros(0, np.int64)
-    nothing = np.zeros(0)
-    no_acts = inspections.Acts(
-        row=none,
-        basis=none.astype(np.int8),
-        propensity=nothing,
-        started_at=none,
-        completed_at=none,
-        recorded_at=none,
-        methods=np.zeros((0, 0), np.bool_),
-        places=np.zeros((0, 0), np.bool_),
-        minutes=nothing,
-        outcome=none.astype(np.int8),
-    )
+    none, nothing = np.zeros(0, np.int64), np.zeros(0)
+    given = none.astype(np.int8), nothing
+    no_acts = inspections.search(trips, span.rng("none"), rows=none, given=given, hiding=none)
     seized = seizures.Seizures(none, none, none.astype(np.bool_), none, none, nothing)
     return World(
         replace(trips, config=config),

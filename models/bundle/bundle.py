@@ -3,7 +3,7 @@
 Assumes an attacker who can write to the disk but does not hold the key. Every byte that is used is
 read once, checked, and only then parsed; a name that is not on the list, a link, a file too many or
 too large, and any changed byte refuse the whole bundle. Nothing in it is code and nothing is
-unpickled here.
+unpickled here. Card and report are verified alike before they are shown.
 """
 
 import io
@@ -214,3 +214,48 @@ def arrays(content: bytes) -> dict[str, NDArray[Any]]:
     """Read an archive of plain arrays; objects are refused."""
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
+
+
+@dataclass(frozen=True, slots=True)
+class BundleDocuments:
+    """What a bundle says of its model."""
+
+    manifest: str
+    """SHA-256 of its manifest."""
+    card: Mapping[str, Any]
+    report: Mapping[str, Any]
+    reference: Mapping[str, Any]
+    """How features fell when it learnt (:mod:`models.statistics.drift`)."""
+    quantiles: Mapping[str, Any]
+    """Of the risk, by post."""
+
+
+def read_documents(folder: Path, verify_key: Ed25519PublicKey) -> BundleDocuments:
+    """Read the papers of a bundle; raises ``NoModelError`` or ``TamperedBundleError``."""
+    if not folder.exists():
+        raise NoModelError(folder.name)
+    _, files = read_verified(folder, verify_key)
+
+    def read(name: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = json.loads(files.get(name, b"{}"))
+        return found
+
+    return BundleDocuments(
+        manifest=file_digest(folder / MANIFEST),
+        card=read("card.json"),
+        report=read("report.json"),
+        reference=read("reference.json"),
+        quantiles=read("quantiles.json"),
+    )
+
+
+def stamp(folder: Path) -> str:
+    """Return what changes whenever a file of a bundle is written."""
+    result = sorted(
+        (one.name, one.stat().st_mtime_ns, one.stat().st_size) for one in _files(folder)
+    )
+    return sha256(repr(result).encode()).hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return [one for one in folder.iterdir() if one.is_file()] if folder.is_dir() else []

@@ -100,7 +100,7 @@ class Scorer:
             Whose usual values the features are compared with.
         """
         added = self.contributions.risk(row)
-        return self.contributions.told(row, added, vehicle_class=vehicle_class, post=post)
+        return self.contributions.describe(row, added, vehicle_class=vehicle_class, post=post)
 
     def similar(self, row: Rows, *, as_of: int, count: int = SHOWN) -> tuple[SimilarSeizure, ...]:
         """Return the past seizures whose reasons were most like this row's, the nearest first.

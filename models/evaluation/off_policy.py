@@ -26,7 +26,7 @@ from models.data.propensity_log import (
 from models.statistics.intervals import (
     FEWEST,
     Estimate,
-    effective_share,
+    clopper_pearson,
     narrow,
     normal,
     unknown_estimate,
@@ -274,7 +274,7 @@ def _weighted_share(draws: _Draws) -> Estimate:
         size = weight.sum() ** 2 / (weight @ weight)
         if 0 < rate < 1:  # a variance from few heavy searches is too often too small
             size = min(size, rate * (1 - rate) * weight.sum() ** 2 / float(rest @ rest))
-        ends.append(effective_share(share, float(size)))
+        ends.append(clopper_pearson(share * float(size), float(size)))
     return _share_estimate(draws, rate, ends[0][0], ends[1][1])
 
 

@@ -7,7 +7,7 @@ inspected, and over the random checks alone, which are few and fair. What its ow
 have found is estimated from all that the engine drew, each draw by its probability.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -167,14 +167,7 @@ def _slice(tables: Tables, first: int) -> Tables:
 
 
 def _from(known: Labels, first: int) -> Labels:
-    return Labels(
-        known.seizure[first:],
-        known.discrepancy[first:],
-        known.known_at[first:],
-        known.basis[first:],
-        known.propensity[first:],
-        known.is_full[first:],
-    )
+    return Labels(*(getattr(known, field.name)[first:] for field in fields(known)))
 
 
 def _read_referrals(tables: Tables, window: Window, sent: Sendings) -> ReferralState:

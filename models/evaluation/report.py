@@ -144,18 +144,11 @@ class _JudgedArrivals:
         faults: tuple[str, ...] = (),
         thin: tuple[str, ...] = (),
     ) -> View:
-        """Return a view of some rows; counted exactly where each weighs the same.
+        """Return a view of the rows of a mask, shape (n,); exact where each weighs the same.
 
-        Parameters
-        ----------
-        target : {"seizure", "discrepancy"}
-        rows : bool array of shape (n,)
-        label : int8 array of shape (n,)
-            1 or 0, and -1 where a draw has no evidence.
-        weight : float64 array of shape (n,), optional
-            All alike when absent.
-        faults, thin : tuple of str
-            Why nothing is claimed, of all rows or of those within capacity.
+        ``label``, int8 of shape (n,), is 1 or 0, and -1 where a draw has no evidence; ``weight``,
+        float64 of shape (n,), is all alike when absent. ``faults`` and ``thin`` say why nothing is
+        claimed, of all rows or of those within capacity.
         """
         even = np.ones(int(rows.sum()))
         return View(

@@ -22,7 +22,7 @@ BASE, CALIBRATION = "(base)", "(calibration)"
 """Contributions that no feature made: where every row starts, and what calibration moved."""
 _NO_FEATURE = np.full(2, nan, np.float32)
 
-Said = tuple[Floats, float]
+PartOutput = tuple[Floats, float]
 """What a part says: one contribution a feature, and where every row starts."""
 
 
@@ -76,8 +76,8 @@ class Contributions:
             In log-odds; sums to the target's calibrated log-odds.
         """
         heads = self._heads_of(row)
-        result = self._said(row, heads)
-        return self._weighed(result, _log_odds(result, heads), {target: 1.0}, heads=heads)
+        result = self._evaluate_parts(row, heads)
+        return self._weigh(result, _log_odds(result, heads), {target: 1.0}, heads=heads)
 
     def risk(self, row: Rows) -> Floats:
         """Return the contributions to the risk that ranks, of shape (f + 2,).
@@ -87,7 +87,7 @@ class Contributions:
         two explanations are joined. They sum to the same weighing of the two calibrated log-odds.
         """
         heads = self._heads_of(row)
-        result = self._said(row, heads)
+        result = self._evaluate_parts(row, heads)
         log_odds = _log_odds(result, heads)
         worth = {
             target: (self._severity if target == "seizure" else 1.0) / (1.0 + exp(-calibrated))
@@ -95,9 +95,9 @@ class Contributions:
         }
         whole = sum(worth.values())
         parts = {target: one / whole for target, one in worth.items()}
-        return self._weighed(result, log_odds, parts, heads=heads)
+        return self._weigh(result, log_odds, parts, heads=heads)
 
-    def told(
+    def describe(
         self, row: Rows, added: Floats, *, vehicle_class: str, post: str
     ) -> tuple[Contribution, ...]:
         """Put names, values and what is usual to every contribution that is not zero.
@@ -119,21 +119,21 @@ class Contributions:
         """Return the heads of a row's kind: its fingerprint was inspected before, or never."""
         return self._heads[int(unseen(row[None], self._counted)[0])]
 
-    def _said(self, row: Rows, heads: Mapping[Target, Head]) -> dict[str, Said]:
+    def _evaluate_parts(self, row: Rows, heads: Mapping[Target, Head]) -> dict[str, PartOutput]:
         """Return what each part says of a row and where it starts, once for all heads."""
         used = sorted({name for head in heads.values() for name, _ in head.blend})
         return {name: (self._parts[name](row), self._parts[name].base) for name in used}
 
-    def _weighed(
+    def _weigh(
         self,
-        said: Mapping[str, Said],
+        outputs: Mapping[str, PartOutput],
         log_odds: Mapping[Target, tuple[float, float]],
         weights: Mapping[Target, float],
         *,
         heads: Mapping[Target, Head],
     ) -> Floats:
         """Return the weighted sum of the targets' contributions."""
-        of_part = dict.fromkeys(said, 0.0)
+        of_part = dict.fromkeys(outputs, 0.0)
         added = np.zeros(len(self._names))
         for target, weight in weights.items():
             before, after = log_odds[target]
@@ -141,17 +141,17 @@ class Contributions:
             for name, share in heads[target].blend:
                 of_part[name] += weight * share
         for name, weight in of_part.items():
-            features, base = said[name]
+            features, base = outputs[name]
             added[:-2] += weight * features
             added[-2] += weight * base
         return added
 
 
 def _log_odds(
-    said: Mapping[str, Said], heads: Mapping[Target, Head]
+    outputs: Mapping[str, PartOutput], heads: Mapping[Target, Head]
 ) -> dict[Target, tuple[float, float]]:
     """Return each target's log-odds before and after calibration."""
-    sums = {name: float(added.sum()) + base for name, (added, base) in said.items()}
+    sums = {name: float(added.sum()) + base for name, (added, base) in outputs.items()}
     found: dict[Target, tuple[float, float]] = {}
     for target, head in heads.items():
         margin = sum(weight * sums[name] for name, weight in head.blend)

@@ -40,7 +40,7 @@ class Wording:
         figures = {"value": float(value) if is_known else None, "unit": self.unit}
         return Message(self._identifier(value), {**self.parameters, **figures})
 
-    def counted(self, finds: int, inspections: int) -> Message:
+    def count_message(self, finds: int, inspections: int) -> Message:
         """Return the message of a rate by the counts behind it, never by the rate itself."""
         if not inspections:
             return Message(self.unknown, self.parameters)

@@ -26,7 +26,7 @@ def profile_figure(full: str, value: Any, behind: Evidence | None) -> Message:
         wording = _wording_of(name)
         if CATALOGUE[name].operator != "rate":
             return wording.message(value)
-        return wording.counted(*((behind.finds, behind.inspections) if behind else (0, 0)))
+        return wording.count_message(*((behind.finds, behind.inspections) if behind else (0, 0)))
     noun, unit = _FIELDS.get(name, (name.replace("_", " "), ""))
     if isinstance(value, (str, list)):
         text = value if isinstance(value, str) else ", ".join(map(str, value))

@@ -19,7 +19,7 @@ from models.explanation.feature_topics import topic
 from models.explanation.feature_wording import word_feature
 
 WEAK = 0.1
-"""Log-odds below which nobody would decide otherwise: a tenth of the odds."""
+"""Log-odds below which no decision would change: a tenth of the odds."""
 NEAR = 0.10
 """A fact within this part of what is usual reads like it."""
 MOST = 0.5

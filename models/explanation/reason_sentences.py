@@ -69,7 +69,7 @@ class Sentences:
         wording = self._wording[spoken.feature]
         if spoken.feature in self._rates:
             behind = behind or _NONE
-            fact = wording.counted(behind.finds, behind.inspections)
+            fact = wording.count_message(behind.finds, behind.inspections)
             parameters = _usual_finds(behind)
         else:
             fact = wording.message(spoken.value)

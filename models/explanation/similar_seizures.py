@@ -105,11 +105,11 @@ class PastSeizures:
         alike = 1.0 - np.minimum(ratio, 1.0)  # sums round: nothing is less alike than opposite
         order = np.lexsort((-np.arange(seen), -alike))[:count]
         return tuple(
-            self._shown(at, float(alike[at]), self._shared(self.reasons[at], reasons))
+            self._describe(at, float(alike[at]), self._list_shared(self.reasons[at], reasons))
             for at in order.tolist()
         )
 
-    def _shown(self, at: int, alike: float, shared: tuple[str, ...]) -> SimilarSeizure:
+    def _describe(self, at: int, alike: float, shared: tuple[str, ...]) -> SimilarSeizure:
         return SimilarSeizure(
             seized_on=rfc3339(int(self.seized_at[at]))[:10],
             post=str(self.post[at]),
@@ -120,7 +120,7 @@ class PastSeizures:
             shared=shared,
         )
 
-    def _shared(self, one: Floats, other: Floats) -> tuple[str, ...]:
+    def _list_shared(self, one: Floats, other: Floats) -> tuple[str, ...]:
         """Return the families that speak the same way for both."""
         both = np.where(one * other > 0, np.minimum(np.abs(one), np.abs(other)), 0.0)
         order = np.argsort(-both, kind="stable")[:SHARED]

@@ -11,8 +11,8 @@ one bit of a number, and that number finds the contributions of all its leaves.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import factorial
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -32,8 +32,7 @@ TOGETHER = 6
 """Most splits of a group: a table has two to this power rows, and must stay in the cache."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeafGroups:
+class LeafGroups(NamedTuple):
     """Groups of leaves side by side; what belongs to group g lies from ``..._of[g]`` to the next.
 
     Attributes
@@ -158,6 +157,14 @@ def _conditions(
     return [(about.index(feature), *one) for feature, one in found.items()]
 
 
+class Splits(NamedTuple):
+    """The n splits of an ensemble: arrays of shape (n,), as :class:`TreeArrays` has its nodes."""
+
+    feature: Ints
+    cut: Floats
+    missing_left: Mask
+
+
 def make_contributions(
     names: Sequence[str],
     *,
@@ -181,26 +188,11 @@ class TreeShap:
         """Build the tables; ``width`` is the number of features of a row."""
         self.width = width
         split = np.flatnonzero(trees.feature >= 0)
-        self._feature = trees.feature[split]
-        self._cut = trees.cut[split]
-        self._missing_left = trees.missing_left[split]
+        self._splits = Splits(trees.feature[split], trees.cut[split], trees.missing_left[split])
         self._groups = groups = group_leaves(trees)
         self._table = np.zeros(int(groups.cells.sum()))
         self._offset = np.concatenate(([0], np.cumsum(groups.cells)))[:-1]
-        _fill(
-            self._table,
-            self._offset,
-            groups.splits_of,
-            groups.features_of,
-            groups.leaf_group,
-            groups.leaf_start,
-            groups.leaf_value,
-            groups.slot,
-            groups.asked,
-            groups.answer,
-            groups.ratio,
-            _weights(),
-        )
+        _fill(self._table, self._offset, groups, _weights())
         reach = np.multiply.reduceat(np.append(groups.ratio, 1.0), groups.leaf_start[:-1])
         reach[np.diff(groups.leaf_start) == 0] = 1.0  # a tree of one leaf asks nothing
         self.base = float(trees.base[0] + reach @ groups.leaf_value)
@@ -214,20 +206,7 @@ class TreeShap:
     def rows(self, values: Rows) -> Floats:
         """Return the contributions of rows of shape (n, width), in that shape."""
         added = np.zeros((len(values), self.width))
-        groups = self._groups
-        _explain(
-            values,
-            added,
-            self._feature,
-            self._cut,
-            self._missing_left,
-            groups.splits_of,
-            groups.split,
-            groups.features_of,
-            groups.feature,
-            self._offset,
-            self._table,
-        )
+        _explain(values, added, self._splits, self._groups, self._offset, self._table)
         return added
 
 
@@ -242,24 +221,13 @@ def _weights() -> Floats:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _fill(
-    table: Floats,
-    offset: NDArray[np.int64],
-    splits_of: NDArray[np.int32],
-    features_of: NDArray[np.int32],
-    leaf_group: NDArray[np.int32],
-    leaf_start: NDArray[np.int32],
-    leaf_value: Floats,
-    slot: NDArray[np.int32],
-    asked: NDArray[np.int32],
-    answer: NDArray[np.int32],
-    ratio: Floats,
-    weight: Floats,
-) -> None:
+def _fill(table: Floats, offset: NDArray[np.int64], groups: LeafGroups, weight: Floats) -> None:
     """Work out what each leaf adds, for every way through its group's splits."""
+    splits_of, features_of, leaf_start = groups.splits_of, groups.features_of, groups.leaf_start
+    slot, asked, answer, ratio = groups.slot, groups.asked, groups.answer, groups.ratio
     products = np.zeros(weight.shape[0] + 1)
-    for leaf in range(len(leaf_group)):
-        group, s = leaf_group[leaf], leaf_start[leaf]
+    for leaf in range(len(groups.leaf_group)):
+        group, s = groups.leaf_group[leaf], leaf_start[leaf]
         m = leaf_start[leaf + 1] - s
         wide = features_of[group + 1] - features_of[group]
         for mask in range(1 << (splits_of[group + 1] - splits_of[group])):
@@ -282,24 +250,21 @@ def _fill(
                 for k in range(m):
                     total += weight[m, k] * products[k]
                 held = 1.0 if (mask & asked[i]) == answer[i] else 0.0
-                table[cell + slot[i]] += total * (held - ratio[i]) * leaf_value[leaf]
+                table[cell + slot[i]] += total * (held - ratio[i]) * groups.leaf_value[leaf]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _explain(
     values: Rows,
     added: Floats,
-    feature: NDArray[np.int32],
-    cut: Floats,
-    missing_left: Mask,
-    splits_of: NDArray[np.int32],
-    split: NDArray[np.int32],
-    features_of: NDArray[np.int32],
-    group_feature: NDArray[np.int32],
+    splits: Splits,
+    groups: LeafGroups,
     offset: NDArray[np.int64],
     table: Floats,
 ) -> None:
     """Add up the table's entries for the ways that rows go."""
+    feature, cut, missing_left = splits.feature, splits.cut, splits.missing_left
+    splits_of, features_of = groups.splits_of, groups.features_of
     left = np.empty(len(feature), np.uint8)
     for row in range(len(values)):
         for node in range(len(feature)):
@@ -309,8 +274,8 @@ def _explain(
             start = splits_of[group]
             mask = 0
             for j in range(start, splits_of[group + 1]):
-                mask |= np.int64(left[split[j]]) << (j - start)
+                mask |= np.int64(left[groups.split[j]]) << (j - start)
             first, last = features_of[group], features_of[group + 1]
             cell = offset[group] + mask * (last - first) - first
             for j in range(first, last):
-                added[row, group_feature[j]] += table[cell + j]
+                added[row, groups.feature[j]] += table[cell + j]

@@ -7,6 +7,7 @@ predicted by parts that saw only what was known before it; what serves is then f
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -150,7 +151,8 @@ def _fit_one(
     seed: int,
 ) -> _FittedPart:
     """Fit the trees, and the lines, of one part; return them with their margins on later rows."""
-    grown = _grow_trees(values, label, task=task, seed=seed, weight=weight)
+    grower = grow_with_field if task.leans_on_field else partial(grow, among=task.among)
+    grown = grower(values, label, trees=task.trees, signs=task.signs, seed=seed, weight=weight)
     lines: dict[str, Linear] = {}
     if task.has_line:
         lines[line_of(task.target)] = straight_part(values, label, strength=line, weight=weight)
@@ -160,20 +162,6 @@ def _fit_one(
         margin = grown.decision_function(later) if len(later) else np.empty(0)
     drawn = {name: one.margin(later) for name, one in lines.items()}
     return _FittedPart(grown, lines, {task.part: margin} | drawn)
-
-
-def _grow_trees(
-    values: Rows,
-    label: Labels,
-    *,
-    task: FitTask,
-    seed: int,
-    weight: Floats | None,
-) -> HistGradientBoostingClassifier:
-    trees, signs = task.trees, task.signs
-    if task.leans_on_field:
-        return grow_with_field(values, label, trees=trees, signs=signs, seed=seed, weight=weight)
-    return grow(values, label, trees=trees, signs=signs, seed=seed, weight=weight, among=task.among)
 
 
 def _pool_margins(

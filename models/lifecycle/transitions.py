@@ -5,7 +5,7 @@ come to is what :mod:`models.lifecycle.states` makes of them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 from engine.errors import NoModelError
 from engine.explanation.messages import Message
@@ -39,62 +39,51 @@ def shadow(now: ModelStates, version: str, *, by: str) -> tuple[Draft, ...]:
     return (Draft(MODEL_SHADOWED, version, "", {"by": by}),)
 
 
+class BundleFacts(TypedDict, total=False):
+    """What is known of the bundle of a model, verified by the caller."""
+
+    manifest: Required[str]
+    """SHA-256 of its manifest as it is now."""
+    doubts: Sequence[str]
+    """What its report says against the labels that taught it
+    (:mod:`models.training.label_flip_test`)."""
+    unjudged: str
+    """Why it could not be judged (:func:`explain_unjudged`); empty where it was."""
+    fits: bool
+    """Whether it was fitted on the features that are read here."""
+
+
+_OWN_WORK = {
+    MODEL_APPROVED: ("own_model", "approved_already"),
+    MODEL_CHALLENGED: ("own_trial", "trial_approved_already"),
+}
+"""Refusals of the person who trained it, and of one who approved before."""
+
+
 def approve(
     now: ModelStates,
     version: str,
     *,
     by: str,
-    manifest: str,
-    doubts: Sequence[str] = (),
-    unjudged: str = "",
-    fits: bool = True,
     inactive: Collection[str] = (),
+    **bundle: Unpack[BundleFacts],
 ) -> tuple[Draft, ...]:
     """Return the records of one approval; the second puts the model into force.
 
-    Parameters
-    ----------
-    now : State
-    version : str
-    by : str
-        Who approves, authenticated by the caller.
-    manifest : str
-        SHA-256 of the manifest of the bundle as it is now, verified by the caller.
-    doubts : sequence of str
-        What its report says against the labels that taught it
-        (:mod:`models.training.label_flip_test`).
-    unjudged : str
-        Why it could not be judged, as :func:`unjudged` reads its report; empty where it was.
-    fits : bool
-        Whether it was fitted on the features that are read here.
-    inactive : collection of str
-        Of those who approved it, who may approve nothing any more: their approvals are dismissed.
+    ``by`` approves, authenticated by the caller. Approvals of the ``inactive``, who may approve
+    nothing any more, are dismissed. One that has left may be approved again, by two as at first.
 
-    Raises
-    ------
-    NoModelError
-        If no such version is registered.
-    PromotionRefusedError
-        If its labels are in doubt, it could not be judged, lacks an evaluation or a card, is not
-        what was registered, was fitted on other features, was trained by this person, was approved
-        by this person already, or is in force. One that has left may be approved again, by two as
-        at first.
+    Raises ``NoModelError`` if no such version is registered, ``PromotionRefusedError`` if its
+    labels are in doubt, it could not be judged, lacks an evaluation or a card, is not what was
+    registered, was fitted on other features, was trained or approved already by this person, or is
+    in force.
     """
     model = _find_model(now, version)
     given = () if model.role == "retired" else model.approvals
-    dismissed = [person for person in given if person in inactive]
-    given = tuple(person for person in given if person not in inactive)
-    for why in against(model, manifest=manifest, doubts=doubts, unjudged=unjudged, fits=fits):
-        raise make_refusal(version, why.id, **why.parameters)
-    if by == model.trained_by:
-        raise make_refusal(version, "own_model")
-    if by in given:
-        raise make_refusal(version, "approved_already")
-    body = {"by": by, "manifest": manifest} | ({"dismissed": dismissed} if dismissed else {})
-    records = (Draft(MODEL_APPROVED, version, "", body),)
-    if len(given) + 1 < APPROVALS:
-        return records
-    return (*records, *_change(now, version, by=by, why="approved by two"))
+    draft = _draft_approval(MODEL_APPROVED, model, given, by=by, inactive=inactive, bundle=bundle)
+    if len(given) - len(draft.body.get("dismissed", ())) + 1 < APPROVALS:
+        return (draft,)
+    return (draft, *_change(now, version, by=by, why="approved by two"))
 
 
 def challenge(
@@ -102,11 +91,8 @@ def challenge(
     version: str,
     *,
     by: str,
-    manifest: str,
-    doubts: Sequence[str] = (),
-    unjudged: str = "",
-    fits: bool = True,
     inactive: Collection[str] = (),
+    **bundle: Unpack[BundleFacts],
 ) -> tuple[Draft, ...]:
     """Return the record of one approval of a trial; the second puts the model on trial.
 
@@ -114,20 +100,44 @@ def challenge(
     arguments and refusals are those of `approve`. It is refused too where no model is in force to
     challenge, and where one is on trial already.
     """
-    model = _find_model(now, version)
-    for why in against(model, manifest=manifest, doubts=doubts, unjudged=unjudged, fits=fits):
-        raise make_refusal(version, why.id, **why.parameters)
+    model, more = _find_model(now, version), list[Message]()
     if now.in_force is None:
-        raise make_refusal(version, "nothing_to_challenge")
+        more.append(Message("nothing_to_challenge"))
     if now.challenger is not None:
-        raise make_refusal(version, "other_on_trial", code=now.challenger.version)
+        more.append(Message("other_on_trial", {"code": now.challenger.version}))
+    draft = _draft_approval(
+        MODEL_CHALLENGED,
+        model,
+        model.challenges,
+        by=by,
+        inactive=inactive,
+        bundle=bundle,
+        more=more,
+    )
+    return (draft,)
+
+
+def _draft_approval(
+    kind: str,
+    model: ModelState,
+    given: Sequence[str],
+    *,
+    by: str,
+    inactive: Collection[str],
+    bundle: BundleFacts,
+    more: Sequence[Message] = (),
+) -> Draft:
+    """Return the record of one person's approval after those given; raises where it is refused."""
+    of_trainer, of_same = _OWN_WORK[kind]
+    for why in (*against(model, **bundle), *more):
+        raise make_refusal(model.version, why.id, **why.parameters)
     if by == model.trained_by:
-        raise make_refusal(version, "own_trial")
-    if by in model.challenges:
-        raise make_refusal(version, "trial_approved_already")
-    dismissed = [person for person in model.challenges if person in inactive]
-    body = {"by": by, "manifest": manifest} | ({"dismissed": dismissed} if dismissed else {})
-    return (Draft(MODEL_CHALLENGED, version, "", body),)
+        raise make_refusal(model.version, of_trainer)
+    if by in given and by not in inactive:
+        raise make_refusal(model.version, of_same)
+    dismissed = [person for person in given if person in inactive]
+    body: dict[str, Any] = {"by": by, "manifest": bundle["manifest"]}
+    return Draft(kind, model.version, "", body | ({"dismissed": dismissed} if dismissed else {}))
 
 
 def end_trial(now: ModelStates, *, by: str, why: str) -> tuple[Draft, ...]:
@@ -137,15 +147,9 @@ def end_trial(now: ModelStates, *, by: str, why: str) -> tuple[Draft, ...]:
     return (Draft(MODEL_RETIRED, now.challenger.version, "", {"by": by, "why": why}),)
 
 
-def against(
-    model: ModelState,
-    *,
-    manifest: str,
-    doubts: Sequence[str] = (),
-    unjudged: str = "",
-    fits: bool = True,
-) -> tuple[Message, ...]:
-    """Return what stands against approving a model; arguments of `approve`."""
+def against(model: ModelState, **bundle: Unpack[BundleFacts]) -> tuple[Message, ...]:
+    """Return what stands against approving a model."""
+    unjudged, doubts = bundle.get("unjudged", ""), bundle.get("doubts", ())
     return tuple(
         message
         for broken, message in (
@@ -153,8 +157,8 @@ def against(
             (not model.evaluation, Message("no_evaluation")),
             (bool(unjudged), Message("not_judged", {"text": unjudged})),
             (not model.card, Message("no_card")),
-            (manifest != model.manifest, Message("other_bundle")),
-            (not fits, Message("other_features")),
+            (bundle["manifest"] != model.manifest, Message("other_bundle")),
+            (not bundle.get("fits", True), Message("other_features")),
             (bool(doubts), Message("labels_doubted", {"text": " ".join(doubts)})),
         )
         if broken

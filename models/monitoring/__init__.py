@@ -4,7 +4,7 @@ drift_monitor      Drift of traffic from the reference of the model in force, an
                    its searches
 officer_integrity  Permutation test of whether an officer sees or releases a carrier more than
                    chance explains
-shadow_agreement   Agreement of a shadow model with the model in force, and finds of its own picks
-shadow_scoring     Scores of a shadow model for past decisions
+shadow_scoring     Scores of a shadow model for past decisions, and its agreement with the model
+                   in force
 trial_results      Finds of both sides of a trial, among arrivals that one side alone selected
 """

@@ -30,7 +30,7 @@ from engine.queue.queue import DECISIONS
 from engine.selection.policy import risk
 from features.catalogue.catalogue import CATALOGUE
 from models.array_types import Floats, Rows
-from models.bundle.documents import BundleDocuments
+from models.bundle.bundle import BundleDocuments
 from models.lifecycle.projection import came_into_force
 from models.lifecycle.refusals import make_refusal
 from models.statistics import sequential_test

@@ -1,12 +1,17 @@
-"""Scores of a shadow model for past decisions.
+"""Scores of a shadow model for past decisions, and its agreement with the model in force.
 
 Assumes that a decision's features can be read again as of its own cut, to the bit: nothing is added
 to the path of a decision, no fault of a shadow can touch one, and no officer can see what it says.
 One record a post, model and UTC day holds the quantiles of its risk; a row whose features are no
 longer those of the decision is counted and left out.
+
+A pick is one of the riskiest share of a post's day, for either model, among the decisions that both
+scored. Only inspected vehicles tell anything, and those were chosen by the model in force, by
+profiles and by officers: what the shadow alone wanted was inspected where something else wanted it
+too. The rates say so by their numbers; only random checks, counted apart, are fair.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +21,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
+from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, micros, rfc3339
 from engine.journal.entries import Draft
 from engine.journal.journal import (
@@ -26,12 +32,14 @@ from engine.journal.journal import (
 from engine.journal.kinds import DECISION, MODEL_SHADOWED, SHADOW_SCORES
 from engine.journal.payloads import ShadowScoresBody
 from engine.ports import Features, Scorer
+from engine.queue.queue import DECISIONS
 from engine.selection.champion_challenger import CHALLENGER
 from engine.selection.percentiles import LEVELS
 from engine.selection.policy import risk
 from models.array_types import Floats, Mask
 from models.explanation.usual_values import FEWEST_ROWS
 from models.lifecycle.refusals import make_refusal
+from models.statistics.intervals import share
 
 TOGETHER = 256
 """Decisions whose features are read at once."""
@@ -61,8 +69,7 @@ def shadow_scores(
     ``scorer`` is the model in the shadow; the day that ``now`` (UTC microseconds) falls into is not
     finished. The body of a record: ``model_version``, ``day``, ``decisions`` scored, ``left_out``,
     ``quantiles`` of the risk, 101 ascending, null where no decision could be scored; and ``picks``,
-    which of the decisions that a model in force scored too are the riskiest for either
-    (:mod:`models.monitoring.shadow_agreement`).
+    which of the decisions that a model in force scored too are the riskiest for either.
 
     Raises ``PromotionRefusedError`` if the model was fitted on other features than these.
     """
@@ -205,4 +212,77 @@ def seeds(connection: Connection, version: str) -> dict[str, tuple[float, ...]]:
         post: tuple(np.quantile(seen, levels).tolist())
         for post, seen in every.items()
         if len(seen) >= FEWEST_ROWS
+    }
+
+
+_LOOKED_UP = 500
+"""Decisions looked up at once."""
+_D = DECISIONS.c
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """What an act that could have found something found."""
+
+    is_hit: bool
+    is_random: bool
+
+
+def measure_agreement(
+    connection: Connection, journal: Journal, *, version: str
+) -> dict[str, Any] | None:
+    """Compare a shadow, or a model that once was one, with the models that decided meanwhile.
+
+    The answer holds JSON values: ``days`` and the ``last_day`` scored, ``decisions`` that both
+    scored, ``capacity``, ``picked`` by each, ``agreement`` (share of its picks that the model in
+    force picked too, with its interval); and for the picks of ``both``, the ``shadow`` alone and
+    the model ``in_force`` alone: how many, ``hit_rate`` of those inspected by an act that could
+    find something, and the same of ``random`` checks. None where nothing was scored next to a model
+    in force.
+    """
+    days = [body for _, body in day_records(connection, version) if body.get("picks")]
+    picks = [kept for body in days if (kept := body.get("picks"))]
+    shadow = {seq for one in picks for seq in one["shadow"]}
+    decided = {seq for one in picks for seq in one["in_force"]}
+    if not shadow:
+        return None
+    acts = _acts(connection, journal, sorted(shadow | decided))
+    return {
+        "days": len({body["day"] for body in days}),
+        "last_day": max(body["day"] for body in days),
+        "decisions": sum(one["scored"] for one in picks),
+        "capacity": picks[-1]["capacity"],
+        "picked": len(shadow),
+        "agreement": share(len(shadow & decided), len(shadow)).as_dict(),
+        "groups": {
+            "both": _count_finds(shadow & decided, acts),
+            "shadow": _count_finds(shadow - decided, acts),
+            "in_force": _count_finds(decided - shadow, acts),
+        },
+    }
+
+
+def _acts(connection: Connection, journal: Journal, sequences: Sequence[int]) -> Mapping[int, _Act]:
+    """Return what acts found by the number of their decision; acts of papers alone are none."""
+    found = {}
+    for at in range(0, len(sequences), _LOOKED_UP):
+        query = select(_D.seq, _D.basis, _D.act_seq).where(
+            _D.seq.in_(sequences[at : at + _LOOKED_UP]), _D.act_seq.is_not(None)
+        )
+        for seq, basis, act_seq in connection.execute(query):
+            body = journal.body(connection, act_seq)["inspection"]
+            act = Inspection.model_validate(body, strict=False)
+            if act.is_evidence:
+                found[seq] = _Act(act.outcome != "clear", basis == "random")
+    return found
+
+
+def _count_finds(sequences: Iterable[int], acts: Mapping[int, _Act]) -> dict[str, Any]:
+    known = list(sequences)
+    seen = [acts[seq] for seq in known if seq in acts]
+    random_rows = [one for one in seen if one.is_random]
+    return {
+        "picked": len(known),
+        "hit_rate": share(sum(one.is_hit for one in seen), len(seen)).as_dict(),
+        "random": share(sum(one.is_hit for one in random_rows), len(random_rows)).as_dict(),
     }

@@ -6,7 +6,7 @@ probability is ranking by margin and ties stay ties. Nothing here needs a traini
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Self
 
@@ -56,10 +56,6 @@ class Knots:
     def shift(self, shift: float) -> Self:
         """Return the same map, all of it higher by so many log-odds."""
         return replace(self, log_odds=tuple(level + shift for level in self.log_odds))
-
-    def as_dict(self) -> dict[str, list[float]]:
-        """Return the knots as JSON keeps them."""
-        return {"margin": list(self.margin), "log_odds": list(self.log_odds)}
 
     @classmethod
     def straight(cls, shift: float, slope: float = 1.0) -> Self:
@@ -130,7 +126,7 @@ class Head:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the head as JSON keeps it."""
-        kept = {"blend": dict(self.blend), "knots": self.knots.as_dict()}
+        kept = {"blend": dict(self.blend), "knots": asdict(self.knots)}
         return kept | ({"unseen": self.unseen.as_dict()} if self.unseen else {})
 
     @classmethod

@@ -53,7 +53,8 @@ def clopper_pearson(hits: float, n: float, *, level: float = LEVEL) -> tuple[flo
     Parameters
     ----------
     hits, n : float
-        0 <= hits <= n, and n > 0; counts, or effective counts, which need not be whole.
+        0 <= hits <= n, and n > 0; counts, or effective ones of a weighted share, which need not be
+        whole (Korn and Graubard, 1998).
     level : float, default=0.95
 
     Returns
@@ -86,12 +87,8 @@ def interval_between(
 ) -> Estimate:
     """Return a share of which part was never counted, with the exact ends of both extremes.
 
-    Parameters
-    ----------
-    hits, n : int
-        As counted.
-    worst, best : tuple of int
-        Hits and n, had what was not counted come out as low, and as high, as it can (Manski, 1989).
+    ``worst`` and ``best`` are hits and n, had what was not counted come out as low, and as high, as
+    it can (Manski, 1989).
     """
     if n == 0:
         return unknown_estimate(0, 0, "nothing was counted")
@@ -109,20 +106,6 @@ def narrow(made: Estimate) -> Estimate:
 def withhold_estimate(made: Estimate, faults: Sequence[str]) -> Estimate:
     """Return the estimate, not to be acted on where something speaks against it."""
     return replace(made, knowable=False, why="; ".join(faults)) if faults else made
-
-
-def effective_share(rate: float, size: float, *, level: float = LEVEL) -> tuple[float, float]:
-    """Return the interval of a weighted share (Korn and Graubard, 1998).
-
-    Parameters
-    ----------
-    rate : float
-        In [0, 1].
-    size : float
-        Equally weighted rows that would tell as much: ``rate (1 - rate) / variance``.
-    level : float, default=0.95
-    """
-    return clopper_pearson(rate * size, size, level=level)
 
 
 def weighted_sum(
@@ -233,19 +216,10 @@ def bootstrap(
 def resample_interval(
     statistic: Callable[[Floats], ArrayLike], weight: Floats, *, seed: int, draws: int = DRAWS
 ) -> tuple[Floats, Floats]:
-    """Return the 95 % intervals of figures of weighted rows.
+    """Return the 95 % intervals of figures of rows weighted by ``weight`` of shape (n,).
 
-    Parameters
-    ----------
-    statistic : callable
-        As :func:`bootstrap` takes it.
-    weight : float64 array of shape (n,)
-        Multiplied by how often each row was drawn.
-    seed, draws : int
-
-    Returns
-    -------
-    low, high : float64 arrays of shape (k,)
+    ``statistic`` is as :func:`bootstrap` takes it; each weight is multiplied by how often its row
+    was drawn. Returned are float64 arrays of shape (k,).
     """
     return bootstrap(lambda drawn: statistic(drawn * weight), len(weight), seed=seed, draws=draws)
 

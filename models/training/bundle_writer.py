@@ -140,7 +140,7 @@ def version_of(trained: TrainingResult, files: Mapping[str, bytes]) -> str:
 def _check(trained: TrainingResult, files: Mapping[str, bytes]) -> None:
     """Refuse when what would serve differs from scikit-learn."""
     model, values = trained.model, trained.checked
-    grown = {name: _paths(files, name) for name in model.ensembles}
+    grown = {name: TreeArrays.from_arrays(arrays(files[TREES[name]])) for name in model.ensembles}
     loaded = {name: TreeEnsemble(one) for name, one in grown.items()}
     lines = json.loads(files["calibration.json"])["lines"]
     served = {name: Linear.from_dict(kept) for name, kept in lines.items()}
@@ -151,10 +151,6 @@ def _check(trained: TrainingResult, files: Mapping[str, bytes]) -> None:
         _agree("the probabilities", *chances, most=AGREEMENT)
     for name, one in grown.items():
         _check_explanation(model, one, name, values=values[:EXPLAINED])
-
-
-def _paths(files: Mapping[str, bytes], name: str) -> TreeArrays:
-    return TreeArrays.from_arrays(arrays(files[TREES[name]]))
 
 
 def _check_explanation(model: FittedModel, trees: TreeArrays, name: str, *, values: Any) -> None:

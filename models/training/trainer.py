@@ -84,7 +84,7 @@ def train(
     period = _cut_test_period(seen, config, cutoff=cutoff)
     try:
         choice = select_weighting(
-            seen, config, test=period.rows_of(seen), until=period.until, known_before=period.start
+            seen, config, test=seen.take(period.rows), until=period.until, known_before=period.start
         )
     except NotEnoughDataError as error:
         chosen, judged = config, _explain_unjudged(seen, error)
@@ -130,10 +130,6 @@ class _TestPeriod:
     """Where the rows end that may teach what is judged: labels need time to come."""
     rows: Mask
 
-    def rows_of(self, seen: Dataset) -> Dataset:
-        """Return the rows of the period."""
-        return seen.take(self.rows)
-
 
 def _cut_test_period(seen: Dataset, config: TrainConfig, *, cutoff: int) -> _TestPeriod:
     span = cutoff - int(seen.as_of[0])
@@ -168,7 +164,7 @@ def _judge(
         peers[NAME] = table.estimate(seen, until=period.until, known_before=period.start)[
             period.rows
         ]
-    test = period.rows_of(seen)
+    test = seen.take(period.rows)
     judged = report(
         test,
         choice.model.score(test.values),

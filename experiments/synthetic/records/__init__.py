@@ -3,7 +3,6 @@
 crossing_tables  The world as the records that a bulk folder holds
 data_errors      How records come to be imperfect
 document_tables  The declarations, their goods items, the inspection acts and the seizures, as
-                 records
-ground_truth     What is true in the world, for its own evaluation alone
+                 records, and the ground truth
 writer           Synthetic network as a bulk folder, with its ground truth
 """

@@ -18,7 +18,7 @@ from pyarrow import csv
 from engine.domain.time_units import micros
 from engine.errors import InputError
 from experiments.synthetic.config import Config
-from experiments.synthetic.records import crossing_tables, document_tables, ground_truth
+from experiments.synthetic.records import crossing_tables, document_tables
 from experiments.synthetic.unfolding.historical_policy import HistoricalPolicy
 from experiments.synthetic.unfolding.world_simulation import Progress, World, simulate_world
 from experiments.synthetic.world.network import network_toml
@@ -89,7 +89,7 @@ def _records(world: World, kept: crossing_tables.CrossingRows) -> Records:
         goods_items=document_tables.goods_items(world, kept),
         inspections=acts,
         seizures=document_tables.seizures(world, kept, act_number=number),
-        truth=ground_truth.truth(world, kept),
+        truth=document_tables.truth(world, kept),
     )
 
 

@@ -219,7 +219,7 @@ def test_the_shadow_stands_beside_what_decided(
     beside |= {"picked": 20, "agreement": CALM["found"]}
     beside |= {"groups": {"both": group, "shadow": group | {"picked": 16}, "in_force": group}}
     monkeypatch.setattr(
-        "models.monitoring.shadow_agreement.measure_agreement", lambda *_, **__: beside
+        "models.monitoring.shadow_scoring.measure_agreement", lambda *_, **__: beside
     )
     TypeAdapter(ModelView).validate_python(world.get("/v1/models/m-shade").json())
     text = bob.get(path).text

@@ -27,8 +27,7 @@ from models.lifecycle import transitions
 from models.lifecycle.projection import read_state
 from models.lifecycle.states import ModelStates
 from models.monitoring import shadow_scoring
-from models.monitoring.shadow_agreement import measure_agreement
-from models.monitoring.shadow_scoring import seeds, shadow_scores
+from models.monitoring.shadow_scoring import measure_agreement, seeds, shadow_scores
 from tests.service.conftest import serving
 from tests.service.running_service import POST, UniformScorer, World, arrival
 from tests.support.clocks import travel

@@ -75,7 +75,7 @@ def test_all_that_is_not_zero_is_told_in_order_and_ties_go_by_the_features() -> 
     row = np.zeros(WIDTH, np.float32)
     added = np.zeros(WIDTH + 2)
     added[[3, 9, 5]], added[-1] = (0.5, -0.5, 0.1), -0.3
-    result = MADE.told(row, added, vehicle_class="truck", post="OYB")
+    result = MADE.describe(row, added, vehicle_class="truck", post="OYB")
     assert [one.feature for one in result] == ["f3", "f9", CALIBRATION, "f5"]
     assert np.isnan(result[2].value)
     assert np.isnan(result[2].normal)
@@ -94,7 +94,7 @@ def test_a_value_is_compared_with_the_narrowest_group(
     vehicle_class: str, post: str, value: float, others: str
 ) -> None:
     row = np.ones(WIDTH, np.float32)
-    result = MADE.told(row, MADE.risk(row), vehicle_class=vehicle_class, post=post)
+    result = MADE.describe(row, MADE.risk(row), vehicle_class=vehicle_class, post=post)
     features = [one for one in result if one.feature in NAMES]
     assert {one.normal for one in features} == {value}
     assert {one.among for one in result} == {others}

@@ -361,7 +361,7 @@ def fact(feature: Feature, value: float) -> str:
     """Return the fact of a feature in English; of a rate, ``value`` finds in ten inspections."""
     wording = word_feature(feature)
     is_rate = feature.operator == "rate"
-    return render(wording.counted(int(value), 10) if is_rate else wording.message(value))
+    return render(wording.count_message(int(value), 10) if is_rate else wording.message(value))
 
 
 def test_no_two_features_are_said_alike() -> None:
