@@ -17,7 +17,9 @@ from engine.journal.kinds import (
     MODEL_REGISTERED,
     MODEL_RETIRED,
     MODEL_SHADOWED,
+    Kind,
 )
+from engine.journal.payloads import ModelBody
 from models.lifecycle.refusals import make_refusal
 from models.lifecycle.states import APPROVALS, ModelState, ModelStates
 
@@ -118,7 +120,7 @@ def challenge(
 
 
 def _draft_approval(
-    kind: str,
+    kind: Kind[ModelBody],
     model: ModelState,
     given: Sequence[str],
     *,
