@@ -23,8 +23,7 @@ from engine.explanation.message_templates import WORDS, Template
 from engine.explanation.messages import noun
 from engine.search_orders.priors import how
 from features.catalogue.catalogue import CATALOGUE
-from models.explanation.feature_wording import word_feature
-from models.explanation.profile_figures import profile_figure
+from models.explanation.feature_wording import profile_figure, word_feature
 
 SERVICE = Path(__file__).parents[1] / "api"
 TERMINAL = ("cli", "harness")

@@ -63,7 +63,7 @@ from features.catalogue.plan import Plan
 from features.online.crossing_index import read_plan
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
-from models.explanation.profile_figures import profile_figure
+from models.explanation.feature_wording import profile_figure
 from models.lifecycle.projection import OnTrial, PromotionProjection
 
 Answer = TypeVar("Answer")

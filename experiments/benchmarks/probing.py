@@ -14,10 +14,17 @@ any words could tell. None may do better than channels alone.
 
 The baseline is what no blinding can remove: how well the vehicle's class alone tells, which is
 visible in the yard. SYNTHETIC: no figure here is about any border.
+
+Places in a queue may tell what picked a vehicle. For these, entries pass the service's own
+selection and placement (``engine.decision.placement``), with a random stream of 10 %, red picks of
+15 % and a profile that fits three of ten vehicles of any risk. Places are compared within one post
+and vehicle class: what a class is anybody sees.
 """
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +37,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from engine.decision.placement import MOST_PEERS, MeritPeers, drawn_merit
 from engine.domain.time_units import DAY
 from engine.selection.percentiles import LEVELS, percentile
-from engine.selection.policy import INSPECTED, Channel, Policy, lot, score_chances, select
+from engine.selection.policy import INSPECTED, Chance, Channel, Policy, lot, score_chances, select
 from engine.selection.randomization import RANDOM, SCORE
 from experiments.benchmarks.quality import peers
-from experiments.benchmarks.queue_places import ScoredEntries, apart, merits
 from experiments.support.benchmark_harness import Row, row
 from experiments.synthetic.records.writer import open_network
 from features.catalogue.catalogue import CATALOGUE
@@ -62,6 +69,93 @@ ADDED = "<= 0.02"
 MOST_REASONS = 6
 FEWEST = 5
 """Referrals of a subject from which on it is learnt apart."""
+
+
+_POLICY = Policy(red_share=0.15, yellow_share=0.05, random_share=0.10)
+ANY_PROFILE = Chance("profile:any", Channel.RED, 0.5)
+PROFILE_FITS = 0.3
+WARM_PICKS = 16
+"""Scored picks of a group before its places are compared: until then the table stands in."""
+Group = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredEntries:
+    """Entries in the order in which they came, shape (n,) each."""
+
+    post: NDArray[np.object_]
+    vehicle_class: NDArray[np.object_]
+    risk: Floats
+    level: Floats
+    """Share of its post's risks below its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """How well the place tells two bases apart."""
+
+    auc: float
+    """In [0.5, 1], over pairs of one post and class."""
+    pairs: int
+
+
+def merits(
+    entries: ScoredEntries, rng: np.random.Generator, *, all_own: bool = False
+) -> Mapping[Group, Mapping[str, Sequence[float]]]:
+    """Return the merits that red vehicles queue with, by post and class, then by basis.
+
+    ``all_own`` lets every vehicle queue with its own, as a service without drawn places would.
+    """
+    tables = {post: _quantiles_of(entries.risk[entries.post == post]) for post in set(entries.post)}
+    peers: dict[Group, deque[float]] = defaultdict(lambda: deque(maxlen=MOST_PEERS))
+    seen: dict[Group, int] = defaultdict(int)
+    found: dict[Group, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for at, post in enumerate(entries.post):
+        group, risk = (post, entries.vehicle_class[at]), float(entries.risk[at])
+        numbers = rng.random(5).tolist()
+        draws = {SCORE: numbers[0], RANDOM: numbers[1], ANY_PROFILE.purpose: numbers[2]}
+        fits = (ANY_PROFILE,) if numbers[3] < PROFILE_FITS else ()
+        chosen = select(
+            (*score_chances(_POLICY, float(entries.level[at])), *fits, lot(_POLICY)),
+            draws,
+        )
+        if chosen.channel is not Channel.RED or chosen.basis is None:
+            continue
+        among = MeritPeers(tuple(sorted(peers[group])), tables[post], _POLICY, Channel.RED)
+        is_own = all_own or chosen.basis == "score"
+        if seen[group] >= WARM_PICKS:
+            merit = risk if is_own else drawn_merit(among, numbers[4])
+            found[group][chosen.basis].append(merit)
+        if chosen.basis == "score":
+            peers[group].append(risk)
+            seen[group] += 1
+    return found
+
+
+def apart(
+    found: Sequence[Mapping[Group, Mapping[str, Sequence[float]]]],
+) -> Mapping[str, Apart]:
+    """Return how far places tell each two bases apart, over all groups of some runs."""
+    fields = {}
+    for one, other in combinations(("random", "profile", "score"), 2):
+        every = [each for run in found for each in _pairs(run, one, other)]
+        wins, pairs = sum(won for won, _ in every), sum(of for _, of in every)
+        area = float(wins / pairs)
+        fields[f"{one} from {other}"] = Apart(max(area, 1.0 - area), int(pairs))
+    return fields
+
+
+def _pairs(
+    found: Mapping[Group, Mapping[str, Sequence[float]]], one: str, other: str
+) -> Iterator[tuple[float, int]]:
+    for group in found.values():
+        first, second = np.array(group.get(one, [])), np.sort(group.get(other, []))
+        below = np.searchsorted(second, first, "left") + np.searchsorted(second, first, "right")
+        yield float(below.sum()) / 2.0, len(first) * len(second)
+
+
+def _quantiles_of(risks: Floats) -> tuple[float, ...]:
+    return tuple(np.quantile(risks, np.linspace(0, 1, LEVELS)).tolist())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,20 @@
 
 ``darvoza demo --once --home DIR``, then ``darvoza bench reasons --data DIR``: every referred
 decision of the newest rule is read from the journal, its features are read again as of its time,
-and :mod:`experiments.benchmarks.reason_audit` judges the sentences. SYNTHETIC where the home is.
+and the sentences are judged, apart from the code that made them. SYNTHETIC where the home is.
+
+The judge has its own arithmetic: it takes the sentences as they were recorded, and for each feature
+its value, what is usual, and the inspections behind it as of the decision. It counts rates that are
+stated though nothing was inspected, and first reasons that are weak, empty or usual.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +24,11 @@ from engine.domain.network import read_network
 from engine.errors import HomeError
 from engine.explanation.reasons import REASONS_VERSION, Reason
 from engine.journal.journal import Journal
-from engine.ports import FeatureRows, Scorer
+from engine.ports import Contribution, FeatureRows, Scorer
 from engine.queue.queue import list_decisions
 from engine.selection.policy import INSPECTED
 from engine.storage.database import Store
 from engine.storage.home import Home
-from experiments.benchmarks.reason_audit import RecordedReasons, audit
 from experiments.support.benchmark_harness import Row, row
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -45,6 +50,89 @@ def run(data: Path | None) -> list[Row]:
         return tally_rows(list(read_referrals(home, store)))
     finally:
         store.dispose()
+
+
+WEAK, NEAR, MOST_ALIKE = 0.1, 0.1, 0.5
+NOT_OF_THE_MODEL = frozenset({"random_check", "profile", "watchlist"})
+"""Reasons that say who picked the vehicle: what the model says comes after them."""
+_NAMES = frozenset({"chapter", "HS number", "0 is Monday"})
+_FIGURE = re.compile(r"\d+(?:\.\d+)?%|\d of \d")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedReasons:
+    """One decision's reasons with what they were made from, by feature."""
+
+    reasons: Sequence[Reason]
+    known: Mapping[str, Contribution]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an audit found."""
+
+    decisions: int = 0
+    rates_without_inspections: int = 0
+    poor_first: int = 0
+    poor_of_model: int = 0
+    """The same of the first reason behind the sentences that say who picked the vehicle."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """First reasons of the model by what is wrong with them."""
+
+
+def audit(decisions: Iterable[RecordedReasons]) -> Tally:
+    """Return what is wrong with these reasons."""
+    tally = Tally()
+    for one in decisions:
+        tally.decisions += 1
+        tally.rates_without_inspections += sum(
+            _is_rate_of_nothing(reason, one.known) for reason in one.reasons
+        )
+        of_model = [r for r in one.reasons if r.code not in NOT_OF_THE_MODEL]
+        fault = _fault(of_model[0], one.known) if of_model else "none"
+        if fault:
+            tally.poor_of_model += 1
+            tally.poor_first += len(of_model) == len(one.reasons)
+            tally.faults[fault] += 1
+    return tally
+
+
+def _is_rate_of_nothing(reason: Reason, known: Mapping[str, Contribution]) -> bool:
+    if reason.code not in CATALOGUE or CATALOGUE[reason.code].operator != "rate":
+        return False
+    behind = known[reason.code].evidence
+    is_stated = bool(_FIGURE.search(reason.fact)) or "inspections" in reason.parameters
+    return is_stated and (behind is None or behind.inspections == 0)
+
+
+def _fault(reason: Reason, known: Mapping[str, Contribution]) -> str:
+    """Return what makes a first reason worth nothing; empty where nothing does."""
+    if abs(reason.contribution) < WEAK:
+        return "weak"
+    if reason.code not in CATALOGUE:
+        return ""
+    feature, one = CATALOGUE[reason.code], known[reason.code]
+    if feature.operator == "rate":
+        return _fault_of_rate(one, raises=reason.contribution > 0)
+    if isnan(one.value):
+        return "empty"
+    if feature.unit in _NAMES or isnan(one.normal):
+        return "usual"
+    if feature.unit == "flag":
+        share = one.normal if one.value >= 0.5 else 1.0 - one.normal
+        return "usual" if share > MOST_ALIKE else ""
+    return "usual" if abs(one.value - one.normal) <= NEAR * abs(one.normal) else ""
+
+
+def _fault_of_rate(one: Contribution, *, raises: bool) -> str:
+    behind = one.evidence
+    if behind is None or behind.inspections == 0:
+        return "empty"
+    rate = behind.finds / behind.inspections
+    if isnan(behind.usual):
+        return "usual"
+    is_usual = rate <= (1 + NEAR) * behind.usual if raises else rate >= (1 - NEAR) * behind.usual
+    return "usual" if is_usual else ""
 
 
 def tally_rows(found: list[tuple[StoredDecision, RecordedReasons]]) -> list[Row]:

@@ -126,12 +126,7 @@ class Officer(Chooser):
         vehicle = trips.calls.vehicle[rows]
         score = self.eye.looks[rows] + self.classes[post, trips.vehicles.vehicle_class[vehicle]]
         score = score + self.countries[post, trips.vehicles.country[vehicle]]
-        heat = np.minimum(self.eye.heat_vehicle[vehicle], 1.0)
-        heat += np.minimum(self.eye.heat_carrier[trips.vehicles.carrier[vehicle]], 2.0)
-        lane = trips.habits.lane[rows]
-        party = np.where(lane >= 0, trips.lanes.consignee[lane], -1)
-        heat += np.minimum(self.eye.heat_party[party], 2.0)
-        return np.asarray(score + HEAT * heat, np.float64)
+        return np.asarray(score + HEAT * self.eye.recall_finds(rows), np.float64)
 
     def learn(self, results: Results, *, at: int) -> None:
         """Remember finds; they fade."""

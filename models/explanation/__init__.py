@@ -4,8 +4,7 @@ contributions       Contributions of each feature to the risk of an arrival, and
                     there
 feature_topics      What each feature is about, so that one subject is one reason
 feature_wording     Wording of each feature: a message about this vehicle, made from how the
-                    feature is declared
-profile_figures     Figures that a profile asked for
+                    feature is declared, and of what a profile asked for
 reason_eligibility  Which contributions may become reasons
 reason_sentences    Contributions as sentences
 similar_seizures    Past seizures whose reasons were most like those of an arrival

@@ -1,16 +1,21 @@
 """Wording of each feature: a message about this vehicle, made from how the feature is declared.
 
 Assumes the operators of the catalogue. What no wording here knows is stated by the feature's own
-meaning and unit, so that a new feature has a sentence from its first day.
+meaning and unit, so that a new feature has a sentence from its first day. What a profile asked for
+is worded alike.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import isnan
 from typing import Any
 
+from engine.criteria.profiles.fields import DERIVED
 from engine.domain.time_units import MINUTE
 from engine.explanation.messages import Message, Parameters
+from engine.ports import Evidence
+from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.event_streams import STREAMS
 from features.catalogue.mirror_features import DIFFERS, KEYS, LESS, OVER, SHARE, WINDOW
 from features.catalogue.spec import EVER, Fact, Feature, Read
@@ -259,3 +264,33 @@ _BY_OPERATOR: Mapping[str, Callable[[Feature], Wording | None]] = {
     "matched": _word_matched,
     "match": _word_match,
 }
+
+
+_FIELDS = {"weighed_mass_kg": ("weighbridge mass", "kg"), "is_empty": ("said to be empty", "flag")}
+
+
+def profile_figure(full: str, value: Any, behind: Evidence | None) -> Message:
+    """Return the message of one field or feature of an arrival with its value.
+
+    A rate of inspections is stated by the counts behind it, never by itself.
+    """
+    root, _, name = full.partition(".")
+    if root == "features" and name in DERIVED:
+        return Wording(
+            "field_value", DERIVED[name].unit, parameters={"of": DERIVED[name].meaning}
+        ).message(value)
+    if root == "features":
+        wording = _wording_of(name)
+        if CATALOGUE[name].operator != "rate":
+            return wording.message(value)
+        return wording.count_message(*((behind.finds, behind.inspections) if behind else (0, 0)))
+    noun, unit = _FIELDS.get(name, (name.replace("_", " "), ""))
+    if isinstance(value, (str, list)):
+        text = value if isinstance(value, str) else ", ".join(map(str, value))
+        return Message("field_text", {"of": noun, "text": text})
+    return Wording("field_value", unit, parameters={"of": noun}).message(float(value))
+
+
+@cache
+def _wording_of(name: str) -> Wording:
+    return word_feature(CATALOGUE[name])

@@ -112,13 +112,18 @@ class HistoricalPolicy:
         return np.where(lane >= 0, self.plan.lanes.consignee[lane], -1)
 
     def _weights(self, rows: Ints) -> Floats:
-        vehicle = self.plan.calls.vehicle[rows]
-        carrier = self.plan.vehicles.carrier[vehicle]
-        heat = 1.0 * np.minimum(self.heat_vehicle[vehicle], 1.0)
-        heat += 0.9 * np.minimum(self.heat_carrier[carrier], 2.0)
-        heat += 0.6 * np.minimum(self.heat_party[self._party(rows)], 2.0)
-        score = self.looks[rows] + heat + 0.45 * ~self.seen[vehicle]
+        heat = self.recall_finds(rows, carrier=0.9, party=0.6)
+        score = self.looks[rows] + heat + 0.45 * ~self.seen[self.plan.calls.vehicle[rows]]
         return np.asarray(np.exp(np.clip(score, -4.0, 3.5)), dtype=np.float64)
+
+    def recall_finds(self, rows: Ints, *, carrier: float = 1.0, party: float = 1.0) -> Floats:
+        """Return what is remembered of each vehicle, its carrier and its consignee, weighted."""
+        vehicle = self.plan.calls.vehicle[rows]
+        of_carrier = self.heat_carrier[self.plan.vehicles.carrier[vehicle]]
+        heat = 1.0 * np.minimum(self.heat_vehicle[vehicle], 1.0)
+        heat += carrier * np.minimum(of_carrier, 2.0)
+        heat += party * np.minimum(self.heat_party[self._party(rows)], 2.0)
+        return np.asarray(heat, np.float64)
 
     def _typical(self, post: Ints, weight: Floats) -> Floats:
         """Return each post's mean weight over the last weeks, before today where there were any."""

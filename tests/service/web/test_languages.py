@@ -23,7 +23,7 @@ from engine.search_orders.search_order import PARTIES, SearchCounts, search_orde
 from features.catalogue.catalogue import CATALOGUE
 from models.data.propensity_log import DOUBTS, PropensityLog, missing_messages, render_doubts
 from models.evaluation.off_policy import LARGEST_WEIGHT, diagnose_log
-from models.explanation.profile_figures import profile_figure
+from models.explanation.feature_wording import profile_figure
 from models.explanation.reason_sentences import Sentences
 from models.lifecycle.refusals import REFUSALS
 from models.training import model_card

@@ -9,14 +9,16 @@ from engine.selection.policy import Policy
 from experiments.benchmarks import probing
 from experiments.benchmarks.probing import (
     ObservedProbes,
+    ScoredEntries,
+    apart,
     by_class,
     by_secret,
     by_subject,
     levels,
+    merits,
     probe_service,
     send_probes,
 )
-from experiments.benchmarks.queue_places import ScoredEntries, apart, merits
 
 ALL_BY_LOT = Policy(red_share=0.0, yellow_share=0.0, random_share=0.1)
 

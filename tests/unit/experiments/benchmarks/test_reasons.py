@@ -14,8 +14,7 @@ from engine.errors import HomeError
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
 from experiments.benchmarks import reasons as benchmarks_reasons
-from experiments.benchmarks.reason_audit import RecordedReasons
-from experiments.benchmarks.reasons import contradicts, tally_rows
+from experiments.benchmarks.reasons import RecordedReasons, contradicts, tally_rows
 
 GOOD = Reason("plate_crossings_30d", "x", "it crossed 14 times", "trucks: 2", 0.9)
 DRAWN = Reason("random_check", "Random check.", "f", "c", 0.0)

@@ -15,7 +15,7 @@ from engine.domain.records import Arrival, Crossing
 from engine.explanation.messages import Message, render
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
-from experiments.benchmarks.reason_audit import RecordedReasons, audit
+from experiments.benchmarks.reasons import RecordedReasons, audit
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.spec import Feature
 from models.explanation import reason_eligibility, reason_sentences
