@@ -75,7 +75,7 @@ def asked(code: str) -> str:
 def test_a_model_by_two_people(
     desk: Page, way: tuple[str, bool], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def verified(home: Home, version: str) -> lifecycle.VerifiedBundle:
+    def verified(home: Home, _store: object, version: str) -> lifecycle.VerifiedBundle:
         return lifecycle.VerifiedBundle(
             file_digest(home.bundles / version / MANIFEST), JUDGED, fits=True
         )

@@ -28,7 +28,7 @@ from tests.service.web.test_languages import WORD
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Serve a home with bundles of papers; approving reads no model in them."""
 
-    def verified(home: Any, version: str) -> Any:
+    def verified(home: Any, _store: Any, version: str) -> Any:
         digest = file_digest(home.bundles / version / "manifest.json")
         return lifecycle.VerifiedBundle(digest, JUDGED, fits=True)
 

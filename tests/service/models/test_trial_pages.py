@@ -31,7 +31,7 @@ TITLES = {
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Serve a home of this test's own, with bundles of papers; approving reads no model in them."""
 
-    def verified(home: Any, version: str) -> Any:
+    def verified(home: Any, _store: Any, version: str) -> Any:
         digest = file_digest(home.bundles / version / "manifest.json")
         return lifecycle.VerifiedBundle(digest, JUDGED, fits=True)
 
