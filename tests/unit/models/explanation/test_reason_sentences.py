@@ -96,7 +96,7 @@ def test_a_seeded_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> Non
     ]
     assert not audit([judged(found, sentences(found, ARRIVAL))]).rates_without_inspections
     if bug == "prior":
-        monkeypatch.setattr(Wording, "counted", states_the_prior)
+        monkeypatch.setattr(Wording, "count_message", states_the_prior)
         monkeypatch.setattr(Eligibility, "_rate_grade", lambda *_: reason_eligibility.Grade.TELLING)
         tally = audit([judged(found, sentences(found, ARRIVAL))])
         assert tally.rates_without_inspections == 1 and tally.poor_first == 1
