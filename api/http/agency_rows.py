@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
-from api.auth.permissions import Matter
+from api.auth.permissions import Matter, Right
 from engine.criteria.dual_control import KINDS_OF, read_approval_states
 from engine.criteria.match import WATCHLIST
 from engine.journal.kinds import DECISION, FIND_CONFIRMED, INSPECTION, REVIEW, SEIZURE
+from engine.targeting.find_confirmation import PENDING_POST
 
 Body = Mapping[str, Any]
 Owner = tuple[Matter, str | None]
@@ -57,6 +58,7 @@ class RecordFilter:
 
     def __init__(self, connection: Connection, caller: Caller) -> None:
         self._caller = caller
+        self._hidden_finds = caller.duties.hidden_posts(Matter.SEIZURES, Right.SEE)
         self._entries: Mapping[str, str | None] = {}
         if not caller.sees_all(Matter.WATCHLIST):
             states = read_approval_states(connection, "watchlist").values()
@@ -70,6 +72,9 @@ class RecordFilter:
             return True
         if body is None:
             return all(self._caller.sees_all(matter) for matter in Matter)
+        entered = body.get(PENDING_POST)  # another post than the record's, which is the sender's
+        if entered is not None and entered in self._hidden_finds:
+            return False
         return all(self._caller.sees(*owner) for owner in OWNERS[kind](body))
 
 

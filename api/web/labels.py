@@ -216,6 +216,8 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "tick": N_("tick of the clock"),
         "queue_expired": N_("left the queue after a day"),
         "clock_accepted": N_("clock accepted"),
+        "agencies_proposed": N_("table of agencies proposed"),
+        "agencies_approved": N_("table of agencies approved"),
     },
     "measure": {
         "handled": N_("vehicles dealt with"),

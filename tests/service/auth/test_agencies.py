@@ -1,14 +1,18 @@
 """Agencies of people, keys, acts, seizures and entries of the watch list."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from api.auth.accounts import Accounts
+from api.auth.agencies import DUAL_CONTROL, AgencyTable
+from api.auth.authority import Authority
 from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
+from api.models.lifecycle import ModelSteps
 from engine.domain.records import InspectionAct, Seizure
-from engine.errors import NotAllowedError, RecordError
+from engine.errors import NotAllowedError, RecordError, SecondPersonError
 from engine.journal.idempotency import claim
 from engine.journal.kinds import (
     INSPECTION,
@@ -19,7 +23,7 @@ from engine.journal.kinds import (
     WATCHLIST_PROPOSED,
 )
 from engine.journal.power_records import read_records
-from tests.service.running_service import POST, World, arrival
+from tests.service.running_service import OTHER, POST, World, arrival
 
 WHEN = "2026-10-14T07:00:00Z"
 
@@ -177,3 +181,91 @@ def test_a_request_without_an_agency_keeps_its_fingerprint() -> None:
 
 PRINTS = ["d26498ba51688a2f", "9b3c38e7727d9999"]
 """As the version before computed them."""
+
+
+def strict_table() -> AgencyTable:
+    """Return a table that permits everything, and asks for two agencies wherever two people act."""
+    every = {"agencies": ["*"], "roles": ["*"], "matters": ["*"]}
+    rule = every | {"see": "all", "act": "all", "approve": "all"}
+    found = {"agencies": ["customs", "interior"], "rules": [rule]}
+    found |= {"two_agencies": sorted(DUAL_CONTROL)}
+    return AgencyTable.model_validate(found, strict=False)
+
+
+@pytest.fixture
+def strict(world: World) -> Iterator[World]:
+    """Put the strict table into force, and an empty one after the test."""
+    made = accounts(world)
+    for name, agency in (("ada", "customs"), ("ivo", "interior")):
+        if not made.is_active(name):
+            made.create_user(name, Role.ADMINISTRATOR, agency=agency)
+    for table in (strict_table(), AgencyTable()):
+        made.approve_table(made.propose_table(table, by="ada"), by="ivo")
+        world.runtime.callers._known.clear()
+        if table.agencies:
+            yield world
+
+
+def try_entry(world: World) -> list[int]:
+    """Propose an entry as customs; return what customs, no agency and interior get who approve."""
+    entry = {"plate": "01A778BC", "reason": "tip", "expiry": "2026-11-01T00:00:00Z"}
+    analyst = key_of(world, "customs", Role.ANALYST)
+    made = world.client.post("/v1/watchlist", json=entry, headers=analyst).json()["id"]
+    path = f"/v1/watchlist/{made}/approvals"
+    return [
+        world.client.post(path, json={}, headers=key_of(world, one, Role.SUPERVISOR)).status_code
+        for one in ("customs", None, "interior")
+    ]
+
+
+def test_the_second_person_is_of_another_agency(
+    strict: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert try_entry(strict) == [403, 403, 201]
+    monkeypatch.setattr(Authority, "may_complete", lambda *_, **__: True)
+    assert try_entry(strict)[0] == 201, "the seeded bug must be seen"
+
+
+def test_two_agencies_let_a_vehicle_go_and_confirm_a_find(strict: World) -> None:
+    vehicles = (
+        decided
+        for number in range(500, 900)
+        if (decided := strict.decide(arrival(number)).json())["channel"] == "red"
+    )
+    path = f"/v1/decisions/{next(vehicles)['decision_id']}"
+    word = {"verdict": "override", "channel": "green", "reason_code": "other", "reason": "known"}
+    accounts(strict).create_user("customs-2", Role.SUPERVISOR, agency="customs")
+    made = accounts(strict).create_key(
+        Role.SUPERVISOR, None, pepper=open_pepper(strict.home), owner="customs-2"
+    )
+    second = {"Authorization": f"Bearer {made.secret}"}
+    first, other = (key_of(strict, one, Role.SUPERVISOR) for one in ("customs", "interior"))
+    waits = []
+    for who in (first, second, other):
+        sent = strict.client.post(f"{path}/reviews", json=word, headers=who)
+        assert sent.status_code == 201
+        reviews = strict.client.get(path, headers=who).json()["reviews"]
+        waits.append(bool(reviews[-1].get("needs_second_person")))
+    assert waits == [True, True, False]
+
+    far = {"Authorization": f"Bearer {strict.other}"}
+    body = arrival(49, post=OTHER, plate="01F88ZZ", crossing_id="far-49")
+    assert strict.client.post("/v1/decisions", json=body, headers=far).status_code == 201
+    find = {"seizure_id": "s-far", "plate": "01F88ZZ", "recorded_at": WHEN}
+    find |= {"substance_class": "other"}
+    customs = key_of(strict, "customs")
+    assert strict.client.post("/v1/seizures", json=find, headers=customs).status_code == 201
+    waiting = strict.client.get("/v1/finds", headers=first).json()["finds"]
+    path = f"/v1/finds/{waiting[-1]['sequence']}/confirmations"
+    tried = [strict.client.post(path, headers=who).status_code for who in (first, other)]
+    assert tried == [403, 201]
+
+
+def test_two_agencies_approve_a_model(strict: World) -> None:
+    made = accounts(strict)
+    for name, agency in (("mia", "customs"), ("max", "customs"), ("ina", "interior")):
+        made.create_user(name, Role.ANALYST, agency=agency)
+    steps = ModelSteps(strict.home, strict.runtime.store, "max", Role.ANALYST)
+    with pytest.raises(SecondPersonError):
+        steps._check_agencies(["mia"])
+    steps._check_agencies(["ina"])
