@@ -103,8 +103,8 @@ class Border:
     sessions: dict[Key, str]
     marks: dict[str, Owner]
     """Mark of each row, and whose it is."""
-    records: dict[int, tuple[Owner, str]]
-    """Whose row each journal record of a marked row holds, and its post."""
+    records: dict[int, tuple[str, str]]
+    """Mark of the one row that a journal record holds, and the record's post."""
     decisions: dict[str, str]
     """Decisions by the mark of what they show."""
 
@@ -261,17 +261,17 @@ def report_rows(border: Border, agency: str | None, number: int) -> dict[str, Ow
     }
 
 
-def marked_records(world: World, marks: Mapping[str, Owner]) -> dict[int, tuple[Owner, str]]:
-    """Return the journal's records of marked rows that belong to one agency in one matter."""
+def marked_records(world: World, marks: Mapping[str, Owner]) -> dict[int, tuple[str, str]]:
+    """Return the journal's records that hold one marked row, with its mark and their post."""
     found = {}
     with world.runtime.store.read() as connection:
         last = world.runtime.journal.head(connection).seq
         entries = {seq: world.runtime.journal.entry(connection, seq) for seq in range(1, last + 1)}
         bodies = JournalReader(connection).bodies([*entries])
     for seq, body in bodies.items():
-        held = {owner for mark, owner in marks.items() if mark in str(body) and mark != "ZZFOT"}
+        held = [mark for mark in marks if mark in str(body) and mark != "ZZFOT"]
         if len(held) == 1 and entries[seq].kind != DECISION:
-            found[seq] = held.pop(), entries[seq].post
+            found[seq] = held[0], entries[seq].post
     return found
 
 
@@ -340,10 +340,10 @@ def test_reports_count_the_acts_that_are_seen(border: Border) -> None:
 def test_a_record_is_opened_by_auditors_who_see_its_row(border: Border) -> None:
     assert len(border.records) >= 4 * len(AGENCIES)
     opened = 0
-    for agency, (sequence, (owner, post)) in product(AGENCIES, border.records.items()):
+    for agency, (sequence, (mark, post)) in product(AGENCIES, border.records.items()):
         key = Role.INTEGRITY, agency
         answer = border.send("GET", f"/v1/journal/{sequence}", key)
-        is_whole = is_seen(key, *owner)
+        is_whole = shows(key, border, mark)
         if post:
             is_whole = is_whole and is_reached(key, Matter.INTEGRITY, Right.SEE, post)
         is_in = is_open(key, "GET", "/v1/journal/{sequence}")
